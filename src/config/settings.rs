@@ -1,0 +1,236 @@
+//! What can be set: the checked settings as the rest of the program sees them.
+//!
+//! Every value here is already valid: secrets are read, durations and sizes parsed, names looked up.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::exp::Secret;
+use crate::exp::payload;
+use crate::hub::HubSettings;
+
+/// The name of the instance that a request with an empty `instance` means.
+pub const DEFAULT_INSTANCE: &str = "default";
+
+/// Everything that one file holds, for `expd serve` and `expd hub` alike.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `[daemon]`
+    pub daemon: DaemonSettings,
+    /// `[instances.NAME]`
+    pub instances: BTreeMap<String, InstanceSettings>,
+    /// `[[access]]`, in the file's order.
+    pub access: Vec<AccessRule>,
+    /// `[hub]`
+    pub hub: HubSettings,
+}
+
+/// `[daemon]`: the local door.
+#[derive(Clone, Debug)]
+pub struct DaemonSettings {
+    /// Where the Unix socket is; the usual places (see the command line) when not set.
+    pub socket: Option<PathBuf>,
+    /// The socket file's permission bits.
+    pub socket_mode: u32,
+    /// The socket file's group, by name; unchanged when not set.
+    pub socket_group: Option<String>,
+    /// A loopback TCP address on which the same API is served too.
+    pub listen: Option<SocketAddr>,
+    /// Where a paired device's credentials are kept; the usual places when not set.
+    pub state_dir: Option<PathBuf>,
+    /// What is logged.
+    pub log: LogLevel,
+    /// A loopback address on which counters are served over HTTP at `/metrics`.
+    pub metrics: Option<SocketAddr>,
+    /// Bounds on what apps and the network may make the daemon hold.
+    pub limits: Limits,
+}
+
+impl Default for DaemonSettings {
+    fn default() -> Self {
+        Self {
+            socket: None,
+            socket_mode: 0o660,
+            socket_group: None,
+            listen: None,
+            state_dir: None,
+            log: LogLevel::Info,
+            metrics: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Failures alone.
+    Error,
+    /// And what may need a look.
+    Warn,
+    /// And what an operator wants to know.
+    #[default]
+    Info,
+    /// And every step.
+    Debug,
+    /// And payloads and wire text; secrets never.
+    Trace,
+}
+
+/// `[daemon.limits]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Events that one channel's log holds.
+    pub log_events: usize,
+    /// Bytes that one channel's log holds; the newest event is kept whatever its size.
+    pub log_bytes: usize,
+    /// How long a channel's log holds an event, and how long a channel nobody listens to keeps its log and subscription.
+    pub log_age: Duration,
+    /// Bytes that all logs hold together.
+    pub total_log_bytes: usize,
+    /// Bytes of JSON text in one payload; at most [`payload::MAX_BYTES`].
+    pub max_payload: usize,
+    /// Listeners on the whole host.
+    pub max_listeners: usize,
+    /// Channels of one instance.
+    pub max_channels: usize,
+    /// Local connections at a time.
+    pub max_connections: usize,
+    /// Calls to EXP in flight at a time, per instance.
+    pub max_calls: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            log_events: 1024,
+            log_bytes: 4 << 20,
+            log_age: Duration::from_secs(60),
+            total_log_bytes: 64 << 20,
+            max_payload: payload::MAX_BYTES,
+            max_listeners: 10_000,
+            max_channels: 10_000,
+            max_connections: 4096,
+            max_calls: 4096,
+        }
+    }
+}
+
+/// `[instances.NAME]`: one identity and its way to EXP.
+#[derive(Clone, Debug)]
+pub struct InstanceSettings {
+    /// The API's base URL, without a trailing slash.
+    pub host: String,
+    /// How the socket travels.
+    pub transport: TransportChoice,
+    /// Which generation of Engine.IO the socket speaks.
+    pub protocol: ProtocolChoice,
+    /// The HTTP proxy for API and socket; the environment's (`HTTPS_PROXY`, `NO_PROXY`) when not set.
+    pub proxy: Option<String>,
+    /// A PEM file of certificate authorities that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Which spellings of a channel ID are subscribed.
+    pub channel_id: ChannelIdSpelling,
+    /// How a broadcast names its channel.
+    pub broadcast_channel: BroadcastChannelForm,
+    /// Who logs in.
+    pub credentials: Credentials,
+}
+
+/// `transport`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransportChoice {
+    /// WebSocket, or polling where that is blocked.
+    #[default]
+    Auto,
+    /// WebSocket alone.
+    Websocket,
+    /// HTTP long polling alone.
+    Polling,
+}
+
+/// `protocol`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProtocolChoice {
+    /// Told from the server's handshake.
+    #[default]
+    Auto,
+    /// Engine.IO 3 (Socket.IO 1 and 2).
+    V3,
+    /// Engine.IO 4 (Socket.IO 3 and later).
+    V4,
+}
+
+/// `channel_id`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChannelIdSpelling {
+    /// Both alphabets, where they differ.
+    #[default]
+    Both,
+    /// The specification's.
+    UrlSafe,
+    /// The SDKs'.
+    Standard,
+}
+
+/// `broadcast_channel`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BroadcastChannelForm {
+    /// `{"name", "consumer"}`, the specification's.
+    #[default]
+    Object,
+    /// A channel ID, the SDKs'.
+    Id,
+}
+
+/// `[instances.NAME.credentials]`
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// A screen or another device.
+    Device {
+        /// The device's uuid; may be missing where pairing is allowed.
+        uuid: Option<String>,
+        /// The device's secret; may be missing where pairing is allowed.
+        secret: Option<Secret>,
+        /// Whether to log in in pairing mode where the credentials are missing or refused.
+        allow_pairing: bool,
+    },
+    /// A person.
+    User {
+        /// The user's name.
+        username: String,
+        /// The user's password.
+        password: Secret,
+        /// The organization to log in to.
+        organization: String,
+    },
+    /// A consumer app.
+    ConsumerApp {
+        /// The app's uuid.
+        uuid: String,
+        /// The app's API key.
+        api_key: Secret,
+    },
+}
+
+/// `[[access]]`: one rule on who may do what. Matching is the access policy's; without any rule, whoever may open the socket
+/// may do everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccessRule {
+    /// Numeric user IDs.
+    pub uid: Option<u32>,
+    /// A user's name.
+    pub user: Option<String>,
+    /// A group's name.
+    pub group: Option<String>,
+    /// A systemd unit.
+    pub unit: Option<String>,
+    /// What is allowed: `listen`, `broadcast`, `respond`, `request`, `status`, `admin`.
+    pub allow: Vec<String>,
+    /// Channel names it is allowed on; empty for all.
+    pub channels: Vec<String>,
+    /// Instances it is allowed on; empty for all.
+    pub instances: Vec<String>,
+}

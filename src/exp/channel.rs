@@ -1,0 +1,306 @@
+//! Channels, their wire IDs, and the rules on who may do what on them.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, general_purpose};
+use serde::{Deserialize, Serialize};
+
+use super::identity::IdentityKind;
+
+/// The longest channel or event name that is accepted, in bytes of UTF-8.
+pub const MAX_NAME_BYTES: usize = 16 * 1024;
+
+/// A channel as an app names it; together with an organization it is one place on the network.
+///
+/// The same name with other flags is another channel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Channel {
+    /// Any text; contextual names (a device's uuid, `organization`, …) have a meaning to EXP.
+    pub name: String,
+    /// Carries what EXP itself sends. Nobody may broadcast on it.
+    pub system: bool,
+    /// Open to consumer apps, which may use no other channels.
+    pub consumer: bool,
+}
+
+impl Channel {
+    /// A channel with neither flag set.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            system: false,
+            consumer: false,
+        }
+    }
+
+    /// The same name on the system side.
+    #[must_use]
+    pub fn system(mut self) -> Self {
+        self.system = true;
+        self
+    }
+
+    /// The same name, open to consumer apps.
+    #[must_use]
+    pub fn consumer(mut self) -> Self {
+        self.consumer = true;
+        self
+    }
+
+    /// Whether an identity of `kind` may broadcast here.
+    ///
+    /// # Errors
+    /// The rule that forbids it.
+    pub fn may_broadcast(&self, kind: IdentityKind) -> Result<(), ChannelRule> {
+        self.may_listen(kind)?;
+        if self.system {
+            return Err(ChannelRule::SystemBroadcast(self.name.clone()));
+        }
+        Ok(())
+    }
+
+    /// Whether an identity of `kind` may listen here.
+    ///
+    /// # Errors
+    /// The rule that forbids it.
+    pub fn may_listen(&self, kind: IdentityKind) -> Result<(), ChannelRule> {
+        check_name("channel", &self.name)?;
+        if kind == IdentityKind::ConsumerApp && !self.consumer {
+            return Err(ChannelRule::ConsumerOnly(self.name.clone()));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.name)?;
+        match (self.system, self.consumer) {
+            (false, false) => Ok(()),
+            (true, false) => f.write_str(" (system)"),
+            (false, true) => f.write_str(" (consumer)"),
+            (true, true) => f.write_str(" (system, consumer)"),
+        }
+    }
+}
+
+/// Checks the name of an event that is to be broadcast.
+///
+/// # Errors
+/// When it is empty or too long.
+pub fn check_event_name(name: &str) -> Result<(), ChannelRule> {
+    check_name("event", name)
+}
+
+fn check_name(what: &'static str, name: &str) -> Result<(), ChannelRule> {
+    if name.is_empty() {
+        return Err(ChannelRule::EmptyName(what));
+    }
+    if name.len() > MAX_NAME_BYTES {
+        return Err(ChannelRule::LongName(what, name.len()));
+    }
+    Ok(())
+}
+
+/// A rule of the network that a call would break.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChannelRule {
+    /// Only EXP itself sends on system channels.
+    #[error(
+        "nobody may broadcast on the system channel {0:?}; drop the system flag, or listen on it instead"
+    )]
+    SystemBroadcast(String),
+    /// Consumer apps keep to consumer channels.
+    #[error(
+        "this connection is a consumer app, which may use consumer channels only; set the consumer flag on {0:?}, or use another instance"
+    )]
+    ConsumerOnly(String),
+    /// The name is the empty text.
+    #[error("the {0} name is empty; give it a name")]
+    EmptyName(&'static str),
+    /// The name is too long.
+    #[error("the {0} name has {1} bytes; at most {MAX_NAME_BYTES} are allowed")]
+    LongName(&'static str, usize),
+}
+
+/// Which Base64 alphabet a channel ID is spelled in. The specification says URL-safe, the vendor's SDKs use the standard one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alphabet {
+    /// `-` and `_`.
+    UrlSafe,
+    /// `+` and `/`.
+    Standard,
+}
+
+/// A channel's name on the wire: Base64 of the JSON text `[organization, name, system, consumer]`.
+///
+/// One channel has several spellings (two alphabets, escaped or plain Unicode), so two IDs are compared by what they
+/// [decode](ChannelId::decode) to, never as text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChannelId(String);
+
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+
+/// The longest channel ID that is decoded, in bytes: a name and an organization at their longest, every character escaped.
+const MAX_ID_BYTES: usize = MAX_NAME_BYTES * 16;
+
+impl ChannelId {
+    /// The ID of `channel` in `organization`.
+    #[must_use]
+    pub fn encode(organization: &str, channel: &Channel, alphabet: Alphabet) -> Self {
+        let text = serde_json::json!([
+            organization,
+            channel.name,
+            u8::from(channel.system),
+            u8::from(channel.consumer)
+        ])
+        .to_string();
+        Self(match alphabet {
+            Alphabet::UrlSafe => general_purpose::URL_SAFE.encode(text),
+            Alphabet::Standard => general_purpose::STANDARD.encode(text),
+        })
+    }
+
+    /// Takes over an ID as it came.
+    pub fn from_wire(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The ID as it is sent.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The organization and the channel that this ID names, in whichever spelling.
+    ///
+    /// # Errors
+    /// When the text is no Base64 of such a JSON array.
+    pub fn decode(&self) -> Result<(String, Channel), ChannelIdError> {
+        let refused = |reason: &'static str| ChannelIdError {
+            id: self.0.chars().take(64).collect(),
+            reason,
+        };
+        if self.0.len() > MAX_ID_BYTES {
+            return Err(refused("it is too long"));
+        }
+        let engine = if self.0.contains(['-', '_']) {
+            &URL_SAFE
+        } else {
+            &STANDARD
+        };
+        let json = engine
+            .decode(&self.0)
+            .map_err(|_| refused("it is not Base64"))?;
+        let (organization, name, system, consumer): (String, String, Flag, Flag) =
+            serde_json::from_slice(&json)
+                .map_err(|_| refused("it holds no [organization, name, system, consumer]"))?;
+        let channel = Channel {
+            name,
+            system: system.0,
+            consumer: consumer.0,
+        };
+        Ok((organization, channel))
+    }
+}
+
+impl fmt::Display for ChannelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A flag inside a channel ID: 0 or 1; `true` and `false` are understood too.
+struct Flag(bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        match (value.as_u64(), value.as_bool()) {
+            (Some(0), _) | (_, Some(false)) => Ok(Self(false)),
+            (Some(1), _) | (_, Some(true)) => Ok(Self(true)),
+            _ => Err(serde::de::Error::custom("a flag is 0 or 1")),
+        }
+    }
+}
+
+/// A text that is no channel ID.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{id:?} is no channel ID: {reason}")]
+pub struct ChannelIdError {
+    /// The beginning of the text.
+    id: String,
+    reason: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_the_base64_of_the_specified_array() {
+        let channel = Channel::new("menu").consumer();
+        let id = ChannelId::encode("scala", &channel, Alphabet::UrlSafe);
+        let json = general_purpose::URL_SAFE.decode(id.as_str()).unwrap();
+        assert_eq!(json, br#"["scala","menu",0,1]"#);
+    }
+
+    #[test]
+    fn every_spelling_of_a_channel_decodes_to_it() {
+        let channel = Channel::new("café >>>???~~~ \u{1F37D}").system();
+        let expected = ("orga\"nization".to_owned(), channel.clone());
+        for alphabet in [Alphabet::UrlSafe, Alphabet::Standard] {
+            let id = ChannelId::encode(&expected.0, &channel, alphabet);
+            assert_eq!(id.decode().unwrap(), expected);
+            let unpadded = ChannelId::from_wire(id.as_str().trim_end_matches('='));
+            assert_eq!(unpadded.decode().unwrap(), expected);
+        }
+        let escaped = r#"["orga\"nization", "caf\u00e9 >>>???~~~ \ud83c\udf7d", 1, 0]"#;
+        let id = ChannelId::from_wire(general_purpose::STANDARD.encode(escaped));
+        assert_eq!(id.decode().unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused_with_a_reason() {
+        for (text, reason) in [
+            ("*", "not Base64"),
+            ("", "holds no"),
+            ("WzFd", "holds no"),
+            ("WyJhIiwiYiIsMiwwXQ==", "holds no"),
+        ] {
+            let error = ChannelId::from_wire(text).decode().unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_rules_of_the_network_hold() {
+        let plain = Channel::new("a");
+        assert!(plain.may_broadcast(IdentityKind::Device).is_ok());
+        assert!(matches!(
+            plain.may_listen(IdentityKind::ConsumerApp),
+            Err(ChannelRule::ConsumerOnly(_))
+        ));
+        let system = Channel::new("a").system();
+        assert!(system.may_listen(IdentityKind::User).is_ok());
+        assert!(matches!(
+            system.may_broadcast(IdentityKind::User),
+            Err(ChannelRule::SystemBroadcast(_))
+        ));
+        assert!(
+            Channel::new("a")
+                .consumer()
+                .may_broadcast(IdentityKind::ConsumerApp)
+                .is_ok()
+        );
+        assert!(Channel::new("").may_listen(IdentityKind::User).is_err());
+        assert!(check_event_name(&"x".repeat(MAX_NAME_BYTES + 1)).is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! Who a connection is logged in as, and the authentication payload that says so.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::secret::Secret;
+
+/// The three kinds of credentials that EXP knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum IdentityKind {
+    /// A person.
+    User,
+    /// A screen or another device.
+    Device,
+    /// An app in a consumer's hands; bound to consumer channels.
+    ConsumerApp,
+}
+
+impl fmt::Display for IdentityKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "user",
+            Self::Device => "device",
+            Self::ConsumerApp => "consumer app",
+        })
+    }
+}
+
+/// Who a session is logged in as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// Empty while a device waits to be paired.
+    #[serde(default)]
+    pub uuid: String,
+    /// The kind of credentials.
+    #[serde(rename = "type")]
+    pub kind: IdentityKind,
+    /// The organization that all channels belong to.
+    #[serde(default)]
+    pub organization: String,
+    /// Set in pairing mode alone: the code that an operator types to pair this device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairing_code: Option<String>,
+}
+
+/// The answer to a login and to a token refresh.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Authentication {
+    /// Goes into `Authorization: Bearer`.
+    pub token: Secret,
+    /// When the token ends, in milliseconds since the epoch.
+    pub expiration: i64,
+    /// Who logged in.
+    pub identity: Identity,
+    /// Where the socket is opened.
+    #[serde(default)]
+    pub network: Network,
+    /// For content URLs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restricted_token: Option<Secret>,
+}
+
+/// The part of the authentication payload that speaks of the socket.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Network {
+    /// Where the socket is opened; the API's host when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Used for the socket in place of the session's token, in some generations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+}
+
+/// A pairing code as people read it: `abcdef` becomes `abc-def`.
+#[must_use]
+pub fn display_pairing_code(code: &str) -> String {
+    match (code.get(..3), code.get(3..)) {
+        (Some(head), Some(tail)) if code.len() == 6 => format!("{head}-{tail}"),
+        _ => code.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authentication_payload_is_read_whatever_else_it_holds() {
+        let text = r#"{"token":"t","expiration":1700000000000,"identity":{"uuid":"u","type":"consumerApp","organization":"o","new":1},"extra":{}}"#;
+        let read: Authentication = serde_json::from_str(text).unwrap();
+        assert_eq!(read.identity.kind, IdentityKind::ConsumerApp);
+        assert!(read.network.host.is_none());
+        assert!(!format!("{read:?}").contains("\"t\""));
+    }
+
+    #[test]
+    fn a_pairing_code_is_shown_in_two_halves() {
+        assert_eq!(display_pairing_code("abcdef"), "abc-def");
+        assert_eq!(display_pairing_code("abcd"), "abcd");
+        assert_eq!(display_pairing_code("ääääää"), "ääääää");
+    }
+}

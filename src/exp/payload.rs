@@ -1,0 +1,219 @@
+//! Payloads: JSON text that belongs to the apps and goes through unchanged.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The deepest nesting of arrays and objects that is accepted.
+///
+/// The Socket.IO library parses a whole packet with a limit of 128 levels and drops what is deeper without a word; the
+/// envelope takes some of those, so this bound keeps every accepted payload deliverable.
+pub const MAX_DEPTH: usize = 100;
+
+/// The largest payload that is accepted, in bytes of JSON text. EXP takes documents of up to 16 MB, and a WebSocket frame
+/// of the Socket.IO library ends at 16 MiB, envelope included.
+pub const MAX_BYTES: usize = 16_000_000;
+
+/// A JSON text, checked to be well-formed, held and passed on as it was written: digits, key order, white space and all.
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
+pub struct Payload(Box<RawValue>);
+
+impl Payload {
+    /// Checks a JSON text and takes it over.
+    ///
+    /// # Errors
+    /// When the text is no JSON, nests deeper than [`MAX_DEPTH`], is longer than [`MAX_BYTES`], or escapes half of a
+    /// surrogate pair (which no Unicode string holds).
+    pub fn parse(text: impl Into<String>) -> Result<Self, PayloadError> {
+        let text = text.into();
+        if text.len() > MAX_BYTES {
+            return Err(PayloadError::TooLarge(text.len()));
+        }
+        check_depth_and_escapes(text.as_bytes())?;
+        RawValue::from_string(text)
+            .map(Self)
+            .map_err(|error| PayloadError::NotJson(error.to_string()))
+    }
+
+    /// JSON `null`, which stands for "no payload".
+    #[must_use]
+    pub fn null() -> Self {
+        Self(RawValue::NULL.to_owned())
+    }
+
+    /// The exact text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    /// Takes over a value inside a larger document; the text between its ends is kept as it is.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        if raw.get().len() > MAX_BYTES {
+            return Err(serde::de::Error::custom(PayloadError::TooLarge(
+                raw.get().len(),
+            )));
+        }
+        check_depth_and_escapes(raw.get().as_bytes()).map_err(serde::de::Error::custom)?;
+        Ok(Self(raw))
+    }
+}
+
+impl From<serde_json::Value> for Payload {
+    /// The value as JSON text without white space.
+    fn from(value: serde_json::Value) -> Self {
+        // A value that serde_json holds always has a text: its keys are strings and its numbers are finite.
+        serde_json::value::to_raw_value(&value).map_or_else(|_| Self::null(), Self)
+    }
+}
+
+impl Default for Payload {
+    fn default() -> Self {
+        Self::null()
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+/// Payloads never reach a log above trace, so `Debug` tells the size alone.
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.as_str().len())
+    }
+}
+
+/// Why a text is refused as a payload.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// The JSON parser's words.
+    #[error("the payload is not JSON: {0}")]
+    NotJson(String),
+    /// Deeper than [`MAX_DEPTH`].
+    #[error(
+        "the payload nests deeper than {MAX_DEPTH} levels (at byte {0}); flatten it, or send the inner part as text"
+    )]
+    TooDeep(usize),
+    /// Longer than [`MAX_BYTES`].
+    #[error("the payload has {0} bytes; at most {MAX_BYTES} (16 MB) are allowed")]
+    TooLarge(usize),
+    /// `\ud800` without its partner.
+    #[error(
+        "the payload escapes half of a surrogate pair (at byte {0}), which is no Unicode character"
+    )]
+    LoneSurrogate(usize),
+}
+
+/// One pass over the bytes: nesting and escaped surrogates. Whether it is JSON at all is the parser's to say.
+fn check_depth_and_escapes(text: &[u8]) -> Result<(), PayloadError> {
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut bytes = text.iter().copied().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'"' => in_string = !in_string,
+            b'\\' if in_string => {
+                if let Some((_, b'u')) = bytes.next() {
+                    match escaped_unit(text, at) {
+                        Some(0xD800..=0xDBFF) => {
+                            if !matches!(escaped_unit(text, at + 6), Some(0xDC00..=0xDFFF)) {
+                                return Err(PayloadError::LoneSurrogate(at));
+                            }
+                            bytes.nth(9); // the digits of this half, and the other half whole
+                        }
+                        Some(0xDC00..=0xDFFF) => return Err(PayloadError::LoneSurrogate(at)),
+                        _ => {}
+                    }
+                }
+            }
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(PayloadError::TooDeep(at));
+                }
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The UTF-16 unit that `\uXXXX` at `at` stands for.
+fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
+    let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_kept_to_the_letter() {
+        for text in [
+            "123456789012345678901234567890",
+            "1e400",
+            "0.10",
+            "-0",
+            "1E+2",
+            r#"{"z":1,"a":{"y":[],"b":null}}"#,
+            "{ \"spaced\" : [ 1 , 2 ] }",
+            r#""\u00e9\n\ud83c\udf7d é""#,
+            "null",
+            "\"\u{0}\"".replace('\u{0}', "\\u0000").as_str(),
+            r#"{"$serde_json::private::Number":"1"}"#,
+        ] {
+            assert_eq!(Payload::parse(text).unwrap().as_str(), text);
+            let document = format!(r#"{{"payload":{text}}}"#);
+            #[derive(Deserialize, Serialize)]
+            struct Document {
+                payload: Payload,
+            }
+            let read: Document = serde_json::from_str(&document).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), document);
+        }
+    }
+
+    #[test]
+    fn what_cannot_pass_is_refused_by_name() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(Payload::parse(nested(MAX_DEPTH)).is_ok());
+        assert_eq!(
+            Payload::parse(nested(MAX_DEPTH + 1)).unwrap_err(),
+            PayloadError::TooDeep(MAX_DEPTH)
+        );
+        assert!(Payload::parse(format!("\"{}\"", "[".repeat(1000))).is_ok());
+        assert!(Payload::parse(r#""\\[\"[[""#).is_ok());
+        for lone in [r#""\ud800""#, r#""\udc00""#, r#""\ud800\u0041""#] {
+            assert!(
+                matches!(
+                    Payload::parse(lone).unwrap_err(),
+                    PayloadError::LoneSurrogate(_)
+                ),
+                "{lone}"
+            );
+        }
+        assert!(Payload::parse(r#""\ud83c\udf7d\\""#).is_ok());
+        for bad in ["", "{", "nul", "1 2", "{'a':1}", "NaN"] {
+            assert!(
+                matches!(Payload::parse(bad).unwrap_err(), PayloadError::NotJson(_)),
+                "{bad}"
+            );
+        }
+        let long = format!("\"{}\"", "x".repeat(MAX_BYTES - 2));
+        assert!(Payload::parse(long.clone()).is_ok());
+        assert_eq!(
+            Payload::parse(long + " ").unwrap_err(),
+            PayloadError::TooLarge(MAX_BYTES + 1)
+        );
+    }
+}
