@@ -1,0 +1,3 @@
+//! One identity's way to the cloud: the session that holds the token, the HTTP calls, and the live socket.
+
+pub mod socket;
