@@ -3,6 +3,8 @@
 //! A [`Socket`] is one open connection. It subscribes, hands over what arrives in order, and says once that it is closed. It
 //! does not reconnect and does not remember what was subscribed; the link does.
 
+mod modern;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
