@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::listener::{Card, Ended, ListenSpec, Listener, Place};
 use super::log::{Bounds, ChannelLog, Moment, State};
 use super::{
-    ChannelSnapshot, Command, Encode, Incoming, InstanceId, InstanceSnapshot, MAILBOX,
-    PullListeners, Report, RouterError, RouterHandle, Wanted,
+    ChannelSnapshot, Command, Encode, Incoming, InstanceId, InstanceSnapshot, MAILBOX, Report,
+    RouterError, RouterHandle, Wanted,
 };
 use crate::config::Limits;
 use crate::exp::Channel;
@@ -39,7 +39,6 @@ pub struct RouterSettings {
 /// The actor; [`Router::run`] is its task.
 pub struct Router {
     mailbox: mpsc::Receiver<Command>,
-    pulls: PullListeners,
     stopped: CancellationToken,
     limits: Limits,
     encode: Encode,
@@ -59,8 +58,14 @@ pub struct Router {
 struct Instance {
     wanted: watch::Sender<Wanted>,
     channels: HashMap<Arc<Channel>, ChannelState>,
-    /// Broadcasts handed to listeners that are gone.
-    past_deliveries: u64,
+    /// What listeners that are gone were handed.
+    past: Past,
+}
+
+#[derive(Default)]
+struct Past {
+    deliveries: u64,
+    gaps: u64,
 }
 
 struct ChannelState {
@@ -84,18 +89,16 @@ impl Router {
             .map(|_| Instance {
                 wanted: watch::Sender::new(Wanted::default()),
                 channels: HashMap::new(),
-                past_deliveries: 0,
+                past: Past::default(),
             })
             .collect();
         let handle = RouterHandle {
             mailbox: sender,
-            pulls: PullListeners::default(),
             wanted: instances.iter().map(|i| i.wanted.subscribe()).collect(),
             stopped: CancellationToken::new(),
         };
         let router = Self {
             mailbox,
-            pulls: handle.pulls.clone(),
             stopped: handle.stopped.clone(),
             limits: settings.limits,
             encode: settings.encode,
@@ -341,7 +344,6 @@ impl Router {
         for card in self.cards.values() {
             if card.context == context && !card.gone() && card.ended().is_none() {
                 card.end(Ended::Cancelled);
-                self.pulls.forget(&card.id);
                 cancelled += 1;
             }
         }
@@ -357,6 +359,7 @@ impl Router {
         for card in cards {
             if let Some(snapshot) = snapshots.get_mut(card.instance.0) {
                 snapshot.deliveries += card.delivered.load(Ordering::Relaxed);
+                snapshot.gaps += card.gaps.load(Ordering::Relaxed);
                 snapshot.listeners.push(card.clone());
             }
         }
@@ -370,14 +373,14 @@ impl Router {
             if card.gone()
                 && let Some(instance) = instances.get_mut(card.instance.0)
             {
-                instance.past_deliveries += card.delivered.load(Ordering::Relaxed);
+                instance.past.deliveries += card.delivered.load(Ordering::Relaxed);
+                instance.past.gaps += card.gaps.load(Ordering::Relaxed);
             }
             !card.gone()
         });
     }
 
     fn sweep(&mut self, now: Moment) {
-        self.pulls.expire(now);
         self.bury();
         for instance in &mut self.instances {
             instance.sweep(now, self.limits.log_age);
@@ -415,7 +418,8 @@ impl Instance {
         InstanceSnapshot {
             channels,
             listeners: Vec::new(),
-            deliveries: self.past_deliveries,
+            deliveries: self.past.deliveries,
+            gaps: self.past.gaps,
         }
     }
 

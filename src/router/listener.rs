@@ -105,6 +105,8 @@ pub struct Card {
     pub delivered: AtomicU64,
     /// Broadcasts told as missed.
     pub missed: AtomicU64,
+    /// Gaps told.
+    pub gaps: AtomicU64,
     /// The last position handed over.
     pub position: AtomicU64,
     pub(super) log: Arc<ChannelLog>,
@@ -209,6 +211,7 @@ impl Listener {
             peer: spec.peer,
             delivered: AtomicU64::new(0),
             missed: AtomicU64::new(0),
+            gaps: AtomicU64::new(0),
             position: AtomicU64::new(0),
             log,
             ended: AtomicU8::new(0),
@@ -244,11 +247,10 @@ impl Listener {
                 ring.first - 1
             }
         };
-        // Where the log no longer reaches back, only the count of all events is still known.
         let reached = self.position + 1 >= ring.first;
         self.count = match &self.filter {
             Some(name) => ring.count_of_name_at(name, self.position),
-            None => reached.then(|| ring.count_at(self.position)),
+            None => ring.count_at(self.position),
         };
         let (state, since) = if reached {
             ring.state_at(self.position)
@@ -293,11 +295,13 @@ impl Listener {
         }
         if !self.first.is_empty() {
             let sequence = self.position;
+            let before = out.len();
             out.extend(
                 self.first
                     .drain(..)
                     .map(|event| Delivery { sequence, event }),
             );
+            self.count_gaps(out, before);
             return Poll::Ready(Ok(()));
         }
         let card = self.card.clone();
@@ -311,10 +315,28 @@ impl Listener {
                 None => Poll::Pending,
             };
         }
+        let before = out.len();
         let delivered = self.read(&ring, out);
         drop(ring);
+        self.count_gaps(out, before);
         card.position.store(self.position, Ordering::Relaxed);
         Poll::Ready(delivered)
+    }
+
+    fn count_gaps(&self, out: &[Delivery], before: usize) {
+        let new = out.get(before..).unwrap_or_default();
+        let gaps = new
+            .iter()
+            .filter(|d| matches!(d.event, Event::Gap(_)))
+            .count();
+        if gaps > 0 {
+            self.card.gaps.fetch_add(gaps as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn ended(&self) -> bool {
+        self.card.ended().is_some()
     }
 
     /// Waits for events and moves them to `out`.

@@ -18,6 +18,10 @@ use bytes::Bytes;
 /// this bound such a listener is told "unknown"; the count of all events stays exact.
 const MAX_COUNTED_NAMES: usize = 4096;
 
+/// Entries that are no broadcasts and left the log, of which the position is remembered, so that a stream that resumes far
+/// behind hears how many broadcasts it missed. Beyond, it is told "unknown".
+const MAX_NOTES: usize = 64;
+
 /// What an entry costs besides its bytes: the entry itself, the shared record, its share of the maps.
 const ENTRY_OVERHEAD: usize = 200;
 
@@ -147,6 +151,10 @@ pub(super) struct Evicted {
     pub count: u64,
     /// The newest one that left because of a bound other than age.
     pub overflow_to: u64,
+    /// The positions of those that were no broadcasts, the latest ones.
+    notes: VecDeque<u64>,
+    /// The newest position that `notes` no longer tells of.
+    notes_from: u64,
     /// The newest outage among them, and the span of all of them.
     pub outage: Option<(u64, Option<SystemTime>, SystemTime)>,
     /// The subscription's state when the last of them had passed.
@@ -197,6 +205,8 @@ impl ChannelLog {
                 evicted: Evicted {
                     count: 0,
                     overflow_to: 0,
+                    notes: VecDeque::new(),
+                    notes_from: 0,
                     outage: None,
                     state: State::Pending,
                     state_since: now.wall,
@@ -393,6 +403,12 @@ impl ChannelLog {
         self.total.fetch_sub(entry.size, Ordering::Relaxed);
         let evicted = &mut ring.evicted;
         evicted.wall = entry.wall;
+        if !matches!(entry.body, Body::Broadcast { .. }) {
+            evicted.notes.push_back(sequence);
+            if evicted.notes.len() > MAX_NOTES {
+                evicted.notes_from = evicted.notes.pop_front().unwrap_or_default();
+            }
+        }
         match entry.body {
             Body::Broadcast { count, .. } => {
                 evicted.count = count;
@@ -437,11 +453,6 @@ impl Ring {
         self.first + self.entries.len() as u64
     }
 
-    /// Broadcasts in the log's life.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
     /// The entries after `position`, oldest first.
     pub fn after(&self, position: u64) -> impl Iterator<Item = (u64, &Entry)> {
         let skip = usize::try_from((position + 1).saturating_sub(self.first)).unwrap_or(usize::MAX);
@@ -466,14 +477,23 @@ impl Ring {
         next.or_else(|| Some(self.names.get(name).copied().unwrap_or(0)))
     }
 
-    /// How many broadcasts came up to and with `position`, which the ring must still reach back to.
-    pub fn count_at(&self, position: u64) -> u64 {
-        self.after(position)
+    /// How many broadcasts came up to and with `position`; `None` where that is not known any more.
+    pub fn count_at(&self, position: u64) -> Option<u64> {
+        let evicted = &self.evicted;
+        let gone = (self.first - 1).saturating_sub(position);
+        if gone > 0 {
+            let notes = evicted.notes.iter().filter(|note| **note > position);
+            let broadcasts = gone.saturating_sub(notes.count() as u64);
+            return (position >= evicted.notes_from)
+                .then(|| evicted.count.saturating_sub(broadcasts));
+        }
+        let next = self
+            .after(position)
             .find_map(|(_, entry)| match &entry.body {
                 Body::Broadcast { count, .. } => Some(*count - 1),
                 _ => None,
-            })
-            .unwrap_or(self.count)
+            });
+        Some(next.unwrap_or(self.count))
     }
 
     /// The subscription's state as it was right after `position`.

@@ -7,7 +7,6 @@
 mod actor;
 mod listener;
 mod log;
-mod pull;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 pub use actor::{Router, RouterSettings};
 pub use listener::{Card, Delivery, Ended, Event, ListenSpec, Listener, Overflow, Resume};
 pub use log::{Gap, GapReason, Moment, Record, State};
-pub use pull::{PullError, PullListeners, Pulled, Taken};
 
 use crate::exp::{Broadcast, Channel};
 
@@ -158,8 +156,10 @@ pub struct InstanceSnapshot {
     pub channels: Vec<ChannelSnapshot>,
     /// Its listeners, oldest first.
     pub listeners: Vec<Arc<Card>>,
-    /// Broadcasts handed over and gaps told, to listeners that are gone included.
+    /// Broadcasts handed to listeners, to those that are gone included.
     pub deliveries: u64,
+    /// Gaps told to listeners, likewise.
+    pub gaps: u64,
 }
 
 enum Command {
@@ -179,7 +179,6 @@ enum Command {
 #[derive(Clone, Debug)]
 pub struct RouterHandle {
     mailbox: mpsc::Sender<Command>,
-    pulls: PullListeners,
     wanted: Arc<[watch::Receiver<Wanted>]>,
     stopped: CancellationToken,
 }
@@ -217,7 +216,6 @@ impl RouterHandle {
     /// # Errors
     /// When there is none of that ID.
     pub async fn cancel(&self, id: String) -> Result<(), RouterError> {
-        self.pulls.forget(&id);
         self.ask(|reply| Command::Cancel(id, reply)).await?
     }
 
@@ -248,11 +246,6 @@ impl RouterHandle {
     /// What an instance's link shall subscribe.
     pub fn wanted(&self, instance: InstanceId) -> Option<watch::Receiver<Wanted>> {
         self.wanted.get(instance.0).cloned()
-    }
-
-    /// The listeners in pull form.
-    pub fn pulls(&self) -> &PullListeners {
-        &self.pulls
     }
 
     async fn ask<T>(

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::config::{ProtocolChoice, TransportChoice};
 use crate::exp::{Broadcast, ChannelId, Secret};
 
 /// How many events a socket holds that the link has not taken yet. Past that the socket stops reading, so that TCP slows the
@@ -79,6 +80,26 @@ pub trait Socket: Send {
     /// Closes the connection politely, within a bounded time. Dropping a socket closes it without ceremony; either way every
     /// task and descriptor of it ends.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// What was found out about a host's generation, to be remembered between two openings.
+#[derive(Clone, Debug)]
+pub struct Detected {
+    /// What it speaks.
+    pub generation: Generation,
+}
+
+/// Opens a socket.
+///
+/// # Errors
+/// As [`SocketError`] says.
+pub async fn open(
+    endpoint: &Endpoint,
+    _transport: TransportChoice,
+    _protocol: ProtocolChoice,
+    _memory: &mut Option<Detected>,
+) -> Result<Box<dyn Socket>, SocketError> {
+    modern::open(endpoint).await
 }
 
 /// Why a socket could not be opened or used.

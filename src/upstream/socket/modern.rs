@@ -286,11 +286,7 @@ fn read_broadcast(mut fields: serde_json::Map<String, Value>) -> SocketEvent {
             id: BroadcastId::new(id.unwrap_or_default()),
             name,
             channel: ChannelId::from_wire(channel),
-            payload: Payload::from(
-                fields
-                    .get_mut("payload")
-                    .map_or(Value::Null, Value::take),
-            ),
+            payload: Payload::from(fields.get_mut("payload").map_or(Value::Null, Value::take)),
         }),
         _ => SocketEvent::Unexpected("a broadcast without name or channel".to_owned()),
     }
@@ -310,7 +306,8 @@ fn text_of(arguments: &Arguments) -> String {
 /// A TLS configuration that trusts the authorities in `ca_file` besides the system's.
 fn trusting(ca_file: &std::path::Path) -> Result<native_tls::TlsConnector, String> {
     let shown = ca_file.display();
-    let pem = std::fs::read(ca_file).map_err(|error| format!("reading ca_file {shown}: {error}"))?;
+    let pem =
+        std::fs::read(ca_file).map_err(|error| format!("reading ca_file {shown}: {error}"))?;
     let certificates = native_tls::Certificate::stack_from_pem(&pem)
         .map_err(|error| format!("ca_file {shown} holds no PEM certificates: {error}"))?;
     let mut builder = native_tls::TlsConnector::builder();
