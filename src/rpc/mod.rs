@@ -20,7 +20,6 @@ use axum::routing::post;
 use prost::Message as _;
 use tonic::Status;
 use tonic::service::Routes;
-use tonic_health::server::HealthReporter;
 
 pub use pull::PullListeners;
 
@@ -64,11 +63,11 @@ impl Door {
     }
 }
 
-/// The whole service, and where its health is told.
+/// The whole service.
 ///
 /// # Errors
 /// When the built-in descriptors cannot be read, which every test would show.
-pub async fn service(door: Door) -> Result<(Routes, HealthReporter), tonic_reflection::server::Error> {
+pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Error> {
     let most = door.max_payload.saturating_mul(2) + ENVELOPE;
     let network = NetworkServer::new(network::NetworkService(door.clone()))
         .max_decoding_message_size(most)
@@ -97,7 +96,7 @@ pub async fn service(door: Door) -> Result<(Routes, HealthReporter), tonic_refle
     let listen = axum::Router::new()
         .route("/expd.v1.Network/Listen", post(listen))
         .with_state(door);
-    Ok((Routes::from(routes.into_axum_router().merge(listen)), health))
+    Ok(Routes::from(routes.into_axum_router().merge(listen)))
 }
 
 /// `Network.Listen`.
