@@ -12,6 +12,7 @@
 pub mod config;
 pub mod exp;
 pub mod hub;
+pub mod metrics;
 pub mod proto;
 pub mod router;
 pub mod upstream;

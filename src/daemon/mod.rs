@@ -7,6 +7,8 @@ mod doors;
 mod greeting;
 mod run;
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,7 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use doors::Doors;
-pub use run::{ServeOptions, run};
+pub use run::{RunError, ServeOptions, run};
 
 use crate::bridge::{Bridge, Bridges};
 use crate::config::Settings;
@@ -45,6 +47,14 @@ pub enum DaemonError {
     /// The embedded network.
     #[error(transparent)]
     Hub(#[from] HubError),
+    /// The TCP door.
+    #[error("cannot listen on {address} (daemon.listen): {source}; choose another port, or stop what uses it")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
     /// An instance's way to the cloud.
     #[error("instance {instance:?}: {reason}")]
     Instance {

@@ -1,4 +1,9 @@
 //! One identity's way to the cloud: the session that holds the token, the HTTP calls, and the live socket.
 
-// pub mod link;
+pub mod backoff;
+pub mod credentials;
+pub mod http;
+pub mod link;
+pub mod session;
 pub mod socket;
+mod trouble;

@@ -1,0 +1,41 @@
+//! Figures of an instance, since the daemon started.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A figure that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// So many more.
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// How many so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What an instance's session, link and calls count; the meanings are those of `Counters` in `proto/expd/v1/daemon.proto`.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the contract explains them")]
+pub struct Counters {
+    pub connects: Counter,
+    pub disconnects: Counter,
+    pub logins: Counter,
+    pub refreshes: Counter,
+    pub broadcasts_received: Counter,
+    pub duplicates: Counter,
+    pub broadcasts_sent: Counter,
+    pub broadcasts_failed: Counter,
+    pub responses_sent: Counter,
+    pub responses_failed: Counter,
+    pub unexpected_messages: Counter,
+}
