@@ -6,9 +6,13 @@
 //! - [`config`]: settings, read and checked as a whole before anything is bound.
 //! - [`hub`]: an EXP-compatible network in one process: the embedded default, and what the tests run against.
 //! - [`upstream`]: one identity's way to the cloud: session, HTTP calls, live socket.
+//! - [`client`]: the typed local client: what programs on this host, `expd` among them, speak to the daemon with.
+//! - [`cli`]: the command line, one file a subcommand.
 //! - [`proto`]: the gRPC contract, generated from `proto/`.
 #![forbid(unsafe_code)]
 
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod exp;
 pub mod hub;

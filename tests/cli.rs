@@ -1,0 +1,204 @@
+//! The command line, as a shell sees it: the real binary, its output and its exit status.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const COMMANDS: [&str; 10] = [
+    "serve",
+    "hub",
+    "status",
+    "listen",
+    "broadcast",
+    "respond",
+    "api",
+    "channel-id",
+    "check-config",
+    "completions",
+];
+
+/// Those that need a daemon, with arguments that suffice.
+const CLIENTS: [&[&str]; 6] = [
+    &["status"],
+    &["status", "--watch", "--json"],
+    &["listen", "menu", "--count", "1"],
+    &["broadcast", "menu", "hi", "-5"],
+    &["respond", "id", "WyJd", "null"],
+    &["api", "get", "/api/devices", "-q", "limit=1"],
+];
+
+fn expd() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_expd"));
+    command.env_remove("EXPD_SOCKET").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    expd().args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[test]
+fn every_command_has_help_that_teaches() {
+    let overview = run(&["--help"]);
+    assert_eq!(overview.status.code(), Some(0));
+    for command in COMMANDS {
+        assert!(stdout(&overview).contains(&format!("\n  {command}")));
+        let help = run(&[command, "--help"]);
+        assert_eq!(help.status.code(), Some(0), "{command}");
+        let text = stdout(&help);
+        assert!(text.contains("Examples:\n  "), "{command}: {text}");
+        assert!(text.contains("Usage: expd "), "{command}: {text}");
+        assert!(
+            !text.contains('\x1b'),
+            "{command}: colours without a terminal"
+        );
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
+    let cases: [(&[&str], &str); 10] = [
+        (&[], "Usage"),
+        (&["nonsense"], "unrecognized subcommand"),
+        (&["listen"], "<CHANNEL>"),
+        (&["listen", "menu", "--count", "0"], "--count"),
+        (&["broadcast", "menu", "hi", "hello"], "not JSON"),
+        (&["broadcast", "menu", "hi", "1", "--timeout", "5"], "500ms"),
+        (&["channel-id", "demo", ""], "channel name is empty"),
+        (&["api", "GET", "/api/devices", "-q", "limit"], "KEY=VALUE"),
+        (&["listen", "menu", "--resume", "17"], "LOG_ID:SEQUENCE"),
+        (&["completions", "cobol"], "zsh"),
+    ];
+    for (arguments, words) in cases {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(
+            stderr(&output).contains(words),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_daemon_that_is_not_there_ends_with_3_and_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.sock");
+    let stale = folder.path().join("stale.sock");
+    drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
+    for (socket, reason) in [
+        (&missing, "there is no socket"),
+        (&stale, "nobody listens on it"),
+    ] {
+        for arguments in CLIENTS {
+            for by_variable in [true, false] {
+                let mut command = expd();
+                if by_variable {
+                    command.env("EXPD_SOCKET", socket);
+                } else {
+                    command.arg("--socket").arg(socket);
+                }
+                let output = command.args(arguments).output().unwrap();
+                let said = stderr(&output);
+                assert_eq!(output.status.code(), Some(3), "{arguments:?}: {said}");
+                assert!(said.contains(socket.to_str().unwrap()), "{said}");
+                assert!(said.contains(reason), "{said}");
+                assert!(said.contains("expd serve"), "{said}");
+                assert!(!said.contains('\x1b'), "colours without a terminal: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_socket_of_something_else_is_no_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let output = run(&["status", "--socket", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+}
+
+#[test]
+fn a_channel_id_is_printed_in_either_alphabet() {
+    let id = |arguments: &[&str]| {
+        let output = run(&[&["channel-id"], arguments].concat());
+        assert_eq!(output.status.code(), Some(0));
+        stdout(&output).to_owned()
+    };
+    assert_eq!(id(&["demo", "menu"]), "WyJkZW1vIiwibWVudSIsMCwwXQ==\n");
+    assert_eq!(
+        id(&["demo", "menu", "--system", "--consumer"]),
+        "WyJkZW1vIiwibWVudSIsMSwxXQ==\n"
+    );
+    assert_eq!(id(&["demo", "~~~>>>"]), "WyJkZW1vIiwifn5-Pj4-IiwwLDBd\n");
+    assert_eq!(
+        id(&["demo", "~~~>>>", "--standard"]),
+        "WyJkZW1vIiwifn5+Pj4+IiwwLDBd\n"
+    );
+}
+
+#[test]
+fn completions_exist_for_every_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        for command in COMMANDS {
+            assert!(stdout(&output).contains(command), "{shell}: {command}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for arguments in [
+        &["completions", "bash"][..],
+        &["--help"],
+        &["channel-id", "demo", "menu"],
+    ] {
+        let mut child = expd()
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_eq!(stderr(&output), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_payload_is_checked_before_a_daemon_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("payload.json");
+    std::fs::write(&file, "{\n  \"a\": 1\n}\n").unwrap();
+    let nowhere = Path::new("/nowhere/expd.sock");
+    let send = |payload: &str, input: &str| {
+        let mut child = expd()
+            .args(["broadcast", "menu", "hi", payload, "--socket"])
+            .arg(nowhere)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        drop(stdin);
+        child.wait_with_output().unwrap().status.code()
+    };
+    assert_eq!(send(&format!("@{}", file.display()), ""), Some(3));
+    assert_eq!(send("-", "[1, 2]"), Some(3));
+    assert_eq!(send("-", "[1, 2"), Some(2));
+    assert_eq!(send("@/nowhere/payload.json", ""), Some(1));
+}
