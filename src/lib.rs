@@ -6,11 +6,13 @@
 //! - [`config`]: settings, read and checked as a whole before anything is bound.
 //! - [`hub`]: an EXP-compatible network in one process: the embedded default, and what the tests run against.
 //! - [`upstream`]: one identity's way to the cloud: session, HTTP calls, live socket.
+//! - [`ipc`]: local sockets: bound, guarded, accepted from, with the peer's identity.
 //! - [`proto`]: the gRPC contract, generated from `proto/`.
 #![forbid(unsafe_code)]
 
 pub mod config;
 pub mod exp;
 pub mod hub;
+pub mod ipc;
 pub mod proto;
 pub mod upstream;
