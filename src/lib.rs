@@ -6,6 +6,7 @@
 //! - [`config`]: settings, read and checked as a whole before anything is bound.
 //! - [`hub`]: an EXP-compatible network in one process: the embedded default, and what the tests run against.
 //! - [`upstream`]: one identity's way to the cloud: session, HTTP calls, live socket.
+//! - [`ipc`]: local sockets: bound, guarded, accepted from, with the peer's identity.
 //! - [`client`]: the typed local client: what programs on this host, `expd` among them, speak to the daemon with.
 //! - [`cli`]: the command line, one file a subcommand.
 //! - [`proto`]: the gRPC contract, generated from `proto/`.
@@ -16,5 +17,6 @@ pub mod client;
 pub mod config;
 pub mod exp;
 pub mod hub;
+pub mod ipc;
 pub mod proto;
 pub mod upstream;

@@ -202,3 +202,24 @@ fn a_payload_is_checked_before_a_daemon_is_asked_for() {
     assert_eq!(send("-", "[1, 2"), Some(2));
     assert_eq!(send("@/nowhere/payload.json", ""), Some(1));
 }
+
+#[test]
+fn check_config_names_every_mistake_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("expd.toml");
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = expd();
+        command.args(["check-config", "--config"]).arg(&file);
+        command.output().unwrap()
+    };
+    let fine = check("[hub]\norganization = \"demo\"\n");
+    assert_eq!(fine.status.code(), Some(0), "{}", stderr(&fine));
+    assert!(stderr(&fine).contains("no mistakes"), "{}", stderr(&fine));
+    let wrong = check("[hub]\norganisation = \"demo\"\ntoken_ttl = \"soon\"\n");
+    let said = stderr(&wrong);
+    assert_eq!(wrong.status.code(), Some(1), "{said}");
+    for words in ["expd.toml:2", "organization", "expd.toml:3", "2 mistakes"] {
+        assert!(said.contains(words), "{said}");
+    }
+}

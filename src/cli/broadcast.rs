@@ -8,6 +8,7 @@ use clap::Args;
 use super::output::{self, Output, Progress};
 use super::{ChannelFlags, Failure, Instance, payload};
 use crate::client::Client;
+use crate::config;
 
 /// Send an event to everyone who listens on a channel, and print the responses
 ///
@@ -31,7 +32,7 @@ pub struct Broadcast {
     #[command(flatten)]
     flags: ChannelFlags,
     /// How long to collect responses; 0s takes none. At most 1h [default: 100ms]
-    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
     instance: Instance,

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Failure;
+use super::output::{self, GOOD, WARN, printable, styled};
+use crate::config::{self, Source};
 
 /// Check the settings, and name every mistake at once
 ///
-/// Reads what `expd serve` would read: the file, the environment (EXPD__SECTION__KEY) and systemd's credentials. Each mistake comes with
+/// Reads what `expd serve` would read: the file, the environment (`EXPD__SECTION__KEY`) and systemd's credentials. Each mistake comes with
 /// its line and what to do. Starts nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -23,7 +25,43 @@ pub struct CheckConfig {
 
 impl CheckConfig {
     pub(super) fn run(self) -> Result<(), Failure> {
-        drop(self);
-        Err(Failure::Failed("the config room is not built yet".into()))
+        let loaded = config::load(&Source::from_process(self.config)).map_err(|errors| {
+            for mistake in errors.mistakes() {
+                output::error(mistake);
+            }
+            Failure::Failed(match errors.mistakes().len() {
+                1 => "1 mistake in the settings".to_owned(),
+                count => format!("{count} mistakes in the settings"),
+            })
+        })?;
+        for warning in &loaded.warnings {
+            output::note(format_args!(
+                "{} {}",
+                styled(WARN, "warning:"),
+                printable(&warning.to_string())
+            ));
+        }
+        let read = match &loaded.file {
+            Some(file) => file.display().to_string(),
+            None => format!("no file ({} does not exist)", config::DEFAULT_FILE),
+        };
+        let instances: Vec<&str> = loaded
+            .settings
+            .instances
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let instances = if instances.is_empty() {
+            "no instance: good for `expd hub` and `expd serve --embedded`".to_owned()
+        } else {
+            format!("instances: {}", instances.join(", "))
+        };
+        output::note(format_args!(
+            "{} {}; {}",
+            styled(GOOD, "no mistakes:"),
+            printable(&read),
+            printable(&instances)
+        ));
+        Ok(())
     }
 }

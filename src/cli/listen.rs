@@ -13,6 +13,7 @@ use crate::client::{
     self, Broadcast, Client, ClientError, Event, Gap, Heard, ListenEvent, Overflow, Position,
     ResumingListener, Subscription, SubscriptionState, Time,
 };
+use crate::config;
 use crate::exp::Payload;
 
 /// How many responses of `--respond` may be on their way at a time; past that, hearing waits, and the daemon's log holds what
@@ -59,7 +60,7 @@ pub struct Listen {
     )]
     context: String,
     /// Skip events that are older than this when they would be delivered
-    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
     max_age: Option<Duration>,
     /// Go on after an event of an earlier `listen --json`: its `logId` and `sequence`
     #[arg(long, value_name = "LOG_ID:SEQUENCE", value_parser = position)]

@@ -21,7 +21,6 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -47,8 +46,8 @@ Examples:
   expd broadcast menu hi '{\"table\": 4}' --timeout 2s   send an event, print what is responded"
 )]
 pub struct Cli {
-    /// The daemon's socket. Without it: $EXPD_SOCKET, else /run/expd/expd.sock for root or when it exists, else
-    /// $XDG_RUNTIME_DIR/expd/expd.sock, else /tmp/expd-UID/expd.sock.
+    /// The daemon's socket. Without it: `$EXPD_SOCKET`, else `/run/expd/expd.sock` for root or when it exists, else
+    /// `$XDG_RUNTIME_DIR/expd/expd.sock`, else `/tmp/expd-UID/expd.sock`.
     #[arg(long, global = true, value_name = "PATH", help_heading = "The daemon")]
     socket: Option<PathBuf>,
     #[command(subcommand)]
@@ -139,7 +138,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::ReaderLeft => 0,
             Self::Usage(_) | Self::Client(ClientError::Request(_)) => 2,
-            Self::Client(ClientError::NotReachable { .. }) => 3,
+            Self::Client(ClientError::NotReachable { .. } | ClientError::UnsafePlace(_)) => 3,
             Self::Client(_)
             | Self::Input { .. }
             | Self::Output(_)
@@ -198,12 +197,6 @@ fn on_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), 
     // A write to a standard output that nobody reads may still hang in its thread; the end must not wait for it.
     runtime.shutdown_background();
     result
-}
-
-/// A duration as the settings have it: `500ms`, `60s`, `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; a duration is a number with a unit: 500ms, 60s, 1h"))
 }
 
 #[cfg(test)]

@@ -172,9 +172,9 @@ pub fn note(line: impl Display) {
     let _unread = writeln!(anstream::stderr(), "{line}");
 }
 
-/// The reason why a command failed.
-pub fn error(failure: &Failure) {
-    let text = failure.to_string();
+/// Something that is wrong.
+pub fn error(what: impl Display) {
+    let text = what.to_string();
     note(format_args!(
         "{} {}",
         styled(BAD, "error:"),

@@ -8,7 +8,7 @@ use super::Failure;
 
 /// Run the daemon: keep the EXP connection and share it on the socket
 ///
-/// Runs in the foreground until Ctrl-C or SIGTERM. Settings come from the file, from the environment (EXPD__SECTION__KEY) and from
+/// Runs in the foreground until Ctrl-C or SIGTERM. Settings come from the file, from the environment (`EXPD__SECTION__KEY`) and from
 /// systemd's credentials; `expd check-config` names what is wrong with them.
 #[derive(Debug, Args)]
 #[command(after_help = "\

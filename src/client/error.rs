@@ -9,6 +9,8 @@ use std::time::Duration;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
+use crate::ipc::IpcError;
+
 /// Why a call gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -22,6 +24,9 @@ pub enum ClientError {
         /// What to do.
         remedy: &'static str,
     },
+    /// The socket's folder is not safe to use.
+    #[error(transparent)]
+    UnsafePlace(#[from] IpcError),
     /// The daemon went away in mid-call.
     #[error(
         "the connection to the daemon at {} broke ({reason}): whether the call was carried out is not known", path.display()
@@ -106,7 +111,7 @@ impl ClientError {
         match self {
             Self::NotReachable { .. } | Self::Broken { .. } | Self::Silent { .. } => true,
             Self::Refused(refusal) => refusal.code == Code::Unavailable,
-            Self::Contract(_) | Self::Request(_) => false,
+            Self::UnsafePlace(_) | Self::Contract(_) | Self::Request(_) => false,
         }
     }
 
@@ -160,7 +165,7 @@ impl ClientError {
 
     /// A status that came over the wire is the daemon's answer; one that carries a source was made up by this side's
     /// transport, when the connection could not be made or broke.
-    pub(super) fn from_status(path: &Path, status: tonic::Status) -> Self {
+    pub(super) fn from_status(path: &Path, status: &tonic::Status) -> Self {
         if let Some(source) = status.source() {
             if let Some(failed) = find::<ConnectFailed>(source) {
                 return Self::not_reachable(path, &failed.0);
@@ -236,7 +241,7 @@ mod tests {
             .set_retry_info(Some(Duration::from_millis(1500)));
         let status =
             tonic::Status::with_error_details(Code::NotFound, "EXP refused the response", details);
-        let ClientError::Refused(refusal) = ClientError::from_status(Path::new("/s"), status)
+        let ClientError::Refused(refusal) = ClientError::from_status(Path::new("/s"), &status)
         else {
             panic!("not taken as the daemon's answer");
         };
@@ -251,7 +256,7 @@ mod tests {
     #[test]
     fn only_a_daemon_that_may_come_back_is_waited_for() {
         let answer =
-            |code| ClientError::from_status(Path::new("/s"), tonic::Status::new(code, "words"));
+            |code| ClientError::from_status(Path::new("/s"), &tonic::Status::new(code, "words"));
         assert!(answer(Code::Unavailable).passes());
         for code in [
             Code::Cancelled,

@@ -1,11 +1,10 @@
 //! The typed local client: finds the daemon's socket and speaks domain types over it, so that no caller sees the wire.
 //!
-//! It owns the way to the socket ([`address`]), what the daemon says in the daemon's own words turned into types
+//! It owns the connection to the socket (the [rules](SocketPlace::usual) on where that is are the daemon's, too), what the daemon says in the daemon's own words turned into types
 //! ([`event`], [`status`]), and the one place where a failed call becomes an error that says what to do ([`ClientError`]).
 //! It promises that a payload comes and goes as the exact text it was, and that no call is sent twice by the client itself.
 //! [`ResumingListener`] keeps a listener through restarts of the daemon.
 
-pub mod address;
 mod error;
 mod event;
 mod resume;
@@ -25,12 +24,12 @@ use tonic::transport::{Channel as Transport, Endpoint};
 use tower::service_fn;
 
 use crate::exp::{BroadcastId, Channel, ChannelId, Payload};
+use crate::ipc::{SocketPlace, SocketSurroundings};
 use crate::proto;
 use crate::proto::api_client::ApiClient;
 use crate::proto::daemon_client::DaemonClient;
 use crate::proto::network_client::NetworkClient;
 
-pub use address::socket_path;
 pub use error::{ClientError, ExpError, Refusal};
 pub use event::{
     Broadcast, Event, Gap, GapReason, ListenEvent, Subscription, SubscriptionState, Time,
@@ -128,18 +127,17 @@ pub struct ApiAnswer {
 }
 
 impl Client {
-    /// Connects to the daemon at `socket`, or where this machine's rules say ([`socket_path`]).
+    /// Connects to the daemon at `socket`, or where this machine's rules say ([`SocketPlace::usual`]).
     ///
     /// # Errors
-    /// [`ClientError::NotReachable`].
+    /// [`ClientError::NotReachable`], or [`ClientError::UnsafePlace`] where somebody else could pose as the daemon.
     pub async fn connect(socket: Option<PathBuf>) -> Result<Self, ClientError> {
-        let path = socket.unwrap_or_else(|| {
-            socket_path(
-                |name| std::env::var_os(name),
-                rustix::process::geteuid().as_raw(),
-                Path::exists,
-            )
-        });
+        let place = match socket {
+            Some(path) => SocketPlace::named(path),
+            None => SocketPlace::usual(&SocketSurroundings::from_process()),
+        };
+        place.check_folder()?;
+        let path = place.path;
         let endpoint = Endpoint::from_static("http://localhost") // the authority; servers refuse a path there
             .connect_timeout(CONNECT_TIMEOUT)
             .initial_stream_window_size(STREAM_WINDOW)
@@ -315,7 +313,7 @@ impl Client {
         let path = self.path.clone();
         Ok(events.map(move |event| match event {
             Ok(event) => status::link_event_from_wire(event),
-            Err(status) => Err(ClientError::from_status(&path, status)),
+            Err(status) => Err(ClientError::from_status(&path, &status)),
         }))
     }
 
@@ -325,7 +323,7 @@ impl Client {
     ) -> Result<T, ClientError> {
         match answer {
             Ok(response) => Ok(response.into_inner()),
-            Err(status) => Err(ClientError::from_status(&self.path, status)),
+            Err(status) => Err(ClientError::from_status(&self.path, &status)),
         }
     }
 
@@ -362,7 +360,7 @@ impl Stream for EventStream {
         polled.map(|next| {
             next.map(|event| match event {
                 Ok(event) => event::event_from_wire(event),
-                Err(status) => Err(ClientError::from_status(&self.path, status)),
+                Err(status) => Err(ClientError::from_status(&self.path, &status)),
             })
         })
     }
