@@ -221,6 +221,10 @@ pub enum PassedSocketError {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::process::Command;
+
     use super::*;
 
     struct Manager {
@@ -315,8 +319,59 @@ mod tests {
         assert_eq!(watchdog_interval(None, None, 7), None);
     }
 
+    /// What a process says of the descriptor that it was passed. The environment is the whole process's, so it is one of its own.
+    fn taken(descriptor: impl Into<OwnedFd>, names: &str) -> String {
+        const PLAY: &str = "systemd::tests::played_with_a_passed_socket";
+        let output = Command::new("sh")
+            .args([
+                "-c",
+                r#"exec 3<&0 </dev/null; export LISTEN_PID=$$; exec "$@""#,
+                "sh",
+            ])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", PLAY, "--ignored", "--nocapture"])
+            .env("LISTEN_FDS", "1")
+            .env("LISTEN_FDNAMES", names)
+            .stdin(descriptor.into())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = text
+            .split("taken: ")
+            .nth(1)
+            .unwrap_or_else(|| panic!("{text}"));
+        said.lines().next().unwrap().to_owned()
+    }
+
     #[test]
-    fn no_socket_was_passed_to_this_test() {
+    #[ignore = "played by passed_sockets_are_taken_if_they_listen, in a process of its own"]
+    fn played_with_a_passed_socket() {
+        match listen_fds() {
+            Ok(sockets) => {
+                let names: Vec<_> = sockets.iter().map(|socket| socket.name.as_str()).collect();
+                let again = listen_fds().unwrap().len();
+                println!("taken: {names:?} and {again} later");
+            }
+            Err(error) => println!("taken: {error}"),
+        }
+    }
+
+    #[test]
+    fn passed_sockets_are_taken_if_they_listen() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = |name: &str| UnixListener::bind(folder.path().join(name)).unwrap();
+        assert_eq!(taken(listener("a"), "expd"), "[\"expd\"] and 0 later");
+        assert_eq!(taken(listener("b"), ""), "[\"unknown\"] and 0 later");
+        let (connected, _other) = UnixStream::pair().unwrap();
+        assert!(
+            taken(connected, "x").contains("\"x\" passed by the service manager does not listen")
+        );
+        let datagram = UnixDatagram::unbound().unwrap();
+        assert!(taken(datagram, "x").contains("no Unix stream socket"));
+        let file = std::fs::File::open(folder.path()).unwrap();
+        assert!(taken(file, "x").contains("no Unix stream socket"));
+        let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(taken(tcp, "x").contains("no Unix stream socket"));
         assert!(listen_fds().unwrap().is_empty());
     }
 }
