@@ -7,6 +7,8 @@
 //! - [`hub`]: an EXP-compatible network in one process: the embedded default, and what the tests run against.
 //! - [`upstream`]: one identity's way to the cloud: session, HTTP calls, live socket.
 //! - [`ipc`]: local sockets: bound, guarded, accepted from, with the peer's identity.
+//! - [`logging`]: log records, to the journal or to standard error.
+//! - [`systemd`]: what is said to the service manager, and what it passes on.
 //! - [`client`]: the typed local client: what programs on this host, `expd` among them, speak to the daemon with.
 //! - [`cli`]: the command line, one file a subcommand.
 //! - [`proto`]: the gRPC contract, generated from `proto/`.
@@ -18,5 +20,7 @@ pub mod config;
 pub mod exp;
 pub mod hub;
 pub mod ipc;
+pub mod logging;
 pub mod proto;
+pub mod systemd;
 pub mod upstream;
