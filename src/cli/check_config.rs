@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Failure;
 use super::output::{self, GOOD, WARN, printable, styled};
+use super::{Failure, told_of_settings};
 use crate::config::{self, Source};
 
 /// Check the settings, and name every mistake at once
@@ -25,15 +25,8 @@ pub struct CheckConfig {
 
 impl CheckConfig {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let loaded = config::load(&Source::from_process(self.config)).map_err(|errors| {
-            for mistake in errors.mistakes() {
-                output::error(mistake);
-            }
-            Failure::Failed(match errors.mistakes().len() {
-                1 => "1 mistake in the settings".to_owned(),
-                count => format!("{count} mistakes in the settings"),
-            })
-        })?;
+        let loaded = config::load(&Source::from_process(self.config))
+            .map_err(|errors| told_of_settings(&errors))?;
         for warning in &loaded.warnings {
             output::note(format_args!(
                 "{} {}",

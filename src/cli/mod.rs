@@ -11,6 +11,8 @@ mod completions;
 mod hub;
 mod listen;
 mod output;
+mod page;
+mod password;
 mod payload;
 mod respond;
 mod serve;
@@ -25,7 +27,10 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::client::ClientError;
+use crate::config::ConfigErrors;
 use crate::exp::Channel;
+use crate::hub::HubError;
+use crate::hub::operator::OperatorError;
 
 /// A local daemon that shares one EXP network connection with every program on this host.
 ///
@@ -110,6 +115,12 @@ enum Failure {
     /// The daemon could not be reached, or answered with an error.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The embedded network could not start or go on.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The embedded network refused its operator, or was not there.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
     /// What was typed makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -140,6 +151,8 @@ impl Failure {
             Self::Usage(_) | Self::Client(ClientError::Request(_)) => 2,
             Self::Client(ClientError::NotReachable { .. } | ClientError::UnsafePlace(_)) => 3,
             Self::Client(_)
+            | Self::Hub(_)
+            | Self::Operator(_)
             | Self::Input { .. }
             | Self::Output(_)
             | Self::Failed(_)
@@ -184,15 +197,42 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
     }
 }
 
+/// Names every mistake in the settings, and gives what to end with.
+fn told_of_settings(errors: &ConfigErrors) -> Failure {
+    for mistake in errors.mistakes() {
+        output::error(mistake);
+    }
+    Failure::Failed(match errors.mistakes().len() {
+        1 => "1 mistake in the settings".to_owned(),
+        count => format!("{count} mistakes in the settings"),
+    })
+}
+
+/// Runs what serves others, on all cores.
+fn start(server: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(cannot_start)?;
+    let result = runtime.block_on(server);
+    // What it had running has ended in order, or had its time.
+    runtime.shutdown_background();
+    result
+}
+
+fn cannot_start(source: io::Error) -> Failure {
+    Failure::System {
+        what: "start the runtime",
+        source,
+    }
+}
+
 /// Runs a client's command on this one thread.
 fn on_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|source| Failure::System {
-            what: "start the runtime",
-            source,
-        })?;
+        .map_err(cannot_start)?;
     let result = runtime.block_on(command);
     // A write to a standard output that nobody reads may still hang in its thread; the end must not wait for it.
     runtime.shutdown_background();
