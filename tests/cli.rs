@@ -1,6 +1,6 @@
 //! The command line, as a shell sees it: the real binary, its output and its exit status.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -201,6 +201,72 @@ fn a_payload_is_checked_before_a_daemon_is_asked_for() {
     assert_eq!(send("-", "[1, 2]"), Some(3));
     assert_eq!(send("-", "[1, 2"), Some(2));
     assert_eq!(send("@/nowhere/payload.json", ""), Some(1));
+}
+
+#[test]
+fn a_password_is_hashed_from_standard_input() {
+    let hash = |input: &str| {
+        let mut child = expd()
+            .args(["hub", "hash-password"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        drop(stdin);
+        child.wait_with_output().unwrap()
+    };
+    let hashed = hash("correct horse\n");
+    assert_eq!(hashed.status.code(), Some(0), "{}", stderr(&hashed));
+    assert!(stdout(&hashed).starts_with("$argon2id$"));
+    assert_eq!(stdout(&hashed).lines().count(), 1);
+    assert_eq!(hash("\n").status.code(), Some(2));
+}
+
+#[test]
+fn the_network_serves_its_operator_and_ends_when_told_to() {
+    let mut network = expd()
+        .args(["hub", "--listen", "127.0.0.1:0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut words = String::new();
+    let mut stderr_lines = BufReader::new(network.stderr.take().unwrap());
+    // The log may speak first.
+    while !words.contains("http://") {
+        words.clear();
+        assert!(
+            stderr_lines.read_line(&mut words).unwrap() > 0,
+            "no address"
+        );
+    }
+    let (_, address) = words.split_once("http://").unwrap();
+    let address = address.split(',').next().unwrap();
+    for arguments in [
+        &["hub", "pair", "abc-def"][..],
+        &["hub", "unpair", "no-such-device"],
+    ] {
+        let refused = run(&[arguments, &["--network", address]].concat());
+        assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+        assert!(
+            stderr(&refused).contains("the network refused"),
+            "{}",
+            stderr(&refused)
+        );
+    }
+    let pid = i32::try_from(network.id()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(network.wait().unwrap().code(), Some(0));
+    let gone = run(&["hub", "pair", "abc-def", "--network", address]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(
+        stderr(&gone).contains("cannot be reached"),
+        "{}",
+        stderr(&gone)
+    );
 }
 
 #[test]

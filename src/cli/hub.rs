@@ -127,7 +127,7 @@ async fn serve(file: Option<PathBuf>, listen: Option<SocketAddr>) -> Result<(), 
 async fn pair(code: String, uuid: Option<String>, network: Network) -> Result<(), Failure> {
     let (url, settings) = network.find()?;
     let key = settings.hub.operator_key.as_ref();
-    let paired = operator::pair(&url, key, &code).await?;
+    let paired = operator::pair_as(&url, key, &code, uuid.as_deref()).await?;
     Output::new().text(&printable(&paired.uuid)).await
 }
 

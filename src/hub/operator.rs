@@ -29,9 +29,22 @@ pub async fn pair(
     key: Option<&Secret>,
     code: &str,
 ) -> Result<Paired, OperatorError> {
+    pair_as(base_url, key, code, None).await
+}
+
+/// As [`pair`], giving the device a uuid of the operator's choice.
+///
+/// # Errors
+/// As for [`pair`]; and when the network does not take the uuid.
+pub async fn pair_as(
+    base_url: &str,
+    key: Option<&Secret>,
+    code: &str,
+    uuid: Option<&str>,
+) -> Result<Paired, OperatorError> {
     let body = PairRequest {
         code: code.to_owned(),
-        uuid: None,
+        uuid: uuid.map(str::to_owned),
     };
     let DeviceUuid { uuid } = post(base_url, key, "/hub/pair", &body).await?;
     Ok(Paired { uuid })
