@@ -3,6 +3,7 @@
 //! Every value here is already valid: secrets are read, durations and sizes parsed, names looked up.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct DaemonSettings {
     pub log: LogLevel,
     /// A loopback address on which counters are served over HTTP at `/metrics`.
     pub metrics: Option<SocketAddr>,
+    /// How long calls in flight may go on once the daemon was told to stop.
+    pub drain_timeout: Duration,
     /// Bounds on what apps and the network may make the daemon hold.
     pub limits: Limits,
 }
@@ -58,6 +61,8 @@ impl Default for DaemonSettings {
             state_dir: None,
             log: LogLevel::Info,
             metrics: None,
+            // Ctrl-C ends the daemon within a second, with time left to close what is still open then.
+            drain_timeout: Duration::from_millis(500),
             limits: Limits::default(),
         }
     }
@@ -119,7 +124,7 @@ impl Default for Limits {
 }
 
 /// `[instances.NAME]`: one identity and its way to EXP.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct InstanceSettings {
     /// The API's base URL, without a trailing slash.
     pub host: String,
@@ -137,6 +142,38 @@ pub struct InstanceSettings {
     pub broadcast_channel: BroadcastChannelForm,
     /// Who logs in.
     pub credentials: Credentials,
+}
+
+impl InstanceSettings {
+    /// EXP's own API.
+    pub const DEFAULT_HOST: &str = "https://api.goexp.io";
+}
+
+impl fmt::Debug for InstanceSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            host,
+            transport,
+            protocol,
+            proxy,
+            ca_file,
+            channel_id,
+            broadcast_channel,
+            credentials,
+        } = self;
+        // A proxy's URL may hold a password; what follows the last @ never does.
+        let proxy = proxy.as_deref().map(|url| url.rsplit('@').next());
+        f.debug_struct("InstanceSettings")
+            .field("host", host)
+            .field("transport", transport)
+            .field("protocol", protocol)
+            .field("proxy", &proxy)
+            .field("ca_file", ca_file)
+            .field("channel_id", channel_id)
+            .field("broadcast_channel", broadcast_channel)
+            .field("credentials", credentials)
+            .finish()
+    }
 }
 
 /// `transport`

@@ -1,5 +1,6 @@
 //! What can be set of the embedded network, already checked.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -54,12 +55,21 @@ pub struct HubDevice {
 }
 
 /// A user that may log in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HubUser {
     /// The user's name.
     pub username: String,
     /// An Argon2 hash in PHC form (`expd hub hash-password` makes one). A plain `password` in the file is hashed on reading.
     pub password_hash: String,
+}
+
+impl fmt::Debug for HubUser {
+    // Without the hash: it is no secret, and a password may be guessed from it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubUser")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A consumer app that may log in.

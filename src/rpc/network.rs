@@ -158,5 +158,10 @@ pub async fn open(
 
 /// The local process behind a request, as the kernel named it.
 pub fn peer_of(extensions: &http::Extensions) -> Option<Peer> {
-    extensions.get::<PeerInfo>().and_then(PeerInfo::peer)
+    let PeerInfo(peer) = extensions.get()?;
+    peer.map(|peer| Peer {
+        // The kernel's process IDs are positive.
+        pid: u32::try_from(peer.pid).unwrap_or(0),
+        uid: peer.uid,
+    })
 }

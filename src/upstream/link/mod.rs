@@ -18,7 +18,7 @@ use futures_util::future::pending;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use connection::{Arrivals, Connection};

@@ -1,0 +1,60 @@
+//! `expd check-config`: what is wrong with the settings, before a daemon finds out.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output::{self, GOOD, WARN, printable, styled};
+use super::{Failure, told_of_settings};
+use crate::config::{self, Source};
+
+/// Check the settings, and name every mistake at once
+///
+/// Reads what `expd serve` would read: the file, the environment (`EXPD__SECTION__KEY`) and systemd's credentials. Each mistake comes with
+/// its line and what to do. Starts nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  expd check-config
+  expd check-config --config ./expd.toml")]
+pub struct CheckConfig {
+    /// The settings file [default: /etc/expd/expd.toml where it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl CheckConfig {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let loaded = config::load(&Source::from_process(self.config))
+            .map_err(|errors| told_of_settings(&errors))?;
+        for warning in &loaded.warnings {
+            output::note(format_args!(
+                "{} {}",
+                styled(WARN, "warning:"),
+                printable(&warning.to_string())
+            ));
+        }
+        let read = match &loaded.file {
+            Some(file) => file.display().to_string(),
+            None => format!("no file ({} does not exist)", config::DEFAULT_FILE),
+        };
+        let instances: Vec<&str> = loaded
+            .settings
+            .instances
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let instances = if instances.is_empty() {
+            "no instance: good for `expd hub` and `expd serve --embedded`".to_owned()
+        } else {
+            format!("instances: {}", instances.join(", "))
+        };
+        output::note(format_args!(
+            "{} {}; {}",
+            styled(GOOD, "no mistakes:"),
+            printable(&read),
+            printable(&instances)
+        ));
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! `expd hub`: the EXP-compatible network alone, and its operator's commands.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use super::output::{self, BOLD, Output, printable, styled};
+use super::stop::Stop;
+use super::{Failure, on_runtime, password, start, told_of_settings};
+use crate::config::{self, Loaded, Settings, Source};
+use crate::hub::{self, operator};
+use crate::logging;
+
+/// Run an EXP-compatible network in this process, for development and tests
+///
+/// Takes its devices, users and consumer apps from the `[hub]` section of the settings. All is kept in memory. Ctrl-C and
+/// SIGTERM end it.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  expd hub --listen 127.0.0.1:9000
+  expd hub pair abc-def                              give the device that shows this code its credentials
+  printf %s \"$PASSWORD\" | expd hub hash-password     for `password_hash` in the settings"
+)]
+pub struct Hub {
+    /// The settings file [default: /etc/expd/expd.toml where it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen, in place of the settings' address; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    #[command(subcommand)]
+    command: Option<Operation>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Operation {
+    /// Pair the device that shows a pairing code: print the uuid it now has
+    #[command(after_help = "\
+Examples:
+  expd hub pair abc-def
+  expd hub pair abcdef --network http://127.0.0.1:9000")]
+    Pair {
+        /// The code, with or without its hyphen
+        code: String,
+        /// The uuid that the device gets [default: a new one]
+        #[arg(long)]
+        uuid: Option<String>,
+        #[command(flatten)]
+        network: Network,
+    },
+    /// Take a device's credentials away again
+    #[command(after_help = "\
+Examples:
+  expd hub unpair 5f0c1d2e-…")]
+    Unpair {
+        /// The device's uuid
+        uuid: String,
+        #[command(flatten)]
+        network: Network,
+    },
+    /// Hash a password from standard input, for `password_hash` in the settings
+    #[command(after_help = "\
+Examples:
+  expd hub hash-password                             asks, without showing what is typed
+  printf %s \"$PASSWORD\" | expd hub hash-password")]
+    HashPassword,
+}
+
+/// The network that an operator means, and the settings that hold the operator's key.
+#[derive(Debug, Args)]
+struct Network {
+    /// The network's address [default: the settings' hub.listen]
+    #[arg(long, value_name = "URL")]
+    network: Option<String>,
+    /// The settings file, which has the address and the operator's key [default: /etc/expd/expd.toml where it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Hub {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        match self.command {
+            None => start(serve(self.config, self.listen)),
+            Some(Operation::Pair {
+                code,
+                uuid,
+                network,
+            }) => on_runtime(pair(code, uuid, network)),
+            Some(Operation::Unpair { uuid, network }) => on_runtime(unpair(uuid, network)),
+            Some(Operation::HashPassword) => on_runtime(hash_password()),
+        }
+    }
+}
+
+async fn serve(file: Option<PathBuf>, listen: Option<SocketAddr>) -> Result<(), Failure> {
+    let loaded = load(file)?;
+    let mut settings = loaded.settings;
+    logging::init(settings.daemon.log).map_err(|error| Failure::Failed(error.to_string()))?;
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    if let Some(listen) = listen {
+        settings.hub.listen = listen;
+    }
+    let mut stop = Stop::new()?;
+    let network = hub::Hub::bind(&settings.hub).await?;
+    output::note(format_args!(
+        "{} at http://{}, organization {}",
+        styled(BOLD, "an EXP network"),
+        network.local_addr(),
+        printable(&settings.hub.organization)
+    ));
+    let shutdown = CancellationToken::new();
+    let mut serving = std::pin::pin!(network.serve(shutdown.clone()));
+    tokio::select! {
+        ended = &mut serving => return Ok(ended?),
+        () = stop.asked() => shutdown.cancel(),
+    }
+    Ok(serving.await?)
+}
+
+async fn pair(code: String, uuid: Option<String>, network: Network) -> Result<(), Failure> {
+    let (url, settings) = network.find()?;
+    let key = settings.hub.operator_key.as_ref();
+    let paired = operator::pair_as(&url, key, &code, uuid.as_deref()).await?;
+    Output::new().text(&printable(&paired.uuid)).await
+}
+
+async fn unpair(uuid: String, network: Network) -> Result<(), Failure> {
+    let (url, settings) = network.find()?;
+    operator::unpair(&url, settings.hub.operator_key.as_ref(), &uuid).await?;
+    Ok(())
+}
+
+async fn hash_password() -> Result<(), Failure> {
+    let hash = hub::hash_password(&password::read().await?)
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    Output::new().text(&hash).await
+}
+
+fn load(file: Option<PathBuf>) -> Result<Loaded, Failure> {
+    config::load(&Source::from_process(file)).map_err(|errors| told_of_settings(&errors))
+}
+
+impl Network {
+    fn find(self) -> Result<(String, Settings), Failure> {
+        let settings = load(self.config)?.settings;
+        let url = match self.network {
+            Some(url) if url.contains("://") => url,
+            Some(address) => format!("http://{address}"),
+            None => format!("http://{}", reachable(settings.hub.listen)?),
+        };
+        Ok((url, settings))
+    }
+}
+
+/// The address by which a network that listens on `listen` is reached from this host.
+fn reachable(listen: SocketAddr) -> Result<SocketAddr, Failure> {
+    if listen.port() == 0 {
+        return Err(Failure::Usage(
+            "the settings let the network take a free port; name its address with --network".into(),
+        ));
+    }
+    let host = match listen.ip() {
+        IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    };
+    Ok(SocketAddr::new(host, listen.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_on_every_address_is_reached_on_loopback() {
+        let reached = |text: &str| reachable(text.parse().unwrap()).map(|at| at.to_string());
+        assert_eq!(reached("0.0.0.0:9000").unwrap(), "127.0.0.1:9000");
+        assert_eq!(reached("[::]:9000").unwrap(), "[::1]:9000");
+        assert_eq!(reached("10.0.0.1:9000").unwrap(), "10.0.0.1:9000");
+        assert!(reached("127.0.0.1:0").is_err());
+    }
+}

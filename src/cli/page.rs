@@ -1,0 +1,391 @@
+//! The daemon's status laid out for people.
+
+use std::time::{Duration, SystemTime};
+
+use super::output::{BAD, BOLD, DIM, GOOD, WARN, printable, styled};
+use crate::client::{
+    self, ChannelStatus, Identity, InstanceStatus, LinkState, ListenerStatus, Time,
+};
+use crate::exp::identity::display_pairing_code;
+
+/// A link's state in words.
+pub fn state(state: LinkState) -> String {
+    match state {
+        LinkState::Online => styled(GOOD, "online"),
+        LinkState::Connecting => styled(WARN, "connecting"),
+        LinkState::Offline => styled(BAD, "offline"),
+        LinkState::Refused => styled(BAD, "refused"),
+        LinkState::Pairing => styled(WARN, "waiting to be paired"),
+    }
+}
+
+/// A page as of one moment.
+pub struct Page {
+    now: SystemTime,
+    text: String,
+}
+
+impl Page {
+    /// A page as of `now`.
+    pub fn new(now: SystemTime) -> Self {
+        Self {
+            now,
+            text: String::new(),
+        }
+    }
+
+    /// Everything, of the daemon at `socket`.
+    pub fn status(mut self, status: &client::Status, socket: &str) -> String {
+        let up = status.started_at.map(|started| self.age(started));
+        self.line(&format!(
+            "{} at {socket}, up for {}",
+            styled(BOLD, format_args!("expd {}", printable(&status.version))),
+            up.unwrap_or_else(|| "an unknown time".into())
+        ));
+        for instance in &status.instances {
+            self.line("");
+            self.instance(instance);
+        }
+        if status.instances.is_empty() {
+            self.line("no instances");
+        }
+        self.text
+    }
+
+    fn instance(&mut self, instance: &InstanceStatus) {
+        let link = &instance.link;
+        let since = link.since.map(|since| format!(" for {}", self.age(since)));
+        self.line(&format!(
+            "{}  {}{}",
+            styled(BOLD, printable(&instance.instance)),
+            state(link.state),
+            since.unwrap_or_default()
+        ));
+        self.fact("host", &printable(&instance.host));
+        self.fact(
+            "identity",
+            &instance
+                .identity
+                .as_ref()
+                .map_or_else(|| "not logged in yet".to_owned(), identity),
+        );
+        if let Some(code) = instance
+            .identity
+            .as_ref()
+            .and_then(|identity| identity.pairing_code.as_deref())
+        {
+            let code = display_pairing_code(code);
+            self.fact("pairing code", &styled(BOLD, printable(&code)));
+        }
+        if link.protocol != 0 {
+            self.fact("protocol", &format!("Engine.IO {}", link.protocol));
+        }
+        if let Some(end) = link.token_expires_at {
+            let end = self.until(end);
+            self.fact("token", &format!("ends {end}"));
+        }
+        if link.attempt > 0 {
+            let next = link
+                .next_try
+                .map(|next| format!(", next try {}", self.until(next)));
+            self.fact(
+                "tries",
+                &format!("{}{}", link.attempt, next.unwrap_or_default()),
+            );
+        }
+        if !link.last_error.is_empty() {
+            self.fact("last error", &styled(BAD, printable(&link.last_error)));
+        }
+        let counters = &instance.counters;
+        self.fact(
+            "counted",
+            &format!(
+                "{} received, {} delivered, {} gaps, {} sent ({} failed), {} responses ({} failed), {} connects",
+                counters.broadcasts_received,
+                counters.deliveries,
+                counters.gaps,
+                counters.broadcasts_sent,
+                counters.broadcasts_failed,
+                counters.responses_sent,
+                counters.responses_failed,
+                counters.connects
+            ),
+        );
+        self.channels(&instance.channels);
+        self.listeners(&instance.listeners);
+    }
+
+    fn channels(&mut self, channels: &[ChannelStatus]) {
+        let heading = [
+            "channel",
+            "wanted for",
+            "asked",
+            "confirmed",
+            "last broadcast",
+            "listeners",
+            "log",
+        ];
+        let ago = |time: Option<Time>| {
+            time.map_or_else(|| "-".to_owned(), |time| format!("{} ago", self.age(time)))
+        };
+        let rows = channels.iter().map(|channel| {
+            let confirmed = match channel.confirmed_at {
+                Some(_) => styled(GOOD, ago(channel.confirmed_at)),
+                None => styled(BAD, "no"),
+            };
+            vec![
+                channel.channel.to_string(),
+                channel
+                    .wanted_since
+                    .map_or_else(|| "-".to_owned(), |since| self.age(since)),
+                ago(channel.asked_at),
+                confirmed,
+                ago(channel.last_broadcast_at),
+                channel.listeners.to_string(),
+                format!(
+                    "{} in {}, at {}",
+                    plural(channel.log_events.into(), "event"),
+                    size(channel.log_bytes),
+                    channel.log_sequence
+                ),
+            ]
+        });
+        let rows = rows.collect();
+        self.table(&heading, rows);
+    }
+
+    fn listeners(&mut self, listeners: &[ListenerStatus]) {
+        let heading = [
+            "listener",
+            "channel",
+            "event",
+            "context",
+            "process",
+            "behind",
+            "delivered",
+            "missed",
+        ];
+        let or = |text: &str, otherwise: &str| {
+            if text.is_empty() {
+                otherwise.to_owned()
+            } else {
+                printable(text).into_owned()
+            }
+        };
+        let rows = listeners.iter().map(|listener| {
+            let process = if listener.pid == 0 {
+                "over TCP".to_owned()
+            } else {
+                format!("{} (uid {})", listener.pid, listener.uid)
+            };
+            vec![
+                printable(&listener.id).into_owned(),
+                listener.channel.to_string(),
+                or(&listener.name, "all"),
+                or(&listener.context, "-"),
+                process,
+                listener.behind.to_string(),
+                listener.delivered.to_string(),
+                listener.missed.to_string(),
+            ]
+        });
+        self.table(&heading, rows.collect());
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    fn fact(&mut self, name: &str, fact: &str) {
+        self.line(&format!(
+            "  {}{fact}",
+            styled(DIM, format_args!("{name:14}"))
+        ));
+    }
+
+    /// Rows under a heading, each column as wide as its widest cell. Nothing where there are no rows.
+    fn table(&mut self, heading: &[&str], rows: Vec<Vec<String>>) {
+        if rows.is_empty() {
+            return;
+        }
+        let heading = heading.iter().map(|name| styled(DIM, name)).collect();
+        let table: Vec<Vec<String>> = std::iter::once(heading).chain(rows).collect();
+        let mut widths: Vec<usize> = Vec::new();
+        for row in &table {
+            widths.resize(widths.len().max(row.len()), 0);
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(seen_width(cell));
+            }
+        }
+        self.line("");
+        for row in &table {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push_str("  ");
+                line.push_str(cell);
+                line.push_str(&" ".repeat(width - seen_width(cell)));
+            }
+            self.line(line.trim_end());
+        }
+    }
+
+    /// How long ago a time was; nothing where clocks disagree.
+    fn age(&self, time: Time) -> String {
+        rough(self.now.duration_since(time.0).unwrap_or_default())
+    }
+
+    fn until(&self, time: Time) -> String {
+        match time.0.duration_since(self.now) {
+            Ok(left) => format!("in {}", rough(left)),
+            Err(_) => "now".to_owned(),
+        }
+    }
+}
+
+fn identity(identity: &Identity) -> String {
+    let who = match identity.uuid.as_str() {
+        "" => identity.kind.to_string(),
+        uuid => format!("{} {}", identity.kind, printable(uuid)),
+    };
+    let organization = match identity.organization.as_str() {
+        "" => String::new(),
+        organization => format!(" of {}", printable(organization)),
+    };
+    let paired = if identity.paired { "" } else { ", not paired" };
+    format!("{who}{organization}{paired}")
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} B"),
+        10_240..10_485_760 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes / (1024 * 1024)),
+    }
+}
+
+/// A duration in its two largest units.
+fn rough(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, minutes) => format!("{minutes}m {}s", seconds % 60),
+        (0, hours, minutes) => format!("{hours}h {minutes}m"),
+        (days, hours, _) => format!("{days}d {hours}h"),
+    }
+}
+
+/// The columns a cell takes, its styles left out; one for each character is near enough.
+fn seen_width(cell: &str) -> usize {
+    anstream::adapter::strip_str(cell)
+        .map(|part| part.chars().count())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::client::{Counters, LinkStatus};
+    use crate::exp::{Channel, IdentityKind};
+
+    use super::*;
+
+    fn at(seconds: u64) -> Option<Time> {
+        Some(Time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
+    }
+
+    #[test]
+    fn the_page_shows_the_link_the_four_truths_and_who_listens() {
+        let channel = |name: &str, confirmed_at| ChannelStatus {
+            channel: Channel::new(name),
+            channel_id: String::new(),
+            wanted_since: at(100),
+            asked_at: at(940),
+            confirmed_at,
+            last_broadcast_at: None,
+            listeners: 1,
+            log_events: 1,
+            log_bytes: 20,
+            log_sequence: 7,
+        };
+        let status = client::Status {
+            version: "1.2.3".to_owned(),
+            started_at: at(0),
+            instances: vec![InstanceStatus {
+                instance: "default".to_owned(),
+                host: "https://api.example".to_owned(),
+                identity: Some(Identity {
+                    kind: IdentityKind::Device,
+                    uuid: "u-1".to_owned(),
+                    organization: String::new(),
+                    pairing_code: Some("abcdef".to_owned()),
+                    paired: false,
+                }),
+                link: LinkStatus {
+                    state: LinkState::Offline,
+                    since: at(995),
+                    attempt: 2,
+                    last_error: "refused\x1b[2J".to_owned(),
+                    next_try: at(1003),
+                    protocol: 0,
+                    token_expires_at: None,
+                },
+                channels: vec![channel("menu", at(950)), channel("x", None)],
+                listeners: vec![ListenerStatus {
+                    id: "l1".to_owned(),
+                    channel: Channel::new("menu").system(),
+                    name: String::new(),
+                    context: String::new(),
+                    pid: 42,
+                    uid: 7,
+                    behind: 0,
+                    delivered: 3,
+                    missed: 1,
+                }],
+                counters: Counters::default(),
+            }],
+        };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        let page = Page::new(now).status(&status, "/run/expd/expd.sock");
+        let page = anstream::adapter::strip_str(&page).to_string();
+        let expected = r#"
+expd 1.2.3 at /run/expd/expd.sock, up for 16m 40s
+
+default  offline for 5s
+  host          https://api.example
+  identity      device u-1, not paired
+  pairing code  abc-def
+  tries         2, next try in 3s
+  last error    refused\u{1b}[2J
+  counted       0 received, 0 delivered, 0 gaps, 0 sent (0 failed), 0 responses (0 failed), 0 connects
+
+  channel  wanted for  asked      confirmed  last broadcast  listeners  log
+  "menu"   15m 0s      1m 0s ago  50s ago    -               1          1 event in 20 B, at 7
+  "x"      15m 0s      1m 0s ago  no         -               1          1 event in 20 B, at 7
+
+  listener  channel          event  context  process     behind  delivered  missed
+  l1        "menu" (system)  all    -        42 (uid 7)  0       3          1
+"#;
+        assert_eq!(format!("\n{page}"), expected);
+    }
+
+    #[test]
+    fn a_duration_is_told_in_its_two_largest_units() {
+        for (seconds, told) in [
+            (0, "0s"),
+            (59, "59s"),
+            (61, "1m 1s"),
+            (3_660, "1h 1m"),
+            (90_000, "1d 1h"),
+        ] {
+            assert_eq!(rough(Duration::from_secs(seconds)), told);
+        }
+    }
+}

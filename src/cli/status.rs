@@ -1,0 +1,88 @@
+//! `expd status`: what the daemon is doing.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use clap::Args;
+use futures_util::StreamExt as _;
+
+use super::Failure;
+use super::output::{self, BOLD, DIM, Output, Progress, printable, styled};
+use super::page::{Page, state};
+use super::stop::Stop;
+use crate::client::{Client, LinkEvent};
+
+/// Show what the daemon is doing: its links, channels and listeners
+///
+/// For each channel it shows the four truths: since when it is wanted, when it was asked for, when EXP confirmed it, and when the
+/// last broadcast came. A channel that is wanted and not confirmed is asked for again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  expd status
+  expd status --json | jq -r '.instances[].link.state'
+  expd status --watch                                each change of a link's state, until Ctrl-C")]
+pub struct Status {
+    /// Print JSON: one document, or with --watch one for each change
+    #[arg(long)]
+    json: bool,
+    /// Print the state of every link, then each change
+    #[arg(long)]
+    watch: bool,
+}
+
+impl Status {
+    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+        if self.watch {
+            let mut stop = Stop::new()?;
+            return tokio::select! {
+                ended = self.watch(socket) => ended,
+                () = stop.asked() => Ok(()),
+                () = output::reader_left() => Err(Failure::ReaderLeft),
+            };
+        }
+        let client = Client::connect(socket).await?;
+        let status = client.status().await?;
+        let mut stdout = Output::new();
+        if self.json {
+            return stdout.document(&status).await;
+        }
+        let text =
+            Page::new(SystemTime::now()).status(&status, &client.path().display().to_string());
+        stdout.text(text.trim_end()).await
+    }
+
+    async fn watch(&self, socket: Option<PathBuf>) -> Result<(), Failure> {
+        let client = Client::connect(socket).await?;
+        let mut events = Box::pin(client.watch_status().await?);
+        let mut stdout = Output::new();
+        let progress = Progress::new();
+        while let Some(event) = progress
+            .during(Some("watching; Ctrl-C ends it"), events.next())
+            .await
+        {
+            let event = event?;
+            if self.json {
+                stdout.document(&event).await?;
+            } else {
+                stdout.text(&line(&event)).await?;
+            }
+        }
+        Err(Failure::Failed("the daemon ended the stream".into()))
+    }
+}
+
+fn line(event: &LinkEvent) -> String {
+    let since = event.since.map(|since| since.to_string());
+    let mut line = format!(
+        "{}  {}  {}",
+        styled(DIM, since.unwrap_or_default()),
+        styled(BOLD, printable(&event.instance)),
+        state(event.state)
+    );
+    if !event.reason.is_empty() {
+        line.push_str("  ");
+        line.push_str(&printable(&event.reason));
+    }
+    line
+}

@@ -1,0 +1,272 @@
+//! What can go wrong with a call, and the one place where a gRPC status becomes an error.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use crate::ipc::IpcError;
+
+/// Why a call gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody answers at the socket.
+    #[error("no daemon answers at {}: {reason}; {remedy}", path.display())]
+    NotReachable {
+        /// The socket.
+        path: PathBuf,
+        /// What happened.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The socket's folder is not safe to use.
+    #[error(transparent)]
+    UnsafePlace(#[from] IpcError),
+    /// The daemon went away in mid-call.
+    #[error(
+        "the connection to the daemon at {} broke ({reason}): whether the call was carried out is not known", path.display()
+    )]
+    Broken {
+        /// The socket.
+        path: PathBuf,
+        /// What happened.
+        reason: String,
+    },
+    /// The daemon answered with an error.
+    #[error(transparent)]
+    Refused(#[from] Box<Refusal>),
+    /// The daemon did not answer in time.
+    #[error("the daemon at {} did not answer in time; see its log for what keeps it", path.display())]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The daemon said something that this version of expd does not understand.
+    #[error(
+        "the daemon's answer cannot be understood: {0}; is it of another version than this program?"
+    )]
+    Contract(String),
+    /// What was asked cannot be put into a call.
+    #[error("{0}")]
+    Request(String),
+}
+
+/// An error that the daemon answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The gRPC status code.
+    pub code: Code,
+    /// What is wrong and what to do, in words.
+    pub message: String,
+    /// EXP's own error, where EXP answered with one.
+    pub exp: Option<ExpError>,
+    /// When it makes sense to try again, where that is known.
+    pub retry_after: Option<Duration>,
+}
+
+/// EXP's words about a call that it refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpError {
+    /// A short name for programs.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message.is_empty() {
+            write!(f, "{}", self.code)?;
+        } else {
+            write!(f, "{}", self.message)?;
+        }
+        if let Some(exp) = &self.exp {
+            // The daemon's message often quotes EXP's already.
+            if !exp.code.is_empty() && !self.message.contains(&exp.code) {
+                write!(f, " [{}]", exp.code)?;
+            }
+            if !exp.message.is_empty() && !self.message.contains(&exp.message) {
+                write!(f, " (EXP says: {})", exp.message)?;
+            }
+        }
+        if let Some(wait) = self.retry_after {
+            // Rounded up: nobody waits for a message's microseconds.
+            let wait = Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            write!(f, "; try again in {}", humantime::format_duration(wait))?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Refusal {}
+
+impl ClientError {
+    /// Whether a listener may come back after this: the daemon stops, is gone or was cut off, and a daemon may be there again.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::NotReachable { .. } | Self::Broken { .. } | Self::Silent { .. } => true,
+            Self::Refused(refusal) => refusal.code == Code::Unavailable,
+            Self::UnsafePlace(_) | Self::Contract(_) | Self::Request(_) => false,
+        }
+    }
+
+    /// When the daemon said that trying again makes sense.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refusal) => refusal.retry_after,
+            _ => None,
+        }
+    }
+
+    pub(super) fn from_transport(path: &Path, error: &tonic::transport::Error) -> Self {
+        match find::<ConnectFailed>(error) {
+            Some(failed) => Self::not_reachable(path, &failed.0),
+            None => Self::NotReachable {
+                path: path.to_owned(),
+                reason: innermost(error),
+                remedy: "is it a daemon that listens there? Name the right socket with --socket or EXPD_SOCKET",
+            },
+        }
+    }
+
+    fn not_reachable(path: &Path, error: &io::Error) -> Self {
+        let (reason, remedy) = match error.kind() {
+            io::ErrorKind::NotFound => (
+                "there is no socket".to_owned(),
+                "start a daemon with `expd serve`, or name its socket with --socket or EXPD_SOCKET",
+            ),
+            io::ErrorKind::ConnectionRefused => (
+                "nobody listens on it".to_owned(),
+                "start a daemon with `expd serve`, or name its socket with --socket or EXPD_SOCKET",
+            ),
+            io::ErrorKind::PermissionDenied => (
+                format!(
+                    "this user (uid {}) may not open it",
+                    rustix::process::geteuid().as_raw()
+                ),
+                "join the group that owns the socket (the setting daemon.socket_group), or run this as its owner",
+            ),
+            _ => (
+                error.to_string(),
+                "check the path, or name another socket with --socket or EXPD_SOCKET",
+            ),
+        };
+        Self::NotReachable {
+            path: path.to_owned(),
+            reason,
+            remedy,
+        }
+    }
+
+    /// A status that came over the wire is the daemon's answer; one that carries a source was made up by this side's
+    /// transport, when the connection could not be made or broke.
+    pub(super) fn from_status(path: &Path, status: &tonic::Status) -> Self {
+        if let Some(source) = status.source() {
+            if let Some(failed) = find::<ConnectFailed>(source) {
+                return Self::not_reachable(path, &failed.0);
+            }
+            if find::<tonic::TimeoutExpired>(source).is_some() {
+                return Self::Silent {
+                    path: path.to_owned(),
+                };
+            }
+            return Self::Broken {
+                path: path.to_owned(),
+                reason: innermost(source),
+            };
+        }
+        let details = status.get_error_details();
+        let exp = details.error_info().map(|info| ExpError {
+            code: info.reason.clone(),
+            message: info.metadata.get("message").cloned().unwrap_or_default(),
+        });
+        let retry_after = details.retry_info().and_then(|info| info.retry_delay);
+        Self::Refused(Box::new(Refusal {
+            code: status.code(),
+            message: status.message().to_owned(),
+            exp,
+            retry_after,
+        }))
+    }
+}
+
+/// The socket could not be connected: marks the I/O error on its way through the transport's own errors.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct ConnectFailed(pub(super) io::Error);
+
+/// An error and those that it wraps, the outermost first.
+fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
+fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+    chain(error).find_map(|error| error.downcast_ref())
+}
+
+/// The words of the error that all others wrap: the outer ones say no more than "transport error".
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    chain(error)
+        .last()
+        .map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_of_the_daemon_keeps_exps_words_and_the_hint() {
+        let mut details = ErrorDetails::new();
+        details
+            .set_error_info(
+                "network.broadcast.unknown",
+                "exp",
+                HashMap::from([("message".to_owned(), "No such broadcast.".to_owned())]),
+            )
+            .set_retry_info(Some(Duration::from_millis(1500)));
+        let status =
+            tonic::Status::with_error_details(Code::NotFound, "EXP refused the response", details);
+        let ClientError::Refused(refusal) = ClientError::from_status(Path::new("/s"), &status)
+        else {
+            panic!("not taken as the daemon's answer");
+        };
+        assert_eq!(refusal.code, Code::NotFound);
+        assert_eq!(refusal.retry_after, Some(Duration::from_millis(1500)));
+        assert_eq!(
+            refusal.to_string(),
+            "EXP refused the response [network.broadcast.unknown] (EXP says: No such broadcast.); try again in 1s 500ms"
+        );
+    }
+
+    #[test]
+    fn only_a_daemon_that_may_come_back_is_waited_for() {
+        let answer =
+            |code| ClientError::from_status(Path::new("/s"), &tonic::Status::new(code, "words"));
+        assert!(answer(Code::Unavailable).passes());
+        for code in [
+            Code::Cancelled,
+            Code::InvalidArgument,
+            Code::PermissionDenied,
+            Code::ResourceExhausted,
+            Code::Unauthenticated,
+            Code::Unknown,
+        ] {
+            assert!(!answer(code).passes(), "{code:?}");
+        }
+    }
+}

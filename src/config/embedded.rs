@@ -1,0 +1,129 @@
+//! What `--embedded` makes of the settings: a network of its own, and somebody to log in to it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::exp::Secret;
+use crate::hub::HubDevice;
+
+use super::settings::{
+    BroadcastChannelForm, ChannelIdSpelling, Credentials, DEFAULT_INSTANCE, InstanceSettings,
+    ProtocolChoice, Settings, TransportChoice,
+};
+
+/// Adds what an embedded network needs. Configured instances stay as they are. Without any, the default instance logs in as the
+/// network's first device, and a device is made up where there is none.
+#[must_use]
+pub fn embed(mut settings: Settings) -> Settings {
+    if !settings.instances.is_empty() {
+        return settings;
+    }
+    if settings.hub.devices.is_empty() {
+        settings.hub.devices.push(HubDevice {
+            uuid: uuid::Uuid::new_v4().to_string(),
+            // Two of them: as strong as the HMAC key that it is.
+            secret: Secret::new(format!(
+                "{}{}",
+                uuid::Uuid::new_v4().simple(),
+                uuid::Uuid::new_v4().simple()
+            )),
+        });
+    }
+    if let Some(device) = settings.hub.devices.first() {
+        let instance = InstanceSettings {
+            host: url_of(settings.hub.listen),
+            transport: TransportChoice::default(),
+            protocol: ProtocolChoice::default(),
+            proxy: None,
+            ca_file: None,
+            channel_id: ChannelIdSpelling::default(),
+            broadcast_channel: BroadcastChannelForm::default(),
+            credentials: Credentials::Device {
+                uuid: Some(device.uuid.clone()),
+                secret: Some(device.secret.clone()),
+                allow_pairing: false,
+            },
+        };
+        settings
+            .instances
+            .insert(DEFAULT_INSTANCE.to_owned(), instance);
+    }
+    settings
+}
+
+/// Once the network listens: `bound` takes the place of the configured address, in the network's settings and in every instance
+/// that points there.
+pub fn follow(settings: &mut Settings, bound: SocketAddr) {
+    let before = url_of(settings.hub.listen);
+    settings.hub.listen = bound;
+    let after = url_of(bound);
+    for instance in settings.instances.values_mut() {
+        if instance.host == before {
+            instance.host.clone_from(&after);
+        }
+    }
+}
+
+/// The URL by which this host reaches an address that it listens on.
+fn url_of(listen: SocketAddr) -> String {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, listen.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(settings: &Settings) -> (String, String, String) {
+        let instance = &settings.instances[DEFAULT_INSTANCE];
+        let Credentials::Device { uuid, secret, .. } = &instance.credentials else {
+            panic!("{instance:?}");
+        };
+        let secret = secret.as_ref().unwrap().expose().to_owned();
+        (instance.host.clone(), uuid.clone().unwrap(), secret)
+    }
+
+    #[test]
+    fn without_settings_there_is_a_device_and_the_default_instance_is_it() {
+        let settings = embed(Settings::default());
+        let (host, uuid, secret) = login(&settings);
+        assert_eq!(host, "http://127.0.0.1:9000");
+        assert_eq!(settings.hub.devices[0].uuid, uuid);
+        assert_eq!(settings.hub.devices[0].secret.expose(), secret);
+        assert_ne!(login(&embed(Settings::default())).2, secret);
+    }
+
+    #[test]
+    fn the_first_configured_device_is_taken() {
+        let mut settings = Settings::default();
+        settings.hub.devices.push(HubDevice {
+            uuid: "d".into(),
+            secret: Secret::new("s"),
+        });
+        let settings = embed(settings);
+        assert_eq!(login(&settings).1, "d");
+        assert_eq!(settings.hub.devices.len(), 1);
+    }
+
+    #[test]
+    fn configured_instances_stay_as_they_are() {
+        let mut first = embed(Settings::default());
+        first.hub.devices.clear();
+        let again = embed(first.clone());
+        assert!(again.hub.devices.is_empty());
+        assert_eq!(login(&again), login(&first));
+    }
+
+    #[test]
+    fn instances_follow_the_port_that_was_bound() {
+        let mut settings = Settings::default();
+        settings.hub.listen = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut settings = embed(settings);
+        follow(&mut settings, SocketAddr::from(([0, 0, 0, 0], 4321)));
+        assert_eq!(login(&settings).0, "http://127.0.0.1:4321");
+        assert_eq!(settings.hub.listen.port(), 4321);
+    }
+}

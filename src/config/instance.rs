@@ -1,0 +1,206 @@
+//! `[instances.NAME]` and its credentials, checked.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use super::layer::{Route, read_text};
+use super::reader::{Reader, Section};
+use super::secret;
+use super::settings::{
+    BroadcastChannelForm, ChannelIdSpelling, Credentials, DEFAULT_INSTANCE, InstanceSettings,
+    ProtocolChoice, TransportChoice,
+};
+
+/// Bundles of certificate authorities have some hundred kilobytes.
+const LARGEST_CA_FILE: u64 = 16 << 20;
+
+pub(super) fn read_all(reader: &mut Reader) -> BTreeMap<String, InstanceSettings> {
+    let table = Route::default().key("instances");
+    let mut instances = BTreeMap::new();
+    let names = reader.names(&table);
+    if !names.is_empty() && !names.iter().any(|name| name == DEFAULT_INSTANCE) {
+        let origin = reader.origin(&table);
+        reader.findings.warning(
+            origin,
+            &table,
+            "no instance is named default: requests must name theirs",
+            "rename one to default, unless that is meant",
+        );
+    }
+    for name in names {
+        let route = table.key(&name);
+        let credentials = read_credentials(reader, &route);
+        let mut section = reader.section(route);
+        let settings = read(&mut section, credentials);
+        instances.extend(settings.map(|settings| (name, settings)));
+    }
+    instances
+}
+
+fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<InstanceSettings> {
+    let host = if section.is_set("host") {
+        section.url("host")
+    } else {
+        Some(InstanceSettings::DEFAULT_HOST.to_owned())
+    };
+    if let Some(url) = host.as_deref().and_then(|host| Url::parse(host).ok()) {
+        check_host(section, &url);
+    }
+    let transport = match section.choice("transport") {
+        Some("websocket") => TransportChoice::Websocket,
+        Some("polling") => TransportChoice::Polling,
+        _ => TransportChoice::Auto,
+    };
+    let protocol = match section.choice("protocol") {
+        Some("3") => ProtocolChoice::V3,
+        Some("4") => ProtocolChoice::V4,
+        _ => ProtocolChoice::Auto,
+    };
+    let channel_id = match section.choice("channel_id") {
+        Some("urlsafe") => ChannelIdSpelling::UrlSafe,
+        Some("standard") => ChannelIdSpelling::Standard,
+        _ => ChannelIdSpelling::Both,
+    };
+    let broadcast_channel = match section.choice("broadcast_channel") {
+        Some("id") => BroadcastChannelForm::Id,
+        _ => BroadcastChannelForm::Object,
+    };
+    let ca_file = section.path("ca_file");
+    if let Some(file) = &ca_file {
+        match read_text(file, LARGEST_CA_FILE) {
+            Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {}
+            Ok(_) => section.mistake(
+                "ca_file",
+                format!("{} holds no PEM certificate", file.display()),
+                "name a PEM file (openssl x509 -inform der -out FILE.pem makes one)",
+            ),
+            Err(error) => section.mistake(
+                "ca_file",
+                format!("cannot read {}: {error}", file.display()),
+                "correct the path, or let the daemon's user read it",
+            ),
+        }
+    }
+    let proxy = section.url("proxy");
+    Some(InstanceSettings {
+        host: host?,
+        transport,
+        protocol,
+        proxy,
+        ca_file,
+        channel_id,
+        broadcast_channel,
+        credentials: credentials?,
+    })
+}
+
+fn check_host(section: &mut Section<'_>, url: &Url) {
+    if !url.username().is_empty() || url.password().is_some() {
+        let remedy = "put the credentials into [instances.NAME.credentials]";
+        section.mistake("host", "holds a user or a password", remedy);
+    }
+    let local = match url.host() {
+        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    if url.scheme() == "http" && !local {
+        let what = "the token travels in the clear, readable and usable by all on the way";
+        section.warning("host", what, "use https://");
+    }
+}
+
+fn read_credentials(reader: &mut Reader, instance: &Route) -> Option<Credentials> {
+    let mut section = reader.section(instance.clone());
+    if !section.is_set("credentials") {
+        let remedy = format!("add [{instance}.credentials] with a type and its keys");
+        section.mistake("", "has no credentials", remedy);
+        return None;
+    }
+    let mut section = reader.section(instance.key("credentials"));
+    let Some(kind) = section.choice("type") else {
+        if !section.is_set("type") {
+            section.missing(
+                "type",
+                "write type = \"device\", \"user\" or \"consumer_app\"",
+            );
+        }
+        return None;
+    };
+    match kind {
+        "user" => read_user(&mut section),
+        "consumer_app" => read_consumer_app(&mut section),
+        _ => read_device(&mut section),
+    }
+}
+
+fn read_device(section: &mut Section<'_>) -> Option<Credentials> {
+    section.refuse_others(
+        &["type", "uuid", "secret", "allow_pairing"],
+        "for the type \"device\"",
+    );
+    let uuid = section.text("uuid");
+    let secret = secret::read(section, "secret");
+    let allow_pairing = section.flag("allow_pairing").unwrap_or(false);
+    if !allow_pairing {
+        if !section.is_set("uuid") {
+            section.missing("uuid", "set it, or allow_pairing = true");
+        }
+        if !section.is_set("secret") && !section.is_set("secret_file") {
+            section.missing("secret", "set it or secret_file, or allow_pairing = true");
+        }
+    }
+    Some(Credentials::Device {
+        uuid,
+        secret,
+        allow_pairing,
+    })
+}
+
+fn read_user(section: &mut Section<'_>) -> Option<Credentials> {
+    section.refuse_others(
+        &["type", "username", "password", "organization"],
+        "for the type \"user\"",
+    );
+    let username = required(section, "username");
+    let password = required_secret(section, "password");
+    let organization = required(section, "organization");
+    Some(Credentials::User {
+        username: username?,
+        password: password?,
+        organization: organization?,
+    })
+}
+
+fn read_consumer_app(section: &mut Section<'_>) -> Option<Credentials> {
+    section.refuse_others(
+        &["type", "uuid", "api_key"],
+        "for the type \"consumer_app\"",
+    );
+    let uuid = required(section, "uuid");
+    let api_key = required_secret(section, "api_key");
+    Some(Credentials::ConsumerApp {
+        uuid: uuid?,
+        api_key: api_key?,
+    })
+}
+
+/// A text that must be there.
+pub(super) fn required(section: &mut Section<'_>, name: &str) -> Option<String> {
+    if !section.is_set(name) {
+        section.missing(name, "set it");
+    }
+    section.text(name)
+}
+
+/// A secret that must be there, in either form.
+pub(super) fn required_secret(section: &mut Section<'_>, name: &str) -> Option<crate::exp::Secret> {
+    let file = format!("{name}{}", super::keys::FILE_SUFFIX);
+    if !section.is_set(name) && !section.is_set(&file) {
+        section.missing(name, format!("set it or {file}"));
+    }
+    secret::read(section, name)
+}

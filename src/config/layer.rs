@@ -1,0 +1,489 @@
+//! Where settings come from: the file, the environment, the credentials directory. Each becomes a [`Layer`] of entries with
+//! their origins; the `config` crate lays one over the other.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use config::{ConfigError, Map, Value, ValueKind};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::keys;
+use super::mistake::{Findings, Origin, Origins};
+
+/// The largest file that is read as settings; a sane one has a few kilobytes.
+const LARGEST_FILE: u64 = 1 << 20;
+/// Items of an array of tables that the environment may reach, so that a stray index does not fill the memory.
+const MOST_ITEMS: usize = 1000;
+/// What the name of every variable begins with.
+pub(super) const PREFIX: &str = "EXPD__";
+const SEPARATOR: &str = "__";
+
+/// One step of the way to a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// The way to a value, as `hub.devices[0].uuid`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Route(pub(super) Vec<Step>);
+
+impl Route {
+    pub(super) fn key(&self, name: &str) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(Step::Key(name.to_owned()));
+        Self(steps)
+    }
+
+    pub(super) fn item(&self, index: usize) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(Step::Index(index));
+        Self(steps)
+    }
+
+    /// The table that holds this.
+    pub(super) fn parent(&self) -> Self {
+        let mut steps = self.0.clone();
+        steps.pop();
+        Self(steps)
+    }
+
+    /// The last key's name.
+    pub(super) fn name(&self) -> &str {
+        match self.0.last() {
+            Some(Step::Key(name)) => name,
+            _ => "",
+        }
+    }
+
+    /// The section in the table of keys: names of instances become `NAME`, indexes `[]`.
+    pub(super) fn section(&self) -> String {
+        let mut section = String::new();
+        for step in &self.0 {
+            match step {
+                Step::Index(_) => section.push_str("[]"),
+                Step::Key(_) if section == "instances" => section.push_str(".NAME"),
+                Step::Key(name) => section = keys::join(&section, name),
+            }
+        }
+        section
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(name) if position == 0 => f.write_str(name)?,
+                Step::Key(name) => write!(f, ".{name}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One value, and where it was set. An empty table stands for the table itself.
+#[derive(Clone, Debug)]
+struct Entry {
+    route: Route,
+    kind: ValueKind,
+    origin: Origin,
+}
+
+/// All that one source sets.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layer {
+    entries: Vec<Entry>,
+}
+
+impl Layer {
+    /// Reads the file. Nothing, with the mistake noted, where it cannot be read or is no TOML.
+    pub(super) fn from_file(path: &Path, findings: &mut Findings) -> Option<Self> {
+        let text = match read_text(path, LARGEST_FILE) {
+            Ok(text) => text,
+            Err(error) => {
+                let remedy = match error.kind() {
+                    io::ErrorKind::NotFound => "create it, or name another with --config",
+                    io::ErrorKind::PermissionDenied => {
+                        "let the daemon's user read it (chown, chmod), or run as a user who may"
+                    }
+                    _ => "name a readable TOML file with --config",
+                };
+                findings.mistake(
+                    Origin::file(path),
+                    "",
+                    format!("cannot read the settings: {error}"),
+                    remedy,
+                );
+                return None;
+            }
+        };
+        let (table, errors) = DeTable::parse_recoverable(&text);
+        for error in &errors {
+            // Not the error's own display: it quotes the line, which may hold a secret.
+            let (line, column) = position(&text, error.span().map_or(0, |span| span.start));
+            let origin = Origin::File {
+                file: path.to_owned(),
+                line,
+                column,
+            };
+            let reason = error.message().replace('\n', ", ");
+            findings.mistake(
+                origin,
+                "",
+                format!("not TOML: {reason}"),
+                "correct the syntax",
+            );
+        }
+        if !errors.is_empty() {
+            return None;
+        }
+        let mut layer = Self::default();
+        layer.read_table(path, &text, &Route::default(), table.get_ref(), findings);
+        Some(layer)
+    }
+
+    fn read_table(
+        &mut self,
+        file: &Path,
+        text: &str,
+        route: &Route,
+        table: &DeTable<'_>,
+        findings: &mut Findings,
+    ) {
+        for (key, value) in table {
+            let route = route.key(key.get_ref());
+            self.read_value(file, text, &route, key.span().start, value, findings);
+        }
+    }
+
+    fn read_value(
+        &mut self,
+        file: &Path,
+        text: &str,
+        route: &Route,
+        start: usize,
+        value: &Spanned<DeValue<'_>>,
+        findings: &mut Findings,
+    ) {
+        let (line, _) = position(text, start);
+        let origin = Origin::File {
+            file: file.to_owned(),
+            line,
+            column: 0,
+        };
+        let kind = match value.get_ref() {
+            DeValue::Table(table) => {
+                self.push(route, ValueKind::Table(Map::new()), &origin);
+                return self.read_table(file, text, route, table, findings);
+            }
+            DeValue::Array(items)
+                if !items.is_empty() && items.iter().all(|item| item.get_ref().is_table()) =>
+            {
+                for (index, item) in items.iter().enumerate() {
+                    let route = route.item(index);
+                    self.read_value(file, text, &route, item.span().start, item, findings);
+                }
+                return;
+            }
+            DeValue::Array(items) => {
+                ValueKind::Array(items.iter().map(|item| plain(item.get_ref())).collect())
+            }
+            other => plain(other).kind,
+        };
+        self.push(route, kind, &origin);
+    }
+
+    /// Takes every variable whose name begins with `EXPD__`. Names of instances are matched to `instances`, the file's, whatever
+    /// their case, `-` being the same as `_`.
+    pub(super) fn from_environment(
+        variables: &[(String, OsString)],
+        instances: &[String],
+        findings: &mut Findings,
+    ) -> Self {
+        let mut layer = Self::default();
+        let mut variables: Vec<_> = variables.iter().collect();
+        variables.sort();
+        for (variable, value) in variables {
+            let upper = variable.to_ascii_uppercase();
+            let Some(rest) = upper.strip_prefix(PREFIX) else {
+                continue;
+            };
+            let origin = Origin::Variable(variable.clone());
+            let Some(value) = value.to_str() else {
+                findings.mistake(origin, "", "the value is not UTF-8", "set it to UTF-8 text");
+                continue;
+            };
+            if value.is_empty() {
+                continue;
+            }
+            match variable_route(rest, instances) {
+                Some(route) => layer.push(&route, ValueKind::String(value.to_owned()), &origin),
+                None => findings.mistake(
+                    origin,
+                    "",
+                    "the name has an empty part, or an index beyond what is taken",
+                    "write EXPD__SECTION__KEY, as in EXPD__DAEMON__SOCKET",
+                ),
+            }
+        }
+        layer
+    }
+
+    /// Takes every file named `expd.INSTANCE.K` in systemd's credentials directory, and `expd.hub.operator_key`.
+    pub(super) fn from_credentials(directory: &Path, findings: &mut Findings) -> Self {
+        let mut layer = Self::default();
+        let listed = std::fs::read_dir(directory).and_then(|entries| {
+            let mut names: Vec<OsString> = entries
+                .map(|entry| entry.map(|entry| entry.file_name()))
+                .collect::<io::Result<_>>()?;
+            names.sort();
+            Ok(names)
+        });
+        let names = match listed {
+            Ok(names) => names,
+            Err(error) => {
+                findings.mistake(
+                    Origin::Credential(directory.to_owned()),
+                    "",
+                    format!("cannot list the credentials directory: {error}"),
+                    "unset CREDENTIALS_DIRECTORY, or let the daemon's user read it",
+                );
+                return layer;
+            }
+        };
+        for name in names.iter().filter_map(|name| name.to_str()) {
+            let Some(rest) = name.strip_prefix("expd.") else {
+                continue;
+            };
+            // `expd.toml` and the like are somebody else's use of the directory.
+            let Some((instance, key)) = rest.split_once('.') else {
+                continue;
+            };
+            let path = directory.join(name);
+            let origin = Origin::Credential(path.clone());
+            let hub = Route::default().key("hub");
+            let table = Route::default()
+                .key("instances")
+                .key(instance)
+                .key("credentials");
+            let route = if instance == "hub" && keys::find("hub", key).is_some() {
+                hub.key(key)
+            } else {
+                table.key(key)
+            };
+            if keys::find(&route.parent().section(), key).is_none() {
+                let known = keys::nearest(&table.section(), key);
+                let known = known.rsplit('.').next().unwrap_or_default();
+                findings.mistake(
+                    origin,
+                    "",
+                    format!("no credential has the key {key:?}"),
+                    format!("name it expd.INSTANCE.K; did you mean expd.{instance}.{known}?"),
+                );
+                continue;
+            }
+            match read_text(&path, super::secret::LARGEST) {
+                Ok(text) => {
+                    let text = super::secret::trimmed(&text).to_owned();
+                    layer.push(&route, ValueKind::String(text), &origin);
+                }
+                Err(error) => findings.mistake(
+                    origin,
+                    &route,
+                    format!("cannot read the credential: {error}"),
+                    "check LoadCredential= in the unit",
+                ),
+            }
+        }
+        layer
+    }
+
+    fn push(&mut self, route: &Route, kind: ValueKind, origin: &Origin) {
+        self.entries.push(Entry {
+            route: route.clone(),
+            kind,
+            origin: origin.clone(),
+        });
+    }
+
+    /// The names of instances that this layer speaks of.
+    pub(super) fn instances(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for entry in &self.entries {
+            if let [Step::Key(first), Step::Key(name), ..] = entry.route.0.as_slice()
+                && first == "instances"
+                && !names.contains(name)
+            {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// Whether this layer sets the key.
+    pub(super) fn sets(&self, route: &Route) -> bool {
+        self.entries.iter().any(|entry| entry.route == *route)
+    }
+
+    /// Notes where everything was set; what an earlier layer set otherwise is forgotten.
+    pub(super) fn note_origins(&self, origins: &mut Origins) {
+        for entry in &self.entries {
+            let is_table = matches!(&entry.kind, ValueKind::Table(_));
+            if is_table && origins.contains_key(&entry.route.to_string()) {
+                continue;
+            }
+            origins.insert(entry.route.to_string(), entry.origin.clone());
+        }
+    }
+}
+
+impl config::Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn config::Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        let mut root = Value::new(None, Map::<String, Value>::new());
+        self.collect_to(&mut root)?;
+        root.into_table()
+    }
+
+    fn collect_to(&self, root: &mut Value) -> Result<(), ConfigError> {
+        for entry in &self.entries {
+            let section = entry.route.parent();
+            // A later layer's way to say it replaces an earlier one's; within one layer it is a mistake, told later.
+            for rival in keys::rivals(&section.section(), entry.route.name()) {
+                let rival = section.key(&rival);
+                if !self.sets(&rival)
+                    && let Some(table) = reach(root, &section.0)
+                    && let ValueKind::Table(table) = &mut table.kind
+                {
+                    table.remove(rival.name());
+                }
+            }
+            let Some(place) = reach(root, &entry.route.0) else {
+                continue;
+            };
+            let replaces = !matches!(&entry.kind, ValueKind::Table(_))
+                || !matches!(&place.kind, ValueKind::Table(_));
+            if replaces {
+                let origin = entry.origin.to_string();
+                *place = Value::new(Some(&origin), entry.kind.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value at the end of the way, made (as nil) where it is not there yet. A value that stands where a table is needed
+/// is left alone, for the reader to complain of.
+fn reach<'a>(root: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
+    let mut place = root;
+    for step in steps {
+        place = match step {
+            Step::Key(name) => {
+                if matches!(place.kind, ValueKind::Nil) {
+                    place.kind = ValueKind::Table(Map::new());
+                }
+                let ValueKind::Table(table) = &mut place.kind else {
+                    return None;
+                };
+                table
+                    .entry(name.clone())
+                    .or_insert_with(|| Value::new(None, ValueKind::Nil))
+            }
+            Step::Index(index) => {
+                if matches!(place.kind, ValueKind::Nil) {
+                    place.kind = ValueKind::Array(Vec::new());
+                }
+                let ValueKind::Array(items) = &mut place.kind else {
+                    return None;
+                };
+                if items.len() <= *index {
+                    items.resize(index + 1, Value::new(None, ValueKind::Nil));
+                }
+                items.get_mut(*index)?
+            }
+        };
+    }
+    Some(place)
+}
+
+fn variable_route(rest: &str, instances: &[String]) -> Option<Route> {
+    let mut route = Route::default();
+    for part in rest.split(SEPARATOR) {
+        if part.is_empty() {
+            return None;
+        }
+        let section = route.section();
+        let lower = part.to_lowercase();
+        let parent = route.parent().section();
+        if keys::place(&parent, route.name()) == Some(keys::Place::Tables)
+            && let Ok(index) = lower.parse::<usize>()
+        {
+            if index >= MOST_ITEMS {
+                return None;
+            }
+            route = route.item(index);
+        } else if section == "instances" {
+            let same =
+                |name: &&String| name.to_lowercase().replace('-', "_") == lower.replace('-', "_");
+            route = route.key(instances.iter().find(same).unwrap_or(&lower));
+        } else {
+            route = route.key(&lower);
+        }
+    }
+    Some(route)
+}
+
+/// A value without tables in it, as `config` has it. A number in another base than ten is unsigned there, so that the reader can
+/// tell `0o660` from `660`.
+fn plain(value: &DeValue<'_>) -> Value {
+    let kind = match value {
+        DeValue::String(text) => ValueKind::String(text.to_string()),
+        DeValue::Boolean(value) => ValueKind::Boolean(*value),
+        DeValue::Integer(number) if number.radix() == 10 => {
+            i64::from_str_radix(number.as_str(), 10).map_or(ValueKind::Nil, ValueKind::I64)
+        }
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
+            .map_or(ValueKind::Nil, ValueKind::U64),
+        DeValue::Float(number) => number
+            .as_str()
+            .parse()
+            .map_or(ValueKind::Nil, ValueKind::Float),
+        DeValue::Array(items) => {
+            ValueKind::Array(items.iter().map(|item| plain(item.get_ref())).collect())
+        }
+        // Neither is a value of any key; nil is told as a wrong type.
+        DeValue::Table(_) | DeValue::Datetime(_) => ValueKind::Nil,
+    };
+    Value::new(None, kind)
+}
+
+/// Line and column of a byte, counted from 1.
+fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (line, column)
+}
+
+/// Reads a text file of at most `largest` bytes.
+pub(super) fn read_text(path: &Path, largest: u64) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(largest + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > largest {
+        let message = format!("it is larger than {largest} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(text)
+}

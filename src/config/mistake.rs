@@ -1,0 +1,197 @@
+//! What is wrong with the settings: each mistake says where, what, and what to do about it, in one line.
+//!
+//! No text here ever holds a secret: whoever makes a mistake leaves secret values out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where a setting comes from. The order is that of the report.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// A line of the file; 0 where the file as a whole is meant.
+    File {
+        /// The file.
+        file: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The column, counted from 1; 0 where it says nothing.
+        column: usize,
+    },
+    /// An environment variable.
+    Variable(String),
+    /// A file in systemd's credentials directory.
+    Credential(PathBuf),
+    /// Nobody set it.
+    Defaults,
+}
+
+impl Origin {
+    /// The file as a whole.
+    pub(super) fn file(file: &Path) -> Self {
+        Self::File {
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { file, line: 0, .. } => write!(f, "{}", file.display()),
+            Self::File {
+                file,
+                line,
+                column: 0,
+            } => write!(f, "{}:{line}", file.display()),
+            Self::File { file, line, column } => write!(f, "{}:{line}:{column}", file.display()),
+            Self::Variable(name) => f.write_str(name),
+            Self::Credential(path) => write!(f, "{}", path.display()),
+            Self::Defaults => f.write_str("settings"),
+        }
+    }
+}
+
+/// One mistake, or one thing that deserves a warning.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mistake {
+    /// Where it is.
+    pub origin: Origin,
+    /// Which key; empty where it is about the whole.
+    pub key: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.origin)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        write!(f, "{}; {}", self.what, self.remedy)
+    }
+}
+
+/// Everything that is wrong with the settings, one line each, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(pub(super) Vec<Mistake>);
+
+impl ConfigErrors {
+    /// The mistakes, in the order of the file.
+    pub fn mistakes(&self) -> &[Mistake] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Mistakes and warnings as they are found.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    mistakes: Vec<Mistake>,
+    warnings: Vec<Mistake>,
+}
+
+impl Findings {
+    pub(super) fn mistake(
+        &mut self,
+        origin: Origin,
+        key: impl fmt::Display,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.mistakes.push(Mistake {
+            origin,
+            key: key.to_string(),
+            what: what.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    pub(super) fn warning(
+        &mut self,
+        origin: Origin,
+        key: impl fmt::Display,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.warnings.push(Mistake {
+            origin,
+            key: key.to_string(),
+            what: what.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    /// The warnings, or the mistakes if there are any; each kind in the order of the file, and said once.
+    pub(super) fn finish(mut self) -> Result<Vec<Mistake>, ConfigErrors> {
+        if self.mistakes.is_empty() {
+            self.warnings.sort();
+            self.warnings.dedup();
+            return Ok(self.warnings);
+        }
+        self.mistakes.sort();
+        self.mistakes.dedup();
+        Err(ConfigErrors(self.mistakes))
+    }
+}
+
+/// Which key was set where.
+pub(super) type Origins = BTreeMap<String, Origin>;
+
+/// `text` between quotes for a message, shortened, with nothing in it that could break the line.
+pub(super) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let short: String = text.chars().take(LONGEST).collect();
+    if short.len() < text.len() {
+        format!("{:?}…", short)
+    } else {
+        format!("{short:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_one_line_with_place_key_fault_and_remedy() {
+        let mistake = Mistake {
+            origin: Origin::File {
+                file: "/etc/expd.toml".into(),
+                line: 3,
+                column: 0,
+            },
+            key: "daemon.socket".into(),
+            what: "must be a text".into(),
+            remedy: "put it between quotes".into(),
+        };
+        assert_eq!(
+            mistake.to_string(),
+            "/etc/expd.toml:3: daemon.socket: must be a text; put it between quotes"
+        );
+    }
+
+    #[test]
+    fn a_quoted_text_stays_on_its_line() {
+        assert_eq!(quoted("a\nb"), r#""a\nb""#);
+        assert!(quoted(&"x".repeat(1000)).chars().count() < 70);
+    }
+}

@@ -1,0 +1,146 @@
+//! `[hub]`, the embedded network, checked.
+
+use std::collections::BTreeSet;
+
+use argon2::password_hash::rand_core::OsRng;
+use argon2::password_hash::{PasswordHash, PasswordHasher as _, SaltString};
+
+use crate::exp::Secret;
+use crate::hub::{HubConsumerApp, HubDevice, HubSettings, HubUser};
+
+use super::instance::{required, required_secret};
+use super::layer::Route;
+use super::mistake::quoted;
+use super::reader::{Reader, Section};
+use super::secret;
+
+pub(super) fn read(reader: &mut Reader) -> HubSettings {
+    let default = HubSettings::default();
+    let hub = Route::default().key("hub");
+    // A uuid is one identity on the network, of whichever kind.
+    let mut uuids = BTreeSet::new();
+    let devices = read_devices(reader, &hub, &mut uuids);
+    let consumer_apps = read_consumer_apps(reader, &hub, &mut uuids);
+    let users = read_users(reader, &hub);
+    let mut section = reader.section(hub);
+    HubSettings {
+        listen: section.address("listen").unwrap_or(default.listen),
+        organization: section.text("organization").unwrap_or(default.organization),
+        token_ttl: section.duration("token_ttl").unwrap_or(default.token_ttl),
+        operator_key: secret::read(&mut section, "operator_key"),
+        devices,
+        users,
+        consumer_apps,
+        ping_interval: section
+            .duration("ping_interval")
+            .unwrap_or(default.ping_interval),
+        ping_timeout: section
+            .duration("ping_timeout")
+            .unwrap_or(default.ping_timeout),
+    }
+}
+
+fn read_devices(reader: &mut Reader, hub: &Route, uuids: &mut BTreeSet<String>) -> Vec<HubDevice> {
+    let mut devices = Vec::new();
+    for route in reader.items(&hub.key("devices")) {
+        let mut section = reader.section(route);
+        let uuid = unique(&mut section, "uuid", uuids);
+        let secret = required_secret(&mut section, "secret");
+        if let (Some(uuid), Some(secret)) = (uuid, secret) {
+            devices.push(HubDevice { uuid, secret });
+        }
+    }
+    devices
+}
+
+fn read_consumer_apps(
+    reader: &mut Reader,
+    hub: &Route,
+    uuids: &mut BTreeSet<String>,
+) -> Vec<HubConsumerApp> {
+    let mut apps = Vec::new();
+    for route in reader.items(&hub.key("consumer_apps")) {
+        let mut section = reader.section(route);
+        let uuid = unique(&mut section, "uuid", uuids);
+        let api_key = required_secret(&mut section, "api_key");
+        if let (Some(uuid), Some(api_key)) = (uuid, api_key) {
+            apps.push(HubConsumerApp { uuid, api_key });
+        }
+    }
+    apps
+}
+
+fn read_users(reader: &mut Reader, hub: &Route) -> Vec<HubUser> {
+    let mut names = BTreeSet::new();
+    let mut users = Vec::new();
+    for route in reader.items(&hub.key("users")) {
+        let mut section = reader.section(route);
+        let username = unique(&mut section, "username", &mut names);
+        let password_hash = read_password(&mut section);
+        if let (Some(username), Some(password_hash)) = (username, password_hash) {
+            users.push(HubUser {
+                username,
+                password_hash,
+            });
+        }
+    }
+    users
+}
+
+fn read_password(section: &mut Section<'_>) -> Option<String> {
+    let plain = section.is_set("password") || section.is_set("password_file");
+    if section.is_set("password_hash") {
+        if plain {
+            section.mistake(
+                "password",
+                "both a password and a password_hash are set",
+                "keep one of them",
+            );
+            return None;
+        }
+        let hash = section.text("password_hash")?;
+        if PasswordHash::new(&hash).is_err() || !hash.starts_with("$argon2") {
+            section.mistake(
+                "password_hash",
+                "is no Argon2 hash in PHC form",
+                "make one with expd hub hash-password",
+            );
+            return None;
+        }
+        return Some(hash);
+    }
+    if !plain {
+        section.missing(
+            "password_hash",
+            "set it (expd hub hash-password makes one), or password for development",
+        );
+        return None;
+    }
+    let password = secret::read(section, "password")?;
+    match hash_password(&password) {
+        Ok(hash) => Some(hash),
+        Err(error) => {
+            let what = format!("the password cannot be hashed: {error}");
+            section.mistake("password", what, "set password_hash instead");
+            None
+        }
+    }
+}
+
+/// Hashes a password as the network keeps it.
+fn hash_password(password: &Secret) -> Result<String, argon2::password_hash::Error> {
+    let salt = SaltString::generate(&mut OsRng);
+    let hash = argon2::Argon2::default().hash_password(password.expose().as_bytes(), &salt)?;
+    Ok(hash.to_string())
+}
+
+/// A required name that nobody else may have.
+fn unique(section: &mut Section<'_>, name: &str, taken: &mut BTreeSet<String>) -> Option<String> {
+    let text = required(section, name)?;
+    if !taken.insert(text.clone()) {
+        let what = format!("{} is there twice", quoted(&text));
+        section.mistake(name, what, "give each its own");
+        return None;
+    }
+    Some(text)
+}

@@ -1,0 +1,148 @@
+//! The settings' reference, printed from the table of keys.
+
+use std::fmt::Write as _;
+
+use super::keys::{KEYS, Key, Kind, SECTIONS};
+use super::layer::PREFIX;
+use super::units;
+
+/// All settings as Markdown: one table a section, with type, default, meaning and environment variable.
+pub fn reference() -> String {
+    let mut text = String::new();
+    for (section, meaning) in SECTIONS {
+        let title = match section.strip_suffix("[]") {
+            Some(name) => format!("[[{name}]]"),
+            None => format!("[{section}]"),
+        };
+        line(&mut text, format_args!("#### `{title}`\n\n{meaning}\n"));
+        line(
+            &mut text,
+            format_args!(
+                "| key | type | default | meaning | environment |\n| --- | --- | --- | --- | --- |"
+            ),
+        );
+        for key in KEYS.iter().filter(|key| key.section == section) {
+            row(&mut text, key);
+        }
+        text.push('\n');
+    }
+    text.push_str(
+        "Instead of any secret `K` (type *secret*), `K_file` names a file that holds it; one newline at its end is taken off. A relative path in \
+         the file starts from the file's folder.\n\n\
+         Each layer overrides the one before: defaults, the file, the environment, systemd's credentials directory. An empty variable counts as not set. \
+         In a variable's name, `NAME` is the instance's name in either case with `-` written as `_`, and `0` counts the items of an array; lists are separated by \
+         commas. A credential is named `expd.INSTANCE.K` (`LoadCredential=expd.default.secret:…`), or `expd.hub.operator_key`.\n",
+    );
+    text
+}
+
+/// The variable that sets a key, as `EXPD__DAEMON__SOCKET`.
+pub(super) fn variable(key: &str) -> String {
+    let parts: Vec<String> = key
+        .replace("[]", ".0")
+        .split('.')
+        .map(str::to_uppercase)
+        .collect();
+    format!("{PREFIX}{}", parts.join("__"))
+}
+
+fn row(text: &mut String, key: &Key) {
+    let default = if key.default.is_empty() {
+        String::new()
+    } else {
+        format!("`{}`", key.default)
+    };
+    line(
+        text,
+        format_args!(
+            "| `{}` | {} | {default} | {} | `{}` |",
+            key.name,
+            kind_text(key.kind),
+            key.meaning,
+            variable(&format!("{}.{}", key.section, key.name)),
+        ),
+    );
+}
+
+fn kind_text(kind: Kind) -> String {
+    match kind {
+        Kind::Text => "text".into(),
+        Kind::Path => "path".into(),
+        Kind::Bool => "true or false".into(),
+        Kind::Duration(least, most) => format!(
+            "duration, {} to {}",
+            units::format_duration(least),
+            units::format_duration(most)
+        ),
+        Kind::Size(least, most) => {
+            format!(
+                "size, {} to {}",
+                units::format_size(least),
+                units::format_size(most)
+            )
+        }
+        Kind::Count(least, most) => format!("number, {least} to {most}"),
+        Kind::Address => "address and port".into(),
+        Kind::LoopbackAddress => "loopback address and port".into(),
+        Kind::Mode => "permission mode, octal".into(),
+        Kind::Choice(known) => known
+            .iter()
+            .map(|known| format!("`\"{known}\"`"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        Kind::Url => "http or https URL".into(),
+        Kind::Secret => "secret".into(),
+        Kind::Texts => "list of texts".into(),
+        Kind::Choices(known) => {
+            let known: Vec<_> = known.iter().map(|known| format!("`\"{known}\"`")).collect();
+            format!("list of {}", known.join(", "))
+        }
+    }
+}
+
+fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _: Result<(), std::fmt::Error> = writeln!(text, "{arguments}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGIN: &str = "<!-- settings -->\n";
+    const END: &str = "<!-- /settings -->";
+
+    #[test]
+    fn settings_reference() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let readme = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = readme
+            .split_once(BEGIN)
+            .expect("README.md has the marker <!-- settings -->");
+        let (there, after) = rest
+            .split_once(END)
+            .expect("README.md has the marker <!-- /settings -->");
+        let wanted = format!("\n{}\n", reference());
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
+            return;
+        }
+        assert!(
+            there == wanted,
+            "the settings in README.md are not those of the code; run: UPDATE=1 cargo test --lib settings_reference"
+        );
+    }
+
+    #[test]
+    fn variables_are_named_after_the_keys() {
+        assert_eq!(
+            variable("daemon.limits.log_age"),
+            "EXPD__DAEMON__LIMITS__LOG_AGE"
+        );
+        assert_eq!(
+            variable("hub.devices[].secret"),
+            "EXPD__HUB__DEVICES__0__SECRET"
+        );
+        assert_eq!(variable("access[].allow"), "EXPD__ACCESS__0__ALLOW");
+    }
+}

@@ -1,0 +1,502 @@
+//! The settings as a whole: from sources to checked values or to mistakes.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::keys::{KEYS, Kind};
+use super::*;
+
+struct World {
+    folder: TempDir,
+    source: Source,
+}
+
+impl World {
+    fn of(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("expd.toml");
+        std::fs::write(&file, text).unwrap();
+        let source = Source {
+            file: Some(file),
+            ..Source::default()
+        };
+        Self { folder, source }
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.source.environment.push((name.into(), value.into()));
+        self
+    }
+
+    fn credential(mut self, name: &str, text: &str) -> Self {
+        let folder = self.folder.path().join("credentials");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), text).unwrap();
+        self.source.credentials = Some(folder);
+        self
+    }
+
+    fn file(self, name: &str, text: &str, mode: u32) -> Self {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        self
+    }
+
+    fn good(&self) -> Loaded {
+        load(&self.source).unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    /// The mistakes, with the folder cut off the front.
+    fn bad(&self) -> Vec<String> {
+        let errors = load(&self.source).expect_err("the settings should not be taken");
+        let folder = format!("{}/", self.folder.path().display());
+        let text = errors.to_string().replace(&folder, "");
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+const DEVICE: &str =
+    "[instances.default.credentials]\ntype = \"device\"\nuuid = \"u\"\nsecret = \"s\"\n";
+
+fn secret_of(loaded: &Loaded) -> String {
+    match &loaded.settings.instances["default"].credentials {
+        Credentials::Device { secret, .. } => secret.as_ref().unwrap().expose().to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn nothing_set_is_the_defaults() {
+    let loaded = load(&Source::default()).unwrap();
+    let defaults = format!("{:?}", Settings::default());
+    assert_eq!(format!("{:?}", loaded.settings), defaults);
+    assert!(!loaded.hub_listen_is_set);
+}
+
+#[test]
+fn the_defaults_in_the_table_are_those_of_the_code() {
+    let mut text = String::new();
+    for section in ["daemon", "daemon.limits", "instances.default", "hub"] {
+        text.push_str(&format!("[{section}]\n"));
+        let known = section.replace("default", "NAME");
+        for key in KEYS.iter().filter(|key| key.section == known) {
+            if !key.default.is_empty() {
+                text.push_str(&format!("{} = {}\n", key.name, key.default));
+            }
+        }
+    }
+    let set = World::of(&format!("{text}{DEVICE}")).good();
+    let unset = World::of(DEVICE).good();
+    assert_eq!(
+        format!("{:?}", set.settings),
+        format!("{:?}", unset.settings)
+    );
+    assert!(set.hub_listen_is_set);
+}
+
+#[test]
+fn every_key_of_the_table_is_read() {
+    for key in KEYS {
+        // A date is of no key's type.
+        let wrong = format!("{} = 1979-05-27\n", key.name);
+        let (text, place) = match key.section {
+            "instances.NAME.credentials" => {
+                let kind = match key.name {
+                    "username" | "password" | "organization" => "user",
+                    "api_key" => "consumer_app",
+                    _ => "device",
+                };
+                let kind = if key.name == "type" {
+                    String::new()
+                } else {
+                    format!("type = \"{kind}\"\n")
+                };
+                let text = format!("[instances.default.credentials]\n{kind}{wrong}");
+                (text, "instances.default.credentials".to_owned())
+            }
+            "instances.NAME" => (
+                format!("[instances.default]\n{wrong}{DEVICE}"),
+                "instances.default".to_owned(),
+            ),
+            section => match section.strip_suffix("[]") {
+                Some(name) => (format!("[[{name}]]\n{wrong}"), format!("{name}[0]")),
+                None => (format!("[{section}]\n{wrong}"), section.to_owned()),
+            },
+        };
+        let wanted = format!(" {place}.{}: ", key.name);
+        let mistakes = World::of(&text).bad();
+        assert!(
+            mistakes
+                .iter()
+                .any(|mistake| mistake.contains(&wanted) && !mistake.contains("is missing")),
+            "{wanted} is not among {mistakes:#?}"
+        );
+    }
+}
+
+#[test]
+fn each_layer_overrides_the_one_before() {
+    let world = World::of(&format!("[daemon.limits]\nlog_age = \"5s\"\n{DEVICE}"));
+    assert_eq!(
+        world.good().settings.daemon.limits.log_age,
+        Duration::from_secs(5)
+    );
+    assert_eq!(secret_of(&world.good()), "s");
+    let world = world
+        .variable("EXPD__DAEMON__LIMITS__LOG_AGE", "7s")
+        .variable(
+            "expd__instances__Default__credentials__secret",
+            "from the environment",
+        )
+        .variable("EXPD__DAEMON__LOG", "")
+        .variable("EXPD_SOCKET", "/elsewhere")
+        .variable("HOME", "/root");
+    assert_eq!(
+        world.good().settings.daemon.limits.log_age,
+        Duration::from_secs(7)
+    );
+    assert_eq!(secret_of(&world.good()), "from the environment");
+    let world = world
+        .credential("expd.default.secret", "from systemd\n")
+        .credential("expd.hub.operator_key", "key\n")
+        .credential("expd.toml", "not ours")
+        .credential("other", "not ours");
+    assert_eq!(secret_of(&world.good()), "from systemd");
+    let key = world.good().settings.hub.operator_key.unwrap();
+    assert_eq!(key.expose(), "key");
+}
+
+#[test]
+fn the_environment_reaches_every_kind_of_key() {
+    let world = World::of("[instances.left-screen.credentials]\ntype = \"device\"\n")
+        .variable(
+            "EXPD__INSTANCES__LEFT_SCREEN__CREDENTIALS__ALLOW_PAIRING",
+            "true",
+        )
+        .variable("EXPD__INSTANCES__LEFT_SCREEN__PROTOCOL", "3")
+        .variable("EXPD__ACCESS__0__ALLOW", "listen, status")
+        .variable("EXPD__ACCESS__0__UID", "1000")
+        .variable("EXPD__HUB__DEVICES__0__UUID", "d")
+        .variable("EXPD__HUB__DEVICES__0__SECRET", "x")
+        .variable("EXPD__HUB__LISTEN", "127.0.0.1:0")
+        .variable("EXPD__DAEMON__SOCKET_MODE", "600")
+        .variable("EXPD__DAEMON__LIMITS__LOG_EVENTS", "9")
+        .variable("EXPD__DAEMON__LIMITS__MAX_PAYLOAD", "1000000");
+    let loaded = world.good();
+    let settings = loaded.settings;
+    assert!(loaded.hub_listen_is_set);
+    assert_eq!(
+        settings.instances["left-screen"].protocol,
+        ProtocolChoice::V3
+    );
+    assert_eq!(settings.access[0].allow, ["listen", "status"]);
+    assert_eq!(settings.access[0].uid, Some(1000));
+    assert_eq!(settings.hub.devices[0].uuid, "d");
+    assert_eq!(settings.hub.listen.port(), 0);
+    assert_eq!(settings.daemon.socket_mode, 0o600);
+    assert_eq!(settings.daemon.limits.log_events, 9);
+    assert_eq!(settings.daemon.limits.max_payload, 1_000_000);
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_line_and_remedy() {
+    let world = World::of(
+        r#"[daemon]
+soket = "/x"
+socket_mode = 660
+socket_group = "no-such-group-here"
+listen = "0.0.0.0:9100"
+metrics = "nowhere"
+log = "verbos"
+drain_timeout = "soon"
+
+[daemon.limits]
+max_payload = "17MB"
+log_events = 0
+log_age = 60
+log_bytes = "65MiB"
+
+[instances.default]
+host = "ftp://example.com"
+proxy = "http://u:hunter2@proxy?x"
+
+[instances.bare]
+
+[instances.person.credentials]
+type = "user"
+username = "somebody"
+allow_pairing = true
+
+[instances.screen.credentials]
+type = "device"
+uuid = "u"
+secret = "hunter2"
+secret_file = "device.secret"
+
+[instances.lost.credentials]
+type = "device"
+uuid = "u"
+secret_file = "gone.secret"
+
+[[access]]
+allow = ["listn"]
+instances = ["nobody"]
+
+[[access]]
+user = "root"
+
+[hub]
+token_ttl = "30d"
+
+[[hub.devices]]
+uuid = "twice"
+secret = "hunter2"
+
+[[hub.devices]]
+uuid = "twice"
+secret = 7
+
+[[hub.users]]
+username = "somebody"
+
+[hubb]
+listen = "x"
+"#,
+    )
+    .variable("EXPD__DAEMON__SOKKET", "/x")
+    .variable("EXPD__HUB__PING_TIMEOUT", "never")
+    .variable("EXPD__HUB____X", "y")
+    .credential("expd.default.sekret", "hunter2");
+    let folder = world.folder.path().display().to_string();
+    let seen = world.bad();
+    let wanted = r#"expd.toml:2: daemon.soket: unknown key; did you mean daemon.socket?
+expd.toml:3: daemon.socket_mode: a decimal number is no permission mode; write it as in "0660" or 0o660
+expd.toml:4: daemon.socket_group: there is no group "no-such-group-here"; create it (groupadd --system), or name another
+expd.toml:5: daemon.listen: 0.0.0.0:9100 can be reached from other machines, and nothing would check who calls; use 127.0.0.1 or [::1]
+expd.toml:6: daemon.metrics: "nowhere" is no address with a port; write it as in "127.0.0.1:9000" or "[::1]:9000"
+expd.toml:7: daemon.log: "verbos" is not known here; write one of "error", "warn", "info", "debug", "trace"
+expd.toml:8: daemon.drain_timeout: "soon" is not a duration; write a number with a unit, as in "500ms", "60s", "2m", "1h" or "1d"
+expd.toml:11: daemon.limits.max_payload: "17MB" is out of range; use 1KiB to 16MB
+expd.toml:12: daemon.limits.log_events: 0 is out of range; use 1 to 1000000
+expd.toml:13: daemon.limits.log_age: must be a text; write a text with a unit, as in "60s"
+expd.toml:14: daemon.limits.log_bytes: one channel's log would be larger than all logs together; make total_log_bytes at least as large as log_bytes
+expd.toml:16: instances.default: has no credentials; add [instances.default.credentials] with a type and its keys
+expd.toml:17: instances.default.host: must be an http or https URL; begin it with https://
+expd.toml:18: instances.default.proxy: has a query or a fragment; end it before the ? or #
+expd.toml:20: instances.bare: has no credentials; add [instances.bare.credentials] with a type and its keys
+expd.toml:22: instances.person.credentials.organization: is missing; set it
+expd.toml:22: instances.person.credentials.password: is missing; set it or password_file
+expd.toml:25: instances.person.credentials.allow_pairing: has no meaning for the type "user"; remove it
+expd.toml:30: instances.screen.credentials.secret: both secret and secret_file are set; keep one of them
+expd.toml:36: instances.lost.credentials.secret_file: cannot read gone.secret: No such file or directory (os error 2); create the file, or correct the path
+expd.toml:39: access[0].allow: "listn" is not known here; use "listen", "broadcast", "respond", "request", "status", "admin"; did you mean "listen"?
+expd.toml:40: access[0].instances: there is no instance "nobody"; add [instances.nobody], or name another
+expd.toml:42: access[1].allow: is missing; name what is allowed, as in ["listen", "status"]
+expd.toml:46: hub.token_ttl: "30d" is out of range; use 1s to 24days
+expd.toml:53: hub.devices[1].uuid: "twice" is there twice; give each its own
+expd.toml:54: hub.devices[1].secret: must be a text; put it between quotes
+expd.toml:56: hub.users[0].password_hash: is missing; set it (expd hub hash-password makes one), or password for development
+expd.toml:59: hubb: unknown key; did you mean hub?
+EXPD__DAEMON__SOKKET: daemon.sokket: unknown key; did you mean EXPD__DAEMON__SOCKET (daemon.socket)?
+EXPD__HUB__PING_TIMEOUT: hub.ping_timeout: "never" is not a duration; write a number with a unit, as in "500ms", "60s", "2m", "1h" or "1d"
+EXPD__HUB____X: the name has an empty part, or an index beyond what is taken; write EXPD__SECTION__KEY, as in EXPD__DAEMON__SOCKET
+credentials/expd.default.sekret: no credential has the key "sekret"; name it expd.INSTANCE.K; did you mean expd.default.secret?"#;
+    let wanted: Vec<&str> = wanted.lines().collect();
+    for (seen, wanted) in seen.iter().zip(&wanted) {
+        assert_eq!(seen, wanted, "in {folder}");
+    }
+    assert_eq!(seen.len(), wanted.len(), "{seen:#?}");
+    assert!(!seen.iter().any(|line| line.contains("hunter2")));
+}
+
+#[test]
+fn broken_toml_is_told_with_line_and_column_and_without_the_line() {
+    let mistakes =
+        World::of("[daemon]\nlog = \"info\n\n[hub]\noperator_key = \"hunter2\" x\n").bad();
+    assert!(mistakes[0].starts_with("expd.toml:2:"), "{mistakes:#?}");
+    assert!(
+        mistakes
+            .iter()
+            .any(|line| line.starts_with("expd.toml:5:26: not TOML: ")),
+        "{mistakes:#?}"
+    );
+    assert!(!mistakes.iter().any(|line| line.contains("hunter2")));
+    let twice = World::of("[hub]\nlisten = \"a\"\nlisten = \"b\"\n").bad();
+    assert_eq!(
+        twice,
+        ["expd.toml:3:1: not TOML: duplicate key; correct the syntax"]
+    );
+}
+
+#[test]
+fn an_unreadable_file_is_told_with_the_reason() {
+    let mut world = World::of("");
+    world.source.file = Some(world.folder.path().join("none.toml"));
+    assert_eq!(
+        world.bad(),
+        [
+            "none.toml: cannot read the settings: No such file or directory (os error 2); create it, or name another with --config"
+        ]
+    );
+    world.source.file = Some(world.folder.path().to_owned());
+    assert!(world.bad()[0].contains("Is a directory"));
+}
+
+#[test]
+fn a_secret_file_loses_one_newline_and_is_best_kept_private() {
+    let text = DEVICE.replace("secret = \"s\"", "secret_file = \"device.secret\"");
+    let world = World::of(&text).file("device.secret", "two\n\n", 0o600);
+    assert_eq!(secret_of(&world.good()), "two\n");
+    assert!(world.good().warnings.is_empty());
+    let world = world.file("device.secret", "s", 0o644);
+    let warnings = world.good().warnings;
+    assert_eq!(warnings.len(), 1);
+    assert!(
+        warnings[0].to_string().contains("everybody may read"),
+        "{}",
+        warnings[0]
+    );
+    let world = world.file("device.secret", "\n", 0o600);
+    assert!(world.bad()[0].contains("is empty"));
+}
+
+#[test]
+fn a_later_layer_replaces_the_other_way_to_give_a_secret() {
+    let text = DEVICE.replace("secret = \"s\"", "secret_file = \"gone\"");
+    let world = World::of(&text).credential("expd.default.secret", "here");
+    assert_eq!(secret_of(&world.good()), "here");
+    let user = "[[hub.users]]\nusername = \"u\"\npassword_hash = \"nonsense\"\n";
+    assert!(World::of(user).bad()[0].contains("is no Argon2 hash"));
+    let world = World::of(user).variable("EXPD__HUB__USERS__0__PASSWORD", "p");
+    assert!(
+        world.good().settings.hub.users[0]
+            .password_hash
+            .starts_with("$argon2id$")
+    );
+}
+
+#[test]
+fn a_variable_in_a_tables_place_is_told() {
+    let mistakes = World::of("[daemon]\nlog = \"info\"\n")
+        .variable("EXPD__DAEMON", "x")
+        .bad();
+    assert_eq!(
+        mistakes,
+        ["EXPD__DAEMON: daemon: must be a table; write [daemon] and its keys below"]
+    );
+    let mistakes = World::of("[hub]\ndevices = 3\n").bad();
+    assert_eq!(
+        mistakes,
+        [
+            "expd.toml:2: hub.devices: must be an array of tables; write [[hub.devices]] once for each"
+        ]
+    );
+}
+
+#[test]
+fn inline_tables_are_tables() {
+    let loaded = World::of(concat!(
+        "hub = { devices = [{ uuid = \"d\", secret = \"s\" }] }\n",
+        "instances.default.credentials = { type = \"device\", uuid = \"u\", secret = \"s\" }\n",
+    ))
+    .good();
+    assert_eq!(loaded.settings.hub.devices.len(), 1);
+    assert_eq!(secret_of(&loaded), "s");
+}
+
+#[test]
+fn debug_of_checked_settings_shows_no_secret() {
+    let loaded = World::of(concat!(
+        "[instances.default]\nproxy = \"http://u:hunter2@proxy:1\"\n",
+        "[instances.default.credentials]\ntype = \"user\"\nusername = \"u\"\npassword = \"hunter2\"\norganization = \"o\"\n",
+        "[instances.app.credentials]\ntype = \"consumer_app\"\nuuid = \"u\"\napi_key = \"hunter2\"\n",
+        "[hub]\noperator_key = \"hunter2\"\n",
+        "[[hub.devices]]\nuuid = \"d\"\nsecret = \"hunter2\"\n",
+        "[[hub.users]]\nusername = \"u\"\npassword = \"hunter2\"\n",
+    ))
+    .good();
+    let shown = format!("{loaded:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(!shown.contains("$argon2"), "{shown}");
+}
+
+#[test]
+fn serving_needs_an_instance_or_an_embedded_network() {
+    let loaded = World::of("").good();
+    let error = loaded.clone().for_serving(false).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("there is no instance to connect"),
+        "{error}"
+    );
+    assert_eq!(
+        loaded.for_serving(true).unwrap().settings.instances.len(),
+        1
+    );
+}
+
+#[test]
+fn plain_http_to_another_machine_deserves_a_warning() {
+    let warnings = |host: &str| {
+        let world = World::of(&format!("[instances.default]\nhost = \"{host}\"\n{DEVICE}"));
+        world.good().warnings.len()
+    };
+    assert_eq!(warnings("http://exp.example"), 1);
+    assert_eq!(warnings("http://localhost:9000"), 0);
+    assert_eq!(warnings("http://[::1]:9000/"), 0);
+    assert_eq!(warnings("https://exp.example/"), 0);
+}
+
+#[test]
+fn the_examples_hold_no_mistake() {
+    for name in ["expd.toml", "embedded.toml"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("config")
+            .join(name);
+        let source = Source {
+            file: Some(file),
+            ..Source::default()
+        };
+        let loaded = load(&source).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(loaded.warnings, [], "{name}");
+    }
+}
+
+/// What the example shows commented out works once the comment sign is gone.
+#[test]
+fn the_examples_commented_keys_are_known_with_their_defaults() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/expd.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut section = String::new();
+    let mut shown = 0;
+    for line in text.lines() {
+        let line = line.strip_prefix('#').unwrap_or(line);
+        if line.starts_with('[') {
+            section = line.trim_matches(['[', ']']).replace(".default", ".NAME");
+            if section == "access" {
+                section.push_str("[]");
+            }
+            continue;
+        }
+        let Some((name, value)) = line
+            .split_once(" = ")
+            .filter(|(name, _)| !name.contains(' '))
+        else {
+            continue;
+        };
+        shown += 1;
+        let name = name
+            .strip_suffix("_file")
+            .filter(|_| keys::is_secret_file(&section, name))
+            .unwrap_or(name);
+        let key =
+            keys::find(&section, name).unwrap_or_else(|| panic!("{section}.{name} is unknown"));
+        let free = key.default.is_empty() || matches!(key.kind, Kind::Bool | Kind::Texts);
+        assert!(free || value == key.default, "{section}.{name} = {value}");
+    }
+    assert!(shown > 35, "{shown}");
+}

@@ -1,0 +1,139 @@
+//! The paths, and what happens to every request.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Query, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use socketioxide::SocketIo;
+use socketioxide::socket::Sid;
+
+use super::connection::{Connection, Peer};
+use super::error::ApiError;
+use super::resources::{self, Kind};
+use super::state::HubState;
+use super::{auth, broadcasts, counters, data, pairing, socket};
+
+pub(super) fn build(hub: &Arc<HubState>) -> (Router, SocketIo) {
+    let (socket_layer, io) = socket::layer(hub);
+    let mut router = Router::new()
+        .route("/api/auth/login", post(auth::log_in))
+        .route("/api/auth/token", post(auth::refresh))
+        .route(
+            "/api/networks/current/broadcasts",
+            post(broadcasts::broadcast),
+        )
+        .route("/api/networks/current/responses", post(broadcasts::respond))
+        .route("/api/organizations/current", get(resources::organization))
+        .route(
+            "/api/data/{group}/{key}",
+            get(data::read).put(data::put).delete(data::delete),
+        )
+        .route("/hub/pair", post(pairing::pair))
+        .route("/hub/unpair", post(pairing::unpair))
+        .route("/hub/counters", get(counters::show));
+    for (kind, path) in Kind::ALL {
+        router = router
+            .route(
+                path,
+                get(move |s, a, b| resources::list(kind, s, a, b))
+                    .post(move |s, a, b| resources::create(kind, s, a, b)),
+            )
+            .route(
+                &format!("{path}/{{uuid}}"),
+                get(move |s, a, b| resources::read(kind, s, a, b))
+                    .patch(move |s, a, b, c| resources::patch(kind, s, a, b, c))
+                    .put(move |s, a, b, c| resources::put(kind, s, a, b, c))
+                    .delete(move |s, a, b| resources::delete(kind, s, a, b)),
+            );
+    }
+    let router = router
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .with_state(hub.clone())
+        .layer(socket_layer)
+        .layer(middleware::from_fn_with_state(hub.clone(), watch_sockets))
+        .layer(middleware::from_fn_with_state(hub.clone(), count));
+    (router, io)
+}
+
+async fn not_found(request: Request) -> ApiError {
+    let path: String = request.uri().path().chars().take(256).collect();
+    ApiError::not_found(
+        "request.path.unknown",
+        format!("there is nothing at {path}"),
+    )
+}
+
+async fn method_not_allowed(request: Request) -> ApiError {
+    let path: String = request.uri().path().chars().take(256).collect();
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "request.method",
+        format!("{} is not possible at {path}", request.method()),
+    )
+}
+
+async fn count(State(hub): State<Arc<HubState>>, request: Request, next: Next) -> Response {
+    hub.counters.http_requests.one();
+    let response = next.run(request).await;
+    if response.status().is_client_error() || response.status().is_server_error() {
+        hub.counters.http_errors.one();
+    }
+    response
+}
+
+/// What an Engine.IO request says of its session.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EngineQuery {
+    sid: Option<String>,
+    transport: String,
+}
+
+/// Notes how sockets travel: how much was polled, and which connection an upgrade came on. Refuses sessions that were
+/// told to go.
+async fn watch_sockets(State(hub): State<Arc<HubState>>, request: Request, next: Next) -> Response {
+    let Some((sid, transport)) = session_of(&request) else {
+        return next.run(request).await;
+    };
+    if hub.connections.is_dismissed(sid) {
+        return ApiError::bad_request(
+            "network.socket.closed",
+            "this socket was closed by the network; open a new one",
+        )
+        .into_response();
+    }
+    if transport == "websocket" {
+        if let Some(connection) = connection_of(&request) {
+            hub.connections.upgrade(sid, &connection);
+            hub.network.attach(sid, &connection);
+        }
+        return next.run(request).await;
+    }
+    let polls = request.method() == Method::GET;
+    let response = next.run(request).await;
+    if polls {
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        hub.network.polled(sid, length.unwrap_or(0));
+    }
+    response
+}
+
+fn session_of(request: &Request) -> Option<(Sid, String)> {
+    if !request.uri().path().starts_with("/socket.io") {
+        return None;
+    }
+    let Query(query) = Query::<EngineQuery>::try_from_uri(request.uri()).ok()?;
+    Some((query.sid?.parse().ok()?, query.transport))
+}
+
+fn connection_of(request: &Request) -> Option<Arc<Connection>> {
+    let ConnectInfo(Peer(connection)) = request.extensions().get::<ConnectInfo<Peer>>()?;
+    Some(connection.clone())
+}

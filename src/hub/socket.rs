@@ -1,0 +1,280 @@
+//! The live sockets: who may open one, what it may subscribe to, when it ends.
+//!
+//! The token comes as the query parameter `token`. A bad one is refused the Socket.IO way (`connect_error` with a message)
+//! and the transport is closed a moment later. A socket ends with its token, as a disconnect by the server.
+//!
+//! A client sends `subscribe` with a list of channel IDs. What is granted is confirmed with `subscribed` and the IDs as
+//! the client spelled them; what is not, with one event `subscribe_error`: a list of `{"channel","code","message"}`.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, Query};
+use serde::{Deserialize, Serialize};
+use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler as _;
+use socketioxide::layer::SocketIoLayer;
+use socketioxide::socket::Sid;
+use socketioxide::{SocketIo, TransportType};
+
+use super::auth::Session;
+use super::body::PAYLOAD_BODY;
+use super::broadcasts;
+use super::connection::{Connection, Peer};
+use super::error::ApiError;
+use super::network::{Flow, Member};
+use super::pairing;
+use super::state::HubState;
+use super::tokens::now_millis;
+use crate::exp::{ChannelId, Secret};
+
+/// How many packets a socket may have yet to take; with the bound in bytes (see `network`) it says when a client is slow.
+const MAX_OUTSTANDING_PACKETS: usize = 4096;
+
+/// How long a client has to open its namespace.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client that was told to go has for going.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How many IDs one `subscribe` may hold.
+const MAX_SUBSCRIBE_IDS: usize = 10_000;
+
+/// The Socket.IO side of the router.
+pub(super) fn layer(hub: &Arc<HubState>) -> (SocketIoLayer, SocketIo) {
+    let (layer, io) = SocketIo::builder()
+        .ping_interval(hub.settings.ping_interval)
+        .ping_timeout(hub.settings.ping_timeout)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .max_buffer_size(MAX_OUTSTANDING_PACKETS)
+        .max_payload(PAYLOAD_BODY as u64)
+        .build_layer();
+    let admitting = hub.clone();
+    // Everything happens on admission: whatever a client sends after it was let in finds its handlers in place.
+    let nothing_more = || ready(());
+    io.ns(
+        "/",
+        nothing_more.with(move |socket: SocketRef| ready(admit(&admitting, &socket))),
+    );
+    (layer, io)
+}
+
+fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), Refused> {
+    let session = match token_of(socket).and_then(|token| Session::of_token(hub, &token)) {
+        Ok(session) if hub.network.is_full() => Err((Some(session), too_many_sockets())),
+        Ok(session) => Ok(session),
+        Err(error) => Err((None, error)),
+    };
+    let session = session.map_err(|(session, error)| {
+        hub.counters.sockets_refused.one();
+        log::info!(code = error.code; "refused a socket of {}: {error}", Whose(session.as_ref()));
+        dismiss_after_grace(hub, socket.id, own_connection(socket));
+        Refused(error)
+    })?;
+
+    let sid = socket.id;
+    let subscribing = (hub.clone(), session.clone());
+    socket.on(
+        "subscribe",
+        move |socket: SocketRef, TryData(ids): TryData<Vec<String>>| -> Ready<()> {
+            let (hub, session) = &subscribing;
+            match ids {
+                Ok(ids) => subscribe(hub, session, &socket, ids),
+                Err(_) => refuse_subscriptions(
+                    &socket,
+                    vec![(
+                        ChannelId::from_wire(""),
+                        ApiError::bad_request(
+                            "network.subscribe.malformed",
+                            "subscribe takes a list of channel IDs",
+                        ),
+                    )],
+                ),
+            }
+            ready(())
+        },
+    );
+    let leaving = hub.clone();
+    socket.on_disconnect(move |socket: SocketRef| -> Ready<()> {
+        leaving.network.leave(socket.id);
+        ready(())
+    });
+
+    let mut flow = Flow::default();
+    if let Some(connection) = own_connection(socket).or_else(|| hub.connections.upgraded(sid)) {
+        flow.attach(connection);
+    }
+    let member = Member::new(socket.clone(), session.identity.clone(), flow);
+    let gone = member.gone.clone();
+    if !hub.network.join(sid, member) {
+        dismiss_after_grace(hub, sid, own_connection(socket));
+        return Err(Refused(too_many_sockets()));
+    }
+    hub.counters.sockets_opened.one();
+    log::debug!("a socket of {} is open", Whose(Some(&session)));
+
+    let (hub_of_task, socket) = (hub.clone(), socket.clone());
+    let left = u64::try_from(session.expiration - now_millis()).unwrap_or(0);
+    hub.tasks.spawn(async move {
+        tokio::select! {
+            () = gone.cancelled() => {}
+            () = hub_of_task.stopping.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_millis(left)) => {
+                log::debug!("the token of {} has expired; closing its socket", Whose(Some(&session)));
+                send_away(&hub_of_task, socket);
+            }
+        }
+    });
+    Ok(())
+}
+
+fn subscribe(hub: &Arc<HubState>, session: &Session, socket: &SocketRef, ids: Vec<String>) {
+    if ids.len() > MAX_SUBSCRIBE_IDS {
+        let message = format!("one subscribe may hold {MAX_SUBSCRIBE_IDS} channel IDs");
+        let error = ApiError::bad_request("network.subscribe.tooMany", message);
+        return refuse_subscriptions(socket, vec![(ChannelId::from_wire(""), error)]);
+    }
+    let mut wanted = Vec::with_capacity(ids.len());
+    let mut refused = Vec::new();
+    let mut waits_to_be_paired = false;
+    for id in ids.into_iter().map(ChannelId::from_wire) {
+        match broadcasts::decode_channel(hub, &id)
+            .and_then(|channel| session.may_listen(&channel).map(|()| channel))
+        {
+            Ok(channel) => {
+                waits_to_be_paired |= pairing::is_pairing_channel(&channel);
+                wanted.push((id, channel));
+            }
+            Err(error) => refused.push((id, error)),
+        }
+    }
+    refused.extend(hub.network.subscribe(socket.id, wanted));
+    if !refused.is_empty() {
+        refuse_subscriptions(socket, refused);
+    }
+    if waits_to_be_paired && let Some(code) = &session.identity.pairing_code {
+        pairing::tell_credentials(hub, code);
+    }
+}
+
+fn refuse_subscriptions(socket: &SocketRef, refused: Vec<(ChannelId, ApiError)>) {
+    #[derive(Serialize)]
+    struct RefusedSubscription {
+        channel: ChannelId,
+        code: &'static str,
+        message: String,
+    }
+    let refused: Vec<_> = refused
+        .into_iter()
+        .map(|(channel, error)| RefusedSubscription {
+            channel,
+            code: error.code,
+            message: error.message,
+        })
+        .collect();
+    if let Err(error) = socket.emit("subscribe_error", &refused) {
+        log::debug!("a refused subscription could not be told: {error}");
+    }
+}
+
+/// Disconnects a socket politely, after everything that was sent to it before, and cuts it where it stays.
+pub(super) fn send_away(hub: &Arc<HubState>, socket: SocketRef) {
+    let sid = socket.id;
+    let connection = hub
+        .network
+        .leave(sid)
+        .and_then(|member| member.flow.connection().cloned());
+    if let Err(error) = socket.disconnect() {
+        log::debug!("a socket could not be told to disconnect: {error}");
+    }
+    dismiss_after_grace(hub, sid, connection);
+}
+
+/// Ends sockets that did not take what they were sent. Their buffers are full, so there is nothing polite left to say.
+pub(super) fn cut_slow(hub: &Arc<HubState>, slow: Vec<Member>) {
+    for member in slow {
+        hub.counters.slow_disconnects.one();
+        log::warn!(
+            "disconnected a socket of {} {:?}: it does not take what it is sent",
+            member.identity.kind,
+            member.identity.uuid
+        );
+        dismiss(hub, member.socket.id, member.flow.connection());
+    }
+}
+
+fn dismiss_after_grace(hub: &Arc<HubState>, sid: Sid, connection: Option<Arc<Connection>>) {
+    let hub_of_task = hub.clone();
+    hub.tasks.spawn(async move {
+        tokio::select! {
+            () = hub_of_task.stopping.cancelled() => {}
+            () = tokio::time::sleep(GRACE) => dismiss(&hub_of_task, sid, connection.as_ref()),
+        }
+    });
+}
+
+fn dismiss(hub: &HubState, sid: Sid, connection: Option<&Arc<Connection>>) {
+    let heartbeats = 2 * (hub.settings.ping_interval + hub.settings.ping_timeout);
+    hub.connections.dismiss(sid, heartbeats);
+    if let Some(connection) = connection {
+        connection.cut();
+    }
+}
+
+/// The connection of a socket that began as a WebSocket. Long polling shares its connections with other requests.
+fn own_connection(socket: &SocketRef) -> Option<Arc<Connection>> {
+    let parts = socket.req_parts();
+    let began_as_websocket = parts
+        .uri
+        .query()
+        .is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"));
+    if !began_as_websocket || socket.transport_type() != TransportType::Websocket {
+        return None;
+    }
+    let ConnectInfo(Peer(connection)) = parts.extensions.get::<ConnectInfo<Peer>>()?;
+    Some(connection.clone())
+}
+
+fn token_of(socket: &SocketRef) -> Result<Secret, ApiError> {
+    #[derive(Deserialize)]
+    struct TokenQuery {
+        token: Secret,
+    }
+    Query::<TokenQuery>::try_from_uri(&socket.req_parts().uri)
+        .map(|Query(query)| query.token)
+        .map_err(|_| {
+            ApiError::unauthorized(
+                "authentication.token.missing",
+                "the socket needs the session's token as the query parameter token",
+            )
+        })
+}
+
+fn too_many_sockets() -> ApiError {
+    ApiError::too_many(
+        "network.sockets.tooMany",
+        "this network has as many sockets open as it takes; try again later",
+    )
+}
+
+/// Why a socket was refused, as its `connect_error` says it.
+struct Refused(ApiError);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.0.code, self.0.message)
+    }
+}
+
+/// A session in a log line.
+struct Whose<'a>(Option<&'a Session>);
+
+impl std::fmt::Display for Whose<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(session) => write!(f, "{}", session),
+            None => f.write_str("somebody"),
+        }
+    }
+}

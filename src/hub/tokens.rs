@@ -1,0 +1,133 @@
+//! Session tokens: signed with a key that this process alone holds, so that they end with it at the latest.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::ApiError;
+use crate::exp::login::{self, TokenError};
+use crate::exp::{Identity, Secret};
+
+/// Signs and verifies the tokens of one running network.
+pub(super) struct Tokens {
+    key: Secret,
+    ttl: Duration,
+}
+
+/// What a token says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct TokenClaims {
+    pub identity: Identity,
+    /// Which issue of the device's credentials it was made from; see [`Directory`](super::directory::Directory).
+    pub serial: u64,
+    /// Milliseconds since the epoch, as in the authentication payload.
+    pub expiration: i64,
+    /// The same in seconds, for those who read tokens the usual way.
+    exp: i64,
+    iat: i64,
+    /// Makes each token different from all others.
+    jti: String,
+}
+
+impl Tokens {
+    pub(super) fn new(ttl: Duration) -> Self {
+        let key = rand::random::<[u8; 32]>();
+        Self {
+            key: Secret::new(hex(&key)),
+            ttl,
+        }
+    }
+
+    /// When a token that is issued now ends.
+    pub(super) fn expiration(&self) -> i64 {
+        now_millis().saturating_add(i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    pub(super) fn issue(&self, identity: Identity, serial: u64, expiration: i64) -> Secret {
+        let claims = TokenClaims {
+            identity,
+            serial,
+            expiration,
+            exp: expiration / 1000,
+            iat: now_millis() / 1000,
+            jti: hex(&rand::random::<[u8; 16]>()),
+        };
+        login::sign(&claims, &self.key)
+    }
+
+    pub(super) fn verify(&self, token: &Secret) -> Result<TokenClaims, ApiError> {
+        let claims: TokenClaims = login::verify(token, &self.key).map_err(|error| {
+            let message = match error {
+                TokenError::Signature => {
+                    "the token was not issued by this network as it runs now; log in again"
+                        .to_owned()
+                }
+                other => format!("{other}; log in again"),
+            };
+            ApiError::unauthorized("authentication.token.invalid", message)
+        })?;
+        if claims.expiration <= now_millis() {
+            return Err(ApiError::unauthorized(
+                "authentication.token.expired",
+                "the token has expired; log in again",
+            ));
+        }
+        Ok(claims)
+    }
+}
+
+pub(super) fn now_millis() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
+}
+
+/// Random bytes as text.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exp::IdentityKind;
+
+    fn identity() -> Identity {
+        Identity {
+            uuid: "u".into(),
+            kind: IdentityKind::Device,
+            organization: "o".into(),
+            pairing_code: None,
+        }
+    }
+
+    #[test]
+    fn a_token_holds_until_it_expires_and_in_its_own_network_alone() {
+        let tokens = Tokens::new(Duration::from_secs(60));
+        let token = tokens.issue(identity(), 3, tokens.expiration());
+        let claims = tokens.verify(&token).unwrap();
+        assert_eq!((claims.identity, claims.serial), (identity(), 3));
+        assert_ne!(
+            token,
+            tokens.issue(identity(), 3, tokens.expiration()),
+            "no two tokens are the same"
+        );
+        let other = Tokens::new(Duration::from_secs(60));
+        assert_eq!(
+            other.verify(&token).unwrap_err().code,
+            "authentication.token.invalid"
+        );
+        let old = tokens.issue(identity(), 3, now_millis());
+        assert_eq!(
+            tokens.verify(&old).unwrap_err().code,
+            "authentication.token.expired"
+        );
+    }
+}

@@ -1,0 +1,351 @@
+//! Connections as they come in, bounded in number, whatever the system refuses meanwhile.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, Stream};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::peer::PeerStream;
+use super::{BoundSocket, SocketFile};
+
+/// How long nothing is accepted after the system said that it has no more descriptors or memory: accepting at once would fail
+/// again, and fill a core with it.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Descriptors that the daemon needs besides one for each local connection: upstream sockets, the journal, files.
+const OTHER_FILES: u64 = 256;
+
+/// Where connections come from.
+#[derive(Debug)]
+pub struct Listener(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Unix {
+        listener: UnixListener,
+        /// Removed with the listener.
+        _file: SocketFile,
+    },
+    Tcp(TcpListener),
+}
+
+impl Listener {
+    /// A Unix socket. Its file goes when this is dropped.
+    ///
+    /// # Errors
+    /// When the socket cannot be made non-blocking. Call it within the runtime.
+    pub fn unix(socket: BoundSocket) -> io::Result<Self> {
+        socket.listener().set_nonblocking(true)?;
+        let BoundSocket { listener, file } = socket;
+        Ok(Self(Kind::Unix {
+            listener: UnixListener::from_std(listener)?,
+            _file: file,
+        }))
+    }
+
+    /// A loopback TCP address.
+    pub fn tcp(listener: TcpListener) -> Self {
+        Self(Kind::Tcp(listener))
+    }
+}
+
+/// The stream of accepted connections. It ends at the token and at nothing else; the listener closes with it.
+///
+/// As many connections as the semaphore has permits are open at a time, over all listeners that share it. Further ones wait in the
+/// kernel's queue until one closes, so that a burst at boot is a delay and not an error; past that queue connecting itself waits
+/// or is refused by the kernel.
+#[derive(Debug)]
+pub struct Incoming {
+    listener: Listener,
+    connections: Arc<Semaphore>,
+    stop: CancellationToken,
+    /// Whether the system's refusal was told already.
+    refused: bool,
+    /// Whether the bound's being reached was told already.
+    full: bool,
+}
+
+impl Incoming {
+    /// Accepts from `listener`, as many at a time as `connections` permits, until `stop`.
+    pub fn new(listener: Listener, connections: Arc<Semaphore>, stop: CancellationToken) -> Self {
+        Self {
+            listener,
+            connections,
+            stop,
+            refused: false,
+            full: false,
+        }
+    }
+
+    /// As the stream that tonic serves.
+    pub fn into_stream(self) -> impl Stream<Item = io::Result<PeerStream>> + Send {
+        stream::unfold(self, |mut incoming| async move {
+            let connection = incoming.next().await?;
+            Some((Ok(connection), incoming))
+        })
+    }
+
+    /// The next connection; none once it is time to stop.
+    pub async fn next(&mut self) -> Option<PeerStream> {
+        let stop = self.stop.clone();
+        stop.run_until_cancelled(self.accept()).await.flatten()
+    }
+
+    /// Nothing is lost when this is dropped half way: the kernel keeps what was not accepted.
+    async fn accept(&mut self) -> Option<PeerStream> {
+        loop {
+            let permit = self.permit().await?;
+            match self.accept_one(permit).await {
+                Ok(connection) => {
+                    self.refused = false;
+                    return Some(connection);
+                }
+                // The peer gave up before its turn.
+                Err(error) if is_the_peers(&error) => {}
+                Err(error) => {
+                    if !self.refused {
+                        log::error!(
+                            "cannot accept local connections: {error}; raise the limit of open files (LimitNOFILE=) or lower \
+                             daemon.limits.max_connections; trying on"
+                        );
+                        self.refused = true;
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn permit(&mut self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = self.connections.clone().try_acquire_owned() {
+            self.full = false;
+            return Some(permit);
+        }
+        if !self.full {
+            log::warn!(
+                "all local connections are taken; more wait until one closes (daemon.limits.max_connections)"
+            );
+            self.full = true;
+        }
+        // It fails when the semaphore was closed, which is another way to say stop.
+        self.connections.clone().acquire_owned().await.ok()
+    }
+
+    async fn accept_one(&self, permit: OwnedSemaphorePermit) -> io::Result<PeerStream> {
+        match &self.listener.0 {
+            Kind::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                PeerStream::unix(stream, permit)
+            }
+            Kind::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                PeerStream::tcp(stream, permit)
+            }
+        }
+    }
+}
+
+fn is_the_peers(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::NotConnected
+    )
+}
+
+/// Raises this process's limit of open files as far as `connections` need and the hard limit allows, and says how many
+/// connections there is room for. Many systems start programs with 1,024.
+pub fn allow_open_files(connections: usize) -> usize {
+    let wanted = (connections as u64).saturating_add(OTHER_FILES);
+    let limit = getrlimit(Resource::Nofile);
+    let (Some(current), maximum) = (limit.current, limit.maximum) else {
+        return connections;
+    };
+    let mut room = current;
+    if current < wanted {
+        let raised = wanted.min(maximum.unwrap_or(wanted));
+        let limit = Rlimit {
+            current: Some(raised),
+            maximum,
+        };
+        if raised > current && setrlimit(Resource::Nofile, limit).is_ok() {
+            room = raised;
+        }
+    }
+    let room = usize::try_from(room.saturating_sub(OTHER_FILES)).unwrap_or(connections);
+    room.clamp(1, connections.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpStream, UnixStream};
+
+    use super::*;
+    use crate::ipc::{Peer, SocketPlace, bind};
+
+    const DEADLINE: Duration = Duration::from_secs(5);
+
+    async fn soon<F: Future>(future: F) -> F::Output {
+        tokio::time::timeout(DEADLINE, future)
+            .await
+            .expect("it should not take this long")
+    }
+
+    struct World {
+        folder: tempfile::TempDir,
+        incoming: Incoming,
+        stop: CancellationToken,
+    }
+
+    impl World {
+        fn new(connections: usize) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let place = SocketPlace::named(folder.path().join("s"));
+            let socket = bind(&place, 0o600, None).unwrap();
+            let stop = CancellationToken::new();
+            let incoming = Incoming::new(
+                Listener::unix(socket).unwrap(),
+                Arc::new(Semaphore::new(connections)),
+                stop.clone(),
+            );
+            Self {
+                folder,
+                incoming,
+                stop,
+            }
+        }
+
+        async fn connect(&self) -> UnixStream {
+            UnixStream::connect(self.folder.path().join("s"))
+                .await
+                .unwrap()
+        }
+    }
+
+    fn ourselves() -> Peer {
+        Peer {
+            pid: std::process::id().cast_signed(),
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_knows_its_peer_and_carries_bytes() {
+        let mut world = World::new(10);
+        let mut client = world.connect().await;
+        let mut served = soon(world.incoming.next()).await.unwrap();
+        assert_eq!(served.peer(), Some(ourselves()));
+        assert_eq!(
+            tonic::transport::server::Connected::connect_info(&served).0,
+            Some(ourselves())
+        );
+        client.write_all(b"ping").await.unwrap();
+        let mut bytes = [0; 4];
+        soon(served.read_exact(&mut bytes)).await.unwrap();
+        served.write_all(b"pong").await.unwrap();
+        soon(client.read_exact(&mut bytes)).await.unwrap();
+        assert_eq!(&bytes, b"pong");
+    }
+
+    #[tokio::test]
+    async fn tcp_connections_come_too_without_a_known_peer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut incoming = Incoming::new(
+            Listener::tcp(listener),
+            Arc::new(Semaphore::new(1)),
+            CancellationToken::new(),
+        );
+        let _client = TcpStream::connect(address).await.unwrap();
+        assert_eq!(soon(incoming.next()).await.unwrap().peer(), None);
+    }
+
+    #[tokio::test]
+    async fn at_the_bound_connections_wait_until_one_closes() {
+        let mut world = World::new(2);
+        let _clients = [
+            world.connect().await,
+            world.connect().await,
+            world.connect().await,
+        ];
+        let first = soon(world.incoming.next()).await.unwrap();
+        let _second = soon(world.incoming.next()).await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(50), world.incoming.next()).await;
+        assert!(early.is_err(), "a third connection was accepted");
+        drop(first);
+        soon(world.incoming.next()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn it_ends_at_the_token_and_the_file_goes_with_it() {
+        let World {
+            folder,
+            incoming,
+            stop,
+        } = World::new(2);
+        let mut stream = Box::pin(incoming.into_stream());
+        stop.cancel();
+        assert!(
+            soon(futures_util::StreamExt::next(&mut stream))
+                .await
+                .is_none()
+        );
+        drop(stream);
+        assert!(!folder.path().join("s").exists());
+    }
+
+    /// The limit is the whole process's, so a process of its own plays this through.
+    #[test]
+    fn accepting_goes_on_after_the_descriptors_ran_out() {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "ipc::incoming::tests::played_without_descriptors",
+                "--ignored",
+                "--nocapture",
+            ])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && text.contains("1 passed"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    #[ignore = "played by accepting_goes_on_after_the_descriptors_ran_out, in a process of its own"]
+    async fn played_without_descriptors() {
+        let mut world = World::new(10);
+        let _client = world.connect().await;
+        let before = getrlimit(Resource::Nofile);
+        let none = Rlimit {
+            current: Some(3),
+            maximum: before.maximum,
+        };
+        setrlimit(Resource::Nofile, none).unwrap();
+        let refused = tokio::time::timeout(PAUSE * 3, world.incoming.next()).await;
+        assert!(refused.is_err(), "{refused:?}");
+        assert!(world.incoming.refused);
+        setrlimit(Resource::Nofile, before).unwrap();
+        soon(world.incoming.next()).await.unwrap();
+        assert!(!world.incoming.refused);
+    }
+
+    #[test]
+    fn there_is_room_for_what_the_limit_allows() {
+        assert_eq!(allow_open_files(8), 8);
+        assert!(allow_open_files(usize::MAX) >= 1);
+    }
+}

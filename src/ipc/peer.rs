@@ -1,0 +1,138 @@
+//! Who is at the other end of a local connection.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::transport::server::Connected;
+
+/// The process that connected, as the kernel noted it then (`SO_PEERCRED`). The process may have passed the connection on since, and
+/// once it ended its ID may be another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The process; 0 where it is in another namespace.
+    pub pid: i32,
+    /// The effective user at the time of connecting.
+    pub uid: u32,
+    /// The effective group at the time of connecting.
+    pub gid: u32,
+}
+
+/// What a handler learns of its caller, as an extension of the request. TCP tells nothing about the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerInfo(pub Option<Peer>);
+
+/// One accepted connection.
+#[derive(Debug)]
+pub struct PeerStream {
+    stream: Stream,
+    peer: Option<Peer>,
+    /// The connection's share of the bound on connections; given back when it is dropped.
+    _permit: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl PeerStream {
+    pub(super) fn unix(stream: UnixStream, permit: OwnedSemaphorePermit) -> io::Result<Self> {
+        let credentials = stream.peer_cred()?;
+        let peer = Peer {
+            pid: credentials.pid().unwrap_or(0),
+            uid: credentials.uid(),
+            gid: credentials.gid(),
+        };
+        Ok(Self {
+            stream: Stream::Unix(stream),
+            peer: Some(peer),
+            _permit: permit,
+        })
+    }
+
+    pub(super) fn tcp(stream: TcpStream, permit: OwnedSemaphorePermit) -> io::Result<Self> {
+        // A broadcast is one small write that shall not wait for the next.
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream: Stream::Tcp(stream),
+            peer: None,
+            _permit: permit,
+        })
+    }
+
+    /// Who connected; unknown on TCP.
+    pub fn peer(&self) -> Option<Peer> {
+        self.peer
+    }
+}
+
+impl Connected for PeerStream {
+    type ConnectInfo = PeerInfo;
+
+    fn connect_info(&self) -> PeerInfo {
+        PeerInfo(self.peer)
+    }
+}
+
+impl AsyncRead for PeerStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for PeerStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Unix(stream) => stream.is_write_vectored(),
+            Stream::Tcp(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

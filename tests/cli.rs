@@ -1,0 +1,291 @@
+//! The command line, as a shell sees it: the real binary, its output and its exit status.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const COMMANDS: [&str; 10] = [
+    "serve",
+    "hub",
+    "status",
+    "listen",
+    "broadcast",
+    "respond",
+    "api",
+    "channel-id",
+    "check-config",
+    "completions",
+];
+
+/// Those that need a daemon, with arguments that suffice.
+const CLIENTS: [&[&str]; 6] = [
+    &["status"],
+    &["status", "--watch", "--json"],
+    &["listen", "menu", "--count", "1"],
+    &["broadcast", "menu", "hi", "-5"],
+    &["respond", "id", "WyJd", "null"],
+    &["api", "get", "/api/devices", "-q", "limit=1"],
+];
+
+fn expd() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_expd"));
+    command.env_remove("EXPD_SOCKET").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    expd().args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[test]
+fn every_command_has_help_that_teaches() {
+    let overview = run(&["--help"]);
+    assert_eq!(overview.status.code(), Some(0));
+    for command in COMMANDS {
+        assert!(stdout(&overview).contains(&format!("\n  {command}")));
+        let help = run(&[command, "--help"]);
+        assert_eq!(help.status.code(), Some(0), "{command}");
+        let text = stdout(&help);
+        assert!(text.contains("Examples:\n  "), "{command}: {text}");
+        assert!(text.contains("Usage: expd "), "{command}: {text}");
+        assert!(
+            !text.contains('\x1b'),
+            "{command}: colours without a terminal"
+        );
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
+    let cases: [(&[&str], &str); 10] = [
+        (&[], "Usage"),
+        (&["nonsense"], "unrecognized subcommand"),
+        (&["listen"], "<CHANNEL>"),
+        (&["listen", "menu", "--count", "0"], "--count"),
+        (&["broadcast", "menu", "hi", "hello"], "not JSON"),
+        (&["broadcast", "menu", "hi", "1", "--timeout", "5"], "500ms"),
+        (&["channel-id", "demo", ""], "channel name is empty"),
+        (&["api", "GET", "/api/devices", "-q", "limit"], "KEY=VALUE"),
+        (&["listen", "menu", "--resume", "17"], "LOG_ID:SEQUENCE"),
+        (&["completions", "cobol"], "zsh"),
+    ];
+    for (arguments, words) in cases {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(
+            stderr(&output).contains(words),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_daemon_that_is_not_there_ends_with_3_and_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.sock");
+    let stale = folder.path().join("stale.sock");
+    drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
+    for (socket, reason) in [
+        (&missing, "there is no socket"),
+        (&stale, "nobody listens on it"),
+    ] {
+        for arguments in CLIENTS {
+            for by_variable in [true, false] {
+                let mut command = expd();
+                if by_variable {
+                    command.env("EXPD_SOCKET", socket);
+                } else {
+                    command.arg("--socket").arg(socket);
+                }
+                let output = command.args(arguments).output().unwrap();
+                let said = stderr(&output);
+                assert_eq!(output.status.code(), Some(3), "{arguments:?}: {said}");
+                assert!(said.contains(socket.to_str().unwrap()), "{said}");
+                assert!(said.contains(reason), "{said}");
+                assert!(said.contains("expd serve"), "{said}");
+                assert!(!said.contains('\x1b'), "colours without a terminal: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_socket_of_something_else_is_no_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let output = run(&["status", "--socket", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+}
+
+#[test]
+fn a_channel_id_is_printed_in_either_alphabet() {
+    let id = |arguments: &[&str]| {
+        let output = run(&[&["channel-id"], arguments].concat());
+        assert_eq!(output.status.code(), Some(0));
+        stdout(&output).to_owned()
+    };
+    assert_eq!(id(&["demo", "menu"]), "WyJkZW1vIiwibWVudSIsMCwwXQ==\n");
+    assert_eq!(
+        id(&["demo", "menu", "--system", "--consumer"]),
+        "WyJkZW1vIiwibWVudSIsMSwxXQ==\n"
+    );
+    assert_eq!(id(&["demo", "~~~>>>"]), "WyJkZW1vIiwifn5-Pj4-IiwwLDBd\n");
+    assert_eq!(
+        id(&["demo", "~~~>>>", "--standard"]),
+        "WyJkZW1vIiwifn5+Pj4+IiwwLDBd\n"
+    );
+}
+
+#[test]
+fn completions_exist_for_every_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        for command in COMMANDS {
+            assert!(stdout(&output).contains(command), "{shell}: {command}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for arguments in [
+        &["completions", "bash"][..],
+        &["--help"],
+        &["channel-id", "demo", "menu"],
+    ] {
+        let mut child = expd()
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_eq!(stderr(&output), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_payload_is_checked_before_a_daemon_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("payload.json");
+    std::fs::write(&file, "{\n  \"a\": 1\n}\n").unwrap();
+    let nowhere = Path::new("/nowhere/expd.sock");
+    let send = |payload: &str, input: &str| {
+        let mut child = expd()
+            .args(["broadcast", "menu", "hi", payload, "--socket"])
+            .arg(nowhere)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        drop(stdin);
+        child.wait_with_output().unwrap().status.code()
+    };
+    assert_eq!(send(&format!("@{}", file.display()), ""), Some(3));
+    assert_eq!(send("-", "[1, 2]"), Some(3));
+    assert_eq!(send("-", "[1, 2"), Some(2));
+    assert_eq!(send("@/nowhere/payload.json", ""), Some(1));
+}
+
+#[test]
+fn a_password_is_hashed_from_standard_input() {
+    let hash = |input: &str| {
+        let mut child = expd()
+            .args(["hub", "hash-password"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        drop(stdin);
+        child.wait_with_output().unwrap()
+    };
+    let hashed = hash("correct horse\n");
+    assert_eq!(hashed.status.code(), Some(0), "{}", stderr(&hashed));
+    assert!(stdout(&hashed).starts_with("$argon2id$"));
+    assert_eq!(stdout(&hashed).lines().count(), 1);
+    assert_eq!(hash("\n").status.code(), Some(2));
+}
+
+#[test]
+fn the_network_serves_its_operator_and_ends_when_told_to() {
+    let mut network = expd()
+        .args(["hub", "--listen", "127.0.0.1:0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut words = String::new();
+    let mut stderr_lines = BufReader::new(network.stderr.take().unwrap());
+    // The log may speak first.
+    while !words.contains("http://") {
+        words.clear();
+        assert!(
+            stderr_lines.read_line(&mut words).unwrap() > 0,
+            "no address"
+        );
+    }
+    let (_, address) = words.split_once("http://").unwrap();
+    let address = address.split(',').next().unwrap();
+    for arguments in [
+        &["hub", "pair", "abc-def"][..],
+        &["hub", "unpair", "no-such-device"],
+    ] {
+        let refused = run(&[arguments, &["--network", address]].concat());
+        assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+        assert!(
+            stderr(&refused).contains("the network refused"),
+            "{}",
+            stderr(&refused)
+        );
+    }
+    let pid = i32::try_from(network.id()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(network.wait().unwrap().code(), Some(0));
+    let gone = run(&["hub", "pair", "abc-def", "--network", address]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(
+        stderr(&gone).contains("cannot be reached"),
+        "{}",
+        stderr(&gone)
+    );
+}
+
+#[test]
+fn check_config_names_every_mistake_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("expd.toml");
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = expd();
+        command.args(["check-config", "--config"]).arg(&file);
+        command.output().unwrap()
+    };
+    let fine = check("[hub]\norganization = \"demo\"\n");
+    assert_eq!(fine.status.code(), Some(0), "{}", stderr(&fine));
+    assert!(stderr(&fine).contains("no mistakes"), "{}", stderr(&fine));
+    let wrong = check("[hub]\norganisation = \"demo\"\ntoken_ttl = \"soon\"\n");
+    let said = stderr(&wrong);
+    assert_eq!(wrong.status.code(), Some(1), "{said}");
+    for words in ["expd.toml:2", "organization", "expd.toml:3", "2 mistakes"] {
+        assert!(said.contains(words), "{said}");
+    }
+}
