@@ -3,7 +3,6 @@
 //! Promises: one record is one line; nothing that came from outside can break out of it. Libraries are heard from `warn` up
 //! alone, whatever the level: below that they print URLs and headers, which hold tokens.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::SystemTime;
 
@@ -87,7 +86,7 @@ impl Log for Logger {
             Sink::StandardError { colours } => {
                 let line = format_line(record, SystemTime::now(), *colours);
                 // In one write, so that lines of several threads do not mix. A closed standard error leaves nowhere to say so.
-                let _: std::io::Result<()> = std::io::stderr().lock().write_all(line.as_bytes());
+                std::io::stderr().lock().write_all(line.as_bytes()).ok();
             }
         }
     }
@@ -128,10 +127,11 @@ fn format_line(record: &Record<'_>, now: SystemTime, colours: bool) -> String {
     );
     push_plain(&mut line, &record.args().to_string());
     // The visitor does not fail, and a record that does would have nobody to tell.
-    let _: Result<(), Error> = record.key_values().visit(&mut Pairs {
+    let mut pairs = Pairs {
         line: &mut line,
         faint,
-    });
+    };
+    record.key_values().visit(&mut pairs).ok();
     line.push('\n');
     line
 }
@@ -156,8 +156,8 @@ impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
         let faint = self.faint;
         let value = value.to_string();
-        // Writing to a String cannot fail.
-        let _: std::fmt::Result = write!(self.line, " {faint}{key}={faint:#}");
+        let pair = format!(" {faint}{key}={faint:#}");
+        self.line.push_str(&pair);
         let plain = !value.is_empty()
             && !value
                 .chars()
@@ -165,7 +165,8 @@ impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
         if plain {
             self.line.push_str(&value);
         } else {
-            let _: std::fmt::Result = write!(self.line, "{value:?}");
+            let quoted = format!("{value:?}");
+            self.line.push_str(&quoted);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! the daemon's work comes first.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
@@ -96,8 +96,12 @@ impl Notifier {
         let Some(socket) = &self.socket else {
             return;
         };
-        let message: String = states.iter().map(|state| format!("{state}\n")).collect();
-        match socket.send(message.as_bytes()) {
+        let mut message = Vec::new();
+        let sent = states
+            .iter()
+            .try_for_each(|state| writeln!(message, "{state}"))
+            .and_then(|()| socket.send(&message));
+        match sent {
             Ok(_) => self.failed.store(false, Ordering::Relaxed),
             Err(error) => {
                 if !self.failed.swap(true, Ordering::Relaxed) {

@@ -297,8 +297,8 @@ mod tests {
 
     use super::*;
 
-    fn at(seconds: u64) -> Option<Time> {
-        Some(Time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
+    fn at(seconds: u64) -> Time {
+        Time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
     #[test]
@@ -306,8 +306,8 @@ mod tests {
         let channel = |name: &str, confirmed_at| ChannelStatus {
             channel: Channel::new(name),
             channel_id: String::new(),
-            wanted_since: at(100),
-            asked_at: at(940),
+            wanted_since: Some(at(100)),
+            asked_at: Some(at(940)),
             confirmed_at,
             last_broadcast_at: None,
             listeners: 1,
@@ -317,7 +317,7 @@ mod tests {
         };
         let status = client::Status {
             version: "1.2.3".to_owned(),
-            started_at: at(0),
+            started_at: Some(at(0)),
             instances: vec![InstanceStatus {
                 instance: "default".to_owned(),
                 host: "https://api.example".to_owned(),
@@ -330,14 +330,14 @@ mod tests {
                 }),
                 link: LinkStatus {
                     state: LinkState::Offline,
-                    since: at(995),
+                    since: Some(at(995)),
                     attempt: 2,
                     last_error: "refused\x1b[2J".to_owned(),
-                    next_try: at(1003),
+                    next_try: Some(at(1003)),
                     protocol: 0,
                     token_expires_at: None,
                 },
-                channels: vec![channel("menu", at(950)), channel("x", None)],
+                channels: vec![channel("menu", Some(at(950))), channel("x", None)],
                 listeners: vec![ListenerStatus {
                     id: "l1".to_owned(),
                     channel: Channel::new("menu").system(),

@@ -2,9 +2,9 @@
 
 use crate::ipc::accounts;
 
-use super::layer::Route;
 use super::mistake::quoted;
 use super::reader::Reader;
+use super::route::Route;
 use super::settings::{AccessRule, DEFAULT_INSTANCE, DaemonSettings, Limits, LogLevel};
 
 pub(super) fn read(reader: &mut Reader) -> DaemonSettings {

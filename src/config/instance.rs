@@ -5,9 +5,11 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use super::layer::{Route, read_text};
-use super::reader::{Reader, Section};
+use super::file::read_text;
+use super::reader::Reader;
+use super::route::Route;
 use super::secret;
+use super::section::Section;
 use super::settings::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, DEFAULT_INSTANCE, InstanceSettings,
     ProtocolChoice, TransportChoice,
@@ -133,11 +135,11 @@ fn read_credentials(reader: &mut Reader, instance: &Route) -> Option<Credentials
     match kind {
         "user" => read_user(&mut section),
         "consumer_app" => read_consumer_app(&mut section),
-        _ => read_device(&mut section),
+        _ => Some(read_device(&mut section)),
     }
 }
 
-fn read_device(section: &mut Section<'_>) -> Option<Credentials> {
+fn read_device(section: &mut Section<'_>) -> Credentials {
     section.refuse_others(
         &["type", "uuid", "secret", "allow_pairing"],
         "for the type \"device\"",
@@ -153,11 +155,11 @@ fn read_device(section: &mut Section<'_>) -> Option<Credentials> {
             section.missing("secret", "set it or secret_file, or allow_pairing = true");
         }
     }
-    Some(Credentials::Device {
+    Credentials::Device {
         uuid,
         secret,
         allow_pairing,
-    })
+    }
 }
 
 fn read_user(section: &mut Section<'_>) -> Option<Credentials> {

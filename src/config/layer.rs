@@ -1,95 +1,26 @@
-//! Where settings come from: the file, the environment, the credentials directory. Each becomes a [`Layer`] of entries with
-//! their origins; the `config` crate lays one over the other.
+//! Where settings come from: the file (read in `file`), the environment, the credentials directory. Each becomes a [`Layer`] of
+//! entries with their origins; the `config` crate lays one over the other.
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use config::{ConfigError, Map, Value, ValueKind};
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 
+use super::file::read_text;
 use super::keys;
 use super::mistake::{Findings, Origin, Origins};
+use super::route::{Route, Step};
 
-/// The largest file that is read as settings; a sane one has a few kilobytes.
-const LARGEST_FILE: u64 = 1 << 20;
 /// Items of an array of tables that the environment may reach, so that a stray index does not fill the memory.
 const MOST_ITEMS: usize = 1000;
 /// What the name of every variable begins with.
 pub(super) const PREFIX: &str = "EXPD__";
 const SEPARATOR: &str = "__";
 
-/// One step of the way to a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Key(String),
-    Index(usize),
-}
-
-/// The way to a value, as `hub.devices[0].uuid`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Route(pub(super) Vec<Step>);
-
-impl Route {
-    pub(super) fn key(&self, name: &str) -> Self {
-        let mut steps = self.0.clone();
-        steps.push(Step::Key(name.to_owned()));
-        Self(steps)
-    }
-
-    pub(super) fn item(&self, index: usize) -> Self {
-        let mut steps = self.0.clone();
-        steps.push(Step::Index(index));
-        Self(steps)
-    }
-
-    /// The table that holds this.
-    pub(super) fn parent(&self) -> Self {
-        let mut steps = self.0.clone();
-        steps.pop();
-        Self(steps)
-    }
-
-    /// The last key's name.
-    pub(super) fn name(&self) -> &str {
-        match self.0.last() {
-            Some(Step::Key(name)) => name,
-            _ => "",
-        }
-    }
-
-    /// The section in the table of keys: names of instances become `NAME`, indexes `[]`.
-    pub(super) fn section(&self) -> String {
-        let mut section = String::new();
-        for step in &self.0 {
-            match step {
-                Step::Index(_) => section.push_str("[]"),
-                Step::Key(_) if section == "instances" => section.push_str(".NAME"),
-                Step::Key(name) => section = keys::join(&section, name),
-            }
-        }
-        section
-    }
-}
-
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, step) in self.0.iter().enumerate() {
-            match step {
-                Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(name) if position == 0 => f.write_str(name)?,
-                Step::Key(name) => write!(f, ".{name}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// One value, and where it was set. An empty table stands for the table itself.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Entry {
     route: Route,
     kind: ValueKind,
@@ -97,109 +28,20 @@ struct Entry {
 }
 
 /// All that one source sets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Layer {
     entries: Vec<Entry>,
 }
 
+impl fmt::Debug for Layer {
+    // Without the values: some are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.entries.iter().map(|entry| entry.route.to_string());
+        f.debug_set().entries(keys).finish()
+    }
+}
+
 impl Layer {
-    /// Reads the file. Nothing, with the mistake noted, where it cannot be read or is no TOML.
-    pub(super) fn from_file(path: &Path, findings: &mut Findings) -> Option<Self> {
-        let text = match read_text(path, LARGEST_FILE) {
-            Ok(text) => text,
-            Err(error) => {
-                let remedy = match error.kind() {
-                    io::ErrorKind::NotFound => "create it, or name another with --config",
-                    io::ErrorKind::PermissionDenied => {
-                        "let the daemon's user read it (chown, chmod), or run as a user who may"
-                    }
-                    _ => "name a readable TOML file with --config",
-                };
-                findings.mistake(
-                    Origin::file(path),
-                    "",
-                    format!("cannot read the settings: {error}"),
-                    remedy,
-                );
-                return None;
-            }
-        };
-        let (table, errors) = DeTable::parse_recoverable(&text);
-        for error in &errors {
-            // Not the error's own display: it quotes the line, which may hold a secret.
-            let (line, column) = position(&text, error.span().map_or(0, |span| span.start));
-            let origin = Origin::File {
-                file: path.to_owned(),
-                line,
-                column,
-            };
-            let reason = error.message().replace('\n', ", ");
-            findings.mistake(
-                origin,
-                "",
-                format!("not TOML: {reason}"),
-                "correct the syntax",
-            );
-        }
-        if !errors.is_empty() {
-            return None;
-        }
-        let mut layer = Self::default();
-        layer.read_table(path, &text, &Route::default(), table.get_ref(), findings);
-        Some(layer)
-    }
-
-    fn read_table(
-        &mut self,
-        file: &Path,
-        text: &str,
-        route: &Route,
-        table: &DeTable<'_>,
-        findings: &mut Findings,
-    ) {
-        for (key, value) in table {
-            let route = route.key(key.get_ref());
-            self.read_value(file, text, &route, key.span().start, value, findings);
-        }
-    }
-
-    fn read_value(
-        &mut self,
-        file: &Path,
-        text: &str,
-        route: &Route,
-        start: usize,
-        value: &Spanned<DeValue<'_>>,
-        findings: &mut Findings,
-    ) {
-        let (line, _) = position(text, start);
-        let origin = Origin::File {
-            file: file.to_owned(),
-            line,
-            column: 0,
-        };
-        let kind = match value.get_ref() {
-            DeValue::Table(table) => {
-                self.push(route, ValueKind::Table(Map::new()), &origin);
-                return self.read_table(file, text, route, table, findings);
-            }
-            DeValue::Array(items)
-                if !items.is_empty() && items.iter().all(|item| item.get_ref().is_table()) =>
-            {
-                for (index, item) in items.iter().enumerate() {
-                    let route = route.item(index);
-                    self.read_value(file, text, &route, item.span().start, item, findings);
-                }
-                return;
-            }
-            DeValue::Array(items) => {
-                ValueKind::Array(items.iter().map(|item| plain(item.get_ref())).collect())
-            }
-            other => plain(other).kind,
-        };
-        self.push(route, kind, &origin);
-    }
-
     /// Takes every variable whose name begins with `EXPD__`. Names of instances are matched to `instances`, the file's, whatever
     /// their case, `-` being the same as `_`.
     pub(super) fn from_environment(
@@ -305,7 +147,7 @@ impl Layer {
         layer
     }
 
-    fn push(&mut self, route: &Route, kind: ValueKind, origin: &Origin) {
+    pub(super) fn push(&mut self, route: &Route, kind: ValueKind, origin: &Origin) {
         self.entries.push(Entry {
             route: route.clone(),
             kind,
@@ -441,49 +283,4 @@ fn variable_route(rest: &str, instances: &[String]) -> Option<Route> {
         }
     }
     Some(route)
-}
-
-/// A value without tables in it, as `config` has it. A number in another base than ten is unsigned there, so that the reader can
-/// tell `0o660` from `660`.
-fn plain(value: &DeValue<'_>) -> Value {
-    let kind = match value {
-        DeValue::String(text) => ValueKind::String(text.to_string()),
-        DeValue::Boolean(value) => ValueKind::Boolean(*value),
-        DeValue::Integer(number) if number.radix() == 10 => {
-            i64::from_str_radix(number.as_str(), 10).map_or(ValueKind::Nil, ValueKind::I64)
-        }
-        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
-            .map_or(ValueKind::Nil, ValueKind::U64),
-        DeValue::Float(number) => number
-            .as_str()
-            .parse()
-            .map_or(ValueKind::Nil, ValueKind::Float),
-        DeValue::Array(items) => {
-            ValueKind::Array(items.iter().map(|item| plain(item.get_ref())).collect())
-        }
-        // Neither is a value of any key; nil is told as a wrong type.
-        DeValue::Table(_) | DeValue::Datetime(_) => ValueKind::Nil,
-    };
-    Value::new(None, kind)
-}
-
-/// Line and column of a byte, counted from 1.
-fn position(text: &str, byte: usize) -> (usize, usize) {
-    let before = text.get(..byte).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    (line, column)
-}
-
-/// Reads a text file of at most `largest` bytes.
-pub(super) fn read_text(path: &Path, largest: u64) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?
-        .take(largest + 1)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 > largest {
-        let message = format!("it is larger than {largest} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-    }
-    Ok(text)
 }

@@ -161,7 +161,7 @@ pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
     let short: String = text.chars().take(LONGEST).collect();
     if short.len() < text.len() {
-        format!("{:?}…", short)
+        format!("{short:?}…")
     } else {
         format!("{short:?}")
     }

@@ -2,11 +2,12 @@
 //! whole before anything is bound, with every mistake named.
 //!
 //! [`load`] is a function of its [`Source`], so that tests need neither a process's environment nor files in `/etc`.
-//! `keys` is the one table of what may be set; `layer` brings the sources into one form with the origin of every value,
-//! `reader` gives typed answers, and one module a section checks them.
+//! `keys` is the one table of what may be set; `layer` and `file` bring the sources into one form with the origin of every value;
+//! `reader` holds the outcome and `section` gives typed answers from it; `daemon`, `instance` and `network` check them.
 
 mod daemon;
 mod embedded;
+mod file;
 mod instance;
 mod keys;
 mod layer;
@@ -15,13 +16,16 @@ mod network;
 mod places;
 mod reader;
 mod reference;
+mod route;
 mod secret;
+mod section;
 pub mod settings;
 #[cfg(test)]
 mod tests;
 mod units;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use embedded::{embed, follow};
@@ -34,15 +38,16 @@ pub use settings::{
 };
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 
-use layer::{Layer, Route};
+use layer::Layer;
 use mistake::{Findings, Origins};
 use reader::Reader;
+use route::Route;
 
 /// The file that is read where none is named.
 pub const DEFAULT_FILE: &str = "/etc/expd/expd.toml";
 
 /// Where settings come from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Source {
     /// The file; none for the defaults alone.
     pub file: Option<PathBuf>,
@@ -50,6 +55,18 @@ pub struct Source {
     pub environment: Vec<(String, OsString)>,
     /// Systemd's credentials directory.
     pub credentials: Option<PathBuf>,
+}
+
+impl fmt::Debug for Source {
+    // Without the variables' values: some are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.environment.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("Source")
+            .field("file", &self.file)
+            .field("environment", &names)
+            .field("credentials", &self.credentials)
+            .finish()
+    }
 }
 
 impl Source {

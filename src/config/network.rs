@@ -9,10 +9,11 @@ use crate::exp::Secret;
 use crate::hub::{HubConsumerApp, HubDevice, HubSettings, HubUser};
 
 use super::instance::{required, required_secret};
-use super::layer::Route;
 use super::mistake::quoted;
-use super::reader::{Reader, Section};
+use super::reader::Reader;
+use super::route::Route;
 use super::secret;
+use super::section::Section;
 
 pub(super) fn read(reader: &mut Reader) -> HubSettings {
     let default = HubSettings::default();

@@ -1,19 +1,13 @@
-//! The layered values as typed answers: whoever asks for a key gets its value, or nothing and the mistake is noted.
-
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+//! The layered values as one tree, with the origin of each and with what was found wrong.
 
 use config::{Value, ValueKind};
-use url::Url;
 
-use super::keys::{self, Kind, Place};
-use super::layer::Route;
+use super::keys::{self, Place};
 use super::mistake::{Findings, Origin, Origins, quoted};
-use super::units;
+use super::route::{Route, Step};
+use super::section::Section;
 
 /// All values, where they come from, and what was found wrong with them.
-#[derive(Debug)]
 pub(super) struct Reader {
     pub(super) root: Value,
     pub(super) origins: Origins,
@@ -23,12 +17,7 @@ pub(super) struct Reader {
 impl Reader {
     /// One table; an empty one where nothing is set.
     pub(super) fn section(&mut self, route: Route) -> Section<'_> {
-        let key_section = route.section();
-        Section {
-            reader: self,
-            route,
-            key_section,
-        }
+        Section::new(self, route)
     }
 
     /// The names in a table of tables.
@@ -66,12 +55,12 @@ impl Reader {
         }
     }
 
-    fn get(&self, route: &Route) -> Option<&Value> {
+    pub(super) fn get(&self, route: &Route) -> Option<&Value> {
         let mut place = &self.root;
         for step in &route.0 {
             place = match (step, &place.kind) {
-                (super::layer::Step::Key(name), ValueKind::Table(table)) => table.get(name)?,
-                (super::layer::Step::Index(index), ValueKind::Array(items)) => items.get(*index)?,
+                (Step::Key(name), ValueKind::Table(table)) => table.get(name)?,
+                (Step::Index(index), ValueKind::Array(items)) => items.get(*index)?,
                 _ => return None,
             };
         }
@@ -102,22 +91,23 @@ impl Reader {
             match keys::place(&section, name) {
                 Some(Place::Value) => {}
                 Some(Place::Table) => self.check_table(&route, value),
-                Some(Place::Tables) => match &value.kind {
-                    ValueKind::Array(items) => {
-                        for (index, item) in items.iter().enumerate() {
-                            self.check_table(&route.item(index), item);
-                        }
-                    }
-                    _ => {
-                        let origin = self.origin(&route);
-                        let remedy = format!("write [[{route}]] once for each");
-                        self.findings
-                            .mistake(origin, &route, "must be an array of tables", remedy);
-                    }
-                },
+                Some(Place::Tables) => self.check_tables(&route, value),
                 None if section == "instances" => self.check_instance(&route, name, value),
                 None => self.unknown(&route, &section, name),
             }
+        }
+    }
+
+    fn check_tables(&mut self, route: &Route, value: &Value) {
+        let ValueKind::Array(items) = &value.kind else {
+            let origin = self.origin(route);
+            let remedy = format!("write [[{route}]] once for each");
+            return self
+                .findings
+                .mistake(origin, route, "must be an array of tables", remedy);
+        };
+        for (index, item) in items.iter().enumerate() {
+            self.check_table(&route.item(index), item);
         }
     }
 
@@ -153,375 +143,5 @@ impl Reader {
             _ => format!("did you mean {nearest}?"),
         };
         self.findings.mistake(origin, route, "unknown key", remedy);
-    }
-}
-
-/// One table of the settings.
-pub(super) struct Section<'r> {
-    reader: &'r mut Reader,
-    route: Route,
-    key_section: String,
-}
-
-impl Section<'_> {
-    /// Whether a key has a value.
-    pub(super) fn is_set(&self, name: &str) -> bool {
-        self.value(name).is_some()
-    }
-
-    /// Notes each set key that is not among `wanted` (a secret's file counts as the secret): it would be ignored.
-    pub(super) fn refuse_others(&mut self, wanted: &[&str], because: &str) {
-        for name in self.reader.names(&self.route) {
-            let secret = name.strip_suffix(keys::FILE_SUFFIX).unwrap_or(&name);
-            let known = keys::place(&self.key_section, &name).is_some();
-            if known && !wanted.contains(&name.as_str()) && !wanted.contains(&secret) {
-                self.mistake(&name, format!("has no meaning {because}"), "remove it");
-            }
-        }
-    }
-
-    pub(super) fn mistake(
-        &mut self,
-        name: &str,
-        what: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
-        let route = self.at(name);
-        let origin = self.reader.origin(&route);
-        self.reader.findings.mistake(origin, &route, what, remedy);
-    }
-
-    pub(super) fn warning(
-        &mut self,
-        name: &str,
-        what: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
-        let route = self.at(name);
-        let origin = self.reader.origin(&route);
-        self.reader.findings.warning(origin, &route, what, remedy);
-    }
-
-    /// Notes that a required key is missing.
-    pub(super) fn missing(&mut self, name: &str, remedy: impl Into<String>) {
-        self.mistake(name, "is missing", remedy);
-    }
-
-    pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        let text = self.string(name, "put it between quotes")?;
-        if text.is_empty() {
-            self.mistake(name, "is empty", "give it a value or remove it");
-            return None;
-        }
-        Some(text)
-    }
-
-    /// A secret's own text; nothing of it gets into a message.
-    pub(super) fn secret_text(&mut self, name: &str) -> Option<String> {
-        self.text(name)
-    }
-
-    /// A path; a relative one in the file starts from the file's folder.
-    pub(super) fn path(&mut self, name: &str) -> Option<PathBuf> {
-        let text = self.text(name)?;
-        let origin = self.reader.origin(&self.at(name));
-        Some(match origin {
-            Origin::File { file, .. } => file.parent().unwrap_or(Path::new("")).join(text),
-            _ => PathBuf::from(text),
-        })
-    }
-
-    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
-        let value = self.value(name)?.kind.clone();
-        let read = match value {
-            ValueKind::Boolean(flag) => Some(flag),
-            ValueKind::String(text) if self.is_variable(name) => {
-                match text.to_lowercase().as_str() {
-                    "true" => Some(true),
-                    "false" => Some(false),
-                    _ => None,
-                }
-            }
-            _ => None,
-        };
-        if read.is_none() {
-            self.mistake(name, "is neither true nor false", "write true or false");
-        }
-        read
-    }
-
-    pub(super) fn duration(&mut self, name: &str) -> Option<Duration> {
-        let text = self.string(name, "write a text with a unit, as in \"60s\"")?;
-        let duration = match units::parse_duration(&text) {
-            Ok(duration) => duration,
-            Err(error) => {
-                self.unit_mistake(name, &text, error);
-                return None;
-            }
-        };
-        if let Some(Kind::Duration(least, most)) = self.kind(name)
-            && !(least..=most).contains(&duration)
-        {
-            let (least, most) = (units::format_duration(least), units::format_duration(most));
-            self.out_of_range(name, &quoted(&text), &least, &most);
-            return None;
-        }
-        Some(duration)
-    }
-
-    pub(super) fn size(&mut self, name: &str) -> Option<usize> {
-        let (bytes, text) = match self.value(name)?.kind.clone() {
-            ValueKind::I64(number) => (usize::try_from(number).ok(), number.to_string()),
-            ValueKind::String(text) => match units::parse_size(&text) {
-                Ok(bytes) => (Some(bytes), quoted(&text)),
-                Err(error) => {
-                    self.unit_mistake(name, &text, error);
-                    return None;
-                }
-            },
-            _ => {
-                self.mistake(name, "must be a size", "write it as in \"4MiB\"");
-                return None;
-            }
-        };
-        let Some(Kind::Size(least, most)) = self.kind(name) else {
-            return bytes;
-        };
-        let fits = bytes.filter(|bytes| (least..=most).contains(bytes));
-        if fits.is_none() {
-            let least = units::format_size(least);
-            self.out_of_range(name, &text, &least, &large_size(most));
-        }
-        fits
-    }
-
-    pub(super) fn count(&mut self, name: &str) -> Option<usize> {
-        let number = match self.value(name)?.kind.clone() {
-            ValueKind::I64(number) => Some(number),
-            ValueKind::String(text) if self.is_variable(name) => text.trim().parse().ok(),
-            _ => None,
-        };
-        let Some(number) = number else {
-            self.mistake(
-                name,
-                "must be a whole number",
-                "write digits without quotes",
-            );
-            return None;
-        };
-        let Some(Kind::Count(least, most)) = self.kind(name) else {
-            return usize::try_from(number).ok();
-        };
-        let fits = usize::try_from(number)
-            .ok()
-            .filter(|number| (least..=most).contains(number));
-        if fits.is_none() {
-            self.out_of_range(
-                name,
-                &number.to_string(),
-                &least.to_string(),
-                &most.to_string(),
-            );
-        }
-        fits
-    }
-
-    pub(super) fn choice(&mut self, name: &str) -> Option<&'static str> {
-        let Some(Kind::Choice(known)) = self.kind(name) else {
-            return None;
-        };
-        let text = match self.value(name)?.kind.clone() {
-            ValueKind::String(text) => text,
-            // `protocol = 3` is as clear as "3".
-            ValueKind::I64(number) => number.to_string(),
-            _ => String::new(),
-        };
-        let found = known.iter().find(|known| **known == text).copied();
-        if found.is_none() {
-            let one_of = listed(known);
-            let remedy = match keys::nearest_of(&text, known.iter().copied()) {
-                Some(nearest) => format!("write one of {one_of}; did you mean \"{nearest}\"?"),
-                None => format!("write one of {one_of}"),
-            };
-            self.mistake(name, format!("{} is not known here", quoted(&text)), remedy);
-        }
-        found
-    }
-
-    pub(super) fn address(&mut self, name: &str) -> Option<SocketAddr> {
-        let text = self.string(name, "write it as in \"127.0.0.1:9000\"")?;
-        let Ok(address) = text.parse::<SocketAddr>() else {
-            let what = format!("{} is no address with a port", quoted(&text));
-            self.mistake(
-                name,
-                what,
-                "write it as in \"127.0.0.1:9000\" or \"[::1]:9000\"",
-            );
-            return None;
-        };
-        if matches!(self.kind(name), Some(Kind::LoopbackAddress)) && !address.ip().is_loopback() {
-            self.mistake(
-                name,
-                format!("{address} can be reached from other machines, and nothing would check who calls"),
-                "use 127.0.0.1 or [::1]",
-            );
-            return None;
-        }
-        Some(address)
-    }
-
-    /// Permission bits: `"0660"`, `"660"` or `0o660`; never the number 660, which is another one.
-    pub(super) fn mode(&mut self, name: &str) -> Option<u32> {
-        const REMEDY: &str = "write it as in \"0660\" or 0o660";
-        let bits = match self.value(name)?.kind.clone() {
-            ValueKind::String(text) => {
-                let digits = text.strip_prefix("0o").unwrap_or(&text);
-                let octal = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-                octal.then(|| u32::from_str_radix(digits, 8).ok()).flatten()
-            }
-            ValueKind::U64(bits) => u32::try_from(bits).ok(),
-            ValueKind::I64(_) => {
-                self.mistake(name, "a decimal number is no permission mode", REMEDY);
-                return None;
-            }
-            _ => None,
-        };
-        let fits = bits.filter(|bits| *bits <= 0o777);
-        if fits.is_none() {
-            self.mistake(name, "is no permission mode up to 0777", REMEDY);
-        }
-        fits
-    }
-
-    /// A base URL without its trailing slash. The text may hold a password, so that no message repeats it.
-    pub(super) fn url(&mut self, name: &str) -> Option<String> {
-        let text = self.text(name)?;
-        let url = match Url::parse(&text) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => url,
-            Ok(_) => {
-                self.mistake(
-                    name,
-                    "must be an http or https URL",
-                    "begin it with https://",
-                );
-                return None;
-            }
-            Err(error) => {
-                let what = format!("is no URL: {error}");
-                self.mistake(name, what, "write it as in \"https://api.goexp.io\"");
-                return None;
-            }
-        };
-        if url.query().is_some() || url.fragment().is_some() {
-            self.mistake(
-                name,
-                "has a query or a fragment",
-                "end it before the ? or #",
-            );
-            return None;
-        }
-        Some(text.trim_end_matches('/').to_owned())
-    }
-
-    /// A list of texts; in the environment separated by commas.
-    pub(super) fn texts(&mut self, name: &str) -> Option<Vec<String>> {
-        let read: Option<Vec<String>> = match self.value(name)?.kind.clone() {
-            ValueKind::Array(items) => items
-                .into_iter()
-                .map(|item| match item.kind {
-                    ValueKind::String(text) if !text.is_empty() => Some(text),
-                    _ => None,
-                })
-                .collect(),
-            ValueKind::String(text) if self.is_variable(name) => {
-                Some(text.split(',').map(|item| item.trim().to_owned()).collect())
-            }
-            _ => None,
-        };
-        if read.is_none() {
-            self.mistake(
-                name,
-                "must be a list of texts",
-                "write it as in [\"a\", \"b\"]",
-            );
-        }
-        read
-    }
-
-    /// A list, each item one of the known.
-    pub(super) fn choices(&mut self, name: &str) -> Option<Vec<String>> {
-        let texts = self.texts(name)?;
-        let Some(Kind::Choices(known)) = self.kind(name) else {
-            return Some(texts);
-        };
-        for text in &texts {
-            if !known.contains(&text.as_str()) {
-                let one_of = listed(known);
-                let remedy = match keys::nearest_of(text, known.iter().copied()) {
-                    Some(nearest) => format!("use {one_of}; did you mean \"{nearest}\"?"),
-                    None => format!("use {one_of}"),
-                };
-                self.mistake(name, format!("{} is not known here", quoted(text)), remedy);
-            }
-        }
-        Some(texts)
-    }
-
-    fn string(&mut self, name: &str, remedy: &str) -> Option<String> {
-        match self.value(name)?.kind.clone() {
-            ValueKind::String(text) => Some(text),
-            _ => {
-                self.mistake(name, "must be a text", remedy);
-                None
-            }
-        }
-    }
-
-    fn value(&self, name: &str) -> Option<&Value> {
-        self.reader.get(&self.route.key(name))
-    }
-
-    fn at(&self, name: &str) -> Route {
-        if name.is_empty() {
-            self.route.clone()
-        } else {
-            self.route.key(name)
-        }
-    }
-
-    fn kind(&self, name: &str) -> Option<Kind> {
-        keys::find(&self.key_section, name).map(|key| key.kind)
-    }
-
-    /// Whether the value is text because variables know nothing else.
-    fn is_variable(&self, name: &str) -> bool {
-        !matches!(
-            self.reader.origin(&self.route.key(name)),
-            Origin::File { .. }
-        )
-    }
-
-    fn unit_mistake(&mut self, name: &str, text: &str, error: units::UnitError) {
-        let error = error.to_string();
-        let (what, remedy) = error.split_once("; ").unwrap_or((&error, "correct it"));
-        self.mistake(name, format!("{} is {what}", quoted(text)), remedy);
-    }
-
-    fn out_of_range(&mut self, name: &str, given: &str, least: &str, most: &str) {
-        let what = format!("{given} is out of range");
-        self.mistake(name, what, format!("use {least} to {most}"));
-    }
-}
-
-fn listed(known: &[&str]) -> String {
-    let quoted: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
-    quoted.join(", ")
-}
-
-fn large_size(bytes: usize) -> String {
-    if bytes.is_multiple_of(1_000_000) {
-        format!("{}MB", bytes / 1_000_000)
-    } else {
-        units::format_size(bytes)
     }
 }

@@ -5,9 +5,9 @@ use std::os::unix::fs::MetadataExt as _;
 
 use crate::exp::Secret;
 
+use super::file::read_text;
 use super::keys::FILE_SUFFIX;
-use super::layer::read_text;
-use super::reader::Section;
+use super::section::Section;
 
 /// The largest secret that is read from a file; real ones have some ten bytes.
 pub(super) const LARGEST: u64 = 64 << 10;

@@ -80,11 +80,11 @@ fn nothing_set_is_the_defaults() {
 fn the_defaults_in_the_table_are_those_of_the_code() {
     let mut text = String::new();
     for section in ["daemon", "daemon.limits", "instances.default", "hub"] {
-        text.push_str(&format!("[{section}]\n"));
+        text.extend(["[", section, "]\n"]);
         let known = section.replace("default", "NAME");
         for key in KEYS.iter().filter(|key| key.section == known) {
             if !key.default.is_empty() {
-                text.push_str(&format!("{} = {}\n", key.name, key.default));
+                text.extend([key.name, " = ", key.default, "\n"]);
             }
         }
     }
@@ -421,6 +421,12 @@ fn debug_of_checked_settings_shows_no_secret() {
     let shown = format!("{loaded:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(!shown.contains("$argon2"), "{shown}");
+    let world = World::of("").variable("EXPD__HUB__OPERATOR_KEY", "hunter2");
+    let shown = format!("{:?}", world.source);
+    assert!(
+        shown.contains("OPERATOR_KEY") && !shown.contains("hunter2"),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // While it is still held, so that the file is ours. Left behind it harms nobody.
-        let _: io::Result<()> = std::fs::remove_file(&self.path);
+        std::fs::remove_file(&self.path).ok();
     }
 }
 

@@ -206,10 +206,8 @@ fn probe(path: &Path) -> io::Result<Probe> {
                 peer.map(|peer| peer.pid.as_raw_nonzero().get()),
             ))
         }
-        // Somebody listens who has no time: it does not block, and that is no reason to take the place.
-        Err(Errno::AGAIN) => Ok(Probe::Live(None)),
-        // Another type of socket: somebody's, if not ours.
-        Err(Errno::PROTOTYPE) => Ok(Probe::Live(None)),
+        // Somebody listens who has no time now, or on another type of socket: no reason to take the place.
+        Err(Errno::AGAIN | Errno::PROTOTYPE) => Ok(Probe::Live(None)),
         Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(Probe::Stale),
         Err(error) => Err(error.into()),
     }

@@ -1,0 +1,161 @@
+//! The file's layer: TOML, with the line of every value.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use config::{Map, Value, ValueKind};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::layer::Layer;
+use super::mistake::{Findings, Origin};
+use super::route::Route;
+
+/// The largest file that is read as settings; a sane one has a few kilobytes.
+const LARGEST: u64 = 1 << 20;
+
+impl Layer {
+    /// Reads the file. Nothing, with the mistake noted, where it cannot be read or is no TOML.
+    pub(super) fn from_file(path: &Path, findings: &mut Findings) -> Option<Self> {
+        let text = match read_text(path, LARGEST) {
+            Ok(text) => text,
+            Err(error) => {
+                let remedy = match error.kind() {
+                    io::ErrorKind::NotFound => "create it, or name another with --config",
+                    io::ErrorKind::PermissionDenied => {
+                        "let the daemon's user read it (chown, chmod), or run as a user who may"
+                    }
+                    _ => "name a readable TOML file with --config",
+                };
+                findings.mistake(
+                    Origin::file(path),
+                    "",
+                    format!("cannot read the settings: {error}"),
+                    remedy,
+                );
+                return None;
+            }
+        };
+        let (table, errors) = DeTable::parse_recoverable(&text);
+        for error in &errors {
+            // Not the error's own display: it quotes the line, which may hold a secret.
+            let (line, column) = position(&text, error.span().map_or(0, |span| span.start));
+            let origin = Origin::File {
+                file: path.to_owned(),
+                line,
+                column,
+            };
+            let reason = error.message().replace('\n', ", ");
+            findings.mistake(
+                origin,
+                "",
+                format!("not TOML: {reason}"),
+                "correct the syntax",
+            );
+        }
+        if !errors.is_empty() {
+            return None;
+        }
+        let mut layer = Self::default();
+        layer.read_table(path, &text, &Route::default(), table.get_ref(), findings);
+        Some(layer)
+    }
+
+    fn read_table(
+        &mut self,
+        file: &Path,
+        text: &str,
+        route: &Route,
+        table: &DeTable<'_>,
+        findings: &mut Findings,
+    ) {
+        for (key, value) in table {
+            let route = route.key(key.get_ref());
+            self.read_value(file, text, &route, key.span().start, value, findings);
+        }
+    }
+
+    fn read_value(
+        &mut self,
+        file: &Path,
+        text: &str,
+        route: &Route,
+        start: usize,
+        value: &Spanned<DeValue<'_>>,
+        findings: &mut Findings,
+    ) {
+        let (line, _) = position(text, start);
+        let origin = Origin::File {
+            file: file.to_owned(),
+            line,
+            column: 0,
+        };
+        let kind = match value.get_ref() {
+            DeValue::Table(table) => {
+                self.push(route, ValueKind::Table(Map::new()), &origin);
+                return self.read_table(file, text, route, table, findings);
+            }
+            DeValue::Array(items)
+                if !items.is_empty() && items.iter().all(|item| item.get_ref().is_table()) =>
+            {
+                for (index, item) in items.iter().enumerate() {
+                    let route = route.item(index);
+                    self.read_value(file, text, &route, item.span().start, item, findings);
+                }
+                return;
+            }
+            DeValue::Array(items) => {
+                ValueKind::Array(items.iter().map(|item| plain(item.get_ref())).collect())
+            }
+            other => plain(other).kind,
+        };
+        self.push(route, kind, &origin);
+    }
+}
+
+/// A value without tables in it, as `config` has it. A number in another base than ten is unsigned there, so that the reader can
+/// tell `0o660` from `660`.
+fn plain(value: &DeValue<'_>) -> Value {
+    let kind = match value {
+        DeValue::String(text) => ValueKind::String(text.to_string()),
+        DeValue::Boolean(value) => ValueKind::Boolean(*value),
+        DeValue::Integer(number) if number.radix() == 10 => number
+            .as_str()
+            .parse()
+            .map_or(ValueKind::Nil, ValueKind::I64),
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
+            .map_or(ValueKind::Nil, ValueKind::U64),
+        DeValue::Float(number) => number
+            .as_str()
+            .parse()
+            .map_or(ValueKind::Nil, ValueKind::Float),
+        DeValue::Array(items) => {
+            ValueKind::Array(items.iter().map(|item| plain(item.get_ref())).collect())
+        }
+        // Neither is a value of any key; nil is told as a wrong type.
+        DeValue::Table(_) | DeValue::Datetime(_) => ValueKind::Nil,
+    };
+    Value::new(None, kind)
+}
+
+/// Line and column of a byte, counted from 1.
+fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (line, column)
+}
+
+/// Reads a text file of at most `largest` bytes.
+pub(super) fn read_text(path: &Path, largest: u64) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(largest + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > largest {
+        let message = format!("it is larger than {largest} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(text)
+}

@@ -1,0 +1,71 @@
+//! The way to a value among the settings.
+
+use std::fmt;
+
+use super::keys;
+
+/// One step of the way to a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// The way to a value, as `hub.devices[0].uuid`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Route(pub(super) Vec<Step>);
+
+impl Route {
+    pub(super) fn key(&self, name: &str) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(Step::Key(name.to_owned()));
+        Self(steps)
+    }
+
+    pub(super) fn item(&self, index: usize) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(Step::Index(index));
+        Self(steps)
+    }
+
+    /// The table that holds this.
+    pub(super) fn parent(&self) -> Self {
+        let mut steps = self.0.clone();
+        steps.pop();
+        Self(steps)
+    }
+
+    /// The last key's name.
+    pub(super) fn name(&self) -> &str {
+        match self.0.last() {
+            Some(Step::Key(name)) => name,
+            _ => "",
+        }
+    }
+
+    /// The section in the table of keys: names of instances become `NAME`, indexes `[]`.
+    pub(super) fn section(&self) -> String {
+        let mut section = String::new();
+        for step in &self.0 {
+            match step {
+                Step::Index(_) => section.push_str("[]"),
+                Step::Key(_) if section == "instances" => section.push_str(".NAME"),
+                Step::Key(name) => section = keys::join(&section, name),
+            }
+        }
+        section
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(name) if position == 0 => f.write_str(name)?,
+                Step::Key(name) => write!(f, ".{name}")?,
+            }
+        }
+        Ok(())
+    }
+}
