@@ -3,12 +3,28 @@
 //! A [`Socket`] is one open connection. It subscribes, hands over what arrives in order, and says once that it is closed. It
 //! does not reconnect and does not remember what was subscribed; the link does.
 
+//! [`open`] chooses the way: which generation of the protocol, which transport. The wire itself is our own (`session.rs` and
+//! what it stands on), where rust_socketio does not reach: generation 3, long polling, proxies.
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 use crate::exp::{Broadcast, ChannelId, Secret};
+
+mod detect;
+mod detour;
+mod event;
+mod heartbeat;
+mod legacy;
+mod open;
+mod packet;
+mod session;
+mod transport;
+
+pub use detect::Detected;
+pub use open::open;
 
 /// How many events a socket holds that the link has not taken yet. Past that the socket stops reading, so that TCP slows the
 /// server down; the link never waits for a listener, so this fills for moments only.

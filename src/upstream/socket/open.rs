@@ -1,0 +1,177 @@
+//! Chooses the way to a server: the generation and the transport that get through.
+
+use native_tls::TlsConnector;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::detect::{self, Detected};
+use super::transport::{Address, Failure, Polling, Rejection, Transport, WebSocket, connector};
+use super::{Endpoint, Generation, Socket, SocketError, detour, legacy};
+use crate::config::settings::{ProtocolChoice, TransportChoice};
+
+/// Opens a live socket, within [`Endpoint::timeout`] as a whole.
+///
+/// `memory` holds what an earlier opening found out about the host. It is used, brought up to date, and emptied where opening
+/// fails; its owner empties it too when a connection did not last for a minute, so that a server that was replaced is looked
+/// at again.
+///
+/// # Errors
+/// Why no way led to the server, or that the server refuses the token.
+pub async fn open(
+    endpoint: &Endpoint,
+    transport: TransportChoice,
+    protocol: ProtocolChoice,
+    memory: &mut Option<Detected>,
+) -> Result<Box<dyn Socket>, SocketError> {
+    let address = Address::new(endpoint)?;
+    let known = memory.take().filter(|known| known.url == endpoint.url);
+    let opening = async {
+        let tls = connector(endpoint.ca_file.as_deref())
+            .await
+            .map_err(|reason| address.failed(reason))?;
+        let way = Way {
+            address: &address,
+            tls: &tls,
+            forced: match protocol {
+                ProtocolChoice::Auto => None,
+                ProtocolChoice::V3 => Some(Generation::V3),
+                ProtocolChoice::V4 => Some(Generation::V4),
+            },
+            known,
+            // WebSocket that gets no answer at all must leave time for long polling.
+            half_time: Instant::now() + endpoint.timeout / 2,
+        };
+        match transport {
+            TransportChoice::Websocket => way.websocket().await,
+            TransportChoice::Polling => way.polling().await,
+            TransportChoice::Auto => way.either().await,
+        }
+    };
+    let (socket, blocked_at) = timeout(endpoint.timeout, opening)
+        .await
+        .map_err(|_| address.timeout(endpoint.timeout))??;
+    *memory = Some(Detected {
+        url: endpoint.url.clone(),
+        generation: socket.generation(),
+        blocked_at,
+    });
+    Ok(socket)
+}
+
+/// A socket, and since when WebSocket is known not to get through.
+type Opened = (Box<dyn Socket>, Option<Instant>);
+
+struct Way<'a> {
+    address: &'a Address<'a>,
+    tls: &'a TlsConnector,
+    forced: Option<Generation>,
+    known: Option<Detected>,
+    half_time: Instant,
+}
+
+impl Way<'_> {
+    /// The generation, where it need not be found out.
+    fn generation(&self) -> Option<Generation> {
+        self.forced
+            .or(self.known.as_ref().map(Detected::generation))
+    }
+
+    async fn websocket(&self) -> Result<Opened, SocketError> {
+        if let Some(generation) = self.generation() {
+            match self.websocket_in(generation).await {
+                Ok(socket) => return Ok((socket, None)),
+                Err(error) if self.forced.is_some() => return Err(error),
+                Err(refused @ SocketError::Refused { .. }) => return Err(refused),
+                Err(_) => {}
+            }
+        }
+        let generation = detect::by_websocket(self.address, self.tls).await?;
+        Ok((self.websocket_in(generation).await?, None))
+    }
+
+    async fn polling(&self) -> Result<Opened, SocketError> {
+        let polling = detect::by_polling(self.address, self.forced, self.tls)
+            .await
+            .map_err(|failure| failure.into_error(self.address))?;
+        Ok((carry(self.address, polling).await?, None))
+    }
+
+    /// WebSocket where it gets through, else long polling. What the WebSocket failed of does not matter: if the server turns
+    /// the client away, it says so over long polling as well, and a proxy in between does not.
+    async fn either(&self) -> Result<Opened, SocketError> {
+        let blocked_at = self
+            .known
+            .as_ref()
+            .filter(|known| known.websocket_blocked())
+            .and_then(|known| known.blocked_at);
+        let mut tried = None;
+        if let Some(generation) = self.generation()
+            && blocked_at.is_none()
+        {
+            match self.websocket_before_half_time(generation).await {
+                Ok(socket) => return Ok((socket, None)),
+                Err(error) => self.note(&error),
+            }
+            tried = Some(generation);
+        }
+        let polling = match detect::by_polling(self.address, self.forced, self.tls).await {
+            Ok(polling) => polling,
+            Err(Failure::Rejected(Rejection::Transport(_))) => return self.websocket().await,
+            Err(failure) => return Err(failure.into_error(self.address)),
+        };
+        let generation = polling.generation();
+        if blocked_at.is_none() && tried != Some(generation) {
+            match self.websocket_before_half_time(generation).await {
+                Ok(socket) => {
+                    detect::discard(Transport::Polling(Box::new(polling))).await;
+                    return Ok((socket, None));
+                }
+                Err(error) => self.note(&error),
+            }
+        }
+        let socket = carry(self.address, polling).await?;
+        if blocked_at.is_none() {
+            log::info!(
+                "WebSocket does not get through to {}; long polling carries the connection",
+                self.address.endpoint.url
+            );
+        }
+        Ok((socket, blocked_at.or_else(|| Some(Instant::now()))))
+    }
+
+    fn note(&self, error: &SocketError) {
+        log::debug!("WebSocket to {} failed: {error}", self.address.endpoint.url);
+    }
+
+    async fn websocket_before_half_time(
+        &self,
+        generation: Generation,
+    ) -> Result<Box<dyn Socket>, SocketError> {
+        let spent = self.address.endpoint.timeout / 2;
+        timeout_at(self.half_time, self.websocket_in(generation))
+            .await
+            .unwrap_or_else(|_| Err(self.address.timeout(spent)))
+    }
+
+    /// Opens a WebSocket in a generation that is known.
+    async fn websocket_in(&self, generation: Generation) -> Result<Box<dyn Socket>, SocketError> {
+        let websocket = WebSocket::open(self.address, generation, self.tls)
+            .await
+            .map_err(|failure| failure.into_error(self.address))?;
+        let transport = Transport::WebSocket(Box::new(websocket));
+        match generation {
+            Generation::V3 => legacy::open(self.address, transport, None).await,
+            Generation::V4 => detour::open(self.address, transport, None).await,
+        }
+    }
+}
+
+/// Makes a connection out of a session that was opened over long polling.
+async fn carry(address: &Address<'_>, polling: Polling) -> Result<Box<dyn Socket>, SocketError> {
+    let handshake = Some(polling.handshake().clone());
+    let generation = polling.generation();
+    let transport = Transport::Polling(Box::new(polling));
+    match generation {
+        Generation::V3 => legacy::open(address, transport, handshake).await,
+        Generation::V4 => detour::open(address, transport, handshake).await,
+    }
+}
