@@ -2,8 +2,8 @@
 //!
 //! Over long polling, generation 4 is asked for first: servers of generation 3 do not look at the number and answer in their
 //! own framing, those of generation 4 in theirs, so one request is enough. A server that minds the number (400) is asked again
-//! for 3. Over WebSocket the first packets look alike, so there generation 3 is asked for as well, which generation 4
-//! refuses unless it was told to serve both.
+//! for 3. Over WebSocket the first packets of most servers look alike, so there generation 3 is asked for as well, which
+//! generation 4 refuses unless it was told to serve both.
 
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ use super::{Generation, SocketError};
 
 /// How long a WebSocket that was blocked stays untried. Networks change; a kiosk runs for months.
 const BLOCKED_FOR: Duration = Duration::from_secs(600);
+
+/// How long a server of generation 3 may take from accepting a WebSocket to its first packet, which it sends unasked.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// What is remembered of a host after a connection to it was opened. The owner keeps it between openings and drops it when a
 /// connection did not last, since a server may be replaced by one of the other generation.
@@ -89,8 +92,14 @@ pub(super) async fn by_websocket(
     }
     match WebSocket::open(address, Generation::V3, tls).await {
         Ok(websocket) => {
-            discard(Transport::WebSocket(Box::new(websocket))).await;
-            Ok(Generation::V3)
+            let mut transport = Transport::WebSocket(Box::new(websocket));
+            let first = timeout(SILENCE, transport.receive(true)).await;
+            discard(transport).await;
+            Ok(match first {
+                Ok(Ok(Incoming::Text(_))) => Generation::V3,
+                // Socket.IO 3 refuses by completing the WebSocket and not saying a word.
+                _ => Generation::V4,
+            })
         }
         Err(Failure::Rejected(Rejection::Generation(_))) => Ok(Generation::V4),
         Err(failure) => Err(failure.into_error(address)),

@@ -118,6 +118,7 @@ impl Way<'_> {
             Err(Failure::Rejected(Rejection::Transport(_))) => return self.websocket().await,
             Err(failure) => return Err(failure.into_error(self.address)),
         };
+        let probed_at = Instant::now();
         let generation = polling.generation();
         if blocked_at.is_none() && tried != Some(generation) {
             match self.websocket_before_half_time(generation).await {
@@ -128,6 +129,15 @@ impl Way<'_> {
                 Err(error) => self.note(&error),
             }
         }
+        let polling = if probed_at.elapsed() < polling.handshake().ping_interval {
+            polling
+        } else {
+            // Nobody answered its pings meanwhile, so the server may have given the session up.
+            detect::discard(Transport::Polling(Box::new(polling))).await;
+            detect::by_polling(self.address, Some(generation), self.tls)
+                .await
+                .map_err(|failure| failure.into_error(self.address))?
+        };
         let socket = carry(self.address, polling).await?;
         if blocked_at.is_none() {
             log::info!(

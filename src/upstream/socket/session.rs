@@ -135,11 +135,13 @@ async fn greet(
         match Packet::parse(text.as_str()) {
             Ok(Packet::Open(handshake)) if heartbeat.is_none() => announced = Some(handshake),
             Ok(Packet::Message(message)) => match dialect.welcome(&message) {
-                Welcome::Joined => return heartbeat.ok_or_else(|| {
-                    address.failed(
+                Welcome::Joined => {
+                    return heartbeat.ok_or_else(|| {
+                        address.failed(
                         "the server opened without a handshake; is this an EXP network's address?",
                     )
-                }),
+                    });
+                }
                 Welcome::Refused(words) => return Err(address.refused(words)),
                 Welcome::Wrong(reason) => return Err(address.failed(reason)),
                 Welcome::Wait => {}
