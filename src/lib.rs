@@ -13,4 +13,5 @@ pub mod config;
 pub mod exp;
 pub mod hub;
 pub mod proto;
+pub mod router;
 pub mod upstream;

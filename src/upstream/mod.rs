@@ -1,3 +1,4 @@
 //! One identity's way to the cloud: the session that holds the token, the HTTP calls, and the live socket.
 
+// pub mod link;
 pub mod socket;

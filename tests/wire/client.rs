@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use expd::config::settings::{ProtocolChoice, TransportChoice};
+use expd::config::{ProtocolChoice, TransportChoice};
 use expd::exp::{Broadcast, ChannelId, Secret};
 use expd::upstream::socket::{Detected, Endpoint, Socket, SocketError, SocketEvent, open};
 use tokio::time::timeout;

@@ -16,8 +16,8 @@ mod node;
 
 use std::time::{Duration, Instant};
 
-use expd::config::settings::ProtocolChoice;
-use expd::config::settings::TransportChoice::{self, Auto, Polling, Websocket};
+use expd::config::ProtocolChoice;
+use expd::config::TransportChoice::{self, Auto, Polling, Websocket};
 use expd::exp::Secret;
 use expd::upstream::socket::{EVENT_QUEUE, SocketError};
 

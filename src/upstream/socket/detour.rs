@@ -1,4 +1,4 @@
-//! Engine.IO 4 where rust_socketio does not go: through a proxy, and over long polling. The server pings, and the root namespace
+//! Engine.IO 4 where `rust_socketio` does not go: through a proxy, and over long polling. The server pings, and the root namespace
 //! is open when the server answers our request for it with a session ID.
 
 use tokio::time::Instant;

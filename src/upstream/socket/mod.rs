@@ -2,9 +2,9 @@
 //!
 //! A [`Socket`] is one open connection. It subscribes, hands over what arrives in order, and says once that it is closed. It
 //! does not reconnect and does not remember what was subscribed; the link does.
-
+//!
 //! [`open`] chooses the way: which generation of the protocol, which transport. The wire itself is our own (`session.rs` and
-//! what it stands on), where rust_socketio does not reach: generation 3, long polling, proxies.
+//! what it stands on), where `rust_socketio` does not reach: generation 3, long polling, proxies.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +18,7 @@ mod detour;
 mod event;
 mod heartbeat;
 mod legacy;
+mod modern;
 mod open;
 mod packet;
 mod session;

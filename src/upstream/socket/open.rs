@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::detect::{self, Detected};
 use super::transport::{Address, Failure, Polling, Rejection, Transport, WebSocket, connector};
 use super::{Endpoint, Generation, Socket, SocketError, detour, legacy};
-use crate::config::settings::{ProtocolChoice, TransportChoice};
+use crate::config::{ProtocolChoice, TransportChoice};
 
 /// Opens a live socket, within [`Endpoint::timeout`] as a whole.
 ///

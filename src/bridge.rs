@@ -1,0 +1,233 @@
+//! One identity behind one handle: what every front door calls.
+//!
+//! A bridge checks a call against the network's rules and hands it on: up to EXP over HTTP, or down to the router for a
+//! listener. It holds no state of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+
+use crate::config::settings::DEFAULT_INSTANCE;
+use crate::config::{ChannelIdSpelling, Credentials, InstanceSettings};
+use crate::exp::channel::check_event_name;
+use crate::exp::{
+    Alphabet, BroadcastId, Channel, ChannelId, ChannelRule, Identity, IdentityKind, Payload,
+};
+use crate::metrics::Counters;
+use crate::router::{InstanceId, ListenSpec, Listener, RouterError, RouterHandle};
+use crate::upstream::http::{ApiAnswer, ApiClient, CallError};
+use crate::upstream::link::LinkStatus;
+use crate::upstream::session::{Session, SessionState};
+
+/// How long EXP collects responses when the caller does not say.
+pub const DEFAULT_BROADCAST_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Why a call was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// A rule of the network.
+    #[error(transparent)]
+    Rule(#[from] ChannelRule),
+    /// The call to EXP.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// A listener.
+    #[error(transparent)]
+    Router(#[from] RouterError),
+    /// An ID that a response needs is missing.
+    #[error("{0} is empty; take it from the broadcast that is answered")]
+    MissingId(&'static str),
+    /// Not logged in.
+    #[error("instance {instance:?} has not logged in yet: {reason}")]
+    NoIdentity {
+        /// The instance.
+        instance: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// One identity.
+pub struct Bridge {
+    /// The instance's name.
+    pub name: String,
+    /// The instance in the router.
+    pub instance: InstanceId,
+    /// How the instance is set.
+    pub settings: InstanceSettings,
+    /// Its session.
+    pub session: Session,
+    /// Its HTTP calls.
+    pub api: ApiClient,
+    /// The router.
+    pub router: RouterHandle,
+    /// How its link stands.
+    pub link: watch::Receiver<LinkStatus>,
+    /// Its figures.
+    pub counters: Arc<Counters>,
+}
+
+impl Bridge {
+    /// Broadcasts an event and returns what was responded within `timeout`.
+    ///
+    /// # Errors
+    /// A rule is broken, or the call failed.
+    pub async fn broadcast(
+        &self,
+        channel: &Channel,
+        name: &str,
+        payload: &Payload,
+        timeout: Option<Duration>,
+    ) -> Result<Vec<Payload>, BridgeError> {
+        channel.may_broadcast(self.kind())?;
+        check_event_name(name)?;
+        let timeout = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
+        let answer = self.api.broadcast(channel, name, payload, timeout).await;
+        match &answer {
+            Ok(_) => self.counters.broadcasts_sent.inc(),
+            Err(_) => self.counters.broadcasts_failed.inc(),
+        }
+        Ok(answer?)
+    }
+
+    /// Opens a listener.
+    ///
+    /// # Errors
+    /// A rule is broken, or a bound is reached.
+    pub async fn listen(&self, spec: ListenSpec) -> Result<Listener, BridgeError> {
+        spec.channel.may_listen(self.kind())?;
+        if let Some(name) = &spec.name {
+            check_event_name(name)?;
+        }
+        Ok(self.router.open(self.instance, spec).await?)
+    }
+
+    /// Answers a broadcast.
+    ///
+    /// # Errors
+    /// An ID is missing, or the call failed.
+    pub async fn respond(
+        &self,
+        id: &BroadcastId,
+        channel: &ChannelId,
+        payload: &Payload,
+    ) -> Result<(), BridgeError> {
+        if id.as_str().is_empty() {
+            return Err(BridgeError::MissingId("broadcast_id"));
+        }
+        if channel.as_str().is_empty() {
+            return Err(BridgeError::MissingId("channel_id"));
+        }
+        let answer = self.api.respond(id, channel, payload).await;
+        match &answer {
+            Ok(()) => self.counters.responses_sent.inc(),
+            Err(_) => self.counters.responses_failed.inc(),
+        }
+        Ok(answer?)
+    }
+
+    /// One HTTP request of the API.
+    ///
+    /// # Errors
+    /// The request is malformed, or the call failed.
+    pub async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        query: BTreeMap<String, String>,
+        body: Option<&Payload>,
+    ) -> Result<ApiAnswer, BridgeError> {
+        Ok(self.api.request(method, path, query, body).await?)
+    }
+
+    /// Who the instance is logged in as.
+    ///
+    /// # Errors
+    /// It is not logged in.
+    pub fn identity(&self) -> Result<Identity, BridgeError> {
+        match self.session.state() {
+            SessionState::LoggedIn(session) => Ok(session.authentication.identity.clone()),
+            SessionState::LoggingIn { .. } => Err(self.no_identity("the login is under way".into())),
+            SessionState::Refused { reason, .. } | SessionState::Failed { reason, .. } => {
+                Err(self.no_identity(reason))
+            }
+        }
+    }
+
+    /// When the session's token ends.
+    pub fn token_expires_at(&self) -> Option<SystemTime> {
+        match self.session.state() {
+            SessionState::LoggedIn(session) => Some(session.expires_at),
+            _ => None,
+        }
+    }
+
+    /// A channel's ID as this instance spells it first; empty while the organization is not known.
+    pub fn channel_id(&self, channel: &Channel) -> String {
+        let alphabet = match self.settings.channel_id {
+            ChannelIdSpelling::Both | ChannelIdSpelling::UrlSafe => Alphabet::UrlSafe,
+            ChannelIdSpelling::Standard => Alphabet::Standard,
+        };
+        self.identity()
+            .map(|identity| identity.organization)
+            .ok()
+            .filter(|organization| !organization.is_empty())
+            .map(|organization| {
+                ChannelId::encode(&organization, channel, alphabet)
+                    .as_str()
+                    .to_owned()
+            })
+            .unwrap_or_default()
+    }
+
+    fn kind(&self) -> IdentityKind {
+        match self.settings.credentials {
+            Credentials::Device { .. } => IdentityKind::Device,
+            Credentials::User { .. } => IdentityKind::User,
+            Credentials::ConsumerApp { .. } => IdentityKind::ConsumerApp,
+        }
+    }
+
+    fn no_identity(&self, reason: String) -> BridgeError {
+        BridgeError::NoIdentity {
+            instance: self.name.clone(),
+            reason,
+        }
+    }
+}
+
+/// All configured identities, by name.
+#[derive(Clone)]
+pub struct Bridges(Arc<BTreeMap<String, Arc<Bridge>>>);
+
+impl Bridges {
+    /// Of these, each under its own name.
+    pub fn new(bridges: impl IntoIterator<Item = Arc<Bridge>>) -> Self {
+        let by_name = bridges.into_iter().map(|b| (b.name.clone(), b));
+        Self(Arc::new(by_name.collect()))
+    }
+
+    /// The instance of that name; the empty name means the default one.
+    pub fn get(&self, name: &str) -> Option<&Arc<Bridge>> {
+        self.0.get(if name.is_empty() {
+            DEFAULT_INSTANCE
+        } else {
+            name
+        })
+    }
+
+    /// The default instance first, then the others by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Bridge>> {
+        let default = self.0.get(DEFAULT_INSTANCE);
+        let others = self.0.values().filter(|b| b.name != DEFAULT_INSTANCE);
+        default.into_iter().chain(others)
+    }
+
+    /// The names, for messages.
+    pub fn names(&self) -> String {
+        let names: Vec<&str> = self.iter().map(|b| b.name.as_str()).collect();
+        names.join(", ")
+    }
+}

@@ -1,0 +1,256 @@
+//! The daemon: puts the rooms together, starts them in order, and stops them in order.
+//!
+//! [`serve`] is a function of settings, doors and a shutdown, so that tests start it in process. Every task belongs to one
+//! set; one that ends before the shutdown takes the daemon down with its name, since half a daemon is worse than none.
+
+mod doors;
+mod greeting;
+mod run;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::pending;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+pub use doors::Doors;
+pub use run::{ServeOptions, run};
+
+use crate::bridge::{Bridge, Bridges};
+use crate::config::Settings;
+use crate::hub::{Hub, HubError};
+use crate::ipc::IpcError;
+use crate::metrics::Counters;
+use crate::router::{InstanceId, Router, RouterHandle, RouterSettings};
+use crate::rpc::{self, Door, PullListeners};
+use crate::upstream::http::ApiClient;
+use crate::upstream::link::{Link, LinkParts};
+use crate::upstream::session::Session;
+
+/// How long calls under way may take to finish when the daemon stops.
+const DRAIN: Duration = Duration::from_millis(600);
+
+/// How long links and hub may take to say goodbye after that.
+const GOODBYE: Duration = Duration::from_millis(250);
+
+/// Why the daemon did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// A socket.
+    #[error(transparent)]
+    Ipc(#[from] IpcError),
+    /// The embedded network.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// An instance's way to the cloud.
+    #[error("instance {instance:?}: {reason}")]
+    Instance {
+        /// Which.
+        instance: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// The gRPC server.
+    #[error("the gRPC server ended: {0}")]
+    Server(String),
+    /// A part of the daemon ended by itself.
+    #[error("{0} ended unexpectedly; this is a defect of expd, and the daemon stops so that it is started afresh")]
+    Task(&'static str),
+    /// A part of the daemon panicked.
+    #[error("a task panicked: {0}; this is a defect of expd, and the daemon stops so that it is started afresh")]
+    Panicked(String),
+}
+
+/// A group of tasks that stops together; each task ends with its name.
+type Tasks = JoinSet<(&'static str, Result<(), DaemonError>)>;
+
+/// The running parts, in the order in which they stop.
+#[derive(Default)]
+struct Parts {
+    doors: Group,
+    router: Group,
+    links: Group,
+    network: Group,
+}
+
+/// Tasks with the token that stops them.
+#[derive(Default)]
+struct Group {
+    tasks: Tasks,
+    stop: CancellationToken,
+}
+
+impl Group {
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), DaemonError>> + Send + 'static,
+    ) {
+        self.tasks.spawn(async move { (name, task.await) });
+    }
+
+    /// Waits until all tasks have ended, cutting off what takes longer; false then.
+    async fn ended(&mut self, within: Duration) -> bool {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let in_time = timeout(within, all).await.is_ok();
+        self.tasks.shutdown().await;
+        in_time
+    }
+
+    /// Waits for a task that ends before it was told to, and says which.
+    async fn failed(&mut self) -> DaemonError {
+        match self.tasks.join_next().await {
+            Some(Ok((_, Err(error)))) => error,
+            Some(Ok((name, Ok(())))) => DaemonError::Task(name),
+            Some(Err(error)) => DaemonError::Panicked(error.to_string()),
+            // No tasks in this group.
+            None => pending().await,
+        }
+    }
+}
+
+/// Serves until the shutdown, or until a part of the daemon fails. `ready` is called when every door is open.
+///
+/// # Errors
+/// What could not be started, or which part failed.
+pub async fn serve(
+    settings: &Settings,
+    state_dir: Option<&Path>,
+    doors: Doors,
+    hub: Option<Hub>,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(&Bridges),
+) -> Result<(), DaemonError> {
+    let mut parts = Parts::default();
+    if let Some(hub) = hub {
+        let stop = parts.network.stop.clone();
+        parts.network.spawn("the embedded network", async move {
+            Ok(hub.serve(stop).await?)
+        });
+    }
+    let (router, router_handle) = Router::new(RouterSettings {
+        instances: settings.instances.len(),
+        limits: settings.daemon.limits.clone(),
+        encode: rpc::frame::encode,
+    });
+    parts.router.spawn("the router", async move {
+        router.run().await;
+        Ok(())
+    });
+    let bridges = start_bridges(settings, state_dir, &router_handle, &mut parts.links)?;
+    let pulls = PullListeners::default();
+    let swept = pulls.clone().keep_swept(parts.doors.stop.clone());
+    parts.doors.spawn("the keeper of pull listeners", async move {
+        swept.await;
+        Ok(())
+    });
+    let door = Door {
+        bridges: bridges.clone(),
+        router: router_handle.clone(),
+        pulls,
+        max_payload: settings.daemon.limits.max_payload,
+        started_at: SystemTime::now(),
+    };
+    let service = rpc::service(door)
+        .await
+        .map_err(|error| DaemonError::Server(error.to_string()))?;
+    let server = doors.serve(
+        service,
+        settings.daemon.limits.max_connections,
+        parts.doors.stop.clone(),
+    );
+    parts.doors.spawn("the gRPC server", server);
+    ready(&bridges);
+
+    let ended = tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        error = parts.doors.failed() => Err(error),
+        error = parts.router.failed() => Err(error),
+        error = parts.links.failed() => Err(error),
+        error = parts.network.failed() => Err(error),
+    };
+    stop(parts, &router_handle).await;
+    ended
+}
+
+/// Stops the parts in order: new calls are refused and streams are told, calls under way may finish, links say goodbye, and
+/// the network, to which they say it, goes last.
+async fn stop(mut parts: Parts, router: &RouterHandle) {
+    parts.doors.stop.cancel();
+    // Bounded like everything here, for the case that the router is what failed.
+    timeout(GOODBYE, router.stop()).await.ok();
+    if !parts.doors.ended(DRAIN).await {
+        log::warn!(
+            "calls that were still under way after {} ms are cut off",
+            DRAIN.as_millis()
+        );
+    }
+    parts.router.ended(GOODBYE).await;
+    parts.links.stop.cancel();
+    parts.links.ended(GOODBYE).await;
+    parts.network.stop.cancel();
+    parts.network.ended(GOODBYE).await;
+}
+
+/// Starts every configured instance.
+fn start_bridges(
+    settings: &Settings,
+    state_dir: Option<&Path>,
+    router: &RouterHandle,
+    links: &mut Group,
+) -> Result<Bridges, DaemonError> {
+    let mut bridges = Vec::new();
+    for (index, (name, instance_settings)) in settings.instances.iter().enumerate() {
+        let refused = |reason: String| DaemonError::Instance {
+            instance: name.clone(),
+            reason,
+        };
+        let instance = InstanceId(index);
+        let counters = Arc::new(Counters::default());
+        let (session, session_task) = Session::new(
+            name,
+            instance_settings,
+            state_dir,
+            counters.clone(),
+        )
+        .map_err(|error| refused(error.to_string()))?;
+        let api = ApiClient::new(instance_settings, &settings.daemon.limits, session.clone())
+            .map_err(|error| refused(error.to_string()))?;
+        let wanted = router
+            .wanted(instance)
+            .ok_or_else(|| refused("the router does not know it".to_owned()))?;
+        let (link, watcher) = Link::new(LinkParts {
+            name: name.clone(),
+            instance,
+            settings: instance_settings.clone(),
+            session: session.clone(),
+            router: router.clone(),
+            wanted,
+            counters: counters.clone(),
+            shutdown: links.stop.clone(),
+        });
+        let stop = links.stop.clone();
+        links.spawn("a session", async move {
+            session_task.run(stop).await;
+            Ok(())
+        });
+        links.spawn("a link", async move {
+            link.run().await;
+            Ok(())
+        });
+        bridges.push(Arc::new(Bridge {
+            name: name.clone(),
+            instance,
+            settings: instance_settings.clone(),
+            session,
+            api,
+            router: router.clone(),
+            link: watcher,
+            counters,
+        }));
+    }
+    Ok(Bridges::new(bridges))
+}

@@ -1,0 +1,448 @@
+//! The router's own task.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::listener::{Card, Ended, ListenSpec, Listener, Place};
+use super::log::{Bounds, ChannelLog, Moment, State};
+use super::{
+    ChannelSnapshot, Command, Encode, Incoming, InstanceId, InstanceSnapshot, MAILBOX, Report,
+    RouterError, RouterHandle, Wanted,
+};
+use crate::config::Limits;
+use crate::exp::Channel;
+
+/// How often what is too old is looked for: old events, channels without listeners, listeners without askers.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Commands taken from the mailbox at once; the listeners are woken after each batch.
+const BATCH: usize = 64;
+
+/// What the router is started with.
+#[derive(Clone, Debug)]
+pub struct RouterSettings {
+    /// How many instances there are.
+    pub instances: usize,
+    /// The bounds on logs, channels and listeners.
+    pub limits: Limits,
+    /// How a broadcast is encoded for the listeners.
+    pub encode: Encode,
+}
+
+/// The actor; [`Router::run`] is its task.
+pub struct Router {
+    mailbox: mpsc::Receiver<Command>,
+    stopped: CancellationToken,
+    limits: Limits,
+    encode: Encode,
+    instances: Vec<Instance>,
+    /// Listeners by ID. Those that are gone leave with the next sweep, so the map is bounded by `max_listeners` and the
+    /// comings and goings of one sweep's time.
+    cards: HashMap<String, Arc<Card>>,
+    /// Listeners that are still held.
+    places: Arc<AtomicUsize>,
+    /// Bytes in all logs.
+    total_bytes: Arc<AtomicUsize>,
+    /// Logs with something new in this batch.
+    fresh: Vec<Arc<ChannelLog>>,
+    next_listener: u64,
+}
+
+struct Instance {
+    wanted: watch::Sender<Wanted>,
+    channels: HashMap<Arc<Channel>, ChannelState>,
+    /// What listeners that are gone were handed.
+    past: Past,
+}
+
+#[derive(Default)]
+struct Past {
+    deliveries: u64,
+    gaps: u64,
+}
+
+struct ChannelState {
+    log: Arc<ChannelLog>,
+    /// Its key among what is wanted.
+    order: u64,
+    wanted_since: SystemTime,
+    asked_at: Option<SystemTime>,
+    confirmed_at: Option<SystemTime>,
+    last_broadcast_at: Option<SystemTime>,
+    /// The gap that the next confirmation will tell of: since when, where known.
+    outage: Option<Option<SystemTime>>,
+}
+
+impl Router {
+    /// A router and the way to it.
+    #[must_use]
+    pub fn new(settings: RouterSettings) -> (Self, RouterHandle) {
+        let (sender, mailbox) = mpsc::channel(MAILBOX);
+        let instances: Vec<Instance> = (0..settings.instances)
+            .map(|_| Instance {
+                wanted: watch::Sender::new(Wanted::default()),
+                channels: HashMap::new(),
+                past: Past::default(),
+            })
+            .collect();
+        let handle = RouterHandle {
+            mailbox: sender,
+            wanted: instances.iter().map(|i| i.wanted.subscribe()).collect(),
+            stopped: CancellationToken::new(),
+        };
+        let router = Self {
+            mailbox,
+            stopped: handle.stopped.clone(),
+            limits: settings.limits,
+            encode: settings.encode,
+            instances,
+            cards: HashMap::new(),
+            places: Arc::default(),
+            total_bytes: Arc::default(),
+            fresh: Vec::new(),
+            next_listener: 1,
+        };
+        (router, handle)
+    }
+
+    /// Serves the mailbox until [`RouterHandle::stop`].
+    pub async fn run(mut self) {
+        let _stopped = self.stopped.clone().drop_guard();
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut commands = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                taken = self.mailbox.recv_many(&mut commands, BATCH) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    for command in commands.drain(..) {
+                        if matches!(command, Command::Stop) {
+                            self.end_all();
+                            return;
+                        }
+                        self.obey(command);
+                    }
+                    self.wake_fresh();
+                }
+                _ = sweep.tick() => self.sweep(Moment::now()),
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            // An answer that nobody waits for any more goes nowhere; an unclaimed listener ends by being dropped.
+            Command::Open {
+                instance,
+                spec,
+                reply,
+            } => drop(reply.send(self.open(instance, *spec))),
+            Command::Report(instance, report) => self.take_report(instance, report),
+            Command::Cancel(id, reply) => drop(reply.send(self.cancel(id))),
+            Command::ClearContext(context, reply) => drop(reply.send(self.clear(&context))),
+            Command::Snapshot(reply) => drop(reply.send(self.snapshot())),
+            Command::Stop => self.end_all(),
+        }
+    }
+
+    fn open(&mut self, instance: InstanceId, spec: ListenSpec) -> Result<Listener, RouterError> {
+        let now = Moment::now();
+        let most = self.limits.max_listeners;
+        let place = Place::take(&self.places, most).ok_or(RouterError::TooManyListeners(most))?;
+        let id = self.next_listener;
+        let state = self.channel(instance, &spec.channel, now)?;
+        let log = state.log.clone();
+        if let Some(resume) = &spec.resume {
+            let (_, _, newest) = log.size();
+            if resume.log_id == log.id && resume.after > newest {
+                let after = resume.after;
+                return Err(RouterError::ResumeAhead { after, newest });
+            }
+            if resume.log_id != log.id && state.confirmed_at.is_none() && state.outage.is_none() {
+                // The app heard this channel before: what passes until the confirmation is missing for it.
+                state.outage = Some(Some(state.wanted_since));
+            }
+        }
+        self.next_listener += 1;
+        let listener = Listener::open(format!("L{id}"), instance, log, spec, place, now);
+        let card = listener.card().clone();
+        self.cards.insert(card.id.clone(), card);
+        Ok(listener)
+    }
+
+    /// The channel's state; a channel that nobody wanted so far is wanted from now on.
+    fn channel(
+        &mut self,
+        instance: InstanceId,
+        channel: &Channel,
+        now: Moment,
+    ) -> Result<&mut ChannelState, RouterError> {
+        let Some(home) = self.instances.get_mut(instance.0) else {
+            return Err(RouterError::Stopping);
+        };
+        let most = self.limits.max_channels;
+        if home.channels.len() >= most && !home.channels.contains_key(channel) {
+            return Err(RouterError::TooManyChannels(most));
+        }
+        let shared = Arc::new(channel.clone());
+        let (limits, total_bytes) = (&self.limits, &self.total_bytes);
+        let wanted = &home.wanted;
+        Ok(home.channels.entry(shared.clone()).or_insert_with(|| {
+            let bounds = Bounds {
+                events: limits.log_events,
+                bytes: limits.log_bytes,
+                age: limits.log_age,
+            };
+            let id = uuid::Uuid::new_v4().simple().to_string();
+            let mut order = 0;
+            wanted.send_modify(|wanted| {
+                wanted.last += 1;
+                order = wanted.last;
+                wanted.channels.insert(order, shared);
+            });
+            ChannelState {
+                log: Arc::new(ChannelLog::new(id, bounds, total_bytes.clone(), now)),
+                order,
+                wanted_since: now.wall,
+                asked_at: None,
+                confirmed_at: None,
+                last_broadcast_at: None,
+                outage: None,
+            }
+        }))
+    }
+
+    fn take_report(&mut self, instance: InstanceId, report: Report) {
+        let now = Moment::now();
+        if let Report::Broadcasts(broadcasts) = report {
+            for incoming in broadcasts {
+                self.append(instance, &incoming);
+            }
+            self.keep_total();
+            return;
+        }
+        let Some(home) = self.instances.get_mut(instance.0) else {
+            return;
+        };
+        match report {
+            Report::Broadcasts(_) => {}
+            Report::Asked(channels) => {
+                for channel in &channels {
+                    if let Some(state) = home.channels.get_mut(channel) {
+                        state.asked_at = Some(now.wall);
+                    }
+                }
+            }
+            Report::Confirmed(channels) => {
+                for channel in &channels {
+                    if let Some(state) = home.channels.get_mut(channel) {
+                        state.confirmed_at = Some(now.wall);
+                        state
+                            .log
+                            .set_state(State::Confirmed, state.outage.take(), now);
+                        self.fresh.push(state.log.clone());
+                    }
+                }
+            }
+            Report::Down { since } => {
+                for state in home.channels.values_mut() {
+                    state.asked_at = None;
+                    if state.confirmed_at.take().is_some() {
+                        state.outage = Some(Some(since));
+                        state.log.set_state(State::Pending, None, now);
+                        self.fresh.push(state.log.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, instance: InstanceId, incoming: &Incoming) {
+        let state = self
+            .instances
+            .get_mut(instance.0)
+            .and_then(|home| home.channels.get_mut(&incoming.channel));
+        // A channel that nobody wants any more: EXP has no unsubscribe, so its broadcasts go on coming.
+        let Some(state) = state else {
+            return;
+        };
+        state.last_broadcast_at = Some(incoming.received.wall);
+        let encode = self.encode;
+        state
+            .log
+            .append(&incoming.broadcast.name, incoming.received, |sequence| {
+                encode(sequence, incoming)
+            });
+        if !self
+            .fresh
+            .last()
+            .is_some_and(|last| Arc::ptr_eq(last, &state.log))
+        {
+            self.fresh.push(state.log.clone());
+        }
+    }
+
+    /// Wakes the listeners of every log that has something new, each log once.
+    fn wake_fresh(&mut self) {
+        self.fresh
+            .sort_unstable_by_key(|log| Arc::as_ptr(log).addr());
+        self.fresh.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        for log in self.fresh.drain(..) {
+            log.wake();
+        }
+    }
+
+    /// Keeps all logs together under their bound, the oldest events going first. Goes an eighth below it, so that the search
+    /// over all logs is rare.
+    fn keep_total(&mut self) {
+        let bound = self.limits.total_log_bytes;
+        let total = || self.total_bytes.load(Ordering::Relaxed);
+        if total() <= bound {
+            return;
+        }
+        let logs: Vec<&Arc<ChannelLog>> = self
+            .instances
+            .iter()
+            .flat_map(|instance| instance.channels.values())
+            .map(|state| &state.log)
+            .collect();
+        let mut oldest: BinaryHeap<Reverse<(Instant, usize)>> = logs
+            .iter()
+            .enumerate()
+            .filter_map(|(index, log)| Some(Reverse((log.oldest()?, index))))
+            .collect();
+        while total() > bound - bound / 8 {
+            let Some(Reverse((_, index))) = oldest.pop() else {
+                break;
+            };
+            let next = logs.get(index).and_then(|log| log.evict_oldest());
+            oldest.extend(next.map(|next| Reverse((next, index))));
+        }
+    }
+
+    fn cancel(&mut self, id: String) -> Result<(), RouterError> {
+        match self.cards.get(&id) {
+            Some(card) if !card.gone() && card.ended().is_none() => {
+                card.end(Ended::Cancelled);
+                Ok(())
+            }
+            _ => Err(RouterError::UnknownListener(id)),
+        }
+    }
+
+    fn clear(&mut self, context: &str) -> u32 {
+        let mut cancelled = 0;
+        for card in self.cards.values() {
+            if card.context == context && !card.gone() && card.ended().is_none() {
+                card.end(Ended::Cancelled);
+                cancelled += 1;
+            }
+        }
+        cancelled
+    }
+
+    fn snapshot(&mut self) -> Vec<InstanceSnapshot> {
+        self.bury();
+        let mut snapshots: Vec<InstanceSnapshot> =
+            self.instances.iter().map(Instance::snapshot).collect();
+        let mut cards: Vec<&Arc<Card>> = self.cards.values().collect();
+        cards.sort_unstable_by_key(|card| (card.id.len(), card.id.clone()));
+        for card in cards {
+            if let Some(snapshot) = snapshots.get_mut(card.instance.0) {
+                snapshot.deliveries += card.delivered.load(Ordering::Relaxed);
+                snapshot.gaps += card.gaps.load(Ordering::Relaxed);
+                snapshot.listeners.push(card.clone());
+            }
+        }
+        snapshots
+    }
+
+    /// Forgets listeners that are gone.
+    fn bury(&mut self) {
+        let instances = &mut self.instances;
+        self.cards.retain(|_, card| {
+            if card.gone()
+                && let Some(instance) = instances.get_mut(card.instance.0)
+            {
+                instance.past.deliveries += card.delivered.load(Ordering::Relaxed);
+                instance.past.gaps += card.gaps.load(Ordering::Relaxed);
+            }
+            !card.gone()
+        });
+    }
+
+    fn sweep(&mut self, now: Moment) {
+        self.bury();
+        for instance in &mut self.instances {
+            instance.sweep(now, self.limits.log_age);
+        }
+    }
+
+    fn end_all(&mut self) {
+        for card in self.cards.values() {
+            card.end(Ended::Stopping);
+        }
+    }
+}
+
+impl Instance {
+    fn snapshot(&self) -> InstanceSnapshot {
+        let mut channels: Vec<ChannelSnapshot> = self
+            .channels
+            .iter()
+            .map(|(channel, state)| {
+                let (log_events, log_bytes, log_sequence) = state.log.size();
+                ChannelSnapshot {
+                    channel: channel.clone(),
+                    wanted_since: state.wanted_since,
+                    asked_at: state.asked_at,
+                    confirmed_at: state.confirmed_at,
+                    last_broadcast_at: state.last_broadcast_at,
+                    listeners: state.log.listeners(),
+                    log_events,
+                    log_bytes,
+                    log_sequence,
+                }
+            })
+            .collect();
+        channels.sort_unstable_by(|a, b| a.channel.cmp(&b.channel));
+        InstanceSnapshot {
+            channels,
+            listeners: Vec::new(),
+            deliveries: self.past.deliveries,
+            gaps: self.past.gaps,
+        }
+    }
+
+    /// Expires old events, and forgets channels that have had no listener for `linger`.
+    fn sweep(&mut self, now: Moment, linger: Duration) {
+        let mut unwanted = Vec::new();
+        self.channels.retain(|_, state| {
+            let deserted = state.log.deserted_since();
+            let keep =
+                deserted.is_none_or(|since| now.at.saturating_duration_since(since) <= linger);
+            if keep {
+                state.log.expire(now);
+            } else {
+                unwanted.push(state.order);
+            }
+            keep
+        });
+        if !unwanted.is_empty() {
+            self.wanted.send_modify(|wanted| {
+                for order in &unwanted {
+                    wanted.channels.remove(order);
+                }
+            });
+        }
+    }
+}

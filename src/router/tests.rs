@@ -1,0 +1,393 @@
+//! The router's promises, through its handle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::config::Limits;
+use crate::exp::{BroadcastId, ChannelId, Payload};
+
+const HOME: InstanceId = InstanceId(0);
+
+struct World {
+    router: RouterHandle,
+    _tasks: JoinSet<()>,
+}
+
+fn world(limits: Limits) -> World {
+    let (router, handle) = Router::new(RouterSettings {
+        instances: 2,
+        limits,
+        encode: |sequence, incoming| {
+            Bytes::from(format!(
+                "{sequence}:{}",
+                incoming.broadcast.payload.as_str()
+            ))
+        },
+    });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(router.run());
+    World {
+        router: handle,
+        _tasks: tasks,
+    }
+}
+
+fn spec(name: Option<&str>) -> ListenSpec {
+    ListenSpec {
+        channel: Channel::new("menu"),
+        name: name.map(str::to_owned),
+        context: String::new(),
+        max_age: None,
+        overflow: Overflow::Skip,
+        resume: None,
+        peer: None,
+    }
+}
+
+impl World {
+    async fn listen(&self, spec: ListenSpec) -> Listener {
+        self.router.open(HOME, spec).await.unwrap()
+    }
+
+    async fn broadcast(&self, names: &[&str]) {
+        let incoming = names.iter().map(|name| Incoming {
+            channel: Arc::new(Channel::new("menu")),
+            broadcast: Broadcast {
+                id: BroadcastId::new("id"),
+                name: (*name).to_owned(),
+                channel: ChannelId::from_wire("c"),
+                payload: Payload::null(),
+            },
+            received: Moment::now(),
+        });
+        let report = Report::Broadcasts(incoming.collect());
+        self.router.report(HOME, report).await;
+        // An answer means that everything before it was done.
+        self.router.snapshot().await.unwrap();
+    }
+
+    async fn confirm(&self) {
+        let channels = vec![Arc::new(Channel::new("menu"))];
+        self.router.report(HOME, Report::Confirmed(channels)).await;
+        self.router.snapshot().await.unwrap();
+    }
+
+    async fn lose(&self) {
+        let since = SystemTime::now();
+        self.router.report(HOME, Report::Down { since }).await;
+        self.router.snapshot().await.unwrap();
+    }
+}
+
+/// Everything that is there for a listener, in words.
+fn heard(listener: &mut Listener) -> Vec<String> {
+    let mut words = Vec::new();
+    loop {
+        let mut read = Vec::new();
+        match listener.read_some(&mut read).now_or_never() {
+            None => return words,
+            Some(Err(ended)) => {
+                words.push(format!("{ended:?}"));
+                return words;
+            }
+            Some(Ok(())) => words.extend(read.iter().map(in_words)),
+        }
+    }
+}
+
+fn in_words(delivery: &Delivery) -> String {
+    match &delivery.event {
+        Event::Subscription(state, _) => format!("{state:?}"),
+        Event::Broadcast(record) => format!("{}@{}", record.name, delivery.sequence),
+        Event::Gap(gap) => format!("{:?} {}", gap.reason, gap.missed),
+    }
+}
+
+#[tokio::test]
+async fn a_stream_tells_state_and_broadcasts_in_order() {
+    let world = world(Limits::default());
+    let mut all = world.listen(spec(None)).await;
+    let mut hi = world.listen(spec(Some("hi"))).await;
+    world.confirm().await;
+    world.broadcast(&["hi", "ho", "hi"]).await;
+    assert_eq!(
+        heard(&mut all),
+        ["Pending", "Confirmed", "hi@2", "ho@3", "hi@4"]
+    );
+    assert_eq!(heard(&mut hi), ["Pending", "Confirmed", "hi@2", "hi@4"]);
+}
+
+#[tokio::test]
+async fn an_outage_is_pending_then_a_gap_then_confirmed() {
+    let world = world(Limits::default());
+    let mut listener = world.listen(spec(None)).await;
+    world.confirm().await;
+    world.lose().await;
+    world.confirm().await;
+    world.broadcast(&["hi"]).await;
+    assert_eq!(
+        heard(&mut listener),
+        [
+            "Pending",
+            "Confirmed",
+            "Pending",
+            "Offline 0",
+            "Confirmed",
+            "hi@5"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_slow_listener_is_told_how_many_of_its_own_events_it_missed() {
+    let world = world(Limits {
+        log_events: 4,
+        ..Limits::default()
+    });
+    let mut all = world.listen(spec(None)).await;
+    let mut hi = world.listen(spec(Some("hi"))).await;
+    world.confirm().await;
+    assert_eq!(heard(&mut all).len() + heard(&mut hi).len(), 4);
+    world
+        .broadcast(&["hi", "ho", "hi", "ho", "hi", "ho", "ho"])
+        .await;
+    assert_eq!(
+        heard(&mut all),
+        ["Overflow 3", "ho@5", "hi@6", "ho@7", "ho@8"]
+    );
+    assert_eq!(heard(&mut hi), ["Overflow 2", "hi@6"]);
+}
+
+#[tokio::test]
+async fn nothing_of_ours_evicted_is_no_gap() {
+    let world = world(Limits {
+        log_events: 2,
+        ..Limits::default()
+    });
+    let mut hi = world.listen(spec(Some("hi"))).await;
+    world.confirm().await;
+    assert_eq!(heard(&mut hi).len(), 2);
+    world.broadcast(&["ho", "ho", "ho", "hi"]).await;
+    assert_eq!(heard(&mut hi), ["hi@5"]);
+}
+
+#[tokio::test]
+async fn an_outage_that_left_the_log_is_still_told() {
+    let world = world(Limits {
+        log_events: 2,
+        ..Limits::default()
+    });
+    let mut hi = world.listen(spec(Some("hi"))).await;
+    world.confirm().await;
+    assert_eq!(heard(&mut hi).len(), 2);
+    world.lose().await;
+    world.confirm().await;
+    world.broadcast(&["ho", "ho", "ho"]).await;
+    assert_eq!(heard(&mut hi), ["Offline 0"]);
+}
+
+#[tokio::test]
+async fn a_listener_that_asked_for_it_ends_when_it_falls_behind() {
+    let world = world(Limits {
+        log_events: 2,
+        ..Limits::default()
+    });
+    let cancel = ListenSpec {
+        overflow: Overflow::Cancel,
+        ..spec(None)
+    };
+    let mut listener = world.listen(cancel).await;
+    world.broadcast(&["a", "b", "c"]).await;
+    assert_eq!(heard(&mut listener), ["Pending", "Overflow"]);
+}
+
+#[tokio::test]
+async fn a_resumed_stream_goes_on_where_it_was() {
+    let world = world(Limits::default());
+    let first = world.listen(spec(None)).await;
+    world.confirm().await;
+    world.broadcast(&["a", "b", "c"]).await;
+    let resume = |log_id: &str, after| ListenSpec {
+        resume: Some(Resume {
+            log_id: log_id.to_owned(),
+            after,
+        }),
+        ..spec(None)
+    };
+    let log_id = first.log_id().to_owned();
+    drop(first);
+    let mut again = world.listen(resume(&log_id, 2)).await;
+    assert_eq!(heard(&mut again), ["Confirmed", "b@3", "c@4"]);
+    let mut stranger = world.listen(resume("another", 2)).await;
+    assert_eq!(
+        heard(&mut stranger),
+        ["Pending", "Restarted 0", "Confirmed", "a@2", "b@3", "c@4"]
+    );
+    let ahead = world.router.open(HOME, resume(&log_id, 5)).await;
+    assert!(matches!(
+        ahead,
+        Err(RouterError::ResumeAhead { newest: 4, .. })
+    ));
+}
+
+#[tokio::test]
+async fn resuming_beyond_the_log_is_told_with_the_count() {
+    let world = world(Limits {
+        log_events: 2,
+        ..Limits::default()
+    });
+    let first = world.listen(spec(None)).await;
+    world.confirm().await;
+    world.broadcast(&["a", "b", "c", "d"]).await;
+    let resume = Some(Resume {
+        log_id: first.log_id().to_owned(),
+        after: 5,
+    });
+    let mut at_the_end = world
+        .listen(ListenSpec {
+            resume,
+            ..spec(None)
+        })
+        .await;
+    assert_eq!(heard(&mut at_the_end), ["Confirmed"]);
+    let resume = Some(Resume {
+        log_id: first.log_id().to_owned(),
+        after: 2,
+    });
+    let mut beyond = world
+        .listen(ListenSpec {
+            resume,
+            ..spec(None)
+        })
+        .await;
+    assert_eq!(
+        heard(&mut beyond),
+        ["Confirmed", "Overflow 1", "c@4", "d@5"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_events_expire_and_old_ones_are_skipped_on_request() {
+    let world = world(Limits::default());
+    let mut patient = world.listen(spec(None)).await;
+    let mut young = world
+        .listen(ListenSpec {
+            max_age: Some(Duration::from_secs(10)),
+            ..spec(None)
+        })
+        .await;
+    world.confirm().await;
+    assert_eq!(heard(&mut patient).len() + heard(&mut young).len(), 4);
+    world.broadcast(&["a", "b"]).await;
+    tokio::time::advance(Duration::from_secs(20)).await;
+    world.broadcast(&["c"]).await;
+    assert_eq!(heard(&mut young), ["Expired 2", "c@4"]);
+    tokio::time::advance(Duration::from_secs(50)).await;
+    world.broadcast(&["d"]).await;
+    assert_eq!(heard(&mut patient), ["Expired 2", "c@4", "d@5"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deserted_channel_lingers_and_then_goes() {
+    let world = world(Limits::default());
+    let wanted = world.router.wanted(HOME).unwrap();
+    let listener = world.listen(spec(None)).await;
+    assert_eq!(wanted.borrow().after(0).0.len(), 1);
+    drop(listener);
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert_eq!(wanted.borrow().len(), 1);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(wanted.borrow().is_empty());
+    assert!(
+        world.router.snapshot().await.unwrap()[0]
+            .channels
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn all_logs_together_keep_their_bound_the_oldest_going_first() {
+    let world = world(Limits {
+        total_log_bytes: 4000,
+        ..Limits::default()
+    });
+    let mut old = world.listen(spec(None)).await;
+    world.confirm().await;
+    heard(&mut old);
+    for _ in 0..40 {
+        world.broadcast(&["a"]).await;
+    }
+    let channels = world.router.snapshot().await.unwrap().remove(0).channels;
+    assert!(channels[0].log_bytes <= 4000, "{channels:?}");
+    let words = heard(&mut old);
+    assert!(
+        words[0].starts_with("Overflow ") && words[1].starts_with("a@"),
+        "{words:?}"
+    );
+}
+
+#[tokio::test]
+async fn contexts_end_over_all_instances_and_ids_end_one() {
+    let world = world(Limits::default());
+    let tagged = ListenSpec {
+        context: "app".to_owned(),
+        ..spec(None)
+    };
+    let mut here = world.listen(tagged.clone()).await;
+    let mut there = world.router.open(InstanceId(1), tagged).await.unwrap();
+    let mut other = world.listen(spec(None)).await;
+    assert_eq!(world.router.clear_context("app".to_owned()).await, Ok(2));
+    assert_eq!(world.router.clear_context("app".to_owned()).await, Ok(0));
+    assert_eq!(heard(&mut here), ["Cancelled"]);
+    assert_eq!(heard(&mut there), ["Cancelled"]);
+    assert_eq!(heard(&mut other), ["Pending"]);
+    let id = other.card().id.clone();
+    assert_eq!(world.router.cancel(id.clone()).await, Ok(()));
+    assert_eq!(heard(&mut other), ["Cancelled"]);
+    assert_eq!(
+        world.router.cancel(id.clone()).await,
+        Err(RouterError::UnknownListener(id))
+    );
+}
+
+#[tokio::test]
+async fn bounds_on_listeners_and_channels_are_kept_and_freed() {
+    let world = world(Limits {
+        max_listeners: 2,
+        max_channels: 1,
+        ..Limits::default()
+    });
+    let first = world.listen(spec(None)).await;
+    let other_channel = ListenSpec {
+        channel: Channel::new("other"),
+        ..spec(None)
+    };
+    assert!(matches!(
+        world.router.open(HOME, other_channel).await,
+        Err(RouterError::TooManyChannels(1))
+    ));
+    let _second = world.listen(spec(None)).await;
+    assert!(matches!(
+        world.router.open(HOME, spec(None)).await,
+        Err(RouterError::TooManyListeners(2))
+    ));
+    drop(first);
+    world.listen(spec(None)).await;
+}
+
+#[tokio::test]
+async fn stopping_ends_every_stream_with_that_reason() {
+    let world = world(Limits::default());
+    let mut listener = world.listen(spec(None)).await;
+    world.router.stop().await;
+    assert_eq!(heard(&mut listener), ["Stopping"]);
+    assert!(matches!(
+        world.router.open(HOME, spec(None)).await,
+        Err(RouterError::Stopping)
+    ));
+}

@@ -1,0 +1,66 @@
+//! `expd.v1.Api`.
+
+use tonic::{Request, Response, Status};
+
+use super::status::bridge;
+use super::{Door, convert};
+use crate::exp::{self, IdentityKind};
+use crate::proto;
+use crate::proto::api_server::Api;
+
+/// The service.
+#[derive(Clone)]
+pub struct ApiService(pub Door);
+
+#[tonic::async_trait]
+impl Api for ApiService {
+    async fn request(
+        &self,
+        request: Request<proto::ApiRequest>,
+    ) -> Result<Response<proto::ApiResponse>, Status> {
+        let request = request.into_inner();
+        let bridge_to = self.0.bridge(&request.instance)?;
+        let form = request.payload_form();
+        let body = match request.body {
+            Some(body) => Some(convert::payload_in(Some(body), self.0.max_payload)?),
+            None => None,
+        };
+        let query = request.query.into_iter().collect();
+        let answer = bridge_to
+            .request(&request.method, &request.path, query, body.as_ref())
+            .await
+            .map_err(bridge)?;
+        Ok(Response::new(proto::ApiResponse {
+            status: u32::from(answer.status),
+            body: answer.body.map(|body| convert::payload_out(&body, form)),
+        }))
+    }
+
+    async fn get_identity(
+        &self,
+        request: Request<proto::GetIdentityRequest>,
+    ) -> Result<Response<proto::Identity>, Status> {
+        let identity = self
+            .0
+            .bridge(&request.into_inner().instance)?
+            .identity()
+            .map_err(bridge)?;
+        Ok(Response::new(identity_out(identity)))
+    }
+}
+
+/// An identity for an answer.
+pub fn identity_out(identity: exp::Identity) -> proto::Identity {
+    proto::Identity {
+        r#type: match identity.kind {
+            IdentityKind::User => "user",
+            IdentityKind::Device => "device",
+            IdentityKind::ConsumerApp => "consumerApp",
+        }
+        .to_owned(),
+        uuid: identity.uuid,
+        organization: identity.organization,
+        paired: identity.pairing_code.is_none(),
+        pairing_code: identity.pairing_code.unwrap_or_default(),
+    }
+}

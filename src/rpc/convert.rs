@@ -1,0 +1,264 @@
+//! Between the contract's messages and the domain, in both directions, in this one place.
+
+use std::time::Duration;
+
+use prost_types::value::Kind;
+use serde_json::Value;
+use tonic::Status;
+
+use crate::exp::payload::PayloadError;
+use crate::exp::{Channel, Payload};
+use crate::proto;
+use crate::router::{Gap, GapReason, State};
+
+/// The longest timeout or wait that a request may name.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Readers of Protocol Buffers stop at 100 nested messages, and a level of JSON takes up to three.
+const MAX_VALUE_DEPTH: usize = 30;
+
+/// A channel out of a request.
+pub fn channel_in(channel: Option<proto::Channel>) -> Result<Channel, Status> {
+    let channel = channel.ok_or_else(|| {
+        Status::invalid_argument(
+            "the request names no channel; set channel.name (and system or consumer where meant)",
+        )
+    })?;
+    Ok(Channel {
+        name: channel.name,
+        system: channel.system,
+        consumer: channel.consumer,
+    })
+}
+
+/// A channel for an answer.
+pub fn channel_out(channel: &Channel) -> proto::Channel {
+    proto::Channel {
+        name: channel.name.clone(),
+        system: channel.system,
+        consumer: channel.consumer,
+    }
+}
+
+/// A payload out of a request; absent means `null`.
+pub fn payload_in(payload: Option<proto::Payload>, most: usize) -> Result<Payload, Status> {
+    let text = match payload.and_then(|payload| payload.form) {
+        None => return Ok(Payload::null()),
+        Some(proto::payload::Form::Json(text)) => text,
+        Some(proto::payload::Form::Value(value)) => value_in(value)?.to_string(),
+    };
+    if text.len() > most {
+        return Err(Status::resource_exhausted(format!(
+            "the payload has {} bytes; at most {most} are allowed (daemon.limits.max_payload)",
+            text.len()
+        )));
+    }
+    Payload::parse(text).map_err(|error| match error {
+        PayloadError::TooLarge(_) => Status::resource_exhausted(error.to_string()),
+        _ => Status::invalid_argument(error.to_string()),
+    })
+}
+
+/// A payload for an answer, in the form that the request asked for.
+pub fn payload_out(payload: &Payload, form: proto::PayloadForm) -> proto::Payload {
+    let json = proto::Payload {
+        form: Some(proto::payload::Form::Json(payload.as_str().to_owned())),
+    };
+    match form {
+        proto::PayloadForm::Json => json,
+        proto::PayloadForm::Value => payload_as_value(json),
+    }
+}
+
+/// The structured form of a payload; the text itself where it nests too deep for that.
+pub fn payload_as_value(payload: proto::Payload) -> proto::Payload {
+    let value = match &payload.form {
+        Some(proto::payload::Form::Json(text)) => serde_json::from_str::<Value>(text)
+            .ok()
+            .and_then(|value| value_out(value, MAX_VALUE_DEPTH)),
+        _ => None,
+    };
+    match value {
+        Some(value) => proto::Payload {
+            form: Some(proto::payload::Form::Value(value)),
+        },
+        None => payload,
+    }
+}
+
+fn value_in(value: prost_types::Value) -> Result<Value, Status> {
+    Ok(match value.kind {
+        None | Some(Kind::NullValue(_)) => Value::Null,
+        Some(Kind::BoolValue(flag)) => Value::Bool(flag),
+        Some(Kind::StringValue(text)) => Value::String(text),
+        Some(Kind::NumberValue(number)) => number_in(number)?,
+        Some(Kind::ListValue(list)) => list
+            .values
+            .into_iter()
+            .map(value_in)
+            .collect::<Result<_, _>>()?,
+        Some(Kind::StructValue(fields)) => fields
+            .fields
+            .into_iter()
+            .map(|(key, value)| Ok((key, value_in(value)?)))
+            .collect::<Result<_, Status>>()?,
+    })
+}
+
+fn number_in(number: f64) -> Result<Value, Status> {
+    /// Doubles hold every whole number up to here.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= EXACT && !(number == 0.0 && number.is_sign_negative())
+    {
+        // In range, as was just checked; "1", not "1.0".
+        #[expect(clippy::cast_possible_truncation)]
+        return Ok(Value::from(number as i64));
+    }
+    serde_json::Number::from_f64(number)
+        .map(Value::Number)
+        .ok_or_else(|| {
+            Status::invalid_argument(format!(
+                "the payload holds the number {number}, which JSON cannot express; send null or a text instead"
+            ))
+        })
+}
+
+fn value_out(value: Value, levels: usize) -> Option<prost_types::Value> {
+    let deeper = levels.checked_sub(1);
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(flag) => Kind::BoolValue(flag),
+        Value::String(text) => Kind::StringValue(text),
+        Value::Number(number) => Kind::NumberValue(number_out(&number)),
+        Value::Array(values) => Kind::ListValue(prost_types::ListValue {
+            values: values
+                .into_iter()
+                .map(|value| value_out(value, deeper?))
+                .collect::<Option<_>>()?,
+        }),
+        Value::Object(fields) => Kind::StructValue(prost_types::Struct {
+            fields: fields
+                .into_iter()
+                .map(|(key, value)| Some((key, value_out(value, deeper?)?)))
+                .collect::<Option<_>>()?,
+        }),
+    };
+    Some(prost_types::Value { kind: Some(kind) })
+}
+
+/// The nearest double; beyond the range of doubles, the largest one.
+fn number_out(number: &serde_json::Number) -> f64 {
+    number
+        .as_f64()
+        .or_else(|| number.to_string().parse::<f64>().ok())
+        .unwrap_or_default()
+        .clamp(f64::MIN, f64::MAX)
+}
+
+/// A duration out of a request, between 0 and an hour.
+pub fn duration_in(
+    field: &str,
+    duration: Option<prost_types::Duration>,
+) -> Result<Option<Duration>, Status> {
+    let Some(duration) = duration else {
+        return Ok(None);
+    };
+    let shown = format!("{}s and {}ns", duration.seconds, duration.nanos);
+    let refused = |why: &str| Err(Status::invalid_argument(format!("{field} is {shown}: {why}")));
+    match Duration::try_from(duration) {
+        Err(_) => refused("it must not be negative"),
+        Ok(duration) if duration > LONGEST => refused("at most 1 hour is allowed"),
+        Ok(duration) => Ok(Some(duration)),
+    }
+}
+
+/// The state of a subscription for an answer.
+pub fn state_out(state: State) -> proto::subscription::State {
+    match state {
+        State::Pending => proto::subscription::State::Pending,
+        State::Confirmed => proto::subscription::State::Confirmed,
+    }
+}
+
+/// A gap for an answer.
+pub fn gap_out(gap: &Gap) -> proto::Gap {
+    use proto::gap::Reason;
+    let reason = match gap.reason {
+        GapReason::Offline => Reason::Offline,
+        GapReason::Overflow => Reason::Overflow,
+        GapReason::Expired => Reason::Expired,
+        GapReason::Restarted => Reason::Restarted,
+    };
+    proto::Gap {
+        reason: reason.into(),
+        missed: gap.missed,
+        from: gap.from.map(Into::into),
+        to: Some(gap.to.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn through_value(text: &str) -> String {
+        let value = payload_out(&Payload::parse(text).unwrap(), proto::PayloadForm::Value);
+        assert!(
+            matches!(value.form, Some(proto::payload::Form::Value(_))),
+            "{text}"
+        );
+        let back = payload_in(Some(value), usize::MAX).unwrap();
+        back.as_str().to_owned()
+    }
+
+    #[test]
+    fn plain_documents_survive_the_structured_form() {
+        for text in ["null", "true", "\"é\"", "1", "-2.5", "[]", "{\"a\":[1,{\"b\":null}]}"] {
+            assert_eq!(through_value(text), text);
+        }
+    }
+
+    #[test]
+    fn numbers_become_the_nearest_double() {
+        assert_eq!(through_value("0.10"), "0.1");
+        assert_eq!(through_value("1e400").parse::<f64>().unwrap(), f64::MAX);
+        assert_eq!(through_value("-1e400").parse::<f64>().unwrap(), f64::MIN);
+    }
+
+    #[test]
+    fn what_nests_too_deep_for_values_stays_text() {
+        let deep = "[".repeat(40) + &"]".repeat(40);
+        let out = payload_out(&Payload::parse(&*deep).unwrap(), proto::PayloadForm::Value);
+        assert_eq!(out.form, Some(proto::payload::Form::Json(deep)));
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused() {
+        let payload = |form| Some(proto::Payload { form: Some(form) });
+        let nan = prost_types::Value {
+            kind: Some(Kind::NumberValue(f64::NAN)),
+        };
+        for form in [
+            proto::payload::Form::Value(nan),
+            proto::payload::Form::Json("{".to_owned()),
+        ] {
+            let status = payload_in(payload(form), 1000).unwrap_err();
+            assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        }
+        let long = proto::payload::Form::Json("[1,2,3,4,5]".to_owned());
+        let status = payload_in(payload(long), 10).unwrap_err();
+        assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    }
+
+    #[test]
+    fn durations_are_bounded() {
+        let of = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+        assert!(duration_in("timeout", of(-1)).is_err());
+        assert!(duration_in("timeout", of(3601)).is_err());
+        assert_eq!(
+            duration_in("timeout", of(3600)).unwrap(),
+            Some(Duration::from_secs(3600))
+        );
+        assert_eq!(duration_in("timeout", None).unwrap(), None);
+    }
+}

@@ -1,0 +1,161 @@
+//! `expd.v1.Daemon`.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use futures_util::stream::{BoxStream, SelectAll};
+use futures_util::{StreamExt as _, stream};
+use tokio_stream::wrappers::WatchStream;
+use tonic::{Request, Response, Status};
+
+use super::status::router;
+use super::{Door, api, convert};
+use crate::bridge::Bridge;
+use crate::proto;
+use crate::proto::daemon_server::Daemon;
+use crate::router::{Card, ChannelSnapshot, InstanceSnapshot};
+use crate::upstream::link::{LinkState, LinkStatus};
+
+/// The service.
+#[derive(Clone)]
+pub struct DaemonService(pub Door);
+
+#[tonic::async_trait]
+impl Daemon for DaemonService {
+    async fn get_status(
+        &self,
+        _: Request<proto::GetStatusRequest>,
+    ) -> Result<Response<proto::Status>, Status> {
+        let snapshots = self.0.router.snapshot().await.map_err(router)?;
+        let instances = self.0.bridges.iter().map(|bridge| {
+            let snapshot = snapshots.get(bridge.instance.0).cloned();
+            instance_out(bridge, snapshot.unwrap_or_default())
+        });
+        Ok(Response::new(proto::Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: Some(self.0.started_at.into()),
+            instances: instances.collect(),
+        }))
+    }
+
+    type WatchStatusStream = BoxStream<'static, Result<proto::LinkEvent, Status>>;
+
+    async fn watch_status(
+        &self,
+        _: Request<proto::WatchStatusRequest>,
+    ) -> Result<Response<Self::WatchStatusStream>, Status> {
+        let links: SelectAll<_> = self
+            .0
+            .bridges
+            .iter()
+            .map(|bridge| {
+                let name = bridge.name.clone();
+                let mut told = None;
+                WatchStream::new(bridge.link.clone())
+                    .filter_map(move |status| {
+                        let event = link_event(&name, &status);
+                        let news = told.as_ref() != Some(&event);
+                        told = Some(event.clone());
+                        std::future::ready(news.then_some(Ok(event)))
+                    })
+                    .boxed()
+            })
+            .collect();
+        // The links end when the daemon stops, and their streams with them.
+        let stopping = Status::unavailable("the daemon is stopping; watch again when it is back");
+        Ok(Response::new(
+            links.chain(stream::iter([Err(stopping)])).boxed(),
+        ))
+    }
+}
+
+fn instance_out(bridge: &Bridge, snapshot: InstanceSnapshot) -> proto::InstanceStatus {
+    let link = bridge.link.borrow().clone();
+    let counters = &bridge.counters;
+    proto::InstanceStatus {
+        instance: bridge.name.clone(),
+        host: bridge.settings.host.clone(),
+        identity: bridge.identity().ok().map(api::identity_out),
+        link: Some(proto::LinkStatus {
+            state: state_out(link.state).into(),
+            since: Some(link.since.into()),
+            attempt: link.attempt,
+            last_error: link.last_error.unwrap_or_default(),
+            next_try: link.next_try.map(Into::into),
+            protocol: link.protocol,
+            token_expires_at: bridge.token_expires_at().map(Into::into),
+        }),
+        channels: snapshot
+            .channels
+            .iter()
+            .map(|channel| channel_out(bridge, channel))
+            .collect(),
+        listeners: snapshot.listeners.iter().map(|c| listener_out(c)).collect(),
+        counters: Some(proto::Counters {
+            connects: counters.connects.get(),
+            disconnects: counters.disconnects.get(),
+            logins: counters.logins.get(),
+            refreshes: counters.refreshes.get(),
+            broadcasts_received: counters.broadcasts_received.get(),
+            duplicates: counters.duplicates.get(),
+            deliveries: snapshot.deliveries,
+            gaps: snapshot.gaps,
+            broadcasts_sent: counters.broadcasts_sent.get(),
+            broadcasts_failed: counters.broadcasts_failed.get(),
+            responses_sent: counters.responses_sent.get(),
+            responses_failed: counters.responses_failed.get(),
+            unexpected_messages: counters.unexpected_messages.get(),
+        }),
+    }
+}
+
+fn channel_out(bridge: &Bridge, channel: &ChannelSnapshot) -> proto::ChannelStatus {
+    proto::ChannelStatus {
+        channel: Some(convert::channel_out(&channel.channel)),
+        channel_id: bridge.channel_id(&channel.channel),
+        wanted_since: Some(channel.wanted_since.into()),
+        asked_at: channel.asked_at.map(Into::into),
+        confirmed_at: channel.confirmed_at.map(Into::into),
+        last_broadcast_at: channel.last_broadcast_at.map(Into::into),
+        listeners: count_out(channel.listeners),
+        log_events: count_out(channel.log_events),
+        log_bytes: channel.log_bytes as u64,
+        log_sequence: channel.log_sequence,
+    }
+}
+
+fn listener_out(card: &Card) -> proto::ListenerStatus {
+    proto::ListenerStatus {
+        id: card.id.clone(),
+        channel: Some(convert::channel_out(&card.channel)),
+        name: card.name.clone(),
+        context: card.context.clone(),
+        pid: card.peer.map_or(0, |peer| peer.pid),
+        uid: card.peer.map_or(0, |peer| peer.uid),
+        behind: card.behind(),
+        delivered: card.delivered.load(Relaxed),
+        missed: card.missed.load(Relaxed),
+    }
+}
+
+fn link_event(instance: &str, status: &LinkStatus) -> proto::LinkEvent {
+    proto::LinkEvent {
+        instance: instance.to_owned(),
+        state: state_out(status.state).into(),
+        since: Some(status.since.into()),
+        reason: status.reason.clone(),
+    }
+}
+
+fn state_out(state: LinkState) -> proto::link_event::State {
+    match state {
+        LinkState::Connecting => proto::link_event::State::Connecting,
+        LinkState::Online => proto::link_event::State::Online,
+        LinkState::Offline => proto::link_event::State::Offline,
+        LinkState::Refused => proto::link_event::State::Refused,
+        LinkState::Pairing => proto::link_event::State::Pairing,
+    }
+}
+
+fn count_out(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

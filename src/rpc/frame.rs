@@ -1,0 +1,128 @@
+//! Events as gRPC frames. A broadcast is encoded once, when it enters its channel's log, and every stream sends those same bytes.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use prost::Message as _;
+
+use super::convert;
+use crate::proto;
+use crate::router::{Delivery, Event, Incoming, Listener, Record};
+
+/// A gRPC frame begins with a flag (compressed or not) and the message's length in four bytes.
+const PREFIX: usize = 5;
+
+/// Encodes a broadcast for the log: in the JSON form, which loses nothing.
+#[must_use]
+pub fn encode(sequence: u64, incoming: &Incoming) -> Bytes {
+    let broadcast = &incoming.broadcast;
+    let payload = proto::payload::Form::Json(broadcast.payload.as_str().to_owned());
+    frame(&proto::ListenEvent {
+        sequence,
+        event: Some(proto::listen_event::Event::Broadcast(proto::Broadcast {
+            id: broadcast.id.as_str().to_owned(),
+            name: broadcast.name.clone(),
+            channel: Some(convert::channel_out(&incoming.channel)),
+            channel_id: broadcast.channel.as_str().to_owned(),
+            payload: Some(proto::Payload {
+                form: Some(payload),
+            }),
+            received_at: Some(incoming.received.wall.into()),
+        })),
+    })
+}
+
+/// How one listener's events become frames or messages.
+pub struct Dress {
+    listener_id: String,
+    log_id: String,
+    form: proto::PayloadForm,
+    /// Tells the channel's ID; empty while the organization is not known.
+    channel_id: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+impl Dress {
+    /// For a listener that wants payloads in `form`; `channel_id` tells its channel's ID.
+    pub fn new(
+        listener: &Listener,
+        form: proto::PayloadForm,
+        channel_id: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            listener_id: listener.card().id.clone(),
+            log_id: listener.log_id().to_owned(),
+            form,
+            channel_id: Box::new(channel_id),
+        }
+    }
+
+    /// The event as a frame. For a broadcast the bytes are shared, not copied.
+    pub fn frame(&self, delivery: &Delivery) -> Bytes {
+        match &delivery.event {
+            Event::Broadcast(record) => self.record(record),
+            _ => frame(&self.message(delivery)),
+        }
+    }
+
+    /// The event as a message, for an answer that holds one.
+    pub fn message(&self, delivery: &Delivery) -> proto::ListenEvent {
+        use proto::listen_event::Event as Out;
+        let event = match &delivery.event {
+            Event::Subscription(state, since) => Out::Subscription(proto::Subscription {
+                state: convert::state_out(*state).into(),
+                listener_id: self.listener_id.clone(),
+                channel_id: (self.channel_id)(),
+                log_id: self.log_id.clone(),
+                since: Some((*since).into()),
+            }),
+            Event::Gap(gap) => Out::Gap(convert::gap_out(gap)),
+            Event::Broadcast(record) => return decode(&self.record(record)),
+        };
+        proto::ListenEvent {
+            sequence: delivery.sequence,
+            event: Some(event),
+        }
+    }
+
+    fn record(&self, record: &Record) -> Bytes {
+        match self.form {
+            proto::PayloadForm::Json => record.frame.clone(),
+            proto::PayloadForm::Value => record
+                .alternative
+                .get_or_init(|| with_value(&record.frame))
+                .clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Dress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dress")
+            .field("listener_id", &self.listener_id)
+            .field("form", &self.form)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The same frame with its payload as a structured value.
+fn with_value(json: &Bytes) -> Bytes {
+    let mut message = decode(json);
+    if let Some(proto::listen_event::Event::Broadcast(broadcast)) = &mut message.event {
+        broadcast.payload = broadcast.payload.take().map(convert::payload_as_value);
+    }
+    frame(&message)
+}
+
+fn frame(message: &proto::ListenEvent) -> Bytes {
+    let length = message.encoded_len();
+    let mut bytes = BytesMut::with_capacity(PREFIX + length);
+    bytes.put_u8(0);
+    // A payload has at most 16 MB, so the length fits.
+    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    message.encode_raw(&mut bytes);
+    bytes.freeze()
+}
+
+fn decode(frame: &Bytes) -> proto::ListenEvent {
+    let message = frame.get(PREFIX..).unwrap_or_default();
+    // These bytes are our own; an event that is empty would be seen by every test.
+    proto::ListenEvent::decode(message).unwrap_or_default()
+}

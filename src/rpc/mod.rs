@@ -1,0 +1,138 @@
+//! The gRPC front door: thin services that decode, check, call the bridge and encode.
+//!
+//! [`service`] makes the one HTTP/2 service that answers everything: `Network`, `Api`, `Daemon`, reflection (v1 and v1alpha) and
+//! health. `Listen` alone has a handler of its own (see [`stream`]), so that broadcasts are encoded once for all streams.
+
+mod api;
+mod convert;
+mod daemon;
+pub mod frame;
+mod network;
+mod pull;
+mod status;
+mod stream;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::extract::State;
+use axum::routing::post;
+use prost::Message as _;
+use tonic::Status;
+use tonic::service::Routes;
+
+pub use pull::PullListeners;
+
+use crate::bridge::{Bridge, Bridges};
+use crate::proto;
+use crate::proto::api_server::ApiServer;
+use crate::proto::daemon_server::DaemonServer;
+use crate::proto::network_server::NetworkServer;
+use crate::router::RouterHandle;
+
+/// What the services work with.
+#[derive(Clone)]
+pub struct Door {
+    /// The configured identities.
+    pub bridges: Bridges,
+    /// Their channels and listeners.
+    pub router: RouterHandle,
+    /// The listeners in pull form.
+    pub pulls: PullListeners,
+    /// The largest payload that is taken, in bytes of JSON text.
+    pub max_payload: usize,
+    /// When the daemon started.
+    pub started_at: SystemTime,
+}
+
+/// Room for what surrounds a payload in a request: names, IDs, and the structured form's own overhead.
+const ENVELOPE: usize = 1 << 20;
+
+/// A request to listen holds names and options alone.
+const LISTEN_REQUEST: usize = 256 * 1024;
+
+impl Door {
+    /// The instance that a request names.
+    fn bridge(&self, instance: &str) -> Result<&Arc<Bridge>, Status> {
+        self.bridges.get(instance).ok_or_else(|| {
+            Status::not_found(format!(
+                "no instance is named {instance:?}; configured are: {}",
+                self.bridges.names()
+            ))
+        })
+    }
+}
+
+/// The whole service.
+///
+/// # Errors
+/// When the built-in descriptors cannot be read, which every test would show.
+pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Error> {
+    let most = door.max_payload.saturating_mul(2) + ENVELOPE;
+    let network = NetworkServer::new(network::NetworkService(door.clone()))
+        .max_decoding_message_size(most)
+        .max_encoding_message_size(usize::MAX);
+    let api = ApiServer::new(api::ApiService(door.clone()))
+        .max_decoding_message_size(most)
+        .max_encoding_message_size(usize::MAX);
+    let daemon = DaemonServer::new(daemon::DaemonService(door.clone()));
+
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<NetworkServer<network::NetworkService>>().await;
+    health.set_serving::<ApiServer<api::ApiService>>().await;
+    health.set_serving::<DaemonServer<daemon::DaemonService>>().await;
+
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let routes = Routes::new(network)
+        .add_service(api)
+        .add_service(daemon)
+        .add_service(health_service)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    let listen = axum::Router::new()
+        .route("/expd.v1.Network/Listen", post(listen))
+        .with_state(door);
+    Ok(Routes::from(routes.into_axum_router().merge(listen)))
+}
+
+/// `Network.Listen`.
+async fn listen(State(door): State<Door>, request: http::Request<axum::body::Body>) -> http::Response<tonic::body::Body> {
+    match open_stream(&door, request).await {
+        Ok(body) => {
+            let mut response = http::Response::new(tonic::body::Body::new(body));
+            response.headers_mut().insert(
+                http::header::CONTENT_TYPE,
+                http::HeaderValue::from_static("application/grpc"),
+            );
+            response
+        }
+        Err(status) => status.into_http(),
+    }
+}
+
+async fn open_stream(
+    door: &Door,
+    request: http::Request<axum::body::Body>,
+) -> Result<stream::ListenBody, Status> {
+    let peer = network::peer_of(request.extensions());
+    let body = axum::body::to_bytes(request.into_body(), LISTEN_REQUEST)
+        .await
+        .map_err(|error| Status::resource_exhausted(format!("the request could not be read: {error}; it may have {LISTEN_REQUEST} bytes")))?;
+    let message = match (body.first(), body.get(5..)) {
+        (Some(0), Some(message)) => message,
+        (Some(_), Some(_)) => {
+            return Err(Status::unimplemented(
+                "the request is compressed, which is not supported; send it plain",
+            ));
+        }
+        _ => return Err(Status::invalid_argument("the request is empty; send one ListenRequest")),
+    };
+    let request = proto::ListenRequest::decode(message)
+        .map_err(|error| Status::invalid_argument(format!("the request is no ListenRequest: {error}")))?;
+    let (listener, dress) = network::open(door, request, peer).await?;
+    Ok(stream::ListenBody::new(listener, dress))
+}

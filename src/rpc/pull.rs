@@ -1,0 +1,184 @@
+//! Listeners in pull form: kept between the calls of a program that asks for one event at a time.
+//!
+//! A listener is taken out for the time of a call and put back after it, so nothing is locked while a call waits.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::frame::Dress;
+use crate::proto;
+use crate::router::{Delivery, Ended, Listener, Moment};
+
+/// How long a listener is kept that nobody asks for an event.
+const UNASKED: Duration = Duration::from_secs(60);
+
+/// How often those that nobody asks for are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// All listeners in pull form. There are as many at most as the router allows listeners.
+#[derive(Clone, Debug, Default)]
+pub struct PullListeners(Arc<Mutex<HashMap<String, Kept>>>);
+
+#[derive(Debug)]
+enum Kept {
+    /// Waits for the next call, since then.
+    Resting(Box<Pulled>, Instant),
+    /// A call has it.
+    Out,
+}
+
+/// A listener between two calls: the cursor, and what it has read but not yet handed over.
+#[derive(Debug)]
+struct Pulled {
+    listener: Listener,
+    dress: Dress,
+    /// At most one read's worth.
+    ready: VecDeque<Delivery>,
+}
+
+/// Why a listener could not be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PullError {
+    /// Never opened, cancelled, or not asked for too long.
+    #[error(
+        "no listener has the ID {0:?}: it was never opened, was cancelled, or nobody asked for an event for 60 s; open another"
+    )]
+    Unknown(String),
+    /// Another call waits on it.
+    #[error(
+        "another NextEvent waits on listener {0:?}; ask again when it has returned, or open a listener of your own"
+    )]
+    Busy(String),
+}
+
+impl PullListeners {
+    /// Keeps a listener, and says under which ID.
+    pub fn keep(&self, listener: Listener, dress: Dress) -> String {
+        let id = listener.card().id.clone();
+        let pulled = Box::new(Pulled {
+            listener,
+            dress,
+            ready: VecDeque::new(),
+        });
+        self.lock()
+            .insert(id.clone(), Kept::Resting(pulled, Moment::now().at));
+        id
+    }
+
+    /// Takes a listener out for one call; it is put back when the guard is dropped.
+    ///
+    /// # Errors
+    /// When there is none, or another call has it.
+    pub fn take(&self, id: &str) -> Result<Taken, PullError> {
+        let mut all = self.lock();
+        let kept = all
+            .get_mut(id)
+            .ok_or_else(|| PullError::Unknown(id.to_owned()))?;
+        match std::mem::replace(kept, Kept::Out) {
+            Kept::Resting(pulled, _) => Ok(Taken {
+                home: self.clone(),
+                id: id.to_owned(),
+                pulled: Some(pulled),
+            }),
+            Kept::Out => Err(PullError::Busy(id.to_owned())),
+        }
+    }
+
+    /// Drops the listeners that have ended, and those that nobody has asked for too long.
+    pub fn sweep(&self) {
+        let now = Moment::now().at;
+        let over = |kept: &Kept| match kept {
+            Kept::Resting(pulled, since) => {
+                pulled.listener.ended() || now.saturating_duration_since(*since) > UNASKED
+            }
+            // The call that has it finds out by itself.
+            Kept::Out => false,
+        };
+        let mut all = self.lock();
+        let ids: Vec<String> = all
+            .iter()
+            .filter(|(_, kept)| over(kept))
+            .map(|(id, _)| id.clone())
+            .collect();
+        let dropped: Vec<Kept> = ids.iter().filter_map(|id| all.remove(id)).collect();
+        // Dropping a listener locks its log; this map need not be locked meanwhile.
+        drop(all);
+        drop(dropped);
+    }
+
+    /// Sweeps from time to time until the shutdown.
+    pub async fn keep_swept(self, shutdown: CancellationToken) {
+        let mut tick = tokio::time::interval(SWEEP);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while shutdown
+            .run_until_cancelled(tick.tick())
+            .await
+            .is_some()
+        {
+            self.sweep();
+        }
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+        // The map is whole after each statement, so a panic elsewhere does not spoil it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A listener that a call has taken out.
+#[derive(Debug)]
+pub struct Taken {
+    home: PullListeners,
+    id: String,
+    /// None when it is not to be put back.
+    pulled: Option<Box<Pulled>>,
+}
+
+impl Taken {
+    /// Waits for the next event. Cancel-safe.
+    ///
+    /// # Errors
+    /// Why the listener has ended; it is not put back then.
+    pub async fn next(&mut self) -> Result<proto::ListenEvent, Ended> {
+        loop {
+            let Some(pulled) = &mut self.pulled else {
+                return Err(Ended::Cancelled);
+            };
+            if let Some(delivery) = pulled.ready.pop_front() {
+                return Ok(pulled.dress.message(&delivery));
+            }
+            let mut read = Vec::new();
+            match pulled.listener.read_some(&mut read).await {
+                Ok(()) => pulled.ready.extend(read),
+                Err(why) => {
+                    self.pulled = None;
+                    self.home.lock().remove(&self.id);
+                    return Err(why);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let Some(pulled) = self.pulled.take() else {
+            return;
+        };
+        let mut all = self.home.lock();
+        let homeless = match all.get_mut(&self.id) {
+            Some(kept) => {
+                *kept = Kept::Resting(pulled, Moment::now().at);
+                None
+            }
+            None => Some(pulled),
+        };
+        drop(all);
+        drop(homeless);
+    }
+}

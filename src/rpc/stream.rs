@@ -1,0 +1,101 @@
+//! The stream of `Listen`: ready frames, many to a chunk, straight from the channel's log into HTTP/2.
+//!
+//! It is served beside tonic's generated code, which would encode every event again for every stream and send each on its
+//! own. The log's lock is taken once for up to 256 events, and HTTP/2 asks for more only when the client has room: a client
+//! that does not read costs one chunk, and falls off the log's tail.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue};
+use http_body::{Body, Frame};
+use tonic::Status;
+
+use super::frame::Dress;
+use super::status::ended;
+use crate::router::{Delivery, Listener};
+
+/// Small frames are gathered into chunks of about this size: one write for many events.
+const CHUNK: usize = 32 * 1024;
+
+/// A frame from this size on is sent as it is, shared with all other streams, instead of being copied into a chunk.
+const SHARED: usize = 8 * 1024;
+
+/// The body of a `Listen` response.
+pub struct ListenBody {
+    /// None when the end has been told.
+    listener: Option<Listener>,
+    dress: Dress,
+    deliveries: Vec<Delivery>,
+    chunks: VecDeque<Bytes>,
+}
+
+impl ListenBody {
+    /// The events of `listener`.
+    pub fn new(listener: Listener, dress: Dress) -> Self {
+        Self {
+            listener: Some(listener),
+            dress,
+            deliveries: Vec::new(),
+            chunks: VecDeque::new(),
+        }
+    }
+
+    fn gather(&mut self) {
+        let mut gathered = BytesMut::new();
+        for delivery in self.deliveries.drain(..) {
+            let frame = self.dress.frame(&delivery);
+            let alone = frame.len() >= SHARED;
+            if !gathered.is_empty() && (alone || gathered.len() + frame.len() > CHUNK) {
+                self.chunks.push_back(gathered.split().freeze());
+            }
+            if alone {
+                self.chunks.push_back(frame);
+            } else {
+                gathered.extend_from_slice(&frame);
+            }
+        }
+        if !gathered.is_empty() {
+            self.chunks.push_back(gathered.freeze());
+        }
+    }
+}
+
+impl Body for ListenBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = &mut *self;
+        loop {
+            if let Some(chunk) = this.chunks.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(chunk))));
+            }
+            let Some(listener) = &mut this.listener else {
+                return Poll::Ready(None);
+            };
+            match listener.poll_read(context, &mut this.deliveries) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) => this.gather(),
+                Poll::Ready(Err(why)) => {
+                    this.listener = None;
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers(&ended(why))))));
+                }
+            }
+        }
+    }
+}
+
+fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    if status.add_header(&mut trailers).is_err() {
+        trailers.insert("grpc-status", HeaderValue::from_static("13"));
+    }
+    trailers
+}

@@ -1,0 +1,521 @@
+//! The link: keeps one instance's live socket up, and everything that is wanted subscribed on it.
+//!
+//! It follows the session (a token), opens a socket, asks for every wanted channel, and reports to the router what is asked,
+//! confirmed, broadcast and lost. A new token gets its own socket: everything is confirmed on it, and the old one has
+//! handed over all it was sent, before the old one is closed. It never gives up: what fails is tried again, with jitter
+//! and ever more rarely up to a bound.
+
+mod connection;
+mod recent;
+mod rotation;
+mod status;
+mod subscriptions;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::pending;
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use connection::{Arrivals, Connection};
+use recent::Recent;
+use rotation::Rotation;
+pub use status::{LinkState, LinkStatus};
+
+use super::backoff::Backoff;
+use super::session::{LoggedIn, Session, SessionState};
+use super::socket::{self, Endpoint, SocketError};
+use crate::config::InstanceSettings;
+use crate::exp::{Channel, IdentityKind, Secret};
+use crate::metrics::Counters;
+use crate::router::{InstanceId, Report, RouterHandle, Wanted};
+
+/// How long opening a socket may take.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The shortest and the longest mean wait before the next try.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// A connection that lived this long was a good one: the waits start over after it.
+const STABLE: Duration = Duration::from_secs(30);
+
+/// A connection is replaced when it has gathered this many channels more than are wanted: the network knows no unsubscribe.
+const SURPLUS: usize = 1000;
+
+/// The channel on which a device that waits to be paired hears its credentials.
+const PAIRING_CHANNEL: &str = "pairing";
+
+/// What a link is made of.
+#[derive(Clone)]
+pub struct LinkParts {
+    /// The instance's name, for the log.
+    pub name: String,
+    /// The instance in the router.
+    pub instance: InstanceId,
+    /// How the socket travels and how channels are spelled.
+    pub settings: InstanceSettings,
+    /// Where tokens come from.
+    pub session: Session,
+    /// Where everything that arrives goes.
+    pub router: RouterHandle,
+    /// What is to be subscribed.
+    pub wanted: watch::Receiver<Wanted>,
+    /// Figures of the instance.
+    pub counters: Arc<Counters>,
+    /// Ends the link.
+    pub shutdown: CancellationToken,
+}
+
+/// The supervisor of one instance's live socket.
+pub struct Link {
+    parts: LinkParts,
+    states: watch::Receiver<SessionState>,
+    status: watch::Sender<LinkStatus>,
+    /// What was told of `wanted` to the present connection.
+    seen: u64,
+    recent: Recent,
+    detected: Option<socket::Detected>,
+    /// Old connections that say goodbye; each ends within seconds.
+    goodbyes: JoinSet<()>,
+}
+
+/// Why a connection is not served any more.
+enum End {
+    /// The daemon stops.
+    Shutdown,
+    /// It is broken.
+    Broken(String),
+    /// The session became somebody else's.
+    OtherIdentity,
+}
+
+impl Link {
+    /// A link and the place to watch its state.
+    #[must_use]
+    pub fn new(parts: LinkParts) -> (Self, watch::Receiver<LinkStatus>) {
+        let status = watch::Sender::new(LinkStatus::default());
+        let watcher = status.subscribe();
+        let link = Self {
+            states: parts.session.watch(),
+            parts,
+            status,
+            seen: 0,
+            recent: Recent::default(),
+            detected: None,
+            goodbyes: JoinSet::new(),
+        };
+        (link, watcher)
+    }
+
+    /// Keeps the socket up until the shutdown.
+    pub async fn run(mut self) {
+        let (shortest, longest) = RETRY;
+        let mut backoff = Backoff::new(shortest, longest);
+        let shutdown = self.parts.shutdown.clone();
+        loop {
+            let session = tokio::select! {
+                () = shutdown.cancelled() => break,
+                session = self.session() => session,
+            };
+            let reason = match self.open(&session).await {
+                Ok(connection) => {
+                    let opened = connection.opened;
+                    let end = self.serve(connection).await;
+                    if opened.elapsed() >= STABLE {
+                        backoff.reset();
+                    }
+                    match end {
+                        End::Shutdown => break,
+                        End::OtherIdentity => continue,
+                        End::Broken(reason) => reason,
+                    }
+                }
+                Err(error) => {
+                    if matches!(error, SocketError::Refused { .. }) {
+                        self.parts.session.reject(session.generation);
+                    }
+                    error.to_string()
+                }
+            };
+            let wait = backoff.next();
+            self.status.send_modify(|status| {
+                status.go(LinkState::Offline, &reason);
+                status.attempt += 1;
+                status.last_error = Some(reason.clone());
+                status.next_try = Some(SystemTime::now() + wait);
+            });
+            log::warn!(instance = self.parts.name; "not connected: {reason}; trying again in {:.1} s", wait.as_secs_f64());
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        while self.goodbyes.join_next().await.is_some() {}
+    }
+
+    /// Waits for a session to connect with, telling meanwhile why there is none.
+    async fn session(&mut self) -> Arc<LoggedIn> {
+        loop {
+            let waiting_for = match &*self.states.borrow_and_update() {
+                SessionState::LoggedIn(session) => return session.clone(),
+                SessionState::LoggingIn { .. } => None,
+                SessionState::Refused { reason, next_try } => {
+                    Some((LinkState::Refused, reason.clone(), *next_try, None))
+                }
+                SessionState::Failed {
+                    reason,
+                    attempt,
+                    next_try,
+                } => Some((
+                    LinkState::Offline,
+                    reason.clone(),
+                    *next_try,
+                    Some(*attempt),
+                )),
+            };
+            self.status.send_modify(|status| match waiting_for {
+                Some((state, reason, next_try, attempt)) => {
+                    status.go(state, &reason);
+                    status.attempt = attempt.unwrap_or(status.attempt + 1);
+                    status.last_error = Some(reason);
+                    status.next_try = Some(next_try);
+                }
+                None => status.go(LinkState::Connecting, "logging in"),
+            });
+            if self.states.changed().await.is_err() {
+                // The session has stopped, and so will the link: the shutdown ends this wait.
+                pending::<()>().await;
+            }
+        }
+    }
+
+    /// Opens a socket and asks for everything that is wanted.
+    async fn open(&mut self, session: &LoggedIn) -> Result<Connection, SocketError> {
+        self.status.send_modify(|status| {
+            status.go(LinkState::Connecting, "opening the socket");
+            status.next_try = None;
+        });
+        let mut connection = connect(&self.parts, &mut self.detected, session).await?;
+        let asked = self.wanted_from_scratch(session);
+        connection.subscribe(&asked).await?;
+        self.report(Report::Asked(asked)).await;
+        Ok(connection)
+    }
+
+    /// Serves a connection, and those that replace it, until the last of them ends.
+    async fn serve(&mut self, mut connection: Connection) -> End {
+        self.parts.counters.connects.inc();
+        self.tell_online(&connection);
+        let mut rotation = Rotation::default();
+        loop {
+            let Err(end) = self.step(&mut connection, &mut rotation).await else {
+                continue;
+            };
+            if matches!(end, End::Shutdown) {
+                rotation.give_up(&mut self.goodbyes);
+                self.goodbyes.spawn(connection.close());
+                return end;
+            }
+            self.parts.counters.disconnects.inc();
+            let since = connection.last_heard();
+            self.report(Report::Down { since }).await;
+            if matches!(end, End::Broken(_)) && rotation.covers(&connection) {
+                // The replacement is ready; only what was still on its way on the broken one is lost, as was just told.
+                self.finish_rotation(&mut connection, &mut rotation).await;
+                continue;
+            }
+            rotation.give_up(&mut self.goodbyes);
+            self.goodbyes.spawn(connection.close());
+            return end;
+        }
+    }
+
+    /// Waits for the next thing to happen and deals with it.
+    async fn step(
+        &mut self,
+        connection: &mut Connection,
+        rotation: &mut Rotation,
+    ) -> Result<(), End> {
+        let due = connection.next_due().min(rotation.next_due());
+        tokio::select! {
+            () = self.parts.shutdown.cancelled() => Err(End::Shutdown),
+            arrivals = connection.read() => self.take(arrivals, connection, rotation).await,
+            () = rotation.progress() => self.advance(connection, rotation).await,
+            changed = self.parts.wanted.changed() => {
+                if changed.is_err() {
+                    pending::<()>().await;
+                }
+                self.subscribe_new(connection, rotation).await
+            }
+            changed = self.states.changed() => {
+                if changed.is_err() {
+                    pending::<()>().await;
+                }
+                self.follow_session(connection, rotation)
+            }
+            // A goodbye that is finished needs no more.
+            Some(_) = self.goodbyes.join_next() => Ok(()),
+            () = sleep_until(due) => {
+                let again = connection.tend().await.map_err(End::Broken)?;
+                self.report_asked(again).await;
+                rotation.tend().await;
+                self.advance(connection, rotation).await
+            }
+        }
+    }
+
+    /// Takes what arrived on the present connection.
+    async fn take(
+        &mut self,
+        arrivals: Arrivals,
+        connection: &mut Connection,
+        rotation: &mut Rotation,
+    ) -> Result<(), End> {
+        let Arrivals {
+            broadcasts,
+            confirmed,
+            unexpected,
+            closed,
+        } = arrivals;
+        self.forward(broadcasts, connection.identity.kind).await;
+        self.note_unexpected(&unexpected);
+        if !confirmed.is_empty() {
+            self.report(Report::Confirmed(confirmed)).await;
+        }
+        if let Some(reason) = closed {
+            return Err(End::Broken(reason));
+        }
+        if rotation.marked() && connection.answered() {
+            self.finish_rotation(connection, rotation).await;
+        }
+        Ok(())
+    }
+
+    /// Hands broadcasts to the router, each once, and acts on those that are for the daemon itself.
+    async fn forward(&mut self, mut broadcasts: Vec<crate::router::Incoming>, kind: IdentityKind) {
+        if broadcasts.is_empty() {
+            return;
+        }
+        let counters = &self.parts.counters;
+        counters.broadcasts_received.add(broadcasts.len() as u64);
+        broadcasts.retain(|incoming| {
+            let new = self
+                .recent
+                .is_new(&incoming.channel, &incoming.broadcast.id);
+            if !new {
+                counters.duplicates.inc();
+            }
+            new
+        });
+        if kind == IdentityKind::Device {
+            for incoming in broadcasts.iter().filter(|i| i.channel.system) {
+                self.obey(incoming);
+            }
+        }
+        self.report(Report::Broadcasts(broadcasts)).await;
+    }
+
+    /// What the network tells a device about its own credentials.
+    fn obey(&self, incoming: &crate::router::Incoming) {
+        #[derive(Deserialize)]
+        struct Credentials {
+            uuid: String,
+            secret: Secret,
+        }
+        let broadcast = &incoming.broadcast;
+        let identity = self.identity();
+        match broadcast.name.as_str() {
+            "credentials" if incoming.channel.name == PAIRING_CHANNEL => {
+                match serde_json::from_str::<Credentials>(broadcast.payload.as_str()) {
+                    Ok(given) => self.parts.session.paired(given.uuid, given.secret),
+                    Err(_) => {
+                        log::warn!(instance = self.parts.name; "the network sent pairing credentials without uuid and secret; still waiting to be paired");
+                    }
+                }
+            }
+            "unpair" if identity.is_some_and(|uuid| uuid == incoming.channel.name) => {
+                self.parts.session.unpaired();
+            }
+            _ => {}
+        }
+    }
+
+    fn identity(&self) -> Option<String> {
+        match &*self.states.borrow() {
+            SessionState::LoggedIn(session) => Some(session.authentication.identity.uuid.clone()),
+            _ => None,
+        }
+    }
+
+    fn note_unexpected(&self, unexpected: &[String]) {
+        for what in unexpected {
+            self.parts.counters.unexpected_messages.inc();
+            log::debug!(instance = self.parts.name; "unexpected message: {what}");
+        }
+    }
+
+    /// Asks for channels that have become wanted.
+    async fn subscribe_new(
+        &mut self,
+        connection: &mut Connection,
+        rotation: &mut Rotation,
+    ) -> Result<(), End> {
+        let (channels, last) = self.parts.wanted.borrow_and_update().after(self.seen);
+        self.seen = last;
+        if connection.identity.pairing_code.is_some() {
+            // Without an organization they have no IDs; the paired session's connection asks for them.
+            return Ok(());
+        }
+        connection
+            .subscribe(&channels)
+            .await
+            .map_err(|error| End::Broken(error.to_string()))?;
+        rotation.subscribe(&channels).await;
+        self.report_asked(channels).await;
+        let wanted = self.parts.wanted.borrow().len();
+        if connection.subscriptions.len() > wanted * 2 + SURPLUS {
+            rotation.start(&mut self.goodbyes);
+        }
+        Ok(())
+    }
+
+    /// The session changed: a new token gets its own connection.
+    fn follow_session(
+        &mut self,
+        connection: &Connection,
+        rotation: &mut Rotation,
+    ) -> Result<(), End> {
+        let session = match &*self.states.borrow_and_update() {
+            SessionState::LoggedIn(session) => session.clone(),
+            // The connection stays for as long as the network lets it.
+            _ => return Ok(()),
+        };
+        if session.generation == connection.generation {
+            return Ok(());
+        }
+        let (old, new) = (&connection.identity, &session.authentication.identity);
+        if (&old.uuid, &old.organization) != (&new.uuid, &new.organization) {
+            return Err(End::OtherIdentity);
+        }
+        rotation.start(&mut self.goodbyes);
+        Ok(())
+    }
+
+    /// Takes the next step of a replacement under way.
+    async fn advance(
+        &mut self,
+        connection: &mut Connection,
+        rotation: &mut Rotation,
+    ) -> Result<(), End> {
+        if rotation.wants_opening() {
+            let session = match &*self.states.borrow() {
+                SessionState::LoggedIn(session) => session.clone(),
+                _ => return Ok(()),
+            };
+            let channels = self.wanted_from_scratch(&session);
+            rotation.open(&self.parts, self.detected.clone(), session, channels);
+            return Ok(());
+        }
+        for what in rotation.take_unexpected() {
+            self.note_unexpected(&[what]);
+        }
+        if rotation.covers(connection) && !rotation.marked() {
+            match connection.mark().await {
+                Ok(true) => rotation.wait_for_mark(),
+                // Nothing is subscribed, so nothing can be on its way.
+                Ok(false) => self.finish_rotation(connection, rotation).await,
+                Err(error) => return Err(End::Broken(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// The new connection takes over.
+    async fn finish_rotation(&mut self, connection: &mut Connection, rotation: &mut Rotation) {
+        let Some((new, held)) = std::mem::take(rotation).finish() else {
+            return;
+        };
+        let old = std::mem::replace(connection, new);
+        self.goodbyes.spawn(old.close());
+        self.parts.counters.connects.inc();
+        log::debug!(instance = self.parts.name; "a new connection has taken over");
+        self.tell_online(connection);
+        self.report(Report::Confirmed(held.confirmed)).await;
+        self.forward(held.broadcasts, connection.identity.kind)
+            .await;
+    }
+
+    fn tell_online(&self, connection: &Connection) {
+        let identity = &connection.identity;
+        let state = if identity.pairing_code.is_some() {
+            LinkState::Pairing
+        } else {
+            LinkState::Online
+        };
+        self.status.send_modify(|status| {
+            status.go(state, "");
+            status.attempt = 0;
+            status.last_error = None;
+            status.next_try = None;
+            status.protocol = connection.protocol();
+        });
+    }
+
+    async fn report_asked(&self, channels: Vec<Arc<Channel>>) {
+        if !channels.is_empty() {
+            self.report(Report::Asked(channels)).await;
+        }
+    }
+
+    async fn report(&self, report: Report) {
+        self.parts.router.report(self.parts.instance, report).await;
+    }
+
+    /// Everything that a new connection shall subscribe: what is wanted, and what the daemon itself listens to.
+    fn wanted_from_scratch(&mut self, session: &LoggedIn) -> Vec<Arc<Channel>> {
+        let identity = &session.authentication.identity;
+        let mut channels = Vec::new();
+        if identity.kind == IdentityKind::Device {
+            let own = match identity.pairing_code {
+                Some(_) => PAIRING_CHANNEL,
+                None => &identity.uuid,
+            };
+            channels.push(Arc::new(Channel::new(own).system()));
+        }
+        let (wanted, last) = self.parts.wanted.borrow_and_update().after(0);
+        self.seen = last;
+        // A device that waits to be paired has no organization yet, so no other channel has an ID.
+        if identity.pairing_code.is_none() {
+            channels.extend(wanted);
+        }
+        channels
+    }
+}
+
+/// Opens a socket with a session's token.
+async fn connect(
+    parts: &LinkParts,
+    detected: &mut Option<socket::Detected>,
+    session: &LoggedIn,
+) -> Result<Connection, SocketError> {
+    let settings = &parts.settings;
+    let endpoint = Endpoint {
+        url: session.socket_url.clone(),
+        token: session.socket_token.clone(),
+        proxy: settings.proxy.clone(),
+        ca_file: settings.ca_file.clone(),
+        timeout: OPEN_TIMEOUT,
+    };
+    let socket = socket::open(&endpoint, settings.transport, settings.protocol, detected).await?;
+    let identity = session.authentication.identity.clone();
+    Ok(Connection::new(
+        socket,
+        session.generation,
+        identity,
+        settings.channel_id,
+    ))
+}
