@@ -21,8 +21,8 @@ const BLOCKED_FOR: Duration = Duration::from_secs(600);
 /// How long a server of generation 3 may take from accepting a WebSocket to its first packet, which it sends unasked.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// What is remembered of a host after a connection to it was opened. The owner keeps it between openings and drops it when a
-/// connection did not last, since a server may be replaced by one of the other generation.
+/// What is remembered of a host after a connection to it was opened. Its owner keeps it from one
+/// opening to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detected {
     pub(super) url: String,

@@ -1,5 +1,6 @@
-//! Engine.IO 4 where `rust_socketio` does not go: through a proxy, and over long polling. The server pings, and the root namespace
-//! is open when the server answers our request for it with a session ID.
+//! Engine.IO 4, with the Socket.IO of the present day, in our own wire: it goes where `rust_socketio` does not (proxies, long
+//! polling) and hands payloads over to the letter. The server pings, and the root namespace is open when the server answers our
+//! request for it with a session ID.
 
 use tokio::time::Instant;
 

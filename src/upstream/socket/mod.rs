@@ -3,8 +3,8 @@
 //! A [`Socket`] is one open connection. It subscribes, hands over what arrives in order, and says once that it is closed. It
 //! does not reconnect and does not remember what was subscribed; the link does.
 //!
-//! [`open`] chooses the way: which generation of the protocol, which transport. The wire itself is our own (`session.rs` and
-//! what it stands on), where `rust_socketio` does not reach: generation 3, long polling, proxies.
+//! [`open`] chooses the way: which generation of the protocol, which transport. The wire is our own: `session.rs` drives a
+//! connection, `legacy.rs` and `detour.rs` are what differs between generations 3 and 4, `transport` moves packets.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -101,6 +101,11 @@ impl<'a> Address<'a> {
         matcher.intercept(&self.base.as_str().parse().ok()?)
     }
 
+    /// Whether `rust_socketio` finds the way: it knows no proxies, and takes a path in the URL for the whole path.
+    pub fn is_direct(&self) -> bool {
+        self.proxy().is_none() && self.base.path() == "/socket.io/"
+    }
+
     /// Opening failed.
     pub fn failed(&self, reason: impl AsRef<str>) -> SocketError {
         SocketError::Connect {

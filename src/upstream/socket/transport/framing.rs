@@ -221,10 +221,12 @@ impl Measure {
 pub(in crate::upstream::socket) fn join(generation: Generation, packets: &[&str]) -> String {
     match generation {
         Generation::V4 => packets.join("\u{1e}"),
-        Generation::V3 => packets
-            .iter()
-            .map(|packet| format!("{}:{packet}", packet.encode_utf16().count()))
-            .collect(),
+        Generation::V3 => packets.iter().fold(String::new(), |mut body, packet| {
+            body.push_str(&packet.encode_utf16().count().to_string());
+            body.push(':');
+            body.push_str(packet);
+            body
+        }),
     }
 }
 

@@ -135,6 +135,7 @@ pub(in crate::upstream::socket) fn redact(text: &str, endpoint: &Endpoint) -> St
 
 #[cfg(test)]
 mod tests {
+    use super::Rejection::{Generation, Other, Token, Transport};
     use super::*;
 
     #[test]
@@ -142,7 +143,6 @@ mod tests {
         let read = |status: u16, body: &str| {
             Rejection::read(StatusCode::from_u16(status).unwrap(), body.as_bytes())
         };
-        use Rejection::{Generation, Other, Token, Transport};
         assert!(matches!(read(401, ""), Token(_)));
         assert!(
             matches!(read(403, r#"{"code":4,"message":"no"}"#), Token(said) if said.ends_with(": no"))
