@@ -13,6 +13,7 @@ mod certificates;
 mod client;
 mod front;
 mod node;
+mod oxide;
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ use certificates::Authority;
 use client::{Client, endpoint};
 use front::{Front, Kind};
 use node::{Node, PING_INTERVAL, PING_TIMEOUT};
+use oxide::Oxide;
 
 /// Makes the same tests for every server, so that each shows in the report by its name.
 macro_rules! every_server {
@@ -492,6 +494,45 @@ async fn thousands_of_channels_are_subscribed_in_bearable_messages(server: u32) 
         );
         client.close().await;
         node.has(0).await;
+    }
+}
+
+#[tokio::test]
+async fn the_embedded_networks_server_is_spoken_to_in_both_generations() {
+    let oxide = Oxide::start().await;
+    for (protocol, expected) in [
+        (ProtocolChoice::Auto, 4),
+        (ProtocolChoice::V4, 4),
+        (ProtocolChoice::V3, 3),
+    ] {
+        for transport in [Auto, Websocket, Polling] {
+            let endpoint = endpoint(&oxide.url());
+            let mut client = Client::open_in(&endpoint, transport, protocol, &mut None)
+                .await
+                .unwrap();
+            assert_eq!(client.generation(), expected, "{transport:?} {protocol:?}");
+            client.subscribe(&["a", "é🍽"]).await;
+            client.silent(PING_INTERVAL * 2).await;
+            for payload in ["é🍽", "plain", "🍽🍽"] {
+                oxide.broadcast(&payload.into()).await;
+            }
+            for payload in ["\"é🍽\"", "\"plain\"", "\"🍽🍽\""] {
+                let broadcast = client.broadcast().await;
+                assert_eq!(
+                    broadcast.payload.as_str(),
+                    payload,
+                    "{transport:?} {protocol:?}"
+                );
+            }
+            client.close().await;
+            // Nobody is left, neither of the search nor of the connection.
+            let gone = async {
+                while !oxide.io.sockets().is_empty() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            tokio::time::timeout(node::SOON, gone).await.unwrap();
+        }
     }
 }
 
