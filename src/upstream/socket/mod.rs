@@ -2,16 +2,30 @@
 //!
 //! A [`Socket`] is one open connection. It subscribes, hands over what arrives in order, and says once that it is closed. It
 //! does not reconnect and does not remember what was subscribed; the link does.
-
-mod modern;
+//!
+//! [`open`] chooses the way: which generation of the protocol, which transport. The wire is our own: `session.rs` drives a
+//! connection, `legacy.rs` and `detour.rs` are what differs between generations 3 and 4, `transport` moves packets.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::config::{ProtocolChoice, TransportChoice};
 use crate::exp::{Broadcast, ChannelId, Secret};
+
+mod detect;
+mod detour;
+mod event;
+mod heartbeat;
+mod legacy;
+mod modern;
+mod open;
+mod packet;
+mod session;
+mod transport;
+
+pub use detect::Detected;
+pub use open::open;
 
 /// How many events a socket holds that the link has not taken yet. Past that the socket stops reading, so that TCP slows the
 /// server down; the link never waits for a listener, so this fills for moments only.
@@ -80,26 +94,6 @@ pub trait Socket: Send {
     /// Closes the connection politely, within a bounded time. Dropping a socket closes it without ceremony; either way every
     /// task and descriptor of it ends.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
-}
-
-/// What was found out about a host's generation, to be remembered between two openings.
-#[derive(Clone, Debug)]
-pub struct Detected {
-    /// What it speaks.
-    pub generation: Generation,
-}
-
-/// Opens a socket.
-///
-/// # Errors
-/// As [`SocketError`] says.
-pub async fn open(
-    endpoint: &Endpoint,
-    _transport: TransportChoice,
-    _protocol: ProtocolChoice,
-    _memory: &mut Option<Detected>,
-) -> Result<Box<dyn Socket>, SocketError> {
-    modern::open(endpoint).await
 }
 
 /// Why a socket could not be opened or used.

@@ -1,0 +1,115 @@
+//! Finds out which generation a server speaks, by its answer to a handshake.
+//!
+//! Over long polling, generation 4 is asked for first: servers of generation 3 do not look at the number and answer in their
+//! own framing, those of generation 4 in theirs, so one request is enough. A server that minds the number (400) is asked again
+//! for 3. Over WebSocket the first packets of most servers look alike, so there generation 3 is asked for as well, which
+//! generation 4 refuses unless it was told to serve both.
+
+use std::time::Duration;
+
+use native_tls::TlsConnector;
+use tokio::time::{Instant, timeout};
+
+use super::packet::Packet;
+use super::session::CLOSE_LIMIT;
+use super::transport::{Address, Failure, Incoming, Polling, Rejection, Transport, WebSocket};
+use super::{Generation, SocketError};
+
+/// How long a WebSocket that was blocked stays untried. Networks change; a kiosk runs for months.
+const BLOCKED_FOR: Duration = Duration::from_secs(600);
+
+/// How long a server of generation 3 may take from accepting a WebSocket to its first packet, which it sends unasked.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// What is remembered of a host after a connection to it was opened. Its owner keeps it from one
+/// opening to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detected {
+    pub(super) url: String,
+    pub(super) generation: Generation,
+    pub(super) blocked_at: Option<Instant>,
+}
+
+impl Detected {
+    /// The generation that the host speaks.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Whether WebSocket did not get through, and is not worth another try yet.
+    #[must_use]
+    pub fn websocket_blocked(&self) -> bool {
+        self.blocked_at.is_some_and(|at| at.elapsed() < BLOCKED_FOR)
+    }
+}
+
+/// Opens a session over long polling, in the generation that is `forced` or else in the server's.
+pub(super) async fn by_polling(
+    address: &Address<'_>,
+    forced: Option<Generation>,
+    tls: &TlsConnector,
+) -> Result<Polling, Failure> {
+    let asked = forced.unwrap_or(Generation::V4);
+    let polling = match Polling::open(address, asked, tls).await {
+        Err(Failure::Rejected(Rejection::Generation(_))) if forced.is_none() => {
+            Polling::open(address, Generation::V3, tls).await?
+        }
+        answer => answer?,
+    };
+    let speaks = polling.generation();
+    if forced.is_some_and(|forced| forced != speaks) {
+        discard(Transport::Polling(Box::new(polling))).await;
+        return Err(Failure::Broken(address.failed(format!(
+            "the server speaks Engine.IO {}, and the setting protocol forces {}; set it to auto",
+            speaks.number(),
+            asked.number()
+        ))));
+    }
+    Ok(polling)
+}
+
+/// Finds the generation out over WebSocket alone.
+pub(super) async fn by_websocket(
+    address: &Address<'_>,
+    tls: &TlsConnector,
+) -> Result<Generation, SocketError> {
+    match WebSocket::open(address, Generation::V4, tls).await {
+        Ok(websocket) => {
+            let mut transport = Transport::WebSocket(Box::new(websocket));
+            let first = transport.receive(true).await;
+            discard(transport).await;
+            if let Ok(Incoming::Text(text)) = first
+                && let Ok(Packet::Open(handshake)) = Packet::parse(text.as_str())
+                && handshake.max_payload.is_some()
+            {
+                // Only late servers of generation 4 announce this.
+                return Ok(Generation::V4);
+            }
+        }
+        Err(Failure::Rejected(Rejection::Generation(_))) => {}
+        Err(failure) => return Err(failure.into_error(address)),
+    }
+    match WebSocket::open(address, Generation::V3, tls).await {
+        Ok(websocket) => {
+            let mut transport = Transport::WebSocket(Box::new(websocket));
+            let first = timeout(SILENCE, transport.receive(true)).await;
+            discard(transport).await;
+            Ok(match first {
+                Ok(Ok(Incoming::Text(_))) => Generation::V3,
+                // Socket.IO 3 refuses by completing the WebSocket and not saying a word.
+                _ => Generation::V4,
+            })
+        }
+        Err(Failure::Rejected(Rejection::Generation(_))) => Ok(Generation::V4),
+        Err(failure) => Err(failure.into_error(address)),
+    }
+}
+
+/// Ends a session that only served to find out, so that the server does not keep it until its ping timeout.
+pub(super) async fn discard(transport: Transport) {
+    // A server that does not take the good-bye will miss the pings.
+    timeout(CLOSE_LIMIT, transport.close())
+        .await
+        .unwrap_or_default();
+}

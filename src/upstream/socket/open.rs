@@ -1,0 +1,196 @@
+//! Chooses the way to a server: the generation and the transport that get through.
+
+use native_tls::TlsConnector;
+use tokio::time::{Instant, timeout};
+
+use super::detect::{self, Detected};
+use super::transport::{Address, Failure, Polling, Rejection, Transport, WebSocket, connector};
+use super::{Endpoint, Generation, Socket, SocketError, detour, legacy, modern};
+use crate::config::{ProtocolChoice, TransportChoice};
+
+/// Whether `rust_socketio` carries generation 4 over a direct WebSocket, in place of our own wire.
+///
+/// It does not, since it fails what `tests/wire` asks of all generations: it rewrites payloads (`1e400` to `1e+400`, white space
+/// and escapes gone), does not say when the server ends the namespace alone, takes a server of generation 3 for one of 4, and
+/// sends any number of subscriptions in one message, for which a server cuts the connection.
+const RUST_SOCKETIO: bool = false;
+
+/// Opens a live socket, within [`Endpoint::timeout`] as a whole.
+///
+/// `memory` holds what an earlier opening found out about the host. It is used, brought up to date, and emptied where opening
+/// fails. A server that was replaced by one of the other generation is noticed and looked at again.
+///
+/// # Errors
+/// Why no way led to the server, or that the server refuses the token.
+pub async fn open(
+    endpoint: &Endpoint,
+    transport: TransportChoice,
+    protocol: ProtocolChoice,
+    memory: &mut Option<Detected>,
+) -> Result<Box<dyn Socket>, SocketError> {
+    let address = Address::new(endpoint)?;
+    let known = memory.take().filter(|known| known.url == endpoint.url);
+    let opening = async {
+        let tls = connector(endpoint.ca_file.as_deref())
+            .await
+            .map_err(|reason| address.failed(reason))?;
+        let way = Way {
+            address: &address,
+            tls: &tls,
+            forced: match protocol {
+                ProtocolChoice::Auto => None,
+                ProtocolChoice::V3 => Some(Generation::V3),
+                ProtocolChoice::V4 => Some(Generation::V4),
+            },
+            known,
+            deadline: Instant::now() + endpoint.timeout,
+        };
+        match transport {
+            TransportChoice::Websocket => way.websocket().await,
+            TransportChoice::Polling => way.polling().await,
+            TransportChoice::Auto => way.either().await,
+        }
+    };
+    let (socket, blocked_at) = timeout(endpoint.timeout, opening)
+        .await
+        .map_err(|_| address.timeout(endpoint.timeout))??;
+    *memory = Some(Detected {
+        url: endpoint.url.clone(),
+        generation: socket.generation(),
+        blocked_at,
+    });
+    Ok(socket)
+}
+
+/// A socket, and since when WebSocket is known not to get through.
+type Opened = (Box<dyn Socket>, Option<Instant>);
+
+struct Way<'a> {
+    address: &'a Address<'a>,
+    tls: &'a TlsConnector,
+    forced: Option<Generation>,
+    known: Option<Detected>,
+    deadline: Instant,
+}
+
+impl Way<'_> {
+    /// The generation, where it need not be found out.
+    fn generation(&self) -> Option<Generation> {
+        self.forced
+            .or(self.known.as_ref().map(Detected::generation))
+    }
+
+    async fn websocket(&self) -> Result<Opened, SocketError> {
+        if let Some(generation) = self.generation() {
+            match self.websocket_in(generation).await {
+                Ok(socket) => return Ok((socket, None)),
+                Err(error) if self.forced.is_some() => return Err(error),
+                Err(refused @ SocketError::Refused { .. }) => return Err(refused),
+                Err(_) => {}
+            }
+        }
+        let generation = detect::by_websocket(self.address, self.tls).await?;
+        Ok((self.websocket_in(generation).await?, None))
+    }
+
+    async fn polling(&self) -> Result<Opened, SocketError> {
+        let polling = detect::by_polling(self.address, self.forced, self.tls)
+            .await
+            .map_err(|failure| failure.into_error(self.address))?;
+        Ok((carry(self.address, polling).await?, None))
+    }
+
+    /// WebSocket where it gets through, else long polling. What the WebSocket failed of does not matter: if the server turns
+    /// the client away, it says so over long polling as well, and a proxy in between does not.
+    async fn either(&self) -> Result<Opened, SocketError> {
+        let blocked_at = self
+            .known
+            .as_ref()
+            .filter(|known| known.websocket_blocked())
+            .and_then(|known| known.blocked_at);
+        let mut tried = None;
+        if let Some(generation) = self.generation()
+            && blocked_at.is_none()
+        {
+            match self.websocket_in_time(generation).await {
+                Ok(socket) => return Ok((socket, None)),
+                Err(error) => self.note(&error),
+            }
+            tried = Some(generation);
+        }
+        let polling = match detect::by_polling(self.address, self.forced, self.tls).await {
+            Ok(polling) => polling,
+            Err(Failure::Rejected(Rejection::Transport(_))) => return self.websocket().await,
+            Err(failure) => return Err(failure.into_error(self.address)),
+        };
+        let probed_at = Instant::now();
+        let generation = polling.generation();
+        if blocked_at.is_none() && tried != Some(generation) {
+            match self.websocket_in_time(generation).await {
+                Ok(socket) => {
+                    detect::discard(Transport::Polling(Box::new(polling))).await;
+                    return Ok((socket, None));
+                }
+                Err(error) => self.note(&error),
+            }
+        }
+        let polling = if probed_at.elapsed() < polling.handshake().ping_interval {
+            polling
+        } else {
+            // Nobody answered its pings meanwhile, so the server may have given the session up.
+            detect::discard(Transport::Polling(Box::new(polling))).await;
+            detect::by_polling(self.address, Some(generation), self.tls)
+                .await
+                .map_err(|failure| failure.into_error(self.address))?
+        };
+        let socket = carry(self.address, polling).await?;
+        if blocked_at.is_none() {
+            log::info!(
+                "WebSocket does not get through to {}; long polling carries the connection",
+                self.address.endpoint.url
+            );
+        }
+        Ok((socket, blocked_at.or_else(|| Some(Instant::now()))))
+    }
+
+    fn note(&self, error: &SocketError) {
+        log::debug!("WebSocket to {} failed: {error}", self.address.endpoint.url);
+    }
+
+    /// Like [`Way::websocket_in`], in half of the time that is left: one that gets no answer at all must leave time for others.
+    async fn websocket_in_time(
+        &self,
+        generation: Generation,
+    ) -> Result<Box<dyn Socket>, SocketError> {
+        let limit = self.deadline.saturating_duration_since(Instant::now()) / 2;
+        timeout(limit, self.websocket_in(generation))
+            .await
+            .unwrap_or_else(|_| Err(self.address.timeout(limit)))
+    }
+
+    /// Opens a WebSocket in a generation that is known.
+    async fn websocket_in(&self, generation: Generation) -> Result<Box<dyn Socket>, SocketError> {
+        if RUST_SOCKETIO && generation == Generation::V4 && self.address.is_direct() {
+            return modern::open(self.address.endpoint).await;
+        }
+        let websocket = WebSocket::open(self.address, generation, self.tls)
+            .await
+            .map_err(|failure| failure.into_error(self.address))?;
+        let transport = Transport::WebSocket(Box::new(websocket));
+        match generation {
+            Generation::V3 => legacy::open(self.address, transport, None).await,
+            Generation::V4 => detour::open(self.address, transport, None).await,
+        }
+    }
+}
+
+/// Makes a connection out of a session that was opened over long polling.
+async fn carry(address: &Address<'_>, polling: Polling) -> Result<Box<dyn Socket>, SocketError> {
+    let handshake = Some(polling.handshake().clone());
+    let generation = polling.generation();
+    let transport = Transport::Polling(Box::new(polling));
+    match generation {
+        Generation::V3 => legacy::open(address, transport, handshake).await,
+        Generation::V4 => detour::open(address, transport, handshake).await,
+    }
+}

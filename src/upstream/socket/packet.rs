@@ -1,0 +1,300 @@
+//! The text of Engine.IO and Socket.IO packets, as much of it as EXP uses, in both generations.
+//!
+//! Reading borrows from the text it reads and never fails on what a server may rightly send: packets that mean nothing to
+//! EXP (binary ones, other namespaces, acknowledgements) have a name here too. What an event holds is
+//! [`event`](super::event)'s to say.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::exp::ChannelId;
+
+/// The longest packet that is read, in bytes. The largest payload EXP allows, the envelope, and room for a server that
+/// escapes what could be plain.
+pub(super) const MAX_PACKET: usize = 20 << 20;
+
+/// The most bytes of channel IDs in one `subscribe` packet. Socket.IO 3 and later cut the connection at a message of 1 MB.
+const SUBSCRIBE_BYTES: usize = 128 << 10;
+
+/// Bounds on the times a server announces: none may make the client spin, or wait for ever.
+const PING_INTERVAL: std::ops::RangeInclusive<u64> = 50..=3_600_000;
+const PING_TIMEOUT: std::ops::RangeInclusive<u64> = 50..=3_600_000;
+
+/// One Engine.IO packet.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Packet<'a> {
+    /// The server's side of the handshake.
+    Open(Handshake),
+    /// The connection ends.
+    Close,
+    /// Asks for a [`Packet::Pong`] with the same text.
+    Ping(&'a str),
+    /// Answers a ping.
+    Pong,
+    /// Carries a Socket.IO packet.
+    Message(Message<'a>),
+    /// Means nothing; it ends a waiting poll.
+    Noop,
+}
+
+/// What the server announces when it opens a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Handshake {
+    /// Names the session in every later request of long polling.
+    pub sid: String,
+    /// The time between two pings.
+    pub ping_interval: Duration,
+    /// How long the answer to a ping may take.
+    pub ping_timeout: Duration,
+    /// The largest message the server takes. Late servers of generation 4 alone say so.
+    pub max_payload: Option<u64>,
+}
+
+/// One Socket.IO packet.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Message<'a> {
+    /// The root namespace is open; generation 4 adds a JSON object with an `sid`.
+    Connect(&'a str),
+    /// The server ended the root namespace.
+    Disconnect,
+    /// A JSON array: the event's name and its arguments.
+    Event(&'a str),
+    /// Opening the root namespace was refused; JSON with the reason.
+    Refused(&'a str),
+    /// Something that EXP does not use, by name.
+    Other(&'static str),
+}
+
+/// Why a text is no packet. Never quotes the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Malformed {
+    #[error("an empty packet")]
+    Empty,
+    #[error("a packet of an unknown type")]
+    Type,
+    #[error("a handshake that is not the JSON object it should be")]
+    Handshake,
+    #[error("a message of an unknown type")]
+    MessageType,
+    #[error("a message whose head does not end")]
+    Head,
+}
+
+impl<'a> Packet<'a> {
+    /// Reads one packet.
+    pub fn parse(text: &'a str) -> Result<Self, Malformed> {
+        let kind = text.chars().next().ok_or(Malformed::Empty)?;
+        let rest = text.get(kind.len_utf8()..).unwrap_or_default();
+        Ok(match kind {
+            '0' => Self::Open(Handshake::parse(rest)?),
+            '1' => Self::Close,
+            '2' => Self::Ping(rest),
+            '3' => Self::Pong,
+            '4' => Self::Message(Message::parse(rest)?),
+            '5' | '6' => Self::Noop,
+            'b' => Self::Message(Message::Other("a binary message")),
+            _ => return Err(Malformed::Type),
+        })
+    }
+}
+
+impl Handshake {
+    fn parse(json: &str) -> Result<Self, Malformed> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Wire {
+            sid: String,
+            ping_interval: u64,
+            ping_timeout: u64,
+            max_payload: Option<u64>,
+        }
+        let wire: Wire = serde_json::from_str(json).map_err(|_| Malformed::Handshake)?;
+        let within = |millis: u64, bounds: std::ops::RangeInclusive<u64>| {
+            Duration::from_millis(millis.clamp(*bounds.start(), *bounds.end()))
+        };
+        // A session ID goes into every URL of long polling.
+        if wire.sid.is_empty() || wire.sid.len() > 1024 {
+            return Err(Malformed::Handshake);
+        }
+        Ok(Self {
+            sid: wire.sid,
+            ping_interval: within(wire.ping_interval, PING_INTERVAL),
+            ping_timeout: within(wire.ping_timeout, PING_TIMEOUT),
+            max_payload: wire.max_payload,
+        })
+    }
+}
+
+impl<'a> Message<'a> {
+    fn parse(text: &'a str) -> Result<Self, Malformed> {
+        let kind = text.chars().next().ok_or(Malformed::MessageType)?;
+        let rest = text.get(kind.len_utf8()..).unwrap_or_default();
+        match kind {
+            '5' | '6' => return Ok(Self::Other("a binary message")),
+            '0'..='4' => {}
+            _ => return Err(Malformed::MessageType),
+        }
+        let (namespace, rest) = match rest.strip_prefix('/') {
+            // Older servers leave the comma out where nothing follows.
+            Some(named) => named.split_once(',').unwrap_or((named, "")),
+            None => ("", rest),
+        };
+        let namespace = namespace.split('?').next().unwrap_or_default();
+        if !namespace.is_empty() {
+            return Ok(Self::Other("a message of another namespace"));
+        }
+        // An event that asks for an acknowledgement carries a number here; EXP asks for none.
+        let body = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        Ok(match kind {
+            '0' => Self::Connect(rest),
+            '1' => Self::Disconnect,
+            '2' if body.is_empty() => return Err(Malformed::Head),
+            '2' => Self::Event(body),
+            '3' => Self::Other("an acknowledgement that nothing asked for"),
+            // An error may well be a number; it has no head.
+            _ => Self::Refused(rest),
+        })
+    }
+}
+
+/// The packets that ask for subscriptions to `channels`: few, but none so long that a server would cut the connection.
+pub(super) fn subscribe(channels: &[ChannelId]) -> Vec<String> {
+    let mut packets = Vec::new();
+    let mut ids = String::new();
+    for channel in channels {
+        let id = ascii_json(channel.as_str());
+        if !ids.is_empty() && ids.len() + id.len() > SUBSCRIBE_BYTES {
+            packets.push(subscribe_packet(&ids));
+            ids.clear();
+        }
+        if !ids.is_empty() {
+            ids.push(',');
+        }
+        ids.push_str(&id);
+    }
+    if !ids.is_empty() {
+        packets.push(subscribe_packet(&ids));
+    }
+    packets
+}
+
+fn subscribe_packet(ids: &str) -> String {
+    format!(r#"42["subscribe",[{ids}]]"#)
+}
+
+/// A text as a JSON string of ASCII alone. The implementations of generation 3 count and encode the rest of Unicode in
+/// long polling each in its own way; ASCII is common ground.
+fn ascii_json(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut json = String::with_capacity(text.len() + 2);
+    json.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                json.push('\\');
+                json.push(c);
+            }
+            ' '..='~' => json.push(c),
+            _ => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a String cannot fail.
+                    write!(json, "\\u{unit:04x}").unwrap_or_default();
+                }
+            }
+        }
+    }
+    json.push('"');
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_packet_exp_uses_is_read() {
+        let handshake =
+            r#"0{"sid":"abc","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":60000}"#;
+        assert_eq!(
+            Packet::parse(handshake).unwrap(),
+            Packet::Open(Handshake {
+                sid: "abc".into(),
+                ping_interval: Duration::from_secs(25),
+                ping_timeout: Duration::from_secs(60),
+                max_payload: None,
+            })
+        );
+        let message = |text| match Packet::parse(text).unwrap() {
+            Packet::Message(message) => message,
+            other => panic!("{text} is {other:?}"),
+        };
+        assert_eq!(Packet::parse("1").unwrap(), Packet::Close);
+        assert_eq!(Packet::parse("2probe").unwrap(), Packet::Ping("probe"));
+        assert_eq!(Packet::parse("3").unwrap(), Packet::Pong);
+        assert_eq!(Packet::parse("6").unwrap(), Packet::Noop);
+        assert_eq!(message("40"), Message::Connect(""));
+        assert_eq!(message("40{\"sid\":1}"), Message::Connect("{\"sid\":1}"));
+        assert_eq!(message("40/"), Message::Connect(""));
+        assert_eq!(message("41"), Message::Disconnect);
+        assert_eq!(message("42[\"a\"]"), Message::Event("[\"a\"]"));
+        assert_eq!(message("4217[\"a\"]"), Message::Event("[\"a\"]"));
+        assert_eq!(message("42/,[\"a\"]"), Message::Event("[\"a\"]"));
+        assert_eq!(message("44\"no\""), Message::Refused("\"no\""));
+        assert_eq!(message("4412"), Message::Refused("12"));
+        for other in ["42/x,[]", "41/x", "40/x?a=b,", "43[1]", "451-[]", "bAAEC"] {
+            assert!(matches!(message(other), Message::Other(_)), "{other}");
+        }
+    }
+
+    #[test]
+    fn garbage_has_a_name_and_no_echo() {
+        for (text, expected) in [
+            ("", Malformed::Empty),
+            ("9", Malformed::Type),
+            ("é", Malformed::Type),
+            ("\u{1F37D}4", Malformed::Type),
+            ("0", Malformed::Handshake),
+            ("0[]", Malformed::Handshake),
+            (
+                r#"0{"sid":"","pingInterval":1,"pingTimeout":1}"#,
+                Malformed::Handshake,
+            ),
+            (
+                r#"0{"sid":"a","pingInterval":-1,"pingTimeout":1}"#,
+                Malformed::Handshake,
+            ),
+            ("4", Malformed::MessageType),
+            ("49", Malformed::MessageType),
+            ("42", Malformed::Head),
+            ("4212", Malformed::Head),
+        ] {
+            assert_eq!(Packet::parse(text).unwrap_err(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn announced_times_are_kept_within_reason() {
+        let Packet::Open(handshake) =
+            Packet::parse(r#"0{"sid":"a","pingInterval":0,"pingTimeout":99999999999999}"#).unwrap()
+        else {
+            panic!("no handshake");
+        };
+        assert_eq!(handshake.ping_interval, Duration::from_millis(50));
+        assert_eq!(handshake.ping_timeout, Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn subscriptions_are_ascii_and_split_by_size() {
+        assert!(subscribe(&[]).is_empty());
+        let odd = ChannelId::from_wire("a\"\\\u{7f}é\u{1F37D}");
+        assert_eq!(
+            subscribe(&[odd, ChannelId::from_wire("b")]),
+            [r#"42["subscribe",["a\"\\\u007f\u00e9\ud83c\udf7d","b"]]"#]
+        );
+        let long = vec![ChannelId::from_wire("x".repeat(50_000)); 5];
+        let packets = subscribe(&long);
+        assert_eq!(packets.len(), 3);
+        assert!(packets.iter().all(|packet| packet.len() < 140_000));
+    }
+}

@@ -1,0 +1,386 @@
+//! One open connection of our own wire, in either generation and over either transport: a task that reads, pings and sends,
+//! and the [`Socket`] that owns it.
+//!
+//! The task ends when the connection does, when it is asked to, or when its socket is dropped. It hands events over through a
+//! queue of [`EVENT_QUEUE`]; when that is full it stops reading, and goes on pinging where the pings are ours.
+
+use std::fmt;
+use std::future::pending;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::heartbeat::{Beat, Heartbeat};
+use super::packet::{Handshake, Message, Packet, subscribe};
+use super::transport::{Address, Incoming, Lost, Outgoing, Transport};
+use super::{EVENT_QUEUE, Generation, Socket, SocketError, SocketEvent, event};
+use crate::exp::ChannelId;
+
+/// How long a good-bye may take.
+pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// The longest text of a ping that is sent back.
+const MAX_PING: usize = 128;
+
+/// What the generations do differently once the bytes flow.
+pub(super) trait Dialect: fmt::Debug + Send + Sync {
+    /// The generation this is.
+    fn generation(&self) -> Generation;
+
+    /// Who pings.
+    fn heartbeat(&self, handshake: &Handshake, now: Instant) -> Heartbeat;
+
+    /// What the client says first, if anything.
+    fn hello(&self) -> Option<&'static str>;
+
+    /// What a message means while the connection is being opened.
+    fn welcome(&self, message: &Message<'_>) -> Welcome;
+}
+
+/// A step of opening the root namespace.
+pub(super) enum Welcome {
+    /// It is open.
+    Joined,
+    /// The server refuses the token, in its words.
+    Refused(String),
+    /// This is not how the generation goes.
+    Wrong(&'static str),
+    /// Not yet.
+    Wait,
+}
+
+/// Opens the root namespace on a transport and hands the connection to a task of its own. Without a `handshake` the server's
+/// first packet is one.
+pub(super) async fn open(
+    address: &Address<'_>,
+    mut transport: Transport,
+    handshake: Option<Handshake>,
+    dialect: &'static dyn Dialect,
+) -> Result<Box<dyn Socket>, SocketError> {
+    let heartbeat = match greet(address, &mut transport, handshake, dialect).await {
+        Ok(heartbeat) => heartbeat,
+        Err(error) => {
+            // The server should not keep a session that nobody uses; if it does not listen, its ping timeout will end it.
+            timeout(CLOSE_LIMIT, transport.close())
+                .await
+                .unwrap_or_default();
+            return Err(error);
+        }
+    };
+    let (events, received) = mpsc::channel(EVENT_QUEUE);
+    // The socket sends one command at a time and waits for it.
+    let (commands, orders) = mpsc::channel(1);
+    let session = Session {
+        transport,
+        heartbeat,
+        events,
+        orders,
+        held: None,
+    };
+    let mut task = JoinSet::new();
+    task.spawn(session.run());
+    Ok(Box::new(WireSocket {
+        generation: dialect.generation(),
+        events: received,
+        commands,
+        task,
+        closed: false,
+    }))
+}
+
+async fn greet(
+    address: &Address<'_>,
+    transport: &mut Transport,
+    handshake: Option<Handshake>,
+    dialect: &dyn Dialect,
+) -> Result<Heartbeat, SocketError> {
+    let failed = |lost: Lost| address.failed(lost.0);
+    let mut heartbeat = None;
+    let mut announced = handshake;
+    loop {
+        if let Some(handshake) = announced.take() {
+            heartbeat = Some(dialect.heartbeat(&handshake, Instant::now()));
+            if let Some(hello) = dialect.hello() {
+                transport.send(packet(hello)).map_err(failed)?;
+            }
+        }
+        let due = heartbeat.as_ref().map(Heartbeat::due);
+        let beat = async {
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => pending().await,
+            }
+        };
+        let incoming = tokio::select! {
+            incoming = transport.receive(true) => incoming.map_err(failed)?,
+            () = beat => {
+                match heartbeat.as_mut().map(|heartbeat| heartbeat.beat(Instant::now())) {
+                    Some(Beat::Ping) => transport.send(packet("2")).map_err(failed)?,
+                    Some(Beat::Dead(reason)) => return Err(address.failed(reason)),
+                    Some(Beat::Wait) | None => {}
+                }
+                continue;
+            }
+        };
+        if let Some(heartbeat) = &mut heartbeat {
+            heartbeat.heard(Instant::now());
+        }
+        let Incoming::Text(text) = incoming else {
+            continue;
+        };
+        match Packet::parse(text.as_str()) {
+            Ok(Packet::Open(handshake)) if heartbeat.is_none() => announced = Some(handshake),
+            Ok(Packet::Message(message)) => match dialect.welcome(&message) {
+                Welcome::Joined => {
+                    return heartbeat.ok_or_else(|| {
+                        address.failed(
+                        "the server opened without a handshake; is this an EXP network's address?",
+                    )
+                    });
+                }
+                Welcome::Refused(words) => return Err(address.refused(words)),
+                Welcome::Wrong(reason) => return Err(address.failed(reason)),
+                Welcome::Wait => {}
+            },
+            Ok(Packet::Ping(text)) => answer(transport, text).map_err(failed)?,
+            Ok(Packet::Close) => {
+                return Err(address.failed("the server closed the connection during the handshake"));
+            }
+            Ok(Packet::Open(_) | Packet::Pong | Packet::Noop) => {}
+            Err(malformed) => {
+                return Err(address.failed(format!(
+                    "the server sent {malformed}; is this an EXP network's address?"
+                )));
+            }
+        }
+    }
+}
+
+fn packet(text: &str) -> Outgoing {
+    Outgoing {
+        text: text.to_owned(),
+        sent: None,
+    }
+}
+
+fn answer(transport: &mut Transport, ping: &str) -> Result<(), Lost> {
+    let text = if ping.len() <= MAX_PING { ping } else { "" };
+    transport.send(packet(&format!("3{text}")))
+}
+
+/// An open connection of our own wire.
+struct WireSocket {
+    generation: Generation,
+    events: mpsc::Receiver<SocketEvent>,
+    commands: mpsc::Sender<Command>,
+    /// Holds the session's task alone; dropping it ends the task.
+    task: JoinSet<()>,
+    closed: bool,
+}
+
+enum Command {
+    Send(Outgoing),
+    Close,
+}
+
+impl Socket for WireSocket {
+    fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    fn subscribe(&mut self, channels: Vec<ChannelId>) -> BoxFuture<'_, Result<(), SocketError>> {
+        Box::pin(async move {
+            for text in subscribe(&channels) {
+                let (sent, left) = oneshot::channel();
+                let command = Command::Send(Outgoing {
+                    text,
+                    sent: Some(sent),
+                });
+                let broke = || SocketError::Send("the connection is gone".to_owned());
+                self.commands.send(command).await.map_err(|_| broke())?;
+                left.await.map_err(|_| broke())?;
+            }
+            Ok(())
+        })
+    }
+
+    fn next_events<'a>(&'a mut self, events: &'a mut Vec<SocketEvent>) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if self.closed {
+                return pending().await;
+            }
+            if self.events.recv_many(events, EVENT_QUEUE).await == 0 {
+                events.push(SocketEvent::Closed("the socket's task ended".to_owned()));
+            }
+            self.closed = matches!(events.last(), Some(SocketEvent::Closed(_)));
+        })
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        let mut socket = self;
+        Box::pin(async move {
+            socket.events.close();
+            let ended = async {
+                // An error says that the task has ended already.
+                socket
+                    .commands
+                    .send(Command::Close)
+                    .await
+                    .unwrap_or_default();
+                while socket.task.join_next().await.is_some() {}
+            };
+            // Past the limit, dropping the socket ends the task.
+            timeout(CLOSE_LIMIT, ended).await.unwrap_or_default();
+        })
+    }
+}
+
+/// The task's side of a [`WireSocket`].
+struct Session {
+    transport: Transport,
+    heartbeat: Heartbeat,
+    events: mpsc::Sender<SocketEvent>,
+    orders: mpsc::Receiver<Command>,
+    /// The event for which the queue had no room. While there is one, nothing is read.
+    held: Option<SocketEvent>,
+}
+
+/// How a session ends.
+enum End {
+    /// We are asked to close.
+    Asked,
+    /// The server says so.
+    Server(&'static str),
+    /// The connection is gone.
+    Lost(String),
+}
+
+impl From<Lost> for End {
+    fn from(Lost(reason): Lost) -> Self {
+        Self::Lost(reason)
+    }
+}
+
+impl Session {
+    async fn run(mut self) {
+        let Err(end) = self.drive().await;
+        let reason = match end {
+            End::Asked => None,
+            End::Server(reason) => Some(reason.to_owned()),
+            End::Lost(ref reason) => Some(reason.clone()),
+        };
+        if let Some(event) = self.held.take() {
+            // An error says that nobody listens any more.
+            self.events.send(event).await.unwrap_or_default();
+        }
+        if let Some(reason) = reason {
+            self.events
+                .send(SocketEvent::Closed(reason))
+                .await
+                .unwrap_or_default();
+        }
+        if !matches!(end, End::Lost(_)) {
+            timeout(CLOSE_LIMIT, self.transport.close())
+                .await
+                .unwrap_or_default();
+        }
+    }
+
+    async fn drive(&mut self) -> Result<std::convert::Infallible, End> {
+        let timer = sleep_until(self.heartbeat.due());
+        tokio::pin!(timer);
+        let events = self.events.clone();
+        loop {
+            let stalled = self.held.is_some();
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => match order {
+                    Some(Command::Send(packet)) => self.transport.send(packet)?,
+                    Some(Command::Close) | None => {
+                        self.transport.send(packet("41"))?;
+                        return Err(End::Asked);
+                    }
+                },
+                () = &mut timer => {
+                    self.beat()?;
+                    timer.as_mut().reset(self.heartbeat.due());
+                }
+                room = events.reserve(), if stalled => {
+                    let room = room.map_err(|_| End::Asked)?;
+                    if let Some(event) = self.held.take() {
+                        room.send(event);
+                    }
+                    self.heartbeat.heard(Instant::now());
+                }
+                incoming = self.transport.receive(!stalled) => {
+                    self.heartbeat.heard(Instant::now());
+                    if let Some(event) = self.read(incoming?)? {
+                        self.hand_over(event)?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn beat(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        match self.heartbeat.beat(now) {
+            Beat::Wait => {}
+            Beat::Ping => self.transport.send(packet("2"))?,
+            // What was not read may well have been sent.
+            Beat::Dead(_) if self.held.is_some() => self.heartbeat.heard(now),
+            Beat::Dead(reason) => return Err(End::Lost(reason)),
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self, event: SocketEvent) -> Result<(), End> {
+        match self.events.try_send(event) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(event)) => {
+                self.held = Some(event);
+                Ok(())
+            }
+            Err(TrySendError::Closed(_)) => Err(End::Asked),
+        }
+    }
+
+    /// Acts on a packet and says what the link should hear of it.
+    fn read(&mut self, incoming: Incoming) -> Result<Option<SocketEvent>, End> {
+        let text = match incoming {
+            Incoming::Text(text) => text,
+            Incoming::Binary(length) => {
+                return Ok(unexpected(format!("a binary message of {length} bytes")));
+            }
+        };
+        log::trace!("received {}", text.as_str());
+        Ok(match Packet::parse(text.as_str()) {
+            Ok(Packet::Message(Message::Event(array))) => Some(event::read(array)),
+            Ok(Packet::Ping(text)) => {
+                answer(&mut self.transport, text)?;
+                None
+            }
+            Ok(Packet::Pong | Packet::Noop | Packet::Message(Message::Connect(_))) => None,
+            Ok(Packet::Close) => return Err(End::Server("the server closed the connection")),
+            Ok(Packet::Message(Message::Disconnect)) => {
+                return Err(End::Server("the server disconnected this client"));
+            }
+            Ok(Packet::Message(Message::Refused(_))) => unexpected("an error message"),
+            Ok(Packet::Message(Message::Other(what))) => unexpected(what),
+            Ok(Packet::Open(_)) => unexpected("a second handshake"),
+            Err(malformed) => unexpected(malformed.to_string()),
+        })
+    }
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "reads as an arm of the match it stands in"
+)]
+fn unexpected(what: impl Into<String>) -> Option<SocketEvent> {
+    Some(SocketEvent::Unexpected(what.into()))
+}

@@ -1,0 +1,390 @@
+//! Packets in HTTP bodies: one request waits for what the server has to say, and one at a time carries what we have.
+
+use std::collections::VecDeque;
+use std::error::Error as _;
+use std::fmt;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use native_tls::TlsConnector;
+use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use reqwest::{Client, Response, Url};
+use tokio::sync::oneshot;
+
+use super::framing::{Packets, join};
+use super::tls::explain;
+use super::{Address, Failure, Incoming, Lost, Outgoing, Rejection};
+use crate::upstream::socket::Generation;
+use crate::upstream::socket::packet::{Handshake, Packet};
+
+/// The longest body that is read: one packet at its longest, and what else came up while the last poll was answered.
+const MAX_BODY: usize = 64 << 20;
+
+/// The most of a refusal's body that is read.
+const MAX_REFUSAL: usize = 4 << 10;
+
+/// The most bytes of packets in one request; a server of generation 4 takes 1 MB by default.
+const MAX_POST: usize = 256 << 10;
+
+/// The most bytes of cookies that a load balancer may have us carry.
+const MAX_COOKIES: usize = 8 << 10;
+
+/// How long TCP and TLS may take, so that a dead address shows before the whole time is up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A session over long polling.
+pub(in crate::upstream::socket) struct Polling {
+    client: Client,
+    /// With the session's ID.
+    url: Url,
+    cookies: Option<HeaderValue>,
+    generation: Generation,
+    handshake: Handshake,
+    packets: Packets,
+    poll: Option<BoxFuture<'static, Result<Bytes, Lost>>>,
+    post: Option<BoxFuture<'static, Result<(), Lost>>>,
+    outbox: VecDeque<Outgoing>,
+    /// Those who wait for the request that is under way; as many as its packets.
+    posted: Vec<oneshot::Sender<()>>,
+    /// Makes each URL another one, so that nothing on the way answers from a cache.
+    count: u64,
+}
+
+impl Polling {
+    /// Opens a session, asking for `generation`; the server may answer in the other one, which is then the session's.
+    pub async fn open(
+        address: &Address<'_>,
+        generation: Generation,
+        tls: &TlsConnector,
+    ) -> Result<Self, Failure> {
+        let broken = |reason: String| Failure::Broken(address.failed(reason));
+        let client = client(address, tls).map_err(broken)?;
+        let mut url = address.polling(generation);
+        let request = client.get(url.clone()).send();
+        let answer = request
+            .await
+            .map_err(|error| broken(explain(&error.without_url(), address.host())))?;
+        let cookies = cookies(answer.headers());
+        let status = answer.status();
+        if !status.is_success() {
+            // Whatever of the body cannot be read is missing in the words of the error alone.
+            let body = body(answer, MAX_REFUSAL).await.unwrap_or_default();
+            return Err(Failure::Rejected(Rejection::read(status, &body)));
+        }
+        let body = body(answer, MAX_BODY)
+            .await
+            .map_err(|lost| broken(lost.0))?;
+        let stranger = || {
+            broken("the answer is no Engine.IO handshake; is this an EXP network's address?".into())
+        };
+        let generation = generation_of(&body).ok_or_else(stranger)?;
+        let mut packets = Packets::new(generation, body).map_err(|_| stranger())?;
+        let Some(Ok(Incoming::Text(first))) = packets.next() else {
+            return Err(stranger());
+        };
+        let Ok(Packet::Open(handshake)) = Packet::parse(first.as_str()) else {
+            return Err(stranger());
+        };
+        url.query_pairs_mut().append_pair("sid", &handshake.sid);
+        Ok(Self {
+            client,
+            url,
+            cookies,
+            generation,
+            handshake,
+            packets,
+            poll: None,
+            post: None,
+            outbox: VecDeque::new(),
+            posted: Vec::new(),
+            count: 0,
+        })
+    }
+
+    /// The generation in which the server answered.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// What the server announced.
+    pub fn handshake(&self) -> &Handshake {
+        &self.handshake
+    }
+
+    pub(super) fn outbox(&mut self) -> &mut VecDeque<Outgoing> {
+        &mut self.outbox
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: bool,
+    ) -> Poll<Result<Incoming, Lost>> {
+        if let Poll::Ready(Err(lost)) = self.poll_write(cx) {
+            return Poll::Ready(Err(lost));
+        }
+        if !read {
+            return Poll::Pending;
+        }
+        loop {
+            match self.packets.next() {
+                Some(Ok(packet)) => return Poll::Ready(Ok(packet)),
+                Some(Err(malformed)) => {
+                    return Poll::Ready(Err(Lost(format!("the server sent {malformed}"))));
+                }
+                None => {}
+            }
+            if self.poll.is_none() {
+                self.poll = Some(self.get());
+            }
+            let Some(Poll::Ready(answer)) = self.poll.as_mut().map(|poll| poll.poll_unpin(cx))
+            else {
+                return Poll::Pending;
+            };
+            self.poll = None;
+            match answer.map(|body| Packets::new(self.generation, body)) {
+                Ok(Ok(packets)) => self.packets = packets,
+                Ok(Err(malformed)) => {
+                    return Poll::Ready(Err(Lost(format!("the server sent {malformed}"))));
+                }
+                Err(lost) => return Poll::Ready(Err(lost)),
+            }
+        }
+    }
+
+    /// Sends the outbox, one request after the other.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        loop {
+            if let Some(post) = &mut self.post {
+                match post.poll_unpin(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(answer) => {
+                        self.post = None;
+                        answer?;
+                    }
+                }
+                for sent in self.posted.drain(..) {
+                    // Who asked may have stopped waiting.
+                    sent.send(()).unwrap_or_default();
+                }
+            }
+            let mut packets = Vec::new();
+            let mut size = 0;
+            while let Some(next) = self.outbox.front() {
+                size += next.text.len();
+                if !packets.is_empty() && size > MAX_POST {
+                    break;
+                }
+                if let Some(packet) = self.outbox.pop_front() {
+                    packets.push(packet.text);
+                    self.posted.extend(packet.sent);
+                }
+            }
+            if packets.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let texts: Vec<&str> = packets.iter().map(String::as_str).collect();
+            self.post = Some(self.post(join(self.generation, &texts)));
+        }
+    }
+
+    fn request_url(&mut self) -> Url {
+        self.count += 1;
+        let mut url = self.url.clone();
+        url.query_pairs_mut()
+            .append_pair("t", &self.count.to_string());
+        url
+    }
+
+    fn get(&mut self) -> BoxFuture<'static, Result<Bytes, Lost>> {
+        let url = self.request_url();
+        let request = with_cookies(self.client.get(url), self.cookies.as_ref());
+        async move { body(accepted(request.send().await).await?, MAX_BODY).await }.boxed()
+    }
+
+    fn post(&mut self, text: String) -> BoxFuture<'static, Result<(), Lost>> {
+        let url = self.request_url();
+        let request = with_cookies(self.client.post(url), self.cookies.as_ref())
+            .header(CONTENT_TYPE, "text/plain;charset=UTF-8")
+            .body(text);
+        async move {
+            let answer = accepted(request.send().await).await?;
+            // Read to its end, so that the connection can be used again.
+            body(answer, MAX_REFUSAL).await.map(|_| ())
+        }
+        .boxed()
+    }
+
+    pub(super) async fn close(mut self) {
+        self.outbox.push_back(Outgoing {
+            text: "1".to_owned(),
+            sent: None,
+        });
+        // Nothing to be done about a failure: the session ends either way. A poll that waits is answered by the server
+        // before the good-bye is.
+        std::future::poll_fn(|cx| {
+            if let Some(poll) = &mut self.poll
+                && poll.poll_unpin(cx).is_ready()
+            {
+                self.poll = None;
+            }
+            self.poll_write(cx)
+        })
+        .await
+        .unwrap_or_default();
+    }
+}
+
+impl fmt::Debug for Polling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Polling")
+    }
+}
+
+fn client(address: &Address<'_>, tls: &TlsConnector) -> Result<Client, String> {
+    let mut builder = Client::builder()
+        .use_preconfigured_tls(tls.clone())
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")));
+    // Without a setting, reqwest takes the environment's proxies by the rules that `Address::proxy` uses.
+    if let Some(proxy) = &address.endpoint.proxy {
+        let proxy = reqwest::Proxy::all(proxy)
+            .map_err(|error| format!("the proxy setting is no URL: {}", error.without_url()))?;
+        builder = builder.proxy(proxy);
+    }
+    builder.build().map_err(|error| match error.source() {
+        Some(cause) => format!("the HTTP client could not be set up: {cause}"),
+        None => format!("the HTTP client could not be set up: {error}"),
+    })
+}
+
+/// Which generation a handshake's body is in.
+fn generation_of(body: &[u8]) -> Option<Generation> {
+    match body {
+        [b'0', b'{', ..] => Some(Generation::V4),
+        [0, ..] => Some(Generation::V3),
+        [b'1'..=b'9', rest @ ..] => {
+            let colon = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+            rest.get(colon..)?
+                .starts_with(b":0{")
+                .then_some(Generation::V3)
+        }
+        _ => None,
+    }
+}
+
+/// The cookies that a load balancer hands out to find the server again that holds the session.
+fn cookies(headers: &HeaderMap) -> Option<HeaderValue> {
+    let pairs: Vec<&str> = headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .filter_map(|cookie| cookie.to_str().ok()?.split(';').next())
+        .collect();
+    let cookies = pairs.join("; ");
+    if cookies.is_empty() || cookies.len() > MAX_COOKIES {
+        return None;
+    }
+    HeaderValue::from_str(&cookies).ok()
+}
+
+fn with_cookies(
+    request: reqwest::RequestBuilder,
+    cookies: Option<&HeaderValue>,
+) -> reqwest::RequestBuilder {
+    match cookies {
+        Some(cookies) => request.header(COOKIE, cookies),
+        None => request,
+    }
+}
+
+/// The answer to a request of an open session, if it is a good one.
+async fn accepted(answer: Result<Response, reqwest::Error>) -> Result<Response, Lost> {
+    let answer = answer.map_err(|error| {
+        Lost(format!(
+            "the connection broke: {}",
+            explain(&error.without_url(), "the server")
+        ))
+    })?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let body = body(answer, MAX_REFUSAL).await.unwrap_or_default();
+    Err(Lost(format!(
+        "the server ended the session ({})",
+        Rejection::read(status, &body).words()
+    )))
+}
+
+/// Reads a body up to a bound.
+async fn body(mut answer: Response, bound: usize) -> Result<Bytes, Lost> {
+    let broke = |error: reqwest::Error| {
+        Lost(format!(
+            "the connection broke: {}",
+            explain(&error.without_url(), "the server")
+        ))
+    };
+    let mut first = answer.chunk().await.map_err(broke)?.unwrap_or_default();
+    let mut more = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await.map_err(broke)? {
+        if more.is_empty() {
+            more.extend_from_slice(&first);
+            first = Bytes::new();
+        }
+        if more.len() + chunk.len() > bound {
+            return Err(Lost(format!(
+                "the server answered with more than {bound} bytes"
+            )));
+        }
+        more.extend_from_slice(&chunk);
+    }
+    Ok(if more.is_empty() {
+        first
+    } else {
+        more.freeze()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_tell_the_generation() {
+        for (body, generation) in [
+            (b"0{\"sid\":\"a\"}".as_slice(), Some(Generation::V4)),
+            (b"96:0{\"sid\"", Some(Generation::V3)),
+            (b"\x00\x09\x06\xff0{", Some(Generation::V3)),
+            (b"", None),
+            (b"<html>", None),
+            (b"96", None),
+            (b"96:40", None),
+            (b"ok", None),
+        ] {
+            assert_eq!(generation_of(body), generation, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_load_balancers_cookies_are_carried() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(cookies(&headers), None);
+        headers.append(
+            SET_COOKIE,
+            HeaderValue::from_static("io=abc; Path=/; HttpOnly"),
+        );
+        headers.append(SET_COOKIE, HeaderValue::from_static("LB=1"));
+        assert_eq!(cookies(&headers).unwrap(), "io=abc; LB=1");
+        headers.append(
+            SET_COOKIE,
+            HeaderValue::from_str(&"x".repeat(9000)).unwrap(),
+        );
+        assert_eq!(cookies(&headers), None);
+    }
+}

@@ -1,0 +1,193 @@
+//! What an HTTP answer that is no handshake means.
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::upstream::socket::Endpoint;
+
+/// The most of a server's words that is passed on.
+const MAX_WORDS: usize = 200;
+
+/// Why a server turned a handshake down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::upstream::socket) enum Rejection {
+    /// It does not accept the token.
+    Token(String),
+    /// It does not offer this transport.
+    Transport(String),
+    /// It does not speak this generation, or does not understand the request in it.
+    Generation(String),
+    /// Anything else: not a Socket.IO server, one in trouble, or a proxy's word.
+    Other(String),
+}
+
+/// The codes of Engine.IO's error answers.
+const TRANSPORT_UNKNOWN: u64 = 0;
+const BAD_REQUEST: u64 = 3;
+const FORBIDDEN: u64 = 4;
+const UNSUPPORTED_GENERATION: u64 = 5;
+
+impl Rejection {
+    /// Reads an answer's status and the beginning of its body.
+    pub fn read(status: StatusCode, body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Wire {
+            code: Option<Value>,
+        }
+        let said = format!("HTTP {status}{}", words_of(body));
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Self::Token(said);
+        }
+        if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            return Self::Other(format!(
+                "{said}; the proxy asks for credentials, write them into its URL (http://user:password@host:port)"
+            ));
+        }
+        if status.is_redirection() {
+            return Self::Other(format!(
+                "{said}; the server sends clients elsewhere, set the host to that address"
+            ));
+        }
+        if status != StatusCode::BAD_REQUEST {
+            return Self::Other(format!("{said}; is this an EXP network's address?"));
+        }
+        // Socket.IO 1 passes on whatever code the application chose to refuse with.
+        let code = serde_json::from_slice::<Wire>(body)
+            .ok()
+            .and_then(|wire| wire.code);
+        match code.as_ref().map(Value::as_u64) {
+            Some(Some(TRANSPORT_UNKNOWN)) => Self::Transport(said),
+            Some(Some(BAD_REQUEST | UNSUPPORTED_GENERATION)) => Self::Generation(said),
+            Some(Some(FORBIDDEN) | None) => Self::Token(said),
+            Some(Some(_)) => Self::Other(said),
+            None => Self::read_plain(said),
+        }
+    }
+
+    /// To a WebSocket, Engine.IO answers in plain text: its own sentence, or the one the application refused with.
+    fn read_plain(said: String) -> Self {
+        let lower = said.to_ascii_lowercase();
+        let words = lower.split_once(": ").map_or("", |(_, words)| words);
+        if words.is_empty() {
+            return Self::Other(said);
+        }
+        if words.contains("transport unknown") {
+            return Self::Transport(said);
+        }
+        if ["bad request", "unsupported"]
+            .iter()
+            .any(|word| words.contains(word))
+        {
+            return Self::Generation(said);
+        }
+        Self::Token(said)
+    }
+
+    /// The server's words.
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Token(said)
+            | Self::Transport(said)
+            | Self::Generation(said)
+            | Self::Other(said) => said,
+        }
+    }
+}
+
+/// The sentence in an error's body, if it looks like one.
+fn words_of(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let words = words(&text);
+    if words.is_empty() || words.starts_with('<') {
+        return String::new();
+    }
+    format!(": {words}")
+}
+
+/// The sentence in JSON that reports an error: a text, or an object's `message`.
+pub(in crate::upstream::socket) fn words(json: &str) -> String {
+    let sentence = match serde_json::from_str(json) {
+        Ok(Value::String(text)) => text,
+        Ok(Value::Object(fields)) => match fields.get("message") {
+            Some(Value::String(text)) => text.clone(),
+            _ => json.to_owned(),
+        },
+        _ => json.to_owned(),
+    };
+    sentence
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_WORDS)
+        .collect::<String>()
+        .trim()
+        .to_owned()
+}
+
+/// A text without the endpoint's token, in case someone quotes it back to us.
+pub(in crate::upstream::socket) fn redact(text: &str, endpoint: &Endpoint) -> String {
+    let token = endpoint.token.expose();
+    if token.is_empty() {
+        return text.to_owned();
+    }
+    text.replace(token, "…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rejection::{Generation, Other, Token, Transport};
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart() {
+        let read = |status: u16, body: &str| {
+            Rejection::read(StatusCode::from_u16(status).unwrap(), body.as_bytes())
+        };
+        assert!(matches!(read(401, ""), Token(_)));
+        assert!(
+            matches!(read(403, r#"{"code":4,"message":"no"}"#), Token(said) if said.ends_with(": no"))
+        );
+        assert!(matches!(
+            read(400, r#"{"code":4,"message":"no"}"#),
+            Token(_)
+        ));
+        assert!(matches!(read(400, r#"{"code":"stranger"}"#), Token(_)));
+        assert!(matches!(
+            read(400, r#"{"code":0,"message":"Transport unknown"}"#),
+            Transport(_)
+        ));
+        assert!(matches!(read(400, "Transport unknown"), Transport(_)));
+        assert!(matches!(
+            read(
+                400,
+                r#"{"code":5,"message":"Unsupported protocol version"}"#
+            ),
+            Generation(_)
+        ));
+        assert!(matches!(
+            read(400, "\"The client is using an unsupported version\""),
+            Generation(_)
+        ));
+        assert!(matches!(
+            read(400, "Unsupported protocol version"),
+            Generation(_)
+        ));
+        assert!(matches!(read(400, "stranger"), Token(_)));
+        assert!(matches!(read(400, "<html>"), Other(_)));
+        assert!(matches!(read(400, ""), Other(_)));
+        assert!(
+            matches!(read(404, "<html>not here</html>"), Other(said) if !said.contains("html"))
+        );
+        assert!(matches!(read(502, "bad gateway"), Other(_)));
+        assert!(matches!(read(302, ""), Other(said) if said.contains("elsewhere")));
+        assert!(matches!(read(407, ""), Other(said) if said.contains("credentials")));
+    }
+
+    #[test]
+    fn words_are_short_and_plain() {
+        assert_eq!(words(r#""not authorized""#), "not authorized");
+        assert_eq!(words(r#"{"message":"no","data":{}}"#), "no");
+        assert_eq!(words("a\nb\u{1b}[0m"), "a b [0m");
+        assert_eq!(words(&"x".repeat(5000)).len(), MAX_WORDS);
+    }
+}

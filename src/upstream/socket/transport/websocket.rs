@@ -1,0 +1,155 @@
+//! Packets as WebSocket messages, on a connection that was dialled here.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::{Sink, Stream as _, StreamExt as _};
+use native_tls::TlsConnector;
+use tokio::sync::oneshot;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::header::{HeaderValue, USER_AGENT};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::dial::{Stream, dial};
+use super::{Address, Failure, Incoming, Lost, Outgoing, Rejection};
+use crate::upstream::socket::Generation;
+use crate::upstream::socket::packet::MAX_PACKET;
+
+/// An open WebSocket.
+pub(in crate::upstream::socket) struct WebSocket {
+    stream: WebSocketStream<Stream>,
+    outbox: VecDeque<Outgoing>,
+    /// Written, and not yet flushed. As long as the outbox at most.
+    written: Vec<oneshot::Sender<()>>,
+    flushed: bool,
+}
+
+impl WebSocket {
+    /// Opens a WebSocket in `generation`.
+    pub async fn open(
+        address: &Address<'_>,
+        generation: Generation,
+        tls: &TlsConnector,
+    ) -> Result<Self, Failure> {
+        let broken = |reason: String| Failure::Broken(address.failed(reason));
+        let mut request = address
+            .websocket(generation)
+            .as_str()
+            .into_client_request()
+            .map_err(|error| broken(error.to_string()))?;
+        request.headers_mut().insert(
+            USER_AGENT,
+            HeaderValue::from_static(concat!("expd/", env!("CARGO_PKG_VERSION"))),
+        );
+        let stream = dial(address, tls).await.map_err(broken)?;
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_PACKET))
+            .max_frame_size(Some(MAX_PACKET));
+        match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
+            Ok((stream, _)) => Ok(Self {
+                stream,
+                outbox: VecDeque::new(),
+                written: Vec::new(),
+                flushed: true,
+            }),
+            Err(Error::Http(answer)) => Err(Failure::Rejected(Rejection::read(
+                answer.status(),
+                answer.body().as_deref().unwrap_or_default(),
+            ))),
+            Err(error) => Err(broken(format!(
+                "the WebSocket handshake failed: {}",
+                super::tls::explain(&error, address.host())
+            ))),
+        }
+    }
+
+    pub(super) fn outbox(&mut self) -> &mut VecDeque<Outgoing> {
+        &mut self.outbox
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: bool,
+    ) -> Poll<Result<Incoming, Lost>> {
+        if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+            return Poll::Ready(Err(lost(&error)));
+        }
+        if !read {
+            return Poll::Pending;
+        }
+        loop {
+            return Poll::Ready(match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
+                Some(Ok(Message::Text(text))) => Ok(Incoming::Text(text)),
+                Some(Ok(Message::Binary(bytes))) => Ok(Incoming::Binary(bytes.len())),
+                Some(Ok(Message::Close(frame))) => Err(Lost(match frame {
+                    Some(frame) => format!(
+                        "the server closed the connection (code {} {:.100})",
+                        u16::from(frame.code),
+                        frame.reason.as_str()
+                    ),
+                    None => "the server closed the connection".to_owned(),
+                })),
+                // WebSocket's own pings, which some proxies send, are answered by the library.
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => Err(lost(&error)),
+                None => Err(Lost("the server ended the connection".to_owned())),
+            });
+        }
+    }
+
+    /// Writes the outbox as far as the connection takes it.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while !self.outbox.is_empty() {
+            ready!(Pin::new(&mut self.stream).poll_ready(cx))?;
+            if let Some(packet) = self.outbox.pop_front() {
+                Pin::new(&mut self.stream).start_send(Message::text(packet.text))?;
+                self.flushed = false;
+                self.written.extend(packet.sent);
+            }
+        }
+        if !self.flushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.flushed = true;
+            for sent in self.written.drain(..) {
+                // Who asked may have stopped waiting.
+                sent.send(()).unwrap_or_default();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) async fn close(mut self) {
+        // Nothing to be done about a failure: the connection ends either way.
+        if std::future::poll_fn(|cx| self.poll_write(cx))
+            .await
+            .is_err()
+            || self.stream.close(None).await.is_err()
+        {
+            return;
+        }
+        while let Some(Ok(_)) = self.stream.next().await {}
+    }
+}
+
+impl fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WebSocket")
+    }
+}
+
+fn lost(error: &Error) -> Lost {
+    Lost(match error {
+        Error::Capacity(_) => {
+            format!("the server sent a message of more than {MAX_PACKET} bytes")
+        }
+        Error::ConnectionClosed | Error::AlreadyClosed => {
+            "the server ended the connection".to_owned()
+        }
+        error => format!("the connection broke: {error}"),
+    })
+}
