@@ -5,6 +5,7 @@
 //! socket has its mode and group; the file goes when the socket does, and only if it is still that socket's.
 
 pub mod accounts;
+pub mod authority;
 mod incoming;
 mod lock;
 mod peer;

@@ -9,6 +9,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
+use super::authority::Reader;
+
 /// The process that connected, as the kernel noted it then (`SO_PEERCRED`). The process may have passed the connection on since, and
 /// once it ended its ID may be another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +27,12 @@ pub struct Peer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerInfo(pub Option<Peer>);
 
-/// One accepted connection.
+/// One accepted connection. Read from it as the server: what the client sends is mended on the way ([`super::authority`]).
 #[derive(Debug)]
 pub struct PeerStream {
     stream: Stream,
+    /// What stands between the stream and whoever reads from it.
+    reader: Reader,
     peer: Option<Peer>,
     /// The connection's share of the bound on connections; given back when it is dropped.
     _permit: OwnedSemaphorePermit,
@@ -50,6 +54,7 @@ impl PeerStream {
         };
         Ok(Self {
             stream: Stream::Unix(stream),
+            reader: Reader::new(),
             peer: Some(peer),
             _permit: permit,
         })
@@ -60,6 +65,7 @@ impl PeerStream {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream: Stream::Tcp(stream),
+            reader: Reader::new(),
             peer: None,
             _permit: permit,
         })
@@ -85,9 +91,10 @@ impl AsyncRead for PeerStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+        let this = &mut *self;
+        match &mut this.stream {
+            Stream::Unix(stream) => this.reader.poll_read(stream, cx, buffer),
+            Stream::Tcp(stream) => this.reader.poll_read(stream, cx, buffer),
         }
     }
 }
