@@ -101,22 +101,22 @@ async fn watch_sockets(State(hub): State<Arc<HubState>>, request: Request, next:
     let Some((sid, transport)) = session_of(&request) else {
         return next.run(request).await;
     };
-    if hub.connections.is_dismissed(sid) {
-        return ApiError::bad_request(
+    let polls = transport != "websocket" && request.method() == Method::GET;
+    if transport == "websocket"
+        && let Some(connection) = connection_of(&request)
+    {
+        hub.connections.upgrade(sid, &connection);
+        hub.network.attach(sid, &connection);
+    }
+    let response = tokio::select! {
+        biased;
+        () = hub.connections.dismissed(sid) => return ApiError::bad_request(
             "network.socket.closed",
             "this socket was closed by the network; open a new one",
         )
-        .into_response();
-    }
-    if transport == "websocket" {
-        if let Some(connection) = connection_of(&request) {
-            hub.connections.upgrade(sid, &connection);
-            hub.network.attach(sid, &connection);
-        }
-        return next.run(request).await;
-    }
-    let polls = request.method() == Method::GET;
-    let response = next.run(request).await;
+        .into_response(),
+        response = next.run(request) => response,
+    };
     if polls {
         let length = response.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
