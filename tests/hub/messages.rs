@@ -110,6 +110,7 @@ async fn payloads_reach_the_wire_to_the_letter() {
             r#"{"$serde_json::private::RawValue":"1"}"#,
             r#"{"_placeholder":true,"num":0}"#,
             "[\n\t1 ,\r\n 2 ]",
+            "\"🍽🍽\"",
         ] {
             let name = "a \"name\" é";
             device

@@ -346,10 +346,14 @@ fn unframe(text: &str, generation: u32) -> Vec<String> {
     let mut packets = Vec::new();
     let mut rest = text;
     while let Some((length, tail)) = rest.split_once(':') {
-        let length: usize = length.parse().unwrap();
+        let mut units: usize = length.parse().unwrap();
         let end = tail
             .char_indices()
-            .nth(length)
+            .find(|(_, c)| {
+                let done = units == 0;
+                units = units.saturating_sub(c.len_utf16());
+                done
+            })
             .map_or(tail.len(), |(at, _)| at);
         packets.push(tail[..end].to_owned());
         rest = &tail[end..];
