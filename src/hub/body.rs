@@ -34,7 +34,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) struct JsonBody<T, const LIMIT: usize> {
     pub value: T,
     /// Its share of the memory that all bodies together may take; given back when the handler lets go of it.
-    pub _share: OwnedSemaphorePermit,
+    pub share: OwnedSemaphorePermit,
 }
 
 impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for JsonBody<T, LIMIT> {
@@ -74,10 +74,7 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for Jso
                 format!("the body is not the JSON that belongs here: {error}"),
             )
         })?;
-        Ok(Self {
-            value,
-            _share: share,
-        })
+        Ok(Self { value, share })
     }
 }
 

@@ -4,6 +4,11 @@
 //! fields it names, PUT replaces. Each change is broadcast as `update` on the system channel named by the resource's uuid,
 //! with the document as payload, or `null` once it is deleted.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "handlers take what axum extracts as it comes"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +30,7 @@ use super::network::Audience;
 use super::state::{HubState, lock};
 use crate::exp::{Channel, Payload};
 
-/// How many resources there are of all kinds together; with SMALL_BODY each, they are bounded in bytes by the next.
+/// How many resources there are of all kinds together; the next bounds them in bytes.
 const MAX_RESOURCES: usize = 20_000;
 
 /// How much all documents take together.
@@ -191,7 +196,7 @@ pub(super) struct Page {
 }
 
 /// `GET` of a collection.
-pub(super) async fn list(
+pub(super) fn list(
     kind: Kind,
     State(hub): State<Arc<HubState>>,
     session: Session,
@@ -212,7 +217,7 @@ pub(super) async fn list(
 }
 
 /// `POST` to a collection.
-pub(super) async fn create(
+pub(super) fn create(
     kind: Kind,
     State(hub): State<Arc<HubState>>,
     session: Session,
@@ -229,7 +234,7 @@ pub(super) async fn create(
 }
 
 /// `GET` of one resource.
-pub(super) async fn read(
+pub(super) fn read(
     kind: Kind,
     State(hub): State<Arc<HubState>>,
     session: Session,
@@ -245,7 +250,7 @@ pub(super) async fn read(
 }
 
 /// `PATCH` of one resource.
-pub(super) async fn patch(
+pub(super) fn patch(
     kind: Kind,
     State(hub): State<Arc<HubState>>,
     session: Session,
@@ -258,7 +263,7 @@ pub(super) async fn patch(
 }
 
 /// `PUT` of one resource.
-pub(super) async fn put(
+pub(super) fn put(
     kind: Kind,
     State(hub): State<Arc<HubState>>,
     session: Session,
@@ -286,7 +291,7 @@ fn change(
 }
 
 /// `DELETE` of one resource.
-pub(super) async fn delete(
+pub(super) fn delete(
     kind: Kind,
     State(hub): State<Arc<HubState>>,
     session: Session,

@@ -273,7 +273,7 @@ struct Whose<'a>(Option<&'a Session>);
 impl std::fmt::Display for Whose<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            Some(session) => write!(f, "{}", session),
+            Some(session) => write!(f, "{session}"),
             None => f.write_str("somebody"),
         }
     }
