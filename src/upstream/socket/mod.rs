@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::config::SocketLibrary;
 use crate::exp::{Broadcast, ChannelId, Secret};
 
 mod detect;
@@ -42,6 +43,8 @@ pub struct Endpoint {
     pub proxy: Option<String>,
     /// Certificate authorities that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// What carries generation 4 over a direct WebSocket.
+    pub library: SocketLibrary,
     /// How long opening may take, handshake included.
     pub timeout: Duration,
 }

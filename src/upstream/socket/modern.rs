@@ -1,4 +1,7 @@
-//! The present-day wire: Engine.IO 4 over WebSocket through `rust_socketio`.
+//! The present-day wire through the `rust_socketio` crate, for those who choose it (`socket_library`).
+//!
+//! It is not the default: the crate reads payloads into values and so respells them (`1e400` comes out as `1e+400`), drops
+//! packets that nest deeper than 127 levels without a word, and knows no proxies. Our own wire is one for both generations.
 //!
 //! The library is kept on a short lead. It spawns a task of its own that nobody can end, so each socket runs it in a small
 //! runtime on a thread of its own: dropping that runtime is the one sure way to end every task and descriptor of it. It must
