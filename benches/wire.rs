@@ -88,7 +88,7 @@ async fn read(endpoint: &Endpoint) {
     println!(
         "{count} broadcasts: {:.0} a second; {:.0} a second of processor time",
         rate(started.elapsed()),
-        rate(processor_time() - busy)
+        rate(processor_time().saturating_sub(busy))
     );
 }
 
