@@ -25,7 +25,12 @@ impl Daemon for DaemonService {
         &self,
         _: Request<proto::GetStatusRequest>,
     ) -> Result<Response<proto::Status>, Status> {
-        let snapshots = self.0.router.snapshot().await.map_err(|error| router(&error))?;
+        let snapshots = self
+            .0
+            .router
+            .snapshot()
+            .await
+            .map_err(|error| router(&error))?;
         let instances = self.0.bridges.iter().map(|bridge| {
             let snapshot = snapshots.get(bridge.instance.0).cloned();
             instance_out(bridge, &snapshot.unwrap_or_default())

@@ -4,7 +4,8 @@
 //! does not reconnect and does not remember what was subscribed; the link does.
 //!
 //! [`open`] chooses the way: which generation of the protocol, which transport. The wire is our own: `session.rs` drives a
-//! connection, `legacy.rs` and `detour.rs` are what differs between generations 3 and 4, `transport` moves packets.
+//! connection, `legacy.rs` and `modern.rs` are what differs between generations 3 and 4, `transport` moves packets.
+//! `library.rs` is the other way to speak generation 4, for those who choose it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,10 +16,10 @@ use crate::config::SocketLibrary;
 use crate::exp::{Broadcast, ChannelId, Secret};
 
 mod detect;
-mod detour;
 mod event;
 mod heartbeat;
 mod legacy;
+mod library;
 mod modern;
 mod open;
 mod packet;

@@ -5,7 +5,7 @@ use tokio::time::{Instant, timeout};
 
 use super::detect::{self, Detected};
 use super::transport::{Address, Failure, Polling, Rejection, Transport, WebSocket, connector};
-use super::{Endpoint, Generation, Socket, SocketError, detour, legacy, modern};
+use super::{Endpoint, Generation, Socket, SocketError, legacy, library, modern};
 use crate::config::{ProtocolChoice, SocketLibrary, TransportChoice};
 
 /// Opens a live socket, within [`Endpoint::timeout`] as a whole.
@@ -168,7 +168,7 @@ impl Way<'_> {
             && generation == Generation::V4
             && self.address.is_direct()
         {
-            return modern::open(endpoint).await;
+            return library::open(endpoint).await;
         }
         let websocket = WebSocket::open(self.address, generation, self.tls)
             .await
@@ -176,7 +176,7 @@ impl Way<'_> {
         let transport = Transport::WebSocket(Box::new(websocket));
         match generation {
             Generation::V3 => legacy::open(self.address, transport, None).await,
-            Generation::V4 => detour::open(self.address, transport, None).await,
+            Generation::V4 => modern::open(self.address, transport, None).await,
         }
     }
 }
@@ -188,6 +188,6 @@ async fn carry(address: &Address<'_>, polling: Polling) -> Result<Box<dyn Socket
     let transport = Transport::Polling(Box::new(polling));
     match generation {
         Generation::V3 => legacy::open(address, transport, handshake).await,
-        Generation::V4 => detour::open(address, transport, handshake).await,
+        Generation::V4 => modern::open(address, transport, handshake).await,
     }
 }
