@@ -19,8 +19,12 @@ use crate::exp::payload::MAX_BYTES;
 /// The largest body around a payload: the payload, and room for the longest names and channel ID.
 pub(super) const PAYLOAD_BODY: usize = MAX_BYTES + 512 * 1024;
 
-/// The largest body of everything else: a resource's document, a login.
+/// The largest body of everything else that a session sends: a resource's document.
 pub(super) const SMALL_BODY: usize = 1024 * 1024;
+
+/// The largest body that anybody may send: a login, an operator's call. So small that all connections together, sending
+/// slowly, leave room for those who are logged in.
+pub(super) const OPEN_BODY: usize = 16 * 1024;
 
 /// How much of a body that is too large is still read and thrown away, so that the client gets to see the answer instead
 /// of a broken connection.

@@ -24,8 +24,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::state::lock;
 
-/// How many connections are open at once; the next waits in the kernel's queue. Well under the usual limit of descriptors
-/// would be less, but a hub on a kiosk never sees a tenth of it.
+/// How many connections are open at once; the next waits in the kernel's queue. Where the process may open fewer files than
+/// that, axum waits for one to close.
 const MAX_CONNECTIONS: usize = 4096;
 
 /// How many upgraded and dismissed sockets are remembered before those that are gone are swept out.

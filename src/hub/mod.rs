@@ -4,7 +4,7 @@
 //! organization, everything in memory and bounded. A [`Hub`] is a function of (settings, shutdown); nothing is global, so
 //! many live side by side.
 //!
-//! The files: [`settings`] what can be set; `connection` the TCP side; `router` the paths; `auth`, `tokens`, `password`
+//! The files: `settings` what can be set; `connection` the TCP side; `router` the paths; `auth`, `tokens`, `password`
 //! and `directory` who may come in; `socket` the live sockets, `legacy_polling` a correction for old ones; `network` who listens where; `pending` and `broadcasts`
 //! messages and their responses; `resources` and `data` the API's documents; `pairing` the operator's side, [`operator`]
 //! the client for it; `counters` what has happened; `body` and `error` how requests are read and refused.

@@ -111,6 +111,7 @@ async fn payloads_reach_the_wire_to_the_letter() {
             r#"{"_placeholder":true,"num":0}"#,
             "[\n\t1 ,\r\n 2 ]",
             "\"🍽🍽\"",
+            &("[".repeat(100) + &"]".repeat(100)),
         ] {
             let name = "a \"name\" é";
             device
