@@ -1,4 +1,11 @@
 //! The typed client over a real gRPC connection: a scripted daemon on a Unix socket, which can be stopped and started again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
