@@ -3,7 +3,7 @@
 //! A [`Socket`] is one open connection. It subscribes, hands over what arrives in order, and says once that it is closed. It
 //! does not reconnect and does not remember what was subscribed; the link does.
 //!
-//! [`open`] chooses the way: which generation of the protocol, which transport. The wire is our own: `session.rs` drives a
+//! [`open()`] chooses the way: which generation of the protocol, which transport. The wire is our own: `session.rs` drives a
 //! connection, `legacy.rs` and `modern.rs` are what differs between generations 3 and 4, `transport` moves packets.
 //! `library.rs` is the other way to speak generation 4, for those who choose it.
 
