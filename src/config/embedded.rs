@@ -7,7 +7,7 @@ use crate::hub::HubDevice;
 
 use super::settings::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, DEFAULT_INSTANCE, InstanceSettings,
-    ProtocolChoice, Settings, TransportChoice,
+    ProtocolChoice, Settings, SocketLibrary, TransportChoice,
 };
 
 /// Adds what an embedded network needs. Configured instances stay as they are. Without any, the default instance logs in as the
@@ -33,6 +33,7 @@ pub fn embed(mut settings: Settings) -> Settings {
             host: url_of(settings.hub.listen),
             transport: TransportChoice::default(),
             protocol: ProtocolChoice::default(),
+            socket_library: SocketLibrary::default(),
             proxy: None,
             ca_file: None,
             channel_id: ChannelIdSpelling::default(),

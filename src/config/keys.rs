@@ -121,6 +121,7 @@ pub(super) const KEYS: &[Key] = &[
     key("instances.NAME", "host", Kind::Url, r#""https://api.goexp.io""#, "The API's base URL."),
     key("instances.NAME", "transport", Kind::Choice(&["auto", "websocket", "polling"]), r#""auto""#, "How the live socket travels: WebSocket, HTTP long polling, or whichever works."),
     key("instances.NAME", "protocol", Kind::Choice(&["auto", "3", "4"]), r#""auto""#, "The generation of Engine.IO that the live socket speaks; `auto` tells it from the server's handshake."),
+    key("instances.NAME", "socket_library", Kind::Choice(&["own", "rust_socketio"]), r#""own""#, "Which implementation of Socket.IO carries the live socket: expd's own, or the `rust_socketio` crate for generation 4 over a direct WebSocket, which respells payloads (`1e400` becomes `1e+400`) and drops what nests deeper than 127 levels."),
     key("instances.NAME", "proxy", Kind::Url, "", "The HTTP proxy for API and socket; the environment's (`HTTPS_PROXY`, `NO_PROXY`) when not set."),
     key("instances.NAME", "ca_file", Kind::Path, "", "A PEM file of certificate authorities that are trusted besides the system's."),
     key("instances.NAME", "channel_id", Kind::Choice(&["both", "urlsafe", "standard"]), r#""both""#, "Which Base64 spellings of a channel ID are subscribed: the specification's (`urlsafe`), the SDKs' (`standard`), or both where they differ."),

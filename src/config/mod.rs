@@ -34,7 +34,7 @@ pub use places::{StateSurroundings, state_dir};
 pub use reference::reference;
 pub use settings::{
     AccessRule, BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings,
-    InstanceSettings, Limits, LogLevel, ProtocolChoice, Settings, TransportChoice,
+    InstanceSettings, Limits, LogLevel, ProtocolChoice, Settings, SocketLibrary, TransportChoice,
 };
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 

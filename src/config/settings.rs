@@ -132,6 +132,8 @@ pub struct InstanceSettings {
     pub transport: TransportChoice,
     /// Which generation of Engine.IO the socket speaks.
     pub protocol: ProtocolChoice,
+    /// Which implementation of Socket.IO carries the socket.
+    pub socket_library: SocketLibrary,
     /// The HTTP proxy for API and socket; the environment's (`HTTPS_PROXY`, `NO_PROXY`) when not set.
     pub proxy: Option<String>,
     /// A PEM file of certificate authorities that are trusted besides the system's.
@@ -155,6 +157,7 @@ impl fmt::Debug for InstanceSettings {
             host,
             transport,
             protocol,
+            socket_library,
             proxy,
             ca_file,
             channel_id,
@@ -167,6 +170,7 @@ impl fmt::Debug for InstanceSettings {
             .field("host", host)
             .field("transport", transport)
             .field("protocol", protocol)
+            .field("socket_library", socket_library)
             .field("proxy", &proxy)
             .field("ca_file", ca_file)
             .field("channel_id", channel_id)
@@ -198,6 +202,16 @@ pub enum ProtocolChoice {
     V3,
     /// Engine.IO 4 (Socket.IO 3 and later).
     V4,
+}
+
+/// `socket_library`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SocketLibrary {
+    /// Our own, for every generation and transport. Payloads go through it to the letter.
+    #[default]
+    Own,
+    /// The `rust_socketio` crate, for generation 4 over a direct WebSocket; our own elsewhere.
+    RustSocketio,
 }
 
 /// `channel_id`

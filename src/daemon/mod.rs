@@ -32,10 +32,7 @@ use crate::upstream::http::ApiClient;
 use crate::upstream::link::{Link, LinkParts};
 use crate::upstream::session::Session;
 
-/// How long calls under way may take to finish when the daemon stops.
-const DRAIN: Duration = Duration::from_millis(600);
-
-/// How long links and hub may take to say goodbye after that.
+/// How long router, links and network each may take to end, once calls under way are finished or cut off.
 const GOODBYE: Duration = Duration::from_millis(250);
 
 /// Why the daemon did not start, or ended.
@@ -191,20 +188,20 @@ pub async fn serve(
         error = parts.links.failed() => Err(error),
         error = parts.network.failed() => Err(error),
     };
-    stop(parts, &router_handle).await;
+    stop(parts, &router_handle, settings.daemon.drain_timeout).await;
     ended
 }
 
 /// Stops the parts in order: new calls are refused and streams are told, calls under way may finish, links say goodbye, and
 /// the network, to which they say it, goes last.
-async fn stop(mut parts: Parts, router: &RouterHandle) {
+async fn stop(mut parts: Parts, router: &RouterHandle, drain: Duration) {
     parts.doors.stop.cancel();
     // Bounded like everything here, for the case that the router is what failed.
     timeout(GOODBYE, router.stop()).await.ok();
-    if !parts.doors.ended(DRAIN).await {
+    if !parts.doors.ended(drain).await {
         log::warn!(
             "calls that were still under way after {} ms are cut off",
-            DRAIN.as_millis()
+            drain.as_millis()
         );
     }
     parts.router.ended(GOODBYE).await;
@@ -233,7 +230,7 @@ fn start_bridges(
             Session::new(name, instance_settings, state_dir, counters.clone())
                 .map_err(|error| refused(error.to_string()))?;
         let api = ApiClient::new(instance_settings, &settings.daemon.limits, session.clone())
-            .map_err(|error| refused(error.to_string()))?;
+            .map_err(refused)?;
         let wanted = router
             .wanted(instance)
             .ok_or_else(|| refused("the router does not know it".to_owned()))?;

@@ -76,8 +76,8 @@ struct ChannelState {
     asked_at: Option<SystemTime>,
     confirmed_at: Option<SystemTime>,
     last_broadcast_at: Option<SystemTime>,
-    /// The gap that the next confirmation will tell of: since when, where known.
-    outage: Option<Option<SystemTime>>,
+    /// The gap that the next confirmation will tell of: since when.
+    outage: Option<SystemTime>,
 }
 
 impl Router {
@@ -169,7 +169,7 @@ impl Router {
             }
             if resume.log_id != log.id && state.confirmed_at.is_none() && state.outage.is_none() {
                 // The app heard this channel before: what passes until the confirmation is missing for it.
-                state.outage = Some(Some(state.wanted_since));
+                state.outage = Some(state.wanted_since);
             }
         }
         self.next_listener += 1;
@@ -257,7 +257,7 @@ impl Router {
                 for state in home.channels.values_mut() {
                     state.asked_at = None;
                     if state.confirmed_at.take().is_some() {
-                        state.outage = Some(Some(since));
+                        state.outage = Some(since);
                         state.log.set_state(State::Pending, None, now);
                         self.fresh.push(state.log.clone());
                     }

@@ -25,10 +25,15 @@ impl Daemon for DaemonService {
         &self,
         _: Request<proto::GetStatusRequest>,
     ) -> Result<Response<proto::Status>, Status> {
-        let snapshots = self.0.router.snapshot().await.map_err(router)?;
+        let snapshots = self
+            .0
+            .router
+            .snapshot()
+            .await
+            .map_err(|error| router(&error))?;
         let instances = self.0.bridges.iter().map(|bridge| {
             let snapshot = snapshots.get(bridge.instance.0).cloned();
-            instance_out(bridge, snapshot.unwrap_or_default())
+            instance_out(bridge, &snapshot.unwrap_or_default())
         });
         Ok(Response::new(proto::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -68,7 +73,7 @@ impl Daemon for DaemonService {
     }
 }
 
-fn instance_out(bridge: &Bridge, snapshot: InstanceSnapshot) -> proto::InstanceStatus {
+fn instance_out(bridge: &Bridge, snapshot: &InstanceSnapshot) -> proto::InstanceStatus {
     let link = bridge.link.borrow().clone();
     let counters = &bridge.counters;
     proto::InstanceStatus {

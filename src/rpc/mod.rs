@@ -1,7 +1,7 @@
 //! The gRPC front door: thin services that decode, check, call the bridge and encode.
 //!
 //! [`service`] makes the one HTTP/2 service that answers everything: `Network`, `Api`, `Daemon`, reflection (v1 and v1alpha) and
-//! health. `Listen` alone has a handler of its own (see [`stream`]), so that broadcasts are encoded once for all streams.
+//! health. `Listen` alone has a handler of its own (in `stream.rs`), so that broadcasts are encoded once for all streams.
 
 mod api;
 mod convert;

@@ -89,7 +89,11 @@ impl Network for NetworkService {
     ) -> Result<Response<proto::NextEventResponse>, Status> {
         let request = request.into_inner();
         let wait = convert::duration_in("wait", request.wait)?.unwrap_or(Duration::ZERO);
-        let mut taken = self.0.pulls.take(&request.listener_id).map_err(pull)?;
+        let mut taken = self
+            .0
+            .pulls
+            .take(&request.listener_id)
+            .map_err(|error| pull(&error))?;
         match timeout(wait, taken.next()).await {
             // None came in time.
             Err(_) => Ok(Response::new(proto::NextEventResponse { event: None })),
@@ -105,7 +109,11 @@ impl Network for NetworkService {
         request: Request<proto::CancelListenerRequest>,
     ) -> Result<Response<proto::CancelListenerResponse>, Status> {
         let id = request.into_inner().listener_id;
-        self.0.router.cancel(id).await.map_err(router)?;
+        self.0
+            .router
+            .cancel(id)
+            .await
+            .map_err(|error| router(&error))?;
         self.0.pulls.sweep();
         Ok(Response::new(proto::CancelListenerResponse {}))
     }
@@ -120,7 +128,12 @@ impl Network for NetworkService {
                 "the context is empty; name the one whose listeners shall end",
             ));
         }
-        let cancelled = self.0.router.clear_context(context).await.map_err(router)?;
+        let cancelled = self
+            .0
+            .router
+            .clear_context(context)
+            .await
+            .map_err(|error| router(&error))?;
         self.0.pulls.sweep();
         Ok(Response::new(proto::ClearContextResponse { cancelled }))
     }

@@ -26,15 +26,15 @@ impl Backoff {
     }
 
     /// The next wait.
-    pub fn next(&mut self) -> Duration {
+    pub fn wait(&mut self) -> Duration {
         let wait = jittered(self.step, 0.5);
         self.step = self.step.saturating_mul(2).min(self.longest);
         wait
     }
 
     /// The next wait where the server asked for at least `floor`; others were asked the same, so it is spread upwards.
-    pub fn next_after(&mut self, floor: Option<Duration>) -> Duration {
-        let wait = self.next();
+    pub fn wait_after(&mut self, floor: Option<Duration>) -> Duration {
+        let wait = self.wait();
         match floor {
             Some(floor) if floor > wait => floor + wait.min(floor),
             _ => wait,
@@ -64,12 +64,12 @@ mod tests {
             let mut backoff = Backoff::new(shortest, longest);
             let mut step = shortest;
             for _ in 0..20 {
-                let wait = backoff.next();
+                let wait = backoff.wait();
                 assert!(wait >= step / 2 && wait <= step, "{wait:?} of {step:?}");
                 step = (step * 2).min(longest);
             }
             backoff.reset();
-            assert!(backoff.next() <= shortest);
+            assert!(backoff.wait() <= shortest);
         }
     }
 
@@ -77,7 +77,7 @@ mod tests {
     fn what_the_server_asks_for_is_obeyed_and_spread() {
         let floor = Duration::from_secs(10);
         let mut backoff = Backoff::new(Duration::from_secs(4), Duration::from_secs(4));
-        let waits: Vec<Duration> = (0..50).map(|_| backoff.next_after(Some(floor))).collect();
+        let waits: Vec<Duration> = (0..50).map(|_| backoff.wait_after(Some(floor))).collect();
         assert!(
             waits
                 .iter()
@@ -89,6 +89,6 @@ mod tests {
     #[test]
     fn odd_bounds_are_put_right() {
         let mut backoff = Backoff::new(Duration::ZERO, Duration::ZERO);
-        assert!(backoff.next() > Duration::ZERO);
+        assert!(backoff.wait() > Duration::ZERO);
     }
 }
