@@ -1,4 +1,11 @@
 //! The whole daemon, and a client that writes HTTP/2 by hand: whatever it calls the server, its calls are served.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::time::Duration;
 

@@ -124,6 +124,10 @@ pub(super) mod tests {
         (row.first_code + u32::try_from(place).unwrap(), length)
     }
 
+    fn low_byte(bits: u64) -> u8 {
+        bits.to_le_bytes()[0]
+    }
+
     /// What a client's encoder makes of the octets.
     pub(in super::super) fn encode(octets: &[u8]) -> Vec<u8> {
         let mut coded = Vec::new();
@@ -135,11 +139,11 @@ pub(super) mod tests {
             held += length;
             while held >= 8 {
                 held -= 8;
-                coded.push((bits >> held) as u8);
+                coded.push(low_byte(bits >> held));
             }
         }
         if held > 0 {
-            coded.push(((bits << (8 - held)) as u8) | (0xff >> held));
+            coded.push(low_byte(bits << (8 - held)) | (0xff >> held));
         }
         coded
     }

@@ -1,7 +1,7 @@
 //! Serves clients that send no authority, but a path.
 //!
 //! On `unix:PATH`, grpcurl 1.8, Python's grpcio, and older Go and Java clients send the socket's path as `:authority`, plain,
-//! percent-encoded or empty. h2 answers every such request with PROTOCOL_ERROR and has no setting for it. So what a client sends is
+//! percent-encoded or empty. h2 answers every such request with `PROTOCOL_ERROR` and has no setting for it. So what a client sends is
 //! followed ([`Rewriter`]) up to its first request: where h2 would take that, the connection is not looked at again; where it would not,
 //! the header blocks of that connection are written anew with `:authority: localhost`, in literals that need no dynamic table.
 //!
@@ -65,12 +65,11 @@ impl Reader {
                 return Poll::Ready(Ok(()));
             }
             match followed.rewriter.course() {
-                Course::Followed => {}
                 Course::Untouched if followed.unread.is_empty() => {
                     self.followed = None;
                     continue;
                 }
-                Course::Untouched => {}
+                Course::Followed | Course::Untouched => {}
                 // To h2 the client sends no more.
                 Course::Refused => return Poll::Ready(Ok(())),
             }
@@ -98,7 +97,8 @@ impl Reader {
 impl Followed {
     fn feed(&mut self, came: &[u8]) {
         let taken = self.rewriter.feed(came, &mut self.ready);
-        self.unread = came.get(taken..).unwrap_or_default().to_owned();
+        let left = came.get(taken..).unwrap_or_default();
+        left.clone_into(&mut self.unread);
     }
 
     /// Whether there was anything.

@@ -136,17 +136,18 @@ fn string(octets: &[u8], coded: bool, block: &mut Vec<u8>) {
 }
 
 fn integer(value: usize, prefix: u32, flags: u8, block: &mut Vec<u8>) {
+    let low_byte = |value: usize| value.to_le_bytes()[0];
     let mask = (1 << prefix) - 1;
     if value < mask {
-        return block.push(flags | value as u8);
+        return block.push(flags | low_byte(value));
     }
-    block.push(flags | mask as u8);
+    block.push(flags | low_byte(mask));
     let mut rest = value - mask;
     while rest > 0x7f {
-        block.push(rest as u8 | 0x80);
+        block.push(low_byte(rest) | 0x80);
         rest >>= 7;
     }
-    block.push(rest as u8);
+    block.push(low_byte(rest));
 }
 
 /// Feeds in pieces of at most so many bytes, as a reader would.

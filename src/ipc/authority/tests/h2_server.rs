@@ -122,7 +122,7 @@ async fn what_cannot_be_rewritten_is_refused_by_h2_with_goaway() {
             "unspecific protocol error",
         ),
         (
-            frame(HEADERS, END_HEADERS, 3, &[0; 16_385]),
+            frame(HEADERS, END_HEADERS, 3, &vec![0; 16_385]),
             "frame with invalid size",
         ),
     ] {

@@ -20,7 +20,7 @@ const BAD: [&str; 8] = [
     "\u{fc}",
 ];
 
-fn call<'a>(authority: &'a str) -> [(&'a str, &'a str); 6] {
+fn call(authority: &str) -> [(&str, &str); 6] {
     [
         (":method", "POST"),
         (":scheme", "http"),
@@ -373,7 +373,7 @@ fn what_breaks_the_rules_is_left_for_h2_to_refuse() {
         ),
         (
             "a block without end",
-            many(4, &frame(CONTINUATION, 0, 3, &[0x83; 16_384])),
+            many(4, &frame(CONTINUATION, 0, 3, &vec![0x83; 16_384])),
         ),
         ("a list too large", frame(HEADERS, WHOLE, 3, &[0x83; 1_600])),
     ] {
@@ -381,7 +381,7 @@ fn what_breaks_the_rules_is_left_for_h2_to_refuse() {
         refused_with(&sent, &poison);
     }
     // Of a frame that is too long, the head says all.
-    let long = frame(HEADERS, WHOLE, 3, &[0x83; 16_385]);
+    let long = frame(HEADERS, WHOLE, 3, &vec![0x83; 16_385]);
     refused_with(&long, &long[..9]);
 }
 
@@ -390,7 +390,7 @@ fn long_frames_of_other_kinds_are_h2s_to_judge() {
     let mut sent = opening();
     sent.extend(frame(HEADERS, WHOLE, 1, &Encoder::new().block(&call("/x"))));
     let (before, _) = seen_by_h2(&sent);
-    let long = frame(0, 0, 1, &[1; 100_000]);
+    let long = frame(0, 0, 1, &vec![1; 100_000]);
     sent.extend(&long);
     let (seen, course) = seen_by_h2(&sent);
     assert_eq!(seen[before.len()..], long);
