@@ -1,8 +1,8 @@
 //! Header blocks of HPACK (RFC 7541): read with the client's dynamic table, written without any.
 //!
-//! Written here because what there is does not fit: h2 keeps its own to itself; `loona-hpack` (with `hpack` and `fluke-hpack`, of which it
-//! is a fork) builds a hash map of all 257 codes anew for each Huffman string, which lets a client burn a core with a few hundred
-//! kilobytes a second, and takes table size updates in the middle of a block.
+//! Written here because what there is does not fit: h2 keeps its own to itself; `loona-hpack` (like `hpack` and `fluke-hpack`, of which it
+//! is a fork) builds a hash map of all 257 codes anew for each Huffman string, so that 60 kilobytes a second of short ones keep a core
+//! busy (126 ms for 7,500 bytes, measured; 0.2 ms here), and takes table size updates in the middle of a block.
 
 use std::collections::VecDeque;
 
