@@ -29,7 +29,7 @@ use crate::metrics::Counters;
 use crate::router::{InstanceId, Router, RouterHandle, RouterSettings};
 use crate::rpc::{self, Door, PullListeners};
 use crate::upstream::http::ApiClient;
-use crate::upstream::link::{Link, LinkParts};
+use crate::upstream::link::{Link, LinkParts, LinkTimings};
 use crate::upstream::session::Session;
 
 /// How long calls under way may take to finish when the daemon stops.
@@ -48,7 +48,9 @@ pub enum DaemonError {
     #[error(transparent)]
     Hub(#[from] HubError),
     /// The TCP door.
-    #[error("cannot listen on {address} (daemon.listen): {source}; choose another port, or stop what uses it")]
+    #[error(
+        "cannot listen on {address} (daemon.listen): {source}; choose another port, or stop what uses it"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -67,10 +69,14 @@ pub enum DaemonError {
     #[error("the gRPC server ended: {0}")]
     Server(String),
     /// A part of the daemon ended by itself.
-    #[error("{0} ended unexpectedly; this is a defect of expd, and the daemon stops so that it is started afresh")]
+    #[error(
+        "{0} ended unexpectedly; this is a defect of expd, and the daemon stops so that it is started afresh"
+    )]
     Task(&'static str),
     /// A part of the daemon panicked.
-    #[error("a task panicked: {0}; this is a defect of expd, and the daemon stops so that it is started afresh")]
+    #[error(
+        "a task panicked: {0}; this is a defect of expd, and the daemon stops so that it is started afresh"
+    )]
     Panicked(String),
 }
 
@@ -137,9 +143,10 @@ pub async fn serve(
     let mut parts = Parts::default();
     if let Some(hub) = hub {
         let stop = parts.network.stop.clone();
-        parts.network.spawn("the embedded network", async move {
-            Ok(hub.serve(stop).await?)
-        });
+        parts.network.spawn(
+            "the embedded network",
+            async move { Ok(hub.serve(stop).await?) },
+        );
     }
     let (router, router_handle) = Router::new(RouterSettings {
         instances: settings.instances.len(),
@@ -153,10 +160,12 @@ pub async fn serve(
     let bridges = start_bridges(settings, state_dir, &router_handle, &mut parts.links)?;
     let pulls = PullListeners::default();
     let swept = pulls.clone().keep_swept(parts.doors.stop.clone());
-    parts.doors.spawn("the keeper of pull listeners", async move {
-        swept.await;
-        Ok(())
-    });
+    parts
+        .doors
+        .spawn("the keeper of pull listeners", async move {
+            swept.await;
+            Ok(())
+        });
     let door = Door {
         bridges: bridges.clone(),
         router: router_handle.clone(),
@@ -220,13 +229,9 @@ fn start_bridges(
         };
         let instance = InstanceId(index);
         let counters = Arc::new(Counters::default());
-        let (session, session_task) = Session::new(
-            name,
-            instance_settings,
-            state_dir,
-            counters.clone(),
-        )
-        .map_err(|error| refused(error.to_string()))?;
+        let (session, session_task) =
+            Session::new(name, instance_settings, state_dir, counters.clone())
+                .map_err(|error| refused(error.to_string()))?;
         let api = ApiClient::new(instance_settings, &settings.daemon.limits, session.clone())
             .map_err(|error| refused(error.to_string()))?;
         let wanted = router
@@ -240,6 +245,7 @@ fn start_bridges(
             router: router.clone(),
             wanted,
             counters: counters.clone(),
+            timings: LinkTimings::default(),
             shutdown: links.stop.clone(),
         });
         let stop = links.stop.clone();

@@ -61,8 +61,8 @@ pub enum RunError {
 /// What kept it from starting, or which part of it failed.
 pub fn run(options: &ServeOptions) -> Result<(), RunError> {
     let passed = systemd::listen_fds()?;
-    let loaded =
-        config::load(&Source::from_process(options.config.clone()))?.for_serving(options.embedded)?;
+    let loaded = config::load(&Source::from_process(options.config.clone()))?
+        .for_serving(options.embedded)?;
     logging::init(loaded.settings.daemon.log)?;
     for warning in &loaded.warnings {
         log::warn!("{warning}");
@@ -122,15 +122,24 @@ async fn run_daemon(
     let welcome = Welcome {
         usual: path == SocketPlace::usual(&surroundings).path,
         socket: path,
-        network: hub.as_ref().map(|hub| format!("http://{}", hub.local_addr())),
+        network: hub
+            .as_ref()
+            .map(|hub| format!("http://{}", hub.local_addr())),
         notifier: notifier.clone(),
     };
     let (started, bridges) = oneshot::channel();
     helpers.spawn(welcome.tell(bridges, shutdown.clone()));
-    let served = serve(&settings, state_dir.as_deref(), open, hub, shutdown, |bridges| {
-        // The teller waits for this; if it is gone, so is the daemon.
-        started.send(bridges.clone()).ok();
-    })
+    let served = serve(
+        &settings,
+        state_dir.as_deref(),
+        open,
+        hub,
+        shutdown,
+        |bridges| {
+            // The teller waits for this; if it is gone, so is the daemon.
+            started.send(bridges.clone()).ok();
+        },
+    )
     .await;
     helpers.shutdown().await;
     log::info!("stopped");

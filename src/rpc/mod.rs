@@ -78,9 +78,13 @@ pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Err
     let daemon = DaemonServer::new(daemon::DaemonService(door.clone()));
 
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<NetworkServer<network::NetworkService>>().await;
+    health
+        .set_serving::<NetworkServer<network::NetworkService>>()
+        .await;
     health.set_serving::<ApiServer<api::ApiService>>().await;
-    health.set_serving::<DaemonServer<daemon::DaemonService>>().await;
+    health
+        .set_serving::<DaemonServer<daemon::DaemonService>>()
+        .await;
 
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -100,7 +104,10 @@ pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Err
 }
 
 /// `Network.Listen`.
-async fn listen(State(door): State<Door>, request: http::Request<axum::body::Body>) -> http::Response<tonic::body::Body> {
+async fn listen(
+    State(door): State<Door>,
+    request: http::Request<axum::body::Body>,
+) -> http::Response<tonic::body::Body> {
     match open_stream(&door, request).await {
         Ok(body) => {
             let mut response = http::Response::new(tonic::body::Body::new(body));
@@ -121,7 +128,11 @@ async fn open_stream(
     let peer = network::peer_of(request.extensions());
     let body = axum::body::to_bytes(request.into_body(), LISTEN_REQUEST)
         .await
-        .map_err(|error| Status::resource_exhausted(format!("the request could not be read: {error}; it may have {LISTEN_REQUEST} bytes")))?;
+        .map_err(|error| {
+            Status::resource_exhausted(format!(
+                "the request could not be read: {error}; it may have {LISTEN_REQUEST} bytes"
+            ))
+        })?;
     let message = match (body.first(), body.get(5..)) {
         (Some(0), Some(message)) => message,
         (Some(_), Some(_)) => {
@@ -129,10 +140,15 @@ async fn open_stream(
                 "the request is compressed, which is not supported; send it plain",
             ));
         }
-        _ => return Err(Status::invalid_argument("the request is empty; send one ListenRequest")),
+        _ => {
+            return Err(Status::invalid_argument(
+                "the request is empty; send one ListenRequest",
+            ));
+        }
     };
-    let request = proto::ListenRequest::decode(message)
-        .map_err(|error| Status::invalid_argument(format!("the request is no ListenRequest: {error}")))?;
+    let request = proto::ListenRequest::decode(message).map_err(|error| {
+        Status::invalid_argument(format!("the request is no ListenRequest: {error}"))
+    })?;
     let (listener, dress) = network::open(door, request, peer).await?;
     Ok(stream::ListenBody::new(listener, dress))
 }

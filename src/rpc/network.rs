@@ -93,7 +93,9 @@ impl Network for NetworkService {
         match timeout(wait, taken.next()).await {
             // None came in time.
             Err(_) => Ok(Response::new(proto::NextEventResponse { event: None })),
-            Ok(Ok(event)) => Ok(Response::new(proto::NextEventResponse { event: Some(event) })),
+            Ok(Ok(event)) => Ok(Response::new(proto::NextEventResponse {
+                event: Some(event),
+            })),
             Ok(Err(why)) => Err(ended(why)),
         }
     }
