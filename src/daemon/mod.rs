@@ -29,7 +29,7 @@ use crate::metrics::Counters;
 use crate::router::{InstanceId, Router, RouterHandle, RouterSettings};
 use crate::rpc::{self, Door, PullListeners};
 use crate::upstream::http::ApiClient;
-use crate::upstream::link::{Link, LinkParts};
+use crate::upstream::link::{Link, LinkParts, LinkTimings};
 use crate::upstream::session::Session;
 
 /// How long router, links and network each may take to end, once calls under way are finished or cut off.
@@ -242,6 +242,7 @@ fn start_bridges(
             router: router.clone(),
             wanted,
             counters: counters.clone(),
+            timings: LinkTimings::default(),
             shutdown: links.stop.clone(),
         });
         let stop = links.stop.clone();
