@@ -8,5 +8,9 @@
     reason = "tests may fail by panicking"
 )]
 
+mod faults;
+mod judge;
+mod model;
+mod proxy;
 mod rotation;
 mod world;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use expd::client::{Client, Event, EventStream, Listen, ListenEvent, Status, SubscriptionState};
+use expd::client::{
+    Client, Event, EventStream, Listen, ListenEvent, Position, Status, SubscriptionState,
+};
 use expd::config::settings::InstanceSettings;
 use expd::config::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, ProtocolChoice, Settings, TransportChoice,
@@ -289,8 +291,13 @@ impl Ear {
         Self::of(client.listen(listen).await.unwrap())
     }
 
-    pub fn of(mut stream: EventStream) -> Self {
-        let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
+    pub fn of(stream: EventStream) -> Self {
+        Self::after(Vec::new(), stream)
+    }
+
+    /// Goes on after what an earlier stream brought.
+    pub fn after(earlier: Vec<Heard>, mut stream: EventStream) -> Self {
+        let heard = Arc::new(Mutex::new(earlier));
         let ended: Arc<Mutex<Option<String>>> = Arc::default();
         let news: Arc<tokio::sync::Notify> = Arc::default();
         let mut task = JoinSet::new();
@@ -317,6 +324,65 @@ impl Ear {
             ended,
             _task: task,
         }
+    }
+
+    /// A listener in pull form, which takes `pause` over each event.
+    pub async fn pull(client: &Client, listen: &Listen, pause: Duration) -> Self {
+        let id = client.open(listen).await.unwrap();
+        let client = client.clone();
+        let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
+        let ended: Arc<Mutex<Option<String>>> = Arc::default();
+        let news: Arc<tokio::sync::Notify> = Arc::default();
+        let mut task = JoinSet::new();
+        let (book, end, bell) = (heard.clone(), ended.clone(), news.clone());
+        task.spawn(async move {
+            loop {
+                match client.next(&id, Duration::from_secs(1)).await {
+                    Ok(None) => continue,
+                    Ok(Some(event)) => book.lock().unwrap().push(Heard {
+                        event,
+                        at: SystemTime::now(),
+                    }),
+                    Err(error) => {
+                        *end.lock().unwrap() = Some(error.to_string());
+                        bell.notify_one();
+                        return;
+                    }
+                }
+                bell.notify_one();
+                tokio::time::sleep(pause).await;
+            }
+        });
+        Self {
+            heard,
+            news,
+            ended,
+            _task: task,
+        }
+    }
+
+    /// One that listens to nothing.
+    pub fn silent() -> Self {
+        Self {
+            heard: Arc::default(),
+            news: Arc::default(),
+            ended: Arc::default(),
+            _task: JoinSet::new(),
+        }
+    }
+
+    /// Everything so far, and where a later stream would go on after it.
+    pub fn so_far(&self) -> (Vec<Heard>, Option<Position>) {
+        let heard = self.heard();
+        let log_id = heard.iter().rev().find_map(|h| match &h.event.event {
+            Event::Subscription(subscription) => Some(subscription.log_id.clone()),
+            _ => None,
+        });
+        let position = log_id.zip(heard.last()).map(|(log_id, last)| Position {
+            log_id,
+            after: last.event.sequence,
+        });
+        (heard, position)
     }
 
     /// Everything so far.

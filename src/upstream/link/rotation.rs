@@ -233,7 +233,11 @@ impl Rotation {
         let covers = candidate.new.subscriptions.covers(&present.subscriptions);
         candidate.ripe = match candidate.ripe {
             Ripe::Marked => return false,
-            Ripe::No if covers => Ripe::Settling(now + candidate.new.timings().settle),
+            Ripe::No if covers => {
+                let left = candidate.at_latest.saturating_duration_since(now);
+                let settle = candidate.new.timings().settle.min(left / 2);
+                Ripe::Settling(now + settle)
+            }
             Ripe::Settling(_) if !covers => Ripe::No,
             ripe => ripe,
         };

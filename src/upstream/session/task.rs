@@ -353,10 +353,12 @@ impl SessionTask {
     }
 }
 
-/// The server's clock, where it tells.
+/// The server's clock, where it tells. It tells whole seconds, so that up to one more has passed; a token must not be thought
+/// to live longer than it does.
 fn server_time(response: &Response) -> Option<SystemTime> {
     let date = response.headers().get(DATE)?.to_str().ok()?;
-    httpdate::parse_http_date(date).ok()
+    let told = httpdate::parse_http_date(date).ok()?;
+    Some(told + Duration::from_secs(1))
 }
 
 /// How long a token lives from now on. It is counted by the server's clock: a kiosk's own may be years off.
