@@ -5,7 +5,9 @@
 
 mod doors;
 mod greeting;
+mod reload;
 mod run;
+mod welcome;
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::pending;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +28,7 @@ use crate::bridge::{Bridge, Bridges};
 use crate::config::Settings;
 use crate::hub::{Hub, HubError};
 use crate::ipc::IpcError;
+use crate::ipc::access::AccessPolicy;
 use crate::metrics::Counters;
 use crate::router::{InstanceId, Router, RouterHandle, RouterSettings};
 use crate::rpc::{self, Door, PullListeners};
@@ -125,7 +129,8 @@ impl Group {
     }
 }
 
-/// Serves until the shutdown, or until a part of the daemon fails. `ready` is called when every door is open.
+/// Serves until the shutdown, or until a part of the daemon fails. `access` says who may do what, from call to call. `ready` is
+/// called when every door is open.
 ///
 /// # Errors
 /// What could not be started, or which part failed.
@@ -134,6 +139,7 @@ pub async fn serve(
     state_dir: Option<&Path>,
     doors: Doors,
     hub: Option<Hub>,
+    access: watch::Receiver<Arc<AccessPolicy>>,
     shutdown: CancellationToken,
     ready: impl FnOnce(&Bridges),
 ) -> Result<(), DaemonError> {
@@ -168,6 +174,7 @@ pub async fn serve(
         router: router_handle.clone(),
         pulls,
         max_payload: settings.daemon.limits.max_payload,
+        access,
         started_at: SystemTime::now(),
     };
     let service = rpc::service(door)

@@ -9,6 +9,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
+use super::caller::Caller;
+
 /// The process that connected, as the kernel noted it then (`SO_PEERCRED`). The process may have passed the connection on since, and
 /// once it ended its ID may be another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,15 +23,11 @@ pub struct Peer {
     pub gid: u32,
 }
 
-/// What a handler learns of its caller, as an extension of the request. TCP tells nothing about the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerInfo(pub Option<Peer>);
-
 /// One accepted connection.
 #[derive(Debug)]
 pub struct PeerStream {
     stream: Stream,
-    peer: Option<Peer>,
+    caller: Caller,
     /// The connection's share of the bound on connections; given back when it is dropped.
     _permit: OwnedSemaphorePermit,
 }
@@ -50,7 +48,7 @@ impl PeerStream {
         };
         Ok(Self {
             stream: Stream::Unix(stream),
-            peer: Some(peer),
+            caller: Caller::local(peer),
             _permit: permit,
         })
     }
@@ -60,22 +58,22 @@ impl PeerStream {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream: Stream::Tcp(stream),
-            peer: None,
+            caller: Caller::unknown(),
             _permit: permit,
         })
     }
 
     /// Who connected; unknown on TCP.
     pub fn peer(&self) -> Option<Peer> {
-        self.peer
+        self.caller.peer()
     }
 }
 
 impl Connected for PeerStream {
-    type ConnectInfo = PeerInfo;
+    type ConnectInfo = Caller;
 
-    fn connect_info(&self) -> PeerInfo {
-        PeerInfo(self.peer)
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
     }
 }
 
