@@ -99,7 +99,7 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon", "listen", Kind::LoopbackAddress, "", "A loopback TCP address on which the same API is served too."),
     key("daemon", "state_dir", Kind::Path, "", "Where a paired device's credentials are kept. When not set: `$STATE_DIRECTORY` (systemd), else `/var/lib/expd` as root, else `$XDG_STATE_HOME/expd` or `~/.local/state/expd`."),
     key("daemon", "log", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "How much is logged. Payloads are logged at `trace` alone, secrets never."),
-    key("daemon", "metrics", Kind::LoopbackAddress, "", "A loopback address on which counters are served over HTTP at `/metrics`."),
+    key("daemon", "metrics", Kind::LoopbackAddress, "", "A loopback address on which counters are served over HTTP at `/metrics`, in Prometheus' text format. Every local program can read them; they name no channel and no caller."),
     key("daemon", "drain_timeout", Kind::Duration(Duration::ZERO, Duration::from_secs(300)), r#""500ms""#, "How long calls in flight may go on once the daemon was told to stop."),
 
     key("daemon.limits", "log_events", Kind::Count(1, MILLION), "1024", "Events that one channel's log holds."),

@@ -4,6 +4,7 @@
 //! set; one that ends before the shutdown takes the daemon down with its name, since half a daemon is worse than none.
 
 mod doors;
+mod figures;
 mod greeting;
 mod reload;
 mod run;
@@ -22,6 +23,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use doors::Doors;
+use figures::{Figures, FiguresDoor};
 pub use run::{RunError, ServeOptions, run};
 
 use crate::bridge::{Bridge, Bridges};
@@ -53,6 +55,16 @@ pub enum DaemonError {
         "cannot listen on {address} (daemon.listen): {source}; choose another port, or stop what uses it"
     )]
     Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The door of the figures.
+    #[error(
+        "cannot serve metrics on {address} (daemon.metrics): {source}; choose another port, or stop what uses it"
+    )]
+    Metrics {
         /// The address.
         address: SocketAddr,
         /// Why not.
@@ -160,7 +172,21 @@ pub async fn serve(
         router.run().await;
         Ok(())
     });
+    let metrics = match settings.daemon.metrics {
+        Some(address) => Some(FiguresDoor::bind(address, parts.doors.stop.clone()).await?),
+        None => None,
+    };
     let bridges = start_bridges(settings, state_dir, &router_handle, &mut parts.links)?;
+    let started_at = SystemTime::now();
+    if let Some(metrics) = metrics {
+        let figures = Figures {
+            bridges: bridges.clone(),
+            router: router_handle.clone(),
+            started_at,
+        };
+        let serving = metrics.serve(figures, parts.doors.stop.clone());
+        parts.doors.spawn("the metrics server", serving);
+    }
     let pulls = PullListeners::default();
     let swept = pulls.clone().keep_swept(parts.doors.stop.clone());
     parts
@@ -175,7 +201,7 @@ pub async fn serve(
         pulls,
         max_payload: settings.daemon.limits.max_payload,
         access,
-        started_at: SystemTime::now(),
+        started_at,
     };
     let service = rpc::service(door)
         .await
