@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::exp::Secret;
 use crate::exp::payload;
 use crate::hub::HubSettings;
+use crate::ipc::access::Verb;
 
 /// The name of the instance that a request with an empty `instance` means.
 pub const DEFAULT_INSTANCE: &str = "default";
@@ -293,8 +294,8 @@ pub struct AccessRule {
     pub group: Option<String>,
     /// A systemd unit.
     pub unit: Option<String>,
-    /// What is allowed: `listen`, `broadcast`, `respond`, `request`, `status`, `admin`.
-    pub allow: Vec<String>,
+    /// What is allowed.
+    pub allow: Vec<Verb>,
     /// Channel names it is allowed on; empty for all.
     pub channels: Vec<String>,
     /// Instances it is allowed on; empty for all.

@@ -14,7 +14,7 @@ use super::listener::{Card, Ended, ListenSpec, Listener, Place};
 use super::log::{Bounds, ChannelLog, Moment, State};
 use super::{
     ChannelSnapshot, Command, Encode, Incoming, InstanceId, InstanceSnapshot, MAILBOX, Report,
-    RouterError, RouterHandle, Wanted,
+    RouterError, RouterHandle, Wanted, Whose,
 };
 use crate::config::Limits;
 use crate::exp::Channel;
@@ -148,7 +148,10 @@ impl Router {
             } => drop(reply.send(self.open(instance, *spec))),
             Command::Report(instance, report) => self.take_report(instance, report),
             Command::Cancel(id, reply) => drop(reply.send(self.cancel(id))),
-            Command::ClearContext(context, reply) => drop(reply.send(self.clear(&context))),
+            Command::Card(id, reply) => drop(reply.send(self.cards.get(&id).cloned())),
+            Command::ClearContext(context, whose, reply) => {
+                reply.send(self.clear(&context, &whose)).ok();
+            }
             Command::Snapshot(reply) => drop(reply.send(self.snapshot())),
             Command::Stop => self.end_all(),
         }
@@ -342,10 +345,11 @@ impl Router {
         }
     }
 
-    fn clear(&mut self, context: &str) -> u32 {
+    fn clear(&mut self, context: &str, whose: &Whose) -> u32 {
         let mut cancelled = 0;
         for card in self.cards.values() {
-            if card.context == context && !card.gone() && card.ended().is_none() {
+            let there = !card.gone() && card.ended().is_none();
+            if card.context == context && there && whose(card) {
                 card.end(Ended::Cancelled);
                 cancelled += 1;
             }
