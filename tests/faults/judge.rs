@@ -29,16 +29,24 @@ pub struct Book(Arc<Mutex<Vec<Sent>>>);
 impl Book {
     /// Sends the next number and writes down what became of it.
     pub async fn send(&self, sender: &Sender, channel: &Channel, name: &str) -> (u64, Outcome) {
-        let number = self.0.lock().unwrap().len() as u64;
         let before = SystemTime::now();
+        // It may be heard before its sender has an answer.
+        let number = {
+            let mut sent = self.0.lock().unwrap();
+            let number = sent.len() as u64;
+            sent.push(Sent {
+                number,
+                name: name.to_owned(),
+                before,
+                after: before + Duration::from_secs(3600),
+                outcome: Outcome::Unknown,
+            });
+            number
+        };
         let outcome = sender.send(channel, name, number).await;
-        self.0.lock().unwrap().push(Sent {
-            number,
-            name: name.to_owned(),
-            before,
-            after: SystemTime::now(),
-            outcome,
-        });
+        let last = &mut self.0.lock().unwrap()[usize::try_from(number).unwrap()];
+        last.outcome = outcome;
+        last.after = SystemTime::now();
         (number, outcome)
     }
 

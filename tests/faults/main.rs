@@ -13,4 +13,6 @@ mod judge;
 mod model;
 mod proxy;
 mod rotation;
+mod script;
+mod subscriptions;
 mod world;

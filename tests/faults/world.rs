@@ -9,9 +9,7 @@ use expd::client::{
     Client, Event, EventStream, Listen, ListenEvent, Position, Status, SubscriptionState,
 };
 use expd::config::settings::InstanceSettings;
-use expd::config::{
-    BroadcastChannelForm, ChannelIdSpelling, Credentials, ProtocolChoice, Settings, TransportChoice,
-};
+use expd::config::{Credentials, ProtocolChoice, Settings, TransportChoice};
 use expd::daemon::{self, DaemonError, Doors};
 use expd::exp::login::{self, Claims};
 use expd::exp::{Channel, Secret};

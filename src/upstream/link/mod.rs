@@ -73,6 +73,8 @@ pub struct Link {
     /// What was told of `wanted` to the present connection.
     seen: u64,
     recent: Recent,
+    /// The token that the network refused last, since a connection was up.
+    refused: Option<u64>,
     detected: Option<socket::Detected>,
     /// Old connections that say goodbye; each ends within seconds.
     goodbyes: JoinSet<()>,
@@ -100,6 +102,7 @@ impl Link {
             status,
             seen: 0,
             recent: Recent::default(),
+            refused: None,
             detected: None,
             goodbyes: JoinSet::new(),
         };
@@ -124,9 +127,8 @@ impl Link {
                 Ok(connection) => {
                     let opened = connection.opened;
                     let end = self.serve(connection).await;
-                    if opened.elapsed() >= self.parts.timings.stable {
-                        backoff.reset();
-                    }
+                    backoff.reset_after(opened.elapsed());
+                    self.refused = None;
                     match end {
                         End::Shutdown => break,
                         End::OtherIdentity => continue,
@@ -136,6 +138,11 @@ impl Link {
                 Err(error) => {
                     if matches!(error, SocketError::Refused { .. }) {
                         self.parts.session.reject(session.generation);
+                        if self.refused.replace(session.generation).is_none() {
+                            // The network was started afresh, perhaps. A new token is tried at once, but only one.
+                            log::info!(instance = self.parts.name; "{error}; logging in again");
+                            continue;
+                        }
                     }
                     error.to_string()
                 }
@@ -160,6 +167,8 @@ impl Link {
     async fn session(&mut self) -> Arc<LoggedIn> {
         loop {
             let waiting_for = match &*self.states.borrow_and_update() {
+                // One that was refused is about to be replaced.
+                SessionState::LoggedIn(session) if self.refused == Some(session.generation) => None,
                 SessionState::LoggedIn(session) => return session.clone(),
                 SessionState::LoggingIn { .. } => None,
                 SessionState::Refused { reason, next_try } => {

@@ -7,10 +7,8 @@ use std::time::Duration;
 pub struct LinkTimings {
     /// How long opening a socket may take.
     pub open: Duration,
-    /// The shortest and the longest wait before the next try, as [`Backoff`](crate::upstream::backoff::Backoff) takes them.
+    /// The bounds of the first wait before the next try and of all, as [`Backoff`](crate::upstream::backoff::Backoff) takes them.
     pub retry: (Duration, Duration),
-    /// A connection that lived this long was a good one: the waits start over after it.
-    pub stable: Duration,
     /// How often a connection is proved alive end to end, by asking again for channels that are confirmed.
     pub probe_every: Duration,
     /// How long the answer to a probe may take before the connection counts as dead. A peer that answers pings and delivers
@@ -31,7 +29,6 @@ impl Default for LinkTimings {
         Self {
             open: Duration::from_secs(15),
             retry: (Duration::from_secs(2), Duration::from_secs(60)),
-            stable: Duration::from_secs(30),
             probe_every: Duration::from_secs(20),
             probe_answer: Duration::from_secs(10),
             ask_again: (Duration::from_secs(5), Duration::from_secs(60)),

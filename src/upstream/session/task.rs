@@ -24,7 +24,7 @@ use crate::upstream::trouble::describe;
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// The waits between tries that fail because EXP cannot be reached or is in trouble.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
 /// The waits between tries that EXP refuses: an operator may mend the credentials, but nothing else will.
 const REFUSED_RETRY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(600));
