@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::exp::Secret;
 use crate::exp::payload;
 use crate::hub::HubSettings;
+use crate::ipc::access::Verb;
 
 /// The name of the instance that a request with an empty `instance` means.
 pub const DEFAULT_INSTANCE: &str = "default";
@@ -149,6 +150,21 @@ pub struct InstanceSettings {
 impl InstanceSettings {
     /// EXP's own API.
     pub const DEFAULT_HOST: &str = "https://api.goexp.io";
+
+    /// For these credentials at `host`, and everything else as it is by default.
+    pub fn new(host: impl Into<String>, credentials: Credentials) -> Self {
+        Self {
+            host: host.into(),
+            transport: TransportChoice::default(),
+            protocol: ProtocolChoice::default(),
+            socket_library: SocketLibrary::default(),
+            proxy: None,
+            ca_file: None,
+            channel_id: ChannelIdSpelling::default(),
+            broadcast_channel: BroadcastChannelForm::default(),
+            credentials,
+        }
+    }
 }
 
 impl fmt::Debug for InstanceSettings {
@@ -278,8 +294,8 @@ pub struct AccessRule {
     pub group: Option<String>,
     /// A systemd unit.
     pub unit: Option<String>,
-    /// What is allowed: `listen`, `broadcast`, `respond`, `request`, `status`, `admin`.
-    pub allow: Vec<String>,
+    /// What is allowed.
+    pub allow: Vec<Verb>,
     /// Channel names it is allowed on; empty for all.
     pub channels: Vec<String>,
     /// Instances it is allowed on; empty for all.

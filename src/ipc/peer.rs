@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
 use super::authority::Reader;
+use super::caller::Caller;
 
 /// The process that connected, as the kernel noted it then (`SO_PEERCRED`). The process may have passed the connection on since, and
 /// once it ended its ID may be another's.
@@ -23,17 +24,13 @@ pub struct Peer {
     pub gid: u32,
 }
 
-/// What a handler learns of its caller, as an extension of the request. TCP tells nothing about the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerInfo(pub Option<Peer>);
-
 /// One accepted connection. Read from it as the server: what the client sends is mended on the way ([`super::authority`]).
 #[derive(Debug)]
 pub struct PeerStream {
     stream: Stream,
     /// What stands between the stream and whoever reads from it.
     reader: Reader,
-    peer: Option<Peer>,
+    caller: Caller,
     /// The connection's share of the bound on connections; given back when it is dropped.
     _permit: OwnedSemaphorePermit,
 }
@@ -55,7 +52,7 @@ impl PeerStream {
         Ok(Self {
             stream: Stream::Unix(stream),
             reader: Reader::new(),
-            peer: Some(peer),
+            caller: Caller::local(peer),
             _permit: permit,
         })
     }
@@ -66,22 +63,22 @@ impl PeerStream {
         Ok(Self {
             stream: Stream::Tcp(stream),
             reader: Reader::new(),
-            peer: None,
+            caller: Caller::unknown(),
             _permit: permit,
         })
     }
 
     /// Who connected; unknown on TCP.
     pub fn peer(&self) -> Option<Peer> {
-        self.peer
+        self.caller.peer()
     }
 }
 
 impl Connected for PeerStream {
-    type ConnectInfo = PeerInfo;
+    type ConnectInfo = Caller;
 
-    fn connect_info(&self) -> PeerInfo {
-        PeerInfo(self.peer)
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
     }
 }
 

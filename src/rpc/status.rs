@@ -8,6 +8,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::pull::PullError;
 use crate::bridge::BridgeError;
 use crate::exp::ChannelRule;
+use crate::ipc::access::Denied;
 use crate::router::{Ended, RouterError};
 use crate::upstream::http::CallError;
 
@@ -31,6 +32,11 @@ pub fn bridge(error: BridgeError) -> Status {
         BridgeError::MissingId(_) => Status::invalid_argument(error.to_string()),
         BridgeError::NoIdentity { .. } => Status::unavailable(error.to_string()),
     }
+}
+
+/// A refusal by the access rules.
+pub fn denied(denied: &Denied) -> Status {
+    Status::permission_denied(denied.to_string())
 }
 
 /// An error of the router.

@@ -14,7 +14,9 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use tonic::Status;
 
+use super::access::Leave;
 use super::frame::Dress;
+use super::network::Opened;
 use super::status::ended;
 use crate::router::{Delivery, Listener};
 
@@ -29,16 +31,18 @@ pub struct ListenBody {
     /// None when the end has been told.
     listener: Option<Listener>,
     dress: Dress,
+    leave: Leave,
     deliveries: Vec<Delivery>,
     chunks: VecDeque<Bytes>,
 }
 
 impl ListenBody {
-    /// The events of `listener`.
-    pub fn new(listener: Listener, dress: Dress) -> Self {
+    /// The events of a listener.
+    pub fn new(opened: Opened) -> Self {
         Self {
-            listener: Some(listener),
-            dress,
+            listener: Some(opened.listener),
+            dress: opened.dress,
+            leave: opened.leave,
             deliveries: Vec::new(),
             chunks: VecDeque::new(),
         }
@@ -87,6 +91,10 @@ impl Body for ListenBody {
             let Some(listener) = &mut this.listener else {
                 return Poll::Ready(None);
             };
+            if let Err(status) = this.leave.check() {
+                this.listener = None;
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))));
+            }
             match listener.poll_read(context, &mut this.deliveries) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) => this.gather(),
