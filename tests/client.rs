@@ -536,13 +536,11 @@ mod command {
     async fn ended(child: Child) -> Output {
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
         let mut ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
-        match tokio::time::timeout(Duration::from_secs(20), &mut ended).await {
-            Ok(output) => output.unwrap(),
-            Err(_) => {
-                kill_process(pid, Signal::KILL).unwrap();
-                panic!("the command goes on: {:?}", ended.await);
-            }
+        if let Ok(output) = tokio::time::timeout(Duration::from_secs(20), &mut ended).await {
+            return output.unwrap();
         }
+        kill_process(pid, Signal::KILL).unwrap();
+        panic!("the command goes on: {:?}", ended.await);
     }
 
     #[tokio::test]

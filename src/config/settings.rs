@@ -150,6 +150,21 @@ pub struct InstanceSettings {
 impl InstanceSettings {
     /// EXP's own API.
     pub const DEFAULT_HOST: &str = "https://api.goexp.io";
+
+    /// For these credentials at `host`, and everything else as it is by default.
+    pub fn new(host: impl Into<String>, credentials: Credentials) -> Self {
+        Self {
+            host: host.into(),
+            transport: TransportChoice::default(),
+            protocol: ProtocolChoice::default(),
+            socket_library: SocketLibrary::default(),
+            proxy: None,
+            ca_file: None,
+            channel_id: ChannelIdSpelling::default(),
+            broadcast_channel: BroadcastChannelForm::default(),
+            credentials,
+        }
+    }
 }
 
 impl fmt::Debug for InstanceSettings {

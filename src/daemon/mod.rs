@@ -35,7 +35,7 @@ use crate::metrics::Counters;
 use crate::router::{InstanceId, Router, RouterHandle, RouterSettings};
 use crate::rpc::{self, Door, PullListeners};
 use crate::upstream::http::ApiClient;
-use crate::upstream::link::{Link, LinkParts};
+use crate::upstream::link::{Link, LinkParts, LinkTimings};
 use crate::upstream::session::Session;
 
 /// How long router, links and network each may take to end, once calls under way are finished or cut off.
@@ -141,12 +141,28 @@ impl Group {
     }
 }
 
-/// Serves until the shutdown, or until a part of the daemon fails. `access` says who may do what, from call to call. `ready` is
-/// called when every door is open.
+/// Serves until the shutdown, or until a part of the daemon fails. `ready` is called when every door is open.
 ///
 /// # Errors
 /// What could not be started, or which part failed.
 pub async fn serve(
+    settings: &Settings,
+    state_dir: Option<&Path>,
+    doors: Doors,
+    hub: Option<Hub>,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(&Bridges),
+) -> Result<(), DaemonError> {
+    let policy = watch::Sender::new(Arc::new(AccessPolicy::new(&settings.access)));
+    let access = policy.subscribe();
+    serve_under(settings, state_dir, doors, hub, access, shutdown, ready).await
+}
+
+/// As [`serve`], under an access policy that may change from call to call.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_under(
     settings: &Settings,
     state_dir: Option<&Path>,
     doors: Doors,
@@ -275,6 +291,7 @@ fn start_bridges(
             router: router.clone(),
             wanted,
             counters: counters.clone(),
+            timings: LinkTimings::default(),
             shutdown: links.stop.clone(),
         });
         let stop = links.stop.clone();

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::reload::{self, Reload};
 use super::welcome::Welcome;
-use super::{DaemonError, Doors, doors, serve};
+use super::{DaemonError, Doors, doors, serve_under};
 use crate::config::{self, ConfigErrors, Loaded, Settings, StateSurroundings};
 use crate::hub::{Hub, HubError};
 use crate::ipc::{self, BoundSocket, Listener, SocketPlace, SocketSurroundings};
@@ -126,7 +126,7 @@ async fn run_daemon(
         notifier,
     };
     helpers.spawn(welcome.tell(bridges, shutdown.clone()));
-    let served = serve(
+    let served = serve_under(
         &settings,
         state_dir.as_deref(),
         open,

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod authority;
 mod caller;
 mod incoming;
 mod lock;

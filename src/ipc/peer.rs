@@ -9,6 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
+use super::authority::Reader;
 use super::caller::Caller;
 
 /// The process that connected, as the kernel noted it then (`SO_PEERCRED`). The process may have passed the connection on since, and
@@ -23,10 +24,12 @@ pub struct Peer {
     pub gid: u32,
 }
 
-/// One accepted connection.
+/// One accepted connection. Read from it as the server: what the client sends is mended on the way ([`super::authority`]).
 #[derive(Debug)]
 pub struct PeerStream {
     stream: Stream,
+    /// What stands between the stream and whoever reads from it.
+    reader: Reader,
     caller: Caller,
     /// The connection's share of the bound on connections; given back when it is dropped.
     _permit: OwnedSemaphorePermit,
@@ -48,6 +51,7 @@ impl PeerStream {
         };
         Ok(Self {
             stream: Stream::Unix(stream),
+            reader: Reader::new(),
             caller: Caller::local(peer),
             _permit: permit,
         })
@@ -58,6 +62,7 @@ impl PeerStream {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream: Stream::Tcp(stream),
+            reader: Reader::new(),
             caller: Caller::unknown(),
             _permit: permit,
         })
@@ -83,9 +88,10 @@ impl AsyncRead for PeerStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+        let this = &mut *self;
+        match &mut this.stream {
+            Stream::Unix(stream) => this.reader.poll_read(stream, cx, buffer),
+            Stream::Tcp(stream) => this.reader.poll_read(stream, cx, buffer),
         }
     }
 }

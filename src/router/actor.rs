@@ -256,14 +256,17 @@ impl Router {
                     }
                 }
             }
+            Report::Lost(channels) => {
+                for (channel, since) in &channels {
+                    if let Some(state) = home.channels.get_mut(channel) {
+                        self.fresh.extend(state.lose(*since, now));
+                    }
+                }
+            }
             Report::Down { since } => {
                 for state in home.channels.values_mut() {
                     state.asked_at = None;
-                    if state.confirmed_at.take().is_some() {
-                        state.outage = Some(since);
-                        state.log.set_state(State::Pending, None, now);
-                        self.fresh.push(state.log.clone());
-                    }
+                    self.fresh.extend(state.lose(since, now));
                 }
             }
         }
@@ -395,6 +398,16 @@ impl Router {
         for card in self.cards.values() {
             card.end(Ended::Stopping);
         }
+    }
+}
+
+impl ChannelState {
+    /// The channel is not confirmed any more. Returns the log, where that is news.
+    fn lose(&mut self, since: SystemTime, now: Moment) -> Option<Arc<ChannelLog>> {
+        self.confirmed_at.take()?;
+        self.outage = Some(since);
+        self.log.set_state(State::Pending, None, now);
+        Some(self.log.clone())
     }
 }
 

@@ -63,6 +63,8 @@ pub enum Report {
     Asked(Vec<Arc<Channel>>),
     /// The network confirmed these.
     Confirmed(Vec<Arc<Channel>>),
+    /// The network does not confirm these any more. What came after the moment beside each may be lost.
+    Lost(Vec<(Arc<Channel>, SystemTime)>),
     /// The connection is gone: no channel is confirmed any more. What came after `since` may be lost.
     Down {
         /// When the connection was last known to be good.

@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use tonic::Status;
@@ -49,21 +49,28 @@ impl ListenBody {
     }
 
     fn gather(&mut self) {
-        let mut gathered = BytesMut::new();
-        for delivery in self.deliveries.drain(..) {
-            let frame = self.dress.frame(&delivery);
-            let alone = frame.len() >= SHARED;
-            if !gathered.is_empty() && (alone || gathered.len() + frame.len() > CHUNK) {
-                self.chunks.push_back(gathered.split().freeze());
-            }
-            if alone {
-                self.chunks.push_back(frame);
-            } else {
-                gathered.extend_from_slice(&frame);
-            }
-        }
-        if !gathered.is_empty() {
-            self.chunks.push_back(gathered.freeze());
+        let frames: Vec<Bytes> = self
+            .deliveries
+            .drain(..)
+            .map(|delivery| self.dress.frame(&delivery))
+            .collect();
+        let mut rest = frames.as_slice();
+        while let Some(first) = rest.first() {
+            let mut length = 0;
+            let run = rest
+                .iter()
+                .take_while(|frame| {
+                    length += frame.len();
+                    frame.len() < SHARED && length <= CHUNK
+                })
+                .count();
+            let (chunk, left) = rest.split_at(run.max(1));
+            rest = left;
+            self.chunks.push_back(match chunk {
+                // A single event, as comes when the channel is not busy, need not be copied either.
+                [_] => first.clone(),
+                several => several.concat().into(),
+            });
         }
     }
 }

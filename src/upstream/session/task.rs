@@ -24,7 +24,7 @@ use crate::upstream::trouble::describe;
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// The waits between tries that fail because EXP cannot be reached or is in trouble.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
 /// The waits between tries that EXP refuses: an operator may mend the credentials, but nothing else will.
 const REFUSED_RETRY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(600));
@@ -353,10 +353,12 @@ impl SessionTask {
     }
 }
 
-/// The server's clock, where it tells.
+/// The server's clock, where it tells. It tells whole seconds, so that up to one more has passed; a token must not be thought
+/// to live longer than it does.
 fn server_time(response: &Response) -> Option<SystemTime> {
     let date = response.headers().get(DATE)?.to_str().ok()?;
-    httpdate::parse_http_date(date).ok()
+    let told = httpdate::parse_http_date(date).ok()?;
+    Some(told + Duration::from_secs(1))
 }
 
 /// How long a token lives from now on. It is counted by the server's clock: a kiosk's own may be years off.
