@@ -172,9 +172,9 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
     written.note_all(&Route::default(), &root);
     let mut reader = Reader {
         root,
-        written,
         origins,
         findings,
+        written,
     };
     reader.check_keys();
     let daemon = daemon::read(&mut reader);

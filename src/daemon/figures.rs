@@ -31,7 +31,7 @@ use exposition::{Exposition, Kind};
 /// Scrapers at a time; one of them is usual. Each is answered once and its connection closed, so that none stays.
 const CONNECTIONS: usize = 16;
 
-/// Where the format is: version 0.0.4 is what every Prometheus reads.
+/// The format: version 0.0.4 is what every Prometheus reads.
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What the figures are taken from.
@@ -116,8 +116,10 @@ async fn page(State(figures): State<Figures>) -> Response {
 
 type One<'a> = (&'a Bridge, &'a InstanceSnapshot);
 
-/// Counters of an instance: name, meaning, and where it is counted.
-const COUNTED: [(&str, &str, fn(&Counters) -> &Counter); 11] = [
+/// A counter of an instance: name, meaning, and where it is counted.
+type Counted = (&'static str, &'static str, fn(&Counters) -> &Counter);
+
+const COUNTED: [Counted; 11] = [
     ("expd_connects_total", "Times the socket came up.", |c| {
         &c.connects
     }),
@@ -167,8 +169,15 @@ const COUNTED: [(&str, &str, fn(&Counters) -> &Counter); 11] = [
     ),
 ];
 
-/// Sums over an instance's channels and listeners.
-const SUMMED: [(&str, Kind, &str, fn(&InstanceSnapshot) -> u64); 8] = [
+/// A sum over an instance's channels and listeners: name, kind, meaning, and how it is made.
+type Summed = (
+    &'static str,
+    Kind,
+    &'static str,
+    fn(&InstanceSnapshot) -> u64,
+);
+
+const SUMMED: [Summed; 8] = [
     (
         "expd_deliveries_total",
         Kind::Counter,

@@ -95,7 +95,7 @@ impl Reload {
                 log::error!("the settings have mistakes, and stay as they were");
             }
             Err(error) => {
-                log::error!("the settings could not be read, and stay as they were: {error}")
+                log::error!("the settings could not be read, and stay as they were: {error}");
             }
         }
     }

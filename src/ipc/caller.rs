@@ -200,7 +200,7 @@ fn unit(cgroup: &str) -> Option<String> {
         .or_else(|| cgroup.lines().find_map(|line| line.strip_prefix("0::")))?;
     let part = path
         .split('/')
-        .find(|part| !part.is_empty() && !part.ends_with(".slice"))?;
+        .find(|part| !part.is_empty() && part.strip_suffix(".slice").is_none())?;
     // systemd escapes names that the kernel would take for its own with one underscore.
     let name = part.strip_prefix('_').unwrap_or(part);
     [".service", ".scope", ".socket", ".mount", ".swap"]

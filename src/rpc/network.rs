@@ -103,9 +103,12 @@ impl Network for NetworkService {
         match timeout(wait, taken.next()).await {
             // None came in time.
             Err(_) => Ok(Response::new(proto::NextEventResponse { event: None })),
-            Ok(Ok(event)) => Ok(Response::new(proto::NextEventResponse {
-                event: Some(event),
-            })),
+            Ok(Ok(event)) => {
+                // A reload may have taken the right meanwhile.
+                self.0.allow_listener(&caller, &request.listener_id).await?;
+                let event = Some(event);
+                Ok(Response::new(proto::NextEventResponse { event }))
+            }
             Ok(Err(why)) => Err(ended(why)),
         }
     }
