@@ -1,6 +1,7 @@
 //! The paths, and what happens to every request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Query, Request, State};
@@ -11,12 +12,16 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use socketioxide::SocketIo;
 use socketioxide::socket::Sid;
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::connection::{Connection, Peer};
 use super::error::ApiError;
 use super::resources::{self, Kind};
 use super::state::HubState;
 use super::{auth, broadcasts, counters, data, legacy_polling, pairing, socket};
+
+/// How long a browser may go on without asking again what is allowed; browsers cap it at two hours or less.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
 pub(super) fn build(hub: &Arc<HubState>) -> (Router, SocketIo) {
     let (socket_layer, io) = socket::layer(hub);
@@ -57,8 +62,32 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, SocketIo) {
         .with_state(hub.clone())
         .layer(socket_layer)
         .layer(middleware::from_fn_with_state(hub.clone(), watch_sockets))
+        .layer(pages())
         .layer(middleware::from_fn_with_state(hub.clone(), count));
     (router, io)
+}
+
+/// What lets programs in web pages of any origin use the network, as the SDK in a browser does. A token says who asks, and no
+/// cookie is ever set, so a foreign page gains nothing by it; credentials are allowed only since the old Socket.IO client
+/// asks for them. The operator's side is for no page: there the caller's address may be all the proof there is.
+fn pages() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(|_, request| {
+            !request.uri.path().starts_with("/hub/")
+        }))
+        .allow_methods(AllowMethods::list([
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ]))
+        .allow_headers(AllowHeaders::list([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+        ]))
+        .allow_credentials(true)
+        .max_age(PREFLIGHT_AGE)
 }
 
 async fn not_found(request: Request) -> ApiError {
