@@ -434,11 +434,12 @@ impl Link {
         }
         if rotation.wants_opening() {
             let session = match &*self.states.borrow() {
-                SessionState::LoggedIn(session) => session.clone(),
-                _ => {
-                    rotation.call_off();
-                    return Ok(());
-                }
+                SessionState::LoggedIn(session) => Some(session.clone()),
+                _ => None,
+            };
+            let Some(session) = session else {
+                rotation.call_off();
+                return Ok(());
             };
             // What became wanted and was not asked for on the present connection yet is asked for on both, later.
             let (channels, _) = self.everything_wanted(&session);
