@@ -32,7 +32,8 @@ impl Home {
     pub fn write(&self, settings: &str) {
         let state = self.folder.path().join("state");
         let settings = format!(
-            "[hub]\nlisten = \"127.0.0.1:0\"\n[daemon]\nsocket_mode = \"0666\"\nstate_dir = {state:?}\n{settings}"
+            "[hub]\nlisten = \"127.0.0.1:0\"\n[daemon]\nsocket_mode = \"0666\"\nstate_dir = \"{}\"\n{settings}",
+            state.display()
         );
         std::fs::write(self.config(), settings).unwrap();
     }
@@ -121,10 +122,10 @@ impl Daemon {
             }
             next = self.heard.len();
             let left = end.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => self.heard.push((line, false)),
-                Err(_) => panic!("the daemon never said {text:?}, but:\n{}", self.heard()),
-            }
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("the daemon never said {text:?}, but:\n{}", self.heard());
+            };
+            self.heard.push((line, false));
         }
     }
 
