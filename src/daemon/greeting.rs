@@ -36,7 +36,7 @@ pub fn embedded(socket: &Path, usual: bool, network: &str, identity: Option<&Ide
         "Paste into a second terminal, each line on its own:".to_owned(),
         format!("  {program} listen menu{option}"),
         format!("  {program} broadcast menu hi '{{\"soup\":\"tomato\"}}'{option}"),
-        format!("  grpcurl -plaintext -authority localhost -unix {socket_shown} list"),
+        format!("  grpcurl -plaintext -unix {socket_shown} list"),
         String::new(),
         "Ctrl-C ends it.".to_owned(),
     ];

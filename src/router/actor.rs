@@ -14,7 +14,7 @@ use super::listener::{Card, Ended, ListenSpec, Listener, Place};
 use super::log::{Bounds, ChannelLog, Moment, State};
 use super::{
     ChannelSnapshot, Command, Encode, Incoming, InstanceId, InstanceSnapshot, MAILBOX, Report,
-    RouterError, RouterHandle, Wanted,
+    RouterError, RouterHandle, Wanted, Whose,
 };
 use crate::config::Limits;
 use crate::exp::Channel;
@@ -76,8 +76,8 @@ struct ChannelState {
     asked_at: Option<SystemTime>,
     confirmed_at: Option<SystemTime>,
     last_broadcast_at: Option<SystemTime>,
-    /// The gap that the next confirmation will tell of: since when, where known.
-    outage: Option<Option<SystemTime>>,
+    /// The gap that the next confirmation will tell of: since when.
+    outage: Option<SystemTime>,
 }
 
 impl Router {
@@ -148,7 +148,10 @@ impl Router {
             } => drop(reply.send(self.open(instance, *spec))),
             Command::Report(instance, report) => self.take_report(instance, report),
             Command::Cancel(id, reply) => drop(reply.send(self.cancel(id))),
-            Command::ClearContext(context, reply) => drop(reply.send(self.clear(&context))),
+            Command::Card(id, reply) => drop(reply.send(self.cards.get(&id).cloned())),
+            Command::ClearContext(context, whose, reply) => {
+                reply.send(self.clear(&context, &whose)).ok();
+            }
             Command::Snapshot(reply) => drop(reply.send(self.snapshot())),
             Command::Stop => self.end_all(),
         }
@@ -169,7 +172,7 @@ impl Router {
             }
             if resume.log_id != log.id && state.confirmed_at.is_none() && state.outage.is_none() {
                 // The app heard this channel before: what passes until the confirmation is missing for it.
-                state.outage = Some(Some(state.wanted_since));
+                state.outage = Some(state.wanted_since);
             }
         }
         self.next_listener += 1;
@@ -342,10 +345,11 @@ impl Router {
         }
     }
 
-    fn clear(&mut self, context: &str) -> u32 {
+    fn clear(&mut self, context: &str, whose: &Whose) -> u32 {
         let mut cancelled = 0;
         for card in self.cards.values() {
-            if card.context == context && !card.gone() && card.ended().is_none() {
+            let there = !card.gone() && card.ended().is_none();
+            if card.context == context && there && whose(card) {
                 card.end(Ended::Cancelled);
                 cancelled += 1;
             }
@@ -401,7 +405,7 @@ impl ChannelState {
     /// The channel is not confirmed any more. Returns the log, where that is news.
     fn lose(&mut self, since: SystemTime, now: Moment) -> Option<Arc<ChannelLog>> {
         self.confirmed_at.take()?;
-        self.outage = Some(Some(since));
+        self.outage = Some(since);
         self.log.set_state(State::Pending, None, now);
         Some(self.log.clone())
     }

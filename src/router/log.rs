@@ -256,13 +256,13 @@ impl ChannelLog {
     }
 
     /// The subscription's state changed. Going from pending to confirmed after an `outage` appends that gap first.
-    pub fn set_state(&self, state: State, outage: Option<Option<SystemTime>>, now: Moment) {
+    pub fn set_state(&self, state: State, outage: Option<SystemTime>, now: Moment) {
         let mut ring = self.lock();
         if let Some(from) = outage {
             let gap = Gap {
                 reason: GapReason::Offline,
                 missed: 0,
-                from,
+                from: Some(from),
                 to: now.wall,
             };
             self.push(&mut ring, Entry::note(now, Body::Gap(gap)));

@@ -369,8 +369,14 @@ async fn contexts_end_over_all_instances_and_ids_end_one() {
     let mut here = world.listen(tagged.clone()).await;
     let mut there = world.router.open(InstanceId(1), tagged).await.unwrap();
     let mut other = world.listen(spec(None)).await;
-    assert_eq!(world.router.clear_context("app".to_owned()).await, Ok(2));
-    assert_eq!(world.router.clear_context("app".to_owned()).await, Ok(0));
+    assert_eq!(
+        world.router.clear_context("app".to_owned(), |_| true).await,
+        Ok(2)
+    );
+    assert_eq!(
+        world.router.clear_context("app".to_owned(), |_| true).await,
+        Ok(0)
+    );
     assert_eq!(heard(&mut here), ["Cancelled"]);
     assert_eq!(heard(&mut there), ["Cancelled"]);
     assert_eq!(heard(&mut other), ["Pending"]);

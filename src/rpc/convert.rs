@@ -235,8 +235,8 @@ mod tests {
     #[test]
     fn numbers_become_the_nearest_double() {
         assert_eq!(through_value("0.10"), "0.1");
-        assert_eq!(through_value("1e400").parse::<f64>().unwrap(), f64::MAX);
-        assert_eq!(through_value("-1e400").parse::<f64>().unwrap(), f64::MIN);
+        assert_eq!(through_value("1e400").parse::<f64>(), Ok(f64::MAX));
+        assert_eq!(through_value("-1e400").parse::<f64>(), Ok(f64::MIN));
     }
 
     #[test]

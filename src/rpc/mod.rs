@@ -1,8 +1,9 @@
 //! The gRPC front door: thin services that decode, check, call the bridge and encode.
 //!
 //! [`service`] makes the one HTTP/2 service that answers everything: `Network`, `Api`, `Daemon`, reflection (v1 and v1alpha) and
-//! health. `Listen` alone has a handler of its own (see [`stream`]), so that broadcasts are encoded once for all streams.
+//! health. `Listen` alone has a handler of its own (in `stream.rs`), so that broadcasts are encoded once for all streams.
 
+mod access;
 mod api;
 mod convert;
 mod daemon;
@@ -18,12 +19,14 @@ use std::time::SystemTime;
 use axum::extract::State;
 use axum::routing::post;
 use prost::Message as _;
+use tokio::sync::watch;
 use tonic::Status;
 use tonic::service::Routes;
 
 pub use pull::PullListeners;
 
 use crate::bridge::{Bridge, Bridges};
+use crate::ipc::access::AccessPolicy;
 use crate::proto;
 use crate::proto::api_server::ApiServer;
 use crate::proto::daemon_server::DaemonServer;
@@ -41,6 +44,8 @@ pub struct Door {
     pub pulls: PullListeners,
     /// The largest payload that is taken, in bytes of JSON text.
     pub max_payload: usize,
+    /// Who may do what; a reload changes it.
+    pub access: watch::Receiver<Arc<AccessPolicy>>,
     /// When the daemon started.
     pub started_at: SystemTime,
 }
@@ -125,7 +130,7 @@ async fn open_stream(
     door: &Door,
     request: http::Request<axum::body::Body>,
 ) -> Result<stream::ListenBody, Status> {
-    let peer = network::peer_of(request.extensions());
+    let caller = access::caller_of(request.extensions());
     let body = axum::body::to_bytes(request.into_body(), LISTEN_REQUEST)
         .await
         .map_err(|error| {
@@ -149,6 +154,6 @@ async fn open_stream(
     let request = proto::ListenRequest::decode(message).map_err(|error| {
         Status::invalid_argument(format!("the request is no ListenRequest: {error}"))
     })?;
-    let (listener, dress) = network::open(door, request, peer).await?;
-    Ok(stream::ListenBody::new(listener, dress))
+    let opened = network::open(door, request, &caller).await?;
+    Ok(stream::ListenBody::new(opened))
 }

@@ -29,7 +29,7 @@ impl Backoff {
     }
 
     /// The next wait.
-    pub fn next(&mut self) -> Duration {
+    pub fn wait(&mut self) -> Duration {
         let wait = jittered(self.step, 1.0 - LEAST);
         self.step = self.step.saturating_mul(2).min(self.longest);
         wait
@@ -37,8 +37,8 @@ impl Backoff {
 
     /// The next wait where the server asked for at least `floor`; others were asked the same, so it is spread upwards, over
     /// half of that again at the least.
-    pub fn next_after(&mut self, floor: Option<Duration>) -> Duration {
-        let wait = self.next();
+    pub fn wait_after(&mut self, floor: Option<Duration>) -> Duration {
+        let wait = self.wait();
         match floor {
             Some(floor) => floor + jittered(wait.max(floor / 2).min(self.longest), 1.0),
             None => wait,
@@ -76,7 +76,7 @@ mod tests {
             let mut backoff = Backoff::new(first, longest);
             let mut step = first;
             for _ in 0..20 {
-                let wait = backoff.next();
+                let wait = backoff.wait();
                 assert!(
                     wait >= step.mul_f64(0.09) && wait <= step,
                     "{wait:?} of {step:?}"
@@ -86,7 +86,7 @@ mod tests {
             backoff.reset_after(Duration::from_secs(4));
             assert!(backoff.step == longest);
             backoff.reset_after(Duration::from_secs(5));
-            assert!(backoff.next() <= first);
+            assert!(backoff.wait() <= first);
         }
     }
 
@@ -94,7 +94,7 @@ mod tests {
     fn what_the_server_asks_for_is_obeyed_and_spread() {
         let floor = Duration::from_secs(10);
         let mut backoff = Backoff::new(Duration::from_secs(4), Duration::from_secs(4));
-        let waits: Vec<Duration> = (0..50).map(|_| backoff.next_after(Some(floor))).collect();
+        let waits: Vec<Duration> = (0..50).map(|_| backoff.wait_after(Some(floor))).collect();
         assert!(
             waits
                 .iter()
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn odd_bounds_are_put_right() {
         let mut backoff = Backoff::new(Duration::ZERO, Duration::ZERO);
-        assert!(backoff.next() > Duration::ZERO);
+        assert!(backoff.wait() > Duration::ZERO);
     }
 
     /// When each of a fleet is back after an outage of `down`, in seconds after its end, and how many tries came in the
@@ -119,7 +119,7 @@ mod tests {
             let mut now = 0.0;
             loop {
                 let floor = retry_after.map(Duration::from_secs_f64);
-                now += backoff.next_after(floor).as_secs_f64();
+                now += backoff.wait_after(floor).as_secs_f64();
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
                 let tenth = (now * 10.0) as u64;
                 *tries.entry(tenth).or_default() += 1;

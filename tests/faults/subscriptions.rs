@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use expd::config::settings::InstanceSettings;
-use expd::config::{
-    BroadcastChannelForm, ChannelIdSpelling, Credentials, Limits, ProtocolChoice, TransportChoice,
-};
+use expd::config::{Credentials, Limits, ProtocolChoice, TransportChoice};
 use expd::exp::{Channel, Secret};
 use expd::metrics::Counters;
 use expd::router::{
@@ -49,20 +47,14 @@ struct Upstream {
 
 impl Upstream {
     fn start(network: SocketAddr, timings: LinkTimings) -> Self {
-        let settings = InstanceSettings {
-            host: format!("http://{network}"),
-            transport: TransportChoice::Websocket,
-            protocol: ProtocolChoice::V4,
-            proxy: None,
-            ca_file: None,
-            channel_id: ChannelIdSpelling::Both,
-            broadcast_channel: BroadcastChannelForm::Object,
-            credentials: Credentials::Device {
-                uuid: Some(DEVICE.to_owned()),
-                secret: Some(Secret::new("secret")),
-                allow_pairing: false,
-            },
+        let credentials = Credentials::Device {
+            uuid: Some(DEVICE.to_owned()),
+            secret: Some(Secret::new("secret")),
+            allow_pairing: false,
         };
+        let mut settings = InstanceSettings::new(format!("http://{network}"), credentials);
+        settings.transport = TransportChoice::Websocket;
+        settings.protocol = ProtocolChoice::V4;
         let counters = Arc::new(Counters::default());
         let (router, handle) = Router::new(RouterSettings {
             instances: 1,

@@ -9,9 +9,7 @@ use expd::client::{
     Client, Event, EventStream, Listen, ListenEvent, Position, Status, SubscriptionState,
 };
 use expd::config::settings::InstanceSettings;
-use expd::config::{
-    BroadcastChannelForm, ChannelIdSpelling, Credentials, ProtocolChoice, Settings, TransportChoice,
-};
+use expd::config::{Credentials, ProtocolChoice, Settings, TransportChoice};
 use expd::daemon::{self, DaemonError, Doors};
 use expd::exp::login::{self, Claims};
 use expd::exp::{Channel, Secret};
@@ -110,20 +108,14 @@ impl Daemon {
 
     pub async fn start_with(network: SocketAddr, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
-        let instance = InstanceSettings {
-            host: format!("http://{network}"),
-            transport: TransportChoice::Websocket,
-            protocol: ProtocolChoice::V4,
-            proxy: None,
-            ca_file: None,
-            channel_id: ChannelIdSpelling::Both,
-            broadcast_channel: BroadcastChannelForm::Object,
-            credentials: Credentials::Device {
-                uuid: Some(DAEMON.to_owned()),
-                secret: Some(Secret::new(format!("the secret of {DAEMON}"))),
-                allow_pairing: false,
-            },
+        let credentials = Credentials::Device {
+            uuid: Some(DAEMON.to_owned()),
+            secret: Some(Secret::new(format!("the secret of {DAEMON}"))),
+            allow_pairing: false,
         };
+        let mut instance = InstanceSettings::new(format!("http://{network}"), credentials);
+        instance.transport = TransportChoice::Websocket;
+        instance.protocol = ProtocolChoice::V4;
         settings.instances.insert("default".to_owned(), instance);
         change(&mut settings);
         let mut daemon = Self {

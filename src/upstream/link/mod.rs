@@ -147,7 +147,7 @@ impl Link {
                     error.to_string()
                 }
             };
-            let wait = backoff.next();
+            let wait = backoff.wait();
             self.status.send_modify(|status| {
                 status.go(LinkState::Offline, &reason);
                 status.attempt += 1;
@@ -553,6 +553,7 @@ async fn connect(
         token: session.socket_token.clone(),
         proxy: settings.proxy.clone(),
         ca_file: settings.ca_file.clone(),
+        library: settings.socket_library,
         timeout: parts.timings.open,
     };
     let socket = socket::open(&endpoint, settings.transport, settings.protocol, detected).await?;

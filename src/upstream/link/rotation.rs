@@ -310,7 +310,7 @@ impl Rotation {
         let backoff = self
             .backoff
             .get_or_insert_with(|| Backoff::new(shortest, longest));
-        let wait = backoff.next();
+        let wait = backoff.wait();
         log::debug!("the new connection failed, the present one goes on: {reason}");
         self.stage = Stage::Wanted(Instant::now() + wait);
     }

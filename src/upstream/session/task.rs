@@ -139,7 +139,7 @@ impl SessionTask {
                 }
                 Err(Failure::Refused(reason)) => {
                     // Jittered upwards: the shortest wait is a promise to the network.
-                    let wait = REFUSED_RETRY.0 + refused_backoff.next();
+                    let wait = REFUSED_RETRY.0 + refused_backoff.wait();
                     log::error!(instance = self.name; "EXP refuses the credentials: {reason}; correct them and restart, or wait: they are tried again in {} s", wait.as_secs());
                     self.states.send_replace(SessionState::Refused {
                         reason,
@@ -148,7 +148,7 @@ impl SessionTask {
                     wait
                 }
                 Err(Failure::Passing(reason, floor)) => {
-                    let wait = backoff.next_after(floor);
+                    let wait = backoff.wait_after(floor);
                     log::warn!(instance = self.name; "the login failed: {reason}; trying again in {:.1} s", wait.as_secs_f64());
                     self.states.send_replace(SessionState::Failed {
                         reason,
@@ -195,7 +195,7 @@ impl SessionTask {
                         return;
                     }
                     Err(Failure::Passing(reason, floor)) => {
-                        let next = Instant::now() + backoff.next_after(floor);
+                        let next = Instant::now() + backoff.wait_after(floor);
                         if next >= token.ends_at {
                             return;
                         }
