@@ -13,6 +13,10 @@ use crate::exp::Channel;
 /// How many events one read hands over at most, so that a listener far behind does not hold the log's lock for long.
 const READ_BATCH: usize = 256;
 
+/// How many bytes one read hands over at most, as long as it is one event. What was read is held for an app until it takes it,
+/// after it has left the log, too: a thousand apps that do not read then cost a thousand times this at the most.
+const READ_BYTES: usize = 64 * 1024;
+
 /// What an app asked to hear.
 #[derive(Clone, Debug)]
 pub struct ListenSpec {
@@ -362,6 +366,7 @@ impl Listener {
         let now = Moment::now();
         let mut aged = Aged::default();
         let mut delivered = 0;
+        let mut bytes = 0;
         for (sequence, entry) in ring.after(self.position).take(READ_BATCH) {
             self.position = sequence;
             self.position_wall = Some(entry.wall);
@@ -388,11 +393,15 @@ impl Listener {
                         continue;
                     }
                     delivered += 1;
+                    bytes += record.frame.len();
                     Event::Broadcast(record.clone())
                 }
             };
             self.tell_aged(&mut aged, sequence - 1, out);
             out.push(Delivery { sequence, event });
+            if bytes >= READ_BYTES {
+                break;
+            }
         }
         self.tell_aged(&mut aged, self.position, out);
         self.card.delivered.fetch_add(delivered, Ordering::Relaxed);

@@ -138,11 +138,11 @@ mod tests {
         const FLEET: usize = 1000;
         // Outage; the busiest tenth of a second, as a share of the fleet; the median and the slowest return.
         for (down, busiest, median, slowest) in [
-            (0.0, 0.09, 1.5, 2.0),
-            (1.0, 0.09, 2.0, 8.0),
-            (5.0, 0.09, 6.0, 32.0),
-            (30.0, 0.09, 22.0, 60.0),
-            (300.0, 0.09, 35.0, 60.0),
+            (0.0, 0.12, 1.5, 2.0),
+            (1.0, 0.12, 2.0, 8.0),
+            (5.0, 0.12, 6.0, 32.0),
+            (30.0, 0.12, 22.0, 60.0),
+            (300.0, 0.12, 35.0, 60.0),
         ] {
             let (back, peak) = comes_back(FLEET, down, None);
             eprintln!(

@@ -175,8 +175,8 @@ impl Model {
             0..40 => self.open().await,
             40..55 => self.cancel(),
             55..75 => self.resume().await,
-            75..90 => self.fault().await,
-            90..94 => self.restart().await,
+            75..84 => self.fault().await,
+            84..87 => self.restart().await,
             _ => sleep(self.dice.millis(500, 4000)).await,
         }
     }

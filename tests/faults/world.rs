@@ -158,28 +158,6 @@ impl Daemon {
     pub async fn status(&self) -> Status {
         self.client().await.status().await.unwrap()
     }
-
-    /// Waits until the status is as wanted.
-    pub async fn until(
-        &self,
-        what: &str,
-        within: Duration,
-        mut good: impl FnMut(&Status) -> bool,
-    ) -> Status {
-        let client = self.client().await;
-        let deadline = Instant::now() + within;
-        loop {
-            let status = client.status().await.unwrap();
-            if good(&status) {
-                return status;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{what} did not come about within {within:?}: {status:#?}"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
 }
 
 /// Somebody else on the network, who broadcasts.

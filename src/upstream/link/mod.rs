@@ -34,7 +34,7 @@ use super::socket::{self, Endpoint, SocketError};
 use crate::config::InstanceSettings;
 use crate::exp::{Channel, IdentityKind, Secret};
 use crate::metrics::Counters;
-use crate::router::{InstanceId, Report, RouterHandle, Wanted};
+use crate::router::{Incoming, InstanceId, Report, RouterHandle, Wanted};
 
 /// A connection is replaced when it has gathered this many channels more than are wanted: the network knows no unsubscribe.
 const SURPLUS: usize = 1000;
@@ -314,7 +314,7 @@ impl Link {
     }
 
     /// Hands broadcasts to the router, each once, and acts on those that are for the daemon itself.
-    async fn forward(&mut self, mut broadcasts: Vec<crate::router::Incoming>, kind: IdentityKind) {
+    async fn forward(&mut self, mut broadcasts: Vec<Incoming>, kind: IdentityKind) {
         if broadcasts.is_empty() {
             return;
         }
@@ -338,7 +338,7 @@ impl Link {
     }
 
     /// What the network tells a device about its own credentials.
-    fn obey(&self, incoming: &crate::router::Incoming) {
+    fn obey(&self, incoming: &Incoming) {
         #[derive(Deserialize)]
         struct Credentials {
             uuid: String,
@@ -450,7 +450,9 @@ impl Link {
         for what in rotation.take_unexpected() {
             self.note_unexpected(&[what]);
         }
-        rotation.sift(|held| self.recent.knows(&held.channel, &held.broadcast.id));
+        rotation.sift(connection, |held| {
+            self.recent.knows(&held.channel, &held.broadcast.id)
+        });
         if rotation.wants_mark(connection) {
             match connection.mark().await {
                 Ok(true) => rotation.wait_for_mark(),
@@ -464,7 +466,9 @@ impl Link {
 
     /// The new connection takes over.
     async fn finish_rotation(&mut self, connection: &mut Connection, rotation: &mut Rotation) {
-        let Some((new, held)) = std::mem::take(rotation).finish() else {
+        let is_known = |held: &Incoming| self.recent.knows(&held.channel, &held.broadcast.id);
+        let finished = std::mem::take(rotation).finish(connection, is_known);
+        let Some((new, held)) = finished else {
             return;
         };
         let old = std::mem::replace(connection, new);
@@ -482,7 +486,7 @@ impl Link {
         }
         let confirmed = connection.subscriptions.confirmed_ones();
         self.report(Report::Confirmed(confirmed)).await;
-        self.forward(held.broadcasts, connection.kind()).await;
+        self.forward(held, connection.kind()).await;
         // The token may have changed once more meanwhile.
         let newer = matches!(&*self.states.borrow(), SessionState::LoggedIn(session)
             if session.generation > connection.session.generation);

@@ -8,6 +8,7 @@
 //! A new connection that does not confirm everything takes over all the same shortly before the present one's token ends; what
 //! it lacks is then told as lost.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -218,9 +219,12 @@ impl Rotation {
     }
 
     /// Drops from what is held back what the present connection has brought, where it is time for that.
-    pub fn sift(&mut self, is_known: impl Fn(&Incoming) -> bool) {
-        if let Stage::Confirming(candidate) = &mut self.stage {
-            candidate.held.sift(is_known);
+    pub fn sift(&mut self, present: &Connection, is_known: impl Fn(&Incoming) -> bool) {
+        if let Stage::Confirming(candidate) = &mut self.stage
+            && candidate.held.wants_sifting()
+        {
+            let opened = candidate.new.opened;
+            candidate.held.sift(present, opened, is_known);
         }
     }
 
@@ -275,12 +279,18 @@ impl Rotation {
         }
     }
 
-    /// The new connection and what it heard, if there is one; the rotation is over.
-    pub fn finish(self) -> Option<(Connection, Held)> {
-        match self.stage {
-            Stage::Confirming(candidate) => Some((candidate.new, candidate.held)),
-            _ => None,
-        }
+    /// The new connection and what it heard that `present` has not brought, if there is one; the rotation is over.
+    pub fn finish(
+        self,
+        present: &Connection,
+        is_known: impl Fn(&Incoming) -> bool,
+    ) -> Option<(Connection, Vec<Incoming>)> {
+        let Stage::Confirming(candidate) = self.stage else {
+            return None;
+        };
+        let Candidate { new, mut held, .. } = *candidate;
+        held.sift(present, new.opened, is_known);
+        Some((new, held.broadcasts))
     }
 
     /// There is no session to open a connection with; the next one starts a new rotation.
@@ -316,11 +326,40 @@ impl Held {
         self.broadcasts.len() >= MOST_HELD || self.bytes >= MOST_HELD_BYTES
     }
 
-    fn sift(&mut self, is_known: impl Fn(&Incoming) -> bool) {
-        if self.broadcasts.len() < self.sift_at.max(SIFT_EVERY) && !self.full() {
-            return;
+    fn wants_sifting(&self) -> bool {
+        self.broadcasts.len() >= self.sift_at.max(SIFT_EVERY) || self.full()
+    }
+
+    /// Drops what `present` has brought. On a channel that became subscribed on both while the new connection was `opened`
+    /// already, the new one may have been the first and have heard what came before the confirmation on `present`: nothing
+    /// was promised then, and it would come out of order now.
+    fn sift(
+        &mut self,
+        present: &Connection,
+        opened: Instant,
+        is_known: impl Fn(&Incoming) -> bool,
+    ) {
+        let young = |incoming: &Incoming| {
+            let at = present.subscriptions.confirmed_at(&incoming.channel);
+            at.filter(|at| *at > opened)
+        };
+        let mut overtaken = HashSet::new();
+        let mut kept: Vec<Incoming> = Vec::with_capacity(self.broadcasts.len());
+        for incoming in std::mem::take(&mut self.broadcasts).into_iter().rev() {
+            if is_known(&incoming) {
+                overtaken.insert(incoming.channel);
+                continue;
+            }
+            let late = young(&incoming).is_some_and(|confirmed| {
+                overtaken.contains(&incoming.channel)
+                    || Instant::from_std(incoming.received.at) < confirmed
+            });
+            if !late {
+                kept.push(incoming);
+            }
         }
-        self.broadcasts.retain(|incoming| !is_known(incoming));
+        kept.reverse();
+        self.broadcasts = kept;
         self.bytes = self.broadcasts.iter().map(size).sum();
         self.sift_at = self.broadcasts.len() + SIFT_EVERY;
     }

@@ -47,6 +47,10 @@ struct Ask {
     outstanding: usize,
     /// When the latest ask was sent that was answered.
     good_at: Option<SystemTime>,
+    /// When it was last confirmed after it was not.
+    confirmed_at: Option<Instant>,
+    /// Whether it was confirmed when it was last asked for.
+    anew: bool,
     in_rounds: bool,
 }
 
@@ -109,6 +113,11 @@ impl Subscriptions {
         self.asks.keys().cloned().collect()
     }
 
+    /// Since when a channel is heard here.
+    pub fn confirmed_at(&self, channel: &Arc<Channel>) -> Option<Instant> {
+        self.asks.get(channel)?.confirmed_at
+    }
+
     /// What is confirmed.
     pub fn confirmed_ones(&self) -> Vec<Arc<Channel>> {
         let confirmed = self.asks.keys().filter(|c| !self.pending.contains(*c));
@@ -156,8 +165,11 @@ impl Subscriptions {
                 unanswered_since: None,
                 outstanding: 0,
                 good_at: None,
+                confirmed_at: None,
+                anew: false,
                 in_rounds: false,
             });
+            ask.anew = ask.confirmed_at.is_some();
             ask.send(now);
             ask.times = 1;
             for id in &spelled {
@@ -185,9 +197,15 @@ impl Subscriptions {
                 self.proved = self.proved.max(since);
             }
             let all_back = ask.outstanding == 0;
-            if self.pending.remove(&channel) && !ask.in_rounds {
-                ask.in_rounds = true;
-                self.rounds.push_back(channel.clone());
+            if self.pending.remove(&channel) {
+                // One that was asked for anew was heard all the time.
+                if !ask.anew {
+                    ask.confirmed_at = Some(Instant::now());
+                }
+                if !ask.in_rounds {
+                    ask.in_rounds = true;
+                    self.rounds.push_back(channel.clone());
+                }
             }
             if let Some(probe) = &mut self.probe {
                 probe.left.remove(&channel);
@@ -363,6 +381,7 @@ impl Subscriptions {
             };
             if self.pending.insert(channel.clone()) {
                 ask.times = 1;
+                ask.anew = false;
                 let good_at = ask.good_at.unwrap_or(self.proved);
                 lost.push((channel, good_at));
             }
