@@ -142,7 +142,7 @@ impl Rewriter {
         }
     }
 
-    /// Takes what came, appends what h2 shall see, and says how much it took: not all once `out` is `ENOUGH`, as a few octets can
+    /// Takes what came, appends what h2 shall see, and says how much it took: not all once `out` has 64 KiB, as a few octets can
     /// stand for a header block of 64 KiB, and a read can hold hundreds of such blocks.
     pub fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> usize {
         let mut rest = input;
