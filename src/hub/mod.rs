@@ -22,6 +22,7 @@ pub mod operator;
 mod pairing;
 mod password;
 mod pending;
+mod polling;
 mod resources;
 mod router;
 mod settings;
