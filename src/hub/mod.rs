@@ -23,6 +23,7 @@ pub mod operator;
 mod pairing;
 mod password;
 mod pending;
+mod polling;
 mod resources;
 mod router;
 mod settings;

@@ -18,7 +18,7 @@ use super::connection::{Connection, Peer};
 use super::error::ApiError;
 use super::resources::{self, Kind};
 use super::state::HubState;
-use super::{auth, broadcasts, counters, data, legacy_polling, pairing, socket};
+use super::{auth, broadcasts, counters, data, pairing, polling, socket};
 
 /// How long a browser may go on without asking again what is allowed; browsers cap it at two hours or less.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
@@ -62,6 +62,7 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, SocketIo) {
         .with_state(hub.clone())
         .layer(socket_layer)
         .layer(middleware::from_fn_with_state(hub.clone(), watch_sockets))
+        .layer(middleware::from_fn(polling::answer_in_bytes))
         .layer(pages())
         .layer(middleware::from_fn_with_state(hub.clone(), count));
     (router, io)

@@ -1,0 +1,22 @@
+//! Broadcasts `hi` on the channel `menu` and prints what is responded within a second, one JSON document a line.
+
+use std::error::Error;
+use std::time::Duration;
+
+use expd::client::Client;
+use expd::exp::{Channel, Payload};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let socket = std::env::var_os("EXPD_SOCKET").map(Into::into);
+    let client = Client::connect(socket).await?;
+    let payload = Payload::parse(r#"{"soup":"tomato"}"#)?;
+    let wait = Some(Duration::from_secs(1));
+    let responses = client
+        .broadcast("", &Channel::new("menu"), "hi", &payload, wait)
+        .await?;
+    for response in responses {
+        println!("{}", response.as_str());
+    }
+    Ok(())
+}

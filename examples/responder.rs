@@ -1,0 +1,43 @@
+//! Answers every `hi` on the channel `menu`, through restarts of the daemon and outages of the network.
+
+use std::error::Error;
+
+use expd::client::{Client, Event, Heard, Listen, ResumingListener, SubscriptionState};
+use expd::exp::{Channel, Payload};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let socket = std::env::var_os("EXPD_SOCKET").map(Into::into);
+    let client = Client::connect(socket).await?;
+    let mut listen = Listen::to(Channel::new("menu"));
+    listen.name = "hi".to_owned();
+    let mut listener = ResumingListener::new(client.clone(), listen);
+    loop {
+        let event = match listener.next().await? {
+            Heard::Event(event) => event.event,
+            Heard::Disconnected { error, .. } => {
+                eprintln!("{error}");
+                continue;
+            }
+            Heard::Reconnected => continue,
+        };
+        match event {
+            Event::Subscription(subscription) => {
+                if subscription.state == SubscriptionState::Confirmed {
+                    println!("ready");
+                }
+            }
+            Event::Gap(gap) => eprintln!("may have missed something: {}", gap.reason.explain()),
+            Event::Broadcast(heard) => {
+                let answer = format!(r#"{{"from":"Rust","got":{}}}"#, heard.payload.as_str());
+                let answer = Payload::parse(answer)?;
+                if let Err(error) = client
+                    .respond("", &heard.id, &heard.channel_id, &answer)
+                    .await
+                {
+                    eprintln!("too late or not possible: {error}");
+                }
+            }
+        }
+    }
+}
