@@ -62,18 +62,25 @@ fn takes_bytes(request: &Request) -> bool {
     })
 }
 
-/// `LENGTH:PACKET…`, lengths in characters, as `0 DIGITS 255 PACKET…`, lengths in bytes; `None` where it is something else.
+/// `LENGTH:PACKET…`, lengths in UTF-16 units (see `legacy_polling`), as `0 DIGITS 255 PACKET…`, lengths in bytes; `None` where it is something else.
 fn bytes_form(mut text: &str) -> Option<Vec<u8>> {
     let mut framed = Vec::with_capacity(text.len() + 16);
     while !text.is_empty() {
         let (length, rest) = text.split_once(':')?;
         let length: usize = length.parse().ok()?;
-        let end = match rest.char_indices().nth(length) {
-            Some((end, _)) => end,
-            None if rest.chars().count() == length => rest.len(),
-            None => return None,
-        };
+        let mut units = 0;
+        let end: usize = rest
+            .chars()
+            .take_while(|character| {
+                units += character.len_utf16();
+                units <= length
+            })
+            .map(char::len_utf8)
+            .sum();
         let (packet, rest) = rest.split_at_checked(end)?;
+        if packet.encode_utf16().count() != length {
+            return None;
+        }
         framed.push(0);
         framed.extend(packet.len().to_string().bytes().map(|digit| digit - b'0'));
         framed.push(255);
@@ -98,6 +105,10 @@ mod tests {
             bytes_form("1:62:40").unwrap(),
             b"\x00\x01\xff6\x00\x02\xff40"
         );
+        let mut expected = b"\x00\x07\xff42".to_vec();
+        expected.extend("🍽:".bytes());
+        expected.extend(b"\x00\x02\xff40");
+        assert_eq!(bytes_form("5:42🍽:2:40").unwrap(), expected);
         assert_eq!(bytes_form("").unwrap(), b"");
     }
 

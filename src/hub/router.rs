@@ -18,7 +18,7 @@ use super::connection::{Connection, Peer};
 use super::error::ApiError;
 use super::resources::{self, Kind};
 use super::state::HubState;
-use super::{auth, broadcasts, counters, data, pairing, polling, socket};
+use super::{auth, broadcasts, counters, data, legacy_polling, pairing, polling, socket};
 
 /// How long a browser may go on without asking again what is allowed; browsers cap it at two hours or less.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
