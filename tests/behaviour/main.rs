@@ -1,0 +1,13 @@
+//! What expd promises, tried through its public doors: real Socket.IO and HTTP to the embedded network, real gRPC on a Unix
+//! socket to the daemon. One file a capability; [`world`] has the network, the daemon, and the ways to stop and restart both.
+
+mod channel_rules;
+mod credentials;
+mod instances;
+mod pairing;
+mod payloads;
+mod resubscribe;
+mod round_trip;
+mod sharing;
+mod status;
+mod world;

@@ -1,0 +1,58 @@
+//! A device's life from its code to its unpairing.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use expd::client::LinkState;
+use expd::hub::operator;
+
+use crate::world::{World, eventually, unpaired};
+
+#[tokio::test]
+async fn a_device_is_paired_restarted_and_unpaired() {
+    let mut world = World::with(&[("default", unpaired())]).await;
+    world.link("default", LinkState::Pairing).await;
+    let identity = world.client().await.identity("").await.unwrap();
+    assert!(!identity.paired);
+    let code = identity.pairing_code.expect("a pairing code");
+
+    let paired = operator::pair(&world.url(), None, &code).await.unwrap();
+    world.link("default", LinkState::Online).await;
+    let identity = world.client().await.identity("").await.unwrap();
+    assert_eq!(
+        (identity.uuid, identity.paired),
+        (paired.uuid.clone(), true)
+    );
+    let stored: Vec<_> = std::fs::read_dir(world.state_dir())
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.metadata().unwrap().is_file())
+        .collect();
+    assert!(!stored.is_empty());
+    for file in stored {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", file.path());
+    }
+
+    world.stop_daemon().await;
+    world.start_daemon();
+    world.link("default", LinkState::Online).await;
+    let again = world.client().await.identity("").await.unwrap();
+    assert_eq!(again.uuid, paired.uuid);
+
+    operator::unpair(&world.url(), None, &paired.uuid)
+        .await
+        .unwrap();
+    world.link("default", LinkState::Pairing).await;
+    let client = world.client().await;
+    eventually("a new code", async || {
+        let identity = client
+            .identity("")
+            .await
+            .map_err(|error| error.to_string())?;
+        identity
+            .pairing_code
+            .filter(|new| *new != code)
+            .ok_or("none".to_owned())
+    })
+    .await;
+}

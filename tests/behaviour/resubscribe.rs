@@ -1,0 +1,65 @@
+//! Streams outlive the network.
+
+use std::time::Duration;
+
+use expd::client::{GapReason, LinkState, Listen, SubscriptionState};
+use expd::exp::Channel;
+use tokio::time::Instant;
+
+use crate::world::{Ear, World, device, json, menu};
+
+async fn comes_back(ear: &mut Ear) {
+    assert_eq!(ear.subscription().await, SubscriptionState::Pending);
+    assert_eq!(ear.gap().await, GapReason::Offline);
+    assert_eq!(ear.subscription().await, SubscriptionState::Confirmed);
+}
+
+#[tokio::test]
+async fn every_stream_goes_pending_then_gap_then_confirmed_and_hears_again() {
+    let mut world = World::new().await;
+    let other = Channel::new("other");
+    let mut ears = [
+        world.ear(&Listen::to(menu())).await,
+        world.ear(&Listen::to(other.clone())).await,
+    ];
+    world.stop_network().await;
+    world.start_network().await;
+    let back = Instant::now();
+    for ear in &mut ears {
+        comes_back(ear).await;
+    }
+    let took = back.elapsed();
+    assert!(took < Duration::from_secs(5), "it took {took:?}");
+
+    let client = world.client().await;
+    for channel in [menu(), other] {
+        client
+            .broadcast("", &channel, "hi", &json("1"), None)
+            .await
+            .unwrap();
+    }
+    for ear in &mut ears {
+        assert_eq!(ear.broadcast().await.payload.as_str(), "1");
+    }
+    // A new process has new keys: one login, one socket, and no flapping after that.
+    let counters = world.counters().await;
+    assert_eq!((counters.logins, counters.connections_total), (1, 1));
+}
+
+#[tokio::test]
+async fn a_daemon_and_a_listener_from_before_the_network_are_confirmed_when_it_comes() {
+    let mut world = World::dark(&[("default", device())], |_| {}).await;
+    world.start_daemon();
+    world.link("default", LinkState::Offline).await;
+    let mut ear = world.deaf_ear(&Listen::to(menu())).await;
+    assert_eq!(ear.subscription().await, SubscriptionState::Pending);
+    world.start_network().await;
+    // Nothing that it had a right to was missed: no Gap before the first confirmation.
+    assert_eq!(ear.subscription().await, SubscriptionState::Confirmed);
+    let client = world.client().await;
+    client
+        .broadcast("", &menu(), "hi", &json("1"), None)
+        .await
+        .unwrap();
+    assert_eq!(ear.broadcast().await.name, "hi");
+}

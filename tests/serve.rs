@@ -1,0 +1,150 @@
+//! The real binary: how it greets, ends, and refuses to start.
+
+mod process;
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use process::{Daemon, Home};
+
+/// What it says before it ends with a failure, as one line.
+fn refuses(command: &mut Command) -> String {
+    let mut daemon = Daemon::spawn(command);
+    let status = daemon.ended();
+    assert_eq!(status.code(), Some(1), "{}", daemon.heard());
+    daemon.heard().lines().last().unwrap_or_default().to_owned()
+}
+
+fn serve(home: &Home) -> Command {
+    let mut command = home.command(&[]);
+    command.arg("--socket").arg(home.socket());
+    command
+}
+
+/// `expd serve` on these settings alone, with nobody's network but the named one.
+fn serve_only(home: &Home, settings: &str) -> Command {
+    std::fs::write(home.config(), settings).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_expd"));
+    command
+        .args(["serve", "--config"])
+        .arg(home.config())
+        .arg("--socket")
+        .arg(home.socket())
+        .env_remove("EXPD_SOCKET")
+        .env_remove("NOTIFY_SOCKET")
+        .env_remove("JOURNAL_STREAM");
+    command
+}
+
+fn device(host: &str) -> String {
+    format!(
+        "[instances.default]\nhost = \"{host}\"\n[instances.default.credentials]\ntype = \"device\"\nuuid = \"d\"\nsecret = \"s\"\n"
+    )
+}
+
+#[test]
+fn either_signal_ends_it_within_a_second_with_its_streams_told() {
+    for signal in ["TERM", "INT"] {
+        let home = Home::new("");
+        let mut daemon = home.start();
+        let mut listener = Command::new(env!("CARGO_BIN_EXE_expd"))
+            .args(["listen", "menu", "--json", "--socket"])
+            .arg(home.socket())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut heard = BufReader::new(listener.stdout.take().unwrap()).lines();
+        while !heard.next().unwrap().unwrap().contains("CONFIRMED") {}
+        let start = Instant::now();
+        daemon.signal(signal);
+        assert!(daemon.ended().success(), "{}", daemon.heard());
+        let took = start.elapsed();
+        assert!(took < Duration::from_millis(1500), "{signal}: {took:?}");
+        assert!(!home.socket().exists());
+
+        // The listener waits, and goes on when a daemon is there again.
+        let mut again = home.start();
+        while !heard.next().unwrap().unwrap().contains("CONFIRMED") {}
+        listener.kill().unwrap();
+        listener.wait().unwrap();
+        again.signal("TERM");
+        assert!(again.ended().success());
+    }
+}
+
+#[test]
+fn a_live_daemons_socket_is_left_alone_and_a_stale_one_replaced() {
+    let home = Home::new("");
+    drop(UnixListener::bind(home.socket()).unwrap());
+    let mut daemon = home.start();
+    let said = refuses(&mut serve(&home));
+    assert!(
+        said.contains("expd.sock") && said.contains("another expd"),
+        "{said}"
+    );
+    assert!(process::accepts(&home.socket()));
+    daemon.signal("TERM");
+    assert!(daemon.ended().success());
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_said_in_one_line() {
+    let home = Home::new("");
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = busy.local_addr().unwrap();
+    std::fs::write(home.config(), format!("[hub]\nlisten = \"{port}\"\n")).unwrap();
+    let said = refuses(&mut serve(&home));
+    assert!(
+        said.contains(&port.to_string()) && said.contains("hub.listen"),
+        "{said}"
+    );
+
+    std::fs::remove_file(home.config()).unwrap();
+    let said = refuses(&mut serve(&home));
+    assert!(said.contains("expd.toml"), "{said}");
+
+    let missing =
+        device("http://127.0.0.1:1").replace("secret = \"s\"", "secret_file = \"/no/such/secret\"");
+    let said = refuses(&mut serve_only(&home, &missing));
+    assert!(said.contains("/no/such/secret"), "{said}");
+
+    let pairing = format!(
+        "[daemon]\nstate_dir = \"/proc/expd\"\n{}allow_pairing = true\n",
+        device("http://127.0.0.1:1").replace("uuid = \"d\"\nsecret = \"s\"\n", "")
+    );
+    let said = refuses(&mut serve_only(&home, &pairing));
+    assert!(said.contains("/proc/expd"), "{said}");
+}
+
+#[test]
+fn what_may_pass_is_waited_for_and_said() {
+    let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let tls = format!("https://{}", plain.local_addr().unwrap());
+    // Answers every connection in plain text, which is no TLS. It ends with the test's process.
+    std::thread::spawn(move || {
+        use std::io::Write as _;
+        for stream in plain.incoming() {
+            stream
+                .unwrap()
+                .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                .ok();
+        }
+    });
+    for (host, word) in [
+        ("http://127.0.0.1:1", "refuses connections"),
+        ("http://expd.invalid", "expd.invalid"),
+        (&*tls, "TLS"),
+    ] {
+        let home = Home::new("");
+        let mut daemon = Daemon::spawn(&mut serve_only(&home, &device(host)));
+        daemon.said("serving on");
+        let said = daemon.said(word);
+        eprintln!("{host}: {said}");
+        assert!(daemon.child.try_wait().unwrap().is_none(), "it gave up");
+        daemon.signal("TERM");
+        assert!(daemon.ended().success(), "{}", daemon.heard());
+    }
+}
