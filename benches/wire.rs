@@ -12,7 +12,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use expd::config::{ProtocolChoice, TransportChoice};
+use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
 use expd::exp::Secret;
 use expd::upstream::socket::{Endpoint, SocketEvent, open};
 use futures_util::SinkExt as _;
@@ -36,6 +36,7 @@ fn main() {
         token: Secret::new("t"),
         proxy: None,
         ca_file: None,
+        library: SocketLibrary::Own,
         timeout: Duration::from_secs(10),
     };
     runtime().block_on(read(&endpoint));
@@ -88,7 +89,7 @@ async fn read(endpoint: &Endpoint) {
     println!(
         "{count} broadcasts: {:.0} a second; {:.0} a second of processor time",
         rate(started.elapsed()),
-        rate(processor_time() - busy)
+        rate(processor_time().saturating_sub(busy))
     );
 }
 

@@ -149,7 +149,9 @@ impl Bridge {
     pub fn identity(&self) -> Result<Identity, BridgeError> {
         match self.session.state() {
             SessionState::LoggedIn(session) => Ok(session.authentication.identity.clone()),
-            SessionState::LoggingIn { .. } => Err(self.no_identity("the login is under way".into())),
+            SessionState::LoggingIn { .. } => {
+                Err(self.no_identity("the login is under way".into()))
+            }
             SessionState::Refused { reason, .. } | SessionState::Failed { reason, .. } => {
                 Err(self.no_identity(reason))
             }

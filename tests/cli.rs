@@ -1,4 +1,11 @@
 //! The command line, as a shell sees it: the real binary, its output and its exit status.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -279,9 +286,9 @@ fn check_config_names_every_mistake_at_once() {
         command.args(["check-config", "--config"]).arg(&file);
         command.output().unwrap()
     };
-    let fine = check("[hub]\norganization = \"demo\"\n");
-    assert_eq!(fine.status.code(), Some(0), "{}", stderr(&fine));
-    assert!(stderr(&fine).contains("no mistakes"), "{}", stderr(&fine));
+    let sound = check("[hub]\norganization = \"demo\"\n");
+    assert_eq!(sound.status.code(), Some(0), "{}", stderr(&sound));
+    assert!(stderr(&sound).contains("no mistakes"), "{}", stderr(&sound));
     let wrong = check("[hub]\norganisation = \"demo\"\ntoken_ttl = \"soon\"\n");
     let said = stderr(&wrong);
     assert_eq!(wrong.status.code(), Some(1), "{said}");

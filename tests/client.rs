@@ -1,4 +1,11 @@
 //! The typed client over a real gRPC connection: a scripted daemon on a Unix socket, which can be stopped and started again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -529,13 +536,11 @@ mod command {
     async fn ended(child: Child) -> Output {
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
         let mut ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
-        match tokio::time::timeout(Duration::from_secs(20), &mut ended).await {
-            Ok(output) => output.unwrap(),
-            Err(_) => {
-                kill_process(pid, Signal::KILL).unwrap();
-                panic!("the command goes on: {:?}", ended.await);
-            }
+        if let Ok(output) = tokio::time::timeout(Duration::from_secs(20), &mut ended).await {
+            return output.unwrap();
         }
+        kill_process(pid, Signal::KILL).unwrap();
+        panic!("the command goes on: {:?}", ended.await);
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! The typed local client: finds the daemon's socket and speaks domain types over it, so that no caller sees the wire.
 //!
 //! It owns the connection to the socket (the [rules](SocketPlace::usual) on where that is are the daemon's, too), what the daemon says in the daemon's own words turned into types
-//! ([`event`], [`status`]), and the one place where a failed call becomes an error that says what to do ([`ClientError`]).
+//! (events, status), and the one place where a failed call becomes an error that says what to do ([`ClientError`]).
 //! It promises that a payload comes and goes as the exact text it was, and that no call is sent twice by the client itself.
 //! [`ResumingListener`] keeps a listener through restarts of the daemon.
 

@@ -1,5 +1,6 @@
 //! `[daemon]`, `[daemon.limits]` and `[[access]]`, checked.
 
+use crate::ipc::access::Verb;
 use crate::ipc::accounts;
 
 use super::mistake::quoted;
@@ -98,23 +99,36 @@ pub(super) fn read_access(reader: &mut Reader, instances: &[String]) -> Vec<Acce
                 user: section.text("user"),
                 group: section.text("group"),
                 unit: section.text("unit"),
-                allow: section.choices("allow").unwrap_or_default(),
+                // What is not known has been told.
+                allow: section
+                    .choices("allow")
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(|verb| Verb::from_name(verb))
+                    .collect(),
                 channels: section.texts("channels").unwrap_or_default(),
                 instances: section.texts("instances").unwrap_or_default(),
             };
             if rule.allow.is_empty() {
-                if section.is_set("allow") {
+                if section.texts("allow").is_some_and(|verbs| verbs.is_empty()) {
                     section.mistake(
                         "allow",
                         "allows nothing",
                         "name what is allowed, or remove the rule",
                     );
-                } else {
+                } else if !section.is_set("allow") {
                     section.missing(
                         "allow",
                         "name what is allowed, as in [\"listen\", \"status\"]",
                     );
                 }
+            }
+            if rule.allow.contains(&Verb::Request) && !rule.channels.is_empty() {
+                section.mistake(
+                    "channels",
+                    "a request of the API is not about channels: this rule would never allow one",
+                    "give \"request\" a rule of its own, without channels",
+                );
             }
             for instance in &rule.instances {
                 if instance != DEFAULT_INSTANCE && !instances.contains(instance) {

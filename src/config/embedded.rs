@@ -5,10 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::exp::Secret;
 use crate::hub::HubDevice;
 
-use super::settings::{
-    BroadcastChannelForm, ChannelIdSpelling, Credentials, DEFAULT_INSTANCE, InstanceSettings,
-    ProtocolChoice, Settings, TransportChoice,
-};
+use super::settings::{Credentials, DEFAULT_INSTANCE, InstanceSettings, Settings};
 
 /// Adds what an embedded network needs. Configured instances stay as they are. Without any, the default instance logs in as the
 /// network's first device, and a device is made up where there is none.
@@ -29,20 +26,12 @@ pub fn embed(mut settings: Settings) -> Settings {
         });
     }
     if let Some(device) = settings.hub.devices.first() {
-        let instance = InstanceSettings {
-            host: url_of(settings.hub.listen),
-            transport: TransportChoice::default(),
-            protocol: ProtocolChoice::default(),
-            proxy: None,
-            ca_file: None,
-            channel_id: ChannelIdSpelling::default(),
-            broadcast_channel: BroadcastChannelForm::default(),
-            credentials: Credentials::Device {
-                uuid: Some(device.uuid.clone()),
-                secret: Some(device.secret.clone()),
-                allow_pairing: false,
-            },
+        let credentials = Credentials::Device {
+            uuid: Some(device.uuid.clone()),
+            secret: Some(device.secret.clone()),
+            allow_pairing: false,
         };
+        let instance = InstanceSettings::new(url_of(settings.hub.listen), credentials);
         settings
             .instances
             .insert(DEFAULT_INSTANCE.to_owned(), instance);

@@ -12,7 +12,7 @@ use super::secret;
 use super::section::Section;
 use super::settings::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, DEFAULT_INSTANCE, InstanceSettings,
-    ProtocolChoice, TransportChoice,
+    ProtocolChoice, SocketLibrary, TransportChoice,
 };
 
 /// Bundles of certificate authorities have some hundred kilobytes.
@@ -60,6 +60,10 @@ fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<I
         Some("4") => ProtocolChoice::V4,
         _ => ProtocolChoice::Auto,
     };
+    let socket_library = match section.choice("socket_library") {
+        Some("rust_socketio") => SocketLibrary::RustSocketio,
+        _ => SocketLibrary::Own,
+    };
     let channel_id = match section.choice("channel_id") {
         Some("urlsafe") => ChannelIdSpelling::UrlSafe,
         Some("standard") => ChannelIdSpelling::Standard,
@@ -90,6 +94,7 @@ fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<I
         host: host?,
         transport,
         protocol,
+        socket_library,
         proxy,
         ca_file,
         channel_id,

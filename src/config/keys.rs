@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::exp::payload;
+use crate::ipc::access::Verb;
 
 /// One key.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub(super) const SECTIONS: [(&str, &str); 9] = [
     ("instances.NAME.credentials", "Who logs in."),
     (
         "access[]",
-        "Who may do what. The rules stand in `[[access]]` tables; without any, whoever may open the socket may do everything.",
+        "Who may do what. The rules stand in `[[access]]` tables; without any, whoever may open the socket may do everything. With rules, a call is allowed if one of them allows it, and refused otherwise, root's too. A rule is for whoever fits all of `uid`, `user`, `group` and `unit` that it names; one that names none is for everybody, and it alone fits callers over TCP, of whom nothing is known. `systemctl reload expd` applies changes.",
     ),
     (
         "hub",
@@ -72,14 +73,7 @@ const MILLION: usize = 1_000_000;
 /// Above any machine's sensible limit of open files.
 const MOST_CONNECTIONS: usize = 100_000;
 
-pub(super) const VERBS: [&str; 6] = [
-    "listen",
-    "broadcast",
-    "respond",
-    "request",
-    "status",
-    "admin",
-];
+pub(super) const VERBS: [&str; 6] = Verb::NAMES;
 
 const fn key(
     section: &'static str,
@@ -105,7 +99,7 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon", "listen", Kind::LoopbackAddress, "", "A loopback TCP address on which the same API is served too."),
     key("daemon", "state_dir", Kind::Path, "", "Where a paired device's credentials are kept. When not set: `$STATE_DIRECTORY` (systemd), else `/var/lib/expd` as root, else `$XDG_STATE_HOME/expd` or `~/.local/state/expd`."),
     key("daemon", "log", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "How much is logged. Payloads are logged at `trace` alone, secrets never."),
-    key("daemon", "metrics", Kind::LoopbackAddress, "", "A loopback address on which counters are served over HTTP at `/metrics`."),
+    key("daemon", "metrics", Kind::LoopbackAddress, "", "A loopback address on which counters are served over HTTP at `/metrics`, in Prometheus' text format. Every local program can read them; they name no channel and no caller."),
     key("daemon", "drain_timeout", Kind::Duration(Duration::ZERO, Duration::from_secs(300)), r#""500ms""#, "How long calls in flight may go on once the daemon was told to stop."),
 
     key("daemon.limits", "log_events", Kind::Count(1, MILLION), "1024", "Events that one channel's log holds."),
@@ -121,6 +115,7 @@ pub(super) const KEYS: &[Key] = &[
     key("instances.NAME", "host", Kind::Url, r#""https://api.goexp.io""#, "The API's base URL."),
     key("instances.NAME", "transport", Kind::Choice(&["auto", "websocket", "polling"]), r#""auto""#, "How the live socket travels: WebSocket, HTTP long polling, or whichever works."),
     key("instances.NAME", "protocol", Kind::Choice(&["auto", "3", "4"]), r#""auto""#, "The generation of Engine.IO that the live socket speaks; `auto` tells it from the server's handshake."),
+    key("instances.NAME", "socket_library", Kind::Choice(&["own", "rust_socketio"]), r#""own""#, "Which implementation of Socket.IO carries the live socket: expd's own, or the `rust_socketio` crate for generation 4 over a direct WebSocket, which respells payloads (`1e400` becomes `1e+400`) and drops what nests deeper than 127 levels."),
     key("instances.NAME", "proxy", Kind::Url, "", "The HTTP proxy for API and socket; the environment's (`HTTPS_PROXY`, `NO_PROXY`) when not set."),
     key("instances.NAME", "ca_file", Kind::Path, "", "A PEM file of certificate authorities that are trusted besides the system's."),
     key("instances.NAME", "channel_id", Kind::Choice(&["both", "urlsafe", "standard"]), r#""both""#, "Which Base64 spellings of a channel ID are subscribed: the specification's (`urlsafe`), the SDKs' (`standard`), or both where they differ."),
@@ -136,10 +131,10 @@ pub(super) const KEYS: &[Key] = &[
     key("instances.NAME.credentials", "api_key", Kind::Secret, "", "`consumer_app`: the app's API key."),
 
     key("access[]", "uid", Kind::Count(0, u32::MAX as usize), "", "The numeric user ID that this rule is for."),
-    key("access[]", "user", Kind::Text, "", "The user that this rule is for, by name."),
-    key("access[]", "group", Kind::Text, "", "The group that this rule is for, by name."),
-    key("access[]", "unit", Kind::Text, "", "The systemd unit that this rule is for."),
-    key("access[]", "allow", Kind::Choices(&VERBS), "", "What is allowed. Required."),
+    key("access[]", "user", Kind::Text, "", "The user that this rule is for, by name. A name that does not exist fits nobody."),
+    key("access[]", "group", Kind::Text, "", "The group that this rule is for, by name: the calling process must be in it."),
+    key("access[]", "unit", Kind::Text, "", "The systemd unit that this rule is for, as in `kiosk.service`. Units of the system alone: those within a user's own service manager count as `user@UID.service`."),
+    key("access[]", "allow", Kind::Choices(&VERBS), "", "What is allowed. Required. `status` shows the channels and instances of the rule; `request` also stands for identities; `admin` is about other users' listeners: to read, cancel or clear them. The API's paths that broadcast or respond need those rights on every channel as well, its logins need `admin`."),
     key("access[]", "channels", Kind::Texts, "[]", "The channels it is allowed on, by name; all when empty."),
     key("access[]", "instances", Kind::Texts, "[]", "The instances it is allowed on; all when empty."),
 

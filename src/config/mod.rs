@@ -23,6 +23,7 @@ pub mod settings;
 #[cfg(test)]
 mod tests;
 mod units;
+mod written;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -34,9 +35,10 @@ pub use places::{StateSurroundings, state_dir};
 pub use reference::reference;
 pub use settings::{
     AccessRule, BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings,
-    InstanceSettings, Limits, LogLevel, ProtocolChoice, Settings, TransportChoice,
+    InstanceSettings, Limits, LogLevel, ProtocolChoice, Settings, SocketLibrary, TransportChoice,
 };
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
+pub use written::Written;
 
 use layer::Layer;
 use mistake::{Findings, Origins};
@@ -94,6 +96,8 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
     /// What works and should be looked at all the same; to be logged once the log is open.
     pub warnings: Vec<Mistake>,
+    /// What was written, to tell later what has changed.
+    pub written: Written,
     /// Whether `hub.listen` was set; where it was not, `--embedded` may fall back to a free port.
     pub hub_listen_is_set: bool,
 }
@@ -164,10 +168,13 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
             ::config::Value::new(None, ::config::ValueKind::Table(::config::Map::new()))
         }
     };
+    let mut written = Written::default();
+    written.note_all(&Route::default(), &root);
     let mut reader = Reader {
         root,
         origins,
         findings,
+        written,
     };
     reader.check_keys();
     let daemon = daemon::read(&mut reader);
@@ -175,6 +182,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
     let names = reader.names(&Route::default().key("instances"));
     let access = daemon::read_access(&mut reader, &names);
     let hub = network::read(&mut reader);
+    let written = reader.written;
     let warnings = reader.findings.finish()?;
     Ok(Loaded {
         settings: Settings {
@@ -185,6 +193,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
         },
         file: source.file.clone(),
         warnings,
+        written,
         hub_listen_is_set,
     })
 }

@@ -6,12 +6,15 @@ use super::keys::{self, Place};
 use super::mistake::{Findings, Origin, Origins, quoted};
 use super::route::{Route, Step};
 use super::section::Section;
+use super::written::Written;
 
 /// All values, where they come from, and what was found wrong with them.
 pub(super) struct Reader {
     pub(super) root: Value,
     pub(super) origins: Origins,
     pub(super) findings: Findings,
+    /// The values, and what the files hold that some of them name.
+    pub(super) written: Written,
 }
 
 impl Reader {

@@ -64,6 +64,7 @@ pub(super) fn read(section: &mut Section<'_>, name: &str) -> Option<Secret> {
         );
     }
     let secret = trimmed(&text);
+    section.note(&file_key, secret);
     if secret.is_empty() {
         section.mistake(
             &file_key,

@@ -68,6 +68,12 @@ impl<'r> Section<'r> {
         self.reader.findings.warning(origin, &route, what, remedy);
     }
 
+    /// Takes down what the file holds that a key names, so that its change is noticed.
+    pub(super) fn note(&mut self, name: &str, text: &str) {
+        let route = self.at(name);
+        self.reader.written.note(&route, text);
+    }
+
     /// Notes that a required key is missing.
     pub(super) fn missing(&mut self, name: &str, remedy: impl Into<String>) {
         self.mistake(name, "is missing", remedy);

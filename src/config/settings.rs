@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::exp::Secret;
 use crate::exp::payload;
 use crate::hub::HubSettings;
+use crate::ipc::access::Verb;
 
 /// The name of the instance that a request with an empty `instance` means.
 pub const DEFAULT_INSTANCE: &str = "default";
@@ -132,6 +133,8 @@ pub struct InstanceSettings {
     pub transport: TransportChoice,
     /// Which generation of Engine.IO the socket speaks.
     pub protocol: ProtocolChoice,
+    /// Which implementation of Socket.IO carries the socket.
+    pub socket_library: SocketLibrary,
     /// The HTTP proxy for API and socket; the environment's (`HTTPS_PROXY`, `NO_PROXY`) when not set.
     pub proxy: Option<String>,
     /// A PEM file of certificate authorities that are trusted besides the system's.
@@ -147,6 +150,21 @@ pub struct InstanceSettings {
 impl InstanceSettings {
     /// EXP's own API.
     pub const DEFAULT_HOST: &str = "https://api.goexp.io";
+
+    /// For these credentials at `host`, and everything else as it is by default.
+    pub fn new(host: impl Into<String>, credentials: Credentials) -> Self {
+        Self {
+            host: host.into(),
+            transport: TransportChoice::default(),
+            protocol: ProtocolChoice::default(),
+            socket_library: SocketLibrary::default(),
+            proxy: None,
+            ca_file: None,
+            channel_id: ChannelIdSpelling::default(),
+            broadcast_channel: BroadcastChannelForm::default(),
+            credentials,
+        }
+    }
 }
 
 impl fmt::Debug for InstanceSettings {
@@ -155,6 +173,7 @@ impl fmt::Debug for InstanceSettings {
             host,
             transport,
             protocol,
+            socket_library,
             proxy,
             ca_file,
             channel_id,
@@ -167,6 +186,7 @@ impl fmt::Debug for InstanceSettings {
             .field("host", host)
             .field("transport", transport)
             .field("protocol", protocol)
+            .field("socket_library", socket_library)
             .field("proxy", &proxy)
             .field("ca_file", ca_file)
             .field("channel_id", channel_id)
@@ -198,6 +218,16 @@ pub enum ProtocolChoice {
     V3,
     /// Engine.IO 4 (Socket.IO 3 and later).
     V4,
+}
+
+/// `socket_library`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SocketLibrary {
+    /// Our own, for every generation and transport. Payloads go through it to the letter.
+    #[default]
+    Own,
+    /// The `rust_socketio` crate, for generation 4 over a direct WebSocket; our own elsewhere.
+    RustSocketio,
 }
 
 /// `channel_id`
@@ -264,8 +294,8 @@ pub struct AccessRule {
     pub group: Option<String>,
     /// A systemd unit.
     pub unit: Option<String>,
-    /// What is allowed: `listen`, `broadcast`, `respond`, `request`, `status`, `admin`.
-    pub allow: Vec<String>,
+    /// What is allowed.
+    pub allow: Vec<Verb>,
     /// Channel names it is allowed on; empty for all.
     pub channels: Vec<String>,
     /// Instances it is allowed on; empty for all.

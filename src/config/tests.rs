@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::keys::{KEYS, Kind};
 use super::*;
+use crate::ipc::access::Verb;
 
 struct World {
     folder: TempDir,
@@ -192,7 +193,7 @@ fn the_environment_reaches_every_kind_of_key() {
         settings.instances["left-screen"].protocol,
         ProtocolChoice::V3
     );
-    assert_eq!(settings.access[0].allow, ["listen", "status"]);
+    assert_eq!(settings.access[0].allow, [Verb::Listen, Verb::Status]);
     assert_eq!(settings.access[0].uid, Some(1000));
     assert_eq!(settings.hub.devices[0].uuid, "d");
     assert_eq!(settings.hub.listen.port(), 0);

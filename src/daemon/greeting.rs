@@ -36,7 +36,7 @@ pub fn embedded(socket: &Path, usual: bool, network: &str, identity: Option<&Ide
         "Paste into a second terminal, each line on its own:".to_owned(),
         format!("  {program} listen menu{option}"),
         format!("  {program} broadcast menu hi '{{\"soup\":\"tomato\"}}'{option}"),
-        format!("  grpcurl -plaintext -authority localhost -unix {socket_shown} list"),
+        format!("  grpcurl -plaintext -unix {socket_shown} list"),
         String::new(),
         "Ctrl-C ends it.".to_owned(),
     ];
@@ -51,8 +51,9 @@ pub fn embedded(socket: &Path, usual: bool, network: &str, identity: Option<&Ide
 fn program() -> String {
     let path = std::env::current_exe().ok();
     let on_path = path.as_deref().is_some_and(|path| {
-        std::env::var_os("PATH")
-            .is_some_and(|folders| std::env::split_paths(&folders).any(|f| Some(&*f) == path.parent()))
+        std::env::var_os("PATH").is_some_and(|folders| {
+            std::env::split_paths(&folders).any(|f| Some(&*f) == path.parent())
+        })
     });
     match path {
         Some(path) if !on_path => quoted(&path.display().to_string()),
@@ -76,10 +77,24 @@ mod tests {
 
     #[test]
     fn the_lines_name_a_socket_that_others_would_not_find() {
-        let text = embedded(Path::new("/tmp/a b/x.sock"), false, "http://127.0.0.1:9000", None);
-        assert_eq!(text.matches("--socket '/tmp/a b/x.sock'").count(), 2, "{text}");
+        let text = embedded(
+            Path::new("/tmp/a b/x.sock"),
+            false,
+            "http://127.0.0.1:9000",
+            None,
+        );
+        assert_eq!(
+            text.matches("--socket '/tmp/a b/x.sock'").count(),
+            2,
+            "{text}"
+        );
         assert!(text.contains("-unix '/tmp/a b/x.sock' list"), "{text}");
-        let text = embedded(Path::new("/run/expd/expd.sock"), true, "http://127.0.0.1:9000", None);
+        let text = embedded(
+            Path::new("/run/expd/expd.sock"),
+            true,
+            "http://127.0.0.1:9000",
+            None,
+        );
         assert!(!text.contains("--socket"), "{text}");
     }
 }

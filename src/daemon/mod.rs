@@ -4,8 +4,11 @@
 //! set; one that ends before the shutdown takes the daemon down with its name, since half a daemon is worse than none.
 
 mod doors;
+mod figures;
 mod greeting;
+mod reload;
 mod run;
+mod welcome;
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,28 +17,28 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::pending;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use doors::Doors;
+use figures::{Figures, FiguresDoor};
 pub use run::{RunError, ServeOptions, run};
 
 use crate::bridge::{Bridge, Bridges};
 use crate::config::Settings;
 use crate::hub::{Hub, HubError};
 use crate::ipc::IpcError;
+use crate::ipc::access::AccessPolicy;
 use crate::metrics::Counters;
 use crate::router::{InstanceId, Router, RouterHandle, RouterSettings};
 use crate::rpc::{self, Door, PullListeners};
 use crate::upstream::http::ApiClient;
-use crate::upstream::link::{Link, LinkParts};
+use crate::upstream::link::{Link, LinkParts, LinkTimings};
 use crate::upstream::session::Session;
 
-/// How long calls under way may take to finish when the daemon stops.
-const DRAIN: Duration = Duration::from_millis(600);
-
-/// How long links and hub may take to say goodbye after that.
+/// How long router, links and network each may take to end, once calls under way are finished or cut off.
 const GOODBYE: Duration = Duration::from_millis(250);
 
 /// Why the daemon did not start, or ended.
@@ -48,8 +51,20 @@ pub enum DaemonError {
     #[error(transparent)]
     Hub(#[from] HubError),
     /// The TCP door.
-    #[error("cannot listen on {address} (daemon.listen): {source}; choose another port, or stop what uses it")]
+    #[error(
+        "cannot listen on {address} (daemon.listen): {source}; choose another port, or stop what uses it"
+    )]
     Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The door of the figures.
+    #[error(
+        "cannot serve metrics on {address} (daemon.metrics): {source}; choose another port, or stop what uses it"
+    )]
+    Metrics {
         /// The address.
         address: SocketAddr,
         /// Why not.
@@ -67,10 +82,14 @@ pub enum DaemonError {
     #[error("the gRPC server ended: {0}")]
     Server(String),
     /// A part of the daemon ended by itself.
-    #[error("{0} ended unexpectedly; this is a defect of expd, and the daemon stops so that it is started afresh")]
+    #[error(
+        "{0} ended unexpectedly; this is a defect of expd, and the daemon stops so that it is started afresh"
+    )]
     Task(&'static str),
     /// A part of the daemon panicked.
-    #[error("a task panicked: {0}; this is a defect of expd, and the daemon stops so that it is started afresh")]
+    #[error(
+        "a task panicked: {0}; this is a defect of expd, and the daemon stops so that it is started afresh"
+    )]
     Panicked(String),
 }
 
@@ -134,12 +153,31 @@ pub async fn serve(
     shutdown: CancellationToken,
     ready: impl FnOnce(&Bridges),
 ) -> Result<(), DaemonError> {
+    let policy = watch::Sender::new(Arc::new(AccessPolicy::new(&settings.access)));
+    let access = policy.subscribe();
+    serve_under(settings, state_dir, doors, hub, access, shutdown, ready).await
+}
+
+/// As [`serve`], under an access policy that may change from call to call.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_under(
+    settings: &Settings,
+    state_dir: Option<&Path>,
+    doors: Doors,
+    hub: Option<Hub>,
+    access: watch::Receiver<Arc<AccessPolicy>>,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(&Bridges),
+) -> Result<(), DaemonError> {
     let mut parts = Parts::default();
     if let Some(hub) = hub {
         let stop = parts.network.stop.clone();
-        parts.network.spawn("the embedded network", async move {
-            Ok(hub.serve(stop).await?)
-        });
+        parts.network.spawn(
+            "the embedded network",
+            async move { Ok(hub.serve(stop).await?) },
+        );
     }
     let (router, router_handle) = Router::new(RouterSettings {
         instances: settings.instances.len(),
@@ -150,19 +188,36 @@ pub async fn serve(
         router.run().await;
         Ok(())
     });
+    let metrics = match settings.daemon.metrics {
+        Some(address) => Some(FiguresDoor::bind(address, parts.doors.stop.clone()).await?),
+        None => None,
+    };
     let bridges = start_bridges(settings, state_dir, &router_handle, &mut parts.links)?;
+    let started_at = SystemTime::now();
+    if let Some(metrics) = metrics {
+        let figures = Figures {
+            bridges: bridges.clone(),
+            router: router_handle.clone(),
+            started_at,
+        };
+        let serving = metrics.serve(figures, parts.doors.stop.clone());
+        parts.doors.spawn("the metrics server", serving);
+    }
     let pulls = PullListeners::default();
     let swept = pulls.clone().keep_swept(parts.doors.stop.clone());
-    parts.doors.spawn("the keeper of pull listeners", async move {
-        swept.await;
-        Ok(())
-    });
+    parts
+        .doors
+        .spawn("the keeper of pull listeners", async move {
+            swept.await;
+            Ok(())
+        });
     let door = Door {
         bridges: bridges.clone(),
         router: router_handle.clone(),
         pulls,
         max_payload: settings.daemon.limits.max_payload,
-        started_at: SystemTime::now(),
+        access,
+        started_at,
     };
     let service = rpc::service(door)
         .await
@@ -182,20 +237,20 @@ pub async fn serve(
         error = parts.links.failed() => Err(error),
         error = parts.network.failed() => Err(error),
     };
-    stop(parts, &router_handle).await;
+    stop(parts, &router_handle, settings.daemon.drain_timeout).await;
     ended
 }
 
 /// Stops the parts in order: new calls are refused and streams are told, calls under way may finish, links say goodbye, and
 /// the network, to which they say it, goes last.
-async fn stop(mut parts: Parts, router: &RouterHandle) {
+async fn stop(mut parts: Parts, router: &RouterHandle, drain: Duration) {
     parts.doors.stop.cancel();
     // Bounded like everything here, for the case that the router is what failed.
     timeout(GOODBYE, router.stop()).await.ok();
-    if !parts.doors.ended(DRAIN).await {
+    if !parts.doors.ended(drain).await {
         log::warn!(
             "calls that were still under way after {} ms are cut off",
-            DRAIN.as_millis()
+            drain.as_millis()
         );
     }
     parts.router.ended(GOODBYE).await;
@@ -220,15 +275,11 @@ fn start_bridges(
         };
         let instance = InstanceId(index);
         let counters = Arc::new(Counters::default());
-        let (session, session_task) = Session::new(
-            name,
-            instance_settings,
-            state_dir,
-            counters.clone(),
-        )
-        .map_err(|error| refused(error.to_string()))?;
+        let (session, session_task) =
+            Session::new(name, instance_settings, state_dir, counters.clone())
+                .map_err(|error| refused(error.to_string()))?;
         let api = ApiClient::new(instance_settings, &settings.daemon.limits, session.clone())
-            .map_err(|error| refused(error.to_string()))?;
+            .map_err(refused)?;
         let wanted = router
             .wanted(instance)
             .ok_or_else(|| refused("the router does not know it".to_owned()))?;
@@ -240,6 +291,7 @@ fn start_bridges(
             router: router.clone(),
             wanted,
             counters: counters.clone(),
+            timings: LinkTimings::default(),
             shutdown: links.stop.clone(),
         });
         let stop = links.stop.clone();

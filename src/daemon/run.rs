@@ -2,26 +2,22 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{DaemonError, Doors, doors, greeting, serve};
-use crate::bridge::{Bridge, Bridges};
-use crate::config::{self, ConfigErrors, Settings, Source, StateSurroundings};
+use super::reload::{self, Reload};
+use super::welcome::Welcome;
+use super::{DaemonError, Doors, doors, serve_under};
+use crate::config::{self, ConfigErrors, Loaded, Settings, StateSurroundings};
 use crate::hub::{Hub, HubError};
 use crate::ipc::{self, BoundSocket, Listener, SocketPlace, SocketSurroundings};
 use crate::logging::{self, LoggingError};
 use crate::systemd::{self, Notifier, PassedSocketError};
-use crate::upstream::link::{LinkState, LinkStatus};
-
-/// How long the greeting waits for the first login, which on the embedded network takes milliseconds.
-const FIRST_LOGIN: Duration = Duration::from_secs(3);
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
@@ -61,8 +57,7 @@ pub enum RunError {
 /// What kept it from starting, or which part of it failed.
 pub fn run(options: &ServeOptions) -> Result<(), RunError> {
     let passed = systemd::listen_fds()?;
-    let loaded =
-        config::load(&Source::from_process(options.config.clone()))?.for_serving(options.embedded)?;
+    let loaded = reload::read(options)?;
     logging::init(loaded.settings.daemon.log)?;
     for warning in &loaded.warnings {
         log::warn!("{warning}");
@@ -76,13 +71,7 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
             .into_iter()
             .map(|socket| BoundSocket::inherited(socket.listener))
             .collect();
-        run_daemon(
-            loaded.settings,
-            loaded.hub_listen_is_set,
-            options,
-            inherited,
-        )
-        .await
+        run_daemon(loaded, options, inherited).await
     });
     // A name look-up that still waits for its answer must not hold the process.
     runtime.shutdown_background();
@@ -90,14 +79,15 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
 }
 
 async fn run_daemon(
-    mut settings: Settings,
-    hub_listen_is_set: bool,
+    loaded: Loaded,
     options: &ServeOptions,
     inherited: Vec<BoundSocket>,
 ) -> Result<(), RunError> {
     let shutdown = CancellationToken::new();
     let mut helpers = JoinSet::new();
     helpers.spawn(end_at_signal(shutdown.clone())?);
+    let reload = Reload::new(options, &loaded)?;
+    let mut settings = loaded.settings;
     settings.daemon.limits.max_connections =
         ipc::allow_open_files(settings.daemon.limits.max_connections);
 
@@ -109,7 +99,7 @@ async fn run_daemon(
         open.add(doors::tcp(address).await?);
     }
     let hub = if options.embedded {
-        let hub = bind_hub(&mut settings, hub_listen_is_set)
+        let hub = bind_hub(&mut settings, loaded.hub_listen_is_set)
             .await
             .map_err(DaemonError::from)?;
         config::follow(&mut settings, hub.local_addr());
@@ -119,18 +109,34 @@ async fn run_daemon(
     };
     let state_dir = config::state_dir(&settings, &StateSurroundings::from_process());
     let notifier = Arc::new(Notifier::from_process());
+    let access = reload.policy();
+    let (started, bridges) = watch::channel(None);
+    helpers.spawn(reload.run(
+        bridges.clone(),
+        path.clone(),
+        notifier.clone(),
+        shutdown.clone(),
+    ));
     let welcome = Welcome {
         usual: path == SocketPlace::usual(&surroundings).path,
         socket: path,
-        network: hub.as_ref().map(|hub| format!("http://{}", hub.local_addr())),
-        notifier: notifier.clone(),
+        network: hub
+            .as_ref()
+            .map(|hub| format!("http://{}", hub.local_addr())),
+        notifier,
     };
-    let (started, bridges) = oneshot::channel();
     helpers.spawn(welcome.tell(bridges, shutdown.clone()));
-    let served = serve(&settings, state_dir.as_deref(), open, hub, shutdown, |bridges| {
-        // The teller waits for this; if it is gone, so is the daemon.
-        started.send(bridges.clone()).ok();
-    })
+    let served = serve_under(
+        &settings,
+        state_dir.as_deref(),
+        open,
+        hub,
+        access,
+        shutdown,
+        |bridges| {
+            started.send_replace(Some(bridges.clone()));
+        },
+    )
     .await;
     helpers.shutdown().await;
     log::info!("stopped");
@@ -188,105 +194,4 @@ fn end_at_signal(shutdown: CancellationToken) -> io::Result<impl Future<Output =
         log::info!("{name}: stopping");
         shutdown.cancel();
     })
-}
-
-/// Tells people and the service manager that the daemon serves, and how it goes on.
-struct Welcome {
-    socket: PathBuf,
-    /// Whether clients find the socket without being told.
-    usual: bool,
-    /// The embedded network's address.
-    network: Option<String>,
-    notifier: Arc<Notifier>,
-}
-
-impl Welcome {
-    async fn tell(self, started: oneshot::Receiver<Bridges>, shutdown: CancellationToken) {
-        let Ok(bridges) = started.await else {
-            // The daemon did not start.
-            return;
-        };
-        log::info!(socket = self.socket.display().to_string(); "serving on {}", self.socket.display());
-        self.notifier.ready(&self.summary(&bridges));
-        if let Some(network) = &self.network {
-            let default = bridges.get("");
-            if let Some(bridge) = default {
-                let online = async {
-                    let mut link = bridge.link.clone();
-                    // An error means that the daemon stops again.
-                    link.wait_for(|status| status.state == LinkState::Online)
-                        .await
-                        .map(drop)
-                        .ok();
-                };
-                tokio::time::timeout(FIRST_LOGIN, online).await.ok();
-            }
-            let identity = default.and_then(|bridge| bridge.identity().ok());
-            anstream::eprint!(
-                "{}",
-                greeting::embedded(&self.socket, self.usual, network, identity.as_ref())
-            );
-        }
-        let mut beat = self.notifier.watchdog_interval().map(tokio::time::interval);
-        let mut changes = Changes::of(&bridges);
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => break,
-                () = changes.next() => self.notifier.status(&self.summary(&bridges)),
-                () = tick(beat.as_mut()) => self.notifier.watchdog(),
-            }
-        }
-        self.notifier.stopping();
-    }
-
-    /// One line on how every instance stands.
-    fn summary(&self, bridges: &Bridges) -> String {
-        let states: Vec<String> = bridges.iter().map(|bridge| summary(bridge)).collect();
-        format!("{} · {}", Path::display(&self.socket), states.join(" · "))
-    }
-}
-
-fn summary(bridge: &Bridge) -> String {
-    let LinkStatus { state, reason, .. } = &*bridge.link.borrow();
-    let state = match state {
-        LinkState::Connecting => "connecting",
-        LinkState::Online => "online",
-        LinkState::Offline => "offline",
-        LinkState::Refused => "refused",
-        LinkState::Pairing => "waiting to be paired",
-    };
-    if reason.is_empty() {
-        format!("{}: {state}", bridge.name)
-    } else {
-        format!("{}: {state} ({reason})", bridge.name)
-    }
-}
-
-/// The next beat, or never where the service manager wants none.
-async fn tick(beat: Option<&mut tokio::time::Interval>) {
-    match beat {
-        Some(beat) => drop(beat.tick().await),
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for any instance's link to change.
-struct Changes(Vec<tokio::sync::watch::Receiver<LinkStatus>>);
-
-impl Changes {
-    fn of(bridges: &Bridges) -> Self {
-        Self(bridges.iter().map(|bridge| bridge.link.clone()).collect())
-    }
-
-    async fn next(&mut self) {
-        if self.0.is_empty() {
-            std::future::pending::<()>().await;
-        }
-        let any = self.0.iter_mut().map(|link| Box::pin(link.changed()));
-        let (changed, index, _) = futures_util::future::select_all(any).await;
-        if changed.is_err() {
-            // The link has ended; the daemon will say so.
-            self.0.swap_remove(index);
-        }
-    }
 }

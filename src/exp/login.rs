@@ -128,12 +128,12 @@ pub fn sign<C: Serialize>(claims: &C, secret: &Secret) -> Secret {
 /// # Errors
 /// When the text is no HS256 token with claims of this form.
 pub fn peek<C: DeserializeOwned>(token: &Secret) -> Result<C, TokenError> {
-    let (signed, _) = split(token)?;
-    let (header, body) = signed.split_once('.').ok_or(TokenError::Malformed)?;
     #[derive(Deserialize)]
     struct Header {
         alg: String,
     }
+    let (signed, _) = split(token)?;
+    let (header, body) = signed.split_once('.').ok_or(TokenError::Malformed)?;
     let header: Header = decode(header)?;
     if header.alg != "HS256" {
         return Err(TokenError::Algorithm);

@@ -157,6 +157,11 @@ fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
 mod tests {
     use super::*;
 
+    #[derive(Deserialize, Serialize)]
+    struct Document {
+        payload: Payload,
+    }
+
     #[test]
     fn the_text_is_kept_to_the_letter() {
         for text in [
@@ -174,10 +179,6 @@ mod tests {
         ] {
             assert_eq!(Payload::parse(text).unwrap().as_str(), text);
             let document = format!(r#"{{"payload":{text}}}"#);
-            #[derive(Deserialize, Serialize)]
-            struct Document {
-                payload: Payload,
-            }
             let read: Document = serde_json::from_str(&document).unwrap();
             assert_eq!(serde_json::to_string(&read).unwrap(), document);
         }

@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
 
-use super::body::{JsonBody, SMALL_BODY};
+use super::body::{JsonBody, OPEN_BODY};
 use super::connection::Peer;
 use super::error::ApiError;
 use super::pairing::is_pairing_channel;
@@ -134,7 +134,7 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
 pub(super) async fn log_in(
     State(hub): State<Arc<HubState>>,
     host: OwnHost,
-    body: JsonBody<LoginRequest, SMALL_BODY>,
+    body: JsonBody<LoginRequest, OPEN_BODY>,
 ) -> Result<Json<Authentication>, ApiError> {
     let attempt = match body.value {
         LoginRequest::User(user) => log_in_user(&hub, user).await,

@@ -19,8 +19,12 @@ use crate::exp::payload::MAX_BYTES;
 /// The largest body around a payload: the payload, and room for the longest names and channel ID.
 pub(super) const PAYLOAD_BODY: usize = MAX_BYTES + 512 * 1024;
 
-/// The largest body of everything else: a resource's document, a login.
+/// The largest body of everything else that a session sends: a resource's document.
 pub(super) const SMALL_BODY: usize = 1024 * 1024;
+
+/// The largest body that anybody may send: a login, an operator's call. So small that all connections together, sending
+/// slowly, leave room for those who are logged in.
+pub(super) const OPEN_BODY: usize = 16 * 1024;
 
 /// How much of a body that is too large is still read and thrown away, so that the client gets to see the answer instead
 /// of a broken connection.
@@ -34,7 +38,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) struct JsonBody<T, const LIMIT: usize> {
     pub value: T,
     /// Its share of the memory that all bodies together may take; given back when the handler lets go of it.
-    pub _share: OwnedSemaphorePermit,
+    pub share: OwnedSemaphorePermit,
 }
 
 impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for JsonBody<T, LIMIT> {
@@ -74,10 +78,7 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for Jso
                 format!("the body is not the JSON that belongs here: {error}"),
             )
         })?;
-        Ok(Self {
-            value,
-            _share: share,
-        })
+        Ok(Self { value, share })
     }
 }
 

@@ -127,7 +127,7 @@ pub(super) async fn broadcast(
     let Query(query) = query
         .map_err(|error| ApiError::bad_request("request.query.malformed", error.body_text()))?;
     let timeout = query.timeout()?;
-    let JsonBody { value, _share } = body;
+    let JsonBody { value, share } = body;
     let channel = value.channel.resolve(&hub)?;
     session.may_broadcast(&channel)?;
     check_event_name(&value.name)?;
@@ -147,7 +147,7 @@ pub(super) async fn broadcast(
     );
     log::debug!("{session} broadcast on {channel}");
     // What is held open holds responses, not the broadcast.
-    drop((payload, _share));
+    drop((payload, share));
     if !timeout.is_zero() {
         tokio::select! {
             () = tokio::time::sleep(timeout) => {}
@@ -163,7 +163,10 @@ pub(super) async fn respond(
     session: Session,
     body: JsonBody<ResponseBody, PAYLOAD_BODY>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
-    let JsonBody { value, _share } = body;
+    let JsonBody {
+        value,
+        share: _share,
+    } = body;
     let channel = value.channel.resolve(&hub)?;
     session.may_listen(&channel)?;
     session.is_paired()?;

@@ -17,15 +17,15 @@ use axum::serve::{IncomingStream, Listener};
 use socketioxide::socket::Sid;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::state::lock;
 
-/// How many connections are open at once; the next waits in the kernel's queue. Well under the usual limit of descriptors
-/// would be less, but a hub on a kiosk never sees a tenth of it.
+/// How many connections are open at once; the next waits in the kernel's queue. Where the process may open fewer files than
+/// that, axum waits for one to close.
 const MAX_CONNECTIONS: usize = 4096;
 
 /// How many upgraded and dismissed sockets are remembered before those that are gone are swept out.
@@ -198,6 +198,8 @@ impl AsyncWrite for HubStream {
 pub(super) struct Connections {
     upgraded: Mutex<HashMap<Sid, Weak<Connection>>>,
     dismissed: Mutex<HashMap<Sid, Instant>>,
+    /// Wakes the polls that are held open, for them to see whether it was their session.
+    dismissal: Notify,
 }
 
 impl Connections {
@@ -227,12 +229,25 @@ impl Connections {
             dismissed.insert(sid, now + memory);
         }
         drop(dismissed);
+        self.dismissal.notify_waiters();
         if let Some(connection) = self.upgraded(sid) {
             connection.cut();
         }
     }
 
-    pub(super) fn is_dismissed(&self, sid: Sid) -> bool {
+    /// Waits until this session is dismissed.
+    pub(super) async fn dismissed(&self, sid: Sid) {
+        loop {
+            // Made before the look at the map, so that no dismissal falls in between.
+            let next = self.dismissal.notified();
+            if self.is_dismissed(sid) {
+                return;
+            }
+            next.await;
+        }
+    }
+
+    fn is_dismissed(&self, sid: Sid) -> bool {
         lock(&self.dismissed).contains_key(&sid)
     }
 }

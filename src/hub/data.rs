@@ -66,7 +66,7 @@ pub(super) async fn put(
     body: JsonBody<Box<RawValue>, PAYLOAD_BODY>,
 ) -> Result<Response, ApiError> {
     session.may_write()?;
-    let JsonBody { value, _share } = body;
+    let JsonBody { value, share } = body;
     let value = body::payload(Some(value))?;
     let document = DataDocument {
         group: &group,
@@ -77,7 +77,7 @@ pub(super) async fn put(
         .map_err(|error| ApiError::bad_request("payload.invalid", error.to_string()))?;
     // The document is what listeners get, so the document must be no larger than a payload may be.
     let document = Payload::parse(document)?;
-    drop((value, _share));
+    drop((value, share));
 
     let inner = &mut *lock(&hub.data.0);
     let name = (group, key);

@@ -4,8 +4,8 @@
 //! organization, everything in memory and bounded. A [`Hub`] is a function of (settings, shutdown); nothing is global, so
 //! many live side by side.
 //!
-//! The files: [`settings`] what can be set; `connection` the TCP side; `router` the paths; `auth`, `tokens`, `password`
-//! and `directory` who may come in; `socket` the live sockets; `network` who listens where; `pending` and `broadcasts`
+//! The files: `settings` what can be set; `connection` the TCP side; `router` the paths; `auth`, `tokens`, `password`
+//! and `directory` who may come in; `socket` the live sockets, `legacy_polling` a correction for old ones; `network` who listens where; `pending` and `broadcasts`
 //! messages and their responses; `resources` and `data` the API's documents; `pairing` the operator's side, [`operator`]
 //! the client for it; `counters` what has happened; `body` and `error` how requests are read and refused.
 
@@ -17,12 +17,12 @@ mod counters;
 mod data;
 mod directory;
 mod error;
+mod legacy_polling;
 mod network;
 pub mod operator;
 mod pairing;
 mod password;
 mod pending;
-mod polling;
 mod resources;
 mod router;
 mod settings;
@@ -121,15 +121,14 @@ impl Hub {
             open.wait().await;
             result
         });
-        match drained.await {
-            Ok(result) => result.map_err(serving)?,
-            Err(_) => {
-                log::debug!("cutting {} connections that did not end", open.len());
-                cut.cancel();
-                open.close();
-                if tokio::time::timeout(CUT, open.wait()).await.is_err() {
-                    log::warn!("{} connections are still open", open.len());
-                }
+        if let Ok(result) = drained.await {
+            result.map_err(serving)?;
+        } else {
+            log::debug!("cutting {} connections that did not end", open.len());
+            cut.cancel();
+            open.close();
+            if tokio::time::timeout(CUT, open.wait()).await.is_err() {
+                log::warn!("{} connections are still open", open.len());
             }
         }
         state.tasks.close();

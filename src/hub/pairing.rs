@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::auth;
-use super::body::{JsonBody, SMALL_BODY};
+use super::body::{JsonBody, OPEN_BODY};
 use super::broadcasts::announce;
 use super::directory::normalize_code;
 use super::error::ApiError;
@@ -74,7 +74,7 @@ pub(super) struct DeviceUuid {
 pub(super) async fn pair(
     State(hub): State<Arc<HubState>>,
     _operator: Operator,
-    body: JsonBody<PairRequest, SMALL_BODY>,
+    body: JsonBody<PairRequest, OPEN_BODY>,
 ) -> Result<Json<DeviceUuid>, ApiError> {
     let code = normalize_code(&body.value.code);
     let credentials = hub.directory.pair(&code, body.value.uuid)?;
@@ -90,7 +90,7 @@ pub(super) async fn pair(
 pub(super) async fn unpair(
     State(hub): State<Arc<HubState>>,
     _operator: Operator,
-    body: JsonBody<DeviceUuid, SMALL_BODY>,
+    body: JsonBody<DeviceUuid, OPEN_BODY>,
 ) -> Result<Json<DeviceUuid>, ApiError> {
     let uuid = body.value.uuid;
     if !hub.directory.forget_device(&uuid) {

@@ -4,6 +4,11 @@
 //! fields it names, PUT replaces. Each change is broadcast as `update` on the system channel named by the resource's uuid,
 //! with the document as payload, or `null` once it is deleted.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "handlers take what axum extracts as it comes"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -15,17 +20,17 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::auth::Session;
 use super::body::{JsonBody, SMALL_BODY};
-use super::broadcasts::announce;
+use super::broadcasts::{announce, json};
 use super::error::ApiError;
 use super::network::Audience;
 use super::state::{HubState, lock};
 use crate::exp::{Channel, Payload};
 
-/// How many resources there are of all kinds together; with SMALL_BODY each, they are bounded in bytes by the next.
+/// How many resources there are of all kinds together; the next bounds them in bytes.
 const MAX_RESOURCES: usize = 20_000;
 
 /// How much all documents take together.
@@ -68,8 +73,7 @@ struct Inner {
 
 struct Resource {
     uuid: String,
-    document: Document,
-    bytes: usize,
+    document: Payload,
 }
 
 impl Resources {
@@ -100,25 +104,24 @@ impl Inner {
         self.documents.range((kind, 0)..=(kind, u64::MAX))
     }
 
-    fn insert(&mut self, kind: Kind, uuid: String, document: Document) -> Result<(), ApiError> {
-        let bytes = size(&document);
-        if self.documents.len() >= MAX_RESOURCES || self.bytes + bytes > MAX_DOCUMENT_BYTES {
-            return Err(ApiError::full(
-                "resource.full",
-                format!(
-                    "this network keeps {MAX_RESOURCES} resources of {MAX_DOCUMENT_BYTES} bytes together; delete one first"
-                ),
-            ));
+    fn insert(
+        &mut self,
+        kind: Kind,
+        uuid: String,
+        document: Document,
+    ) -> Result<Payload, ApiError> {
+        let document = as_payload(document)?;
+        if self.documents.len() >= MAX_RESOURCES {
+            return Err(full());
         }
-        self.bytes += bytes;
+        self.bytes = self.room_for(&document, 0)?;
         self.last += 1;
         let resource = Resource {
             uuid,
-            document,
-            bytes,
+            document: document.clone(),
         };
         self.documents.insert((kind, self.last), resource);
-        Ok(())
+        Ok(document)
     }
 
     fn replace(
@@ -126,39 +129,52 @@ impl Inner {
         kind: Kind,
         uuid: &str,
         change: impl FnOnce(&mut Document),
-    ) -> Result<Document, ApiError> {
+    ) -> Result<Payload, ApiError> {
         let number = self.find(kind, uuid).ok_or_else(|| unknown(uuid))?;
-        let resource = self
-            .documents
-            .get_mut(&(kind, number))
-            .ok_or_else(|| unknown(uuid))?;
-        let mut document = resource.document.clone();
+        let old = self.documents.get(&(kind, number));
+        let old = old.ok_or_else(|| unknown(uuid))?.document.as_str();
+        // Only what parsed as a document was kept.
+        let mut document: Document = serde_json::from_str(old).unwrap_or_default();
         change(&mut document);
         document.insert("uuid".to_owned(), Value::from(uuid));
-        let bytes = size(&document);
-        if self.bytes - resource.bytes + bytes > MAX_DOCUMENT_BYTES {
-            return Err(ApiError::full(
-                "resource.full",
-                "this network keeps no more; delete a resource first",
-            ));
+        let document = as_payload(document)?;
+        self.bytes = self.room_for(&document, old.len())?;
+        if let Some(resource) = self.documents.get_mut(&(kind, number)) {
+            resource.document = document.clone();
         }
-        self.bytes = self.bytes - resource.bytes + bytes;
-        resource.bytes = bytes;
-        resource.document.clone_from(&document);
         Ok(document)
+    }
+
+    /// How many bytes there are once `document` has taken the place of `replaced` bytes.
+    fn room_for(&self, document: &Payload, replaced: usize) -> Result<usize, ApiError> {
+        let bytes = self.bytes - replaced + document.as_str().len();
+        if bytes > MAX_DOCUMENT_BYTES {
+            return Err(full());
+        }
+        Ok(bytes)
     }
 
     fn remove(&mut self, kind: Kind, uuid: &str) -> bool {
         let removed = self
             .find(kind, uuid)
             .and_then(|number| self.documents.remove(&(kind, number)));
-        self.bytes -= removed.as_ref().map_or(0, |resource| resource.bytes);
+        self.bytes -= removed.as_ref().map_or(0, |r| r.document.as_str().len());
         removed.is_some()
     }
 }
 
-fn size(document: &Document) -> usize {
-    serde_json::to_string(document).map_or(0, |text| text.len())
+/// The text of a document, within the bounds of a payload: listeners have to be able to hear it.
+fn as_payload(document: Document) -> Result<Payload, ApiError> {
+    Ok(Payload::parse(Value::from(document).to_string())?)
+}
+
+fn full() -> ApiError {
+    ApiError::full(
+        "resource.full",
+        format!(
+            "this network keeps {MAX_RESOURCES} resources of {MAX_DOCUMENT_BYTES} bytes together; delete one first"
+        ),
+    )
 }
 
 fn unknown(uuid: &str) -> ApiError {
@@ -191,28 +207,31 @@ pub(super) struct Page {
 }
 
 /// `GET` of a collection.
-pub(super) async fn list(
+pub(super) fn list(
     kind: Kind,
     State(hub): State<Arc<HubState>>,
     session: Session,
     page: Result<Query<Page>, QueryRejection>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Response, ApiError> {
     session.is_paired()?;
     let Query(page) =
         page.map_err(|error| ApiError::bad_request("request.query.malformed", error.body_text()))?;
     let inner = lock(&hub.resources.0);
-    let results: Vec<Value> = inner
+    let results: Vec<&str> = inner
         .of_kind(kind)
         .skip(page.skip.unwrap_or(0))
         .take(page.limit.unwrap_or(usize::MAX))
-        .map(|(_, resource)| Value::from(resource.document.clone()))
+        .map(|(_, resource)| resource.document.as_str())
         .collect();
     let total = inner.of_kind(kind).count();
-    Ok(Json(json!({"total": total, "results": results})))
+    let results = results.join(",");
+    Ok(json(format!(
+        r#"{{"total":{total},"results":[{results}]}}"#
+    )))
 }
 
 /// `POST` to a collection.
-pub(super) async fn create(
+pub(super) fn create(
     kind: Kind,
     State(hub): State<Arc<HubState>>,
     session: Session,
@@ -223,48 +242,48 @@ pub(super) async fn create(
     let mut document = Map::from_iter([("uuid".to_owned(), Value::from(uuid.as_str()))]);
     document.extend(body.value.into_iter().filter(|(name, _)| name != "uuid"));
     let inner = &mut *lock(&hub.resources.0);
-    inner.insert(kind, uuid.clone(), document.clone())?;
-    announce_update(&hub, &uuid, document.clone().into());
-    Ok((StatusCode::CREATED, Json(document)).into_response())
+    let document = inner.insert(kind, uuid.clone(), document)?;
+    announce_update(&hub, &uuid, &document);
+    Ok((StatusCode::CREATED, json(document.as_str().to_owned())).into_response())
 }
 
 /// `GET` of one resource.
-pub(super) async fn read(
+pub(super) fn read(
     kind: Kind,
     State(hub): State<Arc<HubState>>,
     session: Session,
     Named(uuid): Named<String>,
-) -> Result<Json<Document>, ApiError> {
+) -> Result<Response, ApiError> {
     session.is_paired()?;
     let inner = lock(&hub.resources.0);
     inner
         .of_kind(kind)
         .find(|(_, resource)| resource.uuid == uuid)
-        .map(|(_, resource)| Json(resource.document.clone()))
+        .map(|(_, resource)| json(resource.document.as_str().to_owned()))
         .ok_or_else(|| unknown(&uuid))
 }
 
 /// `PATCH` of one resource.
-pub(super) async fn patch(
+pub(super) fn patch(
     kind: Kind,
     State(hub): State<Arc<HubState>>,
     session: Session,
     Named(uuid): Named<String>,
     body: JsonBody<Document, SMALL_BODY>,
-) -> Result<Json<Document>, ApiError> {
+) -> Result<Response, ApiError> {
     change(kind, &hub, &session, &uuid, |document| {
         document.extend(body.value);
     })
 }
 
 /// `PUT` of one resource.
-pub(super) async fn put(
+pub(super) fn put(
     kind: Kind,
     State(hub): State<Arc<HubState>>,
     session: Session,
     Named(uuid): Named<String>,
     body: JsonBody<Document, SMALL_BODY>,
-) -> Result<Json<Document>, ApiError> {
+) -> Result<Response, ApiError> {
     change(kind, &hub, &session, &uuid, |document| {
         *document = body.value;
     })
@@ -276,17 +295,17 @@ fn change(
     session: &Session,
     uuid: &str,
     change: impl FnOnce(&mut Document),
-) -> Result<Json<Document>, ApiError> {
+) -> Result<Response, ApiError> {
     session.may_write()?;
     let inner = &mut *lock(&hub.resources.0);
     let document = inner.replace(kind, uuid, change)?;
     // Under the lock, so that listeners hear of changes in their order.
-    announce_update(hub, uuid, document.clone().into());
-    Ok(Json(document))
+    announce_update(hub, uuid, &document);
+    Ok(json(document.as_str().to_owned()))
 }
 
 /// `DELETE` of one resource.
-pub(super) async fn delete(
+pub(super) fn delete(
     kind: Kind,
     State(hub): State<Arc<HubState>>,
     session: Session,
@@ -304,19 +323,13 @@ pub(super) async fn delete(
     if !inner.remove(kind, &uuid) {
         return Err(unknown(&uuid));
     }
-    announce_update(&hub, &uuid, Value::Null);
+    announce_update(&hub, &uuid, &Payload::null());
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn announce_update(hub: &Arc<HubState>, uuid: &str, document: Value) {
+fn announce_update(hub: &Arc<HubState>, uuid: &str, document: &Payload) {
     let channel = Channel::new(uuid).system();
-    announce(
-        hub,
-        &channel,
-        "update",
-        &Payload::from(document),
-        Audience::Everyone,
-    );
+    announce(hub, &channel, "update", document, Audience::Everyone);
 }
 
 /// `GET /api/organizations/current`
@@ -324,5 +337,5 @@ pub(super) async fn organization(
     State(hub): State<Arc<HubState>>,
     _session: Session,
 ) -> Json<Value> {
-    Json(json!({"name": hub.organization}))
+    Json(serde_json::json!({"name": hub.organization}))
 }

@@ -18,7 +18,7 @@ use super::connection::{Connection, Peer};
 use super::error::ApiError;
 use super::resources::{self, Kind};
 use super::state::HubState;
-use super::{auth, broadcasts, counters, data, pairing, polling, socket};
+use super::{auth, broadcasts, counters, data, legacy_polling, pairing, socket};
 
 /// How long a browser may go on without asking again what is allowed; browsers cap it at two hours or less.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
@@ -45,15 +45,15 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, SocketIo) {
         router = router
             .route(
                 path,
-                get(move |s, a, b| resources::list(kind, s, a, b))
-                    .post(move |s, a, b| resources::create(kind, s, a, b)),
+                get(move |s, a, b| async move { resources::list(kind, s, a, b) })
+                    .post(move |s, a, b| async move { resources::create(kind, s, a, b) }),
             )
             .route(
                 &format!("{path}/{{uuid}}"),
-                get(move |s, a, b| resources::read(kind, s, a, b))
-                    .patch(move |s, a, b, c| resources::patch(kind, s, a, b, c))
-                    .put(move |s, a, b, c| resources::put(kind, s, a, b, c))
-                    .delete(move |s, a, b| resources::delete(kind, s, a, b)),
+                get(move |s, a, b| async move { resources::read(kind, s, a, b) })
+                    .patch(move |s, a, b, c| async move { resources::patch(kind, s, a, b, c) })
+                    .put(move |s, a, b, c| async move { resources::put(kind, s, a, b, c) })
+                    .delete(move |s, a, b| async move { resources::delete(kind, s, a, b) }),
             );
     }
     let router = router
@@ -62,7 +62,7 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, SocketIo) {
         .with_state(hub.clone())
         .layer(socket_layer)
         .layer(middleware::from_fn_with_state(hub.clone(), watch_sockets))
-        .layer(middleware::from_fn(polling::answer_in_bytes))
+        .layer(middleware::from_fn(legacy_polling::put_right))
         .layer(pages())
         .layer(middleware::from_fn_with_state(hub.clone(), count));
     (router, io)
@@ -128,25 +128,25 @@ struct EngineQuery {
 /// Notes how sockets travel: how much was polled, and which connection an upgrade came on. Refuses sessions that were
 /// told to go.
 async fn watch_sockets(State(hub): State<Arc<HubState>>, request: Request, next: Next) -> Response {
-    let Some((sid, transport)) = session_of(&request) else {
+    let Some((sid, EngineQuery { transport, .. })) = session_of(&request) else {
         return next.run(request).await;
     };
-    if hub.connections.is_dismissed(sid) {
-        return ApiError::bad_request(
+    let polls = transport != "websocket" && request.method() == Method::GET;
+    if transport == "websocket"
+        && let Some(connection) = connection_of(&request)
+    {
+        hub.connections.upgrade(sid, &connection);
+        hub.network.attach(sid, &connection);
+    }
+    let response = tokio::select! {
+        biased;
+        () = hub.connections.dismissed(sid) => return ApiError::bad_request(
             "network.socket.closed",
             "this socket was closed by the network; open a new one",
         )
-        .into_response();
-    }
-    if transport == "websocket" {
-        if let Some(connection) = connection_of(&request) {
-            hub.connections.upgrade(sid, &connection);
-            hub.network.attach(sid, &connection);
-        }
-        return next.run(request).await;
-    }
-    let polls = request.method() == Method::GET;
-    let response = next.run(request).await;
+        .into_response(),
+        response = next.run(request) => response,
+    };
     if polls {
         let length = response.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -155,12 +155,12 @@ async fn watch_sockets(State(hub): State<Arc<HubState>>, request: Request, next:
     response
 }
 
-fn session_of(request: &Request) -> Option<(Sid, String)> {
+fn session_of(request: &Request) -> Option<(Sid, EngineQuery)> {
     if !request.uri().path().starts_with("/socket.io") {
         return None;
     }
     let Query(query) = Query::<EngineQuery>::try_from_uri(request.uri()).ok()?;
-    Some((query.sid?.parse().ok()?, query.transport))
+    Some((query.sid.as_ref()?.parse().ok()?, query))
 }
 
 fn connection_of(request: &Request) -> Option<Arc<Connection>> {

@@ -44,8 +44,8 @@ const MAX_SUBSCRIBE_IDS: usize = 10_000;
 /// The Socket.IO side of the router.
 pub(super) fn layer(hub: &Arc<HubState>) -> (SocketIoLayer, SocketIo) {
     let (layer, io) = SocketIo::builder()
-        .ping_interval(hub.settings.ping_interval)
-        .ping_timeout(hub.settings.ping_timeout)
+        .ping_interval(hub.ping_interval)
+        .ping_timeout(hub.ping_timeout)
         .connect_timeout(CONNECT_TIMEOUT)
         .max_buffer_size(MAX_OUTSTANDING_PACKETS)
         .max_payload(PAYLOAD_BODY as u64)
@@ -215,7 +215,7 @@ fn dismiss_after_grace(hub: &Arc<HubState>, sid: Sid, connection: Option<Arc<Con
 }
 
 fn dismiss(hub: &HubState, sid: Sid, connection: Option<&Arc<Connection>>) {
-    let heartbeats = 2 * (hub.settings.ping_interval + hub.settings.ping_timeout);
+    let heartbeats = 2 * (hub.ping_interval + hub.ping_timeout);
     hub.connections.dismiss(sid, heartbeats);
     if let Some(connection) = connection {
         connection.cut();
@@ -273,7 +273,7 @@ struct Whose<'a>(Option<&'a Session>);
 impl std::fmt::Display for Whose<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            Some(session) => write!(f, "{}", session),
+            Some(session) => write!(f, "{session}"),
             None => f.write_str("somebody"),
         }
     }

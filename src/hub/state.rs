@@ -1,6 +1,7 @@
 //! What all parts of one running network share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +45,8 @@ pub(super) struct HubState {
     pub stopping: CancellationToken,
     /// The small tasks that belong to sockets; each ends with its socket or with `stopping`.
     pub tasks: TaskTracker,
-    pub settings: HubSettings,
+    pub ping_interval: Duration,
+    pub ping_timeout: Duration,
 }
 
 impl HubState {
@@ -74,7 +76,8 @@ impl HubState {
             password_checks: Semaphore::new(PASSWORD_CHECKS),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            settings: settings.clone(),
+            ping_interval: settings.ping_interval,
+            ping_timeout: settings.ping_timeout,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use nix::unistd::{Group, User};
+use nix::unistd::{Group, Uid, User};
 
 /// The numeric ID of a group.
 ///
@@ -20,6 +20,12 @@ pub fn user_id(name: &str) -> io::Result<Option<u32>> {
     Ok(User::from_name(name)?.map(|user| user.uid.as_raw()))
 }
 
+/// The name of a user; none where the system knows none, or cannot say.
+pub fn user_name(uid: u32) -> Option<String> {
+    let user = User::from_uid(Uid::from_raw(uid)).ok()??;
+    Some(user.name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,6 +34,8 @@ mod tests {
     fn root_is_known_and_nonsense_is_not() {
         assert_eq!(group_id("root").unwrap(), Some(0));
         assert_eq!(user_id("root").unwrap(), Some(0));
+        assert_eq!(user_name(0).as_deref(), Some("root"));
+        assert_eq!(user_name(u32::MAX - 7), None);
         assert_eq!(group_id("no-such-group-here").unwrap(), None);
         assert_eq!(user_id("no-such-user-here").unwrap(), None);
     }

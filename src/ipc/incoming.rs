@@ -247,7 +247,7 @@ mod tests {
         let mut served = soon(world.incoming.next()).await.unwrap();
         assert_eq!(served.peer(), Some(ourselves()));
         assert_eq!(
-            tonic::transport::server::Connected::connect_info(&served).0,
+            tonic::transport::server::Connected::connect_info(&served).peer(),
             Some(ourselves())
         );
         client.write_all(b"ping").await.unwrap();

@@ -1,10 +1,13 @@
 //! Local sockets: where they are ([`SocketPlace`]), how one is bound ([`bind`]), and how connections are taken from it, each
-//! with its peer's identity ([`Incoming`]).
+//! with its peer's identity ([`Incoming`], [`Caller`]), which [`access`] holds against the rules.
 //!
 //! Promises: of two daemons that want one path, one gets it, and never by pushing a live one aside; nobody can connect before the
 //! socket has its mode and group; the file goes when the socket does, and only if it is still that socket's.
 
+pub mod access;
 pub mod accounts;
+pub mod authority;
+mod caller;
 mod incoming;
 mod lock;
 mod peer;
@@ -18,8 +21,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
+pub use caller::Caller;
 pub use incoming::{Incoming, Listener, allow_open_files};
-pub use peer::{Peer, PeerInfo, PeerStream};
+pub use peer::{Peer, PeerStream};
 pub use place::{SYSTEM_SOCKET, SocketPlace, SocketSurroundings};
 
 use lock::Lock;

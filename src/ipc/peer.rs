@@ -9,6 +9,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
+use super::authority::Reader;
+use super::caller::Caller;
+
 /// The process that connected, as the kernel noted it then (`SO_PEERCRED`). The process may have passed the connection on since, and
 /// once it ended its ID may be another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,15 +24,13 @@ pub struct Peer {
     pub gid: u32,
 }
 
-/// What a handler learns of its caller, as an extension of the request. TCP tells nothing about the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerInfo(pub Option<Peer>);
-
-/// One accepted connection.
+/// One accepted connection. Read from it as the server: what the client sends is mended on the way ([`super::authority`]).
 #[derive(Debug)]
 pub struct PeerStream {
     stream: Stream,
-    peer: Option<Peer>,
+    /// What stands between the stream and whoever reads from it.
+    reader: Reader,
+    caller: Caller,
     /// The connection's share of the bound on connections; given back when it is dropped.
     _permit: OwnedSemaphorePermit,
 }
@@ -50,7 +51,8 @@ impl PeerStream {
         };
         Ok(Self {
             stream: Stream::Unix(stream),
-            peer: Some(peer),
+            reader: Reader::new(),
+            caller: Caller::local(peer),
             _permit: permit,
         })
     }
@@ -60,22 +62,23 @@ impl PeerStream {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream: Stream::Tcp(stream),
-            peer: None,
+            reader: Reader::new(),
+            caller: Caller::unknown(),
             _permit: permit,
         })
     }
 
     /// Who connected; unknown on TCP.
     pub fn peer(&self) -> Option<Peer> {
-        self.peer
+        self.caller.peer()
     }
 }
 
 impl Connected for PeerStream {
-    type ConnectInfo = PeerInfo;
+    type ConnectInfo = Caller;
 
-    fn connect_info(&self) -> PeerInfo {
-        PeerInfo(self.peer)
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
     }
 }
 
@@ -85,9 +88,10 @@ impl AsyncRead for PeerStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+        let this = &mut *self;
+        match &mut this.stream {
+            Stream::Unix(stream) => this.reader.poll_read(stream, cx, buffer),
+            Stream::Tcp(stream) => this.reader.poll_read(stream, cx, buffer),
         }
     }
 }

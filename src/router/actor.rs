@@ -14,7 +14,7 @@ use super::listener::{Card, Ended, ListenSpec, Listener, Place};
 use super::log::{Bounds, ChannelLog, Moment, State};
 use super::{
     ChannelSnapshot, Command, Encode, Incoming, InstanceId, InstanceSnapshot, MAILBOX, Report,
-    RouterError, RouterHandle, Wanted,
+    RouterError, RouterHandle, Wanted, Whose,
 };
 use crate::config::Limits;
 use crate::exp::Channel;
@@ -76,8 +76,8 @@ struct ChannelState {
     asked_at: Option<SystemTime>,
     confirmed_at: Option<SystemTime>,
     last_broadcast_at: Option<SystemTime>,
-    /// The gap that the next confirmation will tell of: since when, where known.
-    outage: Option<Option<SystemTime>>,
+    /// The gap that the next confirmation will tell of: since when.
+    outage: Option<SystemTime>,
 }
 
 impl Router {
@@ -148,7 +148,10 @@ impl Router {
             } => drop(reply.send(self.open(instance, *spec))),
             Command::Report(instance, report) => self.take_report(instance, report),
             Command::Cancel(id, reply) => drop(reply.send(self.cancel(id))),
-            Command::ClearContext(context, reply) => drop(reply.send(self.clear(&context))),
+            Command::Card(id, reply) => drop(reply.send(self.cards.get(&id).cloned())),
+            Command::ClearContext(context, whose, reply) => {
+                reply.send(self.clear(&context, &whose)).ok();
+            }
             Command::Snapshot(reply) => drop(reply.send(self.snapshot())),
             Command::Stop => self.end_all(),
         }
@@ -169,7 +172,7 @@ impl Router {
             }
             if resume.log_id != log.id && state.confirmed_at.is_none() && state.outage.is_none() {
                 // The app heard this channel before: what passes until the confirmation is missing for it.
-                state.outage = Some(Some(state.wanted_since));
+                state.outage = Some(state.wanted_since);
             }
         }
         self.next_listener += 1;
@@ -253,14 +256,17 @@ impl Router {
                     }
                 }
             }
+            Report::Lost(channels) => {
+                for (channel, since) in &channels {
+                    if let Some(state) = home.channels.get_mut(channel) {
+                        self.fresh.extend(state.lose(*since, now));
+                    }
+                }
+            }
             Report::Down { since } => {
                 for state in home.channels.values_mut() {
                     state.asked_at = None;
-                    if state.confirmed_at.take().is_some() {
-                        state.outage = Some(Some(since));
-                        state.log.set_state(State::Pending, None, now);
-                        self.fresh.push(state.log.clone());
-                    }
+                    self.fresh.extend(state.lose(since, now));
                 }
             }
         }
@@ -339,10 +345,11 @@ impl Router {
         }
     }
 
-    fn clear(&mut self, context: &str) -> u32 {
+    fn clear(&mut self, context: &str, whose: &Whose) -> u32 {
         let mut cancelled = 0;
         for card in self.cards.values() {
-            if card.context == context && !card.gone() && card.ended().is_none() {
+            let there = !card.gone() && card.ended().is_none();
+            if card.context == context && there && whose(card) {
                 card.end(Ended::Cancelled);
                 cancelled += 1;
             }
@@ -391,6 +398,16 @@ impl Router {
         for card in self.cards.values() {
             card.end(Ended::Stopping);
         }
+    }
+}
+
+impl ChannelState {
+    /// The channel is not confirmed any more. Returns the log, where that is news.
+    fn lose(&mut self, since: SystemTime, now: Moment) -> Option<Arc<ChannelLog>> {
+        self.confirmed_at.take()?;
+        self.outage = Some(since);
+        self.log.set_state(State::Pending, None, now);
+        Some(self.log.clone())
     }
 }
 

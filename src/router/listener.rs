@@ -183,6 +183,8 @@ pub struct Listener {
     overflow: Overflow,
     /// The last position handed over.
     position: u64,
+    /// When the event at `position` came, where known.
+    position_wall: Option<SystemTime>,
     /// Broadcasts up to `position`: of the filter's name where there is one, where known.
     count: Option<u64>,
     /// The state that the app was last told; none before the first event.
@@ -224,6 +226,7 @@ impl Listener {
             max_age: spec.max_age,
             overflow: spec.overflow,
             position: 0,
+            position_wall: None,
             count: None,
             told: None,
             first: VecDeque::new(),
@@ -248,6 +251,11 @@ impl Listener {
             }
         };
         let reached = self.position + 1 >= ring.first;
+        self.position_wall = if self.position == newest {
+            Some(now.wall)
+        } else {
+            ring.wall_at(self.position)
+        };
         self.count = match &self.filter {
             Some(name) => ring.count_of_name_at(name, self.position),
             None => ring.count_at(self.position),
@@ -356,6 +364,7 @@ impl Listener {
         let mut delivered = 0;
         for (sequence, entry) in ring.after(self.position).take(READ_BATCH) {
             self.position = sequence;
+            self.position_wall = Some(entry.wall);
             let event = match &entry.body {
                 Body::Gap(gap) => Event::Gap(gap.clone()),
                 Body::State { state, .. } if self.told == Some(*state) => continue,
@@ -407,7 +416,6 @@ impl Listener {
 
     /// The log has moved past this listener: tells what it missed, and puts it on the oldest entry that is still there.
     fn fall(&mut self, ring: &Ring, out: &mut Vec<Delivery>) -> Result<(), Ended> {
-        let from = ring.wall_at(self.position);
         let evicted = &ring.evicted;
         let last = ring.first - 1;
         let overflow = evicted.overflow_to > self.position;
@@ -434,7 +442,7 @@ impl Listener {
                         GapReason::Expired
                     },
                     missed,
-                    from: Some(from),
+                    from: self.position_wall,
                     to: evicted.wall,
                 }),
             });
@@ -461,6 +469,7 @@ impl Listener {
             });
         }
         self.position = last;
+        self.position_wall = Some(evicted.wall);
         self.count = count_now;
         Ok(())
     }

@@ -256,13 +256,13 @@ impl ChannelLog {
     }
 
     /// The subscription's state changed. Going from pending to confirmed after an `outage` appends that gap first.
-    pub fn set_state(&self, state: State, outage: Option<Option<SystemTime>>, now: Moment) {
+    pub fn set_state(&self, state: State, outage: Option<SystemTime>, now: Moment) {
         let mut ring = self.lock();
         if let Some(from) = outage {
             let gap = Gap {
                 reason: GapReason::Offline,
                 missed: 0,
-                from,
+                from: Some(from),
                 to: now.wall,
             };
             self.push(&mut ring, Entry::note(now, Body::Gap(gap)));
@@ -510,12 +510,13 @@ impl Ring {
         state
     }
 
-    /// When the event at `position` was appended, as far as the ring knows.
-    pub fn wall_at(&self, position: u64) -> SystemTime {
-        position
-            .checked_sub(self.first)
-            .and_then(|index| self.entries.get(usize::try_from(index).ok()?))
-            .map_or(self.evicted.wall, |entry| entry.wall)
+    /// When the event at `position` was appended; `None` where that is not known any more.
+    pub fn wall_at(&self, position: u64) -> Option<SystemTime> {
+        if position + 1 == self.first {
+            return Some(self.evicted.wall);
+        }
+        let index = usize::try_from(position.checked_sub(self.first)?).ok()?;
+        self.entries.get(index).map(|entry| entry.wall)
     }
 
     /// Remembers who waits in a slot.

@@ -63,6 +63,8 @@ pub enum Report {
     Asked(Vec<Arc<Channel>>),
     /// The network confirmed these.
     Confirmed(Vec<Arc<Channel>>),
+    /// The network does not confirm these any more. What came after the moment beside each may be lost.
+    Lost(Vec<(Arc<Channel>, SystemTime)>),
     /// The connection is gone: no channel is confirmed any more. What came after `since` may be lost.
     Down {
         /// When the connection was last known to be good.
@@ -162,6 +164,9 @@ pub struct InstanceSnapshot {
     pub gaps: u64,
 }
 
+/// Which listeners a caller may end.
+type Whose = Box<dyn Fn(&Card) -> bool + Send>;
+
 enum Command {
     Open {
         instance: InstanceId,
@@ -169,8 +174,9 @@ enum Command {
         reply: oneshot::Sender<Result<Listener, RouterError>>,
     },
     Report(InstanceId, Report),
+    Card(String, oneshot::Sender<Option<Arc<Card>>>),
     Cancel(String, oneshot::Sender<Result<(), RouterError>>),
-    ClearContext(String, oneshot::Sender<u32>),
+    ClearContext(String, Whose, oneshot::Sender<u32>),
     Snapshot(oneshot::Sender<Vec<InstanceSnapshot>>),
     Stop,
 }
@@ -219,12 +225,25 @@ impl RouterHandle {
         self.ask(|reply| Command::Cancel(id, reply)).await?
     }
 
-    /// Ends every listener of a context, over all instances, and says how many.
+    /// What is known of a listener, as long as it or its end is of interest.
     ///
     /// # Errors
     /// When the daemon stops.
-    pub async fn clear_context(&self, context: String) -> Result<u32, RouterError> {
-        self.ask(|reply| Command::ClearContext(context, reply))
+    pub async fn card(&self, id: String) -> Result<Option<Arc<Card>>, RouterError> {
+        self.ask(|reply| Command::Card(id, reply)).await
+    }
+
+    /// Ends every listener of a context for which `whose` holds, over all instances, and says how many.
+    ///
+    /// # Errors
+    /// When the daemon stops.
+    pub async fn clear_context(
+        &self,
+        context: String,
+        whose: impl Fn(&Card) -> bool + Send + 'static,
+    ) -> Result<u32, RouterError> {
+        let whose = Box::new(whose);
+        self.ask(|reply| Command::ClearContext(context, whose, reply))
             .await
     }
 

@@ -271,6 +271,34 @@ async fn resuming_beyond_the_log_is_told_with_the_count() {
     );
 }
 
+#[tokio::test]
+async fn a_gap_spans_everything_that_was_missed() {
+    let limits = Limits {
+        log_events: 2,
+        ..Limits::default()
+    };
+    let world = world(limits);
+    let mut slow = world.listen(spec(None)).await;
+    world.confirm().await;
+    world.broadcast(&["a"]).await;
+    heard(&mut slow);
+    let start = SystemTime::now();
+    // The clock may be a coarse one.
+    while SystemTime::now() <= start {}
+    world.broadcast(&["b", "c", "d", "e"]).await;
+    let mut read = Vec::new();
+    slow.read_some(&mut read).await.unwrap();
+    let Event::Gap(gap) = &read[0].event else {
+        panic!("{read:?}");
+    };
+    assert_eq!(gap.missed, 2);
+    assert!(
+        gap.from.is_some_and(|from| from <= start),
+        "{gap:?} starts after {start:?}"
+    );
+    assert!(gap.to > start);
+}
+
 #[tokio::test(start_paused = true)]
 async fn old_events_expire_and_old_ones_are_skipped_on_request() {
     let world = world(Limits::default());
@@ -341,8 +369,14 @@ async fn contexts_end_over_all_instances_and_ids_end_one() {
     let mut here = world.listen(tagged.clone()).await;
     let mut there = world.router.open(InstanceId(1), tagged).await.unwrap();
     let mut other = world.listen(spec(None)).await;
-    assert_eq!(world.router.clear_context("app".to_owned()).await, Ok(2));
-    assert_eq!(world.router.clear_context("app".to_owned()).await, Ok(0));
+    assert_eq!(
+        world.router.clear_context("app".to_owned(), |_| true).await,
+        Ok(2)
+    );
+    assert_eq!(
+        world.router.clear_context("app".to_owned(), |_| true).await,
+        Ok(0)
+    );
     assert_eq!(heard(&mut here), ["Cancelled"]);
     assert_eq!(heard(&mut there), ["Cancelled"]);
     assert_eq!(heard(&mut other), ["Pending"]);

@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::access::caller_of;
 use super::status::bridge;
 use super::{Door, convert};
 use crate::exp::{self, IdentityKind};
@@ -18,8 +19,12 @@ impl Api for ApiService {
         &self,
         request: Request<proto::ApiRequest>,
     ) -> Result<Response<proto::ApiResponse>, Status> {
+        let caller = caller_of(request.extensions());
         let request = request.into_inner();
         let bridge_to = self.0.bridge(&request.instance)?;
+        self.0
+            .allow_request(&caller, bridge_to, &request.path)
+            .await?;
         let form = request.payload_form();
         let body = match request.body {
             Some(body) => Some(convert::payload_in(Some(body), self.0.max_payload)?),
@@ -40,11 +45,10 @@ impl Api for ApiService {
         &self,
         request: Request<proto::GetIdentityRequest>,
     ) -> Result<Response<proto::Identity>, Status> {
-        let identity = self
-            .0
-            .bridge(&request.into_inner().instance)?
-            .identity()
-            .map_err(bridge)?;
+        let caller = caller_of(request.extensions());
+        let bridge_to = self.0.bridge(&request.into_inner().instance)?;
+        self.0.allow_identity(&caller, bridge_to).await?;
+        let identity = bridge_to.identity().map_err(bridge)?;
         Ok(Response::new(identity_out(identity)))
     }
 }

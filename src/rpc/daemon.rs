@@ -7,6 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
+use super::access::{View, caller_of};
 use super::status::router;
 use super::{Door, api, convert};
 use crate::bridge::Bridge;
@@ -23,12 +24,21 @@ pub struct DaemonService(pub Door);
 impl Daemon for DaemonService {
     async fn get_status(
         &self,
-        _: Request<proto::GetStatusRequest>,
+        request: Request<proto::GetStatusRequest>,
     ) -> Result<Response<proto::Status>, Status> {
-        let snapshots = self.0.router.snapshot().await.map_err(router)?;
-        let instances = self.0.bridges.iter().map(|bridge| {
+        let caller = caller_of(request.extensions());
+        self.0.allow_status(&caller).await?;
+        let view = self.0.view(&caller);
+        let snapshots = self
+            .0
+            .router
+            .snapshot()
+            .await
+            .map_err(|error| router(&error))?;
+        let seen = self.0.bridges.iter().filter(|b| view.instance(&b.name));
+        let instances = seen.map(|bridge| {
             let snapshot = snapshots.get(bridge.instance.0).cloned();
-            instance_out(bridge, snapshot.unwrap_or_default())
+            instance_out(bridge, &snapshot.unwrap_or_default(), &view)
         });
         Ok(Response::new(proto::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -41,19 +51,24 @@ impl Daemon for DaemonService {
 
     async fn watch_status(
         &self,
-        _: Request<proto::WatchStatusRequest>,
+        request: Request<proto::WatchStatusRequest>,
     ) -> Result<Response<Self::WatchStatusStream>, Status> {
+        let caller = caller_of(request.extensions());
+        self.0.allow_status(&caller).await?;
         let links: SelectAll<_> = self
             .0
             .bridges
             .iter()
             .map(|bridge| {
                 let name = bridge.name.clone();
+                let (door, caller) = (self.0.clone(), caller.clone());
                 let mut told = None;
                 WatchStream::new(bridge.link.clone())
                     .filter_map(move |status| {
                         let event = link_event(&name, &status);
-                        let news = told.as_ref() != Some(&event);
+                        // Each time anew, since a reload may change what the caller sees.
+                        let news =
+                            told.as_ref() != Some(&event) && door.view(&caller).instance(&name);
                         told = Some(event.clone());
                         std::future::ready(news.then_some(Ok(event)))
                     })
@@ -68,7 +83,12 @@ impl Daemon for DaemonService {
     }
 }
 
-fn instance_out(bridge: &Bridge, snapshot: InstanceSnapshot) -> proto::InstanceStatus {
+fn instance_out(
+    bridge: &Bridge,
+    snapshot: &InstanceSnapshot,
+    view: &View,
+) -> proto::InstanceStatus {
+    let seen = view.channels(&bridge.name);
     let link = bridge.link.borrow().clone();
     let counters = &bridge.counters;
     proto::InstanceStatus {
@@ -87,9 +107,15 @@ fn instance_out(bridge: &Bridge, snapshot: InstanceSnapshot) -> proto::InstanceS
         channels: snapshot
             .channels
             .iter()
+            .filter(|channel| seen(&channel.channel))
             .map(|channel| channel_out(bridge, channel))
             .collect(),
-        listeners: snapshot.listeners.iter().map(|c| listener_out(c)).collect(),
+        listeners: snapshot
+            .listeners
+            .iter()
+            .filter(|card| seen(&card.channel))
+            .map(|card| listener_out(card))
+            .collect(),
         counters: Some(proto::Counters {
             connects: counters.connects.get(),
             disconnects: counters.disconnects.get(),

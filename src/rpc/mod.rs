@@ -1,8 +1,9 @@
 //! The gRPC front door: thin services that decode, check, call the bridge and encode.
 //!
 //! [`service`] makes the one HTTP/2 service that answers everything: `Network`, `Api`, `Daemon`, reflection (v1 and v1alpha) and
-//! health. `Listen` alone has a handler of its own (see [`stream`]), so that broadcasts are encoded once for all streams.
+//! health. `Listen` alone has a handler of its own (in `stream.rs`), so that broadcasts are encoded once for all streams.
 
+mod access;
 mod api;
 mod convert;
 mod daemon;
@@ -18,12 +19,14 @@ use std::time::SystemTime;
 use axum::extract::State;
 use axum::routing::post;
 use prost::Message as _;
+use tokio::sync::watch;
 use tonic::Status;
 use tonic::service::Routes;
 
 pub use pull::PullListeners;
 
 use crate::bridge::{Bridge, Bridges};
+use crate::ipc::access::AccessPolicy;
 use crate::proto;
 use crate::proto::api_server::ApiServer;
 use crate::proto::daemon_server::DaemonServer;
@@ -41,6 +44,8 @@ pub struct Door {
     pub pulls: PullListeners,
     /// The largest payload that is taken, in bytes of JSON text.
     pub max_payload: usize,
+    /// Who may do what; a reload changes it.
+    pub access: watch::Receiver<Arc<AccessPolicy>>,
     /// When the daemon started.
     pub started_at: SystemTime,
 }
@@ -78,9 +83,13 @@ pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Err
     let daemon = DaemonServer::new(daemon::DaemonService(door.clone()));
 
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<NetworkServer<network::NetworkService>>().await;
+    health
+        .set_serving::<NetworkServer<network::NetworkService>>()
+        .await;
     health.set_serving::<ApiServer<api::ApiService>>().await;
-    health.set_serving::<DaemonServer<daemon::DaemonService>>().await;
+    health
+        .set_serving::<DaemonServer<daemon::DaemonService>>()
+        .await;
 
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -100,7 +109,10 @@ pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Err
 }
 
 /// `Network.Listen`.
-async fn listen(State(door): State<Door>, request: http::Request<axum::body::Body>) -> http::Response<tonic::body::Body> {
+async fn listen(
+    State(door): State<Door>,
+    request: http::Request<axum::body::Body>,
+) -> http::Response<tonic::body::Body> {
     match open_stream(&door, request).await {
         Ok(body) => {
             let mut response = http::Response::new(tonic::body::Body::new(body));
@@ -118,10 +130,14 @@ async fn open_stream(
     door: &Door,
     request: http::Request<axum::body::Body>,
 ) -> Result<stream::ListenBody, Status> {
-    let peer = network::peer_of(request.extensions());
+    let caller = access::caller_of(request.extensions());
     let body = axum::body::to_bytes(request.into_body(), LISTEN_REQUEST)
         .await
-        .map_err(|error| Status::resource_exhausted(format!("the request could not be read: {error}; it may have {LISTEN_REQUEST} bytes")))?;
+        .map_err(|error| {
+            Status::resource_exhausted(format!(
+                "the request could not be read: {error}; it may have {LISTEN_REQUEST} bytes"
+            ))
+        })?;
     let message = match (body.first(), body.get(5..)) {
         (Some(0), Some(message)) => message,
         (Some(_), Some(_)) => {
@@ -129,10 +145,15 @@ async fn open_stream(
                 "the request is compressed, which is not supported; send it plain",
             ));
         }
-        _ => return Err(Status::invalid_argument("the request is empty; send one ListenRequest")),
+        _ => {
+            return Err(Status::invalid_argument(
+                "the request is empty; send one ListenRequest",
+            ));
+        }
     };
-    let request = proto::ListenRequest::decode(message)
-        .map_err(|error| Status::invalid_argument(format!("the request is no ListenRequest: {error}")))?;
-    let (listener, dress) = network::open(door, request, peer).await?;
-    Ok(stream::ListenBody::new(listener, dress))
+    let request = proto::ListenRequest::decode(message).map_err(|error| {
+        Status::invalid_argument(format!("the request is no ListenRequest: {error}"))
+    })?;
+    let opened = network::open(door, request, &caller).await?;
+    Ok(stream::ListenBody::new(opened))
 }

@@ -7,12 +7,14 @@ use futures_util::stream::BoxStream;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
+use super::access::{Leave, caller_of};
 use super::frame::Dress;
 use super::status::{bridge, ended, pull, router};
 use super::{Door, convert};
 use crate::bridge::Bridge;
 use crate::exp::{BroadcastId, ChannelId};
-use crate::ipc::PeerInfo;
+use crate::ipc::Caller;
+use crate::ipc::access::Verb;
 use crate::proto;
 use crate::proto::network_server::Network;
 use crate::router::{ListenSpec, Listener, Overflow, Peer, Resume};
@@ -27,10 +29,13 @@ impl Network for NetworkService {
         &self,
         request: Request<proto::BroadcastRequest>,
     ) -> Result<Response<proto::BroadcastResponse>, Status> {
+        let caller = caller_of(request.extensions());
         let request = request.into_inner();
         let bridge_to = self.0.bridge(&request.instance)?;
         let form = request.payload_form();
         let channel = convert::channel_in(request.channel)?;
+        let verb = Verb::Broadcast;
+        self.0.allow(&caller, verb, bridge_to, &channel).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload)?;
         let timeout = convert::duration_in("timeout", request.timeout)?;
         let responses = bridge_to
@@ -59,15 +64,14 @@ impl Network for NetworkService {
         &self,
         request: Request<proto::RespondRequest>,
     ) -> Result<Response<proto::RespondResponse>, Status> {
+        let caller = caller_of(request.extensions());
         let request = request.into_inner();
         let bridge_to = self.0.bridge(&request.instance)?;
+        let channel = ChannelId::from_wire(request.channel_id);
+        self.0.allow_respond(&caller, bridge_to, &channel).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload)?;
         bridge_to
-            .respond(
-                &BroadcastId::new(request.broadcast_id),
-                &ChannelId::from_wire(request.channel_id),
-                &payload,
-            )
+            .respond(&BroadcastId::new(request.broadcast_id), &channel, &payload)
             .await
             .map_err(bridge)?;
         Ok(Response::new(proto::RespondResponse {}))
@@ -77,9 +81,9 @@ impl Network for NetworkService {
         &self,
         request: Request<proto::ListenRequest>,
     ) -> Result<Response<proto::OpenListenerResponse>, Status> {
-        let peer = peer_of(request.extensions());
-        let (listener, dress) = open(&self.0, request.into_inner(), peer).await?;
-        let listener_id = self.0.pulls.keep(listener, dress);
+        let caller = caller_of(request.extensions());
+        let opened = open(&self.0, request.into_inner(), &caller).await?;
+        let listener_id = self.0.pulls.keep(opened.listener, opened.dress);
         Ok(Response::new(proto::OpenListenerResponse { listener_id }))
     }
 
@@ -87,13 +91,24 @@ impl Network for NetworkService {
         &self,
         request: Request<proto::NextEventRequest>,
     ) -> Result<Response<proto::NextEventResponse>, Status> {
+        let caller = caller_of(request.extensions());
         let request = request.into_inner();
+        self.0.allow_listener(&caller, &request.listener_id).await?;
         let wait = convert::duration_in("wait", request.wait)?.unwrap_or(Duration::ZERO);
-        let mut taken = self.0.pulls.take(&request.listener_id).map_err(pull)?;
+        let mut taken = self
+            .0
+            .pulls
+            .take(&request.listener_id)
+            .map_err(|error| pull(&error))?;
         match timeout(wait, taken.next()).await {
             // None came in time.
             Err(_) => Ok(Response::new(proto::NextEventResponse { event: None })),
-            Ok(Ok(event)) => Ok(Response::new(proto::NextEventResponse { event: Some(event) })),
+            Ok(Ok(event)) => {
+                // A reload may have taken the right meanwhile.
+                self.0.allow_listener(&caller, &request.listener_id).await?;
+                let event = Some(event);
+                Ok(Response::new(proto::NextEventResponse { event }))
+            }
             Ok(Err(why)) => Err(ended(why)),
         }
     }
@@ -102,8 +117,14 @@ impl Network for NetworkService {
         &self,
         request: Request<proto::CancelListenerRequest>,
     ) -> Result<Response<proto::CancelListenerResponse>, Status> {
+        let caller = caller_of(request.extensions());
         let id = request.into_inner().listener_id;
-        self.0.router.cancel(id).await.map_err(router)?;
+        self.0.allow_listener(&caller, &id).await?;
+        self.0
+            .router
+            .cancel(id)
+            .await
+            .map_err(|error| router(&error))?;
         self.0.pulls.sweep();
         Ok(Response::new(proto::CancelListenerResponse {}))
     }
@@ -112,27 +133,48 @@ impl Network for NetworkService {
         &self,
         request: Request<proto::ClearContextRequest>,
     ) -> Result<Response<proto::ClearContextResponse>, Status> {
+        let caller = caller_of(request.extensions());
         let context = request.into_inner().context;
         if context.is_empty() {
             return Err(Status::invalid_argument(
                 "the context is empty; name the one whose listeners shall end",
             ));
         }
-        let cancelled = self.0.router.clear_context(context).await.map_err(router)?;
+        let whose = self.0.allow_clearing(&caller).await?;
+        let cancelled = self
+            .0
+            .router
+            .clear_context(context, whose)
+            .await
+            .map_err(|error| router(&error))?;
         self.0.pulls.sweep();
         Ok(Response::new(proto::ClearContextResponse { cancelled }))
     }
+}
+
+/// A listener that was opened for a caller.
+pub struct Opened {
+    /// The listener.
+    pub listener: Listener,
+    /// How its events are put.
+    pub dress: Dress,
+    /// What lets a stream go on.
+    pub leave: Leave,
 }
 
 /// Opens a listener as a request asks.
 pub async fn open(
     door: &Door,
     request: proto::ListenRequest,
-    peer: Option<Peer>,
-) -> Result<(Listener, Dress), Status> {
+    caller: &Caller,
+) -> Result<Opened, Status> {
     let bridge_to: Arc<Bridge> = door.bridge(&request.instance)?.clone();
     let form = request.payload_form();
     let channel = convert::channel_in(request.channel)?;
+    // Before the check, so that a reload between the two is noticed.
+    let leave = door.leave(caller, &bridge_to, &channel);
+    let verb = Verb::Listen;
+    door.allow(caller, verb, &bridge_to, &channel).await?;
     let options = request.options.unwrap_or_default();
     let overflow = match options.overflow() {
         proto::listener_options::Overflow::Skip => Overflow::Skip,
@@ -149,19 +191,17 @@ pub async fn open(
             log_id: resume.log_id,
             after: resume.after,
         }),
-        peer,
+        peer: caller.peer().map(|peer| Peer {
+            // The kernel's process IDs are positive.
+            pid: u32::try_from(peer.pid).unwrap_or(0),
+            uid: peer.uid,
+        }),
     };
     let listener = bridge_to.listen(spec).await.map_err(bridge)?;
     let dress = Dress::new(&listener, form, move || bridge_to.channel_id(&channel));
-    Ok((listener, dress))
-}
-
-/// The local process behind a request, as the kernel named it.
-pub fn peer_of(extensions: &http::Extensions) -> Option<Peer> {
-    let PeerInfo(peer) = extensions.get()?;
-    peer.map(|peer| Peer {
-        // The kernel's process IDs are positive.
-        pid: u32::try_from(peer.pid).unwrap_or(0),
-        uid: peer.uid,
+    Ok(Opened {
+        listener,
+        dress,
+        leave,
     })
 }

@@ -114,11 +114,7 @@ impl PullListeners {
     pub async fn keep_swept(self, shutdown: CancellationToken) {
         let mut tick = tokio::time::interval(SWEEP);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while shutdown
-            .run_until_cancelled(tick.tick())
-            .await
-            .is_some()
-        {
+        while shutdown.run_until_cancelled(tick.tick()).await.is_some() {
             self.sweep();
         }
         self.lock().clear();

@@ -8,6 +8,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::pull::PullError;
 use crate::bridge::BridgeError;
 use crate::exp::ChannelRule;
+use crate::ipc::access::Denied;
 use crate::router::{Ended, RouterError};
 use crate::upstream::http::CallError;
 
@@ -27,14 +28,19 @@ pub fn bridge(error: BridgeError) -> Status {
             Status::new(code, rule.to_string())
         }
         BridgeError::Call(error) => call(&error),
-        BridgeError::Router(error) => router(error),
+        BridgeError::Router(error) => router(&error),
         BridgeError::MissingId(_) => Status::invalid_argument(error.to_string()),
         BridgeError::NoIdentity { .. } => Status::unavailable(error.to_string()),
     }
 }
 
+/// A refusal by the access rules.
+pub fn denied(denied: &Denied) -> Status {
+    Status::permission_denied(denied.to_string())
+}
+
 /// An error of the router.
-pub fn router(error: RouterError) -> Status {
+pub fn router(error: &RouterError) -> Status {
     let code = match error {
         RouterError::TooManyListeners(_) | RouterError::TooManyChannels(_) => {
             Code::ResourceExhausted
@@ -57,7 +63,7 @@ pub fn ended(why: Ended) -> Status {
 }
 
 /// A pull listener that could not be taken.
-pub fn pull(error: PullError) -> Status {
+pub fn pull(error: &PullError) -> Status {
     let code = match error {
         PullError::Unknown(_) => Code::NotFound,
         PullError::Busy(_) => Code::FailedPrecondition,
@@ -74,9 +80,7 @@ fn call(error: &CallError) -> Status {
         }
         CallError::Unauthenticated { .. } => Status::unauthenticated(message),
         CallError::Unknown { .. } => Status::unknown(message),
-        CallError::TooLarge { .. } | CallError::TooMany { .. } => {
-            Status::resource_exhausted(message)
-        }
+        CallError::TooLarge | CallError::TooMany { .. } => Status::resource_exhausted(message),
         CallError::Invalid { .. } => Status::invalid_argument(message),
         CallError::Exp {
             status,

@@ -9,12 +9,14 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use tonic::Status;
 
+use super::access::Leave;
 use super::frame::Dress;
+use super::network::Opened;
 use super::status::ended;
 use crate::router::{Delivery, Listener};
 
@@ -29,37 +31,46 @@ pub struct ListenBody {
     /// None when the end has been told.
     listener: Option<Listener>,
     dress: Dress,
+    leave: Leave,
     deliveries: Vec<Delivery>,
     chunks: VecDeque<Bytes>,
 }
 
 impl ListenBody {
-    /// The events of `listener`.
-    pub fn new(listener: Listener, dress: Dress) -> Self {
+    /// The events of a listener.
+    pub fn new(opened: Opened) -> Self {
         Self {
-            listener: Some(listener),
-            dress,
+            listener: Some(opened.listener),
+            dress: opened.dress,
+            leave: opened.leave,
             deliveries: Vec::new(),
             chunks: VecDeque::new(),
         }
     }
 
     fn gather(&mut self) {
-        let mut gathered = BytesMut::new();
-        for delivery in self.deliveries.drain(..) {
-            let frame = self.dress.frame(&delivery);
-            let alone = frame.len() >= SHARED;
-            if !gathered.is_empty() && (alone || gathered.len() + frame.len() > CHUNK) {
-                self.chunks.push_back(gathered.split().freeze());
-            }
-            if alone {
-                self.chunks.push_back(frame);
-            } else {
-                gathered.extend_from_slice(&frame);
-            }
-        }
-        if !gathered.is_empty() {
-            self.chunks.push_back(gathered.freeze());
+        let frames: Vec<Bytes> = self
+            .deliveries
+            .drain(..)
+            .map(|delivery| self.dress.frame(&delivery))
+            .collect();
+        let mut rest = frames.as_slice();
+        while let Some(first) = rest.first() {
+            let mut length = 0;
+            let run = rest
+                .iter()
+                .take_while(|frame| {
+                    length += frame.len();
+                    frame.len() < SHARED && length <= CHUNK
+                })
+                .count();
+            let (chunk, left) = rest.split_at(run.max(1));
+            rest = left;
+            self.chunks.push_back(match chunk {
+                // A single event, as comes when the channel is not busy, need not be copied either.
+                [_] => first.clone(),
+                several => several.concat().into(),
+            });
         }
     }
 }
@@ -80,6 +91,10 @@ impl Body for ListenBody {
             let Some(listener) = &mut this.listener else {
                 return Poll::Ready(None);
             };
+            if let Err(status) = this.leave.check() {
+                this.listener = None;
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))));
+            }
             match listener.poll_read(context, &mut this.deliveries) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) => this.gather(),

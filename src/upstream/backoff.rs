@@ -4,46 +4,58 @@ use std::time::Duration;
 
 use rand::Rng as _;
 
-/// Exponential backoff with jitter: each wait is drawn evenly from the half of the present step below it, and the step
-/// doubles up to the longest. A fleet that fell together thus comes back spread out.
+/// The least part of a step that is waited.
+const LEAST: f64 = 0.1;
+
+/// Exponential backoff with jitter: each wait is drawn evenly from (nearly) the whole present step, and the step doubles up to
+/// the longest. A fleet that fell together thus comes back spread out from the first try on, and each of it soon.
 #[derive(Clone, Debug)]
 pub struct Backoff {
-    shortest: Duration,
+    first: Duration,
     longest: Duration,
     step: Duration,
 }
 
 impl Backoff {
-    /// Waits between `shortest` and `longest`; the two are put in order where they are not.
+    /// A first wait of up to `first`, and none above `longest`; the two are put in order where they are not.
     #[must_use]
-    pub fn new(shortest: Duration, longest: Duration) -> Self {
-        let shortest = shortest.max(Duration::from_millis(1));
+    pub fn new(first: Duration, longest: Duration) -> Self {
+        let first = first.max(Duration::from_millis(1));
         Self {
-            shortest,
-            longest: longest.max(shortest),
-            step: shortest,
+            first,
+            longest: longest.max(first),
+            step: first,
         }
     }
 
     /// The next wait.
-    pub fn next(&mut self) -> Duration {
-        let wait = jittered(self.step, 0.5);
+    pub fn wait(&mut self) -> Duration {
+        let wait = jittered(self.step, 1.0 - LEAST);
         self.step = self.step.saturating_mul(2).min(self.longest);
         wait
     }
 
-    /// The next wait where the server asked for at least `floor`; others were asked the same, so it is spread upwards.
-    pub fn next_after(&mut self, floor: Option<Duration>) -> Duration {
-        let wait = self.next();
+    /// The next wait where the server asked for at least `floor`; others were asked the same, so it is spread upwards, over
+    /// half of that again at the least.
+    pub fn wait_after(&mut self, floor: Option<Duration>) -> Duration {
+        let wait = self.wait();
         match floor {
-            Some(floor) if floor > wait => floor + wait.min(floor),
-            _ => wait,
+            Some(floor) => floor + jittered(wait.max(floor / 2).min(self.longest), 1.0),
+            None => wait,
         }
     }
 
     /// Starts over after a success.
     pub fn reset(&mut self) {
-        self.step = self.shortest;
+        self.step = self.first;
+    }
+
+    /// Starts over where the success lasted as long as the next wait may be. One that is shorter each time leads to longer
+    /// waits, but never to ones out of proportion.
+    pub fn reset_after(&mut self, lasted: Duration) {
+        if lasted >= self.step {
+            self.reset();
+        }
     }
 }
 
@@ -59,17 +71,22 @@ mod tests {
 
     #[test]
     fn waits_grow_to_the_bound_and_start_over() {
-        let (shortest, longest) = (Duration::from_millis(100), Duration::from_secs(5));
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(5));
         for _ in 0..100 {
-            let mut backoff = Backoff::new(shortest, longest);
-            let mut step = shortest;
+            let mut backoff = Backoff::new(first, longest);
+            let mut step = first;
             for _ in 0..20 {
-                let wait = backoff.next();
-                assert!(wait >= step / 2 && wait <= step, "{wait:?} of {step:?}");
+                let wait = backoff.wait();
+                assert!(
+                    wait >= step.mul_f64(0.09) && wait <= step,
+                    "{wait:?} of {step:?}"
+                );
                 step = (step * 2).min(longest);
             }
-            backoff.reset();
-            assert!(backoff.next() <= shortest);
+            backoff.reset_after(Duration::from_secs(4));
+            assert!(backoff.step == longest);
+            backoff.reset_after(Duration::from_secs(5));
+            assert!(backoff.wait() <= first);
         }
     }
 
@@ -77,7 +94,7 @@ mod tests {
     fn what_the_server_asks_for_is_obeyed_and_spread() {
         let floor = Duration::from_secs(10);
         let mut backoff = Backoff::new(Duration::from_secs(4), Duration::from_secs(4));
-        let waits: Vec<Duration> = (0..50).map(|_| backoff.next_after(Some(floor))).collect();
+        let waits: Vec<Duration> = (0..50).map(|_| backoff.wait_after(Some(floor))).collect();
         assert!(
             waits
                 .iter()
@@ -89,6 +106,66 @@ mod tests {
     #[test]
     fn odd_bounds_are_put_right() {
         let mut backoff = Backoff::new(Duration::ZERO, Duration::ZERO);
-        assert!(backoff.next() > Duration::ZERO);
+        assert!(backoff.wait() > Duration::ZERO);
+    }
+
+    /// When each of a fleet is back after an outage of `down`, in seconds after its end, and how many tries came in the
+    /// busiest tenth of a second.
+    fn comes_back(fleet: usize, down: f64, retry_after: Option<f64>) -> (Vec<f64>, usize) {
+        let mut back = Vec::new();
+        let mut tries = std::collections::HashMap::<u64, usize>::new();
+        for _ in 0..fleet {
+            let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
+            let mut now = 0.0;
+            loop {
+                let floor = retry_after.map(Duration::from_secs_f64);
+                now += backoff.wait_after(floor).as_secs_f64();
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                let tenth = (now * 10.0) as u64;
+                *tries.entry(tenth).or_default() += 1;
+                if now >= down {
+                    break;
+                }
+            }
+            back.push(now - down);
+        }
+        back.sort_by(f64::total_cmp);
+        (back, tries.values().copied().max().unwrap_or_default())
+    }
+
+    #[test]
+    fn a_fleet_does_not_come_back_in_step() {
+        const FLEET: usize = 1000;
+        // Outage; the busiest tenth of a second, as a share of the fleet; the median and the slowest return.
+        for (down, busiest, median, slowest) in [
+            (0.0, 0.09, 1.5, 2.0),
+            (1.0, 0.09, 2.0, 8.0),
+            (5.0, 0.09, 6.0, 32.0),
+            (30.0, 0.09, 22.0, 60.0),
+            (300.0, 0.09, 35.0, 60.0),
+        ] {
+            let (back, peak) = comes_back(FLEET, down, None);
+            eprintln!(
+                "an outage of {down} s: at most {peak} of {FLEET} in 100 ms; half are back after {:.1} s, all after {:.1} s",
+                back[FLEET / 2],
+                back[FLEET - 1]
+            );
+            #[expect(clippy::cast_precision_loss)]
+            let share = peak as f64 / FLEET as f64;
+            assert!(share <= busiest, "{share} after {down} s");
+            assert!(
+                back[FLEET / 2] <= median,
+                "{} after {down} s",
+                back[FLEET / 2]
+            );
+            assert!(
+                back[FLEET - 1] <= slowest,
+                "{} after {down} s",
+                back[FLEET - 1]
+            );
+        }
+        let (back, peak) = comes_back(FLEET, 5.0, Some(10.0));
+        assert!(back[0] >= 5.0, "Retry-After is not obeyed");
+        assert!(peak <= FLEET / 10, "{peak} at once after a Retry-After");
     }
 }

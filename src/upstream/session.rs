@@ -122,13 +122,13 @@ impl Session {
         state_dir: Option<&Path>,
         counters: Arc<Counters>,
     ) -> Result<(Self, SessionTask), SessionError> {
-        let (wishes, wished) = mpsc::channel(WISHES);
+        let (wishes, mailbox) = mpsc::channel(WISHES);
         let states = watch::Sender::new(SessionState::LoggingIn { attempt: 1 });
         let session = Self {
             wishes,
             states: states.subscribe(),
         };
-        let task = SessionTask::new(name, settings, state_dir, counters, wished, states)?;
+        let task = SessionTask::new(name, settings, state_dir, counters, mailbox, states)?;
         Ok((session, task))
     }
 

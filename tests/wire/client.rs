@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use expd::config::{ProtocolChoice, TransportChoice};
+use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
 use expd::exp::{Broadcast, ChannelId, Secret};
 use expd::upstream::socket::{Detected, Endpoint, Socket, SocketError, SocketEvent, open};
 use tokio::time::timeout;
@@ -16,6 +16,7 @@ pub fn endpoint(url: &str) -> Endpoint {
         token: Secret::new("token & more"),
         proxy: None,
         ca_file: None,
+        library: SocketLibrary::Own,
         timeout: Duration::from_secs(10),
     }
 }

@@ -45,6 +45,7 @@ every_server! {
     a_connection_lives_through_many_pings
     a_burst_waits_for_a_slow_reader_and_loses_nothing
     sixteen_megabytes_pass
+    what_is_too_large_closes_the_connection_with_that_said
     a_disconnect_by_the_server_is_heard_once
     a_client_leaves_politely_or_by_being_dropped
     a_restart_closes_and_the_next_opening_works
@@ -193,6 +194,17 @@ async fn sixteen_megabytes_pass(server: u32) {
         assert!(client.broadcast().await.payload.as_str() == payload);
         client.close().await;
         node.has(0).await;
+    }
+}
+
+async fn what_is_too_large_closes_the_connection_with_that_said(server: u32) {
+    let mut node = Node::start_patient(server).await;
+    for transport in [Websocket, Polling] {
+        let mut client = Client::open(&node.url(), transport).await;
+        node.has(1).await;
+        node.tell(&format!("raw {}", "x".repeat(21 << 20))).await;
+        let reason = client.closed().await;
+        assert!(reason.contains("20971520 bytes"), "{transport:?}: {reason}");
     }
 }
 

@@ -3,34 +3,33 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::subscriptions::Subscriptions;
+use super::timings::LinkTimings;
 use crate::config::ChannelIdSpelling;
-use crate::exp::{Broadcast, Channel, ChannelId, Identity};
+use crate::exp::{Broadcast, Channel, ChannelId, Identity, IdentityKind};
 use crate::router::{Incoming, Moment};
+use crate::upstream::session::LoggedIn;
 use crate::upstream::socket::{Socket, SocketError, SocketEvent};
-
-/// How often a connection is proved alive end to end, by asking again for channels that are confirmed.
-const PROBE_EVERY: Duration = Duration::from_secs(20);
-
-/// How long the answer to a probe may take before the connection counts as dead. A peer that answers pings and delivers
-/// nothing is thus found within [`PROBE_EVERY`] + this.
-const PROBE_ANSWER: Duration = Duration::from_secs(10);
 
 /// Channel IDs in one subscribe request, so that no request grows past what servers take in one packet.
 const IDS_PER_REQUEST: usize = 500;
+
+/// A deadline that is found to have passed by more than this was slept through (a suspended machine, a stopped process): the
+/// peer is asked again before it is judged.
+const OVERSLEPT: Duration = Duration::from_secs(2);
 
 /// One connection, logged in with one session.
 pub(super) struct Connection {
     socket: Box<dyn Socket>,
     pub subscriptions: Subscriptions,
     /// The session that it was opened with.
-    pub generation: u64,
-    pub identity: Identity,
+    pub session: Arc<LoggedIn>,
     pub opened: Instant,
-    /// When the server last sent anything that we saw.
-    last_heard: SystemTime,
+    /// When its token ends, by the clock that cannot jump.
+    pub token_end: Instant,
+    timings: LinkTimings,
     next_probe: Instant,
     events: Vec<SocketEvent>,
 }
@@ -46,24 +45,50 @@ pub(super) struct Arrivals {
     pub closed: Option<String>,
 }
 
+/// What [`Connection::tend`] did.
+#[derive(Debug, Default)]
+pub(super) struct Tended {
+    /// Asked again.
+    pub again: Vec<Arc<Channel>>,
+    /// Confirmed once, and not confirmed again when it was asked for; with the time until which it was good.
+    pub lost: Vec<(Arc<Channel>, SystemTime)>,
+}
+
 impl Connection {
     pub fn new(
         socket: Box<dyn Socket>,
-        generation: u64,
-        identity: Identity,
+        session: Arc<LoggedIn>,
         spelling: ChannelIdSpelling,
+        timings: LinkTimings,
     ) -> Self {
         let now = Instant::now();
+        let left = session.expires_at.duration_since(SystemTime::now());
+        let organization = session.authentication.identity.organization.clone();
         Self {
             socket,
-            subscriptions: Subscriptions::new(identity.organization.clone(), spelling),
-            generation,
-            identity,
+            subscriptions: Subscriptions::new(organization, spelling, timings.ask_again),
+            session,
             opened: now,
-            last_heard: SystemTime::now(),
-            next_probe: now + PROBE_EVERY,
+            token_end: now + left.unwrap_or_default(),
+            next_probe: now + timings.probe_every,
+            timings,
             events: Vec::new(),
         }
+    }
+
+    /// How long it waits for what.
+    pub fn timings(&self) -> &LinkTimings {
+        &self.timings
+    }
+
+    /// Whose connection it is.
+    pub fn identity(&self) -> &Identity {
+        &self.session.authentication.identity
+    }
+
+    /// What kind of identity that is.
+    pub fn kind(&self) -> IdentityKind {
+        self.identity().kind
     }
 
     /// The Engine.IO protocol that it speaks.
@@ -71,64 +96,69 @@ impl Connection {
         self.socket.generation().number()
     }
 
-    /// When the connection was last known to be good.
-    pub fn last_heard(&self) -> SystemTime {
-        self.last_heard
-    }
-
-    /// Asks for channels that were not asked for on this connection yet.
+    /// Asks for channels: those that were not asked for on this connection yet, and again for those that were confirmed,
+    /// since whoever wants them now waits to hear so.
     pub async fn subscribe(&mut self, channels: &[Arc<Channel>]) -> Result<(), SocketError> {
-        let ids = self.subscriptions.ask(channels, Instant::now());
+        let ids = self.subscriptions.ask(channels, Moment::now());
         self.send(ids).await
     }
 
     /// When something is to be done by [`Connection::tend`].
     pub fn next_due(&self) -> Instant {
-        let probe = match self.subscriptions.probed_at() {
-            Some(at) => at + PROBE_ANSWER,
-            None => self.next_probe,
-        };
+        let answer = self.subscriptions.answer_due(self.timings.probe_answer);
         let repeat = self.subscriptions.next_due();
-        repeat.map_or(probe, |repeat| repeat.min(probe))
+        let dues = [answer, repeat, Some(self.next_probe)];
+        dues.into_iter().flatten().min().unwrap_or(self.next_probe)
     }
 
-    /// Repeats asks that were not confirmed in time, and proves the connection alive. Returns what was asked again.
+    /// Repeats asks that were not confirmed in time, and proves the connection alive.
     ///
     /// # Errors
     /// Why the connection counts as dead.
-    pub async fn tend(&mut self) -> Result<Vec<Arc<Channel>>, String> {
-        let now = Instant::now();
-        if let Some(at) = self.subscriptions.probed_at()
-            && now >= at + PROBE_ANSWER
+    pub async fn tend(&mut self) -> Result<Tended, String> {
+        let now = Moment::now();
+        let at = Instant::from_std(now.at);
+        let mut tended = Tended::default();
+        let mut ids = Vec::new();
+        if let Some(due) = self.subscriptions.answer_due(self.timings.probe_answer)
+            && due <= at
         {
-            return Err(format!(
-                "the server did not confirm a subscription within {} s, though the connection looks open",
-                PROBE_ANSWER.as_secs()
-            ));
+            let since = due - self.timings.probe_answer;
+            if at.duration_since(due) > OVERSLEPT {
+                self.subscriptions.forgive();
+                self.next_probe = at;
+            } else if self.subscriptions.unanswered(since) {
+                return Err(format!(
+                    "the server did not confirm a subscription within {:?}, though the connection looks open",
+                    self.timings.probe_answer
+                ));
+            } else {
+                tended.lost = self.subscriptions.demote_unproved(since);
+            }
         }
-        let (again, mut ids) = self.subscriptions.repeat_due(now);
-        if now >= self.next_probe {
-            self.next_probe = now + PROBE_EVERY;
+        let (again, repeated) = self.subscriptions.repeat_due(now);
+        tended.again = again;
+        ids.extend(repeated);
+        if at >= self.next_probe {
+            self.next_probe = at + self.timings.probe_every;
             ids.extend(self.subscriptions.start_probe(now));
         }
         self.send(ids).await.map_err(|error| error.to_string())?;
-        Ok(again)
+        Ok(tended)
     }
 
     /// Asks for a confirmed channel again, so that the answer marks a place in the stream of events: everything that the
     /// server sent before has arrived when it does. False where nothing is confirmed, and so nothing is to be waited for.
     pub async fn mark(&mut self) -> Result<bool, SocketError> {
-        let now = Instant::now();
-        let ids = self.subscriptions.start_probe(now);
-        self.next_probe = now + PROBE_EVERY;
+        let ids = self.subscriptions.start_mark(Moment::now());
         let marked = !ids.is_empty();
         self.send(ids).await?;
         Ok(marked)
     }
 
-    /// Whether the mark (or probe) was answered.
-    pub fn answered(&self) -> bool {
-        self.subscriptions.probed_at().is_none()
+    /// Whether the mark was answered.
+    pub fn mark_answered(&self) -> bool {
+        self.subscriptions.mark_answered()
     }
 
     /// Waits for what the server sends. Cancel-safe.
@@ -156,7 +186,7 @@ impl Connection {
             }
         }
         if arrivals.closed.is_none() {
-            self.last_heard = received.wall;
+            self.subscriptions.heard();
         }
         arrivals
     }
@@ -166,9 +196,18 @@ impl Connection {
         self.socket.close().await;
     }
 
+    /// Sends a request. A peer that does not take it in the time of an answer is as dead as one that does not answer.
     async fn send(&mut self, ids: Vec<ChannelId>) -> Result<(), SocketError> {
         for chunk in ids.chunks(IDS_PER_REQUEST) {
-            self.socket.subscribe(chunk.to_vec()).await?;
+            let sending = self.socket.subscribe(chunk.to_vec());
+            timeout(self.timings.probe_answer, sending)
+                .await
+                .unwrap_or_else(|_| {
+                    Err(SocketError::Send(format!(
+                        "the server did not take a request within {:?}",
+                        self.timings.probe_answer
+                    )))
+                })?;
         }
         Ok(())
     }

@@ -10,9 +10,10 @@ mod recent;
 mod rotation;
 mod status;
 mod subscriptions;
+mod timings;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use futures_util::future::pending;
 use serde::Deserialize;
@@ -21,10 +22,11 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use connection::{Arrivals, Connection};
+use connection::{Arrivals, Connection, Tended};
 use recent::Recent;
 use rotation::Rotation;
 pub use status::{LinkState, LinkStatus};
+pub use timings::LinkTimings;
 
 use super::backoff::Backoff;
 use super::session::{LoggedIn, Session, SessionState};
@@ -33,15 +35,6 @@ use crate::config::InstanceSettings;
 use crate::exp::{Channel, IdentityKind, Secret};
 use crate::metrics::Counters;
 use crate::router::{InstanceId, Report, RouterHandle, Wanted};
-
-/// How long opening a socket may take.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// The shortest and the longest mean wait before the next try.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
-
-/// A connection that lived this long was a good one: the waits start over after it.
-const STABLE: Duration = Duration::from_secs(30);
 
 /// A connection is replaced when it has gathered this many channels more than are wanted: the network knows no unsubscribe.
 const SURPLUS: usize = 1000;
@@ -66,6 +59,8 @@ pub struct LinkParts {
     pub wanted: watch::Receiver<Wanted>,
     /// Figures of the instance.
     pub counters: Arc<Counters>,
+    /// How long it waits for what.
+    pub timings: LinkTimings,
     /// Ends the link.
     pub shutdown: CancellationToken,
 }
@@ -78,6 +73,8 @@ pub struct Link {
     /// What was told of `wanted` to the present connection.
     seen: u64,
     recent: Recent,
+    /// The token that the network refused last, since a connection was up.
+    refused: Option<u64>,
     detected: Option<socket::Detected>,
     /// Old connections that say goodbye; each ends within seconds.
     goodbyes: JoinSet<()>,
@@ -105,6 +102,7 @@ impl Link {
             status,
             seen: 0,
             recent: Recent::default(),
+            refused: None,
             detected: None,
             goodbyes: JoinSet::new(),
         };
@@ -113,7 +111,7 @@ impl Link {
 
     /// Keeps the socket up until the shutdown.
     pub async fn run(mut self) {
-        let (shortest, longest) = RETRY;
+        let (shortest, longest) = self.parts.timings.retry;
         let mut backoff = Backoff::new(shortest, longest);
         let shutdown = self.parts.shutdown.clone();
         loop {
@@ -121,13 +119,16 @@ impl Link {
                 () = shutdown.cancelled() => break,
                 session = self.session() => session,
             };
-            let reason = match self.open(&session).await {
+            let opened = tokio::select! {
+                () = shutdown.cancelled() => break,
+                opened = self.open(&session) => opened,
+            };
+            let reason = match opened {
                 Ok(connection) => {
                     let opened = connection.opened;
                     let end = self.serve(connection).await;
-                    if opened.elapsed() >= STABLE {
-                        backoff.reset();
-                    }
+                    backoff.reset_after(opened.elapsed());
+                    self.refused = None;
                     match end {
                         End::Shutdown => break,
                         End::OtherIdentity => continue,
@@ -137,11 +138,16 @@ impl Link {
                 Err(error) => {
                     if matches!(error, SocketError::Refused { .. }) {
                         self.parts.session.reject(session.generation);
+                        if self.refused.replace(session.generation).is_none() {
+                            // The network was started afresh, perhaps. A new token is tried at once, but only one.
+                            log::info!(instance = self.parts.name; "{error}; logging in again");
+                            continue;
+                        }
                     }
                     error.to_string()
                 }
             };
-            let wait = backoff.next();
+            let wait = backoff.wait();
             self.status.send_modify(|status| {
                 status.go(LinkState::Offline, &reason);
                 status.attempt += 1;
@@ -161,6 +167,8 @@ impl Link {
     async fn session(&mut self) -> Arc<LoggedIn> {
         loop {
             let waiting_for = match &*self.states.borrow_and_update() {
+                // One that was refused is about to be replaced.
+                SessionState::LoggedIn(session) if self.refused == Some(session.generation) => None,
                 SessionState::LoggedIn(session) => return session.clone(),
                 SessionState::LoggingIn { .. } => None,
                 SessionState::Refused { reason, next_try } => {
@@ -194,13 +202,14 @@ impl Link {
     }
 
     /// Opens a socket and asks for everything that is wanted.
-    async fn open(&mut self, session: &LoggedIn) -> Result<Connection, SocketError> {
+    async fn open(&mut self, session: &Arc<LoggedIn>) -> Result<Connection, SocketError> {
         self.status.send_modify(|status| {
             status.go(LinkState::Connecting, "opening the socket");
             status.next_try = None;
         });
         let mut connection = connect(&self.parts, &mut self.detected, session).await?;
-        let asked = self.wanted_from_scratch(session);
+        let (asked, last) = self.everything_wanted(session);
+        self.seen = last;
         connection.subscribe(&asked).await?;
         self.report(Report::Asked(asked)).await;
         Ok(connection)
@@ -221,10 +230,14 @@ impl Link {
                 return end;
             }
             self.parts.counters.disconnects.inc();
-            let since = connection.last_heard();
+            let since = connection.subscriptions.proved();
             self.report(Report::Down { since }).await;
-            if matches!(end, End::Broken(_)) && rotation.covers(&connection) {
-                // The replacement is ready; only what was still on its way on the broken one is lost, as was just told.
+            if let End::Broken(reason) = &end
+                && rotation.is_open()
+            {
+                // The replacement takes over with what it has; what was still on its way on the broken one is lost, as was
+                // just told.
+                log::info!(instance = self.parts.name; "the connection broke while it was being replaced: {reason}");
                 self.finish_rotation(&mut connection, &mut rotation).await;
                 continue;
             }
@@ -241,10 +254,11 @@ impl Link {
         rotation: &mut Rotation,
     ) -> Result<(), End> {
         let due = connection.next_due().min(rotation.next_due());
+        let token_end = connection.token_end;
         tokio::select! {
             () = self.parts.shutdown.cancelled() => Err(End::Shutdown),
             arrivals = connection.read() => self.take(arrivals, connection, rotation).await,
-            () = rotation.progress() => self.advance(connection, rotation).await,
+            () = rotation.progress(token_end) => self.advance(connection, rotation).await,
             changed = self.parts.wanted.changed() => {
                 if changed.is_err() {
                     pending::<()>().await;
@@ -260,9 +274,12 @@ impl Link {
             // A goodbye that is finished needs no more.
             Some(_) = self.goodbyes.join_next() => Ok(()),
             () = sleep_until(due) => {
-                let again = connection.tend().await.map_err(End::Broken)?;
+                let Tended { again, lost } = connection.tend().await.map_err(End::Broken)?;
                 self.report_asked(again).await;
-                rotation.tend().await;
+                if !lost.is_empty() {
+                    log::warn!(instance = self.parts.name; "the network does not confirm {} channels any more; asking again", lost.len());
+                    self.report(Report::Lost(lost)).await;
+                }
                 self.advance(connection, rotation).await
             }
         }
@@ -281,15 +298,16 @@ impl Link {
             unexpected,
             closed,
         } = arrivals;
-        self.forward(broadcasts, connection.identity.kind).await;
-        self.note_unexpected(&unexpected);
+        // Confirmations first: what is broadcast on a channel comes after them.
         if !confirmed.is_empty() {
             self.report(Report::Confirmed(confirmed)).await;
         }
+        self.forward(broadcasts, connection.kind()).await;
+        self.note_unexpected(&unexpected);
         if let Some(reason) = closed {
             return Err(End::Broken(reason));
         }
-        if rotation.marked() && connection.answered() {
+        if rotation.marked() && connection.mark_answered() {
             self.finish_rotation(connection, rotation).await;
         }
         Ok(())
@@ -366,7 +384,7 @@ impl Link {
     ) -> Result<(), End> {
         let (channels, last) = self.parts.wanted.borrow_and_update().after(self.seen);
         self.seen = last;
-        if connection.identity.pairing_code.is_some() {
+        if connection.identity().pairing_code.is_some() {
             // Without an organization they have no IDs; the paired session's connection asks for them.
             return Ok(());
         }
@@ -378,7 +396,7 @@ impl Link {
         self.report_asked(channels).await;
         let wanted = self.parts.wanted.borrow().len();
         if connection.subscriptions.len() > wanted * 2 + SURPLUS {
-            rotation.start(&mut self.goodbyes);
+            rotation.start();
         }
         Ok(())
     }
@@ -394,14 +412,14 @@ impl Link {
             // The connection stays for as long as the network lets it.
             _ => return Ok(()),
         };
-        if session.generation == connection.generation {
+        if session.generation == connection.session.generation {
             return Ok(());
         }
-        let (old, new) = (&connection.identity, &session.authentication.identity);
+        let (old, new) = (connection.identity(), &session.authentication.identity);
         if (&old.uuid, &old.organization) != (&new.uuid, &new.organization) {
             return Err(End::OtherIdentity);
         }
-        rotation.start(&mut self.goodbyes);
+        rotation.start();
         Ok(())
     }
 
@@ -411,19 +429,28 @@ impl Link {
         connection: &mut Connection,
         rotation: &mut Rotation,
     ) -> Result<(), End> {
+        if let Some(generation) = rotation.take_refused() {
+            self.parts.session.reject(generation);
+        }
         if rotation.wants_opening() {
             let session = match &*self.states.borrow() {
                 SessionState::LoggedIn(session) => session.clone(),
-                _ => return Ok(()),
+                _ => {
+                    rotation.call_off();
+                    return Ok(());
+                }
             };
-            let channels = self.wanted_from_scratch(&session);
+            // What became wanted and was not asked for on the present connection yet is asked for on both, later.
+            let (channels, _) = self.everything_wanted(&session);
             rotation.open(&self.parts, self.detected.clone(), session, channels);
             return Ok(());
         }
+        rotation.tend().await;
         for what in rotation.take_unexpected() {
             self.note_unexpected(&[what]);
         }
-        if rotation.covers(connection) && !rotation.marked() {
+        rotation.sift(|held| self.recent.knows(&held.channel, &held.broadcast.id));
+        if rotation.wants_mark(connection) {
             match connection.mark().await {
                 Ok(true) => rotation.wait_for_mark(),
                 // Nothing is subscribed, so nothing can be on its way.
@@ -440,17 +467,31 @@ impl Link {
             return;
         };
         let old = std::mem::replace(connection, new);
+        let until = old.subscriptions.proved();
+        let lacking = connection.subscriptions.lacking(&old.subscriptions);
         self.goodbyes.spawn(old.close());
         self.parts.counters.connects.inc();
         log::debug!(instance = self.parts.name; "a new connection has taken over");
         self.tell_online(connection);
-        self.report(Report::Confirmed(held.confirmed)).await;
-        self.forward(held.broadcasts, connection.identity.kind)
-            .await;
+        self.report_asked(connection.subscriptions.all()).await;
+        if !lacking.is_empty() {
+            log::warn!(instance = self.parts.name; "the new connection has taken over without {} channels that the network has not confirmed on it; asking again", lacking.len());
+            let lost = lacking.into_iter().map(|channel| (channel, until));
+            self.report(Report::Lost(lost.collect())).await;
+        }
+        let confirmed = connection.subscriptions.confirmed_ones();
+        self.report(Report::Confirmed(confirmed)).await;
+        self.forward(held.broadcasts, connection.kind()).await;
+        // The token may have changed once more meanwhile.
+        let newer = matches!(&*self.states.borrow(), SessionState::LoggedIn(session)
+            if session.generation > connection.session.generation);
+        if newer {
+            rotation.start();
+        }
     }
 
     fn tell_online(&self, connection: &Connection) {
-        let identity = &connection.identity;
+        let identity = connection.identity();
         let state = if identity.pairing_code.is_some() {
             LinkState::Pairing
         } else {
@@ -476,7 +517,8 @@ impl Link {
     }
 
     /// Everything that a new connection shall subscribe: what is wanted, and what the daemon itself listens to.
-    fn wanted_from_scratch(&mut self, session: &LoggedIn) -> Vec<Arc<Channel>> {
+    /// Returns the place in what is wanted, too, up to which that goes.
+    fn everything_wanted(&self, session: &LoggedIn) -> (Vec<Arc<Channel>>, u64) {
         let identity = &session.authentication.identity;
         let mut channels = Vec::new();
         if identity.kind == IdentityKind::Device {
@@ -486,13 +528,12 @@ impl Link {
             };
             channels.push(Arc::new(Channel::new(own).system()));
         }
-        let (wanted, last) = self.parts.wanted.borrow_and_update().after(0);
-        self.seen = last;
+        let (wanted, last) = self.parts.wanted.borrow().after(0);
         // A device that waits to be paired has no organization yet, so no other channel has an ID.
         if identity.pairing_code.is_none() {
             channels.extend(wanted);
         }
-        channels
+        (channels, last)
     }
 }
 
@@ -500,7 +541,7 @@ impl Link {
 async fn connect(
     parts: &LinkParts,
     detected: &mut Option<socket::Detected>,
-    session: &LoggedIn,
+    session: &Arc<LoggedIn>,
 ) -> Result<Connection, SocketError> {
     let settings = &parts.settings;
     let endpoint = Endpoint {
@@ -508,14 +549,14 @@ async fn connect(
         token: session.socket_token.clone(),
         proxy: settings.proxy.clone(),
         ca_file: settings.ca_file.clone(),
-        timeout: OPEN_TIMEOUT,
+        library: settings.socket_library,
+        timeout: parts.timings.open,
     };
     let socket = socket::open(&endpoint, settings.transport, settings.protocol, detected).await?;
-    let identity = session.authentication.identity.clone();
     Ok(Connection::new(
         socket,
-        session.generation,
-        identity,
+        session.clone(),
         settings.channel_id,
+        parts.timings.clone(),
     ))
 }

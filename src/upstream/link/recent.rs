@@ -19,6 +19,11 @@ pub(super) struct Recent {
 }
 
 impl Recent {
+    /// Whether a broadcast came before. One without an ID cannot be told from others.
+    pub fn knows(&self, channel: &Channel, id: &BroadcastId) -> bool {
+        !id.as_str().is_empty() && self.known.contains(&self.hasher.hash_one((channel, id)))
+    }
+
     /// Notes a broadcast; false when it had come before. One without an ID cannot be told from others and is always new.
     pub fn is_new(&mut self, channel: &Channel, id: &BroadcastId) -> bool {
         if id.as_str().is_empty() {

@@ -1,9 +1,12 @@
 //! Make before break: the next connection, from the wish for it until it takes over.
 //!
 //! The new connection is opened beside the present one and asked for everything. What it hears is held back. When it has
-//! confirmed all that the present one has, the present one is asked for a mark: once that is answered, everything that was
-//! sent on it has arrived, and the new one can take over with what was held, less what came twice. So nothing is missed,
-//! nothing comes twice, and the order on each channel is kept.
+//! confirmed all that the present one has, and both were listened to for a moment longer, the present one is asked for a
+//! mark: once that is answered, everything that was sent on it has arrived, and the new one can take over with what was held,
+//! less what came twice. So nothing is missed, nothing comes twice, and the order on each channel is kept.
+//!
+//! A new connection that does not confirm everything takes over all the same shortly before the present one's token ends; what
+//! it lacks is then told as lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +24,13 @@ use crate::upstream::backoff::Backoff;
 use crate::upstream::session::LoggedIn;
 use crate::upstream::socket::{self, SocketError};
 
-/// How many broadcasts are held back before the new connection is no longer read; TCP then slows its server down.
+/// How much is held back before the new connection takes over with what it has. Only what the present one has not brought
+/// counts, so that these are reached when the present one delivers nothing any more.
 const MOST_HELD: usize = 20_000;
+const MOST_HELD_BYTES: usize = 32 << 20;
+
+/// What is held back is looked through for what the present connection has brought whenever it has grown by this much.
+const SIFT_EVERY: usize = 512;
 
 /// The waits between tries to open the new connection.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -34,7 +42,8 @@ const LATER: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub(super) struct Held {
     pub broadcasts: Vec<Incoming>,
-    pub confirmed: Vec<Arc<Channel>>,
+    bytes: usize,
+    sift_at: usize,
     unexpected: Vec<String>,
 }
 
@@ -43,6 +52,8 @@ pub(super) struct Held {
 pub(super) struct Rotation {
     stage: Stage,
     backoff: Option<Backoff>,
+    /// The token that the network refused for the new connection.
+    refused: Option<u64>,
 }
 
 #[derive(Default)]
@@ -52,28 +63,58 @@ enum Stage {
     None,
     /// To be opened, from that moment on.
     Wanted(Instant),
-    Opening(BoxFuture<'static, Result<Connection, SocketError>>),
-    Confirming {
-        new: Box<Connection>,
-        held: Held,
-        /// Whether the present connection was asked for a mark.
-        marked: bool,
+    Opening {
+        opening: BoxFuture<'static, Result<Connection, SocketError>>,
+        generation: u64,
+        /// Channels that became wanted meanwhile.
+        more: Vec<Arc<Channel>>,
     },
+    Confirming(Box<Candidate>),
+}
+
+/// The new connection, before it takes over.
+struct Candidate {
+    new: Connection,
+    held: Held,
+    /// To be asked for, too.
+    more: Vec<Arc<Channel>>,
+    /// When it takes over with what it has.
+    at_latest: Instant,
+    ripe: Ripe,
+}
+
+/// How near the new connection is to taking over.
+#[derive(Clone, Copy)]
+enum Ripe {
+    /// It lacks channels.
+    No,
+    /// It has all of them; a moment longer, for what comes late.
+    Settling(Instant),
+    /// The present connection was asked for a mark.
+    Marked,
 }
 
 impl Rotation {
-    /// Wishes for a new connection; one that was under way is given up, for it may have an old token.
-    pub fn start(&mut self, goodbyes: &mut JoinSet<()>) {
-        self.give_up(goodbyes);
-        self.stage = Stage::Wanted(Instant::now());
+    /// Wishes for a new connection. One that is under way goes on: its token is newer than the present connection's.
+    pub fn start(&mut self) {
+        if matches!(self.stage, Stage::None) {
+            self.stage = Stage::Wanted(Instant::now());
+        }
     }
 
     /// When [`Rotation::tend`] or the link has something to do.
     pub fn next_due(&self) -> Instant {
         match &self.stage {
-            Stage::None | Stage::Opening(_) => Instant::now() + LATER,
+            Stage::None | Stage::Opening { .. } => Instant::now() + LATER,
             Stage::Wanted(at) => *at,
-            Stage::Confirming { new, .. } => new.next_due(),
+            Stage::Confirming(candidate) => {
+                let ripe = match candidate.ripe {
+                    Ripe::No => candidate.at_latest,
+                    Ripe::Settling(until) => until.min(candidate.at_latest),
+                    Ripe::Marked => Instant::now() + LATER,
+                };
+                ripe.min(candidate.new.next_due())
+            }
         }
     }
 
@@ -91,34 +132,53 @@ impl Rotation {
         channels: Vec<Arc<Channel>>,
     ) {
         let parts = parts.clone();
+        let generation = session.generation;
         let opening = async move {
             let mut connection = connect(&parts, &mut detected, &session).await?;
             connection.subscribe(&channels).await?;
             Ok(connection)
         };
-        self.stage = Stage::Opening(opening.boxed());
+        self.stage = Stage::Opening {
+            opening: opening.boxed(),
+            generation,
+            more: Vec::new(),
+        };
     }
 
     /// Waits for the new connection to come a step further. Cancel-safe.
-    pub async fn progress(&mut self) {
+    pub async fn progress(&mut self, at_latest: Instant) {
         match &mut self.stage {
             Stage::None | Stage::Wanted(_) => pending().await,
-            Stage::Opening(opening) => match opening.await {
+            Stage::Opening {
+                opening,
+                generation,
+                more,
+            } => match opening.await {
                 Ok(new) => {
-                    self.stage = Stage::Confirming {
-                        new: Box::new(new),
+                    let now = Instant::now();
+                    // Never at once: half of the time that is left is for confirming.
+                    let half = at_latest.saturating_duration_since(now) / 2;
+                    let early = new.timings().take_over_early.min(half);
+                    self.stage = Stage::Confirming(Box::new(Candidate {
+                        new,
                         held: Held::default(),
-                        marked: false,
-                    };
+                        more: std::mem::take(more),
+                        at_latest: (at_latest - early).max(now),
+                        ripe: Ripe::No,
+                    }));
                 }
-                Err(error) => self.retry(&error.to_string()),
+                Err(error) => {
+                    if matches!(error, SocketError::Refused { .. }) {
+                        self.refused = Some(*generation);
+                    }
+                    self.retry(&error.to_string());
+                }
             },
-            Stage::Confirming { held, .. } if held.broadcasts.len() >= MOST_HELD => pending().await,
-            Stage::Confirming { new, held, .. } => {
-                let arrivals = new.read().await;
-                held.broadcasts.extend(arrivals.broadcasts);
-                held.confirmed.extend(arrivals.confirmed);
-                held.unexpected.extend(arrivals.unexpected);
+            Stage::Confirming(candidate) if candidate.held.full() => pending().await,
+            Stage::Confirming(candidate) => {
+                let arrivals = candidate.new.read().await;
+                candidate.held.take(arrivals.broadcasts);
+                candidate.held.unexpected.extend(arrivals.unexpected);
                 if let Some(reason) = arrivals.closed {
                     self.retry(&reason);
                 }
@@ -126,11 +186,17 @@ impl Rotation {
         }
     }
 
-    /// Repeats on the new connection what was not confirmed in time.
+    /// Asks the new connection for what became wanted while it opened, and repeats what was not confirmed in time.
     pub async fn tend(&mut self) {
-        if let Stage::Confirming { new, .. } = &mut self.stage
-            && new.next_due() <= Instant::now()
-            && let Err(reason) = new.tend().await
+        let Stage::Confirming(candidate) = &mut self.stage else {
+            return;
+        };
+        let more = std::mem::take(&mut candidate.more);
+        if let Err(error) = candidate.new.subscribe(&more).await {
+            return self.retry(&error.to_string());
+        }
+        if candidate.new.next_due() <= Instant::now()
+            && let Err(reason) = candidate.new.tend().await
         {
             self.retry(&reason);
         }
@@ -140,37 +206,71 @@ impl Rotation {
     pub async fn subscribe(&mut self, channels: &[Arc<Channel>]) {
         match &mut self.stage {
             Stage::None | Stage::Wanted(_) => {}
-            // Its list of channels is older than these.
-            Stage::Opening(_) => self.stage = Stage::Wanted(Instant::now()),
-            Stage::Confirming { new, .. } => {
-                if let Err(error) = new.subscribe(channels).await {
+            Stage::Opening { more, .. } => more.extend_from_slice(channels),
+            Stage::Confirming(candidate) => {
+                // A mark from before would not cover these.
+                candidate.ripe = Ripe::No;
+                if let Err(error) = candidate.new.subscribe(channels).await {
                     self.retry(&error.to_string());
                 }
             }
         }
     }
 
-    /// Whether the new connection has confirmed everything that `present` has.
-    pub fn covers(&self, present: &Connection) -> bool {
-        matches!(&self.stage, Stage::Confirming { new, .. } if new.subscriptions.covers(&present.subscriptions))
+    /// Drops from what is held back what the present connection has brought, where it is time for that.
+    pub fn sift(&mut self, is_known: impl Fn(&Incoming) -> bool) {
+        if let Stage::Confirming(candidate) = &mut self.stage {
+            candidate.held.sift(is_known);
+        }
+    }
+
+    /// Whether the present connection is to be asked for a mark now.
+    pub fn wants_mark(&mut self, present: &Connection) -> bool {
+        let Stage::Confirming(candidate) = &mut self.stage else {
+            return false;
+        };
+        let now = Instant::now();
+        let covers = candidate.new.subscriptions.covers(&present.subscriptions);
+        candidate.ripe = match candidate.ripe {
+            Ripe::Marked => return false,
+            Ripe::No if covers => {
+                let left = candidate.at_latest.saturating_duration_since(now);
+                let settle = candidate.new.timings().settle.min(left / 2);
+                Ripe::Settling(now + settle)
+            }
+            Ripe::Settling(_) if !covers => Ripe::No,
+            ripe => ripe,
+        };
+        let settled = matches!(candidate.ripe, Ripe::Settling(until) if until <= now);
+        settled || candidate.at_latest <= now || candidate.held.full()
     }
 
     /// Whether the present connection was asked for a mark.
     pub fn marked(&self) -> bool {
-        matches!(&self.stage, Stage::Confirming { marked: true, .. })
+        matches!(&self.stage, Stage::Confirming(candidate) if matches!(candidate.ripe, Ripe::Marked))
     }
 
     /// The present connection was asked for a mark.
     pub fn wait_for_mark(&mut self) {
-        if let Stage::Confirming { marked, .. } = &mut self.stage {
-            *marked = true;
+        if let Stage::Confirming(candidate) = &mut self.stage {
+            candidate.ripe = Ripe::Marked;
         }
+    }
+
+    /// Whether there is a new connection that could take over.
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Confirming(_))
+    }
+
+    /// The generation of the token that the network refused for the new connection, once.
+    pub fn take_refused(&mut self) -> Option<u64> {
+        self.refused.take()
     }
 
     /// What could not be understood on the new connection.
     pub fn take_unexpected(&mut self) -> Vec<String> {
         match &mut self.stage {
-            Stage::Confirming { held, .. } => std::mem::take(&mut held.unexpected),
+            Stage::Confirming(candidate) => std::mem::take(&mut candidate.held.unexpected),
             _ => Vec::new(),
         }
     }
@@ -178,15 +278,20 @@ impl Rotation {
     /// The new connection and what it heard, if there is one; the rotation is over.
     pub fn finish(self) -> Option<(Connection, Held)> {
         match self.stage {
-            Stage::Confirming { new, held, .. } => Some((*new, held)),
+            Stage::Confirming(candidate) => Some((candidate.new, candidate.held)),
             _ => None,
         }
     }
 
+    /// There is no session to open a connection with; the next one starts a new rotation.
+    pub fn call_off(&mut self) {
+        self.stage = Stage::None;
+    }
+
     /// Gives the replacement up.
     pub fn give_up(&mut self, goodbyes: &mut JoinSet<()>) {
-        if let Stage::Confirming { new, .. } = std::mem::take(&mut self.stage) {
-            goodbyes.spawn(new.close());
+        if let Stage::Confirming(candidate) = std::mem::take(&mut self.stage) {
+            goodbyes.spawn(candidate.new.close());
         }
     }
 
@@ -195,8 +300,33 @@ impl Rotation {
         let backoff = self
             .backoff
             .get_or_insert_with(|| Backoff::new(shortest, longest));
-        let wait = backoff.next();
+        let wait = backoff.wait();
         log::debug!("the new connection failed, the present one goes on: {reason}");
         self.stage = Stage::Wanted(Instant::now() + wait);
     }
+}
+
+impl Held {
+    fn take(&mut self, broadcasts: Vec<Incoming>) {
+        self.bytes += broadcasts.iter().map(size).sum::<usize>();
+        self.broadcasts.extend(broadcasts);
+    }
+
+    fn full(&self) -> bool {
+        self.broadcasts.len() >= MOST_HELD || self.bytes >= MOST_HELD_BYTES
+    }
+
+    fn sift(&mut self, is_known: impl Fn(&Incoming) -> bool) {
+        if self.broadcasts.len() < self.sift_at.max(SIFT_EVERY) && !self.full() {
+            return;
+        }
+        self.broadcasts.retain(|incoming| !is_known(incoming));
+        self.bytes = self.broadcasts.iter().map(size).sum();
+        self.sift_at = self.broadcasts.len() + SIFT_EVERY;
+    }
+}
+
+fn size(incoming: &Incoming) -> usize {
+    let broadcast = &incoming.broadcast;
+    size_of::<Incoming>() + broadcast.name.len() + broadcast.payload.as_str().len()
 }

@@ -2,18 +2,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use crate::config::ChannelIdSpelling;
 use crate::exp::{Alphabet, Channel, ChannelId};
-
-/// When an ask that was not confirmed is repeated: after this, then twice as late each time, up to [`SLOWEST_ASK`].
-const FIRST_ASK: Duration = Duration::from_secs(5);
-
-/// No ask is given up; this is how rarely it is repeated at last.
-const SLOWEST_ASK: Duration = Duration::from_secs(60);
+use crate::router::Moment;
 
 /// How many confirmed channels one probe asks for again, at most. The vendor's network tells nobody when it forgets a
 /// subscription, so all are asked for again by and by.
@@ -24,6 +19,8 @@ const PROBE_CHANNELS: usize = 500;
 pub(super) struct Subscriptions {
     organization: String,
     spelling: ChannelIdSpelling,
+    /// When an ask is repeated first, and how rarely at last.
+    ask_again: (Duration, Duration),
     /// Bounded by the channels that were wanted while this connection lived; the link replaces a connection that has gathered
     /// many more than are wanted.
     asks: HashMap<Arc<Channel>, Ask>,
@@ -31,10 +28,12 @@ pub(super) struct Subscriptions {
     by_id: HashMap<ChannelId, Arc<Channel>>,
     /// Asked and not confirmed.
     pending: HashSet<Arc<Channel>>,
-    /// Confirmed, the longest unprobed first.
+    /// Confirmed, the longest unprobed first. May hold channels that are pending again; those are passed over.
     rounds: VecDeque<Arc<Channel>>,
-    /// What the last probe asked for and when; none when it was answered.
-    probe: Option<(ChannelId, Instant)>,
+    probe: Option<Probe>,
+    mark: Option<Mark>,
+    /// Everything that the server sent before this moment has arrived: when the latest ask was sent that was answered.
+    proved: SystemTime,
 }
 
 #[derive(Debug)]
@@ -42,18 +41,61 @@ struct Ask {
     ids: Vec<ChannelId>,
     asked_at: Instant,
     times: u32,
+    /// When the oldest ask was sent that was not answered.
+    unanswered_since: Option<SystemTime>,
+    /// IDs that were sent and have not come back in a confirmation.
+    outstanding: usize,
+    /// When the latest ask was sent that was answered.
+    good_at: Option<SystemTime>,
+    in_rounds: bool,
+}
+
+/// Channels that were asked for again to prove that they are still delivered.
+#[derive(Debug)]
+struct Probe {
+    sent: Instant,
+    /// What proves the connection alive.
+    proof: Proof,
+    /// Asked, and not confirmed again.
+    left: HashSet<Arc<Channel>>,
+}
+
+#[derive(Debug)]
+enum Proof {
+    /// The confirmation of this channel.
+    Confirmed(Arc<Channel>),
+    /// Anything: nothing is confirmed, so the answer may as well be a refusal.
+    Anything,
+    /// It has come.
+    Given,
+}
+
+#[derive(Debug)]
+struct Mark {
+    channel: Arc<Channel>,
+    sent: Instant,
+    /// Whether nothing else was on its way for this channel, so that the answer cannot be to an older question.
+    clean: bool,
+    answered: bool,
 }
 
 impl Subscriptions {
-    pub fn new(organization: String, spelling: ChannelIdSpelling) -> Self {
+    pub fn new(
+        organization: String,
+        spelling: ChannelIdSpelling,
+        ask_again: (Duration, Duration),
+    ) -> Self {
         Self {
             organization,
             spelling,
+            ask_again,
             asks: HashMap::new(),
             by_id: HashMap::new(),
             pending: HashSet::new(),
             rounds: VecDeque::new(),
             probe: None,
+            mark: None,
+            proved: SystemTime::now(),
         }
     }
 
@@ -62,33 +104,66 @@ impl Subscriptions {
         self.asks.len()
     }
 
-    /// Whether everything that `other` has confirmed is confirmed here, as far as it was asked for here.
+    /// Everything that was asked for.
+    pub fn all(&self) -> Vec<Arc<Channel>> {
+        self.asks.keys().cloned().collect()
+    }
+
+    /// What is confirmed.
+    pub fn confirmed_ones(&self) -> Vec<Arc<Channel>> {
+        let confirmed = self.asks.keys().filter(|c| !self.pending.contains(*c));
+        confirmed.cloned().collect()
+    }
+
+    /// Everything that the server sent before this moment has arrived.
+    pub fn proved(&self) -> SystemTime {
+        self.proved
+    }
+
+    /// Whether everything that `other` has confirmed is confirmed here.
     pub fn covers(&self, other: &Self) -> bool {
-        self.pending.iter().all(|channel| !other.confirmed(channel))
+        other
+            .asks
+            .keys()
+            .all(|c| !other.confirmed(c) || self.confirmed(c))
+    }
+
+    /// What `other` was asked for and is not confirmed here.
+    pub fn lacking(&self, other: &Self) -> Vec<Arc<Channel>> {
+        let lacking = other.asks.keys().filter(|c| !self.confirmed(c));
+        lacking.cloned().collect()
     }
 
     fn confirmed(&self, channel: &Arc<Channel>) -> bool {
         self.asks.contains_key(channel) && !self.pending.contains(channel)
     }
 
-    /// Notes that these are asked for now, as far as they were not before, and returns the IDs to send.
-    pub fn ask(&mut self, channels: &[Arc<Channel>], now: Instant) -> Vec<ChannelId> {
+    /// Notes that these are asked for now, as far as they are not pending already, and returns the IDs to send.
+    pub fn ask(&mut self, channels: &[Arc<Channel>], now: Moment) -> Vec<ChannelId> {
         let mut ids = Vec::new();
         for channel in channels {
-            if self.asks.contains_key(channel) {
+            if self.pending.contains(channel) {
                 continue;
             }
-            let spelled = self.spell(channel);
+            let spelled = match self.asks.get(channel) {
+                Some(ask) => ask.ids.clone(),
+                None => self.spell(channel),
+            };
+            let ask = self.asks.entry(channel.clone()).or_insert_with(|| Ask {
+                ids: spelled.clone(),
+                asked_at: Instant::from_std(now.at),
+                times: 0,
+                unanswered_since: None,
+                outstanding: 0,
+                good_at: None,
+                in_rounds: false,
+            });
+            ask.send(now);
+            ask.times = 1;
             for id in &spelled {
                 self.by_id.insert(id.clone(), channel.clone());
             }
-            ids.extend_from_slice(&spelled);
-            let ask = Ask {
-                ids: spelled,
-                asked_at: now,
-                times: 1,
-            };
-            self.asks.insert(channel.clone(), ask);
+            ids.extend(spelled);
             self.pending.insert(channel.clone());
         }
         ids
@@ -101,17 +176,48 @@ impl Subscriptions {
             let Some(channel) = self.channel(id) else {
                 continue;
             };
-            if self.pending.remove(&channel) {
+            let Some(ask) = self.asks.get_mut(&channel) else {
+                continue;
+            };
+            ask.outstanding = ask.outstanding.saturating_sub(1);
+            if let Some(since) = ask.unanswered_since.take() {
+                ask.good_at = Some(since);
+                self.proved = self.proved.max(since);
+            }
+            let all_back = ask.outstanding == 0;
+            if self.pending.remove(&channel) && !ask.in_rounds {
+                ask.in_rounds = true;
                 self.rounds.push_back(channel.clone());
             }
-            if self.probe.as_ref().is_some_and(|(probed, _)| probed == id) {
-                self.probe = None;
+            if let Some(probe) = &mut self.probe {
+                probe.left.remove(&channel);
+                if matches!(&probe.proof, Proof::Confirmed(proof) if *proof == channel) {
+                    probe.proof = Proof::Given;
+                }
+                if probe.left.is_empty() && matches!(probe.proof, Proof::Given) {
+                    self.probe = None;
+                }
+            }
+            if let Some(mark) = &mut self.mark
+                && mark.channel == channel
+                && (all_back || !mark.clean)
+            {
+                mark.answered = true;
             }
             if confirmed.last() != Some(&channel) {
                 confirmed.push(channel);
             }
         }
         confirmed
+    }
+
+    /// Something came, whatever it was.
+    pub fn heard(&mut self) {
+        if let Some(probe) = &self.probe
+            && matches!(probe.proof, Proof::Anything)
+        {
+            self.probe = None;
+        }
     }
 
     /// The channel that an ID names, if it was asked for.
@@ -134,20 +240,19 @@ impl Subscriptions {
         self.pending
             .iter()
             .filter_map(|channel| self.asks.get(channel))
-            .map(Ask::due)
+            .map(|ask| ask.due(self.ask_again))
             .min()
     }
 
     /// Notes that every unconfirmed ask that is due is repeated now, and returns the channels and the IDs to send.
-    pub fn repeat_due(&mut self, now: Instant) -> (Vec<Arc<Channel>>, Vec<ChannelId>) {
+    pub fn repeat_due(&mut self, now: Moment) -> (Vec<Arc<Channel>>, Vec<ChannelId>) {
         let mut channels = Vec::new();
         let mut ids = Vec::new();
         for channel in &self.pending {
             if let Some(ask) = self.asks.get_mut(channel)
-                && ask.due() <= now
+                && ask.due(self.ask_again) <= Instant::from_std(now.at)
             {
-                ask.asked_at = now;
-                ask.times = ask.times.saturating_add(1);
+                ask.send(now);
                 ids.extend_from_slice(&ask.ids);
                 channels.push(channel.clone());
             }
@@ -155,26 +260,115 @@ impl Subscriptions {
         (channels, ids)
     }
 
-    /// The IDs to ask for again, to prove that the connection still delivers. Empty when nothing is confirmed.
-    pub fn start_probe(&mut self, now: Instant) -> Vec<ChannelId> {
-        let count = self.rounds.len().min(PROBE_CHANNELS);
+    /// The IDs to ask for again, to prove that the connection still delivers. Where nothing is confirmed, what is pending
+    /// serves, and any answer will do; empty when nothing was asked for at all.
+    pub fn start_probe(&mut self, now: Moment) -> Vec<ChannelId> {
         let mut ids = Vec::new();
-        for _ in 0..count {
-            if let Some(channel) = self.rounds.pop_front() {
-                if let Some(ask) = self.asks.get(&channel) {
-                    ids.extend_from_slice(&ask.ids);
-                }
-                self.rounds.push_back(channel);
+        let mut left = HashSet::new();
+        for _ in 0..self.rounds.len() {
+            if left.len() == PROBE_CHANNELS {
+                break;
+            }
+            let Some(channel) = self.rounds.pop_front() else {
+                break;
+            };
+            self.rounds.push_back(channel.clone());
+            if self.pending.contains(&channel) {
+                continue;
+            }
+            if let Some(ask) = self.asks.get_mut(&channel) {
+                ask.send(now);
+                ids.extend_from_slice(&ask.ids);
+                left.insert(channel);
             }
         }
-        // A server may take one spelling alone, but it has confirmed at least one of the first channel's.
-        self.probe = ids.first().map(|id| (id.clone(), now));
+        let proof = match left.iter().next() {
+            Some(channel) => Proof::Confirmed(channel.clone()),
+            None => {
+                let pending = self.pending.iter().next();
+                if let Some(ask) = pending.and_then(|channel| self.asks.get_mut(channel)) {
+                    ids.extend_from_slice(&ask.ids);
+                    ask.outstanding += ask.ids.len();
+                }
+                Proof::Anything
+            }
+        };
+        let sent = Instant::from_std(now.at);
+        self.probe = (!ids.is_empty()).then_some(Probe { sent, proof, left });
         ids
     }
 
-    /// When the unanswered probe was sent.
-    pub fn probed_at(&self) -> Option<Instant> {
-        self.probe.as_ref().map(|(_, at)| *at)
+    /// Starts a mark: see [`Connection::mark`](super::connection::Connection::mark). Returns the IDs to send, of a channel
+    /// for which no other question is open, where there is one.
+    pub fn start_mark(&mut self, now: Moment) -> Vec<ChannelId> {
+        let confirmed = || self.rounds.iter().filter(|c| !self.pending.contains(*c));
+        let clean = confirmed().find(|c| self.asks.get(*c).is_some_and(|ask| ask.outstanding == 0));
+        let Some(channel) = clean.or_else(|| confirmed().next()).cloned() else {
+            self.mark = None;
+            return Vec::new();
+        };
+        let Some(ask) = self.asks.get_mut(&channel) else {
+            return Vec::new();
+        };
+        self.mark = Some(Mark {
+            channel,
+            sent: Instant::from_std(now.at),
+            clean: ask.outstanding == 0,
+            answered: false,
+        });
+        ask.send(now);
+        ask.ids.clone()
+    }
+
+    /// Whether the mark was answered.
+    pub fn mark_answered(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.answered)
+    }
+
+    /// When the next answer to a probe or a mark is overdue, if it may take so long.
+    pub fn answer_due(&self, answer: Duration) -> Option<Instant> {
+        let probe = self.probe.as_ref().map(|probe| probe.sent);
+        let mark = self.mark.as_ref().filter(|mark| !mark.answered);
+        let mark = mark.map(|mark| mark.sent);
+        let sent = [probe, mark].into_iter().flatten().min();
+        sent.map(|sent| sent + answer)
+    }
+
+    /// Whether what had to be answered when it was sent at `since` or before was not: the connection is dead.
+    pub fn unanswered(&self, since: Instant) -> bool {
+        let mark = self.mark.as_ref();
+        let probe = self.probe.as_ref();
+        mark.is_some_and(|mark| !mark.answered && mark.sent <= since)
+            || probe
+                .is_some_and(|probe| !matches!(probe.proof, Proof::Given) && probe.sent <= since)
+    }
+
+    /// Forgets what was not answered.
+    pub fn forgive(&mut self) {
+        self.probe = None;
+        if let Some(mark) = &mut self.mark {
+            mark.sent = Instant::now();
+        }
+    }
+
+    /// What a probe asked for at `since` or before and the server has not confirmed again is pending from now on. Returns it, with the
+    /// time until which each was good.
+    pub fn demote_unproved(&mut self, since: Instant) -> Vec<(Arc<Channel>, SystemTime)> {
+        let Some(probe) = self.probe.take_if(|probe| probe.sent <= since) else {
+            return Vec::new();
+        };
+        let mut lost = Vec::new();
+        for channel in probe.left {
+            let Some(ask) = self.asks.get_mut(&channel) else {
+                continue;
+            };
+            if self.pending.insert(channel.clone()) {
+                ask.times = 1;
+                let good_at = ask.good_at.unwrap_or(self.proved);
+                lost.push((channel, good_at));
+            }
+        }
+        lost
     }
 
     fn spell(&self, channel: &Channel) -> Vec<ChannelId> {
@@ -192,9 +386,16 @@ impl Subscriptions {
 }
 
 impl Ask {
-    fn due(&self) -> Instant {
+    fn send(&mut self, now: Moment) {
+        self.asked_at = Instant::from_std(now.at);
+        self.times = self.times.saturating_add(1);
+        self.unanswered_since.get_or_insert(now.wall);
+        self.outstanding += self.ids.len();
+    }
+
+    fn due(&self, (first, slowest): (Duration, Duration)) -> Instant {
         let doublings = self.times.saturating_sub(1).min(8);
-        self.asked_at + FIRST_ASK.saturating_mul(1 << doublings).min(SLOWEST_ASK)
+        self.asked_at + first.saturating_mul(1 << doublings).min(slowest)
     }
 }
 
@@ -207,13 +408,21 @@ mod tests {
     }
 
     fn subscriptions() -> Subscriptions {
-        Subscriptions::new("o".to_owned(), ChannelIdSpelling::Both)
+        let ask_again = (Duration::from_secs(5), Duration::from_secs(60));
+        Subscriptions::new("o".to_owned(), ChannelIdSpelling::Both, ask_again)
+    }
+
+    fn after(now: Moment, wait: Duration) -> Moment {
+        Moment {
+            at: now.at + wait,
+            wall: now.wall + wait,
+        }
     }
 
     #[test]
     fn a_channel_is_asked_once_in_every_spelling_that_differs() {
         let mut s = subscriptions();
-        let now = Instant::now();
+        let now = Moment::now();
         assert_eq!(s.ask(&channels(&["a"]), now).len(), 1);
         assert_eq!(s.ask(&channels(&["a"]), now).len(), 0);
         // `~` right after `["o","` falls on a sextet that the alphabets spell differently.
@@ -222,16 +431,26 @@ mod tests {
     }
 
     #[test]
+    fn a_confirmed_channel_that_is_wanted_anew_is_asked_anew() {
+        let mut s = subscriptions();
+        let ids = s.ask(&channels(&["a"]), Moment::now());
+        s.confirm(&ids);
+        assert_eq!(s.ask(&channels(&["a"]), Moment::now()), ids);
+        assert_eq!(s.confirm(&ids).len(), 1);
+        assert_eq!(s.start_probe(Moment::now()).len(), 1);
+    }
+
+    #[test]
     fn what_is_not_confirmed_is_asked_again_ever_more_rarely_and_for_ever() {
         let mut s = subscriptions();
-        let mut now = Instant::now();
+        let mut now = Moment::now();
         let ids = s.ask(&channels(&["a", "b"]), now);
         assert_eq!(s.confirm(&ids[..1]).len(), 1);
         let mut waits = Vec::new();
         for _ in 0..8 {
-            let due = s.next_due().unwrap();
-            waits.push((due - now).as_secs());
-            now = due;
+            let wait = s.next_due().unwrap().into_std() - now.at;
+            waits.push(wait.as_secs());
+            now = after(now, wait);
             let (again, _) = s.repeat_due(now);
             assert_eq!(again.len(), 1);
         }
@@ -243,7 +462,7 @@ mod tests {
     #[test]
     fn every_spelling_confirms_and_a_stranger_confirms_nothing() {
         let mut s = subscriptions();
-        s.ask(&channels(&["caf\u{e9}"]), Instant::now());
+        s.ask(&channels(&["caf\u{e9}"]), Moment::now());
         let foreign = ChannelId::encode("p", &Channel::new("caf\u{e9}"), Alphabet::UrlSafe);
         assert!(s.confirm(&[foreign]).is_empty());
         let escaped = base64::Engine::encode(
@@ -255,16 +474,73 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_is_answered_by_the_channel_it_asked_for() {
+    fn a_probe_is_answered_in_any_spelling() {
         let mut s = subscriptions();
-        let now = Instant::now();
-        assert!(s.start_probe(now).is_empty() && s.probed_at().is_none());
+        let now = Moment::now();
+        assert!(s.start_probe(now).is_empty() && !s.unanswered(Instant::now()));
+        let ids = s.ask(&channels(&["???>>>~~~"]), now);
+        assert_eq!(ids.len(), 2);
+        // The server takes the second spelling alone.
+        s.confirm(&ids[1..]);
+        assert_eq!(s.start_probe(now), ids);
+        assert!(s.unanswered(Instant::now()));
+        s.confirm(&ids[1..]);
+        assert!(!s.unanswered(Instant::now()));
+    }
+
+    #[test]
+    fn a_channel_that_a_probe_does_not_confirm_is_pending_again() {
+        let mut s = subscriptions();
+        let start = Moment::now();
+        let ids = s.ask(&channels(&["a", "b"]), start);
+        s.confirm(&ids);
+        let later = after(start, Duration::from_secs(20));
+        let probe = s.start_probe(later);
+        assert_eq!(probe.len(), 2);
+        let Some(Probe {
+            proof: Proof::Confirmed(proof),
+            ..
+        }) = &s.probe
+        else {
+            panic!("{:?}", s.probe);
+        };
+        let answer: Vec<_> = probe
+            .iter()
+            .filter(|id| s.channel(id).as_ref() == Some(proof))
+            .cloned()
+            .collect();
+        s.confirm(&answer);
+        assert!(!s.unanswered(Instant::now()));
+        assert_eq!(s.proved(), later.wall);
+        let lost = s.demote_unproved(Instant::now() + Duration::from_secs(30));
+        assert_eq!(lost.len(), 1);
+        assert_eq!(lost[0].1, start.wall);
+        assert!(s.next_due().is_some());
+    }
+
+    #[test]
+    fn where_nothing_is_confirmed_anything_proves_the_connection_alive() {
+        let mut s = subscriptions();
+        s.ask(&channels(&["a"]), Moment::now());
+        assert_eq!(s.start_probe(Moment::now()).len(), 1);
+        assert!(s.unanswered(Instant::now()));
+        s.heard();
+        assert!(!s.unanswered(Instant::now()));
+    }
+
+    #[test]
+    fn a_mark_is_not_answered_by_the_answer_to_a_probe() {
+        let mut s = subscriptions();
+        let now = Moment::now();
         let ids = s.ask(&channels(&["a", "b"]), now);
         s.confirm(&ids);
-        let probe = s.start_probe(now);
-        assert_eq!(probe.len(), 2);
-        assert_eq!(s.probed_at(), Some(now));
-        s.confirm(&probe[..1]);
-        assert!(s.probed_at().is_none());
+        s.probe = None;
+        s.asks.get_mut(&channels(&["a"])[0]).unwrap().send(now);
+        let mark = s.start_mark(now);
+        assert_eq!(mark, ids[1..]);
+        s.confirm(&ids[..1]);
+        assert!(!s.mark_answered());
+        s.confirm(&mark);
+        assert!(s.mark_answered());
     }
 }

@@ -24,7 +24,7 @@ use crate::upstream::trouble::describe;
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// The waits between tries that fail because EXP cannot be reached or is in trouble.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
 /// The waits between tries that EXP refuses: an operator may mend the credentials, but nothing else will.
 const REFUSED_RETRY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(600));
@@ -139,7 +139,7 @@ impl SessionTask {
                 }
                 Err(Failure::Refused(reason)) => {
                     // Jittered upwards: the shortest wait is a promise to the network.
-                    let wait = REFUSED_RETRY.0 + refused_backoff.next();
+                    let wait = REFUSED_RETRY.0 + refused_backoff.wait();
                     log::error!(instance = self.name; "EXP refuses the credentials: {reason}; correct them and restart, or wait: they are tried again in {} s", wait.as_secs());
                     self.states.send_replace(SessionState::Refused {
                         reason,
@@ -148,7 +148,7 @@ impl SessionTask {
                     wait
                 }
                 Err(Failure::Passing(reason, floor)) => {
-                    let wait = backoff.next_after(floor);
+                    let wait = backoff.wait_after(floor);
                     log::warn!(instance = self.name; "the login failed: {reason}; trying again in {:.1} s", wait.as_secs_f64());
                     self.states.send_replace(SessionState::Failed {
                         reason,
@@ -195,7 +195,7 @@ impl SessionTask {
                         return;
                     }
                     Err(Failure::Passing(reason, floor)) => {
-                        let next = Instant::now() + backoff.next_after(floor);
+                        let next = Instant::now() + backoff.wait_after(floor);
                         if next >= token.ends_at {
                             return;
                         }
@@ -353,10 +353,12 @@ impl SessionTask {
     }
 }
 
-/// The server's clock, where it tells.
+/// The server's clock, where it tells. It tells whole seconds, so that up to one more has passed; a token must not be thought
+/// to live longer than it does.
 fn server_time(response: &Response) -> Option<SystemTime> {
     let date = response.headers().get(DATE)?.to_str().ok()?;
-    httpdate::parse_http_date(date).ok()
+    let told = httpdate::parse_http_date(date).ok()?;
+    Some(told + Duration::from_secs(1))
 }
 
 /// How long a token lives from now on. It is counted by the server's clock: a kiosk's own may be years off.

@@ -3,21 +3,23 @@
 //! A [`Socket`] is one open connection. It subscribes, hands over what arrives in order, and says once that it is closed. It
 //! does not reconnect and does not remember what was subscribed; the link does.
 //!
-//! [`open`] chooses the way: which generation of the protocol, which transport. The wire is our own: `session.rs` drives a
-//! connection, `legacy.rs` and `detour.rs` are what differs between generations 3 and 4, `transport` moves packets.
+//! [`open()`] chooses the way: which generation of the protocol, which transport. The wire is our own: `session.rs` drives a
+//! connection, `legacy.rs` and `modern.rs` are what differs between generations 3 and 4, `transport` moves packets.
+//! `library.rs` is the other way to speak generation 4, for those who choose it.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::config::SocketLibrary;
 use crate::exp::{Broadcast, ChannelId, Secret};
 
 mod detect;
-mod detour;
 mod event;
 mod heartbeat;
 mod legacy;
+mod library;
 mod modern;
 mod open;
 mod packet;
@@ -42,6 +44,8 @@ pub struct Endpoint {
     pub proxy: Option<String>,
     /// Certificate authorities that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// What carries generation 4 over a direct WebSocket.
+    pub library: SocketLibrary,
     /// How long opening may take, handshake included.
     pub timeout: Duration,
 }

@@ -5,15 +5,8 @@ use tokio::time::{Instant, timeout};
 
 use super::detect::{self, Detected};
 use super::transport::{Address, Failure, Polling, Rejection, Transport, WebSocket, connector};
-use super::{Endpoint, Generation, Socket, SocketError, detour, legacy, modern};
-use crate::config::{ProtocolChoice, TransportChoice};
-
-/// Whether `rust_socketio` carries generation 4 over a direct WebSocket, in place of our own wire.
-///
-/// It does not, since it fails what `tests/wire` asks of all generations: it rewrites payloads (`1e400` to `1e+400`, white space
-/// and escapes gone), does not say when the server ends the namespace alone, takes a server of generation 3 for one of 4, and
-/// sends any number of subscriptions in one message, for which a server cuts the connection.
-const RUST_SOCKETIO: bool = false;
+use super::{Endpoint, Generation, Socket, SocketError, legacy, library, modern};
+use crate::config::{ProtocolChoice, SocketLibrary, TransportChoice};
 
 /// Opens a live socket, within [`Endpoint::timeout`] as a whole.
 ///
@@ -170,8 +163,12 @@ impl Way<'_> {
 
     /// Opens a WebSocket in a generation that is known.
     async fn websocket_in(&self, generation: Generation) -> Result<Box<dyn Socket>, SocketError> {
-        if RUST_SOCKETIO && generation == Generation::V4 && self.address.is_direct() {
-            return modern::open(self.address.endpoint).await;
+        let endpoint = self.address.endpoint;
+        if endpoint.library == SocketLibrary::RustSocketio
+            && generation == Generation::V4
+            && self.address.is_direct()
+        {
+            return library::open(endpoint).await;
         }
         let websocket = WebSocket::open(self.address, generation, self.tls)
             .await
@@ -179,7 +176,7 @@ impl Way<'_> {
         let transport = Transport::WebSocket(Box::new(websocket));
         match generation {
             Generation::V3 => legacy::open(self.address, transport, None).await,
-            Generation::V4 => detour::open(self.address, transport, None).await,
+            Generation::V4 => modern::open(self.address, transport, None).await,
         }
     }
 }
@@ -191,6 +188,6 @@ async fn carry(address: &Address<'_>, polling: Polling) -> Result<Box<dyn Socket
     let transport = Transport::Polling(Box::new(polling));
     match generation {
         Generation::V3 => legacy::open(address, transport, handshake).await,
-        Generation::V4 => detour::open(address, transport, handshake).await,
+        Generation::V4 => modern::open(address, transport, handshake).await,
     }
 }

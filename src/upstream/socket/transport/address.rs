@@ -134,6 +134,7 @@ impl<'a> Address<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SocketLibrary;
     use crate::exp::Secret;
 
     fn endpoint(url: &str, proxy: Option<&str>) -> Endpoint {
@@ -142,6 +143,7 @@ mod tests {
             token: Secret::new("a+b/c=&d"),
             proxy: proxy.map(Into::into),
             ca_file: None,
+            library: SocketLibrary::Own,
             timeout: Duration::from_secs(1),
         }
     }

@@ -1,0 +1,87 @@
+//! Prometheus' text format, version 0.0.4: families of samples, each with its help and type before it.
+
+use std::fmt::{Display, Write as _};
+
+/// What a family's samples are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// They grow until the daemon is restarted.
+    Counter,
+    /// They come and go.
+    Gauge,
+}
+
+/// The text, family by family.
+#[derive(Default)]
+pub(super) struct Exposition(String);
+
+/// One family, to which samples are added.
+pub(super) struct Family<'a> {
+    text: &'a mut String,
+    name: &'a str,
+}
+
+impl Exposition {
+    /// Begins a family.
+    pub(super) fn family<'a>(&'a mut self, name: &'a str, kind: Kind, help: &str) -> Family<'a> {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
+        let help = escaped(help, false);
+        let head = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        self.0.push_str(&head);
+        Family {
+            text: &mut self.0,
+            name,
+        }
+    }
+
+    /// The whole.
+    pub(super) fn finish(self) -> String {
+        self.0
+    }
+}
+
+impl Family<'_> {
+    /// Adds a sample.
+    pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        self.text.push_str(self.name);
+        for (index, (label, text)) in labels.iter().enumerate() {
+            let before = if index == 0 { '{' } else { ',' };
+            // Writing to a String does not fail.
+            write!(self.text, "{before}{label}=\"{}\"", escaped(text, true)).ok();
+        }
+        let after = if labels.is_empty() { "" } else { "}" };
+        writeln!(self.text, "{after} {value}").ok();
+    }
+}
+
+/// A text that does not end its line, nor, in a label, its quotes.
+fn escaped(text: &str, quoted: bool) -> String {
+    let text = text.replace('\\', r"\\").replace('\n', r"\n");
+    if quoted {
+        text.replace('"', "\\\"")
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_follow_help_and_type() {
+        let mut text = Exposition::default();
+        let mut family = text.family("a_total", Kind::Counter, "What \\ it\nis.");
+        family.sample(&[], 7);
+        family.sample(&[("x", "plain"), ("y", "a\"b\\c\nd")], 0.5);
+        text.family("b", Kind::Gauge, "Nothing.");
+        assert_eq!(
+            text.finish(),
+            "# HELP a_total What \\\\ it\\nis.\n# TYPE a_total counter\na_total 7\n\
+             a_total{x=\"plain\",y=\"a\\\"b\\\\c\\nd\"} 0.5\n# HELP b Nothing.\n# TYPE b gauge\n"
+        );
+    }
+}

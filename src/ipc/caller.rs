@@ -1,0 +1,315 @@
+//! Who calls: the process at the other end of a connection, as far as the kernel tells.
+//!
+//! User and group are noted by the kernel when the process connects, and cost nothing. What else is known of a process (its
+//! supplementary groups, its systemd unit) is read from `/proc` when somebody asks for it first, once per connection.
+//!
+//! A process ID may be another's by then. So all of it is read through one open `/proc/PID`, which stays the same
+//! process, and is believed only if that process has the user whom the kernel noted and was started before the connection was
+//! accepted. What remains is a process of the same user, which could do as the other one does anyway.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+use rustix::fs::{Mode, OFlags};
+
+use super::accounts;
+use super::peer::Peer;
+
+/// The kernel gives times of processes in hundredths of a second (`USER_HZ`), on every machine that Rust's Linux runs on.
+const TICK: Duration = Duration::from_millis(10);
+
+/// More than any of the files that are read here has; `Groups:` may have 65,536 entries.
+const LONGEST: u64 = 1 << 20;
+
+/// Who is at the other end of a connection. Clones are the same caller; every request of the connection carries one.
+#[derive(Clone, Debug)]
+pub struct Caller(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    /// None over TCP.
+    peer: Option<Peer>,
+    /// When the connection was accepted, since boot.
+    accepted: Duration,
+    process: OnceLock<Option<Process>>,
+    /// The user's name, for messages.
+    name: OnceLock<Option<String>>,
+}
+
+/// What `/proc` tells of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Process {
+    groups: Vec<u32>,
+    unit: Option<String>,
+}
+
+impl Caller {
+    /// The process that the kernel named.
+    pub fn local(peer: Peer) -> Self {
+        Self::new(Some(peer))
+    }
+
+    /// Somebody of whom nothing is known.
+    pub fn unknown() -> Self {
+        Self::new(None)
+    }
+
+    fn new(peer: Option<Peer>) -> Self {
+        Self(Arc::new(Known {
+            peer,
+            accepted: since_boot(),
+            process: OnceLock::new(),
+            name: OnceLock::new(),
+        }))
+    }
+
+    /// The process that connected; unknown on TCP.
+    pub fn peer(&self) -> Option<Peer> {
+        self.0.peer
+    }
+
+    /// Whether the process is in a group, as its own or a supplementary one.
+    pub fn in_group(&self, group: u32) -> bool {
+        let own = self.0.peer.is_some_and(|peer| peer.gid == group);
+        own || self
+            .process()
+            .is_some_and(|process| process.groups.contains(&group))
+    }
+
+    /// The systemd unit of the system in which the process runs.
+    pub fn unit(&self) -> Option<&str> {
+        self.process()?.unit.as_deref()
+    }
+
+    /// Looks up the user's name for messages. May wait for the system's name service, so that an async task calls it elsewhere.
+    pub fn look_up_name(&self) {
+        self.0
+            .name
+            .get_or_init(|| accounts::user_name(self.0.peer?.uid));
+    }
+
+    fn process(&self) -> Option<&Process> {
+        let known = &*self.0;
+        let seen = known.process.get_or_init(|| {
+            let peer = known.peer.filter(|peer| peer.pid > 0)?;
+            match Process::of(peer, known.accepted) {
+                Ok(process) => Some(process),
+                Err(error) => {
+                    log::debug!(pid = peer.pid, uid = peer.uid; "a caller's groups and unit are not known: {error}");
+                    None
+                }
+            }
+        });
+        seen.as_ref()
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(peer) = self.0.peer else {
+            return f.write_str("a caller over TCP, of whom nothing is known,");
+        };
+        write!(f, "uid {}", peer.uid)?;
+        if let Some(Some(name)) = self.0.name.get() {
+            write!(f, " ({name})")?;
+        }
+        match (self.unit(), self.process()) {
+            (Some(unit), _) => write!(f, " in unit {unit}"),
+            (None, Some(_)) => write!(f, " in no unit"),
+            (None, None) => write!(f, " (its other groups and its unit cannot be read)"),
+        }
+    }
+}
+
+impl Process {
+    fn of(peer: Peer, accepted: Duration) -> io::Result<Self> {
+        let folder = rustix::fs::open(
+            format!("/proc/{}", peer.pid),
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        let read = |name: &str| -> io::Result<String> {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let file = File::from(rustix::fs::openat(&folder, name, flags, Mode::empty())?);
+            let mut bytes = Vec::new();
+            file.take(LONGEST).read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let other = |what: &str| io::Error::other(format!("the process has ended: {what}"));
+        let started = started(&read("stat")?).ok_or_else(|| other("its start cannot be read"))?;
+        if started > accepted {
+            return Err(other("its ID now is a later one's"));
+        }
+        let status = read("status")?;
+        if effective_user(&status) != Some(peer.uid) {
+            return Err(other("its ID now is another user's"));
+        }
+        Ok(Self {
+            groups: groups(&status),
+            unit: unit(&read("cgroup")?),
+        })
+    }
+}
+
+/// The time since boot on the clock by which the kernel notes the start of processes, in its own coarse steps.
+fn since_boot() -> Duration {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+    let ticks = now.as_millis() / TICK.as_millis();
+    TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
+}
+
+/// When a process was started, from `/proc/PID/stat`. The name in it may hold anything, so that reading begins after it.
+fn started(stat: &str) -> Option<Duration> {
+    const STARTTIME: usize = 22 - 3;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let ticks: u32 = after_name
+        .split_ascii_whitespace()
+        .nth(STARTTIME)?
+        .parse()
+        .ok()?;
+    Some(TICK.saturating_mul(ticks))
+}
+
+fn effective_user(status: &str) -> Option<u32> {
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    ids.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+fn groups(status: &str) -> Vec<u32> {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Groups:"))
+        .map(|ids| {
+            ids.split_ascii_whitespace()
+                .filter_map(|id| id.parse().ok())
+                .collect()
+        })
+        .unwrap_or_default()
+}
+
+/// The system's unit, from `/proc/PID/cgroup`: the first part of the path that is no slice. What lies below it was named by
+/// whoever the unit was given to: a user's own `kiosk.service` is not the system's.
+fn unit(cgroup: &str) -> Option<String> {
+    let path = cgroup
+        .lines()
+        .find_map(|line| line.split_once(":name=systemd:").map(|(_, path)| path))
+        .or_else(|| cgroup.lines().find_map(|line| line.strip_prefix("0::")))?;
+    let part = path
+        .split('/')
+        .find(|part| !part.is_empty() && part.strip_suffix(".slice").is_none())?;
+    // systemd escapes names that the kernel would take for its own with one underscore.
+    let name = part.strip_prefix('_').unwrap_or(part);
+    [".service", ".scope", ".socket", ".mount", ".swap"]
+        .iter()
+        .any(|kind| name.ends_with(kind))
+        .then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn ourselves() -> Peer {
+        Peer {
+            pid: std::process::id().cast_signed(),
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        }
+    }
+
+    #[test]
+    fn a_process_is_known_by_its_groups() {
+        let mut child = Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65533", "--groups=7,8", "cat"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It has its user and groups once it answers.
+        std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"x").unwrap();
+        let mut byte = [0];
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut byte)
+            .unwrap();
+        let peer = Peer {
+            pid: child.id().cast_signed(),
+            uid: 65534,
+            gid: 65533,
+        };
+        let caller = Caller::local(peer);
+        assert!(caller.in_group(65533) && caller.in_group(7) && caller.in_group(8));
+        assert!(!caller.in_group(9));
+        let impostor = Caller::local(Peer { uid: 65000, ..peer });
+        assert!(impostor.in_group(65533) && !impostor.in_group(7));
+        assert!(
+            impostor.to_string().contains("cannot be read"),
+            "{impostor}"
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let late = Caller::local(peer);
+        assert!(!late.in_group(7));
+    }
+
+    #[test]
+    fn a_process_started_after_the_connection_is_another_one() {
+        let now = since_boot();
+        Process::of(ourselves(), now).unwrap();
+        let error = Process::of(ourselves(), Duration::from_secs(1)).unwrap_err();
+        assert!(error.to_string().contains("a later one's"), "{error}");
+    }
+
+    #[test]
+    fn the_start_is_found_behind_any_name() {
+        let stat = "7 (a) b) (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 123456 1 1";
+        assert_eq!(started(stat), Some(Duration::from_millis(1_234_560)));
+        assert_eq!(started("7 (a) S"), None);
+        assert_eq!(started(""), None);
+    }
+
+    #[test]
+    fn the_unit_is_the_systems_and_not_the_users() {
+        let of = |text: &str| unit(text).unwrap_or_default();
+        assert_eq!(of("0::/system.slice/kiosk.service\n"), "kiosk.service");
+        assert_eq!(
+            of("0::/system.slice/kiosk.service/inner.service"),
+            "kiosk.service"
+        );
+        assert_eq!(
+            of("0::/system.slice/system-screen.slice/screen@1.service"),
+            "screen@1.service"
+        );
+        assert_eq!(
+            of("0::/user.slice/user-1000.slice/user@1000.service/app.slice/kiosk.service"),
+            "user@1000.service"
+        );
+        assert_eq!(
+            of("0::/user.slice/user-1000.slice/session-3.scope"),
+            "session-3.scope"
+        );
+        assert_eq!(
+            of(
+                "12:pids:/x\n1:name=systemd:/system.slice/old.service\n0::/system.slice/new.service"
+            ),
+            "old.service"
+        );
+        assert_eq!(of("0::/system.slice/_cgroup.service"), "cgroup.service");
+        for none in [
+            "0::/",
+            "",
+            "0::/../../kiosk.service",
+            "0::/docker/abc/kiosk.service",
+        ] {
+            assert_eq!(of(none), "", "{none}");
+        }
+    }
+}

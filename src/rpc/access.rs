@@ -1,0 +1,325 @@
+//! Where every call is held against the access policy, so that no handler has a rule of its own.
+//!
+//! Listeners belong to the user who opened them: reading, cancelling or clearing somebody else's takes the verb `admin` on the
+//! listener's channel. Callers over TCP cannot be told apart, and count as one user. Without any rule all of this is open.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tonic::Status;
+use url::Url;
+
+use super::Door;
+use super::status;
+use crate::bridge::Bridge;
+use crate::exp::{Channel, ChannelId};
+use crate::ipc::Caller;
+use crate::ipc::access::{AccessPolicy, Denied, Place, Rights, Verb};
+use crate::router::{Card, InstanceId};
+
+/// The caller of a request, as its connection knows it.
+pub fn caller_of(extensions: &http::Extensions) -> Caller {
+    // Every connection of ours says who it is; of any other nothing is known.
+    extensions
+        .get::<Caller>()
+        .cloned()
+        .unwrap_or_else(Caller::unknown)
+}
+
+/// The parts of the API by which a request does what has a verb of its own.
+#[derive(Debug, PartialEq, Eq)]
+enum Reach {
+    /// Resources.
+    Resources,
+    /// Broadcasts and responses.
+    Network,
+    /// Logins and tokens.
+    Tokens,
+}
+
+impl Door {
+    /// Whether a caller may listen or broadcast on a channel.
+    pub(super) async fn allow(
+        &self,
+        caller: &Caller,
+        verb: Verb,
+        bridge: &Bridge,
+        channel: &Channel,
+    ) -> Result<(), Status> {
+        let place = Place::Channel(&bridge.name, channel);
+        let checked = self.policy().check(caller, verb, place);
+        refused(checked).await
+    }
+
+    /// Whether a caller may respond on the channel of that ID. An ID that does not say its channel is any channel.
+    pub(super) async fn allow_respond(
+        &self,
+        caller: &Caller,
+        bridge: &Bridge,
+        channel: &ChannelId,
+    ) -> Result<(), Status> {
+        let decoded = channel.decode().ok();
+        let place = match &decoded {
+            Some((_, channel)) => Place::Channel(&bridge.name, channel),
+            None => Place::AnyChannel(&bridge.name),
+        };
+        let checked = self.policy().check(caller, Verb::Respond, place);
+        refused(checked).await
+    }
+
+    /// Whether a caller may send a request. Requests that broadcast, respond or hand out tokens need the rights for that, too:
+    /// else `request` would stand for all of them.
+    pub(super) async fn allow_request(
+        &self,
+        caller: &Caller,
+        bridge: &Bridge,
+        path: &str,
+    ) -> Result<(), Status> {
+        let policy = self.policy();
+        if policy.is_open() {
+            return Ok(());
+        }
+        let verbs: &[Verb] = match reach(path) {
+            Reach::Resources => &[Verb::Request],
+            Reach::Network => &[Verb::Request, Verb::Broadcast, Verb::Respond],
+            Reach::Tokens => &[Verb::Request, Verb::Admin],
+        };
+        let place = Place::AnyChannel(&bridge.name);
+        let checked = verbs
+            .iter()
+            .try_for_each(|verb| policy.check(caller, *verb, place));
+        refused(checked).await
+    }
+
+    /// Whether a caller may know as whom an instance is logged in.
+    pub(super) async fn allow_identity(
+        &self,
+        caller: &Caller,
+        bridge: &Bridge,
+    ) -> Result<(), Status> {
+        let policy = self.policy();
+        if policy
+            .check(caller, Verb::Request, Place::AnyChannel(&bridge.name))
+            .is_ok()
+        {
+            return Ok(());
+        }
+        let checked = policy.check(caller, Verb::Status, Place::Instance(&bridge.name));
+        refused(checked).await
+    }
+
+    /// Whether a caller may see the status of any instance; [`View`] then says of which.
+    pub(super) async fn allow_status(&self, caller: &Caller) -> Result<(), Status> {
+        let policy = self.policy();
+        let rights = policy.rights(caller);
+        let sees = |bridge: &Arc<Bridge>| rights.allow(Verb::Status, Place::Instance(&bridge.name));
+        let checked = if self.bridges.iter().any(sees) {
+            Ok(())
+        } else {
+            Err(rights.denied(Verb::Status, &"of any instance"))
+        };
+        refused(checked).await
+    }
+
+    /// What a caller sees of the status.
+    pub(super) fn view(&self, caller: &Caller) -> View {
+        View {
+            policy: self.policy(),
+            caller: caller.clone(),
+        }
+    }
+
+    /// Whether a caller may read or end a listener. One that does not exist is left to whoever looks for it next.
+    pub(super) async fn allow_listener(&self, caller: &Caller, id: &str) -> Result<(), Status> {
+        let policy = self.policy();
+        if policy.is_open() {
+            return Ok(());
+        }
+        let card = self.router.card(id.to_owned()).await;
+        let Some(card) = card.map_err(|error| status::router(&error))? else {
+            return Ok(());
+        };
+        let names = self.instance_names();
+        let checked = may_touch(&policy.rights(caller), &card, &names);
+        refused(checked).await
+    }
+
+    /// Which listeners of a context a caller may end.
+    pub(super) async fn allow_clearing(
+        &self,
+        caller: &Caller,
+    ) -> Result<impl Fn(&Card) -> bool + Send + 'static, Status> {
+        let policy = self.policy();
+        let rights = policy.rights(caller);
+        let checked = if rights.allow_somewhere(Verb::Listen) || rights.allow_somewhere(Verb::Admin)
+        {
+            Ok(())
+        } else {
+            Err(rights.denied(Verb::Listen, &"on any channel, nor clear a context"))
+        };
+        refused(checked).await?;
+        let (names, caller) = (self.instance_names(), caller.clone());
+        Ok(move |card: &Card| may_touch(&policy.rights(&caller), card, &names).is_ok())
+    }
+
+    /// The standing leave of one stream to go on.
+    pub(super) fn leave(&self, caller: &Caller, bridge: &Bridge, channel: &Channel) -> Leave {
+        Leave {
+            policies: self.access.clone(),
+            caller: caller.clone(),
+            instance: bridge.name.clone(),
+            channel: channel.clone(),
+        }
+    }
+
+    fn policy(&self) -> Arc<AccessPolicy> {
+        self.access.borrow().clone()
+    }
+
+    fn instance_names(&self) -> Vec<(InstanceId, String)> {
+        let named = self.bridges.iter().map(|b| (b.instance, b.name.clone()));
+        named.collect()
+    }
+}
+
+/// A listener is its user's, who must still be allowed to listen; anybody else needs `admin`.
+fn may_touch(
+    rights: &Rights<'_>,
+    card: &Card,
+    names: &[(InstanceId, String)],
+) -> Result<(), Denied> {
+    let name = names
+        .iter()
+        .find(|(instance, _)| *instance == card.instance);
+    let place = Place::Channel(name.map_or("", |(_, name)| name), &card.channel);
+    let owner = card.peer.map(|peer| peer.uid);
+    if owner == rights.caller().peer().map(|peer| peer.uid) && rights.allow(Verb::Listen, place) {
+        return Ok(());
+    }
+    rights.check(Verb::Admin, place)
+}
+
+/// A refusal as a status, with the caller's name looked up where that may take its time.
+async fn refused(checked: Result<(), Denied>) -> Result<(), Status> {
+    let Err(denied) = checked else {
+        return Ok(());
+    };
+    let unnamed = denied.clone();
+    let named = tokio::task::spawn_blocking(|| denied.with_name()).await;
+    // It fails when the runtime stops; the name is then left out.
+    let denied = named.unwrap_or(unnamed);
+    log::debug!("refused: {denied}");
+    Err(status::denied(&denied))
+}
+
+/// What of the API a path reaches. What cannot be read as a path reaches nothing, and is refused where it would be sent.
+fn reach(path: &str) -> Reach {
+    let Ok(url) = Url::parse(&format!("http://localhost{path}")) else {
+        return Reach::Resources;
+    };
+    // A server may take escaped letters, doubled slashes and capitals for the plain path.
+    let plain = unescaped(url.path()).to_lowercase();
+    let mut parts = plain.split(['/', '\\']).filter(|part| !part.is_empty());
+    if plain.contains("..") || parts.next() != Some("api") {
+        return Reach::Tokens;
+    }
+    match parts.next() {
+        Some("auth") => Reach::Tokens,
+        Some("networks") => Reach::Network,
+        _ => Reach::Resources,
+    }
+}
+
+fn unescaped(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escape = after
+            .get(..2)
+            .filter(|_| *first == b'%')
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escape.unwrap_or(*first));
+        rest = match escape {
+            Some(_) => after.get(2..).unwrap_or_default(),
+            None => after,
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What a caller sees of the status: the instances of its rules, with the channels and listeners of its rules.
+pub(super) struct View {
+    policy: Arc<AccessPolicy>,
+    caller: Caller,
+}
+
+impl View {
+    /// Whether an instance is seen.
+    pub(super) fn instance(&self, name: &str) -> bool {
+        let rights = self.policy.rights(&self.caller);
+        rights.allow(Verb::Status, Place::Instance(name))
+    }
+
+    /// A filter for the channels of an instance.
+    pub(super) fn channels<'a>(&'a self, instance: &'a str) -> impl Fn(&Channel) -> bool + 'a {
+        let rights = self.policy.rights(&self.caller);
+        move |channel| rights.allow(Verb::Status, Place::Channel(instance, channel))
+    }
+}
+
+/// The leave of a stream to go on hearing a channel, which a reload may take away.
+pub(super) struct Leave {
+    policies: watch::Receiver<Arc<AccessPolicy>>,
+    caller: Caller,
+    instance: String,
+    channel: Channel,
+}
+
+impl Leave {
+    /// Looks at the policy again where it has changed.
+    pub(super) fn check(&mut self) -> Result<(), Status> {
+        // An error means that the daemon stops; the stream will hear of it otherwise.
+        if !self.policies.has_changed().unwrap_or(false) {
+            return Ok(());
+        }
+        let policy = self.policies.borrow_and_update().clone();
+        let place = Place::Channel(&self.instance, &self.channel);
+        policy
+            .check(&self.caller, Verb::Listen, place)
+            .map_err(|denied| status::denied(&denied))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_reach_what_a_server_may_read_in_them() {
+        for path in [
+            "/api/devices",
+            "/api/data/networks/auth",
+            "/api/devices?x=/api/auth",
+        ] {
+            assert_eq!(reach(path), Reach::Resources, "{path}");
+        }
+        for path in [
+            "/api/networks/current/broadcasts",
+            "/api//networks/current/broadcasts?timeout=1",
+            "/api/x/../networks/current/responses",
+            "/api/net%77orks/current/broadcasts",
+            "/API/Networks/current/broadcasts",
+        ] {
+            assert_eq!(reach(path), Reach::Network, "{path}");
+        }
+        for path in [
+            "/api/auth/token",
+            "/api/%61uth/login",
+            "/api/x%2f..%2fauth/token",
+            "/other",
+        ] {
+            assert_eq!(reach(path), Reach::Tokens, "{path}");
+        }
+    }
+}

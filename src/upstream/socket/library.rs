@@ -1,0 +1,337 @@
+//! Generation 4 through the `rust_socketio` crate, for those who choose it (`socket_library`).
+//!
+//! It is not the default: the crate reads payloads into values and so respells them (`1e400` comes out as `1e+400`), drops
+//! packets that nest deeper than 127 levels without a word, and knows no proxies. Our own wire is one for both generations.
+//!
+//! The library is kept on a short lead. It spawns a task of its own that nobody can end, so each socket runs it in a small
+//! runtime on a thread of its own: dropping that runtime is the one sure way to end every task and descriptor of it. It must
+//! not reconnect by itself, since the link does that with a fresh token and a truthful account of what was lost; and it says
+//! nothing when its connection ends, except that it asks how to reconnect. That question is what tells us. Its callbacks
+//! run one after the other and wait for room in our queue, so a full queue slows the server down by way of TCP.
+
+use std::error::Error as StdError;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, pending};
+use rust_socketio::asynchronous::{Client, ClientBuilder};
+use rust_socketio::{Event, Payload as Arguments, TransportType};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::{EVENT_QUEUE, Endpoint, Generation, Socket, SocketError, SocketEvent};
+use crate::exp::{Broadcast, BroadcastId, ChannelId, Payload};
+
+/// How long a polite goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How long sending one request may take before the connection counts as broken.
+const SEND: Duration = Duration::from_secs(10);
+
+/// Subscribe requests that wait for the socket's thread. The link sends one at a time and waits for it.
+const REQUESTS: usize = 1;
+
+/// An open Engine.IO 4 connection.
+struct LibrarySocket {
+    /// Dropping it ends the thread.
+    requests: mpsc::Sender<Subscribe>,
+    events: mpsc::Receiver<SocketEvent>,
+}
+
+struct Subscribe {
+    channels: Vec<ChannelId>,
+    done: oneshot::Sender<Result<(), SocketError>>,
+}
+
+/// Opens a connection over WebSocket and waits until the server has accepted it.
+///
+/// # Errors
+/// The server cannot be reached, refuses the token, or takes longer than the endpoint's timeout.
+pub async fn open(endpoint: &Endpoint) -> Result<Box<dyn Socket>, SocketError> {
+    let (events_in, events) = mpsc::channel(EVENT_QUEUE);
+    let (requests, requests_out) = mpsc::channel(REQUESTS);
+    let (opened, is_open) = oneshot::channel();
+    let url = endpoint.url.clone();
+    let cannot = move |reason: String| SocketError::Connect {
+        url: url.clone(),
+        reason,
+    };
+    let thread = {
+        let endpoint = endpoint.clone();
+        let cannot = cannot.clone();
+        move || match tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+        {
+            Ok(runtime) => {
+                runtime.block_on(serve(&endpoint, opened, requests_out, events_in));
+                // Without waiting: a name look-up may still be under way.
+                runtime.shutdown_background();
+            }
+            // The opener may have gone away meanwhile; then nobody needs to know.
+            Err(error) => drop(opened.send(Err(cannot(format!("no runtime for it: {error}"))))),
+        }
+    };
+    std::thread::Builder::new()
+        .name("expd-socket".to_owned())
+        .spawn(thread)
+        .map_err(|error| cannot(format!("no thread for it: {error}")))?;
+    is_open
+        .await
+        .unwrap_or_else(|_| Err(cannot("the Socket.IO library gave up".to_owned())))?;
+    Ok(Box::new(LibrarySocket { requests, events }))
+}
+
+impl Socket for LibrarySocket {
+    fn generation(&self) -> Generation {
+        Generation::V4
+    }
+
+    fn subscribe(&mut self, channels: Vec<ChannelId>) -> BoxFuture<'_, Result<(), SocketError>> {
+        let gone = || SocketError::Send("the connection has ended".to_owned());
+        async move {
+            let (done, is_done) = oneshot::channel();
+            self.requests
+                .send(Subscribe { channels, done })
+                .await
+                .map_err(|_| gone())?;
+            is_done.await.map_err(|_| gone())?
+        }
+        .boxed()
+    }
+
+    fn next_events<'a>(&'a mut self, events: &'a mut Vec<SocketEvent>) -> BoxFuture<'a, ()> {
+        async move {
+            if self.events.recv_many(events, EVENT_QUEUE).await == 0 {
+                events.push(SocketEvent::Closed("the connection has ended".to_owned()));
+            }
+        }
+        .boxed()
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        async move {
+            let Self {
+                requests,
+                mut events,
+            } = *self;
+            drop(requests);
+            // The thread says goodbye and ends, and with it the queue. What still arrives is not wanted any more.
+            let drained = async { while events.recv().await.is_some() {} };
+            // Late or not, the thread ends by itself.
+            timeout(GOODBYE * 2, drained).await.ok();
+        }
+        .boxed()
+    }
+}
+
+/// The thread's work: opens the connection, sends what is requested, and says goodbye when nobody can request any more.
+async fn serve(
+    endpoint: &Endpoint,
+    opened: oneshot::Sender<Result<(), SocketError>>,
+    mut requests: mpsc::Receiver<Subscribe>,
+    events: mpsc::Sender<SocketEvent>,
+) {
+    let connected = tokio::select! {
+        connected = timeout(endpoint.timeout, connect(endpoint, events)) => connected.unwrap_or_else(|_| {
+            Err(SocketError::Timeout {
+                url: endpoint.url.clone(),
+                after: endpoint.timeout,
+            })
+        }),
+        // The opener has given up.
+        None = requests.recv() => return,
+    };
+    let client = match connected {
+        Ok(client) => client,
+        Err(error) => {
+            // Nobody to tell when the opener is gone.
+            opened.send(Err(error)).ok();
+            return;
+        }
+    };
+    if opened.send(Ok(())).is_ok() {
+        while let Some(Subscribe { channels, done }) = requests.recv().await {
+            let ids = channels
+                .iter()
+                .map(|id| Value::from(id.as_str()))
+                .collect::<Vec<_>>();
+            let sent = timeout(
+                SEND,
+                client.emit("subscribe", Arguments::Text(vec![Value::Array(ids)])),
+            );
+            let result = match sent.await {
+                Ok(sent) => sent.map_err(|error| SocketError::Send(chain(&error))),
+                Err(_) => Err(SocketError::Send(format!("it took longer than {SEND:?}"))),
+            };
+            // The requester may have gone away.
+            done.send(result).ok();
+        }
+    }
+    // A server that does not hear the goodbye sees the connection end.
+    timeout(GOODBYE, client.disconnect()).await.ok();
+}
+
+/// Opens the connection and waits for the server's word on the namespace.
+async fn connect(
+    endpoint: &Endpoint,
+    events: mpsc::Sender<SocketEvent>,
+) -> Result<Client, SocketError> {
+    let url = &endpoint.url;
+    let cannot = |reason| SocketError::Connect {
+        url: url.clone(),
+        reason,
+    };
+    let mut address = reqwest::Url::parse(url).map_err(|error| cannot(error.to_string()))?;
+    address
+        .query_pairs_mut()
+        .append_pair("token", endpoint.token.expose());
+    let (verdict, mut verdicts) = mpsc::channel::<Result<(), String>>(1);
+    let trouble: Arc<Mutex<Option<String>>> = Arc::default();
+
+    let on_connect = verdict.clone();
+    let on_error = (verdict, trouble.clone());
+    let on_end = (events.clone(), trouble);
+    let mut builder = ClientBuilder::new(address)
+        .transport_type(TransportType::Websocket)
+        .reconnect(true)
+        .reconnect_on_disconnect(true)
+        .on(Event::Connect, move |_, _| {
+            // Only the first word counts; the queue is full when it has been said.
+            on_connect.try_send(Ok(())).ok();
+            async {}.boxed()
+        })
+        .on(Event::Error, move |arguments, _| {
+            let (verdict, trouble) = &on_error;
+            let text = text_of(&arguments);
+            verdict.try_send(Err(text.clone())).ok();
+            *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+            async {}.boxed()
+        })
+        .on_any(move |event, arguments, _| {
+            let events = events.clone();
+            async move {
+                // Fails when the socket was dropped; the thread ends then.
+                events.send(read(&event, arguments)).await.ok();
+            }
+            .boxed()
+        })
+        .on_reconnect(move || {
+            let (events, trouble) = on_end.clone();
+            async move {
+                let reason = trouble
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
+                let reason = reason.unwrap_or_else(|| "the server ended the connection".to_owned());
+                // As above.
+                events.send(SocketEvent::Closed(reason)).await.ok();
+                // Never answered: the link opens another socket, and this runtime goes.
+                pending().await
+            }
+            .boxed()
+        });
+    if let Some(ca_file) = &endpoint.ca_file {
+        builder = builder.tls_config(trusting(ca_file).map_err(cannot)?);
+    }
+    let refused = |reason| SocketError::Refused {
+        url: url.clone(),
+        reason,
+    };
+    let client = builder.connect().await.map_err(|error| {
+        let reason = chain(&error);
+        if reason.contains("401") || reason.contains("403") {
+            refused(reason)
+        } else {
+            cannot(reason)
+        }
+    })?;
+    match verdicts.recv().await {
+        Some(Ok(())) => Ok(client),
+        Some(Err(reason)) if reason.contains("ConnectError") => Err(refused(reason)),
+        Some(Err(reason)) => Err(cannot(reason)),
+        None => Err(cannot("the Socket.IO library gave up".to_owned())),
+    }
+}
+
+/// What an event of the server's means to us.
+fn read(event: &Event, arguments: Arguments) -> SocketEvent {
+    let Arguments::Text(mut arguments) = arguments else {
+        return SocketEvent::Unexpected(format!("binary event {event}"));
+    };
+    if arguments.is_empty() {
+        return SocketEvent::Unexpected(format!("event {event} without content"));
+    }
+    let content = arguments.swap_remove(0);
+    match (event.as_str(), content) {
+        ("subscribed", Value::Array(ids)) => SocketEvent::Subscribed(
+            ids.into_iter()
+                .filter_map(|id| match id {
+                    Value::String(id) => Some(ChannelId::from_wire(id)),
+                    _ => None,
+                })
+                .collect(),
+        ),
+        ("broadcast", Value::Object(fields)) => read_broadcast(fields),
+        (name, _) => SocketEvent::Unexpected(format!("event {name:?}")),
+    }
+}
+
+fn read_broadcast(mut fields: serde_json::Map<String, Value>) -> SocketEvent {
+    let mut text = |key: &str| match fields.get_mut(key).map(Value::take) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    match (text("id"), text("name"), text("channel")) {
+        (id, Some(name), Some(channel)) => SocketEvent::Broadcast(Broadcast {
+            id: BroadcastId::new(id.unwrap_or_default()),
+            name,
+            channel: ChannelId::from_wire(channel),
+            payload: Payload::from(fields.get_mut("payload").map_or(Value::Null, Value::take)),
+        }),
+        _ => SocketEvent::Unexpected("a broadcast without name or channel".to_owned()),
+    }
+}
+
+fn text_of(arguments: &Arguments) -> String {
+    match arguments {
+        Arguments::Text(values) => match values.first() {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => String::new(),
+        },
+        _ => "binary content".to_owned(),
+    }
+}
+
+/// A TLS configuration that trusts the authorities in `ca_file` besides the system's.
+fn trusting(ca_file: &std::path::Path) -> Result<native_tls::TlsConnector, String> {
+    let shown = ca_file.display();
+    let pem =
+        std::fs::read(ca_file).map_err(|error| format!("reading ca_file {shown}: {error}"))?;
+    let certificates = native_tls::Certificate::stack_from_pem(&pem)
+        .map_err(|error| format!("ca_file {shown} holds no PEM certificates: {error}"))?;
+    let mut builder = native_tls::TlsConnector::builder();
+    for certificate in certificates {
+        builder.add_root_certificate(certificate);
+    }
+    builder
+        .build()
+        .map_err(|error| format!("ca_file {shown}: {error}"))
+}
+
+/// An error with all its causes; the library's own words alone say little.
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,461 @@
+//! The access rules, through gRPC on the real daemon's socket, with callers that are other users. To be run as root, which
+//! alone can become somebody else.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod process;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use expd::client::{Client, ClientError, Event, EventStream, Listen, SubscriptionState};
+use expd::exp::{Alphabet, BroadcastId, Channel, ChannelId, Payload};
+use futures_util::StreamExt as _;
+use process::{DEADLINE, Home};
+
+/// Root may do everything; nobody may use one channel.
+const RULES: &str = r#"
+[[access]]
+uid = 0
+allow = ["listen", "broadcast", "respond", "request", "status", "admin"]
+[[access]]
+user = "nobody"
+allow = ["listen", "broadcast", "respond", "status"]
+channels = ["menu"]
+"#;
+
+/// A program that does what it is told, line by line, as another user.
+struct Other {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Other {
+    fn new(home: &Home, identity: &[&str]) -> Self {
+        let root = Command::new("id").arg("-u").output().unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&root.stdout).trim(),
+            "0",
+            "these tests become other users: run them as root"
+        );
+        // The checkout may lie where other users cannot look.
+        let program = home.folder.path().join("other");
+        if !program.exists() {
+            std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        }
+        let mut child = Command::new("setpriv")
+            .args(identity)
+            .arg(program)
+            .args([
+                "--exact",
+                "played_as_another_user",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env("EXPD_SOCKET", home.socket())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            orders: child.stdin.take().unwrap(),
+            answers: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        }
+    }
+
+    fn nobody(home: &Home) -> Self {
+        Self::new(home, &["--reuid=65534", "--regid=65534", "--clear-groups"])
+    }
+
+    fn told(&mut self, order: &str) -> String {
+        writeln!(self.orders, "{order}").unwrap();
+        let mut line = String::new();
+        loop {
+            line.clear();
+            assert_ne!(
+                self.answers.read_line(&mut line).unwrap(),
+                0,
+                "it ended at {order:?}"
+            );
+            // The test harness says things of its own, and leaves its line open.
+            if let Some((_, answer)) = line.split_once("answer: ") {
+                return answer.trim_end().to_owned();
+            }
+        }
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// One who calls, and what streams it has open.
+struct Actor {
+    client: Client,
+    stream: Option<EventStream>,
+}
+
+impl Actor {
+    async fn connect(socket: &Path) -> Self {
+        let client = Client::connect(Some(socket.to_owned())).await.unwrap();
+        Self {
+            client,
+            stream: None,
+        }
+    }
+
+    async fn does(&mut self, order: &str) -> String {
+        let done = tokio::time::timeout(DEADLINE, self.try_to(order)).await;
+        match done.expect("it should not take this long") {
+            Ok(text) => text,
+            Err(error) => format!("refused: {error}").replace('\n', " "),
+        }
+    }
+
+    async fn try_to(&mut self, order: &str) -> Result<String, ClientError> {
+        let words: Vec<&str> = order.split(' ').collect();
+        let client = &self.client;
+        let channel = Channel::new(words[1]);
+        let wait = Some(Duration::from_millis(1));
+        let null = Payload::null();
+        Ok(match words[0] {
+            "broadcast" => {
+                client.broadcast("", &channel, "e", &null, wait).await?;
+                "done".to_owned()
+            }
+            "respond" => {
+                let id = ChannelId::encode("demo", &channel, Alphabet::UrlSafe);
+                client
+                    .respond("", &BroadcastId::new("x"), &id, &null)
+                    .await?;
+                "done".to_owned()
+            }
+            "request" => {
+                let answer = client
+                    .request("", "GET", words[1], BTreeMap::new(), None)
+                    .await?;
+                format!("status {}", answer.status)
+            }
+            "identity" => client.identity("").await?.kind.to_string(),
+            "status" => {
+                let status = client.status().await?;
+                let instance = &status.instances[0];
+                let names = instance.channels.iter().map(|c| c.channel.name.clone());
+                let listeners = instance.listeners.iter().map(|l| l.channel.name.clone());
+                let text = |names: Vec<String>| names.join(",");
+                format!(
+                    "channels {} listeners {}",
+                    text(names.collect()),
+                    text(listeners.collect())
+                )
+            }
+            "open" => {
+                let mut listen = Listen::to(channel);
+                listen.context = words[2].to_owned();
+                client.open(&listen).await?
+            }
+            "next" => {
+                client.next(words[1], Duration::from_millis(1)).await?;
+                "done".to_owned()
+            }
+            "cancel" => {
+                client.cancel(words[1]).await?;
+                "done".to_owned()
+            }
+            "clear" => client.clear_context(words[1]).await?.to_string(),
+            "listen" => {
+                let mut stream = client.listen(&Listen::to(channel)).await?;
+                // What is broadcast from the confirmation on is heard.
+                loop {
+                    let event = stream.next().await.unwrap()?.event;
+                    if matches!(event, Event::Subscription(s) if s.state == SubscriptionState::Confirmed)
+                    {
+                        break;
+                    }
+                }
+                self.stream = Some(stream);
+                "done".to_owned()
+            }
+            "hear" => loop {
+                let event = self.stream.as_mut().unwrap().next().await.unwrap()?;
+                if let Event::Broadcast(broadcast) = event.event {
+                    break broadcast.name;
+                }
+            },
+            other => panic!("{other}"),
+        })
+    }
+}
+
+#[test]
+#[ignore = "played by the other tests, as another user"]
+fn played_as_another_user() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let socket = std::env::var_os("EXPD_SOCKET").unwrap();
+    let mut actor = runtime.block_on(Actor::connect(Path::new(&socket)));
+    for order in std::io::stdin().lines() {
+        println!("answer: {}", runtime.block_on(actor.does(&order.unwrap())));
+    }
+}
+
+#[tokio::test]
+async fn a_user_may_do_what_a_rule_allows_and_is_told_of_the_rest() {
+    let home = Home::new(RULES);
+    let _daemon = home.start();
+    let mut root = Actor::connect(&home.socket()).await;
+    let mut nobody = Other::nobody(&home);
+    assert_eq!(root.does("listen secret").await, "done");
+    assert_eq!(root.does("open menu -").await, "L2");
+    assert_eq!(nobody.told("broadcast menu"), "done");
+    assert_eq!(nobody.told("listen menu"), "done");
+    assert_eq!(nobody.told("status -"), "channels menu listeners menu,menu");
+    assert_eq!(nobody.told("identity -"), "device");
+    assert_eq!(
+        root.does("status -").await,
+        "channels menu,secret listeners secret,menu,menu"
+    );
+    let refused = nobody.told("broadcast other");
+    for part in [
+        "uid 65534 (nobody)",
+        "may not broadcast on channel \"other\" of instance \"default\"",
+        "[[access]]",
+        "add \"broadcast\"",
+        "systemctl reload",
+    ] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    for order in [
+        "listen other",
+        "open other -",
+        "respond other",
+        "request /api/devices",
+    ] {
+        let said = nobody.told(order);
+        assert!(
+            said.starts_with("refused") && said.contains("[[access]]"),
+            "{order}: {said}"
+        );
+    }
+    // Beyond the rules it is EXP that answers.
+    let said = nobody.told("respond menu");
+    assert!(!said.contains("[[access]]"), "{said}");
+    assert_eq!(root.does("request /api/devices").await, "status 200");
+}
+
+#[tokio::test]
+async fn listeners_are_their_users_own() {
+    let home = Home::new(RULES);
+    let _daemon = home.start();
+    let mut root = Actor::connect(&home.socket()).await;
+    let mut nobody = Other::nobody(&home);
+    assert_eq!(root.does("open menu shared").await, "L1");
+    assert_eq!(root.does("open other shared").await, "L2");
+    assert_eq!(nobody.told("open menu shared"), "L3");
+    for order in ["next L1", "cancel L1", "cancel L2"] {
+        let said = nobody.told(order);
+        assert!(
+            said.contains("may not administer on channel"),
+            "{order}: {said}"
+        );
+    }
+    assert!(nobody.told("cancel L99").contains("no listener has the ID"));
+    assert_eq!(nobody.told("next L3"), "done");
+    // Its own alone; those of root stay.
+    assert_eq!(nobody.told("clear shared"), "1");
+    assert_eq!(root.does("next L1").await, "done");
+    // An administrator may end anybody's.
+    assert_eq!(nobody.told("open menu shared"), "L4");
+    assert_eq!(root.does("next L4").await, "done");
+    assert_eq!(root.does("clear shared").await, "3");
+}
+
+#[tokio::test]
+async fn without_rules_everybody_who_can_connect_may_do_everything() {
+    let home = Home::new("");
+    let _daemon = home.start();
+    let mut root = Actor::connect(&home.socket()).await;
+    let mut nobody = Other::nobody(&home);
+    assert_eq!(root.does("open menu shared").await, "L1");
+    assert_eq!(nobody.told("next L1"), "done");
+    assert_eq!(nobody.told("broadcast other"), "done");
+    assert_eq!(nobody.told("request /api/devices"), "status 200");
+    assert_eq!(nobody.told("clear shared"), "1");
+}
+
+#[tokio::test]
+async fn a_group_counts_as_the_process_has_it() {
+    let home = Home::new("[[access]]\ngroup = \"daemon\"\nallow = [\"request\"]\n");
+    let _daemon = home.start();
+    let daemon = Command::new("getent")
+        .args(["group", "daemon"])
+        .output()
+        .unwrap();
+    let line = String::from_utf8(daemon.stdout).unwrap();
+    let gid = line.split(':').nth(2).unwrap();
+    let groups = format!("--groups=4242,{gid}");
+    let mut member = Other::new(&home, &["--reuid=65534", "--regid=65534", &groups]);
+    assert_eq!(member.told("request /api/devices"), "status 200");
+    // `request` does not stand for verbs that have a name, nor for the token.
+    for path in ["/api/networks/current/broadcasts", "/api/auth/token"] {
+        let said = member.told(&format!("request {path}"));
+        assert!(said.contains("[[access]]"), "{path}: {said}");
+    }
+    let primary = format!("--regid={gid}");
+    let mut primary = Other::new(&home, &["--reuid=65534", &primary, "--clear-groups"]);
+    assert_eq!(primary.told("request /api/devices"), "status 200");
+    let mut stranger = Other::nobody(&home);
+    assert!(
+        stranger
+            .told("request /api/devices")
+            .contains("may not send API requests")
+    );
+}
+
+#[tokio::test]
+async fn a_reload_gives_and_takes_rights_even_of_open_streams() {
+    let home = Home::new(RULES);
+    let mut daemon = home.start();
+    let mut root = Actor::connect(&home.socket()).await;
+    let mut nobody = Other::nobody(&home);
+    assert_eq!(nobody.told("listen menu"), "done");
+    assert_eq!(root.does("open menu -").await, "L2");
+    assert_eq!(root.does("broadcast menu").await, "done");
+    assert_eq!(nobody.told("hear -"), "e");
+    home.write(
+        &RULES
+            .replace(
+                r#"allow = ["listen", "broadcast", "respond", "status"]"#,
+                r#"allow = ["request"]"#,
+            )
+            .replace(r#"channels = ["menu"]"#, ""),
+    );
+    daemon.signal("HUP");
+    daemon.said("the settings were read again");
+    assert_eq!(nobody.told("request /api/devices"), "status 200");
+    assert_eq!(root.does("broadcast menu").await, "done");
+    let said = nobody.told("hear -");
+    assert!(
+        said.contains("may not listen on channel \"menu\""),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_settings_keeps_the_old_ones() {
+    let home = Home::new(&format!("log = \"debug\"\n{RULES}"));
+    let mut daemon = home.start();
+    let mut nobody = Other::nobody(&home);
+    home.write("logg = \"info\"\nlisten = 7\n");
+    daemon.signal("HUP");
+    daemon.said("daemon.logg: unknown key; did you mean daemon.log?");
+    daemon.said("daemon.listen: must be a text");
+    daemon.said("stay as they were");
+    assert!(nobody.told("broadcast other").contains("[[access]]"));
+    home.write(&format!(
+        "log = \"info\"\nlisten = \"127.0.0.1:0\"\ndrain_timeout = \"1s\"\n{RULES}"
+    ));
+    daemon.signal("HUP");
+    let said = daemon.said("after a restart only");
+    assert!(
+        said.ends_with(": daemon.drain_timeout, daemon.listen"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn metrics_are_served_to_whoever_asks() {
+    let home = Home::new("metrics = \"127.0.0.1:0\"\n");
+    let mut daemon = Home::start_with_metrics(&home);
+    let address = daemon.1.clone();
+    let mut root = Actor::connect(&home.socket()).await;
+    assert_eq!(root.does("listen menu").await, "done");
+    assert_eq!(root.does("broadcast menu").await, "done");
+    assert_eq!(root.does("hear -").await, "e");
+    let page = get(&address, "/metrics");
+    let (head, text) = page.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(
+        head.contains("content-type: text/plain; version=0.0.4"),
+        "{head}"
+    );
+    for line in [
+        "# TYPE expd_broadcasts_sent_total counter",
+        "expd_broadcasts_sent_total{instance=\"default\"} 1",
+        "expd_deliveries_total{instance=\"default\"} 1",
+        "expd_link_state{instance=\"default\",state=\"online\"} 1",
+        "expd_link_state{instance=\"default\",state=\"offline\"} 0",
+        "expd_listeners{instance=\"default\"} 1",
+        "expd_channels_confirmed{instance=\"default\"} 1",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+    for name in [
+        "expd_log_bytes",
+        "expd_token_expiry_seconds",
+        "expd_process_resident_memory_bytes",
+        "expd_process_open_fds",
+    ] {
+        let value = text.lines().find(|l| l.starts_with(name)).unwrap();
+        let value: f64 = value.rsplit_once(' ').unwrap().1.parse().unwrap();
+        assert!(value > 0.0, "{name}: {value}");
+    }
+    assert!(get(&address, "/").starts_with("HTTP/1.1 404"));
+    // The port is taken now.
+    let second = Home::new(&format!("metrics = \"{address}\"\n"));
+    let mut command = second.command(&[]);
+    command.arg("--socket").arg(second.socket());
+    let mut second = process::Daemon::spawn(&mut command);
+    assert_eq!(second.ended().code(), Some(1));
+    let said = second.heard();
+    assert!(
+        said.contains(&format!(
+            "cannot serve metrics on {address} (daemon.metrics)"
+        )),
+        "{said}"
+    );
+    daemon.0.signal("TERM");
+    assert!(daemon.0.ended().success());
+}
+
+impl Home {
+    /// Starts the daemon; the address of its figures comes with it.
+    fn start_with_metrics(&self) -> (process::Daemon, String) {
+        let mut command = self.command(&[]);
+        command.arg("--socket").arg(self.socket());
+        let mut daemon = process::Daemon::spawn(&mut command);
+        daemon.said("serving on");
+        let line = daemon.said("metrics at http://");
+        let address = line.split("http://").nth(1).unwrap();
+        (daemon, address.trim_end_matches("/metrics").to_owned())
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}

@@ -1,0 +1,172 @@
+//! A network that keeps its promises badly, on a script: it logs anybody in, and confirms, forgets and delivers as it is told.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::routing::post;
+use expd::exp::{Channel, ChannelId};
+use serde_json::{Value, json};
+use socketioxide::SocketIo;
+use socketioxide::extract::{Data, SocketRef};
+use socketioxide::socket::Sid;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// The device that it takes everybody for.
+pub const DEVICE: &str = "device";
+
+#[derive(Default)]
+struct State {
+    /// Channels that are not confirmed.
+    ignored: HashSet<String>,
+    /// Nothing is confirmed or delivered; pings are answered.
+    deaf: bool,
+    /// How long a confirmation takes.
+    delay: Duration,
+    /// Every ask, by channel.
+    asks: HashMap<String, Vec<Instant>>,
+    /// Who hears what.
+    subscribed: HashMap<Sid, (SocketRef, HashSet<String>)>,
+    connects: usize,
+    sent: u64,
+}
+
+pub struct Scripted {
+    pub address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    _task: JoinSet<()>,
+}
+
+impl Scripted {
+    /// A network whose tokens live for `ttl`.
+    pub async fn start(ttl: Duration) -> Self {
+        let state: Arc<Mutex<State>> = Arc::default();
+        let (layer, io) = SocketIo::builder().build_layer();
+        let shared = state.clone();
+        io.ns("/", async move |socket: SocketRef| {
+            let mut state = shared.lock().unwrap();
+            state.connects += 1;
+            state
+                .subscribed
+                .insert(socket.id, (socket.clone(), HashSet::new()));
+            drop(state);
+            let (asked, left) = (shared.clone(), shared.clone());
+            socket.on(
+                "subscribe",
+                async move |socket: SocketRef, Data::<Vec<ChannelId>>(ids)| {
+                    subscribe(&asked, &socket, ids).await;
+                },
+            );
+            socket.on_disconnect(async move |socket: SocketRef| {
+                left.lock().unwrap().subscribed.remove(&socket.id);
+            });
+        });
+        let authenticate = move || async move {
+            let ends = SystemTime::now() + ttl;
+            let expiration = ends.duration_since(UNIX_EPOCH).unwrap().as_millis();
+            Json(json!({
+                "token": "token",
+                "expiration": u64::try_from(expiration).unwrap(),
+                "identity": {"uuid": DEVICE, "type": "device", "organization": "o"},
+                "network": {},
+            }))
+        };
+        let router = axum::Router::new()
+            .route("/api/auth/login", post(authenticate))
+            .route("/api/auth/token", post(authenticate))
+            .layer(layer);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut task = JoinSet::new();
+        task.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            address,
+            state,
+            _task: task,
+        }
+    }
+
+    pub fn ignore(&self, channel: &str, ignored: bool) {
+        let mut state = self.state.lock().unwrap();
+        if ignored {
+            state.ignored.insert(channel.to_owned());
+        } else {
+            state.ignored.remove(channel);
+        }
+    }
+
+    pub fn deafen(&self, deaf: bool) {
+        self.state.lock().unwrap().deaf = deaf;
+    }
+
+    pub fn delay(&self, delay: Duration) {
+        self.state.lock().unwrap().delay = delay;
+    }
+
+    /// Forgets who listens on a channel.
+    pub fn forget(&self, channel: &str) {
+        for (_, channels) in self.state.lock().unwrap().subscribed.values_mut() {
+            channels.remove(channel);
+        }
+    }
+
+    /// When a channel was asked for.
+    pub fn asks(&self, channel: &str) -> Vec<Instant> {
+        let state = self.state.lock().unwrap();
+        state.asks.get(channel).cloned().unwrap_or_default()
+    }
+
+    pub fn connects(&self) -> usize {
+        self.state.lock().unwrap().connects
+    }
+
+    /// Broadcasts the next number on a channel, to those who hear it.
+    pub fn broadcast(&self, channel: &str) -> u64 {
+        let mut state = self.state.lock().unwrap();
+        state.sent += 1;
+        let number = state.sent;
+        if state.deaf {
+            return number;
+        }
+        let id = ChannelId::encode("o", &Channel::new(channel), expd::exp::Alphabet::UrlSafe);
+        let event =
+            json!({"id": number.to_string(), "name": "n", "channel": id, "payload": number});
+        for (socket, channels) in state.subscribed.values() {
+            if channels.contains(channel) {
+                socket.emit("broadcast", &event).unwrap();
+            }
+        }
+        number
+    }
+}
+
+async fn subscribe(shared: &Arc<Mutex<State>>, socket: &SocketRef, ids: Vec<ChannelId>) {
+    let (confirmed, delay) = {
+        let mut state = shared.lock().unwrap();
+        let mut confirmed: Vec<Value> = Vec::new();
+        for id in ids {
+            let (_, channel) = id.decode().unwrap();
+            let asks = state.asks.entry(channel.name.clone()).or_default();
+            asks.push(Instant::now());
+            if state.deaf || state.ignored.contains(&channel.name) {
+                continue;
+            }
+            if let Some((_, channels)) = state.subscribed.get_mut(&socket.id) {
+                channels.insert(channel.name);
+            }
+            confirmed.push(json!(id));
+        }
+        (confirmed, state.delay)
+    };
+    if delay > Duration::ZERO {
+        tokio::time::sleep(delay).await;
+    }
+    if !confirmed.is_empty() {
+        // The client may have left.
+        socket.emit("subscribed", &confirmed).ok();
+    }
+}

@@ -1,0 +1,305 @@
+//! The truth about subscriptions: what is not confirmed is asked for again for ever, and a connection that looks alive and is
+//! not is found and replaced.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use expd::config::settings::InstanceSettings;
+use expd::config::{Credentials, Limits, ProtocolChoice, TransportChoice};
+use expd::exp::{Channel, Secret};
+use expd::metrics::Counters;
+use expd::router::{
+    Event, InstanceId, ListenSpec, Listener, Overflow, Router, RouterHandle, RouterSettings,
+};
+use expd::upstream::link::{Link, LinkParts, LinkTimings};
+use expd::upstream::session::Session;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::script::{DEVICE, Scripted};
+
+const HOME: InstanceId = InstanceId(0);
+
+/// Within this things happen that need no waiting.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// The link's times, a tenth to a fortieth of the real ones.
+fn quick() -> LinkTimings {
+    LinkTimings {
+        retry: (Duration::from_millis(100), Duration::from_secs(1)),
+        probe_every: Duration::from_secs(1),
+        probe_answer: Duration::from_millis(500),
+        ask_again: (Duration::from_millis(200), Duration::from_millis(1600)),
+        settle: Duration::from_millis(100),
+        ..LinkTimings::default()
+    }
+}
+
+/// A session, a link and a router.
+struct Upstream {
+    router: RouterHandle,
+    stop: CancellationToken,
+    _tasks: JoinSet<()>,
+}
+
+impl Upstream {
+    fn start(network: SocketAddr, timings: LinkTimings) -> Self {
+        let credentials = Credentials::Device {
+            uuid: Some(DEVICE.to_owned()),
+            secret: Some(Secret::new("secret")),
+            allow_pairing: false,
+        };
+        let mut settings = InstanceSettings::new(format!("http://{network}"), credentials);
+        settings.transport = TransportChoice::Websocket;
+        settings.protocol = ProtocolChoice::V4;
+        let counters = Arc::new(Counters::default());
+        let (router, handle) = Router::new(RouterSettings {
+            instances: 1,
+            limits: Limits::default(),
+            encode: |_, incoming| Bytes::from(incoming.broadcast.payload.as_str().to_owned()),
+        });
+        let (session, task) = Session::new("test", &settings, None, counters.clone()).unwrap();
+        let stop = CancellationToken::new();
+        let (link, _) = Link::new(LinkParts {
+            name: "test".to_owned(),
+            instance: HOME,
+            settings,
+            session,
+            router: handle.clone(),
+            wanted: handle.wanted(HOME).unwrap(),
+            counters,
+            timings,
+            shutdown: stop.clone(),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(router.run());
+        tasks.spawn(task.run(stop.clone()));
+        tasks.spawn(link.run());
+        Self {
+            router: handle,
+            stop,
+            _tasks: tasks,
+        }
+    }
+
+    async fn listen(&self, channel: Channel) -> Hearing {
+        let spec = ListenSpec {
+            channel,
+            name: None,
+            context: String::new(),
+            max_age: None,
+            overflow: Overflow::Skip,
+            resume: None,
+            peer: None,
+        };
+        Hearing {
+            listener: self.router.open(HOME, spec).await.unwrap(),
+            words: Vec::new(),
+        }
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+struct Hearing {
+    listener: Listener,
+    words: Vec<String>,
+}
+
+impl Hearing {
+    /// Waits until the last thing heard is this.
+    async fn until(&mut self, word: &str, within: Duration) {
+        let wait = async {
+            while self.words.last().is_none_or(|last| last != word) {
+                let mut read = Vec::new();
+                self.listener.read_some(&mut read).await.unwrap();
+                for delivery in read {
+                    self.words.push(match delivery.event {
+                        Event::Subscription(state, _) => format!("{state:?}"),
+                        Event::Broadcast(record) => String::from_utf8_lossy(&record.frame).into(),
+                        Event::Gap(gap) => format!("{:?}", gap.reason),
+                    });
+                    if self.words.last().is_some_and(|last| last == word) {
+                        return;
+                    }
+                }
+            }
+        };
+        if timeout(within, wait).await.is_err() {
+            panic!("no {word} within {within:?}, but {:?}", self.words);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_confirmed_is_asked_for_again_for_ever() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    network.ignore("b", true);
+    let upstream = Upstream::start(network.address, quick());
+    let mut a = upstream.listen(Channel::new("a")).await;
+    let mut b = upstream.listen(Channel::new("b")).await;
+    a.until("Confirmed", AT_ONCE).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while network.asks("b").len() < 7 {
+        assert!(Instant::now() < deadline, "{:?}", network.asks("b"));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let asks = network.asks("b");
+    let waits: Vec<u128> = asks
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).as_millis() / 100)
+        .collect();
+    // 200 ms, doubled up to 1600 ms.
+    assert_eq!(waits, [2, 4, 8, 16, 16, 16], "in tenths of a second");
+    network.ignore("b", false);
+    b.until("Confirmed", Duration::from_secs(3)).await;
+    assert_eq!(b.words, ["Pending", "Confirmed"]);
+    assert_eq!(network.connects(), 1);
+}
+
+#[tokio::test]
+async fn a_late_confirmation_is_waited_for() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    network.delay(Duration::from_millis(400));
+    let upstream = Upstream::start(network.address, quick());
+    let mut a = upstream.listen(Channel::new("a")).await;
+    a.until("Confirmed", AT_ONCE).await;
+    network.delay(Duration::ZERO);
+    let sent = network.broadcast("a").to_string();
+    a.until(&sent, AT_ONCE).await;
+    assert_eq!(a.words[..2], ["Pending", "Confirmed"]);
+    assert_eq!(network.connects(), 1);
+}
+
+#[tokio::test]
+async fn a_forgotten_channel_is_subscribed_again() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    let upstream = Upstream::start(network.address, quick());
+    let mut a = upstream.listen(Channel::new("a")).await;
+    a.until("Confirmed", AT_ONCE).await;
+    network.forget("a");
+    let asked = network.asks("a").len();
+    // Within the time of a probe it is asked for again.
+    let deadline = Instant::now() + quick().probe_every + AT_ONCE;
+    while network.asks("a").len() == asked {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let sent = network.broadcast("a").to_string();
+    a.until(&sent, AT_ONCE).await;
+    assert_eq!(network.connects(), 1);
+}
+
+#[tokio::test]
+async fn a_channel_that_is_not_confirmed_any_more_is_pending_and_then_told_as_a_gap() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    let upstream = Upstream::start(network.address, quick());
+    let mut a = upstream.listen(Channel::new("a")).await;
+    let mut b = upstream.listen(Channel::new("b")).await;
+    a.until("Confirmed", AT_ONCE).await;
+    b.until("Confirmed", AT_ONCE).await;
+    network.ignore("b", true);
+    network.forget("b");
+    let within = quick().probe_every + quick().probe_answer + AT_ONCE;
+    // Which of the channels proves the connection alive is chance; where it is this one, the connection is replaced.
+    b.until("Pending", within).await;
+    network.ignore("b", false);
+    b.until("Confirmed", Duration::from_secs(4)).await;
+    assert_eq!(
+        b.words,
+        ["Pending", "Confirmed", "Pending", "Offline", "Confirmed"]
+    );
+    let sent = network.broadcast("a").to_string();
+    a.until(&sent, AT_ONCE).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_pings_and_delivers_nothing_is_found_and_replaced() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    let upstream = Upstream::start(network.address, quick());
+    let mut a = upstream.listen(Channel::new("a")).await;
+    a.until("Confirmed", AT_ONCE).await;
+    network.deafen(true);
+    let lost = network.broadcast("a");
+    let since = Instant::now();
+    a.until(
+        "Pending",
+        quick().probe_every + quick().probe_answer + AT_ONCE,
+    )
+    .await;
+    let took = since.elapsed();
+    assert!(
+        took < quick().probe_every + quick().probe_answer + Duration::from_millis(300),
+        "{took:?}"
+    );
+    network.deafen(false);
+    a.until("Confirmed", Duration::from_secs(5)).await;
+    let sent = network.broadcast("a").to_string();
+    a.until(&sent, AT_ONCE).await;
+    assert!(!a.words.contains(&lost.to_string()));
+    assert_eq!(
+        a.words[..5],
+        ["Pending", "Confirmed", "Pending", "Offline", "Confirmed"]
+    );
+    assert!(network.connects() >= 2);
+}
+
+#[tokio::test]
+async fn a_peer_that_never_confirms_anything_is_replaced_too() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    network.deafen(true);
+    let upstream = Upstream::start(network.address, quick());
+    let mut a = upstream.listen(Channel::new("a")).await;
+    let deadline = Instant::now() + Duration::from_secs(8);
+    while network.connects() < 3 {
+        assert!(Instant::now() < deadline, "{}", network.connects());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    network.deafen(false);
+    a.until("Confirmed", Duration::from_secs(4)).await;
+    assert_eq!(a.words, ["Pending", "Confirmed"]);
+}
+
+#[tokio::test]
+async fn a_channel_that_the_link_has_already_is_confirmed_at_once() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    let timings = LinkTimings::default();
+    let upstream = Upstream::start(network.address, timings);
+    let mut a = upstream.listen(Channel::new("a")).await;
+    a.until("Confirmed", AT_ONCE).await;
+    // The link listens on the device's own channel from the start.
+    let mut own = upstream.listen(Channel::new(DEVICE).system()).await;
+    own.until("Confirmed", AT_ONCE).await;
+}
+
+#[tokio::test]
+async fn a_new_token_takes_over_in_time_without_a_channel_that_is_not_confirmed() {
+    let network = Scripted::start(Duration::from_secs(6)).await;
+    let upstream = Upstream::start(network.address, quick());
+    let mut a = upstream.listen(Channel::new("a")).await;
+    let mut b = upstream.listen(Channel::new("b")).await;
+    a.until("Confirmed", AT_ONCE).await;
+    b.until("Confirmed", AT_ONCE).await;
+    let deadline = Instant::now() + Duration::from_secs(6);
+    while network.connects() < 2 {
+        // Probes of the first connection are answered until the second opens.
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        network.ignore("b", network.connects() >= 2);
+    }
+    network.ignore("b", true);
+    b.until("Pending", Duration::from_secs(6)).await;
+    network.ignore("b", false);
+    b.until("Confirmed", Duration::from_secs(4)).await;
+    let sent = network.broadcast("a").to_string();
+    a.until(&sent, AT_ONCE).await;
+    assert_eq!(a.words[..2], ["Pending", "Confirmed"]);
+    assert!(!a.words.contains(&"Offline".to_owned()), "{:?}", a.words);
+}

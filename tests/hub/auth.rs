@@ -1,0 +1,216 @@
+//! Logging in and staying so.
+
+use std::time::Duration;
+
+use expd::exp::identity::Authentication;
+use expd::exp::login::Claims;
+use expd::exp::{IdentityKind, Secret};
+use expd::hub::{Hub, HubError, HubUser, hash_password};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::world::*;
+
+#[tokio::test]
+async fn all_three_kinds_log_in_and_are_who_they_say() {
+    let world = World::start().await;
+    for (client, kind, uuid) in [
+        (world.user().await, IdentityKind::User, "joe@example.com"),
+        (world.device().await, IdentityKind::Device, "device-1"),
+        (
+            world.consumer_app().await,
+            IdentityKind::ConsumerApp,
+            "app-1",
+        ),
+    ] {
+        let identity = &client.auth.identity;
+        assert_eq!((identity.kind, identity.uuid.as_str()), (kind, uuid));
+        assert_eq!(identity.organization, ORGANIZATION);
+        assert_eq!(identity.pairing_code, None);
+        assert_eq!(client.auth.network.host.as_ref(), Some(&world.url));
+        let left = client.auth.expiration / 1000 - now();
+        assert!((3595..=3600).contains(&left), "{left}");
+    }
+    assert_eq!(world.counters().await.logins, 3);
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_refused() {
+    let world = World::start().await;
+    let app = |uuid: &str, exp| Claims::ConsumerApp {
+        uuid: uuid.into(),
+        iat: now(),
+        exp: Some(exp),
+    };
+    for body in [
+        user_login("joe@example.com", "wrong", ORGANIZATION),
+        user_login("joe@example.com", "correct horse", "another"),
+        user_login("nobody", "correct horse", ORGANIZATION),
+        device_login("device-1", "wrong", false),
+        device_login("nobody", "device secret", false),
+        device_login("_", "_", false),
+        token_login(&app("app-1", now() + 60), "wrong"),
+        token_login(&app("nobody", now() + 60), "api key"),
+        token_login(&app("app-1", now() - 1), "api key"),
+        token_login(&app("app-1", (now() - 1) * 1000), "api key"),
+        json!({"token": "no token"}),
+    ] {
+        assert_eq!(
+            refusal(world.login(&body).await).await,
+            (401, "authentication.refused".into())
+        );
+    }
+    assert_eq!(world.counters().await.logins_refused, 11);
+    for body in [json!({}), json!([]), json!({"type": "robot"})] {
+        assert_eq!(
+            refusal(world.login(&body).await).await,
+            (400, "request.body.malformed".into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_python_sdks_milliseconds_are_understood() {
+    let world = World::start().await;
+    let claims = Claims::Device {
+        uuid: "device-1".into(),
+        allow_pairing: false,
+        iat: now() * 1000,
+        exp: Some((now() + 30) * 1000),
+    };
+    world.session(&token_login(&claims, "device secret")).await;
+}
+
+#[tokio::test]
+async fn a_password_hashed_by_hash_password_logs_in() {
+    let mut settings = settings();
+    settings.users.push(HubUser {
+        username: "ann".into(),
+        password_hash: hash_password(&Secret::new("pässword")).unwrap(),
+    });
+    let world = World::with(settings).await;
+    world
+        .session(&user_login("ann", "pässword", ORGANIZATION))
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_no_hash_is_refused_before_anything_is_bound() {
+    let mut settings = settings();
+    settings.users[0].password_hash = "plain text".into();
+    let error = Hub::bind(&settings).await.err().unwrap();
+    assert!(matches!(error, HubError::PasswordHash { .. }), "{error}");
+    assert!(error.to_string().contains("joe@example.com"), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_is_refreshed_until_it_has_expired() {
+    let mut settings = settings();
+    settings.token_ttl = Duration::from_secs(2);
+    let world = World::with(settings).await;
+    let device = world.device().await;
+    let response = device.post("/api/auth/token", "").await;
+    let fresh: Authentication = response.json().await.unwrap();
+    assert_ne!(fresh.token, device.auth.token);
+    assert_eq!(fresh.identity, device.auth.identity);
+    assert!(fresh.expiration >= device.auth.expiration);
+    world.counters_become(|c| c.refreshes == 1).await;
+
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let refused = loop {
+        let response = device.post("/api/auth/token", "").await;
+        if response.status() == 401 {
+            break refusal(response).await;
+        }
+        assert!(tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(refused, (401, "authentication.token.expired".into()));
+    let path = "/api/networks/current/broadcasts";
+    assert_eq!(refusal(device.post(path, "{}").await).await.0, 401);
+}
+
+#[tokio::test]
+async fn a_token_of_another_process_or_none_at_all_is_refused() {
+    let (here, there) = (World::start().await, World::start().await);
+    let mut stranger = there.device().await;
+    stranger.world = &here;
+    assert_eq!(
+        refusal(stranger.post("/api/auth/token", "").await).await,
+        (401, "authentication.token.invalid".into())
+    );
+    let url = format!("{}/api/things", here.url);
+    assert_eq!(
+        refusal(here.http.get(url).send().await.unwrap()).await,
+        (401, "authentication.token.missing".into())
+    );
+}
+
+#[tokio::test]
+async fn every_error_is_json() {
+    let world = World::start().await;
+    let device = world.device().await;
+    let broadcasts = "/api/networks/current/broadcasts";
+    for (response, expected) in [
+        (
+            device.post("/nowhere", "").await,
+            (404, "request.path.unknown"),
+        ),
+        (
+            device
+                .request(Method::GET, broadcasts)
+                .send()
+                .await
+                .unwrap(),
+            (405, "request.method"),
+        ),
+        (
+            device.post(broadcasts, "{").await,
+            (400, "request.body.malformed"),
+        ),
+        (
+            device.post(broadcasts, r#"{"name":"a","channel":7}"#).await,
+            (400, "request.body.malformed"),
+        ),
+        (
+            device
+                .post(
+                    "/api/things",
+                    "\"".to_owned() + &"x".repeat(2_000_000) + "\"",
+                )
+                .await,
+            (413, "request.body.tooLarge"),
+        ),
+        (
+            device
+                .request(Method::GET, "/api/things/%FF")
+                .send()
+                .await
+                .unwrap(),
+            (400, "request.path.malformed"),
+        ),
+        (
+            device
+                .request(Method::GET, "/api/things?limit=x")
+                .send()
+                .await
+                .unwrap(),
+            (400, "request.query.malformed"),
+        ),
+    ] {
+        assert_eq!(refusal(response).await, (expected.0, expected.1.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_busy_port_is_named_with_what_to_do() {
+    let world = World::start().await;
+    let mut settings = settings();
+    settings.listen = world.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let error = Hub::bind(&settings).await.err().unwrap();
+    assert!(matches!(error, HubError::Busy { .. }), "{error}");
+    assert!(
+        error.to_string().contains(&settings.listen.to_string()),
+        "{error}"
+    );
+}

@@ -1,0 +1,159 @@
+//! Devices that wait to be paired, and their operator.
+
+use expd::exp::{Alphabet, Channel, Secret};
+use expd::hub::operator::{self, OperatorError};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::world::*;
+
+fn pairing_id() -> String {
+    channel_id(&Channel::new("pairing").system(), Alphabet::UrlSafe)
+}
+
+async fn waiting(world: &World) -> Client<'_> {
+    let waiting = world.session(&device_login("_", "_", true)).await;
+    assert_eq!(waiting.auth.identity.uuid, "");
+    waiting
+}
+
+fn code<'a>(client: &'a Client<'_>) -> &'a str {
+    client.auth.identity.pairing_code.as_deref().unwrap()
+}
+
+#[tokio::test]
+async fn a_device_is_paired_and_its_secret_reaches_it_alone() {
+    let world = World::start().await;
+    let (ours, other) = (waiting(&world).await, waiting(&world).await);
+    assert_ne!(code(&ours), code(&other));
+    let mut socket = ours.socket(4).await.subscribed(&[&pairing_id()]).await;
+    let mut bystander = other.socket(4).await.subscribed(&[&pairing_id()]).await;
+
+    let typed = format!("{}-{}", &code(&ours)[..3].to_uppercase(), &code(&ours)[3..]);
+    let paired = operator::pair(&world.url, None, &typed).await.unwrap();
+    let heard = socket.event("broadcast").await;
+    assert_eq!(heard["name"], "credentials");
+    assert_eq!(heard["payload"]["uuid"], paired.uuid);
+    let secret = heard["payload"]["secret"].as_str().unwrap();
+    let device = world
+        .session(&device_login(&paired.uuid, secret, true))
+        .await;
+    assert_eq!(device.auth.identity.pairing_code, None);
+    assert_eq!(device.auth.identity.uuid, paired.uuid);
+    let document = device.request(Method::GET, &format!("/api/devices/{}", paired.uuid));
+    assert!(document.send().await.unwrap().status().is_success());
+    // The other device has heard nothing of it: the next that comes is what we send for it.
+    operator::pair(&world.url, None, code(&other))
+        .await
+        .unwrap();
+    let heard = bystander.event("broadcast").await;
+    assert_ne!(heard["payload"]["uuid"], paired.uuid);
+
+    for (code, expected) in [(code(&ours), 409), ("zzzzzz", 404)] {
+        let error = operator::pair(&world.url, None, code).await.unwrap_err();
+        assert!(
+            matches!(error, OperatorError::Refused { status, .. } if status == expected),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_was_away_hears_of_its_pairing_when_it_comes_back() {
+    let world = World::start().await;
+    let device = waiting(&world).await;
+    let paired = operator::pair(&world.url, None, code(&device))
+        .await
+        .unwrap();
+    let mut socket = device.socket(4).await.subscribed(&[&pairing_id()]).await;
+    let heard = socket.event("broadcast").await;
+    assert_eq!(heard["payload"]["uuid"], paired.uuid);
+}
+
+#[tokio::test]
+async fn a_waiting_device_may_do_nothing_else_and_keeps_its_code() {
+    let world = World::start().await;
+    // Credentials that do not hold lead to pairing, too.
+    let device = world
+        .session(&device_login("device-1", "wrong", true))
+        .await;
+    let menu = channel_id(&Channel::new("menu"), Alphabet::UrlSafe);
+    let mut socket = device.socket(3).await.connected().await;
+    socket.subscribe(&[&menu]).await;
+    let refused = socket.event("subscribe_error").await;
+    assert_eq!(refused[0]["code"], "pairing.restricted");
+    let channel = json!({"name": "menu"});
+    let broadcast = device.broadcast(&channel, "hi", "1", 0);
+    let things = device.request(Method::GET, "/api/things").send();
+    for refused in [broadcast.await, things.await.unwrap()] {
+        assert_eq!(refusal(refused).await, (403, "pairing.restricted".into()));
+    }
+    let fresh = device.post("/api/auth/token", "").await;
+    let fresh: expd::exp::identity::Authentication = fresh.json().await.unwrap();
+    assert_eq!(fresh.identity.pairing_code.as_deref(), Some(code(&device)));
+}
+
+#[tokio::test]
+async fn an_unpaired_device_is_told_and_shut_out() {
+    let world = World::start().await;
+    let device = world.device().await;
+    let own = channel_id(&Channel::new("device-1").system(), Alphabet::Standard);
+    let mut socket = device.socket(4).await.subscribed(&[&own]).await;
+    operator::unpair(&world.url, None, "device-1")
+        .await
+        .unwrap();
+    let heard = socket.event("broadcast").await;
+    assert_eq!(
+        (&heard["name"], &heard["channel"]),
+        (&json!("unpair"), &json!(own))
+    );
+    assert_eq!(socket.next().await, "41");
+    assert_eq!(
+        refusal(device.post("/api/auth/token", "").await).await,
+        (401, "authentication.token.revoked".into())
+    );
+    let login = device_login("device-1", "device secret", false);
+    assert_eq!(refusal(world.login(&login).await).await.0, 401);
+    let error = operator::unpair(&world.url, None, "device-1").await;
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("pairing.device.unknown")
+    );
+}
+
+#[tokio::test]
+async fn the_operators_key_is_asked_for_where_there_is_one() {
+    let mut settings = settings();
+    settings.operator_key = Some(Secret::new("operator key"));
+    let world = World::with(settings).await;
+    let key = Secret::new("operator key");
+    assert!(operator::counters(&world.url, Some(&key)).await.is_ok());
+    for wrong in [None, Some(&Secret::new("wrong"))] {
+        let error = operator::counters(&world.url, wrong).await.unwrap_err();
+        assert!(
+            matches!(error, OperatorError::Refused { status: 401, .. }),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_page_in_a_browser_is_no_operator() {
+    let world = World::start().await;
+    let url = format!("{}/hub/pair", world.url);
+    let asked = world.http.post(url).header("origin", "http://example.com");
+    let asked = asked.json(&json!({"code": "abcdef"})).send().await.unwrap();
+    assert_eq!(refusal(asked).await, (403, "operator.remote".into()));
+}
+
+#[tokio::test]
+async fn an_operator_is_told_what_is_wrong_with_the_address() {
+    let nowhere = "http://127.0.0.1:1";
+    let error = operator::pair(nowhere, None, "abcdef").await.unwrap_err();
+    assert!(
+        matches!(error, OperatorError::Unreachable { .. }),
+        "{error}"
+    );
+}

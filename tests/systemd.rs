@@ -1,0 +1,128 @@
+//! The daemon and its service manager: what it is told, the socket that it passes on, and reloading.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod process;
+
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+
+use process::{DEADLINE, Daemon, Home, accepts};
+
+/// What the service manager hears.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn new(home: &Home) -> Self {
+        let socket = UnixDatagram::bind(home.folder.path().join("notify")).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self(socket)
+    }
+
+    /// Waits for a message with this line.
+    fn hears(&self, line: &str) -> String {
+        let mut bytes = [0; 4096];
+        let mut heard = Vec::new();
+        loop {
+            let Ok(length) = self.0.recv(&mut bytes) else {
+                panic!("never heard {line:?}, but {heard:#?}");
+            };
+            let message = String::from_utf8(bytes[..length].to_vec()).unwrap();
+            if message.lines().any(|l| l.starts_with(line)) {
+                return message;
+            }
+            heard.push(message);
+        }
+    }
+}
+
+#[test]
+fn the_service_manager_hears_of_the_start_each_reload_and_the_end() {
+    let home = Home::new("");
+    let manager = Manager::new(&home);
+    let mut command = home.command(&[]);
+    command
+        .arg("--socket")
+        .arg(home.socket())
+        .env("NOTIFY_SOCKET", home.folder.path().join("notify"))
+        .env("WATCHDOG_USEC", "400000");
+    let mut daemon = Daemon::spawn(&mut command);
+    let ready = manager.hears("READY=1");
+    assert!(
+        ready.contains("STATUS=") && ready.contains("default: "),
+        "{ready}"
+    );
+    assert!(accepts(&home.socket()), "READY comes once it serves");
+    manager.hears("STATUS=");
+    manager.hears("WATCHDOG=1");
+    // A good reload and one with a mistake both end: the daemon goes on either way.
+    for settings in ["log = \"debug\"\n", "nonsense = 1\n"] {
+        home.write(settings);
+        daemon.signal("HUP");
+        let reloading = manager.hears("RELOADING=1");
+        assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
+        manager.hears("READY=1");
+    }
+    daemon.said("the settings were read again");
+    daemon.said("daemon.nonsense: unknown key");
+    assert!(accepts(&home.socket()));
+    daemon.signal("TERM");
+    manager.hears("STOPPING=1");
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+    assert!(!home.socket().exists());
+}
+
+#[test]
+fn a_passed_socket_is_served_and_left_in_place() {
+    let found = Command::new("systemd-socket-activate")
+        .arg("--version")
+        .output();
+    assert!(
+        found.is_ok(),
+        "this test needs systemd-socket-activate: install the package systemd"
+    );
+    let home = Home::new("");
+    let socket = home.socket().display().to_string();
+    let mut command = home.command(&[
+        "systemd-socket-activate",
+        "-l",
+        &socket,
+        "--fdname=expd",
+        "--",
+    ]);
+    let mut daemon = Daemon::spawn(&mut command);
+    daemon.said("Listening on");
+    // It is started by the first connection, which then is served, not lost.
+    let status = Command::new(env!("CARGO_BIN_EXE_expd"))
+        .args(["status", "--json", "--socket", &socket])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert!(status.status.success(), "{text}\n{status:?}");
+    assert!(text.contains("\"instances\""), "{text}");
+    daemon.said(&format!("serving on {socket}"));
+    daemon.signal("TERM");
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+    // The service manager keeps it for the next start.
+    assert!(home.socket().exists());
+}
+
+#[test]
+fn a_hangup_when_nobody_manages_the_daemon_reloads_as_well() {
+    let home = Home::new("");
+    let mut daemon = home.start();
+    home.write("log = \"debug\"\n");
+    daemon.signal("HUP");
+    daemon.said("the settings were read again");
+    home.write("log = \"wrn\"\n");
+    daemon.signal("HUP");
+    daemon.said("did you mean \"warn\"?");
+    assert!(accepts(&home.socket()));
+    daemon.signal("INT");
+    assert!(daemon.ended().success());
+}
