@@ -12,7 +12,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::connect(socket).await?;
     let payload = Payload::parse(r#"{"soup":"tomato"}"#)?;
     let wait = Some(Duration::from_secs(1));
-    let responses = client.broadcast("", &Channel::new("menu"), "hi", &payload, wait).await?;
+    let responses = client
+        .broadcast("", &Channel::new("menu"), "hi", &payload, wait)
+        .await?;
     for response in responses {
         println!("{}", response.as_str());
     }

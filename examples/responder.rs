@@ -31,7 +31,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Event::Broadcast(heard) => {
                 let answer = format!(r#"{{"from":"Rust","got":{}}}"#, heard.payload.as_str());
                 let answer = Payload::parse(answer)?;
-                if let Err(error) = client.respond("", &heard.id, &heard.channel_id, &answer).await {
+                if let Err(error) = client
+                    .respond("", &heard.id, &heard.channel_id, &answer)
+                    .await
+                {
                     eprintln!("too late or not possible: {error}");
                 }
             }

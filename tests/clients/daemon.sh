@@ -8,9 +8,6 @@
 #   eventually COMMAND...   runs it until it succeeds, for at most 20 seconds
 set -euo pipefail
 
-# What gRPC clients are told to send as :authority. Empty: what they send by themselves.
-export EXPD_TEST_AUTHORITY=${EXPD_TEST_AUTHORITY-localhost}
-
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 expd=${EXPD_BIN:-$root/target/debug/expd}
 [ -x "$expd" ] || {

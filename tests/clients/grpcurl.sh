@@ -3,7 +3,7 @@
 source "$(dirname "$0")/daemon.sh"
 start_daemon
 
-flags=(-plaintext ${EXPD_TEST_AUTHORITY:+-authority "$EXPD_TEST_AUTHORITY"} -max-msg-sz 33554432)
+flags=(-plaintext -max-msg-sz 33554432)
 
 # ask METHOD [JSON]: a call with the request given, else read from standard input.
 ask() {

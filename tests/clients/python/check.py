@@ -21,8 +21,6 @@ MANY = 1_000
 PATIENCE = 20
 
 OPTIONS = [("grpc.max_receive_message_length", 32 << 20)]
-if os.environ.get("EXPD_TEST_AUTHORITY"):
-    OPTIONS.append(("grpc.default_authority", os.environ["EXPD_TEST_AUTHORITY"]))
 
 passed = 0
 failed = 0
