@@ -23,7 +23,6 @@ pub mod operator;
 mod pairing;
 mod password;
 mod pending;
-mod polling;
 mod resources;
 mod router;
 mod settings;

@@ -18,7 +18,7 @@ use super::connection::{Connection, Peer};
 use super::error::ApiError;
 use super::resources::{self, Kind};
 use super::state::HubState;
-use super::{auth, broadcasts, counters, data, legacy_polling, pairing, polling, socket};
+use super::{auth, broadcasts, counters, data, legacy_polling, pairing, socket};
 
 /// How long a browser may go on without asking again what is allowed; browsers cap it at two hours or less.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
@@ -62,7 +62,7 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, SocketIo) {
         .with_state(hub.clone())
         .layer(socket_layer)
         .layer(middleware::from_fn_with_state(hub.clone(), watch_sockets))
-        .layer(middleware::from_fn(polling::answer_in_bytes))
+        .layer(middleware::from_fn(legacy_polling::put_right))
         .layer(pages())
         .layer(middleware::from_fn_with_state(hub.clone(), count));
     (router, io)
@@ -123,22 +123,12 @@ async fn count(State(hub): State<Arc<HubState>>, request: Request, next: Next) -
 struct EngineQuery {
     sid: Option<String>,
     transport: String,
-    #[serde(rename = "EIO")]
-    generation: String,
 }
 
 /// Notes how sockets travel: how much was polled, and which connection an upgrade came on. Refuses sessions that were
 /// told to go.
 async fn watch_sockets(State(hub): State<Arc<HubState>>, request: Request, next: Next) -> Response {
-    let Some((
-        sid,
-        EngineQuery {
-            transport,
-            generation,
-            ..
-        },
-    )) = session_of(&request)
-    else {
+    let Some((sid, EngineQuery { transport, .. })) = session_of(&request) else {
         return next.run(request).await;
     };
     let polls = transport != "websocket" && request.method() == Method::GET;
@@ -156,11 +146,6 @@ async fn watch_sockets(State(hub): State<Arc<HubState>>, request: Request, next:
         )
         .into_response(),
         response = next.run(request) => response,
-    };
-    let response = if polls && generation == "3" {
-        legacy_polling::correct_lengths(response).await
-    } else {
-        response
     };
     if polls {
         let length = response.headers().get(header::CONTENT_LENGTH);
