@@ -41,7 +41,7 @@ impl Case {
     async fn run(self) {
         let mut network = Network::start(Duration::from_secs(3600)).await;
         let proxy = Proxy::start(network.address()).await;
-        let mut daemon = Daemon::start(proxy.address, self.protocol).await;
+        let mut daemon = Daemon::start(proxy.address, self.protocol);
         let client = daemon.client().await;
         let mut ears = Vec::new();
         for name in CHANNELS {

@@ -433,12 +433,10 @@ impl Link {
             self.parts.session.reject(generation);
         }
         if rotation.wants_opening() {
-            let session = match &*self.states.borrow() {
-                SessionState::LoggedIn(session) => session.clone(),
-                _ => {
-                    rotation.call_off();
-                    return Ok(());
-                }
+            let state = self.states.borrow().clone();
+            let SessionState::LoggedIn(session) = state else {
+                rotation.call_off();
+                return Ok(());
             };
             // What became wanted and was not asked for on the present connection yet is asked for on both, later.
             let (channels, _) = self.everything_wanted(&session);

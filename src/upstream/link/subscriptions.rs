@@ -300,16 +300,15 @@ impl Subscriptions {
                 left.insert(channel);
             }
         }
-        let proof = match left.iter().next() {
-            Some(channel) => Proof::Confirmed(channel.clone()),
-            None => {
-                let pending = self.pending.iter().next();
-                if let Some(ask) = pending.and_then(|channel| self.asks.get_mut(channel)) {
-                    ids.extend_from_slice(&ask.ids);
-                    ask.outstanding += ask.ids.len();
-                }
-                Proof::Anything
+        let proof = if let Some(channel) = left.iter().next() {
+            Proof::Confirmed(channel.clone())
+        } else {
+            let pending = self.pending.iter().next();
+            if let Some(ask) = pending.and_then(|channel| self.asks.get_mut(channel)) {
+                ids.extend_from_slice(&ask.ids);
+                ask.outstanding += ask.ids.len();
             }
+            Proof::Anything
         };
         let sent = Instant::from_std(now.at);
         self.probe = (!ids.is_empty()).then_some(Probe { sent, proof, left });
