@@ -41,7 +41,7 @@ impl Case {
     async fn run(self) {
         let mut network = Network::start(Duration::from_secs(3600)).await;
         let proxy = Proxy::start(network.address()).await;
-        let mut daemon = Daemon::start(proxy.address, self.protocol).await;
+        let mut daemon = Daemon::start(proxy.address, self.protocol);
         let client = daemon.client().await;
         let mut ears = Vec::new();
         for name in CHANNELS {
@@ -122,25 +122,25 @@ async fn every_fault_is_recovered_from_and_told() {
         ..case
     };
     let cases = [
-        Case::new(Mode::Reset, 0, 5),
+        Case::new(Mode::Reset, 0, 8),
         Case::new(Mode::Reset, 8, 15),
         Case::new(Mode::Refuse, 8, 15),
         // Found by the probe, after 30 s at the latest.
         Case::new(Mode::Silence, 1, 36),
         in_generation_3(Case::new(Mode::Silence, 1, 36)),
-        passes(Case::new(Mode::Stall, 6, 5)),
+        passes(Case::new(Mode::Stall, 6, 10)),
         Case::new(Mode::Stall, 40, 20),
         // Some 12 kB a second are sent, so the connection falls ever further behind.
         Case::new(Mode::Slow(1000), 40, 30),
-        Case::new(Mode::Cut, 1, 6),
-        in_generation_3(Case::new(Mode::Cut, 1, 6)),
-        Case::new(Mode::Garbage, 1, 6),
-        Case::new(Mode::Oversized, 1, 6),
+        Case::new(Mode::Cut, 1, 10),
+        in_generation_3(Case::new(Mode::Cut, 1, 10)),
+        Case::new(Mode::Garbage, 1, 10),
+        Case::new(Mode::Oversized, 1, 10),
         Case::new(Mode::Http(500, 0), 6, 15),
         Case::new(Mode::Http(502, 0), 6, 15),
         Case::new(Mode::Http(503, 3), 6, 20),
         Case::new(Mode::Http(429, 3), 6, 20),
-        passes(Case::new(Mode::Late(5000), 8, 5)),
+        passes(Case::new(Mode::Late(5000), 8, 10)),
     ];
     let mut running: JoinSet<()> = cases.into_iter().map(Case::run).collect();
     while let Some(case) = running.join_next().await {

@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use expd::client::{Listen, SubscriptionState};
 use expd::exp::Channel;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::judge::{Book, Sum, judge};
 use crate::proxy::{Mode, Proxy};
-use crate::world::{Daemon, Ear, Network, Outcome, SOON, numbers, state};
+use crate::world::{Daemon, Ear, Heard, Network, Outcome, SOON, numbers, state};
 
 const CHANNELS: usize = 6;
 const NAMES: [&str; 2] = ["a", "b"];
@@ -40,7 +40,7 @@ impl Dice {
     }
 
     fn below(&mut self, end: usize) -> usize {
-        (self.roll() % end as u64) as usize
+        usize::try_from(self.roll() % end as u64).unwrap()
     }
 
     fn millis(&mut self, from: u64, to: u64) -> Duration {
@@ -126,8 +126,7 @@ impl Model {
         let daemon = Daemon::start_with(proxy.address, |settings| {
             settings.daemon.limits.log_events = 64;
             settings.daemon.limits.log_age = Duration::from_secs(8);
-        })
-        .await;
+        });
         let stop = CancellationToken::new();
         let mut senders = JoinSet::new();
         let books: Vec<Book> = (0..CHANNELS).map(|_| Book::default()).collect();
@@ -302,14 +301,37 @@ impl Model {
             Err(why) => {
                 let file = std::env::temp_dir().join(format!("expd-model-{}.txt", self.seed));
                 std::fs::write(&file, format!("{why}\n{heard:#?}\n{sent:#?}")).unwrap();
-                self.broken
-                    .push(format!("{}: {why} (all in {file:?})", listener.what()));
+                self.broken.push(format!(
+                    "{}: {why} (all in {})",
+                    listener.what(),
+                    file.display()
+                ));
             }
         }
         if let Some(end) = listener.ear.ended.lock().unwrap().as_ref() {
             self.broken
                 .push(format!("{}: the stream ended: {end}", listener.what()));
         }
+    }
+
+    /// Broadcasts once on every channel under every name; returns the numbers.
+    async fn say_something(&self) -> BTreeMap<(usize, &'static str), u64> {
+        let sender = self.network.sender();
+        let mut last = BTreeMap::new();
+        for (n, book) in self.books.iter().enumerate() {
+            for name in NAMES {
+                let deadline = Instant::now() + SOON;
+                loop {
+                    let (number, outcome) = book.send(&sender, &channel(n), name).await;
+                    if outcome == Outcome::Sent {
+                        last.insert((n, name), number);
+                        break;
+                    }
+                    assert!(Instant::now() < deadline, "the network does not come back");
+                }
+            }
+        }
+        last
     }
 
     async fn end(mut self) {
@@ -329,32 +351,26 @@ impl Model {
                 })
                 .await;
         }
-        let sender = self.network.sender();
-        let mut last = BTreeMap::new();
-        for (n, book) in self.books.iter().enumerate() {
-            for name in NAMES {
-                let deadline = Instant::now() + SOON;
-                loop {
-                    let (number, outcome) = book.send(&sender, &channel(n), name).await;
-                    if outcome == Outcome::Sent {
-                        last.insert((n, name), number);
-                        break;
-                    }
-                    assert!(Instant::now() < deadline, "the network does not come back");
+        // A connection may be dead and not have been found so yet, so this is said until all have heard it.
+        let until = loop {
+            let last = self.say_something().await;
+            let until = SystemTime::now();
+            let all_heard = async {
+                for listener in &self.listeners {
+                    let wanted = last[&(listener.channel, listener.name.unwrap_or(NAMES[1]))];
+                    let heard = |heard: &[Heard]| numbers(heard).last() == Some(&wanted);
+                    listener.ear.hears(heard).await;
                 }
+            };
+            if timeout(SOON, all_heard).await.is_ok() {
+                break until;
             }
-        }
-        let until = SystemTime::now();
-        for listener in &self.listeners {
-            let wanted = last[&(listener.channel, listener.name.unwrap_or(NAMES[1]))];
-            let what = format!("seed {}: {}: number {wanted}", self.seed, listener.what());
-            listener
-                .ear
-                .until(&what, RECOVERY, |heard| {
-                    numbers(heard).last() == Some(&wanted)
-                })
-                .await;
-        }
+            assert!(
+                Instant::now() < well,
+                "seed {}: not everybody hears again",
+                self.seed
+            );
+        };
         for listener in std::mem::take(&mut self.listeners) {
             self.judge(&listener, Some(until));
         }

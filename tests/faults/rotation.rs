@@ -35,7 +35,7 @@ async fn tokens_change_unnoticed_in_generation_4() {
 
 async fn tokens_change_unnoticed(protocol: ProtocolChoice) {
     let mut network = Network::start(TOKEN).await;
-    let mut daemon = Daemon::start(network.address(), protocol).await;
+    let mut daemon = Daemon::start(network.address(), protocol);
     let client = daemon.client().await;
     let mut ears = Vec::new();
     for n in 0..CHANNELS {

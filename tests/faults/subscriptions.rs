@@ -132,9 +132,8 @@ impl Hearing {
                 }
             }
         };
-        if timeout(within, wait).await.is_err() {
-            panic!("no {word} within {within:?}, but {:?}", self.words);
-        }
+        let in_time = timeout(within, wait).await.is_ok();
+        assert!(in_time, "no {word} within {within:?}, but {:?}", self.words);
     }
 }
 

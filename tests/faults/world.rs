@@ -18,7 +18,7 @@ use expd::ipc::{self, Listener, SocketPlace};
 use futures_util::StreamExt as _;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// How long anything may take that should take no time.
@@ -97,16 +97,15 @@ pub struct Daemon {
 
 impl Daemon {
     /// A daemon that reaches its network at `network`.
-    pub async fn start(network: SocketAddr, protocol: ProtocolChoice) -> Self {
+    pub fn start(network: SocketAddr, protocol: ProtocolChoice) -> Self {
         Self::start_with(network, |settings| {
             for instance in settings.instances.values_mut() {
                 instance.protocol = protocol;
             }
         })
-        .await
     }
 
-    pub async fn start_with(network: SocketAddr, change: impl FnOnce(&mut Settings)) -> Self {
+    pub fn start_with(network: SocketAddr, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         let credentials = Credentials::Device {
             uuid: Some(DAEMON.to_owned()),
@@ -186,9 +185,8 @@ impl Sender {
     }
 
     pub async fn send_json(&self, channel: &Channel, name: &str, payload: &str) -> Outcome {
-        let token = match self.token().await {
-            Some(token) => token,
-            None => return Outcome::Refused,
+        let Some(token) = self.token().await else {
+            return Outcome::Refused;
         };
         let payload: &serde_json::value::RawValue = serde_json::from_str(payload).unwrap();
         let body = serde_json::json!({"name": name, "payload": payload, "channel": {"name": channel.name, "consumer": channel.consumer}});
@@ -373,19 +371,18 @@ impl Ear {
         within: Duration,
         mut good: impl FnMut(&[Heard]) -> bool,
     ) {
-        let wait = async {
-            loop {
-                if good(&self.heard.lock().unwrap()) {
-                    return;
-                }
-                self.news.notified().await;
-            }
-        };
-        if timeout(within, wait).await.is_err() {
-            panic!(
-                "{what} did not come within {within:?}; heard: {:#?}",
-                tail(&self.heard())
-            );
+        let in_time = timeout(within, self.hears(&mut good)).await.is_ok();
+        assert!(
+            in_time,
+            "{what} did not come within {within:?}; heard: {:#?}",
+            tail(&self.heard())
+        );
+    }
+
+    /// Waits, for however long it takes, until what was heard is as wanted.
+    pub async fn hears(&self, mut good: impl FnMut(&[Heard]) -> bool) {
+        while !good(&self.heard.lock().unwrap()) {
+            self.news.notified().await;
         }
     }
 

@@ -433,11 +433,8 @@ impl Link {
             self.parts.session.reject(generation);
         }
         if rotation.wants_opening() {
-            let session = match &*self.states.borrow() {
-                SessionState::LoggedIn(session) => Some(session.clone()),
-                _ => None,
-            };
-            let Some(session) = session else {
+            let state = self.states.borrow().clone();
+            let SessionState::LoggedIn(session) = state else {
                 rotation.call_off();
                 return Ok(());
             };
