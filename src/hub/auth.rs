@@ -43,7 +43,7 @@ impl Session {
         if !hub.directory.still_holds(&claims.identity, claims.serial) {
             return Err(ApiError::unauthorized(
                 "authentication.token.revoked",
-                "the device of this token was unpaired; log in again",
+                "whom this token was given to is not known any more; log in again",
             ));
         }
         Ok(Self {

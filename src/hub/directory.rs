@@ -66,6 +66,9 @@ impl Directory {
         for device in &settings.devices {
             devices.add(device.uuid.clone(), device.secret.clone());
         }
+        // A device that is paired while the network runs is forgotten with it, and so its tokens must not fit one that is
+        // paired under the same uuid after a restart.
+        devices.last_serial += u64::from(rand::random::<u32>());
         Self {
             users: settings
                 .users
@@ -95,11 +98,14 @@ impl Directory {
 
     /// Whether what a token was made from still holds.
     pub(super) fn still_holds(&self, identity: &Identity, serial: u64) -> bool {
-        identity.kind != IdentityKind::Device
-            || identity.pairing_code.is_some()
-            || self
+        match (identity.kind, &identity.pairing_code) {
+            (IdentityKind::User, _) => self.users.contains_key(&identity.uuid),
+            (IdentityKind::ConsumerApp, _) => self.consumer_apps.contains_key(&identity.uuid),
+            (IdentityKind::Device, Some(code)) => lock(&self.devices).codes.contains_key(code),
+            (IdentityKind::Device, None) => self
                 .device(&identity.uuid)
-                .is_some_and(|device| device.serial == serial)
+                .is_some_and(|device| device.serial == serial),
+        }
     }
 
     /// A code that no other device has.

@@ -65,7 +65,7 @@ impl HubState {
             organization: settings.organization.clone(),
             operator_key: settings.operator_key.clone(),
             directory: Directory::new(settings),
-            tokens: Tokens::new(settings.token_ttl),
+            tokens: Tokens::new(settings),
             network: Network::default(),
             pending: PendingBroadcasts::default(),
             resources,

@@ -1,10 +1,13 @@
-//! Session tokens: signed with a key that this process alone holds, so that they end with it at the latest.
+//! Session tokens: signed with a key that is made of the configured secrets, so that they outlive a restart of the network, as a
+//! real one's do: the SDKs come back with the token that they have. A network without secrets takes a random key.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::error::ApiError;
+use super::settings::HubSettings;
 use crate::exp::login::{self, TokenError};
 use crate::exp::{Identity, Secret};
 
@@ -30,11 +33,10 @@ pub(super) struct TokenClaims {
 }
 
 impl Tokens {
-    pub(super) fn new(ttl: Duration) -> Self {
-        let key = rand::random::<[u8; 32]>();
+    pub(super) fn new(settings: &HubSettings) -> Self {
         Self {
-            key: Secret::new(hex(&key)),
-            ttl,
+            key: key(settings),
+            ttl: settings.token_ttl,
         }
     }
 
@@ -76,6 +78,31 @@ impl Tokens {
     }
 }
 
+/// The key that follows from the organization and the secrets of its devices and consumer apps.
+fn key(settings: &HubSettings) -> Secret {
+    let devices = settings.devices.iter().map(|d| (&d.uuid, &d.secret));
+    let apps = settings
+        .consumer_apps
+        .iter()
+        .map(|app| (&app.uuid, &app.api_key));
+    let secrets: Vec<_> = devices.chain(apps).collect();
+    if secrets.is_empty() {
+        return Secret::new(hex(&rand::random::<[u8; 32]>()));
+    }
+    let mut digest = Sha256::new_with_prefix("expd hub: session tokens");
+    let mut take = |text: &str| {
+        // With its length, so that no two lists make one text.
+        digest.update(text.len().to_be_bytes());
+        digest.update(text);
+    };
+    take(&settings.organization);
+    for (uuid, secret) in secrets {
+        take(uuid);
+        take(secret.expose());
+    }
+    Secret::new(hex(&digest.finalize()))
+}
+
 pub(super) fn now_millis() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -97,6 +124,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::exp::IdentityKind;
+    use crate::hub::HubDevice;
 
     fn identity() -> Identity {
         Identity {
@@ -109,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_token_holds_until_it_expires_and_in_its_own_network_alone() {
-        let tokens = Tokens::new(Duration::from_secs(60));
+        let settings = HubSettings::default();
+        let tokens = Tokens::new(&settings);
         let token = tokens.issue(identity(), 3, tokens.expiration());
         let claims = tokens.verify(&token).unwrap();
         assert_eq!((claims.identity, claims.serial), (identity(), 3));
@@ -118,7 +147,7 @@ mod tests {
             tokens.issue(identity(), 3, tokens.expiration()),
             "no two tokens are the same"
         );
-        let other = Tokens::new(Duration::from_secs(60));
+        let other = Tokens::new(&settings);
         assert_eq!(
             other.verify(&token).unwrap_err().code,
             "authentication.token.invalid"
@@ -128,5 +157,22 @@ mod tests {
             tokens.verify(&old).unwrap_err().code,
             "authentication.token.expired"
         );
+    }
+
+    #[test]
+    fn a_token_outlives_a_restart_with_the_same_secrets() {
+        let network = |secret: &str| {
+            Tokens::new(&HubSettings {
+                devices: vec![HubDevice {
+                    uuid: "u".to_owned(),
+                    secret: Secret::new(secret),
+                }],
+                ..HubSettings::default()
+            })
+        };
+        let before = network("secret");
+        let token = before.issue(identity(), 1, before.expiration());
+        assert!(network("secret").verify(&token).is_ok());
+        assert!(network("another").verify(&token).is_err());
     }
 }

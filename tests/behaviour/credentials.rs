@@ -89,6 +89,7 @@ async fn a_hundred_calls_after_a_401_are_one_login() {
     let mut world = World::new().await;
     world.link("default", LinkState::Online).await;
     world.stop_network().await;
+    world.forget_tokens();
     world.start_network().await;
     let mut calls = JoinSet::new();
     for _ in 0..100 {

@@ -168,6 +168,14 @@ impl World {
             .spawn(async move { hub.serve(stop).await.unwrap() });
     }
 
+    /// The network's next start knows none of the tokens that were issued so far: its secrets have changed.
+    pub fn forget_tokens(&mut self) {
+        self.hub.devices.push(HubDevice {
+            uuid: "another screen".to_owned(),
+            secret: Secret::new("another secret"),
+        });
+    }
+
     pub async fn stop_network(&mut self) {
         self.network.stop().await;
     }
