@@ -148,10 +148,13 @@ impl Bridge {
     /// It is not logged in.
     pub fn identity(&self) -> Result<Identity, BridgeError> {
         match self.session.state() {
-            SessionState::LoggedIn(session) => Ok(session.authentication.identity.clone()),
-            SessionState::LoggingIn { .. } => {
-                Err(self.no_identity("the login is under way".into()))
+            SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {
+                Ok(session.authentication.identity.clone())
             }
+            SessionState::LoggingIn { trouble, .. } => Err(self.no_identity(match trouble {
+                Some(trouble) => format!("the login is under way; before: {trouble}"),
+                None => "the login is under way".to_owned(),
+            })),
             SessionState::Refused { reason, .. } | SessionState::Failed { reason, .. } => {
                 Err(self.no_identity(reason))
             }
@@ -160,10 +163,8 @@ impl Bridge {
 
     /// When the session's token ends.
     pub fn token_expires_at(&self) -> Option<SystemTime> {
-        match self.session.state() {
-            SessionState::LoggedIn(session) => Some(session.expires_at),
-            _ => None,
-        }
+        let state = self.session.state();
+        state.session().map(|session| session.expires_at)
     }
 
     /// A channel's ID as this instance spells it first; empty while the organization is not known.

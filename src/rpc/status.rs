@@ -80,7 +80,9 @@ fn call(error: &CallError) -> Status {
         }
         CallError::Unauthenticated { .. } => Status::unauthenticated(message),
         CallError::Unknown { .. } => Status::unknown(message),
-        CallError::TooLarge | CallError::TooMany { .. } => Status::resource_exhausted(message),
+        CallError::TooLarge { .. } | CallError::TooMany { .. } => {
+            Status::resource_exhausted(message)
+        }
         CallError::Invalid { .. } => Status::invalid_argument(message),
         CallError::Exp {
             status,

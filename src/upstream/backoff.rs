@@ -7,6 +7,12 @@ use rand::Rng as _;
 /// The least part of a step that is waited.
 const LEAST: f64 = 0.1;
 
+/// No step grows past this, whatever is asked for.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+/// A server may ask for this much patience and no more: a slip in one header must not silence a kiosk for days.
+const LONGEST_FLOOR: Duration = Duration::from_secs(3600);
+
 /// Exponential backoff with jitter: each wait is drawn evenly from (nearly) the whole present step, and the step doubles up to
 /// the longest. A fleet that fell together thus comes back spread out from the first try on, and each of it soon.
 #[derive(Clone, Debug)]
@@ -17,13 +23,14 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A first wait of up to `first`, and none above `longest`; the two are put in order where they are not.
+    /// A first wait of up to `first`, and none above `longest`; the two are put in order where they are not, and
+    /// between 1 ms and a day.
     #[must_use]
     pub fn new(first: Duration, longest: Duration) -> Self {
-        let first = first.max(Duration::from_millis(1));
+        let first = first.clamp(Duration::from_millis(1), LONGEST);
         Self {
             first,
-            longest: longest.max(first),
+            longest: longest.clamp(first, LONGEST),
             step: first,
         }
     }
@@ -35,11 +42,11 @@ impl Backoff {
         wait
     }
 
-    /// The next wait where the server asked for at least `floor`; others were asked the same, so it is spread upwards, over
-    /// half of that again at the least.
+    /// The next wait where the server asked for at least `floor` (an hour of it at most); others were asked the same, so it
+    /// is spread upwards, over half of that again at the least.
     pub fn wait_after(&mut self, floor: Option<Duration>) -> Duration {
         let wait = self.wait();
-        match floor {
+        match floor.map(|floor| floor.min(LONGEST_FLOOR)) {
             Some(floor) => floor + jittered(wait.max(floor / 2).min(self.longest), 1.0),
             None => wait,
         }
@@ -107,6 +114,51 @@ mod tests {
     fn odd_bounds_are_put_right() {
         let mut backoff = Backoff::new(Duration::ZERO, Duration::ZERO);
         assert!(backoff.wait() > Duration::ZERO);
+        let mut backoff = Backoff::new(Duration::MAX, Duration::ZERO);
+        assert!(backoff.wait() <= LONGEST);
+    }
+
+    #[test]
+    fn an_absurd_request_for_patience_is_bounded() {
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+        let wait = backoff.wait_after(Some(Duration::MAX));
+        assert!(
+            wait >= LONGEST_FLOOR && wait <= LONGEST_FLOOR * 2,
+            "{wait:?}"
+        );
+    }
+
+    #[test]
+    fn whatever_the_bounds_and_the_history_a_wait_keeps_to_its_step() {
+        let mut random = rand::rng();
+        for _ in 0..2000 {
+            let any = |random: &mut rand::rngs::ThreadRng| {
+                Duration::from_millis(1 << random.random_range(0..40_u32))
+            };
+            let (first, longest) = (any(&mut random), any(&mut random));
+            let mut backoff = Backoff::new(first, longest);
+            let mut step = backoff.first;
+            for _ in 0..random.random_range(1..60) {
+                if random.random_ratio(1, 10) {
+                    backoff.reset();
+                    step = backoff.first;
+                }
+                let floor = random.random_ratio(1, 3).then(|| any(&mut random));
+                let wait = backoff.wait_after(floor);
+                let told = format!("{wait:?} of {step:?} and {floor:?} in {first:?}..{longest:?}");
+                let (least, most) = match floor.map(|floor| floor.min(LONGEST_FLOOR)) {
+                    Some(floor) => (floor, floor + step.max(floor / 2)),
+                    None => (step.mul_f64(0.09), step),
+                };
+                assert!(wait >= least, "too short: {told}");
+                assert!(wait <= most, "too long: {told}");
+                assert!(
+                    wait <= backoff.longest + floor.unwrap_or_default(),
+                    "{told}"
+                );
+                step = (step * 2).min(backoff.longest);
+            }
+        }
     }
 
     /// When each of a fleet is back after an outage of `down`, in seconds after its end, and how many tries came in the

@@ -1,16 +1,14 @@
 //! What an instance logs in with: the configured credentials, or those that a device got by pairing and keeps on disk.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+mod store;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Credentials;
 use crate::exp::Secret;
 use crate::exp::login::{self, Claims, LoginRequest, NO_CREDENTIAL, UserLogin, UserTag};
+
+pub use store::{PairedStore, StoreError, StoredKey};
 
 /// How long a login token holds, in seconds; as in the vendor's JS SDK.
 const LOGIN_TOKEN_LIFE: i64 = 86_400;
@@ -24,10 +22,22 @@ pub struct DeviceKey {
     pub secret: Secret,
 }
 
-/// The body of a login with these credentials; a device that was paired logs in with its stored key.
-pub fn login_request(credentials: &Credentials, paired: Option<&DeviceKey>) -> LoginRequest {
-    let iat = epoch_seconds();
-    let exp = Some(iat + LOGIN_TOKEN_LIFE);
+impl DeviceKey {
+    /// Whether both parts are there.
+    pub fn is_whole(&self) -> bool {
+        !self.uuid.is_empty() && !self.secret.is_empty()
+    }
+}
+
+/// The body of a login with these credentials at `now`, in seconds since the epoch by EXP's clock; a device that was paired logs
+/// in with its stored key.
+pub fn login_request(
+    credentials: &Credentials,
+    paired: Option<&DeviceKey>,
+    now: i64,
+) -> LoginRequest {
+    let iat = now;
+    let exp = Some(iat.saturating_add(LOGIN_TOKEN_LIFE));
     match credentials {
         Credentials::Device {
             uuid,
@@ -75,160 +85,11 @@ pub fn login_request(credentials: &Credentials, paired: Option<&DeviceKey>) -> L
     }
 }
 
-fn epoch_seconds() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    })
-}
-
-/// Where a paired device's key is kept: one file, readable by the daemon's user alone.
-#[derive(Clone, Debug)]
-pub struct PairedStore {
-    file: PathBuf,
-}
-
-/// Why a paired device's key could not be kept or read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} the paired device's credentials at {}: {source}; {}", path.display(), remedy(source))]
-pub struct StoreError {
-    doing: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
-
-fn remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space on its disk",
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "make daemon.state_dir writable for expd's user, or choose another"
-        }
-        _ => "check daemon.state_dir",
-    }
-}
-
-impl PairedStore {
-    /// The store of an instance, in the daemon's state folder.
-    pub fn new(state_dir: &Path, instance: &str) -> Self {
-        Self {
-            file: state_dir.join(format!("{instance}.credentials.json")),
-        }
-    }
-
-    /// Finds out, before anybody is paired, whether a key could be kept. Makes the folder where it is missing.
-    ///
-    /// # Errors
-    /// The folder cannot be made or written to.
-    pub fn check_writable(&self) -> Result<(), StoreError> {
-        let probe = self.file.with_extension("probe");
-        self.make_folder()?;
-        create_private(&probe).map_err(self.failed("make room for"))?;
-        fs::remove_file(&probe).map_err(self.failed("make room for"))
-    }
-
-    /// The key, if the device is paired.
-    ///
-    /// # Errors
-    /// The file is there and cannot be read, or holds something else.
-    pub fn read(&self) -> Result<Option<DeviceKey>, StoreError> {
-        match fs::read(&self.file) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map(Some)
-                .map_err(|error| self.failed("understand")(io::Error::other(error.to_string()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failed("read")(error)),
-        }
-    }
-
-    /// Keeps a key: either the old file stays whole or the new one is, whenever the power goes.
-    ///
-    /// # Errors
-    /// What could not be done.
-    pub fn write(&self, key: &DeviceKey) -> Result<(), StoreError> {
-        self.make_folder()?;
-        let text = serde_json::to_vec(key)
-            .map_err(|error| self.failed("write")(io::Error::other(error.to_string())))?;
-        let fresh = self.file.with_extension("new");
-        let written = create_private(&fresh).and_then(|mut file| {
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&fresh, &self.file)?;
-            self.sync_folder()
-        });
-        written.map_err(|error| {
-            // Half a file is of no use; that it cannot be removed either changes nothing.
-            fs::remove_file(&fresh).ok();
-            self.failed("write")(error)
-        })
-    }
-
-    /// Forgets the key.
-    ///
-    /// # Errors
-    /// The file is there and cannot be removed.
-    pub fn remove(&self) -> Result<(), StoreError> {
-        match fs::remove_file(&self.file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.failed("remove")(error))
-            }
-            Err(_) => Ok(()),
-            Ok(()) => self.sync_folder().map_err(self.failed("remove")),
-        }
-    }
-
-    /// Puts a file that cannot be understood out of the way, for somebody to look at.
-    ///
-    /// # Errors
-    /// It cannot be renamed.
-    pub fn set_aside(&self) -> Result<PathBuf, StoreError> {
-        let aside = self.file.with_extension("unreadable");
-        fs::rename(&self.file, &aside).map_err(self.failed("set aside"))?;
-        Ok(aside)
-    }
-
-    fn make_folder(&self) -> Result<(), StoreError> {
-        let Some(folder) = self.file.parent() else {
-            return Ok(());
-        };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(self.failed("make the folder for"))
-    }
-
-    fn sync_folder(&self) -> io::Result<()> {
-        match self.file.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
-    }
-
-    fn failed(&self, doing: &'static str) -> impl Fn(io::Error) -> StoreError + '_ {
-        move |source| StoreError {
-            doing,
-            path: self.file.clone(),
-            source,
-        }
-    }
-}
-
-/// A new or emptied file that its owner alone may read.
-fn create_private(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    // A left-over of that name keeps its own mode.
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    Ok(file)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW: i64 = 1_800_000_000;
 
     fn key() -> DeviceKey {
         DeviceKey {
@@ -238,48 +99,26 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_kept_private_and_found_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = PairedStore::new(&folder.path().join("state"), "default");
-        store.check_writable().unwrap();
-        assert_eq!(store.read().unwrap(), None);
-        store.write(&key()).unwrap();
-        assert_eq!(store.read().unwrap(), Some(key()));
-        let mode = fs::metadata(&store.file).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let folder_mode = fs::metadata(store.file.parent().unwrap()).unwrap();
-        assert_eq!(folder_mode.permissions().mode() & 0o777, 0o700);
-        store.remove().unwrap();
-        store.remove().unwrap();
-        assert_eq!(store.read().unwrap(), None);
-        let left = fs::read_dir(store.file.parent().unwrap()).unwrap().count();
-        assert_eq!(left, 0, "no temporary file stays behind");
-    }
-
-    #[test]
-    fn what_cannot_be_understood_is_named_and_set_aside() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = PairedStore::new(folder.path(), "default");
-        fs::write(&store.file, "{").unwrap();
-        let error = store.read().unwrap_err().to_string();
-        assert!(error.contains("default.credentials.json"), "{error}");
-        store.set_aside().unwrap();
-        assert_eq!(store.read().unwrap(), None);
-    }
-
-    #[test]
     fn a_device_without_credentials_signs_with_the_placeholder() {
         let credentials = Credentials::Device {
             uuid: None,
             secret: None,
             allow_pairing: true,
         };
-        let LoginRequest::Token { token } = login_request(&credentials, None) else {
+        let LoginRequest::Token { token } = login_request(&credentials, None, NOW) else {
             panic!("a device logs in with a token");
         };
         let claims: Claims = login::verify(&token, &Secret::new("_")).unwrap();
-        assert_eq!(claims.uuid(), "_");
-        let LoginRequest::Token { token } = login_request(&credentials, Some(&key())) else {
+        assert_eq!(
+            claims,
+            Claims::Device {
+                uuid: "_".to_owned(),
+                allow_pairing: true,
+                iat: NOW,
+                exp: Some(NOW + 86_400),
+            }
+        );
+        let LoginRequest::Token { token } = login_request(&credentials, Some(&key()), NOW) else {
             panic!("a device logs in with a token");
         };
         let claims: Claims = login::verify(&token, &Secret::new("s")).unwrap();

@@ -3,7 +3,12 @@
 //! One task does all of it, so however many callers find a token stale, one request replaces it. Everybody else holds a
 //! [`Session`], a handle that shows the present state and can ask for a newer one.
 
+mod clock;
+mod exchange;
+mod keyring;
+mod renewals;
 mod task;
+mod timing;
 
 use std::fmt;
 use std::path::Path;
@@ -11,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::credentials::{DeviceKey, StoreError};
 use super::http::CallError;
@@ -21,9 +26,10 @@ use crate::exp::identity::Authentication;
 use crate::metrics::Counters;
 
 pub use task::SessionTask;
+pub use timing::SessionTiming;
 
-/// Wishes that wait for the session's task. When it is full, the same wish is in it already.
-const WISHES: usize = 16;
+/// News of the device's credentials that wait for the session's task. An operator sends one in minutes.
+const NEWS: usize = 16;
 
 /// How long a caller waits for a login that is under way.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,9 +41,22 @@ pub enum SessionState {
     LoggingIn {
         /// The number of the try since the last success.
         attempt: u32,
+        /// What the try before failed with.
+        trouble: Option<String>,
     },
     /// There is a token. It stays valid while it is being refreshed.
     LoggedIn(Arc<LoggedIn>),
+    /// There is a token that still holds, but refreshing it fails.
+    RefreshFailing {
+        /// The token.
+        session: Arc<LoggedIn>,
+        /// What happened.
+        reason: String,
+        /// How many tries have failed.
+        attempt: u32,
+        /// When the next one comes.
+        next_try: SystemTime,
+    },
     /// EXP refuses the credentials.
     Refused {
         /// EXP's words.
@@ -56,6 +75,16 @@ pub enum SessionState {
     },
 }
 
+impl SessionState {
+    /// The token, in the states in which there is one that holds.
+    pub fn session(&self) -> Option<&Arc<LoggedIn>> {
+        match self {
+            Self::LoggedIn(session) | Self::RefreshFailing { session, .. } => Some(session),
+            Self::LoggingIn { .. } | Self::Refused { .. } | Self::Failed { .. } => None,
+        }
+    }
+}
+
 /// A token and what came with it.
 pub struct LoggedIn {
     /// Counts tokens; a newer one has a higher number.
@@ -68,6 +97,8 @@ pub struct LoggedIn {
     pub socket_token: Secret,
     /// When the token ends, by this machine's clock.
     pub expires_at: SystemTime,
+    /// That EXP refuses this token leads to a new login from here on; before, the login that made it was too short a time ago.
+    renewable_at: Instant,
 }
 
 impl fmt::Debug for LoggedIn {
@@ -79,21 +110,21 @@ impl fmt::Debug for LoggedIn {
     }
 }
 
-/// What the task is asked for.
+/// What the network says of this device's credentials.
 #[derive(Debug)]
-enum Wish {
-    /// A token newer than that one.
-    Newer(u64),
-    /// The network has paired this device.
+enum News {
+    /// It has paired this device.
     Paired(DeviceKey),
-    /// The network has unpaired it.
+    /// It has unpaired it.
     Unpaired,
 }
 
 /// The handle to a session.
 #[derive(Clone, Debug)]
 pub struct Session {
-    wishes: mpsc::Sender<Wish>,
+    news: mpsc::Sender<News>,
+    /// The newest token that EXP has refused to anybody. One number, so that any number of callers may say the same.
+    rejected: watch::Sender<u64>,
     states: watch::Receiver<SessionState>,
 }
 
@@ -122,13 +153,23 @@ impl Session {
         state_dir: Option<&Path>,
         counters: Arc<Counters>,
     ) -> Result<(Self, SessionTask), SessionError> {
-        let (wishes, mailbox) = mpsc::channel(WISHES);
-        let states = watch::Sender::new(SessionState::LoggingIn { attempt: 1 });
+        let (news, mailbox) = mpsc::channel(NEWS);
+        let rejected = watch::Sender::new(0);
+        let states = watch::Sender::new(SessionState::LoggingIn {
+            attempt: 1,
+            trouble: None,
+        });
         let session = Self {
-            wishes,
+            news,
+            rejected: rejected.clone(),
             states: states.subscribe(),
         };
-        let task = SessionTask::new(name, settings, state_dir, counters, mailbox, states)?;
+        let ears = task::Ears {
+            news: mailbox,
+            rejected: rejected.subscribe(),
+        };
+        let timing = SessionTiming::default();
+        let task = SessionTask::new(name, settings, state_dir, timing, counters, ears, states)?;
         Ok((session, task))
     }
 
@@ -153,22 +194,41 @@ impl Session {
     /// A token that is newer than a refused one. However many ask, one login serves them.
     ///
     /// # Errors
-    /// The login failed, or takes too long.
+    /// The login failed, or takes too long; or the refused token is fresh from such a login.
     pub async fn renew(&self, refused: u64) -> Result<Arc<LoggedIn>, CallError> {
+        if let Some(session) = self.state().session()
+            && session.generation == refused
+            && let Some(wait) = session.renewable_in()
+        {
+            return Err(CallError::Unauthenticated {
+                reason: format!(
+                    "it refused a token that is fresh from a login; the next login for this reason comes in {:.0} s at the earliest",
+                    wait.as_secs_f64().ceil()
+                ),
+            });
+        }
         self.reject(refused);
         self.newer_than(refused).await
     }
 
     /// Says that EXP refuses the token of that generation.
     pub fn reject(&self, refused: u64) {
-        // Full: enough others have said the same.
-        self.wishes.try_send(Wish::Newer(refused)).ok();
+        self.rejected.send_if_modified(|highest| {
+            // Told again is told anew: the task may have found it too early the last time.
+            let news = refused >= *highest;
+            *highest = refused.max(*highest);
+            news
+        });
     }
 
     /// The network has given this device credentials.
     pub fn paired(&self, uuid: String, secret: Secret) {
-        let wish = Wish::Paired(DeviceKey { uuid, secret });
-        if self.wishes.try_send(wish).is_err() {
+        let key = DeviceKey { uuid, secret };
+        if !key.is_whole() {
+            log::warn!(
+                "the network sent pairing credentials with an empty uuid or secret; still waiting to be paired"
+            );
+        } else if self.news.try_send(News::Paired(key)).is_err() {
             log::error!("pairing credentials came while the session was too busy; pair once more");
         }
     }
@@ -176,36 +236,46 @@ impl Session {
     /// The network has taken this device's credentials back.
     pub fn unpaired(&self) {
         // Full: the credentials will be refused at the next login.
-        self.wishes.try_send(Wish::Unpaired).ok();
+        self.news.try_send(News::Unpaired).ok();
     }
 
     async fn newer_than(&self, generation: u64) -> Result<Arc<LoggedIn>, CallError> {
         let mut states = self.states.clone();
         let settled = states.wait_for(|state| match state {
-            SessionState::LoggedIn(session) => session.generation > generation,
-            SessionState::LoggingIn { attempt } => *attempt > 1,
+            SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {
+                session.generation > generation
+            }
+            SessionState::LoggingIn { attempt, .. } => *attempt > 1,
             SessionState::Refused { .. } | SessionState::Failed { .. } => true,
         });
-        let offline = |reason: &str, retry_in| CallError::Offline {
-            reason: reason.to_owned(),
-            retry_in,
-        };
+        let offline = |reason: String, retry_in| CallError::Offline { reason, retry_in };
         let state = timeout(PATIENCE, settled)
             .await
-            .map_err(|_| offline("the login takes long", None))?
-            .map_err(|_| offline("the daemon is stopping", None))?
+            .map_err(|_| offline("the login takes long".to_owned(), None))?
+            .map_err(|_| offline("the daemon is stopping".to_owned(), None))?
             .clone();
         let until = |at: SystemTime| at.duration_since(SystemTime::now()).ok();
         match state {
-            SessionState::LoggedIn(session) => Ok(session),
-            SessionState::LoggingIn { attempt } => Err(offline(
-                &format!("logging in, try {attempt}"),
-                Some(Duration::from_secs(1)),
-            )),
+            SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {
+                Ok(session)
+            }
+            SessionState::LoggingIn { attempt, trouble } => {
+                let before = trouble.map(|trouble| format!("; before: {trouble}"));
+                let reason = format!("logging in, try {attempt}{}", before.unwrap_or_default());
+                Err(offline(reason, Some(Duration::from_secs(1))))
+            }
             SessionState::Refused { reason, .. } => Err(CallError::Unauthenticated { reason }),
             SessionState::Failed {
                 reason, next_try, ..
-            } => Err(offline(&reason, until(next_try))),
+            } => Err(offline(reason, until(next_try))),
         }
+    }
+}
+
+impl LoggedIn {
+    /// How long until a refusal of this token leads to a new login; `None` where it does so now.
+    fn renewable_in(&self) -> Option<Duration> {
+        let wait = self.renewable_at.saturating_duration_since(Instant::now());
+        (!wait.is_zero()).then_some(wait)
     }
 }

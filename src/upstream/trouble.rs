@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
 /// Whether the request certainly never left this host: no connection came about, so it may be sent again without harm.
@@ -9,53 +10,140 @@ pub fn never_left(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_builder()
 }
 
-/// Says what happened, to which host, and what to look at. Carries neither tokens nor queries.
-pub fn describe(error: &reqwest::Error, host: &str) -> String {
-    let causes = causes(error);
-    let has = |needles: &[&str]| needles.iter().any(|needle| causes.contains(needle));
-    let place = Url::parse(host).ok();
-    let name = place
-        .as_ref()
-        .and_then(Url::host_str)
-        .unwrap_or(host)
-        .to_owned();
-    if has(&["dns error", "failed to lookup address"]) {
+/// The way from here to an instance's host, as far as it is known: what a failure is told about.
+#[derive(Clone, Debug)]
+pub struct Way {
+    host: String,
+    name: String,
+    /// Without user name and password.
+    proxy: Option<String>,
+}
+
+impl Way {
+    /// To a host (a base URL), through the proxy that is set or that the environment names for it.
+    pub fn new(host: &str, proxy: Option<&str>) -> Self {
+        let parsed = Url::parse(host).ok();
+        let name = parsed.as_ref().and_then(Url::host_str).unwrap_or(host);
+        Self {
+            host: host.to_owned(),
+            name: name.to_owned(),
+            proxy: match proxy {
+                Some(proxy) => Some(without_password(proxy)),
+                None => from_environment(host),
+            },
+        }
+    }
+
+    /// The host, as it is set.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The proxy, without its user name and password.
+    pub fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
+    }
+
+    /// A proxy answered 407.
+    pub fn proxy_wants_a_name(&self) -> String {
         format!(
-            "the name {name:?} cannot be looked up ({}); check the host setting and this machine's DNS",
-            last_cause(error)
+            "the proxy {} on the way to {} wants a user name and password, or refuses those it got; set proxy = \"http://USER:PASSWORD@HOST:PORT\"",
+            self.proxy().unwrap_or_default(),
+            self.host
         )
-    } else if has(&["certificate", "ssl", "tls", "unable to get local issuer"]) {
-        format!(
-            "TLS with {name:?} failed: {}; {}",
-            last_cause(error),
-            tls_remedy(&causes)
-        )
-    } else if has(&["connection refused"]) {
-        format!("{host} refuses connections; check the host setting, or whether the server runs")
-    } else if has(&["proxy", "tunnel"]) {
-        format!(
-            "the proxy on the way to {host} failed: {}; check the proxy setting",
-            last_cause(error)
-        )
-    } else if error.is_timeout() {
-        format!("{host} did not answer in time")
-    } else {
-        format!("{host}: {}", last_cause(error))
+    }
+
+    /// Says what happened, to which host, and what to look at. Carries neither tokens nor queries.
+    pub fn describe(&self, error: &reqwest::Error) -> String {
+        let causes = causes(error);
+        let has = |needles: &[&str]| needles.iter().any(|needle| causes.contains(needle));
+        let Self { host, name, .. } = self;
+        let last = last_cause(error);
+        if has(&[
+            "proxy authorization required",
+            "proxy authentication required",
+        ]) {
+            return self.proxy_wants_a_name();
+        }
+        let unreached = has(&["dns error", "tcp connect error"]) || error.is_timeout();
+        let untunnelled = has(&["tunnel", "proxy"]);
+        // What comes after the connection, and before the request, is the handshake; it may break off without a word of TLS.
+        let handshake =
+            host.starts_with("https:") && error.is_connect() && !unreached && !untunnelled;
+        let tls = handshake || has(&["certificate", "ssl"]);
+        if let Some(proxy) = self.proxy()
+            && error.is_connect()
+            && !tls
+        {
+            return if untunnelled && !unreached {
+                format!(
+                    "the proxy {proxy} makes no connection to {host} ({last}); check the host setting, and what the proxy allows"
+                )
+            } else {
+                format!(
+                    "the proxy {proxy} on the way to {host} cannot be reached ({last}); check the proxy setting, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment"
+                )
+            };
+        }
+        if has(&["dns error", "failed to lookup address"]) {
+            format!(
+                "the name {name:?} cannot be looked up ({last}); check the host setting and this machine's DNS"
+            )
+        } else if tls {
+            format!("TLS with {name:?} failed ({last}): {}", tls_remedy(&causes))
+        } else if has(&["connection refused"]) {
+            format!(
+                "{host} refuses connections; check the host setting, or whether the server runs"
+            )
+        } else if has(&["unreachable"]) {
+            format!("there is no way to {host} ({last}); check this machine's network")
+        } else if error.is_connect() && error.is_timeout() {
+            format!(
+                "{host} did not accept a connection in time; check the host setting, this machine's network, and what its firewall allows"
+            )
+        } else if error.is_timeout() {
+            format!("{host} did not answer in time")
+        } else if has(&["connection closed", "connection reset", "broken pipe"]) {
+            format!("{host} closed the connection before it answered ({last})")
+        } else {
+            format!("{host}: {last}")
+        }
     }
 }
 
 fn tls_remedy(causes: &str) -> &'static str {
-    if causes.contains("expired") || causes.contains("not yet valid") {
-        "renew the server's certificate, or set this machine's clock right"
-    } else if causes.contains("hostname") || causes.contains("host name") {
+    let has = |needles: &[&str]| needles.iter().any(|needle| causes.contains(needle));
+    if has(&["expired"]) {
+        "the server's certificate has expired; have it renewed, or set this machine's clock right"
+    } else if has(&["not yet valid"]) {
+        "the server's certificate is not valid yet; set this machine's clock right"
+    } else if has(&["hostname", "host name", "ip address mismatch"]) {
         "the certificate is for another name; check the host setting"
-    } else if causes.contains("issuer")
-        || causes.contains("self-signed")
-        || causes.contains("self signed")
-    {
+    } else if has(&["issuer", "self-signed", "self signed", "first certificate"]) {
         "its issuer is not trusted here; name the authority's certificate in ca_file"
+    } else if has(&[
+        "wrong version number",
+        "record layer failure",
+        "packet length",
+    ]) {
+        "it does not speak TLS on that port; write http:// or another port in the host setting"
     } else {
         "check that the host speaks TLS on that port"
+    }
+}
+
+/// The proxy that the environment names for a host, as the HTTP library finds it.
+fn from_environment(host: &str) -> Option<String> {
+    let intercept = Matcher::from_env().intercept(&host.parse().ok()?)?;
+    Some(without_password(&intercept.uri().to_string()))
+}
+
+/// A proxy's URL may hold a password; what follows the last @ never does.
+fn without_password(proxy: &str) -> String {
+    match (proxy.split_once("://"), proxy.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
+        (None, Some((_, place))) => place.to_owned(),
+        (_, None) => proxy.trim_end_matches('/').to_owned(),
     }
 }
 
@@ -71,11 +159,32 @@ fn causes(error: &dyn StdError) -> String {
     text
 }
 
-/// The innermost cause, which is the one that says most.
+/// The innermost cause, which is the one that says most. Never the outermost, which names the URL with its query.
 fn last_cause(error: &dyn StdError) -> String {
-    let mut innermost = error;
+    let Some(mut innermost) = error.source() else {
+        return "no cause is known".to_owned();
+    };
     while let Some(cause) = innermost.source() {
         innermost = cause;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxys_password_is_never_said() {
+        for (proxy, said) in [
+            ("http://joe:p%40ss@proxy:3128", "http://proxy:3128"),
+            ("http://joe:p@ss@proxy:3128", "http://proxy:3128"),
+            ("joe:pass@proxy:3128", "proxy:3128"),
+            ("http://proxy:3128/", "http://proxy:3128"),
+        ] {
+            let way = Way::new("https://exp.example", Some(proxy));
+            assert_eq!(way.proxy(), Some(said));
+            assert!(way.proxy_wants_a_name().contains(said));
+        }
+    }
 }

@@ -168,8 +168,14 @@ impl Link {
         loop {
             let waiting_for = match &*self.states.borrow_and_update() {
                 // One that was refused is about to be replaced.
-                SessionState::LoggedIn(session) if self.refused == Some(session.generation) => None,
-                SessionState::LoggedIn(session) => return session.clone(),
+                SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. }
+                    if self.refused == Some(session.generation) =>
+                {
+                    None
+                }
+                SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {
+                    return session.clone();
+                }
                 SessionState::LoggingIn { .. } => None,
                 SessionState::Refused { reason, next_try } => {
                     Some((LinkState::Refused, reason.clone(), *next_try, None))
@@ -363,10 +369,9 @@ impl Link {
     }
 
     fn identity(&self) -> Option<String> {
-        match &*self.states.borrow() {
-            SessionState::LoggedIn(session) => Some(session.authentication.identity.uuid.clone()),
-            _ => None,
-        }
+        let states = self.states.borrow();
+        let session = states.session()?;
+        Some(session.authentication.identity.uuid.clone())
     }
 
     fn note_unexpected(&self, unexpected: &[String]) {
@@ -407,10 +412,16 @@ impl Link {
         connection: &Connection,
         rotation: &mut Rotation,
     ) -> Result<(), End> {
-        let session = match &*self.states.borrow_and_update() {
-            SessionState::LoggedIn(session) => session.clone(),
+        let state = self.states.borrow_and_update().clone();
+        if let SessionState::RefreshFailing { reason, .. } = &state {
+            // The connection stays up, for as long as the token holds.
+            self.status.send_modify(|status| {
+                status.last_error = Some(format!("refreshing the token fails: {reason}"));
+            });
+        }
+        let Some(session) = state.session() else {
             // The connection stays for as long as the network lets it.
-            _ => return Ok(()),
+            return Ok(());
         };
         if session.generation == connection.session.generation {
             return Ok(());
@@ -433,8 +444,7 @@ impl Link {
             self.parts.session.reject(generation);
         }
         if rotation.wants_opening() {
-            let state = self.states.borrow().clone();
-            let SessionState::LoggedIn(session) = state else {
+            let Some(session) = self.states.borrow().session().cloned() else {
                 rotation.call_off();
                 return Ok(());
             };

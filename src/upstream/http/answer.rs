@@ -1,0 +1,166 @@
+//! Answers: taken in up to a bound and in bounded time, and read as EXP means them.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout_at};
+
+use super::client::line_time;
+use super::error::CallError;
+use crate::exp::Payload;
+use crate::exp::message::ErrorBody;
+use crate::upstream::trouble::Way;
+
+/// How long the rest of an answer may take, once it has begun, besides the time that its bytes need on a slow line.
+const REST: Duration = Duration::from_secs(30);
+
+/// What came back.
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// When to come back, where the server said so.
+    pub retry_after: Option<Duration>,
+    /// The server's clock, where it told; to the second.
+    pub date: Option<SystemTime>,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Takes in an answer that has begun.
+    pub(super) async fn take(
+        mut response: Response,
+        most: usize,
+        way: &Way,
+    ) -> Result<Self, CallError> {
+        let status = response.status();
+        let date = date(response.headers(), &DATE);
+        let retry_after = retry_after(response.headers(), date.unwrap_or_else(SystemTime::now));
+        let begun = Instant::now();
+        let mut body = Vec::new();
+        loop {
+            let deadline = begun + REST + line_time(body.len());
+            let broke_off = |why: String| CallError::Unknown {
+                reason: format!(
+                    "the answer of {} (status {status}) broke off: {why}",
+                    way.host()
+                ),
+            };
+            match timeout_at(deadline, response.chunk()).await {
+                Err(_) => return Err(broke_off("the rest of it takes too long".to_owned())),
+                Ok(Err(error)) => return Err(broke_off(way.describe(&error))),
+                Ok(Ok(Some(chunk))) if body.len() + chunk.len() > most => {
+                    return Err(CallError::TooLarge { most });
+                }
+                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+                Ok(Ok(None)) => break,
+            }
+        }
+        Ok(Self {
+            status,
+            retry_after,
+            date,
+            body,
+        })
+    }
+
+    /// What EXP says is wrong; empty where it does not say it in its own form.
+    pub fn error(&self) -> ErrorBody {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// What EXP says is wrong, or else the name of the status.
+    pub fn words(&self) -> String {
+        let said = self.error().message;
+        if said.is_empty() {
+            self.status.to_string()
+        } else {
+            said
+        }
+    }
+
+    /// The answer as an error.
+    pub fn into_error(self) -> CallError {
+        let ErrorBody { code, message } = self.error();
+        CallError::Exp {
+            status: self.status.as_u16(),
+            code,
+            message,
+            retry_after: self.retry_after,
+        }
+    }
+
+    /// The body as a payload. What breaks the limits on payloads, or is no JSON, is handed on as text.
+    pub fn payload(&self) -> Option<Payload> {
+        if self.body.is_empty() {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&self.body);
+        let document = serde_json::from_str::<Box<RawValue>>(&text)
+            .ok()
+            .and_then(|raw| Payload::parse(raw.get()).ok());
+        Some(document.unwrap_or_else(|| Payload::from(serde_json::Value::from(text.as_ref()))))
+    }
+}
+
+/// When the server wants to be asked again: in seconds, or at a time of its own clock, which says `now`.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    date(headers, &RETRY_AFTER)?.duration_since(now).ok()
+}
+
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(body: &str) -> Answer {
+        Answer {
+            status: StatusCode::OK,
+            retry_after: None,
+            date: None,
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_body_is_json_to_the_letter_or_else_text() {
+        for (body, payload) in [
+            ("{\"b\":1.00,\"a\":1e400}", "{\"b\":1.00,\"a\":1e400}"),
+            (" [1, 2]\n", "[1, 2]"),
+            ("Bad Gateway", "\"Bad Gateway\""),
+            ("{\"a\":", "\"{\\\"a\\\":\""),
+        ] {
+            assert_eq!(answer(body).payload().unwrap().as_str(), payload);
+        }
+        assert_eq!(answer("").payload(), None);
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_by_the_servers_clock() {
+        let headers = |text: &str| HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let read = |text| retry_after(&headers(text), now);
+        assert_eq!(read("120"), Some(Duration::from_secs(120)));
+        assert_eq!(read(" 0 "), Some(Duration::ZERO));
+        assert_eq!(
+            read("Sun, 06 Nov 1994 08:50:07 GMT"),
+            Some(Duration::from_secs(30))
+        );
+        assert_eq!(read("Sun, 06 Nov 1994 08:00:00 GMT"), None, "in the past");
+        assert_eq!(read("soon"), None);
+        assert_eq!(read("-1"), None);
+        assert_eq!(
+            read("18446744073709551615"),
+            Some(Duration::from_secs(u64::MAX))
+        );
+    }
+}

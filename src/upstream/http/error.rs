@@ -1,0 +1,72 @@
+//! Why a call failed: what the caller may conclude, one variant for each conclusion.
+
+use std::time::Duration;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// Nothing was sent.
+    #[error("not connected to EXP, nothing was sent: {reason}")]
+    Offline {
+        /// Why not.
+        reason: String,
+        /// When the daemon itself tries again.
+        retry_in: Option<Duration>,
+    },
+    /// EXP refuses the token, also a fresh one.
+    #[error("EXP refuses the credentials: {reason}")]
+    Unauthenticated {
+        /// EXP's words.
+        reason: String,
+    },
+    /// EXP answered with an error.
+    #[error("EXP answered {status}{}{}", said(.code), said(.message))]
+    Exp {
+        /// The HTTP status.
+        status: u16,
+        /// EXP's short name of the error.
+        code: String,
+        /// EXP's words.
+        message: String,
+        /// When to come back, where EXP said so.
+        retry_after: Option<Duration>,
+    },
+    /// The request left, and no answer came.
+    #[error(
+        "the request left and no answer came ({reason}): it may have been carried out; expd does not repeat it"
+    )]
+    Unknown {
+        /// What happened.
+        reason: String,
+    },
+    /// The answer is larger than the daemon takes in.
+    #[error(
+        "EXP's answer is larger than {most} bytes and was not taken in; the request was carried out"
+    )]
+    TooLarge {
+        /// The bound.
+        most: usize,
+    },
+    /// Too many calls are under way.
+    #[error(
+        "{most} calls are under way already, the limit (daemon.limits.max_calls); wait for some to finish, or raise it"
+    )]
+    TooMany {
+        /// The bound.
+        most: usize,
+    },
+    /// The call cannot be made.
+    #[error("{reason}")]
+    Invalid {
+        /// Why not, and what to do.
+        reason: String,
+    },
+}
+
+fn said(words: &str) -> String {
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!(": {words}")
+    }
+}

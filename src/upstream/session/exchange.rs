@@ -1,0 +1,204 @@
+//! What the session's task says to EXP, and what it makes of the answers.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use tokio::time::Instant;
+
+use super::task::SessionTask;
+use super::{LoggedIn, SessionState};
+use crate::config::Credentials;
+use crate::exp::identity::{Authentication, display_pairing_code};
+use crate::upstream::backoff::jittered;
+use crate::upstream::credentials::login_request;
+use crate::upstream::http::CallError;
+
+/// The part of a token's life after which it is refreshed, at the latest. The SDKs take a half and three quarters.
+const REFRESH_AT: f64 = 0.65;
+
+/// How far that moment is drawn forward at random, so that a fleet does not refresh in step.
+const REFRESH_JITTER: f64 = 0.15;
+
+/// The longest and the shortest time to a refresh, however long the token lives.
+const LATEST_REFRESH: Duration = Duration::from_secs(7 * 86_400);
+const EARLIEST_REFRESH: Duration = Duration::from_millis(300);
+
+/// An answer larger than this is no authentication payload.
+const LARGEST_ANSWER: usize = 1 << 20;
+
+/// Why a login or a refresh did not succeed.
+pub(super) enum Failure {
+    Refused(String),
+    Passing(String, Option<Duration>),
+}
+
+/// A token with its time by the clock that cannot jump.
+pub(super) struct Token {
+    pub(super) session: Arc<LoggedIn>,
+    pub(super) refresh_at: Instant,
+    pub(super) ends_at: Instant,
+}
+
+impl SessionTask {
+    /// Logs in, and publishes the token.
+    pub(super) async fn log_in(&mut self) -> Result<Token, Failure> {
+        let dated = self.clock;
+        let mut answer = self.try_to_log_in().await;
+        let doubted = match &answer {
+            Ok(token) => token.session.authentication.identity.pairing_code.is_some(),
+            Err(Failure::Refused(_)) => true,
+            Err(Failure::Passing(..)) => false,
+        };
+        if doubted && self.proves_a_secret() && self.clock.disagrees_with(dated) {
+            // What was not accepted bore a wrong date, and the answer told the right one.
+            answer = self.try_to_log_in().await;
+        }
+        let token = answer?;
+        let identity = &token.session.authentication.identity;
+        if identity.pairing_code.is_none() {
+            log::info!(instance = self.name, uuid = identity.uuid, organization = identity.organization; "logged in as {} {}", identity.kind, identity.uuid);
+        }
+        Ok(token)
+    }
+
+    /// Whether a login is signed with a secret, and so dated.
+    fn proves_a_secret(&self) -> bool {
+        match &self.credentials {
+            Credentials::User { .. } => false,
+            Credentials::ConsumerApp { .. } => true,
+            Credentials::Device { secret, .. } => secret.is_some() || self.keyring.key().is_some(),
+        }
+    }
+
+    async fn try_to_log_in(&mut self) -> Result<Token, Failure> {
+        self.counters.logins.inc();
+        // A second ago: nobody is to think that it comes from the future.
+        let now = self.clock.now(SystemTime::now()) / 1000 - 1;
+        let body = login_request(&self.credentials, self.keyring.key(), now);
+        let url = format!("{}/api/auth/login", self.host);
+        let request = self.wire.request(Method::POST, url).json(&body);
+        self.authenticate(request).await
+    }
+
+    /// Has a token replaced by a fresh one, and publishes that.
+    pub(super) async fn refresh(&mut self, session: &LoggedIn) -> Result<Token, Failure> {
+        self.counters.refreshes.inc();
+        let url = format!("{}/api/auth/token", self.host);
+        let token = session.authentication.token.expose();
+        let request = self.wire.request(Method::POST, url).bearer_auth(token);
+        self.authenticate(request).await
+    }
+
+    /// Sends a login or a refresh, and publishes the token that comes back.
+    async fn authenticate(&mut self, request: RequestBuilder) -> Result<Token, Failure> {
+        let answered = self
+            .wire
+            .exchange(request, 0, self.timing.answer, LARGEST_ANSWER)
+            .await;
+        let answer = answered.map_err(|error| {
+            let reason = match error {
+                // That it may have arrived is of no account: one more login harms nobody.
+                CallError::Offline { reason, .. } | CallError::Unknown { reason } => reason,
+                other => format!("{}: {other}; check the host setting", self.host),
+            };
+            Failure::Passing(reason, None)
+        })?;
+        self.learn_time(answer.date);
+        if answer.status == StatusCode::UNAUTHORIZED {
+            return Err(Failure::Refused(answer.words()));
+        }
+        if !answer.status.is_success() {
+            let (host, status, words) = (&self.host, answer.status, answer.words());
+            let remedy = if status.is_redirection() || status == StatusCode::NOT_FOUND {
+                "; check the host setting: it has to be the API's own address"
+            } else {
+                ""
+            };
+            let reason = format!("{host} answered {status}: {words}{remedy}");
+            return Err(Failure::Passing(reason, answer.retry_after));
+        }
+        let authentication = serde_json::from_slice(&answer.body).map_err(|error| {
+            let reason = format!(
+                "{} answered with something that is no authentication payload ({error}); check the host setting",
+                self.host
+            );
+            Failure::Passing(reason, None)
+        })?;
+        Ok(self.take_up(authentication))
+    }
+
+    fn learn_time(&mut self, date: Option<SystemTime>) {
+        let before = self.clock;
+        self.clock.learn(date, SystemTime::now());
+        if let Some(seconds) = self.clock.is_off()
+            && self.clock.disagrees_with(before)
+        {
+            let way = if seconds > 0 { "behind" } else { "ahead of" };
+            log::warn!(instance = self.name; "this machine's clock is {} s {way} EXP's; logins allow for it, certificates do not: set it right", seconds.unsigned_abs());
+        }
+    }
+
+    fn take_up(&mut self, authentication: Authentication) -> Token {
+        let local = SystemTime::now();
+        let life = self.clock.life_or_guess(authentication.expiration, local);
+        self.generation += 1;
+        let network = &authentication.network;
+        let session = Arc::new(LoggedIn {
+            generation: self.generation,
+            socket_url: network
+                .host
+                .as_deref()
+                .filter(|host| !host.is_empty())
+                .map_or_else(|| self.host.clone(), |host| with_scheme(host, &self.host)),
+            socket_token: network
+                .token
+                .clone()
+                .unwrap_or_else(|| authentication.token.clone()),
+            expires_at: local + life,
+            renewable_at: self.renewals.allowed_at,
+            authentication,
+        });
+        self.show_pairing_code(&session);
+        self.publish(SessionState::LoggedIn(session.clone()));
+        let now = Instant::now();
+        let refresh_in = jittered(life.mul_f64(REFRESH_AT).min(LATEST_REFRESH), REFRESH_JITTER);
+        Token {
+            session,
+            refresh_at: now + refresh_in.max(EARLIEST_REFRESH),
+            ends_at: now + life,
+        }
+    }
+
+    fn show_pairing_code(&mut self, session: &LoggedIn) {
+        let code = session.authentication.identity.pairing_code.clone();
+        if let Some(code) = &code
+            && self.shown_code.as_ref() != Some(code)
+        {
+            let shown = display_pairing_code(code);
+            log::info!(instance = self.name, pairing_code = shown; "waiting to be paired: the pairing code is {shown}; have an operator enter it in EXP (with an expd hub: expd hub pair {shown})");
+        }
+        self.shown_code = code;
+    }
+}
+
+/// The network's host as a URL; where it names no scheme, the API's serves.
+fn with_scheme(host: &str, api: &str) -> String {
+    let host = host.trim_end_matches('/');
+    if host.contains("://") {
+        return host.to_owned();
+    }
+    let scheme = api.split_once("://").map_or("https", |(scheme, _)| scheme);
+    format!("{scheme}://{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_host_without_scheme_takes_the_apis() {
+        assert_eq!(with_scheme("n.example", "https://a"), "https://n.example");
+        assert_eq!(with_scheme("http://n/", "https://a"), "http://n");
+    }
+}

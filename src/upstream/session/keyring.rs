@@ -1,0 +1,161 @@
+//! The key that a device got by pairing: in memory, where it counts at once, and on disk, where it shall survive a restart.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use super::{SessionError, SessionTiming};
+use crate::config::Credentials;
+use crate::exp::Secret;
+use crate::upstream::backoff::Backoff;
+use crate::upstream::credentials::{DeviceKey, PairedStore, StoreError, StoredKey};
+
+/// One instance's paired key. Empty and without a store where pairing is not allowed.
+pub(super) struct Keyring {
+    name: String,
+    store: Option<PairedStore>,
+    key: Option<DeviceKey>,
+    /// Of the credentials in the settings.
+    digest: String,
+    /// When the disk is brought in line with the memory; `None` where it is.
+    due: Option<Instant>,
+    backoff: Backoff,
+}
+
+impl Keyring {
+    /// Finds out whether a key could be stored, and reads the one that is.
+    ///
+    /// # Errors
+    /// Where pairing is allowed and its outcome could not be stored.
+    pub(super) fn open(
+        name: &str,
+        credentials: &Credentials,
+        state_dir: Option<&Path>,
+        timing: &SessionTiming,
+    ) -> Result<Self, SessionError> {
+        let mut keyring = Self {
+            name: name.to_owned(),
+            store: None,
+            key: None,
+            digest: digest(credentials),
+            due: None,
+            backoff: Backoff::new(timing.saving.0, timing.saving.1),
+        };
+        if let Credentials::Device {
+            allow_pairing: true,
+            ..
+        } = credentials
+        {
+            let store = PairedStore::new(state_dir.ok_or(SessionError::NoStateDir)?, name);
+            store.check_writable()?;
+            keyring.key = keyring.read(&store)?;
+            keyring.store = Some(store);
+        }
+        Ok(keyring)
+    }
+
+    fn read(&self, store: &PairedStore) -> Result<Option<DeviceKey>, SessionError> {
+        let stored = match store.read() {
+            Ok(stored) => stored,
+            Err(error) => {
+                let aside = store.set_aside()?;
+                log::error!(instance = self.name; "{error}; it is kept as {}, and the device has to be paired again", aside.display());
+                None
+            }
+        };
+        let Some(StoredKey { key, instead_of }) = stored else {
+            return Ok(None);
+        };
+        if instead_of.is_some_and(|digest| digest != self.digest) {
+            log::warn!(instance = self.name; "the credentials in the settings have changed since this device was paired: they are used, and those in {} are not", store.file().display());
+            return Ok(None);
+        }
+        Ok(Some(key))
+    }
+
+    /// Other waits.
+    pub(super) fn set_timing(&mut self, timing: &SessionTiming) {
+        self.backoff = Backoff::new(timing.saving.0, timing.saving.1);
+    }
+
+    /// The key, if the device is paired.
+    pub(super) fn key(&self) -> Option<&DeviceKey> {
+        self.key.as_ref()
+    }
+
+    /// The device was paired.
+    pub(super) async fn keep(&mut self, key: DeviceKey) {
+        log::info!(instance = self.name, uuid = key.uuid; "paired as device {}", key.uuid);
+        self.key = Some(key);
+        self.backoff.reset();
+        self.save().await;
+    }
+
+    /// The device was unpaired.
+    pub(super) async fn forget(&mut self) {
+        log::warn!(instance = self.name; "EXP has unpaired this device");
+        self.key = None;
+        self.backoff.reset();
+        self.save().await;
+    }
+
+    /// When [`Self::save`] should be called.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Brings the disk in line with the memory; where that fails, it is due again later.
+    pub(super) async fn save(&mut self) {
+        let again = self.due.take().is_some();
+        let Some(store) = self.store.clone() else {
+            return;
+        };
+        let wanted = self.key.clone().map(|key| StoredKey {
+            key,
+            instead_of: Some(self.digest.clone()),
+        });
+        let paired = wanted.is_some();
+        // The disk may be slow, and this task shares its thread with others.
+        let saved = tokio::task::spawn_blocking(move || bring_in_line(&store, wanted.as_ref()));
+        let trouble = match saved.await {
+            Ok(Ok(())) => {
+                if again {
+                    log::info!(instance = self.name; "the paired device's credentials are in order on disk now");
+                }
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => format!("storing the paired device's credentials ended early: {error}"),
+        };
+        let wait = self.backoff.wait();
+        let until_then = if paired {
+            "the device works, and would have to be paired again after a restart"
+        } else {
+            "the device goes back to pairing all the same"
+        };
+        log::error!(instance = self.name; "{trouble}; until then {until_then}; trying again in {:.0} s", wait.as_secs_f64());
+        self.due = Some(Instant::now() + wait);
+    }
+}
+
+fn bring_in_line(store: &PairedStore, wanted: Option<&StoredKey>) -> Result<(), StoreError> {
+    match wanted {
+        Some(key) => store.write(key),
+        None => store.remove(),
+    }
+}
+
+/// Tells one device's configured credentials from another's, and not what they are.
+fn digest(credentials: &Credentials) -> String {
+    let Credentials::Device { uuid, secret, .. } = credentials else {
+        return String::new();
+    };
+    let uuid = uuid.as_deref().unwrap_or_default();
+    let secret = secret.as_ref().map_or("", Secret::expose);
+    // Lengths keep the parts apart.
+    let parts = format!("{}:{uuid}{secret}", uuid.len());
+    URL_SAFE_NO_PAD.encode(Sha256::digest(parts))
+}

@@ -1,0 +1,65 @@
+//! Logins that only follow from refused tokens, and how they are kept rare where they do not help.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::upstream::backoff::Backoff;
+
+/// When a refused token leads to a login.
+pub(super) struct Renewals {
+    backoff: Backoff,
+    forgiven_after: Duration,
+    last: Option<Instant>,
+    /// A token that is refused from here on leads to a login at once; before, at this moment.
+    pub(super) allowed_at: Instant,
+}
+
+impl Renewals {
+    pub(super) fn new(waits: (Duration, Duration)) -> Self {
+        Self {
+            backoff: Backoff::new(waits.0, waits.1),
+            forgiven_after: waits.1 * 2,
+            last: None,
+            allowed_at: Instant::now(),
+        }
+    }
+
+    /// A refused token leads to a login now. The next one for this reason has to wait.
+    pub(super) fn begin(&mut self) {
+        let now = Instant::now();
+        if self
+            .last
+            .is_none_or(|last| now - last > self.forgiven_after)
+        {
+            self.backoff.reset();
+        }
+        self.last = Some(now);
+        self.allowed_at = now + self.backoff.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn logins_after_refused_tokens_grow_rare_where_they_do_not_help() {
+        let mut renewals = Renewals::new((Duration::from_secs(2), Duration::from_secs(120)));
+        let began = Instant::now();
+        let mut logins = 0;
+        while began.elapsed() < Duration::from_secs(3600) {
+            tokio::time::sleep_until(renewals.allowed_at).await;
+            renewals.begin();
+            logins += 1;
+        }
+        assert!((30..120).contains(&logins), "{logins} in an hour");
+        tokio::time::advance(Duration::from_secs(600)).await;
+        renewals.begin();
+        let wait = renewals.allowed_at - Instant::now();
+        assert!(
+            wait <= Duration::from_secs(2),
+            "the waits have started over"
+        );
+    }
+}

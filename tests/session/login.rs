@@ -1,0 +1,539 @@
+//! Logging in, refreshing, being refused.
+
+use std::time::{Duration, SystemTime};
+
+use expd::config::Credentials;
+use expd::exp::login::{self, Claims};
+use expd::exp::{Channel, Payload, Secret};
+use expd::upstream::http::CallError;
+use expd::upstream::session::{SessionState, SessionTiming};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::cloud::{Cloud, Reply, Request, now_millis, session, session_at};
+use crate::world::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Tokens `t1`, `t2`, … that live so long.
+fn numbered(life: Duration) -> impl Fn(&Request, usize) -> Reply + Send + Sync {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    move |request, _| {
+        if request.is_login() || request.is_refresh() {
+            let number = 1 + count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            session(&format!("t{number}"), life)
+        } else {
+            Reply::new(200, "[]")
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_device_signs_its_login_with_its_secret_for_a_day() {
+    let cloud = Cloud::start(numbered(HOUR)).await;
+    let instance = Instance::start(&settings(&cloud.url, device("device-1", "s3cret")));
+    let logged_in = instance.logs_in().await;
+    assert_eq!(logged_in.generation, 1);
+    assert_eq!(logged_in.socket_url, "http://network.example");
+    assert_eq!(logged_in.socket_token.expose(), "t1");
+
+    let request = &cloud.requests()[0];
+    assert_eq!(
+        (request.method.as_str(), request.is_login()),
+        ("POST", true)
+    );
+    assert!(request.headers["user-agent"].starts_with("expd/"));
+    let body: Value = serde_json::from_str(&request.body).unwrap();
+    assert_eq!(body.as_object().unwrap().len(), 1);
+    let token = Secret::new(body["token"].as_str().unwrap());
+    let Claims::Device {
+        uuid,
+        allow_pairing,
+        iat,
+        exp,
+    } = login::verify(&token, &Secret::new("s3cret")).unwrap()
+    else {
+        panic!("not a device");
+    };
+    assert_eq!((uuid.as_str(), allow_pairing), ("device-1", false));
+    assert!((iat - now_millis() / 1000).abs() < 5);
+    assert_eq!(exp, Some(iat + 86_400));
+    let left = logged_in
+        .expires_at
+        .duration_since(SystemTime::now())
+        .unwrap();
+    assert!(left > HOUR - SOON && left <= HOUR + SOON, "{left:?}");
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn users_and_consumer_apps_log_in_their_own_way() {
+    let cloud = Cloud::start(numbered(HOUR)).await;
+    let user = Credentials::User {
+        username: "joe".into(),
+        password: Secret::new("pass\"word"),
+        organization: "demo".into(),
+    };
+    Instance::start(&settings(&cloud.url, user)).logs_in().await;
+    let body: Value = serde_json::from_str(&cloud.requests()[0].body).unwrap();
+    assert_eq!(
+        body,
+        json!({"type": "user", "username": "joe", "password": "pass\"word", "organization": "demo"})
+    );
+    let app = Credentials::ConsumerApp {
+        uuid: "app-1".into(),
+        api_key: Secret::new("key"),
+    };
+    Instance::start(&settings(&cloud.url, app)).logs_in().await;
+    let claims = cloud.requests()[1].claims();
+    assert!(matches!(claims, Claims::ConsumerApp { uuid, .. } if uuid == "app-1"));
+}
+
+#[tokio::test]
+async fn a_token_of_the_network_opens_the_socket() {
+    let cloud = Cloud::start(|_, _| {
+        Reply::json(
+            200,
+            &json!({
+                "token": "t", "expiration": now_millis() + 60_000, "new": {"field": 1},
+                "identity": {"uuid": "u", "type": "device", "organization": "o", "more": []},
+                "network": {"token": "socket token"},
+            }),
+        )
+    })
+    .await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+    let logged_in = instance.logs_in().await;
+    assert_eq!(logged_in.socket_token.expose(), "socket token");
+    assert_eq!(
+        logged_in.socket_url, cloud.url,
+        "no network.host: the API's"
+    );
+}
+
+#[tokio::test]
+async fn a_token_is_refreshed_before_it_ends() {
+    let cloud = Cloud::start(numbered(Duration::from_secs(2))).await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+    let began = tokio::time::Instant::now();
+    let mut states = instance.session.watch();
+    // At every moment there is a token that holds.
+    let mut generation = instance.logs_in().await.generation;
+    while generation < 4 {
+        states.changed().await.unwrap();
+        let state = states.borrow_and_update().clone();
+        let session = state.session().unwrap_or_else(|| panic!("{state:?}"));
+        assert!(session.expires_at > SystemTime::now());
+        generation = session.generation;
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(
+        began.elapsed() > Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!((cloud.logins(), cloud.refreshes()), (1, 3));
+    let refresh = cloud
+        .requests()
+        .into_iter()
+        .find(Request::is_refresh)
+        .unwrap();
+    assert_eq!((refresh.bearer(), refresh.body.as_str()), ("t1", ""));
+    assert_eq!(
+        (
+            instance.counters.logins.get(),
+            instance.counters.refreshes.get()
+        ),
+        (1, 3)
+    );
+}
+
+#[tokio::test]
+async fn a_token_of_thirty_days_is_kept_for_its_time() {
+    let month = Duration::from_secs(30 * 86_400);
+    let cloud = Cloud::start(numbered(month)).await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+    let logged_in = instance.logs_in().await;
+    let left = logged_in
+        .expires_at
+        .duration_since(SystemTime::now())
+        .unwrap();
+    assert!(left > month - SOON, "{left:?}");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(cloud.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_nonsensical_expiration_leads_to_no_flood() {
+    let mut devices = Vec::new();
+    for expiration in [0, -1, i64::MAX, i64::MIN, now_millis() - 1000] {
+        let cloud = Cloud::start(move |_, _| session_at("t", expiration)).await;
+        let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+        instance.logs_in().await;
+        devices.push((expiration, cloud, instance));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for (expiration, cloud, _) in &devices {
+        assert_eq!(cloud.requests().len(), 1, "{expiration}");
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_callers_with_a_refused_token_cost_one_login_and_one_retry_each() {
+    let cloud = Cloud::start(|request, before| match request.path.as_str() {
+        // Slow, so that all of them wait at the same time.
+        "/api/auth/login" => session(&format!("t{}", before + 1), HOUR)
+            .after(Duration::from_millis(if before == 0 { 0 } else { 300 })),
+        _ if request.bearer() == "t1" => Reply::refused("the token was revoked"),
+        _ => Reply::new(200, "[1]"),
+    })
+    .await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+    instance.logs_in().await;
+    let mut callers = JoinSet::new();
+    for _ in 0..100 {
+        let api = instance.api.clone();
+        callers.spawn(async move {
+            let channel = Channel::new("menu");
+            api.broadcast(&channel, "hi", &Payload::null(), Duration::ZERO)
+                .await
+        });
+    }
+    while let Some(answer) = callers.join_next().await {
+        assert_eq!(answer.unwrap().unwrap()[0].as_str(), "1");
+    }
+    assert_eq!((cloud.logins(), cloud.refreshes()), (2, 0));
+    let calls = cloud.calls();
+    let with = |token: &str| calls.iter().filter(|call| call.bearer() == token).count();
+    assert_eq!(with("t2"), 100, "each call was carried out once");
+    assert!(with("t1") <= 100, "and refused at most once");
+}
+
+#[tokio::test]
+async fn callers_wait_for_the_refresh_that_is_under_way() {
+    // The old token is refused from the moment its refresh began: callers get the fresh one, without a login.
+    let cloud = Cloud::start(|request, _| match request.path.as_str() {
+        "/api/auth/login" => session("t1", Duration::from_secs(1)),
+        "/api/auth/token" => session("t2", HOUR).after(Duration::from_millis(300)),
+        _ if request.bearer() == "t1" => Reply::refused("old"),
+        _ => Reply::new(200, "[]"),
+    })
+    .await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+    instance.logs_in().await;
+    eventually("a refresh begins", || cloud.refreshes() == 1).await;
+    let mut callers = JoinSet::new();
+    for _ in 0..100 {
+        let api = instance.api.clone();
+        callers.spawn(async move {
+            api.request("GET", "/api/devices", [].into(), None)
+                .await
+                .unwrap()
+        });
+    }
+    while let Some(answer) = callers.join_next().await {
+        assert_eq!(answer.unwrap().status, 200);
+    }
+    assert_eq!((cloud.logins(), cloud.refreshes()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_although_fresh_ends_the_call_and_is_not_hammered() {
+    let cloud = Cloud::start(|request, before| {
+        if request.is_login() {
+            session(&format!("t{}", before + 1), HOUR)
+        } else {
+            Reply::refused("not with any token")
+        }
+    })
+    .await;
+    let settings = settings(&cloud.url, device("u", "s"));
+    let instance = Instance::with(&settings, None, SessionTiming::default());
+    instance.logs_in().await;
+    let call = || instance.api.request("GET", "/api/devices", [].into(), None);
+    let error = call().await.unwrap_err();
+    assert!(
+        matches!(&error, CallError::Unauthenticated { reason } if reason == "not with any token"),
+        "{error:?}"
+    );
+    assert_eq!((cloud.logins(), cloud.calls().len()), (2, 2));
+    // An app that asks again and again for what no token opens costs no login each time, and no new socket.
+    for _ in 0..50 {
+        let error = call().await.unwrap_err();
+        assert!(
+            matches!(error, CallError::Unauthenticated { .. }),
+            "{error:?}"
+        );
+    }
+    assert_eq!((cloud.logins(), cloud.calls().len()), (2, 52));
+}
+
+#[tokio::test]
+async fn a_link_whose_fresh_token_is_refused_gets_another_in_time() {
+    let cloud = Cloud::start(numbered(HOUR)).await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+    // The network restarts again and again, and each time the socket finds out and waits for another token.
+    for generation in 1..6 {
+        instance.newer_than(generation - 1).await;
+        instance.session.reject(generation);
+        instance.session.reject(generation);
+    }
+    let last = instance.newer_than(5).await;
+    // One that was refused long ago, to somebody who is late.
+    instance.session.reject(3);
+    assert_eq!(
+        instance.session.renew(3).await.unwrap().generation,
+        last.generation
+    );
+    assert_eq!((cloud.logins(), cloud.refreshes()), (6, 0));
+}
+
+#[tokio::test]
+async fn a_refused_refresh_leads_to_a_login() {
+    let cloud = Cloud::start(|request, before| match request.path.as_str() {
+        "/api/auth/login" if before == 0 => session("t1", Duration::from_secs(1)),
+        "/api/auth/login" => session("t2", HOUR),
+        _ => Reply::refused("too old"),
+    })
+    .await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+    assert_eq!(
+        instance.newer_than(1).await.authentication.token.expose(),
+        "t2"
+    );
+    assert_eq!((cloud.logins(), cloud.refreshes()), (2, 1));
+}
+
+#[tokio::test]
+async fn the_old_token_serves_while_its_refresh_fails() {
+    let cloud = Cloud::start(|request, before| match request.path.as_str() {
+        "/api/auth/login" => session("t1", Duration::from_secs(3)),
+        "/api/auth/token" if before < 3 => Reply::new(503, "busy"),
+        "/api/auth/token" => session("t2", HOUR),
+        _ => Reply::new(200, "[]"),
+    })
+    .await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+    let failing = |state: &SessionState| matches!(state, SessionState::RefreshFailing { .. });
+    let state = instance.becomes(failing).await;
+    let SessionState::RefreshFailing {
+        session, reason, ..
+    } = &state
+    else {
+        unreachable!();
+    };
+    assert_eq!(session.authentication.token.expose(), "t1");
+    assert!(
+        reason.contains("503") && reason.contains(&cloud.url),
+        "{reason}"
+    );
+    let answer = instance
+        .api
+        .request("GET", "/api/devices", [].into(), None)
+        .await;
+    assert_eq!(answer.unwrap().status, 200);
+    instance.newer_than(1).await;
+    assert_eq!((cloud.logins(), cloud.refreshes()), (1, 4));
+}
+
+#[tokio::test]
+async fn a_refresh_that_is_put_off_past_the_tokens_end_is_put_off_all_the_same() {
+    let cloud = Cloud::start(|request, before| match request.path.as_str() {
+        "/api/auth/login" if before == 0 => session("t1", Duration::from_secs(1)),
+        "/api/auth/login" => session("t2", HOUR),
+        _ => Reply::new(503, "later").with("retry-after", 2),
+    })
+    .await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+    instance.logs_in().await;
+    eventually("a refresh fails", || cloud.refreshes() == 1).await;
+    let asked = tokio::time::Instant::now();
+    let state = instance.becomes(is_failed).await;
+    let SessionState::Failed { reason, .. } = state else {
+        unreachable!();
+    };
+    assert!(reason.contains("503"), "{reason}");
+    let error = instance.session.current().await.unwrap_err();
+    let CallError::Offline { retry_in, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert!(retry_in.unwrap() <= Duration::from_secs(3));
+    instance.newer_than(1).await;
+    assert!(
+        asked.elapsed() >= Duration::from_millis(1900),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert_eq!((cloud.logins(), cloud.refreshes()), (2, 1));
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_told_as_such_and_tried_rarely() {
+    let cloud = Cloud::start(|_, _| Reply::refused("the secret is wrong")).await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "wrong")));
+    let state = instance.becomes(is_refused).await;
+    let SessionState::Refused { reason, next_try } = state else {
+        unreachable!();
+    };
+    assert_eq!(reason, "the secret is wrong");
+    assert!(next_try > SystemTime::now());
+    let error = instance
+        .api
+        .request("GET", "/api/devices", [].into(), None)
+        .await;
+    assert!(
+        matches!(error, Err(CallError::Unauthenticated { ref reason }) if reason.contains("secret")),
+        "{error:?}"
+    );
+    assert_eq!(cloud.requests().len(), 1, "callers do not make it try");
+}
+
+/// Time stands still but where the test moves it on: a blocking task keeps the runtime from skipping over the waits for
+/// the network, which passes in real time.
+#[tokio::test]
+async fn a_refused_credential_is_not_hammered_over_a_day() {
+    let cloud = Cloud::start(|_, _| Reply::refused("no")).await;
+    let settings = settings(&cloud.url, device("u", "wrong"));
+    let instance = Instance::with(&settings, None, SessionTiming::default());
+    let (held, hold) = std::sync::mpsc::channel::<()>();
+    let still = tokio::task::spawn_blocking(move || hold.recv());
+    instance.becomes(is_refused).await;
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let mut states = instance.session.watch();
+    let mut waits = Vec::new();
+    while began.elapsed() < Duration::from_secs(86_400) {
+        let SessionState::Refused { next_try, .. } = instance.session.state() else {
+            panic!("{:?}", instance.session.state());
+        };
+        // The next try comes by the clock that this test moves.
+        let wait = next_try.duration_since(SystemTime::now()).unwrap();
+        waits.push(wait);
+        states.mark_unchanged();
+        tokio::time::advance(wait + Duration::from_secs(1)).await;
+        states.changed().await.unwrap();
+        states.wait_for(is_refused).await.unwrap();
+    }
+    tokio::time::resume();
+    drop(held);
+    still.await.unwrap().ok();
+    assert!(
+        waits.iter().all(|wait| *wait >= Duration::from_secs(59)),
+        "{waits:?}"
+    );
+    let logins = cloud.logins();
+    assert!((120..300).contains(&logins), "{logins} logins in a day");
+}
+
+#[tokio::test]
+async fn a_login_is_tried_until_it_succeeds() {
+    let cloud = Cloud::start(|_, before| match before {
+        0 => Reply::new(500, "<html>"),
+        1 => Reply::Close,
+        2 => Reply::new(200, "{\"token\":1}"),
+        3 => Reply::new(302, "").with("location", "https://elsewhere.example"),
+        4 => Reply::new(200, "x".repeat(2 << 20)),
+        5 => Reply::Raw("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_owned()),
+        6 => Reply::Raw("SSH-2.0-OpenSSH_9.2\r\n".to_owned()),
+        7 => Reply::Silence,
+        _ => session("t", HOUR),
+    })
+    .await;
+    let timing = SessionTiming {
+        answer: Duration::from_millis(300),
+        ..hurried()
+    };
+    let instance = Instance::with(&settings(&cloud.url, device("u", "s")), None, timing);
+    let mut states = instance.session.watch();
+    let mut reasons: Vec<String> = Vec::new();
+    let end = tokio::time::timeout(SOON, async {
+        loop {
+            match states.borrow_and_update().clone() {
+                SessionState::Failed {
+                    reason, attempt, ..
+                } => {
+                    if usize::try_from(attempt).unwrap() > reasons.len() {
+                        reasons.push(reason);
+                    }
+                }
+                SessionState::LoggedIn(_) => return,
+                _ => {}
+            }
+            states.changed().await.unwrap();
+        }
+    });
+    end.await.unwrap_or_else(|_| panic!("{reasons:#?}"));
+    assert_eq!(cloud.logins(), 9);
+    assert!(
+        reasons.iter().all(|reason| reason.contains(&cloud.url)),
+        "{reasons:#?}"
+    );
+    let expected = [
+        "500",
+        "closed the connection",
+        "no authentication payload",
+        "check the host setting",
+        "larger than",
+        "broke off",
+        "",
+        "did not answer",
+    ];
+    for (reason, expected) in reasons.iter().zip(expected) {
+        assert!(
+            reason.contains(expected),
+            "{expected:?} is not in {reason:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_login_waits_as_long_as_the_server_asks() {
+    let cloud = Cloud::start(|_, before| match before {
+        0 => Reply::new(429, "slow down").with("retry-after", 1),
+        _ => session("t", HOUR),
+    })
+    .await;
+    let began = tokio::time::Instant::now();
+    Instance::start(&settings(&cloud.url, device("u", "s")))
+        .logs_in()
+        .await;
+    assert!(
+        began.elapsed() >= Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn an_absurd_retry_after_neither_kills_nor_silences_the_session() {
+    let cloud = Cloud::start(|_, _| Reply::new(503, "").with("retry-after", u64::MAX)).await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+    let SessionState::Failed { next_try, .. } = instance.becomes(is_failed).await else {
+        unreachable!();
+    };
+    let wait = next_try.duration_since(SystemTime::now()).unwrap();
+    assert!(wait <= 2 * HOUR, "{wait:?}");
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn a_login_under_way_is_waited_for_and_ends_with_the_daemon() {
+    let cloud = Cloud::start(|_, _| session("t", HOUR).after(Duration::from_millis(300))).await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+    let session = instance.session.current().await.unwrap();
+    assert_eq!(session.authentication.token.expose(), "t");
+
+    let silent = Cloud::start(|_, _| Reply::Silence).await;
+    let instance = Instance::start(&settings(&silent.url, device("u", "s")));
+    eventually("a login arrives", || silent.logins() == 1).await;
+    let session = instance.session.clone();
+    let mut waiting = JoinSet::new();
+    waiting.spawn(async move { session.current().await });
+    instance.stop().await;
+    let error = waiting.join_next().await.unwrap().unwrap().unwrap_err();
+    assert!(error.to_string().contains("stopping"), "{error}");
+}

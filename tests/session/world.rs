@@ -1,0 +1,144 @@
+//! A session with its calls, as the daemon puts them together.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use expd::config::{
+    BroadcastChannelForm, ChannelIdSpelling, Credentials, InstanceSettings, Limits, ProtocolChoice,
+    SocketLibrary, TransportChoice,
+};
+use expd::exp::Secret;
+use expd::metrics::Counters;
+use expd::upstream::http::ApiClient;
+use expd::upstream::session::{LoggedIn, Session, SessionState, SessionTiming};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Far more than anything here takes, and far less than the daemon's own patience.
+pub const SOON: Duration = Duration::from_secs(10);
+
+pub fn device(uuid: &str, secret: &str) -> Credentials {
+    Credentials::Device {
+        uuid: Some(uuid.into()),
+        secret: Some(Secret::new(secret)),
+        allow_pairing: false,
+    }
+}
+
+pub fn settings(host: &str, credentials: Credentials) -> InstanceSettings {
+    InstanceSettings {
+        host: host.to_owned(),
+        transport: TransportChoice::Auto,
+        protocol: ProtocolChoice::Auto,
+        socket_library: SocketLibrary::Own,
+        proxy: None,
+        ca_file: None,
+        channel_id: ChannelIdSpelling::Both,
+        broadcast_channel: BroadcastChannelForm::Object,
+        credentials,
+    }
+}
+
+/// Waits in milliseconds where the daemon's are in seconds or minutes.
+pub fn hurried() -> SessionTiming {
+    let millis = Duration::from_millis;
+    SessionTiming {
+        answer: Duration::from_secs(2),
+        retry: (millis(20), millis(200)),
+        refused: (millis(300), millis(600)),
+        renewal: (millis(100), millis(1000)),
+        saving: (millis(20), millis(200)),
+    }
+}
+
+/// One identity: its session's task runs until it is dropped.
+pub struct Instance {
+    pub session: Session,
+    pub api: ApiClient,
+    pub counters: Arc<Counters>,
+    stop: CancellationToken,
+    running: JoinSet<()>,
+}
+
+impl Instance {
+    pub fn start(settings: &InstanceSettings) -> Self {
+        Self::with(settings, None, hurried())
+    }
+
+    pub fn with(
+        settings: &InstanceSettings,
+        state_dir: Option<&Path>,
+        timing: SessionTiming,
+    ) -> Self {
+        Self::limited(settings, state_dir, timing, &Limits::default())
+    }
+
+    pub fn limited(
+        settings: &InstanceSettings,
+        state_dir: Option<&Path>,
+        timing: SessionTiming,
+        limits: &Limits,
+    ) -> Self {
+        let counters = Arc::new(Counters::default());
+        let (session, task) =
+            Session::new("default", settings, state_dir, counters.clone()).unwrap();
+        let api = ApiClient::new(settings, limits, session.clone()).unwrap();
+        let stop = CancellationToken::new();
+        let mut running = JoinSet::new();
+        running.spawn(task.with_timing(timing).run(stop.clone()));
+        Self {
+            session,
+            api,
+            counters,
+            stop,
+            running,
+        }
+    }
+
+    /// Waits until the state is as wanted.
+    pub async fn becomes(&self, wanted: impl Fn(&SessionState) -> bool) -> SessionState {
+        let mut states = self.session.watch();
+        let found = tokio::time::timeout(SOON, states.wait_for(|state| wanted(state))).await;
+        match found {
+            Ok(state) => state.unwrap().clone(),
+            Err(_) => panic!("the state stays {:?}", self.session.state()),
+        }
+    }
+
+    pub async fn logs_in(&self) -> Arc<LoggedIn> {
+        self.newer_than(0).await
+    }
+
+    pub async fn newer_than(&self, generation: u64) -> Arc<LoggedIn> {
+        let newer =
+            |state: &SessionState| state.session().is_some_and(|s| s.generation > generation);
+        self.becomes(newer).await.session().unwrap().clone()
+    }
+
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        tokio::time::timeout(SOON, self.running.join_next())
+            .await
+            .expect("the session's task ends")
+            .unwrap()
+            .unwrap();
+    }
+}
+
+pub fn is_refused(state: &SessionState) -> bool {
+    matches!(state, SessionState::Refused { .. })
+}
+
+pub fn is_failed(state: &SessionState) -> bool {
+    matches!(state, SessionState::Failed { .. })
+}
+
+/// Waits until something is so.
+pub async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = tokio::time::Instant::now() + SOON;
+    while !is_so() {
+        assert!(tokio::time::Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
