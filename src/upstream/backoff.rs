@@ -7,13 +7,17 @@ use rand::Rng as _;
 /// The least part of a step that is waited.
 const LEAST: f64 = 0.1;
 
+/// How much longer each step is than the one before: an outage is followed by a wait of less than half its length, so a kiosk is
+/// back soon after a short one, and a long one is not hammered.
+const GROWTH: f64 = 1.5;
+
 /// No step grows past this, whatever is asked for.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// A server may ask for this much patience and no more: a slip in one header must not silence a kiosk for days.
 const LONGEST_FLOOR: Duration = Duration::from_secs(3600);
 
-/// Exponential backoff with jitter: each wait is drawn evenly from (nearly) the whole present step, and the step doubles up to
+/// Exponential backoff with jitter: each wait is drawn evenly from (nearly) the whole present step, and the step grows up to
 /// the longest. A fleet that fell together thus comes back spread out from the first try on, and each of it soon.
 #[derive(Clone, Debug)]
 pub struct Backoff {
@@ -38,7 +42,7 @@ impl Backoff {
     /// The next wait.
     pub fn wait(&mut self) -> Duration {
         let wait = jittered(self.step, 1.0 - LEAST);
-        self.step = self.step.saturating_mul(2).min(self.longest);
+        self.step = self.step.mul_f64(GROWTH).min(self.longest);
         wait
     }
 
@@ -88,7 +92,7 @@ mod tests {
                     wait >= step.mul_f64(0.09) && wait <= step,
                     "{wait:?} of {step:?}"
                 );
-                step = (step * 2).min(longest);
+                step = step.mul_f64(GROWTH).min(longest);
             }
             backoff.reset_after(Duration::from_secs(4));
             assert!(backoff.step == longest);
@@ -156,7 +160,7 @@ mod tests {
                     wait <= backoff.longest + floor.unwrap_or_default(),
                     "{told}"
                 );
-                step = (step * 2).min(backoff.longest);
+                step = step.mul_f64(GROWTH).min(backoff.longest);
             }
         }
     }
@@ -190,11 +194,11 @@ mod tests {
         const FLEET: usize = 1000;
         // Outage; the busiest tenth of a second, as a share of the fleet; the median and the slowest return.
         for (down, busiest, median, slowest) in [
-            (0.0, 0.12, 1.5, 2.0),
-            (1.0, 0.12, 2.0, 8.0),
-            (5.0, 0.12, 6.0, 32.0),
-            (30.0, 0.12, 22.0, 60.0),
-            (300.0, 0.12, 35.0, 60.0),
+            (0.0, 0.15, 1.5, 2.0),
+            (1.0, 0.15, 1.5, 6.0),
+            (5.0, 0.15, 4.0, 15.0),
+            (30.0, 0.15, 14.0, 55.0),
+            (300.0, 0.15, 30.0, 60.0),
         ] {
             let (back, peak) = comes_back(FLEET, down, None);
             eprintln!(

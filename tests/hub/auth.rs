@@ -132,7 +132,7 @@ async fn a_token_is_refreshed_until_it_has_expired() {
 
 #[tokio::test]
 async fn a_token_of_another_network_or_none_at_all_is_refused() {
-    let mut other = world::settings();
+    let mut other = settings();
     other.organization = "other".to_owned();
     let (here, there) = (World::start().await, World::with(other).await);
     let mut stranger = there.device().await;
