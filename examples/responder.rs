@@ -9,8 +9,10 @@ use expd::exp::{Channel, Payload};
 async fn main() -> Result<(), Box<dyn Error>> {
     let socket = std::env::var_os("EXPD_SOCKET").map(Into::into);
     let client = Client::connect(socket).await?;
-    let mut listen = Listen::to(Channel::new("menu"));
-    listen.name = "hi".to_owned();
+    let listen = Listen {
+        name: "hi".to_owned(),
+        ..Listen::to(Channel::new("menu"))
+    };
     let mut listener = ResumingListener::new(client.clone(), listen);
     loop {
         let event = match listener.next().await? {

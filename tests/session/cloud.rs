@@ -262,9 +262,9 @@ async fn answer(
                 let length = body.len();
                 let mut text = format!("HTTP/1.1 {status} Word\r\ncontent-length: {length}\r\n");
                 for (name, value) in headers {
-                    text += &format!("{name}: {value}\r\n");
+                    text.extend([name.as_str(), ": ", value.as_str(), "\r\n"]);
                 }
-                text += &format!("\r\n{body}");
+                text.extend(["\r\n", body.as_str()]);
                 if stream.write_all(text.as_bytes()).await.is_err() {
                     return;
                 }
