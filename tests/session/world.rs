@@ -100,10 +100,10 @@ impl Instance {
     pub async fn becomes(&self, wanted: impl Fn(&SessionState) -> bool) -> SessionState {
         let mut states = self.session.watch();
         let found = tokio::time::timeout(SOON, states.wait_for(|state| wanted(state))).await;
-        match found {
-            Ok(state) => state.unwrap().clone(),
-            Err(_) => panic!("the state stays {:?}", self.session.state()),
-        }
+        let Ok(state) = found else {
+            panic!("the state stays {:?}", self.session.state());
+        };
+        state.unwrap().clone()
     }
 
     pub async fn logs_in(&self) -> Arc<LoggedIn> {
