@@ -11,6 +11,7 @@
 mod channel_rules;
 mod credentials;
 mod instances;
+mod introspection;
 mod pairing;
 mod payloads;
 mod resubscribe;

@@ -248,6 +248,20 @@ impl World {
 }
 
 /// Asks again and again until the answer is good; tells the last one when it never was.
+/// A connection to the daemon as any gRPC client has it.
+pub async fn channel(world: &World) -> tonic::transport::Channel {
+    let socket = world.socket();
+    let connect = tower::service_fn(move |_: http::Uri| {
+        let socket = socket.clone();
+        async move {
+            let stream = tokio::net::UnixStream::connect(socket).await?;
+            Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(stream))
+        }
+    });
+    let endpoint = tonic::transport::Endpoint::from_static("http://localhost");
+    endpoint.connect_with_connector(connect).await.unwrap()
+}
+
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
