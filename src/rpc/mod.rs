@@ -98,7 +98,9 @@ pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Err
             // Each generation lists both, so that a client sees that it has the choice.
             .include_reflection_service(false)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(
+                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+            )
     };
     let routes = Routes::new(network)
         .add_service(api)

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod channel_ids;
 mod channel_rules;
 mod credentials;
 mod instances;
