@@ -18,5 +18,6 @@ mod payloads;
 mod resubscribe;
 mod round_trip;
 mod sharing;
+mod socket_library;
 mod status;
 mod world;
