@@ -20,4 +20,5 @@ mod round_trip;
 mod sharing;
 mod socket_library;
 mod status;
+mod stopping;
 mod world;
