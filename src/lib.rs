@@ -2,15 +2,21 @@
 //!
 //! The rooms, in the way of a message:
 //!
-//! - [`exp`]: the domain: channels, broadcasts, identities, payloads. No I/O; knows nobody.
-//! - [`config`]: settings, read and checked as a whole before anything is bound.
-//! - [`hub`]: an EXP-compatible network in one process: the embedded default, and what the tests run against.
-//! - [`upstream`]: one identity's way to the cloud: session, HTTP calls, live socket.
-//! - [`ipc`]: local sockets: bound, guarded, accepted from, with the peer's identity.
-//! - [`logging`]: log records, to the journal or to standard error.
-//! - [`systemd`]: what is said to the service manager, and what it passes on.
+//! - [`upstream`]: one identity's way to the cloud: the session that holds the token, HTTP calls, the live socket and its link.
+//! - [`router`]: the actor that owns channels, their logs and their listeners, for all instances.
+//! - [`bridge`]: one identity behind one handle: what every front door calls.
+//! - [`rpc`]: the gRPC front door: thin services, and the stream that shares ready frames.
+//! - [`ipc`]: local sockets: bound, guarded, accepted from; who calls, and what they may.
 //! - [`client`]: the typed local client: what programs on this host, `expd` among them, speak to the daemon with.
 //! - [`cli`]: the command line, one file a subcommand.
+//!
+//! Around them:
+//!
+//! - [`daemon`]: puts it together: starts, reloads, drains and stops in order.
+//! - [`exp`]: the domain: channels, broadcasts, identities, payloads. No I/O; knows nobody.
+//! - [`hub`]: an EXP-compatible network in one process: the embedded default, and what the tests run against.
+//! - [`config`]: settings, read and checked as a whole before anything is bound.
+//! - [`systemd`], [`logging`], [`metrics`]: the service manager's side, log records, figures.
 //! - [`proto`]: the gRPC contract, generated from `proto/`.
 #![forbid(unsafe_code)]
 
