@@ -131,8 +131,13 @@ fn with_retry(
             ],
         );
     }
-    if code == Code::Unavailable {
-        details.set_retry_info(Some(retry.unwrap_or(Duration::from_secs(1))));
+    let retry = match code {
+        Code::Unavailable => Some(retry.unwrap_or(Duration::from_secs(1))),
+        // A 429 may say when to come back, too.
+        _ => retry,
+    };
+    if retry.is_some() {
+        details.set_retry_info(retry);
     }
     Status::with_error_details(code, message, details)
 }

@@ -343,6 +343,22 @@ async fn sixteen_megabytes_go_out_and_come_back() {
     assert!(responses == [large], "what came back is not what went out");
 }
 
+#[tokio::test(flavor = "current_thread")]
+async fn a_large_payload_has_the_time_that_a_slow_line_needs() {
+    // Six minutes from the first byte to the answer.
+    let cloud = network(|_, _| Reply::new(200, "[]").after(Duration::from_secs(360))).await;
+    let instance = connect(&cloud);
+    instance.logs_in().await;
+    let large = payload(&format!("\"{}\"", "x".repeat(15_000_000)));
+    let call = async { broadcast(&instance, &large).await };
+    let skip = async {
+        eventually("the call arrives", || !cloud.calls().is_empty()).await;
+        tokio::time::pause();
+    };
+    let (answer, ()) = tokio::join!(call, skip);
+    answer.unwrap();
+}
+
 #[tokio::test]
 async fn too_many_calls_at_once_are_refused_at_once() {
     let cloud = network(|_, _| Reply::Silence).await;

@@ -440,6 +440,8 @@ async fn a_login_is_tried_until_it_succeeds() {
         5 => Reply::Raw("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_owned()),
         6 => Reply::Raw("SSH-2.0-OpenSSH_9.2\r\n".to_owned()),
         7 => Reply::Silence,
+        // Without a length.
+        8 => Reply::Raw(format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(2 << 20))),
         _ => session("t", HOUR),
     })
     .await;
@@ -463,7 +465,7 @@ async fn a_login_is_tried_until_it_succeeds() {
         }
     });
     end.await.unwrap_or_else(|_| panic!("{reasons:#?}"));
-    assert_eq!(cloud.logins(), 9);
+    assert_eq!(cloud.logins(), 10);
     assert!(
         reasons.iter().all(|reason| reason.contains(&cloud.url)),
         "{reasons:#?}"
@@ -477,6 +479,7 @@ async fn a_login_is_tried_until_it_succeeds() {
         "broke off",
         "",
         "did not answer",
+        "larger than",
     ];
     for (reason, expected) in reasons.iter().zip(expected) {
         assert!(

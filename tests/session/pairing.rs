@@ -182,6 +182,43 @@ async fn credentials_for_others_are_passed_over() {
 }
 
 #[tokio::test]
+async fn a_key_is_not_lost_among_many_who_find_the_token_refused() {
+    let waiting = || {
+        json!({
+            "token": "t", "expiration": now_millis() + 60_000,
+            "identity": {"type": "device", "pairingCode": "abcdef"},
+        })
+    };
+    let cloud = Cloud::start(move |request, before| match before {
+        // While the session is busy with this one, all the news has to wait.
+        1 => Reply::json(200, &waiting()).after(Duration::from_millis(300)),
+        _ if request.claims().uuid() == "paired" => Reply::json(
+            200,
+            &json!({
+                "token": "p", "expiration": now_millis() + 60_000,
+                "identity": {"uuid": "paired", "type": "device", "organization": "demo"},
+            }),
+        ),
+        _ => Reply::json(200, &waiting()),
+    })
+    .await;
+    let home = TempDir::new().unwrap();
+    let instance = start(&settings(&cloud.url, unpaired()), home.path());
+    waits_to_be_paired(&instance).await;
+    instance.session.reject(1);
+    eventually("a login begins", || cloud.logins() == 2).await;
+    for _ in 0..1000 {
+        instance.session.reject(1);
+    }
+    instance
+        .session
+        .paired("paired".into(), Secret::new("good"));
+    is_paired(&instance).await;
+    assert_eq!(kept_uuid(home.path()).unwrap(), "paired");
+    assert_eq!(cloud.logins(), 3);
+}
+
+#[tokio::test]
 async fn half_a_key_is_no_key() {
     let cloud = network(3_600_000).await;
     let home = TempDir::new().unwrap();
