@@ -221,7 +221,7 @@ impl ApiClient {
     ) -> Result<Answer, CallError> {
         let mut request = self
             .wire
-            .request(method, url)
+            .request(method, url)?
             .bearer_auth(session.authentication.token.expose());
         let upload = body.as_ref().map_or(0, Vec::len);
         if let Some(body) = body {

@@ -7,3 +7,4 @@ pub mod link;
 pub mod session;
 pub mod socket;
 mod trouble;
+mod trust;
