@@ -6,6 +6,7 @@
 mod clock;
 mod exchange;
 mod keyring;
+mod refusals;
 mod renewals;
 mod task;
 mod timing;

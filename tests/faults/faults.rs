@@ -141,16 +141,11 @@ async fn every_fault_is_recovered_from_and_told() {
         Case::new(Mode::Http(503, 3), 6, 20),
         Case::new(Mode::Http(429, 3), 6, 20),
         passes(Case::new(Mode::Late(5000), 8, 10)),
+        // A credential that was taken before is tried again after 5 to 10 s.
+        Case::new(Mode::Http(401, 0), 2, 20),
     ];
     let mut running: JoinSet<()> = cases.into_iter().map(Case::run).collect();
     while let Some(case) = running.join_next().await {
         case.unwrap();
     }
-}
-
-/// A refused credential is tried again after one to two minutes.
-#[tokio::test]
-#[ignore = "takes two minutes"]
-async fn a_network_that_refuses_everybody_for_a_moment() {
-    Case::new(Mode::Http(401, 0), 2, 150).run().await;
 }

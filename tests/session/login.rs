@@ -392,6 +392,29 @@ async fn wrong_credentials_are_told_as_such_and_tried_rarely() {
     assert_eq!(cloud.requests().len(), 1, "callers do not make it try");
 }
 
+#[tokio::test]
+async fn credentials_that_worked_before_are_tried_again_soon() {
+    let cloud = Cloud::start(|request, before| {
+        if request.is_login() && before == 1 {
+            Reply::refused("the directory is being restarted")
+        } else {
+            session(&format!("t{before}"), HOUR)
+        }
+    })
+    .await;
+    let timing = SessionTiming {
+        doubted: Duration::from_millis(200),
+        ..SessionTiming::default()
+    };
+    let instance = Instance::with(&settings(&cloud.url, device("u", "s")), None, timing);
+    let first = instance.logs_in().await;
+    instance.session.reject(first.generation);
+    instance.becomes(is_refused).await;
+    // And not after the minute that credentials wait which never worked.
+    instance.newer_than(first.generation).await;
+    assert_eq!(cloud.logins(), 3);
+}
+
 /// Time stands still but where the test moves it on: a blocking task keeps the runtime from skipping over the waits for
 /// the network, which passes in real time.
 #[tokio::test]

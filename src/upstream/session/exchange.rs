@@ -57,6 +57,7 @@ impl SessionTask {
         let token = answer?;
         let identity = &token.session.authentication.identity;
         if identity.pairing_code.is_none() {
+            self.refusals.taken();
             log::info!(instance = self.name, uuid = identity.uuid, organization = identity.organization; "logged in as {} {}", identity.kind, identity.uuid);
         }
         Ok(token)
