@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::judge::{Book, judge};
 use crate::proxy::{Mode, Proxy};
+use crate::tls::Door;
 use crate::world::{Daemon, Ear, Network, numbers, signals, state, to};
 
 const CHANNELS: [&str; 3] = ["a", "b", "c"];
@@ -25,6 +26,8 @@ struct Case {
     /// Whether the fault breaks the connection.
     breaks: bool,
     protocol: ProtocolChoice,
+    /// Whether the connection is encrypted.
+    tls: bool,
 }
 
 impl Case {
@@ -35,13 +38,31 @@ impl Case {
             bound: Duration::from_secs(bound),
             breaks: true,
             protocol: ProtocolChoice::V4,
+            tls: false,
         }
     }
 
     async fn run(self) {
         let mut network = Network::start(Duration::from_secs(3600)).await;
-        let proxy = Proxy::start(network.address()).await;
-        let mut daemon = Daemon::start(proxy.address, self.protocol);
+        let door = match self.tls {
+            true => Some(Door::open(network.address()).await),
+            false => None,
+        };
+        let way = door.as_ref().map_or(network.address(), |door| door.address);
+        let proxy = Proxy::start(way).await;
+        let mut daemon = Daemon::start_with(proxy.address, |settings| {
+            let instance = settings.instances.get_mut("default").unwrap();
+            instance.protocol = self.protocol;
+            if let Some(door) = &door {
+                instance.host = format!("https://{}", proxy.address);
+                instance.ca_file = Some(door.authority.file());
+            }
+        });
+        let named = if self.tls {
+            format!("{:?} within TLS", self.fault)
+        } else {
+            format!("{:?}", self.fault)
+        };
         let client = daemon.client().await;
         let mut ears = Vec::new();
         for name in CHANNELS {
@@ -69,7 +90,7 @@ impl Case {
         for (ear, book) in &ears {
             let mark = book.sent().len() as u64;
             let left = self.bound.saturating_sub(over.elapsed());
-            ear.until(&format!("recovery from {:?}", self.fault), left, |heard| {
+            ear.until(&format!("recovery from {named}"), left, |heard| {
                 state(heard) == Some(SubscriptionState::Confirmed)
                     && numbers(heard).last().is_some_and(|last| *last >= mark)
             })
@@ -86,22 +107,21 @@ impl Case {
                 numbers(heard).last() == Some(&last)
             })
             .await;
-            assert_eq!(*ear.ended.lock().unwrap(), None, "{:?}", self.fault);
+            assert_eq!(*ear.ended.lock().unwrap(), None, "{named}");
             let heard = ear.heard();
             let sum = judge(None, &heard, &book.sent(), Some(SystemTime::now()))
-                .unwrap_or_else(|why| panic!("{:?}: {why}", self.fault));
+                .unwrap_or_else(|why| panic!("{named}: {why}"));
             let signals = signals(&heard);
             let told = signals.ends_with(&[
                 "Pending".to_owned(),
                 "Gap Offline".to_owned(),
                 "Confirmed".to_owned(),
             ]);
-            assert_eq!(told, self.breaks, "{:?}: {signals:?}", self.fault);
-            assert!(self.breaks || sum.missed == 0, "{:?}: {sum:?}", self.fault);
+            assert_eq!(told, self.breaks, "{named}: {signals:?}");
+            assert!(self.breaks || sum.missed == 0, "{named}: {sum:?}");
         }
         eprintln!(
-            "{:?} for {:?}: back {:.1} s after it",
-            self.fault,
+            "{named} for {:?}: back {:.1} s after it",
             self.lasts,
             took.as_secs_f64()
         );
@@ -121,6 +141,7 @@ async fn every_fault_is_recovered_from_and_told() {
         protocol: ProtocolChoice::V3,
         ..case
     };
+    let within_tls = |case: Case| Case { tls: true, ..case };
     let cases = [
         Case::new(Mode::Reset, 0, 8),
         Case::new(Mode::Reset, 8, 15),
@@ -143,6 +164,15 @@ async fn every_fault_is_recovered_from_and_told() {
         passes(Case::new(Mode::Late(5000), 8, 10)),
         // A credential that was taken before is tried again after 5 to 10 s.
         Case::new(Mode::Http(401, 0), 2, 20),
+        Case::new(Mode::End, 3, 10),
+        // In the middle of a record; between two, without close_notify; and right after the handshake.
+        within_tls(Case::new(Mode::Cut, 1, 10)),
+        within_tls(in_generation_3(Case::new(Mode::Cut, 1, 10))),
+        within_tls(Case::new(Mode::End, 3, 10)),
+        within_tls(Case::new(Mode::EndGreeted, 6, 15)),
+        within_tls(Case::new(Mode::Garbage, 1, 10)),
+        within_tls(Case::new(Mode::Silence, 1, 36)),
+        within_tls(passes(Case::new(Mode::Stall, 6, 10))),
     ];
     let mut running: JoinSet<()> = cases.into_iter().map(Case::run).collect();
     while let Some(case) = running.join_next().await {
