@@ -1,21 +1,15 @@
 //! Faults on the way to the network: after each the daemon is back by itself within a bound, its streams stayed open, and what
 //! was lost was told.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use expd::client::SubscriptionState;
 use expd::config::ProtocolChoice;
-use expd::exp::Channel;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use crate::judge::{Book, judge};
 use crate::proxy::{Mode, Proxy};
 use crate::tls::Door;
-use crate::world::{Daemon, Ear, Network, numbers, signals, state, to};
-
-const CHANNELS: [&str; 3] = ["a", "b", "c"];
+use crate::traffic::{Traffic, outages};
+use crate::world::{Daemon, Network};
 
 /// How long a fault lasts, and how soon after it all is well again.
 struct Case {
@@ -44,9 +38,10 @@ impl Case {
 
     async fn run(self) {
         let mut network = Network::start(Duration::from_secs(3600)).await;
-        let door = match self.tls {
-            true => Some(Door::open(network.address()).await),
-            false => None,
+        let door = if self.tls {
+            Some(Door::open(network.address()).await)
+        } else {
+            None
         };
         let way = door.as_ref().map_or(network.address(), |door| door.address);
         let proxy = Proxy::start(way).await;
@@ -63,61 +58,16 @@ impl Case {
         } else {
             format!("{:?}", self.fault)
         };
-        let client = daemon.client().await;
-        let mut ears = Vec::new();
-        for name in CHANNELS {
-            let ear = Ear::open(&client, &to(name)).await;
-            ear.until_confirmed().await;
-            ears.push((ear, Book::default()));
-        }
-        let stop = CancellationToken::new();
-        let mut senders = JoinSet::new();
-        for (name, (_, book)) in CHANNELS.iter().zip(&ears) {
-            let (sender, book, stop) = (network.sender(), book.clone(), stop.clone());
-            senders.spawn(async move {
-                while !stop.is_cancelled() {
-                    book.send(&sender, &Channel::new(*name), "tick").await;
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            });
-        }
+        let traffic = Traffic::start(&daemon.client().await, &network.sender()).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         proxy.set(self.fault);
         tokio::time::sleep(self.lasts).await;
-        let over = Instant::now();
         // Connections that have gone silent stay so; new ones pass.
         proxy.set(Mode::Pass);
-        for (ear, book) in &ears {
-            let mark = book.sent().len() as u64;
-            let left = self.bound.saturating_sub(over.elapsed());
-            ear.until(&format!("recovery from {named}"), left, |heard| {
-                state(heard) == Some(SubscriptionState::Confirmed)
-                    && numbers(heard).last().is_some_and(|last| *last >= mark)
-            })
-            .await;
-        }
-        let took = over.elapsed();
-        stop.cancel();
-        while let Some(sent) = senders.join_next().await {
-            sent.unwrap();
-        }
-        for (ear, book) in &ears {
-            let last = book.sent().len() as u64 - 1;
-            ear.until("the last broadcast", Duration::from_secs(30), |heard| {
-                numbers(heard).last() == Some(&last)
-            })
-            .await;
-            assert_eq!(*ear.ended.lock().unwrap(), None, "{named}");
-            let heard = ear.heard();
-            let sum = judge(None, &heard, &book.sent(), Some(SystemTime::now()))
-                .unwrap_or_else(|why| panic!("{named}: {why}"));
-            let signals = signals(&heard);
-            let told = signals.ends_with(&[
-                "Pending".to_owned(),
-                "Gap Offline".to_owned(),
-                "Confirmed".to_owned(),
-            ]);
-            assert_eq!(told, self.breaks, "{named}: {signals:?}");
+        let took = traffic.flows(&named, self.bound).await;
+        for (sum, signals) in traffic.end(&named).await {
+            let told = outages(&signals).map(|told| told > 0);
+            assert_eq!(told, Some(self.breaks), "{named}: {signals:?}");
             assert!(self.breaks || sum.missed == 0, "{named}: {sum:?}");
         }
         eprintln!(

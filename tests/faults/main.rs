@@ -18,4 +18,5 @@ mod rotation;
 mod script;
 mod subscriptions;
 mod tls;
+mod traffic;
 mod world;
