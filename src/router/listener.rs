@@ -188,7 +188,7 @@ pub struct Listener {
     /// The last position handed over.
     position: u64,
     /// When the event at `position` came, where known.
-    position_wall: Option<SystemTime>,
+    position_moment: Option<Moment>,
     /// Broadcasts up to `position`: of the filter's name where there is one, where known.
     count: Option<u64>,
     /// The state that the app was last told; none before the first event.
@@ -230,7 +230,7 @@ impl Listener {
             max_age: spec.max_age,
             overflow: spec.overflow,
             position: 0,
-            position_wall: None,
+            position_moment: None,
             count: None,
             told: None,
             first: VecDeque::new(),
@@ -255,10 +255,10 @@ impl Listener {
             }
         };
         let reached = self.position + 1 >= ring.first;
-        self.position_wall = if self.position == newest {
-            Some(now.wall)
+        self.position_moment = if self.position == newest {
+            Some(now)
         } else {
-            ring.wall_at(self.position)
+            ring.moment_at(self.position)
         };
         self.count = match &self.filter {
             Some(name) => ring.count_of_name_at(name, self.position),
@@ -276,7 +276,7 @@ impl Listener {
                 reason: GapReason::Restarted,
                 missed: 0,
                 from: None,
-                to: ring.evicted.wall.min(now.wall),
+                to: ring.evicted.moment.wall_before(now),
             }));
         }
         card.position.store(self.position, Ordering::Relaxed);
@@ -369,7 +369,7 @@ impl Listener {
         let mut bytes = 0;
         for (sequence, entry) in ring.after(self.position).take(READ_BATCH) {
             self.position = sequence;
-            self.position_wall = Some(entry.wall);
+            self.position_moment = Some(entry.moment);
             let event = match &entry.body {
                 Body::Gap(gap) => Event::Gap(gap.clone()),
                 Body::State { state, .. } if self.told == Some(*state) => continue,
@@ -387,9 +387,9 @@ impl Listener {
                         Some(_) => self.count = (*count_of_name > 0).then_some(*count_of_name),
                         None => self.count = Some(*count),
                     }
-                    let age = now.at.saturating_duration_since(entry.at);
+                    let age = now.at.saturating_duration_since(entry.moment.at);
                     if self.max_age.is_some_and(|most| age > most) {
-                        aged.count(entry.wall);
+                        aged.count(entry.moment);
                         continue;
                     }
                     delivered += 1;
@@ -415,8 +415,8 @@ impl Listener {
             let event = Event::Gap(Gap {
                 reason: GapReason::Expired,
                 missed: aged.missed,
-                from: Some(from),
-                to,
+                from: Some(from.wall_before(to)),
+                to: to.wall,
             });
             out.push(Delivery { sequence, event });
             *aged = Aged::default();
@@ -451,8 +451,10 @@ impl Listener {
                         GapReason::Expired
                     },
                     missed,
-                    from: self.position_wall,
-                    to: evicted.wall,
+                    from: self
+                        .position_moment
+                        .map(|from| from.wall_before(evicted.moment)),
+                    to: evicted.moment.wall,
                 }),
             });
         }
@@ -478,7 +480,7 @@ impl Listener {
             });
         }
         self.position = last;
-        self.position_wall = Some(evicted.wall);
+        self.position_moment = Some(evicted.moment);
         self.count = count_now;
         Ok(())
     }
@@ -495,13 +497,13 @@ impl Drop for Listener {
 #[derive(Default)]
 struct Aged {
     missed: u64,
-    span: Option<(SystemTime, SystemTime)>,
+    span: Option<(Moment, Moment)>,
 }
 
 impl Aged {
-    fn count(&mut self, wall: SystemTime) {
+    fn count(&mut self, moment: Moment) {
         self.missed += 1;
-        let from = self.span.map_or(wall, |(from, _)| from);
-        self.span = Some((from, wall));
+        let from = self.span.map_or(moment, |(from, _)| from);
+        self.span = Some((from, moment));
     }
 }

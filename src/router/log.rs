@@ -103,8 +103,7 @@ pub(super) enum Body {
 
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub at: Instant,
-    pub wall: SystemTime,
+    pub moment: Moment,
     pub body: Body,
     size: usize,
 }
@@ -161,7 +160,7 @@ pub(super) struct Evicted {
     pub state: State,
     pub state_since: SystemTime,
     /// When the last of them was appended.
-    pub wall: SystemTime,
+    pub moment: Moment,
 }
 
 #[derive(Debug)]
@@ -189,6 +188,22 @@ impl Moment {
             wall: SystemTime::now(),
         }
     }
+
+    /// This moment as the clock showed it, for a span that ends at `end`: not after it, where the clock was set back
+    /// meanwhile. It is the earlier one of the two readings, since the clock that cannot jump stands still in a machine that
+    /// is asleep. A span may thus be told too long, and never too short.
+    #[must_use]
+    pub fn wall_before(self, end: Self) -> SystemTime {
+        let passed = end.at.saturating_duration_since(self.at);
+        let counted_back = end.wall.checked_sub(passed).unwrap_or(end.wall);
+        self.wall.min(counted_back)
+    }
+
+    /// The later one of two.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        if other.at > self.at { other } else { self }
+    }
 }
 
 impl ChannelLog {
@@ -210,7 +225,7 @@ impl ChannelLog {
                     outage: None,
                     state: State::Pending,
                     state_since: now.wall,
-                    wall: now.wall,
+                    moment: now,
                 },
                 count: 0,
                 names: HashMap::new(),
@@ -242,8 +257,7 @@ impl ChannelLog {
         self.push(
             &mut ring,
             Entry {
-                at: now.at,
-                wall: now.wall,
+                moment: now,
                 size,
                 body: Body::Broadcast {
                     record,
@@ -256,13 +270,13 @@ impl ChannelLog {
     }
 
     /// The subscription's state changed. Going from pending to confirmed after an `outage` appends that gap first.
-    pub fn set_state(&self, state: State, outage: Option<SystemTime>, now: Moment) {
+    pub fn set_state(&self, state: State, outage: Option<Moment>, now: Moment) {
         let mut ring = self.lock();
-        if let Some(from) = outage {
+        if let Some(since) = outage {
             let gap = Gap {
                 reason: GapReason::Offline,
                 missed: 0,
-                from: Some(from),
+                from: Some(since.wall_before(now)),
                 to: now.wall,
             };
             self.push(&mut ring, Entry::note(now, Body::Gap(gap)));
@@ -303,7 +317,7 @@ impl ChannelLog {
     pub fn oldest(&self) -> Option<Instant> {
         let ring = self.lock();
         (ring.entries.len() > 1)
-            .then(|| ring.entries.front().map(|entry| entry.at))
+            .then(|| ring.entries.front().map(|entry| entry.moment.at))
             .flatten()
     }
 
@@ -314,7 +328,7 @@ impl ChannelLog {
             self.evict(&mut ring, true);
         }
         (ring.entries.len() > 1)
-            .then(|| ring.entries.front().map(|entry| entry.at))
+            .then(|| ring.entries.front().map(|entry| entry.moment.at))
             .flatten()
     }
 
@@ -384,11 +398,9 @@ impl ChannelLog {
         {
             self.evict(ring, true);
         }
-        while ring
-            .entries
-            .front()
-            .is_some_and(|entry| now.at.saturating_duration_since(entry.at) > self.bounds.age)
-        {
+        while ring.entries.front().is_some_and(|entry| {
+            now.at.saturating_duration_since(entry.moment.at) > self.bounds.age
+        }) {
             self.evict(ring, false);
         }
     }
@@ -402,7 +414,7 @@ impl ChannelLog {
         ring.bytes -= entry.size;
         self.total.fetch_sub(entry.size, Ordering::Relaxed);
         let evicted = &mut ring.evicted;
-        evicted.wall = entry.wall;
+        evicted.moment = entry.moment;
         if !matches!(entry.body, Body::Broadcast { .. }) {
             evicted.notes.push_back(sequence);
             if evicted.notes.len() > MAX_NOTES {
@@ -421,7 +433,10 @@ impl ChannelLog {
                 evicted.state_since = since;
             }
             Body::Gap(gap) => {
-                let from = evicted.outage.map_or(gap.from, |(_, from, _)| from);
+                // The earlier one, and none where one is not known, whatever the clock did between them.
+                let from = evicted
+                    .outage
+                    .map_or(gap.from, |(_, from, _)| from.min(gap.from));
                 evicted.outage = Some((sequence, from, gap.to));
             }
         }
@@ -439,8 +454,7 @@ impl Entry {
     /// An entry that is no broadcast.
     fn note(now: Moment, body: Body) -> Self {
         Self {
-            at: now.at,
-            wall: now.wall,
+            moment: now,
             body,
             size: ENTRY_OVERHEAD,
         }
@@ -511,12 +525,12 @@ impl Ring {
     }
 
     /// When the event at `position` was appended; `None` where that is not known any more.
-    pub fn wall_at(&self, position: u64) -> Option<SystemTime> {
+    pub fn moment_at(&self, position: u64) -> Option<Moment> {
         if position + 1 == self.first {
-            return Some(self.evicted.wall);
+            return Some(self.evicted.moment);
         }
         let index = usize::try_from(position.checked_sub(self.first)?).ok()?;
-        self.entries.get(index).map(|entry| entry.wall)
+        self.entries.get(index).map(|entry| entry.moment)
     }
 
     /// Remembers who waits in a slot.

@@ -78,7 +78,7 @@ impl World {
     }
 
     async fn lose(&self) {
-        let since = SystemTime::now();
+        let since = Moment::now();
         self.router.report(HOME, Report::Down { since }).await;
         self.router.snapshot().await.unwrap();
     }
@@ -424,4 +424,22 @@ async fn stopping_ends_every_stream_with_that_reason() {
         world.router.open(HOME, spec(None)).await,
         Err(RouterError::Stopping)
     ));
+}
+
+#[test]
+fn a_span_is_not_told_too_short_whatever_the_clock_did() {
+    let (second, day) = (Duration::from_secs(1), Duration::from_secs(86_400));
+    let now = Moment::now();
+    let ago = |at, wall| Moment {
+        at: now.at - at,
+        wall,
+    };
+    let quiet = ago(second * 10, now.wall - second * 10);
+    assert_eq!(quiet.wall_before(now), now.wall - second * 10);
+    let set_back = ago(second * 10, now.wall + day);
+    assert_eq!(set_back.wall_before(now), now.wall - second * 10);
+    let set_forward = ago(second * 10, now.wall - day);
+    assert_eq!(set_forward.wall_before(now), now.wall - day);
+    let asleep = ago(second, now.wall - day / 3);
+    assert_eq!(asleep.wall_before(now), now.wall - day / 3);
 }

@@ -51,7 +51,7 @@ pub(super) struct Tended {
     /// Asked again.
     pub again: Vec<Arc<Channel>>,
     /// Confirmed once, and not confirmed again when it was asked for; with the time until which it was good.
-    pub lost: Vec<(Arc<Channel>, SystemTime)>,
+    pub lost: Vec<(Arc<Channel>, Moment)>,
 }
 
 impl Connection {
