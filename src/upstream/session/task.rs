@@ -168,7 +168,7 @@ impl SessionTask {
             tokio::select! {
                 // Of two moments that have both passed, in a machine that was asleep, the end counts.
                 biased;
-                () = sleep_until(token.ends_at) => {
+                () = sleep_until(token.session.ends_at) => {
                     return match trouble {
                         Some((reason, _)) => Over::Unrefreshed { reason, next_try: refresh_at },
                         None => Over::LogIn,
