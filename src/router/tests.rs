@@ -429,17 +429,18 @@ async fn stopping_ends_every_stream_with_that_reason() {
 #[test]
 fn a_span_is_not_told_too_short_whatever_the_clock_did() {
     let (second, day) = (Duration::from_secs(1), Duration::from_secs(86_400));
-    let now = Moment::now();
-    let ago = |at, wall| Moment {
-        at: now.at - at,
+    let start = Moment::now();
+    let told = |end| start.wall_before(end);
+    let later = |at, wall| Moment {
+        at: start.at + at,
         wall,
     };
-    let quiet = ago(second * 10, now.wall - second * 10);
-    assert_eq!(quiet.wall_before(now), now.wall - second * 10);
-    let set_back = ago(second * 10, now.wall + day);
-    assert_eq!(set_back.wall_before(now), now.wall - second * 10);
-    let set_forward = ago(second * 10, now.wall - day);
-    assert_eq!(set_forward.wall_before(now), now.wall - day);
-    let asleep = ago(second, now.wall - day / 3);
-    assert_eq!(asleep.wall_before(now), now.wall - day / 3);
+    let quiet = later(second * 10, start.wall + second * 10);
+    assert_eq!(told(quiet), start.wall);
+    let set_back = later(second * 10, start.wall - day);
+    assert_eq!(told(set_back), start.wall - day - second * 10);
+    let set_forward = later(second * 10, start.wall + day);
+    assert_eq!(told(set_forward), start.wall);
+    let asleep = later(second, start.wall + day / 3);
+    assert_eq!(told(asleep), start.wall);
 }

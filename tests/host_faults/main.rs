@@ -48,9 +48,19 @@ const FAULTS: &[Fault] = &[
         play: || Box::pin(packets::are_dropped()),
     },
     Fault {
-        name: "names are gone",
+        name: "names are denied",
         needs: &[Need::Root, Need::Command("ip")],
-        play: || Box::pin(names::are_gone()),
+        play: || Box::pin(names::are_denied()),
+    },
+    Fault {
+        name: "the name service fails",
+        needs: &[Need::Root, Need::Command("ip")],
+        play: || Box::pin(names::fail()),
+    },
+    Fault {
+        name: "the name service is silent",
+        needs: &[Need::Root, Need::Command("ip")],
+        play: || Box::pin(names::get_no_answer()),
     },
     Fault {
         name: "the clock jumps",
