@@ -11,6 +11,8 @@
 )]
 
 mod clock;
+mod descriptors;
+mod disk;
 mod house;
 #[path = "../faults/judge.rs"]
 mod judge;
@@ -71,6 +73,26 @@ const FAULTS: &[Fault] = &[
         name: "the process is suspended",
         needs: &[],
         play: || Box::pin(suspend::and_resume()),
+    },
+    Fault {
+        name: "the disk is full",
+        needs: &[Need::Root, Need::Command("unshare")],
+        play: || Box::pin(disk::is_full()),
+    },
+    Fault {
+        name: "the disk is full or read-only at the start",
+        needs: &[Need::Root, Need::Command("unshare")],
+        play: || Box::pin(disk::is_full_or_read_only_at_the_start()),
+    },
+    Fault {
+        name: "the disk takes no log",
+        needs: &[],
+        play: || Box::pin(disk::takes_no_log()),
+    },
+    Fault {
+        name: "the descriptors are used up",
+        needs: &[],
+        play: || Box::pin(descriptors::are_used_up()),
     },
 ];
 
