@@ -67,6 +67,38 @@ pub async fn are_used_up() {
     network.stop().await;
 }
 
+/// A low limit from the start, and local programs that take all they can get: what the connection to EXP needs is not theirs.
+pub async fn are_few() {
+    let mut network = Network::start(Duration::from_secs(3600)).await;
+    let house = House::new(&format!("http://{}", network.address()), KNOWN);
+    let mut daemon = house.start(&["prlimit", "--nofile=64:64"]);
+    daemon.said("leaves room for 32 local connections");
+    let traffic = Traffic::start(&house.client().await, &network.sender()).await;
+    for _ in 0..5 {
+        house.client().await.status().await.unwrap();
+    }
+    let greedy: Vec<UnixStream> = (0..100)
+        .map(|_| UnixStream::connect(house.path("expd.sock")).unwrap())
+        .collect();
+    daemon.said("all local connections are taken");
+    network.kill().await;
+    network.start_again().await;
+    traffic.stops("the network's restart", SOON).await;
+    let took = traffic.flows("few descriptors", BOUND).await;
+    eprintln!(
+        "few descriptors: back {:.1} s after the network",
+        took.as_secs_f64()
+    );
+    drop(greedy);
+    house.client().await.status().await.unwrap();
+    for (_, signals) in traffic.end("few descriptors").await {
+        assert_eq!(outages(&signals), Some(1), "{signals:?}");
+    }
+    daemon.signal("TERM");
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+    network.stop().await;
+}
+
 /// Sets how many files a daemon may have open, and says how many it was before.
 fn limit(daemon: &Daemon, most: Option<u64>) -> Option<u64> {
     let pid = Pid::from_raw(daemon.child.id().cast_signed());

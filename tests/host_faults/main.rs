@@ -94,6 +94,11 @@ const FAULTS: &[Fault] = &[
         needs: &[],
         play: || Box::pin(descriptors::are_used_up()),
     },
+    Fault {
+        name: "the descriptors are few",
+        needs: &[Need::Command("prlimit")],
+        play: || Box::pin(descriptors::are_few()),
+    },
 ];
 
 #[test]
