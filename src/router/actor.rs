@@ -75,12 +75,12 @@ struct ChannelState {
     log: Arc<ChannelLog>,
     /// Its key among what is wanted.
     order: u64,
-    wanted_since: SystemTime,
+    wanted_since: Moment,
     asked_at: Option<SystemTime>,
     confirmed_at: Option<SystemTime>,
     last_broadcast_at: Option<SystemTime>,
     /// The gap that the next confirmation will tell of: since when.
-    outage: Option<SystemTime>,
+    outage: Option<Moment>,
 }
 
 impl Router {
@@ -220,7 +220,7 @@ impl Router {
             ChannelState {
                 log: Arc::new(ChannelLog::new(id, bounds, total_bytes.clone(), now)),
                 order,
-                wanted_since: now.wall,
+                wanted_since: now,
                 asked_at: None,
                 confirmed_at: None,
                 last_broadcast_at: None,
@@ -455,7 +455,7 @@ async fn rest(first: Option<&Resting>) {
 
 impl ChannelState {
     /// The channel is not confirmed any more. Returns the log, where that is news.
-    fn lose(&mut self, since: SystemTime, now: Moment) -> Option<Arc<ChannelLog>> {
+    fn lose(&mut self, since: Moment, now: Moment) -> Option<Arc<ChannelLog>> {
         self.confirmed_at.take()?;
         self.outage = Some(since);
         self.log.set_state(State::Pending, None, now);
@@ -472,7 +472,7 @@ impl Instance {
                 let (log_events, log_bytes, log_sequence) = state.log.size();
                 ChannelSnapshot {
                     channel: channel.clone(),
-                    wanted_since: state.wanted_since,
+                    wanted_since: state.wanted_since.wall,
                     asked_at: state.asked_at,
                     confirmed_at: state.confirmed_at,
                     last_broadcast_at: state.last_broadcast_at,

@@ -107,7 +107,7 @@ pub(super) struct Cursor {
     /// The last position handed over.
     position: u64,
     /// When the event at `position` came, where known.
-    position_wall: Option<SystemTime>,
+    position_moment: Option<Moment>,
     /// Broadcasts up to `position`: of the filter's name where there is one, where known.
     count: Option<u64>,
     /// The state that the app was last told.
@@ -133,10 +133,10 @@ impl Cursor {
                 ring.first - 1
             }
         };
-        let position_wall = if position == newest {
-            Some(now.wall)
+        let position_moment = if position == newest {
+            Some(now)
         } else {
-            ring.wall_at(position)
+            ring.moment_at(position)
         };
         let count = match &wish.filter {
             Some(name) => ring.count_of_name_at(name, position),
@@ -153,13 +153,13 @@ impl Cursor {
                 reason: GapReason::Restarted,
                 missed: 0,
                 from: None,
-                to: ring.evicted.wall.min(now.wall),
+                to: ring.evicted.moment.wall_before(now),
             }));
         }
         let cursor = Self {
             wish,
             position,
-            position_wall,
+            position_moment,
             count,
             told: state,
         };
@@ -185,7 +185,7 @@ impl Cursor {
         let mut bytes = 0;
         for (sequence, entry) in ring.after(self.position).take(READ_BATCH) {
             self.position = sequence;
-            self.position_wall = Some(entry.wall);
+            self.position_moment = Some(entry.moment);
             match &entry.body {
                 Body::Gap(gap) => {
                     aged.tell(sequence - 1, out, &mut tally);
@@ -208,8 +208,8 @@ impl Cursor {
                         Some(_) => self.count = (*count_of_name > 0).then_some(*count_of_name),
                         None => self.count = Some(*count),
                     }
-                    if oldest.is_some_and(|oldest| entry.at < oldest) {
-                        aged.count(entry.wall);
+                    if oldest.is_some_and(|oldest| entry.moment.at < oldest) {
+                        aged.count(entry.moment);
                         continue;
                     }
                     aged.tell(sequence - 1, out, &mut tally);
@@ -259,8 +259,10 @@ impl Cursor {
                     GapReason::Expired
                 },
                 missed,
-                from: self.position_wall,
-                to: evicted.wall,
+                from: self
+                    .position_moment
+                    .map(|from| from.wall_before(evicted.moment)),
+                to: evicted.moment.wall,
             };
             out.other(last, Event::Gap(gap));
         }
@@ -284,7 +286,7 @@ impl Cursor {
             );
         }
         self.position = last;
-        self.position_wall = Some(evicted.wall);
+        self.position_moment = Some(evicted.moment);
         self.count = count_now;
         Ok(())
     }
@@ -294,14 +296,14 @@ impl Cursor {
 #[derive(Default)]
 struct Aged {
     missed: u64,
-    span: Option<(SystemTime, SystemTime)>,
+    span: Option<(Moment, Moment)>,
 }
 
 impl Aged {
-    fn count(&mut self, wall: SystemTime) {
+    fn count(&mut self, moment: Moment) {
         self.missed += 1;
-        let from = self.span.map_or(wall, |(from, _)| from);
-        self.span = Some((from, wall));
+        let from = self.span.map_or(moment, |(from, _)| from);
+        self.span = Some((from, moment));
     }
 
     /// Tells of them, if there are any, before what comes next.
@@ -314,8 +316,8 @@ impl Aged {
         let gap = Gap {
             reason: GapReason::Expired,
             missed: self.missed,
-            from: Some(from),
-            to,
+            from: Some(from.wall_before(to)),
+            to: to.wall,
         };
         out.other(sequence, Event::Gap(gap));
         *self = Self::default();

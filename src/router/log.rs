@@ -90,6 +90,22 @@ impl Moment {
             wall: SystemTime::now(),
         }
     }
+
+    /// This moment as the clock showed it, for a span that ends at `end`: not after it, where the clock was set back
+    /// meanwhile. It is the earlier one of the two readings, since the clock that cannot jump stands still in a machine that
+    /// is asleep. A span may thus be told too long, and never too short.
+    #[must_use]
+    pub fn wall_before(self, end: Self) -> SystemTime {
+        let passed = end.at.saturating_duration_since(self.at);
+        let counted_back = end.wall.checked_sub(passed).unwrap_or(end.wall);
+        self.wall.min(counted_back)
+    }
+
+    /// The later one of two.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        if other.at > self.at { other } else { self }
+    }
 }
 
 impl ChannelLog {
@@ -126,13 +142,13 @@ impl ChannelLog {
     }
 
     /// The subscription's state changed. Going from pending to confirmed after an `outage` appends that gap first.
-    pub fn set_state(&self, state: State, outage: Option<SystemTime>, now: Moment) {
+    pub fn set_state(&self, state: State, outage: Option<Moment>, now: Moment) {
         let mut ring = self.lock();
-        if let Some(from) = outage {
+        if let Some(since) = outage {
             let gap = Gap {
                 reason: GapReason::Offline,
                 missed: 0,
-                from: Some(from),
+                from: Some(since.wall_before(now)),
                 to: now.wall,
             };
             self.push(&mut ring, Entry::note(now, Body::Gap(gap)));
@@ -181,7 +197,7 @@ impl ChannelLog {
     pub fn oldest(&self) -> Option<Instant> {
         let ring = self.lock();
         (ring.entries.len() > 1)
-            .then(|| ring.entries.front().map(|entry| entry.at))
+            .then(|| ring.entries.front().map(|entry| entry.moment.at))
             .flatten()
     }
 
@@ -192,7 +208,7 @@ impl ChannelLog {
             self.evict(&mut ring, true);
         }
         (ring.entries.len() > 1)
-            .then(|| ring.entries.front().map(|entry| entry.at))
+            .then(|| ring.entries.front().map(|entry| entry.moment.at))
             .flatten()
     }
 
@@ -238,11 +254,9 @@ impl ChannelLog {
         {
             self.evict(ring, true);
         }
-        while ring
-            .entries
-            .front()
-            .is_some_and(|entry| now.at.saturating_duration_since(entry.at) > self.bounds.age)
-        {
+        while ring.entries.front().is_some_and(|entry| {
+            now.at.saturating_duration_since(entry.moment.at) > self.bounds.age
+        }) {
             self.evict(ring, false);
         }
     }

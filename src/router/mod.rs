@@ -70,11 +70,11 @@ pub enum Report {
     /// The network confirmed these.
     Confirmed(Vec<Arc<Channel>>),
     /// The network does not confirm these any more. What came after the moment beside each may be lost.
-    Lost(Vec<(Arc<Channel>, SystemTime)>),
+    Lost(Vec<(Arc<Channel>, Moment)>),
     /// The connection is gone: no channel is confirmed any more. What came after `since` may be lost.
     Down {
         /// When the connection was last known to be good.
-        since: SystemTime,
+        since: Moment,
     },
 }
 

@@ -41,8 +41,7 @@ pub(super) enum Body {
 
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub at: Instant,
-    pub wall: SystemTime,
+    pub moment: Moment,
     pub body: Body,
     pub size: usize,
 }
@@ -90,7 +89,7 @@ pub(super) struct Evicted {
     pub state: State,
     pub state_since: SystemTime,
     /// When the last of them was appended.
-    pub wall: SystemTime,
+    pub moment: Moment,
 }
 
 #[derive(Debug)]
@@ -104,8 +103,7 @@ impl Entry {
     /// A broadcast's entry.
     pub fn broadcast(now: Moment, record: Record, count: u64, count_of_name: u64) -> Self {
         Self {
-            at: now.at,
-            wall: now.wall,
+            moment: now,
             size: record.size() + ENTRY_OVERHEAD,
             body: Body::Broadcast {
                 record: Arc::new(record),
@@ -118,8 +116,7 @@ impl Entry {
     /// An entry that is no broadcast.
     pub fn note(now: Moment, body: Body) -> Self {
         Self {
-            at: now.at,
-            wall: now.wall,
+            moment: now,
             body,
             size: ENTRY_OVERHEAD,
         }
@@ -141,7 +138,7 @@ impl Ring {
                 outage: None,
                 state: State::Pending,
                 state_since: now.wall,
-                wall: now.wall,
+                moment: now,
             },
             count: 0,
             names: HashMap::new(),
@@ -239,12 +236,12 @@ impl Ring {
     }
 
     /// When the event at `position` was appended; `None` where that is not known any more.
-    pub fn wall_at(&self, position: u64) -> Option<SystemTime> {
+    pub fn moment_at(&self, position: u64) -> Option<Moment> {
         if position + 1 == self.first {
-            return Some(self.evicted.wall);
+            return Some(self.evicted.moment);
         }
         let index = usize::try_from(position.checked_sub(self.first)?).ok()?;
-        self.entries.get(index).map(|entry| entry.wall)
+        self.entries.get(index).map(|entry| entry.moment)
     }
 
     /// Remembers who waits in a slot.
@@ -330,7 +327,7 @@ impl Ring {
 impl Evicted {
     /// Remembers what a listener that comes this way later has to be told of an entry that left.
     fn remember(&mut self, sequence: u64, entry: &Entry, overflow: bool) {
-        self.wall = entry.wall;
+        self.moment = entry.moment;
         if !matches!(entry.body, Body::Broadcast { .. }) {
             self.notes.push_back(sequence);
             if self.notes.len() > MAX_NOTES {
@@ -349,7 +346,10 @@ impl Evicted {
                 self.state_since = *since;
             }
             Body::Gap(gap) => {
-                let from = self.outage.map_or(gap.from, |(_, from, _)| from);
+                // The earlier one, and none where one is not known, whatever the clock did between them.
+                let from = self
+                    .outage
+                    .map_or(gap.from, |(_, from, _)| from.min(gap.from));
                 self.outage = Some((sequence, from, gap.to));
             }
         }

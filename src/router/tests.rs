@@ -85,7 +85,7 @@ impl World {
     }
 
     async fn lose(&self) {
-        let since = SystemTime::now();
+        let since = Moment::now();
         self.router.report(HOME, Report::Down { since }).await;
         self.router.snapshot().await.unwrap();
     }
@@ -431,4 +431,23 @@ async fn stopping_ends_every_stream_with_that_reason() {
         world.router.open(HOME, spec(None)).await,
         Err(RouterError::Stopping)
     ));
+}
+
+#[test]
+fn a_span_is_not_told_too_short_whatever_the_clock_did() {
+    let (second, day) = (Duration::from_secs(1), Duration::from_secs(86_400));
+    let start = Moment::now();
+    let told = |end| start.wall_before(end);
+    let later = |at, wall| Moment {
+        at: start.at + at,
+        wall,
+    };
+    let quiet = later(second * 10, start.wall + second * 10);
+    assert_eq!(told(quiet), start.wall);
+    let set_back = later(second * 10, start.wall - day);
+    assert_eq!(told(set_back), start.wall - day - second * 10);
+    let set_forward = later(second * 10, start.wall + day);
+    assert_eq!(told(set_forward), start.wall);
+    let asleep = later(second, start.wall + day / 3);
+    assert_eq!(told(asleep), start.wall);
 }

@@ -1,5 +1,6 @@
 //! The HTTP client as an instance's settings want it, and the one exchange that every request goes through.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, IntoUrl, Method, RequestBuilder, StatusCode};
@@ -8,6 +9,7 @@ use tokio::time::timeout;
 use super::answer::Answer;
 use super::error::CallError;
 use crate::config::InstanceSettings;
+use crate::upstream::names::Names;
 use crate::upstream::trouble::{Way, never_left};
 
 /// How long a connection may take to come about: DNS, TCP, proxy and TLS together.
@@ -38,6 +40,7 @@ impl Wire {
         let mut builder = Client::builder()
             .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
+            .dns_resolver(Arc::new(Names))
             .http2_keep_alive_interval(ALIVE_EVERY)
             .http2_keep_alive_timeout(ALIVE_WITHIN)
             // A redirected POST would be another request than the one that was asked for.
