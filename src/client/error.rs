@@ -67,6 +67,19 @@ pub struct Refusal {
     pub exp: Option<ExpError>,
     /// When it makes sense to try again, where that is known.
     pub retry_after: Option<Duration>,
+    /// What became of a broadcast, a response or a request, where the daemon said it.
+    pub fate: Option<Fate>,
+}
+
+/// What became of a call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was not carried out; sending it again is safe.
+    Refused,
+    /// It was carried out, but the answer could not be taken in.
+    Sent,
+    /// It left, and may have been carried out.
+    Unknown,
 }
 
 /// EXP's words about a call that it refused.
@@ -120,6 +133,23 @@ impl ClientError {
         match self {
             Self::Refused(refusal) => refusal.retry_after,
             _ => None,
+        }
+    }
+
+    /// What became of the broadcast, response or request that failed with this.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::NotReachable { .. } | Self::UnsafePlace(_) | Self::Request(_) => Fate::Refused,
+            Self::Broken { .. } | Self::Silent { .. } | Self::Contract(_) => Fate::Unknown,
+            Self::Refused(refusal) => refusal.fate.unwrap_or(match refusal.code {
+                // Of those nobody may have been there to say more.
+                Code::Cancelled
+                | Code::DeadlineExceeded
+                | Code::Internal
+                | Code::Unavailable
+                | Code::Unknown => Fate::Unknown,
+                _ => Fate::Refused,
+            }),
         }
     }
 
@@ -181,9 +211,19 @@ impl ClientError {
             };
         }
         let details = status.get_error_details();
-        let exp = details.error_info().map(|info| ExpError {
-            code: info.reason.clone(),
-            message: info.metadata.get("message").cloned().unwrap_or_default(),
+        let info = details.error_info();
+        // Without a message of EXP's it is the daemon's own.
+        let exp = info.and_then(|info| {
+            Some(ExpError {
+                code: info.reason.clone(),
+                message: info.metadata.get("message")?.clone(),
+            })
+        });
+        let fate = info.and_then(|info| match info.metadata.get("fate")?.as_str() {
+            "refused" => Some(Fate::Refused),
+            "sent" => Some(Fate::Sent),
+            "unknown" => Some(Fate::Unknown),
+            _ => None,
         });
         let retry_after = details.retry_info().and_then(|info| info.retry_delay);
         Self::Refused(Box::new(Refusal {
@@ -191,6 +231,7 @@ impl ClientError {
             message: status.message().to_owned(),
             exp,
             retry_after,
+            fate,
         }))
     }
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, IntoUrl, Method, RequestBuilder, StatusCode};
+use bytes::Bytes;
+use reqwest::{Body, Client, IntoUrl, Method, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::answer::Answer;
+use super::departure::{DepartingBody, Departure};
 use super::error::CallError;
 use crate::config::InstanceSettings;
-use crate::upstream::trouble::{Way, never_left};
+use crate::upstream::trouble::{Way, never_left, was_not_looked_at};
 
 /// How long a connection may take to come about: DNS, TCP, proxy and TLS together.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -78,38 +80,81 @@ impl Wire {
         self.client.request(method, url)
     }
 
-    /// Sends a request whose body has `upload` bytes, once, and takes the answer in, up to `most` bytes of it.
+    /// Sends a request, once, and takes the answer in, up to `most` bytes of it. The answer has to begin within `patience`.
     ///
-    /// The answer has to begin within `patience`, and both bodies may take as long as they do on the slowest line. The HTTP
-    /// library underneath repeats a request by itself only where not one byte of it was written, or where an HTTP/2 server
-    /// declared that it did not look at it.
+    /// The HTTP library underneath repeats a request by itself only where not one byte of it was written: where a kept
+    /// connection turns out to be closed before the request was taken for writing.
     ///
     /// # Errors
-    /// [`CallError::Offline`] where the request certainly did not leave; [`CallError::Unknown`] where it may have.
+    /// [`CallError::Offline`] where the request certainly was not carried out; [`CallError::Unknown`] where it may have been.
     pub async fn exchange(
         &self,
         request: RequestBuilder,
-        upload: usize,
         patience: Duration,
         most: usize,
     ) -> Result<Answer, CallError> {
-        let patience = patience + line_time(upload);
-        let sent = timeout(patience, request.send()).await;
-        let response = sent
-            .map_err(|_| CallError::Unknown {
-                reason: format!("{} did not answer within {patience:.0?}", self.way.host()),
-            })?
-            .map_err(|error| {
-                let reason = self.way.describe(&error);
-                if never_left(&error) {
-                    CallError::Offline {
-                        reason,
-                        retry_in: None,
-                    }
-                } else {
-                    CallError::Unknown { reason }
-                }
-            })?;
+        let answered = self.send(request.send(), patience, || false).await;
+        self.take_in(answered?, most).await
+    }
+
+    /// The same with a body, which notes in `departure` when it leaves.
+    ///
+    /// # Errors
+    /// As [`Self::exchange`].
+    pub async fn exchange_body(
+        &self,
+        request: RequestBuilder,
+        body: Vec<u8>,
+        departure: &Departure,
+        patience: Duration,
+        most: usize,
+    ) -> Result<Answer, CallError> {
+        let body = Bytes::from(body);
+        let fill = |request: RequestBuilder| {
+            let body = DepartingBody::new(body.clone(), departure.clone());
+            request.body(Body::wrap(body))
+        };
+        let sending = async {
+            let Some(another) = request.try_clone() else {
+                return fill(request).send().await;
+            };
+            match fill(request).send().await {
+                // HTTP/2 servers say goodbye in the middle of things. The library repeats such requests, but not our bodies.
+                Err(error) if was_not_looked_at(&error) => fill(another).send().await,
+                sent => sent,
+            }
+        };
+        let answered = self.send(sending, patience, || departure.call_off());
+        self.take_in(answered.await?, most).await
+    }
+
+    /// `call_off` says that the request, which has failed, certainly was not carried out, whatever its error.
+    async fn send(
+        &self,
+        sending: impl Future<Output = reqwest::Result<Response>>,
+        patience: Duration,
+        call_off: impl Fn() -> bool,
+    ) -> Result<Response, CallError> {
+        let (reason, here) = match timeout(patience, sending).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => (self.way.describe(&error), never_left(&error)),
+            Err(_) => {
+                let host = self.way.host();
+                let reason = format!("{host} did not answer within {patience:.0?}");
+                (reason, false)
+            }
+        };
+        Err(if call_off() || here {
+            CallError::Offline {
+                reason,
+                retry_in: None,
+            }
+        } else {
+            CallError::Unknown { reason }
+        })
+    }
+
+    async fn take_in(&self, response: Response, most: usize) -> Result<Answer, CallError> {
         if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Err(CallError::Offline {
                 reason: self.way.proxy_wants_a_name(),

@@ -2,6 +2,17 @@
 
 use std::time::Duration;
 
+/// What became of a request that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was not carried out.
+    Refused,
+    /// It was carried out, but what came of it could not be taken in.
+    Sent,
+    /// It left, and may have been carried out.
+    Unknown,
+}
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -61,6 +72,30 @@ pub enum CallError {
         /// Why not, and what to do.
         reason: String,
     },
+}
+
+impl CallError {
+    /// What became of the request.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::Offline { .. }
+            | Self::Unauthenticated { .. }
+            | Self::TooMany { .. }
+            | Self::Invalid { .. } => Fate::Refused,
+            Self::TooLarge { .. } => Fate::Sent,
+            Self::Unknown { .. } => Fate::Unknown,
+            Self::Exp { status, .. } => fate_of(*status),
+        }
+    }
+}
+
+/// What a status says of the request. Where a gateway's server did not answer it (502, 504), or a server failed on the way, it
+/// may have been carried out; a server that says that it is out of order has not begun.
+fn fate_of(status: u16) -> Fate {
+    match status {
+        500 | 502 | 504 | 506.. => Fate::Unknown,
+        _ => Fate::Refused,
+    }
 }
 
 fn said(words: &str) -> String {
