@@ -5,24 +5,9 @@ use std::error::Error as StdError;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
-/// Whether the request certainly was not carried out: no connection came about, or an HTTP/2 server declared that it did not look
-/// at it. It may be sent again without harm.
+/// Whether the request certainly never left this host: no connection came about, so it may be sent again without harm.
 pub fn never_left(error: &reqwest::Error) -> bool {
-    error.is_connect() || error.is_builder() || was_not_looked_at(error)
-}
-
-/// Whether an HTTP/2 server declared that it did not look at the request: `REFUSED_STREAM`, or `GOAWAY` with streams beyond the last one that is dealt with (RFC 9113, 8.7).
-pub fn was_not_looked_at(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            let said = |reason| error.is_remote() && error.reason() == Some(reason);
-            return error.is_reset() && said(h2::Reason::REFUSED_STREAM)
-                || error.is_go_away() && said(h2::Reason::NO_ERROR);
-        }
-        cause = error.source();
-    }
-    false
+    error.is_connect() || error.is_builder()
 }
 
 /// The way from here to an instance's host, as far as it is known: what a failure is told about.

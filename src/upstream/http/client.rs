@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::{Body, Client, IntoUrl, Method, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 
@@ -10,18 +9,13 @@ use super::answer::Answer;
 use super::departure::{DepartingBody, Departure};
 use super::error::CallError;
 use crate::config::InstanceSettings;
-use crate::upstream::trouble::{Way, never_left, was_not_looked_at};
+use crate::upstream::trouble::{Way, never_left};
 
 /// How long a connection may take to come about: DNS, TCP, proxy and TLS together.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// The slowest line that is waited for, in bytes a second: a payload of 16 MB then has eight minutes.
 pub(super) const SLOWEST_LINE: usize = 32 << 10;
-
-/// An HTTP/2 connection with a request on it that shows no life for so long is dead; without this it would stay in the pool and
-/// swallow one request after the other.
-const ALIVE_EVERY: Duration = Duration::from_secs(10);
-const ALIVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Sends requests to one instance's host.
 #[derive(Clone, Debug)]
@@ -40,8 +34,9 @@ impl Wire {
         let mut builder = Client::builder()
             .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
-            .http2_keep_alive_interval(ALIVE_EVERY)
-            .http2_keep_alive_timeout(ALIVE_WITHIN)
+            // What a request's end says of its fate was thought through for this version (`departure.rs`). Without ALPN, which is
+            // not compiled in, no other is spoken anyway.
+            .http1_only()
             // A redirected POST would be another request than the one that was asked for.
             .redirect(reqwest::redirect::Policy::none());
         if let Some(proxy) = &settings.proxy {
@@ -109,21 +104,8 @@ impl Wire {
         patience: Duration,
         most: usize,
     ) -> Result<Answer, CallError> {
-        let body = Bytes::from(body);
-        let fill = |request: RequestBuilder| {
-            let body = DepartingBody::new(body.clone(), departure.clone());
-            request.body(Body::wrap(body))
-        };
-        let sending = async {
-            let Some(another) = request.try_clone() else {
-                return fill(request).send().await;
-            };
-            match fill(request).send().await {
-                // HTTP/2 servers say goodbye in the middle of things. The library repeats such requests, but not our bodies.
-                Err(error) if was_not_looked_at(&error) => fill(another).send().await,
-                sent => sent,
-            }
-        };
+        let body = DepartingBody::new(body.into(), departure.clone());
+        let sending = request.body(Body::wrap(body)).send();
         let answered = self.send(sending, patience, || departure.call_off());
         self.take_in(answered.await?, most).await
     }

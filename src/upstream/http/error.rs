@@ -105,3 +105,26 @@ fn said(words: &str) -> String {
         format!(": {words}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_says_what_became_of_the_request() {
+        for (status, fate) in [
+            (302, Fate::Refused),
+            (400, Fate::Refused),
+            (413, Fate::Refused),
+            (429, Fate::Refused),
+            (500, Fate::Unknown),
+            (501, Fate::Refused),
+            (502, Fate::Unknown),
+            (503, Fate::Refused),
+            (504, Fate::Unknown),
+            (520, Fate::Unknown),
+        ] {
+            assert_eq!(fate_of(status), fate, "{status}");
+        }
+    }
+}
