@@ -205,6 +205,13 @@ impl ClientError {
                     path: path.to_owned(),
                 };
             }
+            if chain(source).any(never_left) {
+                return Self::NotReachable {
+                    path: path.to_owned(),
+                    reason: format!("it is closing the connection ({})", innermost(source)),
+                    remedy: "the call was not carried out; try again when the daemon is back",
+                };
+            }
             return Self::Broken {
                 path: path.to_owned(),
                 reason: innermost(source),
@@ -248,6 +255,19 @@ fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn 
         let error = next?;
         next = error.source();
         Some(error)
+    })
+}
+
+/// Whether an error says that the call never got through to the daemon: the library still had it when the connection closed, or
+/// the daemon had said goodbye before it came (RFC 9113, 8.7).
+fn never_left(error: &(dyn Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        return error.is_canceled();
+    }
+    error.downcast_ref::<h2::Error>().is_some_and(|error| {
+        let said = |reason| error.is_remote() && error.reason() == Some(reason);
+        error.is_reset() && said(h2::Reason::REFUSED_STREAM)
+            || error.is_go_away() && said(h2::Reason::NO_ERROR)
     })
 }
 
