@@ -419,9 +419,26 @@ async fn stopping_ends_every_stream_with_that_reason() {
     let world = world(Limits::default());
     let mut listener = world.listen(spec(None)).await;
     world.router.stop().await;
-    assert_eq!(heard(&mut listener), ["Stopping"]);
+    assert_eq!(heard(&mut listener), ["Pending", "Stopping"]);
     assert!(matches!(
         world.router.open(HOME, spec(None)).await,
         Err(RouterError::Stopping)
     ));
+}
+
+#[tokio::test]
+async fn a_stopping_router_hands_over_what_has_come_and_a_cancelled_listener_hears_no_more() {
+    let world = world(Limits::default());
+    let mut listener = world.listen(spec(None)).await;
+    let mut cancelled = world.listen(spec(None)).await;
+    world.confirm().await;
+    world.broadcast(&["hi", "ho"]).await;
+    let id = cancelled.card().id.clone();
+    world.router.cancel(id).await.unwrap();
+    world.router.stop().await;
+    assert_eq!(
+        heard(&mut listener),
+        ["Pending", "Confirmed", "hi@2", "ho@3", "Stopping"]
+    );
+    assert_eq!(heard(&mut cancelled), ["Cancelled"]);
 }
