@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use expd::client::{Client, Fate, Heard as Told, Listen, ListenEvent, ResumingListener};
+use expd::client::{Client, Fate, Heard as Told, LinkState, Listen, ListenEvent, ResumingListener};
 use expd::exp::{Channel, Payload};
+use expd::hub::operator;
 use tokio::task::JoinSet;
 
 use crate::app::App;
@@ -201,6 +202,31 @@ async fn sigkill_leaves_nothing_that_hinders_the_next_start() {
     daemon.signal("TERM");
     assert!(daemon.ended().success(), "{}", daemon.heard());
     assert!(!scene.socket().exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paired_device_stays_paired_whatever_a_kill_left_in_its_state() {
+    let scene = Scene::of_device("", "allow_pairing = true\n").await;
+    let mut daemon = scene.start();
+    let client = scene.linked(LinkState::Pairing).await;
+    daemon.signal("KILL");
+    daemon.ended();
+    drop(client);
+    // As a kill in the midst of a write leaves them.
+    for name in ["default.credentials.new", "default.credentials.probe"] {
+        std::fs::write(scene.state_dir().join(name), "{\"uuid\":\"hal").unwrap();
+    }
+    let mut daemon = scene.start();
+    let client = scene.linked(LinkState::Pairing).await;
+    let code = client.identity("").await.unwrap().pairing_code.unwrap();
+    let paired = operator::pair(&scene.url(), None, &code).await.unwrap();
+    scene.online().await;
+    daemon.signal("KILL");
+    daemon.ended();
+    std::fs::write(scene.state_dir().join("default.credentials.new"), "").unwrap();
+    let _daemon = scene.start();
+    let identity = scene.online().await.identity("").await.unwrap();
+    assert_eq!((identity.uuid, identity.paired), (paired.uuid, true));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,19 +25,35 @@ pub struct Scene {
 impl Scene {
     /// With these settings of the daemon's besides those that it needs.
     pub async fn new(settings: &str) -> Self {
+        Self::of_device(
+            settings,
+            "uuid = \"daemon\"\nsecret = \"the secret of daemon\"\n",
+        )
+        .await
+    }
+
+    /// With these credentials.
+    pub async fn of_device(settings: &str, credentials: &str) -> Self {
         let scene = Self {
             network: Network::start(Duration::from_secs(3600)).await,
             home: Home::new(""),
             book: Book::default(),
         };
-        let state = scene.home.folder.path().join("state");
         let settings = format!(
-            "[daemon]\nstate_dir = \"{}\"\n{settings}\n[instances.default]\nhost = \"http://{}\"\n[instances.default.credentials]\ntype = \"device\"\nuuid = \"daemon\"\nsecret = \"the secret of daemon\"\n",
-            state.display(),
-            scene.network.address(),
+            "[daemon]\nstate_dir = \"{}\"\n{settings}\n[instances.default]\nhost = \"{}\"\n[instances.default.credentials]\ntype = \"device\"\n{credentials}",
+            scene.state_dir().display(),
+            scene.url(),
         );
         std::fs::write(scene.home.config(), settings).unwrap();
         scene
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.network.address())
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.home.folder.path().join("state")
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -65,11 +81,15 @@ impl Scene {
     }
 
     pub async fn online(&self) -> Client {
+        self.linked(LinkState::Online).await
+    }
+
+    pub async fn linked(&self, state: LinkState) -> Client {
         let client = self.client().await;
         let end = Instant::now() + DEADLINE;
         loop {
             let link = client.status().await.unwrap().instances.remove(0).link;
-            if link.state == LinkState::Online {
+            if link.state == state {
                 return client;
             }
             assert!(Instant::now() < end, "{link:?}");
