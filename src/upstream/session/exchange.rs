@@ -94,7 +94,7 @@ impl SessionTask {
     async fn authenticate(&mut self, request: RequestBuilder) -> Result<Token, Failure> {
         let answered = self
             .wire
-            .exchange(request, 0, self.timing.answer, LARGEST_ANSWER)
+            .exchange(request, self.timing.answer, LARGEST_ANSWER)
             .await;
         let answer = answered.map_err(|error| {
             let reason = match error {
