@@ -222,9 +222,7 @@ pub async fn serve_under(
         started_at,
         stop: parts.doors.stop.clone(),
     };
-    let service = rpc::service(door)
-        .await
-        .map_err(|error| DaemonError::Server(error.to_string()))?;
+    let service = rpc::service(door).await;
     let server = doors.serve(
         service,
         settings.daemon.limits.max_connections,
