@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::judge::{Book, judge};
+use crate::judge::{Book, Life, judge};
 use crate::proxy::{Mode, Proxy};
 use crate::world::{Daemon, Ear, Network, numbers, signals, state, to};
 
@@ -88,8 +88,13 @@ impl Case {
             .await;
             assert_eq!(*ear.ended.lock().unwrap(), None, "{:?}", self.fault);
             let heard = ear.heard();
-            let sum = judge(None, &heard, &book.sent(), Some(SystemTime::now()))
-                .unwrap_or_else(|why| panic!("{:?}: {why}", self.fault));
+            let sum = judge(
+                None,
+                &[Life::of(&heard)],
+                &book.sent(),
+                Some(SystemTime::now()),
+            )
+            .unwrap_or_else(|why| panic!("{:?}: {why}", self.fault));
             let signals = signals(&heard);
             let told = signals.ends_with(&[
                 "Pending".to_owned(),

@@ -8,6 +8,8 @@
     reason = "tests may fail by panicking"
 )]
 
+#[path = "../wire/certificates.rs"]
+mod certificates;
 mod faults;
 mod judge;
 mod model;
