@@ -53,6 +53,9 @@ pub struct Router {
     /// Logs with something new in this batch.
     fresh: Vec<Arc<ChannelLog>>,
     next_listener: u64,
+    /// Ends every listener's ID, so that an app that outlived an earlier daemon does not take somebody else's events by the ID
+    /// that it was given there.
+    incarnation: String,
 }
 
 struct Instance {
@@ -108,6 +111,7 @@ impl Router {
             total_bytes: Arc::default(),
             fresh: Vec::new(),
             next_listener: 1,
+            incarnation: incarnation(),
         };
         (router, handle)
     }
@@ -176,7 +180,14 @@ impl Router {
             }
         }
         self.next_listener += 1;
-        let listener = Listener::open(format!("L{id}"), instance, log, spec, place, now);
+        let listener = Listener::open(
+            format!("L{id}-{}", self.incarnation),
+            instance,
+            log,
+            spec,
+            place,
+            now,
+        );
         let card = listener.card().clone();
         self.cards.insert(card.id.clone(), card);
         Ok(listener)
@@ -399,6 +410,13 @@ impl Router {
             card.end(Ended::Stopping);
         }
     }
+}
+
+/// A few letters that are others in every daemon.
+fn incarnation() -> String {
+    let mut letters = uuid::Uuid::new_v4().simple().to_string();
+    letters.truncate(8);
+    letters
 }
 
 impl ChannelState {
