@@ -276,7 +276,7 @@ impl Listener {
                 reason: GapReason::Restarted,
                 missed: 0,
                 from: None,
-                to: ring.evicted.wall.min(now.wall),
+                to: ring.silent_until().min(now.wall),
             }));
         }
         card.position.store(self.position, Ordering::Relaxed);
@@ -436,10 +436,25 @@ impl Listener {
             (Some(before), Some(now)) => Some(now.saturating_sub(before)),
             _ => None,
         };
-        if missed != Some(0) {
-            if overflow && self.overflow == Overflow::Cancel {
-                return Err(Ended::Overflow);
-            }
+        let slow = missed != Some(0);
+        if slow && overflow && self.overflow == Overflow::Cancel {
+            return Err(Ended::Overflow);
+        }
+        if let Some((from, to)) = evicted.outages.after(self.position) {
+            let gap = Gap {
+                reason: GapReason::Offline,
+                missed: 0,
+                from,
+                to,
+            };
+            // Where another gap follows, the listener has come no further yet: an app that ends between the two and resumes
+            // is told both.
+            out.push(Delivery {
+                sequence: if slow { self.position } else { last },
+                event: Event::Gap(gap),
+            });
+        }
+        if slow {
             let missed = missed.unwrap_or(0);
             self.card.missed.fetch_add(missed, Ordering::Relaxed);
             out.push(Delivery {
@@ -454,20 +469,6 @@ impl Listener {
                     from: self.position_wall,
                     to: evicted.wall,
                 }),
-            });
-        }
-        if let Some((sequence, from, to)) = evicted.outage
-            && sequence > self.position
-        {
-            let gap = Gap {
-                reason: GapReason::Offline,
-                missed: 0,
-                from,
-                to,
-            };
-            out.push(Delivery {
-                sequence: last,
-                event: Event::Gap(gap),
             });
         }
         if self.told != Some(evicted.state) {

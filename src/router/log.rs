@@ -14,6 +14,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
+use super::outages::Outages;
+
 /// Distinct event names whose occurrences one log counts, so that a listener for one name hears how many it missed. Past
 /// this bound such a listener is told "unknown"; the count of all events stays exact.
 const MAX_COUNTED_NAMES: usize = 4096;
@@ -155,8 +157,8 @@ pub(super) struct Evicted {
     notes: VecDeque<u64>,
     /// The newest position that `notes` no longer tells of.
     notes_from: u64,
-    /// The newest outage among them, and the span of all of them.
-    pub outage: Option<(u64, Option<SystemTime>, SystemTime)>,
+    /// The outages among them.
+    pub outages: Outages,
     /// The subscription's state when the last of them had passed.
     pub state: State,
     pub state_since: SystemTime,
@@ -207,7 +209,7 @@ impl ChannelLog {
                     overflow_to: 0,
                     notes: VecDeque::new(),
                     notes_from: 0,
-                    outage: None,
+                    outages: Outages::default(),
                     state: State::Pending,
                     state_since: now.wall,
                     wall: now.wall,
@@ -420,10 +422,7 @@ impl ChannelLog {
                 evicted.state = state;
                 evicted.state_since = since;
             }
-            Body::Gap(gap) => {
-                let from = evicted.outage.map_or(gap.from, |(_, from, _)| from);
-                evicted.outage = Some((sequence, from, gap.to));
-            }
+            Body::Gap(gap) => evicted.outages.push(sequence, (gap.from, gap.to)),
         }
     }
 }
@@ -508,6 +507,20 @@ impl Ring {
             }
         }
         state
+    }
+
+    /// Up to when nobody who comes from elsewhere can have heard what the log does not hold: until its last entry that is gone,
+    /// or, where it began pending, until the first confirmation. An outage in the log tells of itself.
+    pub fn silent_until(&self) -> SystemTime {
+        let first = self.entries.iter().find_map(|entry| match &entry.body {
+            Body::State { state, since } => Some((*state, *since)),
+            Body::Gap(_) => Some((State::Pending, entry.wall)),
+            Body::Broadcast { .. } => None,
+        });
+        match first {
+            Some((State::Confirmed, since)) => since,
+            _ => self.evicted.wall,
+        }
     }
 
     /// When the event at `position` was appended; `None` where that is not known any more.

@@ -7,6 +7,7 @@
 mod actor;
 mod listener;
 mod log;
+mod outages;
 #[cfg(test)]
 mod tests;
 

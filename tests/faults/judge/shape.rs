@@ -88,7 +88,10 @@ impl Reader<'_> {
                     self.confirmed_once |= *state == SubscriptionState::Confirmed;
                     offline = None;
                     told = Some((*state, *since));
-                    self.anchor = self.anchor.max(Some(*since));
+                    // What a stream that resumes says first may be later than its position.
+                    if at > 0 || life.resume.is_none() {
+                        self.anchor = self.anchor.max(Some(*since));
+                    }
                 }
                 Said::Broadcast { received, .. } => {
                     if at > 0 && note.sequence == position {

@@ -104,7 +104,12 @@ impl App {
     pub fn outlive_the_daemon(&mut self) {
         if let Some(ear) = self.ear.take() {
             let mut life = ear.life();
-            let told = ["Unavailable", "NotReachable", "Broken"];
+            let told = [
+                "Unavailable",
+                "NotReachable",
+                "Broken",
+                "no listener has the ID",
+            ];
             let ended = life.ended.as_ref();
             if ended.is_some_and(|end| told.iter().any(|told| end.contains(told))) {
                 life.ended = None;
