@@ -37,6 +37,8 @@ pub fn check_shape(lives: &[Life], rules: &Rules, troubles: &[Trouble]) -> Resul
         troubles,
         anchor: None,
         confirmed_once: false,
+        offline: None,
+        restarted: None,
     };
     for life in lives {
         reader.life(life)?;
@@ -50,19 +52,20 @@ struct Reader<'a> {
     /// The latest moment of which the listener knows that all was well, or since when it was not.
     anchor: Option<SystemTime>,
     confirmed_once: bool,
+    /// The outage that was told since the last change of state.
+    offline: Option<Gap>,
+    /// Up to when the latest gap between two logs tells of what may be missing.
+    restarted: Option<SystemTime>,
 }
 
 impl Reader<'_> {
     fn life(&mut self, life: &Life) -> Result<(), String> {
         self.beginning(life)?;
         let mut told: Option<(SubscriptionState, SystemTime)> = None;
-        // Since the last change of state.
-        let mut offline: Option<&Gap> = None;
+        let mut told_at = 0;
         let mut slow_gaps = 0;
         let mut sequence = 0;
         let mut last_broadcast = None;
-        // Up to when the gap between two logs tells of what may be missing.
-        let mut restarted = None;
         for (at, note) in life.notes.iter().enumerate() {
             if note.sequence < sequence {
                 return Err(format!("the sequence fell from {sequence}: {note:?}"));
@@ -75,21 +78,25 @@ impl Reader<'_> {
                         return Err(format!("the same state again: {note:?}"));
                     }
                     let back = *state == SubscriptionState::Confirmed && told.is_some();
-                    let covered = offline.is_some() || restarted >= Some(*since);
+                    let covered = self.offline.is_some() || self.restarted >= Some(*since);
                     if back && self.confirmed_once && !covered {
                         return Err(format!("back without a gap: {note:?}"));
                     }
-                    if let Some(gap) = offline
+                    if let Some(gap) = &self.offline
                         && back
                         && gap.to.is_none_or(|to| to.0 > *since + CLOCK)
                     {
                         return Err(format!("{gap:?} ends after {note:?}"));
                     }
                     self.confirmed_once |= *state == SubscriptionState::Confirmed;
-                    offline = None;
-                    told = Some((*state, *since));
-                    // What a stream that resumes says first may be later than its position.
-                    if at > 0 || life.resume.is_none() {
+                    // A stream that resumes says first what may have been told before.
+                    let again = at == 0 && life.resume.is_some();
+                    if !again || *state == SubscriptionState::Confirmed {
+                        self.offline = None;
+                    }
+                    (told, told_at) = (Some((*state, *since)), note.sequence);
+                    // It may be later than its position, too.
+                    if !again {
                         self.anchor = self.anchor.max(Some(*since));
                     }
                 }
@@ -105,7 +112,7 @@ impl Reader<'_> {
                         if at != 1 || gap.from.is_some() || gap.missed.is_some() {
                             return Err(format!("out of place: {note:?}"));
                         }
-                        restarted = gap.to.map(|to| to.0);
+                        self.restarted = gap.to.map(|to| to.0);
                         // Nothing is known of what lies between the logs.
                         self.anchor = None;
                     }
@@ -113,8 +120,11 @@ impl Reader<'_> {
                         // A channel that is wanted anew has a first confirmation to wait for, without any trouble.
                         let begins = told.filter(|_| at <= 2).map(|(_, since)| since);
                         let anew = begins == gap.from.map(|from| from.0);
-                        self.outage(gap, told, anew || restarted.is_some())?;
-                        offline = Some(gap);
+                        // The outage of that very loss, where nothing was passed over between the two.
+                        let known = told.filter(|_| note.sequence == told_at + 1);
+                        let new_log = self.restarted >= gap.from.map(|from| from.0);
+                        self.outage(gap, known, anew || new_log)?;
+                        self.offline = Some(gap.clone());
                     }
                     GapReason::Overflow | GapReason::Expired => {
                         slow_gaps += 1;
