@@ -36,7 +36,9 @@ impl Load {
 
     /// Messages handed over at once at full speed: what one read of a busy socket brings.
     fn batch(&self) -> u64 {
-        (32 * 1024 / self.size as u64).clamp(1, 128).min(self.window() / 2)
+        (32 * 1024 / self.size as u64)
+            .clamp(1, 128)
+            .min(self.window() / 2)
     }
 }
 
@@ -62,7 +64,10 @@ pub fn last() -> Payload {
 pub fn made_at(message: &[u8]) -> Option<u64> {
     let head = message.get(..message.len().min(256))?;
     let at = head.windows(4).position(|four| four == b"\"t\":")? + 4;
-    let digits = head.get(at..)?.iter().take_while(|byte| byte.is_ascii_digit());
+    let digits = head
+        .get(at..)?
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit());
     Some(digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
 }
 
@@ -98,7 +103,10 @@ pub fn credit(path: &Path) -> watch::Receiver<u64> {
 /// Waits on standard input for the order to go, and obeys it.
 pub async fn obey(sink: &mut impl Sink, mut credit: watch::Receiver<u64>) -> Fed {
     let mut line = String::new();
-    BufReader::new(tokio::io::stdin()).read_line(&mut line).await.unwrap();
+    BufReader::new(tokio::io::stdin())
+        .read_line(&mut line)
+        .await
+        .unwrap();
     let load: Load = serde_json::from_str(&line).unwrap();
     let end = Instant::now() + Duration::from_secs_f64(load.seconds);
     let mut sent = 0;
@@ -114,7 +122,10 @@ pub async fn obey(sink: &mut impl Sink, mut credit: watch::Receiver<u64>) -> Fed
         while Instant::now() < end {
             let batch = load.batch();
             let taken = credit.wait_for(|taken| sent + batch <= taken + load.window());
-            if tokio::time::timeout(Duration::from_secs(20), taken).await.is_err() {
+            if tokio::time::timeout(Duration::from_secs(20), taken)
+                .await
+                .is_err()
+            {
                 eprintln!("the streams do not get on");
                 break;
             }
@@ -124,5 +135,8 @@ pub async fn obey(sink: &mut impl Sink, mut credit: watch::Receiver<u64>) -> Fed
         }
     }
     sink.send(vec![last()]).await;
-    Fed { sent, more: BTreeMap::new() }
+    Fed {
+        sent,
+        more: BTreeMap::new(),
+    }
 }

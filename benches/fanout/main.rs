@@ -36,27 +36,57 @@ fn main() {
         ["plain", folder] => block_on(servers::plain(Path::new(folder))),
         ["subscribers", folder, load, port, credit] => {
             let load = serde_json::from_str(load).unwrap();
-            block_on(subscribers::run(Path::new(folder), load, port.parse().ok(), credit));
+            block_on(subscribers::run(
+                Path::new(folder),
+                load,
+                port.parse().ok(),
+                credit,
+            ));
         }
         _ => measure(&words),
     }
 }
 
 fn block_on(role: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(role);
 }
 
 fn measure(words: &[&str]) {
-    let binary = std::env::var_os("EXPD_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_expd")), PathBuf::from);
+    let binary = std::env::var_os("EXPD_BINARY")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_expd")), PathBuf::from);
     let rates: &[Option<u32>] = &[None, Some(500)];
     for &rate in rates {
         for streams in [10, 100] {
-            for system in [System::Plain, System::Handover, System::Expd, System::Direct] {
+            for system in [
+                System::Plain,
+                System::Handover,
+                System::Expd,
+                System::Direct,
+            ] {
                 for _ in 0..2 {
-                let load = Load { rate, seconds: 1.0, size: 200, streams };
-                let sample = run(system, load, &binary);
-                println!("{rate:?} {streams} {system:?} rate {:.0} cpu {:.2} sleeps {:.1} p50 {:.0} p99 {:.0} max {:.0} rss {} conns {} gaps {}", sample.rate, sample.cpu.unwrap_or(0.0), sample.sleeps, sample.p50, sample.p99, sample.max, sample.rss, sample.connections, sample.gaps);
+                    let load = Load {
+                        rate,
+                        seconds: 1.0,
+                        size: 200,
+                        streams,
+                    };
+                    let sample = run(system, load, &binary);
+                    println!(
+                        "{rate:?} {streams} {system:?} rate {:.0} cpu {:.2} sleeps {:.1} p50 {:.0} p99 {:.0} max {:.0} rss {} conns {} gaps {}",
+                        sample.rate,
+                        sample.cpu.unwrap_or(0.0),
+                        sample.sleeps,
+                        sample.p50,
+                        sample.p99,
+                        sample.max,
+                        sample.rss,
+                        sample.connections,
+                        sample.gaps
+                    );
                 }
             }
         }

@@ -49,7 +49,8 @@ pub async fn run(folder: &Path) {
         sent: 0,
     };
     let mut fed = load::obey(&mut feed, credit).await;
-    let count = |name: &str, counter: &AtomicU64| (name.to_owned(), counter.load(Ordering::Relaxed));
+    let count =
+        |name: &str, counter: &AtomicU64| (name.to_owned(), counter.load(Ordering::Relaxed));
     fed.more.extend([
         count("connections", &network.connections),
         count("bytes", &network.bytes),
@@ -83,7 +84,10 @@ impl Network {
             got += stream.read(&mut all[got..]).await.unwrap();
         }
         let expiration = std::time::SystemTime::now() + Duration::from_secs(24 * 3600);
-        let expiration = expiration.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let expiration = expiration
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
         let body = format!(
             r#"{{"token":"t","expiration":{expiration},"identity":{{"uuid":"screen","type":"device","organization":"demo"}},"network":{{"host":"http://127.0.0.1:{port}"}}}}"#
         );

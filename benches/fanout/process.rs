@@ -62,7 +62,9 @@ impl Process {
         for task in fs::read_dir(format!("{folder}/task")).unwrap() {
             let task = task.unwrap().path();
             // A thread may have ended since it was listed.
-            let Ok(scheduled) = fs::read_to_string(task.join("schedstat")) else { continue };
+            let Ok(scheduled) = fs::read_to_string(task.join("schedstat")) else {
+                continue;
+            };
             let nanoseconds: f64 = scheduled.split(' ').next().unwrap().parse().unwrap();
             spent.cpu += nanoseconds / 1e9;
             let status = fs::read_to_string(task.join("status")).unwrap_or_default();
@@ -86,5 +88,7 @@ impl Drop for Process {
 fn field(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|rest| rest.split_whitespace().next());
-    number.and_then(|number| number.parse().ok()).unwrap_or_default()
+    number
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_default()
 }

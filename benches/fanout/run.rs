@@ -68,7 +68,11 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
     await_socket(&folder.path().join("socket"), system);
     let order = serde_json::to_string(&load).unwrap();
     let fed_by_network = matches!(system, System::Expd | System::Direct);
-    let credit = if fed_by_network { "network-credit" } else { "server-credit" };
+    let credit = if fed_by_network {
+        "network-credit"
+    } else {
+        "server-credit"
+    };
     let direct = if system == System::Direct { &port } else { "" };
     let mut subscribers = Process::role(&["subscribers", here, &order, direct, credit]);
     assert_eq!(subscribers.line(), "ready");
@@ -80,10 +84,15 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
         server.as_mut().unwrap().tell(&order);
     }
     let got = subscribers.line();
-    let got: Got = serde_json::from_str(&got).unwrap_or_else(|_| panic!("{system:?} {load:?}: {got:?}"));
+    let got: Got =
+        serde_json::from_str(&got).unwrap_or_else(|_| panic!("{system:?} {load:?}: {got:?}"));
     let after = server.as_ref().map(Process::spent);
     let fed: Fed = {
-        let feeder = if fed_by_network { &mut network } else { server.as_mut().unwrap() };
+        let feeder = if fed_by_network {
+            &mut network
+        } else {
+            server.as_mut().unwrap()
+        };
         serde_json::from_str(&feeder.line()).unwrap()
     };
     let more = |name: &str| fed.more.get(name).copied().unwrap_or_default();
@@ -91,7 +100,9 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
     Sample {
         rate: got.deliveries as f64 / got.seconds,
         cpu: after.map(|after| (after.cpu - before.cpu) / got.deliveries as f64 * 1e6),
-        sleeps: after.map_or(0.0, |after| (after.sleeps - before.sleeps) as f64 / fed.sent as f64),
+        sleeps: after.map_or(0.0, |after| {
+            (after.sleeps - before.sleeps) as f64 / fed.sent as f64
+        }),
         p50: micro(got.p50),
         p99: micro(got.p99),
         max: micro(got.max),
@@ -126,7 +137,13 @@ fn daemon(folder: &Path, port: &str, binary: &Path) -> Process {
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     Process::start(
         binary,
-        &["serve", "--config", &text(&file), "--socket", &text(&socket)],
+        &[
+            "serve",
+            "--config",
+            &text(&file),
+            "--socket",
+            &text(&socket),
+        ],
     )
 }
 

@@ -40,10 +40,17 @@ pub async fn daemon(folder: &Path, port: u16) {
     doors.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
     let credit = load::credit(&folder.join("server-credit"));
     let (give, take) = oneshot::channel();
-    let serving = daemon::serve(&settings, None, doors, None, CancellationToken::new(), |bridges| {
-        give.send(bridges.get("").unwrap().router.clone()).ok();
-        println!("ready");
-    });
+    let serving = daemon::serve(
+        &settings,
+        None,
+        doors,
+        None,
+        CancellationToken::new(),
+        |bridges| {
+            give.send(bridges.get("").unwrap().router.clone()).ok();
+            println!("ready");
+        },
+    );
     let feeding = async {
         let channel = Channel::new("menu");
         let mut feed = Handover {

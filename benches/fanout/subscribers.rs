@@ -128,7 +128,8 @@ pub async fn run(folder: &Path, load: Load, port: Option<u16>, credit_socket: &s
     let mut streams = JoinSet::new();
     let connections = load.streams.min(CONNECTIONS);
     for connection in 0..connections {
-        let share = load.streams / connections + usize::from(connection < load.streams % connections);
+        let share =
+            load.streams / connections + usize::from(connection < load.streams % connections);
         match port {
             Some(port) => {
                 for _ in 0..share {
@@ -146,7 +147,9 @@ pub async fn run(folder: &Path, load: Load, port: Option<u16>, credit_socket: &s
     for _ in 0..load.streams {
         readies.recv().await.unwrap();
     }
-    let mut telling = UnixStream::connect(folder.join(credit_socket)).await.unwrap();
+    let mut telling = UnixStream::connect(folder.join(credit_socket))
+        .await
+        .unwrap();
     println!("ready");
     let mut accounts = Vec::new();
     while !streams.is_empty() {
@@ -208,13 +211,16 @@ async fn grpc(mut channel: tonic::transport::Channel, mut account: Account) -> A
     let request = http::Request::post("http://localhost/expd.v1.Network/Listen")
         .header("content-type", "application/grpc")
         .header("te", "trailers")
-        .body(tonic::body::Body::new(axum::body::Body::from(framed.freeze())))
+        .body(tonic::body::Body::new(axum::body::Body::from(
+            framed.freeze(),
+        )))
         .unwrap();
     let response = channel.ready().await.unwrap().call(request).await.unwrap();
     let mut body = response.into_body();
     let mut walker = Walker::default();
     while !account.ended {
-        let frame = std::future::poll_fn(|context| std::pin::Pin::new(&mut body).poll_frame(context)).await;
+        let frame =
+            std::future::poll_fn(|context| std::pin::Pin::new(&mut body).poll_frame(context)).await;
         let Some(Ok(frame)) = frame else { break };
         let Ok(data) = frame.into_data() else { break };
         walker.walk(data, &mut account);
@@ -296,9 +302,14 @@ async fn direct(port: u16, mut account: Account) -> Account {
         library: SocketLibrary::Own,
         timeout: Duration::from_secs(10),
     };
-    let mut socket = open(&endpoint, TransportChoice::Websocket, ProtocolChoice::V3, &mut None)
-        .await
-        .unwrap();
+    let mut socket = open(
+        &endpoint,
+        TransportChoice::Websocket,
+        ProtocolChoice::V3,
+        &mut None,
+    )
+    .await
+    .unwrap();
     let id = ChannelId::encode("demo", &Channel::new("menu"), Alphabet::UrlSafe);
     socket.subscribe(vec![id]).await.unwrap();
     let mut events = Vec::new();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 
@@ -22,11 +21,19 @@ fn world(limits: Limits) -> World {
     let (router, handle) = Router::new(RouterSettings {
         instances: 2,
         limits,
-        encode: |sequence, incoming| {
-            Bytes::from(format!(
-                "{sequence}:{}",
-                incoming.broadcast.payload.as_str()
-            ))
+        encode: |first, run| {
+            let mut text = String::new();
+            let mut ends = Vec::new();
+            for (sequence, incoming) in (first..).zip(run) {
+                text.extend([
+                    &sequence.to_string(),
+                    ":",
+                    incoming.broadcast.payload.as_str(),
+                ]);
+                ends.push(text.len());
+            }
+            let bytes = text.into();
+            Batch { bytes, ends }
         },
     });
     let mut tasks = JoinSet::new();
