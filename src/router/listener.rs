@@ -205,15 +205,17 @@ impl Listener {
     /// for this listener.
     ///
     /// # Errors
-    /// Why the listener has ended; whatever was in the log before is not handed over any more.
+    /// Why the listener has ended; whatever was in the log before is not handed over any more, except where the daemon stops: then
+    /// all of it comes first, as far as it is read before the drain is over.
     pub fn poll_read(
         &mut self,
         context: &mut Context<'_>,
         out: &mut impl Outlet,
     ) -> Poll<Result<(), Ended>> {
         let card = &*self.card;
-        if let Some(ended) = card.ended() {
-            return Poll::Ready(Err(ended));
+        match card.ended() {
+            None | Some(Ended::Stopping) => {}
+            Some(ended) => return Poll::Ready(Err(ended)),
         }
         if !self.first.is_empty() {
             for event in std::mem::take(&mut self.first) {

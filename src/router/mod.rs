@@ -8,6 +8,7 @@ mod actor;
 mod cursor;
 mod listener;
 mod log;
+mod outages;
 mod record;
 mod ring;
 #[cfg(test)]
@@ -37,7 +38,7 @@ const MAILBOX: usize = 1024;
 pub struct InstanceId(pub usize);
 
 /// A local process, as the kernel named it when it connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
     /// Its process.
     pub pid: u32,

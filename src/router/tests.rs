@@ -1,5 +1,7 @@
 //! The router's promises, through its handle.
 
+mod told;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -426,7 +428,7 @@ async fn stopping_ends_every_stream_with_that_reason() {
     let world = world(Limits::default());
     let mut listener = world.listen(spec(None)).await;
     world.router.stop().await;
-    assert_eq!(heard(&mut listener), ["Stopping"]);
+    assert_eq!(heard(&mut listener), ["Pending", "Stopping"]);
     assert!(matches!(
         world.router.open(HOME, spec(None)).await,
         Err(RouterError::Stopping)
@@ -450,4 +452,21 @@ fn a_span_is_not_told_too_short_whatever_the_clock_did() {
     assert_eq!(told(set_forward), start.wall);
     let asleep = later(second, start.wall + day / 3);
     assert_eq!(told(asleep), start.wall);
+}
+
+#[tokio::test]
+async fn a_stopping_router_hands_over_what_has_come_and_a_cancelled_listener_hears_no_more() {
+    let world = world(Limits::default());
+    let mut listener = world.listen(spec(None)).await;
+    let mut cancelled = world.listen(spec(None)).await;
+    world.confirm().await;
+    world.broadcast(&["hi", "ho"]).await;
+    let id = cancelled.card().id.clone();
+    world.router.cancel(id).await.unwrap();
+    world.router.stop().await;
+    assert_eq!(
+        heard(&mut listener),
+        ["Pending", "Confirmed", "hi@2", "ho@3", "Stopping"]
+    );
+    assert_eq!(heard(&mut cancelled), ["Cancelled"]);
 }

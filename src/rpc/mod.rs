@@ -7,11 +7,13 @@ mod access;
 mod api;
 mod convert;
 mod daemon;
+mod deadline;
 pub mod frame;
 mod network;
 mod pull;
 mod status;
 mod stream;
+mod watching;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -20,6 +22,7 @@ use axum::extract::State;
 use axum::routing::post;
 use prost::Message as _;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::Routes;
 
@@ -48,6 +51,8 @@ pub struct Door {
     pub access: watch::Receiver<Arc<AccessPolicy>>,
     /// When the daemon started.
     pub started_at: SystemTime,
+    /// The daemon stops: nobody new is served.
+    pub stop: CancellationToken,
 }
 
 /// Room for what surrounds a payload in a request: names, IDs, and the structured form's own overhead.
@@ -57,8 +62,12 @@ const ENVELOPE: usize = 1 << 20;
 const LISTEN_REQUEST: usize = 256 * 1024;
 
 impl Door {
-    /// The instance that a request names.
+    /// The instance that a request names; none any more once the daemon stops.
     fn bridge(&self, instance: &str) -> Result<&Arc<Bridge>, Status> {
+        if self.stop.is_cancelled() {
+            // A connection that was open before may bring one more call.
+            return Err(status::stopping());
+        }
         self.bridges.get(instance).ok_or_else(|| {
             Status::not_found(format!(
                 "no instance is named {instance:?}; configured are: {}",

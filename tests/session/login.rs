@@ -6,6 +6,7 @@ use expd::config::Credentials;
 use expd::exp::login::{self, Claims};
 use expd::exp::{Channel, Payload, Secret};
 use expd::upstream::http::CallError;
+use expd::upstream::http::Departure;
 use expd::upstream::session::{SessionState, SessionTiming};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -199,8 +200,14 @@ async fn a_hundred_callers_with_a_refused_token_cost_one_login_and_one_retry_eac
         let api = instance.api.clone();
         callers.spawn(async move {
             let channel = Channel::new("menu");
-            api.broadcast(&channel, "hi", &Payload::null(), Duration::ZERO)
-                .await
+            api.broadcast(
+                &channel,
+                "hi",
+                &Payload::null(),
+                Duration::ZERO,
+                &Departure::default(),
+            )
+            .await
         });
     }
     while let Some(answer) = callers.join_next().await {
