@@ -69,6 +69,11 @@ impl Bridge {
         answer
     }
 
+    /// How many broadcasts wait for the connection.
+    pub fn waiting_broadcasts(&self) -> usize {
+        self.waiting.seats(self.instance)
+    }
+
     async fn send_now(&self, outgoing: &Outgoing<'_>) -> Result<Vec<Payload>, BridgeError> {
         if let Some(offline) = offline(&self.link.borrow()) {
             return Err(offline.into());
