@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod credentials;
 pub mod http;
 pub mod link;
+mod names;
 pub mod session;
 pub mod socket;
 mod trouble;

@@ -6,6 +6,7 @@
 mod clock;
 mod exchange;
 mod keyring;
+mod refusals;
 mod renewals;
 mod task;
 mod timing;
@@ -95,8 +96,8 @@ pub struct LoggedIn {
     pub socket_url: String,
     /// What opens it.
     pub socket_token: Secret,
-    /// When the token ends, by this machine's clock.
-    pub expires_at: SystemTime,
+    /// When the token ends, by the clock that cannot jump.
+    pub ends_at: Instant,
     /// That EXP refuses this token leads to a new login from here on; before, the login that made it was too short a time ago.
     renewable_at: Instant,
 }
@@ -273,6 +274,14 @@ impl Session {
 }
 
 impl LoggedIn {
+    /// When the token ends, as people read this machine's clock now.
+    pub fn expires_at(&self) -> SystemTime {
+        let now = Instant::now();
+        let left = self.ends_at.saturating_duration_since(now);
+        let over = now.saturating_duration_since(self.ends_at);
+        SystemTime::now() + left - over
+    }
+
     /// How long until a refusal of this token leads to a new login; `None` where it does so now.
     fn renewable_in(&self) -> Option<Duration> {
         let wait = self.renewable_at.saturating_duration_since(Instant::now());

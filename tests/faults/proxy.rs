@@ -25,6 +25,11 @@ pub enum Mode {
     Slow(usize),
     /// Hands on half of what comes next from the server, and ends.
     Cut,
+    /// Ends every connection at once, between two messages and without a word; new ones are accepted and ended, too.
+    End,
+    /// Ends open connections, and new ones once the client has answered the server's first words: within TLS, right after the
+    /// handshake.
+    EndGreeted,
     /// Says something else between what the server says.
     Garbage,
     /// Announces a WebSocket frame of a terabyte.
@@ -102,6 +107,7 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
     let mut down = vec![0; 16 * 1024];
     let mut dead = false;
     let mut said = false;
+    let mut greeted = false;
     loop {
         let now = if dead {
             Mode::Silence
@@ -114,6 +120,8 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
         };
         match now {
             Mode::Refuse | Mode::Reset | Mode::Http(..) => return reset(&client),
+            Mode::End => return,
+            Mode::EndGreeted if begun_in != Mode::EndGreeted => return,
             Mode::Stall => {
                 if mode.changed().await.is_err() {
                     return;
@@ -140,6 +148,7 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
             read = client.read(&mut up[..most]) => match read {
                 Ok(0) | Err(_) => return,
                 Ok(_) if dead => {}
+                Ok(_) if now == Mode::EndGreeted && greeted => return,
                 Ok(n) => {
                     if server.write_all(&up[..n]).await.is_err() {
                         return;
@@ -160,6 +169,7 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
                     return;
                 }
                 Ok(n) => {
+                    greeted = true;
                     if client.write_all(&down[..n]).await.is_err() {
                         return;
                     }

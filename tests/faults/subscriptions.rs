@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use expd::config::settings::InstanceSettings;
 use expd::config::{Credentials, Limits, ProtocolChoice, TransportChoice};
 use expd::exp::{Channel, Secret};
 use expd::metrics::Counters;
 use expd::router::{
-    Event, InstanceId, ListenSpec, Listener, Overflow, Router, RouterHandle, RouterSettings,
+    Batch, Event, InstanceId, ListenSpec, Listener, Overflow, Router, RouterHandle, RouterSettings,
 };
 use expd::upstream::link::{Link, LinkParts, LinkTimings};
 use expd::upstream::session::Session;
@@ -59,7 +58,16 @@ impl Upstream {
         let (router, handle) = Router::new(RouterSettings {
             instances: 1,
             limits: Limits::default(),
-            encode: |_, incoming| Bytes::from(incoming.broadcast.payload.as_str().to_owned()),
+            encode: |_, run| {
+                let mut text = String::new();
+                let mut ends = Vec::new();
+                for incoming in run {
+                    text += incoming.broadcast.payload.as_str();
+                    ends.push(text.len());
+                }
+                let bytes = text.into();
+                Batch { bytes, ends }
+            },
         });
         let (session, task) = Session::new("test", &settings, None, counters.clone()).unwrap();
         let stop = CancellationToken::new();
@@ -123,7 +131,7 @@ impl Hearing {
                 for delivery in read {
                     self.words.push(match delivery.event {
                         Event::Subscription(state, _) => format!("{state:?}"),
-                        Event::Broadcast(record) => String::from_utf8_lossy(&record.frame).into(),
+                        Event::Broadcast(record) => String::from_utf8_lossy(&record.frame()).into(),
                         Event::Gap(gap) => format!("{:?}", gap.reason),
                     });
                     if self.words.last().is_some_and(|last| last == word) {

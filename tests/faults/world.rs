@@ -36,16 +36,20 @@ pub struct Network {
 
 impl Network {
     pub async fn start(token_ttl: Duration) -> Self {
+        Self::start_with(|settings| settings.token_ttl = token_ttl).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut HubSettings)) -> Self {
         let device = |uuid: &str| HubDevice {
             uuid: uuid.to_owned(),
             secret: Secret::new(format!("the secret of {uuid}")),
         };
-        let settings = HubSettings {
+        let mut settings = HubSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            token_ttl,
             devices: vec![device(DAEMON), device(SENDER)],
             ..HubSettings::default()
         };
+        change(&mut settings);
         let mut network = Self {
             settings,
             stop: CancellationToken::new(),

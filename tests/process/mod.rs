@@ -169,6 +169,11 @@ impl Drop for Daemon {
         // It may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
+        if std::thread::panicking() {
+            let rest = self.lines.try_iter().map(|line| (line, false));
+            self.heard.extend(rest);
+            eprintln!("the daemon's log:\n{}", self.heard());
+        }
     }
 }
 

@@ -51,7 +51,7 @@ async fn a_device_whose_clock_is_days_off_logs_in_and_refreshes_in_time() {
             // The first was refused and told the time.
             assert_eq!(cloud.logins(), 2, "{ahead}");
             let left = session
-                .expires_at
+                .expires_at()
                 .duration_since(SystemTime::now())
                 .unwrap();
             assert!(left <= Duration::from_secs(3), "{left:?}");

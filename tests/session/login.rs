@@ -60,7 +60,7 @@ async fn a_device_signs_its_login_with_its_secret_for_a_day() {
     assert!((iat - now_millis() / 1000).abs() < 5);
     assert_eq!(exp, Some(iat + 86_400));
     let left = logged_in
-        .expires_at
+        .expires_at()
         .duration_since(SystemTime::now())
         .unwrap();
     assert!(left + SOON > HOUR && left <= HOUR + SOON, "{left:?}");
@@ -124,7 +124,7 @@ async fn a_token_is_refreshed_before_it_ends() {
         states.changed().await.unwrap();
         let state = states.borrow_and_update().clone();
         let session = state.session().unwrap_or_else(|| panic!("{state:?}"));
-        assert!(session.expires_at > SystemTime::now());
+        assert!(session.expires_at() > SystemTime::now());
         generation = session.generation;
     }
     assert!(
@@ -160,7 +160,7 @@ async fn a_token_of_thirty_days_is_kept_for_its_time() {
     let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
     let logged_in = instance.logs_in().await;
     let left = logged_in
-        .expires_at
+        .expires_at()
         .duration_since(SystemTime::now())
         .unwrap();
     assert!(left + SOON > month, "{left:?}");
@@ -397,6 +397,29 @@ async fn wrong_credentials_are_told_as_such_and_tried_rarely() {
         "{error:?}"
     );
     assert_eq!(cloud.requests().len(), 1, "callers do not make it try");
+}
+
+#[tokio::test]
+async fn credentials_that_worked_before_are_tried_again_soon() {
+    let cloud = Cloud::start(|request, before| {
+        if request.is_login() && before == 1 {
+            Reply::refused("the directory is being restarted")
+        } else {
+            session(&format!("t{before}"), HOUR)
+        }
+    })
+    .await;
+    let timing = SessionTiming {
+        doubted: Duration::from_millis(200),
+        ..SessionTiming::default()
+    };
+    let instance = Instance::with(&settings(&cloud.url, device("u", "s")), None, timing);
+    let first = instance.logs_in().await;
+    instance.session.reject(first.generation);
+    instance.becomes(is_refused).await;
+    // And not after the minute that credentials wait which never worked.
+    instance.newer_than(first.generation).await;
+    assert_eq!(cloud.logins(), 3);
 }
 
 /// Time stands still but where the test moves it on: a blocking task keeps the runtime from skipping over the waits for

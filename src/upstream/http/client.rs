@@ -1,5 +1,6 @@
 //! The HTTP client as an instance's settings want it, and the one exchange that every request goes through.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Body, Client, IntoUrl, Method, RequestBuilder, Response, StatusCode};
@@ -9,6 +10,7 @@ use super::answer::Answer;
 use super::departure::{DepartingBody, Departure};
 use super::error::CallError;
 use crate::config::InstanceSettings;
+use crate::upstream::names::Names;
 use crate::upstream::trouble::{Way, never_left};
 
 /// How long a connection may take to come about: DNS, TCP, proxy and TLS together.
@@ -34,6 +36,7 @@ impl Wire {
         let mut builder = Client::builder()
             .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
+            .dns_resolver(Arc::new(Names))
             // What a request's end says of its fate was thought through for this version (`departure.rs`). Without ALPN, which is
             // not compiled in, no other is spoken anyway.
             .http1_only()

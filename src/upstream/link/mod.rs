@@ -260,7 +260,7 @@ impl Link {
         rotation: &mut Rotation,
     ) -> Result<(), End> {
         let due = connection.next_due().min(rotation.next_due());
-        let token_end = connection.token_end;
+        let token_end = connection.session.ends_at;
         tokio::select! {
             () = self.parts.shutdown.cancelled() => Err(End::Shutdown),
             arrivals = connection.read() => self.take(arrivals, connection, rotation).await,

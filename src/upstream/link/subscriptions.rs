@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -33,7 +33,7 @@ pub(super) struct Subscriptions {
     probe: Option<Probe>,
     mark: Option<Mark>,
     /// Everything that the server sent before this moment has arrived: when the latest ask was sent that was answered.
-    proved: SystemTime,
+    proved: Moment,
 }
 
 #[derive(Debug)]
@@ -42,11 +42,11 @@ struct Ask {
     asked_at: Instant,
     times: u32,
     /// When the oldest ask was sent that was not answered.
-    unanswered_since: Option<SystemTime>,
+    unanswered_since: Option<Moment>,
     /// IDs that were sent and have not come back in a confirmation.
     outstanding: usize,
     /// When the latest ask was sent that was answered.
-    good_at: Option<SystemTime>,
+    good_at: Option<Moment>,
     /// When it was last confirmed after it was not.
     confirmed_at: Option<Instant>,
     /// Whether it was confirmed when it was last asked for.
@@ -99,7 +99,7 @@ impl Subscriptions {
             rounds: VecDeque::new(),
             probe: None,
             mark: None,
-            proved: SystemTime::now(),
+            proved: Moment::now(),
         }
     }
 
@@ -125,7 +125,7 @@ impl Subscriptions {
     }
 
     /// Everything that the server sent before this moment has arrived.
-    pub fn proved(&self) -> SystemTime {
+    pub fn proved(&self) -> Moment {
         self.proved
     }
 
@@ -370,7 +370,7 @@ impl Subscriptions {
 
     /// What a probe asked for at `since` or before and the server has not confirmed again is pending from now on. Returns it, with the
     /// time until which each was good.
-    pub fn demote_unproved(&mut self, since: Instant) -> Vec<(Arc<Channel>, SystemTime)> {
+    pub fn demote_unproved(&mut self, since: Instant) -> Vec<(Arc<Channel>, Moment)> {
         let Some(probe) = self.probe.take_if(|probe| probe.sent <= since) else {
             return Vec::new();
         };
@@ -407,7 +407,7 @@ impl Ask {
     fn send(&mut self, now: Moment) {
         self.asked_at = Instant::from_std(now.at);
         self.times = self.times.saturating_add(1);
-        self.unanswered_since.get_or_insert(now.wall);
+        self.unanswered_since.get_or_insert(now);
         self.outstanding += self.ids.len();
     }
 
@@ -529,11 +529,24 @@ mod tests {
             .collect();
         s.confirm(&answer);
         assert!(!s.unanswered(Instant::now()));
-        assert_eq!(s.proved(), later.wall);
+        assert_eq!(s.proved().wall, later.wall);
         let lost = s.demote_unproved(Instant::now() + Duration::from_secs(30));
         assert_eq!(lost.len(), 1);
-        assert_eq!(lost[0].1, start.wall);
+        assert_eq!(lost[0].1.wall, start.wall);
         assert!(s.next_due().is_some());
+    }
+
+    #[test]
+    fn what_is_proved_goes_on_after_the_clock_was_set_back() {
+        let mut s = subscriptions();
+        let start = Moment::now();
+        let ids = s.ask(&channels(&["a"]), start);
+        s.confirm(&ids);
+        let mut later = after(start, Duration::from_secs(20));
+        later.wall -= Duration::from_secs(86_400);
+        let probe = s.start_probe(later);
+        s.confirm(&probe);
+        assert_eq!(s.proved().at, later.at);
     }
 
     #[test]

@@ -37,7 +37,6 @@ pub(super) enum Failure {
 pub(super) struct Token {
     pub(super) session: Arc<LoggedIn>,
     pub(super) refresh_at: Instant,
-    pub(super) ends_at: Instant,
 }
 
 impl SessionTask {
@@ -57,6 +56,7 @@ impl SessionTask {
         let token = answer?;
         let identity = &token.session.authentication.identity;
         if identity.pairing_code.is_none() {
+            self.refusals.taken();
             log::info!(instance = self.name, uuid = identity.uuid, organization = identity.organization; "logged in as {} {}", identity.kind, identity.uuid);
         }
         Ok(token)
@@ -140,8 +140,8 @@ impl SessionTask {
     }
 
     fn take_up(&mut self, authentication: Authentication) -> Token {
-        let local = SystemTime::now();
-        let life = self.clock.life_or_guess(authentication.expiration, local);
+        let now = Instant::now();
+        let life = (self.clock).life_or_guess(authentication.expiration, SystemTime::now());
         self.generation += 1;
         let network = &authentication.network;
         let session = Arc::new(LoggedIn {
@@ -155,18 +155,16 @@ impl SessionTask {
                 .token
                 .clone()
                 .unwrap_or_else(|| authentication.token.clone()),
-            expires_at: local + life,
+            ends_at: now + life,
             renewable_at: self.renewals.allowed_at,
             authentication,
         });
         self.show_pairing_code(&session);
         self.publish(SessionState::LoggedIn(session.clone()));
-        let now = Instant::now();
         let refresh_in = jittered(life.mul_f64(REFRESH_AT).min(LATEST_REFRESH), REFRESH_JITTER);
         Token {
             session,
             refresh_at: now + refresh_in.max(EARLIEST_REFRESH),
-            ends_at: now + life,
         }
     }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::clock::ServerClock;
 use super::exchange::{Failure, Token};
 use super::keyring::Keyring;
+use super::refusals::Refusals;
 use super::renewals::Renewals;
 use super::{News, SessionError, SessionState, SessionTiming};
 use crate::config::{Credentials, InstanceSettings};
@@ -37,6 +38,7 @@ pub struct SessionTask {
     /// Set while the device waits to be paired.
     pub(super) shown_code: Option<String>,
     pub(super) renewals: Renewals,
+    pub(super) refusals: Refusals,
 }
 
 /// Where the task hears from the handles.
@@ -71,6 +73,7 @@ impl SessionTask {
             keyring: Keyring::open(name, &settings.credentials, state_dir, &timing)?,
             clock: ServerClock::default(),
             renewals: Renewals::new(timing.renewal),
+            refusals: Refusals::new(&timing),
             timing,
             counters,
             ears,
@@ -84,6 +87,7 @@ impl SessionTask {
     #[must_use]
     pub fn with_timing(mut self, timing: SessionTiming) -> Self {
         self.renewals = Renewals::new(timing.renewal);
+        self.refusals = Refusals::new(&timing);
         self.keyring.set_timing(&timing);
         self.timing = timing;
         self
@@ -97,7 +101,6 @@ impl SessionTask {
 
     async fn keep(&mut self) {
         let mut backoff = Backoff::new(self.timing.retry.0, self.timing.retry.1);
-        let mut refused = Backoff::new(self.timing.refused.0, self.timing.refused.1);
         let mut attempt = 1;
         let mut trouble = None;
         loop {
@@ -108,7 +111,6 @@ impl SessionTask {
             let next_try = match self.log_in().await {
                 Ok(token) => {
                     backoff.reset();
-                    refused.reset();
                     attempt = 1;
                     match self.hold(token).await {
                         Over::LogIn => continue,
@@ -120,8 +122,7 @@ impl SessionTask {
                     }
                 }
                 Err(Failure::Refused(reason)) => {
-                    // Jittered upwards: the shortest wait is a promise to the network.
-                    let wait = self.timing.refused.0 + refused.wait();
+                    let wait = self.refusals.wait();
                     log::error!(instance = self.name; "EXP refuses the credentials: {reason}; correct them and restart, or wait: they are tried again in {} s", wait.as_secs());
                     self.publish(SessionState::Refused {
                         reason: reason.clone(),
@@ -167,7 +168,7 @@ impl SessionTask {
             tokio::select! {
                 // Of two moments that have both passed, in a machine that was asleep, the end counts.
                 biased;
-                () = sleep_until(token.ends_at) => {
+                () = sleep_until(token.session.ends_at) => {
                     return match trouble {
                         Some((reason, _)) => Over::Unrefreshed { reason, next_try: refresh_at },
                         None => Over::LogIn,
@@ -230,6 +231,7 @@ impl SessionTask {
             News::Paired(key) => self.keyring.keep(key).await,
             News::Unpaired => self.keyring.forget().await,
         }
+        self.refusals.replaced();
         true
     }
 

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use super::Address;
 use super::tls::explain;
+use crate::upstream::names::look_up;
 
 /// How long TCP may take to one of a host's addresses; the next one, or long polling, deserves its turn.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,13 +41,14 @@ pub(super) async fn dial(address: &Address<'_>, tls: &TlsConnector) -> Result<St
 }
 
 async fn tcp(host: &str, port: u16) -> Result<TcpStream, String> {
-    let addresses: Vec<_> = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|error| {
-            format!("the name {host} was not found ({error}); check the address and the DNS")
-        })?
-        .collect();
-    let mut reason = format!("the name {host} has no addresses; check the address and the DNS");
+    let addresses = look_up(host, port).await.map_err(|error| {
+        format!(
+            "the name {host:?} cannot be looked up ({error}); check the host setting and this machine's DNS"
+        )
+    })?;
+    let mut reason = format!(
+        "the name {host:?} has no addresses; check the host setting and this machine's DNS"
+    );
     for address in addresses {
         let failure = match tokio::time::timeout(TCP_TIMEOUT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {

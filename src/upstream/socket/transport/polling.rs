@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::error::Error as _;
 use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::sync::oneshot;
 use super::framing::{Packets, join};
 use super::tls::explain;
 use super::{Address, Failure, Incoming, Lost, Outgoing, Rejection};
+use crate::upstream::names::Names;
 use crate::upstream::socket::Generation;
 use crate::upstream::socket::packet::{Handshake, Packet};
 
@@ -66,7 +68,7 @@ impl Polling {
         let request = client.get(url.clone()).send();
         let answer = request
             .await
-            .map_err(|error| broken(explain(&error.without_url(), address.host())))?;
+            .map_err(|error| broken(address.way().describe(&error)))?;
         let cookies = cookies(answer.headers());
         let status = answer.status();
         if !status.is_success() {
@@ -250,6 +252,7 @@ fn client(address: &Address<'_>, tls: &TlsConnector) -> Result<Client, String> {
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
+        .dns_resolver(Arc::new(Names))
         .tcp_nodelay(true)
         .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")));
     // Without a setting, reqwest takes the environment's proxies by the rules that `Address::proxy` uses.
