@@ -75,8 +75,9 @@ impl Daemon for DaemonService {
                     .boxed()
             })
             .collect();
-        // The links end when the daemon stops, and their streams with them.
+        let stop = self.0.stop.clone().cancelled_owned();
         let stopping = Status::unavailable("the daemon is stopping; watch again when it is back");
+        let links = links.take_until(stop);
         Ok(Response::new(
             links.chain(stream::iter([Err(stopping)])).boxed(),
         ))

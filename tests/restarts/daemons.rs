@@ -1,13 +1,19 @@
 //! Daemons that are stopped and killed, and those that take over from them.
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use expd::client::{Client, Fate, Heard as Told, LinkState, Listen, ListenEvent, ResumingListener};
 use expd::exp::{Channel, Payload};
 use expd::hub::operator;
+use futures_util::StreamExt as _;
 use tokio::task::JoinSet;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::app::App;
 use crate::judge::judge;
@@ -141,6 +147,61 @@ async fn at_sigterm_running_calls_finish_waits_and_streams_end_and_new_calls_are
         .filter(|name| name.to_string_lossy().contains("sock"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_only_watches_does_not_hold_up_the_stop_and_is_told() {
+    let scene = Scene::new("drain_timeout = \"20s\"\n").await;
+    let mut daemon = scene.start();
+    let client = scene.online().await;
+    let mut links = Box::pin(client.watch_status().await.unwrap());
+    links.next().await.unwrap().unwrap();
+    let mut health = HealthClient::new(scene.channel().await);
+    let all = HealthCheckRequest::default();
+    let mut health = health.watch(all).await.unwrap().into_inner();
+    let serving = health.message().await.unwrap().unwrap();
+    assert_eq!(serving.status(), ServingStatus::Serving);
+    let begun = Instant::now();
+    daemon.signal("TERM");
+    let end = loop {
+        match tokio::time::timeout(DEADLINE, links.next()).await.unwrap() {
+            Some(Ok(_)) => {}
+            end => break end,
+        }
+    };
+    let told = end.expect("a status").unwrap_err();
+    assert!(told.to_string().contains("stopping"), "{told}");
+    let last = health.message().await.unwrap().unwrap();
+    assert_eq!(last.status(), ServingStatus::NotServing);
+    assert!(health.message().await.unwrap().is_none());
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    assert!(!daemon.heard().contains("cut off"), "{}", daemon.heard());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_do_not_answer_hold_up_the_stop_no_longer_than_the_drain() {
+    let scene = Scene::new("").await;
+    let mut daemon = scene.start();
+    scene.online().await;
+    // Connected, and not a byte more; one that stops in the middle of a frame's head; one that is stopped itself.
+    let _silent = UnixStream::connect(scene.socket()).unwrap();
+    let mut broken_off = UnixStream::connect(scene.socket()).unwrap();
+    broken_off
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0")
+        .unwrap();
+    let mut app = App::start(&scene.socket(), CHANNEL, None);
+    app.until_confirmed().await;
+    app.signal("STOP");
+    let begun = Instant::now();
+    daemon.signal("TERM");
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(1750), "{took:?}");
+    app.signal("CONT");
+    let _daemon = scene.start();
+    app.until_confirmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

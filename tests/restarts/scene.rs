@@ -80,6 +80,20 @@ impl Scene {
         Client::connect(Some(self.socket())).await.unwrap()
     }
 
+    /// A connection to the daemon as any gRPC client has it.
+    pub async fn channel(&self) -> tonic::transport::Channel {
+        let socket = self.socket();
+        let connect = tower::service_fn(move |_: http::Uri| {
+            let socket = socket.clone();
+            async move {
+                let stream = tokio::net::UnixStream::connect(socket).await?;
+                Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(stream))
+            }
+        });
+        let endpoint = tonic::transport::Endpoint::from_static("http://localhost");
+        endpoint.connect_with_connector(connect).await.unwrap()
+    }
+
     pub async fn online(&self) -> Client {
         self.linked(LinkState::Online).await
     }
