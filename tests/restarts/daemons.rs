@@ -18,7 +18,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::app::App;
 use crate::judge::judge;
 use crate::process::{DEADLINE, accepts};
-use crate::scene::{CHANNEL, Scene};
+use crate::scene::{CHANNEL, CREDENTIALS, Scene};
 use crate::world::{Ear, Heard, numbers, signals};
 
 /// Writes down what a resuming listener gives out, up to a number.
@@ -291,20 +291,41 @@ async fn a_paired_device_stays_paired_whatever_a_kill_left_in_its_state() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_a_reload_takes_is_taken_from_waiting_broadcasts_too() {
+    let rules = |allowed: &str| {
+        let us = rustix::process::geteuid().as_raw();
+        format!("[[access]]\nuid = {us}\nallow = [\"status\"{allowed}]\n")
+    };
+    let mut scene = Scene::new(&rules(", \"broadcast\"")).await;
+    scene.network.stop().await;
+    let mut daemon = scene.start();
+    let client = scene.offline().await;
+    let mut calls = JoinSet::new();
+    let sender = client.clone();
+    calls.spawn(async move {
+        let (channel, null) = (Channel::new(CHANNEL), Payload::null());
+        let sent = sender.broadcast_when_connected("", &channel, "hi", &null, None, DEADLINE);
+        sent.await
+    });
+    scene.waiting(&client, 1).await;
+    scene.write(&rules(""), CREDENTIALS);
+    daemon.signal("HUP");
+    daemon.said("the settings were read again");
+    scene.network.start_again().await;
+    let refused = calls.join_next().await.unwrap().unwrap().unwrap_err();
+    assert_eq!(refused.fate(), Fate::Refused, "{refused:?}");
+    assert!(refused.to_string().contains("access rules"), "{refused}");
+    let counters = operator::counters(&scene.url(), None).await.unwrap();
+    assert_eq!(counters.broadcasts, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_shell_command_waits_for_the_connection_only_where_it_was_told_to() {
     let mut scene = Scene::new("").await;
     let _daemon = scene.start();
     let client = scene.online().await;
     scene.network.stop().await;
-    let end = Instant::now() + DEADLINE;
-    while client.status().await.unwrap().instances[0]
-        .link
-        .next_try
-        .is_none()
-    {
-        assert!(Instant::now() < end, "never offline");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    scene.offline().await;
     let broadcast = |more: &[&str]| {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_expd"));
         command.args(["broadcast", CHANNEL, "hi", "1", "--socket"]);
@@ -321,12 +342,20 @@ async fn the_shell_command_waits_for_the_connection_only_where_it_was_told_to() 
     let said = String::from_utf8(too_short.stderr).unwrap();
     assert!(said.contains("time is over"), "{said}");
 
+    let mut killed = broadcast(&["--wait"]).kill_on_drop(true).spawn().unwrap();
+    scene.waiting(&client, 1).await;
+    killed.kill().await.unwrap();
+    scene.waiting(&client, 0).await;
+
     let waiting = broadcast(&["--wait"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
+    scene.waiting(&client, 1).await;
     scene.network.start_again().await;
     let output = waiting.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
+    let counters = operator::counters(&scene.url(), None).await.unwrap();
+    assert_eq!(counters.broadcasts, 1, "the killed one's was not sent");
 }
