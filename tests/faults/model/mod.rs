@@ -71,6 +71,13 @@ async fn whatever_happens_nothing_is_lost_in_silence() {
     }
 }
 
+/// What the dice may not bring in a short run.
+enum Rare {
+    Daemon,
+    Network,
+    None,
+}
+
 struct Model {
     seed: u64,
     dice: Dice,
@@ -146,11 +153,19 @@ impl Model {
     }
 
     async fn run(mut self, span: Duration) {
-        let until = Instant::now() + span;
-        while Instant::now() < until {
-            self.step().await;
-            self.due(Instant::now()).await;
-            sleep(self.dice.millis(10, 200)).await;
+        // Rare things happen once at the least.
+        for rare in [Rare::Daemon, Rare::Network, Rare::None] {
+            let until = Instant::now() + span / 3;
+            while Instant::now() < until {
+                self.step().await;
+                self.due(Instant::now()).await;
+                sleep(self.dice.millis(10, 200)).await;
+            }
+            match rare {
+                Rare::Daemon => self.restart_daemon().await,
+                Rare::Network => self.restart_network().await,
+                Rare::None => {}
+            }
         }
         self.end().await;
     }
@@ -163,7 +178,7 @@ impl Model {
             430..550 => self.stall(),
             550..690 => self.harm(),
             690..697 => self.restart_network().await,
-            697..702 => self.restart_daemon().await,
+            697..705 => self.restart_daemon().await,
             _ => sleep(self.dice.millis(100, 700)).await,
         }
     }
@@ -223,8 +238,9 @@ impl Model {
         let Some(at) = self.pick() else { return };
         let mut app = self.apps.swap_remove(at);
         app.leave().await;
+        // Long enough for its log to be gone, now and then.
         let away = if self.dice.one_in(5) {
-            self.dice.millis(0, 16_000)
+            self.dice.millis(0, 25_000)
         } else {
             self.dice.millis(0, 300)
         };
