@@ -36,10 +36,13 @@ const MEMBERS: [(&str, ProtocolChoice, TransportChoice); 6] = [
 const CALM: &str = "calm";
 
 /// What can happen on the way.
-const FAULTS: [Mode; 19] = [
+const FAULTS: [Mode; 21] = [
     Mode::Reset,
     Mode::Refuse,
     Mode::Stall,
+    // Often, since it is what a change of the token has to bear.
+    Mode::StallOpen,
+    Mode::StallOpen,
     Mode::StallOpen,
     Mode::StallOpen,
     Mode::Slow(1000),
@@ -59,7 +62,8 @@ const FAULTS: [Mode; 19] = [
 ];
 
 pub struct Member {
-    calm: bool,
+    /// Nothing but restarts happens to it.
+    pub calm: bool,
     /// Where bytes are harmed; they are of TLS on that instance.
     outer: Proxy,
     /// Where requests are answered wrongly; behind the end of TLS.
