@@ -222,7 +222,12 @@ pub async fn serve_under(
         started_at,
         stop: parts.doors.stop.clone(),
     };
-    let service = rpc::service(door).await;
+    let (service, health) = rpc::service(door).await;
+    let told = health.until(parts.doors.stop.clone());
+    parts.doors.spawn("what tells of the health", async move {
+        told.await;
+        Ok(())
+    });
     let server = doors.serve(
         service,
         settings.daemon.limits.max_connections,
@@ -318,4 +323,28 @@ fn start_bridges(
         }));
     }
     Ok(Bridges::new(bridges))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_or_ends_by_itself_is_found_at_once() {
+        let mut links = Group::default();
+        links.spawn("a session", async { pending().await });
+        links.spawn("a link", async { panic!("a defect") });
+        let found = timeout(Duration::from_secs(5), links.failed()).await;
+        assert!(
+            matches!(&found, Ok(DaemonError::Panicked(what)) if what.contains("a defect")),
+            "{found:?}"
+        );
+        links.spawn("a link", async { Ok(()) });
+        let found = timeout(Duration::from_secs(5), links.failed()).await;
+        assert!(
+            matches!(found, Ok(DaemonError::Task("a link"))),
+            "{found:?}"
+        );
+        assert!(!links.ended(Duration::from_millis(10)).await);
+    }
 }
