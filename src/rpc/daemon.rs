@@ -82,7 +82,7 @@ fn instance_out(
             since: Some(link.since.into()),
             attempt: link.attempt,
             last_error: link.last_error.unwrap_or_default(),
-            next_try: link.next_try.map(Into::into),
+            next_try: link.next_try.map(|at| at.wall().into()),
             protocol: link.protocol,
             token_expires_at: bridge.token_expires_at().map(Into::into),
         }),
