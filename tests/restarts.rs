@@ -15,7 +15,8 @@ mod apps;
 #[path = "restarts/daemons.rs"]
 mod daemons;
 #[allow(dead_code, reason = "the faults use more of it")]
-#[path = "faults/judge.rs"]
+#[path = "faults/judge/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the tests of faults")]
 mod judge;
 mod process;
 #[path = "restarts/scene.rs"]

@@ -303,6 +303,15 @@ impl Figures {
             "When the daemon started, in seconds since the epoch.",
         )
         .sample(&[], started);
+        let tasks = tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks();
+        text.family(
+            "expd_tasks",
+            Kind::Gauge,
+            "Tasks of the daemon's runtime that have not ended.",
+        )
+        .sample(&[], tasks);
         // What the system does not tell is left out, rather than told as zero.
         if let Some(bytes) = process::resident_bytes() {
             text.family(

@@ -326,3 +326,27 @@ fn start_bridges(
     }
     Ok(Bridges::new(bridges))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_or_ends_by_itself_is_found_at_once() {
+        let mut links = Group::default();
+        links.spawn("a session", async { pending().await });
+        links.spawn("a link", async { panic!("a defect") });
+        let found = timeout(Duration::from_secs(5), links.failed()).await;
+        assert!(
+            matches!(&found, Ok(DaemonError::Panicked(what)) if what.contains("a defect")),
+            "{found:?}"
+        );
+        links.spawn("a link", async { Ok(()) });
+        let found = timeout(Duration::from_secs(5), links.failed()).await;
+        assert!(
+            matches!(found, Ok(DaemonError::Task("a link"))),
+            "{found:?}"
+        );
+        assert!(!links.ended(Duration::from_millis(10)).await);
+    }
+}

@@ -56,6 +56,9 @@ pub struct Router {
     /// leaves within a rest's time.
     resting: BinaryHeap<Resting>,
     next_listener: u64,
+    /// Ends every listener's ID, so that an app that outlived an earlier daemon does not take somebody else's events by the ID
+    /// that it was given there.
+    incarnation: String,
 }
 
 struct Instance {
@@ -112,6 +115,7 @@ impl Router {
             fresh: Vec::new(),
             resting: BinaryHeap::new(),
             next_listener: 1,
+            incarnation: incarnation(),
         };
         (router, handle)
     }
@@ -181,7 +185,14 @@ impl Router {
             }
         }
         self.next_listener += 1;
-        let listener = Listener::open(format!("L{id}"), instance, log, spec, place, now);
+        let listener = Listener::open(
+            format!("L{id}-{}", self.incarnation),
+            instance,
+            log,
+            spec,
+            place,
+            now,
+        );
         let card = listener.card().clone();
         self.cards.insert(card.id.clone(), card);
         Ok(listener)
@@ -451,6 +462,13 @@ async fn rest(first: Option<&Resting>) {
         Some(resting) => tokio::time::sleep_until(resting.until.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// A few letters that are others in every daemon.
+fn incarnation() -> String {
+    let mut letters = uuid::Uuid::new_v4().simple().to_string();
+    letters.truncate(8);
+    letters
 }
 
 impl ChannelState {

@@ -153,7 +153,7 @@ impl Cursor {
                 reason: GapReason::Restarted,
                 missed: 0,
                 from: None,
-                to: ring.evicted.moment.wall_before(now),
+                to: ring.silent_until().wall_before(now),
             }));
         }
         let cursor = Self {
@@ -245,10 +245,23 @@ impl Cursor {
             (Some(before), Some(now)) => Some(now.saturating_sub(before)),
             _ => None,
         };
-        if missed != Some(0) {
-            if overflow && self.wish.overflow == Overflow::Cancel {
-                return Err(Ended::Overflow);
-            }
+        let slow = missed != Some(0);
+        if slow && overflow && self.wish.overflow == Overflow::Cancel {
+            return Err(Ended::Overflow);
+        }
+        if let Some((from, to)) = evicted.outages.after(self.position) {
+            let gap = Gap {
+                reason: GapReason::Offline,
+                missed: 0,
+                from,
+                to,
+            };
+            tally.gaps += 1;
+            // Where another gap follows, the listener has come no further yet: an app that ends between the two and resumes
+            // is told both.
+            out.other(if slow { self.position } else { last }, Event::Gap(gap));
+        }
+        if slow {
             let missed = missed.unwrap_or(0);
             tally.missed += missed;
             tally.gaps += 1;
@@ -264,18 +277,6 @@ impl Cursor {
                     .map(|from| from.wall_before(evicted.moment)),
                 to: evicted.moment.wall,
             };
-            out.other(last, Event::Gap(gap));
-        }
-        if let Some((sequence, from, to)) = evicted.outage
-            && sequence > self.position
-        {
-            let gap = Gap {
-                reason: GapReason::Offline,
-                missed: 0,
-                from,
-                to,
-            };
-            tally.gaps += 1;
             out.other(last, Event::Gap(gap));
         }
         if self.told != evicted.state {

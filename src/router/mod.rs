@@ -8,6 +8,7 @@ mod actor;
 mod cursor;
 mod listener;
 mod log;
+mod outages;
 mod record;
 mod ring;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::task::Waker;
 use std::time::{Instant, SystemTime};
 
 use super::log::{Gap, Moment, State};
+use super::outages::Outages;
 use super::record::Record;
 use super::wakes::Wakes;
 
@@ -83,8 +84,8 @@ pub(super) struct Evicted {
     notes: VecDeque<u64>,
     /// The newest position that `notes` no longer tells of.
     notes_from: u64,
-    /// The newest outage among them, and the span of all of them.
-    pub outage: Option<(u64, Option<SystemTime>, SystemTime)>,
+    /// The outages among them.
+    pub outages: Outages,
     /// The subscription's state when the last of them had passed.
     pub state: State,
     pub state_since: SystemTime,
@@ -135,7 +136,7 @@ impl Ring {
                 overflow_to: 0,
                 notes: VecDeque::new(),
                 notes_from: 0,
-                outage: None,
+                outages: Outages::default(),
                 state: State::Pending,
                 state_since: now.wall,
                 moment: now,
@@ -233,6 +234,20 @@ impl Ring {
             }
         }
         state
+    }
+
+    /// Up to when nobody who comes from elsewhere can have heard what the log does not hold: until its last entry that is gone,
+    /// or, where it began pending, until the first confirmation. An outage in the log tells of itself.
+    pub fn silent_until(&self) -> Moment {
+        let first = self.entries.iter().find_map(|entry| match &entry.body {
+            Body::State { state, .. } => Some((*state, entry.moment)),
+            Body::Gap(_) => Some((State::Pending, entry.moment)),
+            Body::Broadcast { .. } => None,
+        });
+        match first {
+            Some((State::Confirmed, confirmed)) => confirmed,
+            _ => self.evicted.moment,
+        }
     }
 
     /// When the event at `position` was appended; `None` where that is not known any more.
@@ -345,13 +360,7 @@ impl Evicted {
                 self.state = *state;
                 self.state_since = *since;
             }
-            Body::Gap(gap) => {
-                // The earlier one, and none where one is not known, whatever the clock did between them.
-                let from = self
-                    .outage
-                    .map_or(gap.from, |(_, from, _)| from.min(gap.from));
-                self.outage = Some((sequence, from, gap.to));
-            }
+            Body::Gap(gap) => self.outages.push(sequence, (gap.from, gap.to)),
         }
     }
 }

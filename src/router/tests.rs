@@ -1,5 +1,7 @@
 //! The router's promises, through its handle.
 
+mod told;
+
 use std::sync::Arc;
 use std::time::Duration;
 

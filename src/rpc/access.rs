@@ -3,9 +3,13 @@
 //! Listeners belong to the user who opened them: reading, cancelling or clearing somebody else's takes the verb `admin` on the
 //! listener's channel. Callers over TCP cannot be told apart, and count as one user. Without any rule all of this is open.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use futures_util::Stream as _;
 use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
 use tonic::Status;
 use url::Url;
 
@@ -120,6 +124,13 @@ impl Door {
         refused(checked).await
     }
 
+    /// The refusal to tell a caller of an instance any more.
+    pub(super) fn sees_no_more(&self, caller: &Caller, instance: &str) -> Status {
+        let policy = self.policy();
+        let rights = policy.rights(caller);
+        status::denied(&rights.denied(Verb::Status, &Place::Instance(instance)))
+    }
+
     /// Whether a caller may see the status of any instance; [`View`] then says of which.
     pub(super) async fn allow_status(&self, caller: &Caller) -> Result<(), Status> {
         let policy = self.policy();
@@ -178,6 +189,7 @@ impl Door {
     pub(super) fn leave(&self, caller: &Caller, bridge: &Bridge, channel: &Channel) -> Leave {
         Leave {
             policies: self.access.clone(),
+            changes: WatchStream::from_changes(self.access.clone()),
             caller: caller.clone(),
             instance: bridge.name.clone(),
             channel: channel.clone(),
@@ -283,6 +295,8 @@ impl View {
 /// The leave of a stream to go on hearing a channel, which a reload may take away.
 pub(super) struct Leave {
     policies: watch::Receiver<Arc<AccessPolicy>>,
+    /// Wakes a stream that waits.
+    changes: WatchStream<Arc<AccessPolicy>>,
     caller: Caller,
     instance: String,
     channel: Channel,
@@ -300,6 +314,14 @@ impl Leave {
         policy
             .check(&self.caller, Verb::Listen, place)
             .map_err(|denied| status::denied(&denied))
+    }
+
+    /// Arranges for the stream to be woken when the policy changes; ready where it has changed already.
+    pub(super) fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match Pin::new(&mut self.changes).poll_next(context) {
+            Poll::Ready(Some(_)) => Poll::Ready(()),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
     }
 }
 

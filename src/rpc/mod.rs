@@ -13,6 +13,7 @@ mod network;
 mod pull;
 mod status;
 mod stream;
+mod watching;
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -139,7 +139,11 @@ impl Body for ListenBody {
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))));
             }
             match listener.poll_read(context, &mut this.pieces) {
-                Poll::Pending => return Poll::Pending,
+                // A quiet stream, too, ends as soon as a reload takes its right.
+                Poll::Pending => match this.leave.poll_changed(context) {
+                    Poll::Ready(()) => {}
+                    Poll::Pending => return Poll::Pending,
+                },
                 Poll::Ready(Ok(())) => this.gather(),
                 Poll::Ready(Err(why)) => {
                     this.listener = None;

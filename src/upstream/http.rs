@@ -215,7 +215,7 @@ impl ApiClient {
         let first = body(&session)?;
         let within = within + line_time(first.as_ref().map_or(0, Vec::len));
         let left = || within.saturating_sub(begun.elapsed());
-        let request = self.prepare(&session, method.clone(), url.clone());
+        let request = self.prepare(&session, method.clone(), url.clone())?;
         let answer = self.send(request, first, left(), departure).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
@@ -226,7 +226,7 @@ impl ApiClient {
             retry_in: None,
         })??;
         let second = body(&session)?;
-        let request = self.prepare(&session, method, url);
+        let request = self.prepare(&session, method, url)?;
         let answer = self.send(request, second, left(), departure).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
@@ -236,9 +236,14 @@ impl ApiClient {
         })
     }
 
-    fn prepare(&self, session: &LoggedIn, method: Method, url: Url) -> RequestBuilder {
+    fn prepare(
+        &self,
+        session: &LoggedIn,
+        method: Method,
+        url: Url,
+    ) -> Result<RequestBuilder, CallError> {
         let token = session.authentication.token.expose();
-        self.wire.request(method, url).bearer_auth(token)
+        Ok(self.wire.request(method, url)?.bearer_auth(token))
     }
 
     async fn send(

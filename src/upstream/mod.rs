@@ -8,3 +8,4 @@ mod names;
 pub mod session;
 pub mod socket;
 mod trouble;
+mod trust;

@@ -36,6 +36,8 @@ pub enum Mode {
     Oversized,
     /// Answers every request with this status, and `Retry-After` where it is not 0; open connections are reset.
     Http(u16, u64),
+    /// Answers 401 to every request but logins, on open connections, too; what was upgraded before passes.
+    Unauthorized,
     /// Lets new connections wait for so many milliseconds; open ones pass.
     Late(u64),
 }
@@ -149,6 +151,10 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
                 Ok(0) | Err(_) => return,
                 Ok(_) if dead => {}
                 Ok(_) if now == Mode::EndGreeted && greeted => return,
+                Ok(n) if now == Mode::Unauthorized && is_refused(&up[..n]) => {
+                    client.write_all(said_of(401, 0).as_bytes()).await.ok();
+                    return;
+                }
                 Ok(n) => {
                     if server.write_all(&up[..n]).await.is_err() {
                         return;
@@ -193,19 +199,29 @@ async fn answer(mut client: TcpStream, status: u16, retry_after: u64) {
             Ok(n) => head.extend_from_slice(&read[..n]),
         }
     }
+    let text = said_of(status, retry_after);
+    if client.write_all(text.as_bytes()).await.is_ok() {
+        client.shutdown().await.ok();
+        // Closing before all was read would reset the connection, and the answer with it.
+        while !matches!(client.read(&mut read).await, Ok(0) | Err(_)) {}
+    }
+}
+
+fn said_of(status: u16, retry_after: u64) -> String {
     let retry_after = if retry_after > 0 {
         format!("Retry-After: {retry_after}\r\n")
     } else {
         String::new()
     };
     let body = r#"{"code":"proxy.fault","message":"the fault proxy says so"}"#;
-    let text = format!(
+    format!(
         "HTTP/1.1 {status} Fault\r\n{retry_after}Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
-    );
-    if client.write_all(text.as_bytes()).await.is_ok() {
-        client.shutdown().await.ok();
-        // Closing before all was read would reset the connection, and the answer with it.
-        while !matches!(client.read(&mut read).await, Ok(0) | Err(_)) {}
-    }
+    )
+}
+
+/// Whether a request begins here that is no login.
+fn is_refused(read: &[u8]) -> bool {
+    let begins = |word: &str| read.starts_with(word.as_bytes());
+    (begins("GET /") || begins("POST /")) && !begins("POST /api/auth/login")
 }

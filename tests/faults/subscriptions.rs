@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expd::config::settings::InstanceSettings;
-use expd::config::{Credentials, Limits, ProtocolChoice, TransportChoice};
+use expd::config::{Credentials, Limits, ProtocolChoice, SocketLibrary, TransportChoice};
 use expd::exp::{Channel, Secret};
 use expd::metrics::Counters;
 use expd::router::{
@@ -46,6 +46,10 @@ struct Upstream {
 
 impl Upstream {
     fn start(network: SocketAddr, timings: LinkTimings) -> Self {
+        Self::start_through(SocketLibrary::Own, network, timings)
+    }
+
+    fn start_through(library: SocketLibrary, network: SocketAddr, timings: LinkTimings) -> Self {
         let credentials = Credentials::Device {
             uuid: Some(DEVICE.to_owned()),
             secret: Some(Secret::new("secret")),
@@ -54,6 +58,7 @@ impl Upstream {
         let mut settings = InstanceSettings::new(format!("http://{network}"), credentials);
         settings.transport = TransportChoice::Websocket;
         settings.protocol = ProtocolChoice::V4;
+        settings.socket_library = library;
         let counters = Arc::new(Counters::default());
         let (router, handle) = Router::new(RouterSettings {
             instances: 1,
@@ -215,7 +220,6 @@ async fn a_channel_that_is_not_confirmed_any_more_is_pending_and_then_told_as_a_
     network.ignore("b", true);
     network.forget("b");
     let within = quick().probe_every + quick().probe_answer + AT_ONCE;
-    // Which of the channels proves the connection alive is chance; where it is this one, the connection is replaced.
     b.until("Pending", within).await;
     network.ignore("b", false);
     b.until("Confirmed", Duration::from_secs(4)).await;
@@ -225,12 +229,25 @@ async fn a_channel_that_is_not_confirmed_any_more_is_pending_and_then_told_as_a_
     );
     let sent = network.broadcast("a").to_string();
     a.until(&sent, AT_ONCE).await;
+    // The others did not suffer.
+    assert_eq!(a.words, ["Pending", "Confirmed", &sent]);
+    assert_eq!(network.connects(), 1);
 }
 
 #[tokio::test]
 async fn a_peer_that_answers_pings_and_delivers_nothing_is_found_and_replaced() {
+    a_peer_that_delivers_nothing_is_replaced(SocketLibrary::Own).await;
+}
+
+/// To the link, a library whose task has died looks the same: it sends, and hands over nothing.
+#[tokio::test]
+async fn a_library_that_hands_over_nothing_is_found_and_replaced() {
+    a_peer_that_delivers_nothing_is_replaced(SocketLibrary::RustSocketio).await;
+}
+
+async fn a_peer_that_delivers_nothing_is_replaced(library: SocketLibrary) {
     let network = Scripted::start(Duration::from_secs(3600)).await;
-    let upstream = Upstream::start(network.address, quick());
+    let upstream = Upstream::start_through(library, network.address, quick());
     let mut a = upstream.listen(Channel::new("a")).await;
     a.until("Confirmed", AT_ONCE).await;
     network.deafen(true);

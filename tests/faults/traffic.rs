@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::judge::{Book, Sum, judge};
+use crate::judge::{Book, Life, Sum, judge};
 use crate::world::{Ear, Sender, numbers, signals, state, to};
 
 const CHANNELS: [&str; 3] = ["a", "b", "c"];
@@ -100,8 +100,13 @@ impl Traffic {
             .await;
             assert_eq!(*ear.ended.lock().unwrap(), None, "{fault}");
             let heard = ear.heard();
-            let sum = judge(None, &heard, &book.sent(), Some(SystemTime::now()))
-                .unwrap_or_else(|why| panic!("{fault}: {why}"));
+            let sum = judge(
+                None,
+                &[Life::of(&heard)],
+                &book.sent(),
+                Some(SystemTime::now()),
+            )
+            .unwrap_or_else(|why| panic!("{fault}: {why}"));
             sums.push((sum, signals(&heard)));
         }
         sums

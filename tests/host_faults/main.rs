@@ -14,7 +14,8 @@ mod clock;
 mod descriptors;
 mod disk;
 mod house;
-#[path = "../faults/judge.rs"]
+#[path = "../faults/judge/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the tests of faults")]
 mod judge;
 mod machine;
 mod names;

@@ -6,7 +6,7 @@ use expd::client::{Event, Gap, GapReason, Listen};
 use expd::exp::Channel;
 
 use crate::app::App;
-use crate::judge::judge;
+use crate::judge::{Life, judge};
 use crate::scene::{CHANNEL, Scene};
 use crate::world::{Ear, Heard, SOON, numbers, signals};
 
@@ -43,7 +43,8 @@ async fn an_app_that_is_killed_in_mid_stream_goes_on_exactly_where_it_was() {
     }
     stop.cancel();
     sending.join_next().await.unwrap().unwrap();
-    let last = scene.book.sent().len() as u64 - 1;
+    // One that no earlier life can have dealt with.
+    let last = scene.send(1).await;
     app.until_number(last).await;
     heard.extend(app.heard.clone());
 
@@ -93,7 +94,7 @@ async fn an_app_that_comes_back_after_the_log_has_moved_on_is_told_first_how_muc
         let got = numbers(&app.heard).len() as u64;
         assert_eq!(gaps[0].missed, Some(350 - got), "{gaps:?}");
         heard.extend(app.heard.clone());
-        judge(None, &heard, &scene.book.sent(), None).unwrap();
+        judge(None, &[Life::of(&heard)], &scene.book.sent(), None).unwrap();
     }
 }
 
@@ -146,7 +147,7 @@ async fn an_app_that_comes_back_to_another_daemon_is_told_so_first() {
         assert_eq!(gaps[0].reason, GapReason::Restarted, "{signal}: {gaps:?}");
         app.until_number(14).await;
         heard.extend(app.heard.clone());
-        let sum = judge(None, &heard, &scene.book.sent(), None).unwrap();
+        let sum = judge(None, &[Life::of(&heard)], &scene.book.sent(), None).unwrap();
         assert_eq!((sum.delivered, sum.missed), (10, 5), "{signal}: {sum:?}");
     }
 }

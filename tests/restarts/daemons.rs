@@ -16,7 +16,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::app::App;
-use crate::judge::judge;
+use crate::judge::{Life, judge};
 use crate::process::{DEADLINE, accepts};
 use crate::scene::{CHANNEL, CREDENTIALS, Scene};
 use crate::world::{Ear, Heard, numbers, signals};
@@ -82,7 +82,7 @@ async fn listeners_are_taken_up_by_the_next_daemon_and_told_of_all_that_they_mis
         ("the app", &app.heard),
         ("the program", &followed.unwrap().unwrap()),
     ] {
-        let sum = judge(None, heard, &sent, None).unwrap_or_else(|why| {
+        let sum = judge(None, &[Life::of(heard)], &sent, None).unwrap_or_else(|why| {
             panic!("{who}: {why}\n{:#?}", signals(heard));
         });
         eprintln!("{who}: {sum:?} of {}", sent.len());

@@ -1,9 +1,9 @@
 //! The HTTP client as an instance's settings want it, and the one exchange that every request goes through.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::{Body, Client, IntoUrl, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Body, Client, IntoUrl, Method, Proxy, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::answer::Answer;
@@ -12,6 +12,7 @@ use super::error::CallError;
 use crate::config::InstanceSettings;
 use crate::upstream::names::Names;
 use crate::upstream::trouble::{Way, never_left};
+use crate::upstream::trust::Trust;
 
 /// How long a connection may take to come about: DNS, TCP, proxy and TLS together.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -22,7 +23,10 @@ pub(super) const SLOWEST_LINE: usize = 32 << 10;
 /// Sends requests to one instance's host.
 #[derive(Clone, Debug)]
 pub struct Wire {
-    client: Client,
+    /// Made for the first request: reading the system's authorities would hold up the start of the daemon by 30 ms.
+    client: Arc<OnceLock<Result<Client, String>>>,
+    proxy: Option<Proxy>,
+    trust: Trust,
     way: Way,
 }
 
@@ -33,8 +37,37 @@ impl Wire {
     /// When the proxy or the authorities' file cannot be used.
     pub fn new(settings: &InstanceSettings) -> Result<Self, String> {
         let way = Way::new(&settings.host, settings.proxy.as_deref());
+        let proxy = settings.proxy.as_ref().map(Proxy::all).transpose();
+        let proxy = proxy.map_err(|_| {
+            let shown = way.proxy().unwrap_or_default();
+            format!("the proxy setting ({shown}) is no URL; write http://[user:password@]host:port")
+        })?;
+        Ok(Self {
+            client: Arc::default(),
+            proxy,
+            trust: Trust::read(settings.ca_file.as_deref())?,
+            way,
+        })
+    }
+
+    /// A request to be filled and handed to [`Self::exchange`].
+    ///
+    /// # Errors
+    /// [`CallError::Offline`] where TLS cannot be set up.
+    pub fn request(&self, method: Method, url: impl IntoUrl) -> Result<RequestBuilder, CallError> {
+        match self.client.get_or_init(|| self.client()) {
+            Ok(client) => Ok(client.request(method, url)),
+            Err(reason) => Err(CallError::Offline {
+                reason: reason.clone(),
+                retry_in: None,
+            }),
+        }
+    }
+
+    fn client(&self) -> Result<Client, String> {
         let mut builder = Client::builder()
             .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")))
+            .use_preconfigured_tls(self.trust.connector()?)
             .connect_timeout(CONNECT)
             .dns_resolver(Arc::new(Names))
             // What a request's end says of its fate was thought through for this version (`departure.rs`). Without ALPN, which is
@@ -42,40 +75,12 @@ impl Wire {
             .http1_only()
             // A redirected POST would be another request than the one that was asked for.
             .redirect(reqwest::redirect::Policy::none());
-        if let Some(proxy) = &settings.proxy {
-            let proxy = reqwest::Proxy::all(proxy).map_err(|_| {
-                let shown = way.proxy().unwrap_or_default();
-                format!(
-                    "the proxy setting ({shown}) is no URL; write http://[user:password@]host:port"
-                )
-            })?;
-            builder = builder.proxy(proxy);
+        if let Some(proxy) = &self.proxy {
+            builder = builder.proxy(proxy.clone());
         }
-        if let Some(file) = &settings.ca_file {
-            let shown = file.display();
-            let pem =
-                std::fs::read(file).map_err(|e| format!("cannot read ca_file {shown}: {e}"))?;
-            let none = |why: &str| {
-                format!("ca_file {shown} holds no PEM certificates{why}; name a file that does")
-            };
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|e| none(&format!(" ({e})")))?;
-            if certificates.is_empty() {
-                return Err(none(""));
-            }
-            for certificate in certificates {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
-        let client = builder
+        builder
             .build()
-            .map_err(|error| format!("no HTTP client can be made: {error:?}"))?;
-        Ok(Self { client, way })
-    }
-
-    /// A request to be filled and handed to [`Self::exchange`].
-    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
-        self.client.request(method, url)
+            .map_err(|error| format!("no HTTP client can be made: {error:?}"))
     }
 
     /// Sends a request, once, and takes the answer in, up to `most` bytes of it. The answer has to begin within `patience`.

@@ -66,8 +66,8 @@ struct Probe {
 
 #[derive(Debug)]
 enum Proof {
-    /// The confirmation of this channel.
-    Confirmed(Arc<Channel>),
+    /// The confirmation of any of the probe's channels: the server may have forgotten the others.
+    Confirmed,
     /// Anything: nothing is confirmed, so the answer may as well be a refusal.
     Anything,
     /// It has come.
@@ -208,8 +208,7 @@ impl Subscriptions {
                 }
             }
             if let Some(probe) = &mut self.probe {
-                probe.left.remove(&channel);
-                if matches!(&probe.proof, Proof::Confirmed(proof) if *proof == channel) {
+                if probe.left.remove(&channel) && matches!(probe.proof, Proof::Confirmed) {
                     probe.proof = Proof::Given;
                 }
                 if probe.left.is_empty() && matches!(probe.proof, Proof::Given) {
@@ -300,15 +299,15 @@ impl Subscriptions {
                 left.insert(channel);
             }
         }
-        let proof = if let Some(channel) = left.iter().next() {
-            Proof::Confirmed(channel.clone())
-        } else {
+        let proof = if left.is_empty() {
             let pending = self.pending.iter().next();
             if let Some(ask) = pending.and_then(|channel| self.asks.get_mut(channel)) {
                 ids.extend_from_slice(&ask.ids);
                 ask.outstanding += ask.ids.len();
             }
             Proof::Anything
+        } else {
+            Proof::Confirmed
         };
         let sent = Instant::from_std(now.at);
         self.probe = (!ids.is_empty()).then_some(Probe { sent, proof, left });
@@ -515,16 +514,9 @@ mod tests {
         let later = after(start, Duration::from_secs(20));
         let probe = s.start_probe(later);
         assert_eq!(probe.len(), 2);
-        let Some(Probe {
-            proof: Proof::Confirmed(proof),
-            ..
-        }) = &s.probe
-        else {
-            panic!("{:?}", s.probe);
-        };
         let answer: Vec<_> = probe
             .iter()
-            .filter(|id| s.channel(id).as_ref() == Some(proof))
+            .filter(|id| s.channel(id).is_some_and(|channel| channel.name == "b"))
             .cloned()
             .collect();
         s.confirm(&answer);
@@ -547,6 +539,28 @@ mod tests {
         let probe = s.start_probe(later);
         s.confirm(&probe);
         assert_eq!(s.proved().at, later.at);
+    }
+
+    #[test]
+    fn one_channel_that_the_server_forgot_does_not_cost_the_connection() {
+        for forgotten in ["a", "b", "c"].repeat(5) {
+            let mut s = subscriptions();
+            let start = Moment::now();
+            let ids = s.ask(&channels(&["a", "b", "c"]), start);
+            s.confirm(&ids);
+            let probe = s.start_probe(after(start, Duration::from_secs(20)));
+            let answer: Vec<_> = probe
+                .iter()
+                .filter(|id| s.channel(id).is_some_and(|c| c.name != forgotten))
+                .cloned()
+                .collect();
+            s.confirm(&answer);
+            let due = Instant::now() + Duration::from_secs(30);
+            assert!(!s.unanswered(due), "{forgotten}");
+            let lost = s.demote_unproved(due);
+            assert_eq!(lost.len(), 1);
+            assert_eq!(lost[0].0.name, forgotten);
+        }
     }
 
     #[test]

@@ -77,7 +77,8 @@ impl SessionTask {
         let now = self.clock.now(SystemTime::now()) / 1000 - 1;
         let body = login_request(&self.credentials, self.keyring.key(), now);
         let url = format!("{}/api/auth/login", self.host);
-        let request = self.wire.request(Method::POST, url).json(&body);
+        let request = self.wire.request(Method::POST, url);
+        let request = request.map_err(|error| self.passing(error))?.json(&body);
         self.authenticate(request).await
     }
 
@@ -86,8 +87,9 @@ impl SessionTask {
         self.counters.refreshes.inc();
         let url = format!("{}/api/auth/token", self.host);
         let token = session.authentication.token.expose();
-        let request = self.wire.request(Method::POST, url).bearer_auth(token);
-        self.authenticate(request).await
+        let request = self.wire.request(Method::POST, url);
+        let request = request.map_err(|error| self.passing(error))?;
+        self.authenticate(request.bearer_auth(token)).await
     }
 
     /// Sends a login or a refresh, and publishes the token that comes back.
@@ -96,14 +98,7 @@ impl SessionTask {
             .wire
             .exchange(request, self.timing.answer, LARGEST_ANSWER)
             .await;
-        let answer = answered.map_err(|error| {
-            let reason = match error {
-                // That it may have arrived is of no account: one more login harms nobody.
-                CallError::Offline { reason, .. } | CallError::Unknown { reason } => reason,
-                other => format!("{}: {other}; check the host setting", self.host),
-            };
-            Failure::Passing(reason, None)
-        })?;
+        let answer = answered.map_err(|error| self.passing(error))?;
         self.learn_time(answer.date);
         if answer.status == StatusCode::UNAUTHORIZED {
             return Err(Failure::Refused(answer.words()));
@@ -126,6 +121,15 @@ impl SessionTask {
             Failure::Passing(reason, None)
         })?;
         Ok(self.take_up(authentication))
+    }
+
+    fn passing(&self, error: CallError) -> Failure {
+        let reason = match error {
+            // That it may have arrived is of no account: one more login harms nobody.
+            CallError::Offline { reason, .. } | CallError::Unknown { reason } => reason,
+            other => format!("{}: {other}; check the host setting", self.host),
+        };
+        Failure::Passing(reason, None)
     }
 
     fn learn_time(&mut self, date: Option<SystemTime>) {

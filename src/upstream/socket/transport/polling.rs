@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use native_tls::TlsConnector;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use reqwest::{Client, Response, Url};
 use tokio::sync::oneshot;
@@ -21,6 +20,7 @@ use super::{Address, Failure, Incoming, Lost, Outgoing, Rejection};
 use crate::upstream::names::Names;
 use crate::upstream::socket::Generation;
 use crate::upstream::socket::packet::{Handshake, Packet};
+use crate::upstream::trust::Trust;
 
 /// The longest body that is read: one packet at its longest, and what else came up while the last poll was answered.
 const MAX_BODY: usize = 64 << 20;
@@ -60,10 +60,10 @@ impl Polling {
     pub async fn open(
         address: &Address<'_>,
         generation: Generation,
-        tls: &TlsConnector,
+        trust: &Trust,
     ) -> Result<Self, Failure> {
         let broken = |reason: String| Failure::Broken(address.failed(reason));
-        let client = client(address, tls).map_err(broken)?;
+        let client = client(address, trust).map_err(broken)?;
         let mut url = address.polling(generation);
         let request = client.get(url.clone()).send();
         let answer = request
@@ -246,9 +246,9 @@ impl fmt::Debug for Polling {
     }
 }
 
-fn client(address: &Address<'_>, tls: &TlsConnector) -> Result<Client, String> {
+fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, String> {
     let mut builder = Client::builder()
-        .use_preconfigured_tls(tls.clone())
+        .use_preconfigured_tls(trust.connector()?)
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
