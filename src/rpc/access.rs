@@ -187,13 +187,8 @@ impl Door {
 
     /// The standing leave of one stream to go on.
     pub(super) fn leave(&self, caller: &Caller, bridge: &Bridge, channel: &Channel) -> Leave {
-        Leave {
-            policies: self.access.clone(),
-            changes: WatchStream::from_changes(self.access.clone()),
-            caller: caller.clone(),
-            instance: bridge.name.clone(),
-            channel: channel.clone(),
-        }
+        let policies = self.access.clone();
+        Leave::new(policies, caller.clone(), &bridge.name, channel.clone())
     }
 
     fn policy(&self) -> Arc<AccessPolicy> {
@@ -303,6 +298,22 @@ pub(super) struct Leave {
 }
 
 impl Leave {
+    /// The leave to hear `channel` of `instance`, under the policies from now on.
+    pub(super) fn new(
+        policies: watch::Receiver<Arc<AccessPolicy>>,
+        caller: Caller,
+        instance: &str,
+        channel: Channel,
+    ) -> Self {
+        Self {
+            changes: WatchStream::from_changes(policies.clone()),
+            policies,
+            caller,
+            instance: instance.to_owned(),
+            channel,
+        }
+    }
+
     /// Looks at the policy again where it has changed.
     pub(super) fn check(&mut self) -> Result<(), Status> {
         // An error means that the daemon stops; the stream will hear of it otherwise.

@@ -5,6 +5,8 @@
 
 mod access;
 mod api;
+#[doc(hidden)]
+pub mod bench;
 mod convert;
 mod daemon;
 mod deadline;
