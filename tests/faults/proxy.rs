@@ -21,6 +21,8 @@ pub enum Mode {
     Silence,
     /// Takes nothing and hands on nothing; goes on later where it stopped.
     Stall,
+    /// The same, on the connections that are open; new ones pass.
+    StallOpen,
     /// So many bytes a second in each direction.
     Slow(usize),
     /// Hands on half of what comes next from the server, and ends.
@@ -124,7 +126,8 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
             Mode::Refuse | Mode::Reset | Mode::Http(..) => return reset(&client),
             Mode::End => return,
             Mode::EndGreeted if begun_in != Mode::EndGreeted => return,
-            Mode::Stall => {
+            Mode::StallOpen if begun_in == Mode::StallOpen => {}
+            Mode::Stall | Mode::StallOpen => {
                 if mode.changed().await.is_err() {
                     return;
                 }

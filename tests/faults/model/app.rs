@@ -6,8 +6,9 @@ use expd::client::{Client, Listen, ListenerStatus, Overflow, SubscriptionState};
 
 use super::dice::Dice;
 use super::ear::Ear;
-use super::{CHANNELS, HEAVY, LOG_AGE, LOG_EVENTS, NAMES, RECOVERY, channel};
-use crate::judge::{Life, Logs, Note, Rules, Said, Sent, Sum, Trouble, check_shape, judge};
+use super::fleet::{Fleet, Member};
+use super::{CHANNELS, HEAVY, LOG_AGE, LOG_EVENTS, NAMES, QUICK, RECOVERY, channel};
+use crate::judge::{Life, Logs, Note, Rules, Said, Sent, Sum, check_shape, judge};
 use crate::world::Daemon;
 
 pub struct App {
@@ -30,7 +31,7 @@ impl App {
     pub fn new(dice: &mut Dice) -> Self {
         Self {
             channel: dice.below(CHANNELS),
-            member: dice.below(super::fleet::Fleet::devices().len()),
+            member: dice.below(Fleet::devices().len()),
             name: [None, Some(NAMES[0]), None][dice.below(3)],
             pause: dice.one_in(3).then(|| dice.millis(0, 120)),
             max_age: dice.one_in(6).then(|| dice.millis(300, 4000)),
@@ -65,7 +66,7 @@ impl App {
             "channel {}, name {:?}, instance {}, {}, {} lives",
             self.channel,
             self.name,
-            super::fleet::Fleet::devices()[self.member],
+            Fleet::devices()[self.member],
             self.kind(),
             self.lives.len() + usize::from(self.ear.is_some()),
         )
@@ -75,7 +76,7 @@ impl App {
     pub async fn come_back(&mut self, daemon: &Daemon) {
         let client = daemon.client().await;
         let listen = Listen {
-            instance: super::fleet::Fleet::devices()[self.member].to_owned(),
+            instance: Fleet::devices()[self.member].to_owned(),
             name: self.name.unwrap_or_default().to_owned(),
             max_age: self.max_age,
             overflow: self.overflow,
@@ -190,7 +191,7 @@ impl App {
         &self,
         sent: &[Sent],
         logs: &Logs,
-        troubles: &[Trouble],
+        member: &Member,
         until: Option<SystemTime>,
     ) -> Result<Sum, String> {
         let mut until = until;
@@ -207,9 +208,9 @@ impl App {
             max_age: self.max_age,
             log_events: (self.channel != HEAVY).then_some(LOG_EVENTS as u64),
             log_age: LOG_AGE,
-            recovery: RECOVERY,
+            recovery: if member.calm { QUICK } else { RECOVERY },
         };
-        check_shape(&self.lives, &rules, troubles)?;
+        check_shape(&self.lives, &rules, &member.troubles)?;
         judge(self.name, &self.lives, sent, until)
     }
 
