@@ -28,6 +28,8 @@ pub struct Rules {
     pub log_age: Duration,
     /// How long after a trouble all is well again at the latest.
     pub recovery: Duration,
+    /// How long after the end of a trouble a confirmed channel may still be lost because of it.
+    pub lingers: Duration,
 }
 
 /// Checks a listener's lives.
@@ -76,6 +78,9 @@ impl Reader<'_> {
                 Said::Subscription { state, since, .. } => {
                     if told.is_some_and(|(before, _)| before == *state) {
                         return Err(format!("the same state again: {note:?}"));
+                    }
+                    if *state == SubscriptionState::Pending && told.is_some() {
+                        self.loss(*since)?;
                     }
                     let back = *state == SubscriptionState::Confirmed && told.is_some();
                     let covered = self.offline.is_some() || self.restarted >= Some(*since);
@@ -173,6 +178,16 @@ impl Reader<'_> {
             ));
         }
         Ok(())
+    }
+
+    /// A channel is not lost without a cause.
+    fn loss(&self, since: SystemTime) -> Result<(), String> {
+        let lingers = self.rules.lingers;
+        let mut causes = self.troubles.iter();
+        if causes.any(|cause| cause.from <= since + CLOCK && since <= cause.to + lingers) {
+            return Ok(());
+        }
+        Err(format!("lost at {since:?} without a cause"))
     }
 
     fn outage(
