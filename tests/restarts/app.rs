@@ -137,7 +137,7 @@ fn event(line: &str) -> ListenEvent {
         Event::Broadcast(Broadcast {
             id: BroadcastId::new(text(&it["id"])),
             name: text(&it["name"]),
-            channel: Channel::new(&text(&it["channel"]["name"])),
+            channel: Channel::new(text(&it["channel"]["name"])),
             channel_id: ChannelId::from_wire(text(&it["channelId"])),
             payload: Payload::parse(payload.get()).unwrap(),
             received_at: time(&it["receivedAt"]),

@@ -62,7 +62,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn life(&mut self, life: &Life) -> Result<(), String> {
-        self.beginning(life)?;
+        beginning(life)?;
         let mut told: Option<(SubscriptionState, SystemTime)> = None;
         let mut told_at = 0;
         let mut slow_gaps = 0;
@@ -146,36 +146,6 @@ impl Reader<'_> {
                     }
                 },
             }
-        }
-        Ok(())
-    }
-
-    /// A stream says first how the channel stands; one that goes on elsewhere than asked says so next.
-    fn beginning(&self, life: &Life) -> Result<(), String> {
-        let Some(first) = life.notes.first() else {
-            return Ok(());
-        };
-        let Said::Subscription { log_id, .. } = &first.said else {
-            return Err(format!("it begins with {first:?}"));
-        };
-        let Some(resume) = &life.resume else {
-            return Ok(());
-        };
-        let restarted = life.notes.get(1).map(
-            |second| matches!(&second.said, Said::Gap(gap) if gap.reason == GapReason::Restarted),
-        );
-        if resume.log_id == *log_id {
-            if first.sequence != resume.after || restarted == Some(true) {
-                return Err(format!(
-                    "{resume:?} was not resumed: {:?}",
-                    &life.notes[..2]
-                ));
-            }
-        } else if restarted == Some(false) {
-            return Err(format!(
-                "{resume:?} is gone, which was not told: {:?}",
-                life.notes[1]
-            ));
         }
         Ok(())
     }
@@ -273,4 +243,35 @@ impl Reader<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// A stream says first how the channel stands; one that goes on elsewhere than asked says so next.
+fn beginning(life: &Life) -> Result<(), String> {
+    let Some(first) = life.notes.first() else {
+        return Ok(());
+    };
+    let Said::Subscription { log_id, .. } = &first.said else {
+        return Err(format!("it begins with {first:?}"));
+    };
+    let Some(resume) = &life.resume else {
+        return Ok(());
+    };
+    let restarted = life
+        .notes
+        .get(1)
+        .map(|second| matches!(&second.said, Said::Gap(gap) if gap.reason == GapReason::Restarted));
+    if resume.log_id == *log_id {
+        if first.sequence != resume.after || restarted == Some(true) {
+            return Err(format!(
+                "{resume:?} was not resumed: {:?}",
+                &life.notes[..2]
+            ));
+        }
+    } else if restarted == Some(false) {
+        return Err(format!(
+            "{resume:?} is gone, which was not told: {:?}",
+            life.notes[1]
+        ));
+    }
+    Ok(())
 }
