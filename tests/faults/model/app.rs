@@ -4,12 +4,17 @@ use std::time::{Duration, SystemTime};
 
 use expd::client::{Client, Listen, ListenerStatus, Overflow, SubscriptionState};
 
+use tokio::time::Instant;
+
 use super::dice::Dice;
 use super::ear::Ear;
 use super::fleet::{Fleet, Member};
-use super::{CHANNELS, HEAVY, LOG_AGE, LOG_EVENTS, NAMES, QUICK, RECOVERY, channel};
+use super::{AT_ONCE, CHANNELS, HEAVY, LOG_AGE, LOG_EVENTS, NAMES, RECOVERY, channel};
 use crate::judge::{Life, Logs, Note, Rules, Said, Sent, Sum, check_shape, judge};
 use crate::world::Daemon;
+
+/// Half of what the daemon waits for the next question to a listener in pull form.
+const LONGEST_STALL: Duration = Duration::from_secs(30);
 
 pub struct App {
     pub channel: usize,
@@ -21,6 +26,7 @@ pub struct App {
     max_age: Option<Duration>,
     overflow: Overflow,
     stalled: bool,
+    stalled_at: Instant,
     client: Option<Client>,
     ear: Option<Ear>,
     /// Those that are over.
@@ -41,6 +47,7 @@ impl App {
                 Overflow::Skip
             },
             stalled: false,
+            stalled_at: Instant::now(),
             client: None,
             ear: None,
             lives: Vec::new(),
@@ -122,9 +129,15 @@ impl App {
 
     pub fn stall(&mut self) {
         self.stalled = !self.stalled;
+        self.stalled_at = Instant::now();
         if let Some(ear) = &self.ear {
             ear.stall(self.stalled);
         }
+    }
+
+    /// Whether it has stalled for so long that a listener in pull form, which nobody asks, would be taken for deserted.
+    pub fn has_slept(&self, now: Instant) -> bool {
+        self.stalled && now.saturating_duration_since(self.stalled_at) > LONGEST_STALL
     }
 
     pub fn wake(&mut self) {
@@ -208,7 +221,8 @@ impl App {
             max_age: self.max_age,
             log_events: (self.channel != HEAVY).then_some(LOG_EVENTS as u64),
             log_age: LOG_AGE,
-            recovery: if member.calm { QUICK } else { RECOVERY },
+            recovery: RECOVERY,
+            lingers: if member.calm { AT_ONCE } else { RECOVERY },
         };
         check_shape(&self.lives, &rules, &member.troubles)?;
         judge(self.name, &self.lives, sent, until)

@@ -226,9 +226,10 @@ fn https(answer: &[u8]) -> Option<Vec<u8>> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let body = body.replace(plain, r#""host":"https://"#);
     let lines = head.split("\r\n").map(|line| {
-        match line.to_ascii_lowercase().starts_with("content-length:") {
-            true => format!("content-length: {}", body.len()),
-            false => line.to_owned(),
+        if line.to_ascii_lowercase().starts_with("content-length:") {
+            format!("content-length: {}", body.len())
+        } else {
+            line.to_owned()
         }
     });
     let head: Vec<String> = lines.collect();

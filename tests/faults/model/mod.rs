@@ -41,8 +41,8 @@ const LOG_AGE: Duration = Duration::from_secs(8);
 /// away as well.
 const RECOVERY: Duration = Duration::from_secs(90);
 
-/// The same where nothing but a restart happened.
-const QUICK: Duration = Duration::from_secs(20);
+/// How soon the end of a connection is noticed, on a busy machine.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// What was sent longer ago than this has come to an app that is told that all is well, and that reads.
 const LAG: Duration = Duration::from_secs(45);
@@ -198,6 +198,9 @@ impl Model {
                 from: since,
                 to: SystemTime::now(),
             });
+        }
+        for app in self.apps.iter_mut().filter(|app| app.has_slept(now)) {
+            app.wake();
         }
         for (_, at) in self.heals.extract_if(.., |(when, _)| *when <= now) {
             self.fleet.members[at].heal();
