@@ -14,9 +14,8 @@ mod app;
 mod apps;
 #[path = "restarts/daemons.rs"]
 mod daemons;
-#[allow(dead_code, reason = "the faults use more of it")]
+#[allow(dead_code, unused_imports, reason = "the faults use more of it")]
 #[path = "faults/judge/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with the tests of faults")]
 mod judge;
 mod process;
 #[path = "restarts/scene.rs"]

@@ -55,6 +55,18 @@ impl Door {
         refused(checked).await
     }
 
+    /// The same without a refusal in words.
+    pub(super) fn allows(
+        &self,
+        caller: &Caller,
+        verb: Verb,
+        bridge: &Bridge,
+        channel: &Channel,
+    ) -> bool {
+        let place = Place::Channel(&bridge.name, channel);
+        self.policy().rights(caller).allow(verb, place)
+    }
+
     /// Whether a caller may respond on the channel of that ID. An ID that does not say its channel is any channel.
     pub(super) async fn allow_respond(
         &self,

@@ -93,6 +93,7 @@ fn instance_out(
             .filter(|card| seen(&card.channel))
             .map(|card| listener_out(card))
             .collect(),
+        waiting_broadcasts: u32::try_from(bridge.waiting_broadcasts()).unwrap_or(u32::MAX),
         counters: Some(proto::Counters {
             connects: counters.connects.get(),
             disconnects: counters.disconnects.get(),

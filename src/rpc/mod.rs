@@ -13,6 +13,7 @@ mod deadline;
 pub mod frame;
 mod network;
 mod pull;
+mod reflection;
 mod status;
 mod stream;
 mod watching;
@@ -27,15 +28,17 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 pub use pull::PullListeners;
 
 use crate::bridge::{Bridge, Bridges};
 use crate::ipc::access::AccessPolicy;
 use crate::proto;
-use crate::proto::api_server::ApiServer;
-use crate::proto::daemon_server::DaemonServer;
-use crate::proto::network_server::NetworkServer;
+use crate::proto::api_server::{self, ApiServer};
+use crate::proto::daemon_server::{self, DaemonServer};
+use crate::proto::network_server::{self, NetworkServer};
 use crate::router::RouterHandle;
 
 /// What the services work with.
@@ -79,11 +82,31 @@ impl Door {
     }
 }
 
-/// The whole service.
-///
-/// # Errors
-/// When the built-in descriptors cannot be read, which every test would show.
-pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Error> {
+/// The services whose health is told; the empty name stands for all of them.
+const HEALTHY: [&str; 4] = [
+    "",
+    network_server::SERVICE_NAME,
+    api_server::SERVICE_NAME,
+    daemon_server::SERVICE_NAME,
+];
+
+/// What is told of the health of the services.
+pub struct Health(HealthReporter);
+
+impl Health {
+    /// At `stop`, tells everybody who watches that the services do not serve any more, and ends the watches.
+    pub async fn until(mut self, stop: CancellationToken) {
+        stop.cancelled().await;
+        for name in HEALTHY {
+            let status = ServingStatus::NotServing;
+            self.0.set_service_status(name, status).await;
+            self.0.clear_service_status(name).await;
+        }
+    }
+}
+
+/// The whole service, and its health.
+pub async fn service(door: Door) -> (Routes, Health) {
     let most = door.max_payload.saturating_mul(2) + ENVELOPE;
     let network = NetworkServer::new(network::NetworkService(door.clone()))
         .max_decoding_message_size(most)
@@ -94,35 +117,21 @@ pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Err
     let daemon = DaemonServer::new(daemon::DaemonService(door.clone()));
 
     let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_serving::<NetworkServer<network::NetworkService>>()
-        .await;
-    health.set_serving::<ApiServer<api::ApiService>>().await;
-    health
-        .set_serving::<DaemonServer<daemon::DaemonService>>()
-        .await;
+    for name in HEALTHY {
+        let status = ServingStatus::Serving;
+        health.set_service_status(name, status).await;
+    }
 
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // Each generation lists both, so that a client sees that it has the choice.
-            .include_reflection_service(false)
-            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(
-                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-            )
-    };
     let routes = Routes::new(network)
         .add_service(api)
         .add_service(daemon)
         .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
+        .into_axum_router();
     let listen = axum::Router::new()
         .route("/expd.v1.Network/Listen", post(listen))
         .with_state(door);
-    Ok(Routes::from(routes.into_axum_router().merge(listen)))
+    let routes = routes.merge(reflection::routes()).merge(listen);
+    (Routes::from(routes), Health(health))
 }
 
 /// `Network.Listen`.

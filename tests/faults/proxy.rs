@@ -21,6 +21,8 @@ pub enum Mode {
     Silence,
     /// Takes nothing and hands on nothing; goes on later where it stopped.
     Stall,
+    /// The same, on live sockets that are open; new ones pass, and so do calls, as far as they can be told apart.
+    StallOpen,
     /// So many bytes a second in each direction.
     Slow(usize),
     /// Hands on half of what comes next from the server, and ends.
@@ -110,6 +112,8 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
     let mut dead = false;
     let mut said = false;
     let mut greeted = false;
+    // Whether it carries calls, and no socket.
+    let mut calls = false;
     loop {
         let now = if dead {
             Mode::Silence
@@ -124,7 +128,8 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
             Mode::Refuse | Mode::Reset | Mode::Http(..) => return reset(&client),
             Mode::End => return,
             Mode::EndGreeted if begun_in != Mode::EndGreeted => return,
-            Mode::Stall => {
+            Mode::StallOpen if begun_in == Mode::StallOpen || calls => {}
+            Mode::Stall | Mode::StallOpen => {
                 if mode.changed().await.is_err() {
                     return;
                 }
@@ -156,6 +161,8 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
                     return;
                 }
                 Ok(n) => {
+                    let call = up[..n].starts_with(b"POST /api/") || up[..n].starts_with(b"GET /api/");
+                    calls |= call;
                     if server.write_all(&up[..n]).await.is_err() {
                         return;
                     }

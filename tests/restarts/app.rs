@@ -83,6 +83,14 @@ impl App {
             .await;
     }
 
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", name, &pid])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
     /// SIGKILL. What it has not dealt with by now it never will. Gives what a later one goes on with.
     pub async fn kill(mut self) -> (Vec<Heard>, Position) {
         self.child.kill().await.unwrap();
@@ -137,7 +145,7 @@ fn event(line: &str) -> ListenEvent {
         Event::Broadcast(Broadcast {
             id: BroadcastId::new(text(&it["id"])),
             name: text(&it["name"]),
-            channel: Channel::new(&text(&it["channel"]["name"])),
+            channel: Channel::new(text(&it["channel"]["name"])),
             channel_id: ChannelId::from_wire(text(&it["channelId"])),
             payload: Payload::parse(payload.get()).unwrap(),
             received_at: time(&it["receivedAt"]),

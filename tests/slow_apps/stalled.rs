@@ -71,12 +71,9 @@ impl Healthy {
     async fn up_to(&self, end: u64) -> Vec<Late> {
         let all = async {
             loop {
-                let mut heard = self.0.lock().unwrap();
-                assert_eq!(heard.wrong, None, "{:?}", heard.gaps);
-                if heard.next >= end {
-                    return std::mem::take(&mut heard.lates);
+                if let Some(lates) = self.0.lock().unwrap().taken_up_to(end) {
+                    return lates;
                 }
-                drop(heard);
                 self.1.notified().await;
             }
         };
@@ -86,6 +83,12 @@ impl Healthy {
 }
 
 impl Heard {
+    /// How late everything before a number was, once that is there.
+    fn taken_up_to(&mut self, end: u64) -> Option<Vec<Late>> {
+        assert_eq!(self.wrong, None, "{:?}", self.gaps);
+        (self.next >= end).then(|| std::mem::take(&mut self.lates))
+    }
+
     fn take(&mut self, event: &ListenEvent, at: SystemTime) {
         if let Event::Gap(gap) = &event.event {
             self.gaps.push(gap.clone());

@@ -172,7 +172,7 @@ impl Logs {
         let mut position = first.sequence;
         for note in &life.notes {
             let passed = |from: u64, to: u64| {
-                log.range(from + 1..to.max(from) + 1)
+                log.range((from + 1)..=to.max(from))
                     .filter(|(_, (_, its))| name.is_none_or(|name| name == its))
                     .count() as u64
             };

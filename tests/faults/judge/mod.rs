@@ -145,7 +145,7 @@ pub fn judge(
                         Some(s) => skipped.push(s),
                     }
                 }
-                account(&skipped, &gaps, promised, &mut sum)
+                account(&skipped, &gaps, promised, None, &mut sum)
                     .map_err(|why| format!("before {number}: {why}"))?;
                 gaps.clear();
                 sum.delivered += 1;
@@ -155,8 +155,9 @@ pub fn judge(
     let Some(until) = until else {
         return Ok(sum);
     };
-    let rest: Vec<&Sent> = sent.filter(|s| s.after < until).collect();
-    account(&rest, &gaps, promised, &mut sum).map_err(|why| format!("at the end: {why}"))?;
+    let rest: Vec<&Sent> = sent.collect();
+    account(&rest, &gaps, promised, Some(until), &mut sum)
+        .map_err(|why| format!("at the end: {why}"))?;
     Ok(sum)
 }
 
@@ -164,11 +165,13 @@ fn first(lives: &[Life]) -> SystemTime {
     lives[0].notes[0].at
 }
 
-/// What was skipped between two deliveries has to be told by the gaps between them.
+/// What was skipped between two deliveries has to be told by the gaps between them. What was sent after `until` may still be
+/// on its way.
 fn account(
     skipped: &[&Sent],
     gaps: &[&Gap],
     promised: Option<SystemTime>,
+    until: Option<SystemTime>,
     sum: &mut Sum,
 ) -> Result<(), String> {
     let Some(promised) = promised else {
@@ -176,7 +179,8 @@ fn account(
     };
     let mut counted = 0;
     for sent in skipped {
-        if sent.outcome != Outcome::Sent || sent.before <= promised + CLOCK {
+        let due = until.is_none_or(|until| sent.after < until);
+        if sent.outcome != Outcome::Sent || sent.before <= promised + CLOCK || !due {
             continue;
         }
         sum.missed += 1;

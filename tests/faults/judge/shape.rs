@@ -28,6 +28,8 @@ pub struct Rules {
     pub log_age: Duration,
     /// How long after a trouble all is well again at the latest.
     pub recovery: Duration,
+    /// How long after the end of a trouble a confirmed channel may still be lost because of it.
+    pub lingers: Duration,
 }
 
 /// Checks a listener's lives.
@@ -60,7 +62,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn life(&mut self, life: &Life) -> Result<(), String> {
-        self.beginning(life)?;
+        beginning(life)?;
         let mut told: Option<(SubscriptionState, SystemTime)> = None;
         let mut told_at = 0;
         let mut slow_gaps = 0;
@@ -76,6 +78,9 @@ impl Reader<'_> {
                 Said::Subscription { state, since, .. } => {
                     if told.is_some_and(|(before, _)| before == *state) {
                         return Err(format!("the same state again: {note:?}"));
+                    }
+                    if *state == SubscriptionState::Pending && told.is_some() {
+                        self.loss(*since)?;
                     }
                     let back = *state == SubscriptionState::Confirmed && told.is_some();
                     let covered = self.offline.is_some() || self.restarted >= Some(*since);
@@ -145,34 +150,14 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A stream says first how the channel stands; one that goes on elsewhere than asked says so next.
-    fn beginning(&self, life: &Life) -> Result<(), String> {
-        let Some(first) = life.notes.first() else {
+    /// A channel is not lost without a cause.
+    fn loss(&self, since: SystemTime) -> Result<(), String> {
+        let lingers = self.rules.lingers;
+        let mut causes = self.troubles.iter();
+        if causes.any(|cause| cause.from <= since + CLOCK && since <= cause.to + lingers) {
             return Ok(());
-        };
-        let Said::Subscription { log_id, .. } = &first.said else {
-            return Err(format!("it begins with {first:?}"));
-        };
-        let Some(resume) = &life.resume else {
-            return Ok(());
-        };
-        let restarted = life.notes.get(1).map(
-            |second| matches!(&second.said, Said::Gap(gap) if gap.reason == GapReason::Restarted),
-        );
-        if resume.log_id == *log_id {
-            if first.sequence != resume.after || restarted == Some(true) {
-                return Err(format!(
-                    "{resume:?} was not resumed: {:?}",
-                    &life.notes[..2]
-                ));
-            }
-        } else if restarted == Some(false) {
-            return Err(format!(
-                "{resume:?} is gone, which was not told: {:?}",
-                life.notes[1]
-            ));
         }
-        Ok(())
+        Err(format!("lost at {since:?} without a cause"))
     }
 
     fn outage(
@@ -258,4 +243,35 @@ impl Reader<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// A stream says first how the channel stands; one that goes on elsewhere than asked says so next.
+fn beginning(life: &Life) -> Result<(), String> {
+    let Some(first) = life.notes.first() else {
+        return Ok(());
+    };
+    let Said::Subscription { log_id, .. } = &first.said else {
+        return Err(format!("it begins with {first:?}"));
+    };
+    let Some(resume) = &life.resume else {
+        return Ok(());
+    };
+    let restarted = life
+        .notes
+        .get(1)
+        .map(|second| matches!(&second.said, Said::Gap(gap) if gap.reason == GapReason::Restarted));
+    if resume.log_id == *log_id {
+        if first.sequence != resume.after || restarted == Some(true) {
+            return Err(format!(
+                "{resume:?} was not resumed: {:?}",
+                &life.notes[..2]
+            ));
+        }
+    } else if restarted == Some(false) {
+        return Err(format!(
+            "{resume:?} is gone, which was not told: {:?}",
+            life.notes[1]
+        ));
+    }
+    Ok(())
 }

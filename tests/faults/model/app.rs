@@ -4,11 +4,17 @@ use std::time::{Duration, SystemTime};
 
 use expd::client::{Client, Listen, ListenerStatus, Overflow, SubscriptionState};
 
+use tokio::time::Instant;
+
 use super::dice::Dice;
 use super::ear::Ear;
-use super::{CHANNELS, HEAVY, LOG_AGE, LOG_EVENTS, NAMES, RECOVERY, channel};
-use crate::judge::{Life, Logs, Note, Rules, Said, Sent, Sum, Trouble, check_shape, judge};
+use super::fleet::{Fleet, Member};
+use super::{AT_ONCE, CHANNELS, HEAVY, LOG_AGE, LOG_EVENTS, NAMES, RECOVERY, channel};
+use crate::judge::{Life, Logs, Note, Rules, Said, Sent, Sum, check_shape, judge};
 use crate::world::Daemon;
+
+/// Half of what the daemon waits for the next question to a listener in pull form.
+const LONGEST_STALL: Duration = Duration::from_secs(30);
 
 pub struct App {
     pub channel: usize,
@@ -20,6 +26,7 @@ pub struct App {
     max_age: Option<Duration>,
     overflow: Overflow,
     stalled: bool,
+    stalled_at: Instant,
     client: Option<Client>,
     ear: Option<Ear>,
     /// Those that are over.
@@ -30,7 +37,7 @@ impl App {
     pub fn new(dice: &mut Dice) -> Self {
         Self {
             channel: dice.below(CHANNELS),
-            member: dice.below(super::fleet::Fleet::devices().len()),
+            member: dice.below(Fleet::devices().len()),
             name: [None, Some(NAMES[0]), None][dice.below(3)],
             pause: dice.one_in(3).then(|| dice.millis(0, 120)),
             max_age: dice.one_in(6).then(|| dice.millis(300, 4000)),
@@ -40,6 +47,7 @@ impl App {
                 Overflow::Skip
             },
             stalled: false,
+            stalled_at: Instant::now(),
             client: None,
             ear: None,
             lives: Vec::new(),
@@ -65,7 +73,7 @@ impl App {
             "channel {}, name {:?}, instance {}, {}, {} lives",
             self.channel,
             self.name,
-            super::fleet::Fleet::devices()[self.member],
+            Fleet::devices()[self.member],
             self.kind(),
             self.lives.len() + usize::from(self.ear.is_some()),
         )
@@ -75,7 +83,7 @@ impl App {
     pub async fn come_back(&mut self, daemon: &Daemon) {
         let client = daemon.client().await;
         let listen = Listen {
-            instance: super::fleet::Fleet::devices()[self.member].to_owned(),
+            instance: Fleet::devices()[self.member].to_owned(),
             name: self.name.unwrap_or_default().to_owned(),
             max_age: self.max_age,
             overflow: self.overflow,
@@ -121,9 +129,15 @@ impl App {
 
     pub fn stall(&mut self) {
         self.stalled = !self.stalled;
+        self.stalled_at = Instant::now();
         if let Some(ear) = &self.ear {
             ear.stall(self.stalled);
         }
+    }
+
+    /// Whether it has stalled for so long that a listener in pull form, which nobody asks, would be taken for deserted.
+    pub fn has_slept(&self, now: Instant) -> bool {
+        self.stalled && now.saturating_duration_since(self.stalled_at) > LONGEST_STALL
     }
 
     pub fn wake(&mut self) {
@@ -190,7 +204,7 @@ impl App {
         &self,
         sent: &[Sent],
         logs: &Logs,
-        troubles: &[Trouble],
+        member: &Member,
         until: Option<SystemTime>,
     ) -> Result<Sum, String> {
         let mut until = until;
@@ -208,8 +222,9 @@ impl App {
             log_events: (self.channel != HEAVY).then_some(LOG_EVENTS as u64),
             log_age: LOG_AGE,
             recovery: RECOVERY,
+            lingers: if member.calm { AT_ONCE } else { RECOVERY },
         };
-        check_shape(&self.lives, &rules, troubles)?;
+        check_shape(&self.lives, &rules, &member.troubles)?;
         judge(self.name, &self.lives, sent, until)
     }
 

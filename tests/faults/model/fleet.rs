@@ -18,8 +18,10 @@ use crate::judge::Trouble;
 use crate::proxy::{Mode, Proxy};
 use crate::world::instance;
 
-/// Every instance: its name, generation and transport.
-const MEMBERS: [(&str, ProtocolChoice, TransportChoice); 5] = [
+/// Every instance: its name, generation and transport. On the way of the calm one nothing happens, so that it has no excuse but
+/// restarts.
+const MEMBERS: [(&str, ProtocolChoice, TransportChoice); 6] = [
+    (CALM, ProtocolChoice::Auto, TransportChoice::Auto),
     ("default", ProtocolChoice::V4, TransportChoice::Websocket),
     ("three", ProtocolChoice::V3, TransportChoice::Websocket),
     ("polling", ProtocolChoice::V4, TransportChoice::Polling),
@@ -31,14 +33,23 @@ const MEMBERS: [(&str, ProtocolChoice, TransportChoice); 5] = [
     ("tls", ProtocolChoice::Auto, TransportChoice::Auto),
 ];
 
+const CALM: &str = "calm";
+
 /// What can happen on the way.
-const FAULTS: [Mode; 15] = [
+const FAULTS: [Mode; 21] = [
     Mode::Reset,
     Mode::Refuse,
     Mode::Stall,
+    // Often, since it is what a change of the token has to bear.
+    Mode::StallOpen,
+    Mode::StallOpen,
+    Mode::StallOpen,
+    Mode::StallOpen,
     Mode::Slow(1000),
     Mode::Slow(4000),
     Mode::Cut,
+    Mode::End,
+    Mode::EndGreeted,
     Mode::Garbage,
     Mode::Oversized,
     Mode::Http(500, 0),
@@ -51,6 +62,8 @@ const FAULTS: [Mode; 15] = [
 ];
 
 pub struct Member {
+    /// Nothing but restarts happens to it.
+    pub calm: bool,
     /// Where bytes are harmed; they are of TLS on that instance.
     outer: Proxy,
     /// Where requests are answered wrongly; behind the end of TLS.
@@ -84,6 +97,7 @@ impl Fleet {
                 (proxy, None)
             };
             members.push(Member {
+                calm: name == CALM,
                 outer,
                 inner,
                 troubles: Vec::new(),
@@ -127,7 +141,7 @@ impl Member {
     pub fn harm(&mut self, dice: &mut Dice) -> Option<Mode> {
         let fault = FAULTS[dice.below(FAULTS.len())];
         // Silence takes half a minute to be found, so it is rare.
-        if self.fault.is_some() || (fault == Mode::Silence && !dice.one_in(3)) {
+        if self.calm || self.fault.is_some() || (fault == Mode::Silence && !dice.one_in(3)) {
             return None;
         }
         let place = match (&self.inner, fault) {
@@ -212,9 +226,10 @@ fn https(answer: &[u8]) -> Option<Vec<u8>> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let body = body.replace(plain, r#""host":"https://"#);
     let lines = head.split("\r\n").map(|line| {
-        match line.to_ascii_lowercase().starts_with("content-length:") {
-            true => format!("content-length: {}", body.len()),
-            false => line.to_owned(),
+        if line.to_ascii_lowercase().starts_with("content-length:") {
+            format!("content-length: {}", body.len())
+        } else {
+            line.to_owned()
         }
     });
     let head: Vec<String> = lines.collect();

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::judge::{Book, Logs, Sum, Trouble};
+use crate::proxy::Mode;
 use crate::world::{Daemon, Network, Outcome, SOON};
 use app::App;
 use dice::Dice;
@@ -39,6 +40,9 @@ const LOG_AGE: Duration = Duration::from_secs(8);
 /// How soon all is well again after the last fault: a silent connection is found within 30 s, and the next try may be that far
 /// away as well.
 const RECOVERY: Duration = Duration::from_secs(90);
+
+/// How soon the end of a connection is noticed, on a busy machine.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// What was sent longer ago than this has come to an app that is told that all is well, and that reads.
 const LAG: Duration = Duration::from_secs(45);
@@ -69,6 +73,13 @@ async fn whatever_happens_nothing_is_lost_in_silence() {
         );
         std::panic::resume_unwind(panic);
     }
+}
+
+/// What the dice may not bring in a short run.
+enum Rare {
+    Daemon,
+    Network,
+    None,
 }
 
 struct Model {
@@ -146,11 +157,19 @@ impl Model {
     }
 
     async fn run(mut self, span: Duration) {
-        let until = Instant::now() + span;
-        while Instant::now() < until {
-            self.step().await;
-            self.due(Instant::now()).await;
-            sleep(self.dice.millis(10, 200)).await;
+        // Rare things happen once at the least.
+        for rare in [Rare::Daemon, Rare::Network, Rare::None] {
+            let until = Instant::now() + span / 3;
+            while Instant::now() < until {
+                self.step().await;
+                self.due(Instant::now()).await;
+                sleep(self.dice.millis(10, 200)).await;
+            }
+            match rare {
+                Rare::Daemon => self.restart_daemon().await,
+                Rare::Network => self.restart_network().await,
+                Rare::None => {}
+            }
         }
         self.end().await;
     }
@@ -163,7 +182,7 @@ impl Model {
             430..550 => self.stall(),
             550..690 => self.harm(),
             690..697 => self.restart_network().await,
-            697..702 => self.restart_daemon().await,
+            697..705 => self.restart_daemon().await,
             _ => sleep(self.dice.millis(100, 700)).await,
         }
     }
@@ -179,6 +198,9 @@ impl Model {
                 from: since,
                 to: SystemTime::now(),
             });
+        }
+        for app in self.apps.iter_mut().filter(|app| app.has_slept(now)) {
+            app.wake();
         }
         for (_, at) in self.heals.extract_if(.., |(when, _)| *when <= now) {
             self.fleet.members[at].heal();
@@ -223,8 +245,9 @@ impl Model {
         let Some(at) = self.pick() else { return };
         let mut app = self.apps.swap_remove(at);
         app.leave().await;
+        // Long enough for its log to be gone, now and then.
         let away = if self.dice.one_in(5) {
-            self.dice.millis(0, 16_000)
+            self.dice.millis(0, 25_000)
         } else {
             self.dice.millis(0, 300)
         };
@@ -241,12 +264,14 @@ impl Model {
 
     fn harm(&mut self) {
         let at = self.dice.below(self.fleet.members.len());
-        let lasts = if self.dice.one_in(8) {
-            self.dice.millis(4000, 15_000)
-        } else {
-            self.dice.millis(50, 4000)
-        };
         if let Some(fault) = self.fleet.members[at].harm(&mut self.dice) {
+            let lasts = if fault == Mode::StallOpen {
+                self.dice.millis(1500, 9000)
+            } else if self.dice.one_in(8) {
+                self.dice.millis(4000, 15_000)
+            } else {
+                self.dice.millis(50, 4000)
+            };
             self.heals.push((Instant::now() + lasts, at));
             self.note(format!("{fault:?}"));
         }
@@ -408,8 +433,8 @@ impl Model {
         }
         for (app, until) in &self.ended {
             let sent = self.books[app.channel].sent();
-            let troubles = &self.fleet.members[app.member].troubles;
-            match app.judge(&sent, &logs, troubles, *until) {
+            let member = &self.fleet.members[app.member];
+            match app.judge(&sent, &logs, member, *until) {
                 Ok(sum) => total.add(sum),
                 Err(why) => {
                     let file = std::env::temp_dir().join(format!(
@@ -417,7 +442,7 @@ impl Model {
                         self.seed,
                         broken.len()
                     ));
-                    let all = format!("{why}\n{:#?}\n{troubles:#?}\n{sent:#?}", app.lives);
+                    let all = format!("{why}\n{:#?}\n{:#?}\n{sent:#?}", app.lives, member.troubles);
                     std::fs::write(&file, all).unwrap();
                     broken.push(format!("{}: {why} (all in {})", app.what(), file.display()));
                 }
