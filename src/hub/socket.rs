@@ -38,6 +38,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client that was told to go has for going.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How often a socket that is about to be connected is looked at. Others run on the runtime's timer, too, so not more often.
+const MOMENT: Duration = Duration::from_millis(2);
+
 /// How many IDs one `subscribe` may hold.
 const MAX_SUBSCRIBE_IDS: usize = 10_000;
 
@@ -80,7 +83,8 @@ fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), Refused> {
         move |socket: SocketRef, TryData(ids): TryData<Vec<String>>| -> Ready<()> {
             let (hub, session) = &subscribing;
             match ids {
-                Ok(ids) => subscribe(hub, session, &socket, ids),
+                Ok(ids) if socket.connected() => subscribe(hub, session, &socket, ids),
+                Ok(ids) => subscribe_when_connected(hub, session, socket, ids),
                 Err(_) => refuse_subscriptions(
                     &socket,
                     vec![(
@@ -127,6 +131,28 @@ fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), Refused> {
         }
     });
     Ok(())
+}
+
+/// The library tells a client that it is connected a moment before it holds so itself, and until then nothing can be sent: a
+/// quick client's subscription would not be confirmed, and what it then hears of would be lost.
+fn subscribe_when_connected(
+    hub: &Arc<HubState>,
+    session: &Session,
+    socket: SocketRef,
+    ids: Vec<String>,
+) {
+    let (hub_of_task, session) = (hub.clone(), session.clone());
+    hub.tasks.spawn(async move {
+        let until = tokio::time::Instant::now() + GRACE;
+        while !socket.connected() {
+            if tokio::time::Instant::now() > until || hub_of_task.stopping.is_cancelled() {
+                // It has left.
+                return;
+            }
+            tokio::time::sleep(MOMENT).await;
+        }
+        subscribe(&hub_of_task, &session, &socket, ids);
+    });
 }
 
 fn subscribe(hub: &Arc<HubState>, session: &Session, socket: &SocketRef, ids: Vec<String>) {

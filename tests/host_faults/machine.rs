@@ -6,21 +6,22 @@ use std::process::{Command, Stdio};
 /// What a fault needs.
 #[derive(Clone, Copy)]
 pub enum Need {
-    Root,
-    Command(&'static str),
-    /// One to be loaded into a process before others.
+    /// A command that works here. Being root is not enough in every container.
+    Works(&'static [&'static str]),
+    /// A library to be loaded into a process before others.
     Library(&'static str),
 }
 
 /// What is lacking, in words, with the remedy.
 pub fn lacks(needs: &[Need]) -> Option<String> {
     needs.iter().find_map(|need| match need {
-        Need::Root => {
-            (!rustix::process::geteuid().is_root()).then(|| "needs root; run it as root".to_owned())
+        Need::Works(words) => {
+            let why = attempt(words[0], &words[1..]).err()?;
+            let tried = words.join(" ");
+            Some(format!(
+                "`{tried}` does not work here ({why}); run it as root, with what tests/run installs"
+            ))
         }
-        Need::Command(command) => (!is_there(command)).then(|| {
-            format!("needs the command {command}; tests/run installs it, or apt-get install it")
-        }),
         Need::Library(name) => library(name)
             .is_none()
             .then(|| format!("needs {name}; tests/run installs it, or apt-get install faketime")),
@@ -39,18 +40,19 @@ pub fn library(name: &str) -> Option<PathBuf> {
     })
 }
 
-fn is_there(command: &str) -> bool {
-    let places = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&places).any(|place| place.join(command).exists())
-}
-
 /// Runs a command, which has to succeed.
 pub fn run(command: &str, arguments: &[&str]) {
-    let output = Command::new(command)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    attempt(command, arguments).unwrap_or_else(|why| panic!("{command} {arguments:?}: {why}"));
+}
+
+/// Runs a command. The error is what it says.
+fn attempt(command: &str, arguments: &[&str]) -> Result<(), String> {
+    let mut command = Command::new(command);
+    let output = command.args(arguments).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command} {arguments:?}: {said}");
+    Err(said.lines().collect::<Vec<_>>().join("; "))
 }

@@ -44,25 +44,36 @@ struct Fault {
     play: fn() -> BoxFuture<'static, ()>,
 }
 
+/// A wire into a network namespace.
+const WIRE: Need = Need::Works(&[
+    "unshare", "--net", "ip", "link", "add", "here", "type", "veth", "peer", "name", "there",
+]);
+
+/// A disk in a mount namespace.
+const DISK: Need = Need::Works(&["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]);
+
 const FAULTS: &[Fault] = &[
     Fault {
         name: "packets are dropped",
-        needs: &[Need::Root, Need::Command("ip"), Need::Command("iptables")],
+        needs: &[
+            WIRE,
+            Need::Works(&["unshare", "--net", "iptables", "-A", "OUTPUT", "-j", "DROP"]),
+        ],
         play: || Box::pin(packets::are_dropped()),
     },
     Fault {
         name: "names are denied",
-        needs: &[Need::Root, Need::Command("ip")],
+        needs: &[WIRE],
         play: || Box::pin(names::are_denied()),
     },
     Fault {
         name: "the name service fails",
-        needs: &[Need::Root, Need::Command("ip")],
+        needs: &[WIRE],
         play: || Box::pin(names::fail()),
     },
     Fault {
         name: "the name service is silent",
-        needs: &[Need::Root, Need::Command("ip")],
+        needs: &[WIRE],
         play: || Box::pin(names::get_no_answer()),
     },
     Fault {
@@ -77,12 +88,12 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "the disk is full",
-        needs: &[Need::Root, Need::Command("unshare")],
+        needs: &[DISK],
         play: || Box::pin(disk::is_full()),
     },
     Fault {
         name: "the disk is full or read-only at the start",
-        needs: &[Need::Root, Need::Command("unshare")],
+        needs: &[DISK],
         play: || Box::pin(disk::is_full_or_read_only_at_the_start()),
     },
     Fault {
@@ -97,7 +108,7 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "the descriptors are few",
-        needs: &[Need::Command("prlimit")],
+        needs: &[Need::Works(&["prlimit", "--nofile=64:64", "true"])],
         play: || Box::pin(descriptors::are_few()),
     },
 ];
