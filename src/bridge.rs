@@ -42,6 +42,11 @@ pub enum BridgeError {
     /// Too many broadcasts wait for the connection.
     #[error(transparent)]
     Full(#[from] Full),
+    /// A reload of the access rules came while a broadcast waited for the connection.
+    #[error(
+        "a reload of the access rules took the right to broadcast while this waited for the connection, and nothing was sent; have [[access]] allow it"
+    )]
+    RightTaken,
     /// The daemon stops while a broadcast waits for the connection.
     #[error("the daemon is stopping, and nothing was sent; send it again when the daemon is back")]
     Stopping,

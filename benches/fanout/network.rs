@@ -29,9 +29,9 @@ struct Network {
 }
 
 /// Serves until told to go, then sends, and tells what it sent.
-pub async fn run(folder: &Path) {
+pub async fn run(folder: &Path, port: u16) {
     let network = Arc::new(Network::default());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = bind(port);
     let port = listener.local_addr().unwrap().port();
     let credit = load::credit(&folder.join("network-credit"));
     println!("{port}");
@@ -48,15 +48,23 @@ pub async fn run(folder: &Path) {
         network: network.clone(),
         sent: 0,
     };
-    let mut fed = load::obey(&mut feed, credit).await;
+    let mut told = load::obey(&mut feed, credit).await;
     let count =
         |name: &str, counter: &AtomicU64| (name.to_owned(), counter.load(Ordering::Relaxed));
-    fed.more.extend([
+    told.more.extend([
         count("connections", &network.connections),
         count("bytes", &network.bytes),
     ]);
-    println!("{}", serde_json::to_string(&fed).unwrap());
+    println!("{}", serde_json::to_string(&told).unwrap());
     std::future::pending::<()>().await;
+}
+
+/// Also where a server was a moment ago.
+fn bind(port: u16) -> TcpListener {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], port).into()).unwrap();
+    socket.listen(1024).unwrap()
 }
 
 impl Network {

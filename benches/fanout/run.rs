@@ -54,7 +54,7 @@ pub struct Sample {
 pub fn run(system: System, load: Load, binary: &Path) -> Sample {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path().to_str().unwrap();
-    let mut network = Process::role(&["network", here]);
+    let mut network = Process::role(&["network", here, "0"]);
     let port = network.line();
     let mut server = match system {
         System::Expd => Some(daemon(folder.path(), &port, binary)),
@@ -114,7 +114,8 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
     }
 }
 
-fn daemon(folder: &Path, port: &str, binary: &Path) -> Process {
+/// The daemon as it is installed, logged in to the network on this port.
+pub fn daemon(folder: &Path, port: &str, binary: &Path) -> Process {
     let settings = format!(
         r#"
         [daemon]
@@ -147,7 +148,8 @@ fn daemon(folder: &Path, port: &str, binary: &Path) -> Process {
     )
 }
 
-fn await_socket(path: &Path, system: System) {
+/// Waits until the server lets clients in.
+pub fn await_socket(path: &Path, system: System) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while system != System::Direct && std::os::unix::net::UnixStream::connect(path).is_err() {
         assert!(Instant::now() < deadline, "{system:?} does not start");

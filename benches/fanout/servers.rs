@@ -58,8 +58,8 @@ pub async fn daemon(folder: &Path, port: u16) {
             id: ChannelId::encode("demo", &channel, Alphabet::UrlSafe),
             channel: Arc::new(channel),
         };
-        let fed = load::obey(&mut feed, credit).await;
-        println!("{}", serde_json::to_string(&fed).unwrap());
+        let told = load::obey(&mut feed, credit).await;
+        println!("{}", serde_json::to_string(&told).unwrap());
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -109,8 +109,8 @@ pub async fn plain(folder: &Path) {
         .serve_with_incoming(UnixListenerStream::new(listener));
     let feeding = async {
         let mut feed = plain.clone();
-        let fed = load::obey(&mut feed, credit).await;
-        println!("{}", serde_json::to_string(&fed).unwrap());
+        let told = load::obey(&mut feed, credit).await;
+        println!("{}", serde_json::to_string(&told).unwrap());
         std::future::pending::<()>().await;
     };
     tokio::select! {

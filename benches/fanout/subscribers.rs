@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{BufMut as _, BytesMut};
 use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
 use expd::exp::{Alphabet, Channel, ChannelId, Secret};
 use expd::proto;
+use expd::proto::listen_event::Event;
 use expd::upstream::socket::{Endpoint, SocketEvent, open};
 use http_body::Body as _;
 use hyper_util::rt::TokioIo;
@@ -130,17 +131,14 @@ pub async fn run(folder: &Path, load: Load, port: Option<u16>, credit_socket: &s
     for connection in 0..connections {
         let share =
             load.streams / connections + usize::from(connection < load.streams % connections);
-        match port {
-            Some(port) => {
-                for _ in 0..share {
-                    streams.spawn(direct(port, Account::new(shared.clone())));
-                }
+        if let Some(port) = port {
+            for _ in 0..share {
+                streams.spawn(direct(port, Account::new(shared.clone())));
             }
-            None => {
-                let channel = connect(folder.join("socket")).await;
-                for _ in 0..share {
-                    streams.spawn(grpc(channel.clone(), Account::new(shared.clone())));
-                }
+        } else {
+            let channel = connect(folder.join("socket")).await;
+            for _ in 0..share {
+                streams.spawn(grpc(channel.clone(), Account::new(shared.clone())));
             }
         }
     }
@@ -158,13 +156,13 @@ pub async fn run(folder: &Path, load: Load, port: Option<u16>, credit_socket: &s
             Some(taken) = credits.recv() => telling.write_all(&taken.to_le_bytes()).await.unwrap(),
         }
     }
-    println!("{}", serde_json::to_string(&sum(accounts)).unwrap());
+    println!("{}", serde_json::to_string(&sum(&accounts)).unwrap());
 }
 
-fn sum(accounts: Vec<Account>) -> Got {
+fn sum(accounts: &[Account]) -> Got {
     let mut got = Got::default();
     let mut latencies = Vec::new();
-    for account in &accounts {
+    for account in accounts {
         got.deliveries += account.count;
         got.gaps += account.gaps;
         latencies.extend_from_slice(&account.latencies);
@@ -181,6 +179,58 @@ fn sum(accounts: Vec<Account>) -> Got {
         got.p99 = latencies[latencies.len() * 99 / 100];
     }
     got
+}
+
+/// Listens on so many channels, and tells whenever all are confirmed and whenever none is.
+pub async fn listeners(folder: &Path, count: usize) {
+    let (told, mut tellings) = mpsc::channel(count * 4);
+    let mut streams = JoinSet::new();
+    for connection in 0..count.min(CONNECTIONS) {
+        let channel = connect(folder.join("socket")).await;
+        for number in (connection..count).step_by(CONNECTIONS) {
+            streams.spawn(states(
+                channel.clone(),
+                format!("channel {number}"),
+                told.clone(),
+            ));
+        }
+    }
+    let mut confirmed = 0;
+    while let Some(is_confirmed) = tellings.recv().await {
+        if is_confirmed {
+            confirmed += 1;
+        } else {
+            confirmed -= 1;
+        }
+        if confirmed == count {
+            println!("confirmed");
+        } else if confirmed == 0 {
+            println!("pending");
+        }
+    }
+}
+
+/// Tells of each change of a channel's subscription.
+async fn states(channel: tonic::transport::Channel, name: String, told: mpsc::Sender<bool>) {
+    let request = proto::ListenRequest {
+        channel: Some(proto::Channel {
+            name,
+            ..proto::Channel::default()
+        }),
+        ..proto::ListenRequest::default()
+    };
+    let mut client = proto::network_client::NetworkClient::new(channel);
+    let mut events = client.listen(request).await.unwrap().into_inner();
+    let mut was = false;
+    while let Some(event) = events.message().await.unwrap() {
+        if let Some(proto::listen_event::Event::Subscription(subscription)) = event.event {
+            let is = subscription.state() == proto::subscription::State::Confirmed;
+            if is != was {
+                told.send(is).await.unwrap();
+            }
+            was = is;
+        }
+    }
 }
 
 async fn connect(path: PathBuf) -> tonic::transport::Channel {
@@ -223,7 +273,7 @@ async fn grpc(mut channel: tonic::transport::Channel, mut account: Account) -> A
             std::future::poll_fn(|context| std::pin::Pin::new(&mut body).poll_frame(context)).await;
         let Some(Ok(frame)) = frame else { break };
         let Ok(data) = frame.into_data() else { break };
-        walker.walk(data, &mut account);
+        walker.walk(&data, &mut account);
     }
     account
 }
@@ -243,8 +293,8 @@ struct Walker {
 }
 
 impl Walker {
-    fn walk(&mut self, data: Bytes, account: &mut Account) {
-        let mut rest = &data[..];
+    fn walk(&mut self, data: &[u8], account: &mut Account) {
+        let mut rest = data;
         while !rest.is_empty() {
             if self.begun < 5 {
                 let some = rest.len().min(5 - self.begun);
@@ -278,16 +328,16 @@ impl Walker {
             account.take(self.look.then(|| load::made_at(&self.kept)).flatten());
             return;
         }
-        use proto::listen_event::Event;
         match proto::ListenEvent::decode(&self.kept[..]).unwrap().event {
-            Some(Event::Subscription(subscription)) => {
-                if subscription.state() == proto::subscription::State::Confirmed {
-                    account.shared.ready.try_send(()).ok();
-                }
+            Some(Event::Subscription(subscription))
+                if subscription.state() == proto::subscription::State::Confirmed =>
+            {
+                // As many fit as there are streams.
+                account.shared.ready.try_send(()).ok();
             }
             Some(Event::Gap(_)) => account.gaps += 1,
             Some(Event::Broadcast(_)) => account.end(),
-            None => {}
+            Some(Event::Subscription(_)) | None => {}
         }
     }
 }

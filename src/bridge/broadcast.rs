@@ -39,15 +39,20 @@ pub struct Outgoing<'a> {
     /// The moment from which on it is of no use to send it.
     pub send_by: Option<Instant>,
     /// What happens while there is no connection.
-    pub patience: Patience,
+    pub patience: Patience<'a>,
 }
 
 /// What happens to a broadcast while there is no connection.
-pub enum Patience {
+pub enum Patience<'a> {
     /// It is refused.
     None,
-    /// It waits until `send_by`, among those of this program.
-    Wait(Option<Peer>),
+    /// It waits until `send_by`.
+    Wait {
+        /// The program that it is of, among whose broadcasts it waits.
+        peer: Option<Peer>,
+        /// Whether the caller may still broadcast, asked when the wait is over.
+        allowed: &'a (dyn Fn() -> bool + Send + Sync),
+    },
 }
 
 impl Bridge {
@@ -60,13 +65,20 @@ impl Bridge {
         check_event_name(outgoing.name)?;
         let answer = match outgoing.patience {
             Patience::None => self.send_now(&outgoing).await,
-            Patience::Wait(peer) => self.send_when_connected(&outgoing, peer).await,
+            Patience::Wait { peer, allowed } => {
+                self.send_when_connected(&outgoing, peer, allowed).await
+            }
         };
         match &answer {
             Ok(_) => self.counters.broadcasts_sent.inc(),
             Err(_) => self.counters.broadcasts_failed.inc(),
         }
         answer
+    }
+
+    /// How many broadcasts wait for the connection.
+    pub fn waiting_broadcasts(&self) -> usize {
+        self.waiting.seats(self.instance)
     }
 
     async fn send_now(&self, outgoing: &Outgoing<'_>) -> Result<Vec<Payload>, BridgeError> {
@@ -94,6 +106,7 @@ impl Bridge {
         &self,
         outgoing: &Outgoing<'_>,
         peer: Option<Peer>,
+        allowed: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Vec<Payload>, BridgeError> {
         let (channel, name, payload) = (outgoing.channel, outgoing.name, outgoing.payload);
         let bytes = channel.name.len() + name.len() + payload.as_str().len();
@@ -106,7 +119,7 @@ impl Bridge {
                 return Err(self.too_late("it was still behind other broadcasts").into());
             }
         };
-        self.send_in_turn(outgoing, seat, turn).await
+        self.send_in_turn(outgoing, seat, turn, allowed).await
     }
 
     /// Tries until the request has left; from then on nothing holds it up or repeats it.
@@ -115,6 +128,7 @@ impl Bridge {
         outgoing: &Outgoing<'_>,
         seat: Seat,
         turn: Turn,
+        allowed: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Vec<Payload>, BridgeError> {
         let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
         let mut trouble = "there is no connection".to_owned();
@@ -122,22 +136,25 @@ impl Bridge {
             let departure = Departure::default();
             let sending = async {
                 self.connection().await;
-                self.send(outgoing, &departure).await
+                if !allowed() {
+                    return Err(BridgeError::RightTaken);
+                }
+                Ok(self.send(outgoing, &departure).await?)
             };
             tokio::pin!(sending);
             let ends = tokio::select! {
                 biased;
                 answer = &mut sending => match answer {
-                    Err(CallError::Offline { reason, .. }) => {
+                    Err(BridgeError::Call(CallError::Offline { reason, .. })) => {
                         trouble = reason;
                         None
                     }
-                    answer => return Ok(answer?),
+                    answer => return answer,
                 },
                 // The next one's turn, and the room is another's.
                 () = departure.left() => {
                     drop((seat, turn));
-                    return Ok(sending.await?);
+                    return sending.await;
                 }
                 () = self.waiting.closes() => Some(BridgeError::Stopping),
                 () = sleep_until(due(outgoing)) => Some(self.too_late(&trouble).into()),
@@ -147,7 +164,7 @@ impl Bridge {
                     return Err(error);
                 }
                 drop((seat, turn));
-                return Ok(sending.await?);
+                return sending.await;
             }
             tokio::select! {
                 biased;

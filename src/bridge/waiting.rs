@@ -137,6 +137,16 @@ impl WaitingRoom {
         })
     }
 
+    /// How many broadcasts of an instance are in the room.
+    pub(super) fn seats(&self, instance: InstanceId) -> usize {
+        let inside = self.room.inside();
+        let queues = inside.queues.iter();
+        queues
+            .filter(|((of, _), _)| *of == instance)
+            .map(|(_, queue)| queue.seats)
+            .sum()
+    }
+
     /// Waits for the daemon's stop.
     pub(super) async fn closes(&self) {
         self.stop.cancelled().await;

@@ -268,6 +268,15 @@ impl Figures {
                 family.sample(&[("instance", bridge.name.as_str())], sum(snapshot));
             }
         }
+        let mut waiting = text.family(
+            "expd_waiting_broadcasts",
+            Kind::Gauge,
+            "Broadcasts that wait for the connection.",
+        );
+        for (bridge, _) in &all {
+            let count = bridge.waiting_broadcasts();
+            waiting.sample(&[("instance", bridge.name.as_str())], count);
+        }
         let mut missed = text.family(
             "expd_listener_missed_events",
             Kind::Gauge,

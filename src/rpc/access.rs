@@ -55,6 +55,18 @@ impl Door {
         refused(checked).await
     }
 
+    /// The same without a refusal in words.
+    pub(super) fn allows(
+        &self,
+        caller: &Caller,
+        verb: Verb,
+        bridge: &Bridge,
+        channel: &Channel,
+    ) -> bool {
+        let place = Place::Channel(&bridge.name, channel);
+        self.policy().rights(caller).allow(verb, place)
+    }
+
     /// Whether a caller may respond on the channel of that ID. An ID that does not say its channel is any channel.
     pub(super) async fn allow_respond(
         &self,
@@ -175,13 +187,8 @@ impl Door {
 
     /// The standing leave of one stream to go on.
     pub(super) fn leave(&self, caller: &Caller, bridge: &Bridge, channel: &Channel) -> Leave {
-        Leave {
-            policies: self.access.clone(),
-            changes: WatchStream::from_changes(self.access.clone()),
-            caller: caller.clone(),
-            instance: bridge.name.clone(),
-            channel: channel.clone(),
-        }
+        let policies = self.access.clone();
+        Leave::new(policies, caller.clone(), &bridge.name, channel.clone())
     }
 
     fn policy(&self) -> Arc<AccessPolicy> {
@@ -291,6 +298,22 @@ pub(super) struct Leave {
 }
 
 impl Leave {
+    /// The leave to hear `channel` of `instance`, under the policies from now on.
+    pub(super) fn new(
+        policies: watch::Receiver<Arc<AccessPolicy>>,
+        caller: Caller,
+        instance: &str,
+        channel: Channel,
+    ) -> Self {
+        Self {
+            changes: WatchStream::from_changes(policies.clone()),
+            policies,
+            caller,
+            instance: instance.to_owned(),
+            channel,
+        }
+    }
+
     /// Looks at the policy again where it has changed.
     pub(super) fn check(&mut self) -> Result<(), Status> {
         // An error means that the daemon stops; the stream will hear of it otherwise.

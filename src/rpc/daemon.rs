@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use tonic::{Request, Response, Status};
 
 use super::access::{View, caller_of};
@@ -56,7 +56,12 @@ impl Daemon for DaemonService {
         // Before the check, so that a reload between the two is noticed.
         let watching = Watching::new(&self.0, &caller);
         self.0.allow_status(&caller).await?;
-        Ok(Response::new(watching.into_stream().boxed()))
+        let stop = self.0.stop.clone().cancelled_owned();
+        let stopping = Status::unavailable("the daemon is stopping; watch again when it is back");
+        let events = watching.into_stream().take_until(stop);
+        Ok(Response::new(
+            events.chain(stream::iter([Err(stopping)])).boxed(),
+        ))
     }
 }
 
@@ -93,6 +98,7 @@ fn instance_out(
             .filter(|card| seen(&card.channel))
             .map(|card| listener_out(card))
             .collect(),
+        waiting_broadcasts: u32::try_from(bridge.waiting_broadcasts()).unwrap_or(u32::MAX),
         counters: Some(proto::Counters {
             connects: counters.connects.get(),
             disconnects: counters.disconnects.get(),

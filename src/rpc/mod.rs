@@ -5,6 +5,8 @@
 
 mod access;
 mod api;
+#[doc(hidden)]
+pub mod bench;
 mod convert;
 mod daemon;
 mod deadline;
@@ -25,15 +27,17 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 pub use pull::PullListeners;
 
 use crate::bridge::{Bridge, Bridges};
 use crate::ipc::access::AccessPolicy;
 use crate::proto;
-use crate::proto::api_server::ApiServer;
-use crate::proto::daemon_server::DaemonServer;
-use crate::proto::network_server::NetworkServer;
+use crate::proto::api_server::{self, ApiServer};
+use crate::proto::daemon_server::{self, DaemonServer};
+use crate::proto::network_server::{self, NetworkServer};
 use crate::router::RouterHandle;
 
 /// What the services work with.
@@ -77,11 +81,34 @@ impl Door {
     }
 }
 
-/// The whole service.
+/// The services whose health is told; the empty name stands for all of them.
+const HEALTHY: [&str; 4] = [
+    "",
+    network_server::SERVICE_NAME,
+    api_server::SERVICE_NAME,
+    daemon_server::SERVICE_NAME,
+];
+
+/// What is told of the health of the services.
+pub struct Health(HealthReporter);
+
+impl Health {
+    /// At `stop`, tells everybody who watches that the services do not serve any more, and ends the watches.
+    pub async fn until(mut self, stop: CancellationToken) {
+        stop.cancelled().await;
+        for name in HEALTHY {
+            let status = ServingStatus::NotServing;
+            self.0.set_service_status(name, status).await;
+            self.0.clear_service_status(name).await;
+        }
+    }
+}
+
+/// The whole service, and its health.
 ///
 /// # Errors
 /// When the built-in descriptors cannot be read, which every test would show.
-pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Error> {
+pub async fn service(door: Door) -> Result<(Routes, Health), tonic_reflection::server::Error> {
     let most = door.max_payload.saturating_mul(2) + ENVELOPE;
     let network = NetworkServer::new(network::NetworkService(door.clone()))
         .max_decoding_message_size(most)
@@ -92,13 +119,10 @@ pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Err
     let daemon = DaemonServer::new(daemon::DaemonService(door.clone()));
 
     let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_serving::<NetworkServer<network::NetworkService>>()
-        .await;
-    health.set_serving::<ApiServer<api::ApiService>>().await;
-    health
-        .set_serving::<DaemonServer<daemon::DaemonService>>()
-        .await;
+    for name in HEALTHY {
+        let status = ServingStatus::Serving;
+        health.set_service_status(name, status).await;
+    }
 
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -120,7 +144,8 @@ pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Err
     let listen = axum::Router::new()
         .route("/expd.v1.Network/Listen", post(listen))
         .with_state(door);
-    Ok(Routes::from(routes.into_axum_router().merge(listen)))
+    let routes = Routes::from(routes.into_axum_router().merge(listen));
+    Ok((routes, Health(health)))
 }
 
 /// `Network.Listen`.

@@ -49,7 +49,10 @@ impl Network for NetworkService {
             timeout,
             send_by: deadline::send_by(deadline, collecting, wait).map(|after| arrived + after),
             patience: if wait {
-                Patience::Wait(peer_of(&caller))
+                Patience::Wait {
+                    peer: peer_of(&caller),
+                    allowed: &|| self.0.allows(&caller, verb, bridge_to, &channel),
+                }
             } else {
                 Patience::None
             },

@@ -36,6 +36,7 @@ pub fn bridge(error: BridgeError) -> Status {
             ("TOO_MANY_WAITING", Fate::Refused),
             None,
         ),
+        BridgeError::RightTaken => Status::permission_denied(error.to_string()),
         BridgeError::Stopping => with_reason(
             Code::Unavailable,
             error.to_string(),

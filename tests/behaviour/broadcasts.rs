@@ -40,6 +40,18 @@ async fn is_offline(world: &World) {
     world.link(FAR, LinkState::Offline).await;
 }
 
+/// Waits until so many broadcasts wait for the connection.
+async fn waiting(client: &Client, wanted: u32) {
+    let what = format!("{wanted} waiting broadcasts");
+    eventually(&what, async || {
+        let status = client.status().await.unwrap();
+        let far = status.instances.iter().find(|it| it.instance == FAR);
+        let seen = far.unwrap().waiting_broadcasts;
+        (seen == wanted).then_some(()).ok_or(seen.to_string())
+    })
+    .await;
+}
+
 /// What is heard, up to the last word.
 async fn heard(ear: &mut Ear) -> Vec<String> {
     let mut heard = Vec::new();
@@ -113,7 +125,7 @@ async fn a_broadcast_that_waits_is_sent_once_when_there_is_a_connection() {
     let client = world.client().await;
     let mut ear = world.ear(&Listen::to(menu())).await;
     is_offline(&world).await;
-    let waiting = [
+    let calls = [
         when_connected(&client, "1", DEADLINE),
         when_connected(&client, "2", DEADLINE),
         when_connected(&client, "3", DEADLINE),
@@ -129,7 +141,7 @@ async fn a_broadcast_that_waits_is_sent_once_when_there_is_a_connection() {
         .await;
         gate.open().await;
     };
-    let (answers, ()) = tokio::join!(join_all(waiting), opening);
+    let (answers, ()) = tokio::join!(join_all(calls), opening);
     for answer in answers {
         assert_eq!(answer.unwrap(), []);
     }
@@ -147,18 +159,17 @@ async fn the_waiting_broadcasts_of_one_program_leave_in_their_order() {
     let client = world.client().await;
     let mut ear = world.ear(&Listen::to(menu())).await;
     is_offline(&world).await;
-    let mut waiting = JoinSet::new();
+    let mut calls = JoinSet::new();
     for number in 0..50 {
-        let client = client.clone();
-        waiting.spawn(async move {
-            let answer = when_connected(&client, &number.to_string(), DEADLINE).await;
+        let sender = client.clone();
+        calls.spawn(async move {
+            let answer = when_connected(&sender, &number.to_string(), DEADLINE).await;
             answer.unwrap();
         });
-        // Each is on its way before the next one begins; the daemon takes one connection's calls in their order.
-        tokio::task::yield_now().await;
+        waiting(&client, number + 1).await;
     }
     gate.open().await;
-    while let Some(sent) = waiting.join_next().await {
+    while let Some(sent) = calls.join_next().await {
         sent.unwrap();
     }
     last_word(&client).await;
@@ -210,10 +221,9 @@ async fn who_goes_away_takes_its_waiting_broadcast_along_and_one_killed_in_the_q
         let client = client.clone();
         staying.spawn(async move { when_connected(&client, "\"here\"", DEADLINE).await });
     }
-    // They are in the daemon: whatever is asked later on this connection comes after them.
-    client.status().await.unwrap();
+    waiting(&client, 4).await;
     leaving.shutdown().await;
-    client.status().await.unwrap();
+    waiting(&client, 1).await;
     gate.open().await;
     staying.join_next().await.unwrap().unwrap().unwrap();
     last_word(&client).await;
@@ -235,23 +245,19 @@ async fn only_so_many_broadcasts_wait_and_a_free_seat_is_taken_again() {
     assert!(refused.message.contains("max_waiting_bytes"), "{refused:?}");
     assert_eq!(refused.fate, Some(Fate::Refused));
 
-    let mut waiting = JoinSet::new();
+    let mut calls = JoinSet::new();
     for _ in 0..4 {
         let client = client.clone();
-        waiting.spawn(async move { when_connected(&client, "1", DEADLINE).await });
+        calls.spawn(async move { when_connected(&client, "1", DEADLINE).await });
     }
-    let refused = refusal(waiting.join_next().await.unwrap().unwrap());
+    let refused = refusal(calls.join_next().await.unwrap().unwrap());
     assert_eq!(refused.code, Code::ResourceExhausted, "{refused:?}");
     assert!(refused.message.contains("max_waiting"), "{refused:?}");
-    waiting.shutdown().await;
-    eventually("a free seat", async || {
-        let wait = Duration::from_millis(50);
-        let refused = refusal(when_connected(&client, "1", wait).await);
-        (refused.code == Code::Unavailable)
-            .then_some(())
-            .ok_or(refused.message)
-    })
-    .await;
+    waiting(&client, 3).await;
+    calls.shutdown().await;
+    waiting(&client, 0).await;
+    let refused = refusal(when_connected(&client, "1", Duration::from_millis(50)).await);
+    assert_eq!(refused.code, Code::Unavailable, "{refused:?}");
 }
 
 #[tokio::test]
@@ -261,16 +267,16 @@ async fn a_stopping_daemon_ends_the_waits_at_once() {
     world.start_daemon();
     is_offline(&world).await;
     let client = world.client().await;
-    let mut waiting = JoinSet::new();
+    let mut calls = JoinSet::new();
     for _ in 0..10 {
         let client = client.clone();
-        waiting.spawn(async move { when_connected(&client, "1", DEADLINE).await });
+        calls.spawn(async move { when_connected(&client, "1", DEADLINE).await });
     }
-    client.status().await.unwrap();
+    waiting(&client, 10).await;
     let begun = Instant::now();
     world.stop_daemon().await;
     assert!(begun.elapsed() < Duration::from_secs(2));
-    while let Some(answer) = waiting.join_next().await {
+    while let Some(answer) = calls.join_next().await {
         let refused = refusal(answer.unwrap());
         assert_eq!(refused.code, Code::Unavailable, "{refused:?}");
         assert_eq!(refused.fate, Some(Fate::Refused), "{refused:?}");

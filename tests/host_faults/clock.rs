@@ -16,6 +16,9 @@ pub const LIBRARY: &str = "libfaketimeMT.so.1";
 /// From the end of what broke the connection; a jump alone breaks nothing.
 const BOUND: Duration = Duration::from_secs(10);
 
+/// The same after the network was away for as long as a token lives.
+const LOGIN_BOUND: Duration = Duration::from_secs(20);
+
 const TOKEN: Duration = Duration::from_secs(8);
 
 /// The wall clock of one process.
@@ -97,11 +100,22 @@ pub async fn jumps() {
         cuts += 1;
         assert_eq!(traffic.outages_so_far(), [cuts; 3], "{jump}, {other}");
     }
+    // The token ends while the network is away, so that the daemon has to log in by a wrong clock.
+    let started = house.counters().await;
+    network.kill().await;
     sleep(TOKEN).await;
-    let counters = house.counters().await;
-    assert!(counters.logins <= 4, "{counters:?}");
+    network.start_again().await;
+    let took = traffic.flows("a login by a wrong clock", LOGIN_BOUND).await;
+    eprintln!(
+        "a login by a wrong clock: back {:.1} s after the network",
+        took.as_secs_f64()
+    );
+    let logins = house.counters().await.logins - started.logins;
+    assert!((1..=8).contains(&logins), "{logins} logins");
+    assert_eq!(traffic.outages_so_far(), [cuts + 1; 3]);
     // What was lost is told by the daemon's clock, and never for too short a time.
     for (ear, _) in &traffic.ears {
+        assert_eq!(*ear.ended.lock().unwrap(), None);
         let heard = ear.heard();
         for pair in heard.windows(2) {
             if let Event::Gap(gap) = &pair[1].event.event {

@@ -42,6 +42,7 @@ pub async fn are_used_up() {
         used < WATCHED.as_secs_f64() * BUSY,
         "it is busy with nothing: {used} s"
     );
+    eprintln!("descriptors used up: {used:.2} s of a core in {WATCHED:?}");
     traffic.flows("no descriptors for others", SOON).await;
     assert_eq!(traffic.outages_so_far(), [0; 3]);
 

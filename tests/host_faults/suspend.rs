@@ -12,7 +12,7 @@ use crate::world::Network;
 const BOUND: Duration = Duration::from_secs(10);
 
 /// A short sleep, within the network's patience.
-const NAP: Duration = Duration::from_secs(6);
+const NAP: Duration = Duration::from_secs(4);
 
 /// How long the long one is: `EXPD_SUSPEND_SECONDS=120` for minutes.
 fn long() -> Duration {
@@ -24,7 +24,7 @@ fn long() -> Duration {
 pub async fn and_resume() {
     let mut network = Network::start_with(|hub| {
         hub.ping_interval = Duration::from_secs(5);
-        hub.ping_timeout = Duration::from_secs(5);
+        hub.ping_timeout = Duration::from_secs(8);
         hub.token_ttl = Duration::from_secs(15);
     })
     .await;

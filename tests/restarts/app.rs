@@ -83,6 +83,14 @@ impl App {
             .await;
     }
 
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", name, &pid])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
     /// SIGKILL. What it has not dealt with by now it never will. Gives what a later one goes on with.
     pub async fn kill(mut self) -> (Vec<Heard>, Position) {
         self.child.kill().await.unwrap();

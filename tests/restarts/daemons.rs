@@ -1,18 +1,24 @@
 //! Daemons that are stopped and killed, and those that take over from them.
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use expd::client::{Client, Fate, Heard as Told, LinkState, Listen, ListenEvent, ResumingListener};
 use expd::exp::{Channel, Payload};
 use expd::hub::operator;
+use futures_util::StreamExt as _;
 use tokio::task::JoinSet;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::app::App;
 use crate::judge::{Life, judge};
 use crate::process::{DEADLINE, accepts};
-use crate::scene::{CHANNEL, Scene};
+use crate::scene::{CHANNEL, CREDENTIALS, Scene};
 use crate::world::{Ear, Heard, numbers, signals};
 
 /// Writes down what a resuming listener gives out, up to a number.
@@ -144,6 +150,61 @@ async fn at_sigterm_running_calls_finish_waits_and_streams_end_and_new_calls_are
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_only_watches_does_not_hold_up_the_stop_and_is_told() {
+    let scene = Scene::new("drain_timeout = \"20s\"\n").await;
+    let mut daemon = scene.start();
+    let client = scene.online().await;
+    let mut links = Box::pin(client.watch_status().await.unwrap());
+    links.next().await.unwrap().unwrap();
+    let mut health = HealthClient::new(scene.channel().await);
+    let all = HealthCheckRequest::default();
+    let mut health = health.watch(all).await.unwrap().into_inner();
+    let serving = health.message().await.unwrap().unwrap();
+    assert_eq!(serving.status(), ServingStatus::Serving);
+    let begun = Instant::now();
+    daemon.signal("TERM");
+    let end = loop {
+        match tokio::time::timeout(DEADLINE, links.next()).await.unwrap() {
+            Some(Ok(_)) => {}
+            end => break end,
+        }
+    };
+    let told = end.expect("a status").unwrap_err();
+    assert!(told.to_string().contains("stopping"), "{told}");
+    let last = health.message().await.unwrap().unwrap();
+    assert_eq!(last.status(), ServingStatus::NotServing);
+    assert!(health.message().await.unwrap().is_none());
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    assert!(!daemon.heard().contains("cut off"), "{}", daemon.heard());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_do_not_answer_hold_up_the_stop_no_longer_than_the_drain() {
+    let scene = Scene::new("").await;
+    let mut daemon = scene.start();
+    scene.online().await;
+    // Connected, and not a byte more; one that stops in the middle of a frame's head; one that is stopped itself.
+    let _silent = UnixStream::connect(scene.socket()).unwrap();
+    let mut broken_off = UnixStream::connect(scene.socket()).unwrap();
+    broken_off
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0")
+        .unwrap();
+    let mut app = App::start(&scene.socket(), CHANNEL, None);
+    app.until_confirmed().await;
+    app.signal("STOP");
+    let begun = Instant::now();
+    daemon.signal("TERM");
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(1750), "{took:?}");
+    app.signal("CONT");
+    let _daemon = scene.start();
+    app.until_confirmed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_outlasts_the_drain_is_cut_off_and_its_fate_is_unknown() {
     let scene = Scene::new("drain_timeout = \"300ms\"\n").await;
     let mut daemon = scene.start();
@@ -230,20 +291,41 @@ async fn a_paired_device_stays_paired_whatever_a_kill_left_in_its_state() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_a_reload_takes_is_taken_from_waiting_broadcasts_too() {
+    let rules = |allowed: &str| {
+        let us = rustix::process::geteuid().as_raw();
+        format!("[[access]]\nuid = {us}\nallow = [\"status\"{allowed}]\n")
+    };
+    let mut scene = Scene::new(&rules(", \"broadcast\"")).await;
+    scene.network.stop().await;
+    let mut daemon = scene.start();
+    let client = scene.offline().await;
+    let mut calls = JoinSet::new();
+    let sender = client.clone();
+    calls.spawn(async move {
+        let (channel, null) = (Channel::new(CHANNEL), Payload::null());
+        let sent = sender.broadcast_when_connected("", &channel, "hi", &null, None, DEADLINE);
+        sent.await
+    });
+    scene.waiting(&client, 1).await;
+    scene.write(&rules(""), CREDENTIALS);
+    daemon.signal("HUP");
+    daemon.said("the settings were read again");
+    scene.network.start_again().await;
+    let refused = calls.join_next().await.unwrap().unwrap().unwrap_err();
+    assert_eq!(refused.fate(), Fate::Refused, "{refused:?}");
+    assert!(refused.to_string().contains("access rules"), "{refused}");
+    let counters = operator::counters(&scene.url(), None).await.unwrap();
+    assert_eq!(counters.broadcasts, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_shell_command_waits_for_the_connection_only_where_it_was_told_to() {
     let mut scene = Scene::new("").await;
     let _daemon = scene.start();
     let client = scene.online().await;
     scene.network.stop().await;
-    let end = Instant::now() + DEADLINE;
-    while client.status().await.unwrap().instances[0]
-        .link
-        .next_try
-        .is_none()
-    {
-        assert!(Instant::now() < end, "never offline");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    scene.offline().await;
     let broadcast = |more: &[&str]| {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_expd"));
         command.args(["broadcast", CHANNEL, "hi", "1", "--socket"]);
@@ -260,12 +342,20 @@ async fn the_shell_command_waits_for_the_connection_only_where_it_was_told_to() 
     let said = String::from_utf8(too_short.stderr).unwrap();
     assert!(said.contains("time is over"), "{said}");
 
+    let mut killed = broadcast(&["--wait"]).kill_on_drop(true).spawn().unwrap();
+    scene.waiting(&client, 1).await;
+    killed.kill().await.unwrap();
+    scene.waiting(&client, 0).await;
+
     let waiting = broadcast(&["--wait"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
+    scene.waiting(&client, 1).await;
     scene.network.start_again().await;
     let output = waiting.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
+    let counters = operator::counters(&scene.url(), None).await.unwrap();
+    assert_eq!(counters.broadcasts, 1, "the killed one's was not sent");
 }

@@ -14,6 +14,8 @@ use crate::judge::Book;
 use crate::process::{DEADLINE, Daemon, Home};
 use crate::world::{Network, Outcome};
 
+pub const CREDENTIALS: &str = "uuid = \"daemon\"\nsecret = \"the secret of daemon\"\n";
+
 pub const CHANNEL: &str = "news";
 
 pub struct Scene {
@@ -25,11 +27,7 @@ pub struct Scene {
 impl Scene {
     /// With these settings of the daemon's besides those that it needs.
     pub async fn new(settings: &str) -> Self {
-        Self::of_device(
-            settings,
-            "uuid = \"daemon\"\nsecret = \"the secret of daemon\"\n",
-        )
-        .await
+        Self::of_device(settings, CREDENTIALS).await
     }
 
     /// With these credentials.
@@ -39,13 +37,18 @@ impl Scene {
             home: Home::new(""),
             book: Book::default(),
         };
+        scene.write(settings, credentials);
+        scene
+    }
+
+    /// Writes the settings anew.
+    pub fn write(&self, settings: &str, credentials: &str) {
         let settings = format!(
             "[daemon]\nstate_dir = \"{}\"\n{settings}\n[instances.default]\nhost = \"{}\"\n[instances.default.credentials]\ntype = \"device\"\n{credentials}",
-            scene.state_dir().display(),
-            scene.url(),
+            self.state_dir().display(),
+            self.url(),
         );
-        std::fs::write(scene.home.config(), settings).unwrap();
-        scene
+        std::fs::write(self.home.config(), settings).unwrap();
     }
 
     pub fn url(&self) -> String {
@@ -80,8 +83,26 @@ impl Scene {
         Client::connect(Some(self.socket())).await.unwrap()
     }
 
+    /// A connection to the daemon as any gRPC client has it.
+    pub async fn channel(&self) -> tonic::transport::Channel {
+        let socket = self.socket();
+        let connect = tower::service_fn(move |_: http::Uri| {
+            let socket = socket.clone();
+            async move {
+                let stream = tokio::net::UnixStream::connect(socket).await?;
+                Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(stream))
+            }
+        });
+        let endpoint = tonic::transport::Endpoint::from_static("http://localhost");
+        endpoint.connect_with_connector(connect).await.unwrap()
+    }
+
     pub async fn online(&self) -> Client {
         self.linked(LinkState::Online).await
+    }
+
+    pub async fn offline(&self) -> Client {
+        self.linked(LinkState::Offline).await
     }
 
     pub async fn linked(&self, state: LinkState) -> Client {
@@ -93,6 +114,19 @@ impl Scene {
                 return client;
             }
             assert!(Instant::now() < end, "{link:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until so many broadcasts wait for the connection.
+    pub async fn waiting(&self, client: &Client, wanted: u32) {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let seen = client.status().await.unwrap().instances[0].waiting_broadcasts;
+            if seen == wanted {
+                return;
+            }
+            assert!(Instant::now() < end, "{seen} wait");
             sleep(Duration::from_millis(10)).await;
         }
     }

@@ -63,7 +63,7 @@ impl SessionTask {
     }
 
     /// Whether a login is signed with a secret, and so dated.
-    fn proves_a_secret(&self) -> bool {
+    pub(super) fn proves_a_secret(&self) -> bool {
         match &self.credentials {
             Credentials::User { .. } => false,
             Credentials::ConsumerApp { .. } => true,

@@ -45,14 +45,16 @@ impl Refusals {
     /// EXP refused it: how long until the next try.
     pub(super) fn wait(&mut self) -> Duration {
         // Jittered upwards: at least so much is promised.
-        match self.soon.take() {
-            Some(soon) => {
-                let next = soon * 2;
-                self.soon = (next < self.least).then_some(next);
-                soon + jittered(soon, 1.0)
-            }
-            None => self.least + self.backoff.wait(),
-        }
+        self.short_wait()
+            .unwrap_or_else(|| self.least + self.backoff.wait())
+    }
+
+    /// The next short wait of a credential that was taken before, where there is one left.
+    pub(super) fn short_wait(&mut self) -> Option<Duration> {
+        let soon = self.soon.take()?;
+        let next = soon * 2;
+        self.soon = (next < self.least).then_some(next);
+        Some(soon + jittered(soon, 1.0))
     }
 }
 

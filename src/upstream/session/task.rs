@@ -164,6 +164,15 @@ impl SessionTask {
         let mut refresh_at = token.refresh_at;
         let mut trouble: Option<(String, u32)> = None;
         let mut log_in_at = None;
+        // A network that has a device wait to be paired did not take the secret it showed, which may pass as any refusal: it
+        // is shown again, soon where it was taken before, and else whenever the token needs replacing.
+        let doubts = self.shown_code.is_some() && self.proves_a_secret();
+        let prove_at = if doubts {
+            let wait = self.refusals.short_wait();
+            wait.map(|wait| Instant::now() + wait)
+        } else {
+            None
+        };
         loop {
             tokio::select! {
                 // Of two moments that have both passed, in a machine that was asleep, the end counts.
@@ -190,6 +199,8 @@ impl SessionTask {
                     self.renewals.begin();
                     return Over::LogIn;
                 }
+                () = sleep_until(due(prove_at)) => return Over::LogIn,
+                () = sleep_until(refresh_at), if doubts => return Over::LogIn,
                 () = sleep_until(refresh_at) => match self.refresh(&token.session).await {
                     Ok(fresh) => {
                         backoff.reset();
