@@ -158,7 +158,7 @@ impl Bridge {
     /// When the session's token ends.
     pub fn token_expires_at(&self) -> Option<SystemTime> {
         let state = self.session.state();
-        state.session().map(|session| session.expires_at())
+        state.session().map(|session| session.ends_at.wall())
     }
 
     /// A channel's ID as this instance spells it first; empty while the organization is not known.

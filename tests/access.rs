@@ -52,7 +52,13 @@ impl Other {
         // The checkout may lie where other users cannot look.
         let program = home.folder.path().join("other");
         if !program.exists() {
-            std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+            // By a process of its own: a child that another test begins at that moment would hold the copy open for writing, and
+            // it could not be run.
+            let copied = Command::new("cp")
+                .arg(std::env::current_exe().unwrap())
+                .arg(&program)
+                .status();
+            assert!(copied.unwrap().success());
         }
         let mut child = Command::new("setpriv")
             .args(identity)

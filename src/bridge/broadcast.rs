@@ -1,7 +1,7 @@
 //! Broadcasts: sent at once or refused, or, where the caller wants that, kept until there is a connection and sent then; once in
 //! any case.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -11,6 +11,7 @@ use crate::exp::channel::check_event_name;
 use crate::exp::{Channel, Payload};
 use crate::router::Peer;
 use crate::upstream::backoff::Backoff;
+use crate::upstream::deadline::Deadline;
 use crate::upstream::http::{CallError, Departure};
 use crate::upstream::link::{LinkState, LinkStatus};
 
@@ -222,12 +223,11 @@ fn offline(link: &LinkStatus) -> Option<CallError> {
         LinkState::Connecting => link.attempt > 0,
         LinkState::Online | LinkState::Pairing | LinkState::Refused => false,
     };
-    let now = SystemTime::now();
     failed.then(|| {
         let why = link.last_error.as_deref().unwrap_or(&link.reason);
         CallError::Offline {
             reason: format!("{why} (attempt {})", link.attempt),
-            retry_in: link.next_try.and_then(|at| at.duration_since(now).ok()),
+            retry_in: link.next_try.map(Deadline::left),
         }
     })
 }

@@ -73,7 +73,10 @@ impl Broadcast {
                 }
             }
         };
-        let what = format!("waiting for responses on {channel}");
+        let what = match self.wait_for_connection {
+            None => format!("waiting for responses on {channel}"),
+            Some(_) => format!("waiting for the connection to EXP, or for responses on {channel}"),
+        };
         let responses = Progress::new().during(Some(&what), sent).await?;
         let mut stdout = Output::new();
         for response in &responses {

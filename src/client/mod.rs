@@ -5,6 +5,7 @@
 //! It promises that a payload comes and goes as the exact text it was, and that no call is sent twice by the client itself.
 //! [`ResumingListener`] keeps a listener through restarts of the daemon.
 
+mod broadcast;
 mod error;
 mod event;
 mod resume;
@@ -23,7 +24,6 @@ use tonic::Streaming;
 use tonic::transport::{Channel as Transport, Endpoint};
 use tower::service_fn;
 
-use crate::bridge::{DEFAULT_BROADCAST_TIMEOUT, WAY};
 use crate::exp::{BroadcastId, Channel, ChannelId, Payload};
 use crate::ipc::{SocketPlace, SocketSurroundings};
 use crate::proto;
@@ -162,53 +162,6 @@ impl Client {
     /// The socket it is connected to.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Sends an event and gives what was responded within `timeout` (the daemon's default when not given). While the instance is
-    /// offline it is refused; [`ClientError::fate`] says what became of it.
-    pub async fn broadcast(
-        &self,
-        instance: &str,
-        channel: &Channel,
-        name: &str,
-        payload: &Payload,
-        timeout: Option<Duration>,
-    ) -> Result<Vec<Payload>, ClientError> {
-        let event = (channel, name, payload);
-        let request = broadcast_to_wire(instance, event, timeout, false)?;
-        self.send(tonic::Request::new(request)).await
-    }
-
-    /// The same, but while the instance is offline it waits for the connection, up to `wait` (at most an hour), and is sent then,
-    /// once.
-    pub async fn broadcast_when_connected(
-        &self,
-        instance: &str,
-        channel: &Channel,
-        name: &str,
-        payload: &Payload,
-        timeout: Option<Duration>,
-        wait: Duration,
-    ) -> Result<Vec<Payload>, ClientError> {
-        let event = (channel, name, payload);
-        let message = broadcast_to_wire(instance, event, timeout, true)?;
-        let mut request = tonic::Request::new(message);
-        // The daemon waits so much less than the deadline.
-        let answer = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT) + WAY;
-        request.set_timeout(wait.saturating_add(answer));
-        self.send(request).await
-    }
-
-    async fn send(
-        &self,
-        request: tonic::Request<proto::BroadcastRequest>,
-    ) -> Result<Vec<Payload>, ClientError> {
-        let answer = self.network().broadcast(request).await;
-        let responses = self.taken(answer)?.responses;
-        responses
-            .into_iter()
-            .map(event::payload_from_wire)
-            .collect()
     }
 
     /// Hears what is broadcast. The stream ends with an error; [`ResumingListener`] goes on after those that pass.
@@ -366,23 +319,6 @@ impl Client {
     fn daemon(&self) -> DaemonClient<Transport> {
         DaemonClient::new(self.transport.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
-}
-
-fn broadcast_to_wire(
-    instance: &str,
-    (channel, name, payload): (&Channel, &str, &Payload),
-    timeout: Option<Duration>,
-    wait_for_connection: bool,
-) -> Result<proto::BroadcastRequest, ClientError> {
-    Ok(proto::BroadcastRequest {
-        instance: instance.to_owned(),
-        channel: Some(event::channel_to_wire(channel)),
-        name: name.to_owned(),
-        payload: Some(event::payload_to_wire(payload)),
-        timeout: timeout.map(event::duration_to_wire).transpose()?,
-        payload_form: proto::PayloadForm::Json.into(),
-        wait_for_connection,
-    })
 }
 
 /// The events of one listener, for as long as its connection to the daemon lasts. Dropping it ends the listener.

@@ -222,9 +222,7 @@ pub async fn serve_under(
         started_at,
         stop: parts.doors.stop.clone(),
     };
-    let (service, health) = rpc::service(door)
-        .await
-        .map_err(|error| DaemonError::Server(error.to_string()))?;
+    let (service, health) = rpc::service(door).await;
     let told = health.until(parts.doors.stop.clone());
     parts.doors.spawn("what tells of the health", async move {
         told.await;

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::StreamExt as _;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
 use super::access::{View, caller_of};
@@ -56,12 +56,7 @@ impl Daemon for DaemonService {
         // Before the check, so that a reload between the two is noticed.
         let watching = Watching::new(&self.0, &caller);
         self.0.allow_status(&caller).await?;
-        let stop = self.0.stop.clone().cancelled_owned();
-        let stopping = Status::unavailable("the daemon is stopping; watch again when it is back");
-        let events = watching.into_stream().take_until(stop);
-        Ok(Response::new(
-            events.chain(stream::iter([Err(stopping)])).boxed(),
-        ))
+        Ok(Response::new(watching.into_stream().boxed()))
     }
 }
 
@@ -82,7 +77,7 @@ fn instance_out(
             since: Some(link.since.into()),
             attempt: link.attempt,
             last_error: link.last_error.unwrap_or_default(),
-            next_try: link.next_try.map(Into::into),
+            next_try: link.next_try.map(|at| at.wall().into()),
             protocol: link.protocol,
             token_expires_at: bridge.token_expires_at().map(Into::into),
         }),

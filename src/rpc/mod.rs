@@ -13,6 +13,7 @@ mod deadline;
 pub mod frame;
 mod network;
 mod pull;
+mod reflection;
 mod status;
 mod stream;
 mod watching;
@@ -105,10 +106,7 @@ impl Health {
 }
 
 /// The whole service, and its health.
-///
-/// # Errors
-/// When the built-in descriptors cannot be read, which every test would show.
-pub async fn service(door: Door) -> Result<(Routes, Health), tonic_reflection::server::Error> {
+pub async fn service(door: Door) -> (Routes, Health) {
     let most = door.max_payload.saturating_mul(2) + ENVELOPE;
     let network = NetworkServer::new(network::NetworkService(door.clone()))
         .max_decoding_message_size(most)
@@ -124,28 +122,16 @@ pub async fn service(door: Door) -> Result<(Routes, Health), tonic_reflection::s
         health.set_service_status(name, status).await;
     }
 
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // Each generation lists both, so that a client sees that it has the choice.
-            .include_reflection_service(false)
-            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(
-                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-            )
-    };
     let routes = Routes::new(network)
         .add_service(api)
         .add_service(daemon)
         .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
+        .into_axum_router();
     let listen = axum::Router::new()
         .route("/expd.v1.Network/Listen", post(listen))
         .with_state(door);
-    let routes = Routes::from(routes.into_axum_router().merge(listen));
-    Ok((routes, Health(health)))
+    let routes = routes.merge(reflection::routes()).merge(listen);
+    (Routes::from(routes), Health(health))
 }
 
 /// `Network.Listen`.

@@ -172,7 +172,11 @@ fn with_details(
     retry: Option<Duration>,
 ) -> Status {
     let retry = match code {
-        Code::Unavailable => Some(retry.unwrap_or(Duration::from_secs(1))),
+        // A try that is due this moment is not over yet.
+        Code::Unavailable => {
+            let ahead = retry.filter(|wait| !wait.is_zero());
+            Some(ahead.unwrap_or(Duration::from_secs(1)))
+        }
         // A 429 may say when to come back, too.
         _ => retry,
     };

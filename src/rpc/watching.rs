@@ -74,6 +74,7 @@ impl Watching {
                 return Some(Ok(event));
             }
             let looked = tokio::select! {
+                () = self.door.stop.cancelled() => Err(stopping()),
                 Some(()) = self.reloads.next() => self.look(),
                 changed = self.links.next() => match changed {
                     Some((at, status)) => {
@@ -82,10 +83,8 @@ impl Watching {
                         }
                         self.look()
                     }
-                    // The links end when the daemon stops.
-                    None => Err(Status::unavailable(
-                        "the daemon is stopping; watch again when it is back",
-                    )),
+                    // The links end after the doors.
+                    None => Err(stopping()),
                 },
             };
             if let Err(status) = looked {
@@ -118,6 +117,10 @@ impl Watching {
         }
         Ok(())
     }
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the daemon is stopping; watch again when it is back")
 }
 
 fn link_event(instance: &str, status: &LinkStatus) -> proto::LinkEvent {

@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod credentials;
+pub mod deadline;
 pub mod http;
 pub mod link;
 mod names;

@@ -14,12 +14,13 @@ mod timing;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use super::credentials::{DeviceKey, StoreError};
+use super::deadline::Deadline;
 use super::http::CallError;
 use crate::config::InstanceSettings;
 use crate::exp::Secret;
@@ -56,14 +57,14 @@ pub enum SessionState {
         /// How many tries have failed.
         attempt: u32,
         /// When the next one comes.
-        next_try: SystemTime,
+        next_try: Deadline,
     },
     /// EXP refuses the credentials.
     Refused {
         /// EXP's words.
         reason: String,
         /// When they are tried again.
-        next_try: SystemTime,
+        next_try: Deadline,
     },
     /// The login failed for another reason.
     Failed {
@@ -72,7 +73,7 @@ pub enum SessionState {
         /// How many tries have failed.
         attempt: u32,
         /// When the next one comes.
-        next_try: SystemTime,
+        next_try: Deadline,
     },
 }
 
@@ -96,8 +97,8 @@ pub struct LoggedIn {
     pub socket_url: String,
     /// What opens it.
     pub socket_token: Secret,
-    /// When the token ends, by the clock that cannot jump.
-    pub ends_at: Instant,
+    /// When the token ends.
+    pub ends_at: Deadline,
     /// That EXP refuses this token leads to a new login from here on; before, the login that made it was too short a time ago.
     renewable_at: Instant,
 }
@@ -255,7 +256,6 @@ impl Session {
             .map_err(|_| offline("the login takes long".to_owned(), None))?
             .map_err(|_| offline("the daemon is stopping".to_owned(), None))?
             .clone();
-        let until = |at: SystemTime| at.duration_since(SystemTime::now()).ok();
         match state {
             SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {
                 Ok(session)
@@ -268,20 +268,12 @@ impl Session {
             SessionState::Refused { reason, .. } => Err(CallError::Unauthenticated { reason }),
             SessionState::Failed {
                 reason, next_try, ..
-            } => Err(offline(reason, until(next_try))),
+            } => Err(offline(reason, Some(next_try.left()))),
         }
     }
 }
 
 impl LoggedIn {
-    /// When the token ends, as people read this machine's clock now.
-    pub fn expires_at(&self) -> SystemTime {
-        let now = Instant::now();
-        let left = self.ends_at.saturating_duration_since(now);
-        let over = now.saturating_duration_since(self.ends_at);
-        SystemTime::now() + left - over
-    }
-
     /// How long until a refusal of this token leads to a new login; `None` where it does so now.
     fn renewable_in(&self) -> Option<Duration> {
         let wait = self.renewable_at.saturating_duration_since(Instant::now());

@@ -1,7 +1,7 @@
 //! Trust: the certificate authorities that encrypted connections accept, and the one connector of all that accept the same.
 //!
-//! Every new connector reads the system's authorities again, which takes 1.9 MB and 30 ms of a processor. Sessions, calls
-//! and sockets therefore share them, for the life of the process, and none is made before something is to be encrypted.
+//! Every new connector reads the system's authorities again, which takes 0.9 MB and 10 ms of a fast processor. Sessions, calls
+//! and sockets therefore share them for the life of the process, and none is made before the first request.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

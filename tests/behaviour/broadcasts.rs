@@ -119,6 +119,40 @@ async fn the_details_of_a_refusal_are_those_of_the_contract() {
 }
 
 #[tokio::test]
+async fn before_its_deadline_a_call_hears_that_nothing_has_left() {
+    let (mut world, _gate) = parted().await;
+    // Takes connections, and never says a word of TLS.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = format!("https://{}", silent.local_addr().unwrap());
+    world.settings.instances.get_mut(FAR).unwrap().host = host;
+    world.start_daemon();
+    let channel = crate::world::channel(&world).await;
+    let mut client = expd::proto::network_client::NetworkClient::new(channel);
+    for wait_for_connection in [false, true] {
+        let mut request = tonic::Request::new(expd::proto::BroadcastRequest {
+            instance: FAR.to_owned(),
+            channel: Some(expd::proto::Channel {
+                name: "menu".to_owned(),
+                ..Default::default()
+            }),
+            name: "hi".to_owned(),
+            wait_for_connection,
+            ..Default::default()
+        });
+        request.set_timeout(Duration::from_secs(3));
+        let begun = Instant::now();
+        let status = client.broadcast(request).await.unwrap_err();
+        let took = begun.elapsed();
+        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+        assert!(status.message().contains("nothing was sent"), "{status:?}");
+        let details = tonic_types::StatusExt::get_error_details(&status);
+        assert_eq!(details.error_info().unwrap().metadata["fate"], "refused");
+        assert!(took < Duration::from_millis(2900), "{took:?}");
+        assert!(took > Duration::from_millis(1400), "{took:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_broadcast_that_waits_is_sent_once_when_there_is_a_connection() {
     let (mut world, mut gate) = parted().await;
     world.start_daemon();

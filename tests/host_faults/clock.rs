@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use expd::client::{Counters, Event};
+use expd::exp::{Channel, Payload};
 use tokio::time::{Instant, sleep};
 
 use crate::house::{House, KNOWN};
 use crate::machine::library;
 use crate::traffic::Traffic;
-use crate::world::Network;
+use crate::world::{Network, SOON};
 
 pub const LIBRARY: &str = "libfaketimeMT.so.1";
 
@@ -18,6 +19,9 @@ const BOUND: Duration = Duration::from_secs(10);
 
 /// The same after the network was away for as long as a token lives.
 const LOGIN_BOUND: Duration = Duration::from_secs(20);
+
+/// Tries come at least so often, whatever is wrong with the network.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 const TOKEN: Duration = Duration::from_secs(8);
 
@@ -48,6 +52,23 @@ impl Clock {
             "FAKETIME_NO_CACHE=1".to_owned(),
             "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
         ]
+    }
+}
+
+/// An app that obeys its hint is not to wait for a day.
+async fn says_when_to_come_back(house: &House, clock: &Clock) {
+    let client = house.client().await;
+    for offset in ["-1d", "+1d"] {
+        clock.set(offset);
+        let channel = Channel::new("a");
+        let refused = client
+            .broadcast("", &channel, "tick", &Payload::null(), None)
+            .await;
+        let wait = refused.unwrap_err().retry_after();
+        assert!(
+            wait.is_some_and(|wait| wait < LONGEST_WAIT),
+            "{offset}: {wait:?}"
+        );
     }
 }
 
@@ -103,6 +124,8 @@ pub async fn jumps() {
     // The token ends while the network is away, so that the daemon has to log in by a wrong clock.
     let started = house.counters().await;
     network.kill().await;
+    traffic.stops("the network's end", SOON).await;
+    says_when_to_come_back(&house, &clock).await;
     sleep(TOKEN).await;
     network.start_again().await;
     let took = traffic.flows("a login by a wrong clock", LOGIN_BOUND).await;

@@ -40,6 +40,13 @@ async fn follow(client: Client) -> Vec<Heard> {
     }
 }
 
+/// Two ports that nobody uses.
+fn free_ports() -> [SocketAddr; 2] {
+    let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let held = [free(), free()];
+    held.map(|it| it.local_addr().unwrap())
+}
+
 const LAST: &str = "the last";
 
 fn is_last(event: &ListenEvent) -> bool {
@@ -205,6 +212,44 @@ async fn clients_that_do_not_answer_hold_up_the_stop_no_longer_than_the_drain() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_daemon_starts_while_the_last_one_still_drains() {
+    let ports = free_ports();
+    let settings = format!(
+        "drain_timeout = \"20s\"\nlisten = \"{}\"\nmetrics = \"{}\"\n",
+        ports[0], ports[1]
+    );
+    let scene = Scene::new(&settings).await;
+    let mut last = scene.start();
+    let client = scene.online().await;
+    let ear = Ear::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
+    ear.until_confirmed().await;
+    let mut running = JoinSet::new();
+    running.spawn(async move {
+        let (channel, null) = (Channel::new(CHANNEL), Payload::null());
+        let timeout = Some(Duration::from_secs(3));
+        client.broadcast("", &channel, "hi", &null, timeout).await
+    });
+    ear.until("the broadcast", DEADLINE, |heard| heard.len() >= 3)
+        .await;
+    last.signal("TERM");
+    ear.until("the end of the stream", DEADLINE, |_| {
+        ear.ended.lock().unwrap().is_some()
+    })
+    .await;
+    let _next = scene.start();
+    let client = scene.online().await;
+    assert!(last.child.try_wait().unwrap().is_none(), "it drains");
+    assert_eq!(running.join_next().await.unwrap().unwrap().unwrap(), []);
+    assert!(last.ended().success(), "{}", last.heard());
+    // It has taken nothing of the next one's along.
+    assert!(accepts(&scene.socket()));
+    client.status().await.unwrap();
+    for port in ports {
+        TcpStream::connect(port).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_outlasts_the_drain_is_cut_off_and_its_fate_is_unknown() {
     let scene = Scene::new("drain_timeout = \"300ms\"\n").await;
     let mut daemon = scene.start();
@@ -231,11 +276,7 @@ async fn a_call_that_outlasts_the_drain_is_cut_off_and_its_fate_is_unknown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigkill_leaves_nothing_that_hinders_the_next_start() {
-    let ports: Vec<SocketAddr> = {
-        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let held = [free(), free()];
-        held.iter().map(|it| it.local_addr().unwrap()).collect()
-    };
+    let ports = free_ports();
     let settings = format!("listen = \"{}\"\nmetrics = \"{}\"\n", ports[0], ports[1]);
     let scene = Scene::new(&settings).await;
     let mut kept: Vec<TcpStream> = Vec::new();

@@ -23,7 +23,7 @@ pub(super) const SLOWEST_LINE: usize = 32 << 10;
 /// Sends requests to one instance's host.
 #[derive(Clone, Debug)]
 pub struct Wire {
-    /// Made for the first request: reading the system's authorities would hold up the start of the daemon by 30 ms.
+    /// Made for the first request: reading the system's authorities would hold up the start of the daemon by 10 ms.
     client: Arc<OnceLock<Result<Client, String>>>,
     proxy: Option<Proxy>,
     trust: Trust,

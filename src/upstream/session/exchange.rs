@@ -12,6 +12,7 @@ use crate::config::Credentials;
 use crate::exp::identity::{Authentication, display_pairing_code};
 use crate::upstream::backoff::jittered;
 use crate::upstream::credentials::login_request;
+use crate::upstream::deadline::Deadline;
 use crate::upstream::http::CallError;
 
 /// The part of a token's life after which it is refreshed, at the latest. The SDKs take a half and three quarters.
@@ -159,7 +160,7 @@ impl SessionTask {
                 .token
                 .clone()
                 .unwrap_or_else(|| authentication.token.clone()),
-            ends_at: now + life,
+            ends_at: Deadline::after(life),
             renewable_at: self.renewals.allowed_at,
             authentication,
         });

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -17,6 +17,7 @@ use super::{News, SessionError, SessionState, SessionTiming};
 use crate::config::{Credentials, InstanceSettings};
 use crate::metrics::Counters;
 use crate::upstream::backoff::Backoff;
+use crate::upstream::deadline::Deadline;
 use crate::upstream::http::Wire;
 
 /// Further than any try is ahead; what is due then is not due.
@@ -126,7 +127,7 @@ impl SessionTask {
                     log::error!(instance = self.name; "EXP refuses the credentials: {reason}; correct them and restart, or wait: they are tried again in {} s", wait.as_secs());
                     self.publish(SessionState::Refused {
                         reason: reason.clone(),
-                        next_try: SystemTime::now() + wait,
+                        next_try: Deadline::after(wait),
                     });
                     trouble = Some(format!("EXP refused the credentials: {reason}"));
                     Instant::now() + wait
@@ -177,7 +178,7 @@ impl SessionTask {
             tokio::select! {
                 // Of two moments that have both passed, in a machine that was asleep, the end counts.
                 biased;
-                () = sleep_until(token.session.ends_at) => {
+                () = sleep_until(token.session.ends_at.instant()) => {
                     return match trouble {
                         Some((reason, _)) => Over::Unrefreshed { reason, next_try: refresh_at },
                         None => Over::LogIn,
@@ -221,7 +222,7 @@ impl SessionTask {
                             session: token.session.clone(),
                             reason: reason.clone(),
                             attempt,
-                            next_try: SystemTime::now() + wait,
+                            next_try: Deadline::after(wait),
                         });
                         trouble = Some((reason, attempt));
                     }
@@ -250,7 +251,7 @@ impl SessionTask {
         self.publish(SessionState::Failed {
             reason: reason.clone(),
             attempt,
-            next_try: SystemTime::now() + wait,
+            next_try: Deadline::after(wait),
         });
         reason
     }
