@@ -52,7 +52,7 @@ pub(super) const SECTIONS: [(&str, &str); 9] = [
     ("instances.NAME.credentials", "Who logs in."),
     (
         "access[]",
-        "Who may do what. The rules stand in `[[access]]` tables; without any, whoever may open the socket may do everything. With rules, a call is allowed if one of them allows it, and refused otherwise, root's too. A rule is for whoever fits all of `uid`, `user`, `group` and `unit` that it names; one that names none is for everybody, and it alone fits callers over TCP, of whom nothing is known. `systemctl reload expd` applies changes.",
+        "Who may do what. The rules stand in `[[access]]` tables; without any, whoever may open the socket may do everything. With rules, a call is allowed if one of them allows it, and refused otherwise, root's too. A rule is for whoever fits all of `uid`, `user`, `group` and `unit` that it names; one that names none is for everybody, and it alone fits callers over TCP, of whom nothing is known. `systemctl reload expd` applies changes, also to streams that are open: one that loses its right ends at once.",
     ),
     (
         "hub",

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::proxy::{Mode, Proxy};
 use crate::tls::Door;
 use crate::traffic::{Traffic, outages};
-use crate::world::{Daemon, Network};
+use crate::world::{Daemon, Network, SOON};
 
 /// How long a fault lasts, and how soon after it all is well again.
 struct Case {
@@ -61,6 +61,10 @@ impl Case {
         let traffic = Traffic::start(&daemon.client().await, &network.sender()).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         proxy.set(self.fault);
+        if self.lasts.is_zero() {
+            // Only until it has struck, which may take a busy machine a moment.
+            traffic.stops(&named, SOON).await;
+        }
         tokio::time::sleep(self.lasts).await;
         // Connections that have gone silent stay so; new ones pass.
         proxy.set(Mode::Pass);

@@ -172,7 +172,8 @@ impl Logs {
         let mut position = first.sequence;
         for note in &life.notes {
             let passed = |from: u64, to: u64| {
-                log.range((from + 1)..=to.max(from))
+                log.range(from + 1..)
+                    .take_while(|(at, _)| **at <= to)
                     .filter(|(_, (_, its))| name.is_none_or(|name| name == its))
                     .count() as u64
             };

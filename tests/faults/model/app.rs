@@ -97,12 +97,13 @@ impl App {
 
     /// Ends; what came after this was not dealt with.
     pub async fn leave(&mut self) {
-        if let Some(ear) = self.ear.take() {
-            self.lives.push(ear.life());
-        }
-        if let (Some(client), true) = (self.client.take(), self.pause.is_some())
-            && let Some(id) = self.lives.last().and_then(listener_id)
-        {
+        let Some(ear) = self.ear.take() else {
+            return;
+        };
+        self.lives.push(ear.life());
+        let pulled = ear.pulled().map(str::to_owned);
+        drop(ear);
+        if let (Some(client), Some(id)) = (self.client.take(), pulled) {
             // It may have ended already.
             client.cancel(&id).await.ok();
         }

@@ -17,6 +17,8 @@ pub struct Ear {
     life: Arc<Mutex<Life>>,
     news: Arc<Notify>,
     stalled: watch::Sender<bool>,
+    /// The listener's ID, in pull form.
+    pulled: Option<String>,
     _task: JoinSet<()>,
 }
 
@@ -31,10 +33,11 @@ impl Ear {
             resume: listen.resume.clone(),
             ..Life::default()
         }));
-        let ear = Self {
+        let mut ear = Self {
             life: life.clone(),
             news: Arc::default(),
             stalled: watch::Sender::new(false),
+            pulled: None,
             _task: JoinSet::new(),
         };
         let (news, mut stalled) = (ear.news.clone(), ear.stalled.subscribe());
@@ -57,6 +60,7 @@ impl Ear {
         let mut task = JoinSet::new();
         if let Some(pause) = pause {
             let (id, client) = (client.open(listen).await?, client.clone());
+            ear.pulled = Some(id.clone());
             task.spawn(async move {
                 loop {
                     stalled.wait_for(|stalled| !stalled).await.ok();
@@ -91,6 +95,11 @@ impl Ear {
     /// Reads no more, or goes on reading.
     pub fn stall(&self, stalled: bool) {
         self.stalled.send_replace(stalled);
+    }
+
+    /// The listener's ID, in pull form.
+    pub fn pulled(&self) -> Option<&str> {
+        self.pulled.as_deref()
     }
 
     /// Everything so far.
