@@ -1,7 +1,8 @@
-//! Compiles the contract in `proto/`; protox does it in Rust, so that no `protoc` need be installed.
+//! Compiles the contract in `proto/`; protox does it in Rust, so that no `protoc` need be installed. And chooses how to link.
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::Command;
 
 const PROTOS: [&str; 3] = [
     "expd/v1/network.proto",
@@ -24,5 +25,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         compiler.encode_file_descriptor_set(),
     )?;
     tonic_prost_build::configure().compile_fds(descriptors)?;
+    if glibc().is_some_and(|version| version >= (2, 36)) {
+        // The 36,000 addresses that are set when the program starts, in 20 KB instead of 870: so much less of the binary is
+        // kept and read. An older C library would not start the program, so a build on one, or for another machine, goes without.
+        println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
     Ok(())
+}
+
+/// The version of the C library, where the program is built for this very machine's.
+fn glibc() -> Option<(u32, u32)> {
+    let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|it| it == value);
+    let target = std::env::var("TARGET").ok()?;
+    if !is("HOST", &target)
+        || !is("CARGO_CFG_TARGET_OS", "linux")
+        || !is("CARGO_CFG_TARGET_ENV", "gnu")
+    {
+        return None;
+    }
+    let answer = Command::new("getconf")
+        .arg("GNU_LIBC_VERSION")
+        .output()
+        .ok()?;
+    let answer = String::from_utf8(answer.stdout).ok()?;
+    let (major, minor) = answer.trim().strip_prefix("glibc ")?.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }

@@ -1,13 +1,19 @@
 //! One identity behind one handle: what every front door calls.
 //!
 //! A bridge checks a call against the network's rules and hands it on: up to EXP over HTTP, or down to the router for a
-//! listener. It holds no state of its own.
+//! listener. It holds no state of its own but the broadcasts that wait for the connection.
+
+mod broadcast;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::watch;
+
+pub use broadcast::{DEFAULT_BROADCAST_TIMEOUT, Outgoing, Patience, WAY};
+pub use waiting::{Full, WaitingRoom};
 
 use crate::config::settings::DEFAULT_INSTANCE;
 use crate::config::{ChannelIdSpelling, Credentials, InstanceSettings};
@@ -21,9 +27,6 @@ use crate::upstream::http::{ApiAnswer, ApiClient, CallError};
 use crate::upstream::link::LinkStatus;
 use crate::upstream::session::{Session, SessionState};
 
-/// How long EXP collects responses when the caller does not say.
-pub const DEFAULT_BROADCAST_TIMEOUT: Duration = Duration::from_millis(100);
-
 /// Why a call was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BridgeError {
@@ -36,6 +39,17 @@ pub enum BridgeError {
     /// A listener.
     #[error(transparent)]
     Router(#[from] RouterError),
+    /// Too many broadcasts wait for the connection.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// A reload of the access rules came while a broadcast waited for the connection.
+    #[error(
+        "a reload of the access rules took the right to broadcast while this waited for the connection, and nothing was sent; have [[access]] allow it"
+    )]
+    RightTaken,
+    /// The daemon stops while a broadcast waits for the connection.
+    #[error("the daemon is stopping, and nothing was sent; send it again when the daemon is back")]
+    Stopping,
     /// An ID that a response needs is missing.
     #[error("{0} is empty; take it from the broadcast that is answered")]
     MissingId(&'static str),
@@ -67,31 +81,11 @@ pub struct Bridge {
     pub link: watch::Receiver<LinkStatus>,
     /// Its figures.
     pub counters: Arc<Counters>,
+    /// The broadcasts of all instances that wait for a connection.
+    pub waiting: WaitingRoom,
 }
 
 impl Bridge {
-    /// Broadcasts an event and returns what was responded within `timeout`.
-    ///
-    /// # Errors
-    /// A rule is broken, or the call failed.
-    pub async fn broadcast(
-        &self,
-        channel: &Channel,
-        name: &str,
-        payload: &Payload,
-        timeout: Option<Duration>,
-    ) -> Result<Vec<Payload>, BridgeError> {
-        channel.may_broadcast(self.kind())?;
-        check_event_name(name)?;
-        let timeout = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
-        let answer = self.api.broadcast(channel, name, payload, timeout).await;
-        match &answer {
-            Ok(_) => self.counters.broadcasts_sent.inc(),
-            Err(_) => self.counters.broadcasts_failed.inc(),
-        }
-        Ok(answer?)
-    }
-
     /// Opens a listener.
     ///
     /// # Errors
@@ -164,7 +158,7 @@ impl Bridge {
     /// When the session's token ends.
     pub fn token_expires_at(&self) -> Option<SystemTime> {
         let state = self.session.state();
-        state.session().map(|session| session.expires_at)
+        state.session().map(|session| session.ends_at.wall())
     }
 
     /// A channel's ID as this instance spells it first; empty while the organization is not known.

@@ -17,6 +17,8 @@ mod clock;
 mod cloud;
 #[path = "session/login.rs"]
 mod login;
+#[path = "session/once.rs"]
+mod once;
 #[path = "session/pairing.rs"]
 mod pairing;
 #[path = "session/trouble.rs"]

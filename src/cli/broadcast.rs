@@ -20,6 +20,7 @@ Examples:
   expd broadcast menu hi                             no payload: null
   expd broadcast menu order '{\"table\": 4}' --timeout 2s
   expd broadcast menu photo @photo.json              the payload from a file
+  expd broadcast menu hi --wait=5m                   not before there is a connection
   date +%s | expd broadcast menu time -              the payload from standard input")]
 pub struct Broadcast {
     /// The channel's name
@@ -34,6 +35,19 @@ pub struct Broadcast {
     /// How long to collect responses; 0s takes none. At most 1h [default: 100ms]
     #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
     timeout: Option<Duration>,
+    /// Wait for the connection while there is none, and send then, once; as long as said, or 60s
+    ///
+    /// Without it, a broadcast is refused at once while the daemon is not connected. A DURATION needs the =, as in --wait=5m; at most 1h.
+    #[arg(
+        long,
+        visible_alias = "wait",
+        value_name = "DURATION",
+        value_parser = config::parse_duration,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "60s"
+    )]
+    wait_for_connection: Option<Duration>,
     #[command(flatten)]
     instance: Instance,
 }
@@ -43,14 +57,26 @@ impl Broadcast {
         let payload = payload::read(self.payload.as_deref())?;
         let channel = self.flags.channel(&self.channel);
         let client = Client::connect(socket).await?;
-        let sent = client.broadcast(
-            &self.instance.name,
-            &channel,
-            &self.name,
-            &payload,
-            self.timeout,
-        );
-        let what = format!("waiting for responses on {channel}");
+        let sent = async {
+            let (instance, name) = (&*self.instance.name, &*self.name);
+            match self.wait_for_connection {
+                None => {
+                    let sent = client.broadcast(instance, &channel, name, &payload, self.timeout);
+                    sent.await
+                }
+                Some(wait) => {
+                    let timeout = self.timeout;
+                    let sent = client.broadcast_when_connected(
+                        instance, &channel, name, &payload, timeout, wait,
+                    );
+                    sent.await
+                }
+            }
+        };
+        let what = match self.wait_for_connection {
+            None => format!("waiting for responses on {channel}"),
+            Some(_) => format!("waiting for the connection to EXP, or for responses on {channel}"),
+        };
         let responses = Progress::new().during(Some(&what), sent).await?;
         let mut stdout = Output::new();
         for response in &responses {

@@ -111,6 +111,13 @@ impl Page {
                 counters.connects
             ),
         );
+        if instance.waiting_broadcasts > 0 {
+            let waiting = format!(
+                "{} broadcasts for the connection",
+                instance.waiting_broadcasts
+            );
+            self.fact("waiting", &waiting);
+        }
         self.channels(&instance.channels);
         self.listeners(&instance.listeners);
     }
@@ -337,6 +344,7 @@ mod tests {
                     protocol: 0,
                     token_expires_at: None,
                 },
+                waiting_broadcasts: 3,
                 channels: vec![channel("menu", Some(at(950))), channel("x", None)],
                 listeners: vec![ListenerStatus {
                     id: "l1".to_owned(),
@@ -365,6 +373,7 @@ default  offline for 5s
   tries         2, next try in 3s
   last error    refused\u{1b}[2J
   counted       0 received, 0 delivered, 0 gaps, 0 sent (0 failed), 0 responses (0 failed), 0 connects
+  waiting       3 broadcasts for the connection
 
   channel  wanted for  asked      confirmed  last broadcast  listeners  log
   "menu"   15m 0s      1m 0s ago  50s ago    -               1          1 event in 20 B, at 7

@@ -67,6 +67,19 @@ pub struct Refusal {
     pub exp: Option<ExpError>,
     /// When it makes sense to try again, where that is known.
     pub retry_after: Option<Duration>,
+    /// What became of a broadcast, a response or a request, where the daemon said it.
+    pub fate: Option<Fate>,
+}
+
+/// What became of a call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was not carried out; sending it again is safe.
+    Refused,
+    /// It was carried out, but the answer could not be taken in.
+    Sent,
+    /// It left, and may have been carried out.
+    Unknown,
 }
 
 /// EXP's words about a call that it refused.
@@ -123,6 +136,23 @@ impl ClientError {
         }
     }
 
+    /// What became of the broadcast, response or request that failed with this.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::NotReachable { .. } | Self::UnsafePlace(_) | Self::Request(_) => Fate::Refused,
+            Self::Broken { .. } | Self::Silent { .. } | Self::Contract(_) => Fate::Unknown,
+            Self::Refused(refusal) => refusal.fate.unwrap_or(match refusal.code {
+                // Of those nobody may have been there to say more.
+                Code::Cancelled
+                | Code::DeadlineExceeded
+                | Code::Internal
+                | Code::Unavailable
+                | Code::Unknown => Fate::Unknown,
+                _ => Fate::Refused,
+            }),
+        }
+    }
+
     pub(super) fn from_transport(path: &Path, error: &tonic::transport::Error) -> Self {
         match find::<ConnectFailed>(error) {
             Some(failed) => Self::not_reachable(path, &failed.0),
@@ -175,15 +205,32 @@ impl ClientError {
                     path: path.to_owned(),
                 };
             }
+            if chain(source).any(never_left) {
+                return Self::NotReachable {
+                    path: path.to_owned(),
+                    reason: format!("it is closing the connection ({})", innermost(source)),
+                    remedy: "the call was not carried out; try again when the daemon is back",
+                };
+            }
             return Self::Broken {
                 path: path.to_owned(),
                 reason: innermost(source),
             };
         }
         let details = status.get_error_details();
-        let exp = details.error_info().map(|info| ExpError {
-            code: info.reason.clone(),
-            message: info.metadata.get("message").cloned().unwrap_or_default(),
+        let info = details.error_info();
+        // Without a message of EXP's it is the daemon's own.
+        let exp = info.and_then(|info| {
+            Some(ExpError {
+                code: info.reason.clone(),
+                message: info.metadata.get("message")?.clone(),
+            })
+        });
+        let fate = info.and_then(|info| match info.metadata.get("fate")?.as_str() {
+            "refused" => Some(Fate::Refused),
+            "sent" => Some(Fate::Sent),
+            "unknown" => Some(Fate::Unknown),
+            _ => None,
         });
         let retry_after = details.retry_info().and_then(|info| info.retry_delay);
         Self::Refused(Box::new(Refusal {
@@ -191,6 +238,7 @@ impl ClientError {
             message: status.message().to_owned(),
             exp,
             retry_after,
+            fate,
         }))
     }
 }
@@ -207,6 +255,19 @@ fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn 
         let error = next?;
         next = error.source();
         Some(error)
+    })
+}
+
+/// Whether an error says that the call never got through to the daemon: the library still had it when the connection closed, or
+/// the daemon had said goodbye before it came (RFC 9113, 8.7).
+fn never_left(error: &(dyn Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        return error.is_canceled();
+    }
+    error.downcast_ref::<h2::Error>().is_some_and(|error| {
+        let said = |reason| error.is_remote() && error.reason() == Some(reason);
+        error.is_reset() && said(h2::Reason::REFUSED_STREAM)
+            || error.is_go_away() && said(h2::Reason::NO_ERROR)
     })
 }
 

@@ -5,6 +5,7 @@
 //! It promises that a payload comes and goes as the exact text it was, and that no call is sent twice by the client itself.
 //! [`ResumingListener`] keeps a listener through restarts of the daemon.
 
+mod broadcast;
 mod error;
 mod event;
 mod resume;
@@ -30,7 +31,7 @@ use crate::proto::api_client::ApiClient;
 use crate::proto::daemon_client::DaemonClient;
 use crate::proto::network_client::NetworkClient;
 
-pub use error::{ClientError, ExpError, Refusal};
+pub use error::{ClientError, ExpError, Fate, Refusal};
 pub use event::{
     Broadcast, Event, Gap, GapReason, ListenEvent, Subscription, SubscriptionState, Time,
 };
@@ -161,31 +162,6 @@ impl Client {
     /// The socket it is connected to.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Sends an event and gives what was responded within `timeout` (the daemon's default when not given).
-    pub async fn broadcast(
-        &self,
-        instance: &str,
-        channel: &Channel,
-        name: &str,
-        payload: &Payload,
-        timeout: Option<Duration>,
-    ) -> Result<Vec<Payload>, ClientError> {
-        let request = proto::BroadcastRequest {
-            instance: instance.to_owned(),
-            channel: Some(event::channel_to_wire(channel)),
-            name: name.to_owned(),
-            payload: Some(event::payload_to_wire(payload)),
-            timeout: timeout.map(event::duration_to_wire).transpose()?,
-            payload_form: proto::PayloadForm::Json.into(),
-        };
-        let answer = self.network().broadcast(request).await;
-        let responses = self.taken(answer)?.responses;
-        responses
-            .into_iter()
-            .map(event::payload_from_wire)
-            .collect()
     }
 
     /// Hears what is broadcast. The stream ends with an error; [`ResumingListener`] goes on after those that pass.

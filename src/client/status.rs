@@ -38,6 +38,8 @@ pub struct InstanceStatus {
     pub listeners: Vec<ListenerStatus>,
     /// Since the daemon started.
     pub counters: Counters,
+    /// Broadcasts that wait for the connection.
+    pub waiting_broadcasts: u32,
 }
 
 /// Who an instance is logged in as.
@@ -254,6 +256,7 @@ fn instance_from_wire(instance: proto::InstanceStatus) -> Result<InstanceStatus,
         channels: channels.collect::<Result<_, _>>()?,
         listeners: listeners.collect::<Result<_, _>>()?,
         counters: counters_from_wire(&instance.counters.unwrap_or_default()),
+        waiting_broadcasts: instance.waiting_broadcasts,
     })
 }
 

@@ -71,6 +71,10 @@ fn read_limits(reader: &mut Reader) -> Limits {
             .count("max_connections")
             .unwrap_or(default.max_connections),
         max_calls: section.count("max_calls").unwrap_or(default.max_calls),
+        max_waiting: section.count("max_waiting").unwrap_or(default.max_waiting),
+        max_waiting_bytes: section
+            .size("max_waiting_bytes")
+            .unwrap_or(default.max_waiting_bytes),
     };
     if limits.log_bytes > limits.total_log_bytes {
         let name = if log_bytes.is_some() {

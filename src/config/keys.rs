@@ -111,6 +111,8 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon.limits", "max_channels", Kind::Count(1, MILLION), "10000", "Channels of one instance."),
     key("daemon.limits", "max_connections", Kind::Count(1, MOST_CONNECTIONS), "4096", "Local connections at a time; more wait until one closes."),
     key("daemon.limits", "max_calls", Kind::Count(1, MILLION), "4096", "Calls to EXP in flight at a time, per instance."),
+    key("daemon.limits", "max_waiting", Kind::Count(1, MILLION), "1024", "Broadcasts that wait for a connection (`wait_for_connection`), over all instances; one user may have half of them."),
+    key("daemon.limits", "max_waiting_bytes", Kind::Size(KIB, 64 * GIB), r#""64MiB""#, "Bytes that waiting broadcasts hold together; one user may have half of them."),
 
     key("instances.NAME", "host", Kind::Url, r#""https://api.goexp.io""#, "The API's base URL."),
     key("instances.NAME", "transport", Kind::Choice(&["auto", "websocket", "polling"]), r#""auto""#, "How the live socket travels: WebSocket, HTTP long polling, or whichever works."),

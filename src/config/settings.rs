@@ -106,6 +106,10 @@ pub struct Limits {
     pub max_connections: usize,
     /// Calls to EXP in flight at a time, per instance.
     pub max_calls: usize,
+    /// Broadcasts that wait for a connection, over all instances.
+    pub max_waiting: usize,
+    /// Bytes that these hold together.
+    pub max_waiting_bytes: usize,
 }
 
 impl Default for Limits {
@@ -120,6 +124,8 @@ impl Default for Limits {
             max_channels: 10_000,
             max_connections: 4096,
             max_calls: 4096,
+            max_waiting: 1024,
+            max_waiting_bytes: 64 << 20,
         }
     }
 }

@@ -268,6 +268,15 @@ impl Figures {
                 family.sample(&[("instance", bridge.name.as_str())], sum(snapshot));
             }
         }
+        let mut waiting = text.family(
+            "expd_waiting_broadcasts",
+            Kind::Gauge,
+            "Broadcasts that wait for the connection.",
+        );
+        for (bridge, _) in &all {
+            let count = bridge.waiting_broadcasts();
+            waiting.sample(&[("instance", bridge.name.as_str())], count);
+        }
         let mut missed = text.family(
             "expd_listener_missed_events",
             Kind::Gauge,
@@ -294,6 +303,15 @@ impl Figures {
             "When the daemon started, in seconds since the epoch.",
         )
         .sample(&[], started);
+        let tasks = tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks();
+        text.family(
+            "expd_tasks",
+            Kind::Gauge,
+            "Tasks of the daemon's runtime that have not ended.",
+        )
+        .sample(&[], tasks);
         // What the system does not tell is left out, rather than told as zero.
         if let Some(bytes) = process::resident_bytes() {
             text.family(

@@ -26,7 +26,7 @@ pub use doors::Doors;
 use figures::{Figures, FiguresDoor};
 pub use run::{RunError, ServeOptions, run};
 
-use crate::bridge::{Bridge, Bridges};
+use crate::bridge::{Bridge, Bridges, WaitingRoom};
 use crate::config::Settings;
 use crate::hub::{Hub, HubError};
 use crate::ipc::IpcError;
@@ -192,7 +192,9 @@ pub async fn serve_under(
         Some(address) => Some(FiguresDoor::bind(address, parts.doors.stop.clone()).await?),
         None => None,
     };
-    let bridges = start_bridges(settings, state_dir, &router_handle, &mut parts.links)?;
+    let waiting = WaitingRoom::new(&settings.daemon.limits, parts.doors.stop.clone());
+    let links = &mut parts.links;
+    let bridges = start_bridges(settings, state_dir, &router_handle, &waiting, links)?;
     let started_at = SystemTime::now();
     if let Some(metrics) = metrics {
         let figures = Figures {
@@ -218,10 +220,14 @@ pub async fn serve_under(
         max_payload: settings.daemon.limits.max_payload,
         access,
         started_at,
+        stop: parts.doors.stop.clone(),
     };
-    let service = rpc::service(door)
-        .await
-        .map_err(|error| DaemonError::Server(error.to_string()))?;
+    let (service, health) = rpc::service(door).await;
+    let told = health.until(parts.doors.stop.clone());
+    parts.doors.spawn("what tells of the health", async move {
+        told.await;
+        Ok(())
+    });
     let server = doors.serve(
         service,
         settings.daemon.limits.max_connections,
@@ -265,6 +271,7 @@ fn start_bridges(
     settings: &Settings,
     state_dir: Option<&Path>,
     router: &RouterHandle,
+    waiting: &WaitingRoom,
     links: &mut Group,
 ) -> Result<Bridges, DaemonError> {
     let mut bridges = Vec::new();
@@ -312,7 +319,32 @@ fn start_bridges(
             router: router.clone(),
             link: watcher,
             counters,
+            waiting: waiting.clone(),
         }));
     }
     Ok(Bridges::new(bridges))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_or_ends_by_itself_is_found_at_once() {
+        let mut links = Group::default();
+        links.spawn("a session", async { pending().await });
+        links.spawn("a link", async { panic!("a defect") });
+        let found = timeout(Duration::from_secs(5), links.failed()).await;
+        assert!(
+            matches!(&found, Ok(DaemonError::Panicked(what)) if what.contains("a defect")),
+            "{found:?}"
+        );
+        links.spawn("a link", async { Ok(()) });
+        let found = timeout(Duration::from_secs(5), links.failed()).await;
+        assert!(
+            matches!(found, Ok(DaemonError::Task("a link"))),
+            "{found:?}"
+        );
+        assert!(!links.ended(Duration::from_millis(10)).await);
+    }
 }

@@ -88,8 +88,14 @@ async fn run_daemon(
     helpers.spawn(end_at_signal(shutdown.clone())?);
     let reload = Reload::new(options, &loaded)?;
     let mut settings = loaded.settings;
-    settings.daemon.limits.max_connections =
-        ipc::allow_open_files(settings.daemon.limits.max_connections);
+    let wanted = settings.daemon.limits.max_connections;
+    let room = ipc::allow_open_files(wanted);
+    if room < wanted {
+        log::warn!(
+            "the limit of open files leaves room for {room} local connections instead of {wanted} (daemon.limits.max_connections); raise it (LimitNOFILE=)"
+        );
+    }
+    settings.daemon.limits.max_connections = room;
 
     // The doors come first: whoever finds the socket taken shall not have started anything else.
     let surroundings = SocketSurroundings::from_process();

@@ -43,6 +43,12 @@ impl Payload {
         Self(RawValue::NULL.to_owned())
     }
 
+    /// The exact text, without copying it.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        Box::<str>::from(self.0).into()
+    }
+
     /// The exact text.
     #[must_use]
     pub fn as_str(&self) -> &str {

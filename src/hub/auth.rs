@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::body::{JsonBody, OPEN_BODY};
 use super::connection::Peer;
@@ -284,18 +284,24 @@ fn authentication(
     })
 }
 
-/// The URL by which the client reached this network, for its socket to go the same way.
+/// The URL by which the client reached this network, for its socket to go the same way. What ends TLS in front of it says so in
+/// `X-Forwarded-Proto`; a client that says so itself misleads nobody else.
 pub(super) struct OwnHost(String);
 
 impl FromRequestParts<Arc<HubState>> for OwnHost {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _hub: &Arc<HubState>) -> Result<Self, ApiError> {
+        let forwarded = parts.headers.get("x-forwarded-proto");
+        let scheme = match forwarded.map(HeaderValue::as_bytes) {
+            Some(b"https") => "https",
+            _ => "http",
+        };
         parts
             .headers
             .get(header::HOST)
             .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok())
-            .map(|authority| Self(format!("http://{authority}")))
+            .map(|authority| Self(format!("{scheme}://{authority}")))
             .ok_or_else(|| {
                 ApiError::bad_request(
                     "request.host.missing",

@@ -179,8 +179,15 @@ pub fn allow_open_files(connections: usize) -> usize {
             room = raised;
         }
     }
-    let room = usize::try_from(room.saturating_sub(OTHER_FILES)).unwrap_or(connections);
-    room.clamp(1, connections.max(1))
+    room_for_connections(room, connections)
+}
+
+/// How many of `connections` there is room for in `files`: where these are few, half of them.
+fn room_for_connections(files: u64, connections: usize) -> usize {
+    let room = files - OTHER_FILES.min(files / 2);
+    usize::try_from(room)
+        .unwrap_or(connections)
+        .clamp(1, connections.max(1))
 }
 
 #[cfg(test)]
@@ -347,5 +354,15 @@ mod tests {
     fn there_is_room_for_what_the_limit_allows() {
         assert_eq!(allow_open_files(8), 8);
         assert!(allow_open_files(usize::MAX) >= 1);
+        for (files, room) in [
+            (0, 1),
+            (1, 1),
+            (64, 32),
+            (512, 256),
+            (1024, 768),
+            (65_536, 4096),
+        ] {
+            assert_eq!(room_for_connections(files, 4096), room, "{files}");
+        }
     }
 }

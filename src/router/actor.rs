@@ -52,7 +52,13 @@ pub struct Router {
     total_bytes: Arc<AtomicUsize>,
     /// Logs with something new in this batch.
     fresh: Vec<Arc<ChannelLog>>,
+    /// Logs with something new whose listeners were woken a moment ago. None is here more often than it was promised to, and each
+    /// leaves within a rest's time.
+    resting: BinaryHeap<Resting>,
     next_listener: u64,
+    /// Ends every listener's ID, so that an app that outlived an earlier daemon does not take somebody else's events by the ID
+    /// that it was given there.
+    incarnation: String,
 }
 
 struct Instance {
@@ -72,12 +78,12 @@ struct ChannelState {
     log: Arc<ChannelLog>,
     /// Its key among what is wanted.
     order: u64,
-    wanted_since: SystemTime,
+    wanted_since: Moment,
     asked_at: Option<SystemTime>,
     confirmed_at: Option<SystemTime>,
     last_broadcast_at: Option<SystemTime>,
     /// The gap that the next confirmation will tell of: since when.
-    outage: Option<SystemTime>,
+    outage: Option<Moment>,
 }
 
 impl Router {
@@ -107,7 +113,9 @@ impl Router {
             places: Arc::default(),
             total_bytes: Arc::default(),
             fresh: Vec::new(),
+            resting: BinaryHeap::new(),
             next_listener: 1,
+            incarnation: incarnation(),
         };
         (router, handle)
     }
@@ -133,6 +141,7 @@ impl Router {
                     }
                     self.wake_fresh();
                 }
+                () = rest(self.resting.peek()) => self.wake_fresh(),
                 _ = sweep.tick() => self.sweep(Moment::now()),
             }
         }
@@ -176,7 +185,14 @@ impl Router {
             }
         }
         self.next_listener += 1;
-        let listener = Listener::open(format!("L{id}"), instance, log, spec, place, now);
+        let listener = Listener::open(
+            format!("L{id}-{}", self.incarnation),
+            instance,
+            log,
+            spec,
+            place,
+            now,
+        );
         let card = listener.card().clone();
         self.cards.insert(card.id.clone(), card);
         Ok(listener)
@@ -215,7 +231,7 @@ impl Router {
             ChannelState {
                 log: Arc::new(ChannelLog::new(id, bounds, total_bytes.clone(), now)),
                 order,
-                wanted_since: now.wall,
+                wanted_since: now,
                 asked_at: None,
                 confirmed_at: None,
                 last_broadcast_at: None,
@@ -226,9 +242,11 @@ impl Router {
 
     fn take_report(&mut self, instance: InstanceId, report: Report) {
         let now = Moment::now();
-        if let Report::Broadcasts(broadcasts) = report {
-            for incoming in broadcasts {
-                self.append(instance, &incoming);
+        if let Report::Broadcasts(mut broadcasts) = report {
+            // Those of one channel together, in their order, since they are encoded and sent together.
+            broadcasts.sort_by(|a, b| by_channel(&a.channel, &b.channel));
+            for run in broadcasts.chunk_by_mut(|a, b| by_channel(&a.channel, &b.channel).is_eq()) {
+                self.append(instance, run);
             }
             self.keep_total();
             return;
@@ -272,38 +290,40 @@ impl Router {
         }
     }
 
-    fn append(&mut self, instance: InstanceId, incoming: &Incoming) {
+    /// Appends broadcasts of one channel.
+    fn append(&mut self, instance: InstanceId, run: &mut [Incoming]) {
+        let Some(last) = run.last() else {
+            return;
+        };
         let state = self
             .instances
             .get_mut(instance.0)
-            .and_then(|home| home.channels.get_mut(&incoming.channel));
+            .and_then(|home| home.channels.get_mut(&last.channel));
         // A channel that nobody wants any more: EXP has no unsubscribe, so its broadcasts go on coming.
         let Some(state) = state else {
             return;
         };
-        state.last_broadcast_at = Some(incoming.received.wall);
-        let encode = self.encode;
-        state
-            .log
-            .append(&incoming.broadcast.name, incoming.received, |sequence| {
-                encode(sequence, incoming)
-            });
-        if !self
-            .fresh
-            .last()
-            .is_some_and(|last| Arc::ptr_eq(last, &state.log))
-        {
-            self.fresh.push(state.log.clone());
-        }
+        state.last_broadcast_at = Some(last.received.wall);
+        state.log.append(run, self.encode);
+        self.fresh.push(state.log.clone());
     }
 
-    /// Wakes the listeners of every log that has something new, each log once.
+    /// Wakes the listeners of every log that has something new, each log once, and those whose rest is over.
     fn wake_fresh(&mut self) {
+        let now = Moment::now().at;
+        while let Some(resting) = self.resting.peek()
+            && resting.until <= now
+        {
+            self.fresh
+                .extend(self.resting.pop().map(|resting| resting.log));
+        }
         self.fresh
             .sort_unstable_by_key(|log| Arc::as_ptr(log).addr());
         self.fresh.dedup_by(|a, b| Arc::ptr_eq(a, b));
         for log in self.fresh.drain(..) {
-            log.wake();
+            if let Some(until) = log.wake_in_turn(now) {
+                self.resting.push(Resting { until, log });
+            }
         }
     }
 
@@ -401,9 +421,59 @@ impl Router {
     }
 }
 
+/// The order of channels; what is shared, as it nearly always is, is not looked into.
+fn by_channel(a: &Arc<Channel>, b: &Arc<Channel>) -> std::cmp::Ordering {
+    if Arc::ptr_eq(a, b) {
+        return std::cmp::Ordering::Equal;
+    }
+    a.cmp(b)
+}
+
+/// A log whose listeners are woken at a time; the earliest is the greatest, as the heap wants it.
+#[derive(Debug)]
+struct Resting {
+    until: Instant,
+    log: Arc<ChannelLog>,
+}
+
+impl PartialEq for Resting {
+    fn eq(&self, other: &Self) -> bool {
+        self.until == other.until
+    }
+}
+
+impl Eq for Resting {}
+
+impl PartialOrd for Resting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Resting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.until.cmp(&self.until)
+    }
+}
+
+/// Waits until the first rest is over; for ever where nobody rests.
+async fn rest(first: Option<&Resting>) {
+    match first {
+        Some(resting) => tokio::time::sleep_until(resting.until.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A few letters that are others in every daemon.
+fn incarnation() -> String {
+    let mut letters = uuid::Uuid::new_v4().simple().to_string();
+    letters.truncate(8);
+    letters
+}
+
 impl ChannelState {
     /// The channel is not confirmed any more. Returns the log, where that is news.
-    fn lose(&mut self, since: SystemTime, now: Moment) -> Option<Arc<ChannelLog>> {
+    fn lose(&mut self, since: Moment, now: Moment) -> Option<Arc<ChannelLog>> {
         self.confirmed_at.take()?;
         self.outage = Some(since);
         self.log.set_state(State::Pending, None, now);
@@ -420,7 +490,7 @@ impl Instance {
                 let (log_events, log_bytes, log_sequence) = state.log.size();
                 ChannelSnapshot {
                     channel: channel.clone(),
-                    wanted_since: state.wanted_since,
+                    wanted_since: state.wanted_since.wall,
                     asked_at: state.asked_at,
                     confirmed_at: state.confirmed_at,
                     last_broadcast_at: state.last_broadcast_at,

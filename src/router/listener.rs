@@ -1,21 +1,14 @@
-//! A listener: a cursor into a channel's log, and what is known about whoever holds it.
+//! A listener: who listens to what, and the [`Listener`] through which it reads its channel's log.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::log::{Body, ChannelLog, Gap, GapReason, Moment, Record, Ring, State};
+use super::cursor::{Cursor, Event, Outlet, Overflow, Resume, Tally, Wish};
+use super::log::{ChannelLog, Moment};
 use super::{InstanceId, Peer};
 use crate::exp::Channel;
-
-/// How many events one read hands over at most, so that a listener far behind does not hold the log's lock for long.
-const READ_BATCH: usize = 256;
-
-/// How many bytes one read hands over at most, as long as it is one event. What was read is held for an app until it takes it,
-/// after it has left the log, too: a thousand apps that do not read then cost a thousand times this at the most.
-const READ_BYTES: usize = 64 * 1024;
 
 /// What an app asked to hear.
 #[derive(Clone, Debug)]
@@ -34,44 +27,6 @@ pub struct ListenSpec {
     pub resume: Option<Resume>,
     /// Who listens, as far as the kernel told.
     pub peer: Option<Peer>,
-}
-
-/// A position in a log, as an earlier stream knew it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resume {
-    /// The log's ID.
-    pub log_id: String,
-    /// The last sequence that was dealt with.
-    pub after: u64,
-}
-
-/// What happens to a listener that falls off the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overflow {
-    /// It is told and goes on.
-    Skip,
-    /// It ends.
-    Cancel,
-}
-
-/// One event as a listener gets it.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// The position up to which the listener has come with this event.
-    pub sequence: u64,
-    /// The event.
-    pub event: Event,
-}
-
-/// What a listener gets.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// How the subscription stands, since when.
-    Subscription(State, SystemTime),
-    /// A broadcast, encoded once for all.
-    Broadcast(Arc<Record>),
-    /// Something may be missing.
-    Gap(Gap),
 }
 
 /// Why a listener ended.
@@ -148,6 +103,14 @@ impl Card {
         self.gone.load(Ordering::Acquire)
     }
 
+    fn add(&self, tally: Tally) {
+        self.delivered.fetch_add(tally.delivered, Ordering::Relaxed);
+        if tally.gaps > 0 {
+            self.missed.fetch_add(tally.missed, Ordering::Relaxed);
+            self.gaps.fetch_add(tally.gaps, Ordering::Relaxed);
+        }
+    }
+
     /// Events of the log that were not handed over yet.
     pub fn behind(&self) -> u64 {
         let (_, _, newest) = self.log.size();
@@ -177,24 +140,14 @@ impl Drop for Place {
     }
 }
 
-/// A cursor into a channel's log. Dropping it ends the listener.
+/// A listener, held by whoever serves it. Dropping it ends the listener.
 #[derive(Debug)]
 pub struct Listener {
     card: Arc<Card>,
     slot: usize,
-    filter: Option<String>,
-    max_age: Option<Duration>,
-    overflow: Overflow,
-    /// The last position handed over.
-    position: u64,
-    /// When the event at `position` came, where known.
-    position_wall: Option<SystemTime>,
-    /// Broadcasts up to `position`: of the filter's name where there is one, where known.
-    count: Option<u64>,
-    /// The state that the app was last told; none before the first event.
-    told: Option<State>,
+    cursor: Cursor,
     /// What is to be told before anything from the log.
-    first: VecDeque<Event>,
+    first: Vec<Event>,
     _place: Place,
 }
 
@@ -208,78 +161,34 @@ impl Listener {
         now: Moment,
     ) -> Self {
         let slot = log.enter();
+        let wish = Wish {
+            filter: spec.name.clone(),
+            max_age: spec.max_age,
+            overflow: spec.overflow,
+        };
+        let (cursor, first) = Cursor::begin(wish, spec.resume, &log.id, &log.lock(), now);
         let card = Arc::new(Card {
             id,
             instance,
             channel: spec.channel,
-            name: spec.name.clone().unwrap_or_default(),
+            name: spec.name.unwrap_or_default(),
             context: spec.context,
             peer: spec.peer,
             delivered: AtomicU64::new(0),
             missed: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
-            position: AtomicU64::new(0),
+            position: AtomicU64::new(cursor.position()),
             log,
             ended: AtomicU8::new(0),
             gone: AtomicBool::new(false),
         });
-        let mut listener = Self {
+        Self {
             card,
             slot,
-            filter: spec.name,
-            max_age: spec.max_age,
-            overflow: spec.overflow,
-            position: 0,
-            position_wall: None,
-            count: None,
-            told: None,
-            first: VecDeque::new(),
+            cursor,
+            first,
             _place: place,
-        };
-        listener.begin(spec.resume, now);
-        listener
-    }
-
-    /// Chooses where to begin and what to say first.
-    fn begin(&mut self, resume: Option<Resume>, now: Moment) {
-        let card = self.card.clone();
-        let ring = card.log.lock();
-        let newest = ring.next() - 1;
-        let mut restarted = false;
-        self.position = match resume {
-            None => newest,
-            Some(resume) if resume.log_id == card.log.id => resume.after.min(newest),
-            Some(_) => {
-                restarted = true;
-                ring.first - 1
-            }
-        };
-        let reached = self.position + 1 >= ring.first;
-        self.position_wall = if self.position == newest {
-            Some(now.wall)
-        } else {
-            ring.wall_at(self.position)
-        };
-        self.count = match &self.filter {
-            Some(name) => ring.count_of_name_at(name, self.position),
-            None => ring.count_at(self.position),
-        };
-        let (state, since) = if reached {
-            ring.state_at(self.position)
-        } else {
-            (ring.evicted.state, ring.evicted.state_since)
-        };
-        self.told = Some(state);
-        self.first.push_back(Event::Subscription(state, since));
-        if restarted {
-            self.first.push_back(Event::Gap(Gap {
-                reason: GapReason::Restarted,
-                missed: 0,
-                from: None,
-                to: ring.evicted.wall.min(now.wall),
-            }));
         }
-        card.position.store(self.position, Ordering::Relaxed);
     }
 
     /// The listener's card.
@@ -292,33 +201,32 @@ impl Listener {
         &self.card.log.id
     }
 
-    /// Moves what is new to `out`, or arranges to be woken. Ready with nothing in `out` is possible: all that was new was not
+    /// Hands what is new to `out`, or arranges to be woken. Ready with nothing handed over is possible: all that was new was not
     /// for this listener.
     ///
     /// # Errors
-    /// Why the listener has ended; whatever was in the log before is not handed over any more.
+    /// Why the listener has ended; whatever was in the log before is not handed over any more, except where the daemon stops: then
+    /// all of it comes first, as far as it is read before the drain is over.
     pub fn poll_read(
         &mut self,
         context: &mut Context<'_>,
-        out: &mut Vec<Delivery>,
+        out: &mut impl Outlet,
     ) -> Poll<Result<(), Ended>> {
-        if let Some(ended) = self.card.ended() {
-            return Poll::Ready(Err(ended));
+        let card = &*self.card;
+        match card.ended() {
+            None | Some(Ended::Stopping) => {}
+            Some(ended) => return Poll::Ready(Err(ended)),
         }
         if !self.first.is_empty() {
-            let sequence = self.position;
-            let before = out.len();
-            out.extend(
-                self.first
-                    .drain(..)
-                    .map(|event| Delivery { sequence, event }),
-            );
-            self.count_gaps(out, before);
+            for event in std::mem::take(&mut self.first) {
+                let gaps = u64::from(matches!(event, Event::Gap(_)));
+                card.gaps.fetch_add(gaps, Ordering::Relaxed);
+                out.other(self.cursor.position(), event);
+            }
             return Poll::Ready(Ok(()));
         }
-        let card = self.card.clone();
         let mut ring = card.log.lock();
-        if ring.next() - 1 <= self.position {
+        if ring.next() - 1 <= self.cursor.position() {
             ring.wait(self.slot, context.waker());
             drop(ring);
             // An ending between the first look and the registration would otherwise wake nobody.
@@ -327,23 +235,11 @@ impl Listener {
                 None => Poll::Pending,
             };
         }
-        let before = out.len();
-        let delivered = self.read(&ring, out);
+        let read = self.cursor.read(&ring, out);
         drop(ring);
-        self.count_gaps(out, before);
-        card.position.store(self.position, Ordering::Relaxed);
-        Poll::Ready(delivered)
-    }
-
-    fn count_gaps(&self, out: &[Delivery], before: usize) {
-        let new = out.get(before..).unwrap_or_default();
-        let gaps = new
-            .iter()
-            .filter(|d| matches!(d.event, Event::Gap(_)))
-            .count();
-        if gaps > 0 {
-            self.card.gaps.fetch_add(gaps as u64, Ordering::Relaxed);
-        }
+        card.position
+            .store(self.cursor.position(), Ordering::Relaxed);
+        Poll::Ready(read.map(|tally| card.add(tally)))
     }
 
     /// Whether it has ended.
@@ -351,136 +247,12 @@ impl Listener {
         self.card.ended().is_some()
     }
 
-    /// Waits for events and moves them to `out`.
+    /// Waits for events and hands them to `out`.
     ///
     /// # Errors
     /// As [`Listener::poll_read`].
-    pub async fn read_some(&mut self, out: &mut Vec<Delivery>) -> Result<(), Ended> {
+    pub async fn read_some(&mut self, out: &mut impl Outlet) -> Result<(), Ended> {
         std::future::poll_fn(|context| self.poll_read(context, out)).await
-    }
-
-    fn read(&mut self, ring: &Ring, out: &mut Vec<Delivery>) -> Result<(), Ended> {
-        if self.position + 1 < ring.first {
-            self.fall(ring, out)?;
-        }
-        let now = Moment::now();
-        let mut aged = Aged::default();
-        let mut delivered = 0;
-        let mut bytes = 0;
-        for (sequence, entry) in ring.after(self.position).take(READ_BATCH) {
-            self.position = sequence;
-            self.position_wall = Some(entry.wall);
-            let event = match &entry.body {
-                Body::Gap(gap) => Event::Gap(gap.clone()),
-                Body::State { state, .. } if self.told == Some(*state) => continue,
-                Body::State { state, since } => {
-                    self.told = Some(*state);
-                    Event::Subscription(*state, *since)
-                }
-                Body::Broadcast {
-                    record,
-                    count,
-                    count_of_name,
-                } => {
-                    match &self.filter {
-                        Some(name) if **name != *record.name => continue,
-                        Some(_) => self.count = (*count_of_name > 0).then_some(*count_of_name),
-                        None => self.count = Some(*count),
-                    }
-                    let age = now.at.saturating_duration_since(entry.at);
-                    if self.max_age.is_some_and(|most| age > most) {
-                        aged.count(entry.wall);
-                        continue;
-                    }
-                    delivered += 1;
-                    bytes += record.frame.len();
-                    Event::Broadcast(record.clone())
-                }
-            };
-            self.tell_aged(&mut aged, sequence - 1, out);
-            out.push(Delivery { sequence, event });
-            if bytes >= READ_BYTES {
-                break;
-            }
-        }
-        self.tell_aged(&mut aged, self.position, out);
-        self.card.delivered.fetch_add(delivered, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Tells of events that were skipped because of `max_age`.
-    fn tell_aged(&self, aged: &mut Aged, sequence: u64, out: &mut Vec<Delivery>) {
-        if let Some((from, to)) = aged.span {
-            self.card.missed.fetch_add(aged.missed, Ordering::Relaxed);
-            let event = Event::Gap(Gap {
-                reason: GapReason::Expired,
-                missed: aged.missed,
-                from: Some(from),
-                to,
-            });
-            out.push(Delivery { sequence, event });
-            *aged = Aged::default();
-        }
-    }
-
-    /// The log has moved past this listener: tells what it missed, and puts it on the oldest entry that is still there.
-    fn fall(&mut self, ring: &Ring, out: &mut Vec<Delivery>) -> Result<(), Ended> {
-        let evicted = &ring.evicted;
-        let last = ring.first - 1;
-        let overflow = evicted.overflow_to > self.position;
-        let count_now = match &self.filter {
-            Some(name) => ring.count_of_name_at(name, last),
-            None => Some(evicted.count),
-        };
-        let missed = match (self.count, count_now) {
-            (Some(before), Some(now)) => Some(now.saturating_sub(before)),
-            _ => None,
-        };
-        if missed != Some(0) {
-            if overflow && self.overflow == Overflow::Cancel {
-                return Err(Ended::Overflow);
-            }
-            let missed = missed.unwrap_or(0);
-            self.card.missed.fetch_add(missed, Ordering::Relaxed);
-            out.push(Delivery {
-                sequence: last,
-                event: Event::Gap(Gap {
-                    reason: if overflow {
-                        GapReason::Overflow
-                    } else {
-                        GapReason::Expired
-                    },
-                    missed,
-                    from: self.position_wall,
-                    to: evicted.wall,
-                }),
-            });
-        }
-        if let Some((sequence, from, to)) = evicted.outage
-            && sequence > self.position
-        {
-            let gap = Gap {
-                reason: GapReason::Offline,
-                missed: 0,
-                from,
-                to,
-            };
-            out.push(Delivery {
-                sequence: last,
-                event: Event::Gap(gap),
-            });
-        }
-        if self.told != Some(evicted.state) {
-            self.told = Some(evicted.state);
-            out.push(Delivery {
-                sequence: last,
-                event: Event::Subscription(evicted.state, evicted.state_since),
-            });
-        }
-        self.position = last;
-        self.position_wall = Some(evicted.wall);
-        self.count = count_now;
-        Ok(())
     }
 }
 
@@ -488,20 +260,5 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.card.gone.store(true, Ordering::Release);
         self.card.log.leave(self.slot);
-    }
-}
-
-/// Events skipped in a row because they were older than the listener's `max_age`.
-#[derive(Default)]
-struct Aged {
-    missed: u64,
-    span: Option<(SystemTime, SystemTime)>,
-}
-
-impl Aged {
-    fn count(&mut self, wall: SystemTime) {
-        self.missed += 1;
-        let from = self.span.map_or(wall, |(from, _)| from);
-        self.span = Some((from, wall));
     }
 }

@@ -5,22 +5,28 @@
 //! as [`Wanted`]. It never waits for a listener: a listener reads its channel's log at its own pace.
 
 mod actor;
+mod cursor;
 mod listener;
 mod log;
+mod outages;
+mod record;
+mod ring;
 #[cfg(test)]
 mod tests;
+mod wakes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use actor::{Router, RouterSettings};
-pub use listener::{Card, Delivery, Ended, Event, ListenSpec, Listener, Overflow, Resume};
-pub use log::{Gap, GapReason, Moment, Record, State};
+pub use cursor::{Delivery, Event, Outlet, Overflow, Resume};
+pub use listener::{Card, Ended, ListenSpec, Listener};
+pub use log::{Gap, GapReason, Moment, State};
+pub use record::{Batch, Record, Run};
 
 use crate::exp::{Broadcast, Channel};
 
@@ -32,7 +38,7 @@ const MAILBOX: usize = 1024;
 pub struct InstanceId(pub usize);
 
 /// A local process, as the kernel named it when it connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
     /// Its process.
     pub pid: u32,
@@ -40,8 +46,9 @@ pub struct Peer {
     pub uid: u32,
 }
 
-/// Makes the bytes of a broadcast, once for all listeners; given by the front door, so that the router knows no encoding.
-pub type Encode = fn(sequence: u64, incoming: &Incoming) -> Bytes;
+/// Makes the bytes of broadcasts that came together, once for all listeners, the first of them being at `first`; it may take the
+/// payloads out. Given by the front door, so that the router knows no encoding.
+pub type Encode = fn(first: u64, run: &mut [Incoming]) -> Batch;
 
 /// A broadcast as it came from the network.
 #[derive(Debug)]
@@ -64,11 +71,11 @@ pub enum Report {
     /// The network confirmed these.
     Confirmed(Vec<Arc<Channel>>),
     /// The network does not confirm these any more. What came after the moment beside each may be lost.
-    Lost(Vec<(Arc<Channel>, SystemTime)>),
+    Lost(Vec<(Arc<Channel>, Moment)>),
     /// The connection is gone: no channel is confirmed any more. What came after `since` may be lost.
     Down {
         /// When the connection was last known to be good.
-        since: SystemTime,
+        since: Moment,
     },
 }
 

@@ -1,9 +1,10 @@
 //! The router's promises, through its handle.
 
+mod told;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 
@@ -22,11 +23,19 @@ fn world(limits: Limits) -> World {
     let (router, handle) = Router::new(RouterSettings {
         instances: 2,
         limits,
-        encode: |sequence, incoming| {
-            Bytes::from(format!(
-                "{sequence}:{}",
-                incoming.broadcast.payload.as_str()
-            ))
+        encode: |first, run| {
+            let mut text = String::new();
+            let mut ends = Vec::new();
+            for (sequence, incoming) in (first..).zip(run) {
+                text.extend([
+                    &sequence.to_string(),
+                    ":",
+                    incoming.broadcast.payload.as_str(),
+                ]);
+                ends.push(text.len());
+            }
+            let bytes = text.into();
+            Batch { bytes, ends }
         },
     });
     let mut tasks = JoinSet::new();
@@ -78,7 +87,7 @@ impl World {
     }
 
     async fn lose(&self) {
-        let since = SystemTime::now();
+        let since = Moment::now();
         self.router.report(HOME, Report::Down { since }).await;
         self.router.snapshot().await.unwrap();
     }
@@ -419,9 +428,45 @@ async fn stopping_ends_every_stream_with_that_reason() {
     let world = world(Limits::default());
     let mut listener = world.listen(spec(None)).await;
     world.router.stop().await;
-    assert_eq!(heard(&mut listener), ["Stopping"]);
+    assert_eq!(heard(&mut listener), ["Pending", "Stopping"]);
     assert!(matches!(
         world.router.open(HOME, spec(None)).await,
         Err(RouterError::Stopping)
     ));
+}
+
+#[test]
+fn a_span_is_not_told_too_short_whatever_the_clock_did() {
+    let (second, day) = (Duration::from_secs(1), Duration::from_secs(86_400));
+    let start = Moment::now();
+    let told = |end| start.wall_before(end);
+    let later = |at, wall| Moment {
+        at: start.at + at,
+        wall,
+    };
+    let quiet = later(second * 10, start.wall + second * 10);
+    assert_eq!(told(quiet), start.wall);
+    let set_back = later(second * 10, start.wall - day);
+    assert_eq!(told(set_back), start.wall - day - second * 10);
+    let set_forward = later(second * 10, start.wall + day);
+    assert_eq!(told(set_forward), start.wall);
+    let asleep = later(second, start.wall + day / 3);
+    assert_eq!(told(asleep), start.wall);
+}
+
+#[tokio::test]
+async fn a_stopping_router_hands_over_what_has_come_and_a_cancelled_listener_hears_no_more() {
+    let world = world(Limits::default());
+    let mut listener = world.listen(spec(None)).await;
+    let mut cancelled = world.listen(spec(None)).await;
+    world.confirm().await;
+    world.broadcast(&["hi", "ho"]).await;
+    let id = cancelled.card().id.clone();
+    world.router.cancel(id).await.unwrap();
+    world.router.stop().await;
+    assert_eq!(
+        heard(&mut listener),
+        ["Pending", "Confirmed", "hi@2", "ho@3", "Stopping"]
+    );
+    assert_eq!(heard(&mut cancelled), ["Cancelled"]);
 }

@@ -3,9 +3,13 @@
 //! Listeners belong to the user who opened them: reading, cancelling or clearing somebody else's takes the verb `admin` on the
 //! listener's channel. Callers over TCP cannot be told apart, and count as one user. Without any rule all of this is open.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use futures_util::Stream as _;
 use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
 use tonic::Status;
 use url::Url;
 
@@ -49,6 +53,18 @@ impl Door {
         let place = Place::Channel(&bridge.name, channel);
         let checked = self.policy().check(caller, verb, place);
         refused(checked).await
+    }
+
+    /// The same without a refusal in words.
+    pub(super) fn allows(
+        &self,
+        caller: &Caller,
+        verb: Verb,
+        bridge: &Bridge,
+        channel: &Channel,
+    ) -> bool {
+        let place = Place::Channel(&bridge.name, channel);
+        self.policy().rights(caller).allow(verb, place)
     }
 
     /// Whether a caller may respond on the channel of that ID. An ID that does not say its channel is any channel.
@@ -108,6 +124,13 @@ impl Door {
         refused(checked).await
     }
 
+    /// The refusal to tell a caller of an instance any more.
+    pub(super) fn sees_no_more(&self, caller: &Caller, instance: &str) -> Status {
+        let policy = self.policy();
+        let rights = policy.rights(caller);
+        status::denied(&rights.denied(Verb::Status, &Place::Instance(instance)))
+    }
+
     /// Whether a caller may see the status of any instance; [`View`] then says of which.
     pub(super) async fn allow_status(&self, caller: &Caller) -> Result<(), Status> {
         let policy = self.policy();
@@ -164,12 +187,8 @@ impl Door {
 
     /// The standing leave of one stream to go on.
     pub(super) fn leave(&self, caller: &Caller, bridge: &Bridge, channel: &Channel) -> Leave {
-        Leave {
-            policies: self.access.clone(),
-            caller: caller.clone(),
-            instance: bridge.name.clone(),
-            channel: channel.clone(),
-        }
+        let policies = self.access.clone();
+        Leave::new(policies, caller.clone(), &bridge.name, channel.clone())
     }
 
     fn policy(&self) -> Arc<AccessPolicy> {
@@ -271,12 +290,30 @@ impl View {
 /// The leave of a stream to go on hearing a channel, which a reload may take away.
 pub(super) struct Leave {
     policies: watch::Receiver<Arc<AccessPolicy>>,
+    /// Wakes a stream that waits.
+    changes: WatchStream<Arc<AccessPolicy>>,
     caller: Caller,
     instance: String,
     channel: Channel,
 }
 
 impl Leave {
+    /// The leave to hear `channel` of `instance`, under the policies from now on.
+    pub(super) fn new(
+        policies: watch::Receiver<Arc<AccessPolicy>>,
+        caller: Caller,
+        instance: &str,
+        channel: Channel,
+    ) -> Self {
+        Self {
+            changes: WatchStream::from_changes(policies.clone()),
+            policies,
+            caller,
+            instance: instance.to_owned(),
+            channel,
+        }
+    }
+
     /// Looks at the policy again where it has changed.
     pub(super) fn check(&mut self) -> Result<(), Status> {
         // An error means that the daemon stops; the stream will hear of it otherwise.
@@ -288,6 +325,14 @@ impl Leave {
         policy
             .check(&self.caller, Verb::Listen, place)
             .map_err(|denied| status::denied(&denied))
+    }
+
+    /// Arranges for the stream to be woken when the policy changes; ready where it has changed already.
+    pub(super) fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match Pin::new(&mut self.changes).poll_next(context) {
+            Poll::Ready(Some(_)) => Poll::Ready(()),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
     }
 }
 

@@ -2,19 +2,18 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use futures_util::stream::{BoxStream, SelectAll};
-use futures_util::{StreamExt as _, stream};
-use tokio_stream::wrappers::WatchStream;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
 use super::access::{View, caller_of};
 use super::status::router;
+use super::watching::{Watching, state_out};
 use super::{Door, api, convert};
 use crate::bridge::Bridge;
 use crate::proto;
 use crate::proto::daemon_server::Daemon;
 use crate::router::{Card, ChannelSnapshot, InstanceSnapshot};
-use crate::upstream::link::{LinkState, LinkStatus};
 
 /// The service.
 #[derive(Clone)]
@@ -54,32 +53,10 @@ impl Daemon for DaemonService {
         request: Request<proto::WatchStatusRequest>,
     ) -> Result<Response<Self::WatchStatusStream>, Status> {
         let caller = caller_of(request.extensions());
+        // Before the check, so that a reload between the two is noticed.
+        let watching = Watching::new(&self.0, &caller);
         self.0.allow_status(&caller).await?;
-        let links: SelectAll<_> = self
-            .0
-            .bridges
-            .iter()
-            .map(|bridge| {
-                let name = bridge.name.clone();
-                let (door, caller) = (self.0.clone(), caller.clone());
-                let mut told = None;
-                WatchStream::new(bridge.link.clone())
-                    .filter_map(move |status| {
-                        let event = link_event(&name, &status);
-                        // Each time anew, since a reload may change what the caller sees.
-                        let news =
-                            told.as_ref() != Some(&event) && door.view(&caller).instance(&name);
-                        told = Some(event.clone());
-                        std::future::ready(news.then_some(Ok(event)))
-                    })
-                    .boxed()
-            })
-            .collect();
-        // The links end when the daemon stops, and their streams with them.
-        let stopping = Status::unavailable("the daemon is stopping; watch again when it is back");
-        Ok(Response::new(
-            links.chain(stream::iter([Err(stopping)])).boxed(),
-        ))
+        Ok(Response::new(watching.into_stream().boxed()))
     }
 }
 
@@ -100,7 +77,7 @@ fn instance_out(
             since: Some(link.since.into()),
             attempt: link.attempt,
             last_error: link.last_error.unwrap_or_default(),
-            next_try: link.next_try.map(Into::into),
+            next_try: link.next_try.map(|at| at.wall().into()),
             protocol: link.protocol,
             token_expires_at: bridge.token_expires_at().map(Into::into),
         }),
@@ -116,6 +93,7 @@ fn instance_out(
             .filter(|card| seen(&card.channel))
             .map(|card| listener_out(card))
             .collect(),
+        waiting_broadcasts: u32::try_from(bridge.waiting_broadcasts()).unwrap_or(u32::MAX),
         counters: Some(proto::Counters {
             connects: counters.connects.get(),
             disconnects: counters.disconnects.get(),
@@ -160,25 +138,6 @@ fn listener_out(card: &Card) -> proto::ListenerStatus {
         behind: card.behind(),
         delivered: card.delivered.load(Relaxed),
         missed: card.missed.load(Relaxed),
-    }
-}
-
-fn link_event(instance: &str, status: &LinkStatus) -> proto::LinkEvent {
-    proto::LinkEvent {
-        instance: instance.to_owned(),
-        state: state_out(status.state).into(),
-        since: Some(status.since.into()),
-        reason: status.reason.clone(),
-    }
-}
-
-fn state_out(state: LinkState) -> proto::link_event::State {
-    match state {
-        LinkState::Connecting => proto::link_event::State::Connecting,
-        LinkState::Online => proto::link_event::State::Online,
-        LinkState::Offline => proto::link_event::State::Offline,
-        LinkState::Refused => proto::link_event::State::Refused,
-        LinkState::Pairing => proto::link_event::State::Pairing,
     }
 }
 

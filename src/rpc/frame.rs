@@ -5,17 +5,38 @@ use prost::Message as _;
 
 use super::convert;
 use crate::proto;
-use crate::router::{Delivery, Event, Incoming, Listener, Record};
+use crate::router::{Batch, Delivery, Event, Incoming, Listener, Record};
 
 /// A gRPC frame begins with a flag (compressed or not) and the message's length in four bytes.
 const PREFIX: usize = 5;
 
-/// Encodes a broadcast for the log: in the JSON form, which loses nothing.
+/// Encodes broadcasts for the log: in the JSON form, which loses nothing. Takes their payloads out, so that none is copied twice.
 #[must_use]
-pub fn encode(sequence: u64, incoming: &Incoming) -> Bytes {
-    let broadcast = &incoming.broadcast;
-    let payload = proto::payload::Form::Json(broadcast.payload.as_str().to_owned());
-    frame(&proto::ListenEvent {
+pub fn encode(first: u64, run: &mut [Incoming]) -> Batch {
+    let events: Vec<proto::ListenEvent> = (first..)
+        .zip(run)
+        .map(|(sequence, incoming)| event(sequence, incoming))
+        .collect();
+    let size = events
+        .iter()
+        .map(|event| PREFIX + event.encoded_len())
+        .sum();
+    let mut bytes = BytesMut::with_capacity(size);
+    let mut ends = Vec::with_capacity(events.len());
+    for event in &events {
+        put_frame(&mut bytes, event);
+        ends.push(bytes.len());
+    }
+    Batch {
+        bytes: bytes.freeze(),
+        ends,
+    }
+}
+
+fn event(sequence: u64, incoming: &mut Incoming) -> proto::ListenEvent {
+    let broadcast = &mut incoming.broadcast;
+    let payload = std::mem::take(&mut broadcast.payload).into_text();
+    proto::ListenEvent {
         sequence,
         event: Some(proto::listen_event::Event::Broadcast(proto::Broadcast {
             id: broadcast.id.as_str().to_owned(),
@@ -23,11 +44,11 @@ pub fn encode(sequence: u64, incoming: &Incoming) -> Bytes {
             channel: Some(convert::channel_out(&incoming.channel)),
             channel_id: broadcast.channel.as_str().to_owned(),
             payload: Some(proto::Payload {
-                form: Some(payload),
+                form: Some(proto::payload::Form::Json(payload)),
             }),
             received_at: Some(incoming.received.wall.into()),
         })),
-    })
+    }
 }
 
 /// How one listener's events become frames or messages.
@@ -62,6 +83,11 @@ impl Dress {
         }
     }
 
+    /// Whether broadcasts go out as they lie in the log.
+    pub fn is_ready(&self) -> bool {
+        self.form == proto::PayloadForm::Json
+    }
+
     /// The event as a message, for an answer that holds one.
     pub fn message(&self, delivery: &Delivery) -> proto::ListenEvent {
         use proto::listen_event::Event as Out;
@@ -84,10 +110,10 @@ impl Dress {
 
     fn record(&self, record: &Record) -> Bytes {
         match self.form {
-            proto::PayloadForm::Json => record.frame.clone(),
+            proto::PayloadForm::Json => record.frame(),
             proto::PayloadForm::Value => record
                 .alternative
-                .get_or_init(|| with_value(&record.frame))
+                .get_or_init(|| with_value(&record.frame()))
                 .clone(),
         }
     }
@@ -112,13 +138,16 @@ fn with_value(json: &Bytes) -> Bytes {
 }
 
 fn frame(message: &proto::ListenEvent) -> Bytes {
-    let length = message.encoded_len();
-    let mut bytes = BytesMut::with_capacity(PREFIX + length);
+    let mut bytes = BytesMut::with_capacity(PREFIX + message.encoded_len());
+    put_frame(&mut bytes, message);
+    bytes.freeze()
+}
+
+fn put_frame(bytes: &mut BytesMut, message: &proto::ListenEvent) {
     bytes.put_u8(0);
     // A payload has at most 16 MB, so the length fits.
-    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    message.encode_raw(&mut bytes);
-    bytes.freeze()
+    bytes.put_u32(u32::try_from(message.encoded_len()).unwrap_or(u32::MAX));
+    message.encode_raw(bytes);
 }
 
 fn decode(frame: &Bytes) -> proto::ListenEvent {

@@ -5,13 +5,18 @@
 
 mod access;
 mod api;
+#[doc(hidden)]
+pub mod bench;
 mod convert;
 mod daemon;
+mod deadline;
 pub mod frame;
 mod network;
 mod pull;
+mod reflection;
 mod status;
 mod stream;
+mod watching;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -20,17 +25,20 @@ use axum::extract::State;
 use axum::routing::post;
 use prost::Message as _;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 pub use pull::PullListeners;
 
 use crate::bridge::{Bridge, Bridges};
 use crate::ipc::access::AccessPolicy;
 use crate::proto;
-use crate::proto::api_server::ApiServer;
-use crate::proto::daemon_server::DaemonServer;
-use crate::proto::network_server::NetworkServer;
+use crate::proto::api_server::{self, ApiServer};
+use crate::proto::daemon_server::{self, DaemonServer};
+use crate::proto::network_server::{self, NetworkServer};
 use crate::router::RouterHandle;
 
 /// What the services work with.
@@ -48,6 +56,8 @@ pub struct Door {
     pub access: watch::Receiver<Arc<AccessPolicy>>,
     /// When the daemon started.
     pub started_at: SystemTime,
+    /// The daemon stops: nobody new is served.
+    pub stop: CancellationToken,
 }
 
 /// Room for what surrounds a payload in a request: names, IDs, and the structured form's own overhead.
@@ -57,8 +67,12 @@ const ENVELOPE: usize = 1 << 20;
 const LISTEN_REQUEST: usize = 256 * 1024;
 
 impl Door {
-    /// The instance that a request names.
+    /// The instance that a request names; none any more once the daemon stops.
     fn bridge(&self, instance: &str) -> Result<&Arc<Bridge>, Status> {
+        if self.stop.is_cancelled() {
+            // A connection that was open before may bring one more call.
+            return Err(status::stopping());
+        }
         self.bridges.get(instance).ok_or_else(|| {
             Status::not_found(format!(
                 "no instance is named {instance:?}; configured are: {}",
@@ -68,11 +82,31 @@ impl Door {
     }
 }
 
-/// The whole service.
-///
-/// # Errors
-/// When the built-in descriptors cannot be read, which every test would show.
-pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Error> {
+/// The services whose health is told; the empty name stands for all of them.
+const HEALTHY: [&str; 4] = [
+    "",
+    network_server::SERVICE_NAME,
+    api_server::SERVICE_NAME,
+    daemon_server::SERVICE_NAME,
+];
+
+/// What is told of the health of the services.
+pub struct Health(HealthReporter);
+
+impl Health {
+    /// At `stop`, tells everybody who watches that the services do not serve any more, and ends the watches.
+    pub async fn until(mut self, stop: CancellationToken) {
+        stop.cancelled().await;
+        for name in HEALTHY {
+            let status = ServingStatus::NotServing;
+            self.0.set_service_status(name, status).await;
+            self.0.clear_service_status(name).await;
+        }
+    }
+}
+
+/// The whole service, and its health.
+pub async fn service(door: Door) -> (Routes, Health) {
     let most = door.max_payload.saturating_mul(2) + ENVELOPE;
     let network = NetworkServer::new(network::NetworkService(door.clone()))
         .max_decoding_message_size(most)
@@ -83,35 +117,21 @@ pub async fn service(door: Door) -> Result<Routes, tonic_reflection::server::Err
     let daemon = DaemonServer::new(daemon::DaemonService(door.clone()));
 
     let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_serving::<NetworkServer<network::NetworkService>>()
-        .await;
-    health.set_serving::<ApiServer<api::ApiService>>().await;
-    health
-        .set_serving::<DaemonServer<daemon::DaemonService>>()
-        .await;
+    for name in HEALTHY {
+        let status = ServingStatus::Serving;
+        health.set_service_status(name, status).await;
+    }
 
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // Each generation lists both, so that a client sees that it has the choice.
-            .include_reflection_service(false)
-            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(
-                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-            )
-    };
     let routes = Routes::new(network)
         .add_service(api)
         .add_service(daemon)
         .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
+        .into_axum_router();
     let listen = axum::Router::new()
         .route("/expd.v1.Network/Listen", post(listen))
         .with_state(door);
-    Ok(Routes::from(routes.into_axum_router().merge(listen)))
+    let routes = routes.merge(reflection::routes()).merge(listen);
+    (Routes::from(routes), Health(health))
 }
 
 /// `Network.Listen`.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status};
 
 use super::access::{Leave, caller_of};
 use super::frame::Dress;
 use super::status::{bridge, ended, pull, router};
-use super::{Door, convert};
-use crate::bridge::Bridge;
+use super::{Door, convert, deadline};
+use crate::bridge::{Bridge, DEFAULT_BROADCAST_TIMEOUT, Outgoing, Patience};
 use crate::exp::{BroadcastId, ChannelId};
 use crate::ipc::Caller;
 use crate::ipc::access::Verb;
@@ -29,6 +29,8 @@ impl Network for NetworkService {
         &self,
         request: Request<proto::BroadcastRequest>,
     ) -> Result<Response<proto::BroadcastResponse>, Status> {
+        let arrived = Instant::now();
+        let deadline = deadline::of(request.metadata());
         let caller = caller_of(request.extensions());
         let request = request.into_inner();
         let bridge_to = self.0.bridge(&request.instance)?;
@@ -38,10 +40,24 @@ impl Network for NetworkService {
         self.0.allow(&caller, verb, bridge_to, &channel).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload)?;
         let timeout = convert::duration_in("timeout", request.timeout)?;
-        let responses = bridge_to
-            .broadcast(&channel, &request.name, &payload, timeout)
-            .await
-            .map_err(bridge)?;
+        let collecting = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
+        let wait = request.wait_for_connection;
+        let outgoing = Outgoing {
+            channel: &channel,
+            name: &request.name,
+            payload: &payload,
+            timeout,
+            send_by: deadline::send_by(deadline, collecting, wait).map(|after| arrived + after),
+            patience: if wait {
+                Patience::Wait {
+                    peer: peer_of(&caller),
+                    allowed: &|| self.0.allows(&caller, verb, bridge_to, &channel),
+                }
+            } else {
+                Patience::None
+            },
+        };
+        let responses = bridge_to.broadcast(outgoing).await.map_err(bridge)?;
         Ok(Response::new(proto::BroadcastResponse {
             responses: responses
                 .iter()
@@ -152,6 +168,15 @@ impl Network for NetworkService {
     }
 }
 
+/// The process that calls; none over TCP.
+fn peer_of(caller: &Caller) -> Option<Peer> {
+    caller.peer().map(|peer| Peer {
+        // The kernel's process IDs are positive.
+        pid: u32::try_from(peer.pid).unwrap_or(0),
+        uid: peer.uid,
+    })
+}
+
 /// A listener that was opened for a caller.
 pub struct Opened {
     /// The listener.
@@ -191,11 +216,7 @@ pub async fn open(
             log_id: resume.log_id,
             after: resume.after,
         }),
-        peer: caller.peer().map(|peer| Peer {
-            // The kernel's process IDs are positive.
-            pid: u32::try_from(peer.pid).unwrap_or(0),
-            uid: peer.uid,
-        }),
+        peer: peer_of(caller),
     };
     let listener = bridge_to.listen(spec).await.map_err(bridge)?;
     let dress = Dress::new(&listener, form, move || bridge_to.channel_id(&channel));

@@ -10,7 +10,7 @@ use crate::bridge::BridgeError;
 use crate::exp::ChannelRule;
 use crate::ipc::access::Denied;
 use crate::router::{Ended, RouterError};
-use crate::upstream::http::CallError;
+use crate::upstream::http::{CallError, Fate};
 
 /// Names this program in `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "expd";
@@ -30,6 +30,19 @@ pub fn bridge(error: BridgeError) -> Status {
         BridgeError::Call(error) => call(&error),
         BridgeError::Router(error) => router(&error),
         BridgeError::MissingId(_) => Status::invalid_argument(error.to_string()),
+        BridgeError::Full(_) => with_reason(
+            Code::ResourceExhausted,
+            error.to_string(),
+            ("TOO_MANY_WAITING", Fate::Refused),
+            None,
+        ),
+        BridgeError::RightTaken => Status::permission_denied(error.to_string()),
+        BridgeError::Stopping => with_reason(
+            Code::Unavailable,
+            error.to_string(),
+            ("STOPPING", Fate::Refused),
+            None,
+        ),
         BridgeError::NoIdentity { .. } => Status::unavailable(error.to_string()),
     }
 }
@@ -71,30 +84,56 @@ pub fn pull(error: &PullError) -> Status {
     Status::new(code, error.to_string())
 }
 
+/// The daemon stops and takes no new calls.
+pub fn stopping() -> Status {
+    with_reason(
+        Code::Unavailable,
+        "the daemon is stopping, and nothing was done; try again when it is back".to_owned(),
+        ("STOPPING", Fate::Refused),
+        None,
+    )
+}
+
 /// An error of a call to EXP.
 fn call(error: &CallError) -> Status {
-    let message = error.to_string();
-    match error {
-        CallError::Offline { retry_in, .. } => {
-            with_retry(Code::Unavailable, message, *retry_in, None)
-        }
-        CallError::Unauthenticated { .. } => Status::unauthenticated(message),
-        CallError::Unknown { .. } => Status::unknown(message),
-        CallError::TooLarge { .. } | CallError::TooMany { .. } => {
-            Status::resource_exhausted(message)
-        }
-        CallError::Invalid { .. } => Status::invalid_argument(message),
+    let fate = error.fate();
+    let mut message = error.to_string();
+    let (code, reason, retry) = match error {
+        CallError::Offline { retry_in, .. } => (Code::Unavailable, "OFFLINE", *retry_in),
+        CallError::Unauthenticated { .. } => (Code::Unauthenticated, "CREDENTIALS_REFUSED", None),
+        CallError::Unknown { .. } => (Code::Unknown, "NO_ANSWER", None),
+        CallError::TooLarge { .. } => (Code::ResourceExhausted, "ANSWER_TOO_LARGE", None),
+        CallError::TooMany { .. } => (Code::ResourceExhausted, "TOO_MANY_CALLS", None),
+        CallError::Invalid { .. } => return Status::invalid_argument(message),
         CallError::Exp {
             status,
             code,
             message: words,
             retry_after,
-        } => with_retry(
-            code_of(*status),
-            message,
-            *retry_after,
-            Some((*status, code, words)),
-        ),
+        } => {
+            if fate == Fate::Unknown {
+                message
+                    .push_str(": the request may have been carried out; expd does not repeat it");
+            }
+            let metadata = [
+                ("status".to_owned(), status.to_string()),
+                ("message".to_owned(), words.clone()),
+                ("fate".to_owned(), name(fate).to_owned()),
+            ];
+            let mut details = ErrorDetails::new();
+            details.set_error_info(code.clone(), DOMAIN, metadata);
+            return with_details(code_of(*status), message, details, *retry_after);
+        }
+    };
+    with_reason(code, message, (reason, fate), retry)
+}
+
+/// A fate's name on the wire.
+fn name(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Refused => "refused",
+        Fate::Sent => "sent",
+        Fate::Unknown => "unknown",
     }
 }
 
@@ -114,25 +153,30 @@ fn code_of(status: u16) -> Code {
     }
 }
 
-fn with_retry(
+fn with_reason(
     code: Code,
     message: String,
+    (reason, fate): (&str, Fate),
     retry: Option<Duration>,
-    exp: Option<(u16, &String, &String)>,
 ) -> Status {
     let mut details = ErrorDetails::new();
-    if let Some((status, code, words)) = exp {
-        details.set_error_info(
-            code.clone(),
-            DOMAIN,
-            [
-                ("status".to_owned(), status.to_string()),
-                ("message".to_owned(), words.clone()),
-            ],
-        );
-    }
+    let metadata = [("fate".to_owned(), name(fate).to_owned())];
+    details.set_error_info(reason, DOMAIN, metadata);
+    with_details(code, message, details, retry)
+}
+
+fn with_details(
+    code: Code,
+    message: String,
+    mut details: ErrorDetails,
+    retry: Option<Duration>,
+) -> Status {
     let retry = match code {
-        Code::Unavailable => Some(retry.unwrap_or(Duration::from_secs(1))),
+        // A try that is due this moment is not over yet.
+        Code::Unavailable => {
+            let ahead = retry.filter(|wait| !wait.is_zero());
+            Some(ahead.unwrap_or(Duration::from_secs(1)))
+        }
         // A 429 may say when to come back, too.
         _ => retry,
     };

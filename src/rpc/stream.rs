@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use super::access::Leave;
 use super::frame::Dress;
 use super::network::Opened;
 use super::status::ended;
-use crate::router::{Delivery, Listener};
+use crate::router::{Delivery, Event, Listener, Outlet, Record, Run};
 
 /// Small frames are gathered into chunks of about this size: one write for many events.
 const CHUNK: usize = 32 * 1024;
@@ -32,7 +33,7 @@ pub struct ListenBody {
     listener: Option<Listener>,
     dress: Dress,
     leave: Leave,
-    deliveries: Vec<Delivery>,
+    pieces: Pieces,
     chunks: VecDeque<Bytes>,
 }
 
@@ -41,18 +42,26 @@ impl ListenBody {
     pub fn new(opened: Opened) -> Self {
         Self {
             listener: Some(opened.listener),
+            pieces: Pieces {
+                join: opened.dress.is_ready(),
+                read: Vec::new(),
+            },
             dress: opened.dress,
             leave: opened.leave,
-            deliveries: Vec::new(),
             chunks: VecDeque::new(),
         }
     }
 
+    /// Makes chunks of what was read.
     fn gather(&mut self) {
         let frames: Vec<Bytes> = self
-            .deliveries
+            .pieces
+            .read
             .drain(..)
-            .map(|delivery| self.dress.frame(&delivery))
+            .map(|piece| match piece {
+                Piece::Run(run) => run.bytes(),
+                Piece::Event(delivery) => self.dress.frame(&delivery),
+            })
             .collect();
         let mut rest = frames.as_slice();
         while let Some(first) = rest.first() {
@@ -67,11 +76,45 @@ impl ListenBody {
             let (chunk, left) = rest.split_at(run.max(1));
             rest = left;
             self.chunks.push_back(match chunk {
-                // A single event, as comes when the channel is not busy, need not be copied either.
+                // What lies together in the log, be it one event or many, need not be copied.
                 [_] => first.clone(),
                 several => several.concat().into(),
             });
         }
+    }
+}
+
+/// What was read and is not yet a chunk.
+struct Pieces {
+    /// Whether neighbours in the log go out as they lie there.
+    join: bool,
+    read: Vec<Piece>,
+}
+
+enum Piece {
+    Run(Run),
+    Event(Delivery),
+}
+
+impl Outlet for Pieces {
+    fn broadcast(&mut self, record: &Arc<Record>) {
+        if !self.join {
+            self.read.push(Piece::Event(Delivery {
+                sequence: record.sequence,
+                event: Event::Broadcast(record.clone()),
+            }));
+            return;
+        }
+        if let Some(Piece::Run(run)) = self.read.last_mut()
+            && run.extend(record)
+        {
+            return;
+        }
+        self.read.push(Piece::Run(Run::of(record)));
+    }
+
+    fn other(&mut self, sequence: u64, event: Event) {
+        self.read.push(Piece::Event(Delivery { sequence, event }));
     }
 }
 
@@ -95,8 +138,12 @@ impl Body for ListenBody {
                 this.listener = None;
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))));
             }
-            match listener.poll_read(context, &mut this.deliveries) {
-                Poll::Pending => return Poll::Pending,
+            match listener.poll_read(context, &mut this.pieces) {
+                // A quiet stream, too, ends as soon as a reload takes its right.
+                Poll::Pending => match this.leave.poll_changed(context) {
+                    Poll::Ready(()) => {}
+                    Poll::Pending => return Poll::Pending,
+                },
                 Poll::Ready(Ok(())) => this.gather(),
                 Poll::Ready(Err(why)) => {
                     this.listener = None;

@@ -5,6 +5,7 @@
 
 mod answer;
 mod client;
+mod departure;
 mod error;
 mod target;
 
@@ -12,9 +13,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode, Url};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 
 use super::session::{LoggedIn, Session};
 use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings, Limits};
@@ -23,9 +26,12 @@ use crate::exp::{Alphabet, BroadcastId, Channel, ChannelId, Payload};
 
 pub use answer::Answer;
 pub use client::Wire;
-pub use error::CallError;
+use client::line_time;
+pub use departure::Departure;
+pub use error::{CallError, Fate};
 
-/// How long an answer may take to begin, beyond the time that the call itself asks for and what its body needs on a slow line.
+/// How long an answer may take to begin, all tries and the logins between them together, beyond the time that the call itself asks
+/// for and what its body needs on a slow line.
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// The largest answer that is taken in: one payload at its largest, or several responses, with room for what surrounds them.
@@ -87,7 +93,7 @@ impl ApiClient {
         })
     }
 
-    /// Broadcasts, and returns what was responded within `wait`.
+    /// Broadcasts, and returns what was responded within `wait`. Notes in `departure` when the request leaves.
     ///
     /// # Errors
     /// As [`CallError`] says.
@@ -97,6 +103,7 @@ impl ApiClient {
         name: &str,
         payload: &Payload,
         wait: Duration,
+        departure: &Departure,
     ) -> Result<Vec<Payload>, CallError> {
         // A rest is rounded up: asking for less time than the caller wants would lose responses.
         let millis = wait.as_nanos().div_ceil(1_000_000);
@@ -121,7 +128,13 @@ impl ApiClient {
             .map(Some)
         };
         let answer = self
-            .call(Method::POST, url, body, wait.saturating_add(ANSWER))
+            .call(
+                Method::POST,
+                url,
+                body,
+                wait.saturating_add(ANSWER),
+                departure,
+            )
             .await?;
         let answer = expect_success(answer)?;
         serde_json::from_slice::<Vec<Payload>>(&answer.body).map_err(|error| CallError::Unknown {
@@ -150,7 +163,9 @@ impl ApiClient {
             })
             .map(Some)
         };
-        expect_success(self.call(Method::POST, url, body, ANSWER).await?).map(drop)
+        let departure = Departure::default();
+        let answer = self.call(Method::POST, url, body, ANSWER, &departure);
+        expect_success(answer.await?).map(drop)
     }
 
     /// One request of the API.
@@ -170,7 +185,8 @@ impl ApiClient {
             url.query_pairs_mut().extend_pairs(query);
         }
         let text = |_: &LoggedIn| Ok(body.map(|body| body.as_str().as_bytes().to_vec()));
-        let answer = self.call(method, url, text, ANSWER).await?;
+        let departure = Departure::default();
+        let answer = self.call(method, url, text, ANSWER, &departure).await?;
         if answer.status.is_server_error() {
             return Err(answer.into_error());
         }
@@ -180,29 +196,38 @@ impl ApiClient {
         })
     }
 
-    /// Sends a request with the session's token; a token that is refused leads to one fresh login and one more try.
+    /// Sends a request with the session's token; a token that is refused leads to one fresh login and one more try. The answer
+    /// begins `within` that time, and what the body takes on a slow line, whatever comes in between.
     async fn call(
         &self,
         method: Method,
         url: Url,
         body: impl Fn(&LoggedIn) -> Result<Option<Vec<u8>>, CallError>,
         within: Duration,
+        departure: &Departure,
     ) -> Result<Answer, CallError> {
         let _permit = self
             .calls
             .try_acquire()
             .map_err(|_| CallError::TooMany { most: self.most })?;
+        let begun = Instant::now();
         let session = self.session.current().await?;
         let first = body(&session)?;
-        let answer = self
-            .send(&session, method.clone(), url.clone(), first, within)
-            .await?;
+        let within = within + line_time(first.as_ref().map_or(0, Vec::len));
+        let left = || within.saturating_sub(begun.elapsed());
+        let request = self.prepare(&session, method.clone(), url.clone())?;
+        let answer = self.send(request, first, left(), departure).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        let session = self.session.renew(session.generation).await?;
+        let renewed = timeout(left(), self.session.renew(session.generation)).await;
+        let session = renewed.map_err(|_| CallError::Offline {
+            reason: "EXP refused the token, and the new login takes long".to_owned(),
+            retry_in: None,
+        })??;
         let second = body(&session)?;
-        let answer = self.send(&session, method, url, second, within).await?;
+        let request = self.prepare(&session, method, url)?;
+        let answer = self.send(request, second, left(), departure).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
@@ -211,26 +236,29 @@ impl ApiClient {
         })
     }
 
-    async fn send(
+    fn prepare(
         &self,
         session: &LoggedIn,
         method: Method,
         url: Url,
+    ) -> Result<RequestBuilder, CallError> {
+        let token = session.authentication.token.expose();
+        Ok(self.wire.request(method, url)?.bearer_auth(token))
+    }
+
+    async fn send(
+        &self,
+        request: RequestBuilder,
         body: Option<Vec<u8>>,
-        within: Duration,
+        patience: Duration,
+        departure: &Departure,
     ) -> Result<Answer, CallError> {
-        let mut request = self
-            .wire
-            .request(method, url)
-            .bearer_auth(session.authentication.token.expose());
-        let upload = body.as_ref().map_or(0, Vec::len);
-        if let Some(body) = body {
-            request = request
-                .header(reqwest::header::CONTENT_TYPE, "application/json")
-                .body(body);
-        }
+        let Some(body) = body else {
+            return self.wire.exchange(request, patience, LARGEST_ANSWER).await;
+        };
+        let request = request.header(CONTENT_TYPE, "application/json");
         self.wire
-            .exchange(request, upload, within, LARGEST_ANSWER)
+            .exchange_body(request, body, departure, patience, LARGEST_ANSWER)
             .await
     }
 

@@ -2,8 +2,11 @@
 
 pub mod backoff;
 pub mod credentials;
+pub mod deadline;
 pub mod http;
 pub mod link;
+mod names;
 pub mod session;
 pub mod socket;
 mod trouble;
+mod trust;

@@ -6,6 +6,7 @@
 mod clock;
 mod exchange;
 mod keyring;
+mod refusals;
 mod renewals;
 mod task;
 mod timing;
@@ -13,12 +14,13 @@ mod timing;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use super::credentials::{DeviceKey, StoreError};
+use super::deadline::Deadline;
 use super::http::CallError;
 use crate::config::InstanceSettings;
 use crate::exp::Secret;
@@ -55,14 +57,14 @@ pub enum SessionState {
         /// How many tries have failed.
         attempt: u32,
         /// When the next one comes.
-        next_try: SystemTime,
+        next_try: Deadline,
     },
     /// EXP refuses the credentials.
     Refused {
         /// EXP's words.
         reason: String,
         /// When they are tried again.
-        next_try: SystemTime,
+        next_try: Deadline,
     },
     /// The login failed for another reason.
     Failed {
@@ -71,7 +73,7 @@ pub enum SessionState {
         /// How many tries have failed.
         attempt: u32,
         /// When the next one comes.
-        next_try: SystemTime,
+        next_try: Deadline,
     },
 }
 
@@ -95,8 +97,8 @@ pub struct LoggedIn {
     pub socket_url: String,
     /// What opens it.
     pub socket_token: Secret,
-    /// When the token ends, by this machine's clock.
-    pub expires_at: SystemTime,
+    /// When the token ends.
+    pub ends_at: Deadline,
     /// That EXP refuses this token leads to a new login from here on; before, the login that made it was too short a time ago.
     renewable_at: Instant,
 }
@@ -254,7 +256,6 @@ impl Session {
             .map_err(|_| offline("the login takes long".to_owned(), None))?
             .map_err(|_| offline("the daemon is stopping".to_owned(), None))?
             .clone();
-        let until = |at: SystemTime| at.duration_since(SystemTime::now()).ok();
         match state {
             SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {
                 Ok(session)
@@ -267,7 +268,7 @@ impl Session {
             SessionState::Refused { reason, .. } => Err(CallError::Unauthenticated { reason }),
             SessionState::Failed {
                 reason, next_try, ..
-            } => Err(offline(reason, until(next_try))),
+            } => Err(offline(reason, Some(next_try.left()))),
         }
     }
 }

@@ -85,7 +85,11 @@ impl Way {
                 )
             };
         }
-        if has(&["dns error", "failed to lookup address"]) {
+        if has(&["too many open files"]) {
+            format!(
+                "this process may open no more files, and so no connection to {host} ({last}); raise its limit (LimitNOFILE=)"
+            )
+        } else if has(&["dns error", "failed to lookup address"]) {
             format!(
                 "the name {name:?} cannot be looked up ({last}); check the host setting and this machine's DNS"
             )
@@ -120,7 +124,7 @@ fn tls_remedy(causes: &str) -> &'static str {
     } else if has(&["hostname", "host name", "ip address mismatch"]) {
         "the certificate is for another name; check the host setting"
     } else if has(&["issuer", "self-signed", "self signed", "first certificate"]) {
-        "its issuer is not trusted here; name the authority's certificate in ca_file"
+        "its issuer is not trusted here; set ca_file to that authority's certificate, if it is to be trusted"
     } else if has(&[
         "wrong version number",
         "record layer failure",

@@ -8,9 +8,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod broadcasts;
 mod channel_ids;
 mod channel_rules;
 mod credentials;
+mod gate;
 mod instances;
 mod introspection;
 mod pairing;

@@ -1,20 +1,15 @@
 //! Faults on the way to the network: after each the daemon is back by itself within a bound, its streams stayed open, and what
 //! was lost was told.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use expd::client::SubscriptionState;
 use expd::config::ProtocolChoice;
-use expd::exp::Channel;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use crate::judge::{Book, judge};
 use crate::proxy::{Mode, Proxy};
-use crate::world::{Daemon, Ear, Network, numbers, signals, state, to};
-
-const CHANNELS: [&str; 3] = ["a", "b", "c"];
+use crate::tls::Door;
+use crate::traffic::{Traffic, outages};
+use crate::world::{Daemon, Network};
 
 /// How long a fault lasts, and how soon after it all is well again.
 struct Case {
@@ -25,6 +20,8 @@ struct Case {
     /// Whether the fault breaks the connection.
     breaks: bool,
     protocol: ProtocolChoice,
+    /// Whether the connection is encrypted.
+    tls: bool,
 }
 
 impl Case {
@@ -35,73 +32,46 @@ impl Case {
             bound: Duration::from_secs(bound),
             breaks: true,
             protocol: ProtocolChoice::V4,
+            tls: false,
         }
     }
 
     async fn run(self) {
         let mut network = Network::start(Duration::from_secs(3600)).await;
-        let proxy = Proxy::start(network.address()).await;
-        let mut daemon = Daemon::start(proxy.address, self.protocol);
-        let client = daemon.client().await;
-        let mut ears = Vec::new();
-        for name in CHANNELS {
-            let ear = Ear::open(&client, &to(name)).await;
-            ear.until_confirmed().await;
-            ears.push((ear, Book::default()));
-        }
-        let stop = CancellationToken::new();
-        let mut senders = JoinSet::new();
-        for (name, (_, book)) in CHANNELS.iter().zip(&ears) {
-            let (sender, book, stop) = (network.sender(), book.clone(), stop.clone());
-            senders.spawn(async move {
-                while !stop.is_cancelled() {
-                    book.send(&sender, &Channel::new(*name), "tick").await;
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            });
-        }
+        let door = if self.tls {
+            Some(Door::open(network.address()).await)
+        } else {
+            None
+        };
+        let way = door.as_ref().map_or(network.address(), |door| door.address);
+        let proxy = Proxy::start(way).await;
+        let mut daemon = Daemon::start_with(proxy.address, |settings| {
+            let instance = settings.instances.get_mut("default").unwrap();
+            instance.protocol = self.protocol;
+            if let Some(door) = &door {
+                instance.host = format!("https://{}", proxy.address);
+                instance.ca_file = Some(door.authority.file());
+            }
+        });
+        let named = if self.tls {
+            format!("{:?} within TLS", self.fault)
+        } else {
+            format!("{:?}", self.fault)
+        };
+        let traffic = Traffic::start(&daemon.client().await, &network.sender()).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         proxy.set(self.fault);
         tokio::time::sleep(self.lasts).await;
-        let over = Instant::now();
         // Connections that have gone silent stay so; new ones pass.
         proxy.set(Mode::Pass);
-        for (ear, book) in &ears {
-            let mark = book.sent().len() as u64;
-            let left = self.bound.saturating_sub(over.elapsed());
-            ear.until(&format!("recovery from {:?}", self.fault), left, |heard| {
-                state(heard) == Some(SubscriptionState::Confirmed)
-                    && numbers(heard).last().is_some_and(|last| *last >= mark)
-            })
-            .await;
-        }
-        let took = over.elapsed();
-        stop.cancel();
-        while let Some(sent) = senders.join_next().await {
-            sent.unwrap();
-        }
-        for (ear, book) in &ears {
-            let last = book.sent().len() as u64 - 1;
-            ear.until("the last broadcast", Duration::from_secs(30), |heard| {
-                numbers(heard).last() == Some(&last)
-            })
-            .await;
-            assert_eq!(*ear.ended.lock().unwrap(), None, "{:?}", self.fault);
-            let heard = ear.heard();
-            let sum = judge(None, &heard, &book.sent(), Some(SystemTime::now()))
-                .unwrap_or_else(|why| panic!("{:?}: {why}", self.fault));
-            let signals = signals(&heard);
-            let told = signals.ends_with(&[
-                "Pending".to_owned(),
-                "Gap Offline".to_owned(),
-                "Confirmed".to_owned(),
-            ]);
-            assert_eq!(told, self.breaks, "{:?}: {signals:?}", self.fault);
-            assert!(self.breaks || sum.missed == 0, "{:?}: {sum:?}", self.fault);
+        let took = traffic.flows(&named, self.bound).await;
+        for (sum, signals) in traffic.end(&named).await {
+            let told = outages(&signals).map(|told| told > 0);
+            assert_eq!(told, Some(self.breaks), "{named}: {signals:?}");
+            assert!(self.breaks || sum.missed == 0, "{named}: {sum:?}");
         }
         eprintln!(
-            "{:?} for {:?}: back {:.1} s after it",
-            self.fault,
+            "{named} for {:?}: back {:.1} s after it",
             self.lasts,
             took.as_secs_f64()
         );
@@ -121,6 +91,7 @@ async fn every_fault_is_recovered_from_and_told() {
         protocol: ProtocolChoice::V3,
         ..case
     };
+    let within_tls = |case: Case| Case { tls: true, ..case };
     let cases = [
         Case::new(Mode::Reset, 0, 8),
         Case::new(Mode::Reset, 8, 15),
@@ -141,16 +112,20 @@ async fn every_fault_is_recovered_from_and_told() {
         Case::new(Mode::Http(503, 3), 6, 20),
         Case::new(Mode::Http(429, 3), 6, 20),
         passes(Case::new(Mode::Late(5000), 8, 10)),
+        // A credential that was taken before is tried again after 5 to 10 s.
+        Case::new(Mode::Http(401, 0), 2, 20),
+        Case::new(Mode::End, 3, 10),
+        // In the middle of a record; between two, without close_notify; and right after the handshake.
+        within_tls(Case::new(Mode::Cut, 1, 10)),
+        within_tls(in_generation_3(Case::new(Mode::Cut, 1, 10))),
+        within_tls(Case::new(Mode::End, 3, 10)),
+        within_tls(Case::new(Mode::EndGreeted, 6, 15)),
+        within_tls(Case::new(Mode::Garbage, 1, 10)),
+        within_tls(Case::new(Mode::Silence, 1, 36)),
+        within_tls(passes(Case::new(Mode::Stall, 6, 10))),
     ];
     let mut running: JoinSet<()> = cases.into_iter().map(Case::run).collect();
     while let Some(case) = running.join_next().await {
         case.unwrap();
     }
-}
-
-/// A refused credential is tried again after one to two minutes.
-#[tokio::test]
-#[ignore = "takes two minutes"]
-async fn a_network_that_refuses_everybody_for_a_moment() {
-    Case::new(Mode::Http(401, 0), 2, 150).run().await;
 }

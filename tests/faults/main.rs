@@ -8,6 +8,8 @@
     reason = "tests may fail by panicking"
 )]
 
+#[path = "../wire/certificates.rs"]
+mod certificates;
 mod faults;
 mod judge;
 mod model;
@@ -15,4 +17,6 @@ mod proxy;
 mod rotation;
 mod script;
 mod subscriptions;
+mod tls;
+mod traffic;
 mod world;

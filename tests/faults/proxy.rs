@@ -21,16 +21,25 @@ pub enum Mode {
     Silence,
     /// Takes nothing and hands on nothing; goes on later where it stopped.
     Stall,
+    /// The same, on live sockets that are open; new ones pass, and so do calls, as far as they can be told apart.
+    StallOpen,
     /// So many bytes a second in each direction.
     Slow(usize),
     /// Hands on half of what comes next from the server, and ends.
     Cut,
+    /// Ends every connection at once, between two messages and without a word; new ones are accepted and ended, too.
+    End,
+    /// Ends open connections, and new ones once the client has answered the server's first words: within TLS, right after the
+    /// handshake.
+    EndGreeted,
     /// Says something else between what the server says.
     Garbage,
     /// Announces a WebSocket frame of a terabyte.
     Oversized,
     /// Answers every request with this status, and `Retry-After` where it is not 0; open connections are reset.
     Http(u16, u64),
+    /// Answers 401 to every request but logins, on open connections, too; what was upgraded before passes.
+    Unauthorized,
     /// Lets new connections wait for so many milliseconds; open ones pass.
     Late(u64),
 }
@@ -102,6 +111,9 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
     let mut down = vec![0; 16 * 1024];
     let mut dead = false;
     let mut said = false;
+    let mut greeted = false;
+    // Whether it carries calls, and no socket.
+    let mut calls = false;
     loop {
         let now = if dead {
             Mode::Silence
@@ -114,7 +126,10 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
         };
         match now {
             Mode::Refuse | Mode::Reset | Mode::Http(..) => return reset(&client),
-            Mode::Stall => {
+            Mode::End => return,
+            Mode::EndGreeted if begun_in != Mode::EndGreeted => return,
+            Mode::StallOpen if begun_in == Mode::StallOpen || calls => {}
+            Mode::Stall | Mode::StallOpen => {
                 if mode.changed().await.is_err() {
                     return;
                 }
@@ -140,7 +155,14 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
             read = client.read(&mut up[..most]) => match read {
                 Ok(0) | Err(_) => return,
                 Ok(_) if dead => {}
+                Ok(_) if now == Mode::EndGreeted && greeted => return,
+                Ok(n) if now == Mode::Unauthorized && is_refused(&up[..n]) => {
+                    client.write_all(said_of(401, 0).as_bytes()).await.ok();
+                    return;
+                }
                 Ok(n) => {
+                    let call = up[..n].starts_with(b"POST /api/") || up[..n].starts_with(b"GET /api/");
+                    calls |= call;
                     if server.write_all(&up[..n]).await.is_err() {
                         return;
                     }
@@ -160,6 +182,7 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut mode: watch::Rec
                     return;
                 }
                 Ok(n) => {
+                    greeted = true;
                     if client.write_all(&down[..n]).await.is_err() {
                         return;
                     }
@@ -183,19 +206,29 @@ async fn answer(mut client: TcpStream, status: u16, retry_after: u64) {
             Ok(n) => head.extend_from_slice(&read[..n]),
         }
     }
+    let text = said_of(status, retry_after);
+    if client.write_all(text.as_bytes()).await.is_ok() {
+        client.shutdown().await.ok();
+        // Closing before all was read would reset the connection, and the answer with it.
+        while !matches!(client.read(&mut read).await, Ok(0) | Err(_)) {}
+    }
+}
+
+fn said_of(status: u16, retry_after: u64) -> String {
     let retry_after = if retry_after > 0 {
         format!("Retry-After: {retry_after}\r\n")
     } else {
         String::new()
     };
     let body = r#"{"code":"proxy.fault","message":"the fault proxy says so"}"#;
-    let text = format!(
+    format!(
         "HTTP/1.1 {status} Fault\r\n{retry_after}Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
-    );
-    if client.write_all(text.as_bytes()).await.is_ok() {
-        client.shutdown().await.ok();
-        // Closing before all was read would reset the connection, and the answer with it.
-        while !matches!(client.read(&mut read).await, Ok(0) | Err(_)) {}
-    }
+    )
+}
+
+/// Whether a request begins here that is no login.
+fn is_refused(read: &[u8]) -> bool {
+    let begins = |word: &str| read.starts_with(word.as_bytes());
+    (begins("GET /") || begins("POST /")) && !begins("POST /api/auth/login")
 }

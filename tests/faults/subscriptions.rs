@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use expd::config::settings::InstanceSettings;
-use expd::config::{Credentials, Limits, ProtocolChoice, TransportChoice};
+use expd::config::{Credentials, Limits, ProtocolChoice, SocketLibrary, TransportChoice};
 use expd::exp::{Channel, Secret};
 use expd::metrics::Counters;
 use expd::router::{
-    Event, InstanceId, ListenSpec, Listener, Overflow, Router, RouterHandle, RouterSettings,
+    Batch, Event, InstanceId, ListenSpec, Listener, Overflow, Router, RouterHandle, RouterSettings,
 };
 use expd::upstream::link::{Link, LinkParts, LinkTimings};
 use expd::upstream::session::Session;
@@ -47,6 +46,10 @@ struct Upstream {
 
 impl Upstream {
     fn start(network: SocketAddr, timings: LinkTimings) -> Self {
+        Self::start_through(SocketLibrary::Own, network, timings)
+    }
+
+    fn start_through(library: SocketLibrary, network: SocketAddr, timings: LinkTimings) -> Self {
         let credentials = Credentials::Device {
             uuid: Some(DEVICE.to_owned()),
             secret: Some(Secret::new("secret")),
@@ -55,11 +58,21 @@ impl Upstream {
         let mut settings = InstanceSettings::new(format!("http://{network}"), credentials);
         settings.transport = TransportChoice::Websocket;
         settings.protocol = ProtocolChoice::V4;
+        settings.socket_library = library;
         let counters = Arc::new(Counters::default());
         let (router, handle) = Router::new(RouterSettings {
             instances: 1,
             limits: Limits::default(),
-            encode: |_, incoming| Bytes::from(incoming.broadcast.payload.as_str().to_owned()),
+            encode: |_, run| {
+                let mut text = String::new();
+                let mut ends = Vec::new();
+                for incoming in run {
+                    text += incoming.broadcast.payload.as_str();
+                    ends.push(text.len());
+                }
+                let bytes = text.into();
+                Batch { bytes, ends }
+            },
         });
         let (session, task) = Session::new("test", &settings, None, counters.clone()).unwrap();
         let stop = CancellationToken::new();
@@ -123,7 +136,7 @@ impl Hearing {
                 for delivery in read {
                     self.words.push(match delivery.event {
                         Event::Subscription(state, _) => format!("{state:?}"),
-                        Event::Broadcast(record) => String::from_utf8_lossy(&record.frame).into(),
+                        Event::Broadcast(record) => String::from_utf8_lossy(&record.frame()).into(),
                         Event::Gap(gap) => format!("{:?}", gap.reason),
                     });
                     if self.words.last().is_some_and(|last| last == word) {
@@ -207,7 +220,6 @@ async fn a_channel_that_is_not_confirmed_any_more_is_pending_and_then_told_as_a_
     network.ignore("b", true);
     network.forget("b");
     let within = quick().probe_every + quick().probe_answer + AT_ONCE;
-    // Which of the channels proves the connection alive is chance; where it is this one, the connection is replaced.
     b.until("Pending", within).await;
     network.ignore("b", false);
     b.until("Confirmed", Duration::from_secs(4)).await;
@@ -217,12 +229,25 @@ async fn a_channel_that_is_not_confirmed_any_more_is_pending_and_then_told_as_a_
     );
     let sent = network.broadcast("a").to_string();
     a.until(&sent, AT_ONCE).await;
+    // The others did not suffer.
+    assert_eq!(a.words, ["Pending", "Confirmed", &sent]);
+    assert_eq!(network.connects(), 1);
 }
 
 #[tokio::test]
 async fn a_peer_that_answers_pings_and_delivers_nothing_is_found_and_replaced() {
+    a_peer_that_delivers_nothing_is_replaced(SocketLibrary::Own).await;
+}
+
+/// To the link, a library whose task has died looks the same: it sends, and hands over nothing.
+#[tokio::test]
+async fn a_library_that_hands_over_nothing_is_found_and_replaced() {
+    a_peer_that_delivers_nothing_is_replaced(SocketLibrary::RustSocketio).await;
+}
+
+async fn a_peer_that_delivers_nothing_is_replaced(library: SocketLibrary) {
     let network = Scripted::start(Duration::from_secs(3600)).await;
-    let upstream = Upstream::start(network.address, quick());
+    let upstream = Upstream::start_through(library, network.address, quick());
     let mut a = upstream.listen(Channel::new("a")).await;
     a.until("Confirmed", AT_ONCE).await;
     network.deafen(true);

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use expd::client::{
-    Client, Event, EventStream, Listen, ListenEvent, Position, Status, SubscriptionState,
-};
+use expd::client::{Client, Event, EventStream, Listen, ListenEvent, Status, SubscriptionState};
 use expd::config::settings::InstanceSettings;
 use expd::config::{Credentials, ProtocolChoice, Settings, TransportChoice};
 use expd::daemon::{self, DaemonError, Doors};
@@ -36,16 +34,33 @@ pub struct Network {
 
 impl Network {
     pub async fn start(token_ttl: Duration) -> Self {
+        Self::start_with(|settings| settings.token_ttl = token_ttl).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut HubSettings)) -> Self {
+        Self::start_for_with(&[DAEMON], change).await
+    }
+
+    /// A network that knows these devices, and the sender.
+    pub async fn start_for(token_ttl: Duration, devices: &[&str]) -> Self {
+        Self::start_for_with(devices, |settings| settings.token_ttl = token_ttl).await
+    }
+
+    async fn start_for_with(devices: &[&str], change: impl FnOnce(&mut HubSettings)) -> Self {
         let device = |uuid: &str| HubDevice {
             uuid: uuid.to_owned(),
             secret: Secret::new(format!("the secret of {uuid}")),
         };
-        let settings = HubSettings {
+        let mut settings = HubSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            token_ttl,
-            devices: vec![device(DAEMON), device(SENDER)],
+            devices: devices
+                .iter()
+                .chain(&[SENDER])
+                .map(|uuid| device(uuid))
+                .collect(),
             ..HubSettings::default()
         };
+        change(&mut settings);
         let mut network = Self {
             settings,
             stop: CancellationToken::new(),
@@ -87,6 +102,16 @@ impl Network {
     }
 }
 
+/// An instance that logs in as a device of the network.
+pub fn instance(device: &str, host: &str) -> InstanceSettings {
+    let credentials = Credentials::Device {
+        uuid: Some(device.to_owned()),
+        secret: Some(Secret::new(format!("the secret of {device}"))),
+        allow_pairing: false,
+    };
+    InstanceSettings::new(host, credentials)
+}
+
 /// A daemon and its socket.
 pub struct Daemon {
     pub settings: Settings,
@@ -107,12 +132,7 @@ impl Daemon {
 
     pub fn start_with(network: SocketAddr, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
-        let credentials = Credentials::Device {
-            uuid: Some(DAEMON.to_owned()),
-            secret: Some(Secret::new(format!("the secret of {DAEMON}"))),
-            allow_pairing: false,
-        };
-        let mut instance = InstanceSettings::new(format!("http://{network}"), credentials);
+        let mut instance = instance(DAEMON, &format!("http://{network}"));
         instance.transport = TransportChoice::Websocket;
         instance.protocol = ProtocolChoice::V4;
         settings.instances.insert("default".to_owned(), instance);
@@ -298,65 +318,6 @@ impl Ear {
             ended,
             _task: task,
         }
-    }
-
-    /// A listener in pull form, which takes `pause` over each event.
-    pub async fn pull(client: &Client, listen: &Listen, pause: Duration) -> Self {
-        let id = client.open(listen).await.unwrap();
-        let client = client.clone();
-        let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
-        let ended: Arc<Mutex<Option<String>>> = Arc::default();
-        let news: Arc<tokio::sync::Notify> = Arc::default();
-        let mut task = JoinSet::new();
-        let (book, end, bell) = (heard.clone(), ended.clone(), news.clone());
-        task.spawn(async move {
-            loop {
-                match client.next(&id, Duration::from_secs(1)).await {
-                    Ok(None) => continue,
-                    Ok(Some(event)) => book.lock().unwrap().push(Heard {
-                        event,
-                        at: SystemTime::now(),
-                    }),
-                    Err(error) => {
-                        *end.lock().unwrap() = Some(error.to_string());
-                        bell.notify_one();
-                        return;
-                    }
-                }
-                bell.notify_one();
-                tokio::time::sleep(pause).await;
-            }
-        });
-        Self {
-            heard,
-            news,
-            ended,
-            _task: task,
-        }
-    }
-
-    /// One that listens to nothing.
-    pub fn silent() -> Self {
-        Self {
-            heard: Arc::default(),
-            news: Arc::default(),
-            ended: Arc::default(),
-            _task: JoinSet::new(),
-        }
-    }
-
-    /// Everything so far, and where a later stream would go on after it.
-    pub fn so_far(&self) -> (Vec<Heard>, Option<Position>) {
-        let heard = self.heard();
-        let log_id = heard.iter().rev().find_map(|h| match &h.event.event {
-            Event::Subscription(subscription) => Some(subscription.log_id.clone()),
-            _ => None,
-        });
-        let position = log_id.zip(heard.last()).map(|(log_id, last)| Position {
-            log_id,
-            after: last.event.sequence,
-        });
-        (heard, position)
     }
 
     /// Everything so far.

@@ -35,6 +35,23 @@ async fn all_three_kinds_log_in_and_are_who_they_say() {
 }
 
 #[tokio::test]
+async fn behind_what_ends_tls_the_socket_goes_the_same_way() {
+    let world = World::start().await;
+    let url = format!("{}/api/auth/login", world.url);
+    let login = world
+        .http
+        .post(url)
+        .header("x-forwarded-proto", "https")
+        .header("host", "network.example")
+        .json(&device_login("device-1", "device secret", false));
+    let auth: Authentication = login.send().await.unwrap().json().await.unwrap();
+    assert_eq!(
+        auth.network.host.as_deref(),
+        Some("https://network.example")
+    );
+}
+
+#[tokio::test]
 async fn wrong_credentials_are_refused() {
     let world = World::start().await;
     let app = |uuid: &str, exp| Claims::ConsumerApp {

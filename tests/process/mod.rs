@@ -47,6 +47,10 @@ impl Home {
     }
 
     /// `expd serve --embedded` on the settings, with what `before` has before it.
+    #[allow(
+        dead_code,
+        reason = "not every test that shares this brings the network along"
+    )]
     pub fn command(&self, before: &[&str]) -> Command {
         let program = env!("CARGO_BIN_EXE_expd");
         let mut command = match before.split_first() {
@@ -67,6 +71,10 @@ impl Home {
     }
 
     /// Starts it on the home's socket, and waits until it serves.
+    #[allow(
+        dead_code,
+        reason = "not every test that shares this brings the network along"
+    )]
     pub fn start(&self) -> Daemon {
         let mut command = self.command(&[]);
         command.arg("--socket").arg(self.socket());
@@ -161,6 +169,11 @@ impl Drop for Daemon {
         // It may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
+        if std::thread::panicking() {
+            let rest = self.lines.try_iter().map(|line| (line, false));
+            self.heard.extend(rest);
+            eprintln!("the daemon's log:\n{}", self.heard());
+        }
     }
 }
 

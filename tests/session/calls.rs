@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use expd::config::{BroadcastChannelForm, Limits};
 use expd::exp::{BroadcastId, Channel, ChannelId, Payload};
-use expd::upstream::http::CallError;
+use expd::upstream::http::{CallError, Departure};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -38,7 +38,10 @@ fn payload(text: &str) -> Payload {
 async fn broadcast(instance: &Instance, payload: &Payload) -> Result<Vec<Payload>, CallError> {
     let channel = Channel::new("menu");
     let wait = Duration::from_millis(100);
-    instance.api.broadcast(&channel, "hi", payload, wait).await
+    instance
+        .api
+        .broadcast(&channel, "hi", payload, wait, &Departure::default())
+        .await
 }
 
 #[tokio::test]
@@ -85,7 +88,13 @@ async fn a_broadcast_names_its_channel_as_the_settings_say() {
     let wait = Duration::from_micros(1500);
     instance
         .api
-        .broadcast(&channel, "hi", &Payload::null(), wait)
+        .broadcast(
+            &channel,
+            "hi",
+            &Payload::null(),
+            wait,
+            &Departure::default(),
+        )
         .await
         .unwrap();
     let call = cloud.calls().remove(0);
@@ -315,7 +324,13 @@ async fn a_broadcast_may_wait_for_its_responses_longer_than_any_other_answer() {
     let wait = Duration::from_millis(1500);
     let answer = instance
         .api
-        .broadcast(&channel, "hi", &Payload::null(), wait)
+        .broadcast(
+            &channel,
+            "hi",
+            &Payload::null(),
+            wait,
+            &Departure::default(),
+        )
         .await;
     assert_eq!(answer.unwrap().len(), 1);
 }

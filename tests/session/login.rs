@@ -1,11 +1,12 @@
 //! Logging in, refreshing, being refused.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use expd::config::Credentials;
 use expd::exp::login::{self, Claims};
 use expd::exp::{Channel, Payload, Secret};
 use expd::upstream::http::CallError;
+use expd::upstream::http::Departure;
 use expd::upstream::session::{SessionState, SessionTiming};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -58,10 +59,7 @@ async fn a_device_signs_its_login_with_its_secret_for_a_day() {
     assert_eq!((uuid.as_str(), allow_pairing), ("device-1", false));
     assert!((iat - now_millis() / 1000).abs() < 5);
     assert_eq!(exp, Some(iat + 86_400));
-    let left = logged_in
-        .expires_at
-        .duration_since(SystemTime::now())
-        .unwrap();
+    let left = logged_in.ends_at.left();
     assert!(left + SOON > HOUR && left <= HOUR + SOON, "{left:?}");
     instance.stop().await;
 }
@@ -123,7 +121,7 @@ async fn a_token_is_refreshed_before_it_ends() {
         states.changed().await.unwrap();
         let state = states.borrow_and_update().clone();
         let session = state.session().unwrap_or_else(|| panic!("{state:?}"));
-        assert!(session.expires_at > SystemTime::now());
+        assert!(session.ends_at.left() > Duration::ZERO);
         generation = session.generation;
     }
     assert!(
@@ -158,10 +156,7 @@ async fn a_token_of_thirty_days_is_kept_for_its_time() {
     let cloud = Cloud::start(numbered(month)).await;
     let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
     let logged_in = instance.logs_in().await;
-    let left = logged_in
-        .expires_at
-        .duration_since(SystemTime::now())
-        .unwrap();
+    let left = logged_in.ends_at.left();
     assert!(left + SOON > month, "{left:?}");
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(cloud.requests().len(), 1);
@@ -199,8 +194,14 @@ async fn a_hundred_callers_with_a_refused_token_cost_one_login_and_one_retry_eac
         let api = instance.api.clone();
         callers.spawn(async move {
             let channel = Channel::new("menu");
-            api.broadcast(&channel, "hi", &Payload::null(), Duration::ZERO)
-                .await
+            api.broadcast(
+                &channel,
+                "hi",
+                &Payload::null(),
+                Duration::ZERO,
+                &Departure::default(),
+            )
+            .await
         });
     }
     while let Some(answer) = callers.join_next().await {
@@ -380,7 +381,7 @@ async fn wrong_credentials_are_told_as_such_and_tried_rarely() {
         unreachable!();
     };
     assert_eq!(reason, "the secret is wrong");
-    assert!(next_try > SystemTime::now());
+    assert!(next_try.left() > Duration::ZERO);
     let error = instance
         .api
         .request("GET", "/api/devices", [].into(), None)
@@ -390,6 +391,29 @@ async fn wrong_credentials_are_told_as_such_and_tried_rarely() {
         "{error:?}"
     );
     assert_eq!(cloud.requests().len(), 1, "callers do not make it try");
+}
+
+#[tokio::test]
+async fn credentials_that_worked_before_are_tried_again_soon() {
+    let cloud = Cloud::start(|request, before| {
+        if request.is_login() && before == 1 {
+            Reply::refused("the directory is being restarted")
+        } else {
+            session(&format!("t{before}"), HOUR)
+        }
+    })
+    .await;
+    let timing = SessionTiming {
+        doubted: Duration::from_millis(200),
+        ..SessionTiming::default()
+    };
+    let instance = Instance::with(&settings(&cloud.url, device("u", "s")), None, timing);
+    let first = instance.logs_in().await;
+    instance.session.reject(first.generation);
+    instance.becomes(is_refused).await;
+    // And not after the minute that credentials wait which never worked.
+    instance.newer_than(first.generation).await;
+    assert_eq!(cloud.logins(), 3);
 }
 
 /// Time stands still but where the test moves it on: a blocking task keeps the runtime from skipping over the waits for
@@ -411,7 +435,7 @@ async fn a_refused_credential_is_not_hammered_over_a_day() {
             panic!("{:?}", instance.session.state());
         };
         // The next try comes by the clock that this test moves.
-        let wait = next_try.duration_since(SystemTime::now()).unwrap();
+        let wait = next_try.left();
         waits.push(wait);
         states.mark_unchanged();
         tokio::time::advance(wait + Duration::from_secs(1)).await;
@@ -514,7 +538,7 @@ async fn an_absurd_retry_after_neither_kills_nor_silences_the_session() {
     let SessionState::Failed { next_try, .. } = instance.becomes(is_failed).await else {
         unreachable!();
     };
-    let wait = next_try.duration_since(SystemTime::now()).unwrap();
+    let wait = next_try.left();
     assert!(wait <= 2 * HOUR, "{wait:?}");
     instance.stop().await;
 }

@@ -262,6 +262,58 @@ async fn refused_settings_lead_to_pairing_and_its_key_outlives_a_restart() {
     );
 }
 
+/// Knows everybody but from the login of that number on, for as many logins: then it has everybody wait to be paired.
+async fn forgetful(from: usize, logins: usize, life_ms: i64) -> Cloud {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    Cloud::start(move |request, before| {
+        let login = count.fetch_add(
+            usize::from(request.is_login()),
+            std::sync::atomic::Ordering::SeqCst,
+        );
+        let forgets = !request.is_login() || (from..from + logins).contains(&login);
+        let identity = if forgets {
+            json!({"type": "device", "pairingCode": format!("code0{before}")})
+        } else {
+            json!({"uuid": "paired", "type": "device", "organization": "demo"})
+        };
+        let expiration = now_millis() + life_ms;
+        let token = format!("t{before}");
+        Reply::json(
+            200,
+            &json!({"token": token, "expiration": expiration, "identity": identity}),
+        )
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_device_that_the_network_forgot_for_a_moment_needs_no_pairing() {
+    let cloud = forgetful(1, 2, 3_600_000).await;
+    let home = TempDir::new().unwrap();
+    let instance = start(
+        &settings(&cloud.url, configured("paired", "good")),
+        home.path(),
+    );
+    let first = instance.logs_in().await;
+    instance.session.reject(first.generation);
+    waits_to_be_paired(&instance).await;
+    is_paired(&instance).await;
+    assert_eq!((cloud.logins(), cloud.refreshes()), (4, 0));
+}
+
+#[tokio::test]
+async fn a_device_that_the_network_does_not_know_yet_goes_on_proving_who_it_is() {
+    let cloud = forgetful(0, 2, 1000).await;
+    let home = TempDir::new().unwrap();
+    let instance = start(
+        &settings(&cloud.url, configured("paired", "good")),
+        home.path(),
+    );
+    waits_to_be_paired(&instance).await;
+    is_paired(&instance).await;
+    assert_eq!(cloud.logins(), 3);
+}
+
 #[tokio::test]
 async fn a_key_from_an_older_version_holds() {
     let cloud = network(3_600_000).await;

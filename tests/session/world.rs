@@ -47,6 +47,7 @@ pub fn hurried() -> SessionTiming {
         answer: Duration::from_secs(2),
         retry: (millis(20), millis(200)),
         refused: (millis(300), millis(600)),
+        doubted: millis(30),
         renewal: (millis(100), millis(1000)),
         saving: (millis(20), millis(200)),
     }

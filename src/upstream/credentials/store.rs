@@ -55,6 +55,16 @@ fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
+impl StoreError {
+    /// Whether there is no room, which may pass.
+    pub fn is_full_disk(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    }
+}
+
 impl PairedStore {
     /// The store of an instance, in the daemon's state folder.
     pub fn new(state_dir: &Path, instance: &str) -> Self {

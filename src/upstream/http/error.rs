@@ -2,6 +2,17 @@
 
 use std::time::Duration;
 
+/// What became of a request that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was not carried out.
+    Refused,
+    /// It was carried out, but what came of it could not be taken in.
+    Sent,
+    /// It left, and may have been carried out.
+    Unknown,
+}
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -63,10 +74,57 @@ pub enum CallError {
     },
 }
 
+impl CallError {
+    /// What became of the request.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::Offline { .. }
+            | Self::Unauthenticated { .. }
+            | Self::TooMany { .. }
+            | Self::Invalid { .. } => Fate::Refused,
+            Self::TooLarge { .. } => Fate::Sent,
+            Self::Unknown { .. } => Fate::Unknown,
+            Self::Exp { status, .. } => fate_of(*status),
+        }
+    }
+}
+
+/// What a status says of the request. Where a gateway's server did not answer it (502, 504), or a server failed on the way, it
+/// may have been carried out; a server that says that it is out of order has not begun.
+fn fate_of(status: u16) -> Fate {
+    match status {
+        500 | 502 | 504 | 506.. => Fate::Unknown,
+        _ => Fate::Refused,
+    }
+}
+
 fn said(words: &str) -> String {
     if words.is_empty() {
         String::new()
     } else {
         format!(": {words}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_says_what_became_of_the_request() {
+        for (status, fate) in [
+            (302, Fate::Refused),
+            (400, Fate::Refused),
+            (413, Fate::Refused),
+            (429, Fate::Refused),
+            (500, Fate::Unknown),
+            (501, Fate::Refused),
+            (502, Fate::Unknown),
+            (503, Fate::Refused),
+            (504, Fate::Unknown),
+            (520, Fate::Unknown),
+        ] {
+            assert_eq!(fate_of(status), fate, "{status}");
+        }
     }
 }

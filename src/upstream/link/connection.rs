@@ -1,7 +1,7 @@
 //! One connection of the link: a socket, what was subscribed on it, and whether it is alive.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
@@ -27,8 +27,6 @@ pub(super) struct Connection {
     /// The session that it was opened with.
     pub session: Arc<LoggedIn>,
     pub opened: Instant,
-    /// When its token ends, by the clock that cannot jump.
-    pub token_end: Instant,
     timings: LinkTimings,
     next_probe: Instant,
     events: Vec<SocketEvent>,
@@ -51,7 +49,7 @@ pub(super) struct Tended {
     /// Asked again.
     pub again: Vec<Arc<Channel>>,
     /// Confirmed once, and not confirmed again when it was asked for; with the time until which it was good.
-    pub lost: Vec<(Arc<Channel>, SystemTime)>,
+    pub lost: Vec<(Arc<Channel>, Moment)>,
 }
 
 impl Connection {
@@ -62,14 +60,12 @@ impl Connection {
         timings: LinkTimings,
     ) -> Self {
         let now = Instant::now();
-        let left = session.expires_at.duration_since(SystemTime::now());
         let organization = session.authentication.identity.organization.clone();
         Self {
             socket,
             subscriptions: Subscriptions::new(organization, spelling, timings.ask_again),
             session,
             opened: now,
-            token_end: now + left.unwrap_or_default(),
             next_probe: now + timings.probe_every,
             timings,
             events: Vec::new(),

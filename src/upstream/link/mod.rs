@@ -13,7 +13,6 @@ mod subscriptions;
 mod timings;
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use futures_util::future::pending;
 use serde::Deserialize;
@@ -29,6 +28,7 @@ pub use status::{LinkState, LinkStatus};
 pub use timings::LinkTimings;
 
 use super::backoff::Backoff;
+use super::deadline::Deadline;
 use super::session::{LoggedIn, Session, SessionState};
 use super::socket::{self, Endpoint, SocketError};
 use crate::config::InstanceSettings;
@@ -152,7 +152,7 @@ impl Link {
                 status.go(LinkState::Offline, &reason);
                 status.attempt += 1;
                 status.last_error = Some(reason.clone());
-                status.next_try = Some(SystemTime::now() + wait);
+                status.next_try = Some(Deadline::after(wait));
             });
             log::warn!(instance = self.parts.name; "not connected: {reason}; trying again in {:.1} s", wait.as_secs_f64());
             tokio::select! {
@@ -260,7 +260,7 @@ impl Link {
         rotation: &mut Rotation,
     ) -> Result<(), End> {
         let due = connection.next_due().min(rotation.next_due());
-        let token_end = connection.token_end;
+        let token_end = connection.session.ends_at.instant();
         tokio::select! {
             () = self.parts.shutdown.cancelled() => Err(End::Shutdown),
             arrivals = connection.read() => self.take(arrivals, connection, rotation).await,

@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use crate::upstream::deadline::Deadline;
+
 /// The states of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {
@@ -31,7 +33,7 @@ pub struct LinkStatus {
     /// What the last try failed with.
     pub last_error: Option<String>,
     /// When the next try comes.
-    pub next_try: Option<SystemTime>,
+    pub next_try: Option<Deadline>,
     /// The Engine.IO protocol in use; 0 while not connected.
     pub protocol: u32,
 }

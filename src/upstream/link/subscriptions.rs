@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -33,7 +33,7 @@ pub(super) struct Subscriptions {
     probe: Option<Probe>,
     mark: Option<Mark>,
     /// Everything that the server sent before this moment has arrived: when the latest ask was sent that was answered.
-    proved: SystemTime,
+    proved: Moment,
 }
 
 #[derive(Debug)]
@@ -42,11 +42,11 @@ struct Ask {
     asked_at: Instant,
     times: u32,
     /// When the oldest ask was sent that was not answered.
-    unanswered_since: Option<SystemTime>,
+    unanswered_since: Option<Moment>,
     /// IDs that were sent and have not come back in a confirmation.
     outstanding: usize,
     /// When the latest ask was sent that was answered.
-    good_at: Option<SystemTime>,
+    good_at: Option<Moment>,
     /// When it was last confirmed after it was not.
     confirmed_at: Option<Instant>,
     /// Whether it was confirmed when it was last asked for.
@@ -66,8 +66,8 @@ struct Probe {
 
 #[derive(Debug)]
 enum Proof {
-    /// The confirmation of this channel.
-    Confirmed(Arc<Channel>),
+    /// The confirmation of any of the probe's channels: the server may have forgotten the others.
+    Confirmed,
     /// Anything: nothing is confirmed, so the answer may as well be a refusal.
     Anything,
     /// It has come.
@@ -99,7 +99,7 @@ impl Subscriptions {
             rounds: VecDeque::new(),
             probe: None,
             mark: None,
-            proved: SystemTime::now(),
+            proved: Moment::now(),
         }
     }
 
@@ -125,7 +125,7 @@ impl Subscriptions {
     }
 
     /// Everything that the server sent before this moment has arrived.
-    pub fn proved(&self) -> SystemTime {
+    pub fn proved(&self) -> Moment {
         self.proved
     }
 
@@ -208,8 +208,7 @@ impl Subscriptions {
                 }
             }
             if let Some(probe) = &mut self.probe {
-                probe.left.remove(&channel);
-                if matches!(&probe.proof, Proof::Confirmed(proof) if *proof == channel) {
+                if probe.left.remove(&channel) && matches!(probe.proof, Proof::Confirmed) {
                     probe.proof = Proof::Given;
                 }
                 if probe.left.is_empty() && matches!(probe.proof, Proof::Given) {
@@ -300,15 +299,15 @@ impl Subscriptions {
                 left.insert(channel);
             }
         }
-        let proof = if let Some(channel) = left.iter().next() {
-            Proof::Confirmed(channel.clone())
-        } else {
+        let proof = if left.is_empty() {
             let pending = self.pending.iter().next();
             if let Some(ask) = pending.and_then(|channel| self.asks.get_mut(channel)) {
                 ids.extend_from_slice(&ask.ids);
                 ask.outstanding += ask.ids.len();
             }
             Proof::Anything
+        } else {
+            Proof::Confirmed
         };
         let sent = Instant::from_std(now.at);
         self.probe = (!ids.is_empty()).then_some(Probe { sent, proof, left });
@@ -370,7 +369,7 @@ impl Subscriptions {
 
     /// What a probe asked for at `since` or before and the server has not confirmed again is pending from now on. Returns it, with the
     /// time until which each was good.
-    pub fn demote_unproved(&mut self, since: Instant) -> Vec<(Arc<Channel>, SystemTime)> {
+    pub fn demote_unproved(&mut self, since: Instant) -> Vec<(Arc<Channel>, Moment)> {
         let Some(probe) = self.probe.take_if(|probe| probe.sent <= since) else {
             return Vec::new();
         };
@@ -407,7 +406,7 @@ impl Ask {
     fn send(&mut self, now: Moment) {
         self.asked_at = Instant::from_std(now.at);
         self.times = self.times.saturating_add(1);
-        self.unanswered_since.get_or_insert(now.wall);
+        self.unanswered_since.get_or_insert(now);
         self.outstanding += self.ids.len();
     }
 
@@ -515,25 +514,53 @@ mod tests {
         let later = after(start, Duration::from_secs(20));
         let probe = s.start_probe(later);
         assert_eq!(probe.len(), 2);
-        let Some(Probe {
-            proof: Proof::Confirmed(proof),
-            ..
-        }) = &s.probe
-        else {
-            panic!("{:?}", s.probe);
-        };
         let answer: Vec<_> = probe
             .iter()
-            .filter(|id| s.channel(id).as_ref() == Some(proof))
+            .filter(|id| s.channel(id).is_some_and(|channel| channel.name == "b"))
             .cloned()
             .collect();
         s.confirm(&answer);
         assert!(!s.unanswered(Instant::now()));
-        assert_eq!(s.proved(), later.wall);
+        assert_eq!(s.proved().wall, later.wall);
         let lost = s.demote_unproved(Instant::now() + Duration::from_secs(30));
         assert_eq!(lost.len(), 1);
-        assert_eq!(lost[0].1, start.wall);
+        assert_eq!(lost[0].1.wall, start.wall);
         assert!(s.next_due().is_some());
+    }
+
+    #[test]
+    fn what_is_proved_goes_on_after_the_clock_was_set_back() {
+        let mut s = subscriptions();
+        let start = Moment::now();
+        let ids = s.ask(&channels(&["a"]), start);
+        s.confirm(&ids);
+        let mut later = after(start, Duration::from_secs(20));
+        later.wall -= Duration::from_secs(86_400);
+        let probe = s.start_probe(later);
+        s.confirm(&probe);
+        assert_eq!(s.proved().at, later.at);
+    }
+
+    #[test]
+    fn one_channel_that_the_server_forgot_does_not_cost_the_connection() {
+        for forgotten in ["a", "b", "c"].repeat(5) {
+            let mut s = subscriptions();
+            let start = Moment::now();
+            let ids = s.ask(&channels(&["a", "b", "c"]), start);
+            s.confirm(&ids);
+            let probe = s.start_probe(after(start, Duration::from_secs(20)));
+            let answer: Vec<_> = probe
+                .iter()
+                .filter(|id| s.channel(id).is_some_and(|c| c.name != forgotten))
+                .cloned()
+                .collect();
+            s.confirm(&answer);
+            let due = Instant::now() + Duration::from_secs(30);
+            assert!(!s.unanswered(due), "{forgotten}");
+            let lost = s.demote_unproved(due);
+            assert_eq!(lost.len(), 1);
+            assert_eq!(lost[0].0.name, forgotten);
+        }
     }
 
     #[test]

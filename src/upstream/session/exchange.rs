@@ -12,6 +12,7 @@ use crate::config::Credentials;
 use crate::exp::identity::{Authentication, display_pairing_code};
 use crate::upstream::backoff::jittered;
 use crate::upstream::credentials::login_request;
+use crate::upstream::deadline::Deadline;
 use crate::upstream::http::CallError;
 
 /// The part of a token's life after which it is refreshed, at the latest. The SDKs take a half and three quarters.
@@ -37,7 +38,6 @@ pub(super) enum Failure {
 pub(super) struct Token {
     pub(super) session: Arc<LoggedIn>,
     pub(super) refresh_at: Instant,
-    pub(super) ends_at: Instant,
 }
 
 impl SessionTask {
@@ -57,13 +57,14 @@ impl SessionTask {
         let token = answer?;
         let identity = &token.session.authentication.identity;
         if identity.pairing_code.is_none() {
+            self.refusals.taken();
             log::info!(instance = self.name, uuid = identity.uuid, organization = identity.organization; "logged in as {} {}", identity.kind, identity.uuid);
         }
         Ok(token)
     }
 
     /// Whether a login is signed with a secret, and so dated.
-    fn proves_a_secret(&self) -> bool {
+    pub(super) fn proves_a_secret(&self) -> bool {
         match &self.credentials {
             Credentials::User { .. } => false,
             Credentials::ConsumerApp { .. } => true,
@@ -77,7 +78,8 @@ impl SessionTask {
         let now = self.clock.now(SystemTime::now()) / 1000 - 1;
         let body = login_request(&self.credentials, self.keyring.key(), now);
         let url = format!("{}/api/auth/login", self.host);
-        let request = self.wire.request(Method::POST, url).json(&body);
+        let request = self.wire.request(Method::POST, url);
+        let request = request.map_err(|error| self.passing(error))?.json(&body);
         self.authenticate(request).await
     }
 
@@ -86,24 +88,18 @@ impl SessionTask {
         self.counters.refreshes.inc();
         let url = format!("{}/api/auth/token", self.host);
         let token = session.authentication.token.expose();
-        let request = self.wire.request(Method::POST, url).bearer_auth(token);
-        self.authenticate(request).await
+        let request = self.wire.request(Method::POST, url);
+        let request = request.map_err(|error| self.passing(error))?;
+        self.authenticate(request.bearer_auth(token)).await
     }
 
     /// Sends a login or a refresh, and publishes the token that comes back.
     async fn authenticate(&mut self, request: RequestBuilder) -> Result<Token, Failure> {
         let answered = self
             .wire
-            .exchange(request, 0, self.timing.answer, LARGEST_ANSWER)
+            .exchange(request, self.timing.answer, LARGEST_ANSWER)
             .await;
-        let answer = answered.map_err(|error| {
-            let reason = match error {
-                // That it may have arrived is of no account: one more login harms nobody.
-                CallError::Offline { reason, .. } | CallError::Unknown { reason } => reason,
-                other => format!("{}: {other}; check the host setting", self.host),
-            };
-            Failure::Passing(reason, None)
-        })?;
+        let answer = answered.map_err(|error| self.passing(error))?;
         self.learn_time(answer.date);
         if answer.status == StatusCode::UNAUTHORIZED {
             return Err(Failure::Refused(answer.words()));
@@ -128,6 +124,15 @@ impl SessionTask {
         Ok(self.take_up(authentication))
     }
 
+    fn passing(&self, error: CallError) -> Failure {
+        let reason = match error {
+            // That it may have arrived is of no account: one more login harms nobody.
+            CallError::Offline { reason, .. } | CallError::Unknown { reason } => reason,
+            other => format!("{}: {other}; check the host setting", self.host),
+        };
+        Failure::Passing(reason, None)
+    }
+
     fn learn_time(&mut self, date: Option<SystemTime>) {
         let before = self.clock;
         self.clock.learn(date, SystemTime::now());
@@ -140,8 +145,8 @@ impl SessionTask {
     }
 
     fn take_up(&mut self, authentication: Authentication) -> Token {
-        let local = SystemTime::now();
-        let life = self.clock.life_or_guess(authentication.expiration, local);
+        let now = Instant::now();
+        let life = (self.clock).life_or_guess(authentication.expiration, SystemTime::now());
         self.generation += 1;
         let network = &authentication.network;
         let session = Arc::new(LoggedIn {
@@ -155,18 +160,16 @@ impl SessionTask {
                 .token
                 .clone()
                 .unwrap_or_else(|| authentication.token.clone()),
-            expires_at: local + life,
+            ends_at: Deadline::after(life),
             renewable_at: self.renewals.allowed_at,
             authentication,
         });
         self.show_pairing_code(&session);
         self.publish(SessionState::LoggedIn(session.clone()));
-        let now = Instant::now();
         let refresh_in = jittered(life.mul_f64(REFRESH_AT).min(LATEST_REFRESH), REFRESH_JITTER);
         Token {
             session,
             refresh_at: now + refresh_in.max(EARLIEST_REFRESH),
-            ends_at: now + life,
         }
     }
 

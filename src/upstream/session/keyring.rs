@@ -29,7 +29,8 @@ impl Keyring {
     /// Finds out whether a key could be stored, and reads the one that is.
     ///
     /// # Errors
-    /// Where pairing is allowed and its outcome could not be stored.
+    /// Where pairing is allowed and its outcome could not be stored. A disk that is full may be freed, and a device that is
+    /// paired already has nothing to store: then it is only said.
     pub(super) fn open(
         name: &str,
         credentials: &Credentials,
@@ -50,8 +51,14 @@ impl Keyring {
         } = credentials
         {
             let store = PairedStore::new(state_dir.ok_or(SessionError::NoStateDir)?, name);
-            store.check_writable()?;
+            let writable = store.check_writable();
             keyring.key = keyring.read(&store)?;
+            if let Err(error) = writable {
+                if keyring.key.is_none() && !error.is_full_disk() {
+                    return Err(error.into());
+                }
+                log::error!(instance = name; "{error}; until then no change of the paired device's credentials outlives a restart");
+            }
             keyring.store = Some(store);
         }
         Ok(keyring)

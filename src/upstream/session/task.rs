@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -11,11 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::clock::ServerClock;
 use super::exchange::{Failure, Token};
 use super::keyring::Keyring;
+use super::refusals::Refusals;
 use super::renewals::Renewals;
 use super::{News, SessionError, SessionState, SessionTiming};
 use crate::config::{Credentials, InstanceSettings};
 use crate::metrics::Counters;
 use crate::upstream::backoff::Backoff;
+use crate::upstream::deadline::Deadline;
 use crate::upstream::http::Wire;
 
 /// Further than any try is ahead; what is due then is not due.
@@ -37,6 +39,7 @@ pub struct SessionTask {
     /// Set while the device waits to be paired.
     pub(super) shown_code: Option<String>,
     pub(super) renewals: Renewals,
+    pub(super) refusals: Refusals,
 }
 
 /// Where the task hears from the handles.
@@ -71,6 +74,7 @@ impl SessionTask {
             keyring: Keyring::open(name, &settings.credentials, state_dir, &timing)?,
             clock: ServerClock::default(),
             renewals: Renewals::new(timing.renewal),
+            refusals: Refusals::new(&timing),
             timing,
             counters,
             ears,
@@ -84,6 +88,7 @@ impl SessionTask {
     #[must_use]
     pub fn with_timing(mut self, timing: SessionTiming) -> Self {
         self.renewals = Renewals::new(timing.renewal);
+        self.refusals = Refusals::new(&timing);
         self.keyring.set_timing(&timing);
         self.timing = timing;
         self
@@ -97,7 +102,6 @@ impl SessionTask {
 
     async fn keep(&mut self) {
         let mut backoff = Backoff::new(self.timing.retry.0, self.timing.retry.1);
-        let mut refused = Backoff::new(self.timing.refused.0, self.timing.refused.1);
         let mut attempt = 1;
         let mut trouble = None;
         loop {
@@ -108,7 +112,6 @@ impl SessionTask {
             let next_try = match self.log_in().await {
                 Ok(token) => {
                     backoff.reset();
-                    refused.reset();
                     attempt = 1;
                     match self.hold(token).await {
                         Over::LogIn => continue,
@@ -120,12 +123,11 @@ impl SessionTask {
                     }
                 }
                 Err(Failure::Refused(reason)) => {
-                    // Jittered upwards: the shortest wait is a promise to the network.
-                    let wait = self.timing.refused.0 + refused.wait();
+                    let wait = self.refusals.wait();
                     log::error!(instance = self.name; "EXP refuses the credentials: {reason}; correct them and restart, or wait: they are tried again in {} s", wait.as_secs());
                     self.publish(SessionState::Refused {
                         reason: reason.clone(),
-                        next_try: SystemTime::now() + wait,
+                        next_try: Deadline::after(wait),
                     });
                     trouble = Some(format!("EXP refused the credentials: {reason}"));
                     Instant::now() + wait
@@ -163,11 +165,20 @@ impl SessionTask {
         let mut refresh_at = token.refresh_at;
         let mut trouble: Option<(String, u32)> = None;
         let mut log_in_at = None;
+        // A network that has a device wait to be paired did not take the secret it showed, which may pass as any refusal: it
+        // is shown again, soon where it was taken before, and else whenever the token needs replacing.
+        let doubts = self.shown_code.is_some() && self.proves_a_secret();
+        let prove_at = if doubts {
+            let wait = self.refusals.short_wait();
+            wait.map(|wait| Instant::now() + wait)
+        } else {
+            None
+        };
         loop {
             tokio::select! {
                 // Of two moments that have both passed, in a machine that was asleep, the end counts.
                 biased;
-                () = sleep_until(token.ends_at) => {
+                () = sleep_until(token.session.ends_at.instant()) => {
                     return match trouble {
                         Some((reason, _)) => Over::Unrefreshed { reason, next_try: refresh_at },
                         None => Over::LogIn,
@@ -189,6 +200,8 @@ impl SessionTask {
                     self.renewals.begin();
                     return Over::LogIn;
                 }
+                () = sleep_until(due(prove_at)) => return Over::LogIn,
+                () = sleep_until(refresh_at), if doubts => return Over::LogIn,
                 () = sleep_until(refresh_at) => match self.refresh(&token.session).await {
                     Ok(fresh) => {
                         backoff.reset();
@@ -209,7 +222,7 @@ impl SessionTask {
                             session: token.session.clone(),
                             reason: reason.clone(),
                             attempt,
-                            next_try: SystemTime::now() + wait,
+                            next_try: Deadline::after(wait),
                         });
                         trouble = Some((reason, attempt));
                     }
@@ -230,6 +243,7 @@ impl SessionTask {
             News::Paired(key) => self.keyring.keep(key).await,
             News::Unpaired => self.keyring.forget().await,
         }
+        self.refusals.replaced();
         true
     }
 
@@ -237,7 +251,7 @@ impl SessionTask {
         self.publish(SessionState::Failed {
             reason: reason.clone(),
             attempt,
-            next_try: SystemTime::now() + wait,
+            next_try: Deadline::after(wait),
         });
         reason
     }

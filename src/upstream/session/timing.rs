@@ -12,6 +12,9 @@ pub struct SessionTiming {
     /// The same between tries that EXP refuses: an operator may mend the credentials, but nothing else will. The first is a
     /// promise to the network: it is added to every wait.
     pub refused: (Duration, Duration),
+    /// The first and shortest wait of credentials that EXP took before and refuses now; then twice as long each time, until it
+    /// reaches the long waits.
+    pub doubted: Duration,
     /// The same between logins that only follow from refused tokens. The first comes at once; where fresh tokens are refused,
     /// too, another login does not help, and each would cost the network a login and a socket.
     pub renewal: (Duration, Duration),
@@ -26,6 +29,7 @@ impl Default for SessionTiming {
             answer: seconds(15),
             retry: (seconds(2), seconds(60)),
             refused: (seconds(60), seconds(600)),
+            doubted: seconds(5),
             renewal: (seconds(2), seconds(120)),
             saving: (seconds(5), seconds(600)),
         }

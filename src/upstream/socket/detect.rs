@@ -7,13 +7,13 @@
 
 use std::time::Duration;
 
-use native_tls::TlsConnector;
 use tokio::time::{Instant, timeout};
 
 use super::packet::Packet;
 use super::session::CLOSE_LIMIT;
 use super::transport::{Address, Failure, Incoming, Polling, Rejection, Transport, WebSocket};
 use super::{Generation, SocketError};
+use crate::upstream::trust::Trust;
 
 /// How long a WebSocket that was blocked stays untried. Networks change; a kiosk runs for months.
 const BLOCKED_FOR: Duration = Duration::from_secs(600);
@@ -48,12 +48,12 @@ impl Detected {
 pub(super) async fn by_polling(
     address: &Address<'_>,
     forced: Option<Generation>,
-    tls: &TlsConnector,
+    trust: &Trust,
 ) -> Result<Polling, Failure> {
     let asked = forced.unwrap_or(Generation::V4);
-    let polling = match Polling::open(address, asked, tls).await {
+    let polling = match Polling::open(address, asked, trust).await {
         Err(Failure::Rejected(Rejection::Generation(_))) if forced.is_none() => {
-            Polling::open(address, Generation::V3, tls).await?
+            Polling::open(address, Generation::V3, trust).await?
         }
         answer => answer?,
     };
@@ -72,9 +72,9 @@ pub(super) async fn by_polling(
 /// Finds the generation out over WebSocket alone.
 pub(super) async fn by_websocket(
     address: &Address<'_>,
-    tls: &TlsConnector,
+    trust: &Trust,
 ) -> Result<Generation, SocketError> {
-    match WebSocket::open(address, Generation::V4, tls).await {
+    match WebSocket::open(address, Generation::V4, trust).await {
         Ok(websocket) => {
             let mut transport = Transport::WebSocket(Box::new(websocket));
             let first = transport.receive(true).await;
@@ -90,7 +90,7 @@ pub(super) async fn by_websocket(
         Err(Failure::Rejected(Rejection::Generation(_))) => {}
         Err(failure) => return Err(failure.into_error(address)),
     }
-    match WebSocket::open(address, Generation::V3, tls).await {
+    match WebSocket::open(address, Generation::V3, trust).await {
         Ok(websocket) => {
             let mut transport = Transport::WebSocket(Box::new(websocket));
             let first = timeout(SILENCE, transport.receive(true)).await;

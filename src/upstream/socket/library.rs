@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 use super::{EVENT_QUEUE, Endpoint, Generation, Socket, SocketError, SocketEvent};
 use crate::exp::{Broadcast, BroadcastId, ChannelId, Payload};
+use crate::upstream::trust::Trust;
 
 /// How long a polite goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -185,6 +186,7 @@ async fn connect(
         reason,
     };
     let mut address = reqwest::Url::parse(url).map_err(|error| cannot(error.to_string()))?;
+    let secure = address.scheme() == "https";
     address
         .query_pairs_mut()
         .append_pair("token", endpoint.token.expose());
@@ -233,8 +235,11 @@ async fn connect(
             }
             .boxed()
         });
-    if let Some(ca_file) = &endpoint.ca_file {
-        builder = builder.tls_config(trusting(ca_file).map_err(cannot)?);
+    if secure {
+        let connector = Trust::read(endpoint.ca_file.as_deref())
+            .and_then(|trust| trust.connector())
+            .map_err(cannot)?;
+        builder = builder.tls_config(connector);
     }
     let refused = |reason| SocketError::Refused {
         url: url.clone(),
@@ -304,22 +309,6 @@ fn text_of(arguments: &Arguments) -> String {
         },
         _ => "binary content".to_owned(),
     }
-}
-
-/// A TLS configuration that trusts the authorities in `ca_file` besides the system's.
-fn trusting(ca_file: &std::path::Path) -> Result<native_tls::TlsConnector, String> {
-    let shown = ca_file.display();
-    let pem =
-        std::fs::read(ca_file).map_err(|error| format!("reading ca_file {shown}: {error}"))?;
-    let certificates = native_tls::Certificate::stack_from_pem(&pem)
-        .map_err(|error| format!("ca_file {shown} holds no PEM certificates: {error}"))?;
-    let mut builder = native_tls::TlsConnector::builder();
-    for certificate in certificates {
-        builder.add_root_certificate(certificate);
-    }
-    builder
-        .build()
-        .map_err(|error| format!("ca_file {shown}: {error}"))
 }
 
 /// An error with all its causes; the library's own words alone say little.

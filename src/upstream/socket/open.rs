@@ -1,12 +1,12 @@
 //! Chooses the way to a server: the generation and the transport that get through.
 
-use native_tls::TlsConnector;
 use tokio::time::{Instant, timeout};
 
 use super::detect::{self, Detected};
-use super::transport::{Address, Failure, Polling, Rejection, Transport, WebSocket, connector};
+use super::transport::{Address, Failure, Polling, Rejection, Transport, WebSocket};
 use super::{Endpoint, Generation, Socket, SocketError, legacy, library, modern};
 use crate::config::{ProtocolChoice, SocketLibrary, TransportChoice};
+use crate::upstream::trust::Trust;
 
 /// Opens a live socket, within [`Endpoint::timeout`] as a whole.
 ///
@@ -24,12 +24,12 @@ pub async fn open(
     let address = Address::new(endpoint)?;
     let known = memory.take().filter(|known| known.url == endpoint.url);
     let opening = async {
-        let tls = connector(endpoint.ca_file.as_deref())
+        let trust = Trust::read_later(endpoint.ca_file.as_deref())
             .await
             .map_err(|reason| address.failed(reason))?;
         let way = Way {
             address: &address,
-            tls: &tls,
+            trust: &trust,
             forced: match protocol {
                 ProtocolChoice::Auto => None,
                 ProtocolChoice::V3 => Some(Generation::V3),
@@ -60,7 +60,7 @@ type Opened = (Box<dyn Socket>, Option<Instant>);
 
 struct Way<'a> {
     address: &'a Address<'a>,
-    tls: &'a TlsConnector,
+    trust: &'a Trust,
     forced: Option<Generation>,
     known: Option<Detected>,
     deadline: Instant,
@@ -82,12 +82,12 @@ impl Way<'_> {
                 Err(_) => {}
             }
         }
-        let generation = detect::by_websocket(self.address, self.tls).await?;
+        let generation = detect::by_websocket(self.address, self.trust).await?;
         Ok((self.websocket_in(generation).await?, None))
     }
 
     async fn polling(&self) -> Result<Opened, SocketError> {
-        let polling = detect::by_polling(self.address, self.forced, self.tls)
+        let polling = detect::by_polling(self.address, self.forced, self.trust)
             .await
             .map_err(|failure| failure.into_error(self.address))?;
         Ok((carry(self.address, polling).await?, None))
@@ -111,7 +111,7 @@ impl Way<'_> {
             }
             tried = Some(generation);
         }
-        let polling = match detect::by_polling(self.address, self.forced, self.tls).await {
+        let polling = match detect::by_polling(self.address, self.forced, self.trust).await {
             Ok(polling) => polling,
             Err(Failure::Rejected(Rejection::Transport(_))) => return self.websocket().await,
             Err(failure) => return Err(failure.into_error(self.address)),
@@ -132,7 +132,7 @@ impl Way<'_> {
         } else {
             // Nobody answered its pings meanwhile, so the server may have given the session up.
             detect::discard(Transport::Polling(Box::new(polling))).await;
-            detect::by_polling(self.address, Some(generation), self.tls)
+            detect::by_polling(self.address, Some(generation), self.trust)
                 .await
                 .map_err(|failure| failure.into_error(self.address))?
         };
@@ -170,7 +170,7 @@ impl Way<'_> {
         {
             return library::open(endpoint).await;
         }
-        let websocket = WebSocket::open(self.address, generation, self.tls)
+        let websocket = WebSocket::open(self.address, generation, self.trust)
             .await
             .map_err(|failure| failure.into_error(self.address))?;
         let transport = Transport::WebSocket(Box::new(websocket));

@@ -384,3 +384,38 @@ impl Session {
 fn unexpected(what: impl Into<String>) -> Option<SocketEvent> {
     Some(SocketEvent::Unexpected(what.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_whose_task_died_is_closed_and_says_so() {
+        let (dying, events) = mpsc::channel(EVENT_QUEUE);
+        let (commands, orders) = mpsc::channel(1);
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let _held = (&dying, &orders);
+            panic!("a defect");
+        });
+        let mut socket: Box<dyn Socket> = Box::new(WireSocket {
+            generation: Generation::V4,
+            events,
+            commands,
+            task,
+            closed: false,
+        });
+        let mut heard = Vec::new();
+        let hearing = socket.next_events(&mut heard);
+        timeout(Duration::from_secs(5), hearing).await.unwrap();
+        assert!(
+            matches!(heard.as_slice(), [SocketEvent::Closed(_)]),
+            "{heard:?}"
+        );
+        let channel = ChannelId::from_wire("c");
+        assert!(socket.subscribe(vec![channel]).await.is_err());
+        timeout(Duration::from_secs(5), socket.close())
+            .await
+            .unwrap();
+    }
+}

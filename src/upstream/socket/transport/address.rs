@@ -7,6 +7,7 @@ use reqwest::Url;
 
 use super::redact;
 use crate::upstream::socket::{Endpoint, Generation, SocketError};
+use crate::upstream::trouble::Way;
 
 /// An endpoint, checked.
 #[derive(Clone, Debug)]
@@ -99,6 +100,11 @@ impl<'a> Address<'a> {
             None => Matcher::from_env(),
         };
         matcher.intercept(&self.base.as_str().parse().ok()?)
+    }
+
+    /// The way there, to tell a failure of.
+    pub fn way(&self) -> Way {
+        Way::new(&self.endpoint.url, self.endpoint.proxy.as_deref())
     }
 
     /// Whether `rust_socketio` finds the way: it knows no proxies, and takes a path in the URL for the whole path.

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Intercept;
-use native_tls::TlsConnector;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::Address;
 use super::tls::explain;
+use crate::upstream::names::look_up;
+use crate::upstream::trust::Trust;
 
 /// How long TCP may take to one of a host's addresses; the next one, or long polling, deserves its turn.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,26 +28,27 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 pub(super) type Stream = Box<dyn Io>;
 
 /// Connects to `address`. The error is the reason, with a remedy where there is one.
-pub(super) async fn dial(address: &Address<'_>, tls: &TlsConnector) -> Result<Stream, String> {
+pub(super) async fn dial(address: &Address<'_>, trust: &Trust) -> Result<Stream, String> {
     let stream = match address.proxy() {
-        Some(proxy) => tunnel(&proxy, &address.authority(), tls).await?,
+        Some(proxy) => tunnel(&proxy, &address.authority(), trust).await?,
         None => Box::new(tcp(address.host(), address.port()).await?),
     };
     if address.secure() {
-        encrypt(stream, address.host(), tls).await
+        encrypt(stream, address.host(), trust).await
     } else {
         Ok(stream)
     }
 }
 
 async fn tcp(host: &str, port: u16) -> Result<TcpStream, String> {
-    let addresses: Vec<_> = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|error| {
-            format!("the name {host} was not found ({error}); check the address and the DNS")
-        })?
-        .collect();
-    let mut reason = format!("the name {host} has no addresses; check the address and the DNS");
+    let addresses = look_up(host, port).await.map_err(|error| {
+        format!(
+            "the name {host:?} cannot be looked up ({error}); check the host setting and this machine's DNS"
+        )
+    })?;
+    let mut reason = format!(
+        "the name {host:?} has no addresses; check the host setting and this machine's DNS"
+    );
     for address in addresses {
         let failure = match tokio::time::timeout(TCP_TIMEOUT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
@@ -62,8 +64,8 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, String> {
     Err(reason)
 }
 
-async fn encrypt(stream: Stream, host: &str, tls: &TlsConnector) -> Result<Stream, String> {
-    let stream = tokio_native_tls::TlsConnector::from(tls.clone())
+async fn encrypt(stream: Stream, host: &str, trust: &Trust) -> Result<Stream, String> {
+    let stream = tokio_native_tls::TlsConnector::from(trust.connector()?)
         .connect(host, stream)
         .await
         .map_err(|error| explain(&error, host))?;
@@ -71,7 +73,7 @@ async fn encrypt(stream: Stream, host: &str, tls: &TlsConnector) -> Result<Strea
 }
 
 /// Asks a proxy for a tunnel to `target`.
-async fn tunnel(proxy: &Intercept, target: &str, tls: &TlsConnector) -> Result<Stream, String> {
+async fn tunnel(proxy: &Intercept, target: &str, trust: &Trust) -> Result<Stream, String> {
     let uri: &Uri = proxy.uri();
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let secure = match uri.scheme_str() {
@@ -90,7 +92,7 @@ async fn tunnel(proxy: &Intercept, target: &str, tls: &TlsConnector) -> Result<S
         .map_err(|reason| format!("{said} is not reachable: {reason}"))?;
     let mut stream: Stream = Box::new(stream);
     if secure {
-        stream = encrypt(stream, host, tls).await?;
+        stream = encrypt(stream, host, trust).await?;
     }
     let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
     if let Some(credentials) = proxy.basic_auth() {

@@ -20,7 +20,6 @@ mod websocket;
 pub(super) use address::Address;
 pub(super) use polling::Polling;
 pub(super) use refusal::{Rejection, words};
-pub(super) use tls::connector;
 pub(super) use websocket::WebSocket;
 
 use super::SocketError;

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::error::Error as _;
 use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use native_tls::TlsConnector;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use reqwest::{Client, Response, Url};
 use tokio::sync::oneshot;
@@ -17,8 +17,10 @@ use tokio::sync::oneshot;
 use super::framing::{Packets, join};
 use super::tls::explain;
 use super::{Address, Failure, Incoming, Lost, Outgoing, Rejection};
+use crate::upstream::names::Names;
 use crate::upstream::socket::Generation;
 use crate::upstream::socket::packet::{Handshake, Packet};
+use crate::upstream::trust::Trust;
 
 /// The longest body that is read: one packet at its longest, and what else came up while the last poll was answered.
 const MAX_BODY: usize = 64 << 20;
@@ -58,15 +60,15 @@ impl Polling {
     pub async fn open(
         address: &Address<'_>,
         generation: Generation,
-        tls: &TlsConnector,
+        trust: &Trust,
     ) -> Result<Self, Failure> {
         let broken = |reason: String| Failure::Broken(address.failed(reason));
-        let client = client(address, tls).map_err(broken)?;
+        let client = client(address, trust).map_err(broken)?;
         let mut url = address.polling(generation);
         let request = client.get(url.clone()).send();
         let answer = request
             .await
-            .map_err(|error| broken(explain(&error.without_url(), address.host())))?;
+            .map_err(|error| broken(address.way().describe(&error)))?;
         let cookies = cookies(answer.headers());
         let status = answer.status();
         if !status.is_success() {
@@ -244,12 +246,13 @@ impl fmt::Debug for Polling {
     }
 }
 
-fn client(address: &Address<'_>, tls: &TlsConnector) -> Result<Client, String> {
+fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, String> {
     let mut builder = Client::builder()
-        .use_preconfigured_tls(tls.clone())
+        .use_preconfigured_tls(trust.connector()?)
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
+        .dns_resolver(Arc::new(Names))
         .tcp_nodelay(true)
         .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")));
     // Without a setting, reqwest takes the environment's proxies by the rules that `Address::proxy` uses.

@@ -1,39 +1,6 @@
-//! Trust: the system's certificate authorities and a private one, and what to do when a certificate is not accepted.
+//! What to do when a certificate is not accepted.
 
 use std::error::Error;
-use std::path::Path;
-
-use native_tls::{Certificate, Protocol, TlsConnector};
-
-/// Reads `ca_file` and makes what opens encrypted connections. The error says what is wrong with the file.
-pub(in crate::upstream::socket) async fn connector(
-    ca_file: Option<&Path>,
-) -> Result<TlsConnector, String> {
-    let mut builder = TlsConnector::builder();
-    builder.min_protocol_version(Some(Protocol::Tlsv12));
-    if let Some(path) = ca_file {
-        let path_said = path.display();
-        let pem = tokio::fs::read(path).await.map_err(|error| {
-            format!(
-                "reading the certificate authorities in {path_said} failed: {error}; check ca_file"
-            )
-        })?;
-        let authorities = Certificate::stack_from_pem(&pem).map_err(|error| {
-            format!("{path_said} holds no PEM certificates ({error}); check ca_file")
-        })?;
-        if authorities.is_empty() {
-            return Err(format!(
-                "{path_said} holds no PEM certificates; check ca_file"
-            ));
-        }
-        for authority in authorities {
-            builder.add_root_certificate(authority);
-        }
-    }
-    builder
-        .build()
-        .map_err(|error| format!("TLS could not be set up: {error}"))
-}
 
 /// Says what an error of TLS, TCP or HTTP means for an operator.
 pub(in crate::upstream::socket) fn explain(error: &(dyn Error + 'static), host: &str) -> String {

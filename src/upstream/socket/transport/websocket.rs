@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::{Sink, Stream as _, StreamExt as _};
-use native_tls::TlsConnector;
 use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -18,6 +17,7 @@ use super::dial::{Stream, dial};
 use super::{Address, Failure, Incoming, Lost, Outgoing, Rejection};
 use crate::upstream::socket::Generation;
 use crate::upstream::socket::packet::MAX_PACKET;
+use crate::upstream::trust::Trust;
 
 /// An open WebSocket.
 pub(in crate::upstream::socket) struct WebSocket {
@@ -33,7 +33,7 @@ impl WebSocket {
     pub async fn open(
         address: &Address<'_>,
         generation: Generation,
-        tls: &TlsConnector,
+        trust: &Trust,
     ) -> Result<Self, Failure> {
         let broken = |reason: String| Failure::Broken(address.failed(reason));
         let mut request = address
@@ -45,7 +45,7 @@ impl WebSocket {
             USER_AGENT,
             HeaderValue::from_static(concat!("expd/", env!("CARGO_PKG_VERSION"))),
         );
-        let stream = dial(address, tls).await.map_err(broken)?;
+        let stream = dial(address, trust).await.map_err(broken)?;
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAX_PACKET))
             .max_frame_size(Some(MAX_PACKET));

@@ -1,13 +1,19 @@
-//! Holds what a listener heard against what the network was sent.
+//! Holds what a listener heard against what the network was sent. `docs/model.md` says what is promised and so checked.
+
+mod life;
+mod shape;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use expd::client::{Event, Gap, GapReason, SubscriptionState};
+use expd::client::{Gap, GapReason, SubscriptionState};
 use expd::exp::Channel;
 
-use crate::world::{Heard, Outcome, Sender};
+use crate::world::{Outcome, Sender};
+
+pub use life::{Life, Logs, Note, Said};
+pub use shape::{Rules, Trouble, check_shape};
 
 /// The clocks of one machine, read by different threads.
 const CLOCK: Duration = Duration::from_millis(2);
@@ -29,6 +35,17 @@ pub struct Book(Arc<Mutex<Vec<Sent>>>);
 impl Book {
     /// Sends the next number and writes down what became of it.
     pub async fn send(&self, sender: &Sender, channel: &Channel, name: &str) -> (u64, Outcome) {
+        self.send_padded(sender, channel, name, 0).await
+    }
+
+    /// The same with so many letters beside the number.
+    pub async fn send_padded(
+        &self,
+        sender: &Sender,
+        channel: &Channel,
+        name: &str,
+        pad: usize,
+    ) -> (u64, Outcome) {
         let before = SystemTime::now();
         // It may be heard before its sender has an answer.
         let number = {
@@ -43,7 +60,12 @@ impl Book {
             });
             number
         };
-        let outcome = sender.send(channel, name, number).await;
+        let payload = if pad > 0 {
+            format!(r#"[{number},"{}"]"#, "x".repeat(pad))
+        } else {
+            number.to_string()
+        };
+        let outcome = sender.send_json(channel, name, &payload).await;
         let last = &mut self.0.lock().unwrap()[usize::try_from(number).unwrap()];
         last.outcome = outcome;
         last.after = SystemTime::now();
@@ -55,7 +77,7 @@ impl Book {
     }
 }
 
-/// What a listener's stream came to.
+/// What a listener's streams came to.
 #[derive(Clone, Debug, Default)]
 pub struct Sum {
     pub delivered: usize,
@@ -63,11 +85,26 @@ pub struct Sum {
     pub gaps: BTreeMap<String, usize>,
 }
 
+impl Sum {
+    pub fn add(&mut self, other: Self) {
+        self.delivered += other.delivered;
+        self.missed += other.missed;
+        for (reason, count) in other.gaps {
+            *self.gaps.entry(reason).or_default() += count;
+        }
+    }
+}
+
+/// Whether a gap tells of what the listener was too slow for.
+pub fn is_slow(gap: &Gap) -> bool {
+    matches!(gap.reason, GapReason::Overflow | GapReason::Expired)
+}
+
 /// Checks order, duplicates, and that everything not delivered was told. `name` is the listener's filter. Where
 /// there is an `until`, the stream is confirmed and nothing is on its way, and everything sent until then is accounted for.
 pub fn judge(
     name: Option<&str>,
-    heard: &[Heard],
+    lives: &[Life],
     sent: &[Sent],
     until: Option<SystemTime>,
 ) -> Result<Sum, String> {
@@ -79,44 +116,27 @@ pub fn judge(
     // Before this nothing was promised.
     let mut promised: Option<SystemTime> = None;
     let mut gaps: Vec<&Gap> = Vec::new();
-    let mut log = "";
-    let mut sequence = 0;
-    for one in heard {
-        if let Event::Subscription(subscription) = &one.event.event
-            && log != subscription.log_id
-        {
-            log = &subscription.log_id;
-            sequence = 0;
-        }
-        if one.event.sequence < sequence {
-            return Err(format!("the sequence fell from {sequence}: {one:?}"));
-        }
-        sequence = one.event.sequence;
-        match &one.event.event {
-            Event::Subscription(subscription) => {
-                if subscription.state == SubscriptionState::Confirmed && promised.is_none() {
-                    promised = subscription.since.map(|since| since.0.max(first(heard)));
+    for note in lives.iter().flat_map(|life| &life.notes) {
+        match &note.said {
+            Said::Subscription { state, since, .. } => {
+                if *state == SubscriptionState::Confirmed && promised.is_none() {
+                    promised = Some((*since).max(first(lives)));
                 }
             }
-            Event::Gap(gap) => {
+            Said::Gap(gap) => {
                 *sum.gaps.entry(format!("{:?}", gap.reason)).or_default() += 1;
                 gaps.push(gap);
             }
-            Event::Broadcast(broadcast) => {
-                let number: u64 = broadcast
-                    .payload
-                    .as_str()
-                    .parse()
-                    .map_err(|_| format!("not a number: {one:?}"))?;
+            Said::Broadcast { number, .. } => {
                 let mut skipped = Vec::new();
                 loop {
-                    match sent.next_if(|s| s.number <= number) {
+                    match sent.next_if(|s| s.number <= *number) {
                         None => {
                             return Err(format!(
                                 "{number} came a second time, out of order, or was never sent"
                             ));
                         }
-                        Some(s) if s.number == number => {
+                        Some(s) if s.number == *number => {
                             if s.outcome == Outcome::Refused {
                                 return Err(format!("{number} was refused, and came"));
                             }
@@ -125,7 +145,7 @@ pub fn judge(
                         Some(s) => skipped.push(s),
                     }
                 }
-                account(&skipped, &gaps, promised, &mut sum)
+                account(&skipped, &gaps, promised, None, &mut sum)
                     .map_err(|why| format!("before {number}: {why}"))?;
                 gaps.clear();
                 sum.delivered += 1;
@@ -135,20 +155,23 @@ pub fn judge(
     let Some(until) = until else {
         return Ok(sum);
     };
-    let rest: Vec<&Sent> = sent.filter(|s| s.after < until).collect();
-    account(&rest, &gaps, promised, &mut sum).map_err(|why| format!("at the end: {why}"))?;
+    let rest: Vec<&Sent> = sent.collect();
+    account(&rest, &gaps, promised, Some(until), &mut sum)
+        .map_err(|why| format!("at the end: {why}"))?;
     Ok(sum)
 }
 
-fn first(heard: &[Heard]) -> SystemTime {
-    heard[0].at
+fn first(lives: &[Life]) -> SystemTime {
+    lives[0].notes[0].at
 }
 
-/// What was skipped between two deliveries has to be told by the gaps between them.
+/// What was skipped between two deliveries has to be told by the gaps between them. What was sent after `until` may still be
+/// on its way.
 fn account(
     skipped: &[&Sent],
     gaps: &[&Gap],
     promised: Option<SystemTime>,
+    until: Option<SystemTime>,
     sum: &mut Sum,
 ) -> Result<(), String> {
     let Some(promised) = promised else {
@@ -156,25 +179,23 @@ fn account(
     };
     let mut counted = 0;
     for sent in skipped {
-        if sent.outcome != Outcome::Sent || sent.before <= promised + CLOCK {
+        let due = until.is_none_or(|until| sent.after < until);
+        if sent.outcome != Outcome::Sent || sent.before <= promised + CLOCK || !due {
             continue;
         }
         sum.missed += 1;
         let offline = gaps
             .iter()
-            .filter(|gap| matches!(gap.reason, GapReason::Offline | GapReason::Restarted))
-            .any(|gap| {
-                let from = gap.from.is_none_or(|from| from.0 <= sent.after + CLOCK);
-                let to = gap.to.is_none_or(|to| sent.before <= to.0 + CLOCK);
-                from && to
-            });
+            .filter(|gap| !is_slow(gap))
+            .any(|gap| spans(gap, sent));
         if offline {
             continue;
         }
         counted += 1;
         let slow = gaps
             .iter()
-            .any(|gap| matches!(gap.reason, GapReason::Overflow | GapReason::Expired));
+            .filter(|gap| is_slow(gap))
+            .any(|gap| gap.to.is_none_or(|to| sent.before <= to.0 + CLOCK));
         if !slow {
             return Err(format!(
                 "{sent:?} is missing, and no gap tells of it: {gaps:?}"
@@ -182,9 +203,7 @@ fn account(
         }
     }
     // Where the daemon counts, it counts right; what may or may not have been sent, it may or may not have counted.
-    let slow = gaps
-        .iter()
-        .filter(|gap| matches!(gap.reason, GapReason::Overflow | GapReason::Expired));
+    let slow = gaps.iter().filter(|gap| is_slow(gap));
     let told: Option<u64> = slow.map(|gap| gap.missed).sum();
     if let Some(told) = told
         && told > 0
@@ -200,4 +219,10 @@ fn account(
         }
     }
     Ok(())
+}
+
+fn spans(gap: &Gap, sent: &Sent) -> bool {
+    let from = gap.from.is_none_or(|from| from.0 <= sent.after + CLOCK);
+    let to = gap.to.is_none_or(|to| sent.before <= to.0 + CLOCK);
+    from && to
 }

@@ -1,0 +1,142 @@
+//! What is sent: how many messages, how large, how fast; and the credit that keeps full speed from becoming loss.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use expd::exp::Payload;
+use nix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+/// A frame shorter than this ends the run, or is none of ours to count.
+pub const SHORTEST: usize = 150;
+
+/// One run's feed.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Load {
+    /// Messages a second; none for as fast as the slowest stream takes them.
+    pub rate: Option<u32>,
+    /// For how long.
+    pub seconds: f64,
+    /// Bytes of JSON text in a payload.
+    pub size: usize,
+    /// Streams that take it.
+    pub streams: usize,
+}
+
+impl Load {
+    /// How far the feed may be ahead of the slowest stream: half of what a channel's log holds, so that nothing is ever lost.
+    pub fn window(&self) -> u64 {
+        (2 * 1024 * 1024 / self.size as u64).clamp(8, 512)
+    }
+
+    /// Messages handed over at once at full speed: what one read of a busy socket brings.
+    fn batch(&self) -> u64 {
+        (32 * 1024 / self.size as u64)
+            .clamp(1, 128)
+            .min(self.window() / 2)
+    }
+}
+
+/// Nanoseconds on the clock that all processes of a machine share.
+pub fn now() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
+    now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
+}
+
+/// A payload of `size` bytes that says when it was made.
+pub fn payload(size: usize) -> Payload {
+    let head = format!(r#"{{"t":{},"text":""#, now());
+    let filler = size.saturating_sub(head.len() + 2);
+    Payload::parse(format!("{head}{}\"}}", "x".repeat(filler))).unwrap()
+}
+
+/// The payload that ends a run.
+pub fn last() -> Payload {
+    Payload::parse("0").unwrap()
+}
+
+/// When a message was made, if it says so near its beginning.
+pub fn made_at(message: &[u8]) -> Option<u64> {
+    let head = message.get(..message.len().min(256))?;
+    let at = head.windows(4).position(|four| four == b"\"t\":")? + 4;
+    let digits = head
+        .get(at..)?
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit());
+    Some(digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+}
+
+/// Where messages go.
+pub trait Sink {
+    /// Hands over messages at once.
+    async fn send(&mut self, payloads: Vec<Payload>);
+}
+
+/// What the feed did.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Fed {
+    /// Messages sent.
+    pub sent: u64,
+    /// Whatever else the role can tell.
+    pub more: BTreeMap<String, u64>,
+}
+
+/// How many messages the slowest stream has taken, as the subscribers tell on a socket.
+pub fn credit(path: &Path) -> watch::Receiver<u64> {
+    let listener = UnixListener::bind(path).unwrap();
+    let (sender, receiver) = watch::channel(0);
+    #[allow(clippy::disallowed_methods, reason = "ends with the process")]
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        while let Ok(taken) = stream.read_u64_le().await {
+            sender.send_replace(taken);
+        }
+    });
+    receiver
+}
+
+/// Waits on standard input for the order to go, and obeys it.
+pub async fn obey(sink: &mut impl Sink, mut credit: watch::Receiver<u64>) -> Fed {
+    let mut line = String::new();
+    BufReader::new(tokio::io::stdin())
+        .read_line(&mut line)
+        .await
+        .unwrap();
+    let load: Load = serde_json::from_str(&line).unwrap();
+    let end = Instant::now() + Duration::from_secs_f64(load.seconds);
+    let mut sent = 0;
+    if let Some(rate) = load.rate {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        while Instant::now() < end {
+            ticks.tick().await;
+            sink.send(vec![payload(load.size)]).await;
+            sent += 1;
+        }
+    } else {
+        while Instant::now() < end {
+            let batch = load.batch();
+            let taken = credit.wait_for(|taken| sent + batch <= taken + load.window());
+            if tokio::time::timeout(Duration::from_secs(20), taken)
+                .await
+                .is_err()
+            {
+                eprintln!("the streams do not get on");
+                break;
+            }
+            let payloads = (0..batch).map(|_| payload(load.size)).collect();
+            sink.send(payloads).await;
+            sent += batch;
+        }
+    }
+    sink.send(vec![last()]).await;
+    Fed {
+        sent,
+        more: BTreeMap::new(),
+    }
+}

@@ -1,0 +1,168 @@
+//! A network for the runs: logs everybody in and sends what it is told to every socket, as packets made once.
+//!
+//! It speaks the older generation over WebSocket, by hand, since a full server would be what limits the whole path.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use expd::exp::{Alphabet, Channel, ChannelId, Payload};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::load::{self, Sink};
+
+/// Batches that a socket has yet to take.
+const QUEUE: usize = 64;
+
+type Batch = Arc<Vec<Message>>;
+
+#[derive(Default)]
+struct Network {
+    sockets: Mutex<Vec<mpsc::Sender<Batch>>>,
+    connections: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// Serves until told to go, then sends, and tells what it sent.
+pub async fn run(folder: &Path, port: u16) {
+    let network = Arc::new(Network::default());
+    let listener = bind(port);
+    let port = listener.local_addr().unwrap().port();
+    let credit = load::credit(&folder.join("network-credit"));
+    println!("{port}");
+    let accepting = network.clone();
+    #[allow(clippy::disallowed_methods, reason = "ends with the process")]
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let network = accepting.clone();
+            tokio::spawn(async move { network.meet(stream, port).await });
+        }
+    });
+    let mut feed = Feed {
+        network: network.clone(),
+        sent: 0,
+    };
+    let mut told = load::obey(&mut feed, credit).await;
+    let count =
+        |name: &str, counter: &AtomicU64| (name.to_owned(), counter.load(Ordering::Relaxed));
+    told.more.extend([
+        count("connections", &network.connections),
+        count("bytes", &network.bytes),
+    ]);
+    println!("{}", serde_json::to_string(&told).unwrap());
+    std::future::pending::<()>().await;
+}
+
+/// Also where a server was a moment ago.
+fn bind(port: u16) -> TcpListener {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], port).into()).unwrap();
+    socket.listen(1024).unwrap()
+}
+
+impl Network {
+    async fn meet(&self, mut stream: TcpStream, port: u16) {
+        stream.set_nodelay(true).unwrap();
+        let mut head = vec![0; 4096];
+        let seen = loop {
+            let seen = stream.peek(&mut head).await.unwrap();
+            if seen == 0 {
+                return;
+            }
+            if head[..seen].windows(4).any(|four| four == b"\r\n\r\n") {
+                break seen;
+            }
+        };
+        if head.starts_with(b"GET") {
+            self.connections.fetch_add(1, Ordering::Relaxed);
+            self.converse(stream).await;
+            return;
+        }
+        // A login. What comes with it is not looked at; reading until there is nothing for a moment takes all of it.
+        let mut all = vec![0; 64 * 1024];
+        let mut got = 0;
+        while got < seen || !all[..got].ends_with(b"}") {
+            got += stream.read(&mut all[got..]).await.unwrap();
+        }
+        let expiration = std::time::SystemTime::now() + Duration::from_secs(24 * 3600);
+        let expiration = expiration
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
+        let body = format!(
+            r#"{{"token":"t","expiration":{expiration},"identity":{{"uuid":"screen","type":"device","organization":"demo"}},"network":{{"host":"http://127.0.0.1:{port}"}}}}"#
+        );
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+
+    async fn converse(&self, stream: TcpStream) {
+        let socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        let (mut out, mut words) = socket.split();
+        let opening = r#"0{"sid":"s","pingInterval":25000,"pingTimeout":60000,"upgrades":[]}"#;
+        out.send(Message::text(opening)).await.unwrap();
+        out.send(Message::text("40")).await.unwrap();
+        let (sender, mut batches) = mpsc::channel::<Batch>(QUEUE);
+        self.sockets.lock().unwrap().push(sender);
+        loop {
+            tokio::select! {
+                word = words.next() => {
+                    let Some(Ok(word)) = word else { return };
+                    let text = word.to_text().unwrap_or_default();
+                    if text.starts_with('2') {
+                        out.send(Message::text("3")).await.unwrap();
+                    } else if let Some(ids) = text.strip_prefix(r#"42["subscribe","#) {
+                        out.send(Message::text(format!(r#"42["subscribed",{ids}"#))).await.unwrap();
+                    }
+                }
+                batch = batches.recv() => {
+                    for message in batch.unwrap().iter() {
+                        self.bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
+                        if out.feed(message.clone()).await.is_err() {
+                            return;
+                        }
+                    }
+                    if out.flush().await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Feed {
+    network: Arc<Network>,
+    sent: u64,
+}
+
+impl Sink for Feed {
+    async fn send(&mut self, payloads: Vec<Payload>) {
+        let channel = ChannelId::encode("demo", &Channel::new("menu"), Alphabet::UrlSafe);
+        let channel = channel.as_str();
+        let packets = payloads.iter().map(|payload| {
+            // No two alike: a daemon takes a second one of the same ID for the first one, come twice.
+            self.sent += 1;
+            let (id, payload) = (self.sent, payload.as_str());
+            Message::text(format!(
+                r#"42["broadcast",{{"id":"{id:012x}","name":"tick","channel":"{channel}","payload":{payload}}}]"#
+            ))
+        });
+        let batch = Arc::new(packets.collect());
+        let sockets = self.network.sockets.lock().unwrap().clone();
+        for socket in sockets {
+            // A socket that is gone was closed by its client.
+            socket.send(Arc::clone(&batch)).await.ok();
+        }
+    }
+}

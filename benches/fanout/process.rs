@@ -1,0 +1,94 @@
+//! The processes of a run, and what the kernel counted of each.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// A process that speaks in lines. Ends with its handle.
+pub struct Process {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+/// What a process has spent, and what it holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    /// Processor time in seconds, of its user and of the kernel for it.
+    pub cpu: f64,
+    /// Times that a thread went to sleep by itself.
+    pub sleeps: u64,
+    /// Resident memory in KiB.
+    pub rss: u64,
+    /// The same, with shared pages divided among those who share them.
+    pub pss: u64,
+}
+
+impl Process {
+    /// Starts this benchmark in another role.
+    pub fn role(arguments: &[&str]) -> Self {
+        Self::start(&std::env::current_exe().unwrap(), arguments)
+    }
+
+    /// Starts a program.
+    pub fn start(program: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self { child, out }
+    }
+
+    /// Its next line.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Gives it a line.
+    pub fn tell(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// What it has spent so far.
+    pub fn spent(&self) -> Spent {
+        let folder = format!("/proc/{}", self.child.id());
+        let mut spent = Spent::default();
+        for task in fs::read_dir(format!("{folder}/task")).unwrap() {
+            let task = task.unwrap().path();
+            // A thread may have ended since it was listed.
+            let Ok(scheduled) = fs::read_to_string(task.join("schedstat")) else {
+                continue;
+            };
+            let nanoseconds: f64 = scheduled.split(' ').next().unwrap().parse().unwrap();
+            spent.cpu += nanoseconds / 1e9;
+            let status = fs::read_to_string(task.join("status")).unwrap_or_default();
+            spent.sleeps += field(&status, "voluntary_ctxt_switches:");
+        }
+        let memory = fs::read_to_string(format!("{folder}/smaps_rollup")).unwrap();
+        spent.rss = field(&memory, "Rss:");
+        spent.pss = field(&memory, "Pss:");
+        spent
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Either fails only where it has ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn field(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|rest| rest.split_whitespace().next());
+    number
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,260 @@
+//! What is printed, and what is drawn.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use plotters::prelude::*;
+
+use super::cells::Cell;
+use super::load::Load;
+use super::run::{Sample, System};
+
+const SYSTEMS: [(System, &str); 4] = [
+    (System::Expd, "expd, whole path"),
+    (System::Handover, "expd, from the handover"),
+    (System::Plain, "plain tonic fan-out"),
+    (System::Direct, "direct sockets"),
+];
+
+/// A load in words.
+pub fn words(load: &Load) -> String {
+    let pace = match load.rate {
+        Some(rate) => format!("{rate} a second"),
+        None => "full speed".to_owned(),
+    };
+    format!("{} B to {} streams, {pace}", load.size, load.streams)
+}
+
+/// A cell as a table.
+pub fn table(cell: &Cell) -> String {
+    let mut text = format!("\n{}\n", words(&cell.load));
+    let _ = writeln!(
+        text,
+        "  {:<24} {:>24} {:>7} {:>21} {:>7} {:>8} {:>8} {:>9} {:>8} {:>8} {:>5} {:>7}",
+        "",
+        "deliveries/s",
+        "ratio",
+        "CPU s per million",
+        "ratio",
+        "p50 µs",
+        "p99 µs",
+        "max µs",
+        "RSS MB",
+        "PSS MB",
+        "conns",
+        "B up"
+    );
+    for (system, name) in SYSTEMS {
+        let Some(rate) = cell.spread(system, |s| s.rate) else {
+            continue;
+        };
+        let cpu = cell
+            .spread(system, |s| s.cpu.unwrap_or(f64::NAN))
+            .unwrap_or_default();
+        let of = |figure: fn(&Sample) -> f64| cell.median(system, figure).unwrap_or(f64::NAN);
+        let ratio = |figure: fn(&Sample) -> f64| {
+            cell.ratio(system, System::Plain, figure)
+                .unwrap_or(f64::NAN)
+        };
+        let _ = writeln!(
+            text,
+            "  {name:<24} {:>24} {:>7.2} {:>21} {:>7.2} {:>8.0} {:>8.0} {:>9.0} {:>8.1} {:>8.1} {:>5.0} {:>7.0}",
+            format!("{:.0} ({:.0}–{:.0})", rate.0, rate.1, rate.2),
+            ratio(|s| s.rate),
+            format!("{:.2} ({:.2}–{:.2})", cpu.0, cpu.1, cpu.2),
+            ratio(|s| s.cpu.unwrap_or(f64::NAN)),
+            of(|s| s.p50),
+            of(|s| s.p99),
+            of(|s| s.max),
+            of(|s| s.rss as f64 / 1024.0),
+            of(|s| s.pss as f64 / 1024.0),
+            of(|s| s.connections as f64),
+            of(|s| s.upstream_bytes),
+        );
+    }
+    let gaps = of_all(cell, |s| s.gaps);
+    if gaps > 0 {
+        let _ = writeln!(text, "  {gaps} gaps were told");
+    }
+    text
+}
+
+fn of_all(cell: &Cell, figure: impl Fn(&Sample) -> u64) -> u64 {
+    cell.samples.values().flatten().map(figure).sum()
+}
+
+/// The ratios that matter most.
+pub fn summary(cells: &[Cell]) -> String {
+    let find = |rate: Option<u32>, streams: usize| {
+        cells.iter().find(|cell| {
+            cell.load.rate == rate && cell.load.streams == streams && cell.load.size == 200
+        })
+    };
+    let mut text = "\nIn short (ratios of medians)\n".to_owned();
+    let mut line = |what: &str, value: Option<f64>, goal: &str| {
+        if let Some(value) = value {
+            let _ = writeln!(text, "  {what:<74} {value:>6.2}   (goal: {goal})");
+        }
+    };
+    let cpu = |s: &Sample| s.cpu.unwrap_or(f64::NAN);
+    if let Some(cell) = find(None, 100) {
+        line(
+            "full speed, 100 streams: deliveries a second to the plain fan-out's",
+            cell.ratio(System::Handover, System::Plain, |s| s.rate),
+            "at least 3",
+        );
+        line(
+            "full speed, 100 streams: CPU per delivery to the plain fan-out's",
+            cell.ratio(System::Handover, System::Plain, cpu),
+            "at most 0.25",
+        );
+        line(
+            "the same, whole path: deliveries a second",
+            cell.ratio(System::Expd, System::Plain, |s| s.rate),
+            "-",
+        );
+        line(
+            "the same, whole path: CPU per delivery",
+            cell.ratio(System::Expd, System::Plain, cpu),
+            "-",
+        );
+    }
+    if let Some(cell) = find(Some(500), 100) {
+        line(
+            "500 a second, 100 streams: CPU per delivery to the plain fan-out's",
+            cell.ratio(System::Handover, System::Plain, cpu),
+            "at most 0.75",
+        );
+        line(
+            "the same, whole path",
+            cell.ratio(System::Expd, System::Plain, cpu),
+            "-",
+        );
+    }
+    if let Some(cell) = find(Some(500), 10) {
+        line(
+            "500 a second, 10 streams: p50 to the plain fan-out's",
+            cell.ratio(System::Handover, System::Plain, |s| s.p50),
+            "at most 1",
+        );
+        line(
+            "500 a second, 10 streams: p99 to the plain fan-out's",
+            cell.ratio(System::Handover, System::Plain, |s| s.p99),
+            "at most 1",
+        );
+        let one = find(Some(500), 1).and_then(|one| one.median(System::Direct, |s| s.p50));
+        let whole = cell
+            .median(System::Expd, |s| s.p50)
+            .zip(one)
+            .map(|(whole, one)| whole / one);
+        line(
+            "whole path, 10 streams: p50 to one direct client's",
+            whole,
+            "at most 1.3",
+        );
+    }
+    text
+}
+
+/// Its file, its title, what is on it, and the figure drawn.
+type Plot<'a> = (&'a str, &'a str, Vec<&'a Cell>, fn(&Sample) -> f64);
+
+/// Draws deliveries a second and CPU per delivery over the number of streams, at full speed and paced.
+pub fn draw(cells: &[Cell], folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    let full = |cell: &&Cell| cell.load.rate.is_none() && cell.load.size == 200;
+    let paced = |cell: &&Cell| cell.load.rate == Some(500) && cell.load.size == 200;
+    let plots: [Plot<'_>; 4] = [
+        (
+            "rate.svg",
+            "Deliveries a second, 200 B at full speed",
+            cells.iter().filter(full).collect(),
+            |s| s.rate,
+        ),
+        (
+            "cpu-full.svg",
+            "CPU seconds per million deliveries, 200 B at full speed",
+            cells.iter().filter(full).collect(),
+            |s| s.cpu.unwrap_or(0.0),
+        ),
+        (
+            "cpu-paced.svg",
+            "CPU seconds per million deliveries, 200 B, 500 a second",
+            cells.iter().filter(paced).collect(),
+            |s| s.cpu.unwrap_or(0.0),
+        ),
+        (
+            "latency.svg",
+            "Latency p50 in µs, 200 B, 500 a second",
+            cells.iter().filter(paced).collect(),
+            |s| s.p50,
+        ),
+    ];
+    for (file, title, cells, figure) in plots {
+        let lines = SYSTEMS.map(|(system, name)| {
+            let points = cells.iter().filter_map(|cell| {
+                let median = cell.median(system, figure)?;
+                (median > 0.0).then_some((cell.load.streams as f64, median))
+            });
+            (name.to_owned(), points.collect())
+        });
+        plot(&folder.join(file), title, "streams", &lines);
+    }
+}
+
+/// Lines on logarithmic axes.
+pub fn plot(file: &Path, title: &str, axis: &str, lines: &[(String, Vec<(f64, f64)>)]) {
+    let points: Vec<(f64, f64)> = lines
+        .iter()
+        .flat_map(|(_, points)| points.clone())
+        .collect();
+    let span = |of: fn(&(f64, f64)) -> f64| {
+        let values = points.iter().map(of);
+        (
+            values.clone().fold(f64::MAX, f64::min),
+            values.fold(f64::MIN, f64::max),
+        )
+    };
+    let ((left, right), (low, high)) = (span(|p| p.0), span(|p| p.1));
+    if points.len() < 2 {
+        return;
+    }
+    let area = SVGBackend::new(file, (720, 420)).into_drawing_area();
+    area.fill(&WHITE).unwrap();
+    let mut chart = ChartBuilder::on(&area)
+        .caption(title, ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(80)
+        .build_cartesian_2d(
+            (left..right * 1.05).log_scale(),
+            (low / 1.5..high * 1.5).log_scale(),
+        )
+        .unwrap();
+    chart
+        .configure_mesh()
+        .x_desc(axis)
+        .light_line_style(WHITE)
+        .draw()
+        .unwrap();
+    for (index, (name, points)) in lines.iter().enumerate() {
+        if points.is_empty() {
+            continue;
+        }
+        let color = Palette99::pick(index).to_rgba();
+        chart
+            .draw_series(
+                LineSeries::new(points.iter().copied(), color.stroke_width(2)).point_size(3),
+            )
+            .unwrap()
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .draw()
+        .unwrap();
+    area.present().unwrap();
+}

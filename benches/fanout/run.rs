@@ -1,0 +1,158 @@
+//! One run: the processes are started, fed, and measured.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::load::{Fed, Load};
+use super::process::Process;
+use super::subscribers::Got;
+
+/// Who serves the streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum System {
+    /// The daemon, whole path: a network, the program as it is installed, streams.
+    Expd,
+    /// The daemon from where its link hands a decoded broadcast over.
+    Handover,
+    /// A tonic server that clones and encodes each message for each stream, fed in process.
+    Plain,
+    /// Sockets of the network itself, without a daemon.
+    Direct,
+}
+
+/// What one run measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sample {
+    /// Messages that arrived, a second.
+    pub rate: f64,
+    /// Processor seconds that the server spent on a million of them; for sockets without a server, none.
+    pub cpu: Option<f64>,
+    /// Times that a thread of the server went to sleep, for each message sent.
+    pub sleeps: f64,
+    /// Latencies in microseconds.
+    pub p50: f64,
+    /// See `p50`.
+    pub p99: f64,
+    /// See `p50`.
+    pub max: f64,
+    /// The server's resident memory in KiB, at the end of the run.
+    pub rss: u64,
+    /// The same with shared pages divided.
+    pub pss: u64,
+    /// Connections at the network.
+    pub connections: u64,
+    /// Bytes of messages that the network sent, for each message that was sent to it.
+    pub upstream_bytes: f64,
+    /// Gaps told.
+    pub gaps: u64,
+}
+
+/// Measures once. `binary` is the daemon as it is installed.
+pub fn run(system: System, load: Load, binary: &Path) -> Sample {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().to_str().unwrap();
+    let mut network = Process::role(&["network", here, "0"]);
+    let port = network.line();
+    let mut server = match system {
+        System::Expd => Some(daemon(folder.path(), &port, binary)),
+        System::Handover => Some(Process::role(&["daemon", here, &port])),
+        System::Plain => Some(Process::role(&["plain", here])),
+        System::Direct => None,
+    };
+    if matches!(system, System::Handover | System::Plain) {
+        assert_eq!(server.as_mut().unwrap().line(), "ready");
+    }
+    await_socket(&folder.path().join("socket"), system);
+    let order = serde_json::to_string(&load).unwrap();
+    let fed_by_network = matches!(system, System::Expd | System::Direct);
+    let credit = if fed_by_network {
+        "network-credit"
+    } else {
+        "server-credit"
+    };
+    let direct = if system == System::Direct { &port } else { "" };
+    let mut subscribers = Process::role(&["subscribers", here, &order, direct, credit]);
+    assert_eq!(subscribers.line(), "ready");
+    let watched = server.as_ref().unwrap_or(&subscribers);
+    let before = watched.spent();
+    if fed_by_network {
+        network.tell(&order);
+    } else {
+        server.as_mut().unwrap().tell(&order);
+    }
+    let got = subscribers.line();
+    let got: Got =
+        serde_json::from_str(&got).unwrap_or_else(|_| panic!("{system:?} {load:?}: {got:?}"));
+    let after = server.as_ref().map(Process::spent);
+    let fed: Fed = {
+        let feeder = if fed_by_network {
+            &mut network
+        } else {
+            server.as_mut().unwrap()
+        };
+        serde_json::from_str(&feeder.line()).unwrap()
+    };
+    let more = |name: &str| fed.more.get(name).copied().unwrap_or_default();
+    let micro = |nanoseconds: u64| nanoseconds as f64 / 1e3;
+    Sample {
+        rate: got.deliveries as f64 / got.seconds,
+        cpu: after.map(|after| (after.cpu - before.cpu) / got.deliveries as f64 * 1e6),
+        sleeps: after.map_or(0.0, |after| {
+            (after.sleeps - before.sleeps) as f64 / fed.sent as f64
+        }),
+        p50: micro(got.p50),
+        p99: micro(got.p99),
+        max: micro(got.max),
+        rss: after.unwrap_or(before).rss,
+        pss: after.unwrap_or(before).pss,
+        connections: more("connections"),
+        upstream_bytes: more("bytes") as f64 / fed.sent as f64,
+        gaps: got.gaps,
+    }
+}
+
+/// The daemon as it is installed, logged in to the network on this port.
+pub fn daemon(folder: &Path, port: &str, binary: &Path) -> Process {
+    let settings = format!(
+        r#"
+        [daemon]
+        log = "warn"
+        [instances.default]
+        host = "http://127.0.0.1:{port}"
+        transport = "websocket"
+        protocol = "3"
+        channel_id = "urlsafe"
+        [instances.default.credentials]
+        type = "device"
+        uuid = "screen"
+        secret = "secret"
+        "#
+    );
+    let file = folder.join("expd.toml");
+    std::fs::write(&file, settings).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let socket = folder.join("socket");
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    Process::start(
+        binary,
+        &[
+            "serve",
+            "--config",
+            &text(&file),
+            "--socket",
+            &text(&socket),
+        ],
+    )
+}
+
+/// Waits until the server lets clients in.
+pub fn await_socket(path: &Path, system: System) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while system != System::Direct && std::os::unix::net::UnixStream::connect(path).is_err() {
+        assert!(Instant::now() < deadline, "{system:?} does not start");
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,213 @@
+//! What serves the streams: the daemon fed where its link would hand broadcasts over, and the plain server it is held against.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use expd::config::{
+    ChannelIdSpelling, Credentials, InstanceSettings, ProtocolChoice, Settings, TransportChoice,
+};
+use expd::daemon::{self, Doors};
+use expd::exp::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Payload, Secret};
+use expd::ipc::{self, Listener, SocketPlace};
+use expd::proto;
+use expd::proto::network_server::{Network, NetworkServer};
+use expd::router::{Incoming, InstanceId, Moment, Report, RouterHandle};
+use futures_util::Stream;
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::load::{self, Sink};
+
+/// The daemon in full, logged in and subscribed; broadcasts are put where the link puts them.
+pub async fn daemon(folder: &Path, port: u16) {
+    let mut settings = Settings::default();
+    let credentials = Credentials::Device {
+        uuid: Some("screen".to_owned()),
+        secret: Some(Secret::new("secret")),
+        allow_pairing: false,
+    };
+    let mut instance = InstanceSettings::new(format!("http://127.0.0.1:{port}"), credentials);
+    instance.transport = TransportChoice::Websocket;
+    instance.protocol = ProtocolChoice::V3;
+    instance.channel_id = ChannelIdSpelling::UrlSafe;
+    settings.instances.insert("default".to_owned(), instance);
+    let place = SocketPlace::named(folder.join("socket"));
+    let mut doors = Doors::default();
+    doors.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
+    let credit = load::credit(&folder.join("server-credit"));
+    let (give, take) = oneshot::channel();
+    let serving = daemon::serve(
+        &settings,
+        None,
+        doors,
+        None,
+        CancellationToken::new(),
+        |bridges| {
+            give.send(bridges.get("").unwrap().router.clone()).ok();
+            println!("ready");
+        },
+    );
+    let feeding = async {
+        let channel = Channel::new("menu");
+        let mut feed = Handover {
+            router: take.await.unwrap(),
+            id: ChannelId::encode("demo", &channel, Alphabet::UrlSafe),
+            channel: Arc::new(channel),
+        };
+        let told = load::obey(&mut feed, credit).await;
+        println!("{}", serde_json::to_string(&told).unwrap());
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        result = serving => result.unwrap(),
+        () = feeding => {}
+    }
+}
+
+struct Handover {
+    router: RouterHandle,
+    channel: Arc<Channel>,
+    id: ChannelId,
+}
+
+impl Sink for Handover {
+    async fn send(&mut self, payloads: Vec<Payload>) {
+        let received = Moment::now();
+        let broadcasts = payloads.into_iter().map(|payload| Incoming {
+            channel: self.channel.clone(),
+            broadcast: Broadcast {
+                id: BroadcastId::new("5f0c2f9e6f"),
+                name: "tick".to_owned(),
+                channel: self.id.clone(),
+                payload,
+            },
+            received,
+        });
+        let report = Report::Broadcasts(broadcasts.collect());
+        self.router.report(InstanceId(0), report).await;
+    }
+}
+
+type Sender = mpsc::Sender<Result<proto::ListenEvent, Status>>;
+
+/// What one writes first: a queue for each stream, the message cloned into each, encoded by the generated code.
+#[derive(Clone, Default)]
+struct Plain(Arc<Mutex<Vec<Sender>>>);
+
+/// The plain server.
+pub async fn plain(folder: &Path) {
+    let plain = Plain::default();
+    let listener = UnixListener::bind(folder.join("socket")).unwrap();
+    let credit = load::credit(&folder.join("server-credit"));
+    println!("ready");
+    let serving = tonic::transport::Server::builder()
+        .add_service(NetworkServer::new(plain.clone()))
+        .serve_with_incoming(UnixListenerStream::new(listener));
+    let feeding = async {
+        let mut feed = plain.clone();
+        let told = load::obey(&mut feed, credit).await;
+        println!("{}", serde_json::to_string(&told).unwrap());
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        result = serving => result.unwrap(),
+        () = feeding => {}
+    }
+}
+
+impl Sink for Plain {
+    async fn send(&mut self, payloads: Vec<Payload>) {
+        let streams = self.0.lock().unwrap().clone();
+        for payload in payloads {
+            let event = proto::ListenEvent {
+                sequence: 1,
+                event: Some(proto::listen_event::Event::Broadcast(proto::Broadcast {
+                    id: "5f0c2f9e6f".to_owned(),
+                    name: "tick".to_owned(),
+                    channel: Some(proto::Channel {
+                        name: "menu".to_owned(),
+                        ..proto::Channel::default()
+                    }),
+                    channel_id: "WyJkZW1vIiwibWVudSIsMCwwXQ".to_owned(),
+                    payload: Some(proto::Payload {
+                        form: Some(proto::payload::Form::Json(payload.as_str().to_owned())),
+                    }),
+                    received_at: Some(std::time::SystemTime::now().into()),
+                })),
+            };
+            for stream in &streams {
+                // A stream that is gone needs nothing.
+                stream.send(Ok(event.clone())).await.ok();
+            }
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Network for Plain {
+    type ListenStream = Pin<Box<dyn Stream<Item = Result<proto::ListenEvent, Status>> + Send>>;
+
+    async fn listen(
+        &self,
+        _: Request<proto::ListenRequest>,
+    ) -> Result<Response<Self::ListenStream>, Status> {
+        let (sender, receiver) = mpsc::channel(1024);
+        let begun = proto::Subscription {
+            state: proto::subscription::State::Confirmed.into(),
+            ..proto::Subscription::default()
+        };
+        let begun = proto::ListenEvent {
+            sequence: 0,
+            event: Some(proto::listen_event::Event::Subscription(begun)),
+        };
+        sender.try_send(Ok(begun)).unwrap();
+        self.0.lock().unwrap().push(sender);
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn broadcast(
+        &self,
+        _: Request<proto::BroadcastRequest>,
+    ) -> Result<Response<proto::BroadcastResponse>, Status> {
+        Err(Status::unimplemented("not part of the measurement"))
+    }
+
+    async fn respond(
+        &self,
+        _: Request<proto::RespondRequest>,
+    ) -> Result<Response<proto::RespondResponse>, Status> {
+        Err(Status::unimplemented("not part of the measurement"))
+    }
+
+    async fn open_listener(
+        &self,
+        _: Request<proto::ListenRequest>,
+    ) -> Result<Response<proto::OpenListenerResponse>, Status> {
+        Err(Status::unimplemented("not part of the measurement"))
+    }
+
+    async fn next_event(
+        &self,
+        _: Request<proto::NextEventRequest>,
+    ) -> Result<Response<proto::NextEventResponse>, Status> {
+        Err(Status::unimplemented("not part of the measurement"))
+    }
+
+    async fn cancel_listener(
+        &self,
+        _: Request<proto::CancelListenerRequest>,
+    ) -> Result<Response<proto::CancelListenerResponse>, Status> {
+        Err(Status::unimplemented("not part of the measurement"))
+    }
+
+    async fn clear_context(
+        &self,
+        _: Request<proto::ClearContextRequest>,
+    ) -> Result<Response<proto::ClearContextResponse>, Status> {
+        Err(Status::unimplemented("not part of the measurement"))
+    }
+}

@@ -1,0 +1,163 @@
+//! How small the daemon is: the release binary, run as a service would run it, through its public doors.
+//!
+//! `cargo bench --bench footprint` takes three minutes and prints JSON; with `-- --short` it leaves out what has to be waited
+//! for, and takes half a minute. `EXPD_BINARY` names another binary to be measured. docs/performance.md says what the figures mean. Asserts nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_precision_loss,
+    clippy::struct_field_names,
+    reason = "a measurement, run by hand"
+)]
+
+mod apps;
+mod daemon;
+mod front;
+#[allow(missing_docs, clippy::pedantic, reason = "generated")]
+mod proto {
+    // Not by way of the library, which would link the whole daemon into this benchmark.
+    tonic::include_proto!("expd.v1");
+}
+#[path = "../../tests/wire/certificates.rs"]
+mod certificates;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use apps::Apps;
+use certificates::Authority;
+use daemon::{Daemon, Home, Memory, Network};
+use front::Front;
+
+/// Long enough for a login's connections to be used no more, and short of the next ping.
+const SETTLE: Duration = Duration::from_secs(3);
+
+const STARTS: usize = 10;
+const STREAMS: usize = 1000;
+const LARGE: usize = 100_000;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let short = std::env::args().any(|argument| argument == "--short");
+    let network = Network::start();
+    let plain = Home::new(&network.url(), None);
+    let mut report = json!({
+        "binary_bytes": std::fs::metadata(daemon::program()).unwrap().len(),
+        "start_to_ready_ms": starts(&plain),
+    });
+    let mut note = |name: &str, value: Value| {
+        eprintln!("{name}: {value}");
+        report[name] = value;
+    };
+
+    let daemon = Daemon::start(&plain);
+    let mut apps = Apps::of(&plain);
+    apps.listen(1, 1, "menu").await;
+    sleep(SETTLE).await;
+    let idle = daemon.memory();
+    note("idle", json!(idle));
+    if !short {
+        note("quiet_network", wakeups(&daemon).await);
+    }
+
+    note(
+        "streams_1000_on_10_connections",
+        streams(&plain, &daemon, 10).await,
+    );
+    note(
+        "streams_1000_on_1000_connections",
+        streams(&plain, &daemon, STREAMS).await,
+    );
+    note(
+        "large_payloads_to_1000_streams",
+        large(&plain, &daemon).await,
+    );
+    if !short {
+        note("after_churn", churn(&plain, &daemon, &idle).await);
+    }
+    drop(daemon);
+
+    note("idle_over_tls", json!(encrypted(&network).await));
+    println!("{}", serde_json::to_string_pretty(&report).unwrap());
+}
+
+/// From the start of the process to `READY=1`.
+fn starts(home: &Home) -> Value {
+    let mut millis: Vec<f64> = (0..STARTS)
+        .map(|_| Daemon::time_to_ready(home).as_secs_f64() * 1e3)
+        .collect();
+    millis.sort_by(f64::total_cmp);
+    json!({ "median": millis[STARTS / 2], "least": millis[0], "most": millis[STARTS - 1] })
+}
+
+/// How often a thread of a daemon wakes that has nothing to do but keep its connection.
+async fn wakeups(daemon: &Daemon) -> Value {
+    const SPAN: Duration = Duration::from_secs(60);
+    let before = daemon.spent();
+    sleep(SPAN).await;
+    let after = daemon.spent();
+    json!({
+        "wakeups_per_second": (after.wakeups - before.wakeups) as f64 / SPAN.as_secs_f64(),
+        "cpu_ms_per_minute": after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e3,
+    })
+}
+
+/// A thousand streams on a few channels, while nothing is sent.
+async fn streams(home: &Home, daemon: &Daemon, connections: usize) -> Value {
+    let mut apps = Apps::of(home);
+    apps.listen(STREAMS, connections, "menu").await;
+    sleep(SETTLE).await;
+    let held = daemon.memory();
+    drop(apps);
+    sleep(SETTLE).await;
+    json!({ "held": held, "after": daemon.memory() })
+}
+
+/// Payloads of 100 KB to a thousand streams, each taken by all before the next one comes.
+async fn large(home: &Home, daemon: &Daemon) -> Value {
+    let mut apps = Apps::of(home);
+    apps.listen(STREAMS, 10, "large").await;
+    sleep(SETTLE).await;
+    let before = daemon.memory();
+    daemon.forget_peak();
+    for _ in 0..10 {
+        apps.broadcast("large", LARGE).await;
+        apps.all_have_one_more().await;
+    }
+    json!({ "before": before, "peak_rss_kib": daemon.peak_kib(), "after": daemon.memory() })
+}
+
+/// Programs that come, listen, hear something and go; then what is left when the logs of their channels have run out.
+async fn churn(home: &Home, daemon: &Daemon, idle: &Memory) -> Value {
+    for round in 0..20 {
+        let mut apps = Apps::of(home);
+        let channel = format!("round-{}", round % 5);
+        apps.listen(500, 100, &channel).await;
+        apps.broadcast(&channel, 2000).await;
+        apps.all_have_one_more().await;
+    }
+    Apps::of(home).left_with_one_channel().await;
+    sleep(SETTLE).await;
+    let after = daemon.memory();
+    json!({ "memory": after, "ratio_to_idle": after.rss_kib as f64 / idle.rss_kib as f64 })
+}
+
+/// As in the field, with OpenSSL and the system's authorities in use.
+async fn encrypted(network: &Network) -> Memory {
+    let authority = Authority::new();
+    let identity = authority.sign("127.0.0.1", false);
+    let front = Front::start(network.port(), identity).await;
+    let url = format!("https://127.0.0.1:{}", front.port);
+    let home = Home::new(&url, Some(&authority.file()));
+    let daemon = Daemon::start(&home);
+    let mut apps = Apps::of(&home);
+    apps.listen(1, 1, "menu").await;
+    sleep(SETTLE).await;
+    daemon.memory()
+}

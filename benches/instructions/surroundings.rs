@@ -1,0 +1,47 @@
+//! What counts depend on besides the code.
+
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+/// What made a count. In other surroundings it differs a little without anybody's doing.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// The compiler.
+    pub rustc: String,
+    /// The C library, whose allocator and memory copying are counted, too.
+    pub libc: String,
+    /// The processor's architecture, and whether it has AVX2: copying and parsing choose their code by that.
+    pub processor: String,
+}
+
+/// Those of this machine.
+pub fn here() -> Surroundings {
+    // Cargo names the compiler to its children where it was set.
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    Surroundings {
+        rustc: said(&rustc, "--version"),
+        libc: said("getconf", "GNU_LIBC_VERSION"),
+        processor: format!("{}{}", std::env::consts::ARCH, vectors()),
+    }
+}
+
+fn said(command: &str, argument: &str) -> String {
+    let output = Command::new(command).arg(argument).output();
+    let output = output.unwrap_or_else(|error| panic!("{command} {argument}: {error}"));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[cfg(target_arch = "x86_64")]
+fn vectors() -> &'static str {
+    if is_x86_feature_detected!("avx2") {
+        " with AVX2"
+    } else {
+        ""
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn vectors() -> &'static str {
+    ""
+}

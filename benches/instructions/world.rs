@@ -1,0 +1,151 @@
+//! The router and what is around it, in one thread and under a clock that stands still.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use expd::config::Limits;
+use expd::exp::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Payload};
+use expd::ipc::access::AccessPolicy;
+use expd::router::{
+    Incoming, InstanceId, ListenSpec, Listener, Moment, Overflow, Report, Router, RouterHandle,
+    RouterSettings,
+};
+use expd::rpc;
+use http_body::Body;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+const HOME: InstanceId = InstanceId(0);
+
+/// What stands in the broadcasts as the time of their arrival: how long it is when encoded depends on the time.
+const ARRIVED: Duration = Duration::from_millis(1_700_000_000_123);
+
+/// With its envelope 200 bytes on the wire.
+pub const TEXT: usize = 86;
+
+/// A router with one channel.
+pub struct World {
+    runtime: Runtime,
+    router: RouterHandle,
+    channel: Arc<Channel>,
+    id: ChannelId,
+    _tasks: JoinSet<()>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let (task, router) = Router::new(RouterSettings {
+            instances: 1,
+            limits: Limits::default(),
+            encode: rpc::frame::encode,
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(task.run(), runtime.handle());
+        let channel = Channel::new("menu");
+        Self {
+            runtime,
+            router,
+            id: ChannelId::encode("scala", &channel, Alphabet::UrlSafe),
+            channel: Arc::new(channel),
+            _tasks: tasks,
+        }
+    }
+
+    /// Opens a listener; the channel is subscribed with the first.
+    pub fn listen(&self) -> Listener {
+        let spec = ListenSpec {
+            channel: Channel::clone(&self.channel),
+            name: None,
+            context: String::new(),
+            max_age: None,
+            overflow: Overflow::Skip,
+            resume: None,
+            peer: None,
+        };
+        self.runtime.block_on(self.router.open(HOME, spec)).unwrap()
+    }
+
+    /// Broadcasts as a link makes them of one read.
+    pub fn broadcasts(&self, count: u32) -> Report {
+        let _clock = self.runtime.enter();
+        let received = Moment {
+            wall: SystemTime::UNIX_EPOCH + ARRIVED,
+            ..Moment::now()
+        };
+        let broadcast = || Incoming {
+            channel: self.channel.clone(),
+            broadcast: Broadcast {
+                id: BroadcastId::new("5f0c2f9e6f"),
+                name: "tick".to_owned(),
+                channel: self.id.clone(),
+                payload: Payload::parse(format!(r#"{{"text":"{}"}}"#, "x".repeat(TEXT))).unwrap(),
+            },
+            received,
+        };
+        Report::Broadcasts((0..count).map(|_| broadcast()).collect())
+    }
+
+    /// Hands reports to the router, and waits until it has obeyed.
+    pub fn report(&self, reports: impl IntoIterator<Item = Report>) {
+        self.runtime.block_on(async {
+            for report in reports {
+                self.router.report(HOME, report).await;
+            }
+            // It answers in order.
+            self.router.snapshot().await.unwrap();
+        });
+    }
+
+    /// Lets time pass, so that nothing is held back because something came just before.
+    pub fn pass(&self, time: Duration) {
+        self.runtime.block_on(tokio::time::advance(time));
+    }
+}
+
+/// The body of one stream.
+type Stream = Pin<Box<dyn Body<Data = Bytes, Error = Infallible>>>;
+
+/// The streams of `Listen`, read as HTTP/2 reads them when there is room.
+pub struct Streams {
+    streams: Vec<Stream>,
+    /// Kept as the daemon keeps it: each stream looks whether the policy has changed.
+    _access: watch::Sender<Arc<AccessPolicy>>,
+}
+
+impl Streams {
+    /// So many streams, that have told what they begin with.
+    pub fn new(world: &World, count: u32) -> Self {
+        let (policies, access) = watch::channel(Arc::new(AccessPolicy::new(&[])));
+        let stream = |_| -> Stream { Box::pin(rpc::bench::stream(world.listen(), access.clone())) };
+        let mut streams = Self {
+            streams: (0..count).map(stream).collect(),
+            _access: policies,
+        };
+        streams.read(world);
+        streams
+    }
+
+    /// Reads everything there is, and says how many bytes that was.
+    pub fn read(&mut self, world: &World) -> usize {
+        let _clock = world.runtime.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut bytes = 0;
+        for stream in &mut self.streams {
+            while let Poll::Ready(frame) = stream.as_mut().poll_frame(&mut context) {
+                let frame = frame.expect("a stream does not end").unwrap();
+                bytes += frame.into_data().expect("a stream has no trailers").len();
+            }
+        }
+        bytes
+    }
+}

@@ -1,0 +1,237 @@
+//! Broadcasts: sent at once or refused, or, where the caller wants that, kept until there is a connection and sent then; once in
+//! any case.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::waiting::{Seat, Turn};
+use super::{Bridge, BridgeError};
+use crate::exp::channel::check_event_name;
+use crate::exp::{Channel, Payload};
+use crate::router::Peer;
+use crate::upstream::backoff::Backoff;
+use crate::upstream::deadline::Deadline;
+use crate::upstream::http::{CallError, Departure};
+use crate::upstream::link::{LinkState, LinkStatus};
+
+/// How long EXP collects responses when the caller does not say.
+pub const DEFAULT_BROADCAST_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// What is kept of a call's time for the way to EXP and back, besides the time for responses.
+pub const WAY: Duration = Duration::from_secs(1);
+
+/// The pauses of a waiting broadcast where the live connection is up and the API cannot be reached: nothing tells when it can.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// Further than any caller waits.
+const NEVER: Duration = Duration::from_secs(365 * 86_400);
+
+/// What is to be broadcast.
+pub struct Outgoing<'a> {
+    /// Where.
+    pub channel: &'a Channel,
+    /// The event's name.
+    pub name: &'a str,
+    /// What is said.
+    pub payload: &'a Payload,
+    /// How long EXP collects responses.
+    pub timeout: Option<Duration>,
+    /// The moment from which on it is of no use to send it.
+    pub send_by: Option<Instant>,
+    /// What happens while there is no connection.
+    pub patience: Patience<'a>,
+}
+
+/// What happens to a broadcast while there is no connection.
+pub enum Patience<'a> {
+    /// It is refused.
+    None,
+    /// It waits until `send_by`.
+    Wait {
+        /// The program that it is of, among whose broadcasts it waits.
+        peer: Option<Peer>,
+        /// Whether the caller may still broadcast, asked when the wait is over.
+        allowed: &'a (dyn Fn() -> bool + Send + Sync),
+    },
+}
+
+impl Bridge {
+    /// Broadcasts an event and returns what was responded within its timeout.
+    ///
+    /// # Errors
+    /// A rule is broken, or the call failed.
+    pub async fn broadcast(&self, outgoing: Outgoing<'_>) -> Result<Vec<Payload>, BridgeError> {
+        outgoing.channel.may_broadcast(self.kind())?;
+        check_event_name(outgoing.name)?;
+        let answer = match outgoing.patience {
+            Patience::None => self.send_now(&outgoing).await,
+            Patience::Wait { peer, allowed } => {
+                self.send_when_connected(&outgoing, peer, allowed).await
+            }
+        };
+        match &answer {
+            Ok(_) => self.counters.broadcasts_sent.inc(),
+            Err(_) => self.counters.broadcasts_failed.inc(),
+        }
+        answer
+    }
+
+    /// How many broadcasts wait for the connection.
+    pub fn waiting_broadcasts(&self) -> usize {
+        self.waiting.seats(self.instance)
+    }
+
+    async fn send_now(&self, outgoing: &Outgoing<'_>) -> Result<Vec<Payload>, BridgeError> {
+        if let Some(offline) = offline(&self.link.borrow()) {
+            return Err(offline.into());
+        }
+        let departure = Departure::default();
+        let sending = self.send(outgoing, &departure);
+        tokio::pin!(sending);
+        tokio::select! {
+            // An answer that is there counts, whatever the time.
+            biased;
+            answer = &mut sending => return Ok(answer?),
+            () = sleep_until(due(outgoing)) => {}
+        }
+        if departure.call_off() {
+            return Err(self
+                .too_late("the connection to EXP does not come about")
+                .into());
+        }
+        Ok(sending.await?)
+    }
+
+    async fn send_when_connected(
+        &self,
+        outgoing: &Outgoing<'_>,
+        peer: Option<Peer>,
+        allowed: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Vec<Payload>, BridgeError> {
+        let (channel, name, payload) = (outgoing.channel, outgoing.name, outgoing.payload);
+        let bytes = channel.name.len() + name.len() + payload.as_str().len();
+        let seat = self.waiting.enter(self.instance, peer, bytes)?;
+        let turn = tokio::select! {
+            biased;
+            () = self.waiting.closes() => return Err(BridgeError::Stopping),
+            turn = seat.turn() => turn,
+            () = sleep_until(due(outgoing)) => {
+                return Err(self.too_late("it was still behind other broadcasts").into());
+            }
+        };
+        self.send_in_turn(outgoing, seat, turn, allowed).await
+    }
+
+    /// Tries until the request has left; from then on nothing holds it up or repeats it.
+    async fn send_in_turn(
+        &self,
+        outgoing: &Outgoing<'_>,
+        seat: Seat,
+        turn: Turn,
+        allowed: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Vec<Payload>, BridgeError> {
+        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
+        let mut trouble = "there is no connection".to_owned();
+        loop {
+            let departure = Departure::default();
+            let sending = async {
+                self.connection().await;
+                if !allowed() {
+                    return Err(BridgeError::RightTaken);
+                }
+                Ok(self.send(outgoing, &departure).await?)
+            };
+            tokio::pin!(sending);
+            let ends = tokio::select! {
+                biased;
+                answer = &mut sending => match answer {
+                    Err(BridgeError::Call(CallError::Offline { reason, .. })) => {
+                        trouble = reason;
+                        None
+                    }
+                    answer => return answer,
+                },
+                // The next one's turn, and the room is another's.
+                () = departure.left() => {
+                    drop((seat, turn));
+                    return sending.await;
+                }
+                () = self.waiting.closes() => Some(BridgeError::Stopping),
+                () = sleep_until(due(outgoing)) => Some(self.too_late(&trouble).into()),
+            };
+            if let Some(error) = ends {
+                if departure.call_off() {
+                    return Err(error);
+                }
+                drop((seat, turn));
+                return sending.await;
+            }
+            tokio::select! {
+                biased;
+                () = self.waiting.closes() => return Err(BridgeError::Stopping),
+                () = sleep_until(due(outgoing)) => return Err(self.too_late(&trouble).into()),
+                () = sleep(backoff.wait()) => {}
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        outgoing: &Outgoing<'_>,
+        departure: &Departure,
+    ) -> Result<Vec<Payload>, CallError> {
+        let timeout = outgoing.timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
+        let (channel, name, payload) = (outgoing.channel, outgoing.name, outgoing.payload);
+        self.api
+            .broadcast(channel, name, payload, timeout, departure)
+            .await
+    }
+
+    /// Waits for the connection.
+    async fn connection(&self) {
+        let mut link = self.link.clone();
+        // An error means that the link has ended, and with it the daemon.
+        if link.wait_for(|link| offline(link).is_none()).await.is_err() {
+            self.waiting.closes().await;
+        }
+    }
+
+    /// The caller's time is over, and nothing was sent.
+    fn too_late(&self, why: &str) -> CallError {
+        match offline(&self.link.borrow()) {
+            Some(CallError::Offline { reason, retry_in }) => CallError::Offline {
+                reason: format!("the call's time is over: {reason}"),
+                retry_in,
+            },
+            _ => CallError::Offline {
+                reason: format!("the call's time is over: {why}"),
+                retry_in: None,
+            },
+        }
+    }
+}
+
+/// Why nothing can be sent, as far as the link knows.
+///
+/// It is believed even though a broadcast takes another way: on a kept HTTP connection to a network that is gone, a request
+/// leaves and nobody can say what became of it. A refusal is worth more. A link that has not failed yet, or whose credentials are
+/// refused, does not stand in the way: the call itself finds out.
+fn offline(link: &LinkStatus) -> Option<CallError> {
+    let failed = match link.state {
+        LinkState::Offline => true,
+        LinkState::Connecting => link.attempt > 0,
+        LinkState::Online | LinkState::Pairing | LinkState::Refused => false,
+    };
+    failed.then(|| {
+        let why = link.last_error.as_deref().unwrap_or(&link.reason);
+        CallError::Offline {
+            reason: format!("{why} (attempt {})", link.attempt),
+            retry_in: link.next_try.map(Deadline::left),
+        }
+    })
+}
+
+fn due(outgoing: &Outgoing<'_>) -> Instant {
+    outgoing.send_by.unwrap_or_else(|| Instant::now() + NEVER)
+}

@@ -1,0 +1,61 @@
+//! The outages that have left a channel's log, remembered so that a listener that falls off the log hears of those it slept
+//! through, and of no others.
+
+use std::collections::VecDeque;
+use std::time::SystemTime;
+
+/// How many are remembered one by one; the oldest ones become one.
+const MAX_OUTAGES: usize = 64;
+
+/// The span of an outage; the beginning where it is known.
+type Span = (Option<SystemTime>, SystemTime);
+
+/// Outages by the position of the entry that told of them, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Outages(VecDeque<(u64, Span)>);
+
+impl Outages {
+    /// Remembers one more.
+    pub fn push(&mut self, position: u64, span: Span) {
+        self.0.push_back((position, span));
+        if self.0.len() > MAX_OUTAGES
+            && let Some((_, (from, _))) = self.0.pop_front()
+            && let Some((_, oldest)) = self.0.front_mut()
+        {
+            oldest.0 = oldest.0.min(from);
+        }
+    }
+
+    /// The span of all outages after a position: from the earliest beginning, and from none where one is not known, whatever the
+    /// clock did between them.
+    pub fn after(&self, position: u64) -> Option<Span> {
+        let from = self
+            .0
+            .iter()
+            .filter(|(at, _)| *at > position)
+            .map(|(_, (from, _))| *from)
+            .min()?;
+        let (_, (_, to)) = self.0.back()?;
+        Some((from, *to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_nothing_is_left_out() {
+        let at = |second: u64| UNIX_EPOCH + Duration::from_secs(second);
+        let mut outages = Outages::default();
+        for n in 1..=100 {
+            outages.push(n, (Some(at(n * 10)), at(n * 10 + 1)));
+        }
+        assert_eq!(outages.0.len(), MAX_OUTAGES);
+        assert_eq!(outages.after(0), Some((Some(at(10)), at(1001))));
+        assert_eq!(outages.after(98), Some((Some(at(990)), at(1001))));
+        assert_eq!(outages.after(100), None);
+    }
+}

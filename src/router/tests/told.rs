@@ -1,0 +1,120 @@
+//! What a listener is told of that it missed, also where several things come together.
+
+use super::*;
+
+fn resume(log_id: &str, after: u64) -> ListenSpec {
+    ListenSpec {
+        resume: Some(Resume {
+            log_id: log_id.to_owned(),
+            after,
+        }),
+        ..spec(None)
+    }
+}
+
+fn small() -> Limits {
+    Limits {
+        log_events: 2,
+        ..Limits::default()
+    }
+}
+
+async fn read(listener: &mut Listener) -> Vec<Delivery> {
+    let mut read = Vec::new();
+    listener.read_some(&mut read).await.unwrap();
+    read
+}
+
+/// The clock may be a coarse one.
+fn a_moment_later() -> SystemTime {
+    let start = SystemTime::now();
+    while SystemTime::now() <= start {}
+    SystemTime::now()
+}
+
+#[tokio::test]
+async fn an_app_that_ends_between_two_gaps_is_told_both_again() {
+    let world = world(small());
+    let mut slow = world.listen(spec(None)).await;
+    world.confirm().await;
+    assert_eq!(heard(&mut slow), ["Pending", "Confirmed"]);
+    world.broadcast(&["a"]).await;
+    world.lose().await;
+    world.confirm().await;
+    world.broadcast(&["b", "c", "d"]).await;
+    let all = read(&mut slow).await;
+    let words: Vec<String> = all.iter().map(in_words).collect();
+    assert_eq!(words, ["Offline 0", "Overflow 2", "c@7", "d@8"]);
+    let log_id = slow.log_id().to_owned();
+    let mut after_the_first = world.listen(resume(&log_id, all[0].sequence)).await;
+    assert_eq!(
+        heard(&mut after_the_first),
+        ["Confirmed", "Offline 0", "Overflow 2", "c@7", "d@8"]
+    );
+    let mut after_both = world.listen(resume(&log_id, all[1].sequence)).await;
+    assert_eq!(heard(&mut after_both), ["Confirmed", "c@7", "d@8"]);
+}
+
+#[tokio::test]
+async fn an_outage_long_ago_does_not_widen_the_gap_of_a_later_one() {
+    let world = world(small());
+    world.confirm().await;
+    let mut hi = world.listen(spec(Some("hi"))).await;
+    world.confirm().await;
+    world.lose().await;
+    world.confirm().await;
+    world.broadcast(&["hi", "hi", "hi", "hi"]).await;
+    heard(&mut hi);
+    let between = a_moment_later();
+    world.lose().await;
+    world.confirm().await;
+    world.broadcast(&["ho", "ho", "ho"]).await;
+    let told = read(&mut hi).await;
+    let [
+        Delivery {
+            event: Event::Gap(gap),
+            ..
+        },
+    ] = told.as_slice()
+    else {
+        panic!("{told:?}");
+    };
+    assert_eq!(gap.reason, GapReason::Offline);
+    assert!(
+        gap.from >= Some(between),
+        "{gap:?} begins before {between:?}"
+    );
+}
+
+#[tokio::test]
+async fn whoever_comes_from_an_earlier_log_hears_of_all_until_the_confirmation() {
+    let world = world(Limits::default());
+    let _first = world.listen(spec(None)).await;
+    let while_pending = a_moment_later();
+    // Somebody else wanted the channel first: for them nothing is missing.
+    world.confirm().await;
+    let mut returning = world.listen(resume("an earlier one", 7)).await;
+    let told = read(&mut returning).await;
+    let Event::Gap(gap) = &told[1].event else {
+        panic!("{told:?}");
+    };
+    assert_eq!(gap.reason, GapReason::Restarted);
+    assert!(
+        gap.to >= while_pending,
+        "{gap:?} ends before {while_pending:?}"
+    );
+    assert_eq!(heard(&mut returning), ["Confirmed"]);
+}
+
+#[tokio::test]
+async fn a_listener_of_an_earlier_daemon_is_nobodys_now() {
+    let (earlier, now) = (world(Limits::default()), world(Limits::default()));
+    let of_earlier = earlier.listen(spec(None)).await;
+    let mut of_now = now.listen(spec(None)).await;
+    let id = of_earlier.card().id.clone();
+    assert_eq!(
+        now.router.cancel(id.clone()).await,
+        Err(RouterError::UnknownListener(id))
+    );
+    assert_eq!(heard(&mut of_now), ["Pending"]);
+}

@@ -1,0 +1,33 @@
+//! A door for `benches/instructions`, and for nothing else: the stream of `Listen` without the instance, the session and the socket
+//! around it, which would do work of their own while instructions are counted.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body::Body;
+use tokio::sync::watch;
+
+use super::access::Leave;
+use super::frame::Dress;
+use super::network::Opened;
+use super::stream::ListenBody;
+use crate::ipc::Caller;
+use crate::ipc::access::AccessPolicy;
+use crate::proto::PayloadForm;
+use crate::router::Listener;
+
+/// The body of a `Listen` response, as an app gets it that asks for nothing special.
+pub fn stream(
+    listener: Listener,
+    access: watch::Receiver<Arc<AccessPolicy>>,
+) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
+    let channel = listener.card().channel.clone();
+    let dress = Dress::new(&listener, PayloadForm::Json, String::new);
+    let leave = Leave::new(access, Caller::unknown(), "default", channel);
+    ListenBody::new(Opened {
+        listener,
+        dress,
+        leave,
+    })
+}

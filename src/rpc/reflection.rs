@@ -1,0 +1,57 @@
+//! Reflection, v1 and v1alpha: made when somebody asks for the first time.
+//!
+//! Decoded, the contract's descriptors come to 0.3 MB, and on a kiosk nobody asks.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::routing::any;
+use tonic::Status;
+use tonic::service::Routes;
+use tonic_reflection::server::{Builder, Error};
+use tower::ServiceExt as _;
+
+use crate::proto;
+
+type Made = Arc<OnceLock<Result<axum::Router, Error>>>;
+
+/// Both generations.
+pub(super) fn routes() -> axum::Router {
+    axum::Router::new()
+        .route("/grpc.reflection.v1.ServerReflection/{method}", any(answer))
+        .route(
+            "/grpc.reflection.v1alpha.ServerReflection/{method}",
+            any(answer),
+        )
+        .with_state(Made::default())
+}
+
+async fn answer(State(made): State<Made>, request: http::Request<Body>) -> http::Response<Body> {
+    match made.get_or_init(services) {
+        Ok(services) => match services.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        },
+        // Every test of reflection would show that.
+        Err(error) => Status::internal(format!("the built-in descriptors cannot be read: {error}"))
+            .into_http(),
+    }
+}
+
+fn services() -> Result<axum::Router, Error> {
+    let builder = || {
+        Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // Each generation lists both, so that a client sees that it has the choice.
+            .include_reflection_service(false)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(
+                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+            )
+    };
+    Ok(Routes::new(builder().build_v1()?)
+        .add_service(builder().build_v1alpha()?)
+        .into_axum_router())
+}

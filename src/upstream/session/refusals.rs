@@ -1,0 +1,97 @@
+//! How long a refused credential waits for its next try.
+//!
+//! A credential that EXP has never taken is wrong until an operator corrects it, and waits long. One that it took before, in
+//! this process's life, is more likely refused by a network in trouble (a directory that is restarting, a proxy that answers in
+//! its place), which passes: it is tried again soon, a few times, ever more rarely, and then waits as long as any other.
+
+use std::time::Duration;
+
+use super::SessionTiming;
+use crate::upstream::backoff::{Backoff, jittered};
+
+/// The waits between refusals.
+pub(super) struct Refusals {
+    /// Added to every long wait: the shortest one is a promise to the network.
+    least: Duration,
+    backoff: Backoff,
+    soonest: Duration,
+    /// The next short wait of a credential that was taken before; `None` where none was, or its short waits are over.
+    soon: Option<Duration>,
+}
+
+impl Refusals {
+    pub(super) fn new(timing: &SessionTiming) -> Self {
+        let (least, most) = timing.refused;
+        Self {
+            least,
+            backoff: Backoff::new(least, most),
+            soonest: timing.doubted,
+            soon: None,
+        }
+    }
+
+    /// EXP took the credential.
+    pub(super) fn taken(&mut self) {
+        self.backoff.reset();
+        self.soon = Some(self.soonest);
+    }
+
+    /// There is another credential now, of which nothing is known.
+    pub(super) fn replaced(&mut self) {
+        self.backoff.reset();
+        self.soon = None;
+    }
+
+    /// EXP refused it: how long until the next try.
+    pub(super) fn wait(&mut self) -> Duration {
+        // Jittered upwards: at least so much is promised.
+        self.short_wait()
+            .unwrap_or_else(|| self.least + self.backoff.wait())
+    }
+
+    /// The next short wait of a credential that was taken before, where there is one left.
+    pub(super) fn short_wait(&mut self) -> Option<Duration> {
+        let soon = self.soon.take()?;
+        let next = soon * 2;
+        self.soon = (next < self.least).then_some(next);
+        Some(soon + jittered(soon, 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn within(wait: Duration, least: u32, most: u32) {
+        assert!(wait >= SECOND * least && wait <= SECOND * most, "{wait:?}");
+    }
+
+    #[test]
+    fn one_that_was_never_taken_waits_long() {
+        let mut refusals = Refusals::new(&SessionTiming::default());
+        within(refusals.wait(), 60, 120);
+        within(refusals.wait(), 60, 150);
+    }
+
+    #[test]
+    fn one_that_was_taken_before_is_tried_soon_and_not_for_long() {
+        let mut refusals = Refusals::new(&SessionTiming::default());
+        // A second outage is as short as the first.
+        for _ in 0..2 {
+            refusals.taken();
+            for (least, most) in [(5, 10), (10, 20), (20, 40), (40, 80), (60, 120), (60, 150)] {
+                within(refusals.wait(), least, most);
+            }
+        }
+    }
+
+    #[test]
+    fn another_credential_has_to_prove_itself() {
+        let mut refusals = Refusals::new(&SessionTiming::default());
+        refusals.taken();
+        refusals.replaced();
+        within(refusals.wait(), 60, 120);
+    }
+}

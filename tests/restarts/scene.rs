@@ -1,0 +1,162 @@
+//! A network in this process, which keeps going; a daemon on it as a process; and somebody who broadcasts numbers.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use expd::client::{Client, LinkState};
+use expd::exp::Channel;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::judge::Book;
+use crate::process::{DEADLINE, Daemon, Home};
+use crate::world::{Network, Outcome};
+
+pub const CREDENTIALS: &str = "uuid = \"daemon\"\nsecret = \"the secret of daemon\"\n";
+
+pub const CHANNEL: &str = "news";
+
+pub struct Scene {
+    pub network: Network,
+    pub home: Home,
+    pub book: Book,
+}
+
+impl Scene {
+    /// With these settings of the daemon's besides those that it needs.
+    pub async fn new(settings: &str) -> Self {
+        Self::of_device(settings, CREDENTIALS).await
+    }
+
+    /// With these credentials.
+    pub async fn of_device(settings: &str, credentials: &str) -> Self {
+        let scene = Self {
+            network: Network::start(Duration::from_secs(3600)).await,
+            home: Home::new(""),
+            book: Book::default(),
+        };
+        scene.write(settings, credentials);
+        scene
+    }
+
+    /// Writes the settings anew.
+    pub fn write(&self, settings: &str, credentials: &str) {
+        let settings = format!(
+            "[daemon]\nstate_dir = \"{}\"\n{settings}\n[instances.default]\nhost = \"{}\"\n[instances.default.credentials]\ntype = \"device\"\n{credentials}",
+            self.state_dir().display(),
+            self.url(),
+        );
+        std::fs::write(self.home.config(), settings).unwrap();
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.network.address())
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.home.folder.path().join("state")
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.home.socket()
+    }
+
+    /// Starts the daemon, and waits until it serves.
+    pub fn start(&self) -> Daemon {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_expd"));
+        command
+            .args(["serve", "--config"])
+            .arg(self.home.config())
+            .arg("--socket")
+            .arg(self.socket())
+            .env_remove("EXPD_SOCKET")
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("JOURNAL_STREAM");
+        let mut daemon = Daemon::spawn(&mut command);
+        daemon.said("serving on");
+        daemon
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::connect(Some(self.socket())).await.unwrap()
+    }
+
+    /// A connection to the daemon as any gRPC client has it.
+    pub async fn channel(&self) -> tonic::transport::Channel {
+        let socket = self.socket();
+        let connect = tower::service_fn(move |_: http::Uri| {
+            let socket = socket.clone();
+            async move {
+                let stream = tokio::net::UnixStream::connect(socket).await?;
+                Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(stream))
+            }
+        });
+        let endpoint = tonic::transport::Endpoint::from_static("http://localhost");
+        endpoint.connect_with_connector(connect).await.unwrap()
+    }
+
+    pub async fn online(&self) -> Client {
+        self.linked(LinkState::Online).await
+    }
+
+    pub async fn offline(&self) -> Client {
+        self.linked(LinkState::Offline).await
+    }
+
+    pub async fn linked(&self, state: LinkState) -> Client {
+        let client = self.client().await;
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let link = client.status().await.unwrap().instances.remove(0).link;
+            if link.state == state {
+                return client;
+            }
+            assert!(Instant::now() < end, "{link:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until so many broadcasts wait for the connection.
+    pub async fn waiting(&self, client: &Client, wanted: u32) {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let seen = client.status().await.unwrap().instances[0].waiting_broadcasts;
+            if seen == wanted {
+                return;
+            }
+            assert!(Instant::now() < end, "{seen} wait");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Sends so many numbers, one after the other, and gives the last.
+    pub async fn send(&self, count: u64) -> u64 {
+        let (sender, channel) = (self.network.sender(), Channel::new(CHANNEL));
+        let mut last = 0;
+        for _ in 0..count {
+            let (number, outcome) = self.book.send(&sender, &channel, "n").await;
+            assert_eq!(outcome, Outcome::Sent);
+            last = number;
+        }
+        last
+    }
+
+    /// Sends a number every few milliseconds until the token is cancelled.
+    pub fn keep_sending(&self, every: Duration) -> (CancellationToken, JoinSet<()>) {
+        let (sender, book) = (self.network.sender(), self.book.clone());
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let mut sending = JoinSet::new();
+        sending.spawn(async move {
+            let mut clock = interval(every);
+            let channel = Channel::new(CHANNEL);
+            while stopped.run_until_cancelled(clock.tick()).await.is_some() {
+                let (_, outcome) = book.send(&sender, &channel, "n").await;
+                assert_eq!(outcome, Outcome::Sent);
+            }
+        });
+        (stop, sending)
+    }
+}
