@@ -10,7 +10,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use libfuzzer_sys::fuzz_target;
 
-#[allow(dead_code, unused_imports, reason = "only channels and their IDs are driven")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "only channels and their IDs are driven"
+)]
 #[path = "../../src/exp/mod.rs"]
 mod exp;
 
@@ -73,9 +77,6 @@ fn write(organization: &str, channel: &Channel) {
     }
     for alphabet in [Alphabet::UrlSafe, Alphabet::Standard] {
         let id = ChannelId::encode(organization, channel, alphabet);
-        assert_eq!(
-            id.decode(),
-            Ok((organization.to_owned(), channel.clone()))
-        );
+        assert_eq!(id.decode(), Ok((organization.to_owned(), channel.clone())));
     }
 }

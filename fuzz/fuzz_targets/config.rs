@@ -58,7 +58,10 @@ fuzz_target!(|data: &[u8]| {
             }
             assert!(!format!("{loaded:?}").contains(SECRET), "a secret is told");
             let again = config::load(&source).expect("what was taken is taken again");
-            assert_eq!(again.settings.instances.len(), loaded.settings.instances.len());
+            assert_eq!(
+                again.settings.instances.len(),
+                loaded.settings.instances.len()
+            );
             if let Err(errors) = loaded.for_serving(false) {
                 check(&errors);
             }
@@ -72,10 +75,15 @@ fn check(errors: &ConfigErrors) {
     for mistake in errors.mistakes() {
         let line = mistake.to_string();
         assert!(!line.contains('\n'), "{line:?}");
-        assert!(!mistake.what.is_empty() && !mistake.remedy.is_empty(), "{line}");
+        assert!(
+            !mistake.what.is_empty() && !mistake.remedy.is_empty(),
+            "{line}"
+        );
         assert!(!line.contains(SECRET), "a secret is told: {line}");
         // A key is named, or the file could not be read as a whole, or it is a variable or a credential, which names itself.
-        let whole = ["not TOML: ", "cannot read "].iter().any(|what| mistake.what.starts_with(what));
+        let whole = ["not TOML: ", "cannot read "]
+            .iter()
+            .any(|what| mistake.what.starts_with(what));
         let named = matches!(
             mistake.origin,
             config::Origin::Variable(_) | config::Origin::Credential(_)
@@ -89,10 +97,7 @@ fn source<'a>(file: &[u8], rest: impl Iterator<Item = &'a [u8]>) -> Source {
     std::fs::write(&path, file).expect("the file is written");
     let credentials = FOLDER.path().join("credentials");
     let mut has_credentials = false;
-    let mut environment = vec![(
-        "EXPD__HUB__OPERATOR_KEY".to_owned(),
-        OsString::from(SECRET),
-    )];
+    let mut environment = vec![("EXPD__HUB__OPERATOR_KEY".to_owned(), OsString::from(SECRET))];
     for part in rest.take(16) {
         let Some(equals) = part.iter().position(|byte| *byte == b'=') else {
             continue;

@@ -8,7 +8,11 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[allow(dead_code, unused_imports, reason = "only what the wire carries is driven")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "only what the wire carries is driven"
+)]
 #[path = "../../src/exp/mod.rs"]
 mod exp;
 
@@ -55,7 +59,8 @@ mod upstream {
 
         /// A body of long polling, as each generation frames it.
         pub fn body(generation: Generation, body: &[u8]) {
-            let Ok(mut packets) = Packets::new(generation, bytes::Bytes::copy_from_slice(body)) else {
+            let Ok(mut packets) = Packets::new(generation, bytes::Bytes::copy_from_slice(body))
+            else {
                 return;
             };
             let mut texts = Vec::new();
@@ -77,8 +82,12 @@ mod upstream {
             if generation == Generation::V3 && !texts.iter().all(|text| text.is_ascii()) {
                 return;
             }
-            let joined = join(generation, &texts.iter().map(String::as_str).collect::<Vec<_>>());
-            let mut again = Packets::new(generation, joined.into()).expect("what was joined is framed");
+            let joined = join(
+                generation,
+                &texts.iter().map(String::as_str).collect::<Vec<_>>(),
+            );
+            let mut again =
+                Packets::new(generation, joined.into()).expect("what was joined is framed");
             for text in texts {
                 match again.next() {
                     Some(Ok(Incoming::Text(read))) => assert_eq!(read.as_str(), text),
@@ -116,7 +125,8 @@ mod upstream {
                     let mut asked = Vec::new();
                     for packet in packet::subscribe(&channels) {
                         assert!(packet.is_ascii());
-                        let Ok(Packet::Message(Message::Event(array))) = Packet::parse(&packet) else {
+                        let Ok(Packet::Message(Message::Event(array))) = Packet::parse(&packet)
+                        else {
                             panic!("our own packet is none");
                         };
                         let (name, ids): (String, Vec<ChannelId>) =
