@@ -3,7 +3,7 @@
 //! No text here ever holds a secret: whoever makes a mistake leaves secret values out.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Where a setting comes from. The order is that of the report.
@@ -69,11 +69,29 @@ pub struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.origin)?;
+        let mut line = OneLine(f);
+        write!(line, "{}: ", self.origin)?;
         if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+            write!(line, "{}: ", self.key)?;
         }
-        write!(f, "{}; {}", self.what, self.remedy)
+        write!(line, "{}; {}", self.what, self.remedy)
+    }
+}
+
+/// Escapes what would end the line or drive a terminal. Variables, quoted keys and files may be named with any of it, and a report
+/// goes to logs, where a second line would pass for a record of its own.
+struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+                write!(self.0, "{}", c.escape_default())?;
+            } else {
+                self.0.write_char(c)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -186,6 +204,20 @@ mod tests {
         assert_eq!(
             mistake.to_string(),
             "/etc/expd.toml:3: daemon.socket: must be a text; put it between quotes"
+        );
+    }
+
+    #[test]
+    fn no_name_breaks_the_line() {
+        let mistake = Mistake {
+            origin: Origin::Variable("EXPD__A\nexpd: all is well\u{1b}[2J".into()),
+            key: "a\r\n\u{2028}b é".into(),
+            what: "unknown key".into(),
+            remedy: "add [instances.c\nd]".into(),
+        };
+        assert_eq!(
+            mistake.to_string(),
+            r"EXPD__A\nexpd: all is well\u{1b}[2J: a\r\n\u{2028}b é: unknown key; add [instances.c\nd]"
         );
     }
 

@@ -12,6 +12,7 @@ mod incoming;
 mod lock;
 mod peer;
 mod place;
+mod verb;
 
 use std::io;
 use std::os::fd::OwnedFd;
