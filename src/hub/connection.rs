@@ -39,6 +39,16 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// One that is nowhere, for fuzzing.
+    #[cfg(fuzzing)]
+    pub(super) fn without_a_stream(peer: SocketAddr) -> Self {
+        Self {
+            peer,
+            written: AtomicU64::new(0),
+            cut: CancellationToken::new(),
+        }
+    }
+
     /// How many bytes the kernel has taken from us.
     pub(super) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)

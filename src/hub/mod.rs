@@ -17,6 +17,8 @@ mod counters;
 mod data;
 mod directory;
 mod error;
+#[cfg(fuzzing)]
+mod fuzzing;
 mod legacy_polling;
 mod network;
 pub mod operator;

@@ -1,0 +1,55 @@
+//! The network's HTTP side: whatever is asked, it answers in time, with a status that blames the right side.
+//!
+//! The first line is method and path, the second whose token goes with it, each further one up to an empty line a header; the rest is
+//! the body.
+//!
+//! ```sh
+//! RUSTC_BOOTSTRAP=1 cargo fuzz run hub_http -- -max_total_time=600
+//! ```
+#![no_main]
+
+#[allow(dead_code, unused_imports, reason = "only what comes from outside is driven")]
+#[path = "../../src/exp/mod.rs"]
+mod exp;
+#[allow(dead_code, unused_imports, reason = "the TCP side is not driven")]
+#[path = "../../src/hub/mod.rs"]
+mod hub;
+mod network;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use libfuzzer_sys::fuzz_target;
+use network::Network;
+
+fuzz_target!(|data: &[u8]| {
+    let mut parts = data.splitn(2, |byte| *byte == b'\n');
+    let first = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+    let rest = parts.next().unwrap_or_default();
+    let (method, path) = first.split_once(' ').unwrap_or(("GET", &first));
+    let (head, body) = match rest.windows(2).position(|two| two == b"\n\n") {
+        Some(at) => (&rest[..at], &rest[at + 2..]),
+        None => (&[][..], rest),
+    };
+    let head = String::from_utf8_lossy(head).into_owned();
+    Network::with(|network| {
+        let mut request = Request::builder().method(method).uri(path);
+        let mut lines = head.lines();
+        if lines.next() == Some("device") {
+            request = request.header("authorization", format!("Bearer {}", network.token));
+        }
+        for line in lines {
+            let (name, value) = line.split_once(':').unwrap_or((line, ""));
+            request = request.header(name, value);
+        }
+        // What is no request at all does not come this far: hyper refuses it.
+        let Ok(request) = request.body(Body::from(body.to_vec())) else {
+            return;
+        };
+        // The longest wait that a caller may ask for is an hour, on a clock that stands still only while there is work.
+        let answer = network.ask(request, Duration::from_secs(4_000));
+        let (status, text) = answer.expect("no answer");
+        assert!(!status.is_server_error(), "{status} {text}");
+    });
+});

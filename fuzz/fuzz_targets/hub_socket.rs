@@ -1,0 +1,52 @@
+//! The network's sockets: whatever a client that is logged in sends as packets, the network stays well and goes on serving.
+//!
+//! The first byte chooses the generation; the rest is the body of one request of long polling, which carries packets as a WebSocket's
+//! messages would.
+//!
+//! ```sh
+//! RUSTC_BOOTSTRAP=1 cargo fuzz run hub_socket -- -max_total_time=600
+//! ```
+#![no_main]
+
+#[allow(dead_code, unused_imports, reason = "only what comes from outside is driven")]
+#[path = "../../src/exp/mod.rs"]
+mod exp;
+#[allow(dead_code, unused_imports, reason = "the TCP side is not driven")]
+#[path = "../../src/hub/mod.rs"]
+mod hub;
+mod network;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use libfuzzer_sys::fuzz_target;
+use network::Network;
+
+fuzz_target!(|data: &[u8]| {
+    let [kind, packets @ ..] = data else {
+        return;
+    };
+    let generation = if kind & 1 == 0 { 3 } else { 4 };
+    Network::with(|network| {
+        let base = format!("/socket.io/?EIO={generation}&transport=polling&token={}", network.token);
+        let get = |url: &str| Request::get(url).body(Body::empty()).expect("no request");
+        let short = Duration::from_millis(50);
+        let (status, opened) = network.ask(get(&base), short).expect("no handshake");
+        assert_eq!(status, StatusCode::OK, "{opened}");
+        let sid = opened.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        let url = format!("{base}&sid={}", sid.expect("no session"));
+        let post = |body: Vec<u8>| Request::post(&url).body(Body::from(body)).expect("no request");
+        // Generation 4 opens its namespace itself.
+        if generation == 4 && kind & 2 == 0 {
+            network.ask(post(b"40".to_vec()), short);
+        }
+        network.ask(get(&url), short);
+        network.ask(post(packets.to_vec()), short);
+        network.ask(get(&url), short);
+        let goodbye = if generation == 4 { "1" } else { "1:1" };
+        network.ask(post(goodbye.into()), short);
+        let (status, _) = network.ask(get("/hub/counters"), short).expect("it serves no more");
+        assert!(!status.is_server_error(), "{status}");
+    });
+});

@@ -1,0 +1,100 @@
+//! A network in this process, without TCP, on a clock that jumps to the next thing that is due.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use tokio::runtime::Runtime;
+use tower::ServiceExt as _;
+
+use crate::exp::Secret;
+use crate::exp::login::{self, Claims};
+use crate::hub::{Hub, HubDevice, HubSettings};
+
+/// A network serves so many runs, then comes a new one, so that what one leaves behind does not weigh on the later ones.
+const RUNS: usize = 500;
+
+/// The network, and a token of its one device.
+pub struct Network {
+    service: Router,
+    runtime: Runtime,
+    pub token: String,
+    runs: usize,
+}
+
+thread_local! {
+    static NETWORK: RefCell<Option<Network>> = const { RefCell::new(None) };
+}
+
+impl Network {
+    pub fn with(run: impl FnOnce(&Self)) {
+        NETWORK.with_borrow_mut(|held| {
+            let network = held.get_or_insert_with(Self::new);
+            run(network);
+            network.runs += 1;
+            if network.runs == RUNS {
+                *held = None;
+            }
+        });
+    }
+
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("no runtime");
+        let settings = HubSettings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            devices: vec![HubDevice {
+                uuid: "screen".to_owned(),
+                secret: Secret::new("secret"),
+            }],
+            // The clock jumps by hours; tokens go by the other one.
+            token_ttl: Duration::from_secs(86_400),
+            ..HubSettings::default()
+        };
+        let hub = runtime.block_on(Hub::bind(&settings)).expect("no network");
+        let mut network = Self {
+            service: hub.service(([127, 0, 0, 1], 1).into()),
+            runtime,
+            token: String::new(),
+            runs: 0,
+        };
+        let claims = Claims::Device {
+            uuid: "screen".to_owned(),
+            allow_pairing: false,
+            iat: 0,
+            exp: None,
+        };
+        let login = login::sign(&claims, &Secret::new("secret"));
+        let login = serde_json::json!({"token": login}).to_string();
+        let request = Request::post("/api/auth/login")
+            .header("content-type", "application/json")
+            .body(Body::from(login))
+            .expect("no request");
+        let (status, answer) = network.ask(request, Duration::from_secs(10)).expect("no login");
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let answer: serde_json::Value = serde_json::from_str(&answer).expect("no JSON");
+        network.token = answer["token"].as_str().expect("no token").to_owned();
+        network
+    }
+
+    /// Status and body, where they come in time.
+    pub fn ask(&self, request: Request<Body>, within: Duration) -> Option<(StatusCode, String)> {
+        let answered = async {
+            let answer = match self.service.clone().oneshot(request).await {
+                Ok(answer) => answer,
+                Err(never) => match never {},
+            };
+            let status = answer.status();
+            let body = to_bytes(answer.into_body(), 64 << 20).await.ok()?;
+            Some((status, String::from_utf8_lossy(&body).into_owned()))
+        };
+        self.runtime
+            .block_on(async { tokio::time::timeout(within, answered).await })
+            .ok()?
+    }
+}
