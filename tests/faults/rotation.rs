@@ -76,7 +76,8 @@ async fn tokens_change_unnoticed(protocol: ProtocolChoice) {
         let signals = signals(&heard);
         assert!(
             signals == ["Pending", "Confirmed"] || signals == ["Confirmed"],
-            "channel {n}: {signals:?}"
+            "channel {n}: {signals:?}; {:?}",
+            daemon.status().await.instances[0].counters
         );
     }
     let status = daemon.status().await;
