@@ -44,7 +44,7 @@ impl Reference {
         text += &toml::to_string(&self.surroundings).unwrap();
         text += "\n[instructions]\n";
         for path in paths {
-            let count = self.instructions[path.name];
+            let count = self.instructions.get(path.name).unwrap();
             writeln!(text, "# {}", path.unit).unwrap();
             writeln!(text, "{} = {count:.1}", path.name).unwrap();
         }
