@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::http::header::{HOST, HeaderValue};
 use axum::http::{Request, StatusCode};
+use socketioxide::SocketIo;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
@@ -19,6 +21,7 @@ const RUNS: usize = 500;
 /// The network, and a token of its one device.
 pub struct Network {
     service: Router,
+    sockets: SocketIo,
     runtime: Runtime,
     pub token: String,
     runs: usize,
@@ -57,8 +60,10 @@ impl Network {
             ..HubSettings::default()
         };
         let hub = runtime.block_on(Hub::bind(&settings)).expect("no network");
+        let (service, sockets) = hub.service(([127, 0, 0, 1], 1).into());
         let mut network = Self {
-            service: hub.service(([127, 0, 0, 1], 1).into()),
+            service,
+            sockets,
             runtime,
             token: String::new(),
             runs: 0,
@@ -83,7 +88,10 @@ impl Network {
     }
 
     /// Status and body, where they come in time.
-    pub fn ask(&self, request: Request<Body>, within: Duration) -> Option<(StatusCode, String)> {
+    pub fn ask(&self, mut request: Request<Body>, within: Duration) -> Option<(StatusCode, String)> {
+        // Nobody comes without one in HTTP/1.1.
+        let host = HeaderValue::from_static("127.0.0.1");
+        request.headers_mut().entry(HOST).or_insert(host);
         let answered = async {
             let answer = match self.service.clone().oneshot(request).await {
                 Ok(answer) => answer,
@@ -96,5 +104,12 @@ impl Network {
         self.runtime
             .block_on(async { tokio::time::timeout(within, answered).await })
             .ok()?
+    }
+}
+
+impl Drop for Network {
+    /// The server keeps sockets that are open when it is dropped, and they would count as leaks.
+    fn drop(&mut self) {
+        self.runtime.block_on(self.sockets.close());
     }
 }
