@@ -5,18 +5,16 @@ use std::sync::Arc;
 
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
-use socketioxide::SocketIo;
 
 use super::Hub;
 use super::connection::{Connection, Peer};
 use super::router;
 
 impl Hub {
-    /// All paths, and what closes the sockets; every request counts as one of this address.
-    pub fn service(&self, peer: SocketAddr) -> (Router, SocketIo) {
-        let (router, io) = router::build(&self.state);
+    /// All paths; every request counts as one of this address.
+    pub fn service(&self, peer: SocketAddr) -> Router {
+        let (router, _) = router::build(&self.state);
         let connection = Connection::without_a_stream(peer);
-        let router = router.layer(Extension(ConnectInfo(Peer(Arc::new(connection)))));
-        (router, io)
+        router.layer(Extension(ConnectInfo(Peer(Arc::new(connection)))))
     }
 }

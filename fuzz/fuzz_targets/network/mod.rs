@@ -1,13 +1,11 @@
 //! A network in this process, without TCP, on a clock that jumps to the next thing that is due.
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{HOST, HeaderValue};
 use axum::http::{Request, StatusCode};
-use socketioxide::SocketIo;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
@@ -15,32 +13,20 @@ use crate::exp::Secret;
 use crate::exp::login::{self, Claims};
 use crate::hub::{Hub, HubDevice, HubSettings};
 
-/// A network serves so many runs, then comes a new one, so that what one leaves behind does not weigh on the later ones.
-const RUNS: usize = 500;
-
 /// The network, and a token of its one device.
 pub struct Network {
     service: Router,
-    sockets: SocketIo,
     runtime: Runtime,
     pub token: String,
-    runs: usize,
 }
 
 thread_local! {
-    static NETWORK: RefCell<Option<Network>> = const { RefCell::new(None) };
+    static NETWORK: Network = Network::new();
 }
 
 impl Network {
     pub fn with(run: impl FnOnce(&Self)) {
-        NETWORK.with_borrow_mut(|held| {
-            let network = held.get_or_insert_with(Self::new);
-            run(network);
-            network.runs += 1;
-            if network.runs == RUNS {
-                *held = None;
-            }
-        });
+        NETWORK.with(run);
     }
 
     fn new() -> Self {
@@ -60,13 +46,11 @@ impl Network {
             ..HubSettings::default()
         };
         let hub = runtime.block_on(Hub::bind(&settings)).expect("no network");
-        let (service, sockets) = hub.service(([127, 0, 0, 1], 1).into());
+        let service = hub.service(([127, 0, 0, 1], 1).into());
         let mut network = Self {
             service,
-            sockets,
             runtime,
             token: String::new(),
-            runs: 0,
         };
         let claims = Claims::Device {
             uuid: "screen".to_owned(),
@@ -104,12 +88,5 @@ impl Network {
         self.runtime
             .block_on(async { tokio::time::timeout(within, answered).await })
             .ok()?
-    }
-}
-
-impl Drop for Network {
-    /// The server keeps sockets that are open when it is dropped, and they would count as leaks.
-    fn drop(&mut self) {
-        self.runtime.block_on(self.sockets.close());
     }
 }
