@@ -22,13 +22,13 @@ use crate::exp::{BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payloa
 pub(super) const MAX_SOCKETS: usize = 4096;
 
 /// How many channels one socket may subscribe to. A daemon uses one socket for all programs of its host.
-const MAX_SUBSCRIPTIONS: usize = 4096;
+const MAX_SUBSCRIPTIONS: usize = 16_384;
 
 /// How many subscriptions there are in all; a channel exists by being subscribed to.
 const MAX_ALL_SUBSCRIPTIONS: usize = 262_144;
 
-/// How much text the channel IDs of one socket's subscriptions take together: 4,096 of 2 KiB each.
-const MAX_ID_BYTES: usize = 8 * 1024 * 1024;
+/// How much text the channel IDs of one socket's subscriptions take together: 16,384 of 1 KiB each.
+const MAX_ID_BYTES: usize = 16 * 1024 * 1024;
 
 /// How much a socket may have yet to take before it counts as slow: three of the largest payloads.
 const MAX_OUTSTANDING_BYTES: u64 = 48 * 1024 * 1024;

@@ -4,17 +4,19 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::instance::{ChannelState, Instance, Past};
 use super::listener::{Card, Ended, ListenSpec, Listener, Place};
 use super::log::{Bounds, ChannelLog, Moment, State};
+use super::resting::{Resting, rest};
 use super::{
-    ChannelSnapshot, Command, Encode, Incoming, InstanceId, InstanceSnapshot, MAILBOX, Report,
-    RouterError, RouterHandle, Wanted, Whose,
+    Command, Encode, Incoming, InstanceId, InstanceSnapshot, MAILBOX, Report, RouterError,
+    RouterHandle, Wanted, Whose,
 };
 use crate::config::Limits;
 use crate::exp::Channel;
@@ -59,31 +61,6 @@ pub struct Router {
     /// Ends every listener's ID, so that an app that outlived an earlier daemon does not take somebody else's events by the ID
     /// that it was given there.
     incarnation: String,
-}
-
-struct Instance {
-    wanted: watch::Sender<Wanted>,
-    channels: HashMap<Arc<Channel>, ChannelState>,
-    /// What listeners that are gone were handed.
-    past: Past,
-}
-
-#[derive(Default)]
-struct Past {
-    deliveries: u64,
-    gaps: u64,
-}
-
-struct ChannelState {
-    log: Arc<ChannelLog>,
-    /// Its key among what is wanted.
-    order: u64,
-    wanted_since: Moment,
-    asked_at: Option<SystemTime>,
-    confirmed_at: Option<SystemTime>,
-    last_broadcast_at: Option<SystemTime>,
-    /// The gap that the next confirmation will tell of: since when.
-    outage: Option<Moment>,
 }
 
 impl Router {
@@ -429,107 +406,9 @@ fn by_channel(a: &Arc<Channel>, b: &Arc<Channel>) -> std::cmp::Ordering {
     a.cmp(b)
 }
 
-/// A log whose listeners are woken at a time; the earliest is the greatest, as the heap wants it.
-#[derive(Debug)]
-struct Resting {
-    until: Instant,
-    log: Arc<ChannelLog>,
-}
-
-impl PartialEq for Resting {
-    fn eq(&self, other: &Self) -> bool {
-        self.until == other.until
-    }
-}
-
-impl Eq for Resting {}
-
-impl PartialOrd for Resting {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Resting {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other.until.cmp(&self.until)
-    }
-}
-
-/// Waits until the first rest is over; for ever where nobody rests.
-async fn rest(first: Option<&Resting>) {
-    match first {
-        Some(resting) => tokio::time::sleep_until(resting.until.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// A few letters that are others in every daemon.
 fn incarnation() -> String {
     let mut letters = uuid::Uuid::new_v4().simple().to_string();
     letters.truncate(8);
     letters
-}
-
-impl ChannelState {
-    /// The channel is not confirmed any more. Returns the log, where that is news.
-    fn lose(&mut self, since: Moment, now: Moment) -> Option<Arc<ChannelLog>> {
-        self.confirmed_at.take()?;
-        self.outage = Some(since);
-        self.log.set_state(State::Pending, None, now);
-        Some(self.log.clone())
-    }
-}
-
-impl Instance {
-    fn snapshot(&self) -> InstanceSnapshot {
-        let mut channels: Vec<ChannelSnapshot> = self
-            .channels
-            .iter()
-            .map(|(channel, state)| {
-                let (log_events, log_bytes, log_sequence) = state.log.size();
-                ChannelSnapshot {
-                    channel: channel.clone(),
-                    wanted_since: state.wanted_since.wall,
-                    asked_at: state.asked_at,
-                    confirmed_at: state.confirmed_at,
-                    last_broadcast_at: state.last_broadcast_at,
-                    listeners: state.log.listeners(),
-                    log_events,
-                    log_bytes,
-                    log_sequence,
-                }
-            })
-            .collect();
-        channels.sort_unstable_by(|a, b| a.channel.cmp(&b.channel));
-        InstanceSnapshot {
-            channels,
-            listeners: Vec::new(),
-            deliveries: self.past.deliveries,
-            gaps: self.past.gaps,
-        }
-    }
-
-    /// Expires old events, and forgets channels that have had no listener for `linger`.
-    fn sweep(&mut self, now: Moment, linger: Duration) {
-        let mut unwanted = Vec::new();
-        self.channels.retain(|_, state| {
-            let deserted = state.log.deserted_since();
-            let keep =
-                deserted.is_none_or(|since| now.at.saturating_duration_since(since) <= linger);
-            if keep {
-                state.log.expire(now);
-            } else {
-                unwanted.push(state.order);
-            }
-            keep
-        });
-        if !unwanted.is_empty() {
-            self.wanted.send_modify(|wanted| {
-                for order in &unwanted {
-                    wanted.channels.remove(order);
-                }
-            });
-        }
-    }
 }

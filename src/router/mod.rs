@@ -6,10 +6,12 @@
 
 mod actor;
 mod cursor;
+mod instance;
 mod listener;
 mod log;
 mod outages;
 mod record;
+mod resting;
 mod ring;
 #[cfg(test)]
 mod tests;

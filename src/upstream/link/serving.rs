@@ -1,0 +1,298 @@
+//! Serving a connection: what arrives on it, what is asked for on it, and the one that replaces it.
+
+use futures_util::future::pending;
+use serde::Deserialize;
+use tokio::time::sleep_until;
+
+use super::connection::{Arrivals, Connection, Tended};
+use super::rotation::Rotation;
+use super::{End, Link, PAIRING_CHANNEL};
+use crate::exp::{IdentityKind, Secret};
+use crate::router::{Incoming, Report};
+use crate::upstream::session::SessionState;
+
+/// A connection is replaced when it has gathered this many channels more than are wanted: the network knows no unsubscribe.
+const SURPLUS: usize = 1000;
+
+impl Link {
+    /// Serves a connection, and those that replace it, until the last of them ends.
+    pub(super) async fn serve(&mut self, mut connection: Connection) -> End {
+        self.parts.counters.connects.inc();
+        self.tell_online(&connection);
+        let mut rotation = Rotation::default();
+        loop {
+            let Err(end) = self.step(&mut connection, &mut rotation).await else {
+                continue;
+            };
+            if matches!(end, End::Shutdown) {
+                rotation.give_up(&mut self.goodbyes);
+                self.goodbyes.spawn(connection.close());
+                return end;
+            }
+            self.parts.counters.disconnects.inc();
+            let since = connection.subscriptions.proved();
+            self.report(Report::Down { since }).await;
+            if let End::Broken(reason) = &end
+                && rotation.is_open()
+            {
+                // The replacement takes over with what it has; what was still on its way on the broken one is lost, as was
+                // just told.
+                log::info!(instance = self.parts.name; "the connection broke while it was being replaced: {reason}");
+                self.finish_rotation(&mut connection, &mut rotation).await;
+                continue;
+            }
+            rotation.give_up(&mut self.goodbyes);
+            self.goodbyes.spawn(connection.close());
+            return end;
+        }
+    }
+
+    /// Waits for the next thing to happen and deals with it.
+    async fn step(
+        &mut self,
+        connection: &mut Connection,
+        rotation: &mut Rotation,
+    ) -> Result<(), End> {
+        let due = connection.next_due().min(rotation.next_due());
+        let token_end = connection.session.ends_at.instant();
+        tokio::select! {
+            () = self.parts.shutdown.cancelled() => Err(End::Shutdown),
+            arrivals = connection.read() => self.take(arrivals, connection, rotation).await,
+            () = rotation.progress(token_end) => self.advance(connection, rotation).await,
+            changed = self.parts.wanted.changed() => {
+                if changed.is_err() {
+                    pending::<()>().await;
+                }
+                self.subscribe_new(connection, rotation).await
+            }
+            changed = self.states.changed() => {
+                if changed.is_err() {
+                    pending::<()>().await;
+                }
+                self.follow_session(connection, rotation)
+            }
+            // A goodbye that is finished needs no more.
+            Some(_) = self.goodbyes.join_next() => Ok(()),
+            () = sleep_until(due) => {
+                let Tended { again, lost } = connection.tend().await.map_err(End::Broken)?;
+                self.report_asked(again).await;
+                if !lost.is_empty() {
+                    log::warn!(instance = self.parts.name; "the network does not confirm {} channels any more; asking again", lost.len());
+                    self.report(Report::Lost(lost)).await;
+                }
+                self.advance(connection, rotation).await
+            }
+        }
+    }
+
+    /// Takes what arrived on the present connection.
+    async fn take(
+        &mut self,
+        arrivals: Arrivals,
+        connection: &mut Connection,
+        rotation: &mut Rotation,
+    ) -> Result<(), End> {
+        let Arrivals {
+            broadcasts,
+            confirmed,
+            unexpected,
+            closed,
+        } = arrivals;
+        // Confirmations first: what is broadcast on a channel comes after them.
+        if !confirmed.is_empty() {
+            self.report(Report::Confirmed(confirmed)).await;
+        }
+        self.forward(broadcasts, connection.kind()).await;
+        self.note_unexpected(&unexpected);
+        if let Some(reason) = closed {
+            return Err(End::Broken(reason));
+        }
+        if rotation.marked() && connection.mark_answered() {
+            self.finish_rotation(connection, rotation).await;
+        }
+        Ok(())
+    }
+
+    /// Hands broadcasts to the router, each once, and acts on those that are for the daemon itself.
+    async fn forward(&mut self, mut broadcasts: Vec<Incoming>, kind: IdentityKind) {
+        if broadcasts.is_empty() {
+            return;
+        }
+        let counters = &self.parts.counters;
+        counters.broadcasts_received.add(broadcasts.len() as u64);
+        broadcasts.retain(|incoming| {
+            let new = self
+                .recent
+                .is_new(&incoming.channel, &incoming.broadcast.id);
+            if !new {
+                counters.duplicates.inc();
+            }
+            new
+        });
+        if kind == IdentityKind::Device {
+            for incoming in broadcasts.iter().filter(|i| i.channel.system) {
+                self.obey(incoming);
+            }
+        }
+        self.report(Report::Broadcasts(broadcasts)).await;
+    }
+
+    /// What the network tells a device about its own credentials.
+    fn obey(&self, incoming: &Incoming) {
+        #[derive(Deserialize)]
+        struct Credentials {
+            uuid: String,
+            secret: Secret,
+        }
+        let broadcast = &incoming.broadcast;
+        let identity = self.identity();
+        match broadcast.name.as_str() {
+            "credentials" if incoming.channel.name == PAIRING_CHANNEL => {
+                match serde_json::from_str::<Credentials>(broadcast.payload.as_str()) {
+                    Ok(given) => self.parts.session.paired(given.uuid, given.secret),
+                    Err(_) => {
+                        log::warn!(instance = self.parts.name; "the network sent pairing credentials without uuid and secret; still waiting to be paired");
+                    }
+                }
+            }
+            "unpair" if identity.is_some_and(|uuid| uuid == incoming.channel.name) => {
+                self.parts.session.unpaired();
+            }
+            _ => {}
+        }
+    }
+
+    fn identity(&self) -> Option<String> {
+        let states = self.states.borrow();
+        let session = states.session()?;
+        Some(session.authentication.identity.uuid.clone())
+    }
+
+    fn note_unexpected(&self, unexpected: &[String]) {
+        for what in unexpected {
+            self.parts.counters.unexpected_messages.inc();
+            log::debug!(instance = self.parts.name; "unexpected message: {what}");
+        }
+    }
+
+    /// Asks for channels that have become wanted.
+    async fn subscribe_new(
+        &mut self,
+        connection: &mut Connection,
+        rotation: &mut Rotation,
+    ) -> Result<(), End> {
+        let (channels, last) = self.parts.wanted.borrow_and_update().after(self.seen);
+        self.seen = last;
+        if connection.identity().pairing_code.is_some() {
+            // Without an organization they have no IDs; the paired session's connection asks for them.
+            return Ok(());
+        }
+        connection
+            .subscribe(&channels)
+            .await
+            .map_err(|error| End::Broken(error.to_string()))?;
+        rotation.subscribe(&channels).await;
+        self.report_asked(channels).await;
+        let wanted = self.parts.wanted.borrow().len();
+        if connection.subscriptions.len() > wanted * 2 + SURPLUS {
+            rotation.start();
+        }
+        Ok(())
+    }
+
+    /// The session changed: a new token gets its own connection.
+    fn follow_session(
+        &mut self,
+        connection: &Connection,
+        rotation: &mut Rotation,
+    ) -> Result<(), End> {
+        let state = self.states.borrow_and_update().clone();
+        if let SessionState::RefreshFailing { reason, .. } = &state {
+            // The connection stays up, for as long as the token holds.
+            self.status.send_modify(|status| {
+                status.last_error = Some(format!("refreshing the token fails: {reason}"));
+            });
+        }
+        let Some(session) = state.session() else {
+            // The connection stays for as long as the network lets it.
+            return Ok(());
+        };
+        if session.generation == connection.session.generation {
+            return Ok(());
+        }
+        let (old, new) = (connection.identity(), &session.authentication.identity);
+        if (&old.uuid, &old.organization) != (&new.uuid, &new.organization) {
+            return Err(End::OtherIdentity);
+        }
+        rotation.start();
+        Ok(())
+    }
+
+    /// Takes the next step of a replacement under way.
+    async fn advance(
+        &mut self,
+        connection: &mut Connection,
+        rotation: &mut Rotation,
+    ) -> Result<(), End> {
+        if let Some(generation) = rotation.take_refused() {
+            self.parts.session.reject(generation);
+        }
+        if rotation.wants_opening() {
+            let Some(session) = self.states.borrow().session().cloned() else {
+                rotation.call_off();
+                return Ok(());
+            };
+            // What became wanted and was not asked for on the present connection yet is asked for on both, later.
+            let (channels, _) = self.everything_wanted(&session);
+            rotation.open(&self.parts, self.detected.clone(), session, channels);
+            return Ok(());
+        }
+        rotation.tend().await;
+        for what in rotation.take_unexpected() {
+            self.note_unexpected(&[what]);
+        }
+        rotation.sift(connection, |held| {
+            self.recent.knows(&held.channel, &held.broadcast.id)
+        });
+        if rotation.wants_mark(connection) {
+            match connection.mark().await {
+                Ok(true) => rotation.wait_for_mark(),
+                // Nothing is subscribed, so nothing can be on its way.
+                Ok(false) => self.finish_rotation(connection, rotation).await,
+                Err(error) => return Err(End::Broken(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// The new connection takes over.
+    async fn finish_rotation(&mut self, connection: &mut Connection, rotation: &mut Rotation) {
+        let is_known = |held: &Incoming| self.recent.knows(&held.channel, &held.broadcast.id);
+        let finished = std::mem::take(rotation).finish(connection, is_known);
+        let Some((new, held)) = finished else {
+            return;
+        };
+        let old = std::mem::replace(connection, new);
+        let until = old.subscriptions.proved();
+        let lacking = connection.subscriptions.lacking(&old.subscriptions);
+        self.goodbyes.spawn(old.close());
+        self.parts.counters.connects.inc();
+        log::debug!(instance = self.parts.name; "a new connection has taken over");
+        self.tell_online(connection);
+        self.report_asked(connection.subscriptions.all()).await;
+        if !lacking.is_empty() {
+            log::warn!(instance = self.parts.name; "the new connection has taken over without {} channels that the network has not confirmed on it; asking again", lacking.len());
+            let lost = lacking.into_iter().map(|channel| (channel, until));
+            self.report(Report::Lost(lost.collect())).await;
+        }
+        let confirmed = connection.subscriptions.confirmed_ones();
+        self.report(Report::Confirmed(confirmed)).await;
+        self.forward(held, connection.kind()).await;
+        // The token may have changed once more meanwhile.
+        let newer = matches!(&*self.states.borrow(), SessionState::LoggedIn(session)
+            if session.generation > connection.session.generation);
+        if newer {
+            rotation.start();
+        }
+    }
+}
