@@ -6,6 +6,7 @@ pub mod deadline;
 pub mod http;
 pub mod link;
 mod names;
+mod server_time;
 pub mod session;
 pub mod socket;
 mod trouble;

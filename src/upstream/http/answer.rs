@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
@@ -11,6 +10,7 @@ use super::client::line_time;
 use super::error::CallError;
 use crate::exp::Payload;
 use crate::exp::message::ErrorBody;
+use crate::upstream::server_time;
 use crate::upstream::trouble::Way;
 
 /// How long the rest of an answer may take, once it has begun, besides the time that its bytes need on a slow line.
@@ -36,8 +36,8 @@ impl Answer {
         way: &Way,
     ) -> Result<Self, CallError> {
         let status = response.status();
-        let date = date(response.headers(), &DATE);
-        let retry_after = retry_after(response.headers(), date.unwrap_or_else(SystemTime::now));
+        let date = server_time::now(response.headers());
+        let retry_after = server_time::retry_after(response.headers());
         let begun = Instant::now();
         let mut body = Vec::new();
         loop {
@@ -105,19 +105,6 @@ impl Answer {
     }
 }
 
-/// When the server wants to be asked again: in seconds, or at a time of its own clock, which says `now`.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    date(headers, &RETRY_AFTER)?.duration_since(now).ok()
-}
-
-fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,25 +129,5 @@ mod tests {
             assert_eq!(answer(body).payload().unwrap().as_str(), payload);
         }
         assert_eq!(answer("").payload(), None);
-    }
-
-    #[test]
-    fn retry_after_is_read_in_both_forms_by_the_servers_clock() {
-        let headers = |text: &str| HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-        let read = |text| retry_after(&headers(text), now);
-        assert_eq!(read("120"), Some(Duration::from_secs(120)));
-        assert_eq!(read(" 0 "), Some(Duration::ZERO));
-        assert_eq!(
-            read("Sun, 06 Nov 1994 08:50:07 GMT"),
-            Some(Duration::from_secs(30))
-        );
-        assert_eq!(read("Sun, 06 Nov 1994 08:00:00 GMT"), None, "in the past");
-        assert_eq!(read("soon"), None);
-        assert_eq!(read("-1"), None);
-        assert_eq!(
-            read("18446744073709551615"),
-            Some(Duration::from_secs(u64::MAX))
-        );
     }
 }

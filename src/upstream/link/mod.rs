@@ -118,6 +118,7 @@ impl Link {
                 () = shutdown.cancelled() => break,
                 opened = self.open(&session) => opened,
             };
+            let mut left_alone = None;
             let reason = match opened {
                 Ok(connection) => {
                     let opened = connection.opened;
@@ -139,10 +140,11 @@ impl Link {
                             continue;
                         }
                     }
+                    left_alone = error.retry_after();
                     error.to_string()
                 }
             };
-            let wait = backoff.wait();
+            let wait = backoff.wait_after(left_alone);
             self.status.send_modify(|status| {
                 status.go(LinkState::Offline, &reason);
                 status.attempt += 1;

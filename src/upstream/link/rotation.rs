@@ -172,7 +172,7 @@ impl Rotation {
                     if matches!(error, SocketError::Refused { .. }) {
                         self.refused = Some(*generation);
                     }
-                    self.retry(&error.to_string());
+                    self.retry(&error.to_string(), error.retry_after());
                 }
             },
             Stage::Confirming(candidate) if candidate.held.full() => pending().await,
@@ -181,7 +181,7 @@ impl Rotation {
                 candidate.held.take(arrivals.broadcasts);
                 candidate.held.unexpected.extend(arrivals.unexpected);
                 if let Some(reason) = arrivals.closed {
-                    self.retry(&reason);
+                    self.retry(&reason, None);
                 }
             }
         }
@@ -194,12 +194,12 @@ impl Rotation {
         };
         let more = std::mem::take(&mut candidate.more);
         if let Err(error) = candidate.new.subscribe(&more).await {
-            return self.retry(&error.to_string());
+            return self.retry(&error.to_string(), None);
         }
         if candidate.new.next_due() <= Instant::now()
             && let Err(reason) = candidate.new.tend().await
         {
-            self.retry(&reason);
+            self.retry(&reason, None);
         }
     }
 
@@ -212,7 +212,7 @@ impl Rotation {
                 // A mark from before would not cover these.
                 candidate.ripe = Ripe::No;
                 if let Err(error) = candidate.new.subscribe(channels).await {
-                    self.retry(&error.to_string());
+                    self.retry(&error.to_string(), None);
                 }
             }
         }
@@ -305,12 +305,13 @@ impl Rotation {
         }
     }
 
-    fn retry(&mut self, reason: &str) {
+    /// The new connection has to be tried again, no sooner than the server wants.
+    fn retry(&mut self, reason: &str, left_alone: Option<Duration>) {
         let (shortest, longest) = RETRY;
         let backoff = self
             .backoff
             .get_or_insert_with(|| Backoff::new(shortest, longest));
-        let wait = backoff.wait();
+        let wait = backoff.wait_after(left_alone);
         log::debug!("the new connection failed, the present one goes on: {reason}");
         self.stage = Stage::Wanted(Instant::now() + wait);
     }

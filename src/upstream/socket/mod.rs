@@ -119,6 +119,16 @@ pub enum SocketError {
         /// The server's words.
         reason: String,
     },
+    /// The server is too busy, and says when it wants to be asked again.
+    #[error("{url} asks to be left alone for {}: {reason}", humantime(*.retry_after))]
+    Busy {
+        /// The base URL, without the token.
+        url: String,
+        /// The server's words.
+        reason: String,
+        /// How long.
+        retry_after: Duration,
+    },
     /// Opening took longer than [`Endpoint::timeout`].
     #[error("{url} did not complete the socket's handshake within {}", humantime(*.after))]
     Timeout {
@@ -130,6 +140,17 @@ pub enum SocketError {
     /// The connection broke while sending.
     #[error("the socket broke while sending: {0}")]
     Send(String),
+}
+
+impl SocketError {
+    /// How long the server wants to be left alone, where it said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        }
+    }
 }
 
 fn humantime(duration: Duration) -> String {

@@ -78,7 +78,9 @@ impl Way<'_> {
             match self.websocket_in(generation).await {
                 Ok(socket) => return Ok((socket, None)),
                 Err(error) if self.forced.is_some() => return Err(error),
-                Err(refused @ SocketError::Refused { .. }) => return Err(refused),
+                Err(error @ (SocketError::Refused { .. } | SocketError::Busy { .. })) => {
+                    return Err(error);
+                }
                 Err(_) => {}
             }
         }

@@ -128,6 +128,15 @@ impl<'a> Address<'a> {
         }
     }
 
+    /// The server wants to be left alone.
+    pub fn busy(&self, reason: impl AsRef<str>, retry_after: Duration) -> SocketError {
+        SocketError::Busy {
+            url: self.endpoint.url.clone(),
+            reason: redact(reason.as_ref(), self.endpoint),
+            retry_after,
+        }
+    }
+
     /// Opening took too long.
     pub fn timeout(&self, after: Duration) -> SocketError {
         SocketError::Timeout {

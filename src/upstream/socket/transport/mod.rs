@@ -59,6 +59,7 @@ impl Failure {
     pub fn into_error(self, address: &Address<'_>) -> SocketError {
         match self {
             Self::Rejected(Rejection::Token(words)) => address.refused(words),
+            Self::Rejected(Rejection::Busy(words, retry_after)) => address.busy(words, retry_after),
             Self::Rejected(rejection) => address.failed(rejection.words()),
             Self::Broken(error) => error,
         }

@@ -72,9 +72,10 @@ impl Polling {
         let cookies = cookies(answer.headers());
         let status = answer.status();
         if !status.is_success() {
+            let headers = answer.headers().clone();
             // Whatever of the body cannot be read is missing in the words of the error alone.
             let body = body(answer, MAX_REFUSAL).await.unwrap_or_default();
-            return Err(Failure::Rejected(Rejection::read(status, &body)));
+            return Err(Failure::Rejected(Rejection::read(status, &headers, &body)));
         }
         let body = body(answer, MAX_BODY)
             .await
@@ -321,7 +322,7 @@ async fn accepted(answer: Result<Response, reqwest::Error>) -> Result<Response, 
     let body = body(answer, MAX_REFUSAL).await.unwrap_or_default();
     Err(Lost(format!(
         "the server ended the session ({})",
-        Rejection::read(status, &body).words()
+        Rejection::read(status, &HeaderMap::new(), &body).words()
     )))
 }
 

@@ -1,9 +1,12 @@
 //! What an HTTP answer that is no handshake means.
 
-use http::StatusCode;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::upstream::server_time;
 use crate::upstream::socket::Endpoint;
 
 /// The most of a server's words that is passed on.
@@ -18,6 +21,8 @@ pub(in crate::upstream::socket) enum Rejection {
     Transport(String),
     /// It does not speak this generation, or does not understand the request in it.
     Generation(String),
+    /// It has too much to do, and says for how long.
+    Busy(String, Duration),
     /// Anything else: not a Socket.IO server, one in trouble, or a proxy's word.
     Other(String),
 }
@@ -29,8 +34,8 @@ const FORBIDDEN: u64 = 4;
 const UNSUPPORTED_GENERATION: u64 = 5;
 
 impl Rejection {
-    /// Reads an answer's status and the beginning of its body.
-    pub fn read(status: StatusCode, body: &[u8]) -> Self {
+    /// Reads an answer's status, its header fields and the beginning of its body.
+    pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Wire {
             code: Option<Value>,
@@ -38,6 +43,11 @@ impl Rejection {
         let said = format!("HTTP {status}{}", words_of(body));
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Self::Token(said);
+        }
+        if (status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error())
+            && let Some(retry_after) = server_time::retry_after(headers)
+        {
+            return Self::Busy(said, retry_after);
         }
         if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Self::Other(format!(
@@ -90,6 +100,7 @@ impl Rejection {
             Self::Token(said)
             | Self::Transport(said)
             | Self::Generation(said)
+            | Self::Busy(said, _)
             | Self::Other(said) => said,
         }
     }
@@ -135,13 +146,16 @@ pub(in crate::upstream::socket) fn redact(text: &str, endpoint: &Endpoint) -> St
 
 #[cfg(test)]
 mod tests {
-    use super::Rejection::{Generation, Other, Token, Transport};
+    use http::header::RETRY_AFTER;
+
+    use super::Rejection::{Busy, Generation, Other, Token, Transport};
     use super::*;
 
     #[test]
     fn answers_are_told_apart() {
         let read = |status: u16, body: &str| {
-            Rejection::read(StatusCode::from_u16(status).unwrap(), body.as_bytes())
+            let status = StatusCode::from_u16(status).unwrap();
+            Rejection::read(status, &HeaderMap::new(), body.as_bytes())
         };
         assert!(matches!(read(401, ""), Token(_)));
         assert!(
@@ -181,6 +195,21 @@ mod tests {
         assert!(matches!(read(502, "bad gateway"), Other(_)));
         assert!(matches!(read(302, ""), Other(said) if said.contains("elsewhere")));
         assert!(matches!(read(407, ""), Other(said) if said.contains("credentials")));
+    }
+
+    #[test]
+    fn a_busy_server_is_left_alone_for_as_long_as_it_says() {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, "30".parse().unwrap())]);
+        let read =
+            |status: u16| Rejection::read(StatusCode::from_u16(status).unwrap(), &headers, b"");
+        for status in [429, 502, 503] {
+            assert!(
+                matches!(read(status), Busy(_, after) if after == Duration::from_secs(30)),
+                "{status}"
+            );
+        }
+        assert!(matches!(read(404), Other(_)));
+        assert!(matches!(read(401), Token(_)));
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl WebSocket {
             }),
             Err(Error::Http(answer)) => Err(Failure::Rejected(Rejection::read(
                 answer.status(),
+                answer.headers(),
                 answer.body().as_deref().unwrap_or_default(),
             ))),
             Err(error) => Err(broken(format!(
