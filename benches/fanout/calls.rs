@@ -23,7 +23,7 @@ const CALLS: usize = 2_000;
 const AT_ONCE: usize = 2_000;
 
 /// How often so many at a time are sent: what grows would grow with each.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 20;
 
 /// What came out.
 #[derive(Clone, Debug, Serialize)]

@@ -3,6 +3,7 @@
 //!
 //! - `cargo bench --bench fanout` measures deliveries and calls, within ten minutes;
 //! - `cargo bench --bench fanout -- quick` the most important of them, within one;
+//! - `cargo bench --bench fanout -- calls` broadcast calls alone;
 //! - `cargo bench --bench fanout -- scale` how cost grows with listeners, channels and sizes.
 //!
 //! Each prints its tables, writes them as JSON beside its plots to `target/fanout/`, and ends by itself. With `UPDATE=1` the plots go
@@ -90,6 +91,12 @@ fn measure(words: &[&str]) {
         print!("{}", scale::words(&curves));
         write(&out, "scale.json", &curves);
         scale::draw(&curves, &plots);
+        return;
+    }
+    if words.contains(&"calls") {
+        let calls = block_on(calls::measure(&binary));
+        print!("{}", calls::words(&calls));
+        write(&out, "calls.json", &calls);
         return;
     }
     let quick = words.contains(&"quick");

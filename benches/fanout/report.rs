@@ -148,6 +148,11 @@ pub fn summary(cells: &[Cell]) -> String {
             .zip(one)
             .map(|(whole, one)| whole / one);
         line(
+            "whole path, 10 streams: p50 to that of ten direct clients",
+            cell.ratio(System::Expd, System::Direct, |s| s.p50),
+            "-",
+        );
+        line(
             "whole path, 10 streams: p50 to one direct client's",
             whole,
             "at most 1.3",
@@ -228,12 +233,16 @@ pub fn plot(file: &Path, title: &str, axis: &str, lines: &[(String, Vec<(f64, f6
         .y_label_area_size(80)
         .build_cartesian_2d(
             (left..right * 1.05).log_scale(),
-            (low / 1.5..high * 1.5).log_scale(),
+            // With room for the names of the lines above them.
+            (low / 1.5..high * (high / low).powf(0.12 * lines.len() as f64) * 1.5).log_scale(),
         )
         .unwrap();
     chart
         .configure_mesh()
         .x_desc(axis)
+        .x_label_formatter(&short)
+        .y_label_formatter(&short)
+        .y_labels(6)
         .light_line_style(WHITE)
         .draw()
         .unwrap();
@@ -252,9 +261,18 @@ pub fn plot(file: &Path, title: &str, axis: &str, lines: &[(String, Vec<(f64, f6
     }
     chart
         .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
         .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.3))
         .draw()
         .unwrap();
     area.present().unwrap();
+}
+
+/// A number at an axis: what the logarithm leaves behind the comma is nobody's.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "plotters hands out references"
+)]
+fn short(value: &f64) -> String {
+    format!("{}", (value * 1e6).round() / 1e6)
 }

@@ -152,7 +152,7 @@ fn channels(binary: &Path) -> Vec<Curve> {
         Curve::new("channels", "seconds until all are confirmed", first),
         Curve::new(
             "channels",
-            "seconds until all are confirmed after a restart of the network (first next try included)",
+            "seconds until all are confirmed again after a restart, first wait included",
             again,
         ),
     ]
