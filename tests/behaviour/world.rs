@@ -1,5 +1,8 @@
 //! A network with everybody who may log in to it, a daemon, and clients; each part can be stopped and started again.
 
+#[path = "../ports/mod.rs"]
+mod ports;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -160,7 +163,7 @@ impl World {
     }
 
     pub async fn start_network(&mut self) {
-        let hub = Hub::bind(&self.hub).await.unwrap();
+        let hub = ports::bind(&self.hub).await;
         self.network = Running::none();
         let stop = self.network.stop.clone();
         self.network

@@ -1,5 +1,8 @@
 //! A network, a daemon that is connected to it, and somebody who broadcasts; all in this process, each able to stop and start.
 
+#[path = "../ports/mod.rs"]
+mod ports;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -11,7 +14,7 @@ use expd::config::{Credentials, ProtocolChoice, Settings, TransportChoice};
 use expd::daemon::{self, DaemonError, Doors};
 use expd::exp::login::{self, Claims};
 use expd::exp::{Channel, Secret};
-use expd::hub::{Hub, HubDevice, HubSettings};
+use expd::hub::{HubDevice, HubSettings};
 use expd::ipc::{self, Listener, SocketPlace};
 use futures_util::StreamExt as _;
 use tempfile::TempDir;
@@ -75,7 +78,7 @@ impl Network {
     }
 
     pub async fn start_again(&mut self) {
-        let hub = Hub::bind(&self.settings).await.unwrap();
+        let hub = ports::bind(&self.settings).await;
         self.settings.listen = hub.local_addr();
         self.stop = CancellationToken::new();
         let stop = self.stop.clone();

@@ -1,0 +1,25 @@
+//! A network that comes back in its old place.
+
+use std::time::Duration;
+
+use expd::hub::{Hub, HubError, HubSettings};
+use tokio::time::{Instant, sleep};
+
+/// How long somebody else may have the port.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Binds the network where it was told, as soon as that is free.
+///
+/// While a network on this machine is away, a client that tries to reach it may be given the network's own port to come from,
+/// and reach itself. It notices that soon, but until then the port is taken.
+pub async fn bind(settings: &HubSettings) -> Hub {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Hub::bind(settings).await {
+            Err(HubError::Busy { .. }) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(20)).await;
+            }
+            bound => return bound.unwrap(),
+        }
+    }
+}
