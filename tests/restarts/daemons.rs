@@ -85,16 +85,17 @@ async fn listeners_are_taken_up_by_the_next_daemon_and_told_of_all_that_they_mis
     let followed = tokio::time::timeout(DEADLINE, program.join_next()).await;
     let followed = followed.expect("the program hears the last one, too");
     let sent = scene.book.sent();
-    for (who, heard) in [
-        ("the app", &app.heard),
-        ("the program", &followed.unwrap().unwrap()),
+    // The app was waited for after each restart; the program may come back so late that it misses one daemon altogether.
+    for (who, heard, restarts) in [
+        ("the app", &app.heard, 4),
+        ("the program", &followed.unwrap().unwrap(), 1),
     ] {
         let sum = judge(None, &[Life::of(heard)], &sent, None).unwrap_or_else(|why| {
             panic!("{who}: {why}\n{:#?}", signals(heard));
         });
         eprintln!("{who}: {sum:?} of {}", sent.len());
         assert_eq!(numbers(heard).last(), Some(&number));
-        assert!(sum.gaps["Restarted"] >= 4, "{who}: {sum:?}");
+        assert!(sum.gaps["Restarted"] >= restarts, "{who}: {sum:?}");
     }
 }
 
