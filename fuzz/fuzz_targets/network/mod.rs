@@ -21,12 +21,13 @@ pub struct Network {
 }
 
 thread_local! {
-    static NETWORK: Network = Network::new();
+    /// Never dropped: the Socket.IO server would keep the sockets that are open then, and they would count as leaks.
+    static NETWORK: &'static Network = Box::leak(Box::new(Network::new()));
 }
 
 impl Network {
     pub fn with(run: impl FnOnce(&Self)) {
-        NETWORK.with(run);
+        NETWORK.with(|network| run(network));
     }
 
     fn new() -> Self {
