@@ -13,6 +13,7 @@
 #[path = "ports/mod.rs"]
 mod ports;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -206,14 +207,8 @@ impl Network {
 
 /// A server that is too busy for so long: how many requests it had in each tenth of a second.
 async fn busy(address: SocketAddr, lasts: Duration) -> Vec<u64> {
-    let deadline = Instant::now() + BACK;
-    let listener = loop {
-        // As in `ports`: a daemon may be talking to itself there.
-        match TcpListener::bind(address).await {
-            Err(_) if Instant::now() < deadline => sleep(Duration::from_millis(20)).await,
-            bound => break bound.unwrap(),
-        }
-    };
+    let taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
+    let listener = ports::once_free(|| TcpListener::bind(address), taken).await;
     let count = Arc::new(AtomicU64::new(0));
     let counted = count.clone();
     let mut serving = JoinSet::new();

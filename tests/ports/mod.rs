@@ -1,5 +1,6 @@
 //! A network that comes back in its old place.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use expd::hub::{Hub, HubError, HubSettings};
@@ -9,14 +10,23 @@ use tokio::time::{Instant, sleep};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Binds the network where it was told, as soon as that is free.
+pub async fn bind(settings: &HubSettings) -> Hub {
+    let taken = |error: &HubError| matches!(error, HubError::Busy { .. });
+    once_free(|| Hub::bind(settings), taken).await
+}
+
+/// Binds something as soon as nobody else has its port.
 ///
 /// While a network on this machine is away, a client that tries to reach it may be given the network's own port to come from,
 /// and reach itself. It notices that soon, but until then the port is taken.
-pub async fn bind(settings: &HubSettings) -> Hub {
+pub async fn once_free<T, E: Debug, F: Future<Output = Result<T, E>>>(
+    bind: impl Fn() -> F,
+    taken: impl Fn(&E) -> bool,
+) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match Hub::bind(settings).await {
-            Err(HubError::Busy { .. }) if Instant::now() < deadline => {
+        match bind().await {
+            Err(error) if taken(&error) && Instant::now() < deadline => {
                 sleep(Duration::from_millis(20)).await;
             }
             bound => return bound.unwrap(),

@@ -6,7 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use expd::client::{Client, Fate, Heard as Told, LinkState, Listen, ListenEvent, ResumingListener};
+use expd::client::{
+    Client, ClientError, Fate, Heard as Told, LinkState, Listen, ListenEvent, ResumingListener,
+};
 use expd::exp::{Channel, Payload};
 use expd::hub::operator;
 use futures_util::StreamExt as _;
@@ -212,6 +214,24 @@ async fn clients_that_do_not_answer_hold_up_the_stop_no_longer_than_the_drain() 
     app.until_confirmed().await;
 }
 
+/// A broadcast that was heard and waits for responses, up to `timeout`.
+async fn broadcasting(
+    client: Client,
+    timeout: Duration,
+    ear: &Ear,
+) -> JoinSet<Result<Vec<Payload>, ClientError>> {
+    let mut running = JoinSet::new();
+    running.spawn(async move {
+        let (channel, null) = (Channel::new(CHANNEL), Payload::null());
+        client
+            .broadcast("", &channel, "hi", &null, Some(timeout))
+            .await
+    });
+    ear.until("the broadcast", DEADLINE, |heard| heard.len() >= 3)
+        .await;
+    running
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_daemon_starts_while_the_last_one_still_drains() {
     let ports = free_ports();
@@ -224,14 +244,7 @@ async fn the_next_daemon_starts_while_the_last_one_still_drains() {
     let client = scene.online().await;
     let ear = Ear::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
     ear.until_confirmed().await;
-    let mut running = JoinSet::new();
-    running.spawn(async move {
-        let (channel, null) = (Channel::new(CHANNEL), Payload::null());
-        let timeout = Some(Duration::from_secs(3));
-        client.broadcast("", &channel, "hi", &null, timeout).await
-    });
-    ear.until("the broadcast", DEADLINE, |heard| heard.len() >= 3)
-        .await;
+    let mut running = broadcasting(client, Duration::from_secs(3), &ear).await;
     last.signal("TERM");
     ear.until("the end of the stream", DEADLINE, |_| {
         ear.ended.lock().unwrap().is_some()
@@ -257,14 +270,7 @@ async fn a_call_that_outlasts_the_drain_is_cut_off_and_its_fate_is_unknown() {
     let client = scene.online().await;
     let ear = Ear::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
     ear.until_confirmed().await;
-    let mut running = JoinSet::new();
-    running.spawn(async move {
-        let (channel, null) = (Channel::new(CHANNEL), Payload::null());
-        let timeout = Some(Duration::from_secs(600));
-        client.broadcast("", &channel, "hi", &null, timeout).await
-    });
-    ear.until("the broadcast", DEADLINE, |heard| heard.len() >= 3)
-        .await;
+    let mut running = broadcasting(client, Duration::from_secs(600), &ear).await;
     let begun = Instant::now();
     daemon.signal("TERM");
     assert!(daemon.ended().success(), "{}", daemon.heard());

@@ -70,12 +70,8 @@ impl Polling {
             .await
             .map_err(|error| broken(address.way().describe(&error)))?;
         let cookies = cookies(answer.headers());
-        let status = answer.status();
-        if !status.is_success() {
-            let headers = answer.headers().clone();
-            // Whatever of the body cannot be read is missing in the words of the error alone.
-            let body = body(answer, MAX_REFUSAL).await.unwrap_or_default();
-            return Err(Failure::Rejected(Rejection::read(status, &headers, &body)));
+        if !answer.status().is_success() {
+            return Err(Failure::Rejected(rejection(answer).await));
         }
         let body = body(answer, MAX_BODY)
             .await
@@ -315,15 +311,21 @@ async fn accepted(answer: Result<Response, reqwest::Error>) -> Result<Response, 
             explain(&error.without_url(), "the server")
         ))
     })?;
-    let status = answer.status();
-    if status.is_success() {
+    if answer.status().is_success() {
         return Ok(answer);
     }
-    let body = body(answer, MAX_REFUSAL).await.unwrap_or_default();
     Err(Lost(format!(
         "the server ended the session ({})",
-        Rejection::read(status, &HeaderMap::new(), &body).words()
+        rejection(answer).await.words()
     )))
+}
+
+/// What an answer means that is no good one.
+async fn rejection(answer: Response) -> Rejection {
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    // Whatever of the body cannot be read is missing in the words of the error alone.
+    let body = body(answer, MAX_REFUSAL).await.unwrap_or_default();
+    Rejection::read(status, &headers, &body)
 }
 
 /// Reads a body up to a bound.
