@@ -3,6 +3,11 @@
 
 use std::process::ExitCode;
 
+// Its settings are in `.cargo/config.toml`.
+#[cfg(all(target_arch = "x86_64", not(fuzzing)))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     expd::cli::run(std::env::args_os())
 }

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --profile release --bench footprint` takes four minutes and prints JSON; with `-- --short` it leaves out what
 //! has to be waited for longest, and takes one. `EXPD_BINARY` names another binary to be measured. docs/performance.md says what the
-//! figures mean. Asserts nothing.
+//! figures mean. Asserts nothing. With `-- --order` it measures nothing, and writes `link/idle.ld`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +18,7 @@
 mod apps;
 mod daemon;
 mod front;
+mod order;
 #[allow(missing_docs, clippy::pedantic, reason = "generated")]
 mod proto {
     // Not by way of the library, which would link the whole daemon into this benchmark.
@@ -48,9 +49,19 @@ const LARGE: usize = 100_000;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let short = std::env::args().any(|argument| argument == "--short");
+    let told = |flag: &str| std::env::args().any(|argument| argument == flag);
+    let short = told("--short");
     let network = Network::start();
     let plain = Home::new(&network.url(), None);
+    let authority = Authority::new();
+    let identity = authority.sign("127.0.0.1", false);
+    let front = Front::start(network.port(), identity).await;
+    let url = format!("https://127.0.0.1:{}", front.port);
+    let encrypted = Home::new(&url, Some(&authority.file()));
+    if told("--order") {
+        order::write(&plain, &encrypted, &front).await;
+        return;
+    }
     let mut report = json!({
         "binary_bytes": std::fs::metadata(daemon::program()).unwrap().len(),
         "start_to_ready_ms": starts(&plain),
@@ -85,7 +96,7 @@ async fn main() {
     );
     drop(daemon);
 
-    note("idle_over_tls", json!(encrypted(&network).await));
+    note("idle_over_tls", json!(with_one_app(&encrypted).await));
     println!("{}", serde_json::to_string_pretty(&report).unwrap());
 }
 
@@ -150,15 +161,10 @@ async fn churn(home: &Home, daemon: &Daemon, idle: &Memory) -> Value {
     json!({ "memory": after, "ratio_to_idle": after.rss_kib as f64 / idle.rss_kib as f64 })
 }
 
-/// As in the field, with OpenSSL and the system's authorities in use.
-async fn encrypted(network: &Network) -> Memory {
-    let authority = Authority::new();
-    let identity = authority.sign("127.0.0.1", false);
-    let front = Front::start(network.port(), identity).await;
-    let url = format!("https://127.0.0.1:{}", front.port);
-    let home = Home::new(&url, Some(&authority.file()));
-    let daemon = Daemon::start(&home);
-    let mut apps = Apps::of(&home);
+/// With one app; in the encrypted home as in the field, with OpenSSL and the system's authorities in use.
+async fn with_one_app(home: &Home) -> Memory {
+    let daemon = Daemon::start(home);
+    let mut apps = Apps::of(home);
     apps.listen(1, 1, "menu").await;
     sleep(SETTLE).await;
     daemon.memory()
