@@ -171,9 +171,12 @@ fn told(value: &str, known: &mut HashMap<String, String>) -> String {
 /// The section that a function is compiled into. Rust's rare functions are in `.text.unlikely.`, others in `.text.`.
 fn section(name: &str) -> String {
     if name.starts_with("_R") {
-        format!(".text*{}", any_version(name))
-    } else {
-        format!(".text.{name}")
+        return format!(".text*{}", any_version(name));
+    }
+    match name.split_once('.') {
+        // A variant that this C compiler has made.
+        Some((name, _)) => format!(".text.{name}.*"),
+        None => format!(".text.{name}"),
     }
 }
 
