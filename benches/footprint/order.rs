@@ -54,7 +54,7 @@ const CHOSEN_BY_PROCESSOR: [&str; 4] = [
     ".text*_R*Cs*_4sha1*",
     ".text*_R*Cs*_4sha2*",
     // And the allocator, of which all is small.
-    ".text._rjem_je_*",
+    ".text._rjem_*",
 ];
 
 /// The hub pings every 25 s.

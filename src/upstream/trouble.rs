@@ -44,14 +44,6 @@ impl Way {
         self.proxy.as_deref()
     }
 
-    /// Whether anything on it speaks TLS: the host, or the proxy.
-    pub fn encrypted(&self) -> bool {
-        // What has another scheme, or none, may; a proxy without one is reached by HTTP.
-        let plain = |url: &str| url.starts_with("http:") || url.starts_with("ws:");
-        let proxy = self.proxy().unwrap_or_default();
-        !plain(&self.host) || (proxy.contains("://") && !plain(proxy))
-    }
-
     /// A proxy answered 407.
     pub fn proxy_wants_a_name(&self) -> String {
         format!(
@@ -185,20 +177,6 @@ fn last_cause(error: &dyn StdError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_way_is_encrypted_unless_all_of_it_is_known_to_be_plain() {
-        for (host, proxy, encrypted) in [
-            ("https://exp.example", "http://proxy:3128", true),
-            ("http://exp.example", "https://proxy:3128", true),
-            ("HTTP://exp.example", "http://proxy:3128", true),
-            ("http://exp.example", "http://proxy:3128", false),
-            ("http://exp.example", "proxy:3128", false),
-        ] {
-            let way = Way::new(host, Some(proxy));
-            assert_eq!(way.encrypted(), encrypted, "{host} {proxy}");
-        }
-    }
 
     #[test]
     fn a_proxys_password_is_never_said() {

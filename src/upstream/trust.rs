@@ -1,7 +1,7 @@
 //! Trust: the certificate authorities that encrypted connections accept, and the one connector of all that accept the same.
 //!
 //! Every new connector reads the system's authorities again, which takes 0.9 MB and 10 ms of a fast processor. Sessions, calls
-//! and sockets therefore share them for the life of the process, and none is made before the first request that needs it.
+//! and sockets therefore share them for the life of the process, and none is made before the first request.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,25 +9,15 @@ use std::sync::{Mutex, PoisonError};
 
 use native_tls::{Certificate, Protocol, TlsConnector};
 
-use super::trouble::Way;
-
-/// What a file of authorities held, and the connector. There are as many as the settings name files, and two.
-type Connectors = BTreeMap<Trusted, (Vec<u8>, TlsConnector)>;
+/// A file of authorities and what it held. There are as many as the settings name.
+type Connectors = BTreeMap<Option<PathBuf>, (Vec<u8>, TlsConnector)>;
 
 static CONNECTORS: Mutex<Connectors> = Mutex::new(BTreeMap::new());
-
-/// Whose certificates are accepted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Trusted {
-    Nobodys,
-    TheSystems,
-    TheSystemsAndThoseOf(PathBuf),
-}
 
 /// The system's certificate authorities and those of a file.
 #[derive(Clone)]
 pub struct Trust {
-    trusted: Trusted,
+    file: Option<PathBuf>,
     /// What the file held when it was read.
     pem: Vec<u8>,
     authorities: Vec<Certificate>,
@@ -56,11 +46,14 @@ impl Trust {
     }
 
     fn of(file: Option<&Path>, pem: std::io::Result<Option<Vec<u8>>>) -> Result<Self, String> {
-        let file = file.unwrap_or(Path::new(""));
-        let shown = file.display();
+        let shown = file.unwrap_or(Path::new("")).display();
         let pem = pem.map_err(|error| format!("cannot read ca_file {shown}: {error}"))?;
         let Some(pem) = pem else {
-            return Ok(Self::without_file(Trusted::TheSystems));
+            return Ok(Self {
+                file: None,
+                pem: Vec::new(),
+                authorities: Vec::new(),
+            });
         };
         let none = |why: &str| {
             format!("ca_file {shown} holds no PEM certificates{why}; name a file that does")
@@ -71,31 +64,10 @@ impl Trust {
             return Err(none(""));
         }
         Ok(Self {
-            trusted: Trusted::TheSystemsAndThoseOf(file.to_owned()),
+            file: file.map(Path::to_owned),
             pem,
             authorities,
         })
-    }
-
-    fn without_file(trusted: Trusted) -> Self {
-        Self {
-            trusted,
-            pem: Vec::new(),
-            authorities: Vec::new(),
-        }
-    }
-
-    /// What an HTTP client gets, which wants a connector whether it will use it or not: on a way without TLS one that trusts
-    /// nobody, so that the system's authorities are not read.
-    ///
-    /// # Errors
-    /// As [`Self::connector`].
-    pub fn connector_for(&self, way: &Way) -> Result<TlsConnector, String> {
-        if way.encrypted() {
-            self.connector()
-        } else {
-            Self::without_file(Trusted::Nobodys).connector()
-        }
     }
 
     /// What opens encrypted connections: the one that is there already, unless the file has changed since.
@@ -105,21 +77,20 @@ impl Trust {
     pub fn connector(&self) -> Result<TlsConnector, String> {
         // Whoever waits here while another makes one would else make one itself.
         let mut made = CONNECTORS.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((pem, connector)) = made.get(&self.trusted)
+        if let Some((pem, connector)) = made.get(&self.file)
             && *pem == self.pem
         {
             return Ok(connector.clone());
         }
         let mut builder = TlsConnector::builder();
         builder.min_protocol_version(Some(Protocol::Tlsv12));
-        builder.disable_built_in_roots(self.trusted == Trusted::Nobodys);
         for authority in &self.authorities {
             builder.add_root_certificate(authority.clone());
         }
         let connector = builder
             .build()
             .map_err(|error| format!("TLS could not be set up: {error}"))?;
-        made.insert(self.trusted.clone(), (self.pem.clone(), connector.clone()));
+        made.insert(self.file.clone(), (self.pem.clone(), connector.clone()));
         Ok(connector)
     }
 }
@@ -127,7 +98,7 @@ impl Trust {
 impl std::fmt::Debug for Trust {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Trust")
-            .field("trusted", &self.trusted)
+            .field("file", &self.file)
             .finish_non_exhaustive()
     }
 }

@@ -67,7 +67,7 @@ impl Wire {
     fn client(&self) -> Result<Client, String> {
         let mut builder = Client::builder()
             .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")))
-            .use_preconfigured_tls(self.trust.connector_for(&self.way)?)
+            .use_preconfigured_tls(self.trust.connector()?)
             .connect_timeout(CONNECT)
             .dns_resolver(Arc::new(Names))
             // What a request's end says of its fate was thought through for this version (`departure.rs`). Without ALPN, which is

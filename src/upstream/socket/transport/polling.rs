@@ -245,7 +245,7 @@ impl fmt::Debug for Polling {
 
 fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, String> {
     let mut builder = Client::builder()
-        .use_preconfigured_tls(trust.connector_for(&address.way())?)
+        .use_preconfigured_tls(trust.connector()?)
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
