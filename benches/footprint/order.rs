@@ -30,9 +30,10 @@ SECTIONS
   {
 ";
 
+/// Beside the table of the C library's functions, which is needed, too.
 const FOOT: &str = "  }
 }
-INSERT BEFORE .text;
+INSERT AFTER .text;
 ";
 
 /// OpenSSL's assembler has no sections by function, but these objects are wanted.
@@ -49,13 +50,17 @@ const ASSEMBLED: [&str; 9] = [
 ];
 
 /// What valgrind's processor does not choose where a real one does: the same work for other processors.
-const CHOSEN_BY_PROCESSOR: [&str; 4] = [
+const CHOSEN_BY_PROCESSOR: [&str; 5] = [
     ".text*_R*Cs*_6memchr*",
     ".text*_R*Cs*_4sha1*",
     ".text*_R*Cs*_4sha2*",
     // And the allocator, of which all is small.
-    ".text._rjem_*",
+    ".text*._rjem_*",
+    ".text.startup.*",
 ];
+
+/// What starts the program: the C compiler's and library's, without sections by function.
+const STARTING: [&str; 3] = ["*/*crt1.o", "*/*crtbegin*.o", "*:pthread_atfork.oS"];
 
 /// The hub pings every 25 s.
 const PING: Duration = Duration::from_secs(28);
@@ -79,6 +84,8 @@ pub async fn write(plain: &Home, encrypted: &Home, front: &Front) {
         (plain, Life::Busy),
         (encrypted, Life::Busy),
     ];
+    // Which functions are inlined differs from build to build. The next one may have again what this one lacks.
+    let before = fs::read_to_string(FILE).unwrap_or_default();
     let mut written = BTreeSet::new();
     let mut script = HEAD.to_owned();
     for (number, (home, life)) in lives.into_iter().enumerate() {
@@ -97,8 +104,18 @@ pub async fn write(plain: &Home, encrypted: &Home, front: &Front) {
             written.insert(section);
         }
     }
+    let told_before = before.lines().filter_map(|line| {
+        let section = line.strip_prefix("    *(")?.strip_suffix(')')?;
+        (!CHOSEN_BY_PROCESSOR.contains(&section)).then(|| section.to_owned())
+    });
+    for section in told_before.collect::<BTreeSet<_>>().difference(&written) {
+        writeln!(script, "    *({section})").unwrap();
+    }
     for section in CHOSEN_BY_PROCESSOR {
         writeln!(script, "    *({section})").unwrap();
+    }
+    for object in STARTING {
+        writeln!(script, "    {object}(.text)").unwrap();
     }
     for object in ASSEMBLED {
         writeln!(script, "    *:libcrypto-lib-{object}.o(.text)").unwrap();

@@ -85,14 +85,16 @@ struct Network {
 impl Hub {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self.command {
-            None => start(serve(self.config, self.listen)),
+            None => start(Box::pin(serve(self.config, self.listen))),
             Some(Operation::Pair {
                 code,
                 uuid,
                 network,
-            }) => on_runtime(pair(code, uuid, network)),
-            Some(Operation::Unpair { uuid, network }) => on_runtime(unpair(uuid, network)),
-            Some(Operation::HashPassword) => on_runtime(hash_password()),
+            }) => on_runtime(Box::pin(pair(code, uuid, network))),
+            Some(Operation::Unpair { uuid, network }) => {
+                on_runtime(Box::pin(unpair(uuid, network)))
+            }
+            Some(Operation::HashPassword) => on_runtime(Box::pin(hash_password())),
         }
     }
 }

@@ -22,6 +22,7 @@ mod stop;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -187,13 +188,13 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run(socket),
         Command::Hub(hub) => hub.run(),
         Command::CheckConfig(check) => check.run(),
-        Command::Status(status) => on_runtime(status.run(socket)),
-        Command::Listen(listen) => on_runtime(listen.run(socket)),
-        Command::Broadcast(broadcast) => on_runtime(broadcast.run(socket)),
-        Command::Respond(respond) => on_runtime(respond.run(socket)),
-        Command::Api(api) => on_runtime(api.run(socket)),
-        Command::ChannelId(channel_id) => on_runtime(channel_id.run()),
-        Command::Completions(completions) => on_runtime(completions.run()),
+        Command::Status(status) => on_runtime(Box::pin(status.run(socket))),
+        Command::Listen(listen) => on_runtime(Box::pin(listen.run(socket))),
+        Command::Broadcast(broadcast) => on_runtime(Box::pin(broadcast.run(socket))),
+        Command::Respond(respond) => on_runtime(Box::pin(respond.run(socket))),
+        Command::Api(api) => on_runtime(Box::pin(api.run(socket))),
+        Command::ChannelId(channel_id) => on_runtime(Box::pin(channel_id.run())),
+        Command::Completions(completions) => on_runtime(Box::pin(completions.run())),
     }
 }
 
@@ -208,8 +209,11 @@ fn told_of_settings(errors: &ConfigErrors) -> Failure {
     })
 }
 
+/// A command that was begun. Boxed, or the daemon would have room for each of them on its stack for as long as it runs.
+type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;
+
 /// Runs what serves others, on all cores.
-fn start(server: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn start(server: Running<'_>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -228,7 +232,7 @@ fn cannot_start(source: io::Error) -> Failure {
 }
 
 /// Runs a client's command on this one thread.
-fn on_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn on_runtime(command: Running<'_>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -118,6 +118,8 @@ impl Group {
         name: &'static str,
         task: impl Future<Output = Result<(), DaemonError>> + Send + 'static,
     ) {
+        // A bridge's takes some 10 KB, and what runs a task moves it about on the stack.
+        let task = Box::pin(task);
         self.tasks.spawn(async move { (name, task.await) });
     }
 

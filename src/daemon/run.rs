@@ -71,7 +71,7 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
             .into_iter()
             .map(|socket| BoundSocket::inherited(socket.listener))
             .collect();
-        run_daemon(loaded, options, inherited).await
+        Box::pin(run_daemon(loaded, options, inherited)).await
     });
     // A name look-up that still waits for its answer must not hold the process.
     runtime.shutdown_background();

@@ -382,6 +382,8 @@ impl Router {
             }
             !card.gone()
         });
+        // Ten thousand listeners that came and went leave 330 KB of empty room.
+        self.cards.shrink_to(2 * self.cards.len());
     }
 
     fn sweep(&mut self, now: Moment) {

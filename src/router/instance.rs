@@ -80,7 +80,7 @@ impl Instance {
         }
     }
 
-    /// Expires old events, and forgets channels that have had no listener for `linger`.
+    /// Expires old events, forgets channels that have had no listener for `linger`, and gives back the room that a rush took.
     pub fn sweep(&mut self, now: Moment, linger: Duration) {
         let mut unwanted = Vec::new();
         self.channels.retain(|_, state| {
@@ -94,6 +94,7 @@ impl Instance {
             }
             keep
         });
+        self.channels.shrink_to(2 * self.channels.len());
         if !unwanted.is_empty() {
             self.wanted.send_modify(|wanted| {
                 for order in &unwanted {

@@ -188,9 +188,12 @@ impl ChannelLog {
         None
     }
 
-    /// Evicts what has grown too old.
+    /// Evicts what has grown too old, and gives back the room that a rush took.
     pub fn expire(&self, now: Moment) {
-        self.keep_bounds(&mut self.lock(), now);
+        let mut ring = self.lock();
+        self.keep_bounds(&mut ring, now);
+        let enough = 2 * ring.entries.len();
+        ring.entries.shrink_to(enough);
     }
 
     /// When the oldest entry that may be evicted was appended.

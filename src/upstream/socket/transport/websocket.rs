@@ -19,6 +19,9 @@ use crate::upstream::socket::Generation;
 use crate::upstream::socket::packet::MAX_PACKET;
 use crate::upstream::trust::Trust;
 
+/// How much is read at once. The library clears so much before each read, so that a lone broadcast pays for all of it; and keeps it.
+const READ_BYTES: usize = 32 << 10;
+
 /// An open WebSocket.
 pub(in crate::upstream::socket) struct WebSocket {
     stream: WebSocketStream<Stream>,
@@ -47,6 +50,7 @@ impl WebSocket {
         );
         let stream = dial(address, trust).await.map_err(broken)?;
         let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
             .max_message_size(Some(MAX_PACKET))
             .max_frame_size(Some(MAX_PACKET));
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
