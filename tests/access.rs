@@ -34,6 +34,8 @@ allow = ["listen", "broadcast", "respond", "status"]
 channels = ["menu"]
 "#;
 
+const BUSY: &str = "another NextEvent waits";
+
 /// A program that does what it is told, line by line, as another user.
 struct Other {
     child: Child,
@@ -86,14 +88,22 @@ impl Other {
     }
 
     fn told(&mut self, order: &str) -> String {
+        self.tell(order);
+        self.answer()
+    }
+
+    fn tell(&mut self, order: &str) {
         writeln!(self.orders, "{order}").unwrap();
+    }
+
+    fn answer(&mut self) -> String {
         let mut line = String::new();
         loop {
             line.clear();
             assert_ne!(
                 self.answers.read_line(&mut line).unwrap(),
                 0,
-                "it ended at {order:?}"
+                "it ended instead of an answer"
             );
             // The test harness says things of its own, and leaves its line open.
             if let Some((_, answer)) = line.split_once("answer: ") {
@@ -180,6 +190,15 @@ impl Actor {
             "next" => {
                 client.next(words[1], Duration::from_millis(1)).await?;
                 "done".to_owned()
+            }
+            "wait" => {
+                // Whoever looks whether this waits has the listener for a moment.
+                loop {
+                    let wait = client.next(words[1], Duration::from_secs(3600)).await;
+                    if !matches!(&wait, Err(error) if error.to_string().contains(BUSY)) {
+                        break wait.map(|_| "done".to_owned())?;
+                    }
+                }
             }
             "cancel" => {
                 client.cancel(words[1]).await?;
@@ -413,6 +432,32 @@ async fn a_reload_ends_quiet_streams_that_lose_their_right_at_once() {
     let watch = root.watch.as_mut().unwrap();
     let silent = tokio::time::timeout(Duration::from_millis(100), watch.next()).await;
     assert!(silent.is_err(), "{silent:?}");
+}
+
+#[tokio::test]
+async fn a_reload_ends_a_call_that_waits_for_an_event_and_loses_its_right() {
+    let home = Home::new(RULES);
+    let mut daemon = home.start();
+    let mut root = Actor::connect(&home.socket()).await;
+    let mut nobody = Other::nobody(&home);
+    assert_eq!(nobody.told("listen menu"), "done");
+    let id = nobody.told("open menu -");
+    let next = format!("next {id}");
+    // That the channel is confirmed, with which it begins.
+    assert_eq!(nobody.told(&next), "done");
+    nobody.tell(&format!("wait {id}"));
+    let waits = async { while !root.does(&next).await.contains(BUSY) {} };
+    tokio::time::timeout(DEADLINE, waits).await.unwrap();
+    home.write(&RULES.replace(
+        r#"allow = ["listen", "broadcast", "respond", "status"]"#,
+        r#"allow = ["respond"]"#,
+    ));
+    daemon.signal("HUP");
+    let said = nobody.answer();
+    assert!(
+        said.contains("may not listen on channel \"menu\""),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -109,6 +109,7 @@ impl Network for NetworkService {
     ) -> Result<Response<proto::NextEventResponse>, Status> {
         let caller = caller_of(request.extensions());
         let request = request.into_inner();
+        let mut policies = self.0.access.clone();
         self.0.allow_listener(&caller, &request.listener_id).await?;
         let wait = convert::duration_in("wait", request.wait)?.unwrap_or(Duration::ZERO);
         let mut taken = self
@@ -116,17 +117,21 @@ impl Network for NetworkService {
             .pulls
             .take(&request.listener_id)
             .map_err(|error| pull(&error))?;
-        match timeout(wait, taken.next()).await {
-            // None came in time.
-            Err(_) => Ok(Response::new(proto::NextEventResponse { event: None })),
-            Ok(Ok(event)) => {
-                // A reload may have taken the right meanwhile.
-                self.0.allow_listener(&caller, &request.listener_id).await?;
-                let event = Some(event);
-                Ok(Response::new(proto::NextEventResponse { event }))
+        let heard = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    // A reload may take the right meanwhile.
+                    Ok(()) = policies.changed() => {
+                        self.0.allow_listener(&caller, &request.listener_id).await?;
+                    }
+                    next = taken.next() => return next.map_err(ended),
+                }
             }
-            Ok(Err(why)) => Err(ended(why)),
-        }
+        };
+        // None where none came in time.
+        let event = timeout(wait, heard).await.ok().transpose()?;
+        Ok(Response::new(proto::NextEventResponse { event }))
     }
 
     async fn cancel_listener(

@@ -88,7 +88,7 @@ impl PullListeners {
         }
     }
 
-    /// Drops the listeners that have ended, and those that nobody has asked for too long.
+    /// Drops the listeners that have ended, and those that nobody has asked for too long, and gives back their room.
     pub fn sweep(&self) {
         let now = Moment::now().at;
         let over = |kept: &Kept| match kept {
@@ -105,6 +105,8 @@ impl PullListeners {
             .map(|(id, _)| id.clone())
             .collect();
         let dropped: Vec<Kept> = ids.iter().filter_map(|id| all.remove(id)).collect();
+        let enough = 2 * all.len();
+        all.shrink_to(enough);
         // Dropping a listener locks its log; this map need not be locked meanwhile.
         drop(all);
         drop(dropped);
