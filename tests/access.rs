@@ -437,7 +437,7 @@ async fn a_reload_ends_quiet_streams_that_lose_their_right_at_once() {
 #[tokio::test]
 async fn a_reload_ends_a_call_that_waits_for_an_event_and_loses_its_right() {
     let home = Home::new(RULES);
-    let mut daemon = home.start();
+    let daemon = home.start();
     let mut root = Actor::connect(&home.socket()).await;
     let mut nobody = Other::nobody(&home);
     assert_eq!(nobody.told("listen menu"), "done");
