@@ -1,7 +1,7 @@
 //! How small the daemon is: the release binary, run as a service would run it, through its public doors.
 //!
 //! `cargo bench --profile release --bench footprint` takes four minutes and prints JSON; with `-- --short` it leaves out what
-//! has to be waited for longest, and takes one. `EXPD_BINARY` names another binary to be measured. docs/performance.md says what the
+//! has to be waited for longest, and takes one; with `-- --hour` programs come and go for an hour. `EXPD_BINARY` names another binary to be measured. docs/performance.md says what the
 //! figures mean. Asserts nothing. With `-- --order` it measures nothing, and writes `link/idle.ld`.
 #![allow(
     clippy::unwrap_used,
@@ -77,9 +77,20 @@ async fn main() {
     sleep(SETTLE).await;
     let idle = daemon.memory();
     note("idle", json!(idle));
+    if told("--hour") {
+        const PAUSE: Duration = Duration::from_secs(5);
+        note(
+            "after_an_hour_of_churn",
+            churn(&plain, &daemon, &idle, 720, PAUSE).await,
+        );
+        return;
+    }
     if !short {
         note("quiet_network", wakeups(&daemon).await);
-        note("after_churn", churn(&plain, &daemon, &idle).await);
+        note(
+            "after_churn",
+            churn(&plain, &daemon, &idle, 20, Duration::ZERO).await,
+        );
     }
 
     note(
@@ -147,13 +158,21 @@ async fn large(home: &Home, daemon: &Daemon) -> Value {
 }
 
 /// Programs that come, listen, hear something and go; then what is left when the logs of their channels have run out.
-async fn churn(home: &Home, daemon: &Daemon, idle: &Memory) -> Value {
-    for round in 0..20 {
+async fn churn(
+    home: &Home,
+    daemon: &Daemon,
+    idle: &Memory,
+    rounds: usize,
+    pause: Duration,
+) -> Value {
+    for round in 0..rounds {
         let mut apps = Apps::of(home);
         let channel = format!("round-{}", round % 5);
         apps.listen(500, 100, &channel).await;
         apps.broadcast(&channel, 2000).await;
         apps.all_have_one_more().await;
+        drop(apps);
+        sleep(pause).await;
     }
     Apps::of(home).left_with_one_channel().await;
     sleep(DECAY).await;
