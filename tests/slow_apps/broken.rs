@@ -130,7 +130,10 @@ async fn garbage(daemon: &Process) {
     }
     for _ in 0..25 {
         let mut stream = greeted(daemon).await;
-        stream.write_all(&noise(2000)).await.ok();
+        let mut words = noise(2000);
+        // Longer than a frame may be. One in a thousand would be a frame of which the daemon awaits the rest.
+        words[0] |= 0x80;
+        stream.write_all(&words).await.ok();
         let mut answer = Vec::new();
         // Told off and closed.
         timeout(SOON, stream.read_to_end(&mut answer))
