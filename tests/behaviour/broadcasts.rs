@@ -17,7 +17,7 @@ const FAR: &str = "far";
 /// A network with a daemon whose second instance is cut off from it.
 async fn parted() -> (World, Gate) {
     let mut world = World::dark(&[("default", device()), (FAR, user())], |_| {}).await;
-    let gate = Gate::before(world.hub.listen).await;
+    let gate = Gate::before(world.hub.listen);
     world.settings.instances.get_mut(FAR).unwrap().host = gate.url();
     world.start_network().await;
     (world, gate)
@@ -173,7 +173,7 @@ async fn a_broadcast_that_waits_is_sent_once_when_there_is_a_connection() {
             (attempt >= 2).then_some(()).ok_or(format!("{attempt}"))
         })
         .await;
-        gate.open().await;
+        gate.open();
     };
     let (answers, ()) = tokio::join!(join_all(calls), opening);
     for answer in answers {
@@ -202,7 +202,7 @@ async fn the_waiting_broadcasts_of_one_program_leave_in_their_order() {
         });
         waiting(&client, number + 1).await;
     }
-    gate.open().await;
+    gate.open();
     while let Some(sent) = calls.join_next().await {
         sent.unwrap();
     }
@@ -258,7 +258,7 @@ async fn who_goes_away_takes_its_waiting_broadcast_along_and_one_killed_in_the_q
     waiting(&client, 4).await;
     leaving.shutdown().await;
     waiting(&client, 1).await;
-    gate.open().await;
+    gate.open();
     staying.join_next().await.unwrap().unwrap().unwrap();
     last_word(&client).await;
     assert_eq!(heard(&mut ear).await, ["\"here\""]);
@@ -321,7 +321,7 @@ async fn a_stopping_daemon_ends_the_waits_at_once() {
 #[tokio::test]
 async fn a_connection_that_is_cut_in_place_of_the_answer_leaves_it_unknown_and_sent_once() {
     let (mut world, mut gate) = parted().await;
-    gate.open().await;
+    gate.open();
     world.start_daemon();
     world.link(FAR, LinkState::Online).await;
     let client = world.client().await;
@@ -346,7 +346,7 @@ async fn a_connection_that_is_cut_in_place_of_the_answer_leaves_it_unknown_and_s
 #[tokio::test]
 async fn an_outage_after_a_connection_is_an_outage_too() {
     let (mut world, mut gate) = parted().await;
-    gate.open().await;
+    gate.open();
     world.start_daemon();
     world.link(FAR, LinkState::Online).await;
     let client = world.client().await;
@@ -355,7 +355,9 @@ async fn an_outage_after_a_connection_is_an_outage_too() {
     is_offline(&world).await;
     let error = now(&client).await.unwrap_err();
     assert_eq!(error.fate(), Fate::Refused, "{error}");
-    let (answer, ()) = tokio::join!(when_connected(&client, "2", DEADLINE), gate.open());
+    let (answer, ()) = tokio::join!(when_connected(&client, "2", DEADLINE), async {
+        gate.open();
+    });
     answer.unwrap();
     assert_eq!(gate.broadcasts(), 2);
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 /// Ends with what it has let through when it is dropped.
 pub struct Gate {
+    /// Keeps the port while the gate is closed; nobody else is given it then, and nobody is let in.
+    _reserved: TcpSocket,
     address: SocketAddr,
     beyond: SocketAddr,
     traffic: Arc<Traffic>,
@@ -24,10 +26,11 @@ struct Traffic {
 }
 
 impl Gate {
-    pub async fn before(network: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    pub fn before(network: SocketAddr) -> Self {
+        let reserved = bound(([127, 0, 0, 1], 0).into());
         Self {
-            address: listener.local_addr().unwrap(),
+            address: reserved.local_addr().unwrap(),
+            _reserved: reserved,
             beyond: network,
             traffic: Arc::default(),
             serving: JoinSet::new(),
@@ -38,8 +41,8 @@ impl Gate {
         format!("http://{}", self.address)
     }
 
-    pub async fn open(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
+    pub fn open(&mut self) {
+        let listener = bound(self.address).listen(1024).unwrap();
         let (beyond, traffic) = (self.beyond, self.traffic.clone());
         self.serving.spawn(async move {
             let mut connections = JoinSet::new();
@@ -63,6 +66,15 @@ impl Gate {
     pub fn broadcasts(&self) -> usize {
         self.traffic.broadcasts.load(Ordering::SeqCst)
     }
+}
+
+/// Bound, and deaf so far. Several may be bound to one address.
+fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 async fn pass(mut near: TcpStream, beyond: SocketAddr, traffic: Arc<Traffic>) {
