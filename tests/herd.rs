@@ -13,7 +13,6 @@
 #[path = "ports/mod.rs"]
 mod ports;
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +27,6 @@ use expd::hub::{CountersSnapshot, Hub, HubDevice, HubSettings, operator};
 use expd::ipc::{self, Listener, SocketPlace};
 use plotters::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -207,8 +205,7 @@ impl Network {
 
 /// A server that is too busy for so long: how many requests it had in each tenth of a second.
 async fn busy(address: SocketAddr, lasts: Duration) -> Vec<u64> {
-    let taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
-    let listener = ports::once_free(|| TcpListener::bind(address), taken).await;
+    let listener = ports::listen(address).await;
     let count = Arc::new(AtomicU64::new(0));
     let counted = count.clone();
     let mut serving = JoinSet::new();

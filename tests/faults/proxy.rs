@@ -8,6 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::world::ports;
+
 /// What it does to connections, to those that are open and to new ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -82,7 +84,7 @@ async fn accept(listener: TcpListener, upstream: SocketAddr, mut mode: watch::Re
             continue;
         }
         if listener.is_none() {
-            listener = Some(TcpListener::bind(address).await.unwrap());
+            listener = Some(ports::listen(address).await);
         }
         tokio::select! {
             accepted = listener.as_ref().unwrap().accept() => {

@@ -1,7 +1,7 @@
 //! A network, a daemon that is connected to it, and somebody who broadcasts; all in this process, each able to stop and start.
 
 #[path = "../ports/mod.rs"]
-mod ports;
+pub mod ports;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
