@@ -43,7 +43,12 @@ pub(super) struct ChannelState {
 impl ChannelState {
     /// The channel is not confirmed any more. Returns the log, where that is news.
     pub fn lose(&mut self, since: Moment, now: Moment) -> Option<Arc<ChannelLog>> {
-        self.confirmed_at.take()?;
+        if self.confirmed_at.take().is_none() {
+            // A channel that was given up goes on coming, and whoever wants it again hears that before the confirmation. What the
+            // connection took along counts from when it last proved good, which may be before the channel was wanted again.
+            self.outage = self.outage.map(|outage| outage.earlier(since));
+            return None;
+        }
         self.outage = Some(since);
         self.log.set_state(State::Pending, None, now);
         Some(self.log.clone())

@@ -91,6 +91,11 @@ impl Moment {
         }
     }
 
+    /// The earlier one of the two.
+    pub(super) fn earlier(self, other: Self) -> Self {
+        if other.at < self.at { other } else { self }
+    }
+
     /// This moment as the clock showed it, for a span that ends at `end`: not after it, where the clock was set back
     /// meanwhile. It is the earlier one of the two readings, since the clock that cannot jump stands still in a machine that
     /// is asleep. A span may thus be told too long, and never too short.

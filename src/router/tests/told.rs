@@ -107,6 +107,27 @@ async fn whoever_comes_from_an_earlier_log_hears_of_all_until_the_confirmation()
 }
 
 #[tokio::test]
+async fn what_a_silent_connection_took_along_before_the_confirmation_is_in_the_gap() {
+    let world = world(Limits::default());
+    // The network still sends on a channel that was given up, and the connection has been silent for a while.
+    let proved = Moment::now();
+    a_moment_later();
+    let mut returning = world.listen(resume("an earlier one", 7)).await;
+    world.broadcast(&["late"]).await;
+    let down = Report::Down { since: proved };
+    world.router.report(HOME, down).await;
+    world.confirm().await;
+    assert_eq!(read(&mut returning).await.len(), 2);
+    let told = read(&mut returning).await;
+    let words: Vec<String> = told.iter().map(in_words).collect();
+    assert_eq!(words, ["late@1", "Offline 0", "Confirmed"]);
+    let Event::Gap(gap) = &told[1].event else {
+        panic!("{told:?}");
+    };
+    assert_eq!(gap.from, Some(proved.wall), "{gap:?}");
+}
+
+#[tokio::test]
 async fn a_listener_of_an_earlier_daemon_is_nobodys_now() {
     let (earlier, now) = (world(Limits::default()), world(Limits::default()));
     let of_earlier = earlier.listen(spec(None)).await;
