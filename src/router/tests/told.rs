@@ -124,7 +124,11 @@ async fn what_a_silent_connection_took_along_before_the_confirmation_is_in_the_g
     let Event::Gap(gap) = &told[1].event else {
         panic!("{told:?}");
     };
-    assert_eq!(gap.from, Some(proved.wall), "{gap:?}");
+    // Read off two clocks, of which the earlier reading counts.
+    assert!(
+        gap.from.is_some_and(|from| from <= proved.wall),
+        "{gap:?} begins after {proved:?}"
+    );
 }
 
 #[tokio::test]
