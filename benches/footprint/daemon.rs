@@ -97,12 +97,13 @@ pub struct Network {
 }
 
 impl Network {
-    /// Starts it.
-    pub fn start() -> Self {
+    /// Starts it. Its tokens live for so many seconds.
+    pub fn start(token_seconds: u32) -> Self {
         let home = Home(tempfile::tempdir().unwrap());
-        home.write(
-            "[hub]\nlisten = \"127.0.0.1:0\"\n[[hub.devices]]\nuuid = \"kiosk\"\nsecret = \"footprint\"\n",
-        );
+        home.write(&format!(
+            "[hub]\nlisten = \"127.0.0.1:0\"\ntoken_ttl = \"{token_seconds}s\"\n\
+             [[hub.devices]]\nuuid = \"kiosk\"\nsecret = \"footprint\"\n"
+        ));
         let mut child = home.command("hub").stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let port = lines.by_ref().map_while(Result::ok).find_map(|line| {

@@ -51,7 +51,11 @@ const LARGE: usize = 100_000;
 async fn main() {
     let told = |flag: &str| std::env::args().any(|argument| argument == flag);
     let short = told("--short");
-    let network = Network::start();
+    let network = Network::start(if told("--order") {
+        order::TOKEN_SECONDS
+    } else {
+        3600
+    });
     let plain = Home::new(&network.url(), None);
     let authority = Authority::new();
     let identity = authority.sign("127.0.0.1", false);
