@@ -24,6 +24,7 @@
 
 mod calls;
 mod cells;
+mod direct;
 mod load;
 mod network;
 mod process;
@@ -49,14 +50,10 @@ fn main() {
             block_on(servers::daemon(Path::new(folder), port.parse().unwrap()));
         }
         ["plain", folder] => block_on(servers::plain(Path::new(folder))),
-        ["subscribers", folder, load, port, credit] => {
+        ["subscribers", folder, load, door, credit] => {
             let load = serde_json::from_str(load).unwrap();
-            block_on(subscribers::run(
-                Path::new(folder),
-                load,
-                port.parse().ok(),
-                credit,
-            ));
+            let door = serde_json::from_str(door).unwrap();
+            block_on(subscribers::run(Path::new(folder), load, door, credit));
         }
         ["listeners", folder, count] => {
             block_on(subscribers::listeners(

@@ -1,6 +1,7 @@
 //! A network for the runs: logs everybody in and sends what it is told to every socket, as packets made once.
 //!
-//! It speaks the older generation over WebSocket, by hand, since a full server would be what limits the whole path.
+//! It speaks WebSocket by hand, since a full server would be what limits the whole path: the older generation, and the newer one to those who
+//! ask for it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,7 +83,8 @@ impl Network {
         };
         if head.starts_with(b"GET") {
             self.connections.fetch_add(1, Ordering::Relaxed);
-            self.converse(stream).await;
+            let newer = head[..seen].windows(5).any(|five| five == b"EIO=4");
+            self.converse(stream, newer).await;
             return;
         }
         // A login. What comes with it is not looked at; reading until there is nothing for a moment takes all of it.
@@ -106,12 +108,18 @@ impl Network {
         stream.write_all(answer.as_bytes()).await.unwrap();
     }
 
-    async fn converse(&self, stream: TcpStream) {
+    /// In the newer generation the client says first that it comes, and the server pings, though not within a run.
+    async fn converse(&self, stream: TcpStream, newer: bool) {
         let socket = tokio_tungstenite::accept_async(stream).await.unwrap();
         let (mut out, mut words) = socket.split();
-        let opening = r#"0{"sid":"s","pingInterval":25000,"pingTimeout":60000,"upgrades":[]}"#;
+        let opening = r#"0{"sid":"s","pingInterval":25000,"pingTimeout":60000,"maxPayload":1000000,"upgrades":[]}"#;
         out.send(Message::text(opening)).await.unwrap();
-        out.send(Message::text("40")).await.unwrap();
+        if newer {
+            words.next().await;
+            out.send(Message::text(r#"40{"sid":"s"}"#)).await.unwrap();
+        } else {
+            out.send(Message::text("40")).await.unwrap();
+        }
         let (sender, mut batches) = mpsc::channel::<Batch>(QUEUE);
         self.sockets.lock().unwrap().push(sender);
         loop {

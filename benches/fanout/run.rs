@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::load::{Fed, Load};
 use super::process::Process;
@@ -19,8 +19,28 @@ pub enum System {
     Handover,
     /// A tonic server that clones and encodes each message for each stream, fed in process.
     Plain,
-    /// Sockets of the network itself, without a daemon.
+    /// Sockets of the network itself, without a daemon, on the daemon's own wire.
     Direct,
+    /// The same with the Socket.IO library that such a program would use.
+    Library,
+}
+
+impl System {
+    /// Whether the streams are sockets of the network.
+    fn is_direct(self) -> bool {
+        matches!(self, Self::Direct | Self::Library)
+    }
+}
+
+/// Where streams are opened.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Door {
+    /// The local socket of a server.
+    Daemon,
+    /// The network's port.
+    Network(u16),
+    /// The same, with the library.
+    NetworkByLibrary(u16),
 }
 
 /// What one run measured.
@@ -60,21 +80,27 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
         System::Expd => Some(daemon(folder.path(), &port, binary)),
         System::Handover => Some(Process::role(&["daemon", here, &port])),
         System::Plain => Some(Process::role(&["plain", here])),
-        System::Direct => None,
+        System::Direct | System::Library => None,
     };
     if matches!(system, System::Handover | System::Plain) {
         assert_eq!(server.as_mut().unwrap().line(), "ready");
     }
     await_socket(&folder.path().join("socket"), system);
     let order = serde_json::to_string(&load).unwrap();
-    let fed_by_network = matches!(system, System::Expd | System::Direct);
+    let fed_by_network = system == System::Expd || system.is_direct();
     let credit = if fed_by_network {
         "network-credit"
     } else {
         "server-credit"
     };
-    let direct = if system == System::Direct { &port } else { "" };
-    let mut subscribers = Process::role(&["subscribers", here, &order, direct, credit]);
+    let at = || port.parse().unwrap();
+    let door = match system {
+        System::Expd | System::Handover | System::Plain => Door::Daemon,
+        System::Direct => Door::Network(at()),
+        System::Library => Door::NetworkByLibrary(at()),
+    };
+    let door = serde_json::to_string(&door).unwrap();
+    let mut subscribers = Process::role(&["subscribers", here, &order, &door, credit]);
     assert_eq!(subscribers.line(), "ready");
     let watched = server.as_ref().unwrap_or(&subscribers);
     let before = watched.spent();
@@ -151,7 +177,7 @@ pub fn daemon(folder: &Path, port: &str, binary: &Path) -> Process {
 /// Waits until the server lets clients in.
 pub fn await_socket(path: &Path, system: System) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while system != System::Direct && std::os::unix::net::UnixStream::connect(path).is_err() {
+    while !system.is_direct() && std::os::unix::net::UnixStream::connect(path).is_err() {
         assert!(Instant::now() < deadline, "{system:?} does not start");
         std::thread::yield_now();
     }

@@ -1,18 +1,15 @@
-//! Those who listen, in a process of their own: gRPC streams of a local socket, or sockets of the network itself.
+//! Those who listen, in a process of their own: gRPC streams of a local socket, or sockets of the network itself (`direct.rs`).
 //!
 //! They count frames and look into as few as they can, so that what is measured is the sender.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{BufMut as _, BytesMut};
-use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
-use expd::exp::{Alphabet, Channel, ChannelId, Secret};
 use expd::proto;
 use expd::proto::listen_event::Event;
-use expd::upstream::socket::{Endpoint, SocketEvent, open};
 use http_body::Body as _;
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
@@ -24,7 +21,9 @@ use tokio::task::JoinSet;
 use tonic::transport::Endpoint as GrpcEndpoint;
 use tower::{Service as _, ServiceExt as _, service_fn};
 
+use super::direct;
 use super::load::{self, Load, SHORTEST};
+use super::run::Door;
 
 /// At full speed every so many messages are looked into.
 const SAMPLE: u64 = 64;
@@ -59,14 +58,15 @@ struct Shared {
 }
 
 /// One stream's own account.
-struct Account {
+pub struct Account {
     shared: Arc<Shared>,
     count: u64,
     gaps: u64,
     first: Option<Instant>,
     last: Option<Instant>,
     latencies: Vec<u64>,
-    ended: bool,
+    /// Whether the run's last message is there, or will never come.
+    pub ended: bool,
 }
 
 impl Account {
@@ -82,11 +82,19 @@ impl Account {
         }
     }
 
-    fn wants_to_look(&self) -> bool {
+    /// Whether the next message is to be looked into.
+    pub fn wants_to_look(&self) -> bool {
         self.shared.load.rate.is_some() || self.count.is_multiple_of(SAMPLE)
     }
 
-    fn take(&mut self, made_at: Option<u64>) {
+    /// The network has confirmed the subscription.
+    pub fn confirmed(&self) {
+        // As many fit as there are streams.
+        self.shared.ready.try_send(()).ok();
+    }
+
+    /// A message is there.
+    pub fn take(&mut self, made_at: Option<u64>) {
         if self.count == 0 {
             self.first = Some(Instant::now());
         }
@@ -110,14 +118,15 @@ impl Account {
         }
     }
 
-    fn end(&mut self) {
+    /// The run's last message is there.
+    pub fn end(&mut self) {
         self.last = Some(Instant::now());
         self.ended = true;
     }
 }
 
 /// Listens until the run ends, and tells what came.
-pub async fn run(folder: &Path, load: Load, port: Option<u16>, credit_socket: &str) {
+pub async fn run(folder: &Path, load: Load, door: Door, credit_socket: &str) {
     let (credit, mut credits) = mpsc::channel::<u64>(1024);
     let (ready, mut readies) = mpsc::channel(load.streams);
     let shared = Arc::new(Shared {
@@ -131,14 +140,23 @@ pub async fn run(folder: &Path, load: Load, port: Option<u16>, credit_socket: &s
     for connection in 0..connections {
         let share =
             load.streams / connections + usize::from(connection < load.streams % connections);
-        if let Some(port) = port {
-            for _ in 0..share {
-                streams.spawn(direct(port, Account::new(shared.clone())));
+        let accounts = (0..share).map(|_| Account::new(shared.clone()));
+        match door {
+            Door::Daemon => {
+                let channel = connect(folder.join("socket")).await;
+                for account in accounts {
+                    streams.spawn(grpc(channel.clone(), account));
+                }
             }
-        } else {
-            let channel = connect(folder.join("socket")).await;
-            for _ in 0..share {
-                streams.spawn(grpc(channel.clone(), Account::new(shared.clone())));
+            Door::Network(port) => {
+                for account in accounts {
+                    streams.spawn(direct::own(port, account));
+                }
+            }
+            Door::NetworkByLibrary(port) => {
+                for account in accounts {
+                    streams.spawn(direct::library(port, account));
+                }
             }
         }
     }
@@ -332,57 +350,11 @@ impl Walker {
             Some(Event::Subscription(subscription))
                 if subscription.state() == proto::subscription::State::Confirmed =>
             {
-                // As many fit as there are streams.
-                account.shared.ready.try_send(()).ok();
+                account.confirmed();
             }
             Some(Event::Gap(_)) => account.gaps += 1,
             Some(Event::Broadcast(_)) => account.end(),
             Some(Event::Subscription(_)) | None => {}
         }
     }
-}
-
-/// One socket of the network, as a program without the daemon would have it.
-async fn direct(port: u16, mut account: Account) -> Account {
-    let endpoint = Endpoint {
-        url: format!("http://127.0.0.1:{port}"),
-        token: Secret::new("t"),
-        proxy: None,
-        ca_file: None,
-        library: SocketLibrary::Own,
-        timeout: Duration::from_secs(10),
-    };
-    let mut socket = open(
-        &endpoint,
-        TransportChoice::Websocket,
-        ProtocolChoice::V3,
-        &mut None,
-    )
-    .await
-    .unwrap();
-    let id = ChannelId::encode("demo", &Channel::new("menu"), Alphabet::UrlSafe);
-    socket.subscribe(vec![id]).await.unwrap();
-    let mut events = Vec::new();
-    while !account.ended {
-        socket.next_events(&mut events).await;
-        for event in events.drain(..) {
-            match event {
-                SocketEvent::Subscribed(_) => account.shared.ready.try_send(()).unwrap(),
-                SocketEvent::Broadcast(broadcast) => {
-                    let text = broadcast.payload.as_str();
-                    if text == load::last().as_str() {
-                        account.end();
-                    } else {
-                        let look = account.wants_to_look();
-                        account.take(look.then(|| load::made_at(text.as_bytes())).flatten());
-                    }
-                }
-                SocketEvent::Unexpected(what) | SocketEvent::Closed(what) => {
-                    eprintln!("a direct socket: {what}");
-                    account.ended = true;
-                }
-            }
-        }
-    }
-    account
 }
