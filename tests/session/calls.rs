@@ -404,6 +404,33 @@ async fn too_many_calls_at_once_are_refused_at_once() {
 }
 
 #[tokio::test]
+async fn a_rush_of_calls_leaves_few_connections_behind() {
+    const RUSH: usize = 200;
+    // And the login's.
+    const LEFT: usize = 32 + 1;
+    let cloud = network(|_, _| Reply::new(200, "[]").after(Duration::from_secs(1))).await;
+    let instance = connect(&cloud);
+    instance.logs_in().await;
+    let mut calls = JoinSet::new();
+    for _ in 0..RUSH {
+        let api = instance.api.clone();
+        calls.spawn(async move { api.request("GET", "/api/x", BTreeMap::new(), None).await });
+    }
+    eventually("all are under way", || cloud.connections() >= RUSH).await;
+    for call in calls.join_all().await {
+        assert_eq!(call.unwrap().status, 200);
+    }
+    eventually("few are kept", || cloud.connections() <= LEFT).await;
+    // And those are used.
+    instance
+        .api
+        .request("GET", "/api/x", BTreeMap::new(), None)
+        .await
+        .unwrap();
+    assert!(cloud.connections() <= LEFT);
+}
+
+#[tokio::test]
 async fn a_refused_token_in_the_middle_costs_one_login_and_one_retry() {
     let cloud = network(|request, _| match request.bearer() {
         "t1" => Reply::refused("ended early"),

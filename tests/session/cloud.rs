@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -142,6 +143,7 @@ pub struct Cloud {
     pub address: SocketAddr,
     pub url: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    open: Arc<AtomicUsize>,
     stop: CancellationToken,
     serving: JoinSet<()>,
 }
@@ -169,6 +171,8 @@ impl Cloud {
         });
         let mut serving = JoinSet::new();
         let kept = requests.clone();
+        let open = Arc::new(AtomicUsize::new(0));
+        let counted = open.clone();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         serving.spawn(async move {
@@ -180,6 +184,8 @@ impl Cloud {
                 };
                 let (stream, _) = accepted.unwrap();
                 let (script, kept, tls) = (script.clone(), kept.clone(), tls.clone());
+                let counted = counted.clone();
+                counted.fetch_add(1, Ordering::Relaxed);
                 connections.spawn(async move {
                     match tls {
                         None => answer(stream, connection, &*script, &kept).await,
@@ -189,6 +195,7 @@ impl Cloud {
                             }
                         }
                     }
+                    counted.fetch_sub(1, Ordering::Relaxed);
                 });
             }
             drop(listener);
@@ -198,9 +205,15 @@ impl Cloud {
             address,
             url: format!("{scheme}://{address}"),
             requests,
+            open,
             stop,
             serving,
         }
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// Ends it: every connection is closed, and its address is free.

@@ -17,6 +17,10 @@ use crate::upstream::trust::Trust;
 /// How long a connection may take to come about: DNS, TCP, proxy and TLS together.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// Connections that are kept for later calls, of those that a rush has opened: 2,000 would hold 30 MB for minutes, and as many
+/// sockets of the network's.
+const KEPT: usize = 32;
+
 /// The slowest line that is waited for, in bytes a second: a payload of 16 MB then has eight minutes.
 pub(super) const SLOWEST_LINE: usize = 32 << 10;
 
@@ -69,6 +73,7 @@ impl Wire {
             .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")))
             .use_preconfigured_tls(self.trust.connector()?)
             .connect_timeout(CONNECT)
+            .pool_max_idle_per_host(KEPT)
             .dns_resolver(Arc::new(Names))
             // What a request's end says of its fate was thought through for this version (`departure.rs`). Without ALPN, which is
             // not compiled in, no other is spoken anyway.
