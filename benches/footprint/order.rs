@@ -36,17 +36,17 @@ const FOOT: &str = "  }
 INSERT AFTER .text;
 ";
 
-/// OpenSSL's assembler has no sections by function, but these objects are wanted.
+/// ring's assembler has no sections by function, but these objects are wanted.
 const ASSEMBLED: [&str; 9] = [
-    "aesni*-x86_64",
-    "ecp_nistz256-x86_64",
+    "aes-gcm-avx2-x86_64",
+    "aesni-gcm-x86_64",
+    "aesni-x86_64",
     "ghash-x86_64",
-    "keccak1600-x86_64",
-    "sha1-x86_64",
+    "p256-x86_64-asm",
     "sha256-x86_64",
     "sha512-x86_64",
-    "x86_64-mont*",
-    "x86_64cpuid",
+    "x86_64-mont",
+    "x86_64-mont5",
 ];
 
 /// What runs on other days than this one.
@@ -66,7 +66,13 @@ const BESIDES: [&str; 6] = [
 const ALLOCATOR: [&str; 6] = ["arena", "base", "extent", "jemalloc", "large", "tcache"];
 
 /// What starts the program: the C compiler's and library's, without sections by function.
-const STARTING: [&str; 3] = ["*/*crt1.o", "*/*crtbegin*.o", "*:pthread_atfork.oS"];
+const STARTING: [&str; 4] = [
+    "*/*crt1.o",
+    "*/*crtbegin*.o",
+    "*:pthread_atfork.oS",
+    // OpenSSL is there for the Socket.IO library, and looks at the processor even where that one is not used.
+    "*:libcrypto-lib-x86_64cpuid.o",
+];
 
 /// So long a token lives: a new one comes within [`PING`].
 pub const TOKEN_SECONDS: u32 = 20;
@@ -130,7 +136,7 @@ pub async fn write(plain: &Home, encrypted: &Home, front: &Front) {
         writeln!(script, "    {object}(.text)").unwrap();
     }
     for object in ASSEMBLED {
-        writeln!(script, "    *:libcrypto-lib-{object}.o(.text)").unwrap();
+        writeln!(script, "    *libring-*:*-{object}-elf.o(.text)").unwrap();
     }
     fs::write(FILE, script + FOOT).unwrap();
     eprintln!("{} patterns are in {FILE}", written.len());
@@ -201,6 +207,11 @@ fn told(value: &str, known: &mut HashMap<String, String>) -> String {
 fn section(name: &str) -> String {
     if name.starts_with("_R") {
         return format!(".text*{}", any_version(name));
+    }
+    if let Some(versioned) = name.strip_prefix("ring_core_")
+        && let Some((_, name)) = versioned.split_once("__")
+    {
+        return format!(".text.ring_core_*__{name}*");
     }
     match name.split_once('.') {
         // A variant that this C compiler has made.

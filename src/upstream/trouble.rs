@@ -5,6 +5,8 @@ use std::error::Error as StdError;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
+use super::trust::{remedy, tls_error};
+
 /// Whether the request certainly never left this host: no connection came about, so it may be sent again without harm.
 pub fn never_left(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_builder()
@@ -70,7 +72,8 @@ impl Way {
         // What comes after the connection, and before the request, is the handshake; it may break off without a word of TLS.
         let handshake =
             host.starts_with("https:") && error.is_connect() && !unreached && !untunnelled;
-        let tls = handshake || has(&["certificate", "ssl"]);
+        let refusal = tls_error(error);
+        let tls = handshake || refusal.is_some();
         if let Some(proxy) = self.proxy()
             && error.is_connect()
             && !tls
@@ -94,7 +97,7 @@ impl Way {
                 "the name {name:?} cannot be looked up ({last}); check the host setting and this machine's DNS"
             )
         } else if tls {
-            format!("TLS with {name:?} failed ({last}): {}", tls_remedy(&causes))
+            format!("TLS with {name:?} failed ({last}): {}", remedy(refusal))
         } else if has(&["connection refused"]) {
             format!(
                 "{host} refuses connections; check the host setting, or whether the server runs"
@@ -112,27 +115,6 @@ impl Way {
         } else {
             format!("{host}: {last}")
         }
-    }
-}
-
-fn tls_remedy(causes: &str) -> &'static str {
-    let has = |needles: &[&str]| needles.iter().any(|needle| causes.contains(needle));
-    if has(&["expired"]) {
-        "the server's certificate has expired; have it renewed, or set this machine's clock right"
-    } else if has(&["not yet valid"]) {
-        "the server's certificate is not valid yet; set this machine's clock right"
-    } else if has(&["hostname", "host name", "ip address mismatch"]) {
-        "the certificate is for another name; check the host setting"
-    } else if has(&["issuer", "self-signed", "self signed", "first certificate"]) {
-        "its issuer is not trusted here; set ca_file to that authority's certificate, if it is to be trusted"
-    } else if has(&[
-        "wrong version number",
-        "record layer failure",
-        "packet length",
-    ]) {
-        "it does not speak TLS on that port; write http:// or another port in the host setting"
-    } else {
-        "check that the host speaks TLS on that port"
     }
 }
 

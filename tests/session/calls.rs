@@ -408,7 +408,7 @@ async fn a_rush_of_calls_leaves_few_connections_behind() {
     const RUSH: usize = 200;
     // And the login's.
     const LEFT: usize = 32 + 1;
-    let cloud = network(|_, _| Reply::new(200, "[]").after(Duration::from_secs(1))).await;
+    let cloud = network(|_, _| Reply::new(200, "[]").after(Duration::from_secs(5))).await;
     let instance = connect(&cloud);
     instance.logs_in().await;
     let mut calls = JoinSet::new();

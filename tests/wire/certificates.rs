@@ -22,15 +22,30 @@ pub struct Authority {
 
 impl Authority {
     pub fn new() -> Self {
-        let (mut builder, key) = blank("Test authority");
+        Self::made("Test authority", in_seconds(86_400), |_| {})
+    }
+
+    /// One whose own certificate serves for a DNS name or an IP address, too, as `openssl req -x509` makes them.
+    #[allow(dead_code, reason = "the tests of the wire alone have such servers")]
+    pub fn serving(name: &str, expired: bool) -> Self {
+        Self::made(name, end(expired), |builder| {
+            let names = names(name)
+                .build(&builder.x509v3_context(None, None))
+                .unwrap();
+            builder.append_extension(names).unwrap();
+        })
+    }
+
+    fn made(name: &str, end: i64, more: impl FnOnce(&mut X509Builder)) -> Self {
+        let (mut builder, key) = blank(name);
         builder
-            .set_not_after(&Asn1Time::days_from_now(1).unwrap())
+            .set_not_after(&Asn1Time::from_unix(end).unwrap())
             .unwrap();
-        let name = builder_name("Test authority");
-        builder.set_issuer_name(&name).unwrap();
+        builder.set_issuer_name(&builder_name(name)).unwrap();
         builder
             .append_extension(BasicConstraints::new().critical().ca().build().unwrap())
             .unwrap();
+        more(&mut builder);
         builder.sign(&key, MessageDigest::sha256()).unwrap();
         let authority = Self {
             certificate: builder.build(),
@@ -41,6 +56,12 @@ impl Authority {
         authority
     }
 
+    /// What serves with its own certificate.
+    #[allow(dead_code, reason = "the tests of the wire alone have such servers")]
+    pub fn identity(&self) -> Identity {
+        identity(&self.certificate, &self.key)
+    }
+
     /// The certificate's file, in PEM.
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
@@ -49,34 +70,50 @@ impl Authority {
     /// A server's certificate for a DNS name or an IP address, already expired if so wanted.
     pub fn sign(&self, name: &str, expired: bool) -> Identity {
         let (mut builder, key) = blank(name);
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_secs();
-        let end = i64::try_from(now).unwrap() + if expired { -3600 } else { 86_400 };
         builder
-            .set_not_after(&Asn1Time::from_unix(end).unwrap())
+            .set_not_after(&Asn1Time::from_unix(end(expired)).unwrap())
             .unwrap();
         builder
             .set_issuer_name(self.certificate.subject_name())
             .unwrap();
-        let mut names = SubjectAlternativeName::new();
-        if name.parse::<std::net::IpAddr>().is_ok() {
-            names.ip(name);
-        } else {
-            names.dns(name);
-        }
-        let names = names
+        let names = names(name)
             .build(&builder.x509v3_context(Some(&self.certificate), None))
             .unwrap();
         builder.append_extension(names).unwrap();
         builder.sign(&self.key, MessageDigest::sha256()).unwrap();
-        Identity::from_pkcs8(
-            &builder.build().to_pem().unwrap(),
-            &key.private_key_to_pem_pkcs8().unwrap(),
-        )
-        .unwrap()
+        identity(&builder.build(), &key)
     }
+}
+
+fn identity(certificate: &X509, key: &PKey<Private>) -> Identity {
+    Identity::from_pkcs8(
+        &certificate.to_pem().unwrap(),
+        &key.private_key_to_pem_pkcs8().unwrap(),
+    )
+    .unwrap()
+}
+
+fn names(name: &str) -> SubjectAlternativeName {
+    let mut names = SubjectAlternativeName::new();
+    if name.parse::<std::net::IpAddr>().is_ok() {
+        names.ip(name);
+    } else {
+        names.dns(name);
+    }
+    names
+}
+
+/// When a certificate ends.
+fn end(expired: bool) -> i64 {
+    in_seconds(if expired { -3600 } else { 86_400 })
+}
+
+fn in_seconds(seconds: i64) -> i64 {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    i64::try_from(now).unwrap() + seconds
 }
 
 fn builder_name(name: &str) -> openssl::x509::X509Name {

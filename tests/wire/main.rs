@@ -14,6 +14,7 @@ mod client;
 mod front;
 mod node;
 mod oxide;
+mod trust;
 
 use std::time::{Duration, Instant};
 

@@ -71,7 +71,7 @@ impl Wire {
     fn client(&self) -> Result<Client, String> {
         let mut builder = Client::builder()
             .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")))
-            .use_preconfigured_tls(self.trust.connector()?)
+            .use_preconfigured_tls(self.trust.connector()?.as_ref().clone())
             .connect_timeout(CONNECT)
             .pool_max_idle_per_host(KEPT)
             .dns_resolver(Arc::new(Names))

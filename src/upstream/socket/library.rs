@@ -237,7 +237,7 @@ async fn connect(
         });
     if secure {
         let connector = Trust::read(endpoint.ca_file.as_deref())
-            .and_then(|trust| trust.connector())
+            .and_then(|trust| trust.library_connector())
             .map_err(cannot)?;
         builder = builder.tls_config(connector);
     }

@@ -7,6 +7,7 @@ use http::Uri;
 use hyper_util::client::proxy::matcher::Intercept;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::Address;
 use super::tls::explain;
@@ -65,8 +66,10 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, String> {
 }
 
 async fn encrypt(stream: Stream, host: &str, trust: &Trust) -> Result<Stream, String> {
-    let stream = tokio_native_tls::TlsConnector::from(trust.connector()?)
-        .connect(host, stream)
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| format!("{host:?} is no name that a certificate could have"))?;
+    let stream = tokio_rustls::TlsConnector::from(trust.connector()?)
+        .connect(name, stream)
         .await
         .map_err(|error| explain(&error, host))?;
     Ok(Box::new(stream))

@@ -245,7 +245,7 @@ impl fmt::Debug for Polling {
 
 fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, String> {
     let mut builder = Client::builder()
-        .use_preconfigured_tls(trust.connector()?)
+        .use_preconfigured_tls(trust.connector()?.as_ref().clone())
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)

@@ -1,0 +1,66 @@
+//! What to do when a connection cannot be encrypted.
+
+use std::error::Error as StdError;
+use std::io;
+
+use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
+
+use super::verifier::{is_authority, is_unknown_issuer};
+
+/// What TLS itself says, somewhere among the causes of an error.
+pub fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // What an I/O error was made of is not among its causes.
+        let within = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        if let Some(within) = within {
+            return tls_error(within);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// What an operator can do. Without a word of TLS, the connection ended before its handshake did.
+pub fn remedy(error: Option<&Error>) -> &'static str {
+    use CertificateError as Certificate;
+    match error {
+        Some(Error::InvalidCertificate(
+            Certificate::Expired | Certificate::ExpiredContext { .. },
+        )) => {
+            "the server's certificate has expired; have it renewed, or set this machine's clock right"
+        }
+        Some(Error::InvalidCertificate(
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
+        )) => "the server's certificate is not valid yet; set this machine's clock right",
+        Some(Error::InvalidCertificate(
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
+        )) => {
+            "the certificate is for another name; check the host setting, and whether the certificate has that name as a subjectAltName"
+        }
+        Some(error) if is_unknown_issuer(error) || is_authority(error) => UNKNOWN,
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "it does not speak TLS on that port; write http:// or another port in the host setting"
+        }
+        Some(
+            Error::PeerIncompatible(_)
+            | Error::AlertReceived(
+                AlertDescription::HandshakeFailure
+                | AlertDescription::ProtocolVersion
+                | AlertDescription::InsufficientSecurity,
+            ),
+        ) => {
+            "it speaks no TLS that is safe today (1.2 with ECDHE and an AEAD cipher, or 1.3); have it brought up to date"
+        }
+        Some(Error::General(_)) => "install the system's certificate authorities, or set ca_file",
+        Some(Error::InvalidCertificate(_)) => "have the server's certificate replaced",
+        _ => "check that the host speaks TLS on that port",
+    }
+}
+
+const UNKNOWN: &str = "its issuer is not trusted here; set ca_file to that authority's certificate, if it is to be trusted";

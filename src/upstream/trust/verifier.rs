@@ -1,0 +1,146 @@
+//! The verdict on a server's certificate.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::client::verify_server_name;
+use tokio_rustls::rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::server::ParsedCertificate;
+use tokio_rustls::rustls::{
+    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
+
+/// Trusts the system's authorities and others besides. The verdict is rustls's own but for two cases: authorities that have come to the system
+/// since they were read, and a server's certificate that is itself among the others.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    provider: Arc<CryptoProvider>,
+    others: Vec<CertificateDer<'static>>,
+    /// Made for the first certificate: where nothing is encrypted the system's authorities, 0.2 MB, are never read.
+    judge: Mutex<Option<Arc<WebPkiServerVerifier>>>,
+}
+
+impl Verifier {
+    pub fn new(others: Vec<CertificateDer<'static>>) -> Self {
+        Self {
+            provider: Arc::new(ring::default_provider()),
+            others,
+            judge: Mutex::default(),
+        }
+    }
+
+    pub fn provider(&self) -> Arc<CryptoProvider> {
+        Arc::clone(&self.provider)
+    }
+
+    fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
+        &self.provider.signature_verification_algorithms
+    }
+
+    /// With the system's authorities as they are now.
+    fn new_judge(&self) -> Result<Arc<WebPkiServerVerifier>, Error> {
+        let mut roots = RootCertStore::empty();
+        let system = rustls_native_certs::load_native_certs();
+        for error in system.errors {
+            log::debug!("some of the system's certificate authorities cannot be read: {error}");
+        }
+        roots.add_parsable_certificates(system.certs);
+        roots.add_parsable_certificates(self.others.iter().cloned());
+        if roots.is_empty() {
+            return Err(Error::General(
+                "this machine has no certificate authorities (Debian's are in the package ca-certificates)".to_owned(),
+            ));
+        }
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider())
+            .build()
+            .map_err(|error| Error::General(error.to_string()))
+    }
+
+    /// Asks the judge that is there and, where that one does not know the issuer, a new one.
+    fn judged(
+        &self,
+        verdict: impl Fn(&WebPkiServerVerifier) -> Result<ServerCertVerified, Error>,
+    ) -> Result<ServerCertVerified, Error> {
+        let slot = || self.judge.lock().unwrap_or_else(PoisonError::into_inner);
+        let judge = slot().clone();
+        if let Some(judge) = judge {
+            let said = verdict(&judge);
+            // Machines run for months, and authorities come and go meanwhile.
+            if !matches!(&said, Err(error) if is_unknown_issuer(error)) {
+                return said;
+            }
+        }
+        let judge = self.new_judge()?;
+        *slot() = Some(Arc::clone(&judge));
+        verdict(&judge)
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let said = self.judged(|judge| {
+            judge.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        });
+        match said {
+            // What `openssl req -x509` makes is an authority as well as a server's certificate, and signed by itself. Where it is named as
+            // trusted, nothing but the name is left to be checked: that of its time comes before this refusal.
+            Err(error) if is_authority(&error) && self.others.contains(end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            said => said,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, self.algorithms())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, self.algorithms())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms().supported_schemes()
+    }
+}
+
+/// Whether a server was refused because no authority here has signed its certificate: none of the issuer's name, or one of that name that has
+/// another key, as an authority has that was made anew.
+pub(super) fn is_unknown_issuer(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)
+    )
+}
+
+/// Whether a server was refused because its certificate is an authority's.
+pub(super) fn is_authority(error: &Error) -> bool {
+    let Error::InvalidCertificate(CertificateError::Other(OtherError(error))) = error else {
+        return false;
+    };
+    matches!(error.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+}
