@@ -107,9 +107,9 @@ pub fn loads(quick: bool) -> Vec<Load> {
     loads
 }
 
-/// Where the library is measured, too: one message's way to one program.
-fn by_library(load: Load) -> bool {
-    load.rate == Some(500) && load.streams == 1
+/// What is measured only where a message goes one way to one program.
+fn is_for_one(system: System) -> bool {
+    matches!(system, System::Library | System::Relay)
 }
 
 /// Runs them.
@@ -120,6 +120,7 @@ pub fn measure(loads: Vec<Load>, binary: &Path, mut done: impl FnMut(&Cell)) -> 
         System::Expd,
         System::Direct,
         System::Library,
+        System::Relay,
     ];
     let started = Instant::now();
     let mut cells = Vec::new();
@@ -134,7 +135,7 @@ pub fn measure(loads: Vec<Load>, binary: &Path, mut done: impl FnMut(&Cell)) -> 
         };
         for _ in 0..RUNS {
             for system in systems {
-                if system == System::Library && !by_library(load) {
+                if is_for_one(system) && (load.rate, load.streams) != (Some(500), 1) {
                     continue;
                 }
                 let sample = run(system, load, binary);

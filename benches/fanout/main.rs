@@ -28,6 +28,7 @@ mod direct;
 mod load;
 mod network;
 mod process;
+mod relay;
 mod report;
 mod run;
 mod scale;
@@ -45,9 +46,12 @@ fn main() {
         ["network", folder, port] => {
             block_on(network::run(Path::new(folder), port.parse().unwrap()));
         }
+        ["relay", port] => relay::run(port.parse().unwrap()),
         ["hub"] => block_on(calls::hub()),
         ["daemon", folder, port] => {
-            block_on(servers::daemon(Path::new(folder), port.parse().unwrap()));
+            // On what the program itself runs on.
+            let runtime = expd::daemon::runtime().unwrap();
+            runtime.block_on(servers::daemon(Path::new(folder), port.parse().unwrap()));
         }
         ["plain", folder] => block_on(servers::plain(Path::new(folder))),
         ["subscribers", folder, load, door, credit] => {

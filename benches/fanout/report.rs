@@ -9,12 +9,13 @@ use super::cells::Cell;
 use super::load::Load;
 use super::run::{Sample, System};
 
-const SYSTEMS: [(System, &str); 5] = [
+const SYSTEMS: [(System, &str); 6] = [
     (System::Expd, "expd, whole path"),
     (System::Handover, "expd, from the handover"),
     (System::Plain, "plain tonic fan-out"),
     (System::Direct, "direct sockets"),
     (System::Library, "direct by library"),
+    (System::Relay, "direct by a relay"),
 ];
 
 /// A load in words.
@@ -26,58 +27,82 @@ pub fn words(load: &Load) -> String {
     format!("{} B to {} streams, {pace}", load.size, load.streams)
 }
 
-/// A cell as a table.
+/// What is printed: its name, to which system it is held, and how it is read.
+type Figure = (&'static str, System, fn(&Sample) -> f64);
+
+const FIGURES: [Figure; 10] = [
+    ("deliveries a second", System::Plain, |s| s.rate),
+    ("CPU s per million", System::Plain, cpu),
+    ("sleeps per message", System::Plain, |s| s.sleeps),
+    ("latency p50 µs", System::Plain, |s| s.p50),
+    ("latency p99 µs", System::Plain, |s| s.p99),
+    ("latency max µs", System::Plain, |s| s.max),
+    ("RSS MB", System::Plain, |s| s.rss as f64 / 1024.0),
+    ("PSS MB", System::Plain, |s| s.pss as f64 / 1024.0),
+    ("upstream connections", System::Direct, |s| {
+        s.connections as f64
+    }),
+    ("upstream B per message", System::Direct, |s| {
+        s.upstream_bytes
+    }),
+];
+
+fn cpu(sample: &Sample) -> f64 {
+    sample.cpu.unwrap_or(f64::NAN)
+}
+
+/// A cell as a table: a row for each figure, with its median, its spread, and its ratio to what it is held against.
 pub fn table(cell: &Cell) -> String {
-    let mut text = format!("\n{}\n", words(&cell.load));
-    let _ = writeln!(
-        text,
-        "  {:<24} {:>24} {:>7} {:>21} {:>7} {:>8} {:>8} {:>9} {:>8} {:>8} {:>5} {:>7}",
-        "",
-        "deliveries/s",
-        "ratio",
-        "CPU s per million",
-        "ratio",
-        "p50 µs",
-        "p99 µs",
-        "max µs",
-        "RSS MB",
-        "PSS MB",
-        "conns",
-        "B up"
-    );
-    for (system, name) in SYSTEMS {
-        let Some(rate) = cell.spread(system, |s| s.rate) else {
-            continue;
-        };
-        let cpu = cell
-            .spread(system, |s| s.cpu.unwrap_or(f64::NAN))
-            .unwrap_or_default();
-        let of = |figure: fn(&Sample) -> f64| cell.median(system, figure).unwrap_or(f64::NAN);
-        let ratio = |figure: fn(&Sample) -> f64| {
-            cell.ratio(system, System::Plain, figure)
-                .unwrap_or(f64::NAN)
-        };
-        let _ = writeln!(
-            text,
-            "  {name:<24} {:>24} {:>7.2} {:>21} {:>7.2} {:>8.0} {:>8.0} {:>9.0} {:>8.1} {:>8.1} {:>5.0} {:>7.0}",
-            format!("{:.0} ({:.0}–{:.0})", rate.0, rate.1, rate.2),
-            ratio(|s| s.rate),
-            format!("{:.2} ({:.2}–{:.2})", cpu.0, cpu.1, cpu.2),
-            ratio(|s| s.cpu.unwrap_or(f64::NAN)),
-            of(|s| s.p50),
-            of(|s| s.p99),
-            of(|s| s.max),
-            of(|s| s.rss as f64 / 1024.0),
-            of(|s| s.pss as f64 / 1024.0),
-            of(|s| s.connections as f64),
-            of(|s| s.upstream_bytes),
-        );
+    let there: Vec<_> = SYSTEMS
+        .into_iter()
+        .filter(|(system, _)| cell.samples.contains_key(system))
+        .collect();
+    let mut text = format!("\n{}\n  {:<22}", words(&cell.load), "");
+    for (_, name) in &there {
+        let _ = write!(text, " {name:>24}");
+    }
+    text.push('\n');
+    for (name, against, figure) in FIGURES {
+        let _ = write!(text, "  {name:<22}");
+        for (system, _) in &there {
+            let told = told(cell, *system, against, figure);
+            let _ = write!(text, " {:>24}", told.as_deref().unwrap_or("-"));
+        }
+        text.push('\n');
     }
     let gaps = of_all(cell, |s| s.gaps);
     if gaps > 0 {
         let _ = writeln!(text, "  {gaps} gaps were told");
     }
     text
+}
+
+/// As in `131 (129–140) ×1.05`; none where it is not measured.
+fn told(
+    cell: &Cell,
+    system: System,
+    against: System,
+    figure: fn(&Sample) -> f64,
+) -> Option<String> {
+    let (median, least, most) = cell.spread(system, figure)?;
+    let mut text = format!("{} ({}–{})", few(median), few(least), few(most));
+    if let Some(ratio) = cell.ratio(system, against, figure)
+        && ratio.is_finite()
+    {
+        let _ = write!(text, " ×{ratio:.2}");
+    }
+    median.is_finite().then_some(text)
+}
+
+/// A number in a few letters.
+fn few(number: f64) -> String {
+    match number.abs() {
+        1e6.. => format!("{:.2}M", number / 1e6),
+        1e4.. => format!("{:.1}k", number / 1e3),
+        100.0.. => format!("{number:.0}"),
+        10.0.. => format!("{number:.1}"),
+        _ => format!("{number:.2}"),
+    }
 }
 
 fn of_all(cell: &Cell, figure: impl Fn(&Sample) -> u64) -> u64 {
@@ -97,7 +122,6 @@ pub fn summary(cells: &[Cell]) -> String {
             let _ = writeln!(text, "  {what:<76} {value:>6.2}   (goal: {goal})");
         }
     };
-    let cpu = |s: &Sample| s.cpu.unwrap_or(f64::NAN);
     if let Some(cell) = find(None, 100) {
         line(
             "full speed, 100 streams: deliveries a second to the plain fan-out's",
@@ -161,6 +185,23 @@ pub fn summary(cells: &[Cell]) -> String {
             "whole path, 10 streams: p50 to that of one direct client on expd's own wire",
             to_one(System::Direct),
             "at most 1.3",
+        );
+        line(
+            "whole path, 10 streams: p50 to that of one direct client behind a bare relay",
+            to_one(System::Relay),
+            "-",
+        );
+    }
+    if let Some(cell) = find(Some(500), 1) {
+        line(
+            "whole path, 1 stream: p50 to that of one direct client",
+            cell.ratio(System::Expd, System::Direct, |s| s.p50),
+            "-",
+        );
+        line(
+            "a bare relay, 1 stream: p50 to that of one direct client",
+            cell.ratio(System::Relay, System::Direct, |s| s.p50),
+            "-",
         );
     }
     text

@@ -23,12 +23,14 @@ pub enum System {
     Direct,
     /// The same with the Socket.IO library that such a program would use.
     Library,
+    /// The first of the two through a process that does nothing but hand bytes on.
+    Relay,
 }
 
 impl System {
     /// Whether the streams are sockets of the network.
     fn is_direct(self) -> bool {
-        matches!(self, Self::Direct | Self::Library)
+        matches!(self, Self::Direct | Self::Library | Self::Relay)
     }
 }
 
@@ -80,6 +82,7 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
         System::Expd => Some(daemon(folder.path(), &port, binary)),
         System::Handover => Some(Process::role(&["daemon", here, &port])),
         System::Plain => Some(Process::role(&["plain", here])),
+        System::Relay => Some(Process::role(&["relay", &port])),
         System::Direct | System::Library => None,
     };
     if matches!(system, System::Handover | System::Plain) {
@@ -93,15 +96,14 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
     } else {
         "server-credit"
     };
-    let at = || port.parse().unwrap();
+    let at = |port: &str| port.parse().unwrap();
     let door = match system {
         System::Expd | System::Handover | System::Plain => Door::Daemon,
-        System::Direct => Door::Network(at()),
-        System::Library => Door::NetworkByLibrary(at()),
+        System::Direct => Door::Network(at(&port)),
+        System::Library => Door::NetworkByLibrary(at(&port)),
+        System::Relay => Door::Network(at(&server.as_mut().unwrap().line())),
     };
-    let door = serde_json::to_string(&door).unwrap();
-    let mut subscribers = Process::role(&["subscribers", here, &order, &door, credit]);
-    assert_eq!(subscribers.line(), "ready");
+    let mut subscribers = subscribers(folder.path(), load, door, credit);
     let watched = server.as_ref().unwrap_or(&subscribers);
     let before = watched.spent();
     if fed_by_network {
@@ -140,12 +142,24 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
     }
 }
 
+/// Those who listen, once they do.
+pub fn subscribers(folder: &Path, load: Load, door: Door, credit: &str) -> Process {
+    let load = serde_json::to_string(&load).unwrap();
+    let door = serde_json::to_string(&door).unwrap();
+    let here = folder.to_str().unwrap();
+    let mut subscribers = Process::role(&["subscribers", here, &load, &door, credit]);
+    assert_eq!(subscribers.line(), "ready");
+    subscribers
+}
+
 /// The daemon as it is installed, logged in to the network on this port.
 pub fn daemon(folder: &Path, port: &str, binary: &Path) -> Process {
     let settings = format!(
         r#"
         [daemon]
         log = "warn"
+        # One for each of ten thousand channels, and those who are measured.
+        limits.max_listeners = 20000
         [instances.default]
         host = "http://127.0.0.1:{port}"
         transport = "websocket"

@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::load::Load;
 use super::process::Process;
 use super::report::plot;
-use super::run::{self, System};
+use super::run::{self, Sample, System};
+use super::subscribers::Got;
 
 /// One curve.
 #[derive(Clone, Debug, Serialize)]
@@ -72,8 +73,7 @@ fn listeners(binary: &Path) -> Vec<Curve> {
         };
         (streams as f64, run::run(System::Expd, load, binary))
     });
-    let of =
-        |figure: fn(&run::Sample) -> f64| samples.iter().map(|(n, s)| (*n, figure(s))).collect();
+    let of = |figure: fn(&Sample) -> f64| samples.iter().map(|(n, s)| (*n, figure(s))).collect();
     vec![
         Curve::new(
             "listeners",
@@ -95,67 +95,126 @@ fn listeners(binary: &Path) -> Vec<Curve> {
     ]
 }
 
-/// Full speed to ten streams with ever larger payloads.
+/// To ten streams with ever larger payloads: as fast as they go, and paced.
 fn sizes(binary: &Path) -> Vec<Curve> {
-    let sizes = [200, 2_000, 20_000, 200_000, 1_000_000];
-    let samples = sizes.map(|size| {
-        let load = Load {
-            rate: None,
-            seconds: 1.0,
-            size,
-            streams: 10,
+    let samples = [200, 2_000, 20_000, 200_000, 1_000_000].map(|size| {
+        let sample = |rate, seconds| {
+            let load = Load {
+                rate,
+                seconds,
+                size,
+                streams: 10,
+            };
+            run::run(System::Expd, load, binary)
         };
-        (size as f64, run::run(System::Expd, load, binary))
+        (size as f64, sample(None, 1.0), sample(Some(20), 2.0))
     });
-    let of =
-        |figure: fn(&(f64, run::Sample)) -> f64| samples.iter().map(|s| (s.0, figure(s))).collect();
+    let full = |figure: fn(f64, &Sample) -> f64| {
+        let point = |(size, full, _): &(f64, Sample, Sample)| (*size, figure(*size, full));
+        samples.iter().map(point).collect()
+    };
+    let paced = |figure: fn(&Sample) -> f64| {
+        let point = |(size, _, paced): &(f64, Sample, Sample)| (*size, figure(paced));
+        samples.iter().map(point).collect()
+    };
+    let axis = "bytes in a payload";
     vec![
         Curve::new(
-            "bytes in a payload",
+            axis,
             "CPU s per million deliveries",
-            of(|(_, s)| s.cpu.unwrap_or(0.0)),
+            full(|_, s| s.cpu.unwrap_or(0.0)),
         ),
         Curve::new(
-            "bytes in a payload",
+            axis,
             "MB delivered a second",
-            of(|(size, s)| s.rate * size / 1e6),
+            full(|size, s| s.rate * size / 1e6),
+        ),
+        Curve::new(axis, "latency p50 in µs, 20 a second", paced(|s| s.p50)),
+        Curve::new(
+            axis,
+            "RSS in MB, 20 a second",
+            paced(|s| s.rss as f64 / 1024.0),
         ),
     ]
 }
 
+/// What so many channels, each with a listener, cost.
+struct Channels {
+    count: f64,
+    /// Seconds until all are confirmed.
+    first: f64,
+    /// The same after the network was gone, from its return.
+    again: f64,
+    /// The daemon's memory in MB.
+    memory: f64,
+    /// Seconds of a million deliveries to ten more streams of one of them, 50 broadcasts a second.
+    cpu: f64,
+    /// How long half of those took at the most, in microseconds.
+    latency: f64,
+}
+
 /// Ever more channels, each with a listener; then the network goes and comes again.
 fn channels(binary: &Path) -> Vec<Curve> {
-    let (mut memory, mut first, mut again) = (Vec::new(), Vec::new(), Vec::new());
-    for count in [1, 10, 100, 1_000, 10_000] {
-        let folder = tempfile::tempdir().unwrap();
-        let here = folder.path().to_str().unwrap();
-        let mut network = Process::role(&["network", here, "0"]);
-        let port = network.line();
-        let daemon = run::daemon(folder.path(), &port, binary);
-        run::await_socket(&folder.path().join("socket"), System::Expd);
-        let begun = Instant::now();
-        let mut listeners = Process::role(&["listeners", here, &count.to_string()]);
-        assert_eq!(listeners.line(), "confirmed");
-        first.push((f64::from(count), seconds(begun)));
-        memory.push((f64::from(count), daemon.spent().rss as f64 / 1024.0));
-        drop(network);
-        assert_eq!(listeners.line(), "pending");
-        std::fs::remove_file(folder.path().join("network-credit")).unwrap();
-        let mut network = Process::role(&["network", here, &port]);
-        network.line();
-        let begun = Instant::now();
-        assert_eq!(listeners.line(), "confirmed");
-        again.push((f64::from(count), seconds(begun)));
-    }
+    let costs = [1, 10, 100, 1_000, 10_000].map(|count| channels_of(count, binary));
+    let of = |figure: fn(&Channels) -> f64| costs.iter().map(|c| (c.count, figure(c))).collect();
+    let axis = "channels";
     vec![
-        Curve::new("channels", "RSS in MB", memory),
-        Curve::new("channels", "seconds until all are confirmed", first),
+        Curve::new(axis, "RSS in MB", of(|c| c.memory)),
+        Curve::new(axis, "seconds until all are confirmed", of(|c| c.first)),
         Curve::new(
-            "channels",
+            axis,
             "seconds until all are confirmed again after a restart, first wait included",
-            again,
+            of(|c| c.again),
         ),
+        Curve::new(axis, "CPU s per million deliveries", of(|c| c.cpu)),
+        Curve::new(axis, "latency p50 in µs", of(|c| c.latency)),
     ]
+}
+
+fn channels_of(count: u32, binary: &Path) -> Channels {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().to_str().unwrap();
+    let mut network = Process::role(&["network", here, "0"]);
+    let port = network.line();
+    let daemon = run::daemon(folder.path(), &port, binary);
+    run::await_socket(&folder.path().join("socket"), System::Expd);
+    let begun = Instant::now();
+    let mut listeners = Process::role(&["listeners", here, &count.to_string()]);
+    assert_eq!(listeners.line(), "confirmed");
+    let first = seconds(begun);
+    let memory = daemon.spent().rss as f64 / 1024.0;
+
+    let load = Load {
+        rate: Some(50),
+        seconds: 2.0,
+        size: 200,
+        streams: 10,
+    };
+    let mut subscribers =
+        run::subscribers(folder.path(), load, run::Door::Daemon, "network-credit");
+    let before = daemon.spent().cpu;
+    network.tell(&serde_json::to_string(&load).unwrap());
+    let got: Got = serde_json::from_str(&subscribers.line()).unwrap();
+    // The channel's own listener has each of them, too.
+    let deliveries = got.deliveries as f64 * (1.0 + 1.0 / load.streams as f64);
+    let cpu = (daemon.spent().cpu - before) / deliveries * 1e6;
+    drop(subscribers);
+
+    drop(network);
+    assert_eq!(listeners.line(), "pending");
+    std::fs::remove_file(folder.path().join("network-credit")).unwrap();
+    let mut network = Process::role(&["network", here, &port]);
+    network.line();
+    let begun = Instant::now();
+    assert_eq!(listeners.line(), "confirmed");
+    Channels {
+        count: f64::from(count),
+        first,
+        again: seconds(begun),
+        memory,
+        cpu,
+        latency: got.p50 as f64 / 1e3,
+    }
 }
 
 fn seconds(since: Instant) -> f64 {

@@ -199,18 +199,18 @@ fn sum(accounts: &[Account]) -> Got {
     got
 }
 
-/// Listens on so many channels, and tells whenever all are confirmed and whenever none is.
+/// Listens on so many channels, the one of all loads among them, and tells whenever all are confirmed and whenever none is.
 pub async fn listeners(folder: &Path, count: usize) {
     let (told, mut tellings) = mpsc::channel(count * 4);
     let mut streams = JoinSet::new();
     for connection in 0..count.min(CONNECTIONS) {
         let channel = connect(folder.join("socket")).await;
         for number in (connection..count).step_by(CONNECTIONS) {
-            streams.spawn(states(
-                channel.clone(),
-                format!("channel {number}"),
-                told.clone(),
-            ));
+            let name = match number {
+                0 => "menu".to_owned(),
+                _ => format!("channel {number}"),
+            };
+            streams.spawn(states(channel.clone(), name, told.clone()));
         }
     }
     let mut confirmed = 0;

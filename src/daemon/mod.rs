@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use doors::Doors;
 use figures::{Figures, FiguresDoor};
-pub use run::{RunError, ServeOptions, run};
+pub use run::{RunError, ServeOptions, run, runtime};
 
 use crate::bridge::{Bridge, Bridges, WaitingRoom};
 use crate::config::Settings;

@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod authority;
 mod caller;
 mod incoming;
+mod local;
 mod lock;
 mod peer;
 mod place;

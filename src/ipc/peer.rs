@@ -11,6 +11,7 @@ use tonic::transport::server::Connected;
 
 use super::authority::Reader;
 use super::caller::Caller;
+use super::local::LocalStream;
 
 /// The process that connected, as the kernel noted it then (`SO_PEERCRED`). The process may have passed the connection on since, and
 /// once it ended its ID may be another's.
@@ -37,7 +38,7 @@ pub struct PeerStream {
 
 #[derive(Debug)]
 enum Stream {
-    Unix(UnixStream),
+    Unix(LocalStream),
     Tcp(TcpStream),
 }
 
@@ -50,7 +51,7 @@ impl PeerStream {
             gid: credentials.gid(),
         };
         Ok(Self {
-            stream: Stream::Unix(stream),
+            stream: Stream::Unix(LocalStream::new(stream)?),
             reader: Reader::new(),
             caller: Caller::local(peer),
             _permit: permit,
