@@ -109,6 +109,13 @@ fn of_all(cell: &Cell, figure: impl Fn(&Sample) -> u64) -> u64 {
     cell.samples.values().flatten().map(figure).sum()
 }
 
+/// One message's way to one program without expd, and what the whole path may be to it.
+const ONE: [(System, &str, &str); 3] = [
+    (System::Library, "with the library", "at most 1.3"),
+    (System::Direct, "on expd's own wire", "at most 1.3"),
+    (System::Relay, "behind a bare relay", "-"),
+];
+
 /// The ratios that matter most.
 pub fn summary(cells: &[Cell]) -> String {
     let find = |rate: Option<u32>, streams: usize| {
@@ -167,42 +174,30 @@ pub fn summary(cells: &[Cell]) -> String {
             cell.ratio(System::Handover, System::Plain, |s| s.p99),
             "at most 1",
         );
-        let to_one = |system| {
-            let one = find(Some(500), 1)?.median(system, |s| s.p50)?;
-            Some(cell.median(System::Expd, |s| s.p50)? / one)
-        };
         line(
             "whole path, 10 streams: p50 to that of ten direct clients",
             cell.ratio(System::Expd, System::Direct, |s| s.p50),
             "-",
         );
-        line(
-            "whole path, 10 streams: p50 to that of one direct client with the library",
-            to_one(System::Library),
-            "at most 1.3",
-        );
-        line(
-            "whole path, 10 streams: p50 to that of one direct client on expd's own wire",
-            to_one(System::Direct),
-            "at most 1.3",
-        );
-        line(
-            "whole path, 10 streams: p50 to that of one direct client behind a bare relay",
-            to_one(System::Relay),
-            "-",
-        );
+        for (system, name, goal) in ONE {
+            let one = find(Some(500), 1).and_then(|one| one.median(system, |s| s.p50));
+            line(
+                &format!("whole path, 10 streams: p50 to that of one direct client {name}"),
+                cell.median(System::Expd, |s| s.p50)
+                    .zip(one)
+                    .map(|(ten, one)| ten / one),
+                goal,
+            );
+        }
     }
     if let Some(cell) = find(Some(500), 1) {
-        line(
-            "whole path, 1 stream: p50 to that of one direct client",
-            cell.ratio(System::Expd, System::Direct, |s| s.p50),
-            "-",
-        );
-        line(
-            "a bare relay, 1 stream: p50 to that of one direct client",
-            cell.ratio(System::Relay, System::Direct, |s| s.p50),
-            "-",
-        );
+        for (system, name, goal) in ONE {
+            line(
+                &format!("whole path, 1 stream: p50 to that of one direct client {name}"),
+                cell.ratio(System::Expd, system, |s| s.p50),
+                goal,
+            );
+        }
     }
     text
 }

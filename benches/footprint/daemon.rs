@@ -20,12 +20,16 @@ pub fn program() -> PathBuf {
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A folder with settings.
-pub struct Home(TempDir);
+pub struct Home {
+    folder: TempDir,
+    /// Whether the daemon brings its own network along.
+    embedded: bool,
+}
 
 impl Home {
     /// Of a daemon on this network.
     pub fn new(url: &str, ca_file: Option<&Path>) -> Self {
-        let home = Self(tempfile::tempdir().unwrap());
+        let home = Self::empty();
         let ca_file = ca_file.map(|path| format!("ca_file = \"{}\"\n", path.display()));
         home.write(&format!(
             "[instances.default]\nhost = \"{url}\"\n{}\
@@ -35,17 +39,37 @@ impl Home {
         home
     }
 
+    /// Of a daemon with a network of its own, whose tokens live for so many seconds.
+    pub fn embedded(token_seconds: u32) -> Self {
+        let mut home = Self::empty();
+        home.embedded = true;
+        home.write(&format!(
+            "[hub]\nlisten = \"127.0.0.1:0\"\ntoken_ttl = \"{token_seconds}s\"\n\
+             [[hub.devices]]\nuuid = \"kiosk\"\nsecret = \"footprint\"\n\
+             [instances.default]\nhost = \"http://127.0.0.1:0\"\n\
+             [instances.default.credentials]\ntype = \"device\"\nuuid = \"kiosk\"\nsecret = \"footprint\"\n"
+        ));
+        home
+    }
+
+    fn empty() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            embedded: false,
+        }
+    }
+
     fn write(&self, settings: &str) {
         fs::write(self.config(), settings).unwrap();
     }
 
     fn config(&self) -> PathBuf {
-        self.0.path().join("expd.toml")
+        self.folder.path().join("expd.toml")
     }
 
     /// The daemon's.
     pub fn socket(&self) -> PathBuf {
-        self.0.path().join("expd.sock")
+        self.folder.path().join("expd.sock")
     }
 
     fn command(&self, subcommand: &str) -> Command {
@@ -99,7 +123,7 @@ pub struct Network {
 impl Network {
     /// Starts it. Its tokens live for so many seconds.
     pub fn start(token_seconds: u32) -> Self {
-        let home = Home(tempfile::tempdir().unwrap());
+        let home = Home::empty();
         home.write(&format!(
             "[hub]\nlisten = \"127.0.0.1:0\"\ntoken_ttl = \"{token_seconds}s\"\n\
              [[hub.devices]]\nuuid = \"kiosk\"\nsecret = \"footprint\"\n"
@@ -183,11 +207,12 @@ impl Daemon {
     }
 
     fn start_as(home: &Home, mut command: Command) -> (Self, Duration) {
-        let path = home.0.path().join("notify");
+        let path = home.folder.path().join("notify");
         fs::remove_file(&path).ok();
         let manager = UnixDatagram::bind(&path).unwrap();
         manager.set_read_timeout(Some(DEADLINE)).unwrap();
         command
+            .args(home.embedded.then_some("--embedded"))
             .arg("--socket")
             .arg(home.socket())
             .env("NOTIFY_SOCKET", &path);

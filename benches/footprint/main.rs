@@ -1,8 +1,8 @@
 //! How small the daemon is: the release binary, run as a service would run it, through its public doors.
 //!
 //! `cargo bench --profile release --bench footprint` takes four minutes and prints JSON; with `-- --short` it leaves out what
-//! has to be waited for longest, and takes one; with `-- --hour` programs come and go for an hour. `EXPD_BINARY` names another binary to be measured. docs/performance.md says what the
-//! figures mean. Asserts nothing. With `-- --order` it measures nothing, and writes `link/idle.ld`.
+//! has to be waited for longest, and takes one; with `-- --hour` programs come and go for an hour. `EXPD_BINARY` names another binary to be
+//! measured. docs/performance.md says what the figures mean. Asserts nothing. With `-- --order` it measures nothing, and writes `link/idle.ld`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -51,19 +51,21 @@ const LARGE: usize = 100_000;
 async fn main() {
     let told = |flag: &str| std::env::args().any(|argument| argument == flag);
     let short = told("--short");
-    let network = Network::start(if told("--order") {
+    let token_seconds = if told("--order") {
         order::TOKEN_SECONDS
     } else {
         3600
-    });
+    };
+    let network = Network::start(token_seconds);
     let plain = Home::new(&network.url(), None);
     let authority = Authority::new();
     let identity = authority.sign("127.0.0.1", false);
     let front = Front::start(network.port(), identity).await;
     let url = format!("https://127.0.0.1:{}", front.port);
     let encrypted = Home::new(&url, Some(&authority.file()));
+    let embedded = Home::embedded(token_seconds);
     if told("--order") {
-        order::write(&plain, &encrypted, &front).await;
+        order::write(&plain, &encrypted, &embedded, &front).await;
         return;
     }
     let mut report = json!({
@@ -112,6 +114,7 @@ async fn main() {
     drop(daemon);
 
     note("idle_over_tls", json!(with_one_app(&encrypted).await));
+    note("idle_embedded", json!(with_one_app(&embedded).await));
     println!("{}", serde_json::to_string_pretty(&report).unwrap());
 }
 
@@ -184,7 +187,7 @@ async fn churn(
     json!({ "memory": after, "ratio_to_idle": after.rss_kib as f64 / idle.rss_kib as f64 })
 }
 
-/// With one app; in the encrypted home as in the field, with OpenSSL and the system's authorities in use.
+/// With one app; in the encrypted home as in the field, with the system's authorities in use.
 async fn with_one_app(home: &Home) -> Memory {
     let daemon = Daemon::start(home);
     let mut apps = Apps::of(home);

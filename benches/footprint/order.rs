@@ -90,14 +90,15 @@ enum Life {
 }
 
 /// Runs daemons in the homes, and writes down what ran: first what every idle daemon needs, then what those need that encrypt, then the rest of
-/// a busy life, so that each has its own in as few places as possible. `front` is on the way of the second.
-pub async fn write(plain: &Home, encrypted: &Home, front: &Front) {
+/// a busy life, then a network's own, so that each has its own in as few places as possible. `front` is on the way of the second.
+pub async fn write(plain: &Home, encrypted: &Home, embedded: &Home, front: &Front) {
     let folder = tempfile::tempdir().unwrap();
     let lives = [
         (plain, Life::Quiet),
         (encrypted, Life::Quiet),
         (plain, Life::Busy),
         (encrypted, Life::Busy),
+        (embedded, Life::Quiet),
     ];
     // Which functions are inlined differs from build to build. The next one may have again what this one lacks.
     let before = fs::read_to_string(FILE).unwrap_or_default();

@@ -175,6 +175,7 @@ impl Cursor {
     ///
     /// # Errors
     /// The log has moved past a listener that wants to end then.
+    #[inline]
     pub fn read(&mut self, ring: &Ring, out: &mut impl Outlet) -> Result<Tally, Ended> {
         let mut tally = Tally::default();
         if self.position + 1 < ring.first {

@@ -207,6 +207,8 @@ impl Listener {
     /// # Errors
     /// Why the listener has ended; whatever was in the log before is not handed over any more, except where the daemon stops: then
     /// all of it comes first, as far as it is read before the drain is over.
+    // This and the cursor's reading happen for each delivery: as calls they would be 6 % of what a paced one executes.
+    #[inline]
     pub fn poll_read(
         &mut self,
         context: &mut Context<'_>,
