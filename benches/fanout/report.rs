@@ -51,6 +51,9 @@ fn cpu(sample: &Sample) -> f64 {
     sample.cpu.unwrap_or(f64::NAN)
 }
 
+/// As wide as the longest of what [`told`] tells.
+const COLUMN: usize = 29;
+
 /// A cell as a table: a row for each figure, with its median, its spread, and its ratio to what it is held against.
 pub fn table(cell: &Cell) -> String {
     let there: Vec<_> = SYSTEMS
@@ -59,14 +62,14 @@ pub fn table(cell: &Cell) -> String {
         .collect();
     let mut text = format!("\n{}\n  {:<22}", words(&cell.load), "");
     for (_, name) in &there {
-        let _ = write!(text, " {name:>24}");
+        let _ = write!(text, " {name:>COLUMN$}");
     }
     text.push('\n');
     for (name, against, figure) in FIGURES {
         let _ = write!(text, "  {name:<22}");
         for (system, _) in &there {
             let told = told(cell, *system, against, figure);
-            let _ = write!(text, " {:>24}", told.as_deref().unwrap_or("-"));
+            let _ = write!(text, " {:>COLUMN$}", told.as_deref().unwrap_or("-"));
         }
         text.push('\n');
     }
