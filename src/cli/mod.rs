@@ -32,6 +32,7 @@ use crate::config::ConfigErrors;
 use crate::exp::Channel;
 use crate::hub::HubError;
 use crate::hub::operator::OperatorError;
+use crate::logging;
 
 /// A local daemon that shares one EXP network connection with every program on this host.
 ///
@@ -172,7 +173,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2));
         }
     };
-    match carry_out(cli) {
+    let done = carry_out(cli);
+    logging::flush();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::ReaderLeft) => Failure::ReaderLeft.exit_code(),
         Err(failure) => {

@@ -1,0 +1,128 @@
+//! A record that outlives the call that logged it.
+
+use std::time::SystemTime;
+
+use log::kv::{Error, Key, Value, VisitSource};
+use log::{Level, Record};
+
+/// What a record says, and when it was logged.
+pub(super) struct Entry {
+    pub at: SystemTime,
+    level: Level,
+    target: String,
+    text: String,
+    pairs: Vec<(String, String)>,
+    module: Option<&'static str>,
+    file: Option<&'static str>,
+    line: Option<u32>,
+}
+
+impl Entry {
+    pub fn new(record: &Record<'_>, at: SystemTime) -> Self {
+        let mut pairs = Pairs(Vec::new());
+        // The visitor does not fail, and a record that does would have nobody to tell.
+        record.key_values().visit(&mut pairs).ok();
+        Self {
+            at,
+            level: record.level(),
+            target: record.target().to_owned(),
+            text: record.args().to_string(),
+            pairs: pairs.0,
+            module: record.module_path_static(),
+            file: record.file_static(),
+            line: record.line(),
+        }
+    }
+
+    /// A warning of the log's own.
+    pub fn warning(text: String, at: SystemTime) -> Self {
+        Self {
+            at,
+            level: Level::Warn,
+            target: module_path!().to_owned(),
+            text,
+            pairs: Vec::new(),
+            module: Some(module_path!()),
+            file: Some(file!()),
+            line: None,
+        }
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
+        let pairs = self
+            .pairs
+            .iter()
+            .map(|(key, value)| key.len() + value.len());
+        size_of::<Self>() + self.target.len() + self.text.len() + pairs.sum::<usize>()
+    }
+
+    /// Hands it over as the record that it was.
+    pub fn with_record<T>(&self, take: impl FnOnce(&Record<'_>) -> T) -> T {
+        take(
+            &Record::builder()
+                .level(self.level)
+                .target(&self.target)
+                .module_path_static(self.module)
+                .file_static(self.file)
+                .line(self.line)
+                .key_values(&self.pairs)
+                .args(format_args!("{}", self.text))
+                .build(),
+        )
+    }
+}
+
+struct Pairs(Vec<(String, String)>);
+
+impl<'kvs> VisitSource<'kvs> for Pairs {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        self.0.push((key.to_string(), value.to_string()));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_handed_over_as_it_was_logged() {
+        let told = |record: &Record<'_>| {
+            let mut pairs = Pairs(Vec::new());
+            record.key_values().visit(&mut pairs).unwrap();
+            format!(
+                "{} {} {} {:?} {:?} {:?} {:?}",
+                record.level(),
+                record.target(),
+                record.args(),
+                record.module_path(),
+                record.file(),
+                record.line(),
+                pairs.0
+            )
+        };
+        let pairs: [(&str, &dyn std::fmt::Display); 2] = [("instance", &"a b"), ("wait", &7)];
+        let pairs = pairs.map(|(key, value)| (key, Value::from_dyn_display(value)));
+        let record = |arguments: std::fmt::Arguments<'_>| {
+            let record = Record::builder()
+                .level(Level::Info)
+                .target("expd::upstream")
+                .module_path_static(Some("expd::upstream::link"))
+                .file_static(Some("link.rs"))
+                .line(Some(3))
+                .key_values(&pairs)
+                .args(arguments)
+                .build();
+            let entry = Entry::new(&record, SystemTime::now());
+            assert!(entry.size() > 40);
+            (told(&record), entry.with_record(told))
+        };
+        let (logged, handed_over) = record(format_args!("logged in as {}", 5));
+        assert_eq!(logged, handed_over);
+        assert!(
+            logged.contains("(\"instance\", \"a b\"), (\"wait\", \"7\")"),
+            "{logged}"
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! A record as a line of text.
+
+use std::time::SystemTime;
+
+use anstyle::{AnsiColor, Style};
+use log::kv::{Error, Key, Value, VisitSource};
+use log::{Level, Record};
+
+use super::room;
+
+/// `2025-01-31T12:00:00.000Z INFO  upstream::link logged in instance=default`
+pub(super) fn format_line(record: &Record<'_>, now: SystemTime, colours: bool) -> String {
+    let (faint, strong) = if colours {
+        (Style::new().dimmed(), level_style(record.level()))
+    } else {
+        (Style::new(), Style::new())
+    };
+    let time = humantime::format_rfc3339_millis(now);
+    let room = room(record.target()).unwrap_or(record.target());
+    let mut line = format!(
+        "{faint}{time}{faint:#} {strong}{:<5}{strong:#} {faint}{room}{faint:#} ",
+        record.level()
+    );
+    push_plain(&mut line, &record.args().to_string());
+    // The visitor does not fail, and a record that does would have nobody to tell.
+    let mut pairs = Pairs {
+        line: &mut line,
+        faint,
+    };
+    record.key_values().visit(&mut pairs).ok();
+    line.push('\n');
+    line
+}
+
+fn level_style(level: Level) -> Style {
+    let colour = match level {
+        Level::Error => AnsiColor::Red,
+        Level::Warn => AnsiColor::Yellow,
+        Level::Info => AnsiColor::Green,
+        Level::Debug => AnsiColor::Blue,
+        Level::Trace => AnsiColor::Magenta,
+    };
+    colour.on_default().bold()
+}
+
+struct Pairs<'a> {
+    line: &'a mut String,
+    faint: Style,
+}
+
+impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        let faint = self.faint;
+        let value = value.to_string();
+        let pair = format!(" {faint}{key}={faint:#}");
+        self.line.push_str(&pair);
+        let plain = !value.is_empty()
+            && !value
+                .chars()
+                .any(|c| c.is_whitespace() || c.is_control() || c == '"' || c == '=');
+        if plain {
+            self.line.push_str(&value);
+        } else {
+            let quoted = format!("{value:?}");
+            self.line.push_str(&quoted);
+        }
+        Ok(())
+    }
+}
+
+/// Adds a text without what would begin a line or steer a terminal.
+fn push_plain(line: &mut String, text: &str) {
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn line(target: &str, message: &str, pairs: &[(&str, &str)], colours: bool) -> String {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_738_324_800_042);
+        let record = |arguments: std::fmt::Arguments<'_>| {
+            let record = Record::builder()
+                .level(Level::Info)
+                .target(target)
+                .key_values(&pairs)
+                .args(arguments)
+                .build();
+            format_line(&record, now, colours)
+        };
+        record(format_args!("{message}"))
+    }
+
+    #[test]
+    fn a_line_has_time_level_room_message_and_pairs() {
+        assert_eq!(
+            line(
+                "expd::upstream::link",
+                "logged in",
+                &[("instance", "default"), ("why", "a b")],
+                false
+            ),
+            "2025-01-31T12:00:00.042Z INFO  upstream::link logged in instance=default why=\"a b\"\n"
+        );
+        assert!(line("expd", "m", &[], false).ends_with("INFO  expd m\n"));
+        assert!(
+            line("h2::client", "m", &[("empty", "")], false)
+                .ends_with(" h2::client m empty=\"\"\n")
+        );
+    }
+
+    #[test]
+    fn what_comes_from_outside_cannot_break_out_of_its_line() {
+        let text = line("expd", "a\nb\x1b[31mc", &[("k", "d\ne")], false);
+        assert_eq!(text.matches('\n').count(), 1);
+        assert!(text.contains(r"a\nb\u{1b}[31mc"), "{text}");
+        assert!(text.contains(r#"k="d\ne""#), "{text}");
+    }
+
+    #[test]
+    fn colours_are_there_when_asked_for_alone() {
+        assert!(line("expd", "m", &[("k", "v")], true).contains("\x1b["));
+        assert!(!line("expd", "m", &[("k", "v")], false).contains('\x1b'));
+    }
+}
