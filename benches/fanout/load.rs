@@ -74,7 +74,7 @@ pub fn made_at(message: &[u8]) -> Option<u64> {
 /// Where messages go.
 pub trait Sink {
     /// Hands over messages at once.
-    async fn send(&mut self, payloads: Vec<Payload>);
+    fn send(&mut self, payloads: Vec<Payload>) -> impl Future<Output = ()> + Send;
 }
 
 /// What the feed did.

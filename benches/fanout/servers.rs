@@ -16,6 +16,7 @@ use expd::router::{Incoming, InstanceId, Moment, Report, RouterHandle};
 use futures_util::Stream;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -51,7 +52,9 @@ pub async fn daemon(folder: &Path, port: u16) {
             println!("ready");
         },
     );
-    let feeding = async {
+    // A task like the link, which hands over on the thread that delivers.
+    let mut feeding = JoinSet::new();
+    feeding.spawn(async move {
         let channel = Channel::new("menu");
         let mut feed = Handover {
             router: take.await.unwrap(),
@@ -60,12 +63,8 @@ pub async fn daemon(folder: &Path, port: u16) {
         };
         let told = load::obey(&mut feed, credit).await;
         println!("{}", serde_json::to_string(&told).unwrap());
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        result = serving => result.unwrap(),
-        () = feeding => {}
-    }
+    });
+    serving.await.unwrap();
 }
 
 struct Handover {
@@ -107,16 +106,13 @@ pub async fn plain(folder: &Path) {
     let serving = tonic::transport::Server::builder()
         .add_service(NetworkServer::new(plain.clone()))
         .serve_with_incoming(UnixListenerStream::new(listener));
-    let feeding = async {
+    let mut feeding = JoinSet::new();
+    feeding.spawn(async move {
         let mut feed = plain.clone();
         let told = load::obey(&mut feed, credit).await;
         println!("{}", serde_json::to_string(&told).unwrap());
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        result = serving => result.unwrap(),
-        () = feeding => {}
-    }
+    });
+    serving.await.unwrap();
 }
 
 impl Sink for Plain {

@@ -387,10 +387,17 @@ mod tests {
         assert!(full, "the backlog of one should be full by now");
     }
 
+    /// Leaves a file as a daemon does that was killed. It never listens: a process that another test starts at that moment holds
+    /// a copy of the socket until it runs its program, and would keep one that listens alive.
+    fn leave_stale_file(path: &Path) {
+        let socket = new_socket().unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
+    }
+
     #[test]
     fn a_stale_file_is_replaced() {
         let (folder, place) = folder();
-        drop(UnixListener::bind(&place.path).unwrap());
+        leave_stale_file(&place.path);
         assert_eq!(names(&folder), ["expd.sock"]);
         let socket = bind(&place, 0o600, None).unwrap();
         std::os::unix::net::UnixStream::connect(&place.path).unwrap();
@@ -428,7 +435,7 @@ mod tests {
         for _ in 0..50 {
             let (folder, place) = folder();
             // A stale file in the way makes it harder.
-            drop(UnixListener::bind(&place.path).unwrap());
+            leave_stale_file(&place.path);
             let start = std::sync::Barrier::new(4);
             let bound: Vec<_> = std::thread::scope(|scope| {
                 let starters: Vec<_> = (0..4)

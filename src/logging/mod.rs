@@ -5,6 +5,7 @@
 //! takes the log.
 
 mod entry;
+mod libraries;
 mod line;
 mod writer;
 
@@ -46,6 +47,7 @@ pub fn init(level: LogLevel) -> Result<(), LoggingError> {
     };
     let writer = Writer::start(sink)?;
     log::set_boxed_logger(Box::new(Logger { writer })).map_err(|_| LoggingError::OpenAlready)?;
+    libraries::hear();
     set_level(level);
     Ok(())
 }
@@ -162,7 +164,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.split("said ").nth(1))
             .collect();
-        assert_eq!(said, ["one", "three", "five n=5"], "{text}");
+        assert_eq!(said, ["one", "three", "five n=5", "six stream=6"], "{text}");
     }
 
     #[test]
@@ -178,6 +180,8 @@ mod tests {
         set_level(LogLevel::Warn);
         log::info!("said four");
         log::warn!(n = 5; "said five");
+        tracing::warn!(target: "h2::server", stream = 6, "said {}", "six");
+        tracing::info!(target: "h2::server", "said seven");
         flush();
     }
 }

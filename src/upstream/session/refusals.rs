@@ -72,7 +72,7 @@ mod tests {
     fn one_that_was_never_taken_waits_long() {
         let mut refusals = Refusals::new(&SessionTiming::default());
         within(refusals.wait(), 60, 120);
-        within(refusals.wait(), 60, 150);
+        within(refusals.wait(), 60, 180);
     }
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
         // A second outage is as short as the first.
         for _ in 0..2 {
             refusals.taken();
-            for (least, most) in [(5, 10), (10, 20), (20, 40), (40, 80), (60, 120), (60, 150)] {
+            for (least, most) in [(5, 10), (10, 20), (20, 40), (40, 80), (60, 120), (60, 180)] {
                 within(refusals.wait(), least, most);
             }
         }
