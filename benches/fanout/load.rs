@@ -100,14 +100,18 @@ pub fn credit(path: &Path) -> watch::Receiver<u64> {
     receiver
 }
 
-/// Waits on standard input for the order to go, and obeys it.
-pub async fn obey(sink: &mut impl Sink, mut credit: watch::Receiver<u64>) -> Fed {
+/// Waits on standard input for the order to go.
+pub async fn order() -> Load {
     let mut line = String::new();
     BufReader::new(tokio::io::stdin())
         .read_line(&mut line)
         .await
         .unwrap();
-    let load: Load = serde_json::from_str(&line).unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+/// Obeys an order.
+pub async fn obey(load: Load, sink: &mut impl Sink, mut credit: watch::Receiver<u64>) -> Fed {
     let end = Instant::now() + Duration::from_secs_f64(load.seconds);
     let mut sent = 0;
     if let Some(rate) = load.rate {
