@@ -1,5 +1,6 @@
 //! What serves the streams: the daemon fed where its link would hand broadcasts over, and the plain server it is held against.
 
+use std::fmt::Debug;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -21,7 +22,7 @@ use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::load::{self, Sink};
+use super::load::{self, Fed, Sink};
 
 /// The daemon in full, logged in and subscribed; broadcasts are put where the link puts them.
 pub async fn daemon(folder: &Path, port: u16) {
@@ -53,18 +54,38 @@ pub async fn daemon(folder: &Path, port: u16) {
         },
     );
     // A task like the link, which hands over on the thread that delivers.
-    let mut feeding = JoinSet::new();
-    feeding.spawn(async move {
+    let feeding = in_task(async move {
         let channel = Channel::new("menu");
         let mut feed = Handover {
             router: take.await.unwrap(),
             id: ChannelId::encode("demo", &channel, Alphabet::UrlSafe),
             channel: Arc::new(channel),
         };
-        let told = load::obey(load::order().await, &mut feed, credit).await;
-        println!("{}", serde_json::to_string(&told).unwrap());
+        load::obey(load::order().await, &mut feed, credit).await
     });
-    serving.await.unwrap();
+    serve(serving, feeding).await;
+}
+
+/// Serves for as long as it is let, and tells what the feed did.
+async fn serve<E: Debug>(
+    serving: impl Future<Output = Result<(), E>>,
+    feeding: impl Future<Output = Fed>,
+) {
+    let feeding = async {
+        println!("{}", serde_json::to_string(&feeding.await).unwrap());
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        result = serving => result.unwrap(),
+        () = feeding => {}
+    }
+}
+
+/// Feeds from a task of the runtime's.
+async fn in_task(feeding: impl Future<Output = Fed> + Send + 'static) -> Fed {
+    let mut task = JoinSet::new();
+    task.spawn(feeding);
+    task.join_next().await.unwrap().unwrap()
 }
 
 struct Handover {
@@ -110,22 +131,15 @@ pub async fn plain(folder: &Path) {
         let load = load::order().await;
         let mut feed = plain.clone();
         let obeying = async move { load::obey(load, &mut feed, credit).await };
-        // As suits it best: paced from a task like expd's link, at full speed from a thread of its own, by which it is twice as fast to
-        // 100 streams (and half as fast to one, which has no target).
-        let told = if load.rate.is_some() {
-            let mut task = JoinSet::new();
-            task.spawn(obeying);
-            task.join_next().await.unwrap().unwrap()
+        // As suits it best under the loads that have targets: paced from a task like expd's link; at full speed from a thread of its own,
+        // by which it is twice as fast to 100 streams (and half as fast to one).
+        if load.rate.is_some() {
+            in_task(obeying).await
         } else {
             obeying.await
-        };
-        println!("{}", serde_json::to_string(&told).unwrap());
-        std::future::pending::<()>().await;
+        }
     };
-    tokio::select! {
-        result = serving => result.unwrap(),
-        () = feeding => {}
-    }
+    serve(serving, feeding).await;
 }
 
 impl Sink for Plain {

@@ -19,6 +19,17 @@ pub fn program() -> PathBuf {
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// The daemon's credentials, as settings.
+const CREDENTIALS: &str = "[instances.default.credentials]\ntype = \"device\"\nuuid = \"kiosk\"\nsecret = \"footprint\"\n";
+
+/// The settings of a network that knows them, and whose tokens live for so many seconds.
+fn hub(token_seconds: u32) -> String {
+    format!(
+        "[hub]\nlisten = \"127.0.0.1:0\"\ntoken_ttl = \"{token_seconds}s\"\n\
+         [[hub.devices]]\nuuid = \"kiosk\"\nsecret = \"footprint\"\n"
+    )
+}
+
 /// A folder with settings.
 pub struct Home {
     folder: TempDir,
@@ -32,8 +43,7 @@ impl Home {
         let home = Self::empty();
         let ca_file = ca_file.map(|path| format!("ca_file = \"{}\"\n", path.display()));
         home.write(&format!(
-            "[instances.default]\nhost = \"{url}\"\n{}\
-             [instances.default.credentials]\ntype = \"device\"\nuuid = \"kiosk\"\nsecret = \"footprint\"\n",
+            "[instances.default]\nhost = \"{url}\"\n{}{CREDENTIALS}",
             ca_file.unwrap_or_default()
         ));
         home
@@ -44,10 +54,8 @@ impl Home {
         let mut home = Self::empty();
         home.embedded = true;
         home.write(&format!(
-            "[hub]\nlisten = \"127.0.0.1:0\"\ntoken_ttl = \"{token_seconds}s\"\n\
-             [[hub.devices]]\nuuid = \"kiosk\"\nsecret = \"footprint\"\n\
-             [instances.default]\nhost = \"http://127.0.0.1:0\"\n\
-             [instances.default.credentials]\ntype = \"device\"\nuuid = \"kiosk\"\nsecret = \"footprint\"\n"
+            "{}[instances.default]\nhost = \"http://127.0.0.1:0\"\n{CREDENTIALS}",
+            hub(token_seconds)
         ));
         home
     }
@@ -124,10 +132,7 @@ impl Network {
     /// Starts it. Its tokens live for so many seconds.
     pub fn start(token_seconds: u32) -> Self {
         let home = Home::empty();
-        home.write(&format!(
-            "[hub]\nlisten = \"127.0.0.1:0\"\ntoken_ttl = \"{token_seconds}s\"\n\
-             [[hub.devices]]\nuuid = \"kiosk\"\nsecret = \"footprint\"\n"
-        ));
+        home.write(&hub(token_seconds));
         let mut child = home.command("hub").stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let port = lines.by_ref().map_while(Result::ok).find_map(|line| {

@@ -373,11 +373,23 @@ mod tests {
         bind(&place, 0o600, None).unwrap();
     }
 
+    /// A socket that has its file and does not listen.
+    fn bound(path: &Path) -> OwnedFd {
+        let socket = new_socket().unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
+        socket
+    }
+
+    /// Leaves a file as a daemon does that was killed. One that had listened would live on in a process that another test starts
+    /// at that moment, until it runs its program.
+    fn leave_stale_file(path: &Path) {
+        drop(bound(path));
+    }
+
     #[test]
     fn a_live_socket_without_a_lock_is_left_alone_too_however_busy() {
         let (_folder, place) = folder();
-        let socket = new_socket().unwrap();
-        rustix::net::bind(&socket, &SocketAddrUnix::new(place.path.as_path()).unwrap()).unwrap();
+        let socket = bound(&place.path);
         rustix::net::listen(&socket, 0).unwrap();
         for _ in 0..3 {
             let error = bind(&place, 0o600, None).unwrap_err();
@@ -385,13 +397,6 @@ mod tests {
         }
         let full = (0..3).any(|_| matches!(probe(&place.path), Ok(Probe::Live(None))));
         assert!(full, "the backlog of one should be full by now");
-    }
-
-    /// Leaves a file as a daemon does that was killed. It never listens: a process that another test starts at that moment holds
-    /// a copy of the socket until it runs its program, and would keep one that listens alive.
-    fn leave_stale_file(path: &Path) {
-        let socket = new_socket().unwrap();
-        rustix::net::bind(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
     }
 
     #[test]

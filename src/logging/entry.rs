@@ -1,5 +1,6 @@
 //! A record that outlives the call that logged it.
 
+use std::fmt::Arguments;
 use std::time::SystemTime;
 
 use log::kv::{Error, Key, Value, VisitSource};
@@ -8,10 +9,10 @@ use log::{Level, Record};
 /// What a record says, and when it was logged.
 pub(super) struct Entry {
     pub at: SystemTime,
-    level: Level,
-    target: String,
-    text: String,
-    pairs: Vec<(String, String)>,
+    pub level: Level,
+    pub target: String,
+    pub text: String,
+    pub pairs: Vec<(String, String)>,
     module: Option<&'static str>,
     file: Option<&'static str>,
     line: Option<u32>,
@@ -34,18 +35,16 @@ impl Entry {
         }
     }
 
-    /// A warning of the log's own.
-    pub fn warning(text: String, at: SystemTime) -> Self {
-        Self {
-            at,
-            level: Level::Warn,
-            target: module_path!().to_owned(),
-            text,
-            pairs: Vec::new(),
-            module: Some(module_path!()),
-            file: Some(file!()),
-            line: None,
-        }
+    /// A warning of the log's own, now.
+    pub fn warning(text: Arguments<'_>) -> Self {
+        let record = Record::builder()
+            .level(Level::Warn)
+            .target(module_path!())
+            .module_path_static(Some(module_path!()))
+            .file_static(Some(file!()))
+            .args(text)
+            .build();
+        Self::new(&record, SystemTime::now())
     }
 
     /// About how much memory it takes, in bytes.

@@ -13,15 +13,18 @@ pub(super) fn hear() {
     tracing::subscriber::set_global_default(Libraries).unwrap_or_default();
 }
 
+/// The most that is heard.
+const MOST: LevelFilter = LevelFilter::WARN;
+
 struct Libraries;
 
 impl Subscriber for Libraries {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= Level::WARN
+        metadata.is_event() && *metadata.level() <= MOST
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::WARN)
+        Some(MOST)
     }
 
     fn event(&self, event: &Event<'_>) {

@@ -1,33 +1,30 @@
 //! A record as a line of text.
 
-use std::time::SystemTime;
-
 use anstyle::{AnsiColor, Style};
-use log::kv::{Error, Key, Value, VisitSource};
-use log::{Level, Record};
+use log::Level;
 
+use super::entry::Entry;
 use super::room;
 
 /// `2025-01-31T12:00:00.000Z INFO  upstream::link logged in instance=default`
-pub(super) fn format_line(record: &Record<'_>, now: SystemTime, colours: bool) -> String {
+pub(super) fn format_line(entry: &Entry, colours: bool) -> String {
     let (faint, strong) = if colours {
-        (Style::new().dimmed(), level_style(record.level()))
+        (Style::new().dimmed(), level_style(entry.level))
     } else {
         (Style::new(), Style::new())
     };
-    let time = humantime::format_rfc3339_millis(now);
-    let room = room(record.target()).unwrap_or(record.target());
+    let time = humantime::format_rfc3339_millis(entry.at);
+    let room = room(&entry.target).unwrap_or(&entry.target);
     let mut line = format!(
         "{faint}{time}{faint:#} {strong}{:<5}{strong:#} {faint}{room}{faint:#} ",
-        record.level()
+        entry.level
     );
-    push_plain(&mut line, &record.args().to_string());
-    // The visitor does not fail, and a record that does would have nobody to tell.
-    let mut pairs = Pairs {
-        line: &mut line,
-        faint,
-    };
-    record.key_values().visit(&mut pairs).ok();
+    push_plain(&mut line, &entry.text);
+    for (key, value) in &entry.pairs {
+        let pair = format!(" {faint}{key}={faint:#}");
+        line.push_str(&pair);
+        push_value(&mut line, value);
+    }
     line.push('\n');
     line
 }
@@ -43,28 +40,17 @@ fn level_style(level: Level) -> Style {
     colour.on_default().bold()
 }
 
-struct Pairs<'a> {
-    line: &'a mut String,
-    faint: Style,
-}
-
-impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
-    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        let faint = self.faint;
-        let value = value.to_string();
-        let pair = format!(" {faint}{key}={faint:#}");
-        self.line.push_str(&pair);
-        let plain = !value.is_empty()
-            && !value
-                .chars()
-                .any(|c| c.is_whitespace() || c.is_control() || c == '"' || c == '=');
-        if plain {
-            self.line.push_str(&value);
-        } else {
-            let quoted = format!("{value:?}");
-            self.line.push_str(&quoted);
-        }
-        Ok(())
+/// Adds a value, in quotes where it would not be seen to end otherwise.
+fn push_value(line: &mut String, value: &str) {
+    let plain = !value.is_empty()
+        && !value
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || c == '"' || c == '=');
+    if plain {
+        line.push_str(value);
+    } else {
+        let quoted = format!("{value:?}");
+        line.push_str(&quoted);
     }
 }
 
@@ -81,7 +67,9 @@ fn push_plain(line: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
+
+    use log::Record;
 
     use super::*;
 
@@ -94,7 +82,7 @@ mod tests {
                 .key_values(&pairs)
                 .args(arguments)
                 .build();
-            format_line(&record, now, colours)
+            format_line(&Entry::new(&record, now), colours)
         };
         record(format_args!("{message}"))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use log::Log as _;
 use systemd_journal_logger::JournalLog;
@@ -30,14 +30,14 @@ pub(super) enum Sink {
 
 impl Sink {
     fn write(&self, entry: &Entry) {
-        entry.with_record(|record| match self {
-            Self::Journal(journal) => journal.log(record),
+        match self {
+            Self::Journal(journal) => entry.with_record(|record| journal.log(record)),
             Self::StandardError { colours } => {
-                let line = format_line(record, entry.at, *colours);
+                let line = format_line(entry, *colours);
                 // In one write, so that it does not mix with what others write there. A closed standard error leaves nowhere to say so.
                 io::stderr().lock().write_all(line.as_bytes()).ok();
             }
-        });
+        }
     }
 }
 
@@ -109,10 +109,9 @@ fn write_all(sink: &Sink, orders: &Receiver<Order>, queue: &Queue) {
         };
         let missing = queue.missing.swap(0, Ordering::Relaxed);
         if missing > 0 {
-            let text = format!(
+            sink.write(&Entry::warning(format_args!(
                 "the log lacks {missing} of its records here: whoever takes it stood still"
-            );
-            sink.write(&Entry::warning(text, SystemTime::now()));
+            )));
         }
         if let Some(written) = asked {
             // Whoever asked may have lost patience.
