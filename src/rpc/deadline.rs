@@ -1,10 +1,18 @@
-//! The deadline of a call, as its client told it, and what is left of it for a broadcast.
+//! The deadline of a call, as its client told it: how a call ends there, and what is left of it for a broadcast.
 
 use std::time::Duration;
 
-use tonic::metadata::MetadataMap;
+use axum::body::Body;
+use axum::middleware::Next;
+use http::{HeaderMap, Request, Response};
+use tokio::time::timeout;
+use tonic::Status;
 
 use crate::bridge::WAY;
+
+/// How much before its deadline a call is ended, so that the server library's own timer, which would say CANCELLED, comes later: more
+/// than the millisecond by which timers are exact.
+const SOONER: Duration = Duration::from_millis(2);
 
 /// How long a broadcast waits for the connection where its call has no deadline.
 const USUAL_WAIT: Duration = Duration::from_secs(60);
@@ -12,9 +20,23 @@ const USUAL_WAIT: Duration = Duration::from_secs(60);
 /// The longest that a broadcast waits, whatever the deadline.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// How long after its start a call is over, where its client said so. The server enforces it; this is to know it beforehand.
-pub fn of(metadata: &MetadataMap) -> Option<Duration> {
-    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+/// Ends a call at its deadline with the status that gRPC has for that. A stream is begun by then, and ended by its client.
+pub async fn keep(request: Request<Body>, next: Next) -> Response<Body> {
+    let Some(deadline) = of(request.headers()) else {
+        return next.run(request).await;
+    };
+    let in_time = timeout(deadline.saturating_sub(SOONER), next.run(request)).await;
+    in_time.unwrap_or_else(|_| {
+        Status::deadline_exceeded(format!(
+            "the call's deadline of {deadline:?} has passed; what it asked for may have been done"
+        ))
+        .into_http()
+    })
+}
+
+/// How long after its start a call is over, where its client said so.
+pub fn of(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     // As the specification has it; the unit's prefix keeps the products in range.
     if digits.len() > 8 {
@@ -73,11 +95,11 @@ mod tests {
             ("-1S", None),
             ("1d", None),
         ] {
-            let mut metadata = MetadataMap::new();
-            metadata.insert("grpc-timeout", text.parse().unwrap());
-            assert_eq!(of(&metadata), told, "{text:?}");
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", text.parse().unwrap());
+            assert_eq!(of(&headers), told, "{text:?}");
         }
-        assert_eq!(of(&MetadataMap::new()), None);
+        assert_eq!(of(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::State;
+use axum::middleware::from_fn;
 use axum::routing::post;
 use prost::Message as _;
 use tokio::sync::watch;
@@ -130,7 +131,10 @@ pub async fn service(door: Door) -> (Routes, Health) {
     let listen = axum::Router::new()
         .route("/expd.v1.Network/Listen", post(listen))
         .with_state(door);
-    let routes = routes.merge(reflection::routes()).merge(listen);
+    let routes = routes
+        .merge(reflection::routes())
+        .merge(listen)
+        .layer(from_fn(deadline::keep));
     (Routes::from(routes), Health(health))
 }
 

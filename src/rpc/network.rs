@@ -30,7 +30,7 @@ impl Network for NetworkService {
         request: Request<proto::BroadcastRequest>,
     ) -> Result<Response<proto::BroadcastResponse>, Status> {
         let arrived = Instant::now();
-        let deadline = deadline::of(request.metadata());
+        let deadline = deadline::of(request.metadata().as_ref());
         let caller = caller_of(request.extensions());
         let request = request.into_inner();
         let bridge_to = self.0.bridge(&request.instance)?;
