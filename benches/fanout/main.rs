@@ -7,7 +7,8 @@
 //! - `cargo bench --bench fanout -- scale` how cost grows with listeners, channels and sizes.
 //!
 //! Each prints its tables, writes them as JSON beside its plots to `target/fanout/`, and ends by itself. With `UPDATE=1` the plots go
-//! to `docs/performance/`. `EXPD_BINARY` names the daemon to measure; otherwise it is the one that cargo built for this.
+//! to `docs/performance/`. `EXPD_BINARY` names the daemon to measure; otherwise it is the one that cargo built for this. `CONNECTIONS` says over
+//! how many connections streams are spread at the most (100).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -28,8 +28,15 @@ use super::run::Door;
 /// At full speed every so many messages are looked into.
 const SAMPLE: u64 = 64;
 
-/// Connections over which streams are spread: a host has apps by the dozen, not by the thousand.
+/// Connections over which streams are spread at the most, unless `CONNECTIONS` says otherwise: a host has apps by the dozen, not by the thousand.
 const CONNECTIONS: usize = 100;
+
+fn connections() -> usize {
+    let said = std::env::var("CONNECTIONS");
+    said.map_or(CONNECTIONS, |said| {
+        said.parse().expect("CONNECTIONS is a number")
+    })
+}
 
 /// What the subscribers got.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -136,7 +143,7 @@ pub async fn run(folder: &Path, load: Load, door: Door, credit_socket: &str) {
         ready,
     });
     let mut streams = JoinSet::new();
-    let connections = load.streams.min(CONNECTIONS);
+    let connections = load.streams.min(connections());
     for connection in 0..connections {
         let share =
             load.streams / connections + usize::from(connection < load.streams % connections);

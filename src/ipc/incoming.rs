@@ -261,6 +261,7 @@ mod tests {
         let mut bytes = [0; 4];
         soon(served.read_exact(&mut bytes)).await.unwrap();
         served.write_all(b"pong").await.unwrap();
+        soon(served.flush()).await.unwrap();
         soon(client.read_exact(&mut bytes)).await.unwrap();
         assert_eq!(&bytes, b"pong");
     }

@@ -14,6 +14,7 @@ mod lock;
 mod peer;
 mod place;
 mod verb;
+mod writer;
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -12,6 +12,7 @@ use tonic::transport::server::Connected;
 use super::authority::Reader;
 use super::caller::Caller;
 use super::local::LocalStream;
+use super::writer::Writer;
 
 /// The process that connected, as the kernel noted it then (`SO_PEERCRED`). The process may have passed the connection on since, and
 /// once it ended its ID may be another's.
@@ -31,6 +32,8 @@ pub struct PeerStream {
     stream: Stream,
     /// What stands between the stream and whoever reads from it.
     reader: Reader,
+    /// The same for whoever writes.
+    writer: Writer,
     caller: Caller,
     /// The connection's share of the bound on connections; given back when it is dropped.
     _permit: OwnedSemaphorePermit,
@@ -53,6 +56,7 @@ impl PeerStream {
         Ok(Self {
             stream: Stream::Unix(LocalStream::new(stream)?),
             reader: Reader::new(),
+            writer: Writer::default(),
             caller: Caller::local(peer),
             _permit: permit,
         })
@@ -64,6 +68,7 @@ impl PeerStream {
         Ok(Self {
             stream: Stream::Tcp(stream),
             reader: Reader::new(),
+            writer: Writer::default(),
             caller: Caller::unknown(),
             _permit: permit,
         })
@@ -103,41 +108,26 @@ impl AsyncWrite for PeerStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Unix(stream) => stream.is_write_vectored(),
-            Stream::Tcp(stream) => stream.is_write_vectored(),
+        let this = &mut *self;
+        match &mut this.stream {
+            Stream::Unix(stream) => this.writer.poll_write(stream, cx, bytes),
+            Stream::Tcp(stream) => this.writer.poll_write(stream, cx, bytes),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+        let this = &mut *self;
+        match &mut this.stream {
+            Stream::Unix(stream) => this.writer.poll_flush(stream, cx),
+            Stream::Tcp(stream) => this.writer.poll_flush(stream, cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+        let this = &mut *self;
+        match &mut this.stream {
+            Stream::Unix(stream) => this.writer.poll_shutdown(stream, cx),
+            Stream::Tcp(stream) => this.writer.poll_shutdown(stream, cx),
         }
     }
 }
