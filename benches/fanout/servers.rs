@@ -132,7 +132,7 @@ pub async fn plain(folder: &Path) {
         let mut feed = plain.clone();
         let obeying = async move { load::obey(load, &mut feed, credit).await };
         // As suits it best under the loads that have targets: paced from a task like expd's link; at full speed from a thread of its own,
-        // by which it is twice as fast to 100 streams (and half as fast to one).
+        // by which it is twice as fast to 100 streams (and a tenth slower to one or ten).
         if load.rate.is_some() {
             in_task(obeying).await
         } else {

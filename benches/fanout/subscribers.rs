@@ -2,6 +2,7 @@
 //!
 //! They count frames and look into as few as they can, so that what is measured is the sender.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +35,8 @@ const CONNECTIONS: usize = 100;
 fn connections() -> usize {
     let said = std::env::var("CONNECTIONS");
     said.map_or(CONNECTIONS, |said| {
-        said.parse().expect("CONNECTIONS is a number")
+        let said: NonZeroUsize = said.parse().expect("CONNECTIONS is a number above 0");
+        said.get()
     })
 }
 
@@ -210,9 +212,10 @@ fn sum(accounts: &[Account]) -> Got {
 pub async fn listeners(folder: &Path, count: usize) {
     let (told, mut tellings) = mpsc::channel(count * 4);
     let mut streams = JoinSet::new();
-    for connection in 0..count.min(CONNECTIONS) {
+    let connections = connections();
+    for connection in 0..count.min(connections) {
         let channel = connect(folder.join("socket")).await;
-        for number in (connection..count).step_by(CONNECTIONS) {
+        for number in (connection..count).step_by(connections) {
             let name = match number {
                 0 => "menu".to_owned(),
                 _ => format!("channel {number}"),
