@@ -23,6 +23,7 @@ use crate::exp::{
 };
 use crate::metrics::Counters;
 use crate::router::{InstanceId, ListenSpec, Listener, RouterError, RouterHandle};
+use crate::shares::{self, Holder, Share, Shares};
 use crate::upstream::http::{ApiAnswer, ApiClient, CallError};
 use crate::upstream::link::LinkStatus;
 use crate::upstream::session::{Session, SessionState};
@@ -39,6 +40,16 @@ pub enum BridgeError {
     /// A listener.
     #[error(transparent)]
     Router(#[from] RouterError),
+    /// Too many calls are under way.
+    #[error(
+        "nothing was sent: too many calls to EXP of this instance: {full}, of {most} (daemon.limits.max_calls); wait for some to finish, or raise it"
+    )]
+    TooManyCalls {
+        /// The limit.
+        most: usize,
+        /// Who has them.
+        full: shares::Full,
+    },
     /// Too many broadcasts wait for the connection.
     #[error(transparent)]
     Full(#[from] Full),
@@ -81,6 +92,8 @@ pub struct Bridge {
     pub link: watch::Receiver<LinkStatus>,
     /// Its figures.
     pub counters: Arc<Counters>,
+    /// Its calls to EXP that are under way.
+    pub calls: Shares,
     /// The broadcasts of all instances that wait for a connection.
     pub waiting: WaitingRoom,
 }
@@ -98,12 +111,13 @@ impl Bridge {
         Ok(self.router.open(self.instance, spec).await?)
     }
 
-    /// Answers a broadcast.
+    /// Answers a broadcast for a user.
     ///
     /// # Errors
     /// An ID is missing, or the call failed.
     pub async fn respond(
         &self,
+        holder: Holder,
         id: &BroadcastId,
         channel: &ChannelId,
         payload: &Payload,
@@ -114,6 +128,7 @@ impl Bridge {
         if channel.as_str().is_empty() {
             return Err(BridgeError::MissingId("channel_id"));
         }
+        let _call = self.call(holder)?;
         let answer = self.api.respond(id, channel, payload).await;
         match &answer {
             Ok(()) => self.counters.responses_sent.inc(),
@@ -122,18 +137,27 @@ impl Bridge {
         Ok(answer?)
     }
 
-    /// One HTTP request of the API.
+    /// One HTTP request of the API, for a user.
     ///
     /// # Errors
     /// The request is malformed, or the call failed.
     pub async fn request(
         &self,
+        holder: Holder,
         method: &str,
         path: &str,
         query: BTreeMap<String, String>,
         body: Option<&Payload>,
     ) -> Result<ApiAnswer, BridgeError> {
+        let _call = self.call(holder)?;
         Ok(self.api.request(method, path, query, body).await?)
+    }
+
+    /// Counts a call to EXP for a user, until the share is dropped.
+    fn call(&self, holder: Holder) -> Result<Share, BridgeError> {
+        let most = self.calls.most();
+        let call = self.calls.take(holder, 1);
+        call.map_err(|full| BridgeError::TooManyCalls { most, full })
     }
 
     /// Who the instance is logged in as.

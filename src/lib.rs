@@ -16,6 +16,7 @@
 //! - [`exp`]: the domain: channels, broadcasts, identities, payloads. No I/O; knows nobody.
 //! - [`hub`]: an EXP-compatible network in one process: the embedded default, and what the tests run against.
 //! - [`config`]: settings, read and checked as a whole before anything is bound.
+//! - [`shares`]: what all users have together, and how much of it one may have.
 //! - [`systemd`], [`logging`], [`metrics`]: the service manager's side, log records, figures.
 //! - [`proto`]: the gRPC contract, generated from `proto/`.
 #![forbid(unsafe_code)]
@@ -33,5 +34,6 @@ pub mod metrics;
 pub mod proto;
 pub mod router;
 pub mod rpc;
+pub mod shares;
 pub mod systemd;
 pub mod upstream;

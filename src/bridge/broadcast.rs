@@ -10,6 +10,7 @@ use super::{Bridge, BridgeError};
 use crate::exp::channel::check_event_name;
 use crate::exp::{Channel, Payload};
 use crate::router::Peer;
+use crate::shares::Holder;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
 use crate::upstream::http::{CallError, Departure};
@@ -29,6 +30,8 @@ const NEVER: Duration = Duration::from_secs(365 * 86_400);
 
 /// What is to be broadcast.
 pub struct Outgoing<'a> {
+    /// The program that it is of; none over TCP.
+    pub peer: Option<Peer>,
     /// Where.
     pub channel: &'a Channel,
     /// The event's name.
@@ -49,8 +52,6 @@ pub enum Patience<'a> {
     None,
     /// It waits until `send_by`.
     Wait {
-        /// The program that it is of, among whose broadcasts it waits.
-        peer: Option<Peer>,
         /// Whether the caller may still broadcast, asked when the wait is over.
         allowed: &'a (dyn Fn() -> bool + Send + Sync),
     },
@@ -64,11 +65,10 @@ impl Bridge {
     pub async fn broadcast(&self, outgoing: Outgoing<'_>) -> Result<Vec<Payload>, BridgeError> {
         outgoing.channel.may_broadcast(self.kind())?;
         check_event_name(outgoing.name)?;
+        let _call = self.call(Holder::of(outgoing.peer.map(|peer| peer.uid)))?;
         let answer = match outgoing.patience {
             Patience::None => self.send_now(&outgoing).await,
-            Patience::Wait { peer, allowed } => {
-                self.send_when_connected(&outgoing, peer, allowed).await
-            }
+            Patience::Wait { allowed } => self.send_when_connected(&outgoing, allowed).await,
         };
         match &answer {
             Ok(_) => self.counters.broadcasts_sent.inc(),
@@ -106,12 +106,11 @@ impl Bridge {
     async fn send_when_connected(
         &self,
         outgoing: &Outgoing<'_>,
-        peer: Option<Peer>,
         allowed: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Vec<Payload>, BridgeError> {
         let (channel, name, payload) = (outgoing.channel, outgoing.name, outgoing.payload);
         let bytes = channel.name.len() + name.len() + payload.as_str().len();
-        let seat = self.waiting.enter(self.instance, peer, bytes)?;
+        let seat = self.waiting.enter(self.instance, outgoing.peer, bytes)?;
         let turn = tokio::select! {
             biased;
             () = self.waiting.closes() => return Err(BridgeError::Stopping),

@@ -1,7 +1,7 @@
 //! The broadcasts that wait for a connection: how many there may be, and whose turn it is.
 //!
-//! A [`Seat`] counts one of them, and its bytes, against its user's share and the whole room's; it is free again when it is
-//! dropped, whatever the reason. The broadcasts of one program on one instance take their [`Turn`] in the order in which they came.
+//! A [`Seat`] counts one of them, and its bytes, against its user's shares; it is free again when it is dropped, whatever the
+//! reason. The broadcasts of one program on one instance take their [`Turn`] in the order in which they came.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
 use crate::router::{InstanceId, Peer};
+use crate::shares::{self, Holder, Share, Shares};
 
 /// What a waiting broadcast takes besides its names and payload: its task, its timers, its places in the maps here.
 const OVERHEAD: usize = 4096;
@@ -24,28 +25,14 @@ pub struct WaitingRoom {
 
 #[derive(Debug)]
 struct Room {
-    most: Use,
-    /// Locked for a few lines at a time, never over an await.
-    inside: Mutex<Inside>,
-}
-
-#[derive(Debug, Default)]
-struct Inside {
-    all: Use,
-    /// By user; all callers over TCP are one. No larger than the number of seats.
-    users: HashMap<Option<u32>, Use>,
-    /// By program. No larger than the number of seats.
-    queues: HashMap<Program, Queue>,
+    seats: Shares,
+    bytes: Shares,
+    /// By program. No larger than the number of seats. Locked for a few lines at a time, never over an await.
+    queues: Mutex<HashMap<Program, Queue>>,
 }
 
 /// A program on an instance; all callers over TCP are one.
 type Program = (InstanceId, Option<Peer>);
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Use {
-    seats: usize,
-    bytes: usize,
-}
 
 #[derive(Debug)]
 struct Queue {
@@ -57,14 +44,13 @@ struct Queue {
 /// The room, or a user's share of it, is full.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "nothing was sent: {whose} {seats} broadcasts with {bytes} bytes for the connection already (daemon.limits.max_waiting: {most}, max_waiting_bytes: {most_bytes}; one user may have half of both); wait for some to finish, or raise the limits"
+    "nothing was sent: too many {what} wait for the connection: {whose}, of {most} ({setting}); wait for some to finish, or raise the limit"
 )]
 pub struct Full {
-    whose: &'static str,
-    seats: usize,
-    bytes: usize,
+    what: &'static str,
+    whose: shares::Full,
     most: usize,
-    most_bytes: usize,
+    setting: &'static str,
 }
 
 /// A place in the room, for as long as this is held.
@@ -72,8 +58,9 @@ pub struct Full {
 pub(super) struct Seat {
     room: Arc<Room>,
     program: Program,
-    bytes: usize,
     turn: Arc<Semaphore>,
+    _place: Share,
+    _bytes: Share,
 }
 
 /// The right to send next among the broadcasts of one program, until it is dropped.
@@ -85,15 +72,13 @@ pub(super) struct Turn {
 impl WaitingRoom {
     /// As large as the limits say; at `stop` everybody is to leave.
     pub fn new(limits: &Limits, stop: CancellationToken) -> Self {
-        let most = Use {
-            seats: limits.max_waiting,
-            bytes: limits.max_waiting_bytes,
+        let room = Room {
+            seats: Shares::new(limits.max_waiting),
+            bytes: Shares::new(limits.max_waiting_bytes),
+            queues: Mutex::default(),
         };
-        let inside = Mutex::default();
-        Self {
-            room: Arc::new(Room { most, inside }),
-            stop,
-        }
+        let room = Arc::new(room);
+        Self { room, stop }
     }
 
     /// Takes a seat for a broadcast of so many bytes.
@@ -103,28 +88,23 @@ impl WaitingRoom {
         peer: Option<Peer>,
         bytes: usize,
     ) -> Result<Seat, Full> {
-        let Room { most, .. } = *self.room;
+        let holder = Holder::of(peer.map(|peer| peer.uid));
+        let seat = self.room.seats.take(holder, 1).map_err(|full| Full {
+            what: "broadcasts",
+            whose: full,
+            most: self.room.seats.most(),
+            setting: "daemon.limits.max_waiting",
+        })?;
         let bytes = bytes.saturating_add(OVERHEAD);
-        let user = peer.map(|peer| peer.uid);
-        let mut inside = self.room.inside();
-        let full = |whose, used: Use| Full {
-            whose,
-            seats: used.seats,
-            bytes: used.bytes,
-            most: most.seats,
-            most_bytes: most.bytes,
-        };
-        if !inside.all.has_room(most, bytes) {
-            return Err(full("there wait", inside.all));
-        }
-        let share = inside.users.get(&user).copied().unwrap_or_default();
-        if !share.has_room(most.half(), bytes) {
-            return Err(full("of this user there wait", share));
-        }
-        inside.all.add(bytes);
-        inside.users.entry(user).or_default().add(bytes);
+        let bytes = self.room.bytes.take(holder, bytes).map_err(|full| Full {
+            what: "bytes of broadcasts",
+            whose: full,
+            most: self.room.bytes.most(),
+            setting: "daemon.limits.max_waiting_bytes",
+        })?;
         let program = (instance, peer);
-        let queue = inside.queues.entry(program).or_insert_with(|| Queue {
+        let mut queues = self.room.queues();
+        let queue = queues.entry(program).or_insert_with(|| Queue {
             seats: 0,
             turn: Arc::new(Semaphore::new(1)),
         });
@@ -132,16 +112,17 @@ impl WaitingRoom {
         Ok(Seat {
             room: self.room.clone(),
             program,
-            bytes,
             turn: queue.turn.clone(),
+            _place: seat,
+            _bytes: bytes,
         })
     }
 
     /// How many broadcasts of an instance are in the room.
     pub(super) fn seats(&self, instance: InstanceId) -> usize {
-        let inside = self.room.inside();
-        let queues = inside.queues.iter();
+        let queues = self.room.queues();
         queues
+            .iter()
             .filter(|((of, _), _)| *of == instance)
             .map(|(_, queue)| queue.seats)
             .sum()
@@ -154,9 +135,9 @@ impl WaitingRoom {
 }
 
 impl Room {
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    fn queues(&self) -> MutexGuard<'_, HashMap<Program, Queue>> {
         // Numbers that a panic elsewhere cannot leave half changed.
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -172,45 +153,13 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut inside = self.room.inside();
-        inside.all.take(self.bytes);
-        let user = self.program.1.map(|peer| peer.uid);
-        if let Some(share) = inside.users.get_mut(&user) {
-            share.take(self.bytes);
-            if share.seats == 0 {
-                inside.users.remove(&user);
-            }
-        }
-        if let Some(queue) = inside.queues.get_mut(&self.program) {
+        let mut queues = self.room.queues();
+        if let Some(queue) = queues.get_mut(&self.program) {
             queue.seats -= 1;
             if queue.seats == 0 {
-                inside.queues.remove(&self.program);
+                queues.remove(&self.program);
             }
         }
-    }
-}
-
-impl Use {
-    fn has_room(self, most: Self, bytes: usize) -> bool {
-        self.seats < most.seats && self.bytes.saturating_add(bytes) <= most.bytes
-    }
-
-    /// At least one of the smallest, so that a limit of 1 does not shut everybody out.
-    fn half(self) -> Self {
-        Self {
-            seats: self.seats.div_ceil(2),
-            bytes: self.bytes.div_ceil(2),
-        }
-    }
-
-    fn add(&mut self, bytes: usize) {
-        self.seats += 1;
-        self.bytes += bytes;
-    }
-
-    fn take(&mut self, bytes: usize) {
-        self.seats -= 1;
-        self.bytes -= bytes;
     }
 }
 
@@ -238,18 +187,20 @@ mod tests {
     #[test]
     fn a_user_has_half_of_the_seats_and_a_seat_is_free_again_when_it_is_left() {
         let room = room(4, 1 << 20);
-        let enter = |uid, pid| room.enter(HERE, Some(program(uid, pid)), 10);
+        let enter = |user: u32, pid| room.enter(HERE, Some(program(60_000 + user, pid)), 10);
         let _first = enter(1, 1).unwrap();
         let second = enter(1, 2).unwrap();
         let said = enter(1, 3).unwrap_err().to_string();
         assert!(
-            said.contains("of this user there wait 2 broadcasts"),
+            said.contains("too many broadcasts")
+                && said.contains("2 are held already for uid 60001"),
             "{said}"
         );
         let _others = [enter(2, 4).unwrap(), enter(2, 5).unwrap()];
         let said = enter(3, 6).unwrap_err().to_string();
         assert!(
-            said.contains("nothing was sent: there wait 4 broadcasts"),
+            said.contains("nothing was sent: too many broadcasts")
+                && said.contains("for all users"),
             "{said}"
         );
         drop(second);
@@ -259,7 +210,7 @@ mod tests {
     #[test]
     fn bytes_are_counted_too() {
         let room = room(100, 4 * (OVERHEAD + 1000));
-        let enter = |uid, bytes| room.enter(HERE, Some(program(uid, 1)), bytes);
+        let enter = |user: u32, bytes| room.enter(HERE, Some(program(60_000 + user, 1)), bytes);
         let _seat = enter(1, 1000).unwrap();
         assert!(enter(1, 1001).is_err());
         drop(enter(1, 1000).unwrap());
@@ -274,9 +225,8 @@ mod tests {
             let seats = [room.enter(HERE, Some(program(pid, pid)), 1).unwrap()];
             drop(seats);
         }
-        let inside = room.room.inside();
-        assert!(inside.users.is_empty() && inside.queues.is_empty());
-        assert_eq!((inside.all.seats, inside.all.bytes), (0, 0));
+        assert!(room.room.queues().is_empty());
+        assert_eq!((room.room.seats.taken(), room.room.bytes.taken()), (0, 0));
     }
 
     #[test]

@@ -70,6 +70,12 @@ fn read_limits(reader: &mut Reader) -> Limits {
         max_connections: section
             .count("max_connections")
             .unwrap_or(default.max_connections),
+        max_calls_per_connection: section
+            .count("max_calls_per_connection")
+            .unwrap_or(default.max_calls_per_connection),
+        max_call_bytes: section
+            .size("max_call_bytes")
+            .unwrap_or(default.max_call_bytes),
         max_calls: section.count("max_calls").unwrap_or(default.max_calls),
         max_waiting: section.count("max_waiting").unwrap_or(default.max_waiting),
         max_waiting_bytes: section

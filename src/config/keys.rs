@@ -68,6 +68,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 const MILLION: usize = 1_000_000;
 /// Above any machine's sensible limit of open files.
@@ -107,10 +108,12 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon.limits", "log_age", Kind::Duration(SECOND, DAY), r#""60s""#, "How long a channel's log holds an event, and how long a channel nobody listens to keeps its log and its subscription."),
     key("daemon.limits", "total_log_bytes", Kind::Size(KIB, 64 * GIB), r#""64MiB""#, "Bytes that all logs hold together; the oldest events go first."),
     key("daemon.limits", "max_payload", Kind::Size(KIB, payload::MAX_BYTES), r#""16MB""#, "Bytes of JSON text in one payload."),
-    key("daemon.limits", "max_listeners", Kind::Count(1, MILLION), "10000", "Listeners on the whole host."),
-    key("daemon.limits", "max_channels", Kind::Count(1, MILLION), "10000", "Channels of one instance."),
-    key("daemon.limits", "max_connections", Kind::Count(1, MOST_CONNECTIONS), "4096", "Local connections at a time; more wait until one closes."),
-    key("daemon.limits", "max_calls", Kind::Count(1, MILLION), "4096", "Calls to EXP in flight at a time, per instance."),
+    key("daemon.limits", "max_listeners", Kind::Count(1, MILLION), "10000", "Listeners on the whole host; one user may have half of them."),
+    key("daemon.limits", "max_channels", Kind::Count(1, MILLION), "10000", "Channels of one instance; one user may have half of them."),
+    key("daemon.limits", "max_connections", Kind::Count(1, MOST_CONNECTIONS), "4096", "Local connections at a time; one user may have half of them, more are refused."),
+    key("daemon.limits", "max_calls_per_connection", Kind::Count(1, 100_000), "1024", "Calls, streams among them, that one local connection may have open; more wait."),
+    key("daemon.limits", "max_call_bytes", Kind::Size(16 * MIB, 64 * GIB), r#""128MiB""#, "Bytes of requests, answers and connections that local programs make the daemon hold; one user may have half of it."),
+    key("daemon.limits", "max_calls", Kind::Count(1, MILLION), "4096", "Calls to EXP in flight at a time, per instance; one user may have half of them."),
     key("daemon.limits", "max_waiting", Kind::Count(1, MILLION), "1024", "Broadcasts that wait for a connection (`wait_for_connection`), over all instances; one user may have half of them."),
     key("daemon.limits", "max_waiting_bytes", Kind::Size(KIB, 64 * GIB), r#""64MiB""#, "Bytes that waiting broadcasts hold together; one user may have half of them."),
 

@@ -104,6 +104,10 @@ pub struct Limits {
     pub max_channels: usize,
     /// Local connections at a time.
     pub max_connections: usize,
+    /// Calls that one local connection may have open.
+    pub max_calls_per_connection: usize,
+    /// Bytes that local connections and calls hold together.
+    pub max_call_bytes: usize,
     /// Calls to EXP in flight at a time, per instance.
     pub max_calls: usize,
     /// Broadcasts that wait for a connection, over all instances.
@@ -123,6 +127,8 @@ impl Default for Limits {
             max_listeners: 10_000,
             max_channels: 10_000,
             max_connections: 4096,
+            max_calls_per_connection: 1024,
+            max_call_bytes: 128 << 20,
             max_calls: 4096,
             max_waiting: 1024,
             max_waiting_bytes: 64 << 20,

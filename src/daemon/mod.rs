@@ -33,7 +33,9 @@ use crate::ipc::IpcError;
 use crate::ipc::access::AccessPolicy;
 use crate::metrics::Counters;
 use crate::router::{InstanceId, Router, RouterHandle, RouterSettings};
+use crate::rpc::server::Server;
 use crate::rpc::{self, Door, PullListeners};
+use crate::shares::Shares;
 use crate::upstream::http::ApiClient;
 use crate::upstream::link::{Link, LinkParts, LinkTimings};
 use crate::upstream::session::Session;
@@ -78,9 +80,6 @@ pub enum DaemonError {
         /// What is wrong and what to do.
         reason: String,
     },
-    /// The gRPC server.
-    #[error("the gRPC server ended: {0}")]
-    Server(String),
     /// A part of the daemon ended by itself.
     #[error(
         "{0} ended unexpectedly; this is a defect of expd, and the daemon stops so that it is started afresh"
@@ -224,18 +223,24 @@ pub async fn serve_under(
         started_at,
         stop: parts.doors.stop.clone(),
     };
-    let (service, health) = rpc::service(door).await;
+    let server_access = door.access.clone();
+    let (router, health) = rpc::service(door).await;
     let told = health.until(parts.doors.stop.clone());
     parts.doors.spawn("what tells of the health", async move {
         told.await;
         Ok(())
     });
-    let server = doors.serve(
-        service,
-        settings.daemon.limits.max_connections,
-        parts.doors.stop.clone(),
-    );
-    parts.doors.spawn("the gRPC server", server);
+    let server = Server {
+        router,
+        limits: settings.daemon.limits.clone(),
+        access: server_access,
+        gone: Arc::new(|_| {}),
+    };
+    let serving = server.serve(doors.into_listeners(), parts.doors.stop.clone());
+    parts.doors.spawn("the gRPC server", async move {
+        serving.await;
+        Ok(())
+    });
     ready(&bridges);
 
     let ended = tokio::select! {
@@ -321,6 +326,7 @@ fn start_bridges(
             router: router.clone(),
             link: watcher,
             counters,
+            calls: Shares::new(settings.daemon.limits.max_calls),
             waiting: waiting.clone(),
         }));
     }

@@ -123,6 +123,12 @@ impl Rights<'_> {
         rules.is_none_or(|rules| rules.iter().any(|rule| rule.allow.contains(&verb)))
     }
 
+    /// Whether anything is allowed anywhere.
+    pub fn allow_any(&self) -> bool {
+        let rules = self.rules.as_ref();
+        rules.is_none_or(|rules| rules.iter().any(|rule| !rule.allow.is_empty()))
+    }
+
     /// Refuses what is not allowed.
     ///
     /// # Errors
@@ -220,6 +226,11 @@ pub struct Denied {
 }
 
 impl Denied {
+    /// Who was refused.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// Looks up the caller's name, for the message. May wait for the system's name service.
     #[must_use]
     pub fn with_name(self) -> Self {

@@ -85,6 +85,11 @@ impl Caller {
         self.process()?.unit.as_deref()
     }
 
+    /// Whether the user's name was looked up, or there is none to look for.
+    pub fn is_named(&self) -> bool {
+        self.0.peer.is_none() || self.0.name.get().is_some()
+    }
+
     /// Looks up the user's name for messages. May wait for the system's name service, so that an async task calls it elsewhere.
     pub fn look_up_name(&self) {
         self.0

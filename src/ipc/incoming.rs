@@ -17,8 +17,9 @@ use super::{BoundSocket, SocketFile};
 /// again, and fill a core with it.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Descriptors that the daemon needs besides one for each local connection: upstream sockets, the journal, files.
-const OTHER_FILES: u64 = 256;
+/// Descriptors that the daemon needs besides one for each local connection: connections that are being refused, upstream sockets,
+/// the journal, files.
+const OTHER_FILES: u64 = 384;
 
 /// Where connections come from.
 #[derive(Debug)]
@@ -360,7 +361,7 @@ mod tests {
             (1, 1),
             (64, 32),
             (512, 256),
-            (1024, 768),
+            (1024, 640),
             (65_536, 4096),
         ] {
             assert_eq!(room_for_connections(files, 4096), room, "{files}");

@@ -54,6 +54,11 @@ impl LocalStream {
         })
     }
 
+    /// Writes what there is room for at once.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.watched()?.get_ref().write(bytes)
+    }
+
     fn watched(&self) -> io::Result<&AsyncFd<UnixStream>> {
         self.watched
             .as_ref()

@@ -13,6 +13,7 @@ mod local;
 mod lock;
 mod peer;
 mod place;
+mod refusal;
 mod verb;
 mod writer;
 

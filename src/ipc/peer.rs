@@ -3,7 +3,9 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -12,7 +14,11 @@ use tonic::transport::server::Connected;
 use super::authority::Reader;
 use super::caller::Caller;
 use super::local::LocalStream;
+use super::refusal;
 use super::writer::Writer;
+
+/// How long a TCP peer may be silent before it is probed.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// The process that connected, as the kernel noted it then (`SO_PEERCRED`). The process may have passed the connection on since, and
 /// once it ended its ID may be another's.
@@ -65,6 +71,9 @@ impl PeerStream {
     pub(super) fn tcp(stream: TcpStream, permit: OwnedSemaphorePermit) -> io::Result<Self> {
         // A broadcast is one small write that shall not wait for the next.
         stream.set_nodelay(true)?;
+        // A Unix socket's end is told by the kernel; a TCP peer that is gone is found by asking.
+        sockopt::set_socket_keepalive(&stream, true)?;
+        sockopt::set_tcp_keepidle(&stream, TCP_KEEPALIVE)?;
         Ok(Self {
             stream: Stream::Tcp(stream),
             reader: Reader::new(),
@@ -77,6 +86,27 @@ impl PeerStream {
     /// Who connected; unknown on TCP.
     pub fn peer(&self) -> Option<Peer> {
         self.caller.peer()
+    }
+
+    /// Who connected, as the calls of this connection know it.
+    pub fn caller(&self) -> Caller {
+        self.caller.clone()
+    }
+
+    /// Whether the last write found no room.
+    pub fn is_congested(&self) -> bool {
+        self.writer.is_blocked()
+    }
+
+    /// Tells the client that it is not served, and why, as far as there is room for that at once.
+    pub fn refuse(&self, reason: &str) {
+        let goaway = refusal::frames(reason);
+        let written = match &self.stream {
+            Stream::Unix(stream) => stream.try_write(&goaway),
+            Stream::Tcp(stream) => stream.try_write(&goaway),
+        };
+        // A client that is gone, or does not read, need not know.
+        written.ok();
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Verb {
 
 impl Verb {
     /// Every one.
-    pub(super) const ALL: [Self; 6] = [
+    pub const ALL: [Self; 6] = [
         Self::Listen,
         Self::Broadcast,
         Self::Respond,

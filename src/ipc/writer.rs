@@ -30,9 +30,16 @@ pub(super) struct Writer {
     written: Option<Instant>,
     /// Whether what is held has waited for its turn's end.
     has_waited: bool,
+    /// Whether the stream had no room for the last write.
+    is_blocked: bool,
 }
 
 impl Writer {
+    /// Whether the stream had no room for the last write.
+    pub fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
     /// As [`AsyncWrite::poll_write`].
     pub fn poll_write(
         &mut self,
@@ -104,7 +111,9 @@ impl Writer {
         // Where there is no room for all of it, the rest need not wait for anything but room.
         self.has_waited = true;
         let slices = [IoSlice::new(&self.held), IoSlice::new(bytes)];
-        let written = ready!(Pin::new(stream).poll_write_vectored(cx, &slices))?;
+        let written = Pin::new(stream).poll_write_vectored(cx, &slices);
+        self.is_blocked = written.is_pending();
+        let written = ready!(written)?;
         self.held.drain(..written.min(self.held.len()));
         if self.held.is_empty() {
             self.has_waited = false;

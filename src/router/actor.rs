@@ -1,6 +1,7 @@
 //! The router's own task.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::instance::{ChannelState, Instance, Past};
-use super::listener::{Card, Ended, ListenSpec, Listener, Place};
+use super::listener::{Card, Ended, ListenSpec, Listener};
 use super::log::{Bounds, ChannelLog, Moment, State};
 use super::resting::{Resting, rest};
 use super::{
@@ -20,6 +21,7 @@ use super::{
 };
 use crate::config::Limits;
 use crate::exp::Channel;
+use crate::shares::{Holder, Shares};
 
 /// How often what is too old is looked for: old events, channels without listeners, listeners without askers.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -48,8 +50,8 @@ pub struct Router {
     /// Listeners by ID. Those that are gone leave with the next sweep, so the map is bounded by `max_listeners` and the
     /// comings and goings of one sweep's time.
     cards: HashMap<String, Arc<Card>>,
-    /// Listeners that are still held.
-    places: Arc<AtomicUsize>,
+    /// The places of listeners.
+    listeners: Shares,
     /// Bytes in all logs.
     total_bytes: Arc<AtomicUsize>,
     /// Logs with something new in this batch.
@@ -72,6 +74,7 @@ impl Router {
             .map(|_| Instance {
                 wanted: watch::Sender::new(Wanted::default()),
                 channels: HashMap::new(),
+                share: Shares::new(settings.limits.max_channels),
                 past: Past::default(),
             })
             .collect();
@@ -83,11 +86,11 @@ impl Router {
         let router = Self {
             mailbox,
             stopped: handle.stopped.clone(),
+            listeners: Shares::new(settings.limits.max_listeners),
             limits: settings.limits,
             encode: settings.encode,
             instances,
             cards: HashMap::new(),
-            places: Arc::default(),
             total_bytes: Arc::default(),
             fresh: Vec::new(),
             resting: BinaryHeap::new(),
@@ -145,10 +148,14 @@ impl Router {
 
     fn open(&mut self, instance: InstanceId, spec: ListenSpec) -> Result<Listener, RouterError> {
         let now = Moment::now();
-        let most = self.limits.max_listeners;
-        let place = Place::take(&self.places, most).ok_or(RouterError::TooManyListeners(most))?;
+        let holder = spec.holder();
+        let share = self.listeners.take(holder, 1);
+        let share = share.map_err(|full| RouterError::TooManyListeners {
+            most: self.listeners.most(),
+            full,
+        })?;
         let id = self.next_listener;
-        let state = self.channel(instance, &spec.channel, now)?;
+        let state = self.channel(instance, &spec.channel, holder, now)?;
         let log = state.log.clone();
         if let Some(resume) = &spec.resume {
             let (_, _, newest) = log.size();
@@ -167,7 +174,7 @@ impl Router {
             instance,
             log,
             spec,
-            place,
+            share,
             now,
         );
         let card = listener.card().clone();
@@ -180,41 +187,47 @@ impl Router {
         &mut self,
         instance: InstanceId,
         channel: &Channel,
+        holder: Holder,
         now: Moment,
     ) -> Result<&mut ChannelState, RouterError> {
         let Some(home) = self.instances.get_mut(instance.0) else {
             return Err(RouterError::Stopping);
         };
-        let most = self.limits.max_channels;
-        if home.channels.len() >= most && !home.channels.contains_key(channel) {
-            return Err(RouterError::TooManyChannels(most));
-        }
         let shared = Arc::new(channel.clone());
         let (limits, total_bytes) = (&self.limits, &self.total_bytes);
         let wanted = &home.wanted;
-        Ok(home.channels.entry(shared.clone()).or_insert_with(|| {
-            let bounds = Bounds {
-                events: limits.log_events,
-                bytes: limits.log_bytes,
-                age: limits.log_age,
-            };
-            let id = uuid::Uuid::new_v4().simple().to_string();
-            let mut order = 0;
-            wanted.send_modify(|wanted| {
-                wanted.last += 1;
-                order = wanted.last;
-                wanted.channels.insert(order, shared);
-            });
-            ChannelState {
-                log: Arc::new(ChannelLog::new(id, bounds, total_bytes.clone(), now)),
-                order,
-                wanted_since: now,
-                asked_at: None,
-                confirmed_at: None,
-                last_broadcast_at: None,
-                outage: None,
+        Ok(match home.channels.entry(shared.clone()) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(room) => {
+                let share = home.share.take(holder, 1);
+                let share = share.map_err(|full| RouterError::TooManyChannels {
+                    most: home.share.most(),
+                    full,
+                })?;
+                let bounds = Bounds {
+                    events: limits.log_events,
+                    bytes: limits.log_bytes,
+                    age: limits.log_age,
+                };
+                let id = uuid::Uuid::new_v4().simple().to_string();
+                let mut order = 0;
+                wanted.send_modify(|wanted| {
+                    wanted.last += 1;
+                    order = wanted.last;
+                    wanted.channels.insert(order, shared);
+                });
+                room.insert(ChannelState {
+                    log: Arc::new(ChannelLog::new(id, bounds, total_bytes.clone(), now)),
+                    order,
+                    wanted_since: now,
+                    asked_at: None,
+                    confirmed_at: None,
+                    last_broadcast_at: None,
+                    outage: None,
+                    _share: share,
+                })
             }
-        }))
+        })
     }
 
     fn take_report(&mut self, instance: InstanceId, report: Report) {

@@ -9,12 +9,15 @@ use tokio::sync::watch;
 use super::log::{ChannelLog, Moment, State};
 use super::{ChannelSnapshot, InstanceSnapshot, Wanted};
 use crate::exp::Channel;
+use crate::shares::{Share, Shares};
 
 /// One instance.
 pub(super) struct Instance {
     /// What its link is to subscribe.
     pub wanted: watch::Sender<Wanted>,
     pub channels: HashMap<Arc<Channel>, ChannelState>,
+    /// The places of channels.
+    pub share: Shares,
     /// What listeners that are gone were handed.
     pub past: Past,
 }
@@ -38,6 +41,8 @@ pub(super) struct ChannelState {
     pub last_broadcast_at: Option<SystemTime>,
     /// The gap that the next confirmation will tell of: since when.
     pub outage: Option<Moment>,
+    /// Its place, taken by the user who wanted it first.
+    pub _share: Share,
 }
 
 impl ChannelState {

@@ -1,7 +1,7 @@
 //! A listener: who listens to what, and the [`Listener`] through which it reads its channel's log.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use super::cursor::{Cursor, Event, Outlet, Overflow, Resume, Tally, Wish};
 use super::log::{ChannelLog, Moment};
 use super::{InstanceId, Peer};
 use crate::exp::Channel;
+use crate::shares::{Holder, Share};
 
 /// What an app asked to hear.
 #[derive(Clone, Debug)]
@@ -27,6 +28,13 @@ pub struct ListenSpec {
     pub resume: Option<Resume>,
     /// Who listens, as far as the kernel told.
     pub peer: Option<Peer>,
+}
+
+impl ListenSpec {
+    /// The user of whose shares the listener takes.
+    pub(super) fn holder(&self) -> Holder {
+        Holder::of(self.peer.map(|peer| peer.uid))
+    }
 }
 
 /// Why a listener ended.
@@ -118,28 +126,6 @@ impl Card {
     }
 }
 
-/// A place among the daemon's listeners; freed when dropped.
-#[derive(Debug)]
-pub(super) struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    /// Takes a place where fewer than `limit` are taken.
-    pub(super) fn take(taken: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
-        taken
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| {
-                (n < limit).then_some(n + 1)
-            })
-            .ok()
-            .map(|_| Self(taken.clone()))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 /// A listener, held by whoever serves it. Dropping it ends the listener.
 #[derive(Debug)]
 pub struct Listener {
@@ -148,7 +134,8 @@ pub struct Listener {
     cursor: Cursor,
     /// What is to be told before anything from the log.
     first: Vec<Event>,
-    _place: Place,
+    /// Its place among the listeners of the daemon.
+    _share: Share,
 }
 
 impl Listener {
@@ -157,7 +144,7 @@ impl Listener {
         instance: InstanceId,
         log: Arc<ChannelLog>,
         spec: ListenSpec,
-        place: Place,
+        share: Share,
         now: Moment,
     ) -> Self {
         let slot = log.enter();
@@ -187,7 +174,7 @@ impl Listener {
             slot,
             cursor,
             first,
-            _place: place,
+            _share: share,
         }
     }
 

@@ -31,6 +31,7 @@ pub use log::{Gap, GapReason, Moment, State};
 pub use record::{Batch, Record, Run};
 
 use crate::exp::{Broadcast, Channel};
+use crate::shares::Full;
 
 /// Commands and reports that wait for the router. Senders wait when it is full; the router never waits, so that is short.
 const MAILBOX: usize = 1024;
@@ -111,14 +112,24 @@ impl Wanted {
 pub enum RouterError {
     /// The host's bound on listeners.
     #[error(
-        "this daemon already serves {0} listeners, its limit (daemon.limits.max_listeners); end some, or raise it"
+        "too many listeners: {full}, of {most} (daemon.limits.max_listeners); end some, or raise it"
     )]
-    TooManyListeners(usize),
+    TooManyListeners {
+        /// The limit.
+        most: usize,
+        /// Who has them.
+        full: Full,
+    },
     /// The instance's bound on channels.
     #[error(
-        "this instance already subscribes {0} channels, its limit (daemon.limits.max_channels); end some listeners, or raise it"
+        "too many channels of this instance: {full}, of {most} (daemon.limits.max_channels); end some listeners, or raise it"
     )]
-    TooManyChannels(usize),
+    TooManyChannels {
+        /// The limit.
+        most: usize,
+        /// Who has them.
+        full: Full,
+    },
     /// A resume position that the log has not reached.
     #[error(
         "resume.after is {after}, but the log has only come to {newest}; give a sequence that was received from it"

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::Stream as _;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_stream::wrappers::WatchStream;
 use tonic::Status;
 use url::Url;
@@ -219,17 +219,33 @@ fn may_touch(
     rights.check(if own { Verb::Listen } else { Verb::Admin }, place)
 }
 
-/// A refusal as a status, with the caller's name looked up where that may take its time.
+/// A refusal as a status, with the caller's name.
 async fn refused(checked: Result<(), Denied>) -> Result<(), Status> {
     let Err(denied) = checked else {
         return Ok(());
     };
-    let unnamed = denied.clone();
-    let named = tokio::task::spawn_blocking(|| denied.with_name()).await;
-    // It fails when the runtime stops; the name is then left out.
-    let denied = named.unwrap_or(unnamed);
+    named(denied.caller()).await;
     log::debug!("refused: {denied}");
     Err(status::denied(&denied))
+}
+
+/// Looks up a caller's name for a message. The system's name service may take its time, and a flood of refusals must not fill the
+/// threads that wait for it: while others look, the name is left out.
+pub(super) async fn named(caller: &Caller) {
+    static LOOKS: Semaphore = Semaphore::const_new(4);
+    let Some(look) = (!caller.is_named())
+        .then(|| LOOKS.try_acquire().ok())
+        .flatten()
+    else {
+        return;
+    };
+    let caller = caller.clone();
+    let named = tokio::task::spawn_blocking(move || {
+        let _look = look;
+        caller.look_up_name();
+    });
+    // It fails when the runtime stops; the name is then left out.
+    named.await.ok();
 }
 
 /// What of the API a path reaches. What cannot be read as a path reaches nothing, and is refused where it would be sent.

@@ -3,6 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::access::caller_of;
+use super::network::holder_of;
 use super::status::bridge;
 use super::{Door, convert};
 use crate::exp::{self, IdentityKind};
@@ -27,17 +28,24 @@ impl Api for ApiService {
             .await?;
         let form = request.payload_form();
         let body = match request.body {
-            Some(body) => Some(convert::payload_in(Some(body), self.0.max_payload)?),
+            Some(body) => Some(convert::payload_in(Some(body), self.0.max_payload).await?),
             None => None,
         };
         let query = request.query.into_iter().collect();
         let answer = bridge_to
-            .request(&request.method, &request.path, query, body.as_ref())
+            .request(
+                holder_of(&caller),
+                &request.method,
+                &request.path,
+                query,
+                body.as_ref(),
+            )
             .await
             .map_err(bridge)?;
+        let body = answer.body.into_iter().collect();
         Ok(Response::new(proto::ApiResponse {
             status: u32::from(answer.status),
-            body: answer.body.map(|body| convert::payload_out(&body, form)),
+            body: convert::payloads_out(body, form).await?.pop(),
         }))
     }
 

@@ -25,9 +25,10 @@ pub fn stream(
     let channel = listener.card().channel.clone();
     let dress = Dress::new(&listener, PayloadForm::Json, String::new);
     let leave = Leave::new(access, Caller::unknown(), "default", channel);
-    ListenBody::new(Opened {
+    let opened = Opened {
         listener,
         dress,
         leave,
-    })
+    };
+    ListenBody::new(opened, None)
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use prost::Message as _;
 use prost_types::value::Kind;
 use serde_json::Value;
 use tonic::Status;
 
+use super::structured;
+use super::unary::off_thread;
 use crate::exp::payload::PayloadError;
 use crate::exp::{Channel, Payload};
 use crate::proto;
@@ -40,12 +43,23 @@ pub fn channel_out(channel: &Channel) -> proto::Channel {
     }
 }
 
-/// A payload out of a request; absent means `null`.
-pub fn payload_in(payload: Option<proto::Payload>, most: usize) -> Result<Payload, Status> {
-    let text = match payload.and_then(|payload| payload.form) {
-        None => return Ok(Payload::null()),
-        Some(proto::payload::Form::Json(text)) => text,
-        Some(proto::payload::Form::Value(value)) => value_in(value)?.to_string(),
+/// A payload out of a request; absent means `null`. A large one is checked on a thread that delivers nothing.
+pub async fn payload_in(payload: Option<proto::Payload>, most: usize) -> Result<Payload, Status> {
+    let Some(form) = payload.and_then(|payload| payload.form) else {
+        return Ok(Payload::null());
+    };
+    let size = match &form {
+        proto::payload::Form::Json(text) => text.len(),
+        // Bounded before it was decoded.
+        proto::payload::Form::Value(value) => value.encoded_len(),
+    };
+    off_thread(size, move || check_payload(form, most)).await?
+}
+
+fn check_payload(form: proto::payload::Form, most: usize) -> Result<Payload, Status> {
+    let text = match form {
+        proto::payload::Form::Json(text) => text,
+        proto::payload::Form::Value(value) => value_in(value)?.to_string(),
     };
     if text.len() > most {
         return Err(Status::resource_exhausted(format!(
@@ -59,10 +73,23 @@ pub fn payload_in(payload: Option<proto::Payload>, most: usize) -> Result<Payloa
     })
 }
 
+/// Payloads for an answer, in the form that the request asked for. Large ones are put into it on a thread that delivers nothing.
+pub async fn payloads_out(
+    payloads: Vec<Payload>,
+    form: proto::PayloadForm,
+) -> Result<Vec<proto::Payload>, Status> {
+    let size = payloads.iter().map(|payload| payload.as_str().len()).sum();
+    off_thread(size, move || {
+        let payloads = payloads.into_iter();
+        payloads.map(|payload| payload_out(payload, form)).collect()
+    })
+    .await
+}
+
 /// A payload for an answer, in the form that the request asked for.
-pub fn payload_out(payload: &Payload, form: proto::PayloadForm) -> proto::Payload {
+fn payload_out(payload: Payload, form: proto::PayloadForm) -> proto::Payload {
     let json = proto::Payload {
-        form: Some(proto::payload::Form::Json(payload.as_str().to_owned())),
+        form: Some(proto::payload::Form::Json(payload.into_text())),
     };
     match form {
         proto::PayloadForm::Json => json,
@@ -70,12 +97,15 @@ pub fn payload_out(payload: &Payload, form: proto::PayloadForm) -> proto::Payloa
     }
 }
 
-/// The structured form of a payload; the text itself where it nests too deep for that.
+/// The structured form of a payload; the text itself where it is too large for that, or nests too deep.
 pub fn payload_as_value(payload: proto::Payload) -> proto::Payload {
     let value = match &payload.form {
-        Some(proto::payload::Form::Json(text)) => serde_json::from_str::<Value>(text)
-            .ok()
-            .and_then(|value| value_out(value, MAX_VALUE_DEPTH)),
+        Some(proto::payload::Form::Json(text)) if text.len() <= structured::LARGEST => {
+            let mut values = structured::MOST_VALUES;
+            serde_json::from_str::<Value>(text)
+                .ok()
+                .and_then(|value| value_out(value, MAX_VALUE_DEPTH, &mut values))
+        }
         _ => None,
     };
     match value {
@@ -125,23 +155,25 @@ fn number_in(number: f64) -> Result<Value, Status> {
         })
 }
 
-fn value_out(value: Value, levels: usize) -> Option<prost_types::Value> {
+/// The structured form, `levels` deep at the most, of at most so many `values`.
+fn value_out(value: Value, levels: usize, values: &mut usize) -> Option<prost_types::Value> {
     let deeper = levels.checked_sub(1);
+    *values = values.checked_sub(1)?;
     let kind = match value {
         Value::Null => Kind::NullValue(0),
         Value::Bool(flag) => Kind::BoolValue(flag),
         Value::String(text) => Kind::StringValue(text),
         Value::Number(number) => Kind::NumberValue(number_out(&number)),
-        Value::Array(values) => Kind::ListValue(prost_types::ListValue {
-            values: values
+        Value::Array(items) => Kind::ListValue(prost_types::ListValue {
+            values: items
                 .into_iter()
-                .map(|value| value_out(value, deeper?))
+                .map(|value| value_out(value, deeper?, values))
                 .collect::<Option<_>>()?,
         }),
         Value::Object(fields) => Kind::StructValue(prost_types::Struct {
             fields: fields
                 .into_iter()
-                .map(|(key, value)| Some((key, value_out(value, deeper?)?)))
+                .map(|(key, value)| Some((key, value_out(value, deeper?, values)?)))
                 .collect::<Option<_>>()?,
         }),
     };
@@ -208,12 +240,12 @@ mod tests {
     use super::*;
 
     fn through_value(text: &str) -> String {
-        let value = payload_out(&Payload::parse(text).unwrap(), proto::PayloadForm::Value);
+        let value = payload_out(Payload::parse(text).unwrap(), proto::PayloadForm::Value);
         assert!(
             matches!(value.form, Some(proto::payload::Form::Value(_))),
             "{text}"
         );
-        let back = payload_in(Some(value), usize::MAX).unwrap();
+        let back = check_payload(value.form.unwrap(), usize::MAX).unwrap();
         back.as_str().to_owned()
     }
 
@@ -242,13 +274,22 @@ mod tests {
     #[test]
     fn what_nests_too_deep_for_values_stays_text() {
         let deep = "[".repeat(40) + &"]".repeat(40);
-        let out = payload_out(&Payload::parse(&*deep).unwrap(), proto::PayloadForm::Value);
+        let out = payload_out(Payload::parse(&*deep).unwrap(), proto::PayloadForm::Value);
         assert_eq!(out.form, Some(proto::payload::Form::Json(deep)));
     }
 
     #[test]
+    fn what_is_too_large_for_values_stays_text() {
+        let many = format!("[{}1]", "1,".repeat(structured::MOST_VALUES));
+        let long = format!("\"{}\"", "x".repeat(structured::LARGEST));
+        for text in [many, long] {
+            let out = payload_out(Payload::parse(&*text).unwrap(), proto::PayloadForm::Value);
+            assert_eq!(out.form, Some(proto::payload::Form::Json(text)));
+        }
+    }
+
+    #[test]
     fn what_is_no_json_is_refused() {
-        let payload = |form| Some(proto::Payload { form: Some(form) });
         let nan = prost_types::Value {
             kind: Some(Kind::NumberValue(f64::NAN)),
         };
@@ -256,11 +297,11 @@ mod tests {
             proto::payload::Form::Value(nan),
             proto::payload::Form::Json("{".to_owned()),
         ] {
-            let status = payload_in(payload(form), 1000).unwrap_err();
+            let status = check_payload(form, 1000).unwrap_err();
             assert_eq!(status.code(), tonic::Code::InvalidArgument);
         }
         let long = proto::payload::Form::Json("[1,2,3,4,5]".to_owned());
-        let status = payload_in(payload(long), 10).unwrap_err();
+        let status = check_payload(long, 10).unwrap_err();
         assert_eq!(status.code(), tonic::Code::ResourceExhausted);
     }
 

@@ -1,9 +1,12 @@
 //! Events as gRPC frames. A broadcast is encoded once, when it enters its channel's log, and every stream sends those same bytes.
 
+use std::sync::Arc;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use prost::Message as _;
 
 use super::convert;
+use super::unary::{AT_ONCE, off_thread};
 use crate::proto;
 use crate::router::{Batch, Delivery, Event, Incoming, Listener, Record};
 
@@ -108,6 +111,11 @@ impl Dress {
         }
     }
 
+    /// Whether making a broadcast's frame would keep other streams waiting; [`make_values`] does it elsewhere.
+    pub fn is_large_work(&self, record: &Record) -> bool {
+        !self.is_ready() && record.size() > AT_ONCE && record.alternative.get().is_none()
+    }
+
     fn record(&self, record: &Record) -> Bytes {
         match self.form {
             proto::PayloadForm::Json => record.frame(),
@@ -126,6 +134,20 @@ impl std::fmt::Debug for Dress {
             .field("form", &self.form)
             .finish_non_exhaustive()
     }
+}
+
+/// Makes the structured form of large payloads, on a thread that delivers nothing.
+pub async fn make_values(records: Vec<Arc<Record>>) {
+    let size = records.iter().map(|record| record.size()).sum();
+    let made = off_thread(size, move || {
+        for record in records {
+            record
+                .alternative
+                .get_or_init(|| with_value(&record.frame()));
+        }
+    });
+    // It fails when the runtime stops; whoever still needs the form makes it then.
+    made.await.ok();
 }
 
 /// The same frame with its payload as a structured value.

@@ -11,20 +11,23 @@ mod convert;
 mod daemon;
 mod deadline;
 pub mod frame;
+mod gate;
 mod network;
 mod pull;
 mod reflection;
+pub mod server;
 mod status;
 mod stream;
+mod structured;
+mod unary;
 mod watching;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::State;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::post;
-use prost::Message as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -61,11 +64,8 @@ pub struct Door {
     pub stop: CancellationToken,
 }
 
-/// Room for what surrounds a payload in a request: names, IDs, and the structured form's own overhead.
-const ENVELOPE: usize = 1 << 20;
-
-/// A request to listen holds names and options alone.
-const LISTEN_REQUEST: usize = 256 * 1024;
+/// The largest message of a stream's request: to watch, to reflect, to ask for the health.
+const STREAM_REQUEST: usize = 16 << 10;
 
 impl Door {
     /// The instance that a request names; none any more once the daemon stops.
@@ -107,15 +107,10 @@ impl Health {
 }
 
 /// The whole service, and its health.
-pub async fn service(door: Door) -> (Routes, Health) {
-    let most = door.max_payload.saturating_mul(2) + ENVELOPE;
-    let network = NetworkServer::new(network::NetworkService(door.clone()))
-        .max_decoding_message_size(most)
-        .max_encoding_message_size(usize::MAX);
-    let api = ApiServer::new(api::ApiService(door.clone()))
-        .max_decoding_message_size(most)
-        .max_encoding_message_size(usize::MAX);
-    let daemon = DaemonServer::new(daemon::DaemonService(door.clone()));
+pub async fn service(door: Door) -> (axum::Router, Health) {
+    let network = network::NetworkService(door.clone());
+    let api = api::ApiService(door.clone());
+    let daemon = daemon::DaemonService(door.clone());
 
     let (health, health_service) = tonic_health::server::health_reporter();
     for name in HEALTHY {
@@ -123,35 +118,64 @@ pub async fn service(door: Door) -> (Routes, Health) {
         health.set_service_status(name, status).await;
     }
 
-    let routes = Routes::new(network)
-        .add_service(api)
-        .add_service(daemon)
-        .add_service(health_service)
+    // Streams, and the answer to methods that are not known.
+    let streams = Routes::new(NetworkServer::new(network.clone()))
+        .add_service(ApiServer::new(api.clone()))
+        .add_service(DaemonServer::new(daemon.clone()).max_decoding_message_size(STREAM_REQUEST))
+        .add_service(health_service.max_decoding_message_size(STREAM_REQUEST))
         .into_axum_router();
     let listen = axum::Router::new()
         .route("/expd.v1.Network/Listen", post(listen))
-        .with_state(door);
-    let routes = routes
+        .with_state(door.clone());
+    let router = streams
+        .merge(unary_routes(door.max_payload, &network, &api, &daemon))
         .merge(reflection::routes())
         .merge(listen)
-        .layer(from_fn(deadline::keep));
-    (Routes::from(routes), Health(health))
+        .layer(from_fn(deadline::keep))
+        .layer(from_fn_with_state(door, gate::check));
+    (router, Health(health))
+}
+
+/// The methods of one message and one answer.
+fn unary_routes(
+    most: usize,
+    network: &network::NetworkService,
+    api: &api::ApiService,
+    daemon: &daemon::DaemonService,
+) -> axum::Router {
+    use crate::proto::api_server::Api as _;
+    use crate::proto::daemon_server::Daemon as _;
+    use crate::proto::network_server::Network as _;
+    macro_rules! routes {
+        ($($path:literal => $service:expr, $method:ident;)*) => {
+            axum::Router::new()$(.route(
+                $path,
+                unary::route($service.clone(), most, |service, request| async move {
+                    service.$method(request).await
+                }),
+            ))*
+        };
+    }
+    routes! {
+        "/expd.v1.Network/Broadcast" => network, broadcast;
+        "/expd.v1.Network/Respond" => network, respond;
+        "/expd.v1.Network/OpenListener" => network, open_listener;
+        "/expd.v1.Network/NextEvent" => network, next_event;
+        "/expd.v1.Network/CancelListener" => network, cancel_listener;
+        "/expd.v1.Network/ClearContext" => network, clear_context;
+        "/expd.v1.Api/Request" => api, request;
+        "/expd.v1.Api/GetIdentity" => api, get_identity;
+        "/expd.v1.Daemon/GetStatus" => daemon, get_status;
+    }
 }
 
 /// `Network.Listen`.
 async fn listen(
     State(door): State<Door>,
     request: http::Request<axum::body::Body>,
-) -> http::Response<tonic::body::Body> {
+) -> http::Response<axum::body::Body> {
     match open_stream(&door, request).await {
-        Ok(body) => {
-            let mut response = http::Response::new(tonic::body::Body::new(body));
-            response.headers_mut().insert(
-                http::header::CONTENT_TYPE,
-                http::HeaderValue::from_static("application/grpc"),
-            );
-            response
-        }
+        Ok(body) => unary::grpc(axum::body::Body::new(body)),
         Err(status) => status.into_http(),
     }
 }
@@ -161,29 +185,9 @@ async fn open_stream(
     request: http::Request<axum::body::Body>,
 ) -> Result<stream::ListenBody, Status> {
     let caller = access::caller_of(request.extensions());
-    let body = axum::body::to_bytes(request.into_body(), LISTEN_REQUEST)
-        .await
-        .map_err(|error| {
-            Status::resource_exhausted(format!(
-                "the request could not be read: {error}; it may have {LISTEN_REQUEST} bytes"
-            ))
-        })?;
-    let message = match (body.first(), body.get(5..)) {
-        (Some(0), Some(message)) => message,
-        (Some(_), Some(_)) => {
-            return Err(Status::unimplemented(
-                "the request is compressed, which is not supported; send it plain",
-            ));
-        }
-        _ => {
-            return Err(Status::invalid_argument(
-                "the request is empty; send one ListenRequest",
-            ));
-        }
-    };
-    let request = proto::ListenRequest::decode(message).map_err(|error| {
-        Status::invalid_argument(format!("the request is no ListenRequest: {error}"))
-    })?;
+    let call = unary::call_of(request.extensions())?;
+    let request = unary::read::<proto::ListenRequest>(request.into_body(), &call, 0).await?;
     let opened = network::open(door, request, &caller).await?;
-    Ok(stream::ListenBody::new(opened))
+    call.stays_open();
+    Ok(stream::ListenBody::new(opened, Some(call)))
 }

@@ -18,6 +18,7 @@ use crate::ipc::access::Verb;
 use crate::proto;
 use crate::proto::network_server::Network;
 use crate::router::{ListenSpec, Listener, Overflow, Peer, Resume};
+use crate::shares::Holder;
 
 /// The service.
 #[derive(Clone)]
@@ -38,11 +39,12 @@ impl Network for NetworkService {
         let channel = convert::channel_in(request.channel)?;
         let verb = Verb::Broadcast;
         self.0.allow(&caller, verb, bridge_to, &channel).await?;
-        let payload = convert::payload_in(request.payload, self.0.max_payload)?;
+        let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
         let timeout = convert::duration_in("timeout", request.timeout)?;
         let collecting = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
         let wait = request.wait_for_connection;
         let outgoing = Outgoing {
+            peer: peer_of(&caller),
             channel: &channel,
             name: &request.name,
             payload: &payload,
@@ -50,7 +52,6 @@ impl Network for NetworkService {
             send_by: deadline::send_by(deadline, collecting, wait).map(|after| arrived + after),
             patience: if wait {
                 Patience::Wait {
-                    peer: peer_of(&caller),
                     allowed: &|| self.0.allows(&caller, verb, bridge_to, &channel),
                 }
             } else {
@@ -59,10 +60,7 @@ impl Network for NetworkService {
         };
         let responses = bridge_to.broadcast(outgoing).await.map_err(bridge)?;
         Ok(Response::new(proto::BroadcastResponse {
-            responses: responses
-                .iter()
-                .map(|response| convert::payload_out(response, form))
-                .collect(),
+            responses: convert::payloads_out(responses, form).await?,
         }))
     }
 
@@ -85,9 +83,14 @@ impl Network for NetworkService {
         let bridge_to = self.0.bridge(&request.instance)?;
         let channel = ChannelId::from_wire(request.channel_id);
         self.0.allow_respond(&caller, bridge_to, &channel).await?;
-        let payload = convert::payload_in(request.payload, self.0.max_payload)?;
+        let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
         bridge_to
-            .respond(&BroadcastId::new(request.broadcast_id), &channel, &payload)
+            .respond(
+                holder_of(&caller),
+                &BroadcastId::new(request.broadcast_id),
+                &channel,
+                &payload,
+            )
             .await
             .map_err(bridge)?;
         Ok(Response::new(proto::RespondResponse {}))
@@ -171,6 +174,11 @@ impl Network for NetworkService {
         self.0.pulls.sweep();
         Ok(Response::new(proto::ClearContextResponse { cancelled }))
     }
+}
+
+/// The user of whose shares a call takes.
+pub fn holder_of(caller: &Caller) -> Holder {
+    Holder::of(caller.peer().map(|peer| peer.uid))
 }
 
 /// The process that calls; none over TCP.

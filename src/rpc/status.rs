@@ -30,6 +30,12 @@ pub fn bridge(error: BridgeError) -> Status {
         BridgeError::Call(error) => call(&error),
         BridgeError::Router(error) => router(&error),
         BridgeError::MissingId(_) => Status::invalid_argument(error.to_string()),
+        BridgeError::TooManyCalls { .. } => with_reason(
+            Code::ResourceExhausted,
+            error.to_string(),
+            ("TOO_MANY_CALLS", Fate::Refused),
+            None,
+        ),
         BridgeError::Full(_) => with_reason(
             Code::ResourceExhausted,
             error.to_string(),
@@ -55,7 +61,7 @@ pub fn denied(denied: &Denied) -> Status {
 /// An error of the router.
 pub fn router(error: &RouterError) -> Status {
     let code = match error {
-        RouterError::TooManyListeners(_) | RouterError::TooManyChannels(_) => {
+        RouterError::TooManyListeners { .. } | RouterError::TooManyChannels { .. } => {
             Code::ResourceExhausted
         }
         RouterError::ResumeAhead { .. } => Code::InvalidArgument,

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -16,8 +16,9 @@ use http_body::{Body, Frame};
 use tonic::Status;
 
 use super::access::Leave;
-use super::frame::Dress;
+use super::frame::{self, Dress};
 use super::network::Opened;
+use super::server::Call;
 use super::status::ended;
 use crate::router::{Delivery, Event, Listener, Outlet, Record, Run};
 
@@ -27,6 +28,11 @@ const CHUNK: usize = 32 * 1024;
 /// A frame from this size on is sent as it is, shared with all other streams, instead of being copied into a chunk.
 const SHARED: usize = 8 * 1024;
 
+/// A chunk from this size on is counted for its user while the library holds it; for smaller ones a call's own room is enough.
+const COUNTED: usize = 4 * 1024;
+
+type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The body of a `Listen` response.
 pub struct ListenBody {
     /// None when the end has been told.
@@ -35,12 +41,21 @@ pub struct ListenBody {
     leave: Leave,
     pieces: Pieces,
     chunks: VecDeque<Bytes>,
+    /// None where instructions are counted.
+    call: Option<Arc<Call>>,
+    /// Bytes that are counted for the chunk that was handed over last.
+    held: usize,
+    /// What is awaited before more is handed over: the socket's room, or large payloads' other form.
+    waiting: Option<Waiting>,
 }
 
 impl ListenBody {
-    /// The events of a listener.
-    pub fn new(opened: Opened) -> Self {
+    /// The events of a listener, for a call.
+    pub fn new(opened: Opened, call: Option<Arc<Call>>) -> Self {
         Self {
+            call,
+            held: 0,
+            waiting: None,
             listener: Some(opened.listener),
             pieces: Pieces {
                 join: opened.dress.is_ready(),
@@ -50,6 +65,61 @@ impl ListenBody {
             leave: opened.leave,
             chunks: VecDeque::new(),
         }
+    }
+
+    /// Waits where the client does not take what it was sent, or where something is made elsewhere; counts no more what the
+    /// library has written.
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(waiting) = &mut self.waiting {
+            ready!(waiting.as_mut().poll(context));
+            self.waiting = None;
+        }
+        if let Some(call) = &self.call {
+            if call.connection().is_congested() {
+                let mut room: Waiting = Box::pin(call.connection().uncongested());
+                if room.as_mut().poll(context).is_pending() {
+                    self.waiting = Some(room);
+                    return Poll::Pending;
+                }
+            }
+            if self.held > 0 {
+                call.let_go(self.held);
+                self.held = 0;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Hands a chunk over, counted for its user while the library holds it.
+    fn hand_over(&mut self, chunk: Bytes) -> Frame<Bytes> {
+        if chunk.len() >= COUNTED
+            && let Some(call) = &self.call
+        {
+            if !call.try_hold(chunk.len()) {
+                self.listener = None;
+                self.chunks.clear();
+                return Frame::trailers(trailers(&Status::resource_exhausted(
+                    "this user's calls and streams hold all that is theirs (daemon.limits.max_call_bytes); read faster, and listen \
+                     again with resume",
+                )));
+            }
+            self.held = chunk.len();
+        }
+        Frame::data(chunk)
+    }
+
+    /// The large payloads of what was read whose other form is to be made elsewhere first.
+    fn large_payloads(&self) -> Vec<Arc<Record>> {
+        let events = self.pieces.read.iter();
+        events
+            .filter_map(|piece| match piece {
+                Piece::Event(Delivery {
+                    event: Event::Broadcast(record),
+                    ..
+                }) if self.dress.is_large_work(record) => Some(record.clone()),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Makes chunks of what was read.
@@ -127,9 +197,14 @@ impl Body for ListenBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = &mut *self;
+        ready!(this.poll_ready(context));
         loop {
             if let Some(chunk) = this.chunks.pop_front() {
-                return Poll::Ready(Some(Ok(Frame::data(chunk))));
+                return Poll::Ready(Some(Ok(this.hand_over(chunk))));
+            }
+            if !this.pieces.read.is_empty() {
+                this.gather();
+                continue;
             }
             let Some(listener) = &mut this.listener else {
                 return Poll::Ready(None);
@@ -144,7 +219,18 @@ impl Body for ListenBody {
                     Poll::Ready(()) => {}
                     Poll::Pending => return Poll::Pending,
                 },
-                Poll::Ready(Ok(())) => this.gather(),
+                Poll::Ready(Ok(())) => {
+                    let large = this.large_payloads();
+                    if large.is_empty() {
+                        this.gather();
+                    } else {
+                        let mut made: Waiting = Box::pin(frame::make_values(large));
+                        if made.as_mut().poll(context).is_pending() {
+                            this.waiting = Some(made);
+                            return Poll::Pending;
+                        }
+                    }
+                }
                 Poll::Ready(Err(why)) => {
                     this.listener = None;
                     return Poll::Ready(Some(Ok(Frame::trailers(trailers(&ended(why))))));

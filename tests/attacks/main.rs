@@ -11,9 +11,12 @@
     reason = "tests may fail by panicking"
 )]
 
+mod answers;
 mod frames;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod process;
+mod rights;
+mod shares;
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod world;

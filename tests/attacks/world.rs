@@ -3,13 +3,21 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
+use expd::proto::api_client::ApiClient;
+use expd::proto::daemon_client::DaemonClient;
+use expd::proto::network_client::NetworkClient;
+use h2::client::SendRequest;
 use hyper_util::rt::TokioIo;
 use rustix::fs::Uid;
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::process::Home;
+use crate::process::{Daemon, Home};
 
 /// How long anything may take on a busy machine.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -74,4 +82,174 @@ pub fn private_memory(home: &Home, pid: u32) -> usize {
     let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
     let digits: String = line.unwrap().chars().filter(char::is_ascii_digit).collect();
     digits.parse::<usize>().unwrap() * 1024
+}
+
+/// A daemon under attack, on a network of its own, with rules for two apps; a stranger has none.
+pub struct World {
+    pub home: Home,
+    pub daemon: Daemon,
+}
+
+impl World {
+    /// With these settings besides the rules.
+    pub async fn start(settings: &str) -> Self {
+        let rules = format!(
+            r#"
+            {settings}
+            [[access]]
+            uid = {APP}
+            allow = ["listen", "broadcast", "respond", "request", "status"]
+            [[access]]
+            uid = {OTHER_APP}
+            allow = ["listen", "broadcast", "respond", "request", "status"]
+            [[access]]
+            uid = 0
+            allow = ["listen", "broadcast", "respond", "request", "status", "admin"]
+            "#
+        );
+        let home = Home::new(&rules);
+        let (home, daemon) = tokio::task::spawn_blocking(|| {
+            let daemon = home.start();
+            (home, daemon)
+        })
+        .await
+        .unwrap();
+        let world = Self { home, daemon };
+        let honest = world.api(OTHER_APP).await;
+        let deadline = Instant::now() + SOON;
+        while identity(honest.clone()).await.is_err() {
+            assert!(Instant::now() < deadline, "it does not log in");
+            sleep(Duration::from_millis(20)).await;
+        }
+        world
+    }
+
+    pub async fn connect(&self, uid: u32) -> UnixStream {
+        connect_as(&self.home.socket(), uid).await
+    }
+
+    pub async fn channel(&self, uid: u32) -> Channel {
+        channel_as(&self.home.socket(), uid).await
+    }
+
+    pub async fn api(&self, uid: u32) -> ApiClient<Channel> {
+        ApiClient::new(self.channel(uid).await)
+    }
+
+    pub async fn network(&self, uid: u32) -> NetworkClient<Channel> {
+        NetworkClient::new(self.channel(uid).await).max_decoding_message_size(64 << 20)
+    }
+
+    /// HTTP/2 of a user, a frame at a time; its connection runs in a task of its own.
+    pub async fn http2(&self, uid: u32, builder: &h2::client::Builder) -> Http2 {
+        http2(self.connect(uid).await, builder).await
+    }
+
+    /// The daemon's own memory.
+    pub fn memory(&self) -> usize {
+        private_memory(&self.home, self.daemon.child.id())
+    }
+
+    /// Asks for the identity as another app, again and again, until it is stopped.
+    pub async fn watch(&self) -> Watch {
+        let honest = self.api(OTHER_APP).await;
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let mut longest = JoinSet::new();
+        longest.spawn(async move {
+            let mut longest = Duration::ZERO;
+            while !stopped.is_cancelled() {
+                let start = Instant::now();
+                identity(honest.clone()).await.unwrap();
+                longest = longest.max(start.elapsed());
+                sleep(Duration::from_millis(5)).await;
+            }
+            longest
+        });
+        Watch { stop, longest }
+    }
+
+    /// A call of root's, on a connection of its own.
+    pub async fn root_gets_in(&self) {
+        let mut daemon = DaemonClient::new(self.channel(0).await);
+        let status = daemon.get_status(expd::proto::GetStatusRequest::default());
+        timeout(SOON, status).await.unwrap().unwrap();
+    }
+}
+
+/// A connection of HTTP/2; it closes with this.
+pub struct Http2 {
+    pub requests: SendRequest<Bytes>,
+    _connection: JoinSet<Result<(), h2::Error>>,
+}
+
+impl Http2 {
+    /// Sends the head of a request, once the other side takes one more.
+    pub async fn post(
+        &mut self,
+        path: &str,
+    ) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
+        self.requests = self.requests.clone().ready().await.unwrap();
+        self.requests.send_request(post(path), false).unwrap()
+    }
+}
+
+/// HTTP/2 on a stream.
+pub async fn http2(stream: UnixStream, builder: &h2::client::Builder) -> Http2 {
+    let (requests, connection) = builder.handshake(stream).await.unwrap();
+    let mut task = JoinSet::new();
+    task.spawn(connection);
+    Http2 {
+        requests,
+        _connection: task,
+    }
+}
+
+/// An honest app that goes on asking.
+pub struct Watch {
+    stop: CancellationToken,
+    longest: JoinSet<Duration>,
+}
+
+impl Watch {
+    /// Ends it; nothing stood still for it.
+    pub async fn ends_well(mut self) {
+        self.stop.cancel();
+        let longest = self.longest.join_next().await.unwrap().unwrap();
+        eprintln!("another app's longest call took {longest:?}");
+        assert!(
+            longest < STANDSTILL,
+            "another app stood still for {longest:?}"
+        );
+    }
+}
+
+pub async fn identity(mut api: ApiClient<Channel>) -> Result<(), tonic::Status> {
+    let request = expd::proto::GetIdentityRequest::default();
+    api.get_identity(request).await.map(drop)
+}
+
+/// The head of a unary call.
+pub fn post(path: &str) -> http::Request<()> {
+    http::Request::post(format!("http://localhost{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())
+        .unwrap()
+}
+
+/// A message in gRPC's frame.
+pub fn framed(message: &impl prost::Message) -> Bytes {
+    let mut bytes = vec![0];
+    bytes.extend(u32::try_from(message.encoded_len()).unwrap().to_be_bytes());
+    message.encode(&mut bytes).unwrap();
+    bytes.into()
+}
+
+/// The status of an answer that is a refusal.
+pub async fn refusal(response: h2::client::ResponseFuture) -> (tonic::Code, String) {
+    let response = timeout(SOON, response).await.unwrap().unwrap();
+    let status = tonic::Status::from_header_map(response.headers());
+    let status = status.expect("the answer is no refusal");
+    (status.code(), status.message().to_owned())
 }

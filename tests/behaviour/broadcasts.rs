@@ -268,8 +268,8 @@ async fn who_goes_away_takes_its_waiting_broadcast_along_and_one_killed_in_the_q
 async fn only_so_many_broadcasts_wait_and_a_free_seat_is_taken_again() {
     let (mut world, _gate) = parted().await;
     let limits = &mut world.settings.daemon.limits;
-    // All callers here are one user, which may have half of the room.
-    (limits.max_waiting, limits.max_waiting_bytes) = (6, 200_000);
+    // All callers here are the daemon's own user, which may have all of the room.
+    (limits.max_waiting, limits.max_waiting_bytes) = (3, 100_000);
     world.start_daemon();
     is_offline(&world).await;
     let client = world.client().await;

@@ -1,0 +1,75 @@
+//! The body of a unary answer: its frame in slices, as the client makes room for them, and the status behind it.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use http_body::{Body, Frame, SizeHint};
+
+use super::call::Call;
+
+/// Up to this size an answer is handed over at once, its status with it.
+const SLICE: usize = 16 << 10;
+
+/// An answer on its way.
+pub(in crate::rpc) struct AnswerBody {
+    call: Arc<Call>,
+    rest: Bytes,
+    /// Waits until the last slice is written: what the library holds cannot be ended alone.
+    written: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    is_over: bool,
+}
+
+impl AnswerBody {
+    /// The answer of a call, as a frame whose bytes are counted for it already.
+    pub(in crate::rpc) fn new(call: Arc<Call>, frame: Bytes) -> Self {
+        call.progresses();
+        let is_large = frame.len() > SLICE;
+        Self {
+            written: is_large.then(|| Box::pin(call.released()) as _),
+            rest: call.piece(frame),
+            call,
+            is_over: false,
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = &mut *self;
+        if this.is_over {
+            return Poll::Ready(None);
+        }
+        this.call.progresses();
+        if !this.rest.is_empty() {
+            let length = this.rest.len().min(SLICE);
+            let slice = this.rest.split_to(length);
+            if this.rest.is_empty() {
+                // It would hold the bytes.
+                this.rest = Bytes::new();
+            }
+            return Poll::Ready(Some(Ok(Frame::data(slice))));
+        }
+        if let Some(written) = &mut this.written {
+            ready!(written.as_mut().poll(cx));
+        }
+        this.is_over = true;
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("0"));
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // The status is to come even when no bytes are.
+        SizeHint::default()
+    }
+}

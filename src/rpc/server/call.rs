@@ -1,0 +1,289 @@
+//! One call: the memory that is counted for it, and the task that ends it when its client takes nothing of the answer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant as Clock};
+
+use bytes::Bytes;
+use hyper::rt::Executor;
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tonic::Status;
+
+use super::connection::{Connection, OpenStream};
+use crate::shares::Share;
+
+/// Bytes that are counted for any call: its task, its place in HTTP/2, its answer's head.
+const CALL_BYTES: usize = 8 << 10;
+
+/// Bytes that a client may send of a request before they are asked for: the window of a call.
+pub(super) const WINDOW: usize = 32 << 10;
+
+/// How long an answer waits for its client to take some of it.
+const PROGRESS: Duration = Duration::from_secs(30);
+
+/// How long a request waits for memory that other calls of its user hold.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A call, as its handler, its answer and its task share it.
+#[derive(Debug)]
+pub struct Call {
+    connection: Arc<Connection>,
+    inside: Mutex<Inside>,
+    is_stream: AtomicBool,
+    /// The answer's bytes are out of the daemon.
+    released: Notify,
+}
+
+#[derive(Debug)]
+struct Inside {
+    /// None once it is handed over to what waits to be written.
+    memory: Option<Share>,
+    bytes: usize,
+    /// When the answer is given up; none while nothing waits for the client.
+    give_up: Option<Instant>,
+    stream: Option<OpenStream>,
+    /// Pieces of the answer that the library holds.
+    pieces: usize,
+}
+
+impl Call {
+    /// A call with a head of so many bytes; none where the user's budget has no room for it.
+    pub(super) fn begin(connection: &Arc<Connection>, head: usize) -> Option<Arc<Self>> {
+        let bytes = CALL_BYTES + WINDOW + head;
+        let memory = connection.take(bytes).ok()?;
+        Some(Arc::new(Self {
+            connection: connection.clone(),
+            inside: Mutex::new(Inside {
+                memory: Some(memory),
+                bytes,
+                give_up: None,
+                stream: None,
+                pieces: 0,
+            }),
+            is_stream: AtomicBool::new(false),
+            released: Notify::new(),
+        }))
+    }
+
+    /// The connection that the call came on.
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// The request is read: nothing more waits for it in its window.
+    pub(in crate::rpc) fn has_read(&self) {
+        self.let_go(WINDOW);
+    }
+
+    /// The call is a stream that stays open.
+    pub(in crate::rpc) fn stays_open(&self) {
+        let stream = self.connection.stream_opens();
+        self.inside().stream = Some(stream);
+        self.is_stream.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts `bytes` more for the call, waiting for a while where other calls of the user hold too much.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED`: there was no room in time, or never will be.
+    pub(in crate::rpc) async fn hold(&self, bytes: usize) -> Result<(), Status> {
+        let memory = self.connection.admission.memory.clone();
+        let room = memory.when_freed(|| self.try_hold(bytes));
+        let Ok(()) = timeout(PATIENCE, room).await else {
+            return Err(Status::resource_exhausted(format!(
+                "this user's calls hold too much for {bytes} bytes more (half of daemon.limits.max_call_bytes, {}); \
+                 wait for some to end, or send less at once",
+                memory.most()
+            )));
+        };
+        Ok(())
+    }
+
+    /// Counts `bytes` more for the call; false where there is no room.
+    pub fn try_hold(&self, bytes: usize) -> bool {
+        let mut inside = self.inside();
+        let more = inside.bytes.saturating_add(bytes);
+        inside.resize(more).is_ok()
+    }
+
+    /// Counts `bytes` less.
+    pub fn let_go(&self, bytes: usize) {
+        let mut inside = self.inside();
+        let less = inside.bytes.saturating_sub(bytes);
+        inside.resize(less).ok();
+    }
+
+    /// The client took some of the answer, or begins to be waited for.
+    pub(super) fn progresses(&self) {
+        self.inside().give_up = Some(Instant::now() + PROGRESS);
+    }
+
+    /// Wraps a piece of the answer, so that the call is held until the library has written it.
+    pub(super) fn piece(self: &Arc<Self>, bytes: Bytes) -> Bytes {
+        self.inside().pieces += 1;
+        Bytes::from_owner(Piece {
+            bytes,
+            call: self.clone(),
+        })
+    }
+
+    /// Whether the library has written all pieces that it was given.
+    pub(super) fn is_released(&self) -> bool {
+        self.inside().pieces == 0
+    }
+
+    /// Waits until the library has written all pieces that it was given.
+    pub(super) fn released(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
+        let call = self.clone();
+        async move {
+            loop {
+                let released = call.released.notified();
+                tokio::pin!(released);
+                released.as_mut().enable();
+                if call.is_released() {
+                    return;
+                }
+                released.await;
+            }
+        }
+    }
+
+    /// The call's task is over; what it said last may wait to be written.
+    fn is_over(&self) {
+        let memory = {
+            let mut inside = self.inside();
+            inside.stream = None;
+            if inside.pieces > 0 {
+                // These hold the memory.
+                return;
+            }
+            inside.memory.take()
+        };
+        if let Some(memory) = memory {
+            self.connection.keep_until_written(memory);
+        }
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        // Each holder leaves whole values behind.
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inside {
+    fn resize(&mut self, bytes: usize) -> Result<(), crate::shares::Full> {
+        if let Some(memory) = &mut self.memory {
+            memory.resize(bytes)?;
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+/// A piece of an answer.
+struct Piece {
+    bytes: Bytes,
+    call: Arc<Call>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let mut inside = self.call.inside();
+        inside.pieces -= 1;
+        let last = inside.pieces == 0;
+        drop(inside);
+        if last {
+            self.call.released.notify_waiters();
+        }
+    }
+}
+
+/// Runs the tasks of one connection's calls.
+///
+/// The library calls the service and then this, for each request in turn, so that the call that the service left behind is the
+/// task's.
+#[derive(Clone, Debug)]
+pub(super) struct CallExecutor(pub(super) Arc<Connection>);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CallExecutor {
+    fn execute(&self, task: F) {
+        let connection = self.0.clone();
+        let call = connection.started();
+        connection.call_begins();
+        let tasks = connection.tasks.clone();
+        tasks.spawn(async move {
+            let ended = Ended(connection);
+            let Some(call) = call else {
+                // A refusal without a call.
+                task.await;
+                return;
+            };
+            CallTask {
+                task: Box::pin(task),
+                call: call.clone(),
+                timer: None,
+            }
+            .await;
+            call.is_over();
+            if !call.is_released() && timeout(PROGRESS, call.released()).await.is_err() {
+                // Nothing of the call is left that could be ended alone.
+                if !ended.0.has_streams() {
+                    ended.0.end.cancel();
+                }
+            }
+        });
+    }
+}
+
+/// Counts the end of a call, however it comes.
+struct Ended(Arc<Connection>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.call_ends();
+    }
+}
+
+/// A call's task, which ends when its client has taken nothing of the answer for too long: HTTP/2 then resets the call.
+struct CallTask<F> {
+    task: Pin<Box<F>>,
+    call: Arc<Call>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<F: Future<Output = ()>> Future for CallTask<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        // What streams do, others cause: whoever broadcasts.
+        let since = (!this.call.is_stream.load(Ordering::Relaxed)).then(Clock::now);
+        let done = this.task.as_mut().poll(cx);
+        if let Some(since) = since {
+            this.call.connection.admission.pace.spend(since.elapsed());
+        }
+        if done.is_ready() {
+            return Poll::Ready(());
+        }
+        let Some(give_up) = this.call.inside().give_up else {
+            return Poll::Pending;
+        };
+        let timer = this
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(give_up)));
+        if timer.deadline() != give_up {
+            timer.as_mut().reset(give_up);
+        }
+        timer.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,154 @@
+//! The frames that a client sends, counted by what they cost.
+//!
+//! HTTP/2's library does as much for a frame as the protocol asks: a SETTINGS frame of 15 bytes that changes the initial window,
+//! or a GOAWAY, goes over all open streams of its connection. So frames count, and not bytes. The estimates here are
+//! microseconds of an optimized build, and bound what is handed on before its true cost is known.
+
+use super::pace::Purse;
+
+/// The length of a client's preface (RFC 9113, section 3.4).
+const PREFACE: usize = 24;
+
+/// The length of a frame's head.
+const HEAD: usize = 9;
+
+/// Estimates that are handed on at once, in microseconds.
+const AT_ONCE: u32 = 2000;
+
+/// The place in a client's bytes.
+#[derive(Debug)]
+enum At {
+    /// In the preface; so much is to come.
+    Preface(usize),
+    /// In a frame's head, of which so much came.
+    Head([u8; HEAD], usize),
+    /// In a frame's payload; so much is to come.
+    Payload(usize),
+}
+
+/// Follows the frames of one connection.
+#[derive(Debug)]
+pub(super) struct Meter {
+    at: At,
+    /// A request's first frame has come.
+    has_begun: bool,
+}
+
+impl Meter {
+    pub(super) fn new() -> Self {
+        Self {
+            at: At::Preface(PREFACE),
+            has_begun: false,
+        }
+    }
+
+    /// Whether the client has said its preface and sent a frame.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Counts what came, on a connection with so many calls. Returns how many of the bytes may be handed on now: up to the frame
+    /// for which nothing is left in the purse, or before which enough is handed on at once.
+    pub(super) fn count(&mut self, came: &[u8], calls: usize, purse: &mut Purse) -> usize {
+        let mut rest = came;
+        let mut at_once = 0;
+        while let Some((first, after)) = rest.split_first() {
+            match &mut self.at {
+                At::Preface(left) | At::Payload(left) => {
+                    let taken = rest.len().min(*left);
+                    *left -= taken;
+                    rest = rest.get(taken..).unwrap_or_default();
+                    if *left == 0 {
+                        self.at = At::Head([0; HEAD], 0);
+                    }
+                }
+                At::Head(_, 0) if at_once > AT_ONCE || purse.wait().is_some() => break,
+                At::Head(head, came) => {
+                    if let Some(byte) = head.get_mut(*came) {
+                        *byte = *first;
+                    }
+                    *came += 1;
+                    rest = after;
+                    if *came == HEAD {
+                        let [a, b, c, kind, flags, ..] = *head;
+                        let length = u32::from_be_bytes([0, a, b, c]);
+                        let cost = cost(kind, flags, length, calls);
+                        at_once += cost;
+                        purse.spend(cost);
+                        self.has_begun = true;
+                        self.at = match usize::try_from(length) {
+                            Ok(length @ 1..) => At::Payload(length),
+                            _ => At::Head([0; HEAD], 0),
+                        };
+                    }
+                }
+            }
+        }
+        came.len() - rest.len()
+    }
+}
+
+/// An estimate of a frame's cost in microseconds, where a connection has so many open calls.
+fn cost(kind: u8, flags: u8, length: u32, calls: usize) -> u32 {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    const GOAWAY: u8 = 7;
+    const WINDOW_UPDATE: u8 = 8;
+    const CONTINUATION: u8 = 9;
+    const ACK: u8 = 1;
+    let calls = u32::try_from(calls).unwrap_or(u32::MAX / 2);
+    match kind {
+        DATA => 1 + length / 4096,
+        // A call; what its task does is measured.
+        HEADERS => 10 + length / 1024,
+        CONTINUATION => 2 + length / 1024,
+        SETTINGS | PING if flags & ACK != 0 => 1,
+        // These go over all streams.
+        SETTINGS | GOAWAY => 5 + calls / 8,
+        RST_STREAM | PING => 2,
+        WINDOW_UPDATE => 1 + calls / 256,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pace::Pace;
+    use super::*;
+
+    fn frame(kind: u8, payload: usize) -> Vec<u8> {
+        let mut frame = vec![0, 0, u8::try_from(payload).unwrap(), kind, 0, 0, 0, 0, 1];
+        frame.extend(std::iter::repeat_n(7, payload));
+        frame
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_goes_through_in_pieces_of_any_size() {
+        let frames = [frame(4, 6), frame(1, 100), frame(0, 0), frame(0, 255)].concat();
+        let sent = [vec![b'P'; PREFACE], frames].concat();
+        for size in [1, 2, 7, 9, 24, 1000] {
+            let (mut meter, pace) = (Meter::new(), Pace::new(false));
+            for piece in sent.chunks(size) {
+                assert_eq!(meter.count(piece, 0, &mut pace.purse()), piece.len());
+            }
+            assert!(meter.has_begun());
+            assert!(matches!(meter.at, At::Head(_, 0)), "{:?}", meter.at);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_settings_is_cut_between_two_frames_and_goes_on_later() {
+        let (mut meter, pace) = (Meter::new(), Pace::new(false));
+        meter.count(&[b'P'; PREFACE], 0, &mut pace.purse());
+        let flood = frame(4, 6).repeat(2000);
+        let taken = meter.count(&flood, 1024, &mut pace.purse());
+        assert!(taken < flood.len() && taken % 15 == 0, "{taken}");
+        pace.spend(std::time::Duration::from_millis(40));
+        assert_eq!(meter.count(&flood[taken..], 1024, &mut pace.purse()), 0);
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert!(meter.count(&flood[taken..], 1024, &mut pace.purse()) > 0);
+    }
+}

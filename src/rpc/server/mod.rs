@@ -1,0 +1,308 @@
+//! The gRPC server under the services: connections are let in within their users' shares, read at their users' pace, and each
+//! call is counted for its user until its answer has left.
+//!
+//! Promises: what one user makes the daemon hold stays within that user's share; what a connection sends costs the thread that
+//! delivers no more than that user's pace; a client that takes nothing ends its own calls; what is refused is told why.
+
+mod answer;
+mod call;
+mod connection;
+mod meter;
+mod pace;
+mod programs;
+mod stream;
+mod users;
+
+use std::convert::Infallible;
+use std::future::ready;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::SelectAll;
+use http::{Request, Response};
+use hyper::body::Incoming as RequestBody;
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tower::Service as _;
+
+pub(super) use answer::AnswerBody;
+pub use call::Call;
+pub use connection::Connection;
+pub use programs::Program;
+pub use users::{STRANGER_BYTES, STRANGER_CALLS, STRANGER_CONNECTIONS};
+
+use call::{CallExecutor, WINDOW};
+use connection::ConnectionParts;
+use programs::Programs;
+use stream::MeteredStream;
+use users::Users;
+
+use crate::config::Limits;
+use crate::ipc::access::AccessPolicy;
+use crate::ipc::{Caller, Incoming, Listener, PeerStream};
+use crate::shares::Holder;
+
+/// Bytes that a client may send on one connection before the daemon has read them.
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// Bytes of one call that the library takes over before the socket does.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// The largest list of header fields of one request, counted as `SETTINGS_MAX_HEADER_LIST_SIZE` does.
+pub const HEADER_BYTES: u32 = 16 << 10;
+
+/// Calls of one connection that its client may cancel before the daemon has begun them.
+const CANCELLED_EARLY: usize = 4096;
+
+/// Resets by the library for frames on calls that are over: an app that sends on after refusals must not lose its streams.
+const LATE_FRAMES: usize = 16 << 10;
+
+/// How long a client may take for its first frame.
+const PREFACE: Duration = Duration::from_secs(10);
+
+/// Where room is short, connections without a call for so long are closed.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How often idle connections are looked for at the most.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// An estimate of what letting a connection in costs, in microseconds.
+const ADMISSION: u32 = 50;
+
+/// Connections that are open beside those of the users' shares: of strangers, and such as are being refused.
+const BESIDE: usize = 2 * STRANGER_CONNECTIONS + 64;
+
+/// The server, ready to let connections in.
+pub(crate) struct Server {
+    /// Answers every request.
+    pub router: axum::Router,
+    /// The bounds on connections and calls.
+    pub limits: Limits,
+    /// Tells who has any right.
+    pub access: watch::Receiver<Arc<AccessPolicy>>,
+    /// Is told of programs whose last connection has closed.
+    pub gone: Arc<dyn Fn(Program) + Send + Sync>,
+}
+
+impl Server {
+    /// Serves until the shutdown: then nobody new is let in, and calls under way may finish. Socket files go with the
+    /// listeners, right at the shutdown.
+    pub(crate) async fn serve(self, listeners: Vec<Listener>, shutdown: CancellationToken) {
+        let room = Arc::new(Semaphore::new(self.limits.max_connections + BESIDE));
+        let mut incoming: SelectAll<_> = listeners
+            .into_iter()
+            .map(|listener| {
+                Incoming::new(listener, room.clone(), shutdown.clone())
+                    .into_stream()
+                    .boxed()
+            })
+            .collect();
+        let users = Users::new(&self.limits);
+        let programs = Programs::new(self.gone.clone());
+        let open = Open::default();
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = incoming.next() => {
+                    let Some(Ok(stream)) = accepted else { break };
+                    let Some(connection) = self.admit(&users, &open, &stream) else {
+                        continue;
+                    };
+                    let program = programs.enter(connection.caller());
+                    let tasks = connection.tasks.clone();
+                    let serving = self.connect(stream, connection, shutdown.clone());
+                    connections.spawn(async move {
+                        serving.await;
+                        tasks.close();
+                        tasks.wait().await;
+                        drop(program);
+                    });
+                }
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        log::error!("a local connection's task panicked: {error}; this is a defect of expd");
+                    }
+                }
+            }
+        }
+        while connections.join_next().await.is_some() {}
+    }
+
+    /// Lets a connection in, or tells it why not.
+    fn admit(&self, users: &Users, open: &Open, stream: &PeerStream) -> Option<Arc<Connection>> {
+        let caller = stream.caller();
+        let is_stranger = !self.access.borrow().rights(&caller).allow_any();
+        let holder = Holder::of(caller.peer().map(|peer| peer.uid));
+        match users.admit(holder, is_stranger) {
+            Ok(admission) => {
+                admission.pace.purse().spend(ADMISSION);
+                if users.is_short(&admission) {
+                    open.retire_idle();
+                }
+                let connection = Arc::new(Connection::new(ConnectionParts { caller, admission }));
+                open.add(&connection);
+                Some(connection)
+            }
+            Err(reason) => {
+                open.retire_idle();
+                log::debug!("refused a connection of {caller}: {reason}");
+                stream.refuse(&reason);
+                None
+            }
+        }
+    }
+
+    fn connect(
+        &self,
+        stream: PeerStream,
+        connection: Arc<Connection>,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (first_frame, begun) = oneshot::channel();
+        let calls = connection.most_calls(self.limits.max_calls_per_connection);
+        let mut builder = http2::Builder::new(CallExecutor(connection.clone()));
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(u32::try_from(calls).unwrap_or(u32::MAX))
+            .initial_stream_window_size(u32::try_from(WINDOW).unwrap_or(u32::MAX))
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_header_list_size(HEADER_BYTES)
+            .max_pending_accept_reset_streams(CANCELLED_EARLY)
+            .max_local_error_reset_streams(LATE_FRAMES);
+        let io = TokioIo::new(MeteredStream::new(stream, connection.clone(), first_frame));
+        let service = Calls {
+            router: self.router.clone(),
+            connection: connection.clone(),
+        };
+        let mut serving = Paid {
+            serving: Box::pin(builder.serve_connection(io, service)),
+            connection: connection.clone(),
+        };
+        async move {
+            tokio::select! {
+                // It has begun, or ended before that, which shows below.
+                begun = begun => if begun.is_err() { return },
+                _ = &mut serving => return,
+                () = sleep(PREFACE) => return,
+                () = shutdown.cancelled() => {}
+            }
+            tokio::select! {
+                _ = &mut serving => return,
+                () = connection.end.cancelled() => return,
+                () = connection.retire.cancelled() => {}
+                () = shutdown.cancelled() => {}
+            }
+            serving.serving.as_mut().graceful_shutdown();
+            tokio::select! {
+                _ = &mut serving => {}
+                () = connection.end.cancelled() => {}
+            }
+        }
+    }
+}
+
+/// A connection's future, for whose time its user pays.
+struct Paid<F> {
+    serving: Pin<Box<F>>,
+    connection: Arc<Connection>,
+}
+
+impl<F: Future> Future for Paid<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let done = self.serving.as_mut().poll(cx);
+        self.connection.has_worked();
+        done
+    }
+}
+
+/// The open connections, for whoever looks for idle ones.
+#[derive(Debug, Default)]
+struct Open(Mutex<Looked>);
+
+#[derive(Debug, Default)]
+struct Looked {
+    /// As many as are open, and those that closed since the last look.
+    connections: Vec<Weak<Connection>>,
+    at: Option<Instant>,
+}
+
+impl Open {
+    fn add(&self, connection: &Arc<Connection>) {
+        let mut looked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.connections.len() == looked.connections.capacity() {
+            looked.connections.retain(|open| open.strong_count() > 0);
+        }
+        looked.connections.push(Arc::downgrade(connection));
+    }
+
+    /// Closes the connections that have had no call for long: others need their room.
+    fn retire_idle(&self) {
+        let mut looked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.at.is_some_and(|at| at.elapsed() < LOOK) {
+            return;
+        }
+        looked.at = Some(Instant::now());
+        looked.connections.retain(|open| match open.upgrade() {
+            Some(connection) => {
+                if connection.idle().is_some_and(|idle| idle > IDLE) {
+                    connection.retire.cancel();
+                }
+                true
+            }
+            None => false,
+        });
+    }
+}
+
+/// The service of one connection.
+struct Calls {
+    router: axum::Router,
+    connection: Arc<Connection>,
+}
+
+impl hyper::service::Service<Request<RequestBody>> for Calls {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn call(&self, mut request: Request<RequestBody>) -> Self::Future {
+        let Some(call) = Call::begin(&self.connection, size(&request)) else {
+            self.connection.refuses_unpaid();
+            let refused = Status::resource_exhausted(
+                "this user's calls hold all that is theirs (daemon.limits.max_call_bytes); wait for some to end",
+            );
+            return Box::pin(ready(Ok(refused.into_http())));
+        };
+        self.connection.starts(call.clone());
+        request
+            .extensions_mut()
+            .insert::<Caller>(self.connection.caller().clone());
+        request.extensions_mut().insert(call);
+        let mut router = self.router.clone();
+        Box::pin(async move { router.call(request.map(Body::new)).await })
+    }
+}
+
+/// The bytes of a request's head, as the library holds it.
+fn size(request: &Request<RequestBody>) -> usize {
+    /// What a field takes besides its text (RFC 9113, section 6.5.2).
+    const FIELD: usize = 32;
+    let fields = request.headers().iter();
+    let fields: usize = fields
+        .map(|(name, value)| name.as_str().len() + value.len() + FIELD)
+        .sum();
+    fields + request.uri().path().len()
+}

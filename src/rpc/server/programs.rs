@@ -1,0 +1,76 @@
+//! The programs that are connected: a program is gone when its last connection has closed.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::ipc::{Caller, Peer};
+
+/// A local process, as the kernel named it when it connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Program {
+    /// Its process.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+}
+
+/// All programs with a connection. Callers over TCP are not known, and are not in it.
+#[derive(Clone)]
+pub(super) struct Programs {
+    connections: Arc<Mutex<HashMap<Program, usize>>>,
+    gone: Arc<dyn Fn(Program) + Send + Sync>,
+}
+
+impl Programs {
+    /// None so far; `gone` is called for each whose last connection has closed.
+    pub(super) fn new(gone: Arc<dyn Fn(Program) + Send + Sync>) -> Self {
+        let connections = Arc::default();
+        Self { connections, gone }
+    }
+
+    /// Counts a connection until the guard is dropped.
+    pub(super) fn enter(&self, caller: &Caller) -> Option<Connected> {
+        let Peer { pid, uid, .. } = caller.peer()?;
+        let program = Program { pid, uid };
+        *self.lock().entry(program).or_default() += 1;
+        let home = self.clone();
+        Some(Connected { home, program })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Program, usize>> {
+        // Whole after each statement.
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Programs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Programs").field(&self.connections).finish()
+    }
+}
+
+/// A connection of a program.
+#[derive(Debug)]
+pub(super) struct Connected {
+    home: Programs,
+    program: Program,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        let mut connections = self.home.lock();
+        let Some(count) = connections.get_mut(&self.program) else {
+            return;
+        };
+        *count -= 1;
+        if *count > 0 {
+            return;
+        }
+        connections.remove(&self.program);
+        drop(connections);
+        (self.home.gone)(self.program);
+    }
+}

@@ -1,0 +1,148 @@
+//! A connection's bytes, read at its user's pace.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use super::connection::Connection;
+use super::meter::Meter;
+use crate::ipc::PeerStream;
+
+/// An accepted connection, metered.
+pub(super) struct MeteredStream {
+    inner: PeerStream,
+    connection: Arc<Connection>,
+    meter: Meter,
+    /// Read, and not handed on yet: what came with the frame for which the purse was empty. No more than one read.
+    held: Vec<u8>,
+    /// Runs while the purse is empty.
+    pause: Option<Pin<Box<Sleep>>>,
+    /// Waits while the client does not take what it is sent.
+    room: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+    begun: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl MeteredStream {
+    /// Meters a connection; `begun` is told when the client's first frame has come.
+    pub(super) fn new(
+        inner: PeerStream,
+        connection: Arc<Connection>,
+        begun: tokio::sync::oneshot::Sender<()>,
+    ) -> Self {
+        Self {
+            inner,
+            connection,
+            meter: Meter::new(),
+            held: Vec::new(),
+            pause: None,
+            room: None,
+            begun: Some(begun),
+        }
+    }
+
+    /// Whether something may be read now.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // A client that takes nothing is not heard either: each call would only add to what waits for it.
+        if self.room.is_none() && self.connection.is_congested() {
+            self.room = Some(Box::pin(self.connection.uncongested()));
+        }
+        if let Some(room) = &mut self.room {
+            ready!(room.as_mut().poll(cx));
+            self.room = None;
+        }
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
+            let Some(wait) = self.connection.admission.pace.purse().wait() else {
+                return Poll::Ready(());
+            };
+            self.pause = Some(Box::pin(sleep(wait)));
+        }
+    }
+
+    /// Counts what came, and says how much of it may be handed on.
+    fn count(&mut self, came: &[u8]) -> usize {
+        let calls = self.connection.calls();
+        let mut purse = self.connection.admission.pace.purse();
+        let taken = self.meter.count(came, calls, &mut purse);
+        drop(purse);
+        if self.meter.has_begun()
+            && let Some(begun) = self.begun.take()
+        {
+            // Nobody waits for it any more where the connection is ending.
+            begun.send(()).ok();
+        }
+        taken
+    }
+}
+
+impl AsyncRead for MeteredStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.connection.has_worked();
+        ready!(this.poll_ready(cx));
+        if !this.held.is_empty() {
+            let held = std::mem::take(&mut this.held);
+            let fits = held.len().min(buffer.remaining());
+            let taken = this.count(held.get(..fits).unwrap_or_default());
+            let (now, later) = held.split_at_checked(taken).unwrap_or((&held, &[]));
+            buffer.put_slice(now);
+            this.held = later.to_vec();
+            this.connection.works();
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        if came.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let taken = this.count(came);
+        this.held = came.get(taken..).unwrap_or_default().to_vec();
+        if taken == 0 {
+            // Nothing read would mean the stream's end.
+            buffer.set_filled(before);
+            return Pin::new(this).poll_read(cx, buffer);
+        }
+        buffer.set_filled(before + taken);
+        this.connection.works();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for MeteredStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write(cx, bytes);
+        this.connection.wrote(this.inner.is_congested());
+        written
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.inner).poll_flush(cx);
+        this.connection.wrote(this.inner.is_congested());
+        if flushed.is_ready() {
+            this.connection.wrote_all();
+        }
+        flushed
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,225 @@
+//! The bounds on a request's message, held against its bytes before anything is decoded.
+//!
+//! Decoded, a `google.protobuf.Value` takes some 50 times the bytes that it has on the wire. So a payload in that form has at
+//! most [`LARGEST`] bytes and [`MOST_VALUES`] values; text, which takes what it has, may be as long as a payload may be.
+
+use tonic::Status;
+
+/// The largest payload in structured form, in bytes of Protocol Buffers.
+pub(super) const LARGEST: usize = 1 << 20;
+
+/// The most values of one: numbers, texts, lists, and so on, whatever their depth.
+pub(super) const MOST_VALUES: usize = 100_000;
+
+/// The most bytes of a message besides its payload: names, IDs, options.
+pub(super) const LARGEST_REST: usize = 256 << 10;
+
+/// Deeper than this, no decoder goes.
+const DEEPEST: usize = 100;
+
+const LENGTH_DELIMITED: u64 = 2;
+
+/// `Payload.value`.
+const VALUE: u64 = 2;
+
+/// `Value.struct_value`, `Struct.fields`, the value of one of its entries; `Value.list_value`, `ListValue.values`.
+const STRUCT: u64 = 5;
+const LIST: u64 = 6;
+const FIELDS: u64 = 1;
+const ENTRY_VALUE: u64 = 2;
+const VALUES: u64 = 1;
+
+/// Checks the bytes of a message whose payload, if it has one, is in that field. What is no Protocol Buffers is the decoder's to
+/// refuse.
+///
+/// # Errors
+/// `RESOURCE_EXHAUSTED`: a bound is broken.
+pub(super) fn check(message: &[u8], payload: Option<u32>) -> Result<(), Status> {
+    let payload = payload.map(u64::from);
+    let mut rest = message.len();
+    let (mut bytes, mut values) = (0, 0);
+    for (number, field) in Fields(message) {
+        if Some(number) != payload {
+            continue;
+        }
+        rest = rest.saturating_sub(field.len());
+        for (number, value) in Fields(field) {
+            if number == VALUE {
+                bytes += value.len();
+                if bytes > LARGEST || !count(value, &mut values, DEEPEST) {
+                    return Err(Status::resource_exhausted(format!(
+                        "the payload as a structured value has more than {LARGEST} bytes or {MOST_VALUES} values; send it as text (payload.json)"
+                    )));
+                }
+            }
+        }
+    }
+    if rest > LARGEST_REST {
+        return Err(Status::resource_exhausted(format!(
+            "the request has {rest} bytes besides its payload; at most {LARGEST_REST} are allowed"
+        )));
+    }
+    Ok(())
+}
+
+/// Counts the values of a Value; false from where there are too many.
+fn count(value: &[u8], values: &mut usize, levels: usize) -> bool {
+    *values += 1;
+    // The decoder will refuse what is deeper.
+    let Some(levels) = levels.checked_sub(1) else {
+        return true;
+    };
+    *values <= MOST_VALUES
+        && Fields(value).all(|(number, field)| match number {
+            LIST => {
+                Fields(field).all(|(number, item)| number != VALUES || count(item, values, levels))
+            }
+            STRUCT => Fields(field).all(|(number, entry)| {
+                number != FIELDS
+                    || Fields(entry)
+                        .all(|(number, item)| number != ENTRY_VALUE || count(item, values, levels))
+            }),
+            _ => true,
+        })
+}
+
+/// The length-delimited fields of a message, up to where it can be read: number and bytes.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (u64, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let key = self.varint()?;
+            let number = key >> 3;
+            match key & 7 {
+                0 => drop(self.varint()?),
+                1 => drop(self.bytes(8)?),
+                LENGTH_DELIMITED => {
+                    let length = usize::try_from(self.varint()?).ok()?;
+                    return Some((number, self.bytes(length)?));
+                }
+                // Groups hold nothing that these messages know; the decoder skips or refuses them.
+                3 | 4 => {}
+                5 => drop(self.bytes(4)?),
+                _ => return None,
+            }
+        }
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let (byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use prost_types::value::Kind;
+    use prost_types::{ListValue, Struct, Value};
+
+    use super::*;
+    use crate::proto;
+    use crate::proto::payload::Form;
+
+    const PAYLOAD: Option<u32> = Some(4);
+
+    fn request(form: Form) -> Vec<u8> {
+        let request = proto::BroadcastRequest {
+            name: "n".to_owned(),
+            payload: Some(proto::Payload { form: Some(form) }),
+            ..Default::default()
+        };
+        request.encode_to_vec()
+    }
+
+    fn list(values: Vec<Value>) -> Value {
+        let kind = Some(Kind::ListValue(ListValue { values }));
+        Value { kind }
+    }
+
+    fn refused(message: &[u8]) -> bool {
+        check(message, PAYLOAD).is_err()
+    }
+
+    #[test]
+    fn values_are_counted_in_lists_and_structs_of_any_depth() {
+        let number = |n| Value {
+            kind: Some(Kind::NumberValue(f64::from(n))),
+        };
+        let fields = |n: i32| {
+            let fields = (0..n).map(|n| (n.to_string(), list(vec![number(n)])));
+            let kind = Kind::StructValue(Struct {
+                fields: fields.collect(),
+            });
+            Value { kind: Some(kind) }
+        };
+        assert!(!refused(&request(Form::Value(fields(1000)))));
+        let deep = |n| {
+            (0..20).fold(list(vec![Value::default(); n]), |inner, _| {
+                list(vec![inner])
+            })
+        };
+        assert!(!refused(&request(Form::Value(deep(MOST_VALUES - 21)))));
+        assert!(refused(&request(Form::Value(deep(MOST_VALUES - 20)))));
+    }
+
+    #[test]
+    fn text_may_be_long_and_a_structured_value_may_not() {
+        let text = "x".repeat(LARGEST + 1);
+        assert!(!refused(&request(Form::Json(text.clone()))));
+        let kind = Some(Kind::StringValue(text));
+        assert!(refused(&request(Form::Value(Value { kind }))));
+    }
+
+    #[test]
+    fn values_in_several_parts_count_together() {
+        // The decoder merges them.
+        let part = request(Form::Value(list(vec![Value::default(); MOST_VALUES / 2])));
+        assert!(!refused(&part));
+        assert!(refused(&[&part[..], &part, &part].concat()));
+    }
+
+    #[test]
+    fn whatever_surrounds_the_payload_is_small() {
+        let request = |context: usize| {
+            let request = proto::BroadcastRequest {
+                instance: "i".repeat(context),
+                ..Default::default()
+            };
+            request.encode_to_vec()
+        };
+        assert!(!refused(&request(LARGEST_REST - 10)));
+        assert!(refused(&request(LARGEST_REST + 1)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_to_the_decoder() {
+        for broken in [
+            &[0xff_u8; 30][..],
+            &[0x22, 0x7f],
+            &[0x07],
+            &[0x22, 2, 0x12, 9],
+        ] {
+            assert!(!refused(broken), "{broken:?}");
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Fair shares of what all local users have together: connections, calls, listeners, channels, bytes.
+//!
+//! One user may have half of it. A sixteenth is kept for root and the user whom the daemon runs as, who may have all of it:
+//! whatever the others hold, an operator gets in. A [`Share`] gives back what it took when it is dropped.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// One part in so many is kept for the owners.
+const KEPT: usize = 16;
+
+/// The user for whom something is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// Root, or the user whom the daemon runs as.
+    Owner,
+    /// Any other local user.
+    User(u32),
+    /// Everybody who comes over TCP: the kernel does not tell their users.
+    Tcp,
+}
+
+impl Holder {
+    /// The holder of what a process with this user asks for; none over TCP.
+    pub fn of(uid: Option<u32>) -> Self {
+        match uid {
+            None => Self::Tcp,
+            Some(0) => Self::Owner,
+            Some(uid) if uid == rustix::process::geteuid().as_raw() => Self::Owner,
+            Some(uid) => Self::User(uid),
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Owner => f.write_str("root or the daemon's own user"),
+            Self::User(uid) => write!(f, "uid {uid}"),
+            Self::Tcp => f.write_str("the callers over TCP"),
+        }
+    }
+}
+
+/// Something of which there is a bounded amount. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Shares(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    most: usize,
+    /// Locked for a few lines at a time, never over an await.
+    taken: Mutex<Taken>,
+    /// Told whenever something was given back.
+    freed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    /// Of that, by all but the owners.
+    others: usize,
+    /// By holder; those who hold nothing are not in it.
+    holders: HashMap<Holder, usize>,
+}
+
+/// Why nothing was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// The holder's own half is taken.
+    #[error("one user may have half, and {held} are held already for {holder}")]
+    Share {
+        /// For whom.
+        holder: Holder,
+        /// Amount that is held.
+        held: usize,
+    },
+    /// All is taken, except for what is kept for root and the daemon's user.
+    #[error("{held} are held already for all users")]
+    All {
+        /// Amount that is held.
+        held: usize,
+    },
+}
+
+impl Shares {
+    /// Of so many in all.
+    pub fn new(most: usize) -> Self {
+        Self(Arc::new(Inner {
+            most,
+            taken: Mutex::default(),
+            freed: Notify::new(),
+        }))
+    }
+
+    /// The amount that there is in all.
+    pub fn most(&self) -> usize {
+        self.0.most
+    }
+
+    /// The amount that is taken, by everybody.
+    pub fn taken(&self) -> usize {
+        self.0.taken().all
+    }
+
+    /// The amount that one holder has taken.
+    pub fn held(&self, holder: Holder) -> usize {
+        self.0.taken().holders.get(&holder).copied().unwrap_or(0)
+    }
+
+    /// Takes an amount for a holder, until the share is dropped.
+    ///
+    /// # Errors
+    /// The holder's half, or everything, is taken.
+    pub fn take(&self, holder: Holder, amount: usize) -> Result<Share, Full> {
+        self.0.add(holder, amount)?;
+        Ok(Share {
+            home: self.0.clone(),
+            holder,
+            amount,
+        })
+    }
+
+    /// Waits until `try_take` has taken what it wants: it is asked now, and whenever something was given back.
+    pub async fn when_freed(&self, try_take: impl Fn() -> bool) {
+        loop {
+            let freed = self.0.freed.notified();
+            // Something may be given back between the look and the wait.
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            if try_take() {
+                return;
+            }
+            freed.await;
+        }
+    }
+}
+
+impl Inner {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        // Numbers that a panic elsewhere cannot leave half changed.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, holder: Holder, amount: usize) -> Result<(), Full> {
+        let mut taken = self.taken();
+        let held = taken.holders.get(&holder).copied().unwrap_or(0);
+        let fits = |held: usize, most: usize| held.checked_add(amount).is_some_and(|n| n <= most);
+        if !fits(taken.all, self.most) {
+            return Err(Full::All { held: taken.all });
+        }
+        if holder != Holder::Owner {
+            // Rounded so that a limit of 1 or 2 does not shut everybody else out.
+            if !fits(held, self.most.div_ceil(2)) {
+                return Err(Full::Share { holder, held });
+            }
+            if !fits(taken.others, self.most - self.most / KEPT) {
+                return Err(Full::All { held: taken.all });
+            }
+            taken.others += amount;
+        }
+        taken.all += amount;
+        *taken.holders.entry(holder).or_default() += amount;
+        Ok(())
+    }
+
+    fn give_back(&self, holder: Holder, amount: usize) {
+        let mut taken = self.taken();
+        taken.all -= amount;
+        if holder != Holder::Owner {
+            taken.others -= amount;
+        }
+        if let Some(held) = taken.holders.get_mut(&holder) {
+            *held -= amount;
+            if *held == 0 {
+                taken.holders.remove(&holder);
+            }
+        }
+        drop(taken);
+        self.freed.notify_waiters();
+    }
+}
+
+/// An amount that a holder has, until it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    home: Arc<Inner>,
+    holder: Holder,
+    amount: usize,
+}
+
+impl Share {
+    /// Takes or gives back what makes it this amount.
+    ///
+    /// # Errors
+    /// As [`Shares::take`]; the share stays as it was.
+    pub fn resize(&mut self, amount: usize) -> Result<(), Full> {
+        if let Some(more) = amount.checked_sub(self.amount) {
+            self.home.add(self.holder, more)?;
+        } else {
+            self.home.give_back(self.holder, self.amount - amount);
+        }
+        self.amount = amount;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.home.give_back(self.holder, self.amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADA: Holder = Holder::User(60_001);
+    const BOB: Holder = Holder::User(60_002);
+
+    #[test]
+    fn a_user_has_half_and_the_owners_what_is_kept() {
+        let shares = Shares::new(32);
+        let ada = shares.take(ADA, 16).unwrap();
+        let refused = shares.take(ADA, 1).unwrap_err();
+        assert_eq!(
+            refused,
+            Full::Share {
+                holder: ADA,
+                held: 16
+            }
+        );
+        let _bob = shares.take(BOB, 14).unwrap();
+        assert_eq!(shares.take(BOB, 1).unwrap_err(), Full::All { held: 30 });
+        let _owner = shares.take(Holder::Owner, 2).unwrap();
+        assert_eq!(
+            shares.take(Holder::Owner, 1).unwrap_err(),
+            Full::All { held: 32 }
+        );
+        drop(ada);
+        assert_eq!(shares.taken(), 16);
+        shares.take(ADA, 15).unwrap();
+    }
+
+    #[test]
+    fn owners_may_have_all_of_it() {
+        let shares = Shares::new(3);
+        let _all = shares.take(Holder::of(Some(0)), 3).unwrap();
+        assert!(shares.take(Holder::Tcp, 1).is_err());
+    }
+
+    #[test]
+    fn the_smallest_limit_shuts_nobody_out() {
+        for holder in [ADA, Holder::Tcp, Holder::Owner] {
+            Shares::new(1).take(holder, 1).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_share_grows_and_shrinks_and_nothing_is_kept_of_those_who_left() {
+        let shares = Shares::new(100);
+        let mut share = shares.take(ADA, 10).unwrap();
+        share.resize(50).unwrap();
+        assert!(share.resize(51).is_err());
+        assert!(share.resize(usize::MAX).is_err());
+        share.resize(1).unwrap();
+        assert_eq!(shares.taken(), 1);
+        drop(share);
+        let taken = shares.0.taken();
+        assert!(taken.holders.is_empty());
+        assert_eq!((taken.all, taken.others), (0, 0));
+    }
+}

@@ -1,0 +1,255 @@
+//! Rights before bytes: whoever may nothing is refused on the headers, and what others send is counted before it comes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use expd::proto;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tonic::Code;
+
+use crate::world::{ALONE, APP, SOON, STRANGER, World, framed, is_root, post, refusal};
+
+const MB: usize = 1_000_000;
+
+/// Room for what an allocator keeps and a test's own traffic makes.
+const SLACK: usize = 12 * MB;
+
+/// A broadcast of so many bytes of text.
+fn large(bytes: usize) -> proto::BroadcastRequest {
+    proto::BroadcastRequest {
+        channel: Some(proto::Channel {
+            name: "menu".to_owned(),
+            ..Default::default()
+        }),
+        name: "n".to_owned(),
+        payload: Some(proto::Payload {
+            form: Some(proto::payload::Form::Json(format!(
+                "\"{}\"",
+                "x".repeat(bytes)
+            ))),
+        }),
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_refused_before_its_message_comes() {
+    if !is_root() {
+        return;
+    }
+    let world = World::start("").await;
+    let mut client = world.http2(STRANGER, &h2::client::Builder::new()).await;
+    for path in [
+        "/expd.v1.Network/Broadcast",
+        "/expd.v1.Network/Listen",
+        "/expd.v1.Api/Request",
+        "/expd.v1.Daemon/GetStatus",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/no.such.Service/Method",
+    ] {
+        let (response, _never_sent) = client.post(path).await;
+        let (code, message) = refusal(response).await;
+        assert_eq!(code, Code::PermissionDenied, "{path}: {message}");
+        assert!(
+            message.contains("uid 65534") && message.len() < 1024,
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_sent_messages_of_a_user_hold_no_more_than_its_share() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let world = World::start("").await;
+    let before = world.memory();
+    let watch = world.watch().await;
+    let message = framed(&large(15 * MB));
+    let mut sends = JoinSet::new();
+    for _ in 0..20 {
+        let mut client = world.http2(APP, &h2::client::Builder::new()).await;
+        let part = message.slice(..14 * MB);
+        sends.spawn(async move {
+            let (response, mut stream) = client.post("/expd.v1.Network/Broadcast").await;
+            // Those that find no room are never asked for it.
+            let sent = timeout(Duration::from_secs(3), send(&mut stream, part)).await;
+            (sent.is_ok(), client, response, stream)
+        });
+    }
+    let held = sends.join_all().await;
+    let arrived = held.iter().filter(|(arrived, ..)| *arrived).count();
+    let grown = world.memory().saturating_sub(before);
+    eprintln!("{arrived} of 20 arrived, {} MB more", grown / MB);
+    assert!(
+        (1..=3).contains(&arrived),
+        "{arrived} of 20 messages were taken in"
+    );
+    assert!(grown < 64 * MB + SLACK, "{} MB more", grown / MB);
+    world.root_gets_in().await;
+    watch.ends_well().await;
+}
+
+/// Sends all of it, as there is room for it.
+async fn send(stream: &mut h2::SendStream<Bytes>, mut bytes: Bytes) {
+    while !bytes.is_empty() {
+        stream.reserve_capacity(bytes.len());
+        let room = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await;
+        let room = room.unwrap().unwrap();
+        stream
+            .send_data(bytes.split_to(room.min(bytes.len())), false)
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_of_requests_are_counted_as_well() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let world = World::start("").await;
+    for (uid, most) in [(STRANGER, 8 * MB), (APP, 64 * MB)] {
+        let before = world.memory();
+        let mut builder = h2::client::Builder::new();
+        builder.initial_max_send_streams(16_384);
+        let (mut open, mut clients) = (Vec::new(), Vec::new());
+        for _ in 0..10 {
+            let mut client = world.http2(uid, &builder).await;
+            for n in 0..2000 {
+                let mut head = post("/expd.v1.Network/Broadcast");
+                let value = format!("{n}{}", "v".repeat(6000)).parse().unwrap();
+                head.headers_mut().insert("x-filling", value);
+                // It may be refused by then.
+                let ready = client.requests.clone().ready();
+                if !matches!(timeout(Duration::from_millis(200), ready).await, Ok(Ok(_))) {
+                    break;
+                }
+                let Ok(sent) = client.requests.send_request(head, false) else {
+                    break;
+                };
+                open.push(sent);
+            }
+            clients.push(client);
+        }
+        let grown = world.memory().saturating_sub(before);
+        eprintln!("{} heads open, {} MB more", open.len(), grown / MB);
+        assert!(grown < most + SLACK, "{} MB more for uid {uid}", grown / MB);
+        world.root_gets_in().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn structured_payloads_are_bounded_before_they_are_decoded() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let world = World::start("").await;
+    let watch = world.watch().await;
+    let before = world.memory();
+    let list = |values: usize| prost_types::Value {
+        kind: Some(prost_types::value::Kind::ListValue(
+            prost_types::ListValue {
+                values: vec![prost_types::Value::default(); values],
+            },
+        )),
+    };
+    for values in [110_000, 7_000_000] {
+        let mut request = large(1);
+        request.payload = Some(proto::Payload {
+            form: Some(proto::payload::Form::Value(list(values))),
+        });
+        let message = framed(&request);
+        drop(request);
+        for _ in 0..4 {
+            let mut client = world.http2(APP, &h2::client::Builder::new()).await;
+            let (response, mut stream) = client.post("/expd.v1.Network/Broadcast").await;
+            send(&mut stream, message.clone()).await;
+            stream.send_data(Bytes::new(), true).unwrap();
+            let (code, said) = refusal(response).await;
+            assert_eq!(code, Code::ResourceExhausted, "{said}");
+            assert!(said.contains("payload.json"), "{said}");
+        }
+    }
+    let grown = world.memory().saturating_sub(before);
+    assert!(grown < 64 * MB + SLACK, "{} MB more", grown / MB);
+    watch.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_answer_stays_text_where_values_would_be_too_many() {
+    let home = crate::process::Home::new("");
+    let daemon = tokio::task::spawn_blocking(move || (home.start(), home))
+        .await
+        .unwrap();
+    let socket = daemon.1.socket();
+    let uid = rustix::process::geteuid().as_raw();
+    let channel = crate::world::channel_as(&socket, uid).await;
+    let mut network = proto::network_client::NetworkClient::new(channel.clone())
+        .max_decoding_message_size(64 << 20);
+    let listen = proto::ListenRequest {
+        channel: large(1).channel,
+        payload_form: proto::PayloadForm::Value.into(),
+        ..Default::default()
+    };
+    let mut events = network.listen(listen).await.unwrap().into_inner();
+    let mut next = async || {
+        timeout(SOON, events.message())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap()
+    };
+    loop {
+        let event = next().await.event;
+        if let Some(proto::listen_event::Event::Subscription(now)) = event
+            && now.state() == proto::subscription::State::Confirmed
+        {
+            break;
+        }
+    }
+    let list = format!("[{}1]", "1,".repeat(7_900_000));
+    let few = format!("[{}\"{}\"]", "1,".repeat(100), "x".repeat(500_000));
+    for (text, is_text) in [(list, true), (few, false)] {
+        let mut request = large(1);
+        request.payload = Some(proto::Payload {
+            form: Some(proto::payload::Form::Json(text)),
+        });
+        network.broadcast(request).await.unwrap();
+        let Some(proto::listen_event::Event::Broadcast(broadcast)) = next().await.event else {
+            panic!("no broadcast came");
+        };
+        let form = broadcast.payload.unwrap().form.unwrap();
+        let came_as_text = matches!(form, proto::payload::Form::Json(_));
+        assert_eq!(came_as_text, is_text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_without_a_word_is_closed_in_time() {
+    let home = crate::process::Home::new("");
+    let daemon = tokio::task::spawn_blocking(move || (home.start(), home))
+        .await
+        .unwrap();
+    let uid = rustix::process::geteuid().as_raw();
+    let start = Instant::now();
+    let mut silent = crate::world::connect_as(&daemon.1.socket(), uid).await;
+    let mut half = crate::world::connect_as(&daemon.1.socket(), uid).await;
+    half.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
+    for stream in [&mut silent, &mut half] {
+        let mut rest = Vec::new();
+        timeout(SOON, stream.read_to_end(&mut rest))
+            .await
+            .expect("the connection stays open")
+            .ok();
+    }
+    assert!(
+        start.elapsed() > Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
+}

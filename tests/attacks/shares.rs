@@ -1,0 +1,158 @@
+//! Shares: whatever one user takes, others and root get in.
+
+use std::time::Duration;
+
+use expd::proto;
+use expd::rpc::server::STRANGER_CONNECTIONS;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+use tonic::Code;
+
+use crate::world::{ALONE, APP, OTHER_APP, SOON, STRANGER, World, identity, is_root};
+
+/// Whether the daemon keeps a connection, and what it said where it does not.
+async fn is_kept(stream: &mut UnixStream) -> Result<(), String> {
+    let mut said = Vec::new();
+    match timeout(Duration::from_millis(300), stream.read_to_end(&mut said)).await {
+        Err(_) => Ok(()),
+        Ok(_) => Err(String::from_utf8_lossy(&said).into_owned()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_of_one_user_lock_nobody_out() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let world = World::start("[daemon.limits]\nmax_connections = 64").await;
+    let mut open = Vec::new();
+    for _ in 0..64 {
+        open.push(world.connect(APP).await);
+    }
+    let (mut kept, mut reasons) = (0, Vec::new());
+    for stream in &mut open {
+        match is_kept(stream).await {
+            Ok(()) => kept += 1,
+            Err(said) => reasons.push(said),
+        }
+    }
+    // Its share is half, and the test's own watcher is another user.
+    assert_eq!(kept, 32);
+    let reason = &reasons[0];
+    assert!(
+        reason.contains("32 are held already for uid 60001"),
+        "{reason}"
+    );
+    assert!(reason.contains("daemon.limits.max_connections"), "{reason}");
+    identity(world.api(OTHER_APP).await).await.unwrap();
+    world.root_gets_in().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_take_nothing_from_the_users_of_the_rules() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let world = World::start("").await;
+    let mut open = Vec::new();
+    // Several strangers together have no more than twice what one may have.
+    for n in 0..200 {
+        open.push(world.connect(STRANGER - n % 7).await);
+    }
+    let mut kept = 0;
+    for stream in &mut open {
+        kept += usize::from(is_kept(stream).await.is_ok());
+    }
+    assert!(kept <= 2 * STRANGER_CONNECTIONS, "{kept} are kept");
+    identity(world.api(APP).await).await.unwrap();
+    world.root_gets_in().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broadcasts_that_take_an_hour_leave_calls_for_others() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let world = World::start("[daemon.limits]\nmax_calls = 32").await;
+    let hour = proto::BroadcastRequest {
+        channel: Some(proto::Channel {
+            name: "menu".to_owned(),
+            ..Default::default()
+        }),
+        name: "n".to_owned(),
+        timeout: Some(prost_types::Duration {
+            seconds: 3600,
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    let network = world.network(APP).await;
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..32 {
+        let (mut network, hour) = (network.clone(), hour.clone());
+        calls.spawn(async move { network.broadcast(hour).await.map(drop) });
+    }
+    // Half of them are refused at once.
+    for _ in 0..16 {
+        let ended = timeout(SOON, calls.join_next()).await.unwrap().unwrap();
+        let refused = ended.unwrap().unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+        assert!(
+            refused.message().contains("daemon.limits.max_calls"),
+            "{refused:?}"
+        );
+    }
+    let mut quick = hour.clone();
+    quick.timeout = None;
+    let mut other = world.network(OTHER_APP).await;
+    timeout(SOON, other.broadcast(quick))
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_users_listeners_and_channels_leave_some_for_others() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let limits = "[daemon.limits]\nmax_listeners = 100\nmax_channels = 60";
+    let world = World::start(limits).await;
+    let listen = |name: String| proto::ListenRequest {
+        channel: Some(proto::Channel {
+            name,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let mut app = world.network(APP).await;
+    let mut refusals = Vec::new();
+    for n in 0..60 {
+        if let Err(refused) = app.open_listener(listen(format!("channel {n}"))).await {
+            refusals.push(refused);
+        }
+    }
+    assert_eq!(refusals.len(), 30, "{refusals:?}");
+    assert!(
+        refusals[0].message().contains("max_channels"),
+        "{refusals:?}"
+    );
+    for _ in 0..30 {
+        if let Err(refused) = app.open_listener(listen("channel 0".to_owned())).await {
+            refusals.push(refused);
+        }
+    }
+    assert_eq!(refusals.len(), 40, "{refusals:?}");
+    let last = refusals.last().unwrap();
+    assert!(last.message().contains("max_listeners"), "{last:?}");
+    let mut other = world.network(OTHER_APP).await;
+    other
+        .open_listener(listen("its own".to_owned()))
+        .await
+        .unwrap();
+}
