@@ -186,7 +186,7 @@ async fn a_thousand_cancelled_calls_do_not_end_the_other_streams_of_a_program() 
     let mut builder = h2::client::Builder::new();
     // It counts what the thousand calls leave unread.
     builder.data_frame_budget(usize::MAX);
-    let mut client = http2(stream, &builder).await;
+    let mut client = http2(stream, &builder).await.unwrap();
     let listen = proto::ListenRequest {
         channel: Some(proto::Channel {
             name: "menu".to_owned(),

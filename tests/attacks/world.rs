@@ -142,6 +142,16 @@ impl World {
 
     /// HTTP/2 of a user, a frame at a time; its connection runs in a task of its own.
     pub async fn http2(&self, uid: u32, builder: &h2::client::Builder) -> Http2 {
+        let client = self.try_http2(uid, builder).await;
+        client.unwrap()
+    }
+
+    /// The same where the user may have no connection more.
+    pub async fn try_http2(
+        &self,
+        uid: u32,
+        builder: &h2::client::Builder,
+    ) -> Result<Http2, h2::Error> {
         http2(self.connect(uid).await, builder).await
     }
 
@@ -195,14 +205,14 @@ impl Http2 {
 }
 
 /// HTTP/2 on a stream.
-pub async fn http2(stream: UnixStream, builder: &h2::client::Builder) -> Http2 {
-    let (requests, connection) = builder.handshake(stream).await.unwrap();
+pub async fn http2(stream: UnixStream, builder: &h2::client::Builder) -> Result<Http2, h2::Error> {
+    let (requests, connection) = builder.handshake(stream).await?;
     let mut task = JoinSet::new();
     task.spawn(connection);
-    Http2 {
+    Ok(Http2 {
         requests,
         _connection: task,
-    }
+    })
 }
 
 /// An honest app that goes on asking.
