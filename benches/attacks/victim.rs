@@ -1,0 +1,138 @@
+//! The app that is not attacked, and what it notices.
+
+use std::time::Duration;
+
+use expd::proto::api_client::ApiClient;
+use expd::proto::listen_event::Event;
+use expd::proto::network_client::NetworkClient;
+use expd::proto::{
+    BroadcastRequest, Channel, GetIdentityRequest, ListenEvent, ListenRequest, Payload, payload,
+    subscription,
+};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tonic::Streaming;
+
+use super::daemon::{Daemon, VICTIM, channel};
+
+/// How often it asks, and how often it is sent something.
+const PERIOD: Duration = Duration::from_millis(20);
+
+/// Nothing takes so long that is not stuck.
+const STUCK: Duration = Duration::from_secs(10);
+
+pub struct Victim {
+    api: ApiClient<tonic::transport::Channel>,
+    sender: NetworkClient<tonic::transport::Channel>,
+    events: Streaming<ListenEvent>,
+}
+
+fn menu() -> Channel {
+    Channel {
+        name: "the victim's".to_owned(),
+        ..Channel::default()
+    }
+}
+
+impl Victim {
+    /// Connected, and heard of its channel's confirmation.
+    pub async fn start(daemon: &Daemon) -> Self {
+        let socket = daemon.socket();
+        let mut api = ApiClient::new(channel(&socket, VICTIM).await.unwrap());
+        while api
+            .get_identity(GetIdentityRequest::default())
+            .await
+            .is_err()
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+        let mut network = NetworkClient::new(channel(&socket, VICTIM).await.unwrap());
+        let listen = ListenRequest {
+            channel: Some(menu()),
+            ..ListenRequest::default()
+        };
+        let mut events = network.listen(listen).await.unwrap().into_inner();
+        while let Some(event) = events.message().await.unwrap() {
+            if matches!(&event.event, Some(Event::Subscription(now)) if now.state() == subscription::State::Confirmed)
+            {
+                break;
+            }
+        }
+        Self {
+            api,
+            // Root sends what it hears.
+            sender: NetworkClient::new(channel(&socket, 0).await.unwrap()),
+            events,
+        }
+    }
+
+    /// The latencies of its calls and deliveries, and the most memory that the daemon had.
+    pub async fn endure(
+        self,
+        daemon: &Daemon,
+        time: Duration,
+    ) -> (Vec<Duration>, Vec<Duration>, usize) {
+        let Self {
+            mut api,
+            mut sender,
+            mut events,
+        } = self;
+        let begun = Instant::now();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut calls = Vec::new();
+            let mut due = interval(PERIOD);
+            due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            while begun.elapsed() < time {
+                due.tick().await;
+                let start = Instant::now();
+                let asked = timeout(STUCK, api.get_identity(GetIdentityRequest::default())).await;
+                asked.ok().and_then(Result::ok);
+                calls.push(start.elapsed());
+            }
+            calls
+        });
+        let hears = async {
+            let mut deliveries = Vec::new();
+            while let Ok(Ok(Some(event))) = timeout(STUCK, events.message()).await {
+                let Some(Event::Broadcast(broadcast)) = event.event else {
+                    continue;
+                };
+                let Some(payload::Form::Json(sent)) = broadcast.payload.and_then(|p| p.form) else {
+                    continue;
+                };
+                let sent = Duration::from_micros(sent.parse().unwrap());
+                deliveries.push(begun.elapsed().saturating_sub(sent));
+                if begun.elapsed() > time {
+                    break;
+                }
+            }
+            deliveries
+        };
+        let sends = async {
+            let mut due = interval(PERIOD);
+            due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut most = 0;
+            // One more, so that the listener ends.
+            while begun.elapsed() < time + 2 * PERIOD {
+                due.tick().await;
+                let request = BroadcastRequest {
+                    channel: Some(menu()),
+                    name: "tick".to_owned(),
+                    payload: Some(Payload {
+                        form: Some(payload::Form::Json(begun.elapsed().as_micros().to_string())),
+                    }),
+                    timeout: Some(prost_types::Duration::default()),
+                    ..BroadcastRequest::default()
+                };
+                // What is not sent is not heard, and shows in the number.
+                timeout(STUCK, sender.broadcast(request)).await.ok();
+                most = most.max(daemon.memory());
+            }
+            most
+        };
+        let (deliveries, most) = tokio::join!(hears, sends);
+        let calls = tasks.join_next().await.unwrap().unwrap();
+        (calls, deliveries, most)
+    }
+}
