@@ -78,11 +78,7 @@ impl Daemon {
         };
         let hub = start("hub");
         let serve = start("serve");
-        let started = Self {
-            folder,
-            hub,
-            serve,
-        };
+        let started = Self { folder, hub, serve };
         while std::os::unix::net::UnixStream::connect(started.socket()).is_err() {
             sleep(Duration::from_millis(20)).await;
         }

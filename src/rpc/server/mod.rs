@@ -18,7 +18,7 @@ use std::future::ready;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant as Clock};
 
 use axum::body::Body;
 use futures_util::StreamExt as _;
@@ -29,7 +29,7 @@ use hyper::body::Incoming as RequestBody;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Semaphore, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -76,8 +76,8 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How often idle connections are looked for at the most.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// An estimate of what letting a connection in costs, in microseconds.
-const ADMISSION: u32 = 50;
+/// An estimate of what a connection costs besides what is measured: to accept and to close it.
+const ADMISSION: Duration = Duration::from_micros(50);
 
 /// Connections that are open beside those of the users' shares: of strangers, and such as are being refused.
 const BESIDE: usize = 2 * STRANGER_CONNECTIONS + 64;
@@ -115,11 +115,12 @@ impl Server {
             tokio::select! {
                 accepted = incoming.next() => {
                     let Some(Ok(stream)) = accepted else { break };
+                    let begun = Clock::now();
                     let Some(connection) = self.admit(&users, &open, &stream) else {
                         continue;
                     };
                     let program = programs.enter(connection.caller());
-                    let tasks = connection.tasks.clone();
+                    let (tasks, pace) = (connection.tasks.clone(), connection.admission.pace.clone());
                     let serving = self.connect(stream, connection, shutdown.clone());
                     connections.spawn(async move {
                         serving.await;
@@ -127,6 +128,9 @@ impl Server {
                         tasks.wait().await;
                         drop(program);
                     });
+                    pace.spend(begun.elapsed());
+                    // Whoever is ready has a turn between two connections.
+                    yield_now().await;
                 }
                 Some(ended) = connections.join_next() => {
                     if let Err(error) = ended {
@@ -145,7 +149,7 @@ impl Server {
         let holder = Holder::of(caller.peer().map(|peer| peer.uid));
         match users.admit(holder, is_stranger) {
             Ok(admission) => {
-                admission.pace.purse().spend(ADMISSION);
+                admission.pace.spend(ADMISSION);
                 if users.is_short(&admission) {
                     open.retire_idle();
                 }
@@ -188,8 +192,11 @@ impl Server {
         let mut serving = Paid {
             serving: Box::pin(builder.serve_connection(io, service)),
             connection: connection.clone(),
+            has_begun: false,
         };
         async move {
+            // Before anything is said, it is this user's turn.
+            connection.admission.pace.clone().turn().await;
             tokio::select! {
                 // It has begun, or ended before that, which shows below.
                 begun = begun => if begun.is_err() { return },
@@ -216,12 +223,18 @@ impl Server {
 struct Paid<F> {
     serving: Pin<Box<F>>,
     connection: Arc<Connection>,
+    has_begun: bool,
 }
 
 impl<F: Future> Future for Paid<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        if !self.has_begun {
+            // The first words are the library's own.
+            self.connection.works();
+            self.has_begun = true;
+        }
         let done = self.serving.as_mut().poll(cx);
         self.connection.has_worked();
         done

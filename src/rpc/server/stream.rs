@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
 
 use super::connection::Connection;
 use super::meter::Meter;
 use crate::ipc::PeerStream;
+
+type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An accepted connection, metered.
 pub(super) struct MeteredStream {
@@ -19,10 +20,8 @@ pub(super) struct MeteredStream {
     meter: Meter,
     /// Read, and not handed on yet: what came with the frame for which the purse was empty. No more than one read.
     held: Vec<u8>,
-    /// Runs while the purse is empty.
-    pause: Option<Pin<Box<Sleep>>>,
-    /// Waits while the client does not take what it is sent.
-    room: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+    /// What is awaited before more is read: the purse's turn, or the socket's room.
+    waiting: Option<Waiting>,
     begun: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
@@ -38,31 +37,27 @@ impl MeteredStream {
             connection,
             meter: Meter::new(),
             held: Vec::new(),
-            pause: None,
-            room: None,
+            waiting: None,
             begun: Some(begun),
         }
     }
 
     /// Whether something may be read now.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // A client that takes nothing is not heard either: each call would only add to what waits for it.
-        if self.room.is_none() && self.connection.is_congested() {
-            self.room = Some(Box::pin(self.connection.uncongested()));
-        }
-        if let Some(room) = &mut self.room {
-            ready!(room.as_mut().poll(cx));
-            self.room = None;
-        }
         loop {
-            if let Some(pause) = &mut self.pause {
-                ready!(pause.as_mut().poll(cx));
-                self.pause = None;
+            if let Some(waiting) = &mut self.waiting {
+                ready!(waiting.as_mut().poll(cx));
+                self.waiting = None;
             }
-            let Some(wait) = self.connection.admission.pace.purse().wait() else {
+            let pace = &self.connection.admission.pace;
+            self.waiting = Some(if self.connection.is_congested() {
+                // A client that takes nothing is not heard either: each call would only add to what waits for it.
+                Box::pin(self.connection.uncongested())
+            } else if pace.is_free() {
                 return Poll::Ready(());
-            };
-            self.pause = Some(Box::pin(sleep(wait)));
+            } else {
+                Box::pin(pace.clone().turn())
+            });
         }
     }
 
