@@ -49,8 +49,13 @@ impl CheckConfig {
         } else {
             format!("instances: {}", instances.join(", "))
         };
+        let access = match loaded.settings.access.len() {
+            0 => "access: whoever may open the socket may do everything".to_owned(),
+            1 => "access: 1 rule".to_owned(),
+            rules => format!("access: {rules} rules"),
+        };
         output::note(format_args!(
-            "{} {}; {}",
+            "{} {}; {}; {access}",
             styled(GOOD, "no mistakes:"),
             printable(&read),
             printable(&instances)

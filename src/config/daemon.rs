@@ -3,6 +3,7 @@
 use crate::ipc::access::Verb;
 use crate::ipc::accounts;
 
+use super::keys;
 use super::mistake::quoted;
 use super::reader::Reader;
 use super::route::Route;
@@ -36,6 +37,7 @@ pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
         None => default.log,
     };
     DaemonSettings {
+        open: section.choice("access").is_some(),
         socket: section.path("socket"),
         socket_mode: section.mode("socket_mode").unwrap_or(default.socket_mode),
         socket_group,
@@ -95,6 +97,18 @@ fn read_limits(reader: &mut Reader) -> Limits {
         );
     }
     limits
+}
+
+/// Notes where rules stand together with the word that there shall be none.
+pub(super) fn check_open(reader: &mut Reader, daemon: &DaemonSettings, access: &[AccessRule]) {
+    if daemon.open && !access.is_empty() {
+        let mut section = reader.section(Route::default().key("daemon"));
+        section.mistake(
+            keys::ACCESS,
+            "says that there are no access rules, and there are",
+            "remove it, or the [[access]] rules",
+        );
+    }
 }
 
 /// Reads the access rules. `instances` are the configured ones, so that a rule on another is told.

@@ -1,24 +1,30 @@
 //! The file's layer: TOML, with the line of every value.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _, Seek as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use config::{Map, Value, ValueKind};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::keys;
 use super::layer::Layer;
 use super::mistake::{Findings, Origin};
+use super::reload::FileEnd;
 use super::route::Route;
 
 /// The largest file that is read as settings; a sane one has a few kilobytes.
 const LARGEST: u64 = 1 << 20;
 
+/// How often a file that is written to while it is read is read anew.
+const TRIES: usize = 3;
+
 impl Layer {
     /// Reads the file. Nothing, with the mistake noted, where it cannot be read or is no TOML.
     pub(super) fn from_file(path: &Path, findings: &mut Findings) -> Option<Self> {
-        let text = match read_text(path, LARGEST) {
+        let text = match read_whole(path) {
             Ok(text) => text,
             Err(error) => {
                 let remedy = match error.kind() {
@@ -26,6 +32,7 @@ impl Layer {
                     io::ErrorKind::PermissionDenied => {
                         "let the daemon's user read it (chown, chmod), or run as a user who may"
                     }
+                    io::ErrorKind::ResourceBusy => "try again once it is written",
                     _ => "name a readable TOML file with --config",
                 };
                 findings.mistake(
@@ -58,6 +65,10 @@ impl Layer {
             return None;
         }
         let mut layer = Self::default();
+        layer.set_end(FileEnd {
+            unfinished_line: !text.is_empty() && !text.ends_with('\n'),
+            rule: last_rule(table.get_ref()),
+        });
         layer.read_table(path, &text, &Route::default(), table.get_ref(), findings);
         Some(layer)
     }
@@ -147,12 +158,73 @@ fn position(text: &str, byte: usize) -> (usize, usize) {
     (line, column)
 }
 
+/// The access rule that is the last table of the file, where one is.
+fn last_rule(root: &DeTable<'_>) -> Option<usize> {
+    let mut last = None;
+    let mut others = 0;
+    for (key, value) in root {
+        match value.get_ref() {
+            DeValue::Array(rules) if key.get_ref() == keys::ACCESS => {
+                last = rules.iter().enumerate().next_back();
+            }
+            _ => others = others.max(latest_start(value)).max(key.span().start),
+        }
+    }
+    let (index, rule) = last?;
+    (latest_start(rule) > others).then_some(index)
+}
+
+/// Where the last of what a value holds begins, as a byte of the file.
+fn latest_start(value: &Spanned<DeValue<'_>>) -> usize {
+    let within = match value.get_ref() {
+        DeValue::Table(table) => table
+            .iter()
+            .map(|(key, value)| latest_start(value).max(key.span().start))
+            .max(),
+        DeValue::Array(items) => items.iter().map(latest_start).max(),
+        _ => None,
+    };
+    within.unwrap_or(0).max(value.span().start)
+}
+
+/// Reads the settings' file, and makes sure that nobody wrote to it meanwhile.
+fn read_whole(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    for _ in 0..TRIES {
+        let before = state(&file.metadata()?);
+        let text = read_limited(&mut file, LARGEST)?;
+        if before == state(&file.metadata()?) {
+            return Ok(text);
+        }
+        file.rewind()?;
+    }
+    Err(io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "it is being written",
+    ))
+}
+
+/// Tells one state of a regular file from another: its length, and when it was written to. A pipe has none.
+fn state(metadata: &Metadata) -> Option<(u64, [i64; 4])> {
+    metadata.is_file().then(|| {
+        let times = [
+            metadata.mtime(),
+            metadata.mtime_nsec(),
+            metadata.ctime(),
+            metadata.ctime_nsec(),
+        ];
+        (metadata.len(), times)
+    })
+}
+
 /// Reads a text file of at most `largest` bytes.
 pub(super) fn read_text(path: &Path, largest: u64) -> io::Result<String> {
+    read_limited(&mut File::open(path)?, largest)
+}
+
+fn read_limited(file: &mut File, largest: u64) -> io::Result<String> {
     let mut text = String::new();
-    File::open(path)?
-        .take(largest + 1)
-        .read_to_string(&mut text)?;
+    file.take(largest + 1).read_to_string(&mut text)?;
     if text.len() as u64 > largest {
         let message = format!("it is larger than {largest} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));

@@ -52,7 +52,7 @@ pub(super) const SECTIONS: [(&str, &str); 9] = [
     ("instances.NAME.credentials", "Who logs in."),
     (
         "access[]",
-        "Who may do what. The rules stand in `[[access]]` tables; without any, whoever may open the socket may do everything. With rules, a call is allowed if one of them allows it, and refused otherwise, root's too. A rule is for whoever fits all of `uid`, `user`, `group` and `unit` that it names; one that names none is for everybody, and it alone fits callers over TCP, of whom nothing is known. `systemctl reload expd` applies changes, also to streams that are open: one that loses its right ends at once.",
+        "Who may do what. The rules stand in `[[access]]` tables; without any, whoever may open the socket may do everything. With rules, a call is allowed if one of them allows it, and refused otherwise, root's too. A rule is for whoever fits all of `uid`, `user`, `group` and `unit` that it names; one that names none is for everybody, and it alone fits callers over TCP, of whom nothing is known. `systemctl reload expd` applies changes, also to streams that are open: one that loses its right ends at once. A reload is refused, and the rules stay as they were, where it would take all of them away (see `daemon.access`), and where the file looks cut: its last line has no end, or its last rule is an earlier one without what narrows it. Write `allow` last in each rule: what was cut from such a rule is never taken for a whole one.",
     ),
     (
         "hub",
@@ -73,6 +73,9 @@ const GIB: usize = 1 << 30;
 const MILLION: usize = 1_000_000;
 /// Above any machine's sensible limit of open files.
 const MOST_CONNECTIONS: usize = 100_000;
+
+/// The table of the access rules, and the key that says that there are none.
+pub(super) const ACCESS: &str = "access";
 
 pub(super) const VERBS: [&str; 6] = Verb::NAMES;
 
@@ -98,6 +101,7 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon", "socket_mode", Kind::Mode, r#""0660""#, "The socket file's permission bits; who may write to it may connect."),
     key("daemon", "socket_group", Kind::Text, "", "The socket file's group, by name; the daemon's own when not set."),
     key("daemon", "listen", Kind::LoopbackAddress, "", "A loopback TCP address on which the same API is served too."),
+    key("daemon", ACCESS, Kind::Choice(&["open"]), "", "`open` says that there are no access rules on purpose. A reload that finds no rules where there were some is refused without it, so that a file that was cut opens nothing."),
     key("daemon", "state_dir", Kind::Path, "", "Where a paired device's credentials are kept. When not set: `$STATE_DIRECTORY` (systemd), else `/var/lib/expd` as root, else `$XDG_STATE_HOME/expd` or `~/.local/state/expd`."),
     key("daemon", "log", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "How much is logged. Payloads are logged at `trace` alone, secrets never."),
     key("daemon", "metrics", Kind::LoopbackAddress, "", "A loopback address on which counters are served over HTTP at `/metrics`, in Prometheus' text format. Every local program can read them; they name no channel and no caller."),

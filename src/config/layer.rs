@@ -11,6 +11,7 @@ use config::{ConfigError, Map, Value, ValueKind};
 use super::file::read_text;
 use super::keys;
 use super::mistake::{Findings, Origin, Origins};
+use super::reload::FileEnd;
 use super::route::{Route, Step};
 
 /// Items of an array of tables that the environment may reach, so that a stray index does not fill the memory.
@@ -31,6 +32,8 @@ struct Entry {
 #[derive(Clone, Default)]
 pub(super) struct Layer {
     entries: Vec<Entry>,
+    /// Of the file.
+    end: FileEnd,
 }
 
 impl fmt::Debug for Layer {
@@ -153,6 +156,15 @@ impl Layer {
             kind,
             origin: origin.clone(),
         });
+    }
+
+    /// How the file ends.
+    pub(super) fn end(&self) -> FileEnd {
+        self.end
+    }
+
+    pub(super) fn set_end(&mut self, end: FileEnd) {
+        self.end = end;
     }
 
     /// The names of instances that this layer speaks of.

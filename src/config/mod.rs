@@ -16,6 +16,7 @@ mod network;
 mod places;
 mod reader;
 mod reference;
+mod reload;
 mod route;
 mod secret;
 mod section;
@@ -43,6 +44,7 @@ pub use written::Written;
 use layer::Layer;
 use mistake::{Findings, Origins};
 use reader::Reader;
+pub use reload::FileEnd;
 use route::Route;
 
 /// The file that is read where none is named.
@@ -100,6 +102,8 @@ pub struct Loaded {
     pub written: Written,
     /// Whether `hub.listen` was set; where it was not, `--embedded` may fall back to a free port.
     pub hub_listen_is_set: bool,
+    /// How the file ends, to tell one that was cut.
+    pub(crate) file_end: FileEnd,
 }
 
 impl Loaded {
@@ -150,6 +154,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
         .as_ref()
         .map(|directory| Layer::from_credentials(directory, &mut findings))
         .unwrap_or_default();
+    let file_end = file.end();
     let layers = [file, environment, credentials];
 
     let listen = Route::default().key("hub").key("listen");
@@ -181,6 +186,17 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
     let instances = instance::read_all(&mut reader);
     let names = reader.names(&Route::default().key("instances"));
     let access = daemon::read_access(&mut reader, &names);
+    daemon::check_open(&mut reader, &daemon, &access);
+    if file_end.unfinished_line && !access.is_empty() {
+        let origin = source
+            .file
+            .as_deref()
+            .map_or(Origin::Defaults, Origin::file);
+        let remedy = "end it with a newline: a reload refuses the file as it is";
+        reader
+            .findings
+            .warning(origin, "", reload::UNFINISHED, remedy);
+    }
     let hub = network::read(&mut reader);
     let written = reader.written;
     let warnings = reader.findings.finish()?;
@@ -195,5 +211,6 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
         warnings,
         written,
         hub_listen_is_set,
+        file_end,
     })
 }

@@ -48,6 +48,8 @@ pub struct DaemonSettings {
     pub metrics: Option<SocketAddr>,
     /// How long calls in flight may go on once the daemon was told to stop.
     pub drain_timeout: Duration,
+    /// `access = "open"`: that there are no access rules is meant.
+    pub open: bool,
     /// Bounds on what apps and the network may make the daemon hold.
     pub limits: Limits,
 }
@@ -64,6 +66,7 @@ impl Default for DaemonSettings {
             metrics: None,
             // Ctrl-C ends the daemon within a second, with time left to close what is still open then.
             drain_timeout: Duration::from_millis(500),
+            open: false,
             limits: Limits::default(),
         }
     }

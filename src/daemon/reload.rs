@@ -1,7 +1,7 @@
 //! Reading the settings again, at SIGHUP (`systemctl reload expd`).
 //!
-//! The settings are read and checked as a whole: with a mistake among them, all stay as they were. What can change without
-//! harm is applied: the log's level and the access rules, whose names of users and groups are looked up again, too. Of
+//! The settings are read and checked as a whole: with a mistake among them, or where the file may have been cut and rules with
+//! it ([`Loaded::check_reload`]), all stay as they were. What can change without harm is applied: the log's level and the access rules, whose names of users and groups are looked up again, too. Of
 //! everything else the log says which keys wait for a restart.
 
 use std::io::{self, IsTerminal as _};
@@ -15,10 +15,16 @@ use tokio_util::sync::CancellationToken;
 use super::run::ServeOptions;
 use super::welcome::summary;
 use crate::bridge::Bridges;
-use crate::config::{self, ConfigErrors, Loaded, Source, Written};
+use crate::config::{self, AccessRule, ConfigErrors, Loaded, Source, Written};
 use crate::ipc::access::AccessPolicy;
 use crate::logging;
 use crate::systemd::Notifier;
+
+/// What the service manager shows after a reload that changed nothing.
+const REFUSED: &str = "the last reload was refused, see the log";
+
+/// Access rules of earlier settings that are remembered.
+const MOST_KNOWN: usize = 10_000;
 
 /// Waits for SIGHUP.
 pub(super) struct Reload {
@@ -28,6 +34,8 @@ pub(super) struct Reload {
     options: ServeOptions,
     /// What the daemon was started with.
     running: Written,
+    /// The access rules in force, and those that were since there were none.
+    known: Vec<AccessRule>,
     policy: watch::Sender<Arc<AccessPolicy>>,
 }
 
@@ -43,6 +51,7 @@ impl Reload {
             at_terminal: io::stderr().is_terminal(),
             options: options.clone(),
             running: loaded.written.clone(),
+            known: loaded.settings.access.clone(),
             policy: watch::Sender::new(Arc::new(policy)),
         })
     }
@@ -71,23 +80,34 @@ impl Reload {
                 return;
             }
             notifier.reloading();
-            self.reload().await;
+            let taken = self.reload().await;
             if let Some(bridges) = &bridges {
-                notifier.ready(&summary(&socket, bridges));
+                let summary = summary(&socket, bridges);
+                notifier.ready(&if taken {
+                    summary
+                } else {
+                    format!("{REFUSED} · {summary}")
+                });
             }
         }
     }
 
-    async fn reload(&self) {
+    /// Reads the settings again; false where they stay as they were.
+    async fn reload(&mut self) -> bool {
         let options = self.options.clone();
+        let known = self.known.clone();
         // It reads files and asks the system's name service.
         let read = tokio::task::spawn_blocking(move || {
             let loaded = read(&options)?;
+            loaded.check_reload(&known)?;
             let policy = AccessPolicy::new(&loaded.settings.access);
             Ok::<_, ConfigErrors>((loaded, policy))
         });
         match read.await {
-            Ok(Ok((loaded, policy))) => self.apply(&loaded, policy),
+            Ok(Ok((loaded, policy))) => {
+                self.apply(loaded, policy);
+                return true;
+            }
             Ok(Err(errors)) => {
                 for mistake in errors.mistakes() {
                     log::error!("{mistake}");
@@ -98,11 +118,21 @@ impl Reload {
                 log::error!("the settings could not be read, and stay as they were: {error}");
             }
         }
+        false
     }
 
-    fn apply(&self, loaded: &Loaded, policy: AccessPolicy) {
+    fn apply(&mut self, loaded: Loaded, policy: AccessPolicy) {
         let rules = loaded.settings.access.len();
         self.policy.send_replace(Arc::new(policy));
+        if rules == 0 {
+            self.known.clear();
+        }
+        let now = loaded.settings.access;
+        self.known.retain(|rule| !now.contains(rule));
+        self.known.extend(now);
+        // The latest count most, should somebody change them without end.
+        let surplus = self.known.len().saturating_sub(MOST_KNOWN.max(rules));
+        self.known.drain(..surplus);
         logging::set_level(loaded.settings.daemon.log);
         for warning in &loaded.warnings {
             log::warn!("{warning}");
@@ -126,7 +156,8 @@ pub(super) fn read(options: &ServeOptions) -> Result<Loaded, ConfigErrors> {
 
 /// Of the changed keys, those that need a restart.
 fn waiting(changed: &[String], embedded: bool) -> Vec<&str> {
-    let in_force = |key: &str| key == "daemon.log" || key.starts_with("access");
+    let in_force =
+        |key: &str| matches!(key, "daemon.log" | "daemon.access") || key.starts_with("access");
     // Of the embedded network alone.
     let foreign = |key: &str| key.starts_with("hub.") && !embedded;
     let keys = changed.iter().map(String::as_str);
@@ -143,6 +174,7 @@ mod tests {
             "access[0].allow",
             "access",
             "daemon.log",
+            "daemon.access",
             "daemon.metrics",
             "hub.listen",
         ]

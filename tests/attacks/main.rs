@@ -18,5 +18,6 @@ mod frames;
 mod process;
 mod rights;
 mod shares;
+mod reload;
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod world;

@@ -119,19 +119,33 @@ impl Daemon {
 
     /// Waits for a line with this text, or takes one that came already; each line once.
     pub fn said(&mut self, text: &str) -> String {
+        self.said_any(&[text]).1
+    }
+
+    /// As [`Self::said`], for a line with any of these texts; says with which.
+    #[allow(dead_code, reason = "not every test that shares this needs it")]
+    pub fn said_one_of(&mut self, texts: &[&str]) -> usize {
+        self.said_any(texts).0
+    }
+
+    fn said_any(&mut self, texts: &[&str]) -> (usize, String) {
         let end = Instant::now() + DEADLINE;
         let mut next = 0;
         loop {
             for (line, taken) in &mut self.heard[next..] {
-                if !*taken && line.contains(text) {
+                let found = texts.iter().position(|text| line.contains(text));
+                if let Some(index) = found.filter(|_| !*taken) {
                     *taken = true;
-                    return line.clone();
+                    return (index, line.clone());
                 }
             }
             next = self.heard.len();
             let left = end.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(left) else {
-                panic!("the daemon never said {text:?}, but:\n{}", self.heard());
+                panic!(
+                    "the daemon never said any of {texts:?}, but:\n{}",
+                    self.heard()
+                );
             };
             self.heard.push((line, false));
         }

@@ -1,0 +1,228 @@
+//! Settings that are to replace others while the daemon runs: no file may open what the one before it kept closed only because
+//! its end is missing.
+//!
+//! A file that is cut reads as a shorter one. Without its last rule it allows less, which harms nobody. Without all of its
+//! rules it would allow everything; within a line it may name another user; within its last rule it may lack what narrows that
+//! rule. Each of these is refused here. A cut through a rule that is new in that file, after its `allow`, cannot be told from a
+//! rule that is meant so: whoever writes `allow` last in each rule is safe from that as well, since a rule without it is none.
+
+use super::mistake::{ConfigErrors, Findings, Origin};
+use super::route::Route;
+use super::settings::AccessRule;
+use super::{Loaded, keys};
+
+/// How the file ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileEnd {
+    /// Whether its last line has no end.
+    pub(super) unfinished_line: bool,
+    /// The access rule that is the last table of the file, as an index into the rules.
+    pub(super) rule: Option<usize>,
+}
+
+impl Loaded {
+    /// Refuses what may not take the place of the settings in force. `known` are the access rules in force, and those that were
+    /// since there were none: a file may be read twice while it is being written, cut in two places.
+    ///
+    /// # Errors
+    /// There were rules, and there would be none without `daemon.access = "open"`; or the file looks as if its end were missing,
+    /// and has or had rules.
+    pub fn check_reload(&self, known: &[AccessRule]) -> Result<(), ConfigErrors> {
+        let mut findings = Findings::default();
+        let origin = self.file.as_deref().map_or(Origin::Defaults, Origin::file);
+        let rules = &self.settings.access;
+        if rules.is_empty() && !known.is_empty() && !self.settings.daemon.open {
+            findings.mistake(
+                origin.clone(),
+                keys::ACCESS,
+                "the access rules are gone, which would let everybody who may open the socket do everything",
+                "write them again, or access = \"open\" under [daemon] where that is meant",
+            );
+        }
+        if self.file_end.unfinished_line && !(rules.is_empty() && known.is_empty()) {
+            findings.mistake(
+                origin.clone(),
+                "",
+                UNFINISHED,
+                "write the file to its end, and end its last line with a newline",
+            );
+        }
+        if let Some(index) = self.file_end.rule
+            && let Some(last) = rules.get(index)
+            && !known.contains(last)
+            && known.iter().any(|rule| lacks_some_of(last, rule))
+        {
+            findings.mistake(
+                origin,
+                Route::default().key(keys::ACCESS).item(index),
+                "the file's last rule is an earlier one without what narrows it: the file may have been cut",
+                "write the file to its end; where the rule is meant so, put it before another table, or restart expd",
+            );
+        }
+        findings.finish().map(drop)
+    }
+}
+
+/// Said of a file whose last line has no end.
+pub(super) const UNFINISHED: &str = "the last line has no end: the file may have been cut, and a rule in it may allow more than was meant";
+
+/// Whether `cut` is `whole` without at least one of the keys that narrow it.
+fn lacks_some_of(cut: &AccessRule, whole: &AccessRule) -> bool {
+    fn kept<T: PartialEq>(cut: &T, whole: &T, nothing: &T) -> bool {
+        cut == whole || cut == nothing
+    }
+    let none = Vec::new();
+    cut != whole
+        && cut.allow == whole.allow
+        && kept(&cut.uid, &whole.uid, &None)
+        && kept(&cut.user, &whole.user, &None)
+        && kept(&cut.group, &whole.group, &None)
+        && kept(&cut.unit, &whole.unit, &None)
+        && kept(&cut.channels, &whole.channels, &none)
+        && kept(&cut.instances, &whole.instances, &none)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::super::{Source, load};
+    use super::*;
+    use crate::exp::Channel;
+    use crate::ipc::access::{AccessPolicy, Place, Verb};
+    use crate::ipc::{Caller, Peer};
+
+    const INSTANCE: &str =
+        "[instances.default.credentials]\ntype = \"device\"\nallow_pairing = true\n";
+
+    /// Rules in the order in which people write their keys: the subject first, `allow` first, and `allow` last.
+    const RULES: [&str; 3] = [
+        "[[access]]\nuid = 60001\nallow = [\"listen\", \"status\"]\nchannels = [\"menu\"]\ninstances = [\"default\"]\n",
+        "[[access]]\nallow = [\"broadcast\"]\nchannels = [\n  \"menu\",\n  \"other\",\n]\nuid = 60002\n",
+        "[[access]]\nchannels = [\"menu\"]\nuid = 60003 # the till\nallow = [\"respond\"]\n",
+    ];
+
+    fn loaded(text: &[u8]) -> Result<Loaded, ConfigErrors> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("expd.toml");
+        std::fs::write(&file, text).unwrap();
+        load(&Source {
+            file: Some(file),
+            ..Source::default()
+        })
+    }
+
+    /// Everything that a policy allows to some callers in some places.
+    fn allowed(rules: &[AccessRule]) -> Vec<String> {
+        let policy = AccessPolicy::new(rules);
+        let channels = ["menu", "other", "third"].map(Channel::new);
+        let mut all = Vec::new();
+        // The users of the rules, those whose number begins theirs, strangers, and callers over TCP.
+        let uids = [6, 60, 600, 6000, 60_001, 60_002, 60_003, 65_534].map(|uid| {
+            Caller::local(Peer {
+                pid: 0,
+                uid,
+                gid: uid,
+            })
+        });
+        for caller in uids.iter().chain([&Caller::unknown()]) {
+            for verb in Verb::NAMES.map(|name| Verb::from_name(name).unwrap()) {
+                let mut places = vec![Place::Instance("default"), Place::AnyChannel("default")];
+                for channel in &channels {
+                    places.push(Place::Channel("default", channel));
+                    places.push(Place::Channel("second", channel));
+                }
+                for place in places {
+                    if policy.check(caller, verb, place).is_ok() {
+                        let mut what = String::new();
+                        write!(what, "{caller} {} {place}", verb.name()).unwrap();
+                        all.push(what);
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_allows_nobody_more_than_before() {
+        for order in [[0, 1, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0], [0, 2, 1]] {
+            let rules: String = order.map(|index| RULES[index]).concat();
+            let text = format!("{INSTANCE}[daemon]\nlog = \"warn\"\n{rules}");
+            let whole = loaded(text.as_bytes()).unwrap();
+            let in_force = &whole.settings.access;
+            whole.check_reload(in_force).unwrap();
+            let before = allowed(in_force);
+            let mut taken = 0;
+            for end in 0..text.len() {
+                let Ok(cut) = loaded(&text.as_bytes()[..end]) else {
+                    continue;
+                };
+                if cut.check_reload(in_force).is_err() {
+                    continue;
+                }
+                taken += 1;
+                for what in allowed(&cut.settings.access) {
+                    assert!(
+                        before.contains(&what),
+                        "cut after byte {end}: {what}\n{}",
+                        &text[..end]
+                    );
+                }
+            }
+            // With the last rule or the last two gone, it is a file like others.
+            assert!(taken >= 2, "{taken}");
+        }
+    }
+
+    #[test]
+    fn rules_go_only_where_that_is_said_to_be_meant() {
+        let with = loaded(format!("{INSTANCE}{}", RULES[0]).as_bytes()).unwrap();
+        let rules = &with.settings.access;
+        let without = loaded(INSTANCE.as_bytes()).unwrap();
+        let error = without.check_reload(rules).unwrap_err().to_string();
+        assert!(
+            error.contains("access: the access rules are gone")
+                && error.contains("access = \"open\""),
+            "{error}"
+        );
+        without.check_reload(&[]).unwrap();
+        let open = format!("[daemon]\naccess = \"open\"\n{INSTANCE}");
+        let meant = loaded(open.as_bytes()).unwrap();
+        meant.check_reload(rules).unwrap();
+        let both = loaded(format!("{open}{}", RULES[0]).as_bytes()).unwrap_err();
+        assert!(
+            both.to_string().contains("expd.toml:2: daemon.access: "),
+            "{both}"
+        );
+        let unknown = open.replace("open", "closed");
+        assert!(loaded(unknown.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_rule_may_be_changed_removed_and_widened_by_whoever_says_so() {
+        let text = format!("{INSTANCE}{}{}", RULES[0], RULES[1]);
+        let whole = loaded(text.as_bytes()).unwrap();
+        let in_force = &whole.settings.access;
+        for change in [
+            text.replace("60002", "60009"),
+            text.replace(RULES[1], ""),
+            text.replace(RULES[0], ""),
+            format!("{text}[[access]]\nallow = [\"status\"]\n"),
+            // Wider, and not at the end.
+            text.replace("channels = [\"menu\"]\n", ""),
+            format!("{}[hub]\n", text.replace("uid = 60002\n", "")),
+        ] {
+            let changed = loaded(change.as_bytes()).unwrap();
+            changed
+                .check_reload(in_force)
+                .unwrap_or_else(|errors| panic!("{errors}\n{change}"));
+        }
+        let cut = loaded(text.replace("uid = 60002\n", "").as_bytes()).unwrap();
+        let error = cut.check_reload(in_force).unwrap_err().to_string();
+        assert!(
+            error.contains("access[1]: ") && error.contains("put it before another table"),
+            "{error}"
+        );
+    }
+}
