@@ -17,6 +17,7 @@
 //! - [`hub`]: an EXP-compatible network in one process: the embedded default, and what the tests run against.
 //! - [`config`]: settings, read and checked as a whole before anything is bound.
 //! - [`shares`]: what all users have together, and how much of it one may have.
+//! - [`exposure`]: files that others can read or change.
 //! - [`systemd`], [`logging`], [`metrics`]: the service manager's side, log records, figures.
 //! - [`proto`]: the gRPC contract, generated from `proto/`.
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod client;
 pub mod config;
 pub mod daemon;
 pub mod exp;
+pub mod exposure;
 pub mod hub;
 pub mod ipc;
 pub mod logging;

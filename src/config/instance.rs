@@ -14,6 +14,7 @@ use super::settings::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, DEFAULT_INSTANCE, InstanceSettings,
     ProtocolChoice, SocketLibrary, TransportChoice,
 };
+use crate::exposure;
 
 /// Bundles of certificate authorities have some hundred kilobytes.
 const LARGEST_CA_FILE: u64 = 16 << 20;
@@ -76,7 +77,12 @@ fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<I
     let ca_file = section.path("ca_file");
     if let Some(file) = &ca_file {
         match read_text(file, LARGEST_CA_FILE) {
-            Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {}
+            Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {
+                // Whoever may change it chooses whom the daemon trusts with its secrets.
+                if let Some(exposure) = exposure::changeable(file) {
+                    section.warning("ca_file", exposure.to_string(), exposure.remedy());
+                }
+            }
             Ok(_) => section.mistake(
                 "ca_file",
                 format!("{} holds no PEM certificate", file.display()),

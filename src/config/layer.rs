@@ -181,6 +181,14 @@ impl Layer {
         names
     }
 
+    /// Whether it sets a secret itself, not by the name of a file.
+    pub(super) fn holds_a_secret(&self) -> bool {
+        self.entries.iter().any(|entry| {
+            let key = keys::find(&entry.route.parent().section(), entry.route.name());
+            key.is_some_and(|key| matches!(key.kind, keys::Kind::Secret))
+        })
+    }
+
     /// Whether this layer sets the key.
     pub(super) fn sets(&self, route: &Route) -> bool {
         self.entries.iter().any(|entry| entry.route == *route)

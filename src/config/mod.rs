@@ -41,6 +41,7 @@ pub use settings::{
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use written::Written;
 
+use crate::exposure;
 use layer::Layer;
 use mistake::{Findings, Origins};
 use reader::Reader;
@@ -129,6 +130,22 @@ impl Loaded {
     }
 }
 
+/// Warns of a settings file that others can change, or read where it holds a secret.
+fn warn_of_exposure(file: &Path, secret: bool, findings: &mut Findings) {
+    if let Some(exposure) = exposure::changeable(file) {
+        let (what, remedy) = (exposure.to_string(), exposure.remedy());
+        findings.warning(Origin::file(file), "", what, remedy);
+    }
+    if let Some(exposure) = exposure::readable(file).filter(|_| secret) {
+        let what = format!("{exposure}, which holds a secret");
+        let remedy = format!(
+            "{}, or keep secrets in files of their own (secret_file, LoadCredential=)",
+            exposure.remedy()
+        );
+        findings.warning(Origin::file(file), "", what, remedy);
+    }
+}
+
 /// Reads and checks the settings.
 ///
 /// # Errors
@@ -155,6 +172,9 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
         .map(|directory| Layer::from_credentials(directory, &mut findings))
         .unwrap_or_default();
     let file_end = file.end();
+    if let Some(path) = &source.file {
+        warn_of_exposure(path, file.holds_a_secret(), &mut findings);
+    }
     let layers = [file, environment, credentials];
 
     let listen = Route::default().key("hub").key("listen");

@@ -1,9 +1,9 @@
 //! Secrets: written as K, or in a file named by `K_file`.
 
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 
 use crate::exp::Secret;
+use crate::exposure;
 
 use super::file::read_text;
 use super::keys::FILE_SUFFIX;
@@ -11,9 +11,6 @@ use super::section::Section;
 
 /// The largest secret that is read from a file; real ones have some ten bytes.
 pub(super) const LARGEST: u64 = 64 << 10;
-
-/// The permission bit by which everybody may read a file.
-const WORLD_READABLE: u32 = 0o004;
 
 /// A secret's text without the one newline that editors and `echo` leave at the end.
 pub(super) fn trimmed(text: &str) -> &str {
@@ -54,14 +51,11 @@ pub(super) fn read(section: &mut Section<'_>, name: &str) -> Option<Secret> {
             return None;
         }
     };
-    if let Ok(metadata) = std::fs::metadata(&path)
-        && metadata.mode() & WORLD_READABLE != 0
+    for exposure in [exposure::readable(&path), exposure::changeable(&path)]
+        .into_iter()
+        .flatten()
     {
-        section.warning(
-            &file_key,
-            format!("everybody may read {}", path.display()),
-            format!("chmod 0600 {}", path.display()),
-        );
+        section.warning(&file_key, exposure.to_string(), exposure.remedy());
     }
     let secret = trimmed(&text);
     section.note(&file_key, secret);

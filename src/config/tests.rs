@@ -19,6 +19,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("expd.toml");
         std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
         let source = Source {
             file: Some(file),
             ..Source::default()
@@ -365,6 +366,39 @@ fn a_secret_file_loses_one_newline_and_is_best_kept_private() {
 }
 
 #[test]
+fn a_settings_file_that_others_can_read_or_change_deserves_a_warning() {
+    let warnings = |text: &str, mode| -> Vec<String> {
+        let world = World::of("").file("expd.toml", text, mode);
+        let folder = format!("{}/", world.folder.path().display());
+        let warnings = world.good().warnings;
+        warnings
+            .iter()
+            .map(|warning| warning.to_string().replace(&folder, ""))
+            .collect()
+    };
+    assert_eq!(warnings(DEVICE, 0o600), [""; 0]);
+    assert_eq!(
+        warnings(DEVICE, 0o644),
+        [
+            "expd.toml: everybody may read expd.toml, which holds a secret; chmod o-r expd.toml, or keep secrets in files of their own (secret_file, LoadCredential=)"
+        ]
+    );
+    let pairing = "[instances.default.credentials]\ntype = \"device\"\nallow_pairing = true\n";
+    assert_eq!(warnings(pairing, 0o644), [""; 0]);
+    assert_eq!(
+        warnings(pairing, 0o646),
+        ["expd.toml: everybody may change expd.toml; chmod o-w expd.toml"]
+    );
+    let world = World::of(pairing);
+    std::fs::set_permissions(world.folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let warnings = world.good().warnings;
+    assert!(
+        matches!(warnings.as_slice(), [one] if one.what.contains("everybody may change /")),
+        "{warnings:?}"
+    );
+}
+
+#[test]
 fn a_later_layer_replaces_the_other_way_to_give_a_secret() {
     let text = DEVICE.replace("secret = \"s\"", "secret_file = \"gone\"");
     let world = World::of(&text).credential("expd.default.secret", "here");
@@ -464,11 +498,8 @@ fn the_examples_hold_no_mistake() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("config")
             .join(name);
-        let source = Source {
-            file: Some(file),
-            ..Source::default()
-        };
-        let loaded = load(&source).unwrap_or_else(|errors| panic!("{errors}"));
+        let text = std::fs::read_to_string(file).unwrap();
+        let loaded = World::of("").file("expd.toml", &text, 0o600).good();
         assert_eq!(loaded.warnings, [], "{name}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use nix::unistd::{Group, Uid, User};
+use nix::unistd::{Gid, Group, Uid, User};
 
 /// The numeric ID of a group.
 ///
@@ -20,6 +20,24 @@ pub fn user_id(name: &str) -> io::Result<Option<u32>> {
     Ok(User::from_name(name)?.map(|user| user.uid.as_raw()))
 }
 
+/// A group, as the system lists it. Users whose own group it is are not among the members.
+#[derive(Clone, Debug)]
+pub struct GroupEntry {
+    /// Its name.
+    pub name: String,
+    /// Its listed members, by name.
+    pub members: Vec<String>,
+}
+
+/// A group by its numeric ID; none where the system knows none, or cannot say.
+pub fn group(gid: u32) -> Option<GroupEntry> {
+    let group = Group::from_gid(Gid::from_raw(gid)).ok()??;
+    Some(GroupEntry {
+        name: group.name,
+        members: group.mem,
+    })
+}
+
 /// The name of a user; none where the system knows none, or cannot say.
 pub fn user_name(uid: u32) -> Option<String> {
     let user = User::from_uid(Uid::from_raw(uid)).ok()??;
@@ -35,6 +53,7 @@ mod tests {
         assert_eq!(group_id("root").unwrap(), Some(0));
         assert_eq!(user_id("root").unwrap(), Some(0));
         assert_eq!(user_name(0).as_deref(), Some("root"));
+        assert_eq!(group(0).unwrap().name, "root");
         assert_eq!(user_name(u32::MAX - 7), None);
         assert_eq!(group_id("no-such-group-here").unwrap(), None);
         assert_eq!(user_id("no-such-user-here").unwrap(), None);

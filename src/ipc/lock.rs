@@ -1,88 +1,205 @@
 //! The lock beside a socket: of all daemons that want one path, one has it.
 
-use std::fs::{File, OpenOptions};
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FileType, FlockOperation, OFlags, Stat, flock, fstat};
+use rustix::io::Errno;
+
+use super::folder::{Folder, ownership};
+use crate::exposure::{self, User};
+
+/// How often somebody else may take the file's name away before that is an error.
+const TRIES: usize = 10_000;
 
 /// A held lock. The kernel lets go of it with the process, however that ends, so that there are no stale ones.
 #[derive(Debug)]
 pub(super) struct Lock {
-    path: PathBuf,
+    folder: Arc<Folder>,
+    name: OsString,
     // Held open: closing it ends the lock.
-    _file: File,
+    _file: OwnedFd,
+}
+
+/// The outcome of trying to take a lock.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// It is this process's.
+    Ours(Lock),
+    /// Another process has it.
+    Theirs(Holder),
+}
+
+/// The process that keeps a lock away, as far as it is known.
+#[derive(Debug)]
+pub(super) struct Holder {
+    /// The lock's file.
+    pub(super) file: PathBuf,
+    /// Its owner. None but the owner and root may open a file that an expd made.
+    pub(super) owner: u32,
+    /// The process that holds it, where the system tells.
+    pub(super) pid: Option<i32>,
+}
+
+impl Holder {
+    /// Whether the file is one that an expd of this user, or of root, would have made.
+    pub(super) fn is_trusted(&self) -> bool {
+        exposure::is_trusted(self.owner)
+    }
+
+    /// The process in words, and its command's name as it gives it itself.
+    pub(super) fn process(&self) -> Option<String> {
+        let pid = self.pid?;
+        let command = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        Some(match command.trim_end() {
+            "" => format!("pid {pid}"),
+            command => format!("pid {pid}, {command:?}"),
+        })
+    }
+
+    /// The file's owner in words.
+    pub(super) fn owner(&self) -> String {
+        User(self.owner).to_string()
+    }
 }
 
 impl Lock {
-    /// Takes the lock of a socket; none where another process has it.
-    pub(super) fn take(socket: &Path) -> io::Result<Option<Self>> {
-        let mut path = socket.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        loop {
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-                .open(&path)?;
+    /// Takes the lock of a socket in a folder. A file of another user that nobody holds is replaced, where the folder lets.
+    pub(super) fn take(folder: &Arc<Folder>, socket: &OsStr) -> io::Result<Taken> {
+        let mut name = socket.to_owned();
+        name.push(".lock");
+        for _ in 0..TRIES {
+            let made = folder.open_file(&name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, 0o600);
+            let file = match made {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    match folder.open_file(&name, OFlags::RDWR, 0) {
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                            let stat = folder.look_at(&name)?;
+                            return Ok(Taken::Theirs(holder(folder, &name, &stat)));
+                        }
+                        opened => opened?,
+                    }
+                }
+                made => made?,
+            };
+            let held = fstat(&file)?;
+            if !FileType::from_raw_mode(held.st_mode).is_file() {
+                return Err(io::Error::other("its lock is no plain file"));
+            }
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
-                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+                Err(Errno::WOULDBLOCK) => {
+                    return Ok(Taken::Theirs(holder(folder, &name, &held)));
+                }
                 Err(error) => return Err(error.into()),
             }
             // Whoever held it until now removed the file on leaving; a lock on a file without a name excludes nobody.
-            let held = file.metadata()?;
-            match std::fs::symlink_metadata(&path) {
-                Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => {
-                    return Ok(Some(Self { path, _file: file }));
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            match folder.look_at(&name) {
+                Ok(named) if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino) => {}
+                Ok(_) => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             }
+            if !exposure::is_trusted(held.st_uid) {
+                // Its owner could lock it at any time. Held while it goes, so that no daemon of that user loses it.
+                if folder.remove(&name).is_err() {
+                    return Ok(Taken::Theirs(Holder {
+                        pid: None,
+                        ..holder(folder, &name, &held)
+                    }));
+                }
+                continue;
+            }
+            return Ok(Taken::Ours(Self {
+                folder: folder.clone(),
+                name,
+                _file: file,
+            }));
         }
+        Err(io::Error::other(
+            "somebody keeps replacing the file of its lock",
+        ))
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // While it is still held, so that the file is ours. Left behind it harms nobody.
-        std::fs::remove_file(&self.path).ok();
+        self.folder.remove(&self.name).ok();
     }
+}
+
+fn holder(folder: &Folder, name: &OsStr, file: &Stat) -> Holder {
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    Holder {
+        file: folder.path_of(name),
+        owner: ownership(file).uid,
+        pid: locks.lines().find_map(|line| locker(line, file)),
+    }
+}
+
+/// The process that a line of `/proc/locks` says holds this file:
+/// `1: FLOCK ADVISORY WRITE 4711 08:01:131073 0 EOF`.
+fn locker(line: &str, file: &Stat) -> Option<i32> {
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let kind = fields.next()?;
+    let pid = fields.nth(2)?.parse().ok().filter(|pid| *pid > 0)?;
+    let mut id = fields.next()?.split(':');
+    let major = u32::from_str_radix(id.next()?, 16).ok()?;
+    let minor = u32::from_str_radix(id.next()?, 16).ok()?;
+    let inode: u64 = id.next()?.parse().ok()?;
+    let same = rustix::fs::makedev(major, minor) == file.st_dev && inode == file.st_ino;
+    (kind == "FLOCK" && same).then_some(pid)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn folder() -> (tempfile::TempDir, Arc<Folder>) {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Arc::new(Folder::open(home.path(), true).unwrap());
+        (home, folder)
+    }
+
+    fn take(folder: &Arc<Folder>) -> Option<Lock> {
+        match Lock::take(folder, OsStr::new("s")).unwrap() {
+            Taken::Ours(lock) => Some(lock),
+            Taken::Theirs(_) => None,
+        }
+    }
+
     #[test]
     fn one_at_a_time_has_the_lock_and_nothing_is_left_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("s");
-        let first = Lock::take(&socket).unwrap().unwrap();
-        assert!(Lock::take(&socket).unwrap().is_none());
+        let (home, folder) = folder();
+        let first = take(&folder).unwrap();
+        let Taken::Theirs(holder) = Lock::take(&folder, OsStr::new("s")).unwrap() else {
+            panic!("two have the lock");
+        };
+        assert!(holder.is_trusted());
+        let own = std::process::id().cast_signed();
+        assert!(holder.pid.is_none_or(|pid| pid == own), "{holder:?}");
         drop(first);
-        let second = Lock::take(&socket).unwrap();
+        let second = take(&folder);
         assert!(second.is_some());
         drop(second);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn many_who_come_at_once_never_have_it_together() {
         use std::sync::atomic::{AtomicUsize, Ordering};
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("s");
+        let (_home, folder) = folder();
         let inside = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        if let Some(lock) = Lock::take(&socket).unwrap() {
+                        if let Some(lock) = take(&folder) {
                             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                             inside.fetch_sub(1, Ordering::SeqCst);
                             drop(lock);
@@ -91,5 +208,18 @@ mod tests {
                 });
             }
         });
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_no_lock_and_holds_nothing_up() {
+        let (home, folder) = folder();
+        let path = home.path().join("s.lock");
+        std::os::unix::fs::symlink(home.path().join("elsewhere"), &path).unwrap();
+        Lock::take(&folder, OsStr::new("s")).unwrap_err();
+        assert!(!home.path().join("elsewhere").exists());
+        std::fs::remove_file(&path).unwrap();
+        // Opening one for writing waits for a reader.
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+        Lock::take(&folder, OsStr::new("s")).unwrap_err();
     }
 }

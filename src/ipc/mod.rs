@@ -8,6 +8,7 @@ pub mod access;
 pub mod accounts;
 pub mod authority;
 mod caller;
+mod folder;
 mod incoming;
 mod local;
 mod lock;
@@ -17,12 +18,15 @@ mod refusal;
 mod verb;
 mod writer;
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustix::fs::{FileType, Mode, Stat};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 pub use caller::Caller;
@@ -30,7 +34,9 @@ pub use incoming::{Incoming, Listener, allow_open_files};
 pub use peer::{Peer, PeerStream};
 pub use place::{SYSTEM_SOCKET, SocketPlace, SocketSurroundings};
 
-use lock::Lock;
+use crate::exposure::User;
+use folder::Folder;
+use lock::{Holder, Lock, Taken};
 
 /// The longest path that the kernel takes as a socket's address, without its closing zero.
 const LONGEST_PATH: usize = 107;
@@ -51,9 +57,10 @@ pub struct BoundSocket {
 enum SocketFile {
     /// This process made it, and removes it.
     Ours {
-        path: PathBuf,
-        device: u64,
-        inode: u64,
+        folder: Arc<Folder>,
+        name: OsString,
+        /// Device and inode.
+        identity: (u64, u64),
         /// Held as long as the socket is, and let go after the file is gone.
         _lock: Lock,
     },
@@ -84,17 +91,17 @@ impl BoundSocket {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         let Self::Ours {
-            path,
-            device,
-            inode,
+            folder,
+            name,
+            identity,
             ..
         } = self
         else {
             return;
         };
-        let ours = std::fs::symlink_metadata(&path)
-            .is_ok_and(|file| (file.dev(), file.ino()) == (*device, *inode));
-        if ours && let Err(error) = std::fs::remove_file(&path) {
+        let ours = folder.look_at(name).is_ok_and(|file| is(&file, *identity));
+        if ours && let Err(error) = folder.remove(name) {
+            let path = folder.path_of(name);
             log::warn!("cannot remove the socket file {}: {error}", path.display());
         }
     }
@@ -104,17 +111,20 @@ impl Drop for SocketFile {
 ///
 /// A lock beside the path keeps other daemons out from before the first look at the file until the socket is closed, so that a
 /// stale file can be removed without a race. The socket listens last: until then the kernel refuses all connections, whatever
-/// the file's mode.
+/// the file's mode. Group and mode are set on the file that was made, whatever stands at its name meanwhile; no symbolic link
+/// is followed.
 ///
 /// # Errors
-/// When another program listens there, when something else than a socket is in the way, or when the file system refuses.
+/// When another program listens there, when something else than a socket is in the way, when everybody may write to the folder,
+/// or when the file system refuses.
 pub fn bind(place: &SocketPlace, mode: u32, group: Option<&str>) -> Result<BoundSocket, IpcError> {
     let path = &place.path;
     if path.as_os_str().len() > LONGEST_PATH {
         return Err(IpcError::PathTooLong { path: path.clone() });
     }
     let group = group.map(find_group).transpose()?;
-    place.make_folder()?;
+    let folder = Arc::new(place.open_folder()?);
+    let name = place.name()?;
     let failed = |doing| {
         move |source: io::Error| IpcError::Bind {
             path: path.clone(),
@@ -122,32 +132,63 @@ pub fn bind(place: &SocketPlace, mode: u32, group: Option<&str>) -> Result<Bound
             source,
         }
     };
-    let Some(lock) = Lock::take(path).map_err(failed("lock"))? else {
-        return Err(busy(path, probe(path).ok()));
+    let lock = match Lock::take(&folder, name).map_err(failed("lock"))? {
+        Taken::Ours(lock) => lock,
+        Taken::Theirs(holder) => return Err(held(path, &holder, probe_name(&folder, name))),
     };
-    clear_the_way(path)?;
+    clear_the_way(path, &folder, name)?;
 
     let address = SocketAddrUnix::new(path.as_path()).map_err(|e| failed("name")(e.into()))?;
     let socket = new_socket().map_err(failed("open"))?;
+    // The kernel makes the file with the mode of the socket, less the umask: at no time may more connect than are meant to.
+    rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode))
+        .map_err(|e| failed("set the mode of")(e.into()))?;
     rustix::net::bind(&socket, &address).map_err(|e| failed("bind")(e.into()))?;
-    let metadata = std::fs::symlink_metadata(path).map_err(failed("look at"))?;
+    let (made, stat) = made(&folder, name).map_err(failed("find"))?;
     // From here on, a failure removes the file again.
     let file = SocketFile::Ours {
-        path: path.clone(),
-        device: metadata.dev(),
-        inode: metadata.ino(),
+        folder: folder.clone(),
+        name: name.to_owned(),
+        identity: (stat.st_dev, stat.st_ino),
         _lock: lock,
     };
     if let Some(group) = group {
-        std::os::unix::fs::chown(path, None, Some(group)).map_err(failed("set the group of"))?;
+        folder::set_group(&made, group).map_err(failed("set the group of"))?;
     }
-    let permissions = std::fs::Permissions::from_mode(mode);
-    std::fs::set_permissions(path, permissions).map_err(failed("set the mode of"))?;
+    folder::set_mode(&made, mode).map_err(failed("set the mode of"))?;
     rustix::net::listen(&socket, BACKLOG).map_err(|e| failed("listen on")(e.into()))?;
+    // Whoever may write to the folder may have put another file there; a daemon that nobody finds is worse than none.
+    let named = folder.look_at(name).map_err(failed("find"))?;
+    if !is(&named, (stat.st_dev, stat.st_ino)) {
+        return Err(failed("keep")(replaced()));
+    }
     Ok(BoundSocket {
         listener: UnixListener::from(socket),
         file,
     })
+}
+
+/// Holds on to the file of the socket that was just bound. Where others may write to the folder it may be another one by now:
+/// anything but a socket of this user with one name is refused.
+fn made(folder: &Folder, name: &OsStr) -> io::Result<(OwnedFd, Stat)> {
+    let file = folder.pin(name)?;
+    let stat = rustix::fs::fstat(&file)?;
+    let own = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_nlink == 1;
+    let alone = folder.ownership()?.writers().is_none();
+    if FileType::from_raw_mode(stat.st_mode).is_socket() && (own || alone) {
+        Ok((file, stat))
+    } else {
+        Err(replaced())
+    }
+}
+
+fn replaced() -> io::Error {
+    io::Error::other("somebody has put another file in its place")
+}
+
+/// Whether it is the file with this device and inode.
+fn is(file: &Stat, identity: (u64, u64)) -> bool {
+    (file.st_dev, file.st_ino) == identity
 }
 
 fn find_group(name: &str) -> Result<u32, IpcError> {
@@ -164,7 +205,7 @@ fn find_group(name: &str) -> Result<u32, IpcError> {
 }
 
 /// Removes a stale socket file; anything else in the way is an error.
-fn clear_the_way(path: &Path) -> Result<(), IpcError> {
+fn clear_the_way(path: &Path, folder: &Folder, name: &OsStr) -> Result<(), IpcError> {
     let failed = |doing| {
         move |source: io::Error| IpcError::Bind {
             path: path.to_owned(),
@@ -172,47 +213,68 @@ fn clear_the_way(path: &Path) -> Result<(), IpcError> {
             source,
         }
     };
-    match std::fs::symlink_metadata(path) {
+    let file = match folder.pin(name) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed("look at")(error)),
-        Ok(metadata) if !metadata.file_type().is_socket() => {
-            return Err(IpcError::NotASocket {
-                path: path.to_owned(),
-            });
-        }
-        Ok(_) => {}
+    };
+    let stat = rustix::fs::fstat(&file).map_err(|e| failed("look at")(e.into()))?;
+    if !FileType::from_raw_mode(stat.st_mode).is_socket() {
+        return Err(IpcError::NotASocket {
+            path: path.to_owned(),
+        });
     }
-    match probe(path) {
-        Ok(Probe::Stale) => match std::fs::remove_file(path) {
+    match probe(&file) {
+        Ok(Probe::Stale) => match folder.remove(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(failed("remove the stale")(error))
             }
             _ => Ok(()),
         },
-        Ok(live) => Err(busy(path, Some(live))),
+        Ok(Probe::Live(peer)) => Err(IpcError::Busy {
+            path: path.to_owned(),
+            holder: match peer {
+                Some(Peer { pid: 1, .. }) => {
+                    "the service manager (for a socket unit) is listening".to_owned()
+                }
+                // An expd would have its lock.
+                Some(peer) => format!(
+                    "another program (pid {}, of {}) is listening",
+                    peer.pid,
+                    User(peer.uid)
+                ),
+                None => "another program is listening".to_owned(),
+            },
+        }),
         Err(error) => Err(failed("probe")(error)),
     }
 }
 
-/// Who answers at a socket's path.
+/// Who answers at a socket.
 #[derive(Clone, Copy, Debug)]
 enum Probe {
     /// Nobody: the file was left behind.
     Stale,
     /// A process, if the kernel tells which.
-    Live(Option<i32>),
+    Live(Option<Peer>),
 }
 
-fn probe(path: &Path) -> io::Result<Probe> {
-    use rustix::io::Errno;
-    let address = SocketAddrUnix::new(path)?;
+fn probe_name(folder: &Folder, name: &OsStr) -> io::Result<Probe> {
+    probe(&folder.pin(name)?)
+}
+
+/// Connects to the socket of a pinned file, whatever stands at its name by then.
+fn probe(file: &OwnedFd) -> io::Result<Probe> {
+    let address = SocketAddrUnix::new(folder::proc_path(file))?;
     let socket = new_socket()?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) => {
             let peer = rustix::net::sockopt::socket_peercred(&socket).ok();
-            Ok(Probe::Live(
-                peer.map(|peer| peer.pid.as_raw_nonzero().get()),
-            ))
+            Ok(Probe::Live(peer.map(|peer| Peer {
+                pid: peer.pid.as_raw_nonzero().get(),
+                uid: peer.uid.as_raw(),
+                gid: peer.gid.as_raw(),
+            })))
         }
         // Somebody listens who has no time now, or on another type of socket: no reason to take the place.
         Err(Errno::AGAIN | Errno::PROTOTYPE) => Ok(Probe::Live(None)),
@@ -221,17 +283,29 @@ fn probe(path: &Path) -> io::Result<Probe> {
     }
 }
 
-fn busy(path: &Path, probe: Option<Probe>) -> IpcError {
-    let pid = match probe {
-        Some(Probe::Live(pid)) => pid,
-        _ => None,
-    };
+/// Another process has the lock. None but this user's processes and root's can have one on a file that an expd made.
+fn held(path: &Path, holder: &Holder, probe: io::Result<Probe>) -> IpcError {
+    if !holder.is_trusted() {
+        return IpcError::ForeignLock {
+            path: path.to_owned(),
+            lock: holder.file.clone(),
+            owner: holder.owner(),
+            process: holder
+                .process()
+                .map_or_else(String::new, |process| format!(" and is held by {process}")),
+        };
+    }
     IpcError::Busy {
         path: path.to_owned(),
-        holder: match pid {
-            Some(1) => "the service manager (for a socket unit)".to_owned(),
-            Some(pid) => format!("another expd (pid {pid})"),
-            None => "another expd".to_owned(),
+        holder: match (probe, holder.process()) {
+            (Ok(Probe::Live(Some(peer))), _) => {
+                format!("another expd (pid {}) is listening", peer.pid)
+            }
+            (Ok(Probe::Live(None)), _) => "another expd is listening".to_owned(),
+            (_, Some(process)) => {
+                format!("another expd that starts or ends ({process}) has the lock")
+            }
+            (_, None) => "another expd that starts or ends has the lock".to_owned(),
         },
     }
 }
@@ -250,12 +324,28 @@ fn new_socket() -> io::Result<OwnedFd> {
 #[derive(Debug, thiserror::Error)]
 pub enum IpcError {
     /// Somebody else is there.
-    #[error("{holder} is listening on {}; stop it or choose another --socket", path.display())]
+    #[error("{holder} on {}; stop it or choose another --socket", path.display())]
     Busy {
         /// The socket.
         path: PathBuf,
-        /// Who, as far as is known.
+        /// Who does what, as far as is known.
         holder: String,
+    },
+    /// Another user keeps the lock, by accident or on purpose.
+    #[error(
+        "cannot lock the socket {}: {} belongs to {owner}{process}, who keeps expd from starting; remove it, and choose a folder \
+         that only expd's user may write to (--socket)",
+        path.display(), lock.display()
+    )]
+    ForeignLock {
+        /// The socket.
+        path: PathBuf,
+        /// The lock's file.
+        lock: PathBuf,
+        /// Its owner.
+        owner: String,
+        /// The process that holds it, where that is known.
+        process: String,
     },
     /// Some file of somebody's is there.
     #[error("{} is not a socket and is left alone; remove it or choose another --socket", path.display())]
@@ -277,13 +367,13 @@ pub enum IpcError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The user's own folder is not.
-    #[error("the socket's folder {} is not safe: {fault}; remove it or choose another --socket", folder.display())]
+    /// Others could put a socket of theirs into it.
+    #[error("the socket's folder {} is not safe: {fault}; correct its owner and mode, remove it, or choose another --socket", folder.display())]
     UnsafeFolder {
         /// The folder.
         folder: PathBuf,
         /// What is wrong with it.
-        fault: &'static str,
+        fault: String,
     },
     /// No such group.
     #[error(
@@ -327,6 +417,8 @@ fn bind_remedy(error: &io::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     fn folder() -> (tempfile::TempDir, SocketPlace) {
@@ -375,6 +467,11 @@ mod tests {
         bind(&place, 0o600, None).unwrap();
     }
 
+    fn probe_path(path: &Path) -> io::Result<Probe> {
+        let folder = Folder::open(path.parent().unwrap(), true).unwrap();
+        probe_name(&folder, path.file_name().unwrap())
+    }
+
     /// A socket that has its file and does not listen.
     fn bound(path: &Path) -> OwnedFd {
         let socket = new_socket().unwrap();
@@ -397,7 +494,7 @@ mod tests {
             let error = bind(&place, 0o600, None).unwrap_err();
             assert!(matches!(error, IpcError::Busy { .. }), "{error}");
         }
-        let full = (0..3).any(|_| matches!(probe(&place.path), Ok(Probe::Live(None))));
+        let full = (0..3).any(|_| matches!(probe_path(&place.path), Ok(Probe::Live(None))));
         assert!(full, "the backlog of one should be full by now");
     }
 
@@ -479,7 +576,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "cannot lock the socket {}: No such file or directory (os error 2); create its folder or choose another --socket",
+                "cannot open the folder of the socket {}: No such file or directory (os error 2); create its folder or choose another --socket",
                 gone.display()
             )
         );

@@ -1,12 +1,13 @@
 //! Where the socket is: the rules that daemon and client share, and the folder it stands in.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::IpcError;
+use super::folder::Folder;
 
 /// Where the system's daemon listens.
 pub const SYSTEM_SOCKET: &str = "/run/expd/expd.sock";
@@ -50,12 +51,12 @@ impl SocketSurroundings {
 pub struct SocketPlace {
     /// The socket file.
     pub path: PathBuf,
-    folder: Folder,
+    folder: Standing,
 }
 
 /// What is to be made of the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Folder {
+enum Standing {
     /// It is somebody else's: there, or an error.
     Given,
     /// The system's, made where missing, for all to pass.
@@ -69,7 +70,7 @@ impl SocketPlace {
     pub fn named(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            folder: Folder::Given,
+            folder: Standing::Given,
         }
     }
 
@@ -82,7 +83,7 @@ impl SocketPlace {
         if around.uid == 0 || around.system_socket {
             return Self {
                 path: SYSTEM_SOCKET.into(),
-                folder: Folder::System,
+                folder: Standing::System,
             };
         }
         let folder = match &around.xdg_runtime_dir {
@@ -91,7 +92,7 @@ impl SocketPlace {
         };
         Self {
             path: folder.join(SOCKET_NAME),
-            folder: Folder::Private,
+            folder: Standing::Private,
         }
     }
 
@@ -116,60 +117,92 @@ impl SocketPlace {
     /// # Errors
     /// When the folder is a link, another user's, or open to others.
     pub fn check_folder(&self) -> Result<(), IpcError> {
-        match self.folder {
-            Folder::Private => self.check_private(),
-            Folder::Given | Folder::System => Ok(()),
-        }
-    }
-
-    /// For the daemon, before it binds: makes the folder where that is expd's to do, and checks it.
-    pub(super) fn make_folder(&self) -> Result<(), IpcError> {
-        let mode = match self.folder {
-            Folder::Given => return Ok(()),
-            Folder::System => 0o755,
-            Folder::Private => 0o700,
-        };
-        let folder = self.folder_path();
-        match DirBuilder::new().mode(mode).create(folder) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(source) => {
-                return Err(IpcError::MakeFolder {
-                    folder: folder.to_owned(),
-                    source,
-                });
-            }
-        }
-        self.check_folder()
-    }
-
-    fn check_private(&self) -> Result<(), IpcError> {
-        let folder = self.folder_path();
-        // Of the link itself, if it is one.
-        let metadata = match std::fs::symlink_metadata(folder) {
-            Ok(metadata) => metadata,
-            // Nobody is there to be mistaken for the daemon.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(source) => {
-                return Err(IpcError::MakeFolder {
-                    folder: folder.to_owned(),
-                    source,
-                });
-            }
-        };
-        let fault = if !metadata.is_dir() {
-            "it is not a folder"
-        } else if metadata.uid() != rustix::process::geteuid().as_raw() {
-            "it belongs to another user"
-        } else if metadata.mode() & OTHERS != 0 {
-            "other users may enter it"
-        } else {
+        if self.folder != Standing::Private {
             return Ok(());
+        }
+        match Folder::open(self.folder_path(), false) {
+            Ok(folder) => self.check_private(&folder),
+            // Nobody is there to be mistaken for the daemon.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.cannot_open(error)),
+        }
+    }
+
+    /// For the daemon, before it binds: makes the folder where that is expd's to do, opens it, and checks it.
+    pub(super) fn open_folder(&self) -> Result<Folder, IpcError> {
+        let path = self.folder_path();
+        let mode = match self.folder {
+            Standing::Given => None,
+            Standing::System => Some(0o755),
+            Standing::Private => Some(0o700),
         };
-        Err(IpcError::UnsafeFolder {
-            folder: folder.to_owned(),
-            fault,
+        let made = mode.map(|mode| DirBuilder::new().mode(mode).create(path));
+        let made = match made {
+            None => false,
+            Some(Ok(())) => true,
+            Some(Err(error)) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            Some(Err(source)) => return Err(self.cannot_make(source)),
+        };
+        let folder = match (Folder::open(path, self.folder != Standing::Private), mode) {
+            (Ok(folder), _) => folder,
+            (Err(source), None) => {
+                return Err(IpcError::Bind {
+                    path: self.path.clone(),
+                    doing: "open the folder of",
+                    source,
+                });
+            }
+            (Err(error), Some(_)) => return Err(self.cannot_open(error)),
+        };
+        if let Some(mode) = mode.filter(|_| made) {
+            // The umask may have taken bits away.
+            folder.set_mode(mode).map_err(|e| self.cannot_make(e))?;
+        }
+        match self.folder {
+            Standing::Private => self.check_private(&folder)?,
+            Standing::Given | Standing::System => folder.check()?,
+        }
+        Ok(folder)
+    }
+
+    /// The socket's name in its folder.
+    pub(super) fn name(&self) -> Result<&OsStr, IpcError> {
+        self.path.file_name().ok_or_else(|| IpcError::NotASocket {
+            path: self.path.clone(),
         })
+    }
+
+    fn check_private(&self, folder: &Folder) -> Result<(), IpcError> {
+        let ownership = folder.ownership().map_err(|e| self.cannot_make(e))?;
+        if ownership.uid != rustix::process::geteuid().as_raw() {
+            return Err(self.unsafe_folder("it belongs to another user"));
+        }
+        if ownership.mode & OTHERS != 0 {
+            return Err(self.unsafe_folder("other users may enter it"));
+        }
+        Ok(())
+    }
+
+    fn cannot_make(&self, source: io::Error) -> IpcError {
+        IpcError::MakeFolder {
+            folder: self.folder_path().to_owned(),
+            source,
+        }
+    }
+
+    /// A folder of expd's own that cannot be opened as one.
+    fn cannot_open(&self, source: io::Error) -> IpcError {
+        match source.kind() {
+            io::ErrorKind::NotADirectory => self.unsafe_folder("it is not a folder"),
+            _ => self.cannot_make(source),
+        }
+    }
+
+    fn unsafe_folder(&self, fault: &str) -> IpcError {
+        IpcError::UnsafeFolder {
+            folder: self.folder_path().to_owned(),
+            fault: fault.to_owned(),
+        }
     }
 
     pub(super) fn folder_path(&self) -> &Path {
@@ -182,7 +215,7 @@ impl SocketPlace {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     use super::*;
 
@@ -224,21 +257,21 @@ mod tests {
         std::fs::create_dir(root.path().join("a")).unwrap();
         let place = SocketPlace::usual(&around("a"));
         place.check_folder().unwrap();
-        place.make_folder().unwrap();
-        place.make_folder().unwrap();
+        place.open_folder().unwrap();
+        place.open_folder().unwrap();
         let folder = root.path().join("a/expd");
         let mode = std::fs::metadata(&folder).unwrap().mode();
         assert_eq!(mode & 0o777, 0o700);
 
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let error = place.make_folder().unwrap_err().to_string();
+        let error = place.open_folder().unwrap_err().to_string();
         assert!(error.contains("other users may enter it"), "{error}");
 
         std::fs::create_dir(root.path().join("b")).unwrap();
         symlink(&folder, root.path().join("b/expd")).unwrap();
-        let error = SocketPlace::usual(&around("b")).make_folder().unwrap_err();
+        let error = SocketPlace::usual(&around("b")).open_folder().unwrap_err();
         assert!(error.to_string().contains("it is not a folder"), "{error}");
-        let error = SocketPlace::usual(&around("c")).make_folder().unwrap_err();
+        let error = SocketPlace::usual(&around("c")).open_folder().unwrap_err();
         assert!(error.to_string().contains("No such file"), "{error}");
     }
 }

@@ -12,6 +12,7 @@
 )]
 
 mod answers;
+mod files;
 mod frames;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]

@@ -1,16 +1,24 @@
 //! The paired device's key on disk.
 //!
 //! One file an instance, readable by the daemon's user alone. It is whole at any moment: a new one is written beside it and
-//! renamed over it, both on the disk before anybody is told.
+//! renamed over it, both on the disk before anybody is told. No symbolic link is followed, and what another user put there is
+//! not believed.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::DeviceKey;
+use crate::exposure::{self, Others, Ownership, User};
+
+/// More than any key takes.
+const LARGEST: u64 = 64 << 10;
 
 /// Where a paired device's key is kept: one file, readable by the daemon's user alone.
 #[derive(Clone, Debug)]
@@ -32,11 +40,12 @@ pub struct StoredKey {
 
 /// Why a paired device's key could not be kept or read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} the paired device's credentials at {}: {source}; {}", path.display(), remedy(source))]
+#[error("cannot {doing} the paired device's credentials at {}: {source}; {remedy}", path.display())]
 pub struct StoreError {
     doing: &'static str,
     path: PathBuf,
     source: io::Error,
+    remedy: String,
 }
 
 fn remedy(error: &io::Error) -> &'static str {
@@ -80,6 +89,13 @@ impl PairedStore {
     pub fn check_writable(&self) -> Result<(), StoreError> {
         let probe = self.file.with_extension("probe");
         self.make_folder()?;
+        if let Some(exposure) = self.file.parent().and_then(exposure::changeable) {
+            log::warn!(
+                "{exposure}, and with it the paired device's credentials at {}; {}",
+                self.file.display(),
+                exposure.remedy()
+            );
+        }
         create_private(&probe).map_err(self.failed("make room for"))?;
         fs::remove_file(&probe).map_err(self.failed("make room for"))
     }
@@ -89,7 +105,7 @@ impl PairedStore {
     /// # Errors
     /// The file is there and cannot be read, or holds something else.
     pub fn read(&self) -> Result<Option<StoredKey>, StoreError> {
-        match fs::read(&self.file) {
+        match self.read_file() {
             Ok(text) => match serde_json::from_slice::<StoredKey>(&text) {
                 Ok(stored) if stored.key.is_whole() => Ok(Some(stored)),
                 Ok(_) => Err(self.unfit("its uuid or its secret is empty".to_owned())),
@@ -98,6 +114,38 @@ impl PairedStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed("read")(error)),
         }
+    }
+
+    /// What the file holds. It may stand in a folder to which others can write, with whatever they put there.
+    fn read_file(&self) -> io::Result<Vec<u8>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+            .open(&self.file)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(invalid("it is no plain file".to_owned()));
+        }
+        if !exposure::is_trusted(metadata.uid()) {
+            return Err(invalid(format!("it belongs to {}", User(metadata.uid()))));
+        }
+        if let Some(others) = Ownership::from(&metadata).readers() {
+            let path = self.file.display();
+            let taken = file.set_permissions(Permissions::from_mode(0o600));
+            let now = match taken {
+                Ok(()) => "no more now".to_owned(),
+                Err(error) => format!("chmod 0600 {path} ({error})"),
+            };
+            log::warn!(
+                "{others} could read the paired device's credentials at {path}; {now}; pair the device again if they have leaked"
+            );
+        }
+        let mut text = Vec::new();
+        file.take(LARGEST + 1).read_to_end(&mut text)?;
+        if text.len() as u64 > LARGEST {
+            return Err(invalid(format!("it is larger than {LARGEST} bytes")));
+        }
+        Ok(text)
     }
 
     /// Keeps a key: either the old file stays whole or the new one is, whenever the power goes.
@@ -159,7 +207,18 @@ impl PairedStore {
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(self.failed("make the folder for"))
+            .map_err(self.failed("make the folder for"))?;
+        let metadata = fs::metadata(folder).map_err(self.failed("make the folder for"))?;
+        if Ownership::from(&metadata).writers() == Some(Others::Everybody) {
+            let folder = folder.display();
+            return Err(StoreError {
+                doing: "keep",
+                path: self.file.clone(),
+                source: io::Error::other(format!("everybody may change {folder}")),
+                remedy: format!("chmod o-w {folder}, or choose another daemon.state_dir"),
+            });
+        }
+        Ok(())
     }
 
     fn sync_folder(&self) -> io::Result<()> {
@@ -170,27 +229,35 @@ impl PairedStore {
     }
 
     fn unfit(&self, why: String) -> StoreError {
-        self.failed("understand")(io::Error::new(io::ErrorKind::InvalidData, why))
+        self.failed("understand")(invalid(why))
     }
 
     fn failed(&self, doing: &'static str) -> impl Fn(io::Error) -> StoreError + '_ {
         move |source| StoreError {
             doing,
             path: self.file.clone(),
+            remedy: remedy(&source).to_owned(),
             source,
         }
     }
 }
 
-/// A new or emptied file that its owner alone may read.
+fn invalid(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+/// A new file that its owner alone may read, in place of what a daemon left behind that was killed, or somebody else put there.
 fn create_private(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(path)?;
-    // A left-over of that name keeps its own mode.
+    // The umask may have taken bits away.
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }
@@ -227,6 +294,45 @@ mod tests {
         assert_eq!(store.read().unwrap(), None);
         let left = fs::read_dir(store.file.parent().unwrap()).unwrap().count();
         assert_eq!(left, 0, "no temporary file stays behind");
+    }
+
+    #[test]
+    fn no_link_is_followed_and_a_key_that_others_could_read_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = PairedStore::new(folder.path(), "default");
+        let precious = folder.path().join("precious");
+        fs::write(&precious, "precious").unwrap();
+        for extension in ["new", "probe"] {
+            let link = store.file.with_extension(extension);
+            std::os::unix::fs::symlink(&precious, link).unwrap();
+        }
+        store.check_writable().unwrap();
+        store.write(&key()).unwrap();
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+        assert_eq!(store.read().unwrap(), Some(key()));
+        fs::set_permissions(&store.file, Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(store.read().unwrap(), Some(key()));
+        let mode = fs::metadata(&store.file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        // What a link leads to was not stored here.
+        fs::rename(&store.file, &precious).unwrap();
+        std::os::unix::fs::symlink(&precious, &store.file).unwrap();
+        store.read().unwrap_err();
+    }
+
+    #[test]
+    fn a_folder_that_everybody_may_change_keeps_no_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = PairedStore::new(folder.path(), "default");
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        let error = store.check_writable().unwrap_err().to_string();
+        assert!(
+            error.contains("everybody may change") && error.contains("chmod o-w"),
+            "{error}"
+        );
+        store.write(&key()).unwrap_err();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o1777)).unwrap();
+        store.write(&key()).unwrap();
     }
 
     #[test]
