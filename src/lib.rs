@@ -17,6 +17,7 @@
 //! - [`hub`]: an EXP-compatible network in one process: the embedded default, and what the tests run against.
 //! - [`config`]: settings, read and checked as a whole before anything is bound.
 //! - [`shares`]: what all users have together, and how much of it one may have.
+//! - [`coredump`]: that the process's memory stays its own.
 //! - [`exposure`]: files that others can read or change.
 //! - [`systemd`], [`logging`], [`metrics`]: the service manager's side, log records, figures.
 //! - [`proto`]: the gRPC contract, generated from `proto/`.
@@ -26,6 +27,7 @@ pub mod bridge;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod coredump;
 pub mod daemon;
 pub mod exp;
 pub mod exposure;

@@ -10,6 +10,7 @@ use super::output::{self, BOLD, Output, printable, styled};
 use super::stop::Stop;
 use super::{Failure, on_runtime, password, start, told_of_settings};
 use crate::config::{self, Loaded, Settings, Source};
+use crate::coredump;
 use crate::hub::{self, operator};
 use crate::logging;
 
@@ -100,9 +101,11 @@ impl Hub {
 }
 
 async fn serve(file: Option<PathBuf>, listen: Option<SocketAddr>) -> Result<(), Failure> {
+    let kept = coredump::disable();
     let loaded = load(file)?;
     let mut settings = loaded.settings;
     logging::init(settings.daemon.log).map_err(|error| Failure::Failed(error.to_string()))?;
+    kept.tell();
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }

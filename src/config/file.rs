@@ -8,6 +8,7 @@ use std::path::Path;
 use config::{Map, Value, ValueKind};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
 
 use super::keys;
 use super::layer::Layer;
@@ -188,7 +189,7 @@ fn latest_start(value: &Spanned<DeValue<'_>>) -> usize {
 }
 
 /// Reads the settings' file, and makes sure that nobody wrote to it meanwhile.
-fn read_whole(path: &Path) -> io::Result<String> {
+fn read_whole(path: &Path) -> io::Result<Zeroizing<String>> {
     let mut file = File::open(path)?;
     for _ in 0..TRIES {
         let before = state(&file.metadata()?);
@@ -217,13 +218,16 @@ fn state(metadata: &Metadata) -> Option<(u64, [i64; 4])> {
     })
 }
 
-/// Reads a text file of at most `largest` bytes.
-pub(super) fn read_text(path: &Path, largest: u64) -> io::Result<String> {
+/// Reads a text file of at most `largest` bytes, which may hold secrets.
+pub(super) fn read_text(path: &Path, largest: u64) -> io::Result<Zeroizing<String>> {
     read_limited(&mut File::open(path)?, largest)
 }
 
-fn read_limited(file: &mut File, largest: u64) -> io::Result<String> {
-    let mut text = String::new();
+fn read_limited(file: &mut File, largest: u64) -> io::Result<Zeroizing<String>> {
+    // A text that grows leaves copies behind.
+    let length = file.metadata()?.len().min(largest);
+    let room = usize::try_from(length).unwrap_or_default();
+    let mut text = Zeroizing::new(String::with_capacity(room + 1));
     file.take(largest + 1).read_to_string(&mut text)?;
     if text.len() as u64 > largest {
         let message = format!("it is larger than {largest} bytes");

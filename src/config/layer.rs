@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use config::{ConfigError, Map, Value, ValueKind};
+use zeroize::Zeroize as _;
 
 use super::file::read_text;
 use super::keys;
@@ -34,6 +35,26 @@ pub(super) struct Layer {
     entries: Vec<Entry>,
     /// Of the file.
     end: FileEnd,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        wipe_kind(&mut self.kind);
+    }
+}
+
+/// Overwrites every text of a tree of values: some are secrets.
+pub(super) fn wipe(value: &mut Value) {
+    wipe_kind(&mut value.kind);
+}
+
+fn wipe_kind(kind: &mut ValueKind) {
+    match kind {
+        ValueKind::String(text) => text.zeroize(),
+        ValueKind::Table(table) => table.values_mut().for_each(wipe),
+        ValueKind::Array(items) => items.iter_mut().for_each(wipe),
+        _ => {}
+    }
 }
 
 impl fmt::Debug for Layer {

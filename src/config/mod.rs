@@ -218,6 +218,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
             .warning(origin, "", reload::UNFINISHED, remedy);
     }
     let hub = network::read(&mut reader);
+    layer::wipe(&mut reader.root);
     let written = reader.written;
     let warnings = reader.findings.finish()?;
     Ok(Loaded {

@@ -3,6 +3,7 @@
 use config::{Value, ValueKind};
 
 use super::keys::{self, Place};
+use super::layer::wipe;
 use super::mistake::{Findings, Origin, Origins, quoted};
 use super::route::{Route, Step};
 use super::section::Section;
@@ -72,8 +73,9 @@ impl Reader {
 
     /// Notes every key that the table of keys does not have, and every value that stands where a table is wanted.
     pub(super) fn check_keys(&mut self) {
-        let root = self.root.clone();
+        let mut root = self.root.clone();
         self.check_table(&Route::default(), &root);
+        wipe(&mut root);
     }
 
     fn check_table(&mut self, route: &Route, value: &Value) {

@@ -1,15 +1,23 @@
-//! What was written, key by key, so that a reload can say what has changed. It holds secrets, and prints nothing.
+//! What was written, key by key, so that a reload can say what has changed. Some of it is secret, so that digests are kept: they
+//! tell whether two texts are the same, within this process alone.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use config::{Value, ValueKind};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::route::Route;
-use crate::exp::Secret;
 
-/// Every key that is set, with its value as text.
+/// Every key that is set, with the digest of its value as text.
 #[derive(Clone, Debug, Default)]
-pub struct Written(BTreeMap<String, Secret>);
+pub struct Written(BTreeMap<String, Digest>);
+
+type Digest = [u8; 32];
+
+/// Goes into every digest, so that nobody finds a short secret by trying.
+static SALT: LazyLock<[u8; 32]> = LazyLock::new(rand::random);
 
 impl Written {
     /// The keys in which another state of the settings differs, each as it is written in the file.
@@ -34,16 +42,20 @@ impl Written {
                     self.note_all(&route.item(index), item);
                 }
             }
-            _ => self.note(route, &value.to_string()),
+            _ => self.note(route, &Zeroizing::new(value.to_string())),
         }
     }
 
     /// Takes down one text more of a key: what the file that it names holds.
     pub(super) fn note(&mut self, route: &Route, text: &str) {
         let key = route.to_string();
-        let before = self.0.get(&key).map(Secret::expose).unwrap_or_default();
-        let text = format!("{before}\n{text}");
-        self.0.insert(key, Secret::new(text));
+        let before = self.0.get(&key).copied().unwrap_or_default();
+        let digest = Sha256::new()
+            .chain_update(*SALT)
+            .chain_update(before)
+            .chain_update(text)
+            .finalize();
+        self.0.insert(key, digest.into());
     }
 }
 

@@ -15,6 +15,7 @@ use super::reload::{self, Reload};
 use super::welcome::Welcome;
 use super::{DaemonError, Doors, doors, serve_under};
 use crate::config::{self, ConfigErrors, Loaded, Settings, StateSurroundings};
+use crate::coredump;
 use crate::hub::{Hub, HubError};
 use crate::ipc::{self, BoundSocket, Listener, SocketPlace, SocketSurroundings};
 use crate::logging::{self, LoggingError};
@@ -57,9 +58,11 @@ pub enum RunError {
 /// # Errors
 /// What kept it from starting, or which part of it failed.
 pub fn run(options: &ServeOptions) -> Result<(), RunError> {
+    let kept = coredump::disable();
     let passed = systemd::listen_fds()?;
     let loaded = reload::read(options)?;
     logging::init(loaded.settings.daemon.log)?;
+    kept.tell();
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }

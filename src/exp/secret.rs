@@ -1,10 +1,11 @@
-//! Text that must never be printed: passwords, device secrets, API keys, tokens.
+//! Text that must never be printed, and leaves the memory with whoever holds it: passwords, device secrets, API keys, tokens.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize as _;
 
-/// A secret text. `Debug` prints a placeholder and there is no `Display`, so a secret cannot reach a log by accident;
+/// A secret text. It is overwritten when it is dropped, each clone by itself. `Debug` prints a placeholder and there is no `Display`, so a secret cannot reach a log by accident;
 /// [`Secret::expose`] marks every place that really needs the text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -26,6 +27,12 @@ impl Secret {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

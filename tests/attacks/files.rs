@@ -26,7 +26,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// Does something as another user, on a thread of its own.
-fn as_user<T: Send + 'static>(
+pub fn as_user<T: Send + 'static>(
     uid: u32,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> std::thread::JoinHandle<T> {

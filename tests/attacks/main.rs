@@ -20,5 +20,6 @@ mod process;
 mod rights;
 mod shares;
 mod reload;
+mod secrets;
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod world;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::DeviceKey;
 use crate::exposure::{self, Others, Ownership, User};
@@ -117,7 +118,7 @@ impl PairedStore {
     }
 
     /// What the file holds. It may stand in a folder to which others can write, with whatever they put there.
-    fn read_file(&self) -> io::Result<Vec<u8>> {
+    fn read_file(&self) -> io::Result<Zeroizing<Vec<u8>>> {
         let file = OpenOptions::new()
             .read(true)
             .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
@@ -140,7 +141,8 @@ impl PairedStore {
                 "{others} could read the paired device's credentials at {path}; {now}; pair the device again if they have leaked"
             );
         }
-        let mut text = Vec::new();
+        let room = usize::try_from(metadata.len().min(LARGEST)).unwrap_or_default();
+        let mut text = Zeroizing::new(Vec::with_capacity(room + 1));
         file.take(LARGEST + 1).read_to_end(&mut text)?;
         if text.len() as u64 > LARGEST {
             return Err(invalid(format!("it is larger than {LARGEST} bytes")));
@@ -155,6 +157,7 @@ impl PairedStore {
     pub fn write(&self, key: &StoredKey) -> Result<(), StoreError> {
         self.make_folder()?;
         let text = serde_json::to_vec(key)
+            .map(Zeroizing::new)
             .map_err(|error| self.failed("write")(io::Error::other(error)))?;
         let fresh = self.file.with_extension("new");
         let written = create_private(&fresh).and_then(|mut file| {

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use tokio::time::Instant;
+use zeroize::Zeroize as _;
 
 use super::task::SessionTask;
 use super::{LoggedIn, SessionState};
@@ -99,7 +100,7 @@ impl SessionTask {
             .wire
             .exchange(request, self.timing.answer, LARGEST_ANSWER)
             .await;
-        let answer = answered.map_err(|error| self.passing(error))?;
+        let mut answer = answered.map_err(|error| self.passing(error))?;
         self.learn_time(answer.date);
         if answer.status == StatusCode::UNAUTHORIZED {
             return Err(Failure::Refused(answer.words()));
@@ -114,7 +115,10 @@ impl SessionTask {
             let reason = format!("{host} answered {status}: {words}{remedy}");
             return Err(Failure::Passing(reason, answer.retry_after));
         }
-        let authentication = serde_json::from_slice(&answer.body).map_err(|error| {
+        let authentication = serde_json::from_slice(&answer.body);
+        // The tokens live on in what was read.
+        answer.body.zeroize();
+        let authentication = authentication.map_err(|error| {
             let reason = format!(
                 "{} answered with something that is no authentication payload ({error}); check the host setting",
                 self.host

@@ -21,6 +21,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::transport::redact;
 use super::{EVENT_QUEUE, Endpoint, Generation, Socket, SocketError, SocketEvent};
 use crate::exp::{Broadcast, BroadcastId, ChannelId, Payload};
 use crate::upstream::trust::Trust;
@@ -181,9 +182,10 @@ async fn connect(
     events: mpsc::Sender<SocketEvent>,
 ) -> Result<Client, SocketError> {
     let url = &endpoint.url;
-    let cannot = |reason| SocketError::Connect {
+    // The library's words may quote the address, and that has the token.
+    let cannot = |reason: String| SocketError::Connect {
         url: url.clone(),
-        reason,
+        reason: redact(&reason, endpoint),
     };
     let mut address = reqwest::Url::parse(url).map_err(|error| cannot(error.to_string()))?;
     let secure = address.scheme() == "https";
@@ -194,7 +196,7 @@ async fn connect(
     let trouble: Arc<Mutex<Option<String>>> = Arc::default();
 
     let on_connect = verdict.clone();
-    let on_error = (verdict, trouble.clone());
+    let on_error = (verdict, trouble.clone(), endpoint.clone());
     let on_end = (events.clone(), trouble);
     let mut builder = ClientBuilder::new(address)
         .transport_type(TransportType::Websocket)
@@ -206,8 +208,8 @@ async fn connect(
             async {}.boxed()
         })
         .on(Event::Error, move |arguments, _| {
-            let (verdict, trouble) = &on_error;
-            let text = text_of(&arguments);
+            let (verdict, trouble, endpoint) = &on_error;
+            let text = redact(&text_of(&arguments), endpoint);
             verdict.try_send(Err(text.clone())).ok();
             *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
             async {}.boxed()
@@ -241,9 +243,9 @@ async fn connect(
             .map_err(cannot)?;
         builder = builder.tls_config(connector);
     }
-    let refused = |reason| SocketError::Refused {
+    let refused = |reason: String| SocketError::Refused {
         url: url.clone(),
-        reason,
+        reason: redact(&reason, endpoint),
     };
     let client = builder.connect().await.map_err(|error| {
         let reason = chain(&error);

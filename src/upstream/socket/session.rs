@@ -26,6 +26,9 @@ pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// The longest text of a ping that is sent back.
 const MAX_PING: usize = 128;
 
+/// The event by which a paired device gets its credentials.
+const CREDENTIALS: &str = "credentials";
+
 /// What the generations do differently once the bytes flow.
 pub(super) trait Dialect: fmt::Debug + Send + Sync {
     /// The generation this is.
@@ -357,9 +360,19 @@ impl Session {
                 return Ok(unexpected(format!("a binary message of {length} bytes")));
             }
         };
-        log::trace!("received {}", text.as_str());
-        Ok(match Packet::parse(text.as_str()) {
+        let packet = Packet::parse(text.as_str());
+        let event = match &packet {
             Ok(Packet::Message(Message::Event(array))) => Some(event::read(array)),
+            _ => None,
+        };
+        if log::log_enabled!(log::Level::Trace) {
+            trace(text.as_str(), event.as_ref());
+        }
+        if event.is_some() {
+            return Ok(event);
+        }
+        Ok(match packet {
+            Ok(Packet::Message(Message::Event(_))) => None,
             Ok(Packet::Ping(text)) => {
                 answer(&mut self.transport, text)?;
                 None
@@ -374,6 +387,24 @@ impl Session {
             Ok(Packet::Open(_)) => unexpected("a second handshake"),
             Err(malformed) => unexpected(malformed.to_string()),
         })
+    }
+}
+
+/// Shows what came, but for what may hold a secret: credentials that a device is given, and whatever is not understood as
+/// something else.
+fn trace(text: &str, event: Option<&SocketEvent>) {
+    match event {
+        Some(SocketEvent::Broadcast(broadcast)) if broadcast.name == CREDENTIALS => {
+            log::trace!("received {} bytes of credentials, not shown", text.len());
+        }
+        Some(SocketEvent::Broadcast(_) | SocketEvent::Subscribed(_)) => {
+            log::trace!("received {text}");
+        }
+        _ => {
+            // The types of the packet and of its message.
+            let kind: String = text.chars().take(2).collect();
+            log::trace!("received a packet {kind} of {} bytes", text.len());
+        }
     }
 }
 

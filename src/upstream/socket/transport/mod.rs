@@ -19,11 +19,10 @@ mod websocket;
 
 pub(super) use address::Address;
 pub(super) use polling::Polling;
-pub(super) use refusal::{Rejection, words};
+pub(super) use refusal::{Rejection, redact, words};
 pub(super) use websocket::WebSocket;
 
 use super::SocketError;
-use refusal::redact;
 
 /// The text of a packet, shared with the buffer it arrived in.
 pub(super) use tokio_tungstenite::tungstenite::Utf8Bytes as Text;

@@ -1,0 +1,226 @@
+//! Secrets where nobody may see them: in the log, in a core dump, in the daemon's memory.
+
+use std::io::{Read as _, Write as _};
+use std::process::Command;
+
+use crate::files::as_user;
+use crate::process::{DEADLINE, Daemon, Home};
+use crate::world::{APP, is_root};
+
+/// The command line against a daemon; what it prints.
+fn expd(home: &Home, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_expd"))
+        .args(arguments)
+        .arg("--socket")
+        .arg(home.socket())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Pairs a device on a daemon that logs all that it can, and looks for the secret in what it said.
+fn nothing_of_a_pairing_is_logged(instance: &str) {
+    let home = Home::new(&format!(
+        "log = \"trace\"\n[instances.default]\nhost = \"http://127.0.0.1:0\"\n{instance}\n[instances.default.credentials]\ntype = \"device\"\nallow_pairing = true\n"
+    ));
+    let mut daemon = home.start();
+    let network = daemon.said("EXP network    http://");
+    let network = network.split("http://").nth(1).unwrap();
+    let network: String = network
+        .chars()
+        .take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':'))
+        .collect();
+    let code = daemon.said("the pairing code is ");
+    let code = code.split("the pairing code is ").nth(1).unwrap();
+    let code = code.split(';').next().unwrap();
+    let paired = Command::new(env!("CARGO_BIN_EXE_expd"))
+        .args(["hub", "pair", code, "--network"])
+        .arg(format!("http://{network}"))
+        .output()
+        .unwrap();
+    assert!(paired.status.success(), "{paired:?}");
+    daemon.said("paired as device ");
+    daemon.said("logged in as device ");
+    // What is no secret is shown at this level, if expd reads it itself.
+    let mut listener = Command::new(env!("CARGO_BIN_EXE_expd"))
+        .args(["listen", "menu", "--count", "1", "--socket"])
+        .arg(home.socket())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let end = std::time::Instant::now() + DEADLINE;
+    while listener.try_wait().unwrap().is_none() {
+        assert!(std::time::Instant::now() < end, "no broadcast came");
+        expd(
+            &home,
+            &["broadcast", "menu", "order", "\"seen-in-the-log\""],
+        );
+    }
+    let stored = home.folder.path().join("state/default.credentials.json");
+    let stored: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(stored).unwrap()).unwrap();
+    let secret = stored["secret"].as_str().unwrap();
+    assert!(secret.len() > 10, "{secret}");
+    daemon.signal("TERM");
+    assert!(daemon.ended().success());
+    let heard = daemon.heard();
+    assert!(!heard.contains(secret), "the log has the secret:\n{heard}");
+    if !instance.contains("rust_socketio") {
+        assert!(heard.contains("seen-in-the-log"), "{heard}");
+        assert!(heard.contains("of credentials, not shown"), "{heard}");
+    }
+}
+
+#[test]
+fn a_devices_credentials_are_not_logged_over_websocket() {
+    nothing_of_a_pairing_is_logged("transport = \"websocket\"");
+}
+
+#[test]
+fn a_devices_credentials_are_not_logged_over_long_polling() {
+    nothing_of_a_pairing_is_logged("transport = \"polling\"");
+}
+
+#[test]
+fn a_devices_credentials_are_not_logged_in_the_older_generation() {
+    nothing_of_a_pairing_is_logged("protocol = \"3\"");
+}
+
+#[test]
+fn a_devices_credentials_are_not_logged_by_the_library() {
+    nothing_of_a_pairing_is_logged("socket_library = \"rust_socketio\"");
+}
+
+#[test]
+fn the_daemon_dumps_no_core_and_its_own_user_cannot_look_into_it() {
+    let limits = |daemon: &Daemon| {
+        let file = format!("/proc/{}/limits", daemon.child.id());
+        let limits = std::fs::read_to_string(file).unwrap();
+        let line = limits.lines().find(|l| l.starts_with("Max core file size"));
+        line.unwrap()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let home = Home::new("");
+    let daemon = home.start();
+    assert_eq!(limits(&daemon), "Max core file size 0 0 bytes");
+    drop(daemon);
+    if !is_root() {
+        return;
+    }
+    // Root may look into everything, so the daemon is another user here; it works as that, with a narrow umask, too.
+    let home = Home::new("metrics = \"127.0.0.1:0\"\n");
+    std::os::unix::fs::chown(home.folder.path(), Some(APP), Some(APP)).unwrap();
+    let program = home.folder.path().join("expd");
+    let copied = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_expd"))
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
+    let user = APP.to_string();
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", &user, "--regid", &user, "--clear-groups"])
+        .args(["sh", "-c", "umask 0077; exec \"$@\"", "sh"])
+        .arg(&program)
+        .args(["serve", "--embedded", "--config"])
+        .arg(home.config())
+        .arg("--socket")
+        .arg(home.socket())
+        .env_remove("EXPD_SOCKET")
+        .env_remove("NOTIFY_SOCKET")
+        .env_remove("JOURNAL_STREAM");
+    let mut daemon = Daemon::spawn(&mut command);
+    daemon.said("serving on");
+    let metrics = daemon.said("metrics at http://");
+    let pid = daemon.child.id();
+    let mode = std::fs::metadata(home.socket()).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&mode) & 0o777, 0o666);
+    for name in ["environ", "mem", "maps"] {
+        let opened = as_user(APP, move || {
+            std::fs::File::open(format!("/proc/{pid}/{name}")).map(drop)
+        });
+        let refused = opened.join().unwrap().unwrap_err();
+        assert_eq!(
+            refused.kind(),
+            std::io::ErrorKind::PermissionDenied,
+            "{name}"
+        );
+    }
+    // What others may know of every process stays readable, and what the daemon reads of itself.
+    let status = as_user(APP, move || {
+        std::fs::read_to_string(format!("/proc/{pid}/status"))
+    });
+    assert!(status.join().unwrap().unwrap().contains("RssAnon:"));
+    let address = metrics.split("http://").nth(1).unwrap();
+    let address = address.trim_end_matches("/metrics");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    write!(
+        stream,
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    for figure in [
+        "expd_process_open_fds ",
+        "expd_process_resident_memory_bytes ",
+    ] {
+        assert!(page.contains(&format!("\n{figure}")), "{page}");
+    }
+}
+
+/// How often a text is in a process's memory; nothing where this process may not look.
+fn copies(pid: u32, text: &str) -> Option<usize> {
+    use std::os::unix::fs::FileExt as _;
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).ok()?;
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let mut found = 0;
+    for line in maps.lines() {
+        let mut fields = line.split_whitespace();
+        let (range, rights) = (fields.next()?, fields.next()?);
+        if !rights.starts_with("rw") {
+            continue;
+        }
+        let (start, end) = range.split_once('-')?;
+        let start = u64::from_str_radix(start, 16).ok()?;
+        let end = u64::from_str_radix(end, 16).ok()?;
+        let mut bytes = vec![0; usize::try_from(end - start).ok()?];
+        // Some of what is mapped is not there to be read.
+        if memory.read_exact_at(&mut bytes, start).is_ok() {
+            let windows = bytes.windows(text.len());
+            found += windows.filter(|w| *w == text.as_bytes()).count();
+        }
+    }
+    Some(found)
+}
+
+#[test]
+fn a_secret_is_in_the_memory_as_often_as_it_is_in_use_and_no_more() {
+    if !is_root() {
+        return;
+    }
+    let secret = "a secret of these settings, told from any other 8172";
+    let uuid = "5b2a1c9e-0d4f-4a57-9a39-2f6d1a7c0001";
+    let home = Home::new(&format!(
+        "[instances.default]\nhost = \"http://127.0.0.1:0\"\n[instances.default.credentials]\ntype = \"device\"\n\
+         uuid = \"{uuid}\"\nsecret = \"{secret}\"\n[[hub.devices]]\nuuid = \"{uuid}\"\nsecret_file = \"secret\"\n"
+    ));
+    std::fs::write(home.folder.path().join("secret"), secret).unwrap();
+    let mut daemon = home.start();
+    daemon.said("logged in as device ");
+    for _ in 0..3 {
+        daemon.signal("HUP");
+        daemon.said("the settings were read again");
+    }
+    let Some(copies) = copies(daemon.child.id(), secret) else {
+        eprintln!("SKIPPED: this process may not look into another's memory");
+        return;
+    };
+    // The instance's settings, its bridge, link and session; the network's directory and settings.
+    assert!((1..=8).contains(&copies), "{copies} copies");
+}
