@@ -4,10 +4,11 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::Command;
 
-const PROTOS: [&str; 3] = [
+const PROTOS: [&str; 4] = [
     "expd/v1/network.proto",
     "expd/v1/api.proto",
     "expd/v1/daemon.proto",
+    "grpc/health/v1/health.proto",
 ];
 
 /// Made by `benches/footprint/order.rs`.

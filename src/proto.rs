@@ -1,7 +1,13 @@
-//! The gRPC contract `expd.v1`, generated from `proto/`, whose comments are its documentation.
+//! The gRPC contract `expd.v1` and the standard service of health, generated from `proto/`, whose comments are their
+//! documentation.
 #![allow(missing_docs, clippy::pedantic)]
 
 tonic::include_proto!("expd.v1");
 
-/// The contract as a descriptor set, for reflection.
+/// `grpc.health.v1`.
+pub mod health {
+    tonic::include_proto!("grpc.health.v1");
+}
+
+/// Both as a descriptor set, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/expd.v1.bin"));

@@ -224,7 +224,7 @@ pub async fn serve_under(
         stop: parts.doors.stop.clone(),
     };
     let server_access = door.access.clone();
-    let (router, health) = rpc::service(door).await;
+    let (router, health) = rpc::service(door);
     let told = health.until(parts.doors.stop.clone());
     parts.doors.spawn("what tells of the health", async move {
         told.await;

@@ -12,6 +12,7 @@ mod daemon;
 mod deadline;
 pub mod frame;
 mod gate;
+mod health;
 mod network;
 mod pull;
 mod reflection;
@@ -32,17 +33,17 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::Routes;
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 
+pub use health::Health;
 pub use pull::PullListeners;
 
 use crate::bridge::{Bridge, Bridges};
 use crate::ipc::access::AccessPolicy;
 use crate::proto;
-use crate::proto::api_server::{self, ApiServer};
-use crate::proto::daemon_server::{self, DaemonServer};
-use crate::proto::network_server::{self, NetworkServer};
+use crate::proto::api_server::ApiServer;
+use crate::proto::daemon_server::DaemonServer;
+use crate::proto::health::health_server::HealthServer;
+use crate::proto::network_server::NetworkServer;
 use crate::router::RouterHandle;
 
 /// What the services work with.
@@ -83,46 +84,19 @@ impl Door {
     }
 }
 
-/// The services whose health is told; the empty name stands for all of them.
-const HEALTHY: [&str; 4] = [
-    "",
-    network_server::SERVICE_NAME,
-    api_server::SERVICE_NAME,
-    daemon_server::SERVICE_NAME,
-];
-
-/// What is told of the health of the services.
-pub struct Health(HealthReporter);
-
-impl Health {
-    /// At `stop`, tells everybody who watches that the services do not serve any more, and ends the watches.
-    pub async fn until(mut self, stop: CancellationToken) {
-        stop.cancelled().await;
-        for name in HEALTHY {
-            let status = ServingStatus::NotServing;
-            self.0.set_service_status(name, status).await;
-            self.0.clear_service_status(name).await;
-        }
-    }
-}
-
 /// The whole service, and its health.
-pub async fn service(door: Door) -> (axum::Router, Health) {
+pub fn service(door: Door) -> (axum::Router, Health) {
     let network = network::NetworkService(door.clone());
     let api = api::ApiService(door.clone());
     let daemon = daemon::DaemonService(door.clone());
 
-    let (health, health_service) = tonic_health::server::health_reporter();
-    for name in HEALTHY {
-        let status = ServingStatus::Serving;
-        health.set_service_status(name, status).await;
-    }
+    let (health, health_service) = health::health();
 
     // Streams, and the answer to methods that are not known.
     let streams = Routes::new(NetworkServer::new(network.clone()))
         .add_service(ApiServer::new(api.clone()))
         .add_service(DaemonServer::new(daemon.clone()).max_decoding_message_size(STREAM_REQUEST))
-        .add_service(health_service.max_decoding_message_size(STREAM_REQUEST))
+        .add_service(HealthServer::new(health_service).max_decoding_message_size(STREAM_REQUEST))
         .into_axum_router();
     let listen = axum::Router::new()
         .route("/expd.v1.Network/Listen", post(listen))
@@ -133,7 +107,7 @@ pub async fn service(door: Door) -> (axum::Router, Health) {
         .merge(listen)
         .layer(from_fn(deadline::keep))
         .layer(from_fn_with_state(door, gate::check));
-    (router, Health(health))
+    (router, health)
 }
 
 /// The methods of one message and one answer.

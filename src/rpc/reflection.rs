@@ -43,7 +43,6 @@ fn services() -> Result<axum::Router, Error> {
     let builder = || {
         Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             // Each generation lists both, so that a client sees that it has the choice.
             .include_reflection_service(false)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
