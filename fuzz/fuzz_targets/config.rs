@@ -19,6 +19,9 @@ mod config;
 #[allow(dead_code, unused_imports, reason = "only the settings are driven")]
 #[path = "../../src/exp/mod.rs"]
 mod exp;
+#[allow(dead_code, reason = "only the settings are driven")]
+#[path = "../../src/exposure.rs"]
+mod exposure;
 
 /// What the settings take from the rooms beside them: their own files, without the doors.
 #[allow(dead_code, reason = "only the settings are driven")]
