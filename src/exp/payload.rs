@@ -1,4 +1,5 @@
-//! Payloads: JSON text that belongs to the apps and goes through unchanged.
+//! Payloads: JSON text that belongs to the apps and goes through unchanged. White space around it is no part of it: within the
+//! documents that carry it, nobody could tell it from theirs.
 
 use std::fmt;
 
@@ -15,13 +16,14 @@ pub const MAX_DEPTH: usize = 100;
 /// of the Socket.IO library ends at 16 MiB, envelope included.
 pub const MAX_BYTES: usize = 16_000_000;
 
-/// A JSON text, checked to be well-formed, held and passed on as it was written: digits, key order, white space and all.
+/// A JSON text, checked to be well-formed, held and passed on as it was written, with its digits, its key order and the white
+/// space in it.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Payload(Box<RawValue>);
 
 impl Payload {
-    /// Checks a JSON text and takes it over.
+    /// Checks a JSON text and takes it over, without the white space around it.
     ///
     /// # Errors
     /// When the text is no JSON, nests deeper than [`MAX_DEPTH`], is longer than [`MAX_BYTES`], or escapes half of a
@@ -188,6 +190,14 @@ mod tests {
             let read: Document = serde_json::from_str(&document).unwrap();
             assert_eq!(serde_json::to_string(&read).unwrap(), document);
         }
+    }
+
+    #[test]
+    fn white_space_around_it_is_no_part_of_it_on_either_way() {
+        let padded = " \t\r\n{ \"a\" : 1 } \n";
+        assert_eq!(Payload::parse(padded).unwrap().as_str(), "{ \"a\" : 1 }");
+        let read: Document = serde_json::from_str(&format!(r#"{{"payload":{padded}}}"#)).unwrap();
+        assert_eq!(read.payload.as_str(), "{ \"a\" : 1 }");
     }
 
     #[test]

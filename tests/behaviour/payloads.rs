@@ -51,6 +51,18 @@ async fn every_text_comes_through_to_the_letter_and_back() {
     }
 }
 
+#[tokio::test]
+async fn white_space_around_a_payload_is_no_part_of_it() {
+    let world = World::new().await;
+    let mut ear = world.ear(&Listen::to(menu())).await;
+    let padded = "\n\t { \"a\" : [ 1 ,\n2 ] } \r\n".to_owned();
+    send_raw(&world, proto::payload::Form::Json(padded))
+        .await
+        .unwrap();
+    let heard = ear.broadcast().await;
+    assert_eq!(heard.payload.as_str(), "{ \"a\" : [ 1 ,\n2 ] }");
+}
+
 /// As a program of another language would send it, unchecked.
 async fn send_raw(world: &World, form: proto::payload::Form) -> Result<(), tonic::Status> {
     let path = world.socket();
