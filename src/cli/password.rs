@@ -46,6 +46,12 @@ pub async fn read() -> Result<Secret, Failure> {
 }
 
 fn failed(source: io::Error) -> Failure {
+    if source.kind() == io::ErrorKind::InvalidData {
+        return Failure::Usage(
+            "the password on standard input is not UTF-8; convert it (iconv --from-code=latin1 --to-code=utf-8)"
+                .to_owned(),
+        );
+    }
     Failure::Input {
         what: "the password from standard input".to_owned(),
         source,

@@ -37,16 +37,27 @@ pub fn read(argument: Option<&str>) -> Result<Payload, Failure> {
 
 /// Reads to the end, or to a little more than the largest payload: enough to be refused by name.
 fn drain(source: impl Read, what: &str) -> Result<String, Failure> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let most = u64::try_from(MAX_BYTES).map_or(u64::MAX, |most| most.saturating_add(64 * 1024));
     source
         .take(most)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(|source| Failure::Input {
             what: what.to_owned(),
             source,
         })?;
-    Ok(text)
+    // It may be cut within a character.
+    if bytes.len() > MAX_BYTES {
+        return Err(Failure::Usage(
+            PayloadError::TooLarge(bytes.len()).to_string(),
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::Usage(format!(
+            "{what} is not UTF-8, as JSON is (at byte {at}); convert it (iconv --from-code=latin1 --to-code=utf-8)"
+        ))
+    })
 }
 
 #[cfg(test)]
