@@ -15,9 +15,13 @@ for unit in expd.service expd.socket; do
         "systemd/$unit" >"$folder/$unit"
 done
 
-# Other units of the machine may complain too: ours are the lines that name them.
+# Other units of the machine may complain too: ours are the lines that name them. What a late systemd alone knows, an earlier one
+# passes over, and complains of.
+known='s/x/x/'
+[ "$(systemctl --version | awk 'NR == 1 { print $2 + 0 }')" -ge 254 ] ||
+    known="/Unknown key.* '\(RestartSteps\|RestartMaxDelaySec\)'/d"
 said=$(systemd-analyze verify --man=no "$folder/expd.service" "$folder/expd.socket" 2>&1) || failed=1
-ours=$(printf '%s\n' "$said" | grep -i expd || true)
+ours=$(printf '%s\n' "$said" | sed "$known" | grep -i expd || true)
 if [ "${failed:-0}" = 1 ] || [ -n "$ours" ]; then
     printf 'systemd-analyze verify complains:\n%s\n' "$said" >&2
     exit 1

@@ -77,6 +77,26 @@ fn the_service_manager_hears_of_the_start_each_reload_and_the_end() {
     assert!(!home.socket().exists());
 }
 
+/// The value of a key of the shipped unit, where it has it once.
+fn of_the_unit(key: &str) -> String {
+    let unit = include_str!("../systemd/expd.service");
+    let lines = unit.lines().filter_map(|line| line.strip_prefix(key));
+    let values: Vec<&str> = lines.filter_map(|rest| rest.strip_prefix('=')).collect();
+    assert_eq!(values.len(), 1, "{key}: {values:?}");
+    values[0].to_owned()
+}
+
+#[test]
+fn the_unit_starts_again_whatever_number_of_starts_has_failed_and_dumps_no_core() {
+    // Without an interval there is no number after which systemd gives up.
+    assert_eq!(of_the_unit("StartLimitIntervalSec"), "0");
+    assert_eq!(of_the_unit("Restart"), "on-failure");
+    let (first, last) = (of_the_unit("RestartSec"), of_the_unit("RestartMaxDelaySec"));
+    assert!(first.parse::<u32>().unwrap() < last.parse::<u32>().unwrap());
+    of_the_unit("RestartSteps");
+    assert_eq!(of_the_unit("LimitCORE"), "0");
+}
+
 #[test]
 fn a_passed_socket_is_served_and_left_in_place() {
     let found = Command::new("systemd-socket-activate")
