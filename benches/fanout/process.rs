@@ -70,7 +70,8 @@ impl Process {
             let status = fs::read_to_string(task.join("status")).unwrap_or_default();
             spent.sleeps += field(&status, "voluntary_ctxt_switches:");
         }
-        let memory = fs::read_to_string(format!("{folder}/smaps_rollup")).unwrap();
+        let memory = fs::read_to_string(format!("{folder}/smaps_rollup"))
+            .unwrap_or_else(|e| panic!("{e}; expd's memory is its own: run this as root"));
         spent.rss = field(&memory, "Rss:");
         spent.pss = field(&memory, "Pss:");
         spent

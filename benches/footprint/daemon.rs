@@ -241,7 +241,8 @@ impl Daemon {
     }
 
     fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.file(name)).unwrap()
+        fs::read_to_string(self.file(name))
+            .unwrap_or_else(|e| panic!("{name}: {e}; expd's memory is its own: run this as root"))
     }
 
     pub fn memory(&self) -> Memory {

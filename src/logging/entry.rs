@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use log::kv::{Error, Key, Value, VisitSource};
 use log::{Level, Record};
 
+use super::limit::Held;
+
 /// What a record says, and when it was logged.
 pub(super) struct Entry {
     pub at: SystemTime,
@@ -45,6 +47,20 @@ impl Entry {
             .args(text)
             .build();
         Self::new(&record, SystemTime::now())
+    }
+
+    /// The count of records that were held back.
+    pub fn held(held: &Held) -> Self {
+        Self {
+            at: SystemTime::now(),
+            level: held.level,
+            target: held.target.clone(),
+            text: held.text.clone(),
+            pairs: Vec::new(),
+            module: None,
+            file: None,
+            line: None,
+        }
     }
 
     /// About how much memory it takes, in bytes.

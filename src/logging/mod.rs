@@ -2,20 +2,23 @@
 //!
 //! Promises: one record is one line; nothing that came from outside can break out of it. Libraries are heard from `warn` up
 //! alone, whatever the level: below that they print URLs and headers, which hold tokens. Whoever logs never waits for whoever
-//! takes the log.
+//! takes the log. Nobody fills the log by causing one record again and again.
 
 mod entry;
 mod libraries;
+mod limit;
 mod line;
 mod writer;
 
 use std::io;
-use std::time::SystemTime;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 use self::entry::Entry;
+use self::limit::{Limit, Verdict};
 use self::writer::{Sink, Writer};
 use crate::config::LogLevel;
 
@@ -46,7 +49,9 @@ pub fn init(level: LogLevel) -> Result<(), LoggingError> {
         },
     };
     let writer = Writer::start(sink)?;
-    log::set_boxed_logger(Box::new(Logger { writer })).map_err(|_| LoggingError::OpenAlready)?;
+    let limit = Mutex::default();
+    log::set_boxed_logger(Box::new(Logger { writer, limit }))
+        .map_err(|_| LoggingError::OpenAlready)?;
     libraries::hear();
     set_level(level);
     Ok(())
@@ -81,6 +86,22 @@ pub enum LoggingError {
 
 struct Logger {
     writer: Writer,
+    limit: Mutex<Limit>,
+}
+
+impl Logger {
+    /// Tells of records that were held back, where their time is over, or of all.
+    fn tell_held(&self, now: Instant, all: bool) {
+        let due = self.limit().due(now, all);
+        for held in due {
+            self.writer.write(Entry::held(&held));
+        }
+    }
+
+    fn limit(&self) -> std::sync::MutexGuard<'_, Limit> {
+        // Nothing in it is half done when a record's own text panics.
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Log for Logger {
@@ -92,10 +113,23 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        self.writer.write(Entry::new(record, SystemTime::now()));
+        let now = Instant::now();
+        self.tell_held(now, false);
+        let verdict = self.limit().count(record, now);
+        if verdict == Verdict::Hold {
+            return;
+        }
+        let mut entry = Entry::new(record, SystemTime::now());
+        if verdict == Verdict::ShowAsLast {
+            entry
+                .text
+                .push_str(" (further records of this kind are counted for a minute)");
+        }
+        self.writer.write(entry);
     }
 
     fn flush(&self) {
+        self.tell_held(Instant::now(), true);
         self.writer.flush();
     }
 }

@@ -21,5 +21,6 @@ mod rights;
 mod shares;
 mod reload;
 mod secrets;
+mod small;
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod world;
