@@ -144,7 +144,7 @@ pub fn bind(place: &SocketPlace, mode: u32, group: Option<&str>) -> Result<Bound
     rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode))
         .map_err(|e| failed("set the mode of")(e.into()))?;
     rustix::net::bind(&socket, &address).map_err(|e| failed("bind")(e.into()))?;
-    let (made, stat) = made(&folder, name).map_err(failed("find"))?;
+    let (pinned, stat) = made(&folder, name).map_err(failed("find"))?;
     // From here on, a failure removes the file again.
     let file = SocketFile::Ours {
         folder: folder.clone(),
@@ -153,9 +153,9 @@ pub fn bind(place: &SocketPlace, mode: u32, group: Option<&str>) -> Result<Bound
         _lock: lock,
     };
     if let Some(group) = group {
-        folder::set_group(&made, group).map_err(failed("set the group of"))?;
+        folder::set_group(&pinned, group).map_err(failed("set the group of"))?;
     }
-    folder::set_mode(&made, mode).map_err(failed("set the mode of"))?;
+    folder::set_mode(&pinned, mode).map_err(failed("set the mode of"))?;
     rustix::net::listen(&socket, BACKLOG).map_err(|e| failed("listen on")(e.into()))?;
     // Whoever may write to the folder may have put another file there; a daemon that nobody finds is worse than none.
     let named = folder.look_at(name).map_err(failed("find"))?;

@@ -136,8 +136,7 @@ impl SocketPlace {
             Standing::System => Some(0o755),
             Standing::Private => Some(0o700),
         };
-        let made = mode.map(|mode| DirBuilder::new().mode(mode).create(path));
-        let made = match made {
+        let created = match mode.map(|mode| DirBuilder::new().mode(mode).create(path)) {
             None => false,
             Some(Ok(())) => true,
             Some(Err(error)) if error.kind() == io::ErrorKind::AlreadyExists => false,
@@ -154,7 +153,7 @@ impl SocketPlace {
             }
             (Err(error), Some(_)) => return Err(self.cannot_open(error)),
         };
-        if let Some(mode) = mode.filter(|_| made) {
+        if let Some(mode) = mode.filter(|_| created) {
             // The umask may have taken bits away.
             folder.set_mode(mode).map_err(|e| self.cannot_make(e))?;
         }

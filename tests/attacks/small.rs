@@ -5,8 +5,9 @@ use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use expd::proto::health::health_check_response::ServingStatus;
 use expd::proto::health::health_client::HealthClient;
-use expd::proto::health::{HealthCheckRequest, HealthListRequest, health_check_response};
+use expd::proto::health::{HealthCheckRequest, HealthListRequest};
 use tonic::Code;
 
 use crate::process::{DEADLINE, Home};
@@ -79,16 +80,18 @@ async fn a_watch_of_a_service_that_is_not_there_stays_open() {
         .unwrap()
         .into_inner();
     let mut known = health.watch(ask("expd.v1.Api")).await.unwrap().into_inner();
-    use health_check_response::ServingStatus::{NotServing, ServiceUnknown, Serving};
     let first = unknown.message().await.unwrap().unwrap();
-    assert_eq!(first.status(), ServiceUnknown);
-    assert_eq!(known.message().await.unwrap().unwrap().status(), Serving);
+    assert_eq!(first.status(), ServingStatus::ServiceUnknown);
+    assert_eq!(
+        known.message().await.unwrap().unwrap().status(),
+        ServingStatus::Serving
+    );
     // Nothing more comes while the daemon runs.
     let more = tokio::time::timeout(Duration::from_millis(200), unknown.message()).await;
     assert!(more.is_err(), "{more:?}");
     daemon.signal("TERM");
     let last = tokio::time::timeout(SOON, known.message()).await.unwrap();
-    assert_eq!(last.unwrap().unwrap().status(), NotServing);
+    assert_eq!(last.unwrap().unwrap().status(), ServingStatus::NotServing);
     let end = tokio::time::timeout(SOON, unknown.message()).await.unwrap();
     assert!(!matches!(end, Ok(Some(_))), "{end:?}");
     assert!(daemon.ended().success());
@@ -109,7 +112,7 @@ async fn the_health_of_all_services_is_listed() {
         ["", "expd.v1.Api", "expd.v1.Daemon", "expd.v1.Network"]
     );
     for (name, status) in &statuses {
-        let serving = health_check_response::ServingStatus::Serving;
+        let serving = ServingStatus::Serving;
         assert_eq!(status.status(), serving, "{name}");
     }
 }

@@ -372,12 +372,15 @@ impl Session {
             return Ok(event);
         }
         Ok(match packet {
-            Ok(Packet::Message(Message::Event(_))) => None,
             Ok(Packet::Ping(text)) => {
                 answer(&mut self.transport, text)?;
                 None
             }
-            Ok(Packet::Pong | Packet::Noop | Packet::Message(Message::Connect(_))) => None,
+            Ok(
+                Packet::Pong
+                | Packet::Noop
+                | Packet::Message(Message::Connect(_) | Message::Event(_)),
+            ) => None,
             Ok(Packet::Close) => return Err(End::Server("the server closed the connection")),
             Ok(Packet::Message(Message::Disconnect)) => {
                 return Err(End::Server("the server disconnected this client"));
