@@ -1,7 +1,7 @@
 //! Files that others can get at: by their mode, by their owner, or by a folder on the way to them.
 //!
-//! Trusted are root, this process's user, and for root the user whom the unit runs the daemon as. A group is trusted as far as
-//! its members are: those of the group `expd` are apps.
+//! Trusted are root, this process's user, and for root the user whom the unit runs the daemon as. A
+//! group is trusted as far as its members are: those of the group `expd` are apps.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -111,7 +111,7 @@ impl From<&Metadata> for Ownership {
 pub struct Exposure {
     /// The file, or the folder on the way to it.
     pub path: PathBuf,
-    /// Who.
+    /// Those who can.
     pub others: Others,
     /// As it follows "may".
     verb: &'static str,
@@ -140,8 +140,8 @@ impl fmt::Display for Exposure {
     }
 }
 
-/// The nearest place at which others can change a file, or put another in its place: the file itself, else a folder on the way
-/// to it, by its given name and by its real one.
+/// The nearest place at which others can change a file, or put another in its place: the file
+/// itself, else a folder on the way to it, by its given name and by its real one.
 pub fn changeable(path: &Path) -> Option<Exposure> {
     let real = std::fs::canonicalize(path).ok();
     let named = match path.parent() {
@@ -181,7 +181,7 @@ pub fn readable(path: &Path) -> Option<Exposure> {
     })
 }
 
-/// Whether a user may do to this process's files what it likes.
+/// True for a user who may do to this process's files whatever it likes.
 pub fn is_trusted(uid: u32) -> bool {
     let own = rustix::process::geteuid();
     uid == 0
@@ -189,7 +189,8 @@ pub fn is_trusted(uid: u32) -> bool {
         || (own.is_root() && matches!(accounts::user_id(SERVICE_USER), Ok(Some(id)) if id == uid))
 }
 
-/// Whether all members of a group are trusted. Users whose own group it is are not looked for: for most it bears their name.
+/// True where all members of a group are trusted. Users whose own group it is are not looked for:
+/// for most it bears their name.
 fn is_trusted_group(gid: u32) -> bool {
     gid == 0
         || accounts::group(gid).is_some_and(|group| {

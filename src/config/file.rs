@@ -19,7 +19,7 @@ use super::route::Route;
 /// The largest file that is read as settings; a sane one has a few kilobytes.
 const LARGEST: u64 = 1 << 20;
 
-/// How often a file that is written to while it is read is read anew.
+/// Times that a file is read because it is written to meanwhile.
 const TRIES: usize = 3;
 
 impl Layer {
@@ -205,7 +205,8 @@ fn read_whole(path: &Path) -> io::Result<Zeroizing<String>> {
     ))
 }
 
-/// Tells one state of a regular file from another: its length, and when it was written to. A pipe has none.
+/// Tells one state of a regular file from another: its length, and when it was written to. A pipe
+/// has none.
 fn state(metadata: &Metadata) -> Option<(u64, [i64; 4])> {
     metadata.is_file().then(|| {
         let times = [

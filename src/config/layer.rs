@@ -179,7 +179,7 @@ impl Layer {
         });
     }
 
-    /// How the file ends.
+    /// The file's end.
     pub(super) fn end(&self) -> FileEnd {
         self.end
     }
@@ -202,7 +202,7 @@ impl Layer {
         names
     }
 
-    /// Whether it sets a secret itself, not by the name of a file.
+    /// True where it sets a secret itself, not by the name of a file.
     pub(super) fn holds_a_secret(&self) -> bool {
         self.entries.iter().any(|entry| {
             let key = keys::find(&entry.route.parent().section(), entry.route.name());

@@ -103,7 +103,7 @@ pub struct Loaded {
     pub written: Written,
     /// Whether `hub.listen` was set; where it was not, `--embedded` may fall back to a free port.
     pub hub_listen_is_set: bool,
-    /// How the file ends, to tell one that was cut.
+    /// The file's end, by which one that was cut is told.
     pub(crate) file_end: FileEnd,
 }
 

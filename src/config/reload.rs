@@ -1,32 +1,35 @@
-//! Settings that are to replace others while the daemon runs: no file may open what the one before it kept closed only because
-//! its end is missing.
+//! Settings that are to replace others while the daemon runs: no file may open what the one before
+//! it kept closed only because its end is missing.
 //!
-//! A file that is cut reads as a shorter one. Without its last rule it allows less, which harms nobody. Without all of its
-//! rules it would allow everything; within a line it may name another user; within its last rule it may lack what narrows that
-//! rule. Each of these is refused here. A cut through a rule that is new in that file, after its `allow`, cannot be told from a
-//! rule that is meant so: whoever writes `allow` last in each rule is safe from that as well, since a rule without it is none.
+//! A file that is cut reads as a shorter one. Without its last rule it allows less, which harms
+//! nobody. Without all of its rules it would allow everything; within a line it may name another
+//! user; within its last rule it may lack what narrows that rule. Each of these is refused here. A
+//! cut through a rule that is new in that file, after its `allow`, cannot be told from a rule that
+//! is meant so: whoever writes `allow` last in each rule is safe from that as well, since a rule
+//! without it is none.
 
 use super::mistake::{ConfigErrors, Findings, Origin};
 use super::route::Route;
 use super::settings::AccessRule;
 use super::{Loaded, keys};
 
-/// How the file ends.
+/// The file's end, by which one that was cut is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileEnd {
-    /// Whether its last line has no end.
+    /// Its last line has no end.
     pub(super) unfinished_line: bool,
     /// The access rule that is the last table of the file, as an index into the rules.
     pub(super) rule: Option<usize>,
 }
 
 impl Loaded {
-    /// Refuses what may not take the place of the settings in force. `known` are the access rules in force, and those that were
-    /// since there were none: a file may be read twice while it is being written, cut in two places.
+    /// Refuses what may not take the place of the settings in force. `known` are the access rules
+    /// in force, and those that were since there were none: a file may be read twice while it is
+    /// being written, cut in two places.
     ///
     /// # Errors
-    /// There were rules, and there would be none without `daemon.access = "open"`; or the file looks as if its end were missing,
-    /// and has or had rules.
+    /// There were rules, and there would be none without `daemon.access = "open"`; or the file
+    /// looks as if its end were missing, and has or had rules.
     pub fn check_reload(&self, known: &[AccessRule]) -> Result<(), ConfigErrors> {
         let mut findings = Findings::default();
         let origin = self.file.as_deref().map_or(Origin::Defaults, Origin::file);
@@ -66,7 +69,7 @@ impl Loaded {
 /// Said of a file whose last line has no end.
 pub(super) const UNFINISHED: &str = "the last line has no end: the file may have been cut, and a rule in it may allow more than was meant";
 
-/// Whether `cut` is `whole` without at least one of the keys that narrow it.
+/// True where `cut` is `whole` without at least one of the keys that narrow it.
 fn lacks_some_of(cut: &AccessRule, whole: &AccessRule) -> bool {
     fn kept<T: PartialEq>(cut: &T, whole: &T, nothing: &T) -> bool {
         cut == whole || cut == nothing
@@ -95,7 +98,8 @@ mod tests {
     const INSTANCE: &str =
         "[instances.default.credentials]\ntype = \"device\"\nallow_pairing = true\n";
 
-    /// Rules in the order in which people write their keys: the subject first, `allow` first, and `allow` last.
+    /// Rules in the order in which people write their keys: the subject first, `allow` first, and
+    /// `allow` last.
     const RULES: [&str; 3] = [
         "[[access]]\nuid = 60001\nallow = [\"listen\", \"status\"]\nchannels = [\"menu\"]\ninstances = [\"default\"]\n",
         "[[access]]\nallow = [\"broadcast\"]\nchannels = [\n  \"menu\",\n  \"other\",\n]\nuid = 60002\n",
@@ -117,7 +121,8 @@ mod tests {
         let policy = AccessPolicy::new(rules);
         let channels = ["menu", "other", "third"].map(Channel::new);
         let mut all = Vec::new();
-        // The users of the rules, those whose number begins theirs, strangers, and callers over TCP.
+        // The users of the rules, those whose number begins theirs, strangers, and callers over
+        // TCP.
         let uids = [6, 60, 600, 6000, 60_001, 60_002, 60_003, 65_534].map(|uid| {
             Caller::local(Peer {
                 pid: 0,

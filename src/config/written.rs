@@ -1,5 +1,6 @@
-//! What was written, key by key, so that a reload can say what has changed. Some of it is secret, so that digests are kept: they
-//! tell whether two texts are the same, within this process alone.
+//! Every value as it was written, key by key, so that a reload can say what has changed. Some of it
+//! is secret, so that digests are kept: they tell whether two texts are the same, within this
+//! process alone.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

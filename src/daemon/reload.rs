@@ -1,8 +1,9 @@
 //! Reading the settings again, at SIGHUP (`systemctl reload expd`).
 //!
-//! The settings are read and checked as a whole: with a mistake among them, or where the file may have been cut and rules with
-//! it ([`Loaded::check_reload`]), all stay as they were. What can change without harm is applied: the log's level and the access rules, whose names of users and groups are looked up again, too. Of
-//! everything else the log says which keys wait for a restart.
+//! The settings are read and checked as a whole: with a mistake among them, or where the file may
+//! have been cut and rules with it ([`Loaded::check_reload`]), all stay as they were. What can
+//! change without harm is applied: the log's level and the access rules, whose names of users and
+//! groups are looked up again, too. Of everything else the log says which keys wait for a restart.
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use crate::ipc::access::AccessPolicy;
 use crate::logging;
 use crate::systemd::Notifier;
 
-/// What the service manager shows after a reload that changed nothing.
+/// The words in the service manager's status after a reload that changed nothing.
 const REFUSED: &str = "the last reload was refused, see the log";
 
 /// Access rules of earlier settings that are remembered.

@@ -1,5 +1,5 @@
-//! Payloads: JSON text that belongs to the apps and goes through unchanged. White space around it is no part of it: within the
-//! documents that carry it, nobody could tell it from theirs.
+//! Payloads: JSON text that belongs to the apps and goes through unchanged. White space around it
+//! is no part of it: within the documents that carry it, nobody could tell it from theirs.
 
 use std::fmt;
 
@@ -16,8 +16,8 @@ pub const MAX_DEPTH: usize = 100;
 /// of the Socket.IO library ends at 16 MiB, envelope included.
 pub const MAX_BYTES: usize = 16_000_000;
 
-/// A JSON text, checked to be well-formed, held and passed on as it was written, with its digits, its key order and the white
-/// space in it.
+/// A JSON text, checked to be well-formed, held and passed on as it was written, with its digits,
+/// its key order and the white space in it.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Payload(Box<RawValue>);

@@ -1,11 +1,13 @@
-//! Text that must never be printed, and leaves the memory with whoever holds it: passwords, device secrets, API keys, tokens.
+//! Text that must never be printed, and leaves the memory with whoever holds it: passwords, device
+//! secrets, API keys, tokens.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
-/// A secret text. It is overwritten when it is dropped, each clone by itself. `Debug` prints a placeholder and there is no `Display`, so a secret cannot reach a log by accident;
+/// A secret text. It is overwritten when it is dropped, each clone by itself. `Debug` prints a
+/// placeholder and there is no `Display`, so a secret cannot reach a log by accident;
 /// [`Secret::expose`] marks every place that really needs the text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,5 +1,6 @@
-//! The folder of a socket, held open: what is done to the files in it is done in this folder, whatever its path leads to later,
-//! and to the files themselves, never to what a symbolic link names.
+//! The folder of a socket, held open: what is done to the files in it is done in this folder,
+//! whatever its path leads to later, and to the files themselves, never to what a symbolic link
+//! names.
 
 use std::ffi::OsStr;
 use std::io;
@@ -80,8 +81,8 @@ impl Folder {
         Ok(rustix::fs::unlinkat(&self.handle, name, AtFlags::empty())?)
     }
 
-    /// Refuses a folder in which everybody may replace the socket, and one that another user's symbolic link leads to; warns of
-    /// one in which somebody else may.
+    /// Refuses a folder in which everybody may replace the socket, and one that another user's
+    /// symbolic link leads to; warns of one in which somebody else may.
     pub(super) fn check(&self) -> Result<(), IpcError> {
         let unsafe_folder = |fault: String| IpcError::UnsafeFolder {
             folder: self.path.clone(),
@@ -134,7 +135,8 @@ pub(super) fn ownership(stat: &Stat) -> Ownership {
     }
 }
 
-/// Gives a pinned file this mode. Linux has had a call for that since 6.6 only; the way through `/proc` leads to the same file.
+/// Gives a pinned file this mode. Linux has had a call for that since 6.6 only; the way through
+/// `/proc` leads to the same file.
 pub(super) fn set_mode(pinned: &OwnedFd, mode: u32) -> io::Result<()> {
     let mode = Mode::from_raw_mode(mode);
     Ok(rustix::fs::chmod(proc_path(pinned), mode)?)

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::folder::{Folder, ownership};
 use crate::exposure::{self, User};
 
-/// How often somebody else may take the file's name away before that is an error.
+/// Times that somebody else may take the file's name away before that is an error.
 const TRIES: usize = 10_000;
 
 /// A held lock. The kernel lets go of it with the process, however that ends, so that there are no stale ones.
@@ -45,7 +45,7 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    /// Whether the file is one that an expd of this user, or of root, would have made.
+    /// True for a file that an expd of this user, or of root, would have made.
     pub(super) fn is_trusted(&self) -> bool {
         exposure::is_trusted(self.owner)
     }
@@ -67,7 +67,8 @@ impl Holder {
 }
 
 impl Lock {
-    /// Takes the lock of a socket in a folder. A file of another user that nobody holds is replaced, where the folder lets.
+    /// Takes the lock of a socket in a folder. A file of another user that nobody holds is
+    /// replaced, where the folder lets.
     pub(super) fn take(folder: &Arc<Folder>, socket: &OsStr) -> io::Result<Taken> {
         let mut name = socket.to_owned();
         name.push(".lock");
@@ -105,7 +106,8 @@ impl Lock {
                 Err(error) => return Err(error),
             }
             if !exposure::is_trusted(held.st_uid) {
-                // Its owner could lock it at any time. Held while it goes, so that no daemon of that user loses it.
+                // Its owner could lock it at any time. Held while it goes, so that no daemon of
+                // that user loses it.
                 if folder.remove(&name).is_err() {
                     return Ok(Taken::Theirs(Holder {
                         pid: None,

@@ -111,12 +111,12 @@ impl Drop for SocketFile {
 ///
 /// A lock beside the path keeps other daemons out from before the first look at the file until the socket is closed, so that a
 /// stale file can be removed without a race. The socket listens last: until then the kernel refuses all connections, whatever
-/// the file's mode. Group and mode are set on the file that was made, whatever stands at its name meanwhile; no symbolic link
-/// is followed.
+/// the file's mode. Group and mode are set on the file that was made, whatever stands at its name
+/// meanwhile; no symbolic link is followed.
 ///
 /// # Errors
-/// When another program listens there, when something else than a socket is in the way, when everybody may write to the folder,
-/// or when the file system refuses.
+/// When another program listens there, when something else than a socket is in the way, when
+/// everybody may write to the folder, or when the file system refuses.
 pub fn bind(place: &SocketPlace, mode: u32, group: Option<&str>) -> Result<BoundSocket, IpcError> {
     let path = &place.path;
     if path.as_os_str().len() > LONGEST_PATH {
@@ -140,7 +140,8 @@ pub fn bind(place: &SocketPlace, mode: u32, group: Option<&str>) -> Result<Bound
 
     let address = SocketAddrUnix::new(path.as_path()).map_err(|e| failed("name")(e.into()))?;
     let socket = new_socket().map_err(failed("open"))?;
-    // The kernel makes the file with the mode of the socket, less the umask: at no time may more connect than are meant to.
+    // The kernel makes the file with the mode of the socket, less the umask: at no time may more
+    // connect than are meant to.
     rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode))
         .map_err(|e| failed("set the mode of")(e.into()))?;
     rustix::net::bind(&socket, &address).map_err(|e| failed("bind")(e.into()))?;
@@ -157,7 +158,8 @@ pub fn bind(place: &SocketPlace, mode: u32, group: Option<&str>) -> Result<Bound
     }
     folder::set_mode(&pinned, mode).map_err(failed("set the mode of"))?;
     rustix::net::listen(&socket, BACKLOG).map_err(|e| failed("listen on")(e.into()))?;
-    // Whoever may write to the folder may have put another file there; a daemon that nobody finds is worse than none.
+    // Whoever may write to the folder may have put another file there; a daemon that nobody finds
+    // is worse than none.
     let named = folder.look_at(name).map_err(failed("find"))?;
     if !is(&named, (stat.st_dev, stat.st_ino)) {
         return Err(failed("keep")(replaced()));
@@ -168,8 +170,8 @@ pub fn bind(place: &SocketPlace, mode: u32, group: Option<&str>) -> Result<Bound
     })
 }
 
-/// Holds on to the file of the socket that was just bound. Where others may write to the folder it may be another one by now:
-/// anything but a socket of this user with one name is refused.
+/// Holds on to the file of the socket that was just bound. Where others may write to the folder it
+/// may be another one by now: anything but a socket of this user with one name is refused.
 fn made(folder: &Folder, name: &OsStr) -> io::Result<(OwnedFd, Stat)> {
     let file = folder.pin(name)?;
     let stat = rustix::fs::fstat(&file)?;
@@ -186,7 +188,7 @@ fn replaced() -> io::Error {
     io::Error::other("somebody has put another file in its place")
 }
 
-/// Whether it is the file with this device and inode.
+/// True for the file with this device and inode.
 fn is(file: &Stat, identity: (u64, u64)) -> bool {
     (file.st_dev, file.st_ino) == identity
 }
@@ -250,7 +252,7 @@ fn clear_the_way(path: &Path, folder: &Folder, name: &OsStr) -> Result<(), IpcEr
     }
 }
 
-/// Who answers at a socket.
+/// The process that answers at a socket.
 #[derive(Clone, Copy, Debug)]
 enum Probe {
     /// Nobody: the file was left behind.
@@ -283,7 +285,8 @@ fn probe(file: &OwnedFd) -> io::Result<Probe> {
     }
 }
 
-/// Another process has the lock. None but this user's processes and root's can have one on a file that an expd made.
+/// Another process has the lock. None but this user's processes and root's can have one on a file
+/// that an expd made.
 fn held(path: &Path, holder: &Holder, probe: io::Result<Probe>) -> IpcError {
     if !holder.is_trusted() {
         return IpcError::ForeignLock {
@@ -328,7 +331,7 @@ pub enum IpcError {
     Busy {
         /// The socket.
         path: PathBuf,
-        /// Who does what, as far as is known.
+        /// That process and its part, as far as it is known.
         holder: String,
     },
     /// Another user keeps the lock, by accident or on purpose.

@@ -128,7 +128,8 @@ impl SocketPlace {
         }
     }
 
-    /// For the daemon, before it binds: makes the folder where that is expd's to do, opens it, and checks it.
+    /// For the daemon, before it binds: makes the folder where that is expd's to do, opens it, and
+    /// checks it.
     pub(super) fn open_folder(&self) -> Result<Folder, IpcError> {
         let path = self.folder_path();
         let mode = match self.folder {

@@ -1,8 +1,10 @@
-//! A bound on how often one thing is said: whoever can cause a record at will cannot fill the log with it.
+//! A bound on how often one thing is said: whoever can cause a record at will cannot fill the log
+//! with it.
 //!
-//! Records of one place in the code, and of one instance where they name one, are shown up to [`MOST`] times within [`WINDOW`]. Then
-//! they are counted, and the count is told once the time is over. Below `info` nothing is held back, and neither is what the
-//! daemon says of its start, its settings and its end, which only its operator causes.
+//! Records of one place in the code, and of one instance where they name one, are shown up to
+//! [`MOST`] times within [`WINDOW`]. Then they are counted, and the count is told once the time is
+//! over. Below `info` nothing is held back, and neither is what the daemon says of its start, its
+//! settings and its end, which only its operator causes.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -22,10 +24,10 @@ const MOST_KINDS: usize = 4096;
 /// The characters of a record that a count repeats.
 const REPEATED: usize = 200;
 
-/// Whose records are caused by the operator alone.
+/// The target of records that the operator alone causes.
 const OPERATORS: &str = "expd::daemon";
 
-/// What has been said lately.
+/// The records of late, counted by kind.
 #[derive(Default)]
 pub(super) struct Limit {
     kinds: HashMap<Kind, Said>,
@@ -50,7 +52,7 @@ struct Said {
     last: String,
 }
 
-/// What becomes of a record.
+/// The fate of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Show,
@@ -115,7 +117,7 @@ impl Limit {
         Verdict::Hold
     }
 
-    /// What is to be told of records that were held back for long enough, or at all.
+    /// The counts of records that were held back for long enough, or at all.
     pub fn due(&mut self, now: Instant, all: bool) -> Vec<Held> {
         if self.holding == 0 {
             return Vec::new();

@@ -1,5 +1,5 @@
-//! `grpc.health.v1`: the daemon serves until it stops, and so does each of its services. A watch of a name that no service has
-//! stays open, as the protocol has it.
+//! `grpc.health.v1`: the daemon serves until it stops, and so does each of its services. A watch of
+//! a name that no service has stays open, as the protocol has it.
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -27,7 +27,8 @@ const NAMES: [&str; 4] = [
 pub struct Health(watch::Sender<ServingStatus>);
 
 impl Health {
-    /// Tells everybody who watches at `stop` that the services do not serve any more, and ends the watches.
+    /// Tells everybody who watches at `stop` that the services do not serve any more, and ends the
+    /// watches.
     pub async fn until(self, stop: CancellationToken) {
         stop.cancelled().await;
         self.0.send_replace(ServingStatus::NotServing);

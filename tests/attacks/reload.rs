@@ -23,7 +23,7 @@ channels = ["other"]
 uid = 60002
 "#;
 
-/// What a user is told who wants to listen.
+/// The status with which a user's wish to listen ends.
 async fn listens(socket: &Path, uid: u32, channel: &str) -> Code {
     let mut network = proto::network_client::NetworkClient::new(channel_as(socket, uid).await);
     let request = proto::ListenRequest {

@@ -111,7 +111,8 @@ fn the_daemon_dumps_no_core_and_its_own_user_cannot_look_into_it() {
     if !is_root() {
         return;
     }
-    // Root may look into everything, so the daemon is another user here; it works as that, with a narrow umask, too.
+    // Root may look into everything, so the daemon is another user here; it works as that, with a
+    // narrow umask, too.
     let home = Home::new("metrics = \"127.0.0.1:0\"\n");
     std::os::unix::fs::chown(home.folder.path(), Some(APP), Some(APP)).unwrap();
     let program = home.folder.path().join("expd");
@@ -174,7 +175,7 @@ fn the_daemon_dumps_no_core_and_its_own_user_cannot_look_into_it() {
     }
 }
 
-/// How often a text is in a process's memory; nothing where this process may not look.
+/// The copies of a text in a process's memory; nothing where this process may not look.
 fn copies(pid: u32, text: &str) -> Option<usize> {
     use std::os::unix::fs::FileExt as _;
     let memory = std::fs::File::open(format!("/proc/{pid}/mem")).ok()?;

@@ -1,4 +1,5 @@
-//! Small doors: text that is none, health of what is not there, and the log as something to be filled.
+//! Small doors: text that is none, health of what is not there, and the log as something to be
+//! filled.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -133,7 +134,8 @@ fn a_stranger_at_the_network_cannot_fill_the_log() {
             body.len()
         );
         stream.write_all(request.as_bytes()).unwrap();
-        // The head and the body of an answer come together or one after the other; its length is in the head.
+        // The head and the body of an answer come together or one after the other; its length is in
+        // the head.
         let mut answer = Vec::new();
         let mut bytes = [0; 4096];
         loop {

@@ -115,7 +115,8 @@ fn open_files(daemon: &Daemon) -> u64 {
     let folder = format!("/proc/{}/fd", daemon.child.id());
     match std::fs::read_dir(&folder) {
         Ok(files) => files.count() as u64,
-        // Only root may look into the daemon; since Linux 6.2 the folder's size says how many there are.
+        // Only root may look into the daemon; since Linux 6.2 the folder's size says how many there
+        // are.
         Err(_) => std::fs::metadata(&folder).unwrap().len(),
     }
 }

@@ -1,8 +1,8 @@
 //! The paired device's key on disk.
 //!
 //! One file an instance, readable by the daemon's user alone. It is whole at any moment: a new one is written beside it and
-//! renamed over it, both on the disk before anybody is told. No symbolic link is followed, and what another user put there is
-//! not believed.
+//! renamed over it, both on the disk before anybody is told. No symbolic link is followed, and what
+//! another user put there is not believed.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -117,7 +117,8 @@ impl PairedStore {
         }
     }
 
-    /// What the file holds. It may stand in a folder to which others can write, with whatever they put there.
+    /// The file's text. It may stand in a folder to which others can write, with whatever they put
+    /// there.
     fn read_file(&self) -> io::Result<Zeroizing<Vec<u8>>> {
         let file = OpenOptions::new()
             .read(true)
@@ -249,7 +250,8 @@ fn invalid(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-/// A new file that its owner alone may read, in place of what a daemon left behind that was killed, or somebody else put there.
+/// A new file that its owner alone may read, in place of what a daemon left behind that was killed,
+/// or somebody else put there.
 fn create_private(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

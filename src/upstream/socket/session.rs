@@ -393,8 +393,8 @@ impl Session {
     }
 }
 
-/// Shows what came, but for what may hold a secret: credentials that a device is given, and whatever is not understood as
-/// something else.
+/// Shows what came, but for what may hold a secret: credentials that a device is given, and
+/// whatever is not understood as something else.
 fn trace(text: &str, event: Option<&SocketEvent>) {
     match event {
         Some(SocketEvent::Broadcast(broadcast)) if broadcast.name == CREDENTIALS => {
