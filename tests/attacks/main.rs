@@ -17,10 +17,10 @@ mod frames;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod process;
-mod rights;
-mod shares;
 mod reload;
+mod rights;
 mod secrets;
+mod shares;
 mod small;
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod world;
