@@ -11,12 +11,11 @@ use futures_util::Stream as _;
 use tokio::sync::{Semaphore, watch};
 use tokio_stream::wrappers::WatchStream;
 use tonic::Status;
-use url::Url;
 
 use super::Door;
 use super::status;
 use crate::bridge::Bridge;
-use crate::exp::{Channel, ChannelId};
+use crate::exp::{ApiPath, Channel, ChannelId, PathClass};
 use crate::ipc::Caller;
 use crate::ipc::access::{AccessPolicy, Denied, Place, Rights, Verb};
 use crate::router::{Card, InstanceId};
@@ -28,17 +27,6 @@ pub fn caller_of(extensions: &http::Extensions) -> Caller {
         .get::<Caller>()
         .cloned()
         .unwrap_or_else(Caller::unknown)
-}
-
-/// The parts of the API by which a request does what has a verb of its own.
-#[derive(Debug, PartialEq, Eq)]
-enum Reach {
-    /// Resources.
-    Resources,
-    /// Broadcasts and responses.
-    Network,
-    /// Logins and tokens.
-    Tokens,
 }
 
 impl Door {
@@ -89,16 +77,13 @@ impl Door {
         &self,
         caller: &Caller,
         bridge: &Bridge,
-        path: &str,
+        path: &ApiPath,
     ) -> Result<(), Status> {
         let policy = self.policy();
-        if policy.is_open() {
-            return Ok(());
-        }
-        let verbs: &[Verb] = match reach(path) {
-            Reach::Resources => &[Verb::Request],
-            Reach::Network => &[Verb::Request, Verb::Broadcast, Verb::Respond],
-            Reach::Tokens => &[Verb::Request, Verb::Admin],
+        let verbs: &[Verb] = match path.class() {
+            PathClass::Resources => &[Verb::Request],
+            PathClass::Network => &[Verb::Request, Verb::Broadcast, Verb::Respond],
+            PathClass::Logins => &[Verb::Request, Verb::Admin],
         };
         let place = Place::AnyChannel(&bridge.name);
         let checked = verbs
@@ -248,42 +233,6 @@ pub(super) async fn named(caller: &Caller) {
     named.await.ok();
 }
 
-/// What of the API a path reaches. What cannot be read as a path reaches nothing, and is refused where it would be sent.
-fn reach(path: &str) -> Reach {
-    let Ok(url) = Url::parse(&format!("http://localhost{path}")) else {
-        return Reach::Resources;
-    };
-    // A server may take escaped letters, doubled slashes and capitals for the plain path.
-    let plain = unescaped(url.path()).to_lowercase();
-    let mut parts = plain.split(['/', '\\']).filter(|part| !part.is_empty());
-    if plain.contains("..") || parts.next() != Some("api") {
-        return Reach::Tokens;
-    }
-    match parts.next() {
-        Some("auth") => Reach::Tokens,
-        Some("networks") => Reach::Network,
-        _ => Reach::Resources,
-    }
-}
-
-fn unescaped(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escape = after
-            .get(..2)
-            .filter(|_| *first == b'%')
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(escape.unwrap_or(*first));
-        rest = match escape {
-            Some(_) => after.get(2..).unwrap_or_default(),
-            None => after,
-        };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// What a caller sees of the status: the instances of its rules, with the channels and listeners of its rules.
 pub(super) struct View {
     policy: Arc<AccessPolicy>,
@@ -349,39 +298,6 @@ impl Leave {
         match Pin::new(&mut self.changes).poll_next(context) {
             Poll::Ready(Some(_)) => Poll::Ready(()),
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_reach_what_a_server_may_read_in_them() {
-        for path in [
-            "/api/devices",
-            "/api/data/networks/auth",
-            "/api/devices?x=/api/auth",
-        ] {
-            assert_eq!(reach(path), Reach::Resources, "{path}");
-        }
-        for path in [
-            "/api/networks/current/broadcasts",
-            "/api//networks/current/broadcasts?timeout=1",
-            "/api/x/../networks/current/responses",
-            "/api/net%77orks/current/broadcasts",
-            "/API/Networks/current/broadcasts",
-        ] {
-            assert_eq!(reach(path), Reach::Network, "{path}");
-        }
-        for path in [
-            "/api/auth/token",
-            "/api/%61uth/login",
-            "/api/x%2f..%2fauth/token",
-            "/other",
-        ] {
-            assert_eq!(reach(path), Reach::Tokens, "{path}");
         }
     }
 }

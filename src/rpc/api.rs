@@ -6,7 +6,7 @@ use super::access::caller_of;
 use super::network::holder_of;
 use super::status::bridge;
 use super::{Door, convert};
-use crate::exp::{self, IdentityKind};
+use crate::exp::{self, ApiPath, IdentityKind};
 use crate::proto;
 use crate::proto::api_server::Api;
 
@@ -23,9 +23,9 @@ impl Api for ApiService {
         let caller = caller_of(request.extensions());
         let request = request.into_inner();
         let bridge_to = self.0.bridge(&request.instance)?;
-        self.0
-            .allow_request(&caller, bridge_to, &request.path)
-            .await?;
+        let path = ApiPath::parse(&request.path)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        self.0.allow_request(&caller, bridge_to, &path).await?;
         let form = request.payload_form();
         let body = match request.body {
             Some(body) => Some(convert::payload_in(Some(body), self.0.max_payload).await?),

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 use super::session::{LoggedIn, Session};
 use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings, Limits};
 use crate::exp::message;
-use crate::exp::{Alphabet, BroadcastId, Channel, ChannelId, Payload};
+use crate::exp::{Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Payload};
 
 pub use answer::Answer;
 pub use client::Wire;
@@ -180,10 +180,11 @@ impl ApiClient {
         body: Option<&Payload>,
     ) -> Result<ApiAnswer, CallError> {
         let method = target::method(method)?;
-        let mut url = target::app_url(&self.host, path)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
+        let path = ApiPath::parse(path).map_err(|error| CallError::Invalid {
+            reason: error.to_string(),
+        })?;
+        let parameters = query.iter().map(|(key, value)| (&**key, &**value));
+        let url = target::app_url(&self.host, &path, parameters)?;
         let text = |_: &LoggedIn| Ok(body.map(|body| body.as_str().as_bytes().to_vec()));
         let departure = Departure::default();
         let answer = self.call(method, url, text, ANSWER, &departure).await?;

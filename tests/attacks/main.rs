@@ -14,6 +14,7 @@
 mod answers;
 mod files;
 mod frames;
+mod paths;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod process;

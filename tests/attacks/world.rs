@@ -1,6 +1,7 @@
 //! The daemon as a process, and connections to it from any user.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,6 +41,26 @@ pub fn is_root() -> bool {
         eprintln!("SKIPPED: only root can connect as other users");
     }
     root
+}
+
+/// The user that these tests run as.
+pub fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// A daemon on a home's settings, which name their own instances; it serves when this returns.
+pub fn daemon_of(home: &Home) -> Daemon {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_expd"));
+    command
+        .args(["serve", "--config"])
+        .arg(home.config())
+        .arg("--socket")
+        .arg(home.socket())
+        .env_remove("NOTIFY_SOCKET")
+        .env_remove("JOURNAL_STREAM");
+    let mut daemon = Daemon::spawn(&mut command);
+    daemon.said("serving on");
+    daemon
 }
 
 /// A connection from a user. The kernel notes the user of the thread that connects.

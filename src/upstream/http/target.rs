@@ -1,73 +1,84 @@
-//! Where an API request goes: a path that the caller gave, kept inside `/api/` of the configured host.
+//! Where an API request goes: a path below the configured host's own, exactly as it was given.
 
-use std::borrow::Cow;
-
-use percent_encoding::percent_decode_str;
 use reqwest::{Method, Url};
 
 use super::error::CallError;
+use crate::exp::{ApiPath, PathClass, Quoted};
+
+/// The longest name of a method that is looked at, in letters.
+const LONGEST_METHOD: usize = 16;
+
+/// The longest URL that the HTTP library sends, in bytes.
+const LONGEST_URL: usize = u16::MAX as usize - 1;
 
 /// The method that a caller names, in any case.
 pub(super) fn method(name: &str) -> Result<Method, CallError> {
-    match name.to_ascii_uppercase().as_str() {
-        "GET" => Ok(Method::GET),
-        "POST" => Ok(Method::POST),
-        "PATCH" => Ok(Method::PATCH),
-        "PUT" => Ok(Method::PUT),
-        "DELETE" => Ok(Method::DELETE),
-        _ => Err(refused(format!(
-            "the method {name:?} is not known; use GET, POST, PATCH, PUT or DELETE"
-        ))),
-    }
+    let known = [
+        Method::GET,
+        Method::POST,
+        Method::PATCH,
+        Method::PUT,
+        Method::DELETE,
+    ];
+    let short = name.len() <= LONGEST_METHOD;
+    known
+        .into_iter()
+        .find(|method| short && method.as_str().eq_ignore_ascii_case(name))
+        .ok_or_else(|| {
+            refused(format!(
+                "the method {} is not known; use GET, POST, PATCH, PUT or DELETE",
+                Quoted(name)
+            ))
+        })
 }
 
-/// The URL of a path at `host`, which is a base URL.
+/// The URL of one of the daemon's own calls at `host`, which is a base URL. The path is expd's own.
 pub(super) fn url(host: &str, path: &str) -> Result<Url, CallError> {
-    if !path.starts_with("/api/") {
+    Url::parse(&format!("{}{path}", host.trim_end_matches('/'))).map_err(|e| no_host(host, e))
+}
+
+/// The URL of a path that an app gave, with the query parameters that it gave apart from it. The session's own calls are not
+/// for apps: their answers are tokens.
+pub(super) fn app_url<'q>(
+    host: &str,
+    path: &ApiPath,
+    query: impl IntoIterator<Item = (&'q str, &'q str)>,
+) -> Result<Url, CallError> {
+    if path.class() == PathClass::Logins {
         return Err(refused(format!(
-            "the path {path:?} does not start with /api/"
+            "the path {} is the daemon's own: it logs in and keeps the token to itself; any other path under /api/ is sent with it",
+            Quoted(path.as_str())
         )));
     }
-    let base = Url::parse(host).map_err(|e| refused(format!("the host setting {host:?}: {e}")))?;
-    let url = Url::parse(&format!("{}{path}", host.trim_end_matches('/')))
-        .map_err(|e| refused(format!("the path {path:?} makes no URL: {e}")))?;
-    if url.fragment().is_some() {
-        // It would never leave this host, and what stands in it would be lost in silence.
+    let base = Url::parse(host).map_err(|e| no_host(host, e))?;
+    let mut url = url(host, path.as_str())?;
+    url.set_query(path.query());
+    // What the server gets is the path that was classified, to the letter: nothing between here and there may have changed it.
+    let sent = format!("{}{path}", base.path().trim_end_matches('/'));
+    if url.path() != sent || url.origin() != base.origin() {
         return Err(refused(format!(
-            "the path {path:?} holds a #; write %23 where it is meant"
+            "the path {} cannot be sent as it is written; percent-encode what is special in it",
+            Quoted(path.as_str())
         )));
     }
-    // `..` and its escaped spellings are resolved by now; escaped slashes are not.
-    let prefix = format!("{}/api/", base.path().trim_end_matches('/'));
-    let inside = url.path().strip_prefix(&prefix);
-    if url.origin() != base.origin() || inside.is_none_or(climbs) {
-        return Err(refused(format!("the path {path:?} leads out of /api/")));
+    let mut query = query.into_iter().peekable();
+    if query.peek().is_some() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    if url.as_str().len() > LONGEST_URL {
+        return Err(refused(format!(
+            "the path and the query make a URL of {} bytes; at most {LONGEST_URL} are allowed",
+            url.as_str().len()
+        )));
     }
     Ok(url)
 }
 
-/// The URL of a path that an app gave. The session's own calls are not for apps: their answers are tokens.
-pub(super) fn app_url(host: &str, path: &str) -> Result<Url, CallError> {
-    let url = url(host, path)?;
-    let decoded = decode(url.path()).to_ascii_lowercase();
-    let mut segments = decoded.split('/').filter(|segment| !segment.is_empty());
-    if segments.any(|segment| segment == "api") && segments.next() == Some("auth") {
-        return Err(refused(format!(
-            "the path {path:?} is the daemon's own: it logs in and keeps the token to itself; any other path under /api/ is sent with it"
-        )));
-    }
-    Ok(url)
-}
-
-/// Whether a path climbs up once a server has decoded its escaped slashes.
-fn climbs(path: &str) -> bool {
-    decode(path)
-        .split(['/', '\\'])
-        .any(|segment| segment == "..")
-}
-
-fn decode(path: &str) -> Cow<'_, str> {
-    percent_decode_str(path).decode_utf8_lossy()
+fn no_host(host: &str, error: impl std::fmt::Display) -> CallError {
+    refused(format!(
+        "the host setting {} makes no URL: {error}",
+        Quoted(host)
+    ))
 }
 
 fn refused(reason: String) -> CallError {
@@ -78,79 +89,62 @@ fn refused(reason: String) -> CallError {
 mod tests {
     use super::*;
 
-    const HOST: &str = "https://exp.example:8443/base";
+    const HOSTS: [&str; 4] = [
+        "https://exp.example:8443/base",
+        "https://exp.example/a/b/",
+        "http://127.0.0.1:9000",
+        "http://127.0.0.1:9000/",
+    ];
 
     #[test]
-    fn paths_under_api_go_to_the_host_as_they_are() {
+    fn a_path_goes_below_the_hosts_own_to_the_letter() {
         for path in [
             "/api/devices",
             "/api/devices?limit=1&name=a%20b",
-            "/api/data/group/a%2Fb",
+            "/api/data/group/a%2Fb%2fc",
             "/api/data/g/k..ey",
             "/api/data/g/%25",
+            "/api/data/g/a;b%3Bc|d",
+            "/api/data//g",
             "/api/authors",
             "/api/data/auth/login",
         ] {
-            let url = app_url(HOST, path).unwrap();
-            assert_eq!(url.as_str(), format!("{HOST}{path}"));
+            for host in HOSTS {
+                let parsed = ApiPath::parse(path).unwrap();
+                let url = app_url(host, &parsed, []).unwrap();
+                let (host, path) = (host.trim_end_matches('/'), path.replace('|', "%7C"));
+                assert_eq!(url.as_str(), format!("{host}{path}"));
+            }
         }
     }
 
     #[test]
-    fn no_path_leads_elsewhere() {
-        for path in [
-            "",
-            "/",
-            "/api",
-            "api/devices",
-            "/apis/x",
-            "https://evil.example/api/x",
-            "//evil.example/api/x",
-            "@evil.example/api/x",
-            "/api/../admin",
-            "/api/..",
-            "/api/%2e%2e/admin",
-            "/api/%2E./admin",
-            "/api/x/../../admin",
-            "/api/\\..\\..\\admin",
-            "/api/..%2fadmin",
-            "/api/x%2f..%2f..%2fadmin",
-            "/api/..%5cadmin",
-            "/api/../../base/api/../x",
-            "/api/\t../x",
-            "/api/devices#1",
-        ] {
-            let refused = app_url(HOST, path);
-            assert!(
-                matches!(refused, Err(CallError::Invalid { .. })),
-                "{path:?} leads to {refused:?}"
-            );
-        }
+    fn parameters_join_those_of_the_path() {
+        let path = ApiPath::parse("/api/devices?limit=1").unwrap();
+        let url = app_url(HOSTS[0], &path, [("sort", "a b")]).unwrap();
+        assert_eq!(url.query(), Some("limit=1&sort=a+b"));
+        let long = "x".repeat(LONGEST_URL);
+        assert!(app_url(HOSTS[0], &path, [("sort", long.as_str())]).is_err());
     }
 
     #[test]
     fn the_sessions_own_calls_are_not_for_apps() {
-        for path in [
-            "/api/auth/token",
-            "/api/auth/login?x",
-            "/api/auth",
-            "/api/%61uth/token",
-            "/api//auth/token",
-            "/api/auth%2Ftoken",
-            "/api/AUTH/token",
-            "/api/x/../auth/token",
-            "/api/./auth/token",
-        ] {
-            let refused = app_url(HOST, path).unwrap_err().to_string();
-            assert!(refused.contains("the daemon's own"), "{path}: {refused}");
+        for path in ["/api/auth/token", "/api/auth/login?x", "/api/auth"] {
+            for host in HOSTS {
+                let parsed = ApiPath::parse(path).unwrap();
+                let refused = app_url(host, &parsed, []).unwrap_err().to_string();
+                assert!(refused.contains("the daemon's own"), "{path}: {refused}");
+            }
         }
-        assert!(url(HOST, "/api/auth/token").is_ok());
     }
 
     #[test]
     fn methods_are_taken_in_any_case() {
         assert_eq!(method("pAtCh").unwrap(), Method::PATCH);
-        assert!(method("CONNECT").is_err());
-        assert!(method("").is_err());
+        let long = "G".repeat(1 << 20);
+        for unknown in ["CONNECT", "", "GET ", long.as_str()] {
+            let refused = method(unknown).unwrap_err().to_string();
+            assert!(refused.len() < 256, "{refused}");
+        }
     }
 }

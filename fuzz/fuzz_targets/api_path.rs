@@ -1,0 +1,78 @@
+//! Whatever an app gives as a path of EXP's API: no panic, a short refusal, and where it is taken, every server on the way reads it
+//! as the same class, however often it decodes and whatever it passes over.
+//!
+//! ```sh
+//! RUSTC_BOOTSTRAP=1 cargo fuzz run api_path -- -dict=fuzz/api_path.dict -max_total_time=600
+//! ```
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use percent_encoding::{percent_decode, percent_decode_str};
+
+#[allow(dead_code, unused_imports, reason = "only paths of the API are driven")]
+#[path = "../../src/exp/mod.rs"]
+mod exp;
+
+use exp::quoted::is_hidden;
+use exp::{ApiPath, PathClass};
+
+fuzz_target!(|text: &str| {
+    match ApiPath::parse(text) {
+        Ok(path) => accepted(text, &path),
+        // A refusal quotes 64 characters at most, each escaped at worst.
+        Err(error) => {
+            let said = error.to_string();
+            assert!(said.len() < 64 * 12 + 256 && !said.contains(is_hidden));
+        }
+    }
+});
+
+fn accepted(text: &str, path: &ApiPath) {
+    // It is sent as it is written, but for what no request line holds.
+    let written = text.split('?').next().unwrap_or_default();
+    let sendable = |byte: &u8| (b'!'..=b'~').contains(byte);
+    assert!(path.as_str().as_bytes().iter().all(sendable));
+    assert!(percent_decode_str(path.as_str()).eq(percent_decode_str(written)));
+    for decodings in 0..6 {
+        for way in 0..16 {
+            let read = read(path.as_str(), decodings, way);
+            assert_eq!(read, Some(path.class()), "{text:?} {decodings} {way}");
+        }
+    }
+}
+
+/// What a server reads that decodes so often; `None` for what is not below `/api/`. The bits of `way` say whether it takes
+/// backslashes for slashes, cuts parameters, merges slashes, and passes over case.
+fn read(path: &str, decodings: usize, way: usize) -> Option<PathClass> {
+    let mut bytes = path.as_bytes().to_vec();
+    for _ in 0..decodings {
+        bytes = percent_decode(&bytes).collect();
+    }
+    assert!(bytes.iter().all(|byte| *byte >= b' ' && *byte != 0x7f));
+    let slashes: &[char] = if way & 1 == 0 { &['/'] } else { &['/', '\\'] };
+    let (cut, merge, fold) = (way & 2 != 0, way & 4 != 0, way & 8 != 0);
+    let text = String::from_utf8_lossy(&bytes);
+    let mut segments: Vec<String> = Vec::new();
+    for segment in text.split(slashes).skip(1) {
+        let segment = match segment.split_once(';') {
+            Some((before, _)) if cut => before,
+            _ => segment,
+        };
+        match segment {
+            ".." => drop(segments.pop()),
+            "." => {}
+            "" if merge => {}
+            _ if fold => segments.push(segment.to_lowercase()),
+            _ => segments.push(segment.to_owned()),
+        }
+    }
+    let mut segments = segments.iter().map(String::as_str);
+    if segments.next() != Some("api") {
+        return None;
+    }
+    Some(match segments.next() {
+        Some("auth") => PathClass::Logins,
+        Some("networks") => PathClass::Network,
+        _ => PathClass::Resources,
+    })
+}

@@ -1,0 +1,261 @@
+//! Apps that may send requests and no more, and paths that a server on the way may read as another.
+
+use std::sync::{Arc, Mutex};
+
+use expd::proto::api_client::ApiClient;
+use expd::proto::{ApiRequest, ApiResponse};
+use rand::seq::IndexedRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+use crate::process::Home;
+use crate::world::{SOON, channel_as, daemon_of, own_uid};
+
+/// A server that takes every login, answers everything else with `{}`, and keeps the targets of its requests to the letter.
+struct Recorder {
+    port: u16,
+    targets: Arc<Mutex<Vec<String>>>,
+    _serving: JoinSet<()>,
+}
+
+impl Recorder {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let targets = Arc::new(Mutex::new(Vec::new()));
+        let kept = targets.clone();
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                connections.spawn(answer(stream, kept.clone()));
+            }
+        });
+        Self {
+            port,
+            targets,
+            _serving: serving,
+        }
+    }
+
+    /// The targets of the apps' requests since this was last asked.
+    fn taken(&self) -> Vec<String> {
+        let mut targets = self.targets.lock().unwrap();
+        let of_apps = |target: &String| {
+            !target.ends_with("/api/auth/login") && !target.contains("/socket.io")
+        };
+        targets.drain(..).filter(of_apps).collect()
+    }
+}
+
+async fn answer(stream: tokio::net::TcpStream, targets: Arc<Mutex<Vec<String>>>) {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if stream.read_line(&mut head).await.unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let length = head.to_lowercase().lines().find_map(|line| {
+            let value = line.strip_prefix("content-length:")?;
+            value.trim().parse().ok()
+        });
+        let mut body = vec![0; length.unwrap_or(0)];
+        stream.read_exact(&mut body).await.unwrap();
+        let target = head.split(' ').nth(1).unwrap().to_owned();
+        let (status, text) = if target.contains("/socket.io") {
+            ("404 Not Found", "{}")
+        } else if target.ends_with("/api/auth/login") {
+            (
+                "200 OK",
+                r#"{"token":"of the session","expiration":4102444800000,"identity":{"uuid":"u","type":"device","organization":"demo"}}"#,
+            )
+        } else {
+            ("200 OK", "{}")
+        };
+        targets.lock().unwrap().push(target);
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
+            text.len()
+        );
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Settings for an instance at a path of the recorder's, and rules for this user if any.
+fn settings(recorder: &Recorder, own_path: &str, allow: &str) -> String {
+    let rule = match allow {
+        "" => String::new(),
+        allow => format!("[[access]]\nuid = {}\nallow = [{allow}]\n", own_uid()),
+    };
+    format!(
+        "{rule}[instances.default]\nhost = \"http://127.0.0.1:{}{own_path}\"\n[instances.default.credentials]\ntype = \"device\"\nuuid = \"u\"\nsecret = \"s\"\n",
+        recorder.port
+    )
+}
+
+async fn get(api: &mut ApiClient<Channel>, path: &str) -> Result<ApiResponse, Status> {
+    let request = ApiRequest {
+        method: "GET".to_owned(),
+        path: path.to_owned(),
+        ..ApiRequest::default()
+    };
+    let answer = tokio::time::timeout(SOON, api.request(request)).await;
+    answer.unwrap().map(tonic::Response::into_inner)
+}
+
+/// With what can be read as a login, out of the API, or as a broadcast.
+const TRICKS: [&str; 36] = [
+    "/api/%2e%2fauth/token",
+    "/api/%2e/auth/token",
+    "/api/./auth/token",
+    "/api/x/../auth/token",
+    "/api/x/%2e%2e/auth/token",
+    "/api/x/%2E./auth/token",
+    "/api/x%2f..%2fauth/token",
+    "/api/x%2f%2e%2e%2fauth/token",
+    "/api/x%252f%252e%252e%252fauth/token",
+    "/api/x/..;/auth/token",
+    "/api/x/..%3b/auth/token",
+    "/api/x/..;a=b/auth/token",
+    "/api/auth;a=b/token",
+    "/api/auth%3Ba/token",
+    "/api/;/auth/token",
+    "/api//auth/token",
+    "/api/%2fauth/token",
+    "/api/%5cauth/token",
+    "/api/\\auth/token",
+    "/api\\auth\\token",
+    "/api/x\\..\\auth/token",
+    "/api/AUTH/token",
+    "/api/aUth/token",
+    "/api/%61uth/token",
+    "/api/%2561uth/token",
+    "/api/auth%2ftoken",
+    "/api/auth%00/token",
+    "/api/auth%20/token",
+    "/api/auth./token",
+    "/api/a\tuth/token",
+    "/api/../socket.io/",
+    "/api/x/../../../socket.io/",
+    "/api/%2e%2e/%2e%2e/admin",
+    "/api/x%2f..%2f..%2f..%2fadmin",
+    "/api/Networks/current/broadcasts",
+    "/api/net%77orks/current/broadcasts",
+];
+
+#[tokio::test]
+async fn no_spelling_of_a_path_reaches_what_the_rules_keep_from_it() {
+    let recorder = Recorder::start().await;
+    for own_path in ["", "/exp", "/a/b/"] {
+        for allow in ["\"request\"", ""] {
+            let home = Home::new(&settings(&recorder, own_path, allow));
+            let _daemon = daemon_of(&home);
+            let mut api = ApiClient::new(channel_as(&home.socket(), own_uid()).await);
+            get(&mut api, "/api/devices").await.unwrap();
+            assert_eq!(recorder.taken().len(), 1);
+            for path in TRICKS {
+                let refused = get(&mut api, path).await.unwrap_err();
+                assert_eq!(refused.code(), Code::InvalidArgument, "{path}: {refused:?}");
+            }
+            let login = get(&mut api, "/api/auth/token").await.unwrap_err();
+            let broadcast = get(&mut api, "/api/networks/current/status").await;
+            if allow.is_empty() {
+                assert_eq!(login.code(), Code::InvalidArgument, "{login:?}");
+                broadcast.unwrap();
+                assert_eq!(recorder.taken().len(), 1);
+            } else {
+                assert_eq!(login.code(), Code::PermissionDenied, "{login:?}");
+                let broadcast = broadcast.unwrap_err();
+                assert_eq!(broadcast.code(), Code::PermissionDenied, "{broadcast:?}");
+                assert_eq!(recorder.taken(), [""; 0]);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_arrives_below_the_hosts_own_to_the_letter() {
+    let recorder = Recorder::start().await;
+    for own_path in ["", "/exp"] {
+        let home = Home::new(&settings(&recorder, own_path, "\"request\""));
+        let _daemon = daemon_of(&home);
+        let mut api = ApiClient::new(channel_as(&home.socket(), own_uid()).await);
+        for path in [
+            "/api/data/GROUP/key%2Fwith%2Fslashes",
+            "/api/data/GROUP/a%3Bb;c=d",
+            "/api/data/GROUP/100%25",
+            "/api/data/GROUP/%252F",
+            "/api/data/GROUP/k..ey",
+            "/api/data/auth/networks",
+            "/api/data//GROUP",
+            "/api/devices?where=a%2Fb&x=../..",
+            "/api/data/gr%c3%bcn/a+b:c@d!$&()*,=~",
+        ] {
+            get(&mut api, path).await.unwrap();
+            assert_eq!(recorder.taken(), [format!("{own_path}{path}")]);
+        }
+        get(&mut api, "/api/data/grün/a b").await.unwrap();
+        assert_eq!(
+            recorder.taken(),
+            [format!("{own_path}/api/data/gr%C3%BCn/a%20b")]
+        );
+    }
+}
+
+/// What an nginx makes of a target: decoded once, slashes merged, dot segments resolved.
+fn normalized(target: &str) -> String {
+    let decoded = percent_encoding::percent_decode_str(target);
+    let decoded = decoded.decode_utf8_lossy();
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in decoded.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            segment => segments.push(segment),
+        }
+    }
+    format!("/{}", segments.join("/"))
+}
+
+#[tokio::test]
+async fn no_path_of_random_pieces_reaches_a_login_behind_a_proxy_that_normalizes() {
+    let recorder = Recorder::start().await;
+    let home = Home::new(&settings(&recorder, "/exp", "\"request\""));
+    let _daemon = daemon_of(&home);
+    let mut api = ApiClient::new(channel_as(&home.socket(), own_uid()).await);
+    let pieces = [
+        "auth", "token", "api", "exp", "x", "/", "/", "..", ".", "%2e", "%2F", "%5C", ";", "%3b",
+        "%25", "%2561uth", "AUTH", "?",
+    ];
+    let mut random = rand::rngs::StdRng::seed_from_u64(11);
+    for _ in 0..3000 {
+        let mut path = "/api/".to_owned();
+        for _ in 0..random.random_range(1..8) {
+            path.push_str(pieces.choose(&mut random).unwrap());
+        }
+        // A refusal is as good as what is checked below.
+        let _answered = get(&mut api, &path).await;
+    }
+    let taken = recorder.taken();
+    assert!(taken.len() > 300, "{} were sent", taken.len());
+    for target in taken {
+        let path = target.split('?').next().unwrap();
+        let read = normalized(path).to_lowercase();
+        let below = read
+            .strip_prefix("/exp/api")
+            .map(|below| format!("{below}/"));
+        assert!(
+            below.is_some_and(|below| !below.starts_with("/auth/")),
+            "{target} is {read}"
+        );
+    }
+}
