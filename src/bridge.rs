@@ -19,7 +19,7 @@ use crate::config::settings::DEFAULT_INSTANCE;
 use crate::config::{ChannelIdSpelling, Credentials, InstanceSettings};
 use crate::exp::channel::check_event_name;
 use crate::exp::{
-    Alphabet, BroadcastId, Channel, ChannelId, ChannelRule, Identity, IdentityKind, Payload,
+    Alphabet, BroadcastId, Channel, ChannelId, ChannelRule, Identity, IdentityKind, Payload, Quoted,
 };
 use crate::metrics::Counters;
 use crate::router::{InstanceId, ListenSpec, Listener, RouterError, RouterHandle};
@@ -65,7 +65,7 @@ pub enum BridgeError {
     #[error("{0} is empty; take it from the broadcast that is answered")]
     MissingId(&'static str),
     /// Not logged in.
-    #[error("instance {instance:?} has not logged in yet: {reason}")]
+    #[error("instance {name} has not logged in yet: {reason}", name = Quoted(.instance))]
     NoIdentity {
         /// The instance.
         instance: String,
@@ -232,11 +232,16 @@ impl Bridges {
 
     /// The instance of that name; the empty name means the default one.
     pub fn get(&self, name: &str) -> Option<&Arc<Bridge>> {
-        self.0.get(if name.is_empty() {
+        self.0.get(Self::full_name(name))
+    }
+
+    /// The name that is meant by one in a request.
+    pub fn full_name(name: &str) -> &str {
+        if name.is_empty() {
             DEFAULT_INSTANCE
         } else {
             name
-        })
+        }
     }
 
     /// The default instance first, then the others by name.
@@ -244,11 +249,5 @@ impl Bridges {
         let default = self.0.get(DEFAULT_INSTANCE);
         let others = self.0.values().filter(|b| b.name != DEFAULT_INSTANCE);
         default.into_iter().chain(others)
-    }
-
-    /// The names, for messages.
-    pub fn names(&self) -> String {
-        let names: Vec<&str> = self.iter().map(|b| b.name.as_str()).collect();
-        names.join(", ")
     }
 }

@@ -196,7 +196,7 @@ impl Connection {
     async fn unary(&mut self, authority: Option<&[u8]>) {
         let path = "/expd.v1.Daemon/GetStatus";
         let stream = self
-            .call(path, authority, &proto::GetStatusRequest {})
+            .call(path, authority, &proto::GetStatusRequest::default())
             .await;
         let status: proto::Status = self.message(stream).await;
         assert_eq!(status.version, env!("CARGO_PKG_VERSION"));

@@ -105,7 +105,10 @@ impl Apps {
         let mut client = DaemonClient::new(self.connect().await);
         let left = async {
             loop {
-                let status = client.get_status(GetStatusRequest {}).await.unwrap();
+                let status = client
+                    .get_status(GetStatusRequest::default())
+                    .await
+                    .unwrap();
                 if status.into_inner().instances[0].channels.len() <= 1 {
                     break;
                 }

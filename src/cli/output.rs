@@ -13,6 +13,8 @@ use tokio::time::MissedTickBehavior;
 
 use super::Failure;
 use crate::exp::Payload;
+use crate::exp::quoted::is_hidden;
+pub use crate::exp::quoted::printable;
 
 /// What is there but matters less.
 pub const DIM: Style = Style::new().dimmed();
@@ -128,42 +130,25 @@ fn one_line(json: &str) -> Cow<'_, str> {
     }
 }
 
-/// JSON without characters that a terminal takes as commands: what JSON leaves unescaped of them stands in strings, and is
-/// escaped there.
+/// JSON without characters that a terminal takes as commands or that hide what is there: what JSON leaves unescaped of them stands
+/// in strings, and is escaped there; it stays the same document.
 fn unarmed(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_armed) {
+    let is_hidden = |character| character != '\t' && is_hidden(character);
+    if !json.contains(is_hidden) {
         return Cow::Borrowed(json);
     }
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
-        if is_armed(character) {
-            // A String takes whatever is written.
-            let _infallible = write!(text, "\\u{:04x}", u32::from(character));
+        if is_hidden(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // A String takes whatever is written.
+                let _infallible = write!(text, "\\u{unit:04x}");
+            }
         } else {
             text.push(character);
         }
     }
     Cow::Owned(text)
-}
-
-fn is_armed(character: char) -> bool {
-    matches!(character, '\u{7f}'..='\u{9f}')
-}
-
-/// A text that came from elsewhere, with what a terminal would take as commands escaped.
-pub fn printable(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_control) {
-        let escaped = text.chars().map(|character| {
-            if character.is_control() {
-                character.escape_default().to_string()
-            } else {
-                character.to_string()
-            }
-        });
-        Cow::Owned(escaped.collect())
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 /// A line of words on standard error.
@@ -266,6 +251,14 @@ mod tests {
     #[test]
     fn nothing_from_elsewhere_commands_the_terminal() {
         assert_eq!(unarmed("\"a\u{9b}31m\u{7f}é\""), r#""a\u009b31m\u007fé""#);
+        let hidden = "{\t\"\u{202e}\u{2066}\u{200b}\u{e0041}\": \"نعم 🙂\"}";
+        let shown = unarmed(hidden);
+        assert_eq!(
+            shown,
+            "{\t\"\\u202e\\u2066\\u200b\\udb40\\udc41\": \"نعم 🙂\"}"
+        );
+        let read = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+        assert_eq!(read(&shown), read(hidden));
         assert_eq!(printable("a\x1b[31m\nb"), r"a\u{1b}[31m\nb");
     }
 }

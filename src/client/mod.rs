@@ -36,6 +36,7 @@ pub use event::{
     Broadcast, Event, Gap, GapReason, ListenEvent, Subscription, SubscriptionState, Time,
 };
 pub use resume::{Heard, ResumingListener};
+use status::Pages;
 pub use status::{
     ChannelStatus, Counters, Identity, InstanceStatus, LinkEvent, LinkState, LinkStatus,
     ListenerStatus, Status,
@@ -268,12 +269,27 @@ impl Client {
         status::identity_from_wire(self.taken(answer)?)
     }
 
-    /// What the daemon is doing, all of it at one moment.
+    /// What the daemon is doing: all pages of it, which are one moment's up to some thousand channels and listeners.
     pub async fn status(&self) -> Result<Status, ClientError> {
-        let mut request = tonic::Request::new(proto::GetStatusRequest {});
-        request.set_timeout(ANSWER_TIMEOUT);
-        let answer = self.daemon().get_status(request).await;
-        status::status_from_wire(self.taken(answer)?)
+        let mut pages = Pages::default();
+        let mut page_token = String::new();
+        loop {
+            let mut request = tonic::Request::new(proto::GetStatusRequest {
+                page_size: 0,
+                page_token: page_token.clone(),
+            });
+            request.set_timeout(ANSWER_TIMEOUT);
+            let page = self.taken(self.daemon().get_status(request).await)?;
+            let next = page.next_page_token.clone();
+            pages.add(page)?;
+            if next.is_empty() {
+                return Ok(pages.whole());
+            }
+            if next == page_token {
+                return Err(ClientError::Contract("a page that leads to itself".into()));
+            }
+            page_token = next;
+        }
     }
 
     /// The state of every link: as it is now, then each change.

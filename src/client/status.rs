@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::ClientError;
 use super::event::{ChannelFields, Time, channel_from_wire};
-use crate::exp::{Channel, IdentityKind};
+use crate::exp::{Channel, IdentityKind, Quoted};
 use crate::proto;
 
-/// Everything at one moment.
-#[derive(Clone, Debug, Serialize)]
+/// Everything: at one moment, or where there is much of it, at one shortly after the other.
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The daemon's version.
@@ -182,7 +182,36 @@ pub struct Counters {
     pub unexpected_messages: u64,
 }
 
-pub(super) fn status_from_wire(status: proto::Status) -> Result<Status, ClientError> {
+/// The pages of a status as they come.
+#[derive(Default)]
+pub(super) struct Pages(Status);
+
+impl Pages {
+    /// Takes a page over.
+    pub(super) fn add(&mut self, page: proto::Status) -> Result<(), ClientError> {
+        let page = status_from_wire(page)?;
+        let mut told = std::mem::replace(&mut self.0, page).instances;
+        for instance in &mut self.0.instances {
+            // The newest page has the facts, and each some of the channels and listeners.
+            let of_before = told.iter_mut().find(|t| t.instance == instance.instance);
+            if let Some(before) = of_before {
+                instance.channels.splice(..0, before.channels.drain(..));
+                instance.listeners.splice(..0, before.listeners.drain(..));
+            }
+        }
+        Ok(())
+    }
+
+    /// All that came, channels by name.
+    pub(super) fn whole(mut self) -> Status {
+        for instance in &mut self.0.instances {
+            (instance.channels).sort_by(|a, b| a.channel.cmp(&b.channel));
+        }
+        self.0
+    }
+}
+
+fn status_from_wire(status: proto::Status) -> Result<Status, ClientError> {
     let instances = status.instances.into_iter().map(instance_from_wire);
     Ok(Status {
         version: status.version,
@@ -197,9 +226,9 @@ pub(super) fn identity_from_wire(identity: proto::Identity) -> Result<Identity, 
         "device" => IdentityKind::Device,
         "consumerApp" => IdentityKind::ConsumerApp,
         other => {
-            let kind: String = other.chars().take(64).collect();
+            let kind = Quoted(other);
             return Err(ClientError::Contract(format!(
-                "an identity of the unknown kind {kind:?}"
+                "an identity of the unknown kind {kind}"
             )));
         }
     };

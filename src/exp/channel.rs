@@ -9,6 +9,7 @@ use base64::engine::{DecodePaddingMode, general_purpose};
 use serde::{Deserialize, Serialize};
 
 use super::identity::IdentityKind;
+use super::quoted::Quoted;
 
 /// The longest channel or event name that is accepted, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 16 * 1024;
@@ -77,7 +78,7 @@ impl Channel {
 
 impl fmt::Display for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.name)?;
+        write!(f, "{}", Quoted(&self.name))?;
         match (self.system, self.consumer) {
             (false, false) => Ok(()),
             (true, false) => f.write_str(" (system)"),
@@ -110,12 +111,12 @@ fn check_name(what: &'static str, name: &str) -> Result<(), ChannelRule> {
 pub enum ChannelRule {
     /// Only EXP itself sends on system channels.
     #[error(
-        "nobody may broadcast on the system channel {0:?}; drop the system flag, or listen on it instead"
+        "nobody may broadcast on the system channel {name}; drop the system flag, or listen on it instead", name = Quoted(.0)
     )]
     SystemBroadcast(String),
     /// Consumer apps keep to consumer channels.
     #[error(
-        "this connection is a consumer app, which may use consumer channels only; set the consumer flag on {0:?}, or use another instance"
+        "this connection is a consumer app, which may use consumer channels only; set the consumer flag on {name}, or use another instance", name = Quoted(.0)
     )]
     ConsumerOnly(String),
     /// The name is the empty text.
@@ -149,7 +150,7 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 
 /// The longest channel ID that is decoded, in bytes: a name and an organization at their longest, every character escaped.
-const MAX_ID_BYTES: usize = MAX_NAME_BYTES * 16;
+pub const MAX_ID_BYTES: usize = MAX_NAME_BYTES * 16;
 
 impl ChannelId {
     /// The ID of `channel` in `organization`.
@@ -185,7 +186,7 @@ impl ChannelId {
     /// When the text is no Base64 of such a JSON array.
     pub fn decode(&self) -> Result<(String, Channel), ChannelIdError> {
         let refused = |reason: &'static str| ChannelIdError {
-            id: self.0.chars().take(64).collect(),
+            id: Quoted(&self.0).to_string(),
             reason,
         };
         if self.0.len() > MAX_ID_BYTES {
@@ -233,9 +234,9 @@ impl<'de> Deserialize<'de> for Flag {
 
 /// A text that is no channel ID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{id:?} is no channel ID: {reason}")]
+#[error("{id} is no channel ID: {reason}")]
 pub struct ChannelIdError {
-    /// The beginning of the text.
+    /// The beginning of the text, quoted.
     id: String,
     reason: &'static str,
 }

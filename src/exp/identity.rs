@@ -46,6 +46,39 @@ pub struct Identity {
     pub pairing_code: Option<String>,
 }
 
+/// The longest uuid, organization and pairing code that a network may give, in bytes.
+pub const MAX_IDENTITY_BYTES: usize = 1024;
+
+impl Identity {
+    /// Holds the identity's texts to their bound: they stand in every channel ID, status and log line.
+    ///
+    /// # Errors
+    /// One of them is longer.
+    pub fn check(&self) -> Result<(), IdentityError> {
+        let code = self.pairing_code.as_deref().unwrap_or_default();
+        let texts = [
+            ("uuid", self.uuid.len()),
+            ("organization", self.organization.len()),
+            ("pairing code", code.len()),
+        ];
+        match texts.iter().find(|(_, bytes)| *bytes > MAX_IDENTITY_BYTES) {
+            Some((what, bytes)) => Err(IdentityError {
+                what,
+                bytes: *bytes,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A text of an identity that is too long.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("its {what} has {bytes} bytes; at most {MAX_IDENTITY_BYTES} are allowed")]
+pub struct IdentityError {
+    what: &'static str,
+    bytes: usize,
+}
+
 /// The answer to a login and to a token refresh.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -10,7 +10,7 @@ use super::accounts;
 use super::caller::Caller;
 pub use super::verb::Verb;
 use crate::config::AccessRule;
-use crate::exp::Channel;
+use crate::exp::{Channel, Quoted};
 
 /// Where something is done.
 #[derive(Clone, Copy, Debug)]
@@ -33,12 +33,14 @@ impl Place<'_> {
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Instance(instance) => write!(f, "on instance {instance:?}"),
+            Self::Instance(instance) => write!(f, "on instance {}", Quoted(instance)),
             Self::AnyChannel(instance) => {
-                write!(f, "on instance {instance:?}, without regard to channels")
+                let instance = Quoted(instance);
+                write!(f, "on instance {instance}, without regard to channels")
             }
             Self::Channel(instance, channel) => {
-                write!(f, "on channel {:?} of instance {instance:?}", channel.name)
+                let (name, instance) = (Quoted(&channel.name), Quoted(instance));
+                write!(f, "on channel {name} of instance {instance}")
             }
         }
     }
@@ -129,6 +131,15 @@ impl Rights<'_> {
         rules.is_none_or(|rules| rules.iter().any(|rule| !rule.allow.is_empty()))
     }
 
+    /// Whether anything is allowed on an instance, there being one of that name or not.
+    pub fn allow_anything_on(&self, instance: &str) -> bool {
+        let rules = self.rules.as_ref();
+        rules.is_none_or(|rules| {
+            let reaches = |rule: &&Rule| !rule.allow.is_empty() && rule.is_on(instance);
+            rules.iter().any(reaches)
+        })
+    }
+
     /// Refuses what is not allowed.
     ///
     /// # Errors
@@ -183,9 +194,12 @@ impl Rule {
         })
     }
 
+    fn is_on(&self, instance: &str) -> bool {
+        self.instances.is_empty() || self.instances.iter().any(|name| name == instance)
+    }
+
     fn allows(&self, verb: Verb, place: Place<'_>) -> bool {
-        let on_instance =
-            self.instances.is_empty() || self.instances.iter().any(|i| i == place.instance());
+        let on_instance = self.is_on(place.instance());
         let on_channel = self.channels.is_empty()
             || match place {
                 Place::Instance(_) => true,

@@ -1,5 +1,7 @@
-//! A record that outlives the call that logged it.
+//! A record that outlives the call that logged it. Whatever a library or a server put into it, it is of a bounded size, and its
+//! sentence has no hidden characters.
 
+use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::time::SystemTime;
 
@@ -7,6 +9,17 @@ use log::kv::{Error, Key, Value, VisitSource};
 use log::{Level, Record};
 
 use super::limit::Held;
+use crate::exp::quoted::{bounded, printable};
+
+/// The longest sentence, in bytes.
+const LONGEST_TEXT: usize = 4096;
+
+/// The longest value of a field, and the longest key, in bytes.
+const LONGEST_VALUE: usize = 1024;
+const LONGEST_KEY: usize = 64;
+
+/// The most fields.
+const MOST_PAIRS: usize = 16;
 
 /// What a record says, and when it was logged.
 pub(super) struct Entry {
@@ -29,7 +42,11 @@ impl Entry {
             at,
             level: record.level(),
             target: record.target().to_owned(),
-            text: record.args().to_string(),
+            // Escaped, it may be some times as long: it is held to the bound once more.
+            text: bounded(
+                printable(&bounded(record.args(), LONGEST_TEXT)),
+                LONGEST_TEXT,
+            ),
             pairs: pairs.0,
             module: record.module_path_static(),
             file: record.file_static(),
@@ -74,6 +91,11 @@ impl Entry {
 
     /// Hands it over as the record that it was.
     pub fn with_record<T>(&self, take: impl FnOnce(&Record<'_>) -> T) -> T {
+        let pairs = self.pairs.iter();
+        let pairs: Vec<(&str, Cow<'_, str>)> = pairs
+            .map(|(key, value)| (&**key, printable(value)))
+            .collect();
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (*key, &**value)).collect();
         take(
             &Record::builder()
                 .level(self.level)
@@ -81,7 +103,7 @@ impl Entry {
                 .module_path_static(self.module)
                 .file_static(self.file)
                 .line(self.line)
-                .key_values(&self.pairs)
+                .key_values(&pairs)
                 .args(format_args!("{}", self.text))
                 .build(),
         )
@@ -92,7 +114,10 @@ struct Pairs(Vec<(String, String)>);
 
 impl<'kvs> VisitSource<'kvs> for Pairs {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        self.0.push((key.to_string(), value.to_string()));
+        if self.0.len() < MOST_PAIRS {
+            let key = bounded(key, LONGEST_KEY);
+            self.0.push((key, bounded(value, LONGEST_VALUE)));
+        }
         Ok(())
     }
 }
@@ -100,6 +125,20 @@ impl<'kvs> VisitSource<'kvs> for Pairs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_is_logged_an_entry_is_short() {
+        let long = "ä\n".repeat(1 << 20);
+        let pairs: Vec<(&str, &str)> = vec![("why", long.as_str()); 100];
+        let record = |arguments: std::fmt::Arguments<'_>| {
+            let record = Record::builder().key_values(&pairs).args(arguments).build();
+            Entry::new(&record, SystemTime::now())
+        };
+        let entry = record(format_args!("a server said {long}"));
+        assert!(entry.size() < 24 * 1024, "{}", entry.size());
+        assert!(entry.text.len() <= LONGEST_TEXT && entry.text.ends_with('…'));
+        assert_eq!(entry.text.matches('\n').count(), 0);
+    }
 
     #[test]
     fn it_is_handed_over_as_it_was_logged() {

@@ -8,6 +8,8 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::exp::quoted::bounded;
+
 /// Has `tracing`'s events go to the log. Where somebody in the process hears them already, that stays so.
 pub(super) fn hear() {
     tracing::subscriber::set_global_default(Libraries).unwrap_or_default();
@@ -15,6 +17,9 @@ pub(super) fn hear() {
 
 /// The most that is heard.
 const MOST: LevelFilter = LevelFilter::WARN;
+
+/// As much as a record keeps of what an event says, in bytes.
+const ENOUGH: usize = 4096;
 
 struct Libraries;
 
@@ -55,11 +60,15 @@ struct Words(String);
 
 impl Visit for Words {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if self.0.len() > ENOUGH {
+            return;
+        }
+        let value = bounded(format_args!("{value:?}"), ENOUGH);
         // Writing to a text does not fail.
         if field.name() == "message" {
-            write!(self.0, "{value:?}").ok();
+            write!(self.0, "{value}").ok();
         } else {
-            write!(self.0, " {}={value:?}", field.name()).ok();
+            write!(self.0, " {}={value}", field.name()).ok();
         }
     }
 }

@@ -5,6 +5,7 @@ use log::Level;
 
 use super::entry::Entry;
 use super::room;
+use crate::exp::quoted::is_hidden;
 
 /// `2025-01-31T12:00:00.000Z INFO  upstream::link logged in instance=default`
 pub(super) fn format_line(entry: &Entry, colours: bool) -> String {
@@ -19,7 +20,7 @@ pub(super) fn format_line(entry: &Entry, colours: bool) -> String {
         "{faint}{time}{faint:#} {strong}{:<5}{strong:#} {faint}{room}{faint:#} ",
         entry.level
     );
-    push_plain(&mut line, &entry.text);
+    line.push_str(&entry.text);
     for (key, value) in &entry.pairs {
         let pair = format!(" {faint}{key}={faint:#}");
         line.push_str(&pair);
@@ -45,23 +46,12 @@ fn push_value(line: &mut String, value: &str) {
     let plain = !value.is_empty()
         && !value
             .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || c == '"' || c == '=');
+            .any(|c| c.is_whitespace() || is_hidden(c) || c == '"' || c == '=');
     if plain {
         line.push_str(value);
     } else {
         let quoted = format!("{value:?}");
         line.push_str(&quoted);
-    }
-}
-
-/// Adds a text without what would begin a line or steer a terminal.
-fn push_plain(line: &mut String, text: &str) {
-    for c in text.chars() {
-        if c.is_control() {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
     }
 }
 
@@ -107,10 +97,18 @@ mod tests {
 
     #[test]
     fn what_comes_from_outside_cannot_break_out_of_its_line() {
-        let text = line("expd", "a\nb\x1b[31mc", &[("k", "d\ne")], false);
+        let text = line(
+            "expd",
+            "a\nb\x1b[31mc\u{202e}",
+            &[("k", "d\ne"), ("l", "f\u{2066}")],
+            false,
+        );
         assert_eq!(text.matches('\n').count(), 1);
         assert!(text.contains(r"a\nb\u{1b}[31mc"), "{text}");
-        assert!(text.contains(r#"k="d\ne""#), "{text}");
+        assert!(
+            text.contains(r#"c\u{202e} k="d\ne" l="f\u{2066}""#),
+            "{text}"
+        );
     }
 
     #[test]

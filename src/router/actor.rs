@@ -11,13 +11,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::instance::{ChannelState, Instance, Past};
+use super::instance::{ChannelState, Instance, Past, first_by};
 use super::listener::{Card, Ended, ListenSpec, Listener};
 use super::log::{Bounds, ChannelLog, Moment, State};
 use super::resting::{Resting, rest};
 use super::{
-    Command, Encode, Incoming, InstanceId, InstanceSnapshot, MAILBOX, Report, RouterError,
-    RouterHandle, Wanted, Whose,
+    ChannelSnapshot, Command, Encode, Incoming, InstanceId, InstanceSnapshot, MAILBOX, Report,
+    RouterError, RouterHandle, Slice, Totals, Wanted, Whose,
 };
 use crate::config::Limits;
 use crate::exp::Channel;
@@ -59,10 +59,8 @@ pub struct Router {
     /// Logs with something new whose listeners were woken a moment ago. None is here more often than it was promised to, and each
     /// leaves within a rest's time.
     resting: BinaryHeap<Resting>,
-    next_listener: u64,
-    /// Ends every listener's ID, so that an app that outlived an earlier daemon does not take somebody else's events by the ID
-    /// that it was given there.
-    incarnation: String,
+    /// How many listeners were opened.
+    opened: u64,
 }
 
 impl Router {
@@ -94,8 +92,7 @@ impl Router {
             total_bytes: Arc::default(),
             fresh: Vec::new(),
             resting: BinaryHeap::new(),
-            next_listener: 1,
-            incarnation: incarnation(),
+            opened: 0,
         };
         (router, handle)
     }
@@ -142,6 +139,9 @@ impl Router {
                 reply.send(self.clear(&context, &whose)).ok();
             }
             Command::Snapshot(reply) => drop(reply.send(self.snapshot())),
+            Command::Totals(reply) => drop(reply.send(self.totals())),
+            Command::Channels(slice, reply) => drop(reply.send(self.channels_in(slice))),
+            Command::Listeners(slice, reply) => drop(reply.send(self.listeners_in(slice))),
             Command::Stop => self.end_all(),
         }
     }
@@ -154,7 +154,6 @@ impl Router {
             most: self.listeners.most(),
             full,
         })?;
-        let id = self.next_listener;
         let state = self.channel(instance, &spec.channel, holder, now)?;
         let log = state.log.clone();
         if let Some(resume) = &spec.resume {
@@ -168,15 +167,8 @@ impl Router {
                 state.outage = Some(state.wanted_since);
             }
         }
-        self.next_listener += 1;
-        let listener = Listener::open(
-            format!("L{id}-{}", self.incarnation),
-            instance,
-            log,
-            spec,
-            share,
-            now,
-        );
+        self.opened += 1;
+        let listener = Listener::open((random_id(), self.opened), instance, log, spec, share, now);
         let card = listener.card().clone();
         self.cards.insert(card.id.clone(), card);
         Ok(listener)
@@ -371,9 +363,7 @@ impl Router {
         self.bury();
         let mut snapshots: Vec<InstanceSnapshot> =
             self.instances.iter().map(Instance::snapshot).collect();
-        let mut cards: Vec<&Arc<Card>> = self.cards.values().collect();
-        cards.sort_unstable_by_key(|card| (card.id.len(), card.id.clone()));
-        for card in cards {
+        for card in self.cards.values() {
             if let Some(snapshot) = snapshots.get_mut(card.instance.0) {
                 snapshot.deliveries += card.delivered.load(Ordering::Relaxed);
                 snapshot.gaps += card.gaps.load(Ordering::Relaxed);
@@ -381,6 +371,35 @@ impl Router {
             }
         }
         snapshots
+    }
+
+    fn totals(&self) -> Vec<Totals> {
+        let of_past = |instance: &Instance| Totals {
+            deliveries: instance.past.deliveries,
+            gaps: instance.past.gaps,
+        };
+        let mut totals: Vec<Totals> = self.instances.iter().map(of_past).collect();
+        for card in self.cards.values() {
+            if let Some(total) = totals.get_mut(card.instance.0) {
+                total.deliveries += card.delivered.load(Ordering::Relaxed);
+                total.gaps += card.gaps.load(Ordering::Relaxed);
+            }
+        }
+        totals
+    }
+
+    fn channels_in(&self, slice: Slice) -> Vec<ChannelSnapshot> {
+        let home = self.instances.get(slice.instance.0);
+        home.map(|home| home.channels_after(slice.after, slice.most))
+            .unwrap_or_default()
+    }
+
+    fn listeners_in(&self, slice: Slice) -> Vec<Arc<Card>> {
+        let later = self.cards.values().filter(|card| {
+            card.instance == slice.instance && card.number > slice.after && !card.gone()
+        });
+        let first = first_by(later.collect(), slice.most, |card| card.number);
+        first.into_iter().cloned().collect()
     }
 
     /// Forgets listeners that are gone.
@@ -421,9 +440,8 @@ fn by_channel(a: &Arc<Channel>, b: &Arc<Channel>) -> std::cmp::Ordering {
     a.cmp(b)
 }
 
-/// A few letters that are others in every daemon.
-fn incarnation() -> String {
-    let mut letters = uuid::Uuid::new_v4().simple().to_string();
-    letters.truncate(8);
-    letters
+/// 128 random bits: whoever was not told a listener's ID cannot come upon it, and an app that outlived an earlier daemon does not
+/// take somebody else's events by the ID that it was given there.
+fn random_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }

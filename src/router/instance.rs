@@ -46,6 +46,22 @@ pub(super) struct ChannelState {
 }
 
 impl ChannelState {
+    fn snapshot(&self, channel: &Arc<Channel>) -> ChannelSnapshot {
+        let (log_events, log_bytes, log_sequence) = self.log.size();
+        ChannelSnapshot {
+            order: self.order,
+            channel: channel.clone(),
+            wanted_since: self.wanted_since.wall,
+            asked_at: self.asked_at,
+            confirmed_at: self.confirmed_at,
+            last_broadcast_at: self.last_broadcast_at,
+            listeners: self.log.listeners(),
+            log_events,
+            log_bytes,
+            log_sequence,
+        }
+    }
+
     /// The channel is not confirmed any more. Returns the log, where that is news.
     pub fn lose(&mut self, since: Moment, now: Moment) -> Option<Arc<ChannelLog>> {
         if self.confirmed_at.take().is_none() {
@@ -60,34 +76,33 @@ impl ChannelState {
     }
 }
 
+/// The `most` first ones, in order. Only those are sorted.
+pub(super) fn first_by<T>(mut all: Vec<T>, most: usize, key: impl Fn(&T) -> u64) -> Vec<T> {
+    if all.len() > most {
+        all.select_nth_unstable_by_key(most, &key);
+        all.truncate(most);
+    }
+    all.sort_unstable_by_key(key);
+    all
+}
+
 impl Instance {
-    /// For the status.
+    /// Everything.
     pub fn snapshot(&self) -> InstanceSnapshot {
-        let mut channels: Vec<ChannelSnapshot> = self
-            .channels
-            .iter()
-            .map(|(channel, state)| {
-                let (log_events, log_bytes, log_sequence) = state.log.size();
-                ChannelSnapshot {
-                    channel: channel.clone(),
-                    wanted_since: state.wanted_since.wall,
-                    asked_at: state.asked_at,
-                    confirmed_at: state.confirmed_at,
-                    last_broadcast_at: state.last_broadcast_at,
-                    listeners: state.log.listeners(),
-                    log_events,
-                    log_bytes,
-                    log_sequence,
-                }
-            })
-            .collect();
-        channels.sort_unstable_by(|a, b| a.channel.cmp(&b.channel));
+        let channels = self.channels.iter();
         InstanceSnapshot {
-            channels,
+            channels: channels.map(|(c, state)| state.snapshot(c)).collect(),
             listeners: Vec::new(),
             deliveries: self.past.deliveries,
             gaps: self.past.gaps,
         }
+    }
+
+    /// The first `most` channels whose order is past `after`.
+    pub fn channels_after(&self, after: u64, most: usize) -> Vec<ChannelSnapshot> {
+        let later = self.channels.iter().filter(|(_, c)| c.order > after);
+        let first = first_by(later.collect(), most, |(_, state)| state.order);
+        first.iter().map(|(c, state)| state.snapshot(c)).collect()
     }
 
     /// Expires old events, forgets channels that have had no listener for `linger`, and gives back the room that a rush took.

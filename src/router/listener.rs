@@ -56,8 +56,10 @@ pub enum Ended {
 /// What the router and the status know of a listener. Shared; the listener's own task writes the figures.
 #[derive(Debug)]
 pub struct Card {
-    /// Names the listener.
+    /// Names the listener. Random.
     pub id: String,
+    /// Its number among all listeners that this daemon has opened, from 1.
+    pub number: u64,
     /// Whose channel.
     pub instance: InstanceId,
     /// The channel.
@@ -140,7 +142,7 @@ pub struct Listener {
 
 impl Listener {
     pub(super) fn open(
-        id: String,
+        (id, number): (String, u64),
         instance: InstanceId,
         log: Arc<ChannelLog>,
         spec: ListenSpec,
@@ -156,6 +158,7 @@ impl Listener {
         let (cursor, first) = Cursor::begin(wish, spec.resume, &log.id, &log.lock(), now);
         let card = Arc::new(Card {
             id,
+            number,
             instance,
             channel: spec.channel,
             name: spec.name.unwrap_or_default(),

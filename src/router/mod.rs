@@ -30,7 +30,7 @@ pub use listener::{Card, Ended, ListenSpec, Listener};
 pub use log::{Gap, GapReason, Moment, State};
 pub use record::{Batch, Record, Run};
 
-use crate::exp::{Broadcast, Channel};
+use crate::exp::{Broadcast, Channel, Quoted};
 use crate::shares::Full;
 
 /// Commands and reports that wait for the router. Senders wait when it is full; the router never waits, so that is short.
@@ -141,7 +141,7 @@ pub enum RouterError {
         newest: u64,
     },
     /// No such listener.
-    #[error("no listener has the ID {0:?}; it may have ended already")]
+    #[error("no listener has the ID {id}; it may have ended already", id = Quoted(.0))]
     UnknownListener(String),
     /// The daemon stops.
     #[error("the daemon is stopping")]
@@ -151,6 +151,8 @@ pub enum RouterError {
 /// How a channel stands.
 #[derive(Clone, Debug)]
 pub struct ChannelSnapshot {
+    /// Its number among the channels of its instance, in the order in which they were first wanted.
+    pub order: u64,
     /// The channel.
     pub channel: Arc<Channel>,
     /// Since when somebody wants it.
@@ -174,9 +176,9 @@ pub struct ChannelSnapshot {
 /// Everything about one instance.
 #[derive(Clone, Debug, Default)]
 pub struct InstanceSnapshot {
-    /// Its channels, by name.
+    /// Its channels, in no order.
     pub channels: Vec<ChannelSnapshot>,
-    /// Its listeners, oldest first.
+    /// Its listeners, in no order.
     pub listeners: Vec<Arc<Card>>,
     /// Broadcasts handed to listeners, to those that are gone included.
     pub deliveries: u64,
@@ -184,8 +186,28 @@ pub struct InstanceSnapshot {
     pub gaps: u64,
 }
 
+/// What the listeners of one instance were handed, those that are gone included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Broadcasts.
+    pub deliveries: u64,
+    /// Gaps.
+    pub gaps: u64,
+}
+
 /// Which listeners a caller may end.
 type Whose = Box<dyn Fn(&Card) -> bool + Send>;
+
+/// So many of an instance's, in the order of their numbers, from the first after `after` on.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice {
+    /// Whose.
+    pub instance: InstanceId,
+    /// The last number that is known; 0 for none.
+    pub after: u64,
+    /// How many. The router does nothing else meanwhile, so it should be some hundred.
+    pub most: usize,
+}
 
 enum Command {
     Open {
@@ -198,6 +220,9 @@ enum Command {
     Cancel(String, oneshot::Sender<Result<(), RouterError>>),
     ClearContext(String, Whose, oneshot::Sender<u32>),
     Snapshot(oneshot::Sender<Vec<InstanceSnapshot>>),
+    Totals(oneshot::Sender<Vec<Totals>>),
+    Channels(Slice, oneshot::Sender<Vec<ChannelSnapshot>>),
+    Listeners(Slice, oneshot::Sender<Vec<Arc<Card>>>),
     Stop,
 }
 
@@ -273,6 +298,30 @@ impl RouterHandle {
     /// When the daemon stops.
     pub async fn snapshot(&self) -> Result<Vec<InstanceSnapshot>, RouterError> {
         self.ask(Command::Snapshot).await
+    }
+
+    /// What the listeners of each instance were handed.
+    ///
+    /// # Errors
+    /// When the daemon stops.
+    pub async fn totals(&self) -> Result<Vec<Totals>, RouterError> {
+        self.ask(Command::Totals).await
+    }
+
+    /// Some of an instance's channels, in the order in which they were first wanted.
+    ///
+    /// # Errors
+    /// When the daemon stops.
+    pub async fn channels(&self, slice: Slice) -> Result<Vec<ChannelSnapshot>, RouterError> {
+        self.ask(|reply| Command::Channels(slice, reply)).await
+    }
+
+    /// Some of an instance's listeners, the oldest first.
+    ///
+    /// # Errors
+    /// When the daemon stops.
+    pub async fn listeners(&self, slice: Slice) -> Result<Vec<Arc<Card>>, RouterError> {
+        self.ask(|reply| Command::Listeners(slice, reply)).await
     }
 
     /// Ends every listener with [`Ended::Stopping`] and then the router.

@@ -1,7 +1,7 @@
 //! Where every call is held against the access policy, so that no handler has a rule of its own.
 //!
 //! Listeners belong to the user who opened them: reading, cancelling or clearing somebody else's takes the verb `admin` on the
-//! listener's channel. Callers over TCP cannot be told apart, and count as one user. Without any rule all of this is open.
+//! listener's channel, and without it they are as if they were not there. Callers over TCP cannot be told apart, and count as one user. Without any rule all of this is open.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tonic::Status;
 
 use super::Door;
 use super::status;
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, Bridges};
 use crate::exp::{ApiPath, Channel, ChannelId, PathClass};
 use crate::ipc::Caller;
 use crate::ipc::access::{AccessPolicy, Denied, Place, Rights, Verb};
@@ -30,6 +30,39 @@ pub fn caller_of(extensions: &http::Extensions) -> Caller {
 }
 
 impl Door {
+    /// Whether any rule gives a caller anything on the instance of that name, whether or not there is one.
+    pub(super) async fn allow_instance(
+        &self,
+        caller: &Caller,
+        verb: Verb,
+        instance: &str,
+    ) -> Result<(), Status> {
+        let policy = self.policy();
+        let rights = policy.rights(caller);
+        let instance = Bridges::full_name(instance);
+        let checked = if rights.allow_anything_on(instance) {
+            Ok(())
+        } else {
+            Err(rights.denied(verb, &Place::Instance(instance)))
+        };
+        refused(checked).await
+    }
+
+    /// The names of the instances on which a caller may do anything, for messages.
+    pub(super) fn instances_for(&self, caller: &Caller) -> String {
+        let policy = self.policy();
+        let rights = policy.rights(caller);
+        let names = self.bridges.iter().map(|bridge| bridge.name.as_str());
+        let names: Vec<&str> = names
+            .filter(|name| rights.allow_anything_on(name))
+            .collect();
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    }
+
     /// Whether a caller may listen or broadcast on a channel.
     pub(super) async fn allow(
         &self,
@@ -138,18 +171,31 @@ impl Door {
     }
 
     /// Whether a caller may read or end a listener. One that does not exist is left to whoever looks for it next.
-    pub(super) async fn allow_listener(&self, caller: &Caller, id: &str) -> Result<(), Status> {
+    ///
+    /// # Errors
+    /// [`Untouchable::Unknown`] for somebody else's, which a caller without `admin` is told nothing of: not that it is there,
+    /// nor its channel.
+    pub(super) async fn allow_listener(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<(), Untouchable> {
         let policy = self.policy();
         if policy.is_open() {
             return Ok(());
         }
         let card = self.router.card(id.to_owned()).await;
-        let Some(card) = card.map_err(|error| status::router(&error))? else {
+        let card = card.map_err(|error| Untouchable::Told(status::router(&error)))?;
+        let Some(card) = card else {
             return Ok(());
         };
         let names = self.instance_names();
-        let checked = may_touch(&policy.rights(caller), &card, &names);
-        refused(checked).await
+        let rights = policy.rights(caller);
+        let checked = may_touch(&rights, &card, &names);
+        if checked.is_err() && !is_own(&rights, &card) {
+            return Err(Untouchable::Unknown);
+        }
+        refused(checked).await.map_err(Untouchable::Told)
     }
 
     /// Which listeners of a context a caller may end.
@@ -196,12 +242,36 @@ fn may_touch(
         .iter()
         .find(|(instance, _)| *instance == card.instance);
     let place = Place::Channel(name.map_or("", |(_, name)| name), &card.channel);
-    let owner = card.peer.map(|peer| peer.uid);
     if rights.allow(Verb::Admin, place) {
         return Ok(());
     }
-    let own = owner == rights.caller().peer().map(|peer| peer.uid);
+    let own = is_own(rights, card);
     rights.check(if own { Verb::Listen } else { Verb::Admin }, place)
+}
+
+/// Whether the caller's user opened a listener.
+fn is_own(rights: &Rights<'_>, card: &Card) -> bool {
+    let owner = card.peer.map(|peer| peer.uid);
+    owner == rights.caller().peer().map(|peer| peer.uid)
+}
+
+/// Why a caller may not read or end a listener.
+#[derive(Debug)]
+pub(super) enum Untouchable {
+    /// It is as if there were none.
+    Unknown,
+    /// A refusal that the caller may hear.
+    Told(Status),
+}
+
+impl Untouchable {
+    /// The refusal, with what is said where there is no such listener.
+    pub(super) fn or(self, unknown: impl FnOnce() -> Status) -> Status {
+        match self {
+            Self::Unknown => unknown(),
+            Self::Told(status) => status,
+        }
+    }
 }
 
 /// A refusal as a status, with the caller's name.

@@ -3,10 +3,13 @@
 use tonic::{Request, Response, Status};
 
 use super::access::caller_of;
+use super::bounds::checked;
 use super::network::holder_of;
-use super::status::bridge;
+use super::page::words;
+use super::status::{self, bridge};
 use super::{Door, convert};
 use crate::exp::{self, ApiPath, IdentityKind};
+use crate::ipc::access::Verb;
 use crate::proto;
 use crate::proto::api_server::Api;
 
@@ -21,10 +24,10 @@ impl Api for ApiService {
         request: Request<proto::ApiRequest>,
     ) -> Result<Response<proto::ApiResponse>, Status> {
         let caller = caller_of(request.extensions());
-        let request = request.into_inner();
-        let bridge_to = self.0.bridge(&request.instance)?;
-        let path = ApiPath::parse(&request.path)
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let request = checked(request.into_inner())?;
+        let bridge_to = self.0.bridge(&caller, Verb::Request, &request.instance);
+        let bridge_to = bridge_to.await?;
+        let path = ApiPath::parse(&request.path).map_err(status::invalid)?;
         self.0.allow_request(&caller, bridge_to, &path).await?;
         let form = request.payload_form();
         let body = match request.body {
@@ -54,7 +57,8 @@ impl Api for ApiService {
         request: Request<proto::GetIdentityRequest>,
     ) -> Result<Response<proto::Identity>, Status> {
         let caller = caller_of(request.extensions());
-        let bridge_to = self.0.bridge(&request.into_inner().instance)?;
+        let instance = checked(request.into_inner())?.instance;
+        let bridge_to = self.0.bridge(&caller, Verb::Status, &instance).await?;
         self.0.allow_identity(&caller, bridge_to).await?;
         let identity = bridge_to.identity().map_err(bridge)?;
         Ok(Response::new(identity_out(identity)))
@@ -70,9 +74,9 @@ pub fn identity_out(identity: exp::Identity) -> proto::Identity {
             IdentityKind::ConsumerApp => "consumerApp",
         }
         .to_owned(),
-        uuid: identity.uuid,
-        organization: identity.organization,
+        uuid: words(&identity.uuid),
+        organization: words(&identity.organization),
         paired: identity.pairing_code.is_none(),
-        pairing_code: identity.pairing_code.unwrap_or_default(),
+        pairing_code: words(&identity.pairing_code.unwrap_or_default()),
     }
 }

@@ -7,6 +7,7 @@ mod access;
 mod api;
 #[doc(hidden)]
 pub mod bench;
+mod bounds;
 mod convert;
 mod daemon;
 mod deadline;
@@ -14,6 +15,7 @@ pub mod frame;
 mod gate;
 mod health;
 mod network;
+mod page;
 mod pull;
 mod reflection;
 pub mod server;
@@ -31,14 +33,16 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::post;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tonic::service::Routes;
+use tonic::{Code, Status};
 
 pub use health::Health;
 pub use pull::PullListeners;
 
 use crate::bridge::{Bridge, Bridges};
-use crate::ipc::access::AccessPolicy;
+use crate::exp::Quoted;
+use crate::ipc::Caller;
+use crate::ipc::access::{AccessPolicy, Verb};
 use crate::proto;
 use crate::proto::api_server::ApiServer;
 use crate::proto::daemon_server::DaemonServer;
@@ -69,17 +73,26 @@ pub struct Door {
 const STREAM_REQUEST: usize = 16 << 10;
 
 impl Door {
-    /// The instance that a request names; none any more once the daemon stops.
-    fn bridge(&self, instance: &str) -> Result<&Arc<Bridge>, Status> {
+    /// The instance that a request names; none any more once the daemon stops. A caller whom no rule gives anything there hears
+    /// the same of one that is there and one that is not, and of none that it did not name.
+    async fn bridge(
+        &self,
+        caller: &Caller,
+        verb: Verb,
+        instance: &str,
+    ) -> Result<&Arc<Bridge>, Status> {
         if self.stop.is_cancelled() {
             // A connection that was open before may bring one more call.
             return Err(status::stopping());
         }
+        self.allow_instance(caller, verb, instance).await?;
         self.bridges.get(instance).ok_or_else(|| {
-            Status::not_found(format!(
-                "no instance is named {instance:?}; configured are: {}",
-                self.bridges.names()
-            ))
+            let names = self.instances_for(caller);
+            let why = format_args!(
+                "no instance is named {}; configured for this caller are: {names}",
+                Quoted(instance)
+            );
+            status::new(Code::NotFound, why)
         })
     }
 }

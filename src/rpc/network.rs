@@ -8,7 +8,9 @@ use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status};
 
 use super::access::{Leave, caller_of};
+use super::bounds::checked;
 use super::frame::Dress;
+use super::pull::PullError;
 use super::status::{bridge, ended, pull, router};
 use super::{Door, convert, deadline};
 use crate::bridge::{Bridge, DEFAULT_BROADCAST_TIMEOUT, Outgoing, Patience};
@@ -17,7 +19,7 @@ use crate::ipc::Caller;
 use crate::ipc::access::Verb;
 use crate::proto;
 use crate::proto::network_server::Network;
-use crate::router::{ListenSpec, Listener, Overflow, Peer, Resume};
+use crate::router::{ListenSpec, Listener, Overflow, Peer, Resume, RouterError};
 use crate::shares::Holder;
 
 /// The service.
@@ -33,11 +35,11 @@ impl Network for NetworkService {
         let arrived = Instant::now();
         let deadline = deadline::of(request.metadata().as_ref());
         let caller = caller_of(request.extensions());
-        let request = request.into_inner();
-        let bridge_to = self.0.bridge(&request.instance)?;
+        let request = checked(request.into_inner())?;
+        let verb = Verb::Broadcast;
+        let bridge_to = self.0.bridge(&caller, verb, &request.instance).await?;
         let form = request.payload_form();
         let channel = convert::channel_in(request.channel)?;
-        let verb = Verb::Broadcast;
         self.0.allow(&caller, verb, bridge_to, &channel).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
         let timeout = convert::duration_in("timeout", request.timeout)?;
@@ -79,8 +81,9 @@ impl Network for NetworkService {
         request: Request<proto::RespondRequest>,
     ) -> Result<Response<proto::RespondResponse>, Status> {
         let caller = caller_of(request.extensions());
-        let request = request.into_inner();
-        let bridge_to = self.0.bridge(&request.instance)?;
+        let request = checked(request.into_inner())?;
+        let verb = Verb::Respond;
+        let bridge_to = self.0.bridge(&caller, verb, &request.instance).await?;
         let channel = ChannelId::from_wire(request.channel_id);
         self.0.allow_respond(&caller, bridge_to, &channel).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
@@ -111,9 +114,11 @@ impl Network for NetworkService {
         request: Request<proto::NextEventRequest>,
     ) -> Result<Response<proto::NextEventResponse>, Status> {
         let caller = caller_of(request.extensions());
-        let request = request.into_inner();
+        let request = checked(request.into_inner())?;
         let mut policies = self.0.access.clone();
-        self.0.allow_listener(&caller, &request.listener_id).await?;
+        let unknown = || pull(&PullError::Unknown(request.listener_id.clone()));
+        let allowed = self.0.allow_listener(&caller, &request.listener_id).await;
+        allowed.map_err(|why| why.or(unknown))?;
         let wait = convert::duration_in("wait", request.wait)?.unwrap_or(Duration::ZERO);
         let mut taken = self
             .0
@@ -126,7 +131,8 @@ impl Network for NetworkService {
                     biased;
                     // A reload may take the right meanwhile.
                     Ok(()) = policies.changed() => {
-                        self.0.allow_listener(&caller, &request.listener_id).await?;
+                        let allowed = self.0.allow_listener(&caller, &request.listener_id).await;
+                        allowed.map_err(|why| why.or(unknown))?;
                     }
                     next = taken.next() => return next.map_err(ended),
                 }
@@ -142,8 +148,10 @@ impl Network for NetworkService {
         request: Request<proto::CancelListenerRequest>,
     ) -> Result<Response<proto::CancelListenerResponse>, Status> {
         let caller = caller_of(request.extensions());
-        let id = request.into_inner().listener_id;
-        self.0.allow_listener(&caller, &id).await?;
+        let id = checked(request.into_inner())?.listener_id;
+        let unknown = || router(&RouterError::UnknownListener(id.clone()));
+        let allowed = self.0.allow_listener(&caller, &id).await;
+        allowed.map_err(|why| why.or(unknown))?;
         self.0
             .router
             .cancel(id)
@@ -158,7 +166,7 @@ impl Network for NetworkService {
         request: Request<proto::ClearContextRequest>,
     ) -> Result<Response<proto::ClearContextResponse>, Status> {
         let caller = caller_of(request.extensions());
-        let context = request.into_inner().context;
+        let context = checked(request.into_inner())?.context;
         if context.is_empty() {
             return Err(Status::invalid_argument(
                 "the context is empty; name the one whose listeners shall end",
@@ -206,12 +214,13 @@ pub async fn open(
     request: proto::ListenRequest,
     caller: &Caller,
 ) -> Result<Opened, Status> {
-    let bridge_to: Arc<Bridge> = door.bridge(&request.instance)?.clone();
+    let request = checked(request)?;
+    let verb = Verb::Listen;
+    let bridge_to: Arc<Bridge> = door.bridge(caller, verb, &request.instance).await?.clone();
     let form = request.payload_form();
     let channel = convert::channel_in(request.channel)?;
     // Before the check, so that a reload between the two is noticed.
     let leave = door.leave(caller, &bridge_to, &channel);
-    let verb = Verb::Listen;
     door.allow(caller, verb, &bridge_to, &channel).await?;
     let options = request.options.unwrap_or_default();
     let overflow = match options.overflow() {

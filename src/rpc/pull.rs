@@ -10,6 +10,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::Dress;
+use crate::exp::Quoted;
 use crate::proto;
 use crate::router::{Delivery, Ended, Listener, Moment};
 
@@ -45,12 +46,12 @@ struct Pulled {
 pub enum PullError {
     /// Never opened, cancelled, or not asked for too long.
     #[error(
-        "no listener has the ID {0:?}: it was never opened, was cancelled, or nobody asked for an event for 60 s; open another"
+        "no listener has the ID {id}: it was never opened, was cancelled, or nobody asked for an event for 60 s; open another", id = Quoted(.0)
     )]
     Unknown(String),
     /// Another call waits on it.
     #[error(
-        "another NextEvent waits on listener {0:?}; ask again when it has returned, or open a listener of your own"
+        "another NextEvent waits on listener {id}; ask again when it has returned, or open a listener of your own", id = Quoted(.0)
     )]
     Busy(String),
 }

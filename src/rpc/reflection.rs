@@ -14,6 +14,9 @@ use tower::ServiceExt as _;
 
 use crate::proto;
 
+/// A request names one symbol or file, which the library quotes whole where it does not know it; in bytes.
+const LONGEST_REQUEST: usize = 512;
+
 type Made = Arc<OnceLock<Result<axum::Router, Error>>>;
 
 /// Both generations.
@@ -50,7 +53,9 @@ fn services() -> Result<axum::Router, Error> {
                 tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
             )
     };
-    Ok(Routes::new(builder().build_v1()?)
-        .add_service(builder().build_v1alpha()?)
+    let v1 = builder().build_v1()?;
+    let v1alpha = builder().build_v1alpha()?;
+    Ok(Routes::new(v1.max_decoding_message_size(LONGEST_REQUEST))
+        .add_service(v1alpha.max_decoding_message_size(LONGEST_REQUEST))
         .into_axum_router())
 }

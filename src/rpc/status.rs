@@ -1,5 +1,7 @@
-//! Every error of the lower rooms as a gRPC status, in this one place.
+//! Every error of the lower rooms as a gRPC status, in this one place, which bounds it: a status travels in header fields, and
+//! what an app or a server sent may be as long as it likes.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -8,12 +10,29 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::pull::PullError;
 use crate::bridge::BridgeError;
 use crate::exp::ChannelRule;
+use crate::exp::quoted::{bounded, shortened};
 use crate::ipc::access::Denied;
 use crate::router::{Ended, RouterError};
 use crate::upstream::http::{CallError, Fate};
 
 /// Names this program in `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "expd";
+
+/// The longest message of a status, in bytes.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// The longest code of EXP's that is handed on, in bytes.
+const LONGEST_CODE: usize = 64;
+
+/// A status with a message of at most [`LONGEST_MESSAGE`] bytes.
+pub fn new(code: Code, message: impl Display) -> Status {
+    Status::new(code, bounded(message, LONGEST_MESSAGE))
+}
+
+/// The request breaks a rule.
+pub fn invalid(why: impl Display) -> Status {
+    new(Code::InvalidArgument, why)
+}
 
 /// An error of a bridge.
 pub fn bridge(error: BridgeError) -> Status {
@@ -25,37 +44,34 @@ pub fn bridge(error: BridgeError) -> Status {
                 | ChannelRule::EmptyName(_)
                 | ChannelRule::LongName(..) => Code::InvalidArgument,
             };
-            Status::new(code, rule.to_string())
+            new(code, rule)
         }
         BridgeError::Call(error) => call(&error),
         BridgeError::Router(error) => router(&error),
-        BridgeError::MissingId(_) => Status::invalid_argument(error.to_string()),
+        BridgeError::MissingId(_) => invalid(error),
         BridgeError::TooManyCalls { .. } => with_reason(
             Code::ResourceExhausted,
-            error.to_string(),
+            &error,
             ("TOO_MANY_CALLS", Fate::Refused),
             None,
         ),
         BridgeError::Full(_) => with_reason(
             Code::ResourceExhausted,
-            error.to_string(),
+            &error,
             ("TOO_MANY_WAITING", Fate::Refused),
             None,
         ),
-        BridgeError::RightTaken => Status::permission_denied(error.to_string()),
-        BridgeError::Stopping => with_reason(
-            Code::Unavailable,
-            error.to_string(),
-            ("STOPPING", Fate::Refused),
-            None,
-        ),
-        BridgeError::NoIdentity { .. } => Status::unavailable(error.to_string()),
+        BridgeError::RightTaken => new(Code::PermissionDenied, error),
+        BridgeError::Stopping => {
+            with_reason(Code::Unavailable, &error, ("STOPPING", Fate::Refused), None)
+        }
+        BridgeError::NoIdentity { .. } => new(Code::Unavailable, error),
     }
 }
 
 /// A refusal by the access rules.
 pub fn denied(denied: &Denied) -> Status {
-    Status::permission_denied(denied.to_string())
+    new(Code::PermissionDenied, denied)
 }
 
 /// An error of the router.
@@ -68,7 +84,7 @@ pub fn router(error: &RouterError) -> Status {
         RouterError::UnknownListener(_) => Code::NotFound,
         RouterError::Stopping => Code::Unavailable,
     };
-    Status::new(code, error.to_string())
+    new(code, error)
 }
 
 /// The end of a listener.
@@ -78,7 +94,7 @@ pub fn ended(why: Ended) -> Status {
         Ended::Overflow => Code::ResourceExhausted,
         Ended::Stopping => Code::Unavailable,
     };
-    Status::new(code, why.to_string())
+    new(code, why)
 }
 
 /// A pull listener that could not be taken.
@@ -87,14 +103,14 @@ pub fn pull(error: &PullError) -> Status {
         PullError::Unknown(_) => Code::NotFound,
         PullError::Busy(_) => Code::FailedPrecondition,
     };
-    Status::new(code, error.to_string())
+    new(code, error)
 }
 
 /// The daemon stops and takes no new calls.
 pub fn stopping() -> Status {
     with_reason(
         Code::Unavailable,
-        "the daemon is stopping, and nothing was done; try again when it is back".to_owned(),
+        "the daemon is stopping, and nothing was done; try again when it is back",
         ("STOPPING", Fate::Refused),
         None,
     )
@@ -103,35 +119,36 @@ pub fn stopping() -> Status {
 /// An error of a call to EXP.
 fn call(error: &CallError) -> Status {
     let fate = error.fate();
-    let mut message = error.to_string();
     let (code, reason, retry) = match error {
         CallError::Offline { retry_in, .. } => (Code::Unavailable, "OFFLINE", *retry_in),
         CallError::Unauthenticated { .. } => (Code::Unauthenticated, "CREDENTIALS_REFUSED", None),
         CallError::Unknown { .. } => (Code::Unknown, "NO_ANSWER", None),
         CallError::TooLarge { .. } => (Code::ResourceExhausted, "ANSWER_TOO_LARGE", None),
         CallError::TooMany { .. } => (Code::ResourceExhausted, "TOO_MANY_CALLS", None),
-        CallError::Invalid { .. } => return Status::invalid_argument(message),
+        CallError::Invalid { .. } => return invalid(error),
         CallError::Exp {
             status,
             code,
             message: words,
             retry_after,
         } => {
-            if fate == Fate::Unknown {
-                message
-                    .push_str(": the request may have been carried out; expd does not repeat it");
-            }
+            let unknown = match fate {
+                Fate::Unknown => ": the request may have been carried out; expd does not repeat it",
+                Fate::Refused | Fate::Sent => "",
+            };
+            let words = shortened(words, LONGEST_MESSAGE).into_owned();
             let metadata = [
                 ("status".to_owned(), status.to_string()),
-                ("message".to_owned(), words.clone()),
+                ("message".to_owned(), words),
                 ("fate".to_owned(), name(fate).to_owned()),
             ];
             let mut details = ErrorDetails::new();
-            details.set_error_info(code.clone(), DOMAIN, metadata);
+            details.set_error_info(shortened(code, LONGEST_CODE), DOMAIN, metadata);
+            let message = format_args!("{error}{unknown}");
             return with_details(code_of(*status), message, details, *retry_after);
         }
     };
-    with_reason(code, message, (reason, fate), retry)
+    with_reason(code, error, (reason, fate), retry)
 }
 
 /// A fate's name on the wire.
@@ -161,7 +178,7 @@ fn code_of(status: u16) -> Code {
 
 fn with_reason(
     code: Code,
-    message: String,
+    message: impl Display,
     (reason, fate): (&str, Fate),
     retry: Option<Duration>,
 ) -> Status {
@@ -173,7 +190,7 @@ fn with_reason(
 
 fn with_details(
     code: Code,
-    message: String,
+    message: impl Display,
     mut details: ErrorDetails,
     retry: Option<Duration>,
 ) -> Status {
@@ -189,5 +206,5 @@ fn with_details(
     if retry.is_some() {
         details.set_retry_info(retry);
     }
-    Status::with_error_details(code, message, details)
+    Status::with_error_details(code, bounded(message, LONGEST_MESSAGE), details)
 }

@@ -8,6 +8,7 @@ use tokio_stream::wrappers::WatchStream;
 use tonic::Status;
 
 use super::Door;
+use super::page::words;
 use crate::ipc::Caller;
 use crate::proto;
 use crate::upstream::link::{LinkState, LinkStatus};
@@ -128,7 +129,7 @@ fn link_event(instance: &str, status: &LinkStatus) -> proto::LinkEvent {
         instance: instance.to_owned(),
         state: state_out(status.state).into(),
         since: Some(status.since.into()),
-        reason: status.reason.clone(),
+        reason: words(&status.reason),
     }
 }
 

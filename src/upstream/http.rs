@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 use super::session::{LoggedIn, Session};
 use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings, Limits};
 use crate::exp::message;
+use crate::exp::quoted::bounded;
 use crate::exp::{Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Payload};
 
 pub use answer::Answer;
@@ -36,6 +37,9 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// The largest answer that is taken in: one payload at its largest, or several responses, with room for what surrounds them.
 const LARGEST_ANSWER: usize = 64 << 20;
+
+/// The most that a reason tells of an answer that cannot be read, in bytes.
+const LONGEST_REASON: usize = 512;
 
 /// The answer of an API request: any status below 500.
 #[derive(Clone, Debug)]
@@ -138,8 +142,11 @@ impl ApiClient {
             .await?;
         let answer = expect_success(answer)?;
         serde_json::from_slice::<Vec<Payload>>(&answer.body).map_err(|error| CallError::Unknown {
-            reason: format!(
-                "EXP accepted the broadcast, but its answer is no list of responses: {error}"
+            reason: bounded(
+                format_args!(
+                    "EXP accepted the broadcast, but its answer is no list of responses: {error}"
+                ),
+                LONGEST_REASON,
             ),
         })
     }

@@ -19,9 +19,12 @@ mod paths;
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod process;
 mod reload;
+mod recorder;
 mod rights;
 mod secrets;
 mod shares;
 mod small;
+mod strangers;
+mod texts;
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod world;

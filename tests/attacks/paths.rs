@@ -1,105 +1,19 @@
 //! Apps that may send requests and no more, and paths that a server on the way may read as another.
 
-use std::sync::{Arc, Mutex};
-
 use expd::proto::api_client::ApiClient;
 use expd::proto::{ApiRequest, ApiResponse};
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::process::Home;
+use crate::recorder::{Recorder, allowed};
 use crate::world::{SOON, channel_as, daemon_of, own_uid};
 
-/// A server that takes every login, answers everything else with `{}`, and keeps the targets of its requests to the letter.
-struct Recorder {
-    port: u16,
-    targets: Arc<Mutex<Vec<String>>>,
-    _serving: JoinSet<()>,
-}
-
-impl Recorder {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let targets = Arc::new(Mutex::new(Vec::new()));
-        let kept = targets.clone();
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                connections.spawn(answer(stream, kept.clone()));
-            }
-        });
-        Self {
-            port,
-            targets,
-            _serving: serving,
-        }
-    }
-
-    /// The targets of the apps' requests since this was last asked.
-    fn taken(&self) -> Vec<String> {
-        let mut targets = self.targets.lock().unwrap();
-        let of_apps = |target: &String| {
-            !target.ends_with("/api/auth/login") && !target.contains("/socket.io")
-        };
-        targets.drain(..).filter(of_apps).collect()
-    }
-}
-
-async fn answer(stream: tokio::net::TcpStream, targets: Arc<Mutex<Vec<String>>>) {
-    let mut stream = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if stream.read_line(&mut head).await.unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        let length = head.to_lowercase().lines().find_map(|line| {
-            let value = line.strip_prefix("content-length:")?;
-            value.trim().parse().ok()
-        });
-        let mut body = vec![0; length.unwrap_or(0)];
-        stream.read_exact(&mut body).await.unwrap();
-        let target = head.split(' ').nth(1).unwrap().to_owned();
-        let (status, text) = if target.contains("/socket.io") {
-            ("404 Not Found", "{}")
-        } else if target.ends_with("/api/auth/login") {
-            (
-                "200 OK",
-                r#"{"token":"of the session","expiration":4102444800000,"identity":{"uuid":"u","type":"device","organization":"demo"}}"#,
-            )
-        } else {
-            ("200 OK", "{}")
-        };
-        targets.lock().unwrap().push(target);
-        let answer = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
-            text.len()
-        );
-        if stream.write_all(answer.as_bytes()).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Settings for an instance at a path of the recorder's, and rules for this user if any.
+/// Settings for an instance at a path of the recorder's, and a rule for this user where it may not do everything.
 fn settings(recorder: &Recorder, own_path: &str, allow: &str) -> String {
-    let rule = match allow {
-        "" => String::new(),
-        allow => format!("[[access]]\nuid = {}\nallow = [{allow}]\n", own_uid()),
-    };
-    format!(
-        "{rule}[instances.default]\nhost = \"http://127.0.0.1:{}{own_path}\"\n[instances.default.credentials]\ntype = \"device\"\nuuid = \"u\"\nsecret = \"s\"\n",
-        recorder.port
-    )
+    recorder.instance(own_path) + &allowed(allow)
 }
 
 async fn get(api: &mut ApiClient<Channel>, path: &str) -> Result<ApiResponse, Status> {
@@ -154,7 +68,7 @@ const TRICKS: [&str; 36] = [
 
 #[tokio::test]
 async fn no_spelling_of_a_path_reaches_what_the_rules_keep_from_it() {
-    let recorder = Recorder::start().await;
+    let recorder = Recorder::start(|_| None).await;
     for own_path in ["", "/exp", "/a/b/"] {
         for allow in ["\"request\"", ""] {
             let home = Home::new(&settings(&recorder, own_path, allow));
@@ -184,7 +98,7 @@ async fn no_spelling_of_a_path_reaches_what_the_rules_keep_from_it() {
 
 #[tokio::test]
 async fn a_path_arrives_below_the_hosts_own_to_the_letter() {
-    let recorder = Recorder::start().await;
+    let recorder = Recorder::start(|_| None).await;
     for own_path in ["", "/exp"] {
         let home = Home::new(&settings(&recorder, own_path, "\"request\""));
         let _daemon = daemon_of(&home);
@@ -228,7 +142,7 @@ fn normalized(target: &str) -> String {
 
 #[tokio::test]
 async fn no_path_of_random_pieces_reaches_a_login_behind_a_proxy_that_normalizes() {
-    let recorder = Recorder::start().await;
+    let recorder = Recorder::start(|_| None).await;
     let home = Home::new(&settings(&recorder, "/exp", "\"request\""));
     let _daemon = daemon_of(&home);
     let mut api = ApiClient::new(channel_as(&home.socket(), own_uid()).await);

@@ -10,11 +10,16 @@ use super::client::line_time;
 use super::error::CallError;
 use crate::exp::Payload;
 use crate::exp::message::ErrorBody;
+use crate::exp::quoted::shortened;
 use crate::upstream::server_time;
 use crate::upstream::trouble::Way;
 
 /// How long the rest of an answer may take, once it has begun, besides the time that its bytes need on a slow line.
 const REST: Duration = Duration::from_secs(30);
+
+/// The most that is kept of the short name of an error, and of the sentence about it, in bytes.
+const LONGEST_CODE: usize = 64;
+const LONGEST_WORDS: usize = 512;
 
 /// What came back.
 pub struct Answer {
@@ -66,9 +71,13 @@ impl Answer {
         })
     }
 
-    /// What EXP says is wrong; empty where it does not say it in its own form.
+    /// What EXP says is wrong, cut to what is kept and handed on; empty where it does not say it in its own form.
     pub fn error(&self) -> ErrorBody {
-        serde_json::from_slice(&self.body).unwrap_or_default()
+        let said: ErrorBody = serde_json::from_slice(&self.body).unwrap_or_default();
+        ErrorBody {
+            code: shortened(&said.code, LONGEST_CODE).into_owned(),
+            message: shortened(&said.message, LONGEST_WORDS).into_owned(),
+        }
     }
 
     /// What EXP says is wrong, or else the name of the status.

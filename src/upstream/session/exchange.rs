@@ -11,6 +11,7 @@ use super::task::SessionTask;
 use super::{LoggedIn, SessionState};
 use crate::config::Credentials;
 use crate::exp::identity::{Authentication, display_pairing_code};
+use crate::exp::quoted::bounded;
 use crate::upstream::backoff::jittered;
 use crate::upstream::credentials::login_request;
 use crate::upstream::deadline::Deadline;
@@ -28,6 +29,9 @@ const EARLIEST_REFRESH: Duration = Duration::from_millis(300);
 
 /// An answer larger than this is no authentication payload.
 const LARGEST_ANSWER: usize = 1 << 20;
+
+/// The most that a reason tells of an answer that cannot be read, in bytes.
+const LONGEST_REASON: usize = 256;
 
 /// Why a login or a refresh did not succeed.
 pub(super) enum Failure {
@@ -115,16 +119,22 @@ impl SessionTask {
             let reason = format!("{host} answered {status}: {words}{remedy}");
             return Err(Failure::Passing(reason, answer.retry_after));
         }
-        let authentication = serde_json::from_slice(&answer.body);
-        // The tokens live on in what was read.
-        answer.body.zeroize();
-        let authentication = authentication.map_err(|error| {
+        let unusable = |why: &dyn std::fmt::Display| {
+            // The parser quotes what it does not understand, however long it is.
+            let why = bounded(why, LONGEST_REASON);
             let reason = format!(
-                "{} answered with something that is no authentication payload ({error}); check the host setting",
+                "{} answered with something that is no authentication payload ({why}); check the host setting",
                 self.host
             );
             Failure::Passing(reason, None)
-        })?;
+        };
+        let authentication = serde_json::from_slice::<Authentication>(&answer.body);
+        // The tokens live on in what was read.
+        answer.body.zeroize();
+        let authentication = authentication.map_err(|error| unusable(&error))?;
+        if let Err(error) = authentication.identity.check() {
+            return Err(unusable(&error));
+        }
         Ok(self.take_up(authentication))
     }
 

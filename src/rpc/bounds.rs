@@ -1,0 +1,130 @@
+//! The bounds of the texts in a request. They are checked first: before a text is kept, hashed, quoted or handed to another task.
+
+use std::collections::HashMap;
+
+use tonic::Status;
+
+use super::status;
+use crate::exp::channel::{MAX_ID_BYTES, MAX_NAME_BYTES};
+use crate::proto;
+
+/// The name of an instance, the ID of a listener or of a log, a token of a page; in bytes, as all of these.
+const MOST_NAME: usize = 256;
+
+/// A context, the ID of a broadcast.
+const MOST_TAG: usize = 1024;
+
+/// Keys and values of a query, all together.
+const MOST_QUERY: usize = 64 * 1024;
+
+/// Parameters of a query.
+const MOST_PARAMETERS: usize = 1024;
+
+/// Requests that say which of their texts are too long.
+pub(super) trait Bounded {
+    /// Refuses the first field that passes its bound.
+    fn check(&self) -> Result<(), Status>;
+}
+
+impl Bounded for proto::BroadcastRequest {
+    fn check(&self) -> Result<(), Status> {
+        field("instance", &self.instance, MOST_NAME)?;
+        channel(self.channel.as_ref())?;
+        field("name", &self.name, MAX_NAME_BYTES)
+    }
+}
+
+impl Bounded for proto::ListenRequest {
+    fn check(&self) -> Result<(), Status> {
+        field("instance", &self.instance, MOST_NAME)?;
+        channel(self.channel.as_ref())?;
+        field("name", &self.name, MAX_NAME_BYTES)?;
+        field("context", &self.context, MOST_TAG)?;
+        let log_id = self.resume.as_ref().map_or("", |resume| &resume.log_id);
+        field("resume.log_id", log_id, MOST_NAME)
+    }
+}
+
+impl Bounded for proto::RespondRequest {
+    fn check(&self) -> Result<(), Status> {
+        field("instance", &self.instance, MOST_NAME)?;
+        field("broadcast_id", &self.broadcast_id, MOST_TAG)?;
+        field("channel_id", &self.channel_id, MAX_ID_BYTES)
+    }
+}
+
+impl Bounded for proto::NextEventRequest {
+    fn check(&self) -> Result<(), Status> {
+        field("listener_id", &self.listener_id, MOST_NAME)
+    }
+}
+
+impl Bounded for proto::CancelListenerRequest {
+    fn check(&self) -> Result<(), Status> {
+        field("listener_id", &self.listener_id, MOST_NAME)
+    }
+}
+
+impl Bounded for proto::ClearContextRequest {
+    fn check(&self) -> Result<(), Status> {
+        field("context", &self.context, MOST_TAG)
+    }
+}
+
+impl Bounded for proto::ApiRequest {
+    /// The path and the method have rules of their own, which hold their lengths.
+    fn check(&self) -> Result<(), Status> {
+        field("instance", &self.instance, MOST_NAME)?;
+        query(&self.query)
+    }
+}
+
+impl Bounded for proto::GetIdentityRequest {
+    fn check(&self) -> Result<(), Status> {
+        field("instance", &self.instance, MOST_NAME)
+    }
+}
+
+impl Bounded for proto::GetStatusRequest {
+    fn check(&self) -> Result<(), Status> {
+        field("page_token", &self.page_token, MOST_NAME)
+    }
+}
+
+/// What a request holds, once its texts are known to be within their bounds.
+pub(super) fn checked<T: Bounded>(request: T) -> Result<T, Status> {
+    request.check()?;
+    Ok(request)
+}
+
+fn channel(channel: Option<&proto::Channel>) -> Result<(), Status> {
+    let name = channel.map_or("", |channel| &channel.name);
+    field("channel.name", name, MAX_NAME_BYTES)
+}
+
+fn query(query: &HashMap<String, String>) -> Result<(), Status> {
+    if query.len() > MOST_PARAMETERS {
+        return Err(status::invalid(format_args!(
+            "query has {} parameters; at most {MOST_PARAMETERS} are allowed",
+            query.len()
+        )));
+    }
+    let bytes: usize = query
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
+    most("query", bytes, MOST_QUERY)
+}
+
+fn field(name: &str, text: &str, bytes: usize) -> Result<(), Status> {
+    most(name, text.len(), bytes)
+}
+
+fn most(name: &str, bytes: usize, most: usize) -> Result<(), Status> {
+    if bytes <= most {
+        return Ok(());
+    }
+    Err(status::invalid(format_args!(
+        "{name} has {bytes} bytes; at most {most} are allowed"
+    )))
+}

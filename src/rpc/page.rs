@@ -1,0 +1,346 @@
+//! The pages of a status. What is told is gathered in slices from the router, which does nothing else during one, and between two of
+//! them everybody else has a turn: however much there is to tell, no delivery waits for it.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tonic::Status;
+
+use super::access::View;
+use super::status::{self, router};
+use super::watching::state_out;
+use super::{Door, api};
+use crate::bridge::Bridge;
+use crate::exp::Channel;
+use crate::exp::quoted::{Quoted, shortened};
+use crate::proto;
+use crate::router::{Card, ChannelSnapshot, Slice, Totals};
+
+/// A page's size in bytes, which its last entry may pass by some hundred: clients take 4 MiB by default.
+const MOST_BYTES: usize = 3 << 20;
+
+/// Channels or listeners that are asked of the router at once.
+const SLICE: usize = 256;
+
+/// The most of a name or a context that a status shows, in bytes.
+const MOST_NAME: usize = 256;
+
+/// The longest ID of a channel that a status shows, in bytes.
+const MOST_ID: usize = 2048;
+
+/// The most of the network's words, in bytes.
+const MOST_WORDS: usize = 1024;
+
+/// Where a page begins: after an entry of an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Start {
+    /// The instance's place among all.
+    instance: usize,
+    /// Whether its channels are told already, and `after` is a listener.
+    listeners: bool,
+    /// The number of the last entry that was told.
+    after: u64,
+}
+
+/// Makes the page that a request asks for, of what a caller sees.
+pub(super) async fn page(
+    door: &Door,
+    view: &View,
+    request: &proto::GetStatusRequest,
+) -> Result<proto::Status, Status> {
+    let start = Start::read(&request.page_token, door.started_at)?;
+    let totals = door.router.totals().await.map_err(|e| router(&e))?;
+    let mut room = Room::new(request.page_size);
+    let mut instances = Vec::new();
+    let mut next = None;
+    for (place, bridge) in door.bridges.iter().enumerate() {
+        if !view.instance(&bridge.name) {
+            continue;
+        }
+        let totals = totals.get(bridge.instance.0).copied().unwrap_or_default();
+        let mut instance = instance_out(bridge, totals);
+        room.take(&instance);
+        if next.is_none() && place >= start.instance {
+            let start = if place == start.instance {
+                start
+            } else {
+                Start::of(place)
+            };
+            next = fill(door, view, bridge, start, &mut room, &mut instance).await?;
+        }
+        instances.push(instance);
+    }
+    Ok(proto::Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: Some(door.started_at.into()),
+        instances,
+        next_page_token: next.map_or_else(String::new, |next| next.token(door.started_at)),
+    })
+}
+
+/// Adds an instance's channels and listeners from `start` on, as long as there is room, and says where the next page begins.
+async fn fill(
+    door: &Door,
+    view: &View,
+    bridge: &Bridge,
+    mut start: Start,
+    room: &mut Room,
+    instance: &mut proto::InstanceStatus,
+) -> Result<Option<Start>, Status> {
+    let seen = view.channels(&bridge.name);
+    let slice = |after| Slice {
+        instance: bridge.instance,
+        after,
+        most: SLICE,
+    };
+    while !start.listeners {
+        let channels = door.router.channels(slice(start.after)).await;
+        let channels = channels.map_err(|error| router(&error))?;
+        if channels.is_empty() {
+            start.listeners = true;
+            start.after = 0;
+        }
+        for channel in channels {
+            if room.is_full() {
+                sort_by_name(&mut instance.channels);
+                return Ok(Some(start));
+            }
+            start.after = channel.order;
+            if seen(&channel.channel) {
+                let channel = channel_out(bridge, &channel);
+                room.take_entry(&channel);
+                instance.channels.push(channel);
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    sort_by_name(&mut instance.channels);
+    loop {
+        let listeners = door.router.listeners(slice(start.after)).await;
+        let listeners = listeners.map_err(|error| router(&error))?;
+        if listeners.is_empty() {
+            return Ok(None);
+        }
+        for card in listeners {
+            if room.is_full() {
+                return Ok(Some(start));
+            }
+            start.after = card.number;
+            if seen(&card.channel) {
+                let listener = listener_out(&card);
+                room.take_entry(&listener);
+                instance.listeners.push(listener);
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+impl Start {
+    /// At an instance's first channel.
+    fn of(instance: usize) -> Self {
+        Self {
+            instance,
+            ..Self::default()
+        }
+    }
+
+    /// As a token of the daemon that was started then: no other one's numbers mean the same.
+    fn token(self, started_at: SystemTime) -> String {
+        let kind = if self.listeners { 'l' } else { 'c' };
+        let (daemon, instance, after) = (nanos(started_at), self.instance, self.after);
+        format!("{daemon:x}.{instance}.{kind}.{after}")
+    }
+
+    fn read(token: &str, started_at: SystemTime) -> Result<Self, Status> {
+        if token.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut parts = token.split('.');
+        let mut part = || parts.next().unwrap_or_default();
+        let daemon = u128::from_str_radix(part(), 16);
+        let (instance, kind, after) = (part().parse(), part(), part().parse());
+        match (daemon, instance, kind, after) {
+            (Ok(daemon), Ok(instance), "c" | "l", Ok(after)) if daemon == nanos(started_at) => {
+                Ok(Self {
+                    instance,
+                    listeners: kind == "l",
+                    after,
+                })
+            }
+            _ => Err(status::invalid(format_args!(
+                "the page token {} is none of this daemon's; begin with the first page, without one",
+                Quoted(token)
+            ))),
+        }
+    }
+}
+
+fn nanos(at: SystemTime) -> u128 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
+}
+
+/// What a page still has room for.
+struct Room {
+    bytes: usize,
+    entries: usize,
+    empty: bool,
+}
+
+impl Room {
+    fn new(page_size: u32) -> Self {
+        Self {
+            bytes: MOST_BYTES,
+            entries: match page_size {
+                0 => usize::MAX,
+                most => usize::try_from(most).unwrap_or(usize::MAX),
+            },
+            empty: true,
+        }
+    }
+
+    fn take(&mut self, message: &impl prost::Message) {
+        // A key and a length stand before it.
+        let bytes = message.encoded_len() + 8;
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn take_entry(&mut self, entry: &impl prost::Message) {
+        self.take(entry);
+        self.entries = self.entries.saturating_sub(1);
+        self.empty = false;
+    }
+
+    /// A page has one entry at least, or no page would come further.
+    fn is_full(&self) -> bool {
+        !self.empty && (self.bytes == 0 || self.entries == 0)
+    }
+}
+
+fn sort_by_name(channels: &mut [proto::ChannelStatus]) {
+    let key = |status: &proto::ChannelStatus| {
+        let channel = status.channel.clone().unwrap_or_default();
+        (channel.name, channel.system, channel.consumer)
+    };
+    channels.sort_by_cached_key(key);
+}
+
+/// The facts of an instance, without its channels and listeners.
+fn instance_out(bridge: &Bridge, totals: Totals) -> proto::InstanceStatus {
+    let link = bridge.link.borrow().clone();
+    let counters = &bridge.counters;
+    proto::InstanceStatus {
+        instance: bridge.name.clone(),
+        host: bridge.settings.host.clone(),
+        identity: bridge.identity().ok().map(api::identity_out),
+        link: Some(proto::LinkStatus {
+            state: state_out(link.state).into(),
+            since: Some(link.since.into()),
+            attempt: link.attempt,
+            last_error: words(link.last_error.as_deref().unwrap_or_default()),
+            next_try: link.next_try.map(|at| at.wall().into()),
+            protocol: link.protocol,
+            token_expires_at: bridge.token_expires_at().map(Into::into),
+        }),
+        channels: Vec::new(),
+        listeners: Vec::new(),
+        waiting_broadcasts: count_out(bridge.waiting_broadcasts()),
+        counters: Some(proto::Counters {
+            connects: counters.connects.get(),
+            disconnects: counters.disconnects.get(),
+            logins: counters.logins.get(),
+            refreshes: counters.refreshes.get(),
+            broadcasts_received: counters.broadcasts_received.get(),
+            duplicates: counters.duplicates.get(),
+            deliveries: totals.deliveries,
+            gaps: totals.gaps,
+            broadcasts_sent: counters.broadcasts_sent.get(),
+            broadcasts_failed: counters.broadcasts_failed.get(),
+            responses_sent: counters.responses_sent.get(),
+            responses_failed: counters.responses_failed.get(),
+            unexpected_messages: counters.unexpected_messages.get(),
+        }),
+    }
+}
+
+fn channel_out(bridge: &Bridge, channel: &ChannelSnapshot) -> proto::ChannelStatus {
+    proto::ChannelStatus {
+        channel: Some(channel_name_out(&channel.channel)),
+        channel_id: channel_id_out(bridge, &channel.channel),
+        wanted_since: Some(channel.wanted_since.into()),
+        asked_at: channel.asked_at.map(Into::into),
+        confirmed_at: channel.confirmed_at.map(Into::into),
+        last_broadcast_at: channel.last_broadcast_at.map(Into::into),
+        listeners: count_out(channel.listeners),
+        log_events: count_out(channel.log_events),
+        log_bytes: channel.log_bytes as u64,
+        log_sequence: channel.log_sequence,
+    }
+}
+
+/// A channel's ID; none for a name that is cut, since a cut ID would name no channel.
+fn channel_id_out(bridge: &Bridge, channel: &Channel) -> String {
+    if channel.name.len() > MOST_NAME {
+        return String::new();
+    }
+    Some(bridge.channel_id(channel))
+        .filter(|id| id.len() <= MOST_ID)
+        .unwrap_or_default()
+}
+
+fn listener_out(card: &Card) -> proto::ListenerStatus {
+    proto::ListenerStatus {
+        id: card.id.clone(),
+        channel: Some(channel_name_out(&card.channel)),
+        name: name(&card.name),
+        context: name(&card.context),
+        pid: card.peer.map_or(0, |peer| peer.pid),
+        uid: card.peer.map_or(0, |peer| peer.uid),
+        behind: card.behind(),
+        delivered: card.delivered.load(Relaxed),
+        missed: card.missed.load(Relaxed),
+    }
+}
+
+fn channel_name_out(channel: &Channel) -> proto::Channel {
+    proto::Channel {
+        name: name(&channel.name),
+        system: channel.system,
+        consumer: channel.consumer,
+    }
+}
+
+fn name(text: &str) -> String {
+    shortened(text, MOST_NAME).into_owned()
+}
+
+/// What the network said, as a status tells it.
+pub(super) fn words(text: &str) -> String {
+    shortened(text, MOST_WORDS).into_owned()
+}
+
+fn count_out(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_leads_to_where_the_page_before_ended() {
+        let now = SystemTime::now();
+        let start = Start {
+            instance: 3,
+            listeners: true,
+            after: u64::MAX,
+        };
+        assert_eq!(Start::read(&start.token(now), now).unwrap(), start);
+        assert_eq!(Start::read("", now).unwrap(), Start::default());
+        let of_another = Start::of(1).token(now - std::time::Duration::from_secs(1));
+        for wrong in ["x", "....", "1.2.3", "1.0.c.0", of_another.as_str()] {
+            let refused = Start::read(wrong, now).unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{wrong}");
+        }
+    }
+}

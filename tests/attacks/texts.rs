@@ -1,0 +1,442 @@
+//! Texts that are long, many, or not what they seem: of apps to the daemon, and of a server to the log and to terminals.
+
+use std::collections::HashMap;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use expd::client::Client;
+use expd::proto::api_client::ApiClient;
+use expd::proto::daemon_client::DaemonClient;
+use expd::proto::network_client::NetworkClient;
+use expd::proto::{
+    ApiRequest, BroadcastRequest, CancelListenerRequest, Channel, ClearContextRequest,
+    GetIdentityRequest, GetStatusRequest, ListenRequest, NextEventRequest, RespondRequest, Resume,
+};
+use serde_json::Value;
+use tokio::task::JoinSet;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use crate::process::Home;
+use crate::recorder::Recorder;
+use crate::world::{ALONE, STANDSTILL, channel_as, daemon_of, own_uid, private_memory};
+
+/// What no text of a request may have.
+const HUGE: usize = 8 << 20;
+
+/// An instance whose network is not there: a port that nobody listens on.
+const NOWHERE: &str = "[instances.default]\nhost = \"http://127.0.0.1:9\"\n[instances.default.credentials]\ntype = \"device\"\nuuid = \"u\"\nsecret = \"s\"\n";
+
+fn huge() -> String {
+    "x".repeat(HUGE)
+}
+
+fn menu() -> Option<Channel> {
+    channel("menu".to_owned())
+}
+
+fn channel(name: String) -> Option<Channel> {
+    Some(Channel {
+        name,
+        ..Channel::default()
+    })
+}
+
+/// A refusal that is short in all its parts.
+fn is_short(status: &Status) {
+    assert!(status.message().len() <= 1024, "{}", status.message().len());
+    assert!(status.details().len() <= 2048, "{}", status.details().len());
+}
+
+#[tokio::test]
+async fn every_text_of_a_request_has_a_bound_and_is_not_kept() {
+    let _alone = ALONE.lock().await;
+    let home = Home::new(NOWHERE);
+    let daemon = daemon_of(&home);
+    let connection = channel_as(&home.socket(), own_uid()).await;
+    let mut network = NetworkClient::new(connection.clone());
+    let mut api = ApiClient::new(connection.clone());
+    let mut status = DaemonClient::new(connection);
+    let listen = ListenRequest {
+        channel: menu(),
+        ..ListenRequest::default()
+    };
+    let request = ApiRequest {
+        method: "GET".to_owned(),
+        path: "/api/devices".to_owned(),
+        ..ApiRequest::default()
+    };
+    let before = private_memory(&home, daemon.child.id());
+    let mut refused = Vec::new();
+    for changed in [
+        ListenRequest {
+            instance: huge(),
+            ..listen.clone()
+        },
+        ListenRequest {
+            channel: channel(huge()),
+            ..listen.clone()
+        },
+        ListenRequest {
+            name: huge(),
+            ..listen.clone()
+        },
+        ListenRequest {
+            context: huge(),
+            ..listen.clone()
+        },
+        ListenRequest {
+            resume: Some(Resume {
+                log_id: huge(),
+                after: 0,
+            }),
+            ..listen.clone()
+        },
+    ] {
+        refused.push(network.open_listener(changed).await.unwrap_err());
+    }
+    for changed in [
+        BroadcastRequest {
+            instance: huge(),
+            channel: menu(),
+            ..BroadcastRequest::default()
+        },
+        BroadcastRequest {
+            channel: channel(huge()),
+            ..BroadcastRequest::default()
+        },
+        BroadcastRequest {
+            channel: menu(),
+            name: huge(),
+            ..BroadcastRequest::default()
+        },
+    ] {
+        refused.push(network.broadcast(changed).await.unwrap_err());
+    }
+    for changed in [
+        RespondRequest {
+            instance: huge(),
+            ..RespondRequest::default()
+        },
+        RespondRequest {
+            broadcast_id: huge(),
+            ..RespondRequest::default()
+        },
+        RespondRequest {
+            channel_id: huge(),
+            ..RespondRequest::default()
+        },
+    ] {
+        refused.push(network.respond(changed).await.unwrap_err());
+    }
+    let next = NextEventRequest {
+        listener_id: huge(),
+        ..NextEventRequest::default()
+    };
+    refused.push(network.next_event(next).await.unwrap_err());
+    let cancel = CancelListenerRequest {
+        listener_id: huge(),
+    };
+    refused.push(network.cancel_listener(cancel).await.unwrap_err());
+    let clear = ClearContextRequest { context: huge() };
+    refused.push(network.clear_context(clear).await.unwrap_err());
+    for changed in [
+        ApiRequest {
+            instance: huge(),
+            ..request.clone()
+        },
+        ApiRequest {
+            method: huge(),
+            ..request.clone()
+        },
+        ApiRequest {
+            path: format!("/api/{}", huge()),
+            ..request.clone()
+        },
+        ApiRequest {
+            query: HashMap::from([(huge(), String::new())]),
+            ..request.clone()
+        },
+        ApiRequest {
+            query: HashMap::from([("q".to_owned(), huge())]),
+            ..request.clone()
+        },
+        ApiRequest {
+            query: (0..100_000)
+                .map(|n: u32| (n.to_string(), String::new()))
+                .collect(),
+            ..request.clone()
+        },
+    ] {
+        refused.push(api.request(changed).await.unwrap_err());
+    }
+    let identity = GetIdentityRequest {
+        instance: "x".repeat(3 << 20),
+    };
+    refused.push(api.get_identity(identity).await.unwrap_err());
+    let page = GetStatusRequest {
+        page_token: "x".repeat(3 << 20),
+        ..GetStatusRequest::default()
+    };
+    refused.push(status.get_status(page).await.unwrap_err());
+    for status in &refused {
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        is_short(status);
+    }
+    // The library that reads the requests may keep a buffer of the largest.
+    let grown = private_memory(&home, daemon.child.id()).saturating_sub(before);
+    assert!(
+        grown < 64 << 20,
+        "{} calls left {grown} bytes",
+        refused.len()
+    );
+    let opened = status
+        .get_status(GetStatusRequest::default())
+        .await
+        .unwrap();
+    assert!(opened.into_inner().instances[0].listeners.is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_quotes_a_little_and_nothing_that_hides() {
+    let home = Home::new(NOWHERE);
+    let _daemon = daemon_of(&home);
+    let connection = channel_as(&home.socket(), own_uid()).await;
+    let mut network = NetworkClient::new(connection.clone());
+    let mut api = ApiClient::new(connection);
+    // As long as names may be, of what is longest where it is escaped.
+    let name = "\u{202e}".repeat(16 * 1024 / 3);
+    let system = Channel {
+        name,
+        system: true,
+        consumer: false,
+    };
+    let broadcast = BroadcastRequest {
+        channel: Some(system),
+        name: "hi".to_owned(),
+        ..BroadcastRequest::default()
+    };
+    let mut refused = vec![network.broadcast(broadcast).await.unwrap_err()];
+    let cancel = CancelListenerRequest {
+        listener_id: "\u{2066}".repeat(80),
+    };
+    refused.push(network.cancel_listener(cancel).await.unwrap_err());
+    let next = NextEventRequest {
+        listener_id: "\u{200b}".repeat(80),
+        ..NextEventRequest::default()
+    };
+    refused.push(network.next_event(next).await.unwrap_err());
+    let identity = GetIdentityRequest {
+        instance: "\u{200f}".repeat(80),
+    };
+    refused.push(api.get_identity(identity).await.unwrap_err());
+    let request = ApiRequest {
+        method: "GET".to_owned(),
+        path: format!("/api\u{2029}/{}", "\u{61c}".repeat(2000)),
+        ..ApiRequest::default()
+    };
+    refused.push(api.request(request.clone()).await.unwrap_err());
+    let request = ApiRequest {
+        method: "\u{202d}".repeat(1000),
+        ..request
+    };
+    refused.push(api.request(request).await.unwrap_err());
+    for status in refused {
+        is_short(&status);
+        let quoted = status.message().matches("\\u{").count();
+        assert!((1..=64).contains(&quoted), "{}", status.message());
+        let hides = |c: char| !c.is_ascii() && c != '…';
+        assert!(!status.message().contains(hides), "{}", status.message());
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_networks_is_short_whatever_it_says() {
+    let recorder = Recorder::start(|target| {
+        target.contains("/devices").then(|| {
+            let (code, message) = ("c".repeat(300_000), "\u{202e}m".repeat(300_000));
+            let body = serde_json::json!({"code": code, "message": message});
+            ("500 Internal Server Error", body.to_string())
+        })
+    })
+    .await;
+    let home = Home::new(&recorder.instance(""));
+    let _daemon = daemon_of(&home);
+    let mut api = ApiClient::new(channel_as(&home.socket(), own_uid()).await);
+    let request = ApiRequest {
+        method: "GET".to_owned(),
+        path: "/api/devices".to_owned(),
+        ..ApiRequest::default()
+    };
+    let refused = api.request(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().contains("EXP answered 500: ccc"));
+    is_short(&refused);
+    let info = refused.get_details_error_info().unwrap();
+    assert!(info.reason.len() <= 64 && info.metadata["message"].len() <= 1024);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_line_of_the_log_is_long_or_misleads_whatever_a_server_says() {
+    let recorder = Recorder::start(|target| {
+        target.ends_with("/api/auth/login").then(|| {
+            let message = "no\u{202e}\u{200b}\n".repeat(100_000);
+            let body = serde_json::json!({"code": "no", "message": message});
+            ("503 Service Unavailable", body.to_string())
+        })
+    })
+    .await;
+    let home = Home::new(&recorder.instance(""));
+    let mut daemon = daemon_of(&home);
+    let line = daemon.said("the login failed");
+    assert!(line.contains(r"no\u{202e}\u{200b}\n"), "{line}");
+    for line in daemon.heard().lines() {
+        assert!(line.len() < 8 * 1024, "{} bytes", line.len());
+        let hides = |c| matches!(c, '\u{202e}' | '\u{200b}');
+        assert!(!line.contains(hides), "{line}");
+    }
+    let client = Client::connect(Some(home.socket())).await.unwrap();
+    let status = client.status().await.unwrap();
+    assert!(status.instances[0].link.last_error.len() <= 1024);
+}
+
+/// Opens listeners `of` a range, each on a channel of its own, with texts as long as they may be.
+async fn listen_to_many(
+    home: &Home,
+    of: std::ops::Range<usize>,
+) -> Vec<tonic::Streaming<expd::proto::ListenEvent>> {
+    let mut network = NetworkClient::new(channel_as(&home.socket(), own_uid()).await);
+    let mut streams = Vec::new();
+    for n in of {
+        let listen = ListenRequest {
+            channel: channel(format!("{}{n:08}", "\u{202e}".repeat(5458))),
+            name: "n".repeat(16 * 1024),
+            context: "c".repeat(1024),
+            ..ListenRequest::default()
+        };
+        streams.push(network.listen(listen).await.unwrap().into_inner());
+    }
+    streams
+}
+
+#[tokio::test]
+async fn nobody_blinds_the_status_or_holds_others_up_with_it() {
+    const MANY: usize = 10_000;
+    let _alone = ALONE.lock().await;
+    let home = Home::new(NOWHERE);
+    let _daemon = daemon_of(&home);
+    let mut opening = JoinSet::new();
+    let home = std::sync::Arc::new(home);
+    for part in 0..4 {
+        let home = home.clone();
+        let of = part * MANY / 4..(part + 1) * MANY / 4;
+        opening.spawn(async move { listen_to_many(&home, of).await });
+    }
+    let streams = opening.join_all().await;
+    assert_eq!(streams.iter().map(Vec::len).sum::<usize>(), MANY);
+    // With the default limit of 4 MiB for an answer.
+    let mut daemon = DaemonClient::new(channel_as(&home.socket(), own_uid()).await);
+    let asking = tokio::spawn(async move {
+        let (mut token, mut channels, mut listeners) = (String::new(), 0, 0);
+        loop {
+            let request = GetStatusRequest {
+                page_size: 0,
+                page_token: token,
+            };
+            let page = daemon.get_status(request).await.unwrap().into_inner();
+            channels += page.instances[0].channels.len();
+            listeners += page.instances[0].listeners.len();
+            token = page.next_page_token;
+            if token.is_empty() {
+                return (channels, listeners);
+            }
+        }
+    });
+    let mut other = ApiClient::new(channel_as(&home.socket(), own_uid()).await);
+    let mut longest = Duration::ZERO;
+    while !asking.is_finished() {
+        let begun = Instant::now();
+        let identity = other.get_identity(GetIdentityRequest::default()).await;
+        assert_eq!(identity.unwrap_err().code(), Code::Unavailable);
+        longest = longest.max(begun.elapsed());
+        tokio::task::yield_now().await;
+    }
+    assert!(longest < STANDSTILL, "others waited for {longest:?}");
+    assert_eq!(asking.await.unwrap(), (MANY, MANY));
+    let client = Client::connect(Some(home.socket())).await.unwrap();
+    let status = client.status().await.unwrap();
+    assert_eq!(status.instances[0].listeners.len(), MANY);
+    // A page of one's own size, and a token that is none.
+    let mut daemon = DaemonClient::new(channel_as(&home.socket(), own_uid()).await);
+    let request = GetStatusRequest {
+        page_size: 7,
+        page_token: String::new(),
+    };
+    let page = daemon.get_status(request).await.unwrap().into_inner();
+    assert_eq!(page.instances[0].channels.len(), 7);
+    let request = GetStatusRequest {
+        page_size: 7,
+        page_token: "1.0.c.0".to_owned(),
+    };
+    let refused = daemon.get_status(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+}
+
+/// What a command of expd's writes, on a terminal or into a pipe.
+fn written(home: &Home, arguments: &[&str], terminal: bool) -> String {
+    let socket = home.socket();
+    let program = env!("CARGO_BIN_EXE_expd");
+    let mut command = if terminal {
+        let line = format!(
+            "{program} --socket {} {}",
+            socket.display(),
+            arguments.join(" ")
+        );
+        let mut command = Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]);
+        command
+    } else {
+        let mut command = Command::new(program);
+        command.arg("--socket").arg(socket).args(arguments);
+        command
+    };
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_terminal_shows_what_would_hide_and_its_json_stays_the_same() {
+    let home = Home::new(NOWHERE);
+    let _daemon = daemon_of(&home);
+    let mut network = NetworkClient::new(channel_as(&home.socket(), own_uid()).await);
+    let hidden = "a\u{202e}b\u{2066}c\u{200b}d\u{e0041}e\u{9b}f";
+    let listen = ListenRequest {
+        channel: channel(hidden.to_owned()),
+        name: hidden.to_owned(),
+        context: hidden.to_owned(),
+        ..ListenRequest::default()
+    };
+    network.open_listener(listen).await.unwrap();
+    let hides = |c| hidden.contains(c) && !char::is_ascii(&c);
+    for terminal in [false, true] {
+        let page = written(&home, &["status"], terminal);
+        let shown = r"a\u{202e}b\u{2066}c\u{200b}d\u{e0041}e\u{9b}f";
+        assert_eq!(page.matches(shown).count(), 4, "{page}");
+        assert!(!page.contains(hides), "{page}");
+    }
+    let context = |json: &str| {
+        let status: Value = serde_json::from_str(json).unwrap();
+        status["instances"][0]["listeners"][0]["context"].clone()
+    };
+    let exact = written(&home, &["status", "--json"], false);
+    assert!(exact.contains(hidden));
+    let shown = written(&home, &["status", "--json"], true);
+    assert!(
+        shown.contains(r"a\u202eb\u2066c\u200bd\udb40\udc41e\u009bf"),
+        "{shown}"
+    );
+    assert!(!shown.contains(hides), "{shown}");
+    assert_eq!(context(&shown), hidden);
+    assert_eq!(context(&exact), hidden);
+}
