@@ -8,6 +8,7 @@
 mod broadcast;
 mod error;
 mod event;
+mod pull;
 mod resume;
 mod status;
 
@@ -35,6 +36,7 @@ pub use error::{ClientError, ExpError, Fate, Refusal};
 pub use event::{
     Broadcast, Event, Gap, GapReason, ListenEvent, Subscription, SubscriptionState, Time,
 };
+pub use pull::PullListener;
 pub use resume::{Heard, ResumingListener};
 use status::Pages;
 pub use status::{
@@ -192,14 +194,15 @@ impl Client {
         self.taken(answer).map(|_| ())
     }
 
-    /// Opens a listener that the daemon keeps, for [`Client::next`].
+    /// Opens a listener that the daemon keeps, for [`Client::next`]; [`Client::pull`] opens one that loses nothing.
     pub async fn open(&self, listen: &Listen) -> Result<String, ClientError> {
         let request = event::listen_to_wire(listen)?;
         let answer = self.network().open_listener(request).await;
         Ok(self.taken(answer)?.listener_id)
     }
 
-    /// The next event of an opened listener, waiting for it at most as long as said.
+    /// The next event of an opened listener, waiting for it at most as long as said. Where its answer does not arrive, the event is
+    /// lost: [`PullListener::next`] tells the daemon what arrived.
     pub async fn next(
         &self,
         listener: &str,
@@ -208,6 +211,8 @@ impl Client {
         let request = proto::NextEventRequest {
             listener_id: listener.to_owned(),
             wait: Some(event::duration_to_wire(wait)?),
+            after: None,
+            repeat: false,
         };
         let answer = self.network().next_event(request).await;
         self.taken(answer)?

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use super::access::{Leave, caller_of};
 use super::bounds::checked;
 use super::frame::Dress;
-use super::pull::PullError;
+use super::pull::{Arrived, PullError};
 use super::status::{bridge, ended, pull, router};
 use super::{Door, convert, deadline};
 use crate::bridge::{Bridge, DEFAULT_BROADCAST_TIMEOUT, Outgoing, Patience};
@@ -120,10 +120,14 @@ impl Network for NetworkService {
         let allowed = self.0.allow_listener(&caller, &request.listener_id).await;
         allowed.map_err(|why| why.or(unknown))?;
         let wait = convert::duration_in("wait", request.wait)?.unwrap_or(Duration::ZERO);
+        let arrived = Arrived {
+            after: request.after,
+            repeat: request.repeat,
+        };
         let mut taken = self
             .0
             .pulls
-            .take(&request.listener_id)
+            .take(&request.listener_id, arrived)
             .map_err(|error| pull(&error))?;
         let heard = async {
             loop {
@@ -140,6 +144,7 @@ impl Network for NetworkService {
         };
         // None where none came in time.
         let event = timeout(wait, heard).await.ok().transpose()?;
+        taken.hand_out();
         Ok(Response::new(proto::NextEventResponse { event }))
     }
 

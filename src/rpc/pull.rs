@@ -1,6 +1,7 @@
 //! Listeners in pull form: kept between the calls of a program that asks for one event at a time.
 //!
-//! A listener is taken out for the time of a call and put back after it, so nothing is locked while a call waits.
+//! A listener is taken out for the time of a call and put back after it, so nothing is locked while a call waits. What a call has
+//! handed out is kept until the next one says that it arrived: an answer that its client gave up on is lost to nobody's knowledge.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,8 +38,48 @@ enum Kept {
 struct Pulled {
     listener: Listener,
     dress: Dress,
-    /// At most one read's worth.
+    /// At most one read's worth, and what a call took and did not hand out.
     ready: VecDeque<Delivery>,
+    /// Handed out last, and not known to have arrived.
+    handed: Option<Delivery>,
+    /// The sequence of the last event that arrived.
+    arrived: Option<u64>,
+}
+
+/// What a call says of the events that were handed out before it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Arrived {
+    /// The sequence of the last one that arrived, where the client says so.
+    pub after: Option<u64>,
+    /// The call before was given up.
+    pub repeat: bool,
+}
+
+impl Pulled {
+    /// Settles what became of the event that was handed out last: where it did not arrive, it comes next.
+    fn settle(&mut self, said: Arrived) -> Result<(), PullError> {
+        let furthest = self.handed.as_ref().map(|last| last.sequence);
+        let furthest = furthest.max(self.arrived);
+        if let (Some(after), Some(furthest)) = (said.after, furthest)
+            && after > furthest
+        {
+            return Err(PullError::Ahead { after, furthest });
+        }
+        let Some(last) = self.handed.take() else {
+            return Ok(());
+        };
+        let lost = said.after.is_some_and(|after| {
+            // Of two with one sequence the first was taken for arrived when the second was asked for.
+            let either = self.arrived == Some(last.sequence);
+            after < last.sequence || (said.repeat && either)
+        });
+        if lost {
+            self.ready.push_front(last);
+        } else {
+            self.arrived = Some(last.sequence);
+        }
+        Ok(())
+    }
 }
 
 /// Why a listener could not be taken.
@@ -49,6 +90,16 @@ pub enum PullError {
         "no listener has the ID {id}: it was never opened, was cancelled, or nobody asked for an event for 60 s; open another", id = Quoted(.0)
     )]
     Unknown(String),
+    /// The client says that more arrived than was handed out.
+    #[error(
+        "after is {after}, but this listener was handed nothing further than {furthest}; give the sequence of the last event that arrived from it"
+    )]
+    Ahead {
+        /// What was said.
+        after: u64,
+        /// What was handed out last.
+        furthest: u64,
+    },
     /// Another call waits on it.
     #[error(
         "another NextEvent waits on listener {id}; ask again when it has returned, or open a listener of your own", id = Quoted(.0)
@@ -64,26 +115,33 @@ impl PullListeners {
             listener,
             dress,
             ready: VecDeque::new(),
+            handed: None,
+            arrived: None,
         });
         self.lock()
             .insert(id.clone(), Kept::Resting(pulled, Moment::now().at));
         id
     }
 
-    /// Takes a listener out for one call; it is put back when the guard is dropped.
+    /// Takes a listener out for one call, which says what arrived before; it is put back when the guard is dropped.
     ///
     /// # Errors
-    /// When there is none, or another call has it.
-    pub fn take(&self, id: &str) -> Result<Taken, PullError> {
+    /// When there is none, another call has it, or what is said to have arrived was never handed out.
+    pub fn take(&self, id: &str, said: Arrived) -> Result<Taken, PullError> {
         let mut all = self.lock();
         let kept = all
             .get_mut(id)
             .ok_or_else(|| PullError::Unknown(id.to_owned()))?;
+        let Kept::Resting(pulled, _) = kept else {
+            return Err(PullError::Busy(id.to_owned()));
+        };
+        pulled.settle(said)?;
         match std::mem::replace(kept, Kept::Out) {
             Kept::Resting(pulled, _) => Ok(Taken {
                 home: self.clone(),
                 id: id.to_owned(),
                 pulled: Some(pulled),
+                taken: None,
             }),
             Kept::Out => Err(PullError::Busy(id.to_owned())),
         }
@@ -136,6 +194,8 @@ pub struct Taken {
     id: String,
     /// None when it is not to be put back.
     pulled: Option<Box<Pulled>>,
+    /// Read, and not handed out yet.
+    taken: Option<Delivery>,
 }
 
 impl Taken {
@@ -149,7 +209,9 @@ impl Taken {
                 return Err(Ended::Cancelled);
             };
             if let Some(delivery) = pulled.ready.pop_front() {
-                return Ok(pulled.dress.message(&delivery));
+                let event = pulled.dress.message(&delivery);
+                self.taken = Some(delivery);
+                return Ok(event);
             }
             let mut read = Vec::new();
             match pulled.listener.read_some(&mut read).await {
@@ -164,11 +226,23 @@ impl Taken {
     }
 }
 
+impl Taken {
+    /// The event leaves with the call's answer. Without this it is the next call's.
+    pub fn hand_out(mut self) {
+        if let Some(pulled) = &mut self.pulled {
+            pulled.handed = self.taken.take();
+        }
+    }
+}
+
 impl Drop for Taken {
     fn drop(&mut self) {
-        let Some(pulled) = self.pulled.take() else {
+        let Some(mut pulled) = self.pulled.take() else {
             return;
         };
+        if let Some(taken) = self.taken.take() {
+            pulled.ready.push_front(taken);
+        }
         let mut all = self.home.lock();
         let homeless = match all.get_mut(&self.id) {
             Some(kept) => {

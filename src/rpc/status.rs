@@ -102,6 +102,7 @@ pub fn pull(error: &PullError) -> Status {
     let code = match error {
         PullError::Unknown(_) => Code::NotFound,
         PullError::Busy(_) => Code::FailedPrecondition,
+        PullError::Ahead { .. } => Code::InvalidArgument,
     };
     new(code, error)
 }

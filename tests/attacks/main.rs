@@ -19,6 +19,7 @@ mod paths;
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod process;
 mod reload;
+mod pull;
 mod recorder;
 mod rights;
 mod secrets;
