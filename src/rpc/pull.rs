@@ -65,18 +65,18 @@ impl Pulled {
         {
             return Err(PullError::Ahead { after, furthest });
         }
-        let Some(last) = self.handed.take() else {
+        let Some(handed) = self.handed.take() else {
             return Ok(());
         };
         let lost = said.after.is_some_and(|after| {
             // Of two with one sequence the first was taken for arrived when the second was asked for.
-            let either = self.arrived == Some(last.sequence);
-            after < last.sequence || (said.repeat && either)
+            let either = self.arrived == Some(handed.sequence);
+            after < handed.sequence || (said.repeat && either)
         });
         if lost {
-            self.ready.push_front(last);
+            self.ready.push_front(handed);
         } else {
-            self.arrived = Some(last.sequence);
+            self.arrived = Some(handed.sequence);
         }
         Ok(())
     }
@@ -141,7 +141,7 @@ impl PullListeners {
                 home: self.clone(),
                 id: id.to_owned(),
                 pulled: Some(pulled),
-                taken: None,
+                read: None,
             }),
             Kept::Out => Err(PullError::Busy(id.to_owned())),
         }
@@ -195,7 +195,7 @@ pub struct Taken {
     /// None when it is not to be put back.
     pulled: Option<Box<Pulled>>,
     /// Read, and not handed out yet.
-    taken: Option<Delivery>,
+    read: Option<Delivery>,
 }
 
 impl Taken {
@@ -210,7 +210,7 @@ impl Taken {
             };
             if let Some(delivery) = pulled.ready.pop_front() {
                 let event = pulled.dress.message(&delivery);
-                self.taken = Some(delivery);
+                self.read = Some(delivery);
                 return Ok(event);
             }
             let mut read = Vec::new();
@@ -230,7 +230,7 @@ impl Taken {
     /// The event leaves with the call's answer. Without this it is the next call's.
     pub fn hand_out(mut self) {
         if let Some(pulled) = &mut self.pulled {
-            pulled.handed = self.taken.take();
+            pulled.handed = self.read.take();
         }
     }
 }
@@ -240,8 +240,8 @@ impl Drop for Taken {
         let Some(mut pulled) = self.pulled.take() else {
             return;
         };
-        if let Some(taken) = self.taken.take() {
-            pulled.ready.push_front(taken);
+        if let Some(read) = self.read.take() {
+            pulled.ready.push_front(read);
         }
         let mut all = self.home.lock();
         let homeless = match all.get_mut(&self.id) {

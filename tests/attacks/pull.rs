@@ -145,7 +145,7 @@ async fn the_client_loses_nothing_whenever_it_is_dropped() {
             match timeout(patience, listener.next(LONG)).await {
                 Ok(event) => match event.unwrap().unwrap().event {
                     Event::Broadcast(broadcast) => {
-                        heard.push(broadcast.payload.as_str().to_owned())
+                        heard.push(broadcast.payload.as_str().to_owned());
                     }
                     Event::Subscription(_) => {}
                     Event::Gap(gap) => panic!("{gap:?}"),

@@ -14,6 +14,7 @@ use expd::proto::{
 };
 use serde_json::Value;
 use tokio::task::JoinSet;
+use tonic::transport::Channel as Transport;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -31,15 +32,11 @@ fn huge() -> String {
     "x".repeat(HUGE)
 }
 
-fn menu() -> Option<Channel> {
-    channel("menu".to_owned())
-}
-
-fn channel(name: String) -> Option<Channel> {
-    Some(Channel {
+fn channel(name: String) -> Channel {
+    Channel {
         name,
         ..Channel::default()
-    })
+    }
 }
 
 /// A refusal that is short in all its parts.
@@ -54,126 +51,11 @@ async fn every_text_of_a_request_has_a_bound_and_is_not_kept() {
     let home = Home::new(NOWHERE);
     let daemon = daemon_of(&home);
     let connection = channel_as(&home.socket(), own_uid()).await;
-    let mut network = NetworkClient::new(connection.clone());
-    let mut api = ApiClient::new(connection.clone());
-    let mut status = DaemonClient::new(connection);
-    let listen = ListenRequest {
-        channel: menu(),
-        ..ListenRequest::default()
-    };
-    let request = ApiRequest {
-        method: "GET".to_owned(),
-        path: "/api/devices".to_owned(),
-        ..ApiRequest::default()
-    };
     let before = private_memory(&home, daemon.child.id());
-    let mut refused = Vec::new();
-    for changed in [
-        ListenRequest {
-            instance: huge(),
-            ..listen.clone()
-        },
-        ListenRequest {
-            channel: channel(huge()),
-            ..listen.clone()
-        },
-        ListenRequest {
-            name: huge(),
-            ..listen.clone()
-        },
-        ListenRequest {
-            context: huge(),
-            ..listen.clone()
-        },
-        ListenRequest {
-            resume: Some(Resume {
-                log_id: huge(),
-                after: 0,
-            }),
-            ..listen.clone()
-        },
-    ] {
-        refused.push(network.open_listener(changed).await.unwrap_err());
-    }
-    for changed in [
-        BroadcastRequest {
-            instance: huge(),
-            channel: menu(),
-            ..BroadcastRequest::default()
-        },
-        BroadcastRequest {
-            channel: channel(huge()),
-            ..BroadcastRequest::default()
-        },
-        BroadcastRequest {
-            channel: menu(),
-            name: huge(),
-            ..BroadcastRequest::default()
-        },
-    ] {
-        refused.push(network.broadcast(changed).await.unwrap_err());
-    }
-    for changed in [
-        RespondRequest {
-            instance: huge(),
-            ..RespondRequest::default()
-        },
-        RespondRequest {
-            broadcast_id: huge(),
-            ..RespondRequest::default()
-        },
-        RespondRequest {
-            channel_id: huge(),
-            ..RespondRequest::default()
-        },
-    ] {
-        refused.push(network.respond(changed).await.unwrap_err());
-    }
-    let next = NextEventRequest {
-        listener_id: huge(),
-        ..NextEventRequest::default()
-    };
-    refused.push(network.next_event(next).await.unwrap_err());
-    let cancel = CancelListenerRequest {
-        listener_id: huge(),
-    };
-    refused.push(network.cancel_listener(cancel).await.unwrap_err());
-    let clear = ClearContextRequest { context: huge() };
-    refused.push(network.clear_context(clear).await.unwrap_err());
-    for changed in [
-        ApiRequest {
-            instance: huge(),
-            ..request.clone()
-        },
-        ApiRequest {
-            method: huge(),
-            ..request.clone()
-        },
-        ApiRequest {
-            path: format!("/api/{}", huge()),
-            ..request.clone()
-        },
-        ApiRequest {
-            query: HashMap::from([(huge(), String::new())]),
-            ..request.clone()
-        },
-        ApiRequest {
-            query: HashMap::from([("q".to_owned(), huge())]),
-            ..request.clone()
-        },
-        ApiRequest {
-            query: (0..100_000)
-                .map(|n: u32| (n.to_string(), String::new()))
-                .collect(),
-            ..request.clone()
-        },
-    ] {
-        refused.push(api.request(changed).await.unwrap_err());
-    }
-    let identity = GetIdentityRequest {
-        instance: "x".repeat(3 << 20),
-    };
-    refused.push(api.get_identity(identity).await.unwrap_err());
+    let mut refused = too_long_to_listen(NetworkClient::new(connection.clone())).await;
+    refused.extend(too_long_to_answer(NetworkClient::new(connection.clone())).await);
+    refused.extend(too_long_to_ask(ApiClient::new(connection.clone())).await);
+    let mut status = DaemonClient::new(connection);
     let page = GetStatusRequest {
         page_token: "x".repeat(3 << 20),
         ..GetStatusRequest::default()
@@ -190,11 +72,142 @@ async fn every_text_of_a_request_has_a_bound_and_is_not_kept() {
         "{} calls left {grown} bytes",
         refused.len()
     );
-    let opened = status
-        .get_status(GetStatusRequest::default())
-        .await
-        .unwrap();
-    assert!(opened.into_inner().instances[0].listeners.is_empty());
+    let opened = status.get_status(GetStatusRequest::default()).await;
+    assert!(
+        opened.unwrap().into_inner().instances[0]
+            .listeners
+            .is_empty()
+    );
+}
+
+async fn too_long_to_listen(mut network: NetworkClient<Transport>) -> Vec<Status> {
+    let listen = || ListenRequest {
+        channel: Some(channel("menu".to_owned())),
+        ..ListenRequest::default()
+    };
+    let mut refused = Vec::new();
+    for request in [
+        ListenRequest {
+            instance: huge(),
+            ..listen()
+        },
+        ListenRequest {
+            channel: Some(channel(huge())),
+            ..listen()
+        },
+        ListenRequest {
+            name: huge(),
+            ..listen()
+        },
+        ListenRequest {
+            context: huge(),
+            ..listen()
+        },
+        ListenRequest {
+            resume: Some(Resume {
+                log_id: huge(),
+                after: 0,
+            }),
+            ..listen()
+        },
+    ] {
+        refused.push(network.open_listener(request).await.unwrap_err());
+    }
+    let next = NextEventRequest {
+        listener_id: huge(),
+        ..NextEventRequest::default()
+    };
+    refused.push(network.next_event(next).await.unwrap_err());
+    let cancel = CancelListenerRequest {
+        listener_id: huge(),
+    };
+    refused.push(network.cancel_listener(cancel).await.unwrap_err());
+    let clear = ClearContextRequest { context: huge() };
+    refused.push(network.clear_context(clear).await.unwrap_err());
+    refused
+}
+
+async fn too_long_to_answer(mut network: NetworkClient<Transport>) -> Vec<Status> {
+    let broadcast = || BroadcastRequest {
+        channel: Some(channel("menu".to_owned())),
+        ..BroadcastRequest::default()
+    };
+    let respond = RespondRequest::default;
+    let mut refused = Vec::new();
+    for request in [
+        BroadcastRequest {
+            instance: huge(),
+            ..broadcast()
+        },
+        BroadcastRequest {
+            channel: Some(channel(huge())),
+            ..broadcast()
+        },
+        BroadcastRequest {
+            name: huge(),
+            ..broadcast()
+        },
+    ] {
+        refused.push(network.broadcast(request).await.unwrap_err());
+    }
+    for request in [
+        RespondRequest {
+            instance: huge(),
+            ..respond()
+        },
+        RespondRequest {
+            broadcast_id: huge(),
+            ..respond()
+        },
+        RespondRequest {
+            channel_id: huge(),
+            ..respond()
+        },
+    ] {
+        refused.push(network.respond(request).await.unwrap_err());
+    }
+    refused
+}
+
+async fn too_long_to_ask(mut api: ApiClient<Transport>) -> Vec<Status> {
+    let request = || ApiRequest {
+        method: "GET".to_owned(),
+        path: "/api/devices".to_owned(),
+        ..ApiRequest::default()
+    };
+    let many = (0..100_000).map(|n: u32| (n.to_string(), String::new()));
+    let mut refused = Vec::new();
+    for request in [
+        ApiRequest {
+            instance: huge(),
+            ..request()
+        },
+        ApiRequest {
+            method: huge(),
+            ..request()
+        },
+        ApiRequest {
+            path: format!("/api/{}", huge()),
+            ..request()
+        },
+        ApiRequest {
+            query: HashMap::from([(huge(), String::new())]),
+            ..request()
+        },
+        ApiRequest {
+            query: HashMap::from([("q".to_owned(), huge())]),
+            ..request()
+        },
+        ApiRequest {
+            query: many.collect(),
+            ..request()
+        },
+    ] {
+        refused.push(api.request(request).await.unwrap_err());
+    }
+    let identity = GetIdentityRequest { instance: huge() };
+    refused.push(api.get_identity(identity).await.unwrap_err());
+    refused
 }
 
 #[tokio::test]
@@ -309,7 +322,7 @@ async fn listen_to_many(
     let mut streams = Vec::new();
     for n in of {
         let listen = ListenRequest {
-            channel: channel(format!("{}{n:08}", "\u{202e}".repeat(5458))),
+            channel: Some(channel(format!("{}{n:08}", "\u{202e}".repeat(5458)))),
             name: "n".repeat(16 * 1024),
             context: "c".repeat(1024),
             ..ListenRequest::default()
@@ -336,7 +349,8 @@ async fn nobody_blinds_the_status_or_holds_others_up_with_it() {
     assert_eq!(streams.iter().map(Vec::len).sum::<usize>(), MANY);
     // With the default limit of 4 MiB for an answer.
     let mut daemon = DaemonClient::new(channel_as(&home.socket(), own_uid()).await);
-    let asking = tokio::spawn(async move {
+    let mut asking = JoinSet::new();
+    asking.spawn(async move {
         let (mut token, mut channels, mut listeners) = (String::new(), 0, 0);
         loop {
             let request = GetStatusRequest {
@@ -354,15 +368,18 @@ async fn nobody_blinds_the_status_or_holds_others_up_with_it() {
     });
     let mut other = ApiClient::new(channel_as(&home.socket(), own_uid()).await);
     let mut longest = Duration::ZERO;
-    while !asking.is_finished() {
+    let told = loop {
         let begun = Instant::now();
         let identity = other.get_identity(GetIdentityRequest::default()).await;
         assert_eq!(identity.unwrap_err().code(), Code::Unavailable);
         longest = longest.max(begun.elapsed());
+        if let Some(told) = asking.try_join_next() {
+            break told.unwrap();
+        }
         tokio::task::yield_now().await;
-    }
+    };
     assert!(longest < STANDSTILL, "others waited for {longest:?}");
-    assert_eq!(asking.await.unwrap(), (MANY, MANY));
+    assert_eq!(told, (MANY, MANY));
     let client = Client::connect(Some(home.socket())).await.unwrap();
     let status = client.status().await.unwrap();
     assert_eq!(status.instances[0].listeners.len(), MANY);
@@ -412,7 +429,7 @@ async fn a_terminal_shows_what_would_hide_and_its_json_stays_the_same() {
     let mut network = NetworkClient::new(channel_as(&home.socket(), own_uid()).await);
     let hidden = "a\u{202e}b\u{2066}c\u{200b}d\u{e0041}e\u{9b}f";
     let listen = ListenRequest {
-        channel: channel(hidden.to_owned()),
+        channel: Some(channel(hidden.to_owned())),
         name: hidden.to_owned(),
         context: hidden.to_owned(),
         ..ListenRequest::default()
