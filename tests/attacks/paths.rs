@@ -27,7 +27,7 @@ async fn get(api: &mut ApiClient<Channel>, path: &str) -> Result<ApiResponse, St
 }
 
 /// With what can be read as a login, out of the API, or as a broadcast.
-const TRICKS: [&str; 36] = [
+const TRICKS: [&str; 37] = [
     "/api/%2e%2fauth/token",
     "/api/%2e/auth/token",
     "/api/./auth/token",
@@ -37,6 +37,7 @@ const TRICKS: [&str; 36] = [
     "/api/x%2f..%2fauth/token",
     "/api/x%2f%2e%2e%2fauth/token",
     "/api/x%252f%252e%252e%252fauth/token",
+    "/api/%3b%5cx/auth/token",
     "/api/x/..;/auth/token",
     "/api/x/..%3b/auth/token",
     "/api/x/..;a=b/auth/token",
