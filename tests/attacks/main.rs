@@ -18,9 +18,9 @@ mod paths;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod process;
-mod reload;
 mod pull;
 mod recorder;
+mod reload;
 mod rights;
 mod secrets;
 mod shares;
