@@ -167,6 +167,16 @@ impl Inner {
         Ok(())
     }
 
+    fn has_room(&self, holder: Holder, amount: usize) -> bool {
+        let taken = self.taken();
+        let held = taken.holders.get(&holder).copied().unwrap_or(0);
+        let (held, most) = match holder {
+            Holder::Owner => (taken.all, self.most),
+            _ => (held, self.most.div_ceil(2)),
+        };
+        held + amount.min(most / 2) <= most
+    }
+
     fn give_back(&self, holder: Holder, amount: usize) {
         let mut taken = self.taken();
         taken.all -= amount;
@@ -181,6 +191,48 @@ impl Inner {
         }
         drop(taken);
         self.freed.notify_waiters();
+    }
+}
+
+/// The memory that one user may make the daemon hold, in bytes. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    shares: Shares,
+    holder: Holder,
+}
+
+impl Memory {
+    /// Of these shares, for a user.
+    pub fn new(shares: Shares, holder: Holder) -> Self {
+        Self { shares, holder }
+    }
+
+    /// The user.
+    pub fn holder(&self) -> Holder {
+        self.holder
+    }
+
+    /// The bytes that there are for all users.
+    pub fn most(&self) -> usize {
+        self.shares.most()
+    }
+
+    /// Takes so many bytes, until the share is dropped.
+    ///
+    /// # Errors
+    /// The user's half, or everything, is taken.
+    pub fn take(&self, bytes: usize) -> Result<Share, Full> {
+        self.shares.take(self.holder, bytes)
+    }
+
+    /// Whether so many bytes more would be given, or as many as half of the user's share, where that is less.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.shares.0.has_room(self.holder, bytes)
+    }
+
+    /// Waits until `try_take` has taken what it wants: it is asked now, and whenever something was given back.
+    pub async fn when_freed(&self, try_take: impl Fn() -> bool) {
+        self.shares.when_freed(try_take).await;
     }
 }
 

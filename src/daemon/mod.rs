@@ -224,6 +224,7 @@ pub async fn serve_under(
         stop: parts.doors.stop.clone(),
     };
     let server_access = door.access.clone();
+    let left_behind = door.pulls.clone();
     let (router, health) = rpc::service(door);
     let told = health.until(parts.doors.stop.clone());
     parts.doors.spawn("what tells of the health", async move {
@@ -234,7 +235,7 @@ pub async fn serve_under(
         router,
         limits: settings.daemon.limits.clone(),
         access: server_access,
-        gone: Arc::new(|_| {}),
+        gone: Arc::new(move |program| left_behind.leave(program)),
     };
     let serving = server.serve(doors.into_listeners(), parts.doors.stop.clone());
     parts.doors.spawn("the gRPC server", async move {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::config::Limits;
 use crate::exp::Channel;
-use crate::shares::{Holder, Shares};
+use crate::shares::Shares;
 
 /// How often what is too old is looked for: old events, channels without listeners, listeners without askers.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -154,7 +154,8 @@ impl Router {
             most: self.listeners.most(),
             full,
         })?;
-        let state = self.channel(instance, &spec.channel, holder, now)?;
+        let memory = spec.take_memory()?;
+        let state = self.channel(instance, &spec, now)?;
         let log = state.log.clone();
         if let Some(resume) = &spec.resume {
             let (_, _, newest) = log.size();
@@ -168,7 +169,14 @@ impl Router {
             }
         }
         self.opened += 1;
-        let listener = Listener::open((random_id(), self.opened), instance, log, spec, share, now);
+        let listener = Listener::open(
+            (random_id(), self.opened),
+            instance,
+            log,
+            spec,
+            (share, memory),
+            now,
+        );
         let card = listener.card().clone();
         self.cards.insert(card.id.clone(), card);
         Ok(listener)
@@ -178,24 +186,24 @@ impl Router {
     fn channel(
         &mut self,
         instance: InstanceId,
-        channel: &Channel,
-        holder: Holder,
+        spec: &ListenSpec,
         now: Moment,
     ) -> Result<&mut ChannelState, RouterError> {
         let Some(home) = self.instances.get_mut(instance.0) else {
             return Err(RouterError::Stopping);
         };
-        let shared = Arc::new(channel.clone());
+        let shared = Arc::new(spec.channel.clone());
         let (limits, total_bytes) = (&self.limits, &self.total_bytes);
         let wanted = &home.wanted;
         Ok(match home.channels.entry(shared.clone()) {
             Entry::Occupied(there) => there.into_mut(),
             Entry::Vacant(room) => {
-                let share = home.share.take(holder, 1);
+                let share = home.share.take(spec.holder(), 1);
                 let share = share.map_err(|full| RouterError::TooManyChannels {
                     most: home.share.most(),
                     full,
                 })?;
+                let memory = spec.take_channel_memory()?;
                 let bounds = Bounds {
                     events: limits.log_events,
                     bytes: limits.log_bytes,
@@ -217,6 +225,7 @@ impl Router {
                     last_broadcast_at: None,
                     outage: None,
                     _share: share,
+                    _memory: memory,
                 })
             }
         })

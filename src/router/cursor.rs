@@ -27,6 +27,16 @@ pub struct Delivery {
     pub event: Event,
 }
 
+impl Delivery {
+    /// Bytes that are held for it.
+    pub fn size(&self) -> usize {
+        match &self.event {
+            Event::Broadcast(record) => record.size(),
+            Event::Subscription(..) | Event::Gap(_) => 0,
+        }
+    }
+}
+
 /// What a listener gets.
 #[derive(Clone, Debug)]
 pub enum Event {

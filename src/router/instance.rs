@@ -43,6 +43,7 @@ pub(super) struct ChannelState {
     pub outage: Option<Moment>,
     /// Its place, taken by the user who wanted it first.
     pub _share: Share,
+    pub _memory: Option<Share>,
 }
 
 impl ChannelState {

@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use super::cursor::{Cursor, Event, Outlet, Overflow, Resume, Tally, Wish};
 use super::log::{ChannelLog, Moment};
-use super::{InstanceId, Peer};
+use super::{InstanceId, Peer, RouterError};
 use crate::exp::Channel;
-use crate::shares::{Holder, Share};
+use crate::shares::{Holder, Memory, Share};
+
+/// Bytes that are counted for a listener besides its texts, and for a channel besides its name and its log.
+const LISTENER_BYTES: usize = 1 << 10;
+const CHANNEL_BYTES: usize = 2 << 10;
 
 /// What an app asked to hear.
 #[derive(Clone, Debug)]
@@ -28,9 +32,32 @@ pub struct ListenSpec {
     pub resume: Option<Resume>,
     /// Who listens, as far as the kernel told.
     pub peer: Option<Peer>,
+    /// The memory of whoever listens; none where it is not counted.
+    pub memory: Option<Memory>,
 }
 
 impl ListenSpec {
+    /// Takes the user's memory for what is kept of the listener.
+    pub(super) fn take_memory(&self) -> Result<Option<Share>, RouterError> {
+        let texts = self.name.as_ref().map_or(0, String::len) + self.context.len();
+        self.take_bytes(LISTENER_BYTES + 2 * self.channel.name.len() + texts)
+    }
+
+    /// The same for its channel, where it is the first to want it.
+    pub(super) fn take_channel_memory(&self) -> Result<Option<Share>, RouterError> {
+        // The name, and both spellings of the ID in which it is asked for.
+        self.take_bytes(CHANNEL_BYTES + 4 * self.channel.name.len())
+    }
+
+    fn take_bytes(&self, bytes: usize) -> Result<Option<Share>, RouterError> {
+        let Some(memory) = &self.memory else {
+            return Ok(None);
+        };
+        let most = memory.most();
+        let taken = memory.take(bytes).map(Some);
+        taken.map_err(|full| RouterError::TooMuchMemory { most, full })
+    }
+
     /// The user of whose shares the listener takes.
     pub(super) fn holder(&self) -> Holder {
         Holder::of(self.peer.map(|peer| peer.uid))
@@ -138,6 +165,7 @@ pub struct Listener {
     first: Vec<Event>,
     /// Its place among the listeners of the daemon.
     _share: Share,
+    _memory: Option<Share>,
 }
 
 impl Listener {
@@ -146,7 +174,7 @@ impl Listener {
         instance: InstanceId,
         log: Arc<ChannelLog>,
         spec: ListenSpec,
-        share: Share,
+        (share, memory): (Share, Option<Share>),
         now: Moment,
     ) -> Self {
         let slot = log.enter();
@@ -178,6 +206,7 @@ impl Listener {
             cursor,
             first,
             _share: share,
+            _memory: memory,
         }
     }
 

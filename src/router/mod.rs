@@ -130,6 +130,16 @@ pub enum RouterError {
         /// Who has them.
         full: Full,
     },
+    /// The user's memory.
+    #[error(
+        "too many bytes of names of listeners and channels: {full}, of {most} (daemon.limits.max_call_bytes); end some listeners, or raise it"
+    )]
+    TooMuchMemory {
+        /// The limit.
+        most: usize,
+        /// Who has it.
+        full: Full,
+    },
     /// A resume position that the log has not reached.
     #[error(
         "resume.after is {after}, but the log has only come to {newest}; give a sequence that was received from it"

@@ -55,6 +55,7 @@ fn spec(name: Option<&str>) -> ListenSpec {
         overflow: Overflow::Skip,
         resume: None,
         peer: None,
+        memory: None,
     }
 }
 

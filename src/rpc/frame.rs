@@ -91,6 +91,28 @@ impl Dress {
         self.form == proto::PayloadForm::Json
     }
 
+    /// The event as a message, for an answer that holds one; that of a large broadcast is made on a thread that delivers nothing.
+    pub fn message_anywhere(
+        &self,
+        delivery: &Delivery,
+    ) -> impl Future<Output = proto::ListenEvent> + Send + use<> {
+        let large = match &delivery.event {
+            Event::Broadcast(record) if record.size() > AT_ONCE => Ok((record.clone(), self.form)),
+            _ => Err(self.message(delivery)),
+        };
+        async move {
+            match large {
+                Ok((record, form)) => {
+                    let size = record.size();
+                    let made = off_thread(size, move || decode(&in_form(&record, form))).await;
+                    // It fails when the runtime stops.
+                    made.unwrap_or_default()
+                }
+                Err(message) => message,
+            }
+        }
+    }
+
     /// The event as a message, for an answer that holds one.
     pub fn message(&self, delivery: &Delivery) -> proto::ListenEvent {
         use proto::listen_event::Event as Out;
@@ -117,13 +139,7 @@ impl Dress {
     }
 
     fn record(&self, record: &Record) -> Bytes {
-        match self.form {
-            proto::PayloadForm::Json => record.frame(),
-            proto::PayloadForm::Value => record
-                .alternative
-                .get_or_init(|| with_value(&record.frame()))
-                .clone(),
-        }
+        in_form(record, self.form)
     }
 }
 
@@ -133,6 +149,17 @@ impl std::fmt::Debug for Dress {
             .field("listener_id", &self.listener_id)
             .field("form", &self.form)
             .finish_non_exhaustive()
+    }
+}
+
+/// A broadcast's frame, with its payload in a form.
+fn in_form(record: &Record, form: proto::PayloadForm) -> Bytes {
+    match form {
+        proto::PayloadForm::Json => record.frame(),
+        proto::PayloadForm::Value => record
+            .alternative
+            .get_or_init(|| with_value(&record.frame()))
+            .clone(),
     }
 }
 

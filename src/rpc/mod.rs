@@ -174,7 +174,8 @@ async fn open_stream(
     let caller = access::caller_of(request.extensions());
     let call = unary::call_of(request.extensions())?;
     let request = unary::read::<proto::ListenRequest>(request.into_body(), &call, 0).await?;
-    let opened = network::open(door, request, &caller).await?;
+    let memory = call.connection().memory().clone();
+    let opened = network::open(door, request, &caller, Some(memory)).await?;
     call.stays_open();
     Ok(stream::ListenBody::new(opened, Some(call)))
 }

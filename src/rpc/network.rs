@@ -12,6 +12,7 @@ use super::bounds::checked;
 use super::frame::Dress;
 use super::pull::{Arrived, PullError};
 use super::status::{bridge, ended, pull, router};
+use super::unary::call_of;
 use super::{Door, convert, deadline};
 use crate::bridge::{Bridge, DEFAULT_BROADCAST_TIMEOUT, Outgoing, Patience};
 use crate::exp::{BroadcastId, ChannelId};
@@ -20,7 +21,7 @@ use crate::ipc::access::Verb;
 use crate::proto;
 use crate::proto::network_server::Network;
 use crate::router::{ListenSpec, Listener, Overflow, Peer, Resume, RouterError};
-use crate::shares::Holder;
+use crate::shares::{Holder, Memory};
 
 /// The service.
 #[derive(Clone)]
@@ -104,8 +105,9 @@ impl Network for NetworkService {
         request: Request<proto::ListenRequest>,
     ) -> Result<Response<proto::OpenListenerResponse>, Status> {
         let caller = caller_of(request.extensions());
-        let opened = open(&self.0, request.into_inner(), &caller).await?;
-        let listener_id = self.0.pulls.keep(opened.listener, opened.dress);
+        let memory = call_of(request.extensions())?.connection().memory().clone();
+        let opened = open(&self.0, request.into_inner(), &caller, Some(memory.clone())).await?;
+        let listener_id = self.0.pulls.keep(opened.listener, opened.dress, memory);
         Ok(Response::new(proto::OpenListenerResponse { listener_id }))
     }
 
@@ -213,11 +215,12 @@ pub struct Opened {
     pub leave: Leave,
 }
 
-/// Opens a listener as a request asks.
+/// Opens a listener as a request asks, in its user's memory.
 pub async fn open(
     door: &Door,
     request: proto::ListenRequest,
     caller: &Caller,
+    memory: Option<Memory>,
 ) -> Result<Opened, Status> {
     let request = checked(request)?;
     let verb = Verb::Listen;
@@ -244,6 +247,7 @@ pub async fn open(
             after: resume.after,
         }),
         peer: peer_of(caller),
+        memory,
     };
     let listener = bridge_to.listen(spec).await.map_err(bridge)?;
     let dress = Dress::new(&listener, form, move || bridge_to.channel_id(&channel));

@@ -11,12 +11,21 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::Dress;
+use super::server::Program;
 use crate::exp::Quoted;
+use crate::exp::payload::MAX_BYTES;
 use crate::proto;
 use crate::router::{Delivery, Ended, Listener, Moment};
+use crate::shares::{Memory, Share};
 
 /// How long a listener is kept that nobody asks for an event.
 const UNASKED: Duration = Duration::from_secs(60);
+
+/// Listeners of one user that are kept though the programs that opened them have no connection any more.
+const LEFT_BEHIND: usize = 64;
+
+/// Events of so many bytes are counted for their user while they are kept here.
+const COUNTED: usize = 4 << 10;
 
 /// How often those that nobody asks for are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -44,6 +53,14 @@ struct Pulled {
     handed: Option<Delivery>,
     /// The sequence of the last event that arrived.
     arrived: Option<u64>,
+    /// The memory of the user who opened it.
+    memory: Memory,
+    /// What is counted of that for the events above.
+    held: Option<Share>,
+    /// The program that opened it, where it is known.
+    program: Option<Program>,
+    /// Since when that program has no connection any more.
+    left: Option<Instant>,
 }
 
 /// What a call says of the events that were handed out before it.
@@ -56,6 +73,21 @@ pub struct Arrived {
 }
 
 impl Pulled {
+    /// Counts the events that it keeps.
+    fn count(&mut self, read: Option<&Delivery>) {
+        let kept = self.ready.iter().chain(&self.handed).chain(read);
+        let bytes: usize = kept.map(Delivery::size).sum();
+        if bytes < COUNTED {
+            self.held = None;
+            return;
+        }
+        // There was room for the largest event before it was read.
+        match &mut self.held {
+            Some(held) => drop(held.resize(bytes)),
+            None => self.held = self.memory.take(bytes).ok(),
+        }
+    }
+
     /// Settles what became of the event that was handed out last: where it did not arrive, it comes next.
     fn settle(&mut self, said: Arrived) -> Result<(), PullError> {
         let furthest = self.handed.as_ref().map(|last| last.sequence);
@@ -109,14 +141,22 @@ pub enum PullError {
 
 impl PullListeners {
     /// Keeps a listener, and says under which ID.
-    pub fn keep(&self, listener: Listener, dress: Dress) -> String {
+    pub fn keep(&self, listener: Listener, dress: Dress, memory: Memory) -> String {
         let id = listener.card().id.clone();
+        let program = listener.card().peer.map(|peer| Program {
+            pid: peer.pid,
+            uid: peer.uid,
+        });
         let pulled = Box::new(Pulled {
             listener,
             dress,
             ready: VecDeque::new(),
             handed: None,
             arrived: None,
+            memory,
+            held: None,
+            program,
+            left: None,
         });
         self.lock()
             .insert(id.clone(), Kept::Resting(pulled, Moment::now().at));
@@ -145,6 +185,37 @@ impl PullListeners {
             }),
             Kept::Out => Err(PullError::Busy(id.to_owned())),
         }
+    }
+
+    /// A program's last connection has closed. A script that asks with another program goes on with the listeners that it opened
+    /// last; of a program that left more behind, the older ones end.
+    pub fn leave(&self, program: Program) {
+        let now = Moment::now().at;
+        let mut all = self.lock();
+        let mut left: Vec<(Instant, String)> = Vec::new();
+        for (id, kept) in all.iter_mut() {
+            let Kept::Resting(pulled, asked) = kept else {
+                continue;
+            };
+            let Some(owner) = pulled.program.filter(|owner| owner.uid == program.uid) else {
+                continue;
+            };
+            if owner == program {
+                pulled.left = Some(now);
+            }
+            if pulled.left.is_some() {
+                left.push((*asked, id.clone()));
+            }
+        }
+        left.sort_unstable();
+        let over = left.len().saturating_sub(LEFT_BEHIND);
+        let ended: Vec<Kept> = left
+            .iter()
+            .take(over)
+            .filter_map(|(_, id)| all.remove(id))
+            .collect();
+        drop(all);
+        drop(ended);
     }
 
     /// Drops the listeners that have ended, and those that nobody has asked for too long, and gives back their room.
@@ -209,13 +280,19 @@ impl Taken {
                 return Err(Ended::Cancelled);
             };
             if let Some(delivery) = pulled.ready.pop_front() {
-                let event = pulled.dress.message(&delivery);
+                let made = pulled.dress.message_anywhere(&delivery);
+                pulled.count(Some(&delivery));
                 self.read = Some(delivery);
-                return Ok(event);
+                return Ok(made.await);
             }
+            let memory = &pulled.memory;
+            memory.when_freed(|| memory.has_room(MAX_BYTES)).await;
             let mut read = Vec::new();
             match pulled.listener.read_some(&mut read).await {
-                Ok(()) => pulled.ready.extend(read),
+                Ok(()) => {
+                    pulled.ready.extend(read);
+                    pulled.count(None);
+                }
                 Err(why) => {
                     self.pulled = None;
                     self.home.lock().remove(&self.id);
@@ -243,6 +320,9 @@ impl Drop for Taken {
         if let Some(read) = self.read.take() {
             pulled.ready.push_front(read);
         }
+        // Whoever asks again is there.
+        pulled.left = None;
+        pulled.count(None);
         let mut all = self.home.lock();
         let homeless = match all.get_mut(&self.id) {
             Some(kept) => {

@@ -77,9 +77,9 @@ pub fn denied(denied: &Denied) -> Status {
 /// An error of the router.
 pub fn router(error: &RouterError) -> Status {
     let code = match error {
-        RouterError::TooManyListeners { .. } | RouterError::TooManyChannels { .. } => {
-            Code::ResourceExhausted
-        }
+        RouterError::TooManyListeners { .. }
+        | RouterError::TooManyChannels { .. }
+        | RouterError::TooMuchMemory { .. } => Code::ResourceExhausted,
         RouterError::ResumeAhead { .. } => Code::InvalidArgument,
         RouterError::UnknownListener(_) => Code::NotFound,
         RouterError::Stopping => Code::Unavailable,

@@ -20,6 +20,7 @@ use super::frame::{self, Dress};
 use super::network::Opened;
 use super::server::Call;
 use super::status::ended;
+use crate::exp::payload::MAX_BYTES;
 use crate::router::{Delivery, Event, Listener, Outlet, Record, Run};
 
 /// Small frames are gathered into chunks of about this size: one write for many events.
@@ -28,7 +29,7 @@ const CHUNK: usize = 32 * 1024;
 /// A frame from this size on is sent as it is, shared with all other streams, instead of being copied into a chunk.
 const SHARED: usize = 8 * 1024;
 
-/// A chunk from this size on is counted for its user while the library holds it; for smaller ones a call's own room is enough.
+/// Chunks of so many bytes are counted for their user while the library holds them; for fewer a call's own room is enough.
 const COUNTED: usize = 4 * 1024;
 
 type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -43,7 +44,7 @@ pub struct ListenBody {
     chunks: VecDeque<Bytes>,
     /// None where instructions are counted.
     call: Option<Arc<Call>>,
-    /// Bytes that are counted for the chunk that was handed over last.
+    /// Bytes that are counted for the chunks that were read last.
     held: usize,
     /// What is awaited before more is handed over: the socket's room, or large payloads' other form.
     waiting: Option<Waiting>,
@@ -82,7 +83,7 @@ impl ListenBody {
                     return Poll::Pending;
                 }
             }
-            if self.held > 0 {
+            if self.held > 0 && self.chunks.is_empty() {
                 call.let_go(self.held);
                 self.held = 0;
             }
@@ -90,22 +91,40 @@ impl ListenBody {
         Poll::Ready(())
     }
 
-    /// Hands a chunk over, counted for its user while the library holds it.
-    fn hand_over(&mut self, chunk: Bytes) -> Frame<Bytes> {
-        if chunk.len() >= COUNTED
-            && let Some(call) = &self.call
-        {
-            if !call.try_hold(chunk.len()) {
-                self.listener = None;
-                self.chunks.clear();
-                return Frame::trailers(trailers(&Status::resource_exhausted(
-                    "this user's calls and streams hold all that is theirs (daemon.limits.max_call_bytes); read faster, and listen \
-                     again with resume",
-                )));
-            }
-            self.held = chunk.len();
+    /// Counts the chunks for their user until the library has written them; waits where there is no room for them.
+    fn count(&mut self) {
+        let bytes = self.chunks.iter().map(Bytes::len).sum();
+        let Some(call) = self.call.clone().filter(|_| bytes >= COUNTED) else {
+            return;
+        };
+        self.held = bytes;
+        if !call.try_hold(bytes) {
+            let memory = call.connection().memory().clone();
+            self.waiting = Some(Box::pin(async move {
+                memory.when_freed(|| call.try_hold(bytes)).await;
+            }));
         }
-        Frame::data(chunk)
+    }
+
+    /// Waits, before anything is read, where the user's memory has no room for the largest event: what is read is held for this
+    /// stream alone once the log has moved on.
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(call) = &self.call else {
+            return Poll::Ready(());
+        };
+        let memory = call.connection().memory();
+        if memory.has_room(MAX_BYTES) {
+            return Poll::Ready(());
+        }
+        let memory = memory.clone();
+        let mut room: Waiting = Box::pin(async move {
+            memory.when_freed(|| memory.has_room(MAX_BYTES)).await;
+        });
+        let ready = room.as_mut().poll(context);
+        if ready.is_pending() {
+            self.waiting = Some(room);
+        }
+        ready
     }
 
     /// The large payloads of what was read whose other form is to be made elsewhere first.
@@ -200,12 +219,15 @@ impl Body for ListenBody {
         ready!(this.poll_ready(context));
         loop {
             if let Some(chunk) = this.chunks.pop_front() {
-                return Poll::Ready(Some(Ok(this.hand_over(chunk))));
+                return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
             if !this.pieces.read.is_empty() {
                 this.gather();
+                this.count();
+                ready!(this.poll_ready(context));
                 continue;
             }
+            ready!(this.poll_room(context));
             let Some(listener) = &mut this.listener else {
                 return Poll::Ready(None);
             };
@@ -221,9 +243,7 @@ impl Body for ListenBody {
                 },
                 Poll::Ready(Ok(())) => {
                     let large = this.large_payloads();
-                    if large.is_empty() {
-                        this.gather();
-                    } else {
+                    if !large.is_empty() {
                         let mut made: Waiting = Box::pin(frame::make_values(large));
                         if made.as_mut().poll(context).is_pending() {
                             this.waiting = Some(made);

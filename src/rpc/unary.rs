@@ -102,6 +102,7 @@ where
     let length = message.encoded_len();
     call.hold(length).await?;
     let frame = off_thread(length, move || frame(&message)).await?;
+    call.settle(frame.len());
     Ok(grpc(Body::new(AnswerBody::new(call, frame))))
 }
 

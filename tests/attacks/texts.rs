@@ -62,7 +62,9 @@ async fn every_text_of_a_request_has_a_bound_and_is_not_kept() {
     };
     refused.push(status.get_status(page).await.unwrap_err());
     for status in &refused {
-        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        // The longest are refused before they come.
+        let refused = [Code::InvalidArgument, Code::ResourceExhausted];
+        assert!(refused.contains(&status.code()), "{status:?}");
         is_short(status);
     }
     // The library that reads the requests may keep a buffer of the largest.
@@ -336,7 +338,9 @@ async fn listen_to_many(
 async fn nobody_blinds_the_status_or_holds_others_up_with_it() {
     const MANY: usize = 10_000;
     let _alone = ALONE.lock().await;
-    let home = Home::new(NOWHERE);
+    // What is kept of so many long names is counted.
+    let roomy = "[daemon.limits]\nmax_call_bytes = \"4GiB\"\n";
+    let home = Home::new(&format!("{roomy}{NOWHERE}"));
     let _daemon = daemon_of(&home);
     let mut opening = JoinSet::new();
     let home = std::sync::Arc::new(home);

@@ -107,6 +107,7 @@ impl Upstream {
             overflow: Overflow::Skip,
             resume: None,
             peer: None,
+            memory: None,
         };
         Hearing {
             listener: self.router.open(HOME, spec).await.unwrap(),

@@ -43,6 +43,8 @@ struct Inside {
     /// None once it is handed over to what waits to be written.
     memory: Option<Share>,
     bytes: usize,
+    /// What is counted of these until the call is over.
+    least: usize,
     /// When the answer is given up; none while nothing waits for the client.
     give_up: Option<Instant>,
     stream: Option<OpenStream>,
@@ -60,6 +62,7 @@ impl Call {
             inside: Mutex::new(Inside {
                 memory: Some(memory),
                 bytes,
+                least: CALL_BYTES + head,
                 give_up: None,
                 stream: None,
                 pieces: 0,
@@ -79,8 +82,17 @@ impl Call {
         self.let_go(WINDOW);
     }
 
-    /// The call is a stream that stays open.
+    /// Counts `bytes` for the call in place of what was counted for its message and for making its answer.
+    pub(in crate::rpc) fn settle(&self, bytes: usize) {
+        let mut inside = self.inside();
+        let settled = inside.least + bytes;
+        // More is counted by then, so that this is never refused.
+        inside.resize(settled).ok();
+    }
+
+    /// The call is a stream that stays open; its message is not kept.
     pub(in crate::rpc) fn stays_open(&self) {
+        self.settle(0);
         let stream = self.connection.stream_opens();
         self.inside().stream = Some(stream);
         self.is_stream.store(true, Ordering::Relaxed);
@@ -270,7 +282,12 @@ impl<F: Future<Output = ()>> Future for CallTask<F> {
         let since = (!this.call.is_stream.load(Ordering::Relaxed)).then(Clock::now);
         let done = this.task.as_mut().poll(cx);
         if let Some(since) = since {
-            this.call.connection.admission.pace.spend(since.elapsed());
+            this.call
+                .connection
+                .admission
+                .user
+                .pace
+                .spend(since.elapsed());
         }
         if done.is_ready() {
             return Poll::Ready(());

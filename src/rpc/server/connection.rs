@@ -12,10 +12,11 @@ use tokio_util::task::TaskTracker;
 use super::call::Call;
 use super::users::{Admission, STRANGER_CALLS};
 use crate::ipc::Caller;
-use crate::shares::{Full, Share};
+use crate::shares::{Full, Memory, Share};
 
-/// Refusals without a budget that may wait to be written; a client that does not take even these is not served.
-const MOST_UNPAID: usize = 4;
+/// Refusals without a budget that may wait to be written, on all connections of a user together: 3 MB. A client that does not take
+/// even these is not served.
+const MOST_UNPAID: usize = 2048;
 
 /// One connection.
 #[derive(Debug)]
@@ -91,9 +92,14 @@ impl Connection {
         }
     }
 
+    /// The user's memory.
+    pub fn memory(&self) -> &Memory {
+        &self.admission.memory
+    }
+
     /// Takes memory of the user's budget.
     pub(super) fn take(&self, bytes: usize) -> Result<Share, Full> {
-        self.admission.memory.take(self.admission.holder, bytes)
+        self.admission.memory.take(bytes)
     }
 
     /// The calls under way.
@@ -139,7 +145,7 @@ impl Connection {
     /// The library has worked on what it had, if anything: its user pays for the time.
     pub(super) fn has_worked(&self) {
         if let Some(since) = lock(&self.works_since).take() {
-            self.admission.pace.spend(since.elapsed());
+            self.admission.user.pace.spend(since.elapsed());
         }
     }
 
@@ -159,9 +165,9 @@ impl Connection {
 
     /// Counts a refusal for which there is no budget. A client that leaves several unread is not served any more.
     pub(super) fn refuses_unpaid(&self) {
-        let mut unwritten = lock(&self.unwritten);
-        unwritten.unpaid += 1;
-        if unwritten.unpaid > MOST_UNPAID {
+        lock(&self.unwritten).unpaid += 1;
+        let unpaid = &self.admission.user.unpaid;
+        if unpaid.fetch_add(1, Ordering::Relaxed) >= MOST_UNPAID {
             self.end.cancel();
         }
     }
@@ -178,8 +184,12 @@ impl Connection {
     /// All that the library had to say is written.
     pub(super) fn wrote_all(&self) {
         let mut unwritten = lock(&self.unwritten);
-        unwritten.unpaid = 0;
         unwritten.shares.clear();
+        let unpaid = std::mem::take(&mut unwritten.unpaid);
+        if unpaid > 0 {
+            let all = &self.admission.user.unpaid;
+            all.fetch_sub(unpaid, Ordering::Relaxed);
+        }
     }
 
     /// Whether the socket has no room.
@@ -202,6 +212,12 @@ impl Connection {
                 over.await;
             }
         }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.wrote_all();
     }
 }
 

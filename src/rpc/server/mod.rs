@@ -120,7 +120,7 @@ impl Server {
                         continue;
                     };
                     let program = programs.enter(connection.caller());
-                    let (tasks, pace) = (connection.tasks.clone(), connection.admission.pace.clone());
+                    let (tasks, pace) = (connection.tasks.clone(), connection.admission.user.pace.clone());
                     let serving = self.connect(stream, connection, shutdown.clone());
                     connections.spawn(async move {
                         serving.await;
@@ -149,7 +149,7 @@ impl Server {
         let holder = Holder::of(caller.peer().map(|peer| peer.uid));
         match users.admit(holder, is_stranger) {
             Ok(admission) => {
-                admission.pace.spend(ADMISSION);
+                admission.user.pace.spend(ADMISSION);
                 if users.is_short(&admission) {
                     open.retire_idle();
                 }
@@ -196,7 +196,7 @@ impl Server {
         };
         async move {
             // Before anything is said, it is this user's turn.
-            connection.admission.pace.clone().turn().await;
+            connection.admission.user.pace.clone().turn().await;
             tokio::select! {
                 // It has begun, or ended before that, which shows below.
                 begun = begun => if begun.is_err() { return },

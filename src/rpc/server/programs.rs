@@ -10,7 +10,7 @@ use crate::ipc::{Caller, Peer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Program {
     /// Its process.
-    pub pid: i32,
+    pub pid: u32,
     /// Its user.
     pub uid: u32,
 }
@@ -32,6 +32,8 @@ impl Programs {
     /// Counts a connection until the guard is dropped.
     pub(super) fn enter(&self, caller: &Caller) -> Option<Connected> {
         let Peer { pid, uid, .. } = caller.peer()?;
+        // The kernel's process IDs are positive.
+        let pid = u32::try_from(pid).unwrap_or(0);
         let program = Program { pid, uid };
         *self.lock().entry(program).or_default() += 1;
         let home = self.clone();

@@ -49,7 +49,7 @@ impl MeteredStream {
                 ready!(waiting.as_mut().poll(cx));
                 self.waiting = None;
             }
-            let pace = &self.connection.admission.pace;
+            let pace = &self.connection.admission.user.pace;
             self.waiting = Some(if self.connection.is_congested() {
                 // A client that takes nothing is not heard either: each call would only add to what waits for it.
                 Box::pin(self.connection.uncongested())
@@ -64,7 +64,7 @@ impl MeteredStream {
     /// Counts what came, and says how much of it may be handed on.
     fn count(&mut self, came: &[u8]) -> usize {
         let calls = self.connection.calls();
-        let mut purse = self.connection.admission.pace.purse();
+        let mut purse = self.connection.admission.user.pace.purse();
         let taken = self.meter.count(came, calls, &mut purse);
         drop(purse);
         if self.meter.has_begun()

@@ -4,11 +4,12 @@
 //! number of strangers takes anything from a user of the rules.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::pace::Pace;
 use crate::config::Limits;
-use crate::shares::{Full, Holder, Share, Shares};
+use crate::shares::{Full, Holder, Memory, Share, Shares};
 
 /// Bytes that one stranger may make the daemon hold.
 pub const STRANGER_BYTES: usize = 8 << 20;
@@ -27,8 +28,16 @@ const CONNECTION_BYTES: usize = 16 << 10;
 pub(super) struct Users {
     known: Budget,
     strangers: Budget,
-    /// By holder, and by whether it is a stranger. An entry whose last connection has closed goes with the next connection.
-    paces: Mutex<HashMap<(Holder, bool), Weak<Pace>>>,
+    /// By holder, and by whether it is a stranger. An entry whose last connection has closed goes with the next user.
+    by_holder: Mutex<HashMap<(Holder, bool), Weak<User>>>,
+}
+
+/// What all connections of one user have together.
+#[derive(Debug)]
+pub(super) struct User {
+    pub pace: Arc<Pace>,
+    /// Refusals that no budget had room for, and that are not written yet.
+    pub unpaid: AtomicUsize,
 }
 
 /// What those of one kind share.
@@ -41,12 +50,11 @@ struct Budget {
 /// One connection's part of its user's shares; given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Admission {
-    pub pace: Arc<Pace>,
-    pub memory: Shares,
-    pub holder: Holder,
+    pub user: Arc<User>,
+    pub memory: Memory,
     pub is_stranger: bool,
     _connection: Share,
-    _memory: Share,
+    _bytes: Share,
 }
 
 impl Users {
@@ -61,7 +69,7 @@ impl Users {
                 connections: Shares::new(2 * STRANGER_CONNECTIONS),
                 memory: Shares::new(2 * STRANGER_BYTES),
             },
-            paces: Mutex::default(),
+            by_holder: Mutex::default(),
         }
     }
 
@@ -82,8 +90,8 @@ impl Users {
         let connection = budget.connections.take(holder, 1);
         let connection = connection
             .map_err(|full| refused("local connections", setting, full, &budget.connections))?;
-        let memory = budget.memory.take(holder, CONNECTION_BYTES);
-        let memory = memory.map_err(|full| {
+        let memory = Memory::new(budget.memory.clone(), holder);
+        let bytes = memory.take(CONNECTION_BYTES).map_err(|full| {
             let setting = "daemon.limits.max_call_bytes";
             refused(
                 "bytes of connections and calls",
@@ -93,12 +101,11 @@ impl Users {
             )
         })?;
         Ok(Admission {
-            pace: self.pace((holder, is_stranger)),
-            memory: budget.memory.clone(),
-            holder,
+            user: self.user((holder, is_stranger)),
+            memory,
             is_stranger,
             _connection: connection,
-            _memory: memory,
+            _bytes: bytes,
         })
     }
 
@@ -110,19 +117,25 @@ impl Users {
             &self.known
         };
         let connections = &budget.connections;
-        let share = connections.held(admission.holder);
+        let share = connections.held(admission.memory.holder());
         // A share is half.
         connections.taken() > connections.most() / 4 * 3 || share > connections.most() / 8 * 3
     }
 
-    fn pace(&self, key: (Holder, bool)) -> Arc<Pace> {
-        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pace) = paces.get(&key).and_then(Weak::upgrade) {
-            return pace;
+    fn user(&self, key: (Holder, bool)) -> Arc<User> {
+        let mut users = self
+            .by_holder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(user) = users.get(&key).and_then(Weak::upgrade) {
+            return user;
         }
-        paces.retain(|_, pace| pace.strong_count() > 0);
-        let pace = Arc::new(Pace::new(key.0 == Holder::Owner));
-        paces.insert(key, Arc::downgrade(&pace));
-        pace
+        users.retain(|_, user| user.strong_count() > 0);
+        let user = Arc::new(User {
+            pace: Arc::new(Pace::new(key.0 == Holder::Owner)),
+            unpaid: AtomicUsize::new(0),
+        });
+        users.insert(key, Arc::downgrade(&user));
+        user
     }
 }
