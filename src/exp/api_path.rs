@@ -211,6 +211,10 @@ fn has_dot_segment(path: &str) -> bool {
 /// How a server reads a path. What is strict in one place is lenient in another: one that takes a backslash for a slash sees two
 /// segments where another cuts both as one parameter. So all ways are tried.
 #[derive(Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a habit of its own, and any of them go together"
+)]
 struct Reader {
     /// It takes backslashes for slashes.
     backslashes: bool,

@@ -163,7 +163,7 @@ async fn listen(
 ) -> http::Response<axum::body::Body> {
     match open_stream(&door, request).await {
         Ok(body) => unary::grpc(axum::body::Body::new(body)),
-        Err(status) => status.into_http(),
+        Err(status) => status::clamped(status).into_http(),
     }
 }
 

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use super::access::{Leave, caller_of};
 use super::bounds::checked;
 use super::frame::Dress;
-use super::pull::{Arrived, PullError};
+use super::pull::{Arrived, Leaving, PullError};
 use super::status::{bridge, ended, pull, router};
 use super::unary::call_of;
 use super::{Door, convert, deadline};
@@ -146,8 +146,9 @@ impl Network for NetworkService {
         };
         // None where none came in time.
         let event = timeout(wait, heard).await.ok().transpose()?;
-        taken.hand_out();
-        Ok(Response::new(proto::NextEventResponse { event }))
+        let mut response = Response::new(proto::NextEventResponse { event });
+        response.extensions_mut().insert(Leaving::new(taken));
+        Ok(response)
     }
 
     async fn cancel_listener(

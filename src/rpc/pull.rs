@@ -305,9 +305,28 @@ impl Taken {
 
 impl Taken {
     /// The event leaves with the call's answer. Without this it is the next call's.
-    pub fn hand_out(mut self) {
+    fn hand_out(mut self) {
         if let Some(pulled) = &mut self.pulled {
             pulled.handed = self.read.take();
+        }
+    }
+}
+
+/// A listener that a call took, beside the answer that its event leaves with. Dropped before that, the event is the next call's.
+#[derive(Clone, Debug)]
+pub struct Leaving(Arc<Mutex<Option<Taken>>>);
+
+impl Leaving {
+    /// Of a call whose answer is being made.
+    pub fn new(taken: Taken) -> Self {
+        Self(Arc::new(Mutex::new(Some(taken))))
+    }
+
+    /// The answer is made and leaves.
+    pub fn leaves(&self) {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = taken.take() {
+            taken.hand_out();
         }
     }
 }

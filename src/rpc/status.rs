@@ -34,6 +34,16 @@ pub fn invalid(why: impl Display) -> Status {
     new(Code::InvalidArgument, why)
 }
 
+/// A status as it leaves: whoever made it, its message is held to the bound.
+pub fn clamped(status: Status) -> Status {
+    if status.message().len() <= LONGEST_MESSAGE {
+        return status;
+    }
+    let message = bounded(status.message(), LONGEST_MESSAGE);
+    let details = bytes::Bytes::copy_from_slice(status.details());
+    Status::with_details_and_metadata(status.code(), message, details, status.metadata().clone())
+}
+
 /// An error of a bridge.
 pub fn bridge(error: BridgeError) -> Status {
     match error {
@@ -208,4 +218,29 @@ fn with_details(
         details.set_retry_info(retry);
     }
     Status::with_error_details(code, bounded(message, LONGEST_MESSAGE), details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_short_whoever_made_it() {
+        let long = "ä".repeat(1 << 20);
+        for status in [
+            invalid(&long),
+            clamped(Status::not_found(long.clone())),
+            call(&CallError::Exp {
+                status: 500,
+                code: long.clone(),
+                message: long.clone(),
+                retry_after: None,
+            }),
+        ] {
+            assert!(status.message().len() <= LONGEST_MESSAGE);
+            assert!(status.message().ends_with('…'));
+            assert!(status.details().len() <= 2 * LONGEST_MESSAGE);
+        }
+        assert_eq!(clamped(invalid("short")).message(), "short");
+    }
 }

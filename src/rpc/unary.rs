@@ -19,7 +19,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tonic::Status;
 
+use super::pull::Leaving;
 use super::server::{AnswerBody, Call};
+use super::status::clamped;
 use super::structured;
 use crate::proto;
 
@@ -76,7 +78,7 @@ where
     let answer = move |State(service): State<S>, request: Request<Body>| async move {
         match answer(service, max_payload, handler, request).await {
             Ok(response) => response,
-            Err(status) => status.into_http(),
+            Err(status) => clamped(status).into_http(),
         }
     };
     post(answer).with_state(service)
@@ -98,11 +100,14 @@ where
     let message = read::<Q>(body, &call, max_payload).await?;
     let metadata = tonic::metadata::MetadataMap::from_headers(parts.headers);
     let request = tonic::Request::from_parts(metadata, parts.extensions, message);
-    let message = handler(service, request).await?.into_inner();
+    let (_, message, extensions) = handler(service, request).await?.into_parts();
     let length = message.encoded_len();
     call.hold(length).await?;
     let frame = off_thread(length, move || frame(&message)).await?;
     call.settle(frame.len());
+    if let Some(leaving) = extensions.get::<Leaving>() {
+        leaving.leaves();
+    }
     Ok(grpc(Body::new(AnswerBody::new(call, frame))))
 }
 

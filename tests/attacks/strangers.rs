@@ -89,13 +89,13 @@ async fn somebody_elses_listener_is_as_one_that_is_not_there() {
             refusals.push([form(&next, id), form(&cancel, id)]);
         }
         assert_eq!(refusals[0], refusals[1]);
-        // Whoever may nothing is refused before anything is looked for.
-        let expected = if uid == APP {
+        // Who may listen nowhere is refused before anybody looks for a listener.
+        let code = if uid == APP {
             Code::NotFound
         } else {
             Code::PermissionDenied
         };
-        assert!(refusals[0].iter().all(|(code, _)| *code == expected));
+        assert!(refusals[0].iter().all(|(told, _)| *told == code));
     }
     // Its owner's and an administrator's it is all the same.
     let mut owner = NetworkClient::new(channel_as(&home.socket(), APP).await);
