@@ -1,5 +1,6 @@
-//! Whatever an app gives as a path of EXP's API: no panic, a short refusal, and where it is taken, every server on the way reads it
-//! as the same class, however often it decodes and whatever it passes over.
+//! Whatever an app gives as a path of EXP's API: no panic, a short refusal, and where it is taken,
+//! every server on the way reads it as the same class, however often it decodes and whatever it
+//! passes over.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run api_path -- -dict=fuzz/api_path.dict -max_total_time=600
@@ -41,8 +42,9 @@ fn accepted(text: &str, path: &ApiPath) {
     }
 }
 
-/// What a server reads that decodes so often; `None` for what is not below `/api/`. The bits of `way` say whether it takes
-/// backslashes for slashes, cuts parameters, merges slashes, and passes over case.
+/// The class that a server reads that decodes so often; `None` for what is not below `/api/`. The
+/// bits of `way` say whether it takes backslashes for slashes, cuts parameters, merges slashes, and
+/// passes over case.
 fn read(path: &str, decodings: usize, way: usize) -> Option<PathClass> {
     let mut bytes = path.as_bytes().to_vec();
     for _ in 0..decodings {

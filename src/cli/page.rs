@@ -38,8 +38,9 @@ impl Page {
     pub fn status(mut self, status: &client::Status, socket: &str) -> String {
         let up = status.started_at.map(|started| self.age(started));
         self.line(&format!(
-            "{} at {socket}, up for {}",
+            "{} at {}, up for {}",
             styled(BOLD, format_args!("expd {}", printable(&status.version))),
+            printable(socket),
             up.unwrap_or_else(|| "an unknown time".into())
         ));
         for instance in &status.instances {

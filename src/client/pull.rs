@@ -8,13 +8,14 @@ use tonic::Code;
 use super::{Client, ClientError, Listen, ListenEvent, event};
 use crate::proto;
 
-/// How long the daemon may take to notice that a call was given up.
+/// The time that the daemon may take to notice that a call was given up.
 const NOTICE: Duration = Duration::from_secs(1);
 
 /// The pause between two looks whether it has.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// A listener that the daemon keeps, asked for one event at a time. It ends when nobody asks for 60 s, or with [`Client::cancel`].
+/// A listener that the daemon keeps, asked for one event at a time. It ends when nobody asks for 60
+/// s, or with [`Client::cancel`].
 ///
 /// It tells the daemon what arrived, so that an event whose answer was lost comes again.
 #[derive(Debug)]
@@ -48,10 +49,11 @@ impl PullListener {
         &self.id
     }
 
-    /// The next event, waiting for it at most as long as said. Cancel-safe: dropped at any await, it loses nothing.
+    /// The next event, waiting for it at most as long as said. Cancel-safe: dropped at any await,
+    /// it loses nothing.
     ///
-    /// # Errors
-    /// The listener has ended, or the daemon is not there. Where the connection broke, asking again loses nothing either.
+    /// # Errors The listener has ended, or the daemon is not there. Where the connection broke,
+    /// asking again loses nothing either.
     pub async fn next(&mut self, wait: Duration) -> Result<Option<ListenEvent>, ClientError> {
         let noticed_by = Instant::now() + NOTICE;
         loop {
@@ -65,7 +67,8 @@ impl PullListener {
             let answer = self.client.network().next_event(request).await;
             let event = match self.client.taken(answer) {
                 Ok(answer) => answer.event.map(event::event_from_wire).transpose()?,
-                // The call that was given up still has the listener, for the moment that word of it takes.
+                // The call that was given up still has the listener, for the moment that word of it
+                // takes.
                 Err(ClientError::Refused(busy))
                     if repeat
                         && busy.code == Code::FailedPrecondition

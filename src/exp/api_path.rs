@@ -1,10 +1,11 @@
 //! Paths of EXP's API as apps give them, and what each reaches.
 //!
-//! A path goes to the server as it is written, and between here and there stand proxies and frameworks that read it each in
-//! its own way: they decode escapes once or until none is left, cut `;` parameters, merge slashes, take backslashes for
-//! slashes, resolve dot segments, pass over case and over dots and spaces at an end. So a path is classified as it is written
-//! and as the strictest of them reads it, and is refused where the two are not the same: what a rule allows is then what is
-//! reached, whoever reads it.
+//! A path goes to the server as it is written, and between here and there stand proxies and
+//! frameworks that read it each in its own way: they decode escapes once or until none is left, cut
+//! `;` parameters, merge slashes, take backslashes for slashes, resolve dot segments, pass over
+//! case and over dots and spaces at an end. So a path is classified as it is written and as the
+//! strictest of them reads it, and is refused where the two are not the same: what a rule allows is
+//! then what is reached, whoever reads it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,10 +17,11 @@ use super::quoted::Quoted;
 /// The longest path that is taken, its query included, in bytes.
 pub const MAX_PATH_BYTES: usize = 8 * 1024;
 
-/// How often a path may be encoded, one upon the other. A key that holds an escape by itself is encoded twice.
+/// The most encodings of a path, one upon the other. A key that holds an escape by itself is
+/// encoded twice.
 const MOST_ENCODINGS: usize = 4;
 
-/// What a request line cannot hold.
+/// Characters that a request line cannot hold.
 const UNSENDABLE: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -39,7 +41,7 @@ pub struct ApiPath {
     class: PathClass,
 }
 
-/// What a path of the API reaches.
+/// The part of the API that a path reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathClass {
     /// Logins and tokens: `/api/auth`.
@@ -82,17 +84,18 @@ impl ApiPath {
         })
     }
 
-    /// What it reaches, whoever reads it.
+    /// The part of the API that it reaches, whoever reads it.
     pub fn class(&self) -> PathClass {
         self.class
     }
 
-    /// The path as it is sent: as it was written, with what no request line can hold (spaces, other letters than ASCII) encoded.
+    /// The path as it is sent: as it was written, with what no request line can hold (spaces, other
+    /// letters than ASCII) encoded.
     pub fn as_str(&self) -> &str {
         &self.path
     }
 
-    /// What was given after the `?`.
+    /// The text after the `?`.
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
@@ -151,7 +154,7 @@ impl PathClass {
         }
     }
 
-    /// What a path reaches whose segment below `/api/` is this one.
+    /// The class of a path whose segment below `/api/` is this one.
     fn of(segment: &str) -> Self {
         match segment {
             "auth" => Self::Logins,
@@ -161,7 +164,7 @@ impl PathClass {
     }
 }
 
-/// What a path reaches, where that is the same in every reading.
+/// The class of a path, where it is the same in every reading.
 fn classify(path: &str) -> Result<PathClass, Why> {
     let below = path.strip_prefix("/api/").ok_or(Why::Elsewhere)?;
     if path.contains('\\') {
@@ -199,7 +202,7 @@ fn classify(path: &str) -> Result<PathClass, Why> {
     Err(Why::Encodings)
 }
 
-/// Whether a segment is `.` or `..` to anybody.
+/// True where a segment is `.` or `..` to anybody.
 fn has_dot_segment(path: &str) -> bool {
     let mut segments = path.split(['/', '\\']);
     segments.any(|segment| {
@@ -208,8 +211,9 @@ fn has_dot_segment(path: &str) -> bool {
     })
 }
 
-/// How a server reads a path. What is strict in one place is lenient in another: one that takes a backslash for a slash sees two
-/// segments where another cuts both as one parameter. So all ways are tried.
+/// A server's way to read a path. What is strict in one place is lenient in another: one that takes
+/// a backslash for a slash sees two segments where another cuts both as one parameter. So all ways
+/// are tried.
 #[derive(Clone, Copy)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -222,7 +226,8 @@ struct Reader {
     cuts: bool,
     /// It passes over empty segments.
     merges: bool,
-    /// It passes over dots and spaces at the end of a segment, as its file system does, and over spaces before it.
+    /// It passes over dots and spaces at the end of a segment, as its file system does, and over
+    /// spaces before it.
     trims: bool,
 }
 
@@ -236,7 +241,7 @@ impl Reader {
         })
     }
 
-    /// What a path reaches; `None` for what may be outside of the API.
+    /// The class of a path; `None` for what may be outside of the API.
     fn class(self, path: &str) -> Option<PathClass> {
         let slashes: &[char] = if self.backslashes {
             &['/', '\\']
@@ -250,7 +255,8 @@ impl Reader {
             .filter(|segment| !self.merges || !segment.is_empty());
         let api = segments.next().unwrap_or_default();
         let below = segments.next().unwrap_or_default();
-        // Other letters may be folded into these in ways that nobody can foresee; no part of the API has any.
+        // Other letters may be folded into these in ways that nobody can foresee; no part of the
+        // API has any.
         let known = api.eq_ignore_ascii_case("api") && below.is_ascii();
         known.then(|| PathClass::of(&below.to_ascii_lowercase()))
     }
@@ -267,7 +273,7 @@ impl Reader {
     }
 }
 
-/// Whether each `%` is followed by two hexadecimal digits.
+/// True where each `%` is followed by two hexadecimal digits.
 fn escapes_are_whole(path: &str) -> bool {
     let mut pieces = path.split('%');
     pieces.next();

@@ -1,7 +1,9 @@
-//! Texts from outside in messages: shortened, and with nothing in them that a terminal or a reader could be misled by.
+//! Texts from outside in messages: shortened, and with nothing in them that a terminal or a reader
+//! could be misled by.
 //!
-//! What an app or a server sent may be long and may hold anything. A message quotes at most [`QUOTED_CHARS`] characters of it
-//! ([`Quoted`]), and is itself bounded while it is written ([`bounded`]), so that it never costs more than what is kept of it.
+//! A text that an app or a server sent may be long and hold anything. A message quotes at most
+//! [`QUOTED_CHARS`] characters of it ([`Quoted`]), and is itself bounded while it is written
+//! ([`bounded`]), so that it never costs more than what is kept of it.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
@@ -12,8 +14,8 @@ pub const QUOTED_CHARS: usize = 64;
 /// Ends what was shortened.
 const MARK: char = '…';
 
-/// A text as a message quotes it: in quotation marks, hidden characters escaped, and shortened after [`QUOTED_CHARS`]
-/// characters, where the mark `…` stands after the closing quotation mark.
+/// A text as a message quotes it: in quotation marks, hidden characters escaped, and shortened
+/// after [`QUOTED_CHARS`] characters, where the mark `…` stands after the closing quotation mark.
 #[derive(Clone, Copy, Debug)]
 pub struct Quoted<'a>(pub &'a str);
 
@@ -61,13 +63,15 @@ pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{kept}{MARK}"))
 }
 
-/// What `message` says, up to `most` bytes; a longer one ends in `…`. It is not written further than that.
+/// The text of `message`, up to `most` bytes; a longer one ends in `…`. It is not written further
+/// than that.
 pub fn bounded(message: impl Display, most: usize) -> String {
     let mut bounded = Bounded {
         text: String::new(),
         most,
     };
-    // It fails on purpose once it is full; a message that fails by itself is kept as far as it came.
+    // It fails on purpose once it is full; a message that fails by itself is kept as far as it
+    // came.
     write!(bounded, "{message}").ok();
     match shortened(&bounded.text, most) {
         Cow::Borrowed(_) => bounded.text,
@@ -75,8 +79,9 @@ pub fn bounded(message: impl Display, most: usize) -> String {
     }
 }
 
-/// Whether a character does not show where it is shown, or changes how others are shown: controls, marks of direction, what
-/// has no width, tags, line and paragraph separators, private and unassigned characters. Spaces of any width are no such.
+/// True for a character that does not show, or changes how others are shown: controls,
+/// marks of direction, what has no width, tags, line and paragraph separators, private and
+/// unassigned characters. Spaces of any width are no such.
 pub fn is_hidden(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_control();
@@ -85,7 +90,8 @@ pub fn is_hidden(character: char) -> bool {
         return matches!(character, '\u{85}' | '\u{2028}' | '\u{2029}');
     }
     match character {
-        // A joiner, fillers and vowels that take no room, variation selectors and tags: assigned, and not seen.
+        // A joiner, fillers and vowels that take no room, variation selectors and tags: assigned,
+        // and not seen.
         '\u{34f}'
         | '\u{115f}'
         | '\u{1160}'
@@ -98,8 +104,8 @@ pub fn is_hidden(character: char) -> bool {
     }
 }
 
-/// Whether the standard library holds a character for one that cannot be printed. By itself it escapes combining marks, too, and
-/// not after a letter, where they show.
+/// True where the standard library holds a character for one that cannot be printed. By itself it
+/// escapes combining marks, too, and not after a letter, where they show.
 fn is_unprintable(character: char) -> bool {
     if character.escape_debug().len() == 1 {
         return false;

@@ -1,4 +1,5 @@
-//! The bounds of the texts in a request. They are checked first: before a text is kept, hashed, quoted or handed to another task.
+//! The bounds of the texts in a request. They are checked first: before a text is kept, hashed,
+//! quoted or handed to another task.
 
 use std::collections::HashMap;
 
@@ -8,7 +9,8 @@ use super::status;
 use crate::exp::channel::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use crate::proto;
 
-/// The name of an instance, the ID of a listener or of a log, a token of a page; in bytes, as all of these.
+/// The name of an instance, the ID of a listener or of a log, a token of a page; in bytes, as all
+/// of these.
 const MOST_NAME: usize = 256;
 
 /// A context, the ID of a broadcast.
@@ -91,7 +93,7 @@ impl Bounded for proto::GetStatusRequest {
     }
 }
 
-/// What a request holds, once its texts are known to be within their bounds.
+/// A request whose texts are all within their bounds.
 pub(super) fn checked<T: Bounded>(request: T) -> Result<T, Status> {
     request.check()?;
     Ok(request)

@@ -1,5 +1,6 @@
-//! The pages of a status. What is told is gathered in slices from the router, which does nothing else during one, and between two of
-//! them everybody else has a turn: however much there is to tell, no delivery waits for it.
+//! The pages of a status. What is told is gathered in slices from the router, which does nothing
+//! else during one, and between two of them everybody else has a turn: however much there is to
+//! tell, no delivery waits for it.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,7 +17,8 @@ use crate::exp::quoted::{Quoted, shortened};
 use crate::proto;
 use crate::router::{Card, ChannelSnapshot, Slice, Totals};
 
-/// A page's size in bytes, which its last entry may pass by some hundred: clients take 4 MiB by default.
+/// A page's size in bytes, which its last entry may pass by some hundred: clients take 4 MiB by
+/// default.
 const MOST_BYTES: usize = 3 << 20;
 
 /// Channels or listeners that are asked of the router at once.
@@ -36,7 +38,7 @@ const MOST_WORDS: usize = 1024;
 struct Start {
     /// The instance's place among all.
     instance: usize,
-    /// Whether its channels are told already, and `after` is a listener.
+    /// Its channels are told already, and `after` is a listener.
     listeners: bool,
     /// The number of the last entry that was told.
     after: u64,
@@ -78,7 +80,8 @@ pub(super) async fn page(
     })
 }
 
-/// Adds an instance's channels and listeners from `start` on, as long as there is room, and says where the next page begins.
+/// Adds an instance's channels and listeners from `start` on, as long as there is room, and says
+/// where the next page begins.
 async fn fill(
     door: &Door,
     view: &View,
@@ -180,7 +183,7 @@ fn nanos(at: SystemTime) -> u128 {
     at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
 }
 
-/// What a page still has room for.
+/// The room that a page still has.
 struct Room {
     bytes: usize,
     entries: usize,
@@ -314,7 +317,7 @@ fn name(text: &str) -> String {
     shortened(text, MOST_NAME).into_owned()
 }
 
-/// What the network said, as a status tells it.
+/// The network's words, as a status tells them.
 pub(super) fn words(text: &str) -> String {
     shortened(text, MOST_WORDS).into_owned()
 }

@@ -1,7 +1,8 @@
 //! Listeners in pull form: kept between the calls of a program that asks for one event at a time.
 //!
-//! A listener is taken out for the time of a call and put back after it, so nothing is locked while a call waits. What a call has
-//! handed out is kept until the next one says that it arrived: an answer that its client gave up on is lost to nobody's knowledge.
+//! A listener is taken out for the time of a call and put back after it, so nothing is locked while
+//! a call waits. What a call has handed out is kept until the next one says that it arrived: an
+//! answer that its client gave up on is lost to nobody's knowledge.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,7 @@ use crate::proto;
 use crate::router::{Delivery, Ended, Listener, Moment};
 use crate::shares::{Memory, Share};
 
-/// How long a listener is kept that nobody asks for an event.
+/// The time that a listener is kept that nobody asks for an event.
 const UNASKED: Duration = Duration::from_secs(60);
 
 /// Listeners of one user that are kept though the programs that opened them have no connection any more.
@@ -27,7 +28,7 @@ const LEFT_BEHIND: usize = 64;
 /// Events of so many bytes are counted for their user while they are kept here.
 const COUNTED: usize = 4 << 10;
 
-/// How often those that nobody asks for are looked for.
+/// The interval at which those that nobody asks for are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// All listeners in pull form. There are as many at most as the router allows listeners.
@@ -63,7 +64,7 @@ struct Pulled {
     left: Option<Instant>,
 }
 
-/// What a call says of the events that were handed out before it.
+/// A call's word on the events that were handed out before it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Arrived {
     /// The sequence of the last one that arrived, where the client says so.
@@ -101,7 +102,8 @@ impl Pulled {
             return Ok(());
         };
         let lost = said.after.is_some_and(|after| {
-            // Of two with one sequence the first was taken for arrived when the second was asked for.
+            // Of two with one sequence the first was taken for arrived when the second was asked
+            // for.
             let either = self.arrived == Some(handed.sequence);
             after < handed.sequence || (said.repeat && either)
         });
@@ -127,9 +129,9 @@ pub enum PullError {
         "after is {after}, but this listener was handed nothing further than {furthest}; give the sequence of the last event that arrived from it"
     )]
     Ahead {
-        /// What was said.
+        /// The sequence that the client named.
         after: u64,
-        /// What was handed out last.
+        /// The last sequence that was handed out.
         furthest: u64,
     },
     /// Another call waits on it.
@@ -163,10 +165,11 @@ impl PullListeners {
         id
     }
 
-    /// Takes a listener out for one call, which says what arrived before; it is put back when the guard is dropped.
+    /// Takes a listener out for one call, which says what arrived before; it is put back when the
+    /// guard is dropped.
     ///
-    /// # Errors
-    /// When there is none, another call has it, or what is said to have arrived was never handed out.
+    /// # Errors When there is none, another call has it, or what is said to have arrived was never
+    /// handed out.
     pub fn take(&self, id: &str, said: Arrived) -> Result<Taken, PullError> {
         let mut all = self.lock();
         let kept = all
@@ -312,7 +315,8 @@ impl Taken {
     }
 }
 
-/// A listener that a call took, beside the answer that its event leaves with. Dropped before that, the event is the next call's.
+/// A listener that a call took, beside the answer that its event leaves with. Dropped before that,
+/// the event is the next call's.
 #[derive(Clone, Debug)]
 pub struct Leaving(Arc<Mutex<Option<Taken>>>);
 

@@ -11,7 +11,8 @@ use crate::process::Home;
 use crate::recorder::{Recorder, allowed};
 use crate::world::{SOON, channel_as, daemon_of, own_uid};
 
-/// Settings for an instance at a path of the recorder's, and a rule for this user where it may not do everything.
+/// Settings for an instance at a path of the recorder's, and a rule for this user where it may not
+/// do everything.
 fn settings(recorder: &Recorder, own_path: &str, allow: &str) -> String {
     recorder.instance(own_path) + &allowed(allow)
 }
@@ -126,7 +127,7 @@ async fn a_path_arrives_below_the_hosts_own_to_the_letter() {
     }
 }
 
-/// What an nginx makes of a target: decoded once, slashes merged, dot segments resolved.
+/// A target as nginx reads it: decoded once, slashes merged, dot segments resolved.
 fn normalized(target: &str) -> String {
     let decoded = percent_encoding::percent_decode_str(target);
     let decoded = decoded.decode_utf8_lossy();

@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use crate::process::Home;
 use crate::world::{SOON, channel_as, own_uid};
 
-/// How many are broadcast.
+/// The number of broadcasts.
 const NUMBERS: u64 = 400;
 
 /// An hour, which nobody waits for.
@@ -181,7 +181,8 @@ async fn an_event_is_handed_out_again_until_it_is_said_to_have_arrived() {
     assert_eq!(ahead.unwrap_err().code(), Code::InvalidArgument);
     let none = next(&mut network, &id, Duration::ZERO, Some(second.sequence)).await;
     assert_eq!(none.unwrap().event, None);
-    // What has arrived does not come again, and a client that says nothing is believed to have got everything.
+    // What has arrived does not come again, and a client that says nothing is believed to have got
+    // everything.
     let none = next(&mut network, &id, Duration::ZERO, Some(first.sequence)).await;
     assert_eq!(none.unwrap().event, None);
     let none = next(&mut network, &id, Duration::ZERO, None).await;

@@ -1,4 +1,5 @@
-//! A server in EXP's place, which keeps the target of each request to the letter and answers as a test wants.
+//! A server in EXP's place, which keeps the target of each request to the letter and answers as a
+//! test wants.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +24,8 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Answers a target as scripted; without an answer there, takes every login, has no sockets, and says `{}` to the rest.
+    /// Answers a target as scripted; without an answer there, takes every login, has no sockets,
+    /// and says `{}` to the rest.
     pub async fn start(script: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static) -> Self {
         let script: Arc<Script> = Arc::new(script);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

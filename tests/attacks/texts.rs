@@ -1,4 +1,5 @@
-//! Texts that are long, many, or not what they seem: of apps to the daemon, and of a server to the log and to terminals.
+//! Texts that are long, many, or not what they seem: of apps to the daemon, and of a server to the
+//! log and to terminals.
 
 use std::collections::HashMap;
 use std::process::{Command, Stdio};
@@ -399,7 +400,7 @@ async fn nobody_blinds_the_status_or_holds_others_up_with_it() {
     assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
-/// What a command of expd's writes, on a terminal or into a pipe.
+/// The output of a command of expd's, on a terminal or into a pipe.
 fn written(home: &Home, arguments: &[&str], terminal: bool) -> String {
     let socket = home.socket();
     let program = env!("CARGO_BIN_EXE_expd");

@@ -37,8 +37,8 @@ pub(super) fn url(host: &str, path: &str) -> Result<Url, CallError> {
     Url::parse(&format!("{}{path}", host.trim_end_matches('/'))).map_err(|e| no_host(host, e))
 }
 
-/// The URL of a path that an app gave, with the query parameters that it gave apart from it. The session's own calls are not
-/// for apps: their answers are tokens.
+/// The URL of a path that an app gave, with the query parameters that it gave apart from it. The
+/// session's own calls are not for apps: their answers are tokens.
 pub(super) fn app_url<'q>(
     host: &str,
     path: &ApiPath,
@@ -53,7 +53,8 @@ pub(super) fn app_url<'q>(
     let base = Url::parse(host).map_err(|e| no_host(host, e))?;
     let mut url = url(host, path.as_str())?;
     url.set_query(path.query());
-    // What the server gets is the path that was classified, to the letter: nothing between here and there may have changed it.
+    // What the server gets is the path that was classified, to the letter: nothing between here and
+    // there may have changed it.
     let sent = format!("{}{path}", base.path().trim_end_matches('/'));
     if url.path() != sent || url.origin() != base.origin() {
         return Err(refused(format!(
