@@ -19,10 +19,10 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use super::excerpt::sentence;
 use super::session::{LoggedIn, Session};
 use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings, Limits};
 use crate::exp::message;
-use crate::exp::quoted::bounded;
 use crate::exp::{Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Payload};
 
 pub use answer::Answer;
@@ -37,9 +37,6 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// The largest answer that is taken in: one payload at its largest, or several responses, with room for what surrounds them.
 const LARGEST_ANSWER: usize = 64 << 20;
-
-/// The most that a reason tells of an answer that cannot be read, in bytes.
-const LONGEST_REASON: usize = 512;
 
 /// The answer of an API request: any status below 500.
 #[derive(Clone, Debug)]
@@ -141,13 +138,13 @@ impl ApiClient {
             )
             .await?;
         let answer = expect_success(answer)?;
-        serde_json::from_slice::<Vec<Payload>>(&answer.body).map_err(|error| CallError::Unknown {
-            reason: bounded(
-                format_args!(
-                    "EXP accepted the broadcast, but its answer is no list of responses: {error}"
-                ),
-                LONGEST_REASON,
-            ),
+        serde_json::from_slice::<Vec<Payload>>(&answer.body).map_err(|error| {
+            let (host, status) = (&self.host, answer.status);
+            let reason = format!(
+                "{host} answered {status}, and that is no list of responses: {}",
+                sentence(&error)
+            );
+            CallError::unreadable(status, reason)
         })
     }
 
@@ -172,7 +169,17 @@ impl ApiClient {
         };
         let departure = Departure::default();
         let answer = self.call(Method::POST, url, body, ANSWER, &departure);
-        expect_success(answer.await?).map(drop)
+        let answer = expect_success(answer.await?)?;
+        if answer.is_of_an_api() {
+            return Ok(());
+        }
+        let reason = format!(
+            "{} answered {} with {}, which is nothing that EXP answers; check whether a login page (a captive portal) or a proxy answers in its place",
+            self.host,
+            answer.status,
+            answer.begins(),
+        );
+        Err(CallError::unreadable(answer.status, reason))
     }
 
     /// One request of the API.

@@ -3,6 +3,7 @@
 //! One task does all of it, so however many callers find a token stale, one request replaces it. Everybody else holds a
 //! [`Session`], a handle that shows the present state and can ask for a newer one.
 
+mod announced;
 mod clock;
 mod exchange;
 mod keyring;
@@ -24,7 +25,7 @@ use super::deadline::Deadline;
 use super::http::CallError;
 use crate::config::InstanceSettings;
 use crate::exp::Secret;
-use crate::exp::identity::Authentication;
+use crate::exp::identity::{Authentication, MAX_IDENTITY_BYTES};
 use crate::metrics::Counters;
 
 pub use task::SessionTask;
@@ -229,6 +230,10 @@ impl Session {
         if !key.is_whole() {
             log::warn!(
                 "the network sent pairing credentials with an empty uuid or secret; still waiting to be paired"
+            );
+        } else if key.uuid.len().max(key.secret.expose().len()) > MAX_IDENTITY_BYTES {
+            log::warn!(
+                "the network sent pairing credentials longer than {MAX_IDENTITY_BYTES} bytes; still waiting to be paired"
             );
         } else if self.news.try_send(News::Paired(key)).is_err() {
             log::error!("pairing credentials came while the session was too busy; pair once more");

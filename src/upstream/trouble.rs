@@ -5,7 +5,11 @@ use std::error::Error as StdError;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
-use super::trust::{remedy, tls_error};
+use super::excerpt::sentence;
+use super::proxy_challenge::remedy as remedy_of_407;
+use super::trust::{Trust, remedy, tls_error};
+use super::tunnel::challenge;
+use crate::exp::Secret;
 
 /// Whether the request certainly never left this host: no connection came about, so it may be sent again without harm.
 pub fn never_left(error: &reqwest::Error) -> bool {
@@ -19,6 +23,8 @@ pub struct Way {
     name: String,
     /// Without user name and password.
     proxy: Option<String>,
+    /// As it is set.
+    setting: Option<Secret>,
 }
 
 impl Way {
@@ -33,6 +39,7 @@ impl Way {
                 Some(proxy) => Some(without_password(proxy)),
                 None => from_environment(host),
             },
+            setting: proxy.map(Secret::new),
         }
     }
 
@@ -46,13 +53,26 @@ impl Way {
         self.proxy.as_deref()
     }
 
-    /// A proxy answered 407.
-    pub fn proxy_wants_a_name(&self) -> String {
-        format!(
-            "the proxy {} on the way to {} wants a user name and password, or refuses those it got; set proxy = \"http://USER:PASSWORD@HOST:PORT\"",
-            self.proxy().unwrap_or_default(),
-            self.host
-        )
+    /// A proxy answered 407, with these fields `Proxy-Authenticate`.
+    pub fn proxy_wants<'a>(&self, fields: impl IntoIterator<Item = &'a str>) -> String {
+        self.proxy_says(&remedy_of_407(fields))
+    }
+
+    fn proxy_says(&self, remedy: &str) -> String {
+        let proxy = self.proxy().unwrap_or_default();
+        format!("the proxy {proxy} on the way to {} {remedy}", self.host)
+    }
+
+    /// Says what happened, as [`Way::describe`] does. A proxy that refused a tunnel is asked what it wants.
+    pub async fn diagnose(&self, error: &reqwest::Error, trust: &Trust) -> String {
+        if !wants_authentication(&causes(error)) {
+            return self.describe(error);
+        }
+        let setting = self.setting.as_ref().map(Secret::expose);
+        match challenge(&self.host, setting, trust).await {
+            Some(remedy) => self.proxy_says(&remedy),
+            None => self.describe(error),
+        }
     }
 
     /// Says what happened, to which host, and what to look at. Carries neither tokens nor queries.
@@ -61,11 +81,8 @@ impl Way {
         let has = |needles: &[&str]| needles.iter().any(|needle| causes.contains(needle));
         let Self { host, name, .. } = self;
         let last = last_cause(error);
-        if has(&[
-            "proxy authorization required",
-            "proxy authentication required",
-        ]) {
-            return self.proxy_wants_a_name();
+        if wants_authentication(&causes) {
+            return self.proxy_wants([]);
         }
         let unreached = has(&["dns error", "tcp connect error"]) || error.is_timeout();
         let untunnelled = has(&["tunnel", "proxy"]);
@@ -133,6 +150,12 @@ fn without_password(proxy: &str) -> String {
     }
 }
 
+fn wants_authentication(causes: &str) -> bool {
+    ["authorization", "authentication"]
+        .iter()
+        .any(|word| causes.contains(&format!("proxy {word} required")))
+}
+
 /// All causes in one lowercase text, to look for words in.
 fn causes(error: &dyn StdError) -> String {
     let mut text = String::new();
@@ -153,7 +176,7 @@ fn last_cause(error: &dyn StdError) -> String {
     while let Some(cause) = innermost.source() {
         innermost = cause;
     }
-    innermost.to_string()
+    sentence(innermost)
 }
 
 #[cfg(test)]
@@ -170,7 +193,7 @@ mod tests {
         ] {
             let way = Way::new("https://exp.example", Some(proxy));
             assert_eq!(way.proxy(), Some(said));
-            assert!(way.proxy_wants_a_name().contains(said));
+            assert!(way.proxy_wants([]).contains(said));
         }
     }
 }

@@ -461,3 +461,57 @@ async fn a_call_whose_fresh_login_is_refused_says_so() {
     );
     assert_eq!((cloud.logins(), cloud.calls().len()), (2, 1));
 }
+
+#[tokio::test]
+async fn a_response_is_sent_only_where_the_answer_may_be_the_networks() {
+    let answers = [
+        (Reply::new(200, "<html>log in</html>"), false),
+        (Reply::new(201, "created, see the attached page"), false),
+        (
+            Reply::json(200, &json!({})).with("content-encoding", "gzip"),
+            false,
+        ),
+        (Reply::json(200, &json!({"ok": true})), true),
+        (Reply::new(200, "OK"), true),
+        (Reply::new(201, ""), true),
+        (Reply::new(204, ""), true),
+    ];
+    for (reply, good) in answers {
+        let scripted = reply.clone();
+        let cloud = network(move |_, _| scripted.clone()).await;
+        let instance = connect(&cloud);
+        let (id, channel) = (BroadcastId::new("b-1"), ChannelId::from_wire("abc="));
+        let responded = instance.api.respond(&id, &channel, &payload("1")).await;
+        match responded {
+            Ok(()) => assert!(good, "{reply:?}"),
+            Err(error) => {
+                assert!(!good, "{reply:?}: {error}");
+                assert!(matches!(error, CallError::Unknown { .. }), "{error:?}");
+            }
+        }
+        assert_eq!(cloud.calls().len(), 1, "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_status_of_an_answer_that_cannot_be_read_still_counts() {
+    let cloud = network(|request, _| {
+        let status = request.path.rsplit('/').next().unwrap().parse().unwrap();
+        Reply::new(status, "\u{1f}\u{8b}").with("content-encoding", "gzip")
+    })
+    .await;
+    let instance = connect(&cloud);
+    for (status, unknown) in [(200, true), (404, false), (500, true), (503, false)] {
+        let path = format!("/api/status/{status}");
+        let request = instance.api.request("GET", &path, BTreeMap::new(), None);
+        let error = request.await.unwrap_err();
+        assert_eq!(
+            error.fate() == expd::upstream::http::Fate::Unknown,
+            unknown,
+            "{error:?}"
+        );
+        if status < 500 {
+            assert!(error.to_string().contains("encoded (gzip)"), "{error}");
+        }
+    }
+}

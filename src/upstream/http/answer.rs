@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::{Response, StatusCode};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
@@ -10,7 +11,8 @@ use super::client::line_time;
 use super::error::CallError;
 use crate::exp::Payload;
 use crate::exp::message::ErrorBody;
-use crate::exp::quoted::shortened;
+use crate::exp::quoted::{QUOTED_CHARS, shortened};
+use crate::upstream::excerpt::excerpt;
 use crate::upstream::server_time;
 use crate::upstream::trouble::Way;
 
@@ -34,6 +36,16 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// An answer whose body is no use.
+    pub(super) fn without_body(response: &Response) -> Self {
+        Self {
+            status: response.status(),
+            date: server_time::now(response.headers()),
+            retry_after: server_time::retry_after(response.headers()),
+            body: Vec::new(),
+        }
+    }
+
     /// Takes in an answer that has begun.
     pub(super) async fn take(
         mut response: Response,
@@ -86,8 +98,26 @@ impl Answer {
         if said.is_empty() {
             self.status.to_string()
         } else {
-            said
+            excerpt(&said)
         }
+    }
+
+    /// Whether an API may have given this answer to a call that has no result: nothing, JSON, or the status' own name, which some
+    /// servers send as the body. A page of HTML comes from somebody else.
+    pub fn is_of_an_api(&self) -> bool {
+        let body = self.body.trim_ascii();
+        let name = self.status.canonical_reason().unwrap_or_default();
+        body.is_empty()
+            || body.eq_ignore_ascii_case(name.as_bytes())
+            || serde_json::from_slice::<IgnoredAny>(body).is_ok()
+    }
+
+    /// The beginning of the body, to be told.
+    pub fn begins(&self) -> String {
+        // Four bytes hold any character.
+        let most = self.body.len().min(4 * (QUOTED_CHARS + 1));
+        let head = self.body.get(..most).unwrap_or_default();
+        format!("{:?}", excerpt(&String::from_utf8_lossy(head)))
     }
 
     /// The answer as an error.
@@ -125,6 +155,26 @@ mod tests {
             date: None,
             body: body.as_bytes().to_vec(),
         }
+    }
+
+    #[test]
+    fn an_answer_without_a_result_is_nothing_json_or_the_name_of_its_status() {
+        for body in [
+            "",
+            " \n",
+            "{}",
+            "[]",
+            "null",
+            "OK",
+            "\"thanks\"",
+            r#"{"code":"x"}"#,
+        ] {
+            assert!(answer(body).is_of_an_api(), "{body:?}");
+        }
+        for body in ["<html>Log in</html>", "OK, log in", "{", "\u{1f}\u{8b}"] {
+            assert!(!answer(body).is_of_an_api(), "{body:?}");
+        }
+        assert!(answer(&"<p>".repeat(300_000)).begins().len() < 100);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, PROXY_AUTHENTICATE};
 use reqwest::{Body, Client, IntoUrl, Method, Proxy, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 
@@ -10,6 +11,7 @@ use super::answer::Answer;
 use super::departure::{DepartingBody, Departure};
 use super::error::CallError;
 use crate::config::InstanceSettings;
+use crate::upstream::encoding;
 use crate::upstream::names::Names;
 use crate::upstream::trouble::{Way, never_left};
 use crate::upstream::trust::Trust;
@@ -69,7 +71,9 @@ impl Wire {
     }
 
     fn client(&self) -> Result<Client, String> {
+        let plain = HeaderValue::from_static(encoding::NONE);
         let mut builder = Client::builder()
+            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, plain)]))
             .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")))
             .use_preconfigured_tls(self.trust.connector()?.as_ref().clone())
             .connect_timeout(CONNECT)
@@ -132,7 +136,10 @@ impl Wire {
     ) -> Result<Response, CallError> {
         let (reason, here) = match timeout(patience, sending).await {
             Ok(Ok(response)) => return Ok(response),
-            Ok(Err(error)) => (self.way.describe(&error), never_left(&error)),
+            Ok(Err(error)) => {
+                let here = never_left(&error);
+                (self.way.diagnose(&error, &self.trust).await, here)
+            }
             Err(_) => {
                 let host = self.way.host();
                 let reason = format!("{host} did not answer within {patience:.0?}");
@@ -151,12 +158,25 @@ impl Wire {
 
     async fn take_in(&self, response: Response, most: usize) -> Result<Answer, CallError> {
         if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            let fields = response.headers().get_all(PROXY_AUTHENTICATE).iter();
+            let fields = fields.filter_map(|field| field.to_str().ok());
             return Err(CallError::Offline {
-                reason: self.way.proxy_wants_a_name(),
+                reason: self.way.proxy_wants(fields),
                 retry_in: None,
             });
         }
-        Answer::take(response, most, &self.way).await
+        let status = response.status();
+        let Some(reason) = encoding::unasked(response.headers()) else {
+            return Answer::take(response, most, &self.way).await;
+        };
+        if status == StatusCode::UNAUTHORIZED || status.is_server_error() {
+            // The status says enough, and more than an error about the body would.
+            return Ok(Answer::without_body(&response));
+        }
+        Err(CallError::unreadable(
+            status,
+            format!("{} answered {status}, and {reason}", self.way.host()),
+        ))
     }
 }
 

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
+
+use crate::upstream::excerpt::excerpt;
+
 /// What became of a request that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -42,9 +46,9 @@ pub enum CallError {
         /// When to come back, where EXP said so.
         retry_after: Option<Duration>,
     },
-    /// The request left, and no answer came.
+    /// The request left, and no answer came, or none that is EXP's.
     #[error(
-        "the request left and no answer came ({reason}): it may have been carried out; expd does not repeat it"
+        "the request left, and no answer of EXP's came ({reason}): it may have been carried out; expd does not repeat it"
     )]
     Unknown {
         /// What happened.
@@ -75,6 +79,20 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// An answer with this status cannot be read, or is not EXP's. A success that is not EXP's proves nothing; any other status says
+    /// what became of the request.
+    pub(super) fn unreadable(status: StatusCode, reason: String) -> Self {
+        if status.is_success() {
+            return Self::Unknown { reason };
+        }
+        Self::Exp {
+            status: status.as_u16(),
+            code: String::new(),
+            message: reason,
+            retry_after: None,
+        }
+    }
+
     /// What became of the request.
     pub fn fate(&self) -> Fate {
         match self {
@@ -102,7 +120,7 @@ fn said(words: &str) -> String {
     if words.is_empty() {
         String::new()
     } else {
-        format!(": {words}")
+        format!(": {}", excerpt(words))
     }
 }
 

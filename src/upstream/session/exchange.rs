@@ -7,14 +7,15 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use tokio::time::Instant;
 use zeroize::Zeroize as _;
 
+use super::announced::socket_address;
 use super::task::SessionTask;
 use super::{LoggedIn, SessionState};
 use crate::config::Credentials;
 use crate::exp::identity::{Authentication, display_pairing_code};
-use crate::exp::quoted::bounded;
 use crate::upstream::backoff::jittered;
 use crate::upstream::credentials::login_request;
 use crate::upstream::deadline::Deadline;
+use crate::upstream::excerpt::{excerpt, sentence};
 use crate::upstream::http::CallError;
 
 /// The part of a token's life after which it is refreshed, at the latest. The SDKs take a half and three quarters.
@@ -29,9 +30,6 @@ const EARLIEST_REFRESH: Duration = Duration::from_millis(300);
 
 /// An answer larger than this is no authentication payload.
 const LARGEST_ANSWER: usize = 1 << 20;
-
-/// The most that a reason tells of an answer that cannot be read, in bytes.
-const LONGEST_REASON: usize = 256;
 
 /// Why a login or a refresh did not succeed.
 pub(super) enum Failure {
@@ -63,7 +61,7 @@ impl SessionTask {
         let identity = &token.session.authentication.identity;
         if identity.pairing_code.is_none() {
             self.refusals.taken();
-            log::info!(instance = self.name, uuid = identity.uuid, organization = identity.organization; "logged in as {} {}", identity.kind, identity.uuid);
+            log::info!(instance = self.name, uuid = excerpt(&identity.uuid), organization = excerpt(&identity.organization); "logged in as {} {}", identity.kind, excerpt(&identity.uuid));
         }
         Ok(token)
     }
@@ -121,7 +119,7 @@ impl SessionTask {
         }
         let unusable = |why: &dyn std::fmt::Display| {
             // The parser quotes what it does not understand, however long it is.
-            let why = bounded(why, LONGEST_REASON);
+            let why = sentence(why);
             let reason = format!(
                 "{} answered with something that is no authentication payload ({why}); check the host setting",
                 self.host
@@ -163,13 +161,16 @@ impl SessionTask {
         let life = (self.clock).life_or_guess(authentication.expiration, SystemTime::now());
         self.generation += 1;
         let network = &authentication.network;
+        let address = socket_address(network.host.as_deref(), &self.host);
+        if let Some(warning) = &address.warning
+            && self.warned != address.warning
+        {
+            log::warn!(instance = self.name; "{warning}");
+        }
+        self.warned = address.warning;
         let session = Arc::new(LoggedIn {
             generation: self.generation,
-            socket_url: network
-                .host
-                .as_deref()
-                .filter(|host| !host.is_empty())
-                .map_or_else(|| self.host.clone(), |host| with_scheme(host, &self.host)),
+            socket_url: address.url,
             socket_token: network
                 .token
                 .clone()
@@ -192,30 +193,9 @@ impl SessionTask {
         if let Some(code) = &code
             && self.shown_code.as_ref() != Some(code)
         {
-            let shown = display_pairing_code(code);
+            let shown = excerpt(&display_pairing_code(code));
             log::info!(instance = self.name, pairing_code = shown; "waiting to be paired: the pairing code is {shown}; have an operator enter it in EXP (with an expd hub: expd hub pair {shown})");
         }
         self.shown_code = code;
-    }
-}
-
-/// The network's host as a URL; where it names no scheme, the API's serves.
-fn with_scheme(host: &str, api: &str) -> String {
-    let host = host.trim_end_matches('/');
-    if host.contains("://") {
-        return host.to_owned();
-    }
-    let scheme = api.split_once("://").map_or("https", |(scheme, _)| scheme);
-    format!("{scheme}://{host}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_host_without_scheme_takes_the_apis() {
-        assert_eq!(with_scheme("n.example", "https://a"), "https://n.example");
-        assert_eq!(with_scheme("http://n/", "https://a"), "http://n");
     }
 }

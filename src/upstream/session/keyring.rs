@@ -12,6 +12,7 @@ use crate::config::Credentials;
 use crate::exp::Secret;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::credentials::{DeviceKey, PairedStore, StoreError, StoredKey};
+use crate::upstream::excerpt::excerpt;
 
 /// One instance's paired key. Empty and without a store where pairing is not allowed.
 pub(super) struct Keyring {
@@ -95,7 +96,7 @@ impl Keyring {
 
     /// The device was paired.
     pub(super) async fn keep(&mut self, key: DeviceKey) {
-        log::info!(instance = self.name, uuid = key.uuid; "paired as device {}", key.uuid);
+        log::info!(instance = self.name, uuid = excerpt(&key.uuid); "paired as device {}", excerpt(&key.uuid));
         self.key = Some(key);
         self.backoff.reset();
         self.save().await;

@@ -36,6 +36,8 @@ pub struct SessionTask {
     ears: Ears,
     pub(super) states: watch::Sender<SessionState>,
     pub(super) generation: u64,
+    /// What was last told of the address that EXP announces for the socket.
+    pub(super) warned: Option<String>,
     /// Set while the device waits to be paired.
     pub(super) shown_code: Option<String>,
     pub(super) renewals: Renewals,
@@ -80,6 +82,7 @@ impl SessionTask {
             ears,
             states,
             generation: 0,
+            warned: None,
             shown_code: None,
         })
     }

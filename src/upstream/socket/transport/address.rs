@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::client::proxy::matcher::Intercept;
 use reqwest::Url;
 
 use super::redact;
 use crate::upstream::socket::{Endpoint, Generation, SocketError};
 use crate::upstream::trouble::Way;
+use crate::upstream::tunnel::proxy_for;
 
 /// An endpoint, checked.
 #[derive(Clone, Debug)]
@@ -95,11 +96,7 @@ impl<'a> Address<'a> {
     /// The proxy on the way, from the setting or else from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
     /// `NO_PROXY`).
     pub fn proxy(&self) -> Option<Intercept> {
-        let matcher = match &self.endpoint.proxy {
-            Some(proxy) => Matcher::builder().all(proxy.as_str()).build(),
-            None => Matcher::from_env(),
-        };
-        matcher.intercept(&self.base.as_str().parse().ok()?)
+        proxy_for(self.base.as_str(), self.endpoint.proxy.as_deref())
     }
 
     /// The way there, to tell a failure of.

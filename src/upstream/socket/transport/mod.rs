@@ -10,11 +10,12 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 mod address;
+mod cookies;
 mod dial;
 mod framing;
+mod pace;
 mod polling;
 mod refusal;
-mod tls;
 mod websocket;
 
 pub(super) use address::Address;
@@ -37,6 +38,16 @@ pub(super) enum Incoming {
     Text(Text),
     /// A binary message of so many bytes, which EXP never sends.
     Binary(usize),
+}
+
+impl Incoming {
+    /// Whether this carries a Socket.IO packet, and is no more than a sign of life otherwise.
+    fn is_message(&self) -> bool {
+        match self {
+            Self::Text(text) => text.starts_with('4'),
+            Self::Binary(_) => true,
+        }
+    }
 }
 
 /// The connection is gone; the text says how that showed.

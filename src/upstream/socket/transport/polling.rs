@@ -10,16 +10,20 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, Url};
 use tokio::sync::oneshot;
+use tokio::time::sleep_until;
 
+use super::cookies::Cookies;
 use super::framing::{Packets, join};
-use super::tls::explain;
+use super::pace::Pace;
 use super::{Address, Failure, Incoming, Lost, Outgoing, Rejection};
+use crate::upstream::encoding::{self, unasked};
 use crate::upstream::names::Names;
 use crate::upstream::socket::Generation;
 use crate::upstream::socket::packet::{Handshake, Packet};
+use crate::upstream::tls::explain;
 use crate::upstream::trust::Trust;
 
 /// The longest body that is read: one packet at its longest, and what else came up while the last poll was answered.
@@ -31,9 +35,6 @@ const MAX_REFUSAL: usize = 4 << 10;
 /// The most bytes of packets in one request; a server of generation 4 takes 1 MB by default.
 const MAX_POST: usize = 256 << 10;
 
-/// The most bytes of cookies that a load balancer may have us carry.
-const MAX_COOKIES: usize = 8 << 10;
-
 /// How long TCP and TLS may take, so that a dead address shows before the whole time is up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -42,12 +43,13 @@ pub(in crate::upstream::socket) struct Polling {
     client: Client,
     /// With the session's ID.
     url: Url,
-    cookies: Option<HeaderValue>,
+    cookies: Cookies,
+    pace: Pace,
     generation: Generation,
     handshake: Handshake,
     packets: Packets,
-    poll: Option<BoxFuture<'static, Result<Bytes, Lost>>>,
-    post: Option<BoxFuture<'static, Result<(), Lost>>>,
+    poll: Option<BoxFuture<'static, Result<Taken, Lost>>>,
+    post: Option<BoxFuture<'static, Result<Taken, Lost>>>,
     outbox: VecDeque<Outgoing>,
     /// Those who wait for the request that is under way; as many as its packets.
     posted: Vec<oneshot::Sender<()>>,
@@ -66,12 +68,18 @@ impl Polling {
         let client = client(address, trust).map_err(broken)?;
         let mut url = address.polling(generation);
         let request = client.get(url.clone()).send();
-        let answer = request
-            .await
-            .map_err(|error| broken(address.way().describe(&error)))?;
-        let cookies = cookies(answer.headers());
+        let answer = match request.await {
+            Ok(answer) => answer,
+            Err(error) => return Err(broken(address.way().diagnose(&error, trust).await)),
+        };
+
+        let mut cookies = Cookies::default();
+        cookies.update(answer.headers());
         if !answer.status().is_success() {
             return Err(Failure::Rejected(rejection(answer).await));
+        }
+        if let Some(reason) = unasked(answer.headers()) {
+            return Err(broken(reason));
         }
         let body = body(answer, MAX_BODY)
             .await
@@ -92,6 +100,7 @@ impl Polling {
             client,
             url,
             cookies,
+            pace: Pace::new(handshake.ping_timeout),
             generation,
             handshake,
             packets,
@@ -130,7 +139,12 @@ impl Polling {
         }
         loop {
             match self.packets.next() {
-                Some(Ok(packet)) => return Poll::Ready(Ok(packet)),
+                Some(Ok(packet)) => {
+                    if packet.is_message() {
+                        self.pace.message();
+                    }
+                    return Poll::Ready(Ok(packet));
+                }
                 Some(Err(malformed)) => {
                     return Poll::Ready(Err(Lost(format!("the server sent {malformed}"))));
                 }
@@ -144,12 +158,16 @@ impl Polling {
                 return Poll::Pending;
             };
             self.poll = None;
-            match answer.map(|body| Packets::new(self.generation, body)) {
-                Ok(Ok(packets)) => self.packets = packets,
-                Ok(Err(malformed)) => {
+            let Taken { headers, body } = match answer {
+                Ok(taken) => taken,
+                Err(lost) => return Poll::Ready(Err(lost)),
+            };
+            self.cookies.update(&headers);
+            match Packets::new(self.generation, body) {
+                Ok(packets) => self.packets = packets,
+                Err(malformed) => {
                     return Poll::Ready(Err(Lost(format!("the server sent {malformed}"))));
                 }
-                Err(lost) => return Poll::Ready(Err(lost)),
             }
         }
     }
@@ -162,7 +180,7 @@ impl Polling {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(answer) => {
                         self.post = None;
-                        answer?;
+                        self.cookies.update(&answer?.headers);
                     }
                 }
                 for sent in self.posted.drain(..) {
@@ -198,23 +216,29 @@ impl Polling {
         url
     }
 
-    fn get(&mut self) -> BoxFuture<'static, Result<Bytes, Lost>> {
+    fn get(&mut self) -> BoxFuture<'static, Result<Taken, Lost>> {
         let url = self.request_url();
-        let request = with_cookies(self.client.get(url), self.cookies.as_ref());
-        async move { body(accepted(request.send().await).await?, MAX_BODY).await }.boxed()
-    }
-
-    fn post(&mut self, text: String) -> BoxFuture<'static, Result<(), Lost>> {
-        let url = self.request_url();
-        let request = with_cookies(self.client.post(url), self.cookies.as_ref())
-            .header(CONTENT_TYPE, "text/plain;charset=UTF-8")
-            .body(text);
+        let request = self.client.get(url).headers(self.cookie_header());
+        let at = self.pace.next();
         async move {
-            let answer = accepted(request.send().await).await?;
-            // Read to its end, so that the connection can be used again.
-            body(answer, MAX_REFUSAL).await.map(|_| ())
+            sleep_until(at).await;
+            take(request.send().await, MAX_BODY).await
         }
         .boxed()
+    }
+
+    fn post(&mut self, text: String) -> BoxFuture<'static, Result<Taken, Lost>> {
+        let url = self.request_url();
+        let request = (self.client.post(url).headers(self.cookie_header()))
+            .header(CONTENT_TYPE, "text/plain;charset=UTF-8")
+            .body(text);
+        // Read to its end, so that the connection can be used again.
+        async move { take(request.send().await, MAX_REFUSAL).await }.boxed()
+    }
+
+    fn cookie_header(&self) -> HeaderMap {
+        let cookies = self.cookies.header();
+        cookies.into_iter().map(|value| (COOKIE, value)).collect()
     }
 
     pub(super) async fn close(mut self) {
@@ -244,6 +268,8 @@ impl fmt::Debug for Polling {
 }
 
 fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, String> {
+    let none = HeaderValue::from_static(encoding::NONE);
+    let plain = HeaderMap::from_iter([(ACCEPT_ENCODING, none)]);
     let mut builder = Client::builder()
         .use_preconfigured_tls(trust.connector()?.as_ref().clone())
         .http1_only()
@@ -251,6 +277,7 @@ fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, String> {
         .connect_timeout(CONNECT_TIMEOUT)
         .dns_resolver(Arc::new(Names))
         .tcp_nodelay(true)
+        .default_headers(plain)
         .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")));
     // Without a setting, reqwest takes the environment's proxies by the rules that `Address::proxy` uses.
     if let Some(proxy) = &address.endpoint.proxy {
@@ -279,32 +306,14 @@ fn generation_of(body: &[u8]) -> Option<Generation> {
     }
 }
 
-/// The cookies that a load balancer hands out to find the server again that holds the session.
-fn cookies(headers: &HeaderMap) -> Option<HeaderValue> {
-    let pairs: Vec<&str> = headers
-        .get_all(SET_COOKIE)
-        .iter()
-        .filter_map(|cookie| cookie.to_str().ok()?.split(';').next())
-        .collect();
-    let cookies = pairs.join("; ");
-    if cookies.is_empty() || cookies.len() > MAX_COOKIES {
-        return None;
-    }
-    HeaderValue::from_str(&cookies).ok()
+/// What a good answer holds.
+struct Taken {
+    headers: HeaderMap,
+    body: Bytes,
 }
 
-fn with_cookies(
-    request: reqwest::RequestBuilder,
-    cookies: Option<&HeaderValue>,
-) -> reqwest::RequestBuilder {
-    match cookies {
-        Some(cookies) => request.header(COOKIE, cookies),
-        None => request,
-    }
-}
-
-/// The answer to a request of an open session, if it is a good one.
-async fn accepted(answer: Result<Response, reqwest::Error>) -> Result<Response, Lost> {
+/// Takes in the answer to a request of an open session, if it is a good one.
+async fn take(answer: Result<Response, reqwest::Error>, bound: usize) -> Result<Taken, Lost> {
     let answer = answer.map_err(|error| {
         Lost(format!(
             "the connection broke: {}",
@@ -312,7 +321,13 @@ async fn accepted(answer: Result<Response, reqwest::Error>) -> Result<Response, 
         ))
     })?;
     if answer.status().is_success() {
-        return Ok(answer);
+        if let Some(reason) = unasked(answer.headers()) {
+            return Err(Lost(reason));
+        }
+        return Ok(Taken {
+            headers: answer.headers().clone(),
+            body: body(answer, bound).await?,
+        });
     }
     Err(Lost(format!(
         "the server ended the session ({})",
@@ -375,22 +390,5 @@ mod tests {
         ] {
             assert_eq!(generation_of(body), generation, "{body:?}");
         }
-    }
-
-    #[test]
-    fn a_load_balancers_cookies_are_carried() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(cookies(&headers), None);
-        headers.append(
-            SET_COOKIE,
-            HeaderValue::from_static("io=abc; Path=/; HttpOnly"),
-        );
-        headers.append(SET_COOKIE, HeaderValue::from_static("LB=1"));
-        assert_eq!(cookies(&headers).unwrap(), "io=abc; LB=1");
-        headers.append(
-            SET_COOKIE,
-            HeaderValue::from_str(&"x".repeat(9000)).unwrap(),
-        );
-        assert_eq!(cookies(&headers), None);
     }
 }

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
+use http::header::PROXY_AUTHENTICATE;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::upstream::encoding::unasked;
+use crate::upstream::excerpt::excerpt;
+use crate::upstream::proxy_challenge::remedy;
 use crate::upstream::server_time;
 use crate::upstream::socket::Endpoint;
 
-/// The most of a server's words that is passed on.
-const MAX_WORDS: usize = 200;
+/// So many characters of a token's beginning are taken for the token.
+const TELLING: usize = 12;
 
 /// Why a server turned a handshake down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +44,12 @@ impl Rejection {
         struct Wire {
             code: Option<Value>,
         }
+        // Of an encoded body nothing can be told.
+        let body = if unasked(headers).is_some() {
+            &[]
+        } else {
+            body
+        };
         let said = format!("HTTP {status}{}", words_of(body));
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Self::Token(said);
@@ -50,9 +60,9 @@ impl Rejection {
             return Self::Busy(said, retry_after);
         }
         if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-            return Self::Other(format!(
-                "{said}; the proxy asks for credentials, write them into its URL (http://user:password@host:port)"
-            ));
+            let fields = headers.get_all(PROXY_AUTHENTICATE);
+            let remedy = remedy(fields.iter().filter_map(|field| field.to_str().ok()));
+            return Self::Other(format!("{said}; the proxy {remedy}"));
         }
         if status.is_redirection() {
             return Self::Other(format!(
@@ -126,22 +136,29 @@ pub(in crate::upstream::socket) fn words(json: &str) -> String {
         },
         _ => json.to_owned(),
     };
-    sentence
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_WORDS)
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    excerpt(&sentence)
 }
 
-/// A text without the endpoint's token, in case someone quotes it back to us.
+/// A text without the endpoint's token, in case someone quotes it back to us. What is quoted was cut, so the beginning of the
+/// token counts as the token.
 pub(in crate::upstream::socket) fn redact(text: &str, endpoint: &Endpoint) -> String {
     let token = endpoint.token.expose();
-    if token.is_empty() {
+    let head: String = token.chars().take(TELLING).collect();
+    if head.is_empty() {
         return text.to_owned();
     }
-    text.replace(token, "…")
+    let mut redacted = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, found)) = rest.split_once(&head) {
+        redacted.push_str(before);
+        redacted.push('…');
+        let more = token.get(head.len()..).unwrap_or_default().chars();
+        let same = found.chars().zip(more).take_while(|(a, b)| a == b);
+        let length: usize = same.map(|(c, _)| c.len_utf8()).sum();
+        rest = found.get(length..).unwrap_or_default();
+    }
+    redacted.push_str(rest);
+    redacted
 }
 
 #[cfg(test)]
@@ -194,7 +211,7 @@ mod tests {
         );
         assert!(matches!(read(502, "bad gateway"), Other(_)));
         assert!(matches!(read(302, ""), Other(said) if said.contains("elsewhere")));
-        assert!(matches!(read(407, ""), Other(said) if said.contains("credentials")));
+        assert!(matches!(read(407, ""), Other(said) if said.contains("user name and password")));
     }
 
     #[test]
@@ -217,6 +234,28 @@ mod tests {
         assert_eq!(words(r#""not authorized""#), "not authorized");
         assert_eq!(words(r#"{"message":"no","data":{}}"#), "no");
         assert_eq!(words("a\nb\u{1b}[0m"), "a b [0m");
-        assert_eq!(words(&"x".repeat(5000)).len(), MAX_WORDS);
+        assert_eq!(words(&"x".repeat(5000)), "x".repeat(64) + "…");
+    }
+
+    #[test]
+    fn a_token_is_never_quoted_back_not_even_its_beginning() {
+        let endpoint = Endpoint {
+            url: "http://exp.example".into(),
+            token: crate::exp::Secret::new("0123456789abcdef.0123456789abcdef.signature"),
+            proxy: None,
+            ca_file: None,
+            library: crate::config::SocketLibrary::Own,
+            timeout: Duration::from_secs(1),
+        };
+        for (said, redacted) in [
+            (
+                "bad token 0123456789abcdef.0123456789abcdef.signature!",
+                "bad token …!",
+            ),
+            ("bad token 0123456789abcdef.01…", "bad token ……"),
+            ("012345678 is no token", "012345678 is no token"),
+        ] {
+            assert_eq!(redact(said, &endpoint), redacted);
+        }
     }
 }

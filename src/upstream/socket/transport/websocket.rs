@@ -10,14 +10,19 @@ use tokio::io::BufReader;
 use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::http::header::{HeaderValue, USER_AGENT};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::http::header::{
+    HeaderValue, SEC_WEBSOCKET_EXTENSIONS, USER_AGENT,
+};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::dial::{Stream, dial};
 use super::{Address, Failure, Incoming, Lost, Outgoing, Rejection};
+use crate::upstream::excerpt::{excerpt, sentence};
 use crate::upstream::socket::Generation;
 use crate::upstream::socket::packet::MAX_PACKET;
+use crate::upstream::tls::explain;
 use crate::upstream::trust::Trust;
 
 /// How much is read at once.
@@ -60,6 +65,14 @@ impl WebSocket {
             .max_message_size(Some(MAX_PACKET))
             .max_frame_size(Some(MAX_PACKET));
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
+            Ok((_, answer)) if answer.headers().contains_key(SEC_WEBSOCKET_EXTENSIONS) => {
+                let extensions = answer.headers().get(SEC_WEBSOCKET_EXTENSIONS);
+                let named = extensions.and_then(|value| value.to_str().ok());
+                Err(broken(format!(
+                    "the server chose a WebSocket extension that was not asked for ({}); have it, or the proxy on the way, send messages plain",
+                    excerpt(named.unwrap_or_default())
+                )))
+            }
             Ok((stream, _)) => Ok(Self {
                 stream,
                 outbox: VecDeque::new(),
@@ -73,7 +86,7 @@ impl WebSocket {
             ))),
             Err(error) => Err(broken(format!(
                 "the WebSocket handshake failed: {}",
-                super::tls::explain(&error, address.host())
+                explain(&error, address.host())
             ))),
         }
     }
@@ -99,9 +112,9 @@ impl WebSocket {
                 Some(Ok(Message::Binary(bytes))) => Ok(Incoming::Binary(bytes.len())),
                 Some(Ok(Message::Close(frame))) => Err(Lost(match frame {
                     Some(frame) => format!(
-                        "the server closed the connection (code {} {:.100})",
+                        "the server closed the connection (code {} {})",
                         u16::from(frame.code),
-                        frame.reason.as_str()
+                        excerpt(frame.reason.as_str())
                     ),
                     None => "the server closed the connection".to_owned(),
                 })),
@@ -161,6 +174,9 @@ fn lost(error: &Error) -> Lost {
         Error::ConnectionClosed | Error::AlreadyClosed => {
             "the server ended the connection".to_owned()
         }
-        error => format!("the connection broke: {error}"),
+        Error::Protocol(ProtocolError::NonZeroReservedBits) => {
+            "the server breaks the WebSocket protocol (reserved bits are set): it compresses, which was not asked for, or speaks something else; have it, or the proxy on the way, send messages plain, and leave protocol at auto".to_owned()
+        }
+        error => format!("the connection broke: {}", sentence(error)),
     })
 }

@@ -2,14 +2,19 @@
 
 use std::error::Error;
 
-use crate::upstream::trust::{remedy, tls_error};
+use super::excerpt::sentence;
+use super::trust::{remedy, tls_error};
 
 /// Says what an error of TLS, TCP or HTTP means.
-pub(in crate::upstream::socket) fn explain(error: &(dyn Error + 'static), host: &str) -> String {
+pub(super) fn explain(error: &(dyn Error + 'static), host: &str) -> String {
     let chain = chain(error);
     match tls_error(error) {
-        Some(tls) => format!("TLS with {host:?} failed ({chain}): {}", remedy(Some(tls))),
-        None => chain,
+        Some(tls) => format!(
+            "TLS with {host:?} failed ({}): {}",
+            sentence(&chain),
+            remedy(Some(tls))
+        ),
+        None => sentence(&chain),
     }
 }
 

@@ -1,0 +1,54 @@
+//! A server's words in a message: bounded as [`quoted`](crate::exp::quoted) bounds them, and as part of a sentence, without quotation
+//! marks.
+//!
+//! A server decides how long its words are and what is in them. Whatever of them is logged, kept in a status or put in an error
+//! passes through here, so that no answer floods a log or moves an operator's terminal.
+
+use std::fmt::Display;
+
+use crate::exp::quoted::{QUOTED_CHARS, bounded, is_hidden};
+
+/// The beginning of a text, at most [`QUOTED_CHARS`] characters, with spaces for hidden ones; an ellipsis shows that there was
+/// more.
+#[must_use]
+pub fn excerpt(text: &str) -> String {
+    let text = text.trim();
+    let plain = |c: char| if is_hidden(c) { ' ' } else { c };
+    let mut short: String = text.chars().take(QUOTED_CHARS).map(plain).collect();
+    if text.chars().nth(QUOTED_CHARS).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+/// A library's own sentence about what it met, which may name what a server sent: serde quotes whole strings, rustls every name
+/// of a certificate. Twice as long as a quotation, so that the sentence keeps its own words.
+#[must_use]
+pub fn sentence(error: &(impl Display + ?Sized)) -> String {
+    let plain = |c: char| if is_hidden(c) { ' ' } else { c };
+    bounded(error, 2 * QUOTED_CHARS)
+        .chars()
+        .map(plain)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_text_stays_and_a_long_one_is_cut() {
+        assert_eq!(excerpt(" not authorized\n"), "not authorized");
+        assert_eq!(excerpt(&"é".repeat(64)), "é".repeat(64));
+        let cut = excerpt(&"é".repeat(900_000));
+        assert_eq!(cut.chars().count(), QUOTED_CHARS + 1);
+        assert!(cut.ends_with('…'));
+        assert!(sentence(&"x".repeat(900_000)).len() <= 2 * QUOTED_CHARS);
+    }
+
+    #[test]
+    fn nothing_in_it_moves_a_terminal() {
+        assert_eq!(excerpt("a\nb\u{1b}[0m\u{202e}c"), "a b [0m c");
+        assert_eq!(sentence("a\u{1b}[0m"), "a [0m");
+    }
+}

@@ -1,0 +1,106 @@
+//! How soon a server is polled again that answered with nothing.
+//!
+//! A server of long polling holds a request until it has something to say. One that answers at once, and with nothing that means
+//! anything to EXP, would be asked thousands of times a second.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The first pause after an answer with nothing in it.
+const FIRST: Duration = Duration::from_millis(100);
+
+/// The longest one, and a server's message waits no longer than this.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The pause between polls: none after one that brought a message; after one that did not, ever longer, counted from the beginning
+/// of that poll. So a server that holds polls, as it should, is asked again at once.
+#[derive(Debug)]
+pub(super) struct Pace {
+    pause: Duration,
+    longest: Duration,
+    asked_at: Instant,
+    /// Whether the answer to the latest poll held a message.
+    message: bool,
+}
+
+impl Pace {
+    /// `patience` is how long the server waits for a sign of life: it must never miss one for a pause.
+    pub fn new(patience: Duration) -> Self {
+        Self {
+            pause: Duration::ZERO,
+            longest: (patience / 4).clamp(FIRST, LONGEST),
+            asked_at: Instant::now(),
+            message: true,
+        }
+    }
+
+    /// A packet that carries a message has come.
+    pub fn message(&mut self) {
+        self.message = true;
+    }
+
+    /// When the next poll, which is due now, may leave.
+    pub fn next(&mut self) -> Instant {
+        let now = Instant::now();
+        let held = now.saturating_duration_since(self.asked_at);
+        self.pause = if self.message || held >= self.longest {
+            Duration::ZERO
+        } else {
+            (self.pause * 2).clamp(FIRST, self.longest)
+        };
+        self.message = false;
+        self.asked_at = now.max(self.asked_at + self.pause);
+        self.asked_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many polls there are in a minute, where each is held for so long and every so manieth brings a message.
+    async fn polls(held: Duration, message_every: Option<u32>) -> u32 {
+        let mut pace = Pace::new(Duration::from_secs(20));
+        let end = Instant::now() + Duration::from_secs(60);
+        let mut polls = 0;
+        while Instant::now() < end {
+            tokio::time::sleep_until(pace.next()).await;
+            tokio::time::sleep(held).await;
+            polls += 1;
+            if message_every.is_some_and(|every| polls % every == 0) {
+                pace.message();
+            }
+        }
+        polls
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_answers_at_once_with_nothing_is_asked_ever_more_rarely() {
+        let polls = polls(Duration::from_millis(1), None).await;
+        assert!((10..30).contains(&polls), "{polls}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_holds_polls_is_asked_again_at_once() {
+        assert_eq!(polls(Duration::from_secs(6), None).await, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_are_fetched_without_a_pause() {
+        assert!(polls(Duration::from_millis(10), Some(1)).await >= 5000);
+        let mixed = polls(Duration::from_millis(10), Some(2)).await;
+        assert!(mixed >= 500, "each nothing costs 100 ms: {mixed}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_impatient_server_misses_no_sign_of_life() {
+        let mut pace = Pace::new(Duration::from_secs(1));
+        for _ in 0..20 {
+            let now = Instant::now();
+            let next = pace.next();
+            assert!(next - now <= Duration::from_millis(250));
+            tokio::time::sleep_until(next).await;
+        }
+    }
+}

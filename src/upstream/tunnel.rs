@@ -1,0 +1,149 @@
+//! A way to a server of our own: TCP, and through a proxy's tunnel (`CONNECT`) where there is one.
+
+use std::io;
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use super::excerpt::excerpt;
+use super::proxy_challenge::remedy;
+use super::tcp;
+use super::tls::explain;
+use super::trust::Trust;
+
+/// The longest head of a proxy's answer, in bytes.
+const MAX_HEAD: usize = 16 << 10;
+
+/// How long a proxy that has refused is asked once more, to find out how it wants to be spoken to.
+const ASKING: Duration = Duration::from_secs(5);
+
+/// A byte stream of either kind.
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// An open connection.
+pub(super) type Stream = Box<dyn Io>;
+
+/// The proxy on the way to a URL, from the setting or else from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
+/// `NO_PROXY`).
+pub(super) fn proxy_for(url: &str, setting: Option<&str>) -> Option<Intercept> {
+    let matcher = match setting {
+        Some(proxy) => Matcher::builder().all(proxy).build(),
+        None => Matcher::from_env(),
+    };
+    matcher.intercept(&url.parse().ok()?)
+}
+
+/// Encrypts a connection to a host. The error is the reason, with a remedy where there is one.
+pub(super) async fn encrypt(stream: Stream, host: &str, trust: &Trust) -> Result<Stream, String> {
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| format!("{host:?} is no name that a certificate could have"))?;
+    let stream = tokio_rustls::TlsConnector::from(trust.connector()?)
+        .connect(name, stream)
+        .await
+        .map_err(|error| explain(&error, host))?;
+    Ok(Box::new(stream))
+}
+
+/// Asks a proxy for a tunnel to `target`, `host:port`. The error is the reason, with a remedy where there is one.
+pub(super) async fn open(proxy: &Intercept, target: &str, trust: &Trust) -> Result<Stream, String> {
+    let said = named(proxy);
+    let (stream, head) = ask(proxy, target, trust).await?;
+    let status = head.lines().next().unwrap_or_default();
+    match status_of(&head) {
+        Some(code) if code.starts_with('2') => Ok(stream),
+        Some("407") => Err(format!("{said} {}", remedy(challenges(&head)))),
+        Some(_) => Err(format!(
+            "{said} refuses a tunnel to {target}: {}",
+            excerpt(status)
+        )),
+        None => Err(format!("{said} does not answer as an HTTP proxy")),
+    }
+}
+
+/// Finds out what a proxy wants that the HTTP library was refused by with 407: the library tells the status alone. `None` where
+/// the proxy does not say it again.
+pub(super) async fn challenge(url: &str, setting: Option<&str>, trust: &Trust) -> Option<String> {
+    let proxy = proxy_for(url, setting)?;
+    let uri: Uri = url.parse().ok()?;
+    let target = format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(443));
+    let asked = timeout(ASKING, ask(&proxy, &target, trust)).await;
+    let (_, head) = asked.ok()?.ok()?;
+    (status_of(&head) == Some("407")).then(|| remedy(challenges(&head)))
+}
+
+fn named(proxy: &Intercept) -> String {
+    let (host, port, _) = place(proxy);
+    format!("the proxy {host}:{port}")
+}
+
+/// A proxy's host and port, and whether it is reached by TLS.
+fn place(proxy: &Intercept) -> (&str, u16, bool) {
+    let uri = proxy.uri();
+    let secure = uri.scheme_str() == Some("https");
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    (host, port, secure)
+}
+
+/// Sends `CONNECT` and reads the head of the answer.
+async fn ask(proxy: &Intercept, target: &str, trust: &Trust) -> Result<(Stream, String), String> {
+    if let Some(other) = proxy.uri().scheme_str()
+        && !matches!(other, "http" | "https")
+    {
+        return Err(format!(
+            "a proxy of the kind {other:?} is not supported; use one that is reached by http:// or https://"
+        ));
+    }
+    let (host, port, secure) = place(proxy);
+    let said = named(proxy);
+    let stream = tcp::connect(host, port)
+        .await
+        .map_err(|reason| format!("{said} is not reachable: {reason}"))?;
+    let mut stream: Stream = Box::new(stream);
+    if secure {
+        stream = encrypt(stream, host, trust).await?;
+    }
+    let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
+    if let Some(credentials) = proxy.basic_auth() {
+        request.extend_from_slice(b"Proxy-Authorization: ");
+        request.extend_from_slice(credentials.as_bytes());
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    let broke = |error: io::Error| format!("{said} broke the connection: {error}");
+    stream.write_all(&request).await.map_err(broke)?;
+    stream.flush().await.map_err(broke)?;
+    let head = head(&mut stream).await.map_err(broke)?;
+    Ok((stream, head))
+}
+
+fn status_of(head: &str) -> Option<&str> {
+    let code = head.lines().next()?.split_ascii_whitespace().nth(1)?;
+    (code.len() == 3).then_some(code)
+}
+
+/// What a proxy's answer says in `Proxy-Authenticate`.
+fn challenges(head: &str) -> impl Iterator<Item = &str> {
+    let fields = head.lines().filter_map(|line| line.split_once(':'));
+    fields
+        .filter(|(name, _)| name.eq_ignore_ascii_case("Proxy-Authenticate"))
+        .map(|(_, value)| value)
+}
+
+/// Reads the head of an answer and not a byte more: what follows belongs to the tunnel.
+async fn head(stream: &mut Stream) -> io::Result<String> {
+    let mut head = Vec::with_capacity(256);
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() == MAX_HEAD {
+            return Err(io::Error::other("its answer has no end"));
+        }
+        head.push(stream.read_u8().await?);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
