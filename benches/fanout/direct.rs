@@ -49,7 +49,9 @@ pub async fn own(port: u16, mut account: Account) -> Account {
                         account.take(look.then(|| load::made_at(text.as_bytes())).flatten());
                     }
                 }
-                SocketEvent::Unexpected(what) | SocketEvent::Closed(what) => {
+                SocketEvent::Refused { reason: what, .. }
+                | SocketEvent::Unexpected(what)
+                | SocketEvent::Closed(what) => {
                     eprintln!("a direct socket: {what}");
                     account.ended = true;
                 }

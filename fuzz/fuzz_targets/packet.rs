@@ -21,6 +21,8 @@ mod exp;
 #[allow(dead_code, reason = "only the pure part of the room is driven")]
 #[path = "../../src/upstream"]
 mod upstream {
+    pub mod excerpt;
+
     #[path = "socket"]
     pub mod socket {
         use crate::exp::{Broadcast, ChannelId};
@@ -50,6 +52,10 @@ mod upstream {
         #[derive(Debug)]
         pub enum SocketEvent {
             Subscribed(Vec<ChannelId>),
+            Refused {
+                channels: Vec<ChannelId>,
+                reason: String,
+            },
             Broadcast(Broadcast),
             Unexpected(String),
         }
@@ -107,6 +113,7 @@ mod upstream {
                     }
                 }
                 Ok(Packet::Message(Message::Event(array))) => event(array),
+                Ok(Packet::Message(Message::Refused(json))) => judge(event::refused(json)),
                 Ok(_) => {}
                 Err(error) => assert!(error.to_string().len() < 100),
             }
@@ -114,11 +121,24 @@ mod upstream {
 
         /// The array of an event.
         pub fn event(array: &str) {
-            match event::read(array) {
+            let event = event::read(array);
+            if let SocketEvent::Broadcast(broadcast) = &event {
+                let payload = broadcast.payload.as_str();
+                assert!(payload == "null" || array.contains(payload));
+            }
+            judge(event);
+        }
+
+        fn judge(event: SocketEvent) {
+            match event {
                 SocketEvent::Broadcast(broadcast) => {
                     let payload = broadcast.payload.as_str();
-                    assert!(payload == "null" || array.contains(payload));
                     assert!(crate::exp::Payload::parse(payload).is_ok());
+                }
+                SocketEvent::Refused { channels, reason } => {
+                    assert!(channels.len() <= 100_000);
+                    assert!(!reason.is_empty() && reason.chars().count() <= 65, "{reason}");
+                    assert!(!reason.chars().any(char::is_control), "{reason:?}");
                 }
                 SocketEvent::Subscribed(channels) => {
                     assert!(channels.len() <= 100_000);

@@ -123,6 +123,7 @@ impl Instance {
         self.channels.shrink_to(2 * self.channels.len());
         if !unwanted.is_empty() {
             self.wanted.send_modify(|wanted| {
+                wanted.shrunk += 1;
                 for order in &unwanted {
                     wanted.channels.remove(order);
                 }

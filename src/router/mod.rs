@@ -87,6 +87,8 @@ pub enum Report {
 pub struct Wanted {
     channels: BTreeMap<u64, Arc<Channel>>,
     last: u64,
+    /// How many times channels were taken out.
+    shrunk: u64,
 }
 
 impl Wanted {
@@ -94,6 +96,11 @@ impl Wanted {
     pub fn after(&self, seen: u64) -> (Vec<Arc<Channel>>, u64) {
         let channels = self.channels.range(seen + 1..).map(|(_, c)| c.clone());
         (channels.collect(), self.last)
+    }
+
+    /// Tells apart what is wanted before and after channels were taken out.
+    pub fn shrunk(&self) -> u64 {
+        self.shrunk
     }
 
     /// How many there are.

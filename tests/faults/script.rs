@@ -25,6 +25,10 @@ struct State {
     ignored: HashSet<String>,
     /// Nothing is confirmed or delivered; pings are answered.
     deaf: bool,
+    /// How many channels a socket may have, and whether it is told what is beyond.
+    limit: Option<(usize, bool)>,
+    /// Every socket is disconnected once it was confirmed something.
+    drops: bool,
     /// How long a confirmation takes.
     delay: Duration,
     /// Every ask, by channel.
@@ -103,6 +107,30 @@ impl Scripted {
         self.state.lock().unwrap().deaf = deaf;
     }
 
+    /// Lets a socket have so many channels; what is beyond is refused, with or without a word.
+    pub fn limit(&self, most: usize, said: bool) {
+        self.state.lock().unwrap().limit = Some((most, said));
+    }
+
+    pub fn drop_subscribers(&self, drops: bool) {
+        self.state.lock().unwrap().drops = drops;
+    }
+
+    /// How many sockets are open.
+    pub fn open(&self) -> usize {
+        self.state.lock().unwrap().subscribed.len()
+    }
+
+    /// The channels of the socket that has the fewest.
+    pub fn fewest(&self) -> usize {
+        let state = self.state.lock().unwrap();
+        let counts = state
+            .subscribed
+            .values()
+            .map(|(_, channels)| channels.len());
+        counts.min().unwrap_or_default()
+    }
+
     pub fn delay(&self, delay: Duration) {
         self.state.lock().unwrap().delay = delay;
     }
@@ -145,9 +173,11 @@ impl Scripted {
 }
 
 async fn subscribe(shared: &Arc<Mutex<State>>, socket: &SocketRef, ids: Vec<ChannelId>) {
-    let (confirmed, delay) = {
+    let (confirmed, refused, delay, drops) = {
         let mut state = shared.lock().unwrap();
         let mut confirmed: Vec<Value> = Vec::new();
+        let mut refused: Vec<Value> = Vec::new();
+        let limit = state.limit;
         for id in ids {
             let (_, channel) = id.decode().unwrap();
             let asks = state.asks.entry(channel.name.clone()).or_default();
@@ -156,17 +186,33 @@ async fn subscribe(shared: &Arc<Mutex<State>>, socket: &SocketRef, ids: Vec<Chan
                 continue;
             }
             if let Some((_, channels)) = state.subscribed.get_mut(&socket.id) {
+                if let Some((most, said)) = limit
+                    && channels.len() >= most
+                    && !channels.contains(&channel.name)
+                {
+                    if said {
+                        let (code, message) = ("network.channel.tooMany", "a socket has so many");
+                        refused.push(json!({"channel": id, "code": code, "message": message}));
+                    }
+                    continue;
+                }
                 channels.insert(channel.name);
             }
             confirmed.push(json!(id));
         }
-        (confirmed, state.delay)
+        (confirmed, refused, state.delay, state.drops)
     };
     if delay > Duration::ZERO {
         tokio::time::sleep(delay).await;
     }
+    if !refused.is_empty() {
+        socket.emit("subscribe_error", &refused).ok();
+    }
     if !confirmed.is_empty() {
         // The client may have left.
         socket.emit("subscribed", &confirmed).ok();
+        if drops {
+            socket.clone().disconnect().ok();
+        }
     }
 }

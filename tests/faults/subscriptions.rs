@@ -12,7 +12,7 @@ use expd::metrics::Counters;
 use expd::router::{
     Batch, Event, InstanceId, ListenSpec, Listener, Overflow, Router, RouterHandle, RouterSettings,
 };
-use expd::upstream::link::{Link, LinkParts, LinkTimings};
+use expd::upstream::link::{Link, LinkParts, LinkStatus, LinkTimings};
 use expd::upstream::session::Session;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -24,6 +24,9 @@ const HOME: InstanceId = InstanceId(0);
 
 /// Within this things happen that need no waiting.
 const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// How long a channel without listeners stays subscribed; the router looks every 5 s.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// The link's times, a tenth to a fortieth of the real ones.
 fn quick() -> LinkTimings {
@@ -40,6 +43,7 @@ fn quick() -> LinkTimings {
 /// A session, a link and a router.
 struct Upstream {
     router: RouterHandle,
+    status: tokio::sync::watch::Receiver<LinkStatus>,
     stop: CancellationToken,
     _tasks: JoinSet<()>,
 }
@@ -62,7 +66,10 @@ impl Upstream {
         let counters = Arc::new(Counters::default());
         let (router, handle) = Router::new(RouterSettings {
             instances: 1,
-            limits: Limits::default(),
+            limits: Limits {
+                log_age: LINGER,
+                ..Limits::default()
+            },
             encode: |_, run| {
                 let mut text = String::new();
                 let mut ends = Vec::new();
@@ -76,7 +83,7 @@ impl Upstream {
         });
         let (session, task) = Session::new("test", &settings, None, counters.clone()).unwrap();
         let stop = CancellationToken::new();
-        let (link, _) = Link::new(LinkParts {
+        let (link, status) = Link::new(LinkParts {
             name: "test".to_owned(),
             instance: HOME,
             settings,
@@ -93,9 +100,32 @@ impl Upstream {
         tasks.spawn(link.run());
         Self {
             router: handle,
+            status,
             stop,
             _tasks: tasks,
         }
+    }
+
+    /// Listens on so many channels, until the last of them is confirmed, and leaves them.
+    async fn pass_through(&self, name: &str, channels: usize) {
+        let mut left = Vec::new();
+        for n in 0..channels {
+            left.push(self.listen(Channel::new(format!("{name} {n}"))).await);
+        }
+        if let Some(last) = left.last_mut() {
+            last.until("Confirmed", Duration::from_secs(10)).await;
+        }
+    }
+
+    /// Waits until the status' last error is as wanted, and returns it.
+    async fn last_error(&self, is_so: impl Fn(Option<&str>) -> bool) -> Option<String> {
+        let mut status = self.status.clone();
+        let found = status.wait_for(|status| is_so(status.last_error.as_deref()));
+        let found = timeout(Duration::from_secs(10), found).await;
+        let Ok(found) = found else {
+            panic!("the last error stays {:?}", self.status.borrow().last_error);
+        };
+        found.unwrap().last_error.clone()
     }
 
     async fn listen(&self, channel: Channel) -> Hearing {
@@ -326,4 +356,203 @@ async fn a_new_token_takes_over_in_time_without_a_channel_that_is_not_confirmed(
     a.until(&sent, AT_ONCE).await;
     assert_eq!(a.words[..2], ["Pending", "Confirmed"]);
     assert!(!a.words.contains(&"Offline".to_owned()), "{:?}", a.words);
+}
+
+/// Waits until something of the network's is so.
+async fn eventually(what: &str, within: Duration, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + within;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_gathered_abandoned_channels_is_replaced_unnoticed() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    let upstream = Upstream::start(network.address, quick());
+    let mut a = upstream.listen(Channel::new("a")).await;
+    a.until("Confirmed", AT_ONCE).await;
+    upstream.pass_through("short-lived", 1200).await;
+    eventually("a second connection", Duration::from_secs(20), || {
+        network.connects() == 2 && network.fewest() == 2
+    })
+    .await;
+    let mut last = String::new();
+    for _ in 0..20 {
+        last = network.broadcast("a").to_string();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    a.until(&last, AT_ONCE).await;
+    let states: Vec<_> = a.words.iter().filter(|word| word.len() > 3).collect();
+    assert_eq!(states, ["Pending", "Confirmed"], "and no gap");
+    let sent = a.words.iter().filter(|word| word.len() <= 3).count();
+    assert_eq!(sent, 20, "each once: {:?}", a.words);
+    assert_eq!(network.connects(), 2);
+}
+
+#[tokio::test]
+async fn a_channel_beyond_the_limit_of_a_socket_is_told_and_gets_a_connection_without_the_abandoned()
+ {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    network.limit(200, true);
+    let upstream = Upstream::start(network.address, quick());
+    let mut a = upstream.listen(Channel::new("a")).await;
+    a.until("Confirmed", AT_ONCE).await;
+    upstream.pass_through("short-lived", 190).await;
+    // The limit is reached while the first ones still linger, so that nothing is to be given up yet.
+    let mut others = Vec::new();
+    for n in 0..50 {
+        let other = upstream.listen(Channel::new(format!("other {n}")));
+        others.push(other.await);
+    }
+    let said = upstream.last_error(|error| error.is_some()).await.unwrap();
+    for word in ["refuses", "network.channel.tooMany", "a socket has so many"] {
+        assert!(said.contains(word), "{said}");
+    }
+    for other in &mut others {
+        other.until("Confirmed", Duration::from_secs(20)).await;
+    }
+    upstream.last_error(|error| error.is_none()).await;
+    let sent = network.broadcast("a").to_string();
+    a.until(&sent, AT_ONCE).await;
+    assert_eq!(a.words, ["Pending", "Confirmed", &sent]);
+    assert_eq!(network.connects(), 2);
+}
+
+#[tokio::test]
+async fn a_channel_that_is_refused_without_a_word_is_told_too() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    network.limit(100, false);
+    let upstream = Upstream::start(network.address, quick());
+    let mut a = upstream.listen(Channel::new("a")).await;
+    a.until("Confirmed", AT_ONCE).await;
+    upstream.pass_through("short-lived", 90).await;
+    let mut others = Vec::new();
+    for n in 0..50 {
+        let other = upstream.listen(Channel::new(format!("other {n}")));
+        others.push(other.await);
+    }
+    let said = upstream.last_error(|error| error.is_some()).await.unwrap();
+    assert!(said.contains("unanswered"), "{said}");
+    for other in &mut others {
+        other.until("Confirmed", Duration::from_secs(20)).await;
+    }
+    upstream.last_error(|error| error.is_none()).await;
+    assert_eq!(network.connects(), 2);
+}
+
+#[tokio::test]
+async fn a_refusal_that_nothing_can_be_done_about_is_told_and_asked_again() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    network.limit(3, true);
+    let upstream = Upstream::start(network.address, quick());
+    let mut a = upstream.listen(Channel::new("a")).await;
+    let mut b = upstream.listen(Channel::new("b")).await;
+    a.until("Confirmed", AT_ONCE).await;
+    b.until("Confirmed", AT_ONCE).await;
+    let mut c = upstream.listen(Channel::new("c")).await;
+    let said = upstream.last_error(|error| error.is_some()).await.unwrap();
+    for word in ["refuses the channel \"c\"", "tooMany", "end listeners"] {
+        assert!(said.contains(word), "{said}");
+    }
+    network.limit(4, true);
+    c.until("Confirmed", Duration::from_secs(10)).await;
+    upstream.last_error(|error| error.is_none()).await;
+    assert_eq!(network.connects(), 1, "nothing was in the way");
+}
+
+#[tokio::test]
+async fn a_reset_soon_after_a_healed_outage_is_retried_within_the_first_wait() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    let proxy = crate::proxy::Proxy::start(network.address).await;
+    let timings = LinkTimings {
+        retry: (Duration::from_millis(200), Duration::from_secs(60)),
+        ..quick()
+    };
+    let first = timings.retry.0;
+    let upstream = Upstream::start(proxy.address, timings);
+    let mut a = upstream.listen(Channel::new("a")).await;
+    a.until("Confirmed", Duration::from_secs(10)).await;
+    for _ in 0..2 {
+        // A connection that holds for so long is no short success.
+        tokio::time::sleep(first * 3).await;
+        proxy.set(crate::proxy::Mode::Refuse);
+        let mut status = upstream.status.clone();
+        let tries = status.wait_for(|status| status.attempt >= 4);
+        let tries = timeout(Duration::from_secs(60), tries).await;
+        drop(tries.unwrap().unwrap());
+        proxy.set(crate::proxy::Mode::Pass);
+        a.until("Pending", AT_ONCE).await;
+        a.until("Confirmed", Duration::from_secs(60)).await;
+        // The connection is as fresh as can be.
+        proxy.set(crate::proxy::Mode::Reset);
+        let next_try = |status: &LinkStatus| status.next_try.filter(|_| status.attempt == 1);
+        let found = status.wait_for(|status| next_try(status).is_some());
+        let found = timeout(Duration::from_secs(10), found).await.unwrap();
+        let left = next_try(&found.unwrap()).unwrap().left();
+        assert!(left <= first, "the next try comes in {left:?}");
+        proxy.set(crate::proxy::Mode::Pass);
+        a.until("Pending", AT_ONCE).await;
+        a.until("Confirmed", Duration::from_secs(60)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_confirms_and_drops_at_once_is_not_hammered() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    network.drop_subscribers(true);
+    let timings = LinkTimings {
+        retry: (Duration::from_millis(100), Duration::from_secs(10)),
+        ..quick()
+    };
+    let upstream = Upstream::start(network.address, timings);
+    let mut a = upstream.listen(Channel::new("a")).await;
+    // Waits of up to 0.1, 0.2, 0.4, 0.8, 1.6 and 3.2 s.
+    let many = eventually("25 connections", Duration::from_secs(5), || {
+        network.connects() > 25
+    });
+    let hammered = timeout(Duration::from_secs(4), many).await.is_ok();
+    assert!(!hammered, "{} connections in 4 s", network.connects());
+    assert!(network.connects() >= 3, "{}", network.connects());
+    network.drop_subscribers(false);
+    let last = network.connects();
+    eventually("one more connection", Duration::from_secs(15), || {
+        network.connects() > last
+    })
+    .await;
+    a.until("Confirmed", Duration::from_secs(15)).await;
+}
+
+#[tokio::test]
+async fn apps_that_open_channels_without_end_do_not_put_the_replacement_off() {
+    let network = Scripted::start(Duration::from_secs(3600)).await;
+    // As a network far away, so that something is always on its way.
+    network.delay(Duration::from_millis(30));
+    let timings = LinkTimings {
+        settle: Duration::from_secs(1),
+        ..quick()
+    };
+    let upstream = Upstream::start(network.address, timings);
+    let mut a = upstream.listen(Channel::new("a")).await;
+    a.until("Confirmed", AT_ONCE).await;
+    upstream.pass_through("short-lived", 1200).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut slowest = Duration::ZERO;
+    let mut n = 0;
+    while network.connects() < 2 || network.open() > 1 {
+        assert!(Instant::now() < deadline, "the connection is not replaced");
+        let began = Instant::now();
+        let endless = (0..5).map(|i| upstream.listen(Channel::new(format!("endless {n} {i}"))));
+        let mut endless = futures_util::future::join_all(endless).await;
+        for listener in &mut endless {
+            listener.until("Confirmed", Duration::from_secs(8)).await;
+        }
+        slowest = slowest.max(began.elapsed());
+        n += 1;
+    }
+    eprintln!("{n} times five channels, confirmed after {slowest:?} at most");
+    let sent = network.broadcast("a").to_string();
+    a.until(&sent, AT_ONCE).await;
+    assert_eq!(a.words, ["Pending", "Confirmed", &sent]);
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::refusals::UNANSWERED_ASKS;
 use super::subscriptions::Subscriptions;
 use super::timings::LinkTimings;
 use crate::config::ChannelIdSpelling;
 use crate::exp::{Broadcast, Channel, ChannelId, Identity, IdentityKind};
 use crate::router::{Incoming, Moment};
+use crate::upstream::excerpt::excerpt;
 use crate::upstream::session::LoggedIn;
 use crate::upstream::socket::{Socket, SocketError, SocketEvent};
 
@@ -37,10 +39,20 @@ pub(super) struct Connection {
 pub(super) struct Arrivals {
     pub broadcasts: Vec<Incoming>,
     pub confirmed: Vec<Arc<Channel>>,
+    pub refused: Vec<Refusal>,
     /// Things that could not be understood or that nobody asked for.
     pub unexpected: Vec<String>,
     /// The connection has ended, with the reason.
     pub closed: Option<String>,
+}
+
+/// What the server refuses.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Channels that are without a subscription by it, and were not refused before. Empty where the server does not say which.
+    pub channels: Vec<Arc<Channel>>,
+    /// The server's words.
+    pub reason: String,
 }
 
 /// What [`Connection::tend`] did.
@@ -50,6 +62,10 @@ pub(super) struct Tended {
     pub again: Vec<Arc<Channel>>,
     /// Confirmed once, and not confirmed again when it was asked for; with the time until which it was good.
     pub lost: Vec<(Arc<Channel>, Moment)>,
+    /// Asked for many times, and neither confirmed nor refused; counted when something is asked again.
+    pub unanswered: usize,
+    /// Refused, and asked for again or about to be; counted then, too.
+    pub refused: usize,
 }
 
 impl Connection {
@@ -133,6 +149,10 @@ impl Connection {
             }
         }
         let (again, repeated) = self.subscriptions.repeat_due(now);
+        if !again.is_empty() {
+            tended.unanswered = self.subscriptions.unanswered_asks(UNANSWERED_ASKS);
+            tended.refused = self.subscriptions.refused();
+        }
         tended.again = again;
         ids.extend(repeated);
         if at >= self.next_probe {
@@ -171,11 +191,21 @@ impl Connection {
                             broadcast,
                             received,
                         }),
+                        // What nobody wants any more goes on coming.
+                        None if self.subscriptions.gathered() > 0 => {}
                         None => arrivals.unexpected.push(stray(&broadcast)),
                     }
                 }
                 SocketEvent::Subscribed(ids) => {
                     arrivals.confirmed.extend(self.subscriptions.confirm(&ids));
+                }
+                SocketEvent::Refused { channels, reason } => {
+                    let named = !channels.is_empty();
+                    let channels = self.subscriptions.refuse(&channels);
+                    // One that was told before is no news.
+                    if !named || !channels.is_empty() {
+                        arrivals.refused.push(Refusal { channels, reason });
+                    }
                 }
                 SocketEvent::Unexpected(what) => arrivals.unexpected.push(what),
                 SocketEvent::Closed(reason) => arrivals.closed = Some(reason),
@@ -212,6 +242,6 @@ impl Connection {
 fn stray(broadcast: &Broadcast) -> String {
     format!(
         "a broadcast on a channel that was not asked for ({})",
-        broadcast.channel
+        excerpt(broadcast.channel.as_str())
     )
 }

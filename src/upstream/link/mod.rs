@@ -7,6 +7,7 @@
 
 mod connection;
 mod recent;
+mod refusals;
 mod rotation;
 mod serving;
 mod status;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use futures_util::future::pending;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use connection::Connection;
@@ -67,7 +69,15 @@ pub struct Link {
     status: watch::Sender<LinkStatus>,
     /// What was told of `wanted` to the present connection.
     seen: u64,
+    /// What became wanted while a new connection was about to take over, and was asked for on that alone. Bounded by what is
+    /// wanted in those seconds.
+    newcomers: Vec<Arc<Channel>>,
+    /// How what is wanted had shrunk when the connection last forgot what is not.
+    shrunk: u64,
+    refusal_notice: refusals::RefusalNotice,
     recent: Recent,
+    /// Since when the network confirms what is asked for, connections that replaced each other taken together.
+    confirmed_since: Option<Instant>,
     /// The token that the network refused last, since a connection was up.
     refused: Option<u64>,
     detected: Option<socket::Detected>,
@@ -96,7 +106,11 @@ impl Link {
             parts,
             status,
             seen: 0,
+            newcomers: Vec::new(),
+            shrunk: 0,
+            refusal_notice: refusals::RefusalNotice::default(),
             recent: Recent::default(),
+            confirmed_since: None,
             refused: None,
             detected: None,
             goodbyes: JoinSet::new(),
@@ -121,9 +135,11 @@ impl Link {
             let mut left_alone = None;
             let reason = match opened {
                 Ok(connection) => {
-                    let opened = connection.opened;
                     let end = self.serve(connection).await;
-                    backoff.reset_after(opened.elapsed());
+                    // A socket on which the network confirmed nothing was no success.
+                    if let Some(since) = self.confirmed_since.take() {
+                        backoff.reset_after(since.elapsed());
+                    }
                     self.refused = None;
                     match end {
                         End::Shutdown => break,
@@ -213,6 +229,8 @@ impl Link {
         let mut connection = connect(&self.parts, &mut self.detected, session).await?;
         let (asked, last) = self.everything_wanted(session);
         self.seen = last;
+        // Where nothing is wanted, nothing can be confirmed.
+        self.confirmed_since = asked.is_empty().then(Instant::now);
         connection.subscribe(&asked).await?;
         self.report(Report::Asked(asked)).await;
         Ok(connection)
@@ -228,7 +246,7 @@ impl Link {
         self.status.send_modify(|status| {
             status.go(state, "");
             status.attempt = 0;
-            status.last_error = None;
+            status.last_error.clone_from(&self.refusal_notice.shown);
             status.next_try = None;
             status.protocol = connection.protocol();
         });

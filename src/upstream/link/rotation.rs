@@ -1,9 +1,12 @@
 //! Make before break: the next connection, from the wish for it until it takes over.
 //!
-//! The new connection is opened beside the present one and asked for everything. What it hears is held back. When it has
-//! confirmed all that the present one has, and both were listened to for a moment longer, the present one is asked for a
+//! The new connection is opened beside the present one and asked for everything that is wanted. What it hears is held back. When
+//! it has confirmed all of that which the present one has confirmed and somebody wants still, and both were listened to for a moment longer, the present one is asked for a
 //! mark: once that is answered, everything that was sent on it has arrived, and the new one can take over with what was held,
 //! less what came twice. So nothing is missed, nothing comes twice, and the order on each channel is kept.
+//!
+//! What becomes wanted is asked for on both, and, from when the new connection has all that was wanted when it opened, on the new one
+//! alone: apps that open channels without end would put the change off for ever.
 //!
 //! A new connection that does not confirm everything takes over all the same shortly before the present one's token ends; what
 //! it lacks is then told as lost.
@@ -17,7 +20,7 @@ use futures_util::future::{BoxFuture, pending};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::connection::{Connection, Refusal};
 use super::{LinkParts, connect};
 use crate::exp::Channel;
 use crate::router::Incoming;
@@ -33,6 +36,11 @@ const MOST_HELD_BYTES: usize = 32 << 20;
 /// What is held back is looked through for what the present connection has brought whenever it has grown by this much.
 const SIFT_EVERY: usize = 512;
 
+/// How long channels that become wanted may wait for the new connection, so that those on both do not grow in number, and how long
+/// it is until that is tried again.
+const CLOSING: Duration = Duration::from_secs(5);
+const CLOSING_AGAIN: Duration = Duration::from_secs(30);
+
 /// The waits between tries to open the new connection.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
@@ -46,6 +54,7 @@ pub(super) struct Held {
     bytes: usize,
     sift_at: usize,
     unexpected: Vec<String>,
+    refusals: Vec<Refusal>,
 }
 
 /// A replacement of the present connection.
@@ -82,6 +91,10 @@ struct Candidate {
     /// When it takes over with what it has.
     at_latest: Instant,
     ripe: Ripe,
+    /// It does not come to [`Ripe::Closing`] before.
+    closing_at: Instant,
+    /// It has opened a moment ago; what nobody wants any more is to be forgotten on it.
+    opened: bool,
 }
 
 /// How near the new connection is to taking over.
@@ -89,6 +102,9 @@ struct Candidate {
 enum Ripe {
     /// It lacks channels.
     No,
+    /// It has all that the present connection had when it opened. What becomes wanted is asked for on it alone from here on, so
+    /// that apps which open channels without end do not put it off; it has until then to confirm the rest.
+    Closing(Instant),
     /// It has all of them; a moment longer, for what comes late.
     Settling(Instant),
     /// The present connection was asked for a mark.
@@ -111,6 +127,7 @@ impl Rotation {
             Stage::Confirming(candidate) => {
                 let ripe = match candidate.ripe {
                     Ripe::No => candidate.at_latest,
+                    Ripe::Closing(until) => until.min(candidate.at_latest),
                     Ripe::Settling(until) => until.min(candidate.at_latest),
                     Ripe::Marked => Instant::now() + LATER,
                 };
@@ -166,6 +183,8 @@ impl Rotation {
                         more: std::mem::take(more),
                         at_latest: (at_latest - early).max(now),
                         ripe: Ripe::No,
+                        closing_at: now,
+                        opened: true,
                     }));
                 }
                 Err(error) => {
@@ -180,6 +199,7 @@ impl Rotation {
                 let arrivals = candidate.new.read().await;
                 candidate.held.take(arrivals.broadcasts);
                 candidate.held.unexpected.extend(arrivals.unexpected);
+                candidate.held.refusals.extend(arrivals.refused);
                 if let Some(reason) = arrivals.closed {
                     self.retry(&reason, None);
                 }
@@ -203,18 +223,47 @@ impl Rotation {
         }
     }
 
-    /// Asks the new connection, too, for channels that have become wanted.
+    /// Whether channels that become wanted are asked for on the new connection alone.
+    pub fn takes_newcomers(&self) -> bool {
+        matches!(&self.stage, Stage::Confirming(candidate) if !matches!(candidate.ripe, Ripe::No))
+    }
+
+    /// Asks the new connection for channels that have become wanted: it alone where it takes newcomers.
     pub async fn subscribe(&mut self, channels: &[Arc<Channel>]) {
+        if channels.is_empty() {
+            return;
+        }
         match &mut self.stage {
             Stage::None | Stage::Wanted(_) => {}
             Stage::Opening { more, .. } => more.extend_from_slice(channels),
             Stage::Confirming(candidate) => {
-                // A mark from before would not cover these.
-                candidate.ripe = Ripe::No;
                 if let Err(error) = candidate.new.subscribe(channels).await {
                     self.retry(&error.to_string(), None);
                 }
             }
+        }
+    }
+
+    /// Whether the new connection has opened since this was last asked.
+    pub fn take_opened(&mut self) -> bool {
+        match &mut self.stage {
+            Stage::Confirming(candidate) => std::mem::take(&mut candidate.opened),
+            _ => false,
+        }
+    }
+
+    /// Has the new connection forget what nobody wants any more.
+    pub fn abandon(&mut self, is_wanted: impl Fn(&Arc<Channel>) -> bool) {
+        if let Stage::Confirming(candidate) = &mut self.stage {
+            candidate.new.subscriptions.abandon(is_wanted);
+        }
+    }
+
+    /// What the network refuses on the new connection.
+    pub fn take_refusals(&mut self) -> Vec<Refusal> {
+        match &mut self.stage {
+            Stage::Confirming(candidate) => std::mem::take(&mut candidate.held.refusals),
+            _ => Vec::new(),
         }
     }
 
@@ -234,13 +283,24 @@ impl Rotation {
             return false;
         };
         let now = Instant::now();
-        let covers = candidate.new.subscriptions.covers(&present.subscriptions);
+        let (new, old) = (&candidate.new, &present.subscriptions);
+        let covers = new.subscriptions.covers(old);
         candidate.ripe = match candidate.ripe {
             Ripe::Marked => return false,
-            Ripe::No if covers => {
+            Ripe::No | Ripe::Closing(_) if covers => {
                 let left = candidate.at_latest.saturating_duration_since(now);
                 let settle = candidate.new.timings().settle.min(left / 2);
                 Ripe::Settling(now + settle)
+            }
+            Ripe::No
+                if candidate.closing_at <= now
+                    && new.subscriptions.covers_since(old, new.opened) =>
+            {
+                Ripe::Closing(now + CLOSING)
+            }
+            Ripe::Closing(until) if until <= now => {
+                candidate.closing_at = now + CLOSING_AGAIN;
+                Ripe::No
             }
             Ripe::Settling(_) if !covers => Ripe::No,
             ripe => ripe,

@@ -1,23 +1,28 @@
 //! Serving a connection: what arrives on it, what is asked for on it, and the one that replaces it.
 
+use std::collections::HashSet;
+
 use futures_util::future::pending;
 use serde::Deserialize;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
-use super::connection::{Arrivals, Connection, Tended};
+use super::connection::{Arrivals, Connection, Refusal, Tended};
 use super::rotation::Rotation;
 use super::{End, Link, PAIRING_CHANNEL};
 use crate::exp::{IdentityKind, Secret};
 use crate::router::{Incoming, Report};
 use crate::upstream::session::SessionState;
 
-/// A connection is replaced when it has gathered this many channels more than are wanted: the network knows no unsubscribe.
+/// A connection is replaced when it holds this many channels that nobody wants any more, besides as many as are wanted: the network
+/// knows no unsubscribe.
 const SURPLUS: usize = 1000;
 
 impl Link {
     /// Serves a connection, and those that replace it, until the last of them ends.
     pub(super) async fn serve(&mut self, mut connection: Connection) -> End {
         self.parts.counters.connects.inc();
+        self.refusal_notice.shown = None;
+        self.newcomers.clear();
         self.tell_online(&connection);
         let mut rotation = Rotation::default();
         loop {
@@ -74,12 +79,13 @@ impl Link {
             // A goodbye that is finished needs no more.
             Some(_) = self.goodbyes.join_next() => Ok(()),
             () = sleep_until(due) => {
-                let Tended { again, lost } = connection.tend().await.map_err(End::Broken)?;
+                let Tended { again, lost, unanswered, refused } = connection.tend().await.map_err(End::Broken)?;
                 self.report_asked(again).await;
                 if !lost.is_empty() {
                     log::warn!(instance = self.parts.name; "the network does not confirm {} channels any more; asking again", lost.len());
                     self.report(Report::Lost(lost)).await;
                 }
+                self.take_unanswered((unanswered, refused), connection, rotation);
                 self.advance(connection, rotation).await
             }
         }
@@ -95,13 +101,17 @@ impl Link {
         let Arrivals {
             broadcasts,
             confirmed,
+            refused,
             unexpected,
             closed,
         } = arrivals;
         // Confirmations first: what is broadcast on a channel comes after them.
         if !confirmed.is_empty() {
+            self.confirmed_since.get_or_insert_with(Instant::now);
             self.report(Report::Confirmed(confirmed)).await;
+            self.end_refusals(connection);
         }
+        self.take_refusals(refused, connection, rotation);
         self.forward(broadcasts, connection.kind()).await;
         self.note_unexpected(&unexpected);
         if let Some(reason) = closed {
@@ -168,7 +178,7 @@ impl Link {
         Some(session.authentication.identity.uuid.clone())
     }
 
-    fn note_unexpected(&self, unexpected: &[String]) {
+    pub(super) fn note_unexpected(&self, unexpected: &[String]) {
         for what in unexpected {
             self.parts.counters.unexpected_messages.inc();
             log::debug!(instance = self.parts.name; "unexpected message: {what}");
@@ -181,23 +191,53 @@ impl Link {
         connection: &mut Connection,
         rotation: &mut Rotation,
     ) -> Result<(), End> {
-        let (channels, last) = self.parts.wanted.borrow_and_update().after(self.seen);
+        let ((channels, last), shrunk) = {
+            let wanted = self.parts.wanted.borrow_and_update();
+            (wanted.after(self.seen), wanted.shrunk())
+        };
         self.seen = last;
         if connection.identity().pairing_code.is_some() {
             // Without an organization they have no IDs; the paired session's connection asks for them.
             return Ok(());
         }
+        rotation.subscribe(&channels).await;
+        self.newcomers.extend(channels);
+        self.ask_newcomers(connection, rotation).await?;
+        if std::mem::replace(&mut self.shrunk, shrunk) != shrunk {
+            self.abandon_unwanted(connection, rotation);
+            self.end_refusals(connection);
+        }
+        let wanted = self.parts.wanted.borrow().len();
+        if connection.subscriptions.gathered() > wanted + SURPLUS {
+            rotation.start();
+        }
+        Ok(())
+    }
+
+    /// Asks the present connection for what has become wanted, unless the new one alone takes that.
+    async fn ask_newcomers(
+        &mut self,
+        connection: &mut Connection,
+        rotation: &mut Rotation,
+    ) -> Result<(), End> {
+        if self.newcomers.is_empty() || rotation.takes_newcomers() {
+            return Ok(());
+        }
+        let channels = std::mem::take(&mut self.newcomers);
         connection
             .subscribe(&channels)
             .await
             .map_err(|error| End::Broken(error.to_string()))?;
-        rotation.subscribe(&channels).await;
         self.report_asked(channels).await;
-        let wanted = self.parts.wanted.borrow().len();
-        if connection.subscriptions.len() > wanted * 2 + SURPLUS {
-            rotation.start();
-        }
         Ok(())
+    }
+
+    /// Has the connections forget what nobody wants any more.
+    fn abandon_unwanted(&self, connection: &mut Connection, rotation: &mut Rotation) {
+        let (wanted, _) = self.everything_wanted(&connection.session);
+        let wanted: HashSet<_> = wanted.into_iter().collect();
+        connection.subscriptions.abandon(|c| wanted.contains(c));
+        rotation.abandon(|c| wanted.contains(c));
     }
 
     /// The session changed: a new token gets its own connection.
@@ -248,6 +288,12 @@ impl Link {
             return Ok(());
         }
         rotation.tend().await;
+        if rotation.take_opened() {
+            self.abandon_unwanted(connection, rotation);
+        }
+        for Refusal { channels, reason } in rotation.take_refusals() {
+            log::warn!(instance = self.parts.name; "the network refuses {} channels on the connection that is to replace the present one, which goes on: {reason}", channels.len().max(1));
+        }
         for what in rotation.take_unexpected() {
             self.note_unexpected(&[what]);
         }
@@ -262,7 +308,7 @@ impl Link {
                 Err(error) => return Err(End::Broken(error.to_string())),
             }
         }
-        Ok(())
+        self.ask_newcomers(connection, rotation).await
     }
 
     /// The new connection takes over.
@@ -273,6 +319,7 @@ impl Link {
             return;
         };
         let old = std::mem::replace(connection, new);
+        self.newcomers.clear();
         let until = old.subscriptions.proved();
         let lacking = connection.subscriptions.lacking(&old.subscriptions);
         self.goodbyes.spawn(old.close());
@@ -287,6 +334,7 @@ impl Link {
         }
         let confirmed = connection.subscriptions.confirmed_ones();
         self.report(Report::Confirmed(confirmed)).await;
+        self.end_refusals(connection);
         self.forward(held, connection.kind()).await;
         // The token may have changed once more meanwhile.
         let newer = matches!(&*self.states.borrow(), SessionState::LoggedIn(session)

@@ -1,10 +1,16 @@
 //! What one connection was asked to subscribe, and what of it the server confirmed.
 
+mod ask;
+mod question;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use ask::{Ask, Standing};
+use question::{Mark, Probe, Proof};
 
 use crate::config::ChannelIdSpelling;
 use crate::exp::{Alphabet, Channel, ChannelId};
@@ -21,66 +27,22 @@ pub(super) struct Subscriptions {
     spelling: ChannelIdSpelling,
     /// When an ask is repeated first, and how rarely at last.
     ask_again: (Duration, Duration),
-    /// Bounded by the channels that were wanted while this connection lived; the link replaces a connection that has gathered
-    /// many more than are wanted.
+    /// Bounded by the channels that are wanted: one that nobody wants any more is forgotten here, though the server keeps it.
     asks: HashMap<Arc<Channel>, Ask>,
+    /// Channels that the server was asked for and nobody wants any more. The link replaces a connection that has gathered many.
+    gathered: usize,
+    /// Whether one was forgotten to which an answer may still come.
+    forgot_unanswered: bool,
     /// The spellings that were asked for, so that an arriving broadcast need not be decoded to find its channel.
     by_id: HashMap<ChannelId, Arc<Channel>>,
     /// Asked and not confirmed.
     pending: HashSet<Arc<Channel>>,
-    /// Confirmed, the longest unprobed first. May hold channels that are pending again; those are passed over.
+    /// Confirmed, the longest unprobed first. May hold channels that are pending again, or forgotten; those are passed over.
     rounds: VecDeque<Arc<Channel>>,
     probe: Option<Probe>,
     mark: Option<Mark>,
     /// Everything that the server sent before this moment has arrived: when the latest ask was sent that was answered.
     proved: Moment,
-}
-
-#[derive(Debug)]
-struct Ask {
-    ids: Vec<ChannelId>,
-    asked_at: Instant,
-    times: u32,
-    /// When the oldest ask was sent that was not answered.
-    unanswered_since: Option<Moment>,
-    /// IDs that were sent and have not come back in a confirmation.
-    outstanding: usize,
-    /// When the latest ask was sent that was answered.
-    good_at: Option<Moment>,
-    /// When it was last confirmed after it was not.
-    confirmed_at: Option<Instant>,
-    /// Whether it was confirmed when it was last asked for.
-    anew: bool,
-    in_rounds: bool,
-}
-
-/// Channels that were asked for again to prove that they are still delivered.
-#[derive(Debug)]
-struct Probe {
-    sent: Instant,
-    /// What proves the connection alive.
-    proof: Proof,
-    /// Asked, and not confirmed again.
-    left: HashSet<Arc<Channel>>,
-}
-
-#[derive(Debug)]
-enum Proof {
-    /// The confirmation of any of the probe's channels: the server may have forgotten the others.
-    Confirmed,
-    /// Anything: nothing is confirmed, so the answer may as well be a refusal.
-    Anything,
-    /// It has come.
-    Given,
-}
-
-#[derive(Debug)]
-struct Mark {
-    channel: Arc<Channel>,
-    sent: Instant,
-    /// Whether nothing else was on its way for this channel, so that the answer cannot be to an older question.
-    clean: bool,
-    answered: bool,
 }
 
 impl Subscriptions {
@@ -94,6 +56,8 @@ impl Subscriptions {
             spelling,
             ask_again,
             asks: HashMap::new(),
+            gathered: 0,
+            forgot_unanswered: false,
             by_id: HashMap::new(),
             pending: HashSet::new(),
             rounds: VecDeque::new(),
@@ -103,14 +67,30 @@ impl Subscriptions {
         }
     }
 
-    /// How many channels were asked for.
-    pub fn len(&self) -> usize {
-        self.asks.len()
+    /// How many channels the server was asked for and nobody wants any more: it goes on sending what is broadcast on them, and
+    /// they count where it limits the channels of a socket.
+    pub fn gathered(&self) -> usize {
+        self.gathered
     }
 
-    /// Everything that was asked for.
+    /// How many wanted channels the server refuses.
+    pub fn refused(&self) -> usize {
+        let asks = self.pending.iter().filter_map(|c| self.asks.get(c));
+        asks.filter(|ask| ask.refused()).count()
+    }
+
+    /// Whether something was asked for and is not confirmed.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Everything that was asked for and is wanted.
     pub fn all(&self) -> Vec<Arc<Channel>> {
-        self.asks.keys().cloned().collect()
+        self.wanted().map(|(channel, _)| channel.clone()).collect()
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = (&Arc<Channel>, &Ask)> {
+        self.asks.iter().filter(|(_, ask)| !ask.abandoned())
     }
 
     /// Since when a channel is heard here.
@@ -120,7 +100,8 @@ impl Subscriptions {
 
     /// What is confirmed.
     pub fn confirmed_ones(&self) -> Vec<Arc<Channel>> {
-        let confirmed = self.asks.keys().filter(|c| !self.pending.contains(*c));
+        let channels = self.wanted().map(|(channel, _)| channel);
+        let confirmed = channels.filter(|channel| !self.pending.contains(*channel));
         confirmed.cloned().collect()
     }
 
@@ -129,26 +110,67 @@ impl Subscriptions {
         self.proved
     }
 
-    /// Whether everything that `other` has confirmed is confirmed here.
+    /// Whether everything that `other` has confirmed and somebody wants is confirmed here.
     pub fn covers(&self, other: &Self) -> bool {
-        other
-            .asks
-            .keys()
-            .all(|c| !other.confirmed(c) || self.confirmed(c))
+        let mut confirmed = other.wanted().filter(|(c, _)| !other.pending.contains(*c));
+        confirmed.all(|(channel, _)| self.confirmed(channel))
     }
 
-    /// What `other` was asked for and is not confirmed here.
+    /// The same of what `other` had confirmed before that moment.
+    pub fn covers_since(&self, other: &Self, moment: Instant) -> bool {
+        let mut confirmed = other.wanted().filter(|(channel, ask)| {
+            let before = ask.confirmed_at.is_some_and(|at| at <= moment);
+            before && !other.pending.contains(*channel)
+        });
+        confirmed.all(|(channel, _)| self.confirmed(channel))
+    }
+
+    /// What `other` was asked for, somebody wants, and is not confirmed here.
     pub fn lacking(&self, other: &Self) -> Vec<Arc<Channel>> {
-        let lacking = other.asks.keys().filter(|c| !self.confirmed(c));
-        lacking.cloned().collect()
+        let lacking = other.wanted().filter(|(c, _)| !self.confirmed(c));
+        lacking.map(|(channel, _)| channel.clone()).collect()
     }
 
     fn confirmed(&self, channel: &Arc<Channel>) -> bool {
-        self.asks.contains_key(channel) && !self.pending.contains(channel)
+        let wanted = self.asks.get(channel).is_some_and(|ask| !ask.abandoned());
+        wanted && !self.pending.contains(channel)
+    }
+
+    /// Forgets what nobody wants any more. It is not asked for again, and another connection need not have it.
+    pub fn abandon(&mut self, is_wanted: impl Fn(&Arc<Channel>) -> bool) {
+        let (probe, mark) = (self.probe.as_ref(), self.mark.as_ref());
+        let mark = mark.filter(|mark| !mark.answered);
+        for (channel, ask) in &mut self.asks {
+            if ask.abandoned() || is_wanted(channel) {
+                continue;
+            }
+            ask.standing = Standing::Abandoned;
+            self.gathered += 1;
+            self.pending.remove(channel);
+        }
+        let awaited = |channel: &Arc<Channel>| {
+            probe.is_some_and(|probe| probe.left.contains(channel))
+                || mark.is_some_and(|mark| mark.channel == *channel)
+        };
+        let (by_id, unanswered) = (&mut self.by_id, &mut self.forgot_unanswered);
+        self.asks.retain(|channel, ask| {
+            let keep = !ask.abandoned() || awaited(channel);
+            if !keep {
+                *unanswered |= ask.outstanding > 0;
+                for id in &ask.ids {
+                    by_id.remove(id);
+                }
+            }
+            keep
+        });
+        let asks = &self.asks;
+        self.rounds.retain(|channel| asks.contains_key(channel));
     }
 
     /// Notes that these are asked for now, as far as they are not pending already, and returns the IDs to send.
     pub fn ask(&mut self, channels: &[Arc<Channel>], now: Moment) -> Vec<ChannelId> {
+        // An answer to what was forgotten would pass for one to this: it proves no more than is proved already.
+        let doubted = self.forgot_unanswered.then_some(self.proved);
         let mut ids = Vec::new();
         for channel in channels {
             if self.pending.contains(channel) {
@@ -158,17 +180,12 @@ impl Subscriptions {
                 Some(ask) => ask.ids.clone(),
                 None => self.spell(channel),
             };
-            let ask = self.asks.entry(channel.clone()).or_insert_with(|| Ask {
-                ids: spelled.clone(),
-                asked_at: Instant::from_std(now.at),
-                times: 0,
-                unanswered_since: None,
-                outstanding: 0,
-                good_at: None,
-                confirmed_at: None,
-                anew: false,
-                in_rounds: false,
-            });
+            let fresh = || Ask::new(spelled.clone(), now, doubted);
+            let ask = self.asks.entry(channel.clone()).or_insert_with(fresh);
+            if ask.abandoned() {
+                ask.standing = Standing::Wanted;
+                self.gathered = self.gathered.saturating_sub(1);
+            }
             ask.anew = ask.confirmed_at.is_some();
             ask.send(now);
             ask.times = 1;
@@ -197,6 +214,9 @@ impl Subscriptions {
                 self.proved = self.proved.max(since);
             }
             let all_back = ask.outstanding == 0;
+            if ask.refused() {
+                ask.standing = Standing::Wanted;
+            }
             if self.pending.remove(&channel) {
                 // One that was asked for anew was heard all the time.
                 if !ask.anew {
@@ -226,6 +246,49 @@ impl Subscriptions {
             }
         }
         confirmed
+    }
+
+    /// Takes the server's refusal and returns the channels that it leaves without a subscription and that were not refused before.
+    /// A channel is refused when the server refuses each of its spellings; it stays pending, and is asked for again.
+    pub fn refuse(&mut self, ids: &[ChannelId]) -> Vec<Arc<Channel>> {
+        let mut refused = Vec::new();
+        for id in ids {
+            let Some(channel) = self.channel(id) else {
+                continue;
+            };
+            let Some(ask) = self.asks.get_mut(&channel) else {
+                continue;
+            };
+            ask.outstanding = ask.outstanding.saturating_sub(1);
+            ask.refused_ids += 1;
+            // A refusal is an answer, too.
+            if let Some(probe) = &mut self.probe
+                && probe.left.contains(&channel)
+                && matches!(probe.proof, Proof::Confirmed)
+            {
+                probe.proof = Proof::Given;
+            }
+            if let Some(mark) = &mut self.mark
+                && mark.channel == channel
+                && (ask.outstanding == 0 || !mark.clean)
+            {
+                mark.answered = true;
+            }
+            if ask.refused_ids >= ask.ids.len() && self.pending.contains(&channel) {
+                ask.unanswered_since = None;
+                if std::mem::replace(&mut ask.standing, Standing::Refused) == Standing::Wanted {
+                    refused.push(channel);
+                }
+            }
+        }
+        refused
+    }
+
+    /// How many channels were asked for at least so many times, and neither confirmed nor refused.
+    pub fn unanswered_asks(&self, times: u32) -> usize {
+        let asks = self.pending.iter().filter_map(|c| self.asks.get(c));
+        asks.filter(|ask| ask.times >= times && !ask.refused())
+            .count()
     }
 
     /// Something came, whatever it was.
@@ -289,11 +352,15 @@ impl Subscriptions {
             let Some(channel) = self.rounds.pop_front() else {
                 break;
             };
-            self.rounds.push_back(channel.clone());
-            if self.pending.contains(&channel) {
+            let Some(ask) = self.asks.get_mut(&channel) else {
+                continue;
+            };
+            if ask.abandoned() {
+                ask.in_rounds = false;
                 continue;
             }
-            if let Some(ask) = self.asks.get_mut(&channel) {
+            self.rounds.push_back(channel.clone());
+            if !self.pending.contains(&channel) {
                 ask.send(now);
                 ids.extend_from_slice(&ask.ids);
                 left.insert(channel);
@@ -375,7 +442,7 @@ impl Subscriptions {
         };
         let mut lost = Vec::new();
         for channel in probe.left {
-            let Some(ask) = self.asks.get_mut(&channel) else {
+            let Some(ask) = self.asks.get_mut(&channel).filter(|ask| !ask.abandoned()) else {
                 continue;
             };
             if self.pending.insert(channel.clone()) {
@@ -402,190 +469,5 @@ impl Subscriptions {
     }
 }
 
-impl Ask {
-    fn send(&mut self, now: Moment) {
-        self.asked_at = Instant::from_std(now.at);
-        self.times = self.times.saturating_add(1);
-        self.unanswered_since.get_or_insert(now);
-        self.outstanding += self.ids.len();
-    }
-
-    fn due(&self, (first, slowest): (Duration, Duration)) -> Instant {
-        let doublings = self.times.saturating_sub(1).min(8);
-        self.asked_at + first.saturating_mul(1 << doublings).min(slowest)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn channels(names: &[&str]) -> Vec<Arc<Channel>> {
-        names.iter().map(|n| Arc::new(Channel::new(*n))).collect()
-    }
-
-    fn subscriptions() -> Subscriptions {
-        let ask_again = (Duration::from_secs(5), Duration::from_secs(60));
-        Subscriptions::new("o".to_owned(), ChannelIdSpelling::Both, ask_again)
-    }
-
-    fn after(now: Moment, wait: Duration) -> Moment {
-        Moment {
-            at: now.at + wait,
-            wall: now.wall + wait,
-        }
-    }
-
-    #[test]
-    fn a_channel_is_asked_once_in_every_spelling_that_differs() {
-        let mut s = subscriptions();
-        let now = Moment::now();
-        assert_eq!(s.ask(&channels(&["a"]), now).len(), 1);
-        assert_eq!(s.ask(&channels(&["a"]), now).len(), 0);
-        // `~` right after `["o","` falls on a sextet that the alphabets spell differently.
-        let differing = channels(&["???>>>~~~"]);
-        assert_eq!(s.ask(&differing, now).len(), 2);
-    }
-
-    #[test]
-    fn a_confirmed_channel_that_is_wanted_anew_is_asked_anew() {
-        let mut s = subscriptions();
-        let ids = s.ask(&channels(&["a"]), Moment::now());
-        s.confirm(&ids);
-        assert_eq!(s.ask(&channels(&["a"]), Moment::now()), ids);
-        assert_eq!(s.confirm(&ids).len(), 1);
-        assert_eq!(s.start_probe(Moment::now()).len(), 1);
-    }
-
-    #[test]
-    fn what_is_not_confirmed_is_asked_again_ever_more_rarely_and_for_ever() {
-        let mut s = subscriptions();
-        let mut now = Moment::now();
-        let ids = s.ask(&channels(&["a", "b"]), now);
-        assert_eq!(s.confirm(&ids[..1]).len(), 1);
-        let mut waits = Vec::new();
-        for _ in 0..8 {
-            let wait = s.next_due().unwrap().into_std() - now.at;
-            waits.push(wait.as_secs());
-            now = after(now, wait);
-            let (again, _) = s.repeat_due(now);
-            assert_eq!(again.len(), 1);
-        }
-        assert_eq!(waits, [5, 10, 20, 40, 60, 60, 60, 60]);
-        s.confirm(&ids);
-        assert!(s.pending.is_empty() && s.next_due().is_none());
-    }
-
-    #[test]
-    fn every_spelling_confirms_and_a_stranger_confirms_nothing() {
-        let mut s = subscriptions();
-        s.ask(&channels(&["caf\u{e9}"]), Moment::now());
-        let foreign = ChannelId::encode("p", &Channel::new("caf\u{e9}"), Alphabet::UrlSafe);
-        assert!(s.confirm(&[foreign]).is_empty());
-        let escaped = base64::Engine::encode(
-            &base64::engine::general_purpose::STANDARD,
-            r#"["o","caf\u00e9",0,0]"#,
-        );
-        assert_eq!(s.confirm(&[ChannelId::from_wire(escaped)]).len(), 1);
-        assert!(s.pending.is_empty());
-    }
-
-    #[test]
-    fn a_probe_is_answered_in_any_spelling() {
-        let mut s = subscriptions();
-        let now = Moment::now();
-        assert!(s.start_probe(now).is_empty() && !s.unanswered(Instant::now()));
-        let ids = s.ask(&channels(&["???>>>~~~"]), now);
-        assert_eq!(ids.len(), 2);
-        // The server takes the second spelling alone.
-        s.confirm(&ids[1..]);
-        assert_eq!(s.start_probe(now), ids);
-        assert!(s.unanswered(Instant::now()));
-        s.confirm(&ids[1..]);
-        assert!(!s.unanswered(Instant::now()));
-    }
-
-    #[test]
-    fn a_channel_that_a_probe_does_not_confirm_is_pending_again() {
-        let mut s = subscriptions();
-        let start = Moment::now();
-        let ids = s.ask(&channels(&["a", "b"]), start);
-        s.confirm(&ids);
-        let later = after(start, Duration::from_secs(20));
-        let probe = s.start_probe(later);
-        assert_eq!(probe.len(), 2);
-        let answer: Vec<_> = probe
-            .iter()
-            .filter(|id| s.channel(id).is_some_and(|channel| channel.name == "b"))
-            .cloned()
-            .collect();
-        s.confirm(&answer);
-        assert!(!s.unanswered(Instant::now()));
-        assert_eq!(s.proved().wall, later.wall);
-        let lost = s.demote_unproved(Instant::now() + Duration::from_secs(30));
-        assert_eq!(lost.len(), 1);
-        assert_eq!(lost[0].1.wall, start.wall);
-        assert!(s.next_due().is_some());
-    }
-
-    #[test]
-    fn what_is_proved_goes_on_after_the_clock_was_set_back() {
-        let mut s = subscriptions();
-        let start = Moment::now();
-        let ids = s.ask(&channels(&["a"]), start);
-        s.confirm(&ids);
-        let mut later = after(start, Duration::from_secs(20));
-        later.wall -= Duration::from_secs(86_400);
-        let probe = s.start_probe(later);
-        s.confirm(&probe);
-        assert_eq!(s.proved().at, later.at);
-    }
-
-    #[test]
-    fn one_channel_that_the_server_forgot_does_not_cost_the_connection() {
-        for forgotten in ["a", "b", "c"].repeat(5) {
-            let mut s = subscriptions();
-            let start = Moment::now();
-            let ids = s.ask(&channels(&["a", "b", "c"]), start);
-            s.confirm(&ids);
-            let probe = s.start_probe(after(start, Duration::from_secs(20)));
-            let answer: Vec<_> = probe
-                .iter()
-                .filter(|id| s.channel(id).is_some_and(|c| c.name != forgotten))
-                .cloned()
-                .collect();
-            s.confirm(&answer);
-            let due = Instant::now() + Duration::from_secs(30);
-            assert!(!s.unanswered(due), "{forgotten}");
-            let lost = s.demote_unproved(due);
-            assert_eq!(lost.len(), 1);
-            assert_eq!(lost[0].0.name, forgotten);
-        }
-    }
-
-    #[test]
-    fn where_nothing_is_confirmed_anything_proves_the_connection_alive() {
-        let mut s = subscriptions();
-        s.ask(&channels(&["a"]), Moment::now());
-        assert_eq!(s.start_probe(Moment::now()).len(), 1);
-        assert!(s.unanswered(Instant::now()));
-        s.heard();
-        assert!(!s.unanswered(Instant::now()));
-    }
-
-    #[test]
-    fn a_mark_is_not_answered_by_the_answer_to_a_probe() {
-        let mut s = subscriptions();
-        let now = Moment::now();
-        let ids = s.ask(&channels(&["a", "b"]), now);
-        s.confirm(&ids);
-        s.probe = None;
-        s.asks.get_mut(&channels(&["a"])[0]).unwrap().send(now);
-        let mark = s.start_mark(now);
-        assert_eq!(mark, ids[1..]);
-        s.confirm(&ids[..1]);
-        assert!(!s.mark_answered());
-        s.confirm(&mark);
-        assert!(s.mark_answered());
-    }
-}
+mod tests;

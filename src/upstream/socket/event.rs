@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::SocketEvent;
 use crate::exp::{Broadcast, ChannelId, Payload};
+use crate::upstream::excerpt::excerpt;
 
 /// The most channel IDs that one confirmation may list; far more than a client may have, in both spellings.
 const MAX_SUBSCRIBED: usize = 100_000;
@@ -22,13 +23,73 @@ pub(super) fn read(array: &str) -> SocketEvent {
     match serde_json::from_str::<Event>(array) {
         Ok(Event::Subscribed(channels)) => SocketEvent::Subscribed(channels),
         Ok(Event::Broadcast(broadcast)) => SocketEvent::Broadcast(broadcast),
+        Ok(Event::Refused) => match serde_json::from_str::<Vec<&RawValue>>(array).as_deref() {
+            Ok([_, what, ..]) => refused(what.get()),
+            _ => refused(""),
+        },
         Ok(Event::Other) | Err(_) => SocketEvent::Unexpected(explain(array)),
+    }
+}
+
+/// Reads what a server says is wrong: a text, an object with `code` and `message`, or a list of such objects, each with the
+/// `channel` that it refuses.
+pub(super) fn refused(json: &str) -> SocketEvent {
+    let mut channels = Vec::new();
+    let mut reason = None;
+    match serde_json::from_str::<Complaint>(json) {
+        Ok(Complaint::Text(text)) => reason = Some(excerpt(&text)),
+        Ok(Complaint::One(item)) => {
+            channels.extend(item.id());
+            reason = Some(item.reason());
+        }
+        Ok(Complaint::Many(items)) => {
+            reason = items.first().map(Item::reason);
+            channels.extend(items.iter().filter_map(Item::id).take(MAX_SUBSCRIBED));
+        }
+        Err(_) => {}
+    }
+    let reason = reason.filter(|reason| !reason.is_empty());
+    SocketEvent::Refused {
+        channels,
+        reason: reason.unwrap_or_else(|| "it does not say why".to_owned()),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Complaint {
+    Text(String),
+    Many(Vec<Item>),
+    One(Item),
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(default)]
+    channel: Option<String>,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+impl Item {
+    fn id(&self) -> Option<ChannelId> {
+        let id = self.channel.clone().filter(|id| !id.is_empty())?;
+        Some(ChannelId::from_wire(id))
+    }
+
+    fn reason(&self) -> String {
+        let words = [self.code.as_deref(), self.message.as_deref()];
+        let words: Vec<&str> = words.into_iter().flatten().collect();
+        excerpt(&words.join(": "))
     }
 }
 
 enum Event {
     Subscribed(Vec<ChannelId>),
     Broadcast(Broadcast),
+    Refused,
     Other,
 }
 
@@ -37,6 +98,9 @@ enum Event {
 enum Name {
     Subscribed,
     Broadcast,
+    /// The embedded network's name for it, and Socket.IO's.
+    #[serde(rename = "subscribe_error", alias = "error")]
+    Refused,
     #[serde(other)]
     Other,
 }
@@ -60,6 +124,7 @@ impl<'de> Deserialize<'de> for Event {
                         Event::Subscribed(channels)
                     }
                     Name::Broadcast => Event::Broadcast(array.next_element()?.ok_or_else(missing)?),
+                    Name::Refused => Event::Refused,
                     Name::Other => Event::Other,
                 };
                 while array.next_element::<IgnoredAny>()?.is_some() {}
@@ -122,7 +187,7 @@ fn explain(array: &str) -> String {
         ("broadcast" | "subscribed", None) => format!("the event {name:?} without its argument"),
         _ => format!(
             "an event of the name {:?}, which EXP does not have",
-            name.chars().take(64).collect::<String>()
+            excerpt(&name)
         ),
     }
 }

@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use super::transport::redact;
 use super::{EVENT_QUEUE, Endpoint, Generation, Socket, SocketError, SocketEvent};
 use crate::exp::{Broadcast, BroadcastId, ChannelId, Payload};
+use crate::upstream::excerpt::{excerpt, sentence};
 use crate::upstream::trust::Trust;
 
 /// How long a polite goodbye may take.
@@ -266,10 +267,13 @@ async fn connect(
 /// What an event of the server's means to us.
 fn read(event: &Event, arguments: Arguments) -> SocketEvent {
     let Arguments::Text(mut arguments) = arguments else {
-        return SocketEvent::Unexpected(format!("binary event {event}"));
+        return SocketEvent::Unexpected(format!("binary event {:?}", excerpt(event.as_str())));
     };
     if arguments.is_empty() {
-        return SocketEvent::Unexpected(format!("event {event} without content"));
+        return SocketEvent::Unexpected(format!(
+            "event {:?} without content",
+            excerpt(event.as_str())
+        ));
     }
     let content = arguments.swap_remove(0);
     match (event.as_str(), content) {
@@ -282,7 +286,8 @@ fn read(event: &Event, arguments: Arguments) -> SocketEvent {
                 .collect(),
         ),
         ("broadcast", Value::Object(fields)) => read_broadcast(fields),
-        (name, _) => SocketEvent::Unexpected(format!("event {name:?}")),
+        ("subscribe_error", content) => super::event::refused(&content.to_string()),
+        (name, _) => SocketEvent::Unexpected(format!("event {:?}", excerpt(name))),
     }
 }
 
@@ -305,8 +310,8 @@ fn read_broadcast(mut fields: serde_json::Map<String, Value>) -> SocketEvent {
 fn text_of(arguments: &Arguments) -> String {
     match arguments {
         Arguments::Text(values) => match values.first() {
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
+            Some(Value::String(text)) => excerpt(text),
+            Some(other) => excerpt(&other.to_string()),
             None => String::new(),
         },
         _ => "binary content".to_owned(),
@@ -324,5 +329,5 @@ fn chain(error: &dyn StdError) -> String {
         }
         source = cause.source();
     }
-    text
+    sentence(&text)
 }

@@ -75,6 +75,13 @@ impl Generation {
 pub enum SocketEvent {
     /// The server confirmed subscriptions to these channels.
     Subscribed(Vec<ChannelId>),
+    /// The server refuses subscriptions.
+    Refused {
+        /// To these channels; empty where it does not say which.
+        channels: Vec<ChannelId>,
+        /// Its words, bounded.
+        reason: String,
+    },
     /// Something was broadcast.
     Broadcast(Broadcast),
     /// Something arrived that is neither; it is counted and passed over. The text says what, without payloads.

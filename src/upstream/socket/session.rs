@@ -385,7 +385,7 @@ impl Session {
             Ok(Packet::Message(Message::Disconnect)) => {
                 return Err(End::Server("the server disconnected this client"));
             }
-            Ok(Packet::Message(Message::Refused(_))) => unexpected("an error message"),
+            Ok(Packet::Message(Message::Refused(json))) => Some(event::refused(json)),
             Ok(Packet::Message(Message::Other(what))) => unexpected(what),
             Ok(Packet::Open(_)) => unexpected("a second handshake"),
             Err(malformed) => unexpected(malformed.to_string()),

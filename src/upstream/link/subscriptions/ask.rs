@@ -1,0 +1,81 @@
+//! One channel as the server was asked for it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::exp::ChannelId;
+use crate::router::Moment;
+
+/// A channel that was asked for.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub ids: Vec<ChannelId>,
+    pub asked_at: Instant,
+    pub times: u32,
+    /// When the oldest ask was sent that was not answered.
+    pub unanswered_since: Option<Moment>,
+    /// IDs that were sent and have not come back in a confirmation.
+    pub outstanding: usize,
+    /// When the latest ask was sent that was answered.
+    pub good_at: Option<Moment>,
+    /// When it was last confirmed after it was not.
+    pub confirmed_at: Option<Instant>,
+    /// Whether it was confirmed when it was last asked for.
+    pub anew: bool,
+    pub in_rounds: bool,
+    /// How many of its IDs the server has refused since it was last asked for.
+    pub refused_ids: usize,
+    pub standing: Standing,
+}
+
+/// Whether a channel is to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Somebody wants it.
+    Wanted,
+    /// Somebody wants it, and the server has refused all of its IDs.
+    Refused,
+    /// Nobody wants it any more. Kept only while the answer to a probe or a mark is due.
+    Abandoned,
+}
+
+impl Ask {
+    /// A channel that was not asked for yet. `doubted` is set where an answer to an earlier request for it may still come.
+    pub fn new(ids: Vec<ChannelId>, now: Moment, doubted: Option<Moment>) -> Self {
+        Self {
+            ids,
+            asked_at: Instant::from_std(now.at),
+            times: 0,
+            unanswered_since: doubted,
+            outstanding: 0,
+            good_at: None,
+            confirmed_at: None,
+            anew: false,
+            in_rounds: false,
+            refused_ids: 0,
+            standing: Standing::Wanted,
+        }
+    }
+
+    pub fn refused(&self) -> bool {
+        self.standing == Standing::Refused
+    }
+
+    pub fn abandoned(&self) -> bool {
+        self.standing == Standing::Abandoned
+    }
+
+    pub fn send(&mut self, now: Moment) {
+        self.asked_at = Instant::from_std(now.at);
+        self.times = self.times.saturating_add(1);
+        self.unanswered_since.get_or_insert(now);
+        self.outstanding += self.ids.len();
+        self.refused_ids = 0;
+    }
+
+    pub fn due(&self, (first, slowest): (Duration, Duration)) -> Instant {
+        let doublings = self.times.saturating_sub(1).min(8);
+        self.asked_at + first.saturating_mul(1 << doublings).min(slowest)
+    }
+}
