@@ -12,8 +12,16 @@
 )]
 
 mod answers;
+#[path = "../wire/certificates.rs"]
+#[allow(dead_code, reason = "not every certificate is needed here")]
+mod certificates;
+mod channels;
+#[path = "../session/cloud.rs"]
+#[allow(dead_code, reason = "not every answer is needed here")]
+mod cloud;
 mod files;
 mod frames;
+mod network;
 mod paths;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
