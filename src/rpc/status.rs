@@ -21,8 +21,9 @@ const DOMAIN: &str = "expd";
 /// The longest message of a status, in bytes.
 const LONGEST_MESSAGE: usize = 1024;
 
-/// The longest code of EXP's that is handed on, in bytes.
+/// The longest code and the longest words of EXP's that are handed on, in bytes.
 const LONGEST_CODE: usize = 64;
+const LONGEST_WORDS: usize = 512;
 
 /// A status with a message of at most [`LONGEST_MESSAGE`] bytes.
 pub fn new(code: Code, message: impl Display) -> Status {
@@ -147,7 +148,7 @@ fn call(error: &CallError) -> Status {
                 Fate::Unknown => ": the request may have been carried out; expd does not repeat it",
                 Fate::Refused | Fate::Sent => "",
             };
-            let words = shortened(words, LONGEST_MESSAGE).into_owned();
+            let words = shortened(words, LONGEST_WORDS).into_owned();
             let metadata = [
                 ("status".to_owned(), status.to_string()),
                 ("message".to_owned(), words),
