@@ -24,7 +24,7 @@ use crate::exp::{
 use crate::metrics::Counters;
 use crate::router::{InstanceId, ListenSpec, Listener, RouterError, RouterHandle};
 use crate::shares::{self, Holder, Share, Shares};
-use crate::upstream::http::{ApiAnswer, ApiClient, CallError};
+use crate::upstream::http::{AnswerRoom, ApiAnswer, ApiClient, CallError};
 use crate::upstream::link::LinkStatus;
 use crate::upstream::session::{Session, SessionState};
 
@@ -74,6 +74,15 @@ pub enum BridgeError {
     },
 }
 
+/// The user for whom a call to EXP is made.
+#[derive(Clone, Copy)]
+pub struct OnBehalf<'a> {
+    /// Of whose shares it takes.
+    pub holder: Holder,
+    /// The room for its answer.
+    pub room: &'a dyn AnswerRoom,
+}
+
 /// One identity.
 pub struct Bridge {
     /// The instance's name.
@@ -117,7 +126,7 @@ impl Bridge {
     /// An ID is missing, or the call failed.
     pub async fn respond(
         &self,
-        holder: Holder,
+        user: OnBehalf<'_>,
         id: &BroadcastId,
         channel: &ChannelId,
         payload: &Payload,
@@ -128,8 +137,8 @@ impl Bridge {
         if channel.as_str().is_empty() {
             return Err(BridgeError::MissingId("channel_id"));
         }
-        let _call = self.call(holder)?;
-        let answer = self.api.respond(id, channel, payload).await;
+        let _call = self.call(user.holder)?;
+        let answer = self.api.respond(id, channel, payload, user.room).await;
         match &answer {
             Ok(()) => self.counters.responses_sent.inc(),
             Err(_) => self.counters.responses_failed.inc(),
@@ -143,14 +152,17 @@ impl Bridge {
     /// The request is malformed, or the call failed.
     pub async fn request(
         &self,
-        holder: Holder,
+        user: OnBehalf<'_>,
         method: &str,
         path: &str,
         query: BTreeMap<String, String>,
         body: Option<&Payload>,
     ) -> Result<ApiAnswer, BridgeError> {
-        let _call = self.call(holder)?;
-        Ok(self.api.request(method, path, query, body).await?)
+        let _call = self.call(user.holder)?;
+        Ok(self
+            .api
+            .request(method, path, query, body, user.room)
+            .await?)
     }
 
     /// Counts a call to EXP for a user, until the share is dropped.

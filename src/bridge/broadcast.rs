@@ -6,11 +6,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::waiting::{Seat, Turn};
-use super::{Bridge, BridgeError};
+use super::{Bridge, BridgeError, OnBehalf};
 use crate::exp::channel::check_event_name;
 use crate::exp::{Channel, Payload};
 use crate::router::Peer;
-use crate::shares::Holder;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
 use crate::upstream::http::{CallError, Departure};
@@ -30,6 +29,8 @@ const NEVER: Duration = Duration::from_secs(365 * 86_400);
 
 /// What is to be broadcast.
 pub struct Outgoing<'a> {
+    /// The user for whom it is sent.
+    pub user: OnBehalf<'a>,
     /// The program that it is of; none over TCP.
     pub peer: Option<Peer>,
     /// Where.
@@ -65,7 +66,7 @@ impl Bridge {
     pub async fn broadcast(&self, outgoing: Outgoing<'_>) -> Result<Vec<Payload>, BridgeError> {
         outgoing.channel.may_broadcast(self.kind())?;
         check_event_name(outgoing.name)?;
-        let _call = self.call(Holder::of(outgoing.peer.map(|peer| peer.uid)))?;
+        let _call = self.call(outgoing.user.holder)?;
         let answer = match outgoing.patience {
             Patience::None => self.send_now(&outgoing).await,
             Patience::Wait { allowed } => self.send_when_connected(&outgoing, allowed).await,
@@ -183,7 +184,14 @@ impl Bridge {
         let timeout = outgoing.timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
         let (channel, name, payload) = (outgoing.channel, outgoing.name, outgoing.payload);
         self.api
-            .broadcast(channel, name, payload, timeout, departure)
+            .broadcast(
+                channel,
+                name,
+                payload,
+                timeout,
+                departure,
+                outgoing.user.room,
+            )
             .await
     }
 

@@ -4,9 +4,10 @@ use tonic::{Request, Response, Status};
 
 use super::access::caller_of;
 use super::bounds::checked;
-use super::network::holder_of;
+use super::network::on_behalf;
 use super::page::words;
 use super::status::{self, bridge};
+use super::unary::call_of;
 use super::{Door, convert};
 use crate::exp::{self, ApiPath, IdentityKind};
 use crate::ipc::access::Verb;
@@ -23,6 +24,7 @@ impl Api for ApiService {
         &self,
         request: Request<proto::ApiRequest>,
     ) -> Result<Response<proto::ApiResponse>, Status> {
+        let call = call_of(request.extensions())?;
         let caller = caller_of(request.extensions());
         let request = checked(request.into_inner())?;
         let bridge_to = self.0.bridge(&caller, Verb::Request, &request.instance);
@@ -37,7 +39,7 @@ impl Api for ApiService {
         let query = request.query.into_iter().collect();
         let answer = bridge_to
             .request(
-                holder_of(&caller),
+                on_behalf(&call),
                 &request.method,
                 &request.path,
                 query,

@@ -11,17 +11,18 @@ use super::access::{Leave, caller_of};
 use super::bounds::checked;
 use super::frame::Dress;
 use super::pull::{Arrived, Leaving, PullError};
+use super::server::Call;
 use super::status::{bridge, ended, pull, router};
 use super::unary::call_of;
 use super::{Door, convert, deadline};
-use crate::bridge::{Bridge, DEFAULT_BROADCAST_TIMEOUT, Outgoing, Patience};
+use crate::bridge::{Bridge, DEFAULT_BROADCAST_TIMEOUT, OnBehalf, Outgoing, Patience};
 use crate::exp::{BroadcastId, ChannelId};
 use crate::ipc::Caller;
 use crate::ipc::access::Verb;
 use crate::proto;
 use crate::proto::network_server::Network;
 use crate::router::{ListenSpec, Listener, Overflow, Peer, Resume, RouterError};
-use crate::shares::{Holder, Memory};
+use crate::shares::Memory;
 
 /// The service.
 #[derive(Clone)]
@@ -35,6 +36,7 @@ impl Network for NetworkService {
     ) -> Result<Response<proto::BroadcastResponse>, Status> {
         let arrived = Instant::now();
         let deadline = deadline::of(request.metadata().as_ref());
+        let call = call_of(request.extensions())?;
         let caller = caller_of(request.extensions());
         let request = checked(request.into_inner())?;
         let verb = Verb::Broadcast;
@@ -47,6 +49,7 @@ impl Network for NetworkService {
         let collecting = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
         let wait = request.wait_for_connection;
         let outgoing = Outgoing {
+            user: on_behalf(&call),
             peer: peer_of(&caller),
             channel: &channel,
             name: &request.name,
@@ -81,6 +84,7 @@ impl Network for NetworkService {
         &self,
         request: Request<proto::RespondRequest>,
     ) -> Result<Response<proto::RespondResponse>, Status> {
+        let call = call_of(request.extensions())?;
         let caller = caller_of(request.extensions());
         let request = checked(request.into_inner())?;
         let verb = Verb::Respond;
@@ -90,7 +94,7 @@ impl Network for NetworkService {
         let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
         bridge_to
             .respond(
-                holder_of(&caller),
+                on_behalf(&call),
                 &BroadcastId::new(request.broadcast_id),
                 &channel,
                 &payload,
@@ -192,9 +196,12 @@ impl Network for NetworkService {
     }
 }
 
-/// The user of whose shares a call takes.
-pub fn holder_of(caller: &Caller) -> Holder {
-    Holder::of(caller.peer().map(|peer| peer.uid))
+/// The user for whom a call is made.
+pub fn on_behalf(call: &Call) -> OnBehalf<'_> {
+    OnBehalf {
+        holder: call.connection().memory().holder(),
+        room: call,
+    }
 }
 
 /// The process that calls; none over TCP.

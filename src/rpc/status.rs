@@ -136,6 +136,7 @@ fn call(error: &CallError) -> Status {
         CallError::Unauthenticated { .. } => (Code::Unauthenticated, "CREDENTIALS_REFUSED", None),
         CallError::Unknown { .. } => (Code::Unknown, "NO_ANSWER", None),
         CallError::TooLarge { .. } => (Code::ResourceExhausted, "ANSWER_TOO_LARGE", None),
+        CallError::NoRoom => (Code::ResourceExhausted, "NO_ROOM_FOR_ANSWER", None),
         CallError::TooMany { .. } => (Code::ResourceExhausted, "TOO_MANY_CALLS", None),
         CallError::Invalid { .. } => return invalid(error),
         CallError::Exp {

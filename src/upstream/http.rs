@@ -25,18 +25,15 @@ use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings, L
 use crate::exp::message;
 use crate::exp::{Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Payload};
 
-pub use answer::Answer;
+pub use answer::{Answer, AnswerRoom, Unbounded};
 pub use client::Wire;
-use client::line_time;
+use client::{LARGEST_ANSWER, line_time};
 pub use departure::Departure;
 pub use error::{CallError, Fate};
 
 /// How long an answer may take to begin, all tries and the logins between them together, beyond the time that the call itself asks
 /// for and what its body needs on a slow line.
 const ANSWER: Duration = Duration::from_secs(30);
-
-/// The largest answer that is taken in: one payload at its largest, or several responses, with room for what surrounds them.
-const LARGEST_ANSWER: usize = 64 << 20;
 
 /// The answer of an API request: any status below 500.
 #[derive(Clone, Debug)]
@@ -105,6 +102,7 @@ impl ApiClient {
         payload: &Payload,
         wait: Duration,
         departure: &Departure,
+        room: &dyn AnswerRoom,
     ) -> Result<Vec<Payload>, CallError> {
         // A rest is rounded up: asking for less time than the caller wants would lose responses.
         let millis = wait.as_nanos().div_ceil(1_000_000);
@@ -135,6 +133,7 @@ impl ApiClient {
                 body,
                 wait.saturating_add(ANSWER),
                 departure,
+                room,
             )
             .await?;
         let answer = expect_success(answer)?;
@@ -157,6 +156,7 @@ impl ApiClient {
         id: &BroadcastId,
         channel: &ChannelId,
         payload: &Payload,
+        room: &dyn AnswerRoom,
     ) -> Result<(), CallError> {
         let url = target::url(&self.host, "/api/networks/current/responses")?;
         let body = |_: &LoggedIn| {
@@ -168,7 +168,7 @@ impl ApiClient {
             .map(Some)
         };
         let departure = Departure::default();
-        let answer = self.call(Method::POST, url, body, ANSWER, &departure);
+        let answer = self.call(Method::POST, url, body, ANSWER, &departure, room);
         let answer = expect_success(answer.await?)?;
         if answer.is_of_an_api() {
             return Ok(());
@@ -192,6 +192,7 @@ impl ApiClient {
         path: &str,
         query: BTreeMap<String, String>,
         body: Option<&Payload>,
+        room: &dyn AnswerRoom,
     ) -> Result<ApiAnswer, CallError> {
         let method = target::method(method)?;
         let path = ApiPath::parse(path).map_err(|error| CallError::Invalid {
@@ -201,7 +202,9 @@ impl ApiClient {
         let url = target::app_url(&self.host, &path, parameters)?;
         let text = |_: &LoggedIn| Ok(body.map(|body| body.as_str().as_bytes().to_vec()));
         let departure = Departure::default();
-        let answer = self.call(method, url, text, ANSWER, &departure).await?;
+        let answer = self
+            .call(method, url, text, ANSWER, &departure, room)
+            .await?;
         if answer.status.is_server_error() {
             return Err(answer.into_error());
         }
@@ -220,6 +223,7 @@ impl ApiClient {
         body: impl Fn(&LoggedIn) -> Result<Option<Vec<u8>>, CallError>,
         within: Duration,
         departure: &Departure,
+        room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
         let _permit = self
             .calls
@@ -231,7 +235,7 @@ impl ApiClient {
         let within = within + line_time(first.as_ref().map_or(0, Vec::len));
         let left = || within.saturating_sub(begun.elapsed());
         let request = self.prepare(&session, method.clone(), url.clone())?;
-        let answer = self.send(request, first, left(), departure).await?;
+        let answer = self.send(request, first, left(), departure, room).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
@@ -242,7 +246,7 @@ impl ApiClient {
         })??;
         let second = body(&session)?;
         let request = self.prepare(&session, method, url)?;
-        let answer = self.send(request, second, left(), departure).await?;
+        let answer = self.send(request, second, left(), departure, room).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
@@ -267,13 +271,15 @@ impl ApiClient {
         body: Option<Vec<u8>>,
         patience: Duration,
         departure: &Departure,
+        room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
         let Some(body) = body else {
-            return self.wire.exchange(request, patience, LARGEST_ANSWER).await;
+            let exchange = self.wire.exchange(request, patience, LARGEST_ANSWER, room);
+            return exchange.await;
         };
         let request = request.header(CONTENT_TYPE, "application/json");
         self.wire
-            .exchange_body(request, body, departure, patience, LARGEST_ANSWER)
+            .exchange_body(request, body, departure, patience, room)
             .await
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use expd::config::{BroadcastChannelForm, Limits};
 use expd::exp::{BroadcastId, Channel, ChannelId, Payload};
-use expd::upstream::http::{CallError, Departure};
+use expd::upstream::http::{CallError, Departure, Unbounded};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -40,7 +40,14 @@ async fn broadcast(instance: &Instance, payload: &Payload) -> Result<Vec<Payload
     let wait = Duration::from_millis(100);
     instance
         .api
-        .broadcast(&channel, "hi", payload, wait, &Departure::default())
+        .broadcast(
+            &channel,
+            "hi",
+            payload,
+            wait,
+            &Departure::default(),
+            &Unbounded,
+        )
         .await
 }
 
@@ -94,6 +101,7 @@ async fn a_broadcast_names_its_channel_as_the_settings_say() {
             &Payload::null(),
             wait,
             &Departure::default(),
+            &Unbounded,
         )
         .await
         .unwrap();
@@ -118,7 +126,12 @@ async fn a_response_names_the_broadcast_and_may_come_too_late() {
     .await;
     let instance = connect(&cloud);
     let (id, channel) = (BroadcastId::new("b-1"), ChannelId::from_wire("abc="));
-    let respond = || async { instance.api.respond(&id, &channel, &payload("0.10")).await };
+    let respond = || async {
+        instance
+            .api
+            .respond(&id, &channel, &payload("0.10"), &Unbounded)
+            .await
+    };
     respond().await.unwrap();
     let call = cloud.calls().remove(0);
     assert_eq!(call.path, "/api/networks/current/responses");
@@ -143,7 +156,11 @@ async fn resources_are_asked_for_as_given_and_answered_as_they_come() {
     })
     .await;
     let instance = connect(&cloud);
-    let get = |path: &'static str| instance.api.request("get", path, BTreeMap::new(), None);
+    let get = |path: &'static str| {
+        instance
+            .api
+            .request("get", path, BTreeMap::new(), None, &Unbounded)
+    };
     let answer = get("/api/missing").await.unwrap();
     assert_eq!(answer.status, 404);
     assert_eq!(
@@ -166,7 +183,7 @@ async fn resources_are_asked_for_as_given_and_answered_as_they_come() {
     let body = payload("{ \"exact\" : 1.00 }");
     let answer = instance
         .api
-        .request("patch", "/api/things/1?x=1", query, Some(&body))
+        .request("patch", "/api/things/1?x=1", query, Some(&body), &Unbounded)
         .await;
     assert_eq!(
         answer.unwrap().body.unwrap().as_str(),
@@ -191,7 +208,7 @@ async fn what_may_not_be_asked_never_leaves() {
     ] {
         let answer = instance
             .api
-            .request(method, path, BTreeMap::new(), None)
+            .request(method, path, BTreeMap::new(), None, &Unbounded)
             .await;
         assert!(
             matches!(answer, Err(CallError::Invalid { .. })),
@@ -330,6 +347,7 @@ async fn a_broadcast_may_wait_for_its_responses_longer_than_any_other_answer() {
             &Payload::null(),
             wait,
             &Departure::default(),
+            &Unbounded,
         )
         .await;
     assert_eq!(answer.unwrap().len(), 1);
@@ -387,7 +405,10 @@ async fn too_many_calls_at_once_are_refused_at_once() {
     let mut waiting = JoinSet::new();
     for _ in 0..3 {
         let api = instance.api.clone();
-        waiting.spawn(async move { api.request("GET", "/api/x", BTreeMap::new(), None).await });
+        waiting.spawn(async move {
+            api.request("GET", "/api/x", BTreeMap::new(), None, &Unbounded)
+                .await
+        });
     }
     eventually("three calls arrive", || cloud.calls().len() == 3).await;
     let error = broadcast(&instance, &Payload::null()).await.unwrap_err();
@@ -395,7 +416,7 @@ async fn too_many_calls_at_once_are_refused_at_once() {
     // Those who leave make room.
     waiting.shutdown().await;
     let api = &instance.api;
-    let call = api.request("GET", "/api/x", BTreeMap::new(), None);
+    let call = api.request("GET", "/api/x", BTreeMap::new(), None, &Unbounded);
     assert!(
         tokio::time::timeout(Duration::from_millis(100), call)
             .await
@@ -414,7 +435,10 @@ async fn a_rush_of_calls_leaves_few_connections_behind() {
     let mut calls = JoinSet::new();
     for _ in 0..RUSH {
         let api = instance.api.clone();
-        calls.spawn(async move { api.request("GET", "/api/x", BTreeMap::new(), None).await });
+        calls.spawn(async move {
+            api.request("GET", "/api/x", BTreeMap::new(), None, &Unbounded)
+                .await
+        });
     }
     eventually("all are under way", || cloud.connections() >= RUSH).await;
     for call in calls.join_all().await {
@@ -424,7 +448,7 @@ async fn a_rush_of_calls_leaves_few_connections_behind() {
     // And those are used.
     instance
         .api
-        .request("GET", "/api/x", BTreeMap::new(), None)
+        .request("GET", "/api/x", BTreeMap::new(), None, &Unbounded)
         .await
         .unwrap();
     assert!(cloud.connections() <= LEFT);
@@ -481,7 +505,10 @@ async fn a_response_is_sent_only_where_the_answer_may_be_the_networks() {
         let cloud = network(move |_, _| scripted.clone()).await;
         let instance = connect(&cloud);
         let (id, channel) = (BroadcastId::new("b-1"), ChannelId::from_wire("abc="));
-        let responded = instance.api.respond(&id, &channel, &payload("1")).await;
+        let responded = instance
+            .api
+            .respond(&id, &channel, &payload("1"), &Unbounded)
+            .await;
         match responded {
             Ok(()) => assert!(good, "{reply:?}"),
             Err(error) => {
@@ -503,7 +530,9 @@ async fn the_status_of_an_answer_that_cannot_be_read_still_counts() {
     let instance = connect(&cloud);
     for (status, unknown) in [(200, true), (404, false), (500, true), (503, false)] {
         let path = format!("/api/status/{status}");
-        let request = instance.api.request("GET", &path, BTreeMap::new(), None);
+        let request = instance
+            .api
+            .request("GET", &path, BTreeMap::new(), None, &Unbounded);
         let error = request.await.unwrap_err();
         assert_eq!(
             error.fate() == expd::upstream::http::Fate::Unknown,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use expd::config::Credentials;
 use expd::exp::login::{self, Claims};
 use expd::exp::{Channel, Payload, Secret};
-use expd::upstream::http::CallError;
 use expd::upstream::http::Departure;
+use expd::upstream::http::{CallError, Unbounded};
 use expd::upstream::session::{SessionState, SessionTiming};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -200,6 +200,7 @@ async fn a_hundred_callers_with_a_refused_token_cost_one_login_and_one_retry_eac
                 &Payload::null(),
                 Duration::ZERO,
                 &Departure::default(),
+                &Unbounded,
             )
             .await
         });
@@ -231,7 +232,7 @@ async fn callers_wait_for_the_refresh_that_is_under_way() {
     for _ in 0..100 {
         let api = instance.api.clone();
         callers.spawn(async move {
-            api.request("GET", "/api/devices", [].into(), None)
+            api.request("GET", "/api/devices", [].into(), None, &Unbounded)
                 .await
                 .unwrap()
         });
@@ -255,7 +256,11 @@ async fn a_token_that_is_refused_although_fresh_ends_the_call_and_is_not_hammere
     let settings = settings(&cloud.url, device("u", "s"));
     let instance = Instance::with(&settings, None, SessionTiming::default());
     instance.logs_in().await;
-    let call = || instance.api.request("GET", "/api/devices", [].into(), None);
+    let call = || {
+        instance
+            .api
+            .request("GET", "/api/devices", [].into(), None, &Unbounded)
+    };
     let error = call().await.unwrap_err();
     assert!(
         matches!(&error, CallError::Unauthenticated { reason } if reason == "not with any token"),
@@ -334,7 +339,7 @@ async fn the_old_token_serves_while_its_refresh_fails() {
     );
     let answer = instance
         .api
-        .request("GET", "/api/devices", [].into(), None)
+        .request("GET", "/api/devices", [].into(), None, &Unbounded)
         .await;
     assert_eq!(answer.unwrap().status, 200);
     instance.newer_than(1).await;
@@ -384,7 +389,7 @@ async fn wrong_credentials_are_told_as_such_and_tried_rarely() {
     assert!(next_try.left() > Duration::ZERO);
     let error = instance
         .api
-        .request("GET", "/api/devices", [].into(), None)
+        .request("GET", "/api/devices", [].into(), None, &Unbounded)
         .await;
     assert!(
         matches!(error, Err(CallError::Unauthenticated { ref reason }) if reason.contains("secret")),

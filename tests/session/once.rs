@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use expd::exp::{Channel, Payload};
-use expd::upstream::http::{Departure, Fate};
+use expd::upstream::http::{Departure, Fate, Unbounded};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -121,7 +121,14 @@ async fn whatever_breaks_when_nothing_arrives_twice_and_what_is_told_is_so() {
                 let payload = Payload::parse(number.to_string()).unwrap();
                 let departure = Departure::default();
                 let channel = Channel::new("menu");
-                let sending = api.broadcast(&channel, "hi", &payload, Duration::ZERO, &departure);
+                let sending = api.broadcast(
+                    &channel,
+                    "hi",
+                    &payload,
+                    Duration::ZERO,
+                    &departure,
+                    &Unbounded,
+                );
                 tokio::pin!(sending);
                 // Some lose patience, before or after it has left.
                 let patience = Duration::from_micros(chance.random_range(0..2000));

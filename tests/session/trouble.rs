@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use expd::config::InstanceSettings;
 use expd::metrics::Counters;
-use expd::upstream::http::CallError;
+use expd::upstream::http::{CallError, Unbounded};
 use expd::upstream::session::{Session, SessionState};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -40,7 +40,7 @@ async fn told(settings: &InstanceSettings) -> String {
     // A caller hears the same, and that nothing was sent.
     let error = instance
         .api
-        .request("GET", "/api/devices", [].into(), None)
+        .request("GET", "/api/devices", [].into(), None, &Unbounded)
         .await
         .unwrap_err();
     assert!(matches!(error, CallError::Offline { .. }), "{error:?}");
@@ -243,7 +243,7 @@ async fn no_query_and_no_token_is_ever_told() {
     let query = [("key".to_owned(), "secret-query".to_owned())].into();
     let error = instance
         .api
-        .request("GET", "/api/devices", query, None)
+        .request("GET", "/api/devices", query, None, &Unbounded)
         .await
         .unwrap_err();
     let said = format!(

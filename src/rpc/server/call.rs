@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant as Clock};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use hyper::rt::Executor;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -15,6 +16,7 @@ use tonic::Status;
 
 use super::connection::{Connection, OpenStream};
 use crate::shares::Share;
+use crate::upstream::http::AnswerRoom;
 
 /// Bytes that are counted for any call: its task, its place in HTTP/2, its answer's head.
 const CALL_BYTES: usize = 8 << 10;
@@ -183,6 +185,12 @@ impl Call {
     fn inside(&self) -> MutexGuard<'_, Inside> {
         // Each holder leaves whole values behind.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AnswerRoom for Call {
+    fn hold(&self, bytes: usize) -> BoxFuture<'_, bool> {
+        Box::pin(async move { Self::hold(self, bytes).await.is_ok() })
     }
 }
 

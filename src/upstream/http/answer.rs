@@ -1,7 +1,9 @@
 //! Answers: taken in up to a bound and in bounded time, and read as EXP means them.
 
+use std::future::ready;
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::BoxFuture;
 use reqwest::{Response, StatusCode};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -35,6 +37,21 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// Counts the memory of an answer for whoever asked.
+pub trait AnswerRoom: Send + Sync {
+    /// Waits for a while for room for so many bytes more; false where there is none in time.
+    fn hold(&self, bytes: usize) -> BoxFuture<'_, bool>;
+}
+
+/// Of those answers that no app asked for: logins and refreshes, which are small.
+pub struct Unbounded;
+
+impl AnswerRoom for Unbounded {
+    fn hold(&self, _: usize) -> BoxFuture<'_, bool> {
+        Box::pin(ready(true))
+    }
+}
+
 impl Answer {
     /// An answer whose body is no use.
     pub(super) fn without_body(response: &Response) -> Self {
@@ -50,12 +67,13 @@ impl Answer {
     pub(super) async fn take(
         mut response: Response,
         most: usize,
+        room: &dyn AnswerRoom,
         way: &Way,
     ) -> Result<Self, CallError> {
         let status = response.status();
         let date = server_time::now(response.headers());
         let retry_after = server_time::retry_after(response.headers());
-        let begun = Instant::now();
+        let mut begun = Instant::now();
         let mut body = Vec::new();
         loop {
             let deadline = begun + REST + line_time(body.len());
@@ -71,7 +89,15 @@ impl Answer {
                 Ok(Ok(Some(chunk))) if body.len() + chunk.len() > most => {
                     return Err(CallError::TooLarge { most });
                 }
-                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+                Ok(Ok(Some(chunk))) => {
+                    // As it comes, and as what it is read into.
+                    let waited = Instant::now();
+                    if !room.hold(2 * chunk.len()).await {
+                        return Err(CallError::NoRoom);
+                    }
+                    begun += waited.elapsed();
+                    body.extend_from_slice(&chunk);
+                }
                 Ok(Ok(None)) => break,
             }
         }

@@ -7,7 +7,7 @@ use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, PROXY_AUTHENTICAT
 use reqwest::{Body, Client, IntoUrl, Method, Proxy, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 
-use super::answer::Answer;
+use super::answer::{Answer, AnswerRoom};
 use super::departure::{DepartingBody, Departure};
 use super::error::CallError;
 use crate::config::InstanceSettings;
@@ -25,6 +25,9 @@ const KEPT: usize = 32;
 
 /// The slowest line that is waited for, in bytes a second: a payload of 16 MB then has eight minutes.
 pub(super) const SLOWEST_LINE: usize = 32 << 10;
+
+/// The largest answer that is taken in: one payload at its largest, or several responses, with room for what surrounds them.
+pub(super) const LARGEST_ANSWER: usize = 64 << 20;
 
 /// Sends requests to one instance's host.
 #[derive(Clone, Debug)]
@@ -104,9 +107,10 @@ impl Wire {
         request: RequestBuilder,
         patience: Duration,
         most: usize,
+        room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
         let answered = self.send(request.send(), patience, || false).await;
-        self.take_in(answered?, most).await
+        self.take_in(answered?, most, room).await
     }
 
     /// The same with a body, which notes in `departure` when it leaves.
@@ -119,12 +123,12 @@ impl Wire {
         body: Vec<u8>,
         departure: &Departure,
         patience: Duration,
-        most: usize,
+        room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
         let body = DepartingBody::new(body.into(), departure.clone());
         let sending = request.body(Body::wrap(body)).send();
         let answered = self.send(sending, patience, || departure.call_off());
-        self.take_in(answered.await?, most).await
+        self.take_in(answered.await?, LARGEST_ANSWER, room).await
     }
 
     /// `call_off` says that the request, which has failed, certainly was not carried out, whatever its error.
@@ -156,7 +160,12 @@ impl Wire {
         })
     }
 
-    async fn take_in(&self, response: Response, most: usize) -> Result<Answer, CallError> {
+    async fn take_in(
+        &self,
+        response: Response,
+        most: usize,
+        room: &dyn AnswerRoom,
+    ) -> Result<Answer, CallError> {
         if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             let fields = response.headers().get_all(PROXY_AUTHENTICATE).iter();
             let fields = fields.filter_map(|field| field.to_str().ok());
@@ -167,16 +176,17 @@ impl Wire {
         }
         let status = response.status();
         let Some(reason) = encoding::unasked(response.headers()) else {
-            return Answer::take(response, most, &self.way).await;
+            return Answer::take(response, most, room, &self.way).await;
         };
         if status == StatusCode::UNAUTHORIZED || status.is_server_error() {
             // The status says enough, and more than an error about the body would.
             return Ok(Answer::without_body(&response));
         }
-        Err(CallError::unreadable(
-            status,
-            format!("{} answered {status}, and {reason}", self.way.host()),
-        ))
+        if status.is_success() {
+            let reason = format!("{} answered {status}, and {reason}", self.way.host());
+            return Err(CallError::Unknown { reason });
+        }
+        Err(CallError::unreadable(status, reason))
     }
 }
 

@@ -62,6 +62,11 @@ pub enum CallError {
         /// The bound.
         most: usize,
     },
+    /// Other calls of the user hold too much.
+    #[error(
+        "EXP's answer was not taken in, since this user's calls hold too much (daemon.limits.max_call_bytes); the request was carried out"
+    )]
+    NoRoom,
     /// Too many calls are under way.
     #[error(
         "{most} calls are under way already, the limit (daemon.limits.max_calls); wait for some to finish, or raise it"
@@ -100,7 +105,7 @@ impl CallError {
             | Self::Unauthenticated { .. }
             | Self::TooMany { .. }
             | Self::Invalid { .. } => Fate::Refused,
-            Self::TooLarge { .. } => Fate::Sent,
+            Self::TooLarge { .. } | Self::NoRoom => Fate::Sent,
             Self::Unknown { .. } => Fate::Unknown,
             Self::Exp { status, .. } => fate_of(*status),
         }

@@ -16,7 +16,7 @@ use crate::upstream::backoff::jittered;
 use crate::upstream::credentials::login_request;
 use crate::upstream::deadline::Deadline;
 use crate::upstream::excerpt::{excerpt, sentence};
-use crate::upstream::http::CallError;
+use crate::upstream::http::{CallError, Unbounded};
 
 /// The part of a token's life after which it is refreshed, at the latest. The SDKs take a half and three quarters.
 const REFRESH_AT: f64 = 0.65;
@@ -100,7 +100,7 @@ impl SessionTask {
     async fn authenticate(&mut self, request: RequestBuilder) -> Result<Token, Failure> {
         let answered = self
             .wire
-            .exchange(request, self.timing.answer, LARGEST_ANSWER)
+            .exchange(request, self.timing.answer, LARGEST_ANSWER, &Unbounded)
             .await;
         let mut answer = answered.map_err(|error| self.passing(error))?;
         self.learn_time(answer.date);
