@@ -234,6 +234,13 @@ fn a_password_is_hashed_from_standard_input() {
 
 #[test]
 fn the_network_serves_its_operator_and_ends_when_told_to() {
+    let state = tempfile::tempdir().unwrap();
+    let expd = || {
+        let mut command = expd();
+        command.env("EXPD__DAEMON__STATE_DIR", state.path());
+        command
+    };
+    let run = |arguments: &[&str]| expd().args(arguments).output().unwrap();
     let mut network = expd()
         .args(["hub", "--listen", "127.0.0.1:0"])
         .stderr(Stdio::piped())

@@ -65,8 +65,8 @@ async fn a_thousand_daemons_do_not_come_back_in_step() {
 
     network.stop().await;
     sleep(DOWN).await;
-    // Tokens end with the secrets that they were made with, so that everybody has to log in, too.
-    network.settings.devices[FLEET].secret = Secret::new("another one");
+    // Tokens end with the key that signed them, so that everybody has to log in, too.
+    network.settings.token_key = Some(Secret::new("another one"));
     network.start().await;
     let (logins, connects) = network.until_all_are_connected().await;
     report("logins", &logins);
@@ -137,6 +137,11 @@ fn fleet(network: SocketAddr) -> Settings {
     settings
 }
 
+/// What the operator proves itself with.
+fn operator_key() -> Secret {
+    Secret::new("operator key")
+}
+
 /// The network, which can be stopped and started again in the same place.
 struct Network {
     settings: HubSettings,
@@ -148,13 +153,14 @@ impl Network {
     async fn new() -> Self {
         let mut settings = HubSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            // One more than there are daemons: changing its secret makes all tokens worthless.
-            devices: (0..=FLEET)
+            devices: (0..FLEET)
                 .map(|number| HubDevice {
                     uuid: name(number),
                     secret: Secret::new(name(number)),
                 })
                 .collect(),
+            token_key: Some(Secret::new("token key")),
+            operator_key: Some(operator_key()),
             ..HubSettings::default()
         };
         settings.listen = Hub::bind(&settings).await.unwrap().local_addr();
@@ -192,7 +198,8 @@ impl Network {
                 before.connections
             );
             tenths.tick().await;
-            let now = operator::counters(&format!("http://{}", self.settings.listen), None)
+            let url = format!("http://{}", self.settings.listen);
+            let now = operator::counters(&url, Some(&operator_key()))
                 .await
                 .unwrap();
             logins.push(now.logins - before.logins);

@@ -5,19 +5,22 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
+use url::{Host, Url};
 
 use super::output::{self, BOLD, Output, printable, styled};
 use super::stop::Stop;
 use super::{Failure, on_runtime, password, start, told_of_settings};
-use crate::config::{self, Loaded, Settings, Source};
+use crate::config::{self, Loaded, Settings, Source, StateSurroundings};
 use crate::coredump;
-use crate::hub::{self, operator};
+use crate::exp::Secret;
+use crate::hub::{self, MAX_CONNECTIONS, operator};
+use crate::ipc;
 use crate::logging;
 
 /// Run an EXP-compatible network in this process, for development and tests
 ///
-/// Takes its devices, users and consumer apps from the `[hub]` section of the settings. All is kept in memory. Ctrl-C and
-/// SIGTERM end it.
+/// Takes its devices, users and consumer apps from the `[hub]` section of the settings. All but its keys is kept in memory. Ctrl-C
+/// and SIGTERM end it.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -112,6 +115,8 @@ async fn serve(file: Option<PathBuf>, listen: Option<SocketAddr>) -> Result<(), 
     if let Some(listen) = listen {
         settings.hub.listen = listen;
     }
+    settings.hub.state_dir = config::hub_state_dir(&settings, &StateSurroundings::from_process());
+    ipc::allow_open_files(MAX_CONNECTIONS);
     let mut stop = Stop::new()?;
     let network = hub::Hub::bind(&settings.hub).await?;
     output::note(format_args!(
@@ -130,15 +135,14 @@ async fn serve(file: Option<PathBuf>, listen: Option<SocketAddr>) -> Result<(), 
 }
 
 async fn pair(code: String, uuid: Option<String>, network: Network) -> Result<(), Failure> {
-    let (url, settings) = network.find()?;
-    let key = settings.hub.operator_key.as_ref();
-    let paired = operator::pair_as(&url, key, &code, uuid.as_deref()).await?;
+    let (url, key) = network.find()?;
+    let paired = operator::pair_as(&url, Some(&key), &code, uuid.as_deref()).await?;
     Output::new().text(&printable(&paired.uuid)).await
 }
 
 async fn unpair(uuid: String, network: Network) -> Result<(), Failure> {
-    let (url, settings) = network.find()?;
-    operator::unpair(&url, settings.hub.operator_key.as_ref(), &uuid).await?;
+    let (url, key) = network.find()?;
+    operator::unpair(&url, Some(&key), &uuid).await?;
     Ok(())
 }
 
@@ -153,15 +157,52 @@ fn load(file: Option<PathBuf>) -> Result<Loaded, Failure> {
 }
 
 impl Network {
-    fn find(self) -> Result<(String, Settings), Failure> {
+    /// Its URL, and its operator's key.
+    fn find(self) -> Result<(String, Secret), Failure> {
         let settings = load(self.config)?.settings;
         let url = match self.network {
             Some(url) if url.contains("://") => url,
             Some(address) => format!("http://{address}"),
             None => format!("http://{}", reachable(settings.hub.listen)?),
         };
-        Ok((url, settings))
+        let key = match settings.hub.operator_key.clone() {
+            Some(key) => key,
+            None => kept_key(&url, &settings)?,
+        };
+        Ok((url, key))
     }
+}
+
+/// The operator's key that a network on this host keeps in its folder.
+fn kept_key(url: &str, settings: &Settings) -> Result<Secret, Failure> {
+    let ip = Url::parse(url).ok().and_then(|url| match url.host()? {
+        Host::Ipv4(ip) => Some(IpAddr::V4(ip)),
+        Host::Ipv6(ip) => Some(IpAddr::V6(ip)),
+        Host::Domain(name) => (name == "localhost").then_some(Ipv4Addr::LOCALHOST.into()),
+    });
+    let here = ip.is_some_and(|ip| ip.is_loopback() || ip == settings.hub.listen.ip());
+    if !here {
+        return Err(Failure::Usage(format!(
+            "{url} is not on this host, so that its operator's key is not here either; give it as hub.operator_key (EXPD__HUB__OPERATOR_KEY)"
+        )));
+    }
+    let folder = config::hub_state_dir(settings, &StateSurroundings::from_process());
+    let path = folder.map(|folder| hub::operator_key_file(&folder));
+    let path = path.ok_or_else(|| {
+        Failure::Usage(
+            "there is no folder for the network's state (daemon.state_dir), and so no operator's key; give it as hub.operator_key".into(),
+        )
+    })?;
+    let read = hub::read_key(&path).map_err(|source| Failure::Input {
+        what: format!("the operator's key in {}", path.display()),
+        source,
+    })?;
+    read.ok_or_else(|| {
+        Failure::Failed(format!(
+            "there is no operator's key at {}; has the network been started, by this user and with these settings (--config)? Otherwise give its key as hub.operator_key",
+            path.display()
+        ))
+    })
 }
 
 /// The address by which a network that listens on `listen` is reached from this host.

@@ -104,7 +104,7 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon", ACCESS, Kind::Choice(&["open"]), "", "`open` says that there are no access rules on purpose. A reload that finds no rules where there were some is refused without it, so that a file that was cut opens nothing."),
     key("daemon", "state_dir", Kind::Path, "", "Where a paired device's credentials are kept. When not set: `$STATE_DIRECTORY` (systemd), else `/var/lib/expd` as root, else `$XDG_STATE_HOME/expd` or `~/.local/state/expd`."),
     key("daemon", "log", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "How much is logged. Payloads are logged at `trace` alone, secrets never."),
-    key("daemon", "metrics", Kind::LoopbackAddress, "", "A loopback address on which counters are served over HTTP at `/metrics`, in Prometheus' text format. Every local program can read them; they name no channel and no caller."),
+    key("daemon", "metrics", Kind::LoopbackAddress, "", "A loopback address on which counters are served over HTTP at `/metrics`, in Prometheus' text format. Every local program that calls it by a loopback address or as `localhost` can read them; they name no channel and no caller."),
     key("daemon", "drain_timeout", Kind::Duration(Duration::ZERO, Duration::from_secs(300)), r#""500ms""#, "How long calls in flight may go on once the daemon was told to stop."),
 
     key("daemon.limits", "log_events", Kind::Count(1, MILLION), "1024", "Events that one channel's log holds."),
@@ -151,7 +151,9 @@ pub(super) const KEYS: &[Key] = &[
     key("hub", "organization", Kind::Text, r#""demo""#, "The one organization that it serves."),
     // The SDKs set a 32-bit timer of milliseconds from it, which ends before 25 days.
     key("hub", "token_ttl", Kind::Duration(SECOND, Duration::from_secs(24 * 86_400)), r#""1h""#, "How long a token lives."),
-    key("hub", "operator_key", Kind::Secret, "", "What the operator's commands (`expd hub pair`) prove themselves with; without it they are taken from loopback addresses alone."),
+    key("hub", "hosts", Kind::Texts, "[]", "Names by which the network may be called, besides loopback names and addresses: those under which a proxy in front of it is known, for one. Where there are some, and always on a loopback address, a request with another `Host` is refused."),
+    key("hub", "token_key", Kind::Secret, "", "What signs the tokens of sessions. When not set: a random key that is kept in `hub/token.key` in `daemon.state_dir`, for tokens to outlive a restart."),
+    key("hub", "operator_key", Kind::Secret, "", "What the operator's commands (`expd hub pair`) prove themselves with. When not set: a random key that is kept in `hub/operator.key` in `daemon.state_dir`, where the commands of the same user find it."),
     key("hub", "ping_interval", Kind::Duration(Duration::from_millis(100), Duration::from_secs(600)), r#""25s""#, "Engine.IO's ping interval."),
     key("hub", "ping_timeout", Kind::Duration(MILLISECOND, MINUTE), r#""20s""#, "How long the network waits for a pong."),
 

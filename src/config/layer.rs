@@ -102,7 +102,7 @@ impl Layer {
         layer
     }
 
-    /// Takes every file named `expd.INSTANCE.K` in systemd's credentials directory, and `expd.hub.operator_key`.
+    /// Takes every file named `expd.INSTANCE.K` in systemd's credentials directory, and the keys of `expd.hub`.
     pub(super) fn from_credentials(directory: &Path, findings: &mut Findings) -> Self {
         let mut layer = Self::default();
         let listed = std::fs::read_dir(directory).and_then(|entries| {

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 
 pub use embedded::{embed, follow};
 pub use mistake::{ConfigErrors, Mistake, Origin};
-pub use places::{StateSurroundings, state_dir};
+pub use places::{StateSurroundings, hub_state_dir, state_dir};
 pub use reference::reference;
 pub use settings::{
     AccessRule, BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings,

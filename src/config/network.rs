@@ -28,7 +28,11 @@ pub(super) fn read(reader: &mut Reader) -> HubSettings {
         listen: section.address("listen").unwrap_or(default.listen),
         organization: section.text("organization").unwrap_or(default.organization),
         token_ttl: section.duration("token_ttl").unwrap_or(default.token_ttl),
+        hosts: hosts(&mut section),
+        token_key: secret::read(&mut section, "token_key"),
         operator_key: secret::read(&mut section, "operator_key"),
+        // Known once the surroundings are.
+        state_dir: None,
         devices,
         users,
         consumer_apps,
@@ -39,6 +43,26 @@ pub(super) fn read(reader: &mut Reader) -> HubSettings {
             .duration("ping_timeout")
             .unwrap_or(default.ping_timeout),
     }
+}
+
+/// Names of hosts, without ports.
+fn hosts(section: &mut Section<'_>) -> Vec<String> {
+    let hosts = section.texts("hosts").unwrap_or_default();
+    let plain = |host: &String| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+    };
+    if let Some(host) = hosts.iter().find(|host| !plain(host)) {
+        let what = format!("{} is no host's name", quoted(host));
+        section.mistake(
+            "hosts",
+            what,
+            "write the name alone, as in \"exp.example.org\"",
+        );
+    }
+    hosts
 }
 
 fn read_devices(reader: &mut Reader, hub: &Route, uuids: &mut BTreeSet<String>) -> Vec<HubDevice> {

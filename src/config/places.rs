@@ -51,6 +51,11 @@ pub fn state_dir(settings: &Settings, surroundings: &StateSurroundings) -> Optio
     Some(PathBuf::from(home).join(".local/state/expd"))
 }
 
+/// The folder of the embedded network's keys, in the folder of the state.
+pub fn hub_state_dir(settings: &Settings, surroundings: &StateSurroundings) -> Option<PathBuf> {
+    state_dir(settings, surroundings).map(|folder| folder.join("hub"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

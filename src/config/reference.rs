@@ -27,7 +27,7 @@ pub fn reference() -> String {
          the file starts from the file's folder.\n\n\
          Each layer overrides the one before: defaults, the file, the environment, systemd's credentials directory. An empty variable counts as not set. \
          In a variable's name, `NAME` is the instance's name in either case with `-` written as `_`, and `0` counts the items of an array; lists are separated by \
-         commas. A credential is named `expd.INSTANCE.K` (`LoadCredential=expd.default.secret:…`), or `expd.hub.operator_key`.\n",
+         commas. A credential is named `expd.INSTANCE.K` (`LoadCredential=expd.default.secret:…`), or `expd.hub.operator_key` and `expd.hub.token_key`.\n",
     );
     text
 }

@@ -3,12 +3,11 @@
 //! Every local program can read them, whatever the access rules say: so they hold numbers and the names of instances, and nothing of
 //! channels, callers or payloads. They are taken when they are asked for; nothing is kept for them.
 
+mod door;
 mod exposition;
 mod process;
 
-use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,19 +16,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::DaemonError;
 use crate::bridge::{Bridge, Bridges};
-use crate::ipc::{Incoming, Listener, PeerStream};
 use crate::metrics::{Counter, Counters};
 use crate::router::{InstanceSnapshot, RouterHandle};
 use crate::upstream::link::LinkState;
 use exposition::{Exposition, Kind};
-
-/// Scrapers at a time; one of them is usual. Each is answered once and its connection closed, so that none stays.
-const CONNECTIONS: usize = 16;
 
 /// The format: version 0.0.4 is what every Prometheus reads.
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -44,25 +38,20 @@ pub(super) struct Figures {
 
 /// The door of the figures, bound and not yet serving.
 pub(super) struct FiguresDoor {
-    incoming: Incoming,
+    listener: TcpListener,
     address: SocketAddr,
 }
 
 impl FiguresDoor {
-    /// Takes the address, until `stop`.
+    /// Takes the address.
     ///
     /// # Errors
     /// When it cannot be taken.
-    pub(super) async fn bind(
-        address: SocketAddr,
-        stop: CancellationToken,
-    ) -> Result<Self, DaemonError> {
-        let failed = |source: io::Error| DaemonError::Metrics { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        let incoming = Incoming::new(Listener::tcp(listener), places, stop);
-        Ok(Self { incoming, address })
+    pub(super) async fn bind(address: SocketAddr) -> Result<Self, DaemonError> {
+        let bound = door::bind(address).await;
+        let (listener, address) =
+            bound.map_err(|source| DaemonError::Metrics { address, source })?;
+        Ok(Self { listener, address })
     }
 
     /// Serves until `stop`.
@@ -76,28 +65,9 @@ impl FiguresDoor {
         let app = axum::Router::new()
             .route("/metrics", get(page))
             .with_state(figures);
-        axum::serve(self, app)
-            .with_graceful_shutdown(stop.cancelled_owned())
+        door::serve(self.listener, app, stop)
             .await
             .map_err(|source| DaemonError::Metrics { address, source })
-    }
-}
-
-impl axum::serve::Listener for FiguresDoor {
-    type Io = PeerStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (PeerStream, SocketAddr) {
-        match self.incoming.next().await {
-            // The handler wants no address, so that the door's own will do.
-            Some(stream) => (stream, self.address),
-            // It is time to stop, and the server has been told.
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
     }
 }
 

@@ -190,7 +190,7 @@ pub async fn serve_under(
         Ok(())
     });
     let metrics = match settings.daemon.metrics {
-        Some(address) => Some(FiguresDoor::bind(address, parts.doors.stop.clone()).await?),
+        Some(address) => Some(FiguresDoor::bind(address).await?),
         None => None,
     };
     let waiting = WaitingRoom::new(&settings.daemon.limits, parts.doors.stop.clone());

@@ -120,7 +120,9 @@ async fn run_daemon(
     if let Some(address) = settings.daemon.listen {
         open.add(doors::tcp(address).await?);
     }
+    let surroundings_of_state = StateSurroundings::from_process();
     let hub = if options.embedded {
+        settings.hub.state_dir = config::hub_state_dir(&settings, &surroundings_of_state);
         let hub = bind_hub(&mut settings, loaded.hub_listen_is_set)
             .await
             .map_err(DaemonError::from)?;
@@ -129,7 +131,7 @@ async fn run_daemon(
     } else {
         None
     };
-    let state_dir = config::state_dir(&settings, &StateSurroundings::from_process());
+    let state_dir = config::state_dir(&settings, &surroundings_of_state);
     let notifier = Arc::new(Notifier::from_process());
     let access = reload.policy();
     let (started, bridges) = watch::channel(None);

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
@@ -10,19 +9,19 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, header};
 
+use super::admission::Address;
 use super::body::{JsonBody, OPEN_BODY};
-use super::connection::Peer;
+use super::connection::{Connection, Peer};
 use super::error::ApiError;
 use super::pairing::is_pairing_channel;
+use super::pairing_codes::FreshCode;
 use super::password;
+use super::socket;
 use super::state::HubState;
 use super::tokens::now_millis;
 use crate::exp::identity::{Authentication, Network};
 use crate::exp::login::{self, Claims, LoginRequest, UserLogin};
 use crate::exp::{Channel, ChannelRule, Identity, IdentityKind, Secret};
-
-/// How long a login waits for its turn to have a password checked.
-const PASSWORD_WAIT: Duration = Duration::from_secs(10);
 
 /// Checked in place of an unknown user's hash, so that the time of an answer does not tell who exists. Made up: whatever
 /// it may match, an unknown user is refused.
@@ -33,14 +32,17 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$2h/r
 pub(super) struct Session {
     pub identity: Identity,
     pub expiration: i64,
-    serial: u64,
+    fingerprint: u64,
 }
 
 impl Session {
     /// The session of a token that holds.
     pub(super) fn of_token(hub: &HubState, token: &Secret) -> Result<Self, ApiError> {
         let claims = hub.tokens.verify(token)?;
-        if !hub.directory.still_holds(&claims.identity, claims.serial) {
+        if !hub
+            .directory
+            .still_holds(&claims.identity, claims.fingerprint)
+        {
             return Err(ApiError::unauthorized(
                 "authentication.token.revoked",
                 "whom this token was given to is not known any more; log in again",
@@ -49,8 +51,24 @@ impl Session {
         Ok(Self {
             identity: claims.identity,
             expiration: claims.expiration,
-            serial: claims.serial,
+            fingerprint: claims.fingerprint,
         })
+    }
+
+    /// Tells identities apart, of all kinds.
+    pub(super) fn name(&self) -> String {
+        match &self.identity.pairing_code {
+            Some(code) => format!("pairing:{code}"),
+            None => format!("{}:{}", self.identity.kind, self.identity.uuid),
+        }
+    }
+
+    /// Takes note that the connection is used by somebody who is logged in.
+    fn makes_known(&self, hub: &HubState, parts: &Parts) -> Result<(), ApiError> {
+        match (&self.identity.pairing_code, connection(parts)) {
+            (None, Some(connection)) => hub.admission.know(connection, &self.name()),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn may_listen(&self, channel: &Channel) -> Result<(), ApiError> {
@@ -117,7 +135,11 @@ impl FromRequestParts<Arc<HubState>> for Session {
                 "this needs the header `Authorization: Bearer TOKEN` with a session's token; log in with POST /api/auth/login",
             )
         })?;
-        Self::of_token(hub, &token)
+        let session = Self::of_token(hub, &token)?;
+        session.makes_known(hub, parts)?;
+        // For what reads the body.
+        parts.extensions.insert(session.clone());
+        Ok(session)
     }
 }
 
@@ -134,20 +156,25 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
 pub(super) async fn log_in(
     State(hub): State<Arc<HubState>>,
     host: OwnHost,
+    ConnectInfo(Peer(connection)): ConnectInfo<Peer>,
     body: JsonBody<LoginRequest, OPEN_BODY>,
 ) -> Result<Json<Authentication>, ApiError> {
+    let address = connection.address();
     let attempt = match body.value {
-        LoginRequest::User(user) => log_in_user(&hub, user).await,
-        LoginRequest::Token { token } => log_in_with_token(&hub, &token),
+        LoginRequest::User(user) => log_in_user(&hub, address, user).await,
+        LoginRequest::Token { token } => log_in_with_token(&hub, address, &token),
     };
     match attempt {
-        Ok((identity, serial, expiration)) => {
-            hub.counters.logins.one();
+        Ok((identity, fingerprint, expiration)) => {
             let session = Session {
                 identity,
                 expiration,
-                serial,
+                fingerprint,
             };
+            if session.identity.pairing_code.is_none() {
+                hub.admission.know(&connection, &session.name())?;
+            }
+            hub.counters.logins.one();
             log::info!("{session} logged in");
             Ok(authentication(&hub, session, host))
         }
@@ -176,7 +203,11 @@ pub(super) async fn refresh(
 
 type LoggedIn = (Identity, u64, i64);
 
-async fn log_in_user(hub: &Arc<HubState>, user: UserLogin) -> Result<LoggedIn, ApiError> {
+async fn log_in_user(
+    hub: &Arc<HubState>,
+    address: Address,
+    user: UserLogin,
+) -> Result<LoggedIn, ApiError> {
     let UserLogin {
         username,
         password,
@@ -185,15 +216,11 @@ async fn log_in_user(hub: &Arc<HubState>, user: UserLogin) -> Result<LoggedIn, A
     } = user;
     let known = hub.directory.password_hash(&username);
     let hash = known.unwrap_or(NOBODY).to_owned();
-    let turn = tokio::time::timeout(PASSWORD_WAIT, hub.password_checks.acquire());
-    let Ok(Ok(_turn)) = turn.await else {
-        return Err(ApiError::too_many(
-            "authentication.busy",
-            "too many logins at once; try again in a few seconds",
-        ));
-    };
-    let checked = tokio::task::spawn_blocking(move || password::verify(&password, &hash)).await;
-    let matches = checked.unwrap_or(false) && known.is_some();
+    let check = move || password::verify(&password, &hash);
+    let checked = hub
+        .password_checks
+        .check(address, &username, known.is_some(), check);
+    let matches = checked.await? && known.is_some();
     if !matches || organization != hub.organization {
         return Err(wrong_credentials(
             "the username, the password or the organization is wrong",
@@ -208,7 +235,11 @@ async fn log_in_user(hub: &Arc<HubState>, user: UserLogin) -> Result<LoggedIn, A
     Ok((identity, 0, hub.tokens.expiration()))
 }
 
-fn log_in_with_token(hub: &HubState, token: &Secret) -> Result<LoggedIn, ApiError> {
+fn log_in_with_token(
+    hub: &Arc<HubState>,
+    address: Address,
+    token: &Secret,
+) -> Result<LoggedIn, ApiError> {
     let claims: Claims =
         login::peek(token).map_err(|error| wrong_credentials(&error.to_string()))?;
     if claims.expired(now_millis()) {
@@ -231,7 +262,9 @@ fn log_in_with_token(hub: &HubState, token: &Secret) -> Result<LoggedIn, ApiErro
                 .ok_or_else(|| {
                     wrong_credentials("the consumer app's uuid or its API key is wrong")
                 })?;
-            Ok((identity(IdentityKind::ConsumerApp, uuid), 0, expiration))
+            let fingerprint = hub.directory.app_fingerprint(uuid).unwrap_or(0);
+            let identity = identity(IdentityKind::ConsumerApp, uuid);
+            Ok((identity, fingerprint, expiration))
         }
         Claims::Device {
             uuid,
@@ -244,15 +277,22 @@ fn log_in_with_token(hub: &HubState, token: &Secret) -> Result<LoggedIn, ApiErro
                 .filter(|device| login::verify::<Claims>(token, &device.secret).is_ok());
             if let Some(device) = known {
                 let identity = identity(IdentityKind::Device, uuid);
-                return Ok((identity, device.serial, expiration));
+                return Ok((identity, device.fingerprint, expiration));
             }
             if !allow_pairing {
                 return Err(wrong_credentials(
                     "the device's uuid or its secret is wrong",
                 ));
             }
+            let FreshCode { code, replaced } = hub.directory.hand_out_code(address, expiration)?;
+            if let Some(replaced) = replaced {
+                // Whoever waits with it has to ask for another one.
+                for socket in hub.network.sockets_of_code(&replaced) {
+                    socket::send_away(hub, socket);
+                }
+            }
             let identity = Identity {
-                pairing_code: Some(hub.directory.hand_out_code(expiration)?),
+                pairing_code: Some(code),
                 ..identity(IdentityKind::Device, "")
             };
             Ok((identity, 0, expiration))
@@ -269,9 +309,11 @@ fn authentication(
     session: Session,
     OwnHost(host): OwnHost,
 ) -> Json<Authentication> {
-    let token = hub
-        .tokens
-        .issue(session.identity.clone(), session.serial, session.expiration);
+    let token = hub.tokens.issue(
+        session.identity.clone(),
+        session.fingerprint,
+        session.expiration,
+    );
     Json(Authentication {
         token,
         expiration: session.expiration,
@@ -311,12 +353,12 @@ impl FromRequestParts<Arc<HubState>> for OwnHost {
     }
 }
 
-/// The address at the other end.
-pub(super) fn peer(parts: &Parts) -> Option<std::net::SocketAddr> {
+/// The connection of a request.
+pub(super) fn connection(parts: &Parts) -> Option<&Connection> {
     parts
         .extensions
         .get::<ConnectInfo<Peer>>()
-        .map(|ConnectInfo(Peer(connection))| connection.peer)
+        .map(|ConnectInfo(Peer(connection))| &**connection)
 }
 
 #[cfg(test)]

@@ -1,17 +1,23 @@
 //! Request bodies: read within a bound, parsed as JSON, refused in JSON.
+//!
+//! Bodies of sessions share memory, of which one identity gets a part; small ones have memory of their own, which large ones that
+//! are half sent cannot take. Those that anybody may send are so small that the bound on strangers' connections bounds them, too.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::extract::{ConnectInfo, FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::auth::Session;
+use super::connection::{Connection, Peer};
 use super::error::ApiError;
+use super::memory::{Share, SharedMemory};
 use super::state::HubState;
 use crate::exp::Payload;
 use crate::exp::payload::MAX_BYTES;
@@ -22,56 +28,75 @@ pub(super) const PAYLOAD_BODY: usize = MAX_BYTES + 512 * 1024;
 /// The largest body of everything else that a session sends: a resource's document.
 pub(super) const SMALL_BODY: usize = 1024 * 1024;
 
-/// The largest body that anybody may send: a login, an operator's call. So small that all connections together, sending
-/// slowly, leave room for those who are logged in.
+/// The largest body that anybody may send: a login, an operator's call.
 pub(super) const OPEN_BODY: usize = 16 * 1024;
+
+/// What all bodies of sessions take together while they are read and parsed, and those of one identity: four of the largest.
+const LARGE_MEMORY: usize = 256 * 1024 * 1024;
+const LARGE_OF_IDENTITY: usize = 68 * 1024 * 1024;
+
+/// Bodies up to this size have memory of their own.
+const SMALL: usize = 64 * 1024;
+const SMALL_MEMORY: usize = 32 * 1024 * 1024;
+const SMALL_OF_IDENTITY: usize = 8 * 1024 * 1024;
 
 /// How much of a body that is too large is still read and thrown away, so that the client gets to see the answer instead
 /// of a broken connection.
 const DISCARDED: usize = 64 * 1024 * 1024;
 
-/// How long a body may take to arrive.
+/// How long a body may take to arrive; the small ones that anybody may send, and the wait for memory, less.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A body that brings less than this in so long a time goes nowhere.
+const PROGRESS: usize = 16 * 1024;
+const STALLED: Duration = Duration::from_secs(10);
+
+/// The memory of all bodies.
+pub(super) struct BodyMemory {
+    large: Arc<SharedMemory<String>>,
+    small: Arc<SharedMemory<String>>,
+}
+
+impl Default for BodyMemory {
+    fn default() -> Self {
+        Self {
+            large: SharedMemory::new(LARGE_MEMORY, LARGE_OF_IDENTITY),
+            small: SharedMemory::new(SMALL_MEMORY, SMALL_OF_IDENTITY),
+        }
+    }
+}
 
 /// A JSON body of at most `LIMIT` bytes. The handler's other extractors run first, so that only those who may come in
 /// get to send one.
 pub(super) struct JsonBody<T, const LIMIT: usize> {
     pub value: T,
     /// Its share of the memory that all bodies together may take; given back when the handler lets go of it.
-    pub share: OwnedSemaphorePermit,
+    pub share: Option<Share<String>>,
 }
 
 impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for JsonBody<T, LIMIT> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, hub: &Arc<HubState>) -> Result<Self, ApiError> {
-        let announced = request
-            .headers()
-            .get(header::CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        let read = async {
-            let share = announced.unwrap_or(LIMIT).min(LIMIT) / 1024 + 1;
-            let share = hub
-                .body_budget
-                .clone()
-                .acquire_many_owned(u32::try_from(share).unwrap_or(u32::MAX))
-                .await
-                .map_err(|_| stopping())?;
-            let bytes = read(request.into_body(), announced, LIMIT).await?;
-            Ok::<_, ApiError>((bytes, share))
-        };
-        let (bytes, share) = tokio::time::timeout(READ_TIMEOUT, read)
-            .await
-            .map_err(|_| {
-                ApiError::new(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "request.body.timeout",
-                    format!(
-                        "the body did not arrive within {} s",
-                        READ_TIMEOUT.as_secs()
-                    ),
-                )
-            })??;
+        let (parts, body) = request.into_parts();
+        let ConnectInfo(Peer(connection)) = parts
+            .extensions
+            .get::<ConnectInfo<Peer>>()
+            .ok_or_else(|| ApiError::internal("a request came over no connection"))?;
+        // The session of the request, which its extractor has left here.
+        let session = parts.extensions.get::<Session>();
+        if let Some(session) = session
+            && LIMIT > OPEN_BODY
+        {
+            // Whoever waits to be paired has nothing of that size to say.
+            session.is_paired()?;
+        }
+        let owner = session.map(Session::name);
+        let announced = announced(&parts.headers);
+        let (bytes, share) =
+            read(hub, connection, owner.as_deref(), body, announced, LIMIT).await?;
         let value = serde_json::from_slice(&bytes).map_err(|error| {
             ApiError::bad_request(
                 "request.body.malformed",
@@ -82,23 +107,72 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for Jso
     }
 }
 
-fn stopping() -> ApiError {
-    ApiError::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "network.stopping",
-        "the network is stopping",
-    )
+/// How long the client says that its body is.
+pub(super) fn announced(headers: &HeaderMap) -> Option<usize> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
 }
 
-async fn read(body: Body, announced: Option<usize>, limit: usize) -> Result<Vec<u8>, ApiError> {
+/// Reads a body of at most `limit` bytes, and takes its share of the memory where it has an owner.
+///
+/// # Errors
+/// When it is too large or too slow, ends too early, or finds no memory.
+pub(super) async fn read(
+    hub: &HubState,
+    connection: &Connection,
+    owner: Option<&str>,
+    body: Body,
+    announced: Option<usize>,
+    limit: usize,
+) -> Result<(Vec<u8>, Option<Share<String>>), ApiError> {
+    let (share, within) = match owner {
+        Some(owner) => {
+            let size = announced.unwrap_or(limit).min(limit);
+            let memory = if size <= SMALL {
+                &hub.body_memory.small
+            } else {
+                &hub.body_memory.large
+            };
+            let taken = timeout(MEMORY_TIMEOUT, memory.take(owner.to_owned(), size));
+            let share = taken.await.map_err(|_| {
+                ApiError::busy(
+                    "request.body.noRoom",
+                    "other requests that are half sent take the memory for bodies; finish them, or try again later",
+                )
+            })?;
+            (Some(share), READ_TIMEOUT)
+        }
+        None => (None, OPEN_TIMEOUT),
+    };
+    connection.await_body();
+    let read = collect(body, announced, limit, within).await;
+    connection.begin_request();
+    Ok((read?, share))
+}
+
+async fn collect(
+    body: Body,
+    announced: Option<usize>,
+    limit: usize,
+    within: Duration,
+) -> Result<Vec<u8>, ApiError> {
+    let end = Instant::now() + within;
+    let mut progress = (Instant::now() + STALLED, 0_usize);
     let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(limit));
     let mut seen = 0_usize;
     let mut stream = body.into_data_stream();
-    while let Some(chunk) = stream.next().await {
+    while let Some(chunk) = timeout_at(end.min(progress.0), stream.next())
+        .await
+        .map_err(|_| too_slow(within))?
+    {
         let chunk = chunk.map_err(|_| {
             ApiError::bad_request("request.body.broken", "the body ended before its end")
         })?;
         seen = seen.saturating_add(chunk.len());
+        progress.1 += chunk.len();
+        if progress.1 >= PROGRESS {
+            progress = (Instant::now() + STALLED, 0);
+        }
         if seen > DISCARDED {
             break;
         }
@@ -114,6 +188,18 @@ async fn read(body: Body, announced: Option<usize>, limit: usize) -> Result<Vec<
         )));
     }
     Ok(bytes)
+}
+
+fn too_slow(within: Duration) -> ApiError {
+    ApiError::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "request.body.timeout",
+        format!(
+            "the body did not arrive within {} s, or brought less than {PROGRESS} bytes in {} s",
+            within.as_secs(),
+            STALLED.as_secs()
+        ),
+    )
 }
 
 /// A payload field as it came. It is parsed apart from its envelope so that a payload that is too large can be told from

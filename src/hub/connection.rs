@@ -1,52 +1,115 @@
-//! The TCP side: how many connections there are, how much each has taken, and cutting those that must end.
+//! One TCP connection: what it is doing, how much it has taken, and cutting it where it must end.
 //!
 //! Socket.IO's library shows neither how much a client has yet to take nor a way to close a WebSocket whose client does
 //! not listen. Both are known here: every stream counts what the kernel took from it, and ends when it is told to.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
-use socketioxide::socket::Sid;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::admission::{Address, Place};
+use super::engine_sessions::Opening;
 use super::state::lock;
 
-/// How many connections are open at once; the next waits in the kernel's queue. Where the process may open fewer files than
-/// that, axum waits for one to close.
-const MAX_CONNECTIONS: usize = 4096;
-
-/// How many upgraded and dismissed sockets are remembered before those that are gone are swept out.
-const SWEEP_AT: usize = 2 * MAX_CONNECTIONS;
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing has come yet.
+    Silent,
+    /// A request's head has begun.
+    Head,
+    /// A request's body is awaited.
+    Body,
+    /// The network works for it, or it carries a live socket.
+    Busy,
+    /// It has been answered and has not asked again.
+    Idle,
+}
 
 /// What is known of one open connection.
 pub(super) struct Connection {
     pub peer: SocketAddr,
     written: AtomicU64,
     cut: CancellationToken,
+    phase: Mutex<(Phase, Instant)>,
+    place: AtomicU64,
+    ended: AtomicBool,
+    /// The place among the sockets of strangers that this connection takes.
+    opening: Mutex<Option<Opening>>,
 }
 
 impl Connection {
-    /// One that is nowhere, for fuzzing.
-    #[cfg(fuzzing)]
-    pub(super) fn without_a_stream(peer: SocketAddr) -> Self {
+    /// `cut` ends it.
+    pub(super) fn new(peer: SocketAddr, cut: CancellationToken) -> Self {
         Self {
             peer,
             written: AtomicU64::new(0),
-            cut: CancellationToken::new(),
+            cut,
+            phase: Mutex::new((Phase::Silent, Instant::now())),
+            place: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            opening: Mutex::default(),
         }
+    }
+
+    /// Where it comes from.
+    pub(super) fn address(&self) -> Address {
+        self.peer.into()
+    }
+
+    /// Its number among the places.
+    pub(super) fn place(&self) -> u64 {
+        self.place.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_place(&self, number: u64) {
+        self.place.store(number, Ordering::Relaxed);
+    }
+
+    /// What it is doing, and since when.
+    pub(super) fn phase(&self) -> (Phase, Instant) {
+        *lock(&self.phase)
+    }
+
+    /// A request's head is complete.
+    pub(super) fn begin_request(&self) {
+        self.enter(Phase::Busy);
+    }
+
+    /// The request has been answered.
+    pub(super) fn end_request(&self) {
+        self.enter(Phase::Idle);
+    }
+
+    /// The network waits for the body, or for more of it.
+    pub(super) fn await_body(&self) {
+        self.enter(Phase::Body);
+    }
+
+    /// Something came.
+    pub(super) fn received(&self) {
+        let mut phase = lock(&self.phase);
+        if matches!(phase.0, Phase::Idle) {
+            *phase = (Phase::Head, Instant::now());
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        *lock(&self.phase) = (phase, Instant::now());
+    }
+
+    /// Keeps a socket's place for as long as the connection is open.
+    pub(super) fn keep(&self, opening: Opening) {
+        *lock(&self.opening) = Some(opening);
     }
 
     /// How many bytes the kernel has taken from us.
@@ -58,78 +121,23 @@ impl Connection {
     pub(super) fn cut(&self) {
         self.cut.cancel();
     }
+
+    /// Whether it carries nothing any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.is_cancelled()
+    }
 }
 
-/// The connection of a request, as axum hands it to handlers.
+/// The connection of a request, as handlers get it.
 #[derive(Clone)]
 pub(super) struct Peer(pub Arc<Connection>);
 
-impl Connected<IncomingStream<'_, HubListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, HubListener>) -> Self {
-        Self(stream.io().connection.clone())
-    }
-}
-
-/// Accepts connections up to the bound and keeps count of those that are open.
-pub(super) struct HubListener {
-    inner: TcpListener,
-    slots: Arc<Semaphore>,
-    open: TaskTracker,
-    cut: CancellationToken,
-}
-
-impl HubListener {
-    /// `open` is left by each connection when it ends; `cut` ends all of them.
-    pub(super) fn new(inner: TcpListener, open: TaskTracker, cut: CancellationToken) -> Self {
-        Self {
-            inner,
-            slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
-            open,
-            cut,
-        }
-    }
-}
-
-impl Listener for HubListener {
-    type Io = HubStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (HubStream, SocketAddr) {
-        loop {
-            let Ok(slot) = self.slots.clone().acquire_owned().await else {
-                // The semaphore is never closed.
-                std::future::pending::<()>().await;
-                continue;
-            };
-            // Axum's own way of accepting waits where the process is out of descriptors.
-            let (inner, peer) = Listener::accept(&mut self.inner).await;
-            if let Err(error) = inner.set_nodelay(true) {
-                log::debug!("a connection from {peer} ended before it began: {error}");
-                continue;
-            }
-            let cut = self.cut.child_token();
-            let stream = HubStream {
-                inner,
-                read_end: Box::pin(cut.clone().cancelled_owned()),
-                write_end: Box::pin(cut.clone().cancelled_owned()),
-                connection: Arc::new(Connection {
-                    peer,
-                    written: AtomicU64::new(0),
-                    cut,
-                }),
-                _open: self.open.token(),
-                _slot: slot,
-            };
-            return (stream, peer);
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
-    }
-}
-
-/// One open TCP connection.
+/// The stream under a connection.
 pub(super) struct HubStream {
     inner: TcpStream,
     connection: Arc<Connection>,
@@ -137,10 +145,27 @@ pub(super) struct HubStream {
     read_end: Pin<Box<WaitForCancellationFutureOwned>>,
     write_end: Pin<Box<WaitForCancellationFutureOwned>>,
     _open: TaskTrackerToken,
-    _slot: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl HubStream {
+    /// `open` counts it, and `place` is its own, until it ends.
+    pub(super) fn new(
+        inner: TcpStream,
+        connection: Arc<Connection>,
+        open: TaskTrackerToken,
+        place: Place,
+    ) -> Self {
+        Self {
+            inner,
+            read_end: Box::pin(connection.cut.clone().cancelled_owned()),
+            write_end: Box::pin(connection.cut.clone().cancelled_owned()),
+            connection,
+            _open: open,
+            _place: place,
+        }
+    }
+
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.write_end.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
@@ -156,6 +181,14 @@ impl HubStream {
     }
 }
 
+impl Drop for HubStream {
+    fn drop(&mut self) {
+        self.connection.ended.store(true, Ordering::Relaxed);
+        // A session of Engine.IO may remember the connection for longer.
+        lock(&self.connection.opening).take();
+    }
+}
+
 impl AsyncRead for HubStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -165,7 +198,9 @@ impl AsyncRead for HubStream {
         if self.read_end.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        let read = ready!(Pin::new(&mut self.inner).poll_read(cx, buffer));
+        self.connection.received();
+        Poll::Ready(read)
     }
 }
 
@@ -200,64 +235,5 @@ impl AsyncWrite for HubStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
-
-/// Which connection carries which Socket.IO session, where a request told, and which sessions are no longer welcome.
-#[derive(Default)]
-pub(super) struct Connections {
-    upgraded: Mutex<HashMap<Sid, Weak<Connection>>>,
-    dismissed: Mutex<HashMap<Sid, Instant>>,
-    /// Wakes the polls that are held open, for them to see whether it was their session.
-    dismissal: Notify,
-}
-
-impl Connections {
-    /// A session that began with long polling asks to go on over this connection.
-    pub(super) fn upgrade(&self, sid: Sid, connection: &Arc<Connection>) {
-        let mut upgraded = lock(&self.upgraded);
-        if upgraded.len() >= SWEEP_AT {
-            upgraded.retain(|_, connection| connection.strong_count() > 0);
-        }
-        // Each entry is an open connection, of which there are MAX_CONNECTIONS at most, or one that is swept out.
-        upgraded.insert(sid, Arc::downgrade(connection));
-    }
-
-    pub(super) fn upgraded(&self, sid: Sid) -> Option<Arc<Connection>> {
-        lock(&self.upgraded).get(&sid)?.upgrade()
-    }
-
-    /// From now on requests of this session are refused, for at least `memory`: long enough for the session itself to
-    /// end, since a session whose requests are refused misses its heartbeat.
-    pub(super) fn dismiss(&self, sid: Sid, memory: Duration) {
-        let mut dismissed = lock(&self.dismissed);
-        let now = Instant::now();
-        if dismissed.len() >= SWEEP_AT {
-            dismissed.retain(|_, until| *until > now);
-        }
-        if dismissed.len() < SWEEP_AT {
-            dismissed.insert(sid, now + memory);
-        }
-        drop(dismissed);
-        self.dismissal.notify_waiters();
-        if let Some(connection) = self.upgraded(sid) {
-            connection.cut();
-        }
-    }
-
-    /// Waits until this session is dismissed.
-    pub(super) async fn dismissed(&self, sid: Sid) {
-        loop {
-            // Made before the look at the map, so that no dismissal falls in between.
-            let next = self.dismissal.notified();
-            if self.is_dismissed(sid) {
-                return;
-            }
-            next.await;
-        }
-    }
-
-    fn is_dismissed(&self, sid: Sid) -> bool {
-        lock(&self.dismissed).contains_key(&sid)
     }
 }

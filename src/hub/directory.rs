@@ -1,25 +1,18 @@
-//! Who may log in: users, consumer apps and devices, and the codes of devices that wait to be paired.
+//! Who may log in: users, consumer apps and devices, also those that wait to be paired.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use rand::Rng as _;
-
+use super::admission::Address;
 use super::error::ApiError;
+use super::pairing_codes::{Credentials, FreshCode, PairingCodes};
 use super::settings::HubSettings;
 use super::state::lock;
-use super::tokens::{hex, now_millis};
+use super::tokens::{Tokens, hex};
 use crate::exp::{Identity, IdentityKind, Secret};
 
 /// How many devices may be known.
 const MAX_DEVICES: usize = 10_000;
-
-/// How many devices may wait to be paired at once.
-const MAX_CODES: usize = 10_000;
-
-/// Lowercase letters and digits without those that look alike (0 o, 1 i l).
-const CODE_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
-const CODE_LENGTH: usize = 6;
 
 /// The longest uuid that an operator may choose.
 const MAX_UUID_BYTES: usize = 64;
@@ -29,46 +22,30 @@ pub(super) struct Directory {
     users: HashMap<String, String>,
     consumer_apps: HashMap<String, Secret>,
     devices: Mutex<Devices>,
+    organization: String,
+    tokens: Tokens,
 }
 
 #[derive(Default)]
 struct Devices {
     known: HashMap<String, Device>,
-    codes: HashMap<String, PairingCode>,
-    last_serial: u64,
+    codes: PairingCodes,
 }
 
-/// A device's secret and which issue of it this is: forgetting a device, or pairing it anew, ends the tokens that were
-/// made from the issue before.
+/// A device's secret, and its fingerprint in tokens: forgetting a device, or pairing it anew, ends the tokens that were
+/// made from the secret before.
 #[derive(Clone)]
 pub(super) struct Device {
     pub secret: Secret,
-    pub serial: u64,
-}
-
-/// A code that was handed out and has not expired.
-struct PairingCode {
-    expires: i64,
-    /// Set once an operator has paired it; kept until the code expires, for a device that was away at that moment.
-    credentials: Option<Credentials>,
-}
-
-/// What a paired device is told.
-#[derive(Clone, Debug, serde::Serialize)]
-pub(super) struct Credentials {
-    pub uuid: String,
-    pub secret: Secret,
+    pub fingerprint: u64,
 }
 
 impl Directory {
-    pub(super) fn new(settings: &HubSettings) -> Self {
+    pub(super) fn new(settings: &HubSettings, tokens: Tokens) -> Self {
         let mut devices = Devices::default();
         for device in &settings.devices {
-            devices.add(device.uuid.clone(), device.secret.clone());
+            devices.add(&tokens, &device.uuid, device.secret.clone());
         }
-        // A device that is paired while the network runs is forgotten with it, and so its tokens must not fit one that is
-        // paired under the same uuid after a restart.
-        devices.last_serial += u64::from(rand::random::<u32>());
         Self {
             users: settings
                 .users
@@ -81,6 +58,8 @@ impl Directory {
                 .map(|app| (app.uuid.clone(), app.api_key.clone()))
                 .collect(),
             devices: Mutex::new(devices),
+            organization: settings.organization.clone(),
+            tokens,
         }
     }
 
@@ -96,52 +75,42 @@ impl Directory {
         lock(&self.devices).known.get(uuid).cloned()
     }
 
+    /// What a consumer app's tokens carry of its API key.
+    pub(super) fn app_fingerprint(&self, uuid: &str) -> Option<u64> {
+        let key = self.consumer_apps.get(uuid)?;
+        Some(self.tokens.fingerprint(uuid, key))
+    }
+
     /// Whether what a token was made from still holds.
-    pub(super) fn still_holds(&self, identity: &Identity, serial: u64) -> bool {
+    pub(super) fn still_holds(&self, identity: &Identity, fingerprint: u64) -> bool {
+        // Networks of one user on one host may share their keys.
+        if identity.organization != self.organization {
+            return false;
+        }
         match (identity.kind, &identity.pairing_code) {
             (IdentityKind::User, _) => self.users.contains_key(&identity.uuid),
-            (IdentityKind::ConsumerApp, _) => self.consumer_apps.contains_key(&identity.uuid),
-            (IdentityKind::Device, Some(code)) => lock(&self.devices).codes.contains_key(code),
+            (IdentityKind::ConsumerApp, _) => {
+                self.app_fingerprint(&identity.uuid) == Some(fingerprint)
+            }
+            (IdentityKind::Device, Some(code)) => lock(&self.devices).codes.holds(code),
             (IdentityKind::Device, None) => self
                 .device(&identity.uuid)
-                .is_some_and(|device| device.serial == serial),
+                .is_some_and(|device| device.fingerprint == fingerprint),
         }
     }
 
-    /// A code that no other device has.
-    pub(super) fn hand_out_code(&self, expires: i64) -> Result<String, ApiError> {
-        let mut devices = lock(&self.devices);
-        if devices.codes.len() >= MAX_CODES {
-            let now = now_millis();
-            devices.codes.retain(|_, code| code.expires > now);
-        }
-        if devices.codes.len() >= MAX_CODES {
-            return Err(ApiError::too_many(
-                "pairing.tooMany",
-                format!("{MAX_CODES} devices wait to be paired already; try again later"),
-            ));
-        }
-        loop {
-            // 31^6 codes for at most 10,000 devices: the second try is rare, the third hardly ever.
-            let code = random_code();
-            if !devices.codes.contains_key(&code) {
-                devices.codes.insert(
-                    code.clone(),
-                    PairingCode {
-                        expires,
-                        credentials: None,
-                    },
-                );
-                return Ok(code);
-            }
-        }
+    /// A code that no other device has, for one at this address.
+    pub(super) fn hand_out_code(
+        &self,
+        address: Address,
+        expires: i64,
+    ) -> Result<FreshCode, ApiError> {
+        lock(&self.devices).codes.hand_out(address, expires)
     }
 
     /// Keeps a code for as long as its device's fresh token lives.
     pub(super) fn extend_code(&self, code: &str, expires: i64) {
-        if let Some(code) = lock(&self.devices).codes.get_mut(code) {
-            code.expires = expires;
-        }
+        lock(&self.devices).codes.extend(code, expires);
     }
 
     /// Makes credentials for the device with this code.
@@ -150,26 +119,9 @@ impl Directory {
             Some(uuid) => check_uuid(uuid)?,
             None => uuid::Uuid::new_v4().to_string(),
         };
-        let mut devices = lock(&self.devices);
+        let devices = &mut *lock(&self.devices);
         let full = devices.known.len() >= MAX_DEVICES && !devices.known.contains_key(&uuid);
-        let now = now_millis();
-        let waiting = devices
-            .codes
-            .get_mut(code)
-            .filter(|code| code.expires > now)
-            .ok_or_else(|| {
-                ApiError::not_found(
-                    "pairing.code.unknown",
-                    "no device waits with this pairing code; read the code from the device again",
-                )
-            })?;
-        if waiting.credentials.is_some() {
-            return Err(ApiError::new(
-                axum::http::StatusCode::CONFLICT,
-                "pairing.code.used",
-                "the device with this code has been paired already",
-            ));
-        }
+        let told = devices.codes.answer(code)?;
         if full {
             return Err(ApiError::full(
                 "pairing.devices.full",
@@ -180,50 +132,33 @@ impl Directory {
             uuid: uuid.clone(),
             secret: Secret::new(hex(&rand::random::<[u8; 32]>())),
         };
-        waiting.credentials = Some(credentials.clone());
-        devices.add(uuid, credentials.secret.clone());
+        *told = Some(credentials.clone());
+        devices.add(&self.tokens, &uuid, credentials.secret.clone());
         Ok(credentials)
     }
 
     /// What the device with this code has to be told, when it has been paired.
     pub(super) fn credentials_for(&self, code: &str) -> Option<Credentials> {
-        lock(&self.devices).codes.get(code)?.credentials.clone()
+        lock(&self.devices).codes.credentials(code).cloned()
     }
 
     /// Forgets a device; false when there was none.
     pub(super) fn forget_device(&self, uuid: &str) -> bool {
         let mut devices = lock(&self.devices);
-        devices
-            .codes
-            .retain(|_, code| code.credentials.as_ref().is_none_or(|c| c.uuid != uuid));
+        devices.codes.forget(uuid);
         devices.known.remove(uuid).is_some()
     }
 }
 
 impl Devices {
-    fn add(&mut self, uuid: String, secret: Secret) {
-        self.last_serial += 1;
-        let serial = self.last_serial;
-        self.known.insert(uuid, Device { secret, serial });
+    fn add(&mut self, tokens: &Tokens, uuid: &str, secret: Secret) {
+        let fingerprint = tokens.fingerprint(uuid, &secret);
+        let device = Device {
+            secret,
+            fingerprint,
+        };
+        self.known.insert(uuid.to_owned(), device);
     }
-}
-
-/// The code as it is kept, from however an operator typed it: `ABC-def`, `abc def`.
-pub(super) fn normalize_code(typed: &str) -> String {
-    typed
-        .chars()
-        .filter(|c| !c.is_whitespace() && *c != '-')
-        .take(64)
-        .flat_map(char::to_lowercase)
-        .collect()
-}
-
-fn random_code() -> String {
-    let mut random = rand::rng();
-    (0..CODE_LENGTH)
-        .filter_map(|_| CODE_ALPHABET.get(random.random_range(0..CODE_ALPHABET.len())))
-        .map(|byte| char::from(*byte))
-        .collect()
 }
 
 fn check_uuid(uuid: String) -> Result<String, ApiError> {
@@ -242,25 +177,26 @@ fn check_uuid(uuid: String) -> Result<String, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
     use super::*;
+    use crate::hub::tokens::now_millis;
 
     fn directory() -> Directory {
-        Directory::new(&HubSettings::default())
+        let tokens = Tokens::new(Secret::new("key"), Duration::from_secs(60));
+        Directory::new(&HubSettings::default(), tokens)
     }
 
-    #[test]
-    fn a_code_is_easy_to_read_and_to_type() {
-        let code = directory().hand_out_code(i64::MAX).unwrap();
-        assert_eq!(code.len(), CODE_LENGTH);
-        assert!(code.bytes().all(|byte| CODE_ALPHABET.contains(&byte)));
-        let typed = format!(" {}-{} ", &code[..3].to_uppercase(), &code[3..]);
-        assert_eq!(normalize_code(&typed), code);
+    fn code(directory: &Directory, expires: i64) -> String {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1)).into();
+        directory.hand_out_code(address, expires).unwrap().code
     }
 
     #[test]
     fn a_code_pairs_once_and_only_while_it_holds() {
         let directory = directory();
-        let code = directory.hand_out_code(now_millis() + 60_000).unwrap();
+        let code = code(&directory, now_millis() + 60_000);
         let paired = directory.pair(&code, None).unwrap();
         assert_eq!(
             directory.device(&paired.uuid).unwrap().secret,
@@ -270,7 +206,7 @@ mod tests {
             directory.pair(&code, None).unwrap_err().code,
             "pairing.code.used"
         );
-        let old = directory.hand_out_code(now_millis() - 1).unwrap();
+        let old = super::tests::code(&directory, now_millis() - 1);
         assert_eq!(
             directory.pair(&old, None).unwrap_err().code,
             "pairing.code.unknown"
@@ -282,14 +218,14 @@ mod tests {
     fn forgetting_or_pairing_anew_ends_the_tokens_of_before() {
         let directory = directory();
         let pair = || {
-            let code = directory.hand_out_code(i64::MAX).unwrap();
+            let code = code(&directory, i64::MAX);
             directory.pair(&code, Some("screen-1".into())).unwrap();
-            directory.device("screen-1").unwrap().serial
+            directory.device("screen-1").unwrap().fingerprint
         };
         let identity = Identity {
             uuid: "screen-1".into(),
             kind: IdentityKind::Device,
-            organization: "o".into(),
+            organization: "demo".into(),
             pairing_code: None,
         };
         let first = pair();

@@ -1,7 +1,9 @@
 //! How the network refuses: every error answer is JSON with `code` and `message`, as EXP's are.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::exp::message::ErrorBody;
@@ -15,6 +17,8 @@ pub(super) struct ApiError {
     pub status: StatusCode,
     pub code: &'static str,
     pub message: String,
+    /// When it may help to ask again.
+    pub retry_after: Option<Duration>,
 }
 
 impl ApiError {
@@ -23,6 +27,7 @@ impl ApiError {
             status,
             code,
             message: message.into(),
+            retry_after: None,
         }
     }
 
@@ -55,6 +60,35 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, code, message)
     }
 
+    /// As [`ApiError::too_many`], and it is known when to come back.
+    pub(super) fn come_back(
+        code: &'static str,
+        message: impl Into<String>,
+        after: Duration,
+    ) -> Self {
+        Self {
+            retry_after: Some(after),
+            ..Self::too_many(code, message)
+        }
+    }
+
+    /// The network has no room for this now.
+    pub(super) fn busy(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+        }
+    }
+
+    /// A mistake in this room.
+    pub(super) fn internal(message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "network.internal",
+            message,
+        )
+    }
+
     /// A bound of this network is reached, and only removing something helps.
     pub(super) fn full(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, code, message)
@@ -70,7 +104,15 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body())).into_response()
+        let mut response = (self.status, Json(self.body())).into_response();
+        if let Some(after) = self.retry_after {
+            // Whole seconds, rounded up: whoever comes back too early is refused again.
+            let seconds = after.as_millis().div_ceil(1000).max(1);
+            if let Ok(seconds) = HeaderValue::try_from(seconds.to_string()) {
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            }
+        }
+        response
     }
 }
 

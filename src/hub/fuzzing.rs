@@ -1,20 +1,19 @@
 //! A door for `fuzz/` alone: the network's paths without TCP under them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
 
 use super::Hub;
-use super::connection::{Connection, Peer};
+use super::connection::Peer;
 use super::router;
 
 impl Hub {
     /// All paths; every request counts as one of this address.
     pub fn service(&self, peer: SocketAddr) -> Router {
         let (router, _) = router::build(&self.state);
-        let connection = Connection::without_a_stream(peer);
-        router.layer(Extension(ConnectInfo(Peer(Arc::new(connection)))))
+        let connection = self.state.admission.connection(peer);
+        router.layer(Extension(ConnectInfo(Peer(connection))))
     }
 }

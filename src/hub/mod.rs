@@ -4,11 +4,17 @@
 //! organization, everything in memory and bounded. A [`Hub`] is a function of (settings, shutdown); nothing is global, so
 //! many live side by side.
 //!
-//! The files: `settings` what can be set; `connection` the TCP side; `router` the paths; `auth`, `tokens`, `password`
-//! and `directory` who may come in; `socket` the live sockets, `legacy_polling` a correction for old ones; `network` who listens where; `pending` and `broadcasts`
-//! messages and their responses; `resources` and `data` the API's documents; `pairing` the operator's side, [`operator`]
-//! the client for it; `counters` what has happened; `body` and `error` how requests are read and refused.
+//! It is open to strangers, and what one of them can make it hold or do is bounded in size, number, share and time: `admission`
+//! bounds connections, `server` heads, `body` and `memory` bodies, `engine_sessions` sockets, `polling_body` what the Socket.IO
+//! library reads, `password_checks`, `pairing_codes` and `rate` logins, `hosts` who may be meant.
+//!
+//! The other files: `settings` what can be set; `connection` one TCP connection; `router` the paths; `auth`, `keys`, `tokens`,
+//! `password` and `directory` who may come in; `engine`, `engine_query` and `socket` the live sockets, `legacy_framing` and
+//! `legacy_polling` what old ones need; `network` who listens where; `pending` and `broadcasts` messages and their responses;
+//! `resources` and `data` the API's documents; `pairing` the operator's side, [`operator`] the client for it; `counters` what has
+//! happened; `error` how requests are refused.
 
+mod admission;
 mod auth;
 mod body;
 mod broadcasts;
@@ -16,17 +22,29 @@ mod connection;
 mod counters;
 mod data;
 mod directory;
+mod engine;
+mod engine_query;
+mod engine_sessions;
 mod error;
 #[cfg(fuzzing)]
 mod fuzzing;
+mod hosts;
+mod keys;
+mod legacy_framing;
 mod legacy_polling;
+mod memory;
 mod network;
 pub mod operator;
 mod pairing;
+mod pairing_codes;
 mod password;
+mod password_checks;
 mod pending;
+mod polling_body;
+mod rate;
 mod resources;
 mod router;
+mod server;
 mod settings;
 mod socket;
 mod state;
@@ -41,11 +59,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use admission::MAX_CONNECTIONS;
 pub use counters::{ChannelCount, CountersSnapshot};
+pub use hosts::Hosts;
+pub use keys::{operator_key_file, read_key};
 pub use password::{HashError, hash_password};
 pub use settings::{HubConsumerApp, HubDevice, HubSettings, HubUser};
 
-use connection::{HubListener, Peer};
 use state::HubState;
 
 /// How long connections may take to end by themselves at shutdown, before they are cut.
@@ -66,13 +86,14 @@ impl Hub {
     ///
     /// # Errors
     /// When the address cannot be taken, or a password hash is none.
+    #[expect(
+        clippy::unused_async,
+        reason = "a listener belongs to the runtime that this is called in"
+    )]
     pub async fn bind(settings: &HubSettings) -> Result<Self, HubError> {
         let bind_error = |source| HubError::bind(settings.listen, source);
         let state = Arc::new(HubState::new(settings)?);
-        // Tokio sets SO_REUSEADDR, so that a new hub takes the port at once after an old one.
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .map_err(bind_error)?;
+        let listener = server::listen(settings.listen).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         Ok(Self {
             listener,
@@ -94,41 +115,28 @@ impl Hub {
     /// When accepting connections fails for good.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), HubError> {
         let state = self.state;
-        let cut = CancellationToken::new();
-        let _cut_when_dropped = cut.clone().drop_guard();
+        let _cut_when_dropped = state.admission.cut.clone().drop_guard();
         let _stop_when_dropped = state.stopping.clone().drop_guard();
         let open = TaskTracker::new();
 
-        let (router, io) = router::build(&state);
-        let listener = HubListener::new(self.listener, open.clone(), cut.clone());
-        let server = axum::serve(
-            listener,
-            router.into_make_service_with_connect_info::<Peer>(),
-        )
-        .with_graceful_shutdown(state.stopping.clone().cancelled_owned());
-        let mut server = std::pin::pin!(server.into_future());
-
-        let serving = |source| HubError::Serve {
-            address: self.address,
-            source,
-        };
+        let (router, engine) = router::build(&state);
         tokio::select! {
-            result = &mut server => return result.map_err(serving),
+            Err(source) = server::serve(&self.listener, router, &state, &open) => {
+                let address = self.address;
+                return Err(HubError::Serve { address, source });
+            }
             () = shutdown.cancelled() => {}
         }
         state.stopping.cancel();
-        let drained = tokio::time::timeout(DRAIN, async {
-            let (result, ()) = tokio::join!(server, io.close());
-            open.close();
-            open.wait().await;
-            result
-        });
-        if let Ok(result) = drained.await {
-            result.map_err(serving)?;
-        } else {
+        // From here on, the system refuses whoever comes.
+        drop(self.listener);
+        open.close();
+        let drained = async {
+            tokio::join!(engine.close(), open.wait());
+        };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
             log::debug!("cutting {} connections that did not end", open.len());
-            cut.cancel();
-            open.close();
+            state.admission.cut.cancel();
             if tokio::time::timeout(CUT, open.wait()).await.is_err() {
                 log::warn!("{} connections are still open", open.len());
             }

@@ -21,6 +21,9 @@ use crate::exp::{BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payloa
 /// How many sockets are open at once.
 pub(super) const MAX_SOCKETS: usize = 4096;
 
+/// How many of them one identity may have.
+const MAX_SOCKETS_OF_IDENTITY: usize = MAX_SOCKETS / 2;
+
 /// How many channels one socket may subscribe to. A daemon uses one socket for all programs of its host.
 const MAX_SUBSCRIPTIONS: usize = 16_384;
 
@@ -190,7 +193,14 @@ impl Network {
         let mut inner = lock(&self.0);
         // A client may ask twice for its namespace on one connection; the second takes the first one's place.
         inner.remove(sid);
-        if inner.sockets.len() >= MAX_SOCKETS {
+        let own = |other: &&Member| {
+            (other.identity.kind, &other.identity.uuid)
+                == (member.identity.kind, &member.identity.uuid)
+        };
+        let waits = member.identity.pairing_code.is_some();
+        if inner.sockets.len() >= MAX_SOCKETS
+            || !waits && inner.sockets.values().filter(own).count() >= MAX_SOCKETS_OF_IDENTITY
+        {
             return false;
         }
         inner.sockets.insert(sid, member);
@@ -297,6 +307,16 @@ impl Network {
             .filter(|member| {
                 member.identity.kind == IdentityKind::Device && member.identity.uuid == uuid
             })
+            .map(|member| member.socket.clone())
+            .collect()
+    }
+
+    /// The sockets of the device that waits with a pairing code.
+    pub(super) fn sockets_of_code(&self, code: &str) -> Vec<SocketRef> {
+        lock(&self.0)
+            .sockets
+            .values()
+            .filter(|member| member.identity.pairing_code.as_deref() == Some(code))
             .map(|member| member.socket.clone())
             .collect()
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
-use axum::http::header;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -16,38 +15,35 @@ use sha2::{Digest as _, Sha256};
 use super::auth;
 use super::body::{JsonBody, OPEN_BODY};
 use super::broadcasts::announce;
-use super::directory::normalize_code;
 use super::error::ApiError;
 use super::network::Audience;
+use super::pairing_codes::normalize_code;
 use super::socket;
 use super::state::HubState;
 use crate::exp::{Channel, Payload, Secret};
 
-/// A request that may use the operator's endpoints: with the operator's key where one is set, from this host where none is.
+/// A request that shows the operator's key.
 pub(super) struct Operator;
+
+/// The operator among the identities, which all have a kind before their name.
+const OPERATOR: &str = "operator";
 
 impl FromRequestParts<Arc<HubState>> for Operator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, hub: &Arc<HubState>) -> Result<Self, ApiError> {
-        if let Some(key) = &hub.operator_key {
-            return match auth::bearer(&parts.headers) {
-                Some(given) if same(&given, key) => Ok(Self),
-                _ => Err(ApiError::unauthorized(
-                    "operator.key",
-                    "this needs the header `Authorization: Bearer KEY` with the operator's key (hub.operator_key)",
-                )),
-            };
+        match auth::bearer(&parts.headers) {
+            Some(given) if same(&given, &hub.operator_key) => {
+                if let Some(connection) = auth::connection(parts) {
+                    hub.admission.know(connection, OPERATOR)?;
+                }
+                Ok(Self)
+            }
+            _ => Err(ApiError::unauthorized(
+                "operator.key",
+                "this needs the header `Authorization: Bearer KEY` with the operator's key: hub.operator_key, or what the network keeps in hub/operator.key below its state folder",
+            )),
         }
-        let local = auth::peer(parts).is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-        // Without a key any page in a browser on this host could ask; browsers name the page, programs do not.
-        if !local || parts.headers.contains_key(header::ORIGIN) {
-            return Err(ApiError::forbidden(
-                "operator.remote",
-                "without hub.operator_key in the settings this is for programs on the network's own host",
-            ));
-        }
-        Ok(Self)
     }
 }
 

@@ -4,27 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde::Deserialize;
-use socketioxide::SocketIo;
-use socketioxide::socket::Sid;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
-use super::connection::{Connection, Peer};
+use super::engine::{self, Engine};
 use super::error::ApiError;
 use super::resources::{self, Kind};
 use super::state::HubState;
-use super::{auth, broadcasts, counters, data, legacy_polling, pairing, socket};
+use super::{auth, broadcasts, counters, data, legacy_polling, pairing};
 
 /// How long a browser may go on without asking again what is allowed; browsers cap it at two hours or less.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
-pub(super) fn build(hub: &Arc<HubState>) -> (Router, SocketIo) {
-    let (socket_layer, io) = socket::layer(hub);
+pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
+    let engine = Engine::new(hub);
     let mut router = Router::new()
         .route("/api/auth/login", post(auth::log_in))
         .route("/api/auth/token", post(auth::refresh))
@@ -60,17 +57,20 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, SocketIo) {
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(hub.clone())
-        .layer(socket_layer)
-        .layer(middleware::from_fn_with_state(hub.clone(), watch_sockets))
-        .layer(middleware::from_fn(legacy_polling::put_right))
+        .layer(middleware::from_fn_with_state(
+            (hub.clone(), engine.clone()),
+            engine::sort_out,
+        ))
+        .layer(middleware::from_fn(legacy_polling::answer_in_bytes))
         .layer(pages())
+        .layer(middleware::from_fn_with_state(hub.clone(), called_by_name))
         .layer(middleware::from_fn_with_state(hub.clone(), count));
-    (router, io)
+    (router, engine)
 }
 
 /// What lets programs in web pages of any origin use the network, as the SDK in a browser does. A token says who asks, and no
 /// cookie is ever set, so a foreign page gains nothing by it; credentials are allowed only since the old Socket.IO client
-/// asks for them. The operator's side is for no page: there the caller's address may be all the proof there is.
+/// asks for them. The operator's side is for no page.
 fn pages() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(|_, request| {
@@ -89,6 +89,23 @@ fn pages() -> CorsLayer {
         ]))
         .allow_credentials(true)
         .max_age(PREFLIGHT_AGE)
+}
+
+/// Refuses what is meant for somebody else.
+async fn called_by_name(
+    State(hub): State<Arc<HubState>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if hub.hosts.allow(request.uri(), request.headers()) {
+        return next.run(request).await;
+    }
+    let refusal = ApiError::new(
+        StatusCode::MISDIRECTED_REQUEST,
+        "request.host.foreign",
+        "this network is not called by the request's Host; call it by a loopback address, or name the host in hub.hosts",
+    );
+    refusal.into_response()
 }
 
 async fn not_found(request: Request) -> ApiError {
@@ -115,55 +132,4 @@ async fn count(State(hub): State<Arc<HubState>>, request: Request, next: Next) -
         hub.counters.http_errors.one();
     }
     response
-}
-
-/// What an Engine.IO request says of its session.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct EngineQuery {
-    sid: Option<String>,
-    transport: String,
-}
-
-/// Notes how sockets travel: how much was polled, and which connection an upgrade came on. Refuses sessions that were
-/// told to go.
-async fn watch_sockets(State(hub): State<Arc<HubState>>, request: Request, next: Next) -> Response {
-    let Some((sid, EngineQuery { transport, .. })) = session_of(&request) else {
-        return next.run(request).await;
-    };
-    let polls = transport != "websocket" && request.method() == Method::GET;
-    if transport == "websocket"
-        && let Some(connection) = connection_of(&request)
-    {
-        hub.connections.upgrade(sid, &connection);
-        hub.network.attach(sid, &connection);
-    }
-    let response = tokio::select! {
-        biased;
-        () = hub.connections.dismissed(sid) => return ApiError::bad_request(
-            "network.socket.closed",
-            "this socket was closed by the network; open a new one",
-        )
-        .into_response(),
-        response = next.run(request) => response,
-    };
-    if polls {
-        let length = response.headers().get(header::CONTENT_LENGTH);
-        let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        hub.network.polled(sid, length.unwrap_or(0));
-    }
-    response
-}
-
-fn session_of(request: &Request) -> Option<(Sid, EngineQuery)> {
-    if !request.uri().path().starts_with("/socket.io") {
-        return None;
-    }
-    let Query(query) = Query::<EngineQuery>::try_from_uri(request.uri()).ok()?;
-    Some((query.sid.as_ref()?.parse().ok()?, query))
-}
-
-fn connection_of(request: &Request) -> Option<Arc<Connection>> {
-    let ConnectInfo(Peer(connection)) = request.extensions().get::<ConnectInfo<Peer>>()?;
-    Some(connection.clone())
 }

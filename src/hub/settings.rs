@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::exp::Secret;
@@ -15,8 +16,14 @@ pub struct HubSettings {
     pub organization: String,
     /// How long a token lives.
     pub token_ttl: Duration,
-    /// What the operator's commands prove themselves with; without it they are taken from loopback addresses alone.
+    /// Names by which it may be called besides loopback ones; see [`Hosts`](super::Hosts).
+    pub hosts: Vec<String>,
+    /// Signs the sessions' tokens; one that is kept in `state_dir` when not set.
+    pub token_key: Option<Secret>,
+    /// What the operator's commands prove themselves with; one that is kept in `state_dir` when not set.
     pub operator_key: Option<Secret>,
+    /// The network's folder, for the keys that are not set; without it they end with the run.
+    pub state_dir: Option<PathBuf>,
     /// `[[hub.devices]]`
     pub devices: Vec<HubDevice>,
     /// `[[hub.users]]`
@@ -35,7 +42,10 @@ impl Default for HubSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
             organization: "demo".to_owned(),
             token_ttl: Duration::from_secs(3600),
+            hosts: Vec::new(),
+            token_key: None,
             operator_key: None,
+            state_dir: None,
             devices: Vec::new(),
             users: Vec::new(),
             consumer_apps: Vec::new(),

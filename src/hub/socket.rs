@@ -10,30 +10,37 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Query};
-use serde::{Deserialize, Serialize};
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Uri;
+use serde::Serialize;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler as _;
-use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::Sid;
-use socketioxide::{SocketIo, TransportType};
+use socketioxide::{ParserConfig, SocketIo, TransportType};
 
 use super::auth::Session;
 use super::body::PAYLOAD_BODY;
 use super::broadcasts;
 use super::connection::{Connection, Peer};
+use super::engine_query::EngineQuery;
+use super::engine_sessions::{Side, side_heartbeat};
 use super::error::ApiError;
 use super::network::{Flow, Member};
 use super::pairing;
 use super::state::HubState;
 use super::tokens::now_millis;
-use crate::exp::{ChannelId, Secret};
+use crate::exp::ChannelId;
 
 /// How many packets a socket may have yet to take; with the bound in bytes (see `network`) it says when a client is slow.
 const MAX_OUTSTANDING_PACKETS: usize = 4096;
 
 /// How long a client has to open its namespace.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest message of those who are not logged in, and how many packets they may have yet to take.
+const STRANGERS_MESSAGE: usize = 16 * 1024;
+const STRANGERS_PACKETS: usize = 64;
 
 /// How long a client that was told to go has for going.
 const GRACE: Duration = Duration::from_secs(1);
@@ -44,15 +51,30 @@ const MOMENT: Duration = Duration::from_millis(2);
 /// How many IDs one `subscribe` may hold.
 const MAX_SUBSCRIBE_IDS: usize = 10_000;
 
-/// The Socket.IO side of the router.
-pub(super) fn layer(hub: &Arc<HubState>) -> (SocketIoLayer, SocketIo) {
-    let (layer, io) = SocketIo::builder()
-        .ping_interval(hub.ping_interval)
-        .ping_timeout(hub.ping_timeout)
+/// One of the Socket.IO servers.
+pub(super) fn server(hub: &Arc<HubState>, side: Side) -> (Router, SocketIo) {
+    let member = side == Side::Member;
+    let (message, packets) = if member {
+        (PAYLOAD_BODY, MAX_OUTSTANDING_PACKETS)
+    } else {
+        (STRANGERS_MESSAGE, STRANGERS_PACKETS)
+    };
+    let (ping_interval, ping_timeout) = side_heartbeat(side, hub.ping_interval, hub.ping_timeout);
+    // Nothing here is ever sent as bytes.
+    let parser = ParserConfig::common()
+        .max_incoming_binaries(0)
+        .max_incoming_binary_buf_size(0);
+    let (server, io) = SocketIo::builder()
+        .with_parser(parser)
+        .ping_interval(ping_interval)
+        .ping_timeout(ping_timeout)
         .connect_timeout(CONNECT_TIMEOUT)
-        .max_buffer_size(MAX_OUTSTANDING_PACKETS)
-        .max_payload(PAYLOAD_BODY as u64)
-        .build_layer();
+        .upgrade_timeout(CONNECT_TIMEOUT)
+        .max_buffer_size(packets)
+        .max_payload(message as u64)
+        .ws_max_message_size(message)
+        .ws_max_frame_size(message)
+        .build_svc();
     let admitting = hub.clone();
     // Everything happens on admission: whatever a client sends after it was let in finds its handlers in place.
     let nothing_more = || ready(());
@@ -60,11 +82,23 @@ pub(super) fn layer(hub: &Arc<HubState>) -> (SocketIoLayer, SocketIo) {
         "/",
         nothing_more.with(move |socket: SocketRef| ready(admit(&admitting, &socket))),
     );
-    (layer, io)
+    (Router::new().fallback_service(server), io)
+}
+
+/// The session that the token of a request for the live socket proves.
+pub(super) fn session_of(hub: &HubState, uri: &Uri) -> Result<Session, ApiError> {
+    let token = EngineQuery::of(uri).and_then(EngineQuery::token);
+    let token = token.ok_or_else(|| {
+        ApiError::unauthorized(
+            "authentication.token.missing",
+            "the socket needs the session's token as the query parameter token",
+        )
+    })?;
+    Session::of_token(hub, &token)
 }
 
 fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), Refused> {
-    let session = match token_of(socket).and_then(|token| Session::of_token(hub, &token)) {
+    let session = match session_of(hub, &socket.req_parts().uri) {
         Ok(session) if hub.network.is_full() => Err((Some(session), too_many_sockets())),
         Ok(session) => Ok(session),
         Err(error) => Err((None, error)),
@@ -106,7 +140,7 @@ fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), Refused> {
     });
 
     let mut flow = Flow::default();
-    if let Some(connection) = own_connection(socket).or_else(|| hub.connections.upgraded(sid)) {
+    if let Some(connection) = own_connection(socket).or_else(|| hub.engine_sessions.upgraded(sid)) {
         flow.attach(connection);
     }
     let member = Member::new(socket.clone(), session.identity.clone(), flow);
@@ -242,7 +276,7 @@ fn dismiss_after_grace(hub: &Arc<HubState>, sid: Sid, connection: Option<Arc<Con
 
 fn dismiss(hub: &HubState, sid: Sid, connection: Option<&Arc<Connection>>) {
     let heartbeats = 2 * (hub.ping_interval + hub.ping_timeout);
-    hub.connections.dismiss(sid, heartbeats);
+    hub.engine_sessions.dismiss(sid, heartbeats);
     if let Some(connection) = connection {
         connection.cut();
     }
@@ -260,21 +294,6 @@ fn own_connection(socket: &SocketRef) -> Option<Arc<Connection>> {
     }
     let ConnectInfo(Peer(connection)) = parts.extensions.get::<ConnectInfo<Peer>>()?;
     Some(connection.clone())
-}
-
-fn token_of(socket: &SocketRef) -> Result<Secret, ApiError> {
-    #[derive(Deserialize)]
-    struct TokenQuery {
-        token: Secret,
-    }
-    Query::<TokenQuery>::try_from_uri(&socket.req_parts().uri)
-        .map(|Query(query)| query.token)
-        .map_err(|_| {
-            ApiError::unauthorized(
-                "authentication.token.missing",
-                "the socket needs the session's token as the query parameter token",
-            )
-        })
 }
 
 fn too_many_sockets() -> ApiError {

@@ -3,44 +3,44 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::HubError;
-use super::connection::Connections;
+use super::admission::Admission;
+use super::body::BodyMemory;
 use super::counters::Counters;
 use super::data::DataStore;
 use super::directory::Directory;
+use super::engine_sessions::EngineSessions;
+use super::hosts::Hosts;
+use super::keys::Keys;
 use super::network::Network;
 use super::password;
+use super::password_checks::PasswordChecks;
 use super::pending::PendingBroadcasts;
 use super::resources::Resources;
 use super::settings::HubSettings;
 use super::tokens::Tokens;
 use crate::exp::Secret;
 
-/// How much memory request bodies may take together while they are read and parsed, in KiB: a dozen of the largest.
-const BODY_BUDGET_KIB: usize = 256 * 1024;
-
-/// How many passwords are checked at once: each takes 19 MiB and some 20 ms of a core, on purpose.
-const PASSWORD_CHECKS: usize = 2;
-
 /// One running network. Each part guards itself with a lock of its own; locks are taken in the order data or resources,
-/// then network, then connections, and none is held over an await.
+/// then network, then engine sessions, and none is held over an await.
 pub(super) struct HubState {
     pub organization: String,
-    pub operator_key: Option<Secret>,
+    pub operator_key: Secret,
+    pub hosts: Hosts,
     pub directory: Directory,
     pub tokens: Tokens,
     pub network: Network,
     pub pending: PendingBroadcasts,
     pub resources: Resources,
     pub data: DataStore,
-    pub connections: Connections,
+    pub admission: Arc<Admission>,
+    pub engine_sessions: Arc<EngineSessions>,
     pub counters: Counters,
-    pub body_budget: Arc<Semaphore>,
-    pub password_checks: Semaphore,
+    pub body_memory: BodyMemory,
+    pub password_checks: PasswordChecks,
     /// Cancelled when the network stops; what waits on behalf of a client gives up then.
     pub stopping: CancellationToken,
     /// The small tasks that belong to sockets; each ends with its socket or with `stopping`.
@@ -61,19 +61,23 @@ impl HubState {
         for device in &settings.devices {
             resources.add_device(&device.uuid);
         }
+        let keys = Keys::of(settings);
+        let tokens = Tokens::new(keys.token, settings.token_ttl);
         Ok(Self {
             organization: settings.organization.clone(),
-            operator_key: settings.operator_key.clone(),
-            directory: Directory::new(settings),
-            tokens: Tokens::new(settings),
+            operator_key: keys.operator,
+            hosts: Hosts::of(settings.listen, &settings.hosts),
+            directory: Directory::new(settings, tokens.clone()),
+            tokens,
             network: Network::default(),
             pending: PendingBroadcasts::default(),
             resources,
             data: DataStore::default(),
-            connections: Connections::default(),
+            admission: Admission::new(),
+            engine_sessions: EngineSessions::new(settings.ping_interval, settings.ping_timeout),
             counters: Counters::default(),
-            body_budget: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
-            password_checks: Semaphore::new(PASSWORD_CHECKS),
+            body_memory: BodyMemory::default(),
+            password_checks: PasswordChecks::default(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             ping_interval: settings.ping_interval,

@@ -1,17 +1,18 @@
-//! Session tokens: signed with a key that is made of the configured secrets, so that they outlive a restart of the network, as a
-//! real one's do: the SDKs come back with the token that they have. A network without secrets takes a random key.
+//! Session tokens: signed with a key that only the network has and that it keeps (see `keys`), so that they outlive a restart, as
+//! a real network's do: the SDKs come back with the token that they have.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hmac::{Hmac, Mac as _};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
 
 use super::error::ApiError;
-use super::settings::HubSettings;
 use crate::exp::login::{self, TokenError};
 use crate::exp::{Identity, Secret};
 
 /// Signs and verifies the tokens of one running network.
+#[derive(Clone)]
 pub(super) struct Tokens {
     key: Secret,
     ttl: Duration,
@@ -21,8 +22,8 @@ pub(super) struct Tokens {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct TokenClaims {
     pub identity: Identity,
-    /// Which issue of the device's credentials it was made from; see [`Directory`](super::directory::Directory).
-    pub serial: u64,
+    /// Of the credentials that it was made from: where they change, it ends. 0 for users.
+    pub fingerprint: u64,
     /// Milliseconds since the epoch, as in the authentication payload.
     pub expiration: i64,
     /// The same in seconds, for those who read tokens the usual way.
@@ -33,11 +34,26 @@ pub(super) struct TokenClaims {
 }
 
 impl Tokens {
-    pub(super) fn new(settings: &HubSettings) -> Self {
-        Self {
-            key: key(settings),
-            ttl: settings.token_ttl,
+    pub(super) fn new(key: Secret, ttl: Duration) -> Self {
+        Self { key, ttl }
+    }
+
+    /// What tells credentials from all others, and nothing of them to those who read tokens.
+    pub(super) fn fingerprint(&self, uuid: &str, secret: &Secret) -> u64 {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.expose().as_bytes()) else {
+            // It takes keys of every length.
+            return 0;
+        };
+        // No token has a zero in it, and none of this is ever taken for one.
+        for text in ["credentials", uuid, secret.expose()] {
+            mac.update(&text.len().to_be_bytes());
+            mac.update(text.as_bytes());
         }
+        let digest = mac.finalize().into_bytes();
+        digest
+            .iter()
+            .take(8)
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
 
     /// When a token that is issued now ends.
@@ -45,10 +61,10 @@ impl Tokens {
         now_millis().saturating_add(i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX))
     }
 
-    pub(super) fn issue(&self, identity: Identity, serial: u64, expiration: i64) -> Secret {
+    pub(super) fn issue(&self, identity: Identity, fingerprint: u64, expiration: i64) -> Secret {
         let claims = TokenClaims {
             identity,
-            serial,
+            fingerprint,
             expiration,
             exp: expiration / 1000,
             iat: now_millis() / 1000,
@@ -78,31 +94,6 @@ impl Tokens {
     }
 }
 
-/// The key that follows from the organization and the secrets of its devices and consumer apps.
-fn key(settings: &HubSettings) -> Secret {
-    let devices = settings.devices.iter().map(|d| (&d.uuid, &d.secret));
-    let apps = settings
-        .consumer_apps
-        .iter()
-        .map(|app| (&app.uuid, &app.api_key));
-    let secrets: Vec<_> = devices.chain(apps).collect();
-    if secrets.is_empty() {
-        return Secret::new(hex(&rand::random::<[u8; 32]>()));
-    }
-    let mut digest = Sha256::new_with_prefix("expd hub: session tokens");
-    let mut take = |text: &str| {
-        // With its length, so that no two lists make one text.
-        digest.update(text.len().to_be_bytes());
-        digest.update(text);
-    };
-    take(&settings.organization);
-    for (uuid, secret) in secrets {
-        take(uuid);
-        take(secret.expose());
-    }
-    Secret::new(hex(&digest.finalize()))
-}
-
 pub(super) fn now_millis() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -124,7 +115,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::exp::IdentityKind;
-    use crate::hub::HubDevice;
+
+    const TTL: Duration = Duration::from_secs(60);
 
     fn identity() -> Identity {
         Identity {
@@ -136,18 +128,18 @@ mod tests {
     }
 
     #[test]
-    fn a_token_holds_until_it_expires_and_in_its_own_network_alone() {
-        let settings = HubSettings::default();
-        let tokens = Tokens::new(&settings);
+    fn a_token_holds_until_it_expires_and_under_its_key_alone() {
+        let tokens = Tokens::new(Secret::new("key"), TTL);
         let token = tokens.issue(identity(), 3, tokens.expiration());
-        let claims = tokens.verify(&token).unwrap();
-        assert_eq!((claims.identity, claims.serial), (identity(), 3));
+        let again = Tokens::new(Secret::new("key"), TTL);
+        let claims = again.verify(&token).unwrap();
+        assert_eq!((claims.identity, claims.fingerprint), (identity(), 3));
         assert_ne!(
             token,
             tokens.issue(identity(), 3, tokens.expiration()),
             "no two tokens are the same"
         );
-        let other = Tokens::new(&settings);
+        let other = Tokens::new(Secret::new("another"), TTL);
         assert_eq!(
             other.verify(&token).unwrap_err().code,
             "authentication.token.invalid"
@@ -160,19 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn a_token_outlives_a_restart_with_the_same_secrets() {
-        let network = |secret: &str| {
-            Tokens::new(&HubSettings {
-                devices: vec![HubDevice {
-                    uuid: "u".to_owned(),
-                    secret: Secret::new(secret),
-                }],
-                ..HubSettings::default()
-            })
-        };
-        let before = network("secret");
-        let token = before.issue(identity(), 1, before.expiration());
-        assert!(network("secret").verify(&token).is_ok());
-        assert!(network("another").verify(&token).is_err());
+    fn a_fingerprint_is_of_one_credential_under_one_key() {
+        let tokens = Tokens::new(Secret::new("key"), TTL);
+        let of = |uuid: &str, secret: &str| tokens.fingerprint(uuid, &Secret::new(secret));
+        assert_eq!(of("u", "secret"), of("u", "secret"));
+        assert_ne!(of("u", "secret"), of("u", "another"));
+        assert_ne!(of("u", "secret"), of("us", "ecret"));
+        let other = Tokens::new(Secret::new("another"), TTL);
+        assert_ne!(
+            of("u", "secret"),
+            other.fingerprint("u", &Secret::new("secret"))
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use expd::client::LinkState;
 use expd::hub::operator;
 
-use crate::world::{World, eventually, unpaired};
+use crate::world::{World, eventually, operator_key, unpaired};
 
 #[tokio::test]
 async fn a_device_is_paired_restarted_and_unpaired() {
@@ -15,7 +15,9 @@ async fn a_device_is_paired_restarted_and_unpaired() {
     assert!(!identity.paired);
     let code = identity.pairing_code.expect("a pairing code");
 
-    let paired = operator::pair(&world.url(), None, &code).await.unwrap();
+    let paired = operator::pair(&world.url(), Some(&operator_key()), &code)
+        .await
+        .unwrap();
     world.link("default", LinkState::Online).await;
     let identity = world.client().await.identity("").await.unwrap();
     assert_eq!(
@@ -39,7 +41,7 @@ async fn a_device_is_paired_restarted_and_unpaired() {
     let again = world.client().await.identity("").await.unwrap();
     assert_eq!(again.uuid, paired.uuid);
 
-    operator::unpair(&world.url(), None, &paired.uuid)
+    operator::unpair(&world.url(), Some(&operator_key()), &paired.uuid)
         .await
         .unwrap();
     world.link("default", LinkState::Pairing).await;

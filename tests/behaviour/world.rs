@@ -33,6 +33,11 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 static PASSWORD_HASH: LazyLock<String> =
     LazyLock::new(|| hash_password(&Secret::new("password")).unwrap());
 
+/// What the operator proves itself with.
+pub fn operator_key() -> Secret {
+    Secret::new("operator key")
+}
+
 pub fn device() -> Credentials {
     Credentials::Device {
         uuid: Some("screen".to_owned()),
@@ -143,6 +148,8 @@ impl World {
                 uuid: "app".to_owned(),
                 api_key: Secret::new("app key"),
             }],
+            token_key: Some(Secret::new("token key")),
+            operator_key: Some(operator_key()),
             ..HubSettings::default()
         };
         tune(&mut hub);
@@ -171,12 +178,9 @@ impl World {
             .spawn(async move { hub.serve(stop).await.unwrap() });
     }
 
-    /// The network's next start knows none of the tokens that were issued so far: its secrets have changed.
+    /// The network's next start knows none of the tokens that were issued so far: its key has changed.
     pub fn forget_tokens(&mut self) {
-        self.hub.devices.push(HubDevice {
-            uuid: "another screen".to_owned(),
-            secret: Secret::new("another secret"),
-        });
+        self.hub.token_key = Some(Secret::new("another token key"));
     }
 
     pub async fn stop_network(&mut self) {
@@ -219,7 +223,9 @@ impl World {
     }
 
     pub async fn counters(&self) -> CountersSnapshot {
-        operator::counters(&self.url(), None).await.unwrap()
+        operator::counters(&self.url(), Some(&operator_key()))
+            .await
+            .unwrap()
     }
 
     /// Waits until an instance's link is as wanted.

@@ -28,6 +28,12 @@ pub const SOON: Duration = Duration::from_secs(10);
 const DAEMON: &str = "daemon";
 const SENDER: &str = "sender";
 
+/// What the operator proves itself with.
+#[allow(dead_code, reason = "not every test that shares this has an operator")]
+pub fn operator_key() -> Secret {
+    Secret::new("operator key")
+}
+
 /// An EXP network on an address that it keeps over restarts.
 pub struct Network {
     settings: HubSettings,
@@ -61,6 +67,8 @@ impl Network {
                 .chain(&[SENDER])
                 .map(|uuid| device(uuid))
                 .collect(),
+            token_key: Some(Secret::new("token key")),
+            operator_key: Some(operator_key()),
             ..HubSettings::default()
         };
         change(&mut settings);

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::house::House;
 use crate::process::{Daemon, accepts};
 use crate::traffic::{Traffic, outages};
-use crate::world::{Network, SOON};
+use crate::world::{Network, SOON, operator_key};
 
 /// From the end of the fault until what was to be stored is stored.
 const BOUND: Duration = Duration::from_secs(15);
@@ -58,7 +58,9 @@ pub async fn is_full() {
 
     // It is paired all the same, says what is wrong, and serves.
     fill(&disk.join("ballast"));
-    let paired = operator::pair(&url, None, &code).await.unwrap();
+    let paired = operator::pair(&url, Some(&operator_key()), &code)
+        .await
+        .unwrap();
     let said = daemon.said("free some space on its disk");
     assert!(said.contains(KEY), "{said}");
     house.link_is(LinkState::Online, SOON).await;

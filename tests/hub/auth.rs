@@ -36,7 +36,9 @@ async fn all_three_kinds_log_in_and_are_who_they_say() {
 
 #[tokio::test]
 async fn behind_what_ends_tls_the_socket_goes_the_same_way() {
-    let world = World::start().await;
+    let mut settings = settings();
+    settings.hosts = vec!["network.example".into()];
+    let world = World::with(settings).await;
     let url = format!("{}/api/auth/login", world.url);
     let login = world
         .http
@@ -149,15 +151,22 @@ async fn a_token_is_refreshed_until_it_has_expired() {
 
 #[tokio::test]
 async fn a_token_of_another_network_or_none_at_all_is_refused() {
-    let mut other = settings();
-    other.organization = "other".to_owned();
-    let (here, there) = (World::start().await, World::with(other).await);
-    let mut stranger = there.device().await;
-    stranger.world = &here;
-    assert_eq!(
-        refusal(stranger.post("/api/auth/token", "").await).await,
-        (401, "authentication.token.invalid".into())
-    );
+    let (mut other_key, mut other_organization) = (settings(), settings());
+    other_key.token_key = Some(Secret::new("another key"));
+    other_organization.organization = "other".to_owned();
+    let here = World::start().await;
+    for (there, code) in [
+        (other_key, "authentication.token.invalid"),
+        (other_organization, "authentication.token.revoked"),
+    ] {
+        let there = World::with(there).await;
+        let mut stranger = there.device().await;
+        stranger.world = &here;
+        assert_eq!(
+            refusal(stranger.post("/api/auth/token", "").await).await,
+            (401, code.into())
+        );
+    }
     let url = format!("{}/api/things", here.url);
     assert_eq!(
         refusal(here.http.get(url).send().await.unwrap()).await,

@@ -1,6 +1,7 @@
 //! Devices that wait to be paired, and their operator.
 
 use expd::exp::{Alphabet, Channel, Secret};
+use expd::hub;
 use expd::hub::operator::{self, OperatorError};
 use reqwest::Method;
 use serde_json::json;
@@ -30,7 +31,9 @@ async fn a_device_is_paired_and_its_secret_reaches_it_alone() {
     let mut bystander = other.socket(4).await.subscribed(&[&pairing_id()]).await;
 
     let typed = format!("{}-{}", &code(&ours)[..3].to_uppercase(), &code(&ours)[3..]);
-    let paired = operator::pair(&world.url, None, &typed).await.unwrap();
+    let paired = operator::pair(&world.url, Some(&operator_key()), &typed)
+        .await
+        .unwrap();
     let heard = socket.event("broadcast").await;
     assert_eq!(heard["name"], "credentials");
     assert_eq!(heard["payload"]["uuid"], paired.uuid);
@@ -43,14 +46,16 @@ async fn a_device_is_paired_and_its_secret_reaches_it_alone() {
     let document = device.request(Method::GET, &format!("/api/devices/{}", paired.uuid));
     assert!(document.send().await.unwrap().status().is_success());
     // The other device has heard nothing of it: the next that comes is what we send for it.
-    operator::pair(&world.url, None, code(&other))
+    operator::pair(&world.url, Some(&operator_key()), code(&other))
         .await
         .unwrap();
     let heard = bystander.event("broadcast").await;
     assert_ne!(heard["payload"]["uuid"], paired.uuid);
 
     for (code, expected) in [(code(&ours), 409), ("zzzzzz", 404)] {
-        let error = operator::pair(&world.url, None, code).await.unwrap_err();
+        let error = operator::pair(&world.url, Some(&operator_key()), code)
+            .await
+            .unwrap_err();
         assert!(
             matches!(error, OperatorError::Refused { status, .. } if status == expected),
             "{error}"
@@ -62,7 +67,7 @@ async fn a_device_is_paired_and_its_secret_reaches_it_alone() {
 async fn a_device_that_was_away_hears_of_its_pairing_when_it_comes_back() {
     let world = World::start().await;
     let device = waiting(&world).await;
-    let paired = operator::pair(&world.url, None, code(&device))
+    let paired = operator::pair(&world.url, Some(&operator_key()), code(&device))
         .await
         .unwrap();
     let mut socket = device.socket(4).await.subscribed(&[&pairing_id()]).await;
@@ -99,7 +104,7 @@ async fn an_unpaired_device_is_told_and_shut_out() {
     let device = world.device().await;
     let own = channel_id(&Channel::new("device-1").system(), Alphabet::Standard);
     let mut socket = device.socket(4).await.subscribed(&[&own]).await;
-    operator::unpair(&world.url, None, "device-1")
+    operator::unpair(&world.url, Some(&operator_key()), "device-1")
         .await
         .unwrap();
     let heard = socket.event("broadcast").await;
@@ -114,7 +119,7 @@ async fn an_unpaired_device_is_told_and_shut_out() {
     );
     let login = device_login("device-1", "device secret", false);
     assert_eq!(refusal(world.login(&login).await).await.0, 401);
-    let error = operator::unpair(&world.url, None, "device-1").await;
+    let error = operator::unpair(&world.url, Some(&operator_key()), "device-1").await;
     assert!(
         error
             .unwrap_err()
@@ -124,12 +129,10 @@ async fn an_unpaired_device_is_told_and_shut_out() {
 }
 
 #[tokio::test]
-async fn the_operators_key_is_asked_for_where_there_is_one() {
-    let mut settings = settings();
-    settings.operator_key = Some(Secret::new("operator key"));
-    let world = World::with(settings).await;
-    let key = Secret::new("operator key");
-    assert!(operator::counters(&world.url, Some(&key)).await.is_ok());
+async fn the_operators_key_is_asked_for() {
+    let world = World::start().await;
+    let counters = operator::counters(&world.url, Some(&operator_key())).await;
+    assert!(counters.is_ok());
     for wrong in [None, Some(&Secret::new("wrong"))] {
         let error = operator::counters(&world.url, wrong).await.unwrap_err();
         assert!(
@@ -140,18 +143,33 @@ async fn the_operators_key_is_asked_for_where_there_is_one() {
 }
 
 #[tokio::test]
-async fn a_page_in_a_browser_is_no_operator() {
-    let world = World::start().await;
-    let url = format!("{}/hub/pair", world.url);
-    let asked = world.http.post(url).header("origin", "http://example.com");
-    let asked = asked.json(&json!({"code": "abcdef"})).send().await.unwrap();
-    assert_eq!(refusal(asked).await, (403, "operator.remote".into()));
+async fn a_network_without_settings_for_its_keys_makes_them_and_keeps_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings();
+    (settings.token_key, settings.operator_key) = (None, None);
+    settings.state_dir = Some(folder.path().join("hub"));
+    let world = World::with(settings.clone()).await;
+    let auth = world.device().await.auth;
+    let key = hub::read_key(&hub::operator_key_file(&folder.path().join("hub")));
+    let key = key.unwrap().unwrap();
+    assert!(operator::counters(&world.url, Some(&key)).await.is_ok());
+    world.stop().await;
+    let again = World::with(settings).await;
+    assert!(operator::counters(&again.url, Some(&key)).await.is_ok());
+    let before = Client {
+        world: &again,
+        auth,
+    };
+    let answer = before.post("/api/auth/token", "").await;
+    assert_eq!(answer.status(), 200, "the token outlives the restart");
 }
 
 #[tokio::test]
 async fn an_operator_is_told_what_is_wrong_with_the_address() {
     let nowhere = "http://127.0.0.1:1";
-    let error = operator::pair(nowhere, None, "abcdef").await.unwrap_err();
+    let error = operator::pair(nowhere, Some(&operator_key()), "abcdef")
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, OperatorError::Unreachable { .. }),
         "{error}"

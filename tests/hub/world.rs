@@ -27,6 +27,11 @@ const CHEAP_HASH: fn() -> String = || {
         .to_string()
 };
 
+/// What the operator proves itself with.
+pub fn operator_key() -> Secret {
+    Secret::new("operator key")
+}
+
 pub fn settings() -> HubSettings {
     HubSettings {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -45,6 +50,8 @@ pub fn settings() -> HubSettings {
             uuid: "app-1".into(),
             api_key: Secret::new("api key"),
         }],
+        token_key: Some(Secret::new("token key")),
+        operator_key: Some(operator_key()),
         ..HubSettings::default()
     }
 }
@@ -121,7 +128,9 @@ impl World {
     }
 
     pub async fn counters(&self) -> CountersSnapshot {
-        operator::counters(&self.url, None).await.unwrap()
+        operator::counters(&self.url, Some(&operator_key()))
+            .await
+            .unwrap()
     }
 
     /// Waits until the counters are as `wanted`.

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::judge::{Life, judge};
 use crate::process::{DEADLINE, accepts};
 use crate::scene::{CHANNEL, CREDENTIALS, Scene};
-use crate::world::{Ear, Heard, numbers, signals};
+use crate::world::{Ear, Heard, numbers, operator_key, signals};
 
 /// Writes down what a resuming listener gives out, up to a number.
 async fn follow(client: Client) -> Vec<Heard> {
@@ -328,7 +328,9 @@ async fn a_paired_device_stays_paired_whatever_a_kill_left_in_its_state() {
     let mut daemon = scene.start();
     let client = scene.linked(LinkState::Pairing).await;
     let code = client.identity("").await.unwrap().pairing_code.unwrap();
-    let paired = operator::pair(&scene.url(), None, &code).await.unwrap();
+    let paired = operator::pair(&scene.url(), Some(&operator_key()), &code)
+        .await
+        .unwrap();
     scene.online().await;
     daemon.signal("KILL");
     daemon.ended();
@@ -363,7 +365,9 @@ async fn a_right_that_a_reload_takes_is_taken_from_waiting_broadcasts_too() {
     let refused = calls.join_next().await.unwrap().unwrap().unwrap_err();
     assert_eq!(refused.fate(), Fate::Refused, "{refused:?}");
     assert!(refused.to_string().contains("access rules"), "{refused}");
-    let counters = operator::counters(&scene.url(), None).await.unwrap();
+    let counters = operator::counters(&scene.url(), Some(&operator_key()))
+        .await
+        .unwrap();
     assert_eq!(counters.broadcasts, 0);
 }
 
@@ -404,6 +408,8 @@ async fn the_shell_command_waits_for_the_connection_only_where_it_was_told_to() 
     scene.network.start_again().await;
     let output = waiting.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
-    let counters = operator::counters(&scene.url(), None).await.unwrap();
+    let counters = operator::counters(&scene.url(), Some(&operator_key()))
+        .await
+        .unwrap();
     assert_eq!(counters.broadcasts, 1, "the killed one's was not sent");
 }

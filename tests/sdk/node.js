@@ -79,7 +79,7 @@ async function refreshAndRestart() {
     await soon(new Promise((resolve) => exp.on('update', resolve)), 'the refresh');
     assert.notEqual((await exp.getAuth()).token, first);
     await answered();
-    const counters = await (await fetch(`${hub.host}/hub/counters`)).json();
+    const counters = await (await fetch(`${hub.host}/hub/counters`, { headers: { authorization: `Bearer ${world.operatorKey}` } })).json();
     assert.ok(counters.refreshes >= 1, JSON.stringify(counters));
   });
   await check('after a restart of the network, the listener hears on', async () => {

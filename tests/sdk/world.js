@@ -19,10 +19,13 @@ const second = { uuid: '5b2a1c9e-0d4f-4a57-9a39-2f6d1a7c0002', secret: 'second-s
 const user = { username: 'somebody@example.com', password: 'pass word', organization: 'demo' };
 const app = { uuid: '5b2a1c9e-0d4f-4a57-9a39-2f6d1a7c0003', apiKey: 'api-key' };
 
+const operatorKey = 'operator-key';
+
 function settings(ttl) {
   return `
 [hub]
 organization = "demo"
+operator_key = "${operatorKey}"
 token_ttl = "${ttl}"
 [[hub.devices]]
 uuid = "${device.uuid}"
@@ -43,7 +46,8 @@ const running = new Set();
 
 // Starts the binary and waits until what it says shows where its network is.
 async function start(args, environment = {}) {
-  const child = spawn(expd, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
+  const state = { EXPD__DAEMON__STATE_DIR: path.join(room, 'state') };
+  const child = spawn(expd, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...state, ...environment } });
   running.add(child);
   let said = '';
   const gone = new Promise((resolve) => child.once('exit', resolve)).then(() => running.delete(child));
@@ -172,4 +176,4 @@ async function main(checks) {
   process.exit(failed ? 1 : 0);
 }
 
-module.exports = { app, check, daemon, device, eventually, grpcListener, hub, main, room, second, soon, user };
+module.exports = { app, check, daemon, device, eventually, grpcListener, hub, main, operatorKey, room, second, soon, user };

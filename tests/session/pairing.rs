@@ -388,6 +388,11 @@ async fn a_folder_that_cannot_be_written_is_told_before_anything_starts() {
     assert!(refusal(None).contains("set daemon.state_dir"));
 }
 
+/// What the operator proves itself with.
+fn operator_key() -> Secret {
+    Secret::new("operator key")
+}
+
 /// The embedded network, with what it needs to run.
 struct Network {
     url: String,
@@ -403,6 +408,7 @@ impl Network {
                 uuid: "device-1".into(),
                 secret: Secret::new("its secret"),
             }],
+            operator_key: Some(operator_key()),
             ..HubSettings::default()
         };
         let hub = Hub::bind(&settings).await.unwrap();
@@ -444,12 +450,12 @@ async fn the_embedded_network_logs_in_refreshes_refuses_and_unpairs() {
         home.path(),
     );
     let state = waiting.becomes(|state| code(state).is_some()).await;
-    let paired = operator::pair(&network.url, None, code(&state).unwrap())
+    let paired = operator::pair(&network.url, Some(&operator_key()), code(&state).unwrap())
         .await
         .unwrap();
     // What the operator gave reaches the device over its socket, which is the link's; here its refresh shows the code is used.
     assert_ne!(paired.uuid, "");
-    operator::unpair(&network.url, None, "device-1")
+    operator::unpair(&network.url, Some(&operator_key()), "device-1")
         .await
         .unwrap();
     instance.becomes(is_refused).await;

@@ -1,0 +1,365 @@
+//! Which connections there are, and who makes room when there are too many.
+//!
+//! A connection is a stranger's until a request on it has shown a token or the operator's key. Strangers have few places, no
+//! address more than a quarter of them, and give them up to newcomers: the one that has kept the network waiting the longest
+//! goes first. So silent connections, half-sent heads and half-sent logins end where room is short, and neither lock anybody out nor
+//! take the places of those who are logged in, of which again no address and no identity gets all.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{Connection, Phase};
+use super::error::ApiError;
+use super::state::lock;
+
+/// How many connections are open at once, fewer where the process may open fewer files.
+pub const MAX_CONNECTIONS: usize = 4096;
+
+/// One in so many places is for strangers.
+const STRANGERS: usize = 8;
+
+/// What the process needs besides connections.
+const OTHER_FILES: usize = 64;
+
+/// How long the head of a request may take, a connection's first one from when it was accepted.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may stay without a request after one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Where a connection comes from, as far as shares go: an IPv4 address, or the 64 bits of an IPv6 address that one host has to
+/// itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Address(IpAddr);
+
+impl From<SocketAddr> for Address {
+    fn from(peer: SocketAddr) -> Self {
+        Self(match peer.ip().to_canonical() {
+            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+            ip @ IpAddr::V4(_) => ip,
+        })
+    }
+}
+
+/// The places of one network.
+pub(super) struct Admission {
+    /// Places for strangers, of which one address may have a quarter, and for those who are known, of which one address may have
+    /// half and one identity a quarter.
+    strangers: usize,
+    known: usize,
+    inner: Mutex<Inner>,
+    /// Ends all connections.
+    pub cut: CancellationToken,
+}
+
+#[derive(Default)]
+struct Inner {
+    last: u64,
+    strangers: HashMap<u64, Arc<Connection>>,
+    known: HashMap<u64, (Arc<Connection>, Arc<str>)>,
+    of_address: HashMap<Address, Count>,
+    of_identity: HashMap<Arc<str>, usize>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    strangers: usize,
+    known: usize,
+}
+
+/// The place of one connection, left when this is dropped.
+pub(super) struct Place {
+    admission: Arc<Admission>,
+    number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.admission.inner).remove(self.number);
+    }
+}
+
+impl Admission {
+    /// As many places as the process may have files.
+    pub(super) fn new() -> Arc<Self> {
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let files = usize::try_from(files).unwrap_or(usize::MAX);
+        Self::with_places(MAX_CONNECTIONS.min(files.saturating_sub(OTHER_FILES).max(STRANGERS)))
+    }
+
+    fn with_places(places: usize) -> Arc<Self> {
+        let strangers = (places / STRANGERS).max(4);
+        Arc::new(Self {
+            strangers,
+            known: places - strangers,
+            inner: Mutex::default(),
+            cut: CancellationToken::new(),
+        })
+    }
+
+    /// A connection that has no place yet.
+    pub(super) fn connection(&self, peer: SocketAddr) -> Arc<Connection> {
+        Arc::new(Connection::new(peer, self.cut.child_token()))
+    }
+
+    /// A place for a new connection; nothing where nobody makes room.
+    pub(super) fn admit(self: &Arc<Self>, connection: &Arc<Connection>) -> Option<Place> {
+        let inner = &mut *lock(&self.inner);
+        let address = connection.address();
+        let count = inner.of_address.get(&address).copied().unwrap_or_default();
+        if count.strangers >= self.strangers / 4 {
+            inner.evict_stranger(address)?;
+        } else if inner.strangers.len() >= self.strangers {
+            inner.evict_stranger(inner.most_strangers()?)?;
+        }
+        inner.last += 1;
+        inner.strangers.insert(inner.last, connection.clone());
+        inner.of_address.entry(address).or_default().strangers += 1;
+        connection.set_place(inner.last);
+        Some(Place {
+            admission: self.clone(),
+            number: inner.last,
+        })
+    }
+
+    /// Takes note of who uses a connection.
+    ///
+    /// # Errors
+    /// Where that one, or their address, has as many connections as it gets. The request is to be refused then.
+    pub(super) fn know(&self, connection: &Connection, identity: &str) -> Result<(), ApiError> {
+        let inner = &mut *lock(&self.inner);
+        let number = connection.place();
+        // A connection that was told to go may still be answering.
+        if !inner.strangers.contains_key(&number) {
+            return Ok(());
+        }
+        let address = connection.address();
+        let of_address = inner.of_address.get(&address).map_or(0, |c| c.known);
+        let of_identity = inner.of_identity.get(identity).copied().unwrap_or(0);
+        let evicted = if of_identity >= self.known / 4 {
+            inner.evict_known(|_, whose| whose == identity)
+        } else if of_address >= self.known / 2 {
+            inner.evict_known(|other, _| other.address() == address)
+        } else if inner.known.len() >= self.known {
+            inner.evict_known(|_, _| true)
+        } else {
+            Some(())
+        };
+        if evicted.is_none() {
+            return Err(ApiError::busy(
+                "network.connections.tooMany",
+                "you have as many connections open as this network takes; close some, or try again later",
+            ));
+        }
+        if let Some(connection) = inner.remove(number) {
+            let identity: Arc<str> = identity.into();
+            inner.of_address.entry(address).or_default().known += 1;
+            *inner.of_identity.entry(identity.clone()).or_default() += 1;
+            inner.known.insert(number, (connection, identity));
+        }
+        Ok(())
+    }
+
+    /// Ends what takes too long.
+    pub(super) fn sweep(&self) {
+        let inner = lock(&self.inner);
+        let known = inner.known.values().map(|(connection, _)| connection);
+        for connection in inner.strangers.values().chain(known) {
+            let (phase, since) = connection.phase();
+            let limit = match phase {
+                Phase::Silent | Phase::Head => HEAD_TIMEOUT,
+                Phase::Idle => IDLE_TIMEOUT,
+                // What reads the body has a clock of its own.
+                Phase::Body | Phase::Busy => continue,
+            };
+            if since.elapsed() > limit {
+                connection.cut();
+            }
+        }
+    }
+
+    /// Makes room where the system refuses to: whoever has waited the longest goes.
+    pub(super) fn make_room(&self) {
+        let inner = &mut *lock(&self.inner);
+        if let Some(address) = inner.most_strangers() {
+            inner.evict_stranger(address);
+        }
+    }
+}
+
+impl Inner {
+    fn remove(&mut self, number: u64) -> Option<Arc<Connection>> {
+        if let Some(connection) = self.strangers.remove(&number) {
+            self.leave_address(connection.address(), |count| &mut count.strangers);
+            return Some(connection);
+        }
+        let (connection, identity) = self.known.remove(&number)?;
+        self.leave_address(connection.address(), |count| &mut count.known);
+        if let Some(count) = self.of_identity.get_mut(&identity) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.of_identity.remove(&identity);
+            }
+        }
+        Some(connection)
+    }
+
+    fn leave_address(&mut self, address: Address, which: impl FnOnce(&mut Count) -> &mut usize) {
+        if let Some(count) = self.of_address.get_mut(&address) {
+            let field = which(count);
+            *field = field.saturating_sub(1);
+            if count.strangers + count.known == 0 {
+                self.of_address.remove(&address);
+            }
+        }
+    }
+
+    fn most_strangers(&self) -> Option<Address> {
+        let most = self.of_address.iter().max_by_key(|(_, c)| c.strangers);
+        most.map(|(address, _)| *address)
+    }
+
+    /// Ends the stranger of an address that has kept the network waiting the longest.
+    fn evict_stranger(&mut self, address: Address) -> Option<()> {
+        let of_address = self
+            .strangers
+            .iter()
+            .filter(|(_, connection)| connection.address() == address);
+        let number = longest_waiting(of_address, |phase| phase != Phase::Busy)?;
+        self.remove(number)?.cut();
+        Some(())
+    }
+
+    /// Ends the known connection that has been without a request the longest.
+    fn evict_known(&mut self, which: impl Fn(&Connection, &str) -> bool) -> Option<()> {
+        let chosen = self
+            .known
+            .iter()
+            .filter(|(_, (connection, whose))| which(connection, whose))
+            .map(|(number, (connection, _))| (number, connection));
+        let number = longest_waiting(chosen, |phase| phase == Phase::Idle)?;
+        self.remove(number)?.cut();
+        Some(())
+    }
+}
+
+fn longest_waiting<'a>(
+    connections: impl Iterator<Item = (&'a u64, &'a Arc<Connection>)>,
+    waits: impl Fn(Phase) -> bool,
+) -> Option<u64> {
+    let waiting = connections.filter_map(|(number, connection)| {
+        let (phase, since) = connection.phase();
+        waits(phase).then_some((since, *number))
+    });
+    waiting
+        .min_by_key(|(since, number): &(Instant, u64)| (*since, *number))
+        .map(|(_, number)| number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(ip: [u8; 4]) -> Arc<Connection> {
+        Arc::new(Connection::new((ip, 1).into(), CancellationToken::new()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_newcomer_takes_the_place_of_the_stranger_that_waited_the_longest() {
+        let admission = Admission::with_places(64);
+        let (flood, other) = ([127, 0, 0, 1], [127, 0, 0, 2]);
+        let first = connection(flood);
+        let mut places = vec![admission.admit(&first).unwrap()];
+        tokio::time::advance(Duration::from_millis(10)).await;
+        let second = connection(flood);
+        places.push(admission.admit(&second).unwrap());
+        // A quarter of eight; the first makes room, and the other address has its own.
+        places.push(admission.admit(&connection(flood)).unwrap());
+        assert!(first.is_cut() && !second.is_cut());
+        let elsewhere = connection(other);
+        places.push(admission.admit(&elsewhere).unwrap());
+        second.begin_request();
+        for _ in 0..10 {
+            places.push(admission.admit(&connection(flood)).unwrap());
+        }
+        assert!(!second.is_cut(), "it waits for the network");
+        assert!(!elsewhere.is_cut());
+        drop(places);
+        assert!(lock(&admission.inner).of_address.is_empty());
+    }
+
+    #[tokio::test]
+    async fn nobody_is_let_in_where_all_wait_for_the_network() {
+        let admission = Admission::with_places(64);
+        let one = connection([10, 0, 0, 1]);
+        let other = connection([10, 0, 0, 1]);
+        let _places = [admission.admit(&one), admission.admit(&other)];
+        one.begin_request();
+        other.begin_request();
+        assert!(admission.admit(&connection([10, 0, 0, 1])).is_none());
+    }
+
+    #[tokio::test]
+    async fn whoever_is_known_leaves_the_strangers_and_has_a_share_alone() {
+        let admission = Admission::with_places(64);
+        let mut places = Vec::new();
+        let mut know = |identity: &str, ip| {
+            let connection = connection(ip);
+            let place = admission.admit(&connection);
+            connection.begin_request();
+            let known = admission.know(&connection, identity);
+            places.push((place, connection));
+            known.map_err(|error| error.code)
+        };
+        // 56 places for those who are known: 14 for an identity, 28 for an address.
+        let full = Err("network.connections.tooMany");
+        for _ in 0..14 {
+            assert_eq!(know("a", [10, 0, 0, 1]), Ok(()));
+        }
+        assert_eq!(know("a", [10, 0, 0, 2]), full);
+        for _ in 0..14 {
+            assert_eq!(know("b", [10, 0, 0, 1]), Ok(()));
+        }
+        assert_eq!(know("c", [10, 0, 0, 1]), full);
+        assert_eq!(know("c", [10, 0, 0, 3]), Ok(()));
+        // One that is without a request makes room for its own kind.
+        places[0].1.end_request();
+        assert_eq!(lock(&admission.inner).of_identity["a"], 14);
+        let again = connection([10, 0, 0, 4]);
+        let _place = admission.admit(&again);
+        assert!(admission.know(&again, "a").is_ok());
+        assert!(places[0].1.is_cut());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_says_nothing_is_ended() {
+        let admission = Admission::with_places(64);
+        let (silent, idle) = (connection([10, 0, 0, 1]), connection([10, 0, 0, 2]));
+        let _places = [admission.admit(&silent), admission.admit(&idle)];
+        idle.begin_request();
+        idle.end_request();
+        tokio::time::advance(HEAD_TIMEOUT + Duration::from_millis(1)).await;
+        admission.sweep();
+        assert!(silent.is_cut() && !idle.is_cut());
+        // It begins a head and does not end it.
+        idle.received();
+        tokio::time::advance(HEAD_TIMEOUT + Duration::from_millis(1)).await;
+        admission.sweep();
+        assert!(idle.is_cut());
+    }
+
+    #[test]
+    fn an_address_is_what_one_host_has_to_itself() {
+        let of = |text: &str| Address::from(text.parse::<SocketAddr>().unwrap());
+        assert_eq!(of("[2001:db8::1]:1"), of("[2001:db8::ffff:2]:9"));
+        assert_ne!(of("[2001:db8::1]:1"), of("[2001:db8:0:1::1]:1"));
+        assert_eq!(of("[::ffff:10.0.0.1]:1"), of("10.0.0.1:2"));
+        assert_ne!(of("10.0.0.1:1"), of("10.0.0.2:1"));
+    }
+}

@@ -1,0 +1,133 @@
+//! Which `Host` a request may name.
+//!
+//! A server on a loopback address is there for this host's programs. A page of any site in a browser here can reach it, too: its
+//! name only has to resolve to a loopback address, and then the browser holds the page and the server for one site (DNS
+//! rebinding). Such a request names the page's host, which is how it is told.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri, header};
+
+/// The hosts that requests to one server may name.
+#[derive(Clone, Debug)]
+pub struct Hosts {
+    /// Nothing where any will do.
+    names: Option<Vec<String>>,
+}
+
+impl Hosts {
+    /// Of a server on a loopback address, which has no other name.
+    #[must_use]
+    pub fn loopback() -> Self {
+        Self {
+            names: Some(Vec::new()),
+        }
+    }
+
+    /// Of a server on `listen` that has these names as well. Where it has none and is not on a loopback address, any will do.
+    #[must_use]
+    pub fn of(listen: SocketAddr, names: &[String]) -> Self {
+        let any = names.is_empty() && !listen.ip().to_canonical().is_loopback();
+        let lower = || names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        Self {
+            names: (!any).then(lower),
+        }
+    }
+
+    /// Whether a request names this server, in its `Host` and, where it is there, in its target.
+    #[must_use]
+    pub fn allow(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let Some(names) = &self.names else {
+            return true;
+        };
+        let known = |authority: &Authority| {
+            // A name before an @ is nobody's business here.
+            !authority.as_str().contains('@') && is_known(authority.host(), names)
+        };
+        let mut hosts = headers.get_all(header::HOST).iter().peekable();
+        let is_called = hosts.peek().is_some() || uri.authority().is_some();
+        let all_known = hosts.all(|host| {
+            let host = host.to_str().ok().and_then(|host| host.parse().ok());
+            host.as_ref().is_some_and(known)
+        });
+        is_called && all_known && uri.authority().is_none_or(known)
+    }
+}
+
+fn is_known(host: &str, names: &[String]) -> bool {
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    if let Ok(ip) = bare.unwrap_or(host).parse::<IpAddr>()
+        && ip.to_canonical().is_loopback()
+    {
+        return true;
+    }
+    let host = host.to_ascii_lowercase();
+    let name = host.strip_suffix('.').unwrap_or(&host);
+    // Whatever is below it is this host, too (RFC 6761).
+    name == "localhost" || name.ends_with(".localhost") || names.iter().any(|known| known == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn allows(hosts: &Hosts, named: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for host in named {
+            headers.append(header::HOST, HeaderValue::from_str(host).unwrap());
+        }
+        hosts.allow(&Uri::from_static("/"), &headers)
+    }
+
+    #[test]
+    fn a_loopback_server_is_called_by_loopback_names_and_its_own() {
+        let listen = "127.0.0.1:9000".parse().unwrap();
+        let hosts = Hosts::of(listen, &["Exp.Example.org".to_owned()]);
+        for host in [
+            "127.0.0.1:9000",
+            "127.9.9.9",
+            "localhost:1",
+            "LOCALHOST",
+            "localhost.",
+            "a.localhost:80",
+            "[::1]:9000",
+            "[::ffff:127.0.0.1]",
+            "exp.example.org",
+            "EXP.example.org:443",
+        ] {
+            assert!(allows(&hosts, &[host]), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "[::2]",
+            "127.0.0.1@evil.example",
+            "evil.example@127.0.0.1",
+            "",
+            "xlocalhost",
+        ] {
+            assert!(!allows(&hosts, &[host]), "{host}");
+        }
+        assert!(!allows(&hosts, &[]));
+        assert!(!allows(&hosts, &["127.0.0.1", "evil.example"]));
+        let absolute = Uri::from_static("http://evil.example/api");
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1"));
+        assert!(!hosts.allow(&absolute, &headers));
+        assert!(!allows(&Hosts::loopback(), &["exp.example.org"]));
+    }
+
+    #[test]
+    fn elsewhere_any_name_will_do_unless_there_are_some() {
+        let listen = "0.0.0.0:9000".parse().unwrap();
+        assert!(allows(&Hosts::of(listen, &[]), &["whatever.example"]));
+        let named = Hosts::of(listen, &["exp.example.org".to_owned()]);
+        assert!(allows(&named, &["exp.example.org"]));
+        assert!(!allows(&named, &["whatever.example"]));
+    }
+}

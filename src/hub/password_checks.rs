@@ -1,0 +1,210 @@
+//! Whose password is checked next. A check keeps a core busy and takes 19 MiB, on purpose, so two run at once at most; and those
+//! who guess must not keep others waiting.
+//!
+//! Each user from each address has a lane: one check at a time, few that wait, and after some wrong passwords a pace at which the
+//! next ones are heard. Names that nobody has share some lanes, so that many made-up names take no more turns than some real
+//! ones; while an address does guess so, how soon it is refused may tell it which names are real.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::admission::Address;
+use super::error::ApiError;
+use super::rate::Rate;
+use super::state::lock;
+
+/// Checks that run at once.
+const AT_ONCE: usize = 2;
+
+/// Logins that wait for a check: in one lane, and in all.
+const WAITING_IN_LANE: usize = 4;
+const WAITING: usize = 32;
+
+/// Wrong passwords that are heard at once in one lane, and how soon the next one is.
+const WRONG_AT_ONCE: u32 = 5;
+const WRONG_PACE: Duration = Duration::from_secs(1);
+
+/// Lanes of an address for names that nobody has.
+const MADE_UP_LANES: u64 = 4;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Name {
+    Real(String),
+    MadeUp(u64),
+}
+
+type Lane = (Address, Name);
+
+/// The lanes of one network.
+pub(super) struct PasswordChecks {
+    checks: Arc<Semaphore>,
+    /// Lanes in which somebody waits: the turn, and how many want it.
+    lanes: Mutex<HashMap<Lane, (Arc<Semaphore>, usize)>>,
+    wrong: Rate<Lane>,
+    made_up: RandomState,
+}
+
+impl Default for PasswordChecks {
+    fn default() -> Self {
+        Self {
+            checks: Arc::new(Semaphore::new(AT_ONCE)),
+            lanes: Mutex::default(),
+            wrong: Rate::new(WRONG_AT_ONCE, WRONG_PACE),
+            made_up: RandomState::new(),
+        }
+    }
+}
+
+impl PasswordChecks {
+    /// Runs a check for a name, which nobody may have, when it is its turn. Returns what the check returns.
+    ///
+    /// # Errors
+    /// Where the lane, or the network, has too many that wait, or the lane too many that were wrong.
+    pub(super) async fn check(
+        &self,
+        address: Address,
+        name: &str,
+        is_real: bool,
+        check: impl FnOnce() -> bool + Send + 'static,
+    ) -> Result<bool, ApiError> {
+        let name = if is_real {
+            Name::Real(name.to_owned())
+        } else {
+            Name::MadeUp(self.made_up.hash_one(name) % MADE_UP_LANES)
+        };
+        let lane = (address, name);
+        self.may_try(&lane)?;
+        let waiting = self.wait_in(lane)?;
+        let turn = waiting.turn.clone().acquire_owned().await;
+        // Those before it may all have been wrong.
+        self.may_try(&waiting.lane)?;
+        let permit = self.checks.clone().acquire_owned().await;
+        let checked = tokio::task::spawn_blocking(move || {
+            // The check goes on where its client goes away, and so does its turn.
+            let _running = (turn, permit);
+            check()
+        });
+        let right = checked.await.unwrap_or(false);
+        if right {
+            self.wrong.forgive(&waiting.lane);
+        } else {
+            self.wrong.count(waiting.lane.clone());
+        }
+        Ok(right)
+    }
+
+    fn may_try(&self, lane: &Lane) -> Result<(), ApiError> {
+        self.wrong.check(lane).map_err(|wait| {
+            ApiError::come_back(
+                "authentication.tooMany",
+                "too many logins with a wrong password; wait before the next one",
+                wait,
+            )
+        })
+    }
+
+    fn wait_in(&self, lane: Lane) -> Result<Waiting<'_>, ApiError> {
+        let mut lanes = lock(&self.lanes);
+        let all: usize = lanes.values().map(|(_, waiting)| waiting).sum();
+        let in_lane = lanes.get(&lane).map_or(0, |(_, waiting)| *waiting);
+        if in_lane >= WAITING_IN_LANE || all >= WAITING {
+            return Err(ApiError::come_back(
+                "authentication.busy",
+                "too many logins at once; try again in a few seconds",
+                WRONG_PACE,
+            ));
+        }
+        let (turn, waiting) = lanes
+            .entry(lane.clone())
+            .or_insert_with(|| (Arc::new(Semaphore::new(1)), 0));
+        *waiting += 1;
+        Ok(Waiting {
+            checks: self,
+            turn: turn.clone(),
+            lane,
+        })
+    }
+}
+
+/// Somebody who waits in a lane, or is being checked.
+struct Waiting<'a> {
+    checks: &'a PasswordChecks,
+    turn: Arc<Semaphore>,
+    lane: Lane,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut lanes = lock(&self.checks.lanes);
+        if let Some((_, waiting)) = lanes.get_mut(&self.lane) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                lanes.remove(&self.lane);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::mpsc;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    fn address(last: u8) -> Address {
+        SocketAddr::from(([10, 0, 0, last], 1)).into()
+    }
+
+    #[tokio::test]
+    async fn wrong_passwords_are_refused_soon_and_harm_nobody_else() {
+        let checks = PasswordChecks::default();
+        let (guess, other) = (address(1), address(2));
+        for _ in 0..WRONG_AT_ONCE {
+            assert!(!checks.check(guess, "ada", true, || false).await.unwrap());
+        }
+        let refused = checks.check(guess, "ada", true, || true).await.unwrap_err();
+        assert_eq!(refused.code, "authentication.tooMany");
+        assert!(refused.retry_after.is_some());
+        assert!(checks.check(guess, "joe", true, || true).await.unwrap());
+        assert!(checks.check(other, "ada", true, || true).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_right_password_is_checked_while_many_made_up_names_wait() {
+        let checks = PasswordChecks::default();
+        let (go_on, held) = mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        let names: Vec<String> = (0..400).map(|n| format!("nobody {n}")).collect();
+        let flood = join_all(names.iter().map(|name| {
+            let held = held.clone();
+            let wrong = move || {
+                // One after the other, each when it is told to go on.
+                held.lock().unwrap().recv().ok();
+                false
+            };
+            checks.check(address(1), name, false, wrong)
+        }));
+        let right = async {
+            let right = checks.check(address(1), "ada", true, || true);
+            // Of the flood, one check a lane comes before it at most.
+            for _ in 0..MADE_UP_LANES {
+                go_on.send(()).unwrap();
+            }
+            let right = right.await;
+            drop(go_on);
+            right
+        };
+        let (refused, right) = tokio::join!(flood, right);
+        assert!(right.unwrap());
+        let refused = refused.into_iter().filter(Result::is_err).count();
+        assert!(refused > 300, "{refused}");
+        assert!(lock(&checks.lanes).is_empty());
+    }
+}

@@ -1,0 +1,163 @@
+//! The bodies of long polling, checked before the Socket.IO library sees them.
+//!
+//! The library's reader of the older generation's text form never ends where a length cuts a character in two (`1:🍽a`), and
+//! copies the rest of the body for each packet that it holds. So it gets what it reads in one step alone: lists of packets that
+//! were read here, few of them, each as a piece of its own.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use futures_util::stream;
+
+use super::body::{self, PAYLOAD_BODY};
+use super::connection::Connection;
+use super::engine_query::{EngineQuery, Generation};
+use super::engine_sessions::Owner;
+use super::error::ApiError;
+use super::legacy_framing;
+use super::state::HubState;
+
+/// The largest body of those who are not logged in: they have little to say.
+pub(super) const STRANGERS_BODY: usize = 16 * 1024;
+
+/// How many packets one body may hold.
+const MAX_PACKETS: usize = 1024;
+const MAX_STRANGERS_PACKETS: usize = 16;
+
+/// What ends a packet in the present generation.
+const SEPARATOR: u8 = 0x1e;
+
+/// The request with its body as the library may read it.
+pub(super) async fn checked(
+    hub: &HubState,
+    connection: &Arc<Connection>,
+    owner: &Owner,
+    request: Request,
+) -> Result<Request, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    let (limit, packets) = match owner {
+        Owner::Identity(_) => (PAYLOAD_BODY, MAX_PACKETS),
+        Owner::Address(..) => (STRANGERS_BODY, MAX_STRANGERS_PACKETS),
+    };
+    let generation = EngineQuery::of(&parts.uri).and_then(EngineQuery::generation);
+    let bytes_form = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/octet-stream");
+    let owner = match owner {
+        Owner::Identity(identity) => Some(identity.as_str()),
+        Owner::Address(..) => None,
+    };
+    let announced = body::announced(&parts.headers);
+    // Its share of the memory is given back before the packets are worked on: the library takes them one by one.
+    let (bytes, _share) = body::read(hub, connection, owner, body, announced, limit).await?;
+    let pieces = match (generation, bytes_form) {
+        (Some(Generation::V3), false) => of_legacy_text(&bytes.into()),
+        (Some(Generation::V3), true) => of_legacy_bytes(&bytes),
+        (Some(Generation::V4), _) => of_text(&bytes.into()),
+        // The library refuses it, whatever it holds.
+        (None, _) => Some(Vec::new()),
+    };
+    let pieces = pieces.ok_or_else(|| {
+        ApiError::bad_request(
+            "network.polling.malformed",
+            "the body is no list of packets as this generation of Engine.IO writes it",
+        )
+    })?;
+    if pieces.len() > packets {
+        return Err(ApiError::too_large(format!(
+            "the body holds more than the {packets} packets that are allowed here"
+        )));
+    }
+    // All are text from here on.
+    let text = HeaderValue::from_static("text/plain;charset=UTF-8");
+    parts.headers.insert(header::CONTENT_TYPE, text);
+    let pieces = stream::iter(pieces.into_iter().map(Ok::<Bytes, Infallible>));
+    Ok(Request::from_parts(parts, Body::from_stream(pieces)))
+}
+
+/// The pieces of a list of packets, one packet each; nothing where it is none.
+fn of_text(bytes: &Bytes) -> Option<Vec<Bytes>> {
+    std::str::from_utf8(bytes).ok()?;
+    let mut pieces = Vec::new();
+    let mut begin = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte == SEPARATOR {
+            if at == begin {
+                return None;
+            }
+            pieces.push(bytes.slice(begin..=at));
+            begin = at + 1;
+        }
+        if pieces.len() > MAX_PACKETS {
+            return Some(pieces);
+        }
+    }
+    if begin < bytes.len() {
+        pieces.push(bytes.slice(begin..));
+    }
+    Some(pieces)
+}
+
+fn of_legacy_text(bytes: &Bytes) -> Option<Vec<Bytes>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    legacy_framing::of_text(text)
+        .take(MAX_PACKETS + 1)
+        .map(|framed| {
+            let framed = framed.filter(|framed| !framed.packet.is_empty())?;
+            Some(bytes.slice(framed.span))
+        })
+        .collect()
+}
+
+fn of_legacy_bytes(bytes: &[u8]) -> Option<Vec<Bytes>> {
+    legacy_framing::of_bytes(bytes)
+        .take(MAX_PACKETS + 1)
+        .map(|packet| {
+            let packet = packet.filter(|packet| !packet.is_empty())?;
+            let mut piece = Vec::with_capacity(packet.len() + 10);
+            legacy_framing::write_text(packet, &mut piece);
+            Some(Bytes::from(piece))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Pieces = fn(&'static [u8]) -> Option<Vec<Bytes>>;
+
+    const TEXT: Pieces = |bytes| of_text(&Bytes::from_static(bytes));
+    const LEGACY_TEXT: Pieces = |bytes| of_legacy_text(&Bytes::from_static(bytes));
+    const LEGACY_BYTES: Pieces = |bytes| of_legacy_bytes(bytes);
+
+    #[test]
+    fn each_packet_is_a_piece_of_its_own() {
+        let both: [&[u8]; 2] = [b"40\x1e", b"2"];
+        assert_eq!(TEXT(b"40\x1e2").unwrap(), both);
+        let both: [&[u8]; 2] = [b"2:40", b"1:2"];
+        assert_eq!(LEGACY_TEXT(b"2:401:2").unwrap(), both);
+        assert_eq!(LEGACY_BYTES(b"\0\x02\xff40\0\x01\xff2").unwrap(), both);
+        for read in [TEXT, LEGACY_TEXT, LEGACY_BYTES] {
+            assert_eq!(read(b"").unwrap(), Vec::<Bytes>::new());
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_packets_goes_no_further() {
+        for bad in ["\u{1e}", "40\u{1e}\u{1e}2"] {
+            assert_eq!(TEXT(bad.as_bytes()), None, "{bad:?}");
+        }
+        assert_eq!(TEXT(b"4\xff"), None);
+        for bad in ["1:🍽a", "0:", "0:1:2", "40", "9:4"] {
+            assert_eq!(LEGACY_TEXT(bad.as_bytes()), None, "{bad:?}");
+        }
+        for bad in [&b"\0\0\xff"[..], b"\0\x05\xff4", b"\x01\x01\xff\x04"] {
+            assert_eq!(LEGACY_BYTES(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,564 @@
+//! Strangers at the embedded network: what they may make it hold, and whom they may keep waiting.
+
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
+
+use expd::exp::Secret;
+use expd::exp::login;
+use futures_util::future::join_all;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::hub_world::{Answer, ELSEWHERE, HERE, Hub, WHO, app, closed, device, unpaired, user};
+use crate::process::Home;
+use crate::world::{ALONE, SOON, STANDSTILL};
+
+/// What all strangers of one address may make the hub hold.
+const HELD: usize = 8 * 1024 * 1024;
+
+/// What no measurement of memory is finer than: the allocator's own.
+const NOISE: usize = 2 * 1024 * 1024;
+
+/// Opens a session of long polling and gives its path.
+async fn polling(hub: &Hub, generation: u32, token: &str) -> String {
+    let path = format!("/socket.io/?EIO={generation}&transport=polling&b64=1&token={token}");
+    let opened = hub.ask(HERE, &format!("GET {path} HTTP/1.1"), b"").await;
+    let opened = opened.unwrap();
+    assert_eq!(opened.status, 200, "{opened:?}");
+    let (_, rest) = opened.body.split_once("\"sid\":\"").unwrap();
+    format!("{path}&sid={}", rest.split('"').next().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_body_of_long_polling_makes_the_hub_spin() {
+    let hub = Hub::start();
+    let token = hub.token(HERE, &device()).await;
+    let bodies: [&[u8]; 16] = [
+        "1:🍽a".as_bytes(),
+        "1:🍽".as_bytes(),
+        "2:🍽🍽".as_bytes(),
+        b"5:4",
+        b"0:1:2",
+        b"99999999999999999999:4",
+        b"-1:4",
+        b":::::",
+        b"1:\xff",
+        b"1:4\xff",
+        b"\x00\x00\xff",
+        b"\x00\x01\xff",
+        b"\x01\x01\xff\x04",
+        b"\x00\x09\x09\x09\xff4",
+        b"\x1e\x1e\x1e\x1e\x1e",
+        b"\xff\xff\xff\xff\xff",
+    ];
+    let types = ["text/plain;charset=UTF-8", "application/octet-stream"];
+    for (generation, token) in [(3, &*token), (4, &token), (3, "nonsense"), (4, "nonsense")] {
+        for (body, kind) in bodies
+            .iter()
+            .flat_map(|body| types.map(|kind| (body, kind)))
+        {
+            let path = polling(&hub, generation, token).await;
+            let head = format!("POST {path} HTTP/1.1\r\nContent-Type: {kind}");
+            let answer = timeout(STANDSTILL, hub.ask(HERE, &head, body)).await;
+            let answer = answer.unwrap_or_else(|_| {
+                panic!("generation {generation}, {kind}: {body:?} is never answered")
+            });
+            let answer = answer.unwrap();
+            assert!(answer.status < 500, "{body:?}: {answer:?}");
+        }
+    }
+    hub.token(HERE, &device()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_of_very_many_packets_keeps_nobody_waiting() {
+    let hub = Hub::start();
+    let token = hub.token(HERE, &device()).await;
+    for (generation, packet) in [(3, "1:2"), (4, "2\u{1e}")] {
+        let path = polling(&hub, generation, &token).await;
+        let body = packet.repeat(5_000_000);
+        let head = format!("POST {path} HTTP/1.1");
+        let (flood, device) = (hub.ask(HERE, &head, body.as_bytes()), device());
+        let (answer, _) = tokio::join!(flood, hub.token(ELSEWHERE, &device));
+        let answer = answer.unwrap();
+        assert_eq!(
+            (answer.status, &*answer.code()),
+            (413, "request.body.tooLarge")
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_connections_lock_nobody_out() {
+    let _alone = ALONE.lock().await;
+    let hub = Hub::start();
+    let token = hub.token(HERE, &device()).await;
+    let mut socket = websocket(&hub, HERE, &token).await;
+    let before = hub.memory();
+    let mut silent = Vec::new();
+    for number in 0..4500 {
+        let from = if number % 2 == 0 {
+            HERE
+        } else {
+            Ipv4Addr::new(127, 0, 0, 3)
+        };
+        silent.push(hub.connect(from).await);
+    }
+    for from in [HERE, ELSEWHERE] {
+        hub.token(from, &device()).await;
+        let paired = hub.operate(&["pair", "abc-def"]).await;
+        let said = String::from_utf8_lossy(&paired.stderr).into_owned();
+        assert!(said.contains("pairing.code.unknown"), "{said}");
+    }
+    let held = hub.memory().saturating_sub(before);
+    assert!(held < HELD + NOISE, "{held} bytes are held for the silent");
+    // A live socket stays what it was.
+    subscribe(&mut socket).await;
+    // Those that had to go were told so by their end.
+    closed(&mut silent[0], SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_sent_heads_and_logins_hold_little_and_lock_nobody_out() {
+    let _alone = ALONE.lock().await;
+    let hub = Hub::start();
+    let token = hub.token(HERE, &device()).await;
+    let before = hub.memory();
+    let begin = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Filler: ", hub.address);
+    let begin = format!("{begin}{}", "x".repeat(15_000));
+    let login = format!(
+        "POST /api/auth/login HTTP/1.1\r\nHost: {}\r\nContent-Length: 16000\r\n\r\n{{\"filler\":\"{}",
+        hub.address,
+        "x".repeat(15_000)
+    );
+    let mut half_sent = Vec::new();
+    for number in 0..1000 {
+        let mut stream = hub.connect(HERE).await;
+        let bytes = if number % 2 == 0 { &begin } else { &login };
+        // Those that had to make room already cannot be written to.
+        stream.write_all(bytes.as_bytes()).await.ok();
+        half_sent.push(stream);
+    }
+    hub.token(HERE, &device()).await;
+    hub.token(ELSEWHERE, &device()).await;
+    let held = hub.memory().saturating_sub(before);
+    assert!(
+        held < HELD + NOISE,
+        "{held} bytes are held for half-sent requests"
+    );
+    websocket(&hub, HERE, &token).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_is_too_large_is_refused() {
+    let hub = Hub::start();
+    let large = format!("GET / HTTP/1.1\r\nX-Filler: {}", "x".repeat(20_000));
+    assert_eq!(hub.ask(HERE, &large, b"").await.unwrap().status, 431);
+    let mut many = "GET / HTTP/1.1".to_owned();
+    for number in 0..100 {
+        write!(many, "\r\nX-{number}: x").unwrap();
+    }
+    assert_eq!(hub.ask(HERE, &many, b"").await.unwrap().status, 431);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_without_a_login_hold_little() {
+    let _alone = ALONE.lock().await;
+    let hub = Hub::start();
+    let before = hub.memory();
+    let waiting = hub.token(HERE, &unpaired()).await;
+    let mut sockets = Vec::new();
+    for number in 0..200 {
+        let token = if number % 2 == 0 {
+            "nonsense"
+        } else {
+            &waiting
+        };
+        let Some(mut socket) = try_websocket(&hub, HERE, token).await else {
+            continue;
+        };
+        // A frame of 16 MB, of which a part comes.
+        let mut frame = vec![0x81, 0xff];
+        frame.extend(16_000_000_u64.to_be_bytes());
+        frame.extend([0; 4]);
+        frame.resize(200_000, b'x');
+        socket.write_all(&frame).await.ok();
+        sockets.push(socket);
+    }
+    assert!(sockets.len() > 50, "{} were let in", sockets.len());
+    let held = hub.memory().saturating_sub(before);
+    assert!(
+        held < HELD + NOISE,
+        "{held} bytes are held for sockets of strangers"
+    );
+    for socket in &mut sockets {
+        closed(socket, SOON).await;
+    }
+    let token = hub.token(HERE, &device()).await;
+    subscribe(&mut websocket(&hub, HERE, &token).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_of_long_polling_without_a_login_are_few() {
+    let _alone = ALONE.lock().await;
+    let hub = Hub::start();
+    let token = hub.token(HERE, &device()).await;
+    let before = hub.memory();
+    let filler = "x".repeat(12_000);
+    let mut refused = 0;
+    for _ in 0..1000 {
+        let head = format!(
+            "GET /socket.io/?EIO=4&transport=polling&token=nonsense HTTP/1.1\r\nX-Filler: {filler}"
+        );
+        let answer = hub.ask(HERE, &head, b"").await.unwrap();
+        if answer.status != 200 {
+            assert_eq!(
+                (answer.status, &*answer.code()),
+                (401, "authentication.token.invalid")
+            );
+            refused += 1;
+        }
+    }
+    assert!(refused > 800, "{refused}");
+    let held = hub.memory().saturating_sub(before);
+    assert!(
+        held < HELD + NOISE,
+        "{held} bytes are held for sessions of strangers"
+    );
+    polling(&hub, 4, &token).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_sent_bodies_of_one_who_is_logged_in_stop_nobody_else() {
+    let hub = Hub::start();
+    let token = hub.token(HERE, &app()).await;
+    let mut half_sent = Vec::new();
+    for _ in 0..40 {
+        let mut stream = hub.connect(HERE).await;
+        let request = format!(
+            "POST /api/networks/current/broadcasts HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Length: 16000000\r\n\r\n",
+            hub.address
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b' '; 100_000]).await.unwrap();
+        half_sent.push(stream);
+    }
+    let other = hub.token(HERE, &device()).await;
+    hub.token(HERE, &user("joe", "joe's password")).await;
+    let payload = "x".repeat(10_000_000);
+    for (token, payload) in [(&other, &*payload), (&token, "small")] {
+        let head = format!(
+            "POST /api/networks/current/broadcasts?timeout=0 HTTP/1.1\r\nAuthorization: Bearer {token}"
+        );
+        let body =
+            json!({"name": "n", "channel": {"name": "c", "consumer": true}, "payload": payload});
+        let body = body.to_string();
+        let sent = timeout(2 * STANDSTILL, hub.ask(HERE, &head, body.as_bytes())).await;
+        let sent = sent.expect("no broadcast goes through").unwrap();
+        assert_eq!(sent.status, 200, "{sent:?}");
+    }
+    // What brings nothing ends with a reason, and what finds no memory.
+    let said = join_all(half_sent.iter_mut().map(closed_or_answered)).await;
+    for said in said {
+        let answer = Answer::parse(&said).unwrap_or_else(|| panic!("{said:?}"));
+        assert!([408, 503].contains(&answer.status), "{answer:?}");
+    }
+}
+
+async fn closed_or_answered(stream: &mut TcpStream) -> String {
+    let mut answer = vec![0; 4096];
+    let read = timeout(SOON, stream.read(&mut answer)).await;
+    let length = read.expect("it is never answered").unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_passwords_keep_no_right_one_waiting() {
+    let _alone = ALONE.lock().await;
+    let hub = Hub::start();
+    let (ada, joe) = (user("ada", "ada's password"), user("joe", "joe's password"));
+    let wrong = |number: usize| match number % 2 {
+        0 => user("ada", &format!("guess {number}")),
+        _ => user(&format!("nobody {number}"), "guess"),
+    };
+    let logins: Vec<_> = (0..400).map(wrong).collect();
+    let flood = join_all(logins.iter().map(|login| hub.log_in(HERE, login)));
+    let others = async {
+        // Another user, and the same one from another address.
+        hub.token(HERE, &joe).await;
+        hub.token(ELSEWHERE, &ada).await;
+        hub.token(HERE, &device()).await;
+    };
+    let (refused, ()) = tokio::join!(flood, others);
+    let mut told_to_wait = 0;
+    for answer in refused.into_iter().flatten() {
+        assert!([401, 429, 503].contains(&answer.status), "{answer:?}");
+        if answer.status == 429 {
+            assert!(answer.head.contains("\r\nretry-after: "), "{answer:?}");
+            answer.code();
+            told_to_wait += 1;
+        }
+    }
+    assert!(told_to_wait > 100, "{told_to_wait} were told to wait");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pairing_codes_are_taken_at_a_pace_and_others_get_theirs() {
+    let hub = Hub::start();
+    let (mut taken, mut told_to_wait) = (0, 0);
+    let begun = Instant::now();
+    for _ in 0..1000 {
+        let answer = hub.log_in(HERE, &unpaired()).await.unwrap();
+        if answer.status == 200 {
+            taken += 1;
+            continue;
+        }
+        assert_eq!((answer.status, &*answer.code()), (429, "pairing.tooOften"));
+        assert!(answer.head.contains("\r\nretry-after: "), "{answer:?}");
+        told_to_wait += 1;
+    }
+    let pace = usize::try_from(begun.elapsed().as_secs()).unwrap();
+    assert!(taken <= 40 + pace, "{taken} codes were taken");
+    assert!(told_to_wait > 0);
+    let answer = hub.log_in(ELSEWHERE, &unpaired()).await.unwrap();
+    let code = answer.json()["identity"]["pairingCode"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // The operator's key is found without being told.
+    let paired = hub.operate(&["pair", &code]).await;
+    assert!(paired.status.success(), "{paired:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_makes_a_session_of_what_the_settings_hold() {
+    let hub = Hub::with(
+        "[[hub.consumer_apps]]\nuuid = \"app\"\napi_key = \"app key\"\n",
+        &[],
+    );
+    // Whoever knows all of the settings makes what key they can of them.
+    let mut digest = Sha256::new_with_prefix("expd hub: session tokens");
+    for text in ["demo", "app", "app key"] {
+        digest.update(text.len().to_be_bytes());
+        digest.update(text);
+    }
+    let digest = digest
+        .finalize()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        });
+    let own = hub.token(HERE, &app()).await;
+    let claims = login::peek::<serde_json::Value>(&Secret::new(own)).unwrap();
+    for key in [&*digest, "app key", ""] {
+        let forged = login::sign(&claims, &Secret::new(key));
+        let head = format!(
+            "POST /api/auth/token HTTP/1.1\r\nAuthorization: Bearer {}",
+            forged.expose()
+        );
+        let answer = hub.ask(HERE, &head, b"").await.unwrap();
+        assert_eq!(
+            (answer.status, &*answer.code()),
+            (401, "authentication.token.invalid")
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_outlives_a_restart_by_a_key_that_is_its_owners_alone() {
+    let mut hub = Hub::start();
+    let token = hub.token(HERE, &device()).await;
+    let folder = hub.home.folder.path().join("state/hub");
+    for name in ["token.key", "operator.key"] {
+        let mode = std::fs::metadata(folder.join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    hub.daemon.signal("TERM");
+    assert!(hub.daemon.ended().success());
+    let settings = std::fs::read_to_string(hub.home.config()).unwrap();
+    let again = Hub::with(
+        WHO,
+        &[(
+            "EXPD__DAEMON__STATE_DIR",
+            folder.parent().unwrap().to_str().unwrap(),
+        )],
+    );
+    assert!(settings.contains("screen secret"));
+    let head = format!("POST /api/auth/token HTTP/1.1\r\nAuthorization: Bearer {token}");
+    assert_eq!(again.ask(HERE, &head, b"").await.unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operators_calls_need_its_key_on_this_host_too() {
+    let hub = Hub::start();
+    let code = json!({"code": "abcdef"});
+    for path in ["/hub/pair", "/hub/unpair"] {
+        let answer = hub.post(HERE, path, &code).await.unwrap();
+        assert_eq!((answer.status, &*answer.code()), (401, "operator.key"));
+    }
+    let answer = hub
+        .ask(HERE, "GET /hub/counters HTTP/1.1", b"")
+        .await
+        .unwrap();
+    assert_eq!((answer.status, &*answer.code()), (401, "operator.key"));
+    let unpaired = hub.operate(&["unpair", "screen"]).await;
+    assert!(unpaired.status.success(), "{unpaired:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_whose_name_leads_here_is_refused() {
+    let hub = Hub::start();
+    for host in [
+        "evil.example",
+        "evil.example:9000",
+        "127.0.0.1.evil.example",
+        "10.0.0.1",
+    ] {
+        for path in [
+            "/api/auth/login",
+            "/hub/counters",
+            "/socket.io/?EIO=4&transport=polling",
+        ] {
+            let head = format!("GET {path} HTTP/1.1\r\nHost: {host}");
+            let answer = hub.ask(HERE, &head, b"").await.unwrap();
+            assert_eq!(
+                (answer.status, &*answer.code()),
+                (421, "request.host.foreign")
+            );
+        }
+    }
+    for host in ["localhost", "127.0.0.1:1", "[::1]:9000", "expd.localhost"] {
+        let head = format!("GET /nowhere HTTP/1.1\r\nHost: {host}");
+        assert_eq!(
+            hub.ask(HERE, &head, b"").await.unwrap().status,
+            404,
+            "{host}"
+        );
+    }
+    let behind_a_proxy = Hub::with(
+        WHO,
+        &[("EXPD__HUB__HOSTS", "exp.example.org,other.example")],
+    );
+    for (host, status) in [
+        ("exp.example.org", 404),
+        ("EXP.example.org:443", 404),
+        ("evil.example", 421),
+    ] {
+        let head = format!("GET /nowhere HTTP/1.1\r\nHost: {host}");
+        assert_eq!(
+            behind_a_proxy.ask(HERE, &head, b"").await.unwrap().status,
+            status,
+            "{host}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_are_for_this_hosts_programs_whoever_else_is_silent() {
+    let home = Home::new("metrics = \"127.0.0.1:0\"\n");
+    let mut daemon = home.start();
+    let said = daemon.said("metrics at http://");
+    let (_, address) = said.split_once("http://").unwrap();
+    let hub = Hub {
+        address: address.trim_end_matches("/metrics").parse().unwrap(),
+        home,
+        daemon,
+    };
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        silent.push(hub.connect(HERE).await);
+    }
+    let ask = |host: &str| {
+        let head = format!("GET /metrics HTTP/1.1\r\nHost: {host}");
+        let hub = &hub;
+        async move {
+            timeout(STANDSTILL, hub.ask(HERE, &head, b""))
+                .await
+                .unwrap()
+                .unwrap()
+        }
+    };
+    for host in ["localhost:1", "127.0.0.1", "[::1]"] {
+        let answer = ask(host).await;
+        assert!(
+            answer.status == 200 && answer.body.contains("expd_build_info"),
+            "{answer:?}"
+        );
+    }
+    for host in ["evil.example", "10.0.0.1"] {
+        let answer = ask(host).await;
+        assert_eq!(answer.status, 421);
+        assert!(answer.body.contains("loopback"), "{answer:?}");
+    }
+}
+
+/// A WebSocket that is open, and its namespace with it.
+async fn websocket(hub: &Hub, from: Ipv4Addr, token: &str) -> TcpStream {
+    let opened = timeout(STANDSTILL, try_websocket(hub, from, token)).await;
+    let mut socket = opened.expect("no answer").expect("no WebSocket");
+    said(&mut socket, "0{").await;
+    socket.write_all(&masked("40")).await.unwrap();
+    said(&mut socket, "40{").await;
+    socket
+}
+
+async fn try_websocket(hub: &Hub, from: Ipv4Addr, token: &str) -> Option<TcpStream> {
+    let mut stream = hub.connect(from).await;
+    let request = format!(
+        "GET /socket.io/?EIO=4&transport=websocket&token={token} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        hub.address
+    );
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.ok()?;
+    (&status == b"HTTP/1.1 101").then_some(stream)
+}
+
+async fn subscribe(socket: &mut TcpStream) {
+    let subscribe = masked(r#"42["subscribe",[]]"#);
+    socket.write_all(&subscribe).await.unwrap();
+    let subscribe = masked(r#"42["subscribe",["nonsense"]]"#);
+    socket.write_all(&subscribe).await.unwrap();
+    said(socket, "subscribe_error").await;
+}
+
+/// Reads until a text has come.
+async fn said(socket: &mut TcpStream, text: &str) {
+    let mut all = Vec::new();
+    let read = async {
+        loop {
+            let mut part = [0; 1024];
+            let length = socket.read(&mut part).await.unwrap();
+            assert!(
+                length > 0,
+                "it is closed: {}",
+                String::from_utf8_lossy(&all)
+            );
+            all.extend_from_slice(&part[..length]);
+            if String::from_utf8_lossy(&all).contains(text) {
+                return;
+            }
+        }
+    };
+    timeout(Duration::from_secs(2), read)
+        .await
+        .expect("nothing comes");
+}
+
+/// A text frame as a client sends it, masked with zeros.
+fn masked(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    assert!(length < 126, "short texts only");
+    let mut frame = vec![0x81, 0x80 | length, 0, 0, 0, 0];
+    frame.extend_from_slice(text.as_bytes());
+    frame
+}
