@@ -210,3 +210,45 @@ pub(super) fn payload(raw: Option<Box<RawValue>>) -> Result<Payload, ApiError> {
         None => Ok(Payload::null()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Bytes;
+    use futures_util::stream;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// A body of so many chunks of a size, one each `pause`.
+    fn body(chunks: usize, size: usize, pause: Duration) -> Body {
+        Body::from_stream(stream::unfold(0, move |sent| async move {
+            if sent == chunks {
+                return None;
+            }
+            sleep(pause).await;
+            Some((Ok::<_, Infallible>(Bytes::from(vec![b'x'; size])), sent + 1))
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_goes_nowhere_ends_and_one_that_goes_slowly_does_not() {
+        let second = Duration::from_secs(1);
+        let begun = Instant::now();
+        for stalls in [body(1, 1, 3600 * second), body(usize::MAX, 1, second)] {
+            let error = collect(stalls, None, SMALL_BODY, READ_TIMEOUT).await;
+            assert_eq!(error.unwrap_err().code, "request.body.timeout");
+        }
+        assert!(begun.elapsed() < 2 * STALLED + second);
+        let slow = collect(
+            body(9, PROGRESS, 6 * second),
+            None,
+            SMALL_BODY,
+            READ_TIMEOUT,
+        );
+        assert_eq!(slow.await.unwrap().len(), 9 * PROGRESS);
+        let endless = collect(body(99, PROGRESS, second), None, PAYLOAD_BODY, READ_TIMEOUT);
+        assert_eq!(endless.await.unwrap_err().code, "request.body.timeout");
+    }
+}

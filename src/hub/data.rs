@@ -81,8 +81,10 @@ pub(super) async fn put(
 
     let inner = &mut *lock(&hub.data.0);
     let name = (group, key);
-    let size = document.as_str().len();
-    let replaced = inner.documents.get(&name).map(|old| old.as_str().len());
+    // The names are held twice: in the document, too.
+    let held = |document: &Payload| document.as_str().len() + name.0.len() + name.1.len();
+    let size = held(&document);
+    let replaced = inner.documents.get(&name).map(held);
     let bytes = inner.bytes - replaced.unwrap_or(0) + size;
     if (replaced.is_none() && inner.documents.len() >= MAX_ITEMS) || bytes > MAX_DATA_BYTES {
         return Err(ApiError::full(
@@ -109,7 +111,7 @@ pub(super) async fn delete(
     session.may_write()?;
     let inner = &mut *lock(&hub.data.0);
     let removed = inner.documents.remove(&name).ok_or_else(unknown)?;
-    inner.bytes -= removed.as_str().len();
+    inner.bytes -= removed.as_str().len() + name.0.len() + name.1.len();
     announce(
         &hub,
         &channel(&name),

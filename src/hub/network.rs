@@ -33,6 +33,9 @@ const MAX_ALL_SUBSCRIPTIONS: usize = 262_144;
 /// How much text the channel IDs of one socket's subscriptions take together: 16,384 of 1 KiB each.
 const MAX_ID_BYTES: usize = 16 * 1024 * 1024;
 
+/// How much text the channel IDs of all subscriptions take together.
+const MAX_ALL_ID_BYTES: usize = 256 * 1024 * 1024;
+
 /// How much a socket may have yet to take before it counts as slow: three of the largest payloads.
 const MAX_OUTSTANDING_BYTES: u64 = 48 * 1024 * 1024;
 
@@ -46,6 +49,7 @@ struct Inner {
     /// For each channel, who listens and how each spelled the channel's ID.
     channels: HashMap<Channel, HashMap<Sid, ChannelId>>,
     subscriptions: usize,
+    id_bytes: usize,
 }
 
 /// One open socket.
@@ -230,18 +234,20 @@ impl Network {
         for (id, channel) in wanted {
             let spelled_before = inner.channels.get(&channel).and_then(|l| l.get(&sid));
             let new = spelled_before.is_none();
-            let id_bytes = member.id_bytes + id.as_str().len()
-                - spelled_before.map_or(0, |before| before.as_str().len());
+            let before = spelled_before.map_or(0, |before| before.as_str().len());
+            let id_bytes = member.id_bytes + id.as_str().len() - before;
+            let all_id_bytes = inner.id_bytes + id.as_str().len() - before;
             let no_room = member.channels.len() >= MAX_SUBSCRIPTIONS
                 || inner.subscriptions >= MAX_ALL_SUBSCRIPTIONS;
-            if (new && no_room) || id_bytes > MAX_ID_BYTES {
+            if (new && no_room) || id_bytes > MAX_ID_BYTES || all_id_bytes > MAX_ALL_ID_BYTES {
                 let message = format!(
-                    "a connection may subscribe to {MAX_SUBSCRIPTIONS} channels with {MAX_ID_BYTES} bytes of IDs, all together to {MAX_ALL_SUBSCRIPTIONS}"
+                    "a connection may subscribe to {MAX_SUBSCRIPTIONS} channels with {MAX_ID_BYTES} bytes of IDs, all together to {MAX_ALL_SUBSCRIPTIONS} with {MAX_ALL_ID_BYTES}"
                 );
                 refused.push((id, ApiError::full("network.subscriptions.full", message)));
                 continue;
             }
             member.id_bytes = id_bytes;
+            inner.id_bytes = all_id_bytes;
             if new {
                 member.channels.insert(channel.clone());
                 inner.subscriptions += 1;
@@ -357,6 +363,7 @@ impl Inner {
         let member = self.sockets.remove(&sid)?;
         member.gone.cancel();
         self.subscriptions = self.subscriptions.saturating_sub(member.channels.len());
+        self.id_bytes = self.id_bytes.saturating_sub(member.id_bytes);
         for channel in &member.channels {
             if let Some(listeners) = self.channels.get_mut(channel) {
                 listeners.remove(&sid);
