@@ -1,7 +1,7 @@
-//! The network's sockets: whatever a client that is logged in sends as packets, the network stays well and goes on serving.
+//! The network's sockets: whatever a client sends as the body of long polling, it is answered, and the network goes on serving.
 //!
-//! The first byte chooses the generation; the rest is the body of one request of long polling, which carries packets as a WebSocket's
-//! messages would.
+//! The first byte chooses the generation, the form of the body (text or bytes), and whether the client is logged in; the rest is the
+//! body of one request of long polling, as it comes from the wire. What it frames well are packets as a WebSocket's messages would be.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run hub_socket -- -max_total_time=600
@@ -19,6 +19,7 @@ mod network;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{Request, StatusCode};
 use libfuzzer_sys::fuzz_target;
 use network::Network;
@@ -29,10 +30,16 @@ fuzz_target!(|data: &[u8]| {
     };
     let generation = if kind & 1 == 0 { 3 } else { 4 };
     Network::with(|network| {
-        let base = format!("/socket.io/?EIO={generation}&transport=polling&token={}", network.token);
+        let token = if kind & 8 == 0 { &*network.token } else { "nonsense" };
+        let base = format!("/socket.io/?EIO={generation}&transport=polling&b64=1&token={token}");
         let get = |url: &str| Request::get(url).body(Body::empty()).expect("no request");
         let short = Duration::from_millis(50);
         let (status, opened) = network.ask(get(&base), short).expect("no handshake");
+        if [StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE].contains(&status) {
+            // As many are here as may be; their sessions end with time, which only passes while nothing is to be done.
+            network.rest(Duration::from_secs(100));
+            return;
+        }
         assert_eq!(status, StatusCode::OK, "{opened}");
         let sid = opened.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next());
         let url = format!("{base}&sid={}", sid.expect("no session"));
@@ -42,7 +49,11 @@ fuzz_target!(|data: &[u8]| {
             network.ask(post(b"40".to_vec()), short);
         }
         network.ask(get(&url), short);
-        network.ask(post(packets.to_vec()), short);
+        let form = if kind & 4 == 0 { "text/plain;charset=UTF-8" } else { "application/octet-stream" };
+        let mut request = post(packets.to_vec());
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(form));
+        let (status, answer) = network.ask(request, short).expect("the body is never answered");
+        assert!(!status.is_server_error(), "{status} {answer}");
         network.ask(get(&url), short);
         let goodbye = if generation == 4 { "1" } else { "1:1" };
         network.ask(post(goodbye.into()), short);

@@ -72,6 +72,11 @@ impl Network {
         network
     }
 
+    /// Lets time pass.
+    pub fn rest(&self, time: Duration) {
+        self.runtime.block_on(tokio::time::sleep(time));
+    }
+
     /// Status and body, where they come in time.
     pub fn ask(&self, mut request: Request<Body>, within: Duration) -> Option<(StatusCode, String)> {
         // Nobody comes without one in HTTP/1.1.
