@@ -36,8 +36,13 @@ fuzz_target!(|data: &[u8]| {
     Network::with(|network| {
         let mut request = Request::builder().method(method).uri(path);
         let mut lines = head.lines();
-        if lines.next() == Some("device") {
-            request = request.header("authorization", format!("Bearer {}", network.token));
+        let proof = match lines.next() {
+            Some("device") => Some(&*network.token),
+            Some("operator") => Some(network::OPERATOR_KEY),
+            _ => None,
+        };
+        if let Some(proof) = proof {
+            request = request.header("authorization", format!("Bearer {proof}"));
         }
         for line in lines {
             let (name, value) = line.split_once(':').unwrap_or((line, ""));

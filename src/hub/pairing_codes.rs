@@ -1,5 +1,5 @@
 //! The codes of devices that wait to be paired. Anybody may ask for one, so there are few, each address has a share and a pace, and
-//! where there are too many, the oldest that nobody has answered goes.
+//! where there are too many, the oldest that nobody has answered goes, of the address that has the most.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -85,7 +85,8 @@ impl PairingCodes {
         let replaced = if self.codes.values().filter(of_address).count() >= CODES_OF_ADDRESS {
             Some(self.oldest(|code| code.address == address)?)
         } else if self.codes.len() >= MAX_CODES {
-            Some(self.oldest(|_| true)?)
+            let most = self.address_with_most();
+            Some(self.oldest(|code| Some(code.address) == most)?)
         } else {
             None
         };
@@ -108,6 +109,16 @@ impl PairingCodes {
                 return Ok(FreshCode { code, replaced });
             }
         }
+    }
+
+    /// Where most of those that nobody has answered come from.
+    fn address_with_most(&self) -> Option<Address> {
+        let mut counts = HashMap::<Address, usize>::new();
+        for code in self.codes.values().filter(|c| c.credentials.is_none()) {
+            *counts.entry(code.address).or_default() += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        most.map(|(address, _)| address)
     }
 
     /// The oldest of these that nobody has answered.

@@ -20,9 +20,11 @@ use super::state::lock;
 /// Checks that run at once.
 const AT_ONCE: usize = 2;
 
-/// Logins that wait for a check: in one lane, and in all.
+/// Logins that wait for a check: in one lane, from one address, with names that nobody has, and in all.
 const WAITING_IN_LANE: usize = 4;
-const WAITING: usize = 32;
+const WAITING_OF_ADDRESS: usize = 24;
+const WAITING_MADE_UP: usize = 8;
+const WAITING: usize = 64;
 
 /// Wrong passwords that are heard at once in one lane, and how soon the next one is.
 const WRONG_AT_ONCE: u32 = 5;
@@ -109,9 +111,16 @@ impl PasswordChecks {
 
     fn wait_in(&self, lane: Lane) -> Result<Waiting<'_>, ApiError> {
         let mut lanes = lock(&self.lanes);
-        let all: usize = lanes.values().map(|(_, waiting)| waiting).sum();
-        let in_lane = lanes.get(&lane).map_or(0, |(_, waiting)| *waiting);
-        if in_lane >= WAITING_IN_LANE || all >= WAITING {
+        let count = |which: &dyn Fn(&Lane) -> bool| -> usize {
+            let chosen = lanes.iter().filter(|(other, _)| which(other));
+            chosen.map(|(_, (_, waiting))| waiting).sum()
+        };
+        let made_up = |lane: &Lane| matches!(lane.1, Name::MadeUp(_));
+        if count(&|other| *other == lane) >= WAITING_IN_LANE
+            || count(&|other| other.0 == lane.0) >= WAITING_OF_ADDRESS
+            || made_up(&lane) && count(&made_up) >= WAITING_MADE_UP
+            || count(&|_| true) >= WAITING
+        {
             return Err(ApiError::come_back(
                 "authentication.busy",
                 "too many logins at once; try again in a few seconds",

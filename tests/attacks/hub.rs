@@ -25,9 +25,9 @@ const HELD: usize = 8 * 1024 * 1024;
 const NOISE: usize = 2 * 1024 * 1024;
 
 /// Opens a session of long polling and gives its path.
-async fn polling(hub: &Hub, generation: u32, token: &str) -> String {
+async fn polling(hub: &Hub, from: Ipv4Addr, generation: u32, token: &str) -> String {
     let path = format!("/socket.io/?EIO={generation}&transport=polling&b64=1&token={token}");
-    let opened = hub.ask(HERE, &format!("GET {path} HTTP/1.1"), b"").await;
+    let opened = hub.ask(from, &format!("GET {path} HTTP/1.1"), b"").await;
     let opened = opened.unwrap();
     assert_eq!(opened.status, 200, "{opened:?}");
     let (_, rest) = opened.body.split_once("\"sid\":\"").unwrap();
@@ -56,13 +56,17 @@ async fn no_body_of_long_polling_makes_the_hub_spin() {
         b"\x1e\x1e\x1e\x1e\x1e",
         b"\xff\xff\xff\xff\xff",
     ];
+    let mut sessions = 1;
     let types = ["text/plain;charset=UTF-8", "application/octet-stream"];
     for (generation, token) in [(3, &*token), (4, &token), (3, "nonsense"), (4, "nonsense")] {
         for (body, kind) in bodies
             .iter()
             .flat_map(|body| types.map(|kind| (body, kind)))
         {
-            let path = polling(&hub, generation, token).await;
+            // No address may have many sessions without a login.
+            let from = Ipv4Addr::new(127, 0, 1, sessions);
+            sessions += 1;
+            let path = polling(&hub, from, generation, token).await;
             let head = format!("POST {path} HTTP/1.1\r\nContent-Type: {kind}");
             let answer = timeout(STANDSTILL, hub.ask(HERE, &head, body)).await;
             let answer = answer.unwrap_or_else(|_| {
@@ -80,7 +84,7 @@ async fn a_body_of_very_many_packets_keeps_nobody_waiting() {
     let hub = Hub::start();
     let token = hub.token(HERE, &device()).await;
     for (generation, packet) in [(3, "1:2"), (4, "2\u{1e}")] {
-        let path = polling(&hub, generation, &token).await;
+        let path = polling(&hub, HERE, generation, &token).await;
         let body = packet.repeat(5_000_000);
         let head = format!("POST {path} HTTP/1.1");
         let (flood, device) = (hub.ask(HERE, &head, body.as_bytes()), device());
@@ -230,7 +234,7 @@ async fn sessions_of_long_polling_without_a_login_are_few() {
         held < HELD + NOISE,
         "{held} bytes are held for sessions of strangers"
     );
-    polling(&hub, 4, &token).await;
+    polling(&hub, HERE, 4, &token).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,6 +13,9 @@ use crate::exp::Secret;
 use crate::exp::login::{self, Claims};
 use crate::hub::{Hub, HubDevice, HubSettings};
 
+/// What the operator proves itself with.
+pub const OPERATOR_KEY: &str = "operator key";
+
 /// The network, and a token of its one device.
 pub struct Network {
     service: Router,
@@ -44,6 +47,8 @@ impl Network {
             }],
             // The clock jumps by hours; tokens go by the other one.
             token_ttl: Duration::from_secs(86_400),
+            token_key: Some(Secret::new("token key")),
+            operator_key: Some(Secret::new(OPERATOR_KEY)),
             ..HubSettings::default()
         };
         let hub = runtime.block_on(Hub::bind(&settings)).expect("no network");
@@ -74,7 +79,7 @@ impl Network {
 
     /// Lets time pass.
     pub fn rest(&self, time: Duration) {
-        self.runtime.block_on(tokio::time::sleep(time));
+        self.runtime.block_on(async { tokio::time::sleep(time).await });
     }
 
     /// Status and body, where they come in time.
