@@ -138,12 +138,8 @@ impl ApiClient {
             .await?;
         let answer = expect_success(answer)?;
         serde_json::from_slice::<Vec<Payload>>(&answer.body).map_err(|error| {
-            let (host, status) = (&self.host, answer.status);
-            let reason = format!(
-                "{host} answered {status}, and that is no list of responses: {}",
-                sentence(&error)
-            );
-            CallError::unreadable(status, reason)
+            let what = format!("that is no list of responses: {}", sentence(&error));
+            CallError::unreadable(&self.host, answer.status, &what)
         })
     }
 
@@ -173,13 +169,11 @@ impl ApiClient {
         if answer.is_of_an_api() {
             return Ok(());
         }
-        let reason = format!(
-            "{} answered {} with {}, which is nothing that EXP answers; check whether a login page (a captive portal) or a proxy answers in its place",
-            self.host,
-            answer.status,
+        let what = format!(
+            "what it says is nothing that EXP answers ({}); check whether a login page (a captive portal) or a proxy answers in its place",
             answer.begins(),
         );
-        Err(CallError::unreadable(answer.status, reason))
+        Err(CallError::unreadable(&self.host, answer.status, &what))
     }
 
     /// One request of the API.

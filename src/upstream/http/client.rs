@@ -182,11 +182,7 @@ impl Wire {
             // The status says enough, and more than an error about the body would.
             return Ok(Answer::without_body(&response));
         }
-        if status.is_success() {
-            let reason = format!("{} answered {status}, and {reason}", self.way.host());
-            return Err(CallError::Unknown { reason });
-        }
-        Err(CallError::unreadable(status, reason))
+        Err(CallError::unreadable(self.way.host(), status, &reason))
     }
 }
 

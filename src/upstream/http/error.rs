@@ -86,14 +86,15 @@ pub enum CallError {
 impl CallError {
     /// An answer with this status cannot be read, or is not EXP's. A success that is not EXP's proves nothing; any other status says
     /// what became of the request.
-    pub(super) fn unreadable(status: StatusCode, reason: String) -> Self {
+    pub(super) fn unreadable(host: &str, status: StatusCode, what: &str) -> Self {
         if status.is_success() {
+            let reason = format!("{host} answered {status}, and {what}");
             return Self::Unknown { reason };
         }
         Self::Exp {
             status: status.as_u16(),
             code: String::new(),
-            message: reason,
+            message: what.to_owned(),
             retry_after: None,
         }
     }
