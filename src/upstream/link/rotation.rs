@@ -127,8 +127,7 @@ impl Rotation {
             Stage::Confirming(candidate) => {
                 let ripe = match candidate.ripe {
                     Ripe::No => candidate.at_latest,
-                    Ripe::Closing(until) => until.min(candidate.at_latest),
-                    Ripe::Settling(until) => until.min(candidate.at_latest),
+                    Ripe::Closing(until) | Ripe::Settling(until) => until.min(candidate.at_latest),
                     Ripe::Marked => Instant::now() + LATER,
                 };
                 ripe.min(candidate.new.next_due())
