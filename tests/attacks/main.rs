@@ -21,9 +21,9 @@ mod channels;
 mod cloud;
 mod files;
 mod frames;
-mod network;
 mod hub;
 mod hub_world;
+mod network;
 mod paths;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
