@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::Connection;
 use super::meter::Meter;
 use crate::ipc::PeerStream;
 
-type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An accepted connection, metered.
 pub(super) struct MeteredStream {
@@ -20,8 +21,10 @@ pub(super) struct MeteredStream {
     meter: Meter,
     /// Read, and not handed on yet: what came with the frame for which the purse was empty. No more than one read.
     held: Vec<u8>,
-    /// What is awaited before more is read: the purse's turn, or the socket's room.
-    waiting: Option<Waiting>,
+    /// The socket's room, where that is awaited before more is read.
+    room: Option<Room>,
+    /// The user's turn, where that is awaited.
+    turn: Option<AbortOnDropHandle<()>>,
     begun: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
@@ -37,28 +40,36 @@ impl MeteredStream {
             connection,
             meter: Meter::new(),
             held: Vec::new(),
-            waiting: None,
+            room: None,
+            turn: None,
             begun: Some(begun),
         }
     }
 
     /// Whether something may be read now.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if let Some(waiting) = &mut self.waiting {
-                ready!(waiting.as_mut().poll(cx));
-                self.waiting = None;
-            }
-            let pace = &self.connection.admission.user.pace;
-            self.waiting = Some(if self.connection.is_congested() {
-                // A client that takes nothing is not heard either: each call would only add to what waits for it.
-                Box::pin(self.connection.uncongested())
-            } else if pace.is_free() {
-                return Poll::Ready(());
-            } else {
-                Box::pin(pace.clone().turn())
-            });
+        if let Some(room) = &mut self.room {
+            ready!(room.as_mut().poll(cx));
+            self.room = None;
         }
+        if self.connection.is_congested() {
+            // A client that takes nothing is not heard either: each call would only add to what waits for it.
+            let room = self.room.insert(Box::pin(self.connection.uncongested()));
+            ready!(room.as_mut().poll(cx));
+            self.room = None;
+        }
+        if self.turn.is_none() && !self.connection.admission.user.pace.is_free() {
+            // A task of its own: a turn that waits for a connection that cannot write would hold up all others of its user.
+            let pace = self.connection.admission.user.pace.clone();
+            let turn = self.connection.tasks.spawn(pace.turn());
+            self.turn = Some(AbortOnDropHandle::new(turn));
+        }
+        if let Some(turn) = &mut self.turn {
+            // It fails when the runtime stops.
+            ready!(Pin::new(turn).poll(cx)).ok();
+            self.turn = None;
+        }
+        Poll::Ready(())
     }
 
     /// Counts what came, and says how much of it may be handed on.
