@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// One part in so many is kept for the owners.
-const KEPT: usize = 16;
+pub(crate) const KEPT: usize = 16;
 
 /// The user for whom something is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

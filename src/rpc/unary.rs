@@ -32,7 +32,7 @@ const PREFIX: usize = 5;
 pub(super) const AT_ONCE: usize = 64 << 10;
 
 /// How long a message may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(30);
+pub(super) const ARRIVAL: Duration = Duration::from_secs(30);
 
 /// Large works at a time: what delivers must not wait for a processor behind all of them.
 static LARGE_WORKS: Semaphore = Semaphore::const_new(2);

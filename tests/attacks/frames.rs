@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::world::{ALONE, APP, OTHER_APP, SOON, World, framed, http2, is_root};
+use crate::world::{ALONE, APP, OTHER_APP, SOON, World, framed, http2, identity, is_root};
 
 /// How long each flood goes on.
 const FLOOD: Duration = Duration::from_secs(4);
@@ -224,4 +224,26 @@ async fn more_calls_than_one_connection_may_have_stall_nobody() {
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_asks_too_much_is_slowed_down_and_not_cut_off() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let world = World::start("").await;
+    let watch = world.watch().await;
+    let mut calls = JoinSet::new();
+    for _ in 0..8 {
+        let api = world.api(APP).await;
+        for _ in 0..300 {
+            let api = api.clone();
+            calls.spawn(async move { timeout(SOON, identity(api)).await });
+        }
+    }
+    while let Some(call) = calls.join_next().await {
+        call.unwrap().expect("a call is never answered").unwrap();
+    }
+    watch.ends_well().await;
 }

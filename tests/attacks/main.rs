@@ -23,6 +23,7 @@ mod files;
 mod frames;
 mod hub;
 mod hub_world;
+mod limits;
 mod network;
 mod paths;
 #[path = "../process/mod.rs"]

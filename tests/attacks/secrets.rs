@@ -38,6 +38,8 @@ fn nothing_of_a_pairing_is_logged(instance: &str) {
     let paired = Command::new(env!("CARGO_BIN_EXE_expd"))
         .args(["hub", "pair", code, "--network"])
         .arg(format!("http://{network}"))
+        .arg("--config")
+        .arg(home.config())
         .output()
         .unwrap();
     assert!(paired.status.success(), "{paired:?}");
@@ -162,7 +164,7 @@ fn the_daemon_dumps_no_core_and_its_own_user_cannot_look_into_it() {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     write!(
         stream,
-        "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     )
     .unwrap();
     let mut page = String::new();

@@ -19,13 +19,13 @@ use crate::shares::Share;
 use crate::upstream::http::AnswerRoom;
 
 /// Bytes that are counted for any call: its task, its place in HTTP/2, its answer's head.
-const CALL_BYTES: usize = 8 << 10;
+pub(super) const CALL_BYTES: usize = 8 << 10;
 
 /// Bytes that a client may send of a request before they are asked for: the window of a call.
 pub(super) const WINDOW: usize = 32 << 10;
 
 /// How long an answer waits for its client to take some of it.
-const PROGRESS: Duration = Duration::from_secs(30);
+pub(super) const PROGRESS: Duration = Duration::from_secs(30);
 
 /// How long a request waits for memory that other calls of its user hold.
 const PATIENCE: Duration = Duration::from_secs(10);

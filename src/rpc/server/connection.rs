@@ -165,9 +165,9 @@ impl Connection {
 
     /// Counts a refusal for which there is no budget. A client that leaves several unread is not served any more.
     pub(super) fn refuses_unpaid(&self) {
+        let before = self.admission.user.unpaid.fetch_add(1, Ordering::Relaxed);
         lock(&self.unwritten).unpaid += 1;
-        let unpaid = &self.admission.user.unpaid;
-        if unpaid.fetch_add(1, Ordering::Relaxed) >= MOST_UNPAID {
+        if before >= MOST_UNPAID {
             self.end.cancel();
         }
     }

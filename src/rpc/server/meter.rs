@@ -47,11 +47,15 @@ impl Meter {
         self.has_begun
     }
 
-    /// Counts what came, on a connection with so many calls. Returns how many of the bytes may be handed on now: up to the frame
-    /// for which nothing is left in the purse, or before which enough is handed on at once.
+    /// Counts what came, on a connection with so many calls. Returns how many of the bytes may be handed on now: one frame, and then
+    /// up to the one for which nothing is left in the purse, or before which enough is handed on at once.
     pub(super) fn count(&mut self, came: &[u8], calls: usize, purse: &mut Purse) -> usize {
         let mut rest = came;
-        let mut at_once = 0;
+        let (mut frames, mut at_once) = (0, 0);
+        // It is this connection's turn: whoever spent what was in the purse since then does not stop its next frame.
+        let enough = |frames: u32, at_once: u32, purse: &Purse| {
+            frames > 0 && (at_once > AT_ONCE || purse.wait().is_some())
+        };
         while let Some((first, after)) = rest.split_first() {
             match &mut self.at {
                 At::Preface(left) | At::Payload(left) => {
@@ -62,7 +66,7 @@ impl Meter {
                         self.at = At::Head([0; HEAD], 0);
                     }
                 }
-                At::Head(_, 0) if at_once > AT_ONCE || purse.wait().is_some() => break,
+                At::Head(_, 0) if enough(frames, at_once, purse) => break,
                 At::Head(head, came) => {
                     if let Some(byte) = head.get_mut(*came) {
                         *byte = *first;
@@ -73,6 +77,7 @@ impl Meter {
                         let [a, b, c, kind, flags, ..] = *head;
                         let length = u32::from_be_bytes([0, a, b, c]);
                         let cost = cost(kind, flags, length, calls);
+                        frames += 1;
                         at_once += cost;
                         purse.spend(cost);
                         self.has_begun = true;
@@ -147,8 +152,8 @@ mod tests {
         let taken = meter.count(&flood, 1024, &mut pace.purse());
         assert!(taken < flood.len() && taken % 15 == 0, "{taken}");
         pace.spend(std::time::Duration::from_millis(40));
-        assert_eq!(meter.count(&flood[taken..], 1024, &mut pace.purse()), 0);
+        assert_eq!(meter.count(&flood[taken..], 1024, &mut pace.purse()), 15);
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
-        assert!(meter.count(&flood[taken..], 1024, &mut pace.purse()) > 0);
+        assert!(meter.count(&flood[taken + 15..], 1024, &mut pace.purse()) > 15);
     }
 }

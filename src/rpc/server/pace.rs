@@ -10,13 +10,13 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 /// The part of the thread's time that a user may cost.
-const RATE: f64 = 0.4;
+pub(super) const RATE: f64 = 0.4;
 
 /// The part that root and the daemon's own user may cost.
-const OWNERS_RATE: f64 = 0.8;
+pub(super) const OWNERS_RATE: f64 = 0.8;
 
 /// What may be spent at once.
-const BURST: Duration = Duration::from_millis(40);
+pub(super) const BURST: Duration = Duration::from_millis(40);
 
 /// One user's pace, over all its connections.
 #[derive(Debug)]

@@ -1,0 +1,133 @@
+//! What the README promises of the local door is what is enforced.
+
+use std::time::Duration;
+
+use super::call::{CALL_BYTES, PROGRESS, WINDOW};
+use super::pace::{BURST, OWNERS_RATE, RATE};
+use super::users::CONNECTION_BYTES;
+use super::*;
+use crate::rpc::{structured, unary};
+use crate::shares::KEPT;
+
+const README: &str = include_str!("../../../README.md");
+
+fn size(bytes: usize) -> String {
+    match bytes {
+        bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+        bytes => format!("{} KiB", bytes >> 10),
+    }
+}
+
+fn count(number: usize) -> String {
+    match (number / 1000, number % 1000) {
+        (0, rest) => rest.to_string(),
+        (thousands, rest) => format!("{thousands},{rest:03}"),
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs())
+}
+
+fn percent(part: f64) -> String {
+    format!("{:.0} %", part * 100.0)
+}
+
+/// The limits that the row of an input names.
+fn row(input: &str) -> &'static str {
+    let begins = format!("| {input} | ");
+    let row = README.lines().find_map(|line| line.strip_prefix(&begins));
+    row.unwrap_or_else(|| panic!("the README has no limits for {input:?}"))
+}
+
+#[test]
+fn the_readme_says_what_is_enforced() {
+    let limits = Limits::default();
+    let window = usize::try_from(CONNECTION_WINDOW).unwrap();
+    let head = usize::try_from(HEADER_BYTES).unwrap();
+    for (input, named) in [
+        ("a call's header fields", vec![size(head)]),
+        (
+            "calls on one local connection",
+            vec![
+                format!(
+                    "`daemon.limits.max_calls_per_connection` ({})",
+                    count(limits.max_calls_per_connection)
+                ),
+                format!("{} on its way for each call", size(WINDOW)),
+                format!("{} for the connection", size(window)),
+                format!("{} cancelled", count(CANCELLED_EARLY)),
+            ],
+        ),
+        (
+            "local connections",
+            vec![
+                format!(
+                    "`daemon.limits.max_connections` ({})",
+                    count(limits.max_connections)
+                ),
+                format!("{} for the first frame", seconds(PREFACE)),
+                format!("without a call for {}", seconds(IDLE)),
+            ],
+        ),
+        (
+            "a gRPC request",
+            vec![
+                format!("{} besides the payload", size(structured::LARGEST_REST)),
+                format!("{} to arrive", seconds(unary::ARRIVAL)),
+            ],
+        ),
+        (
+            "a payload as `google.protobuf.Value`",
+            vec![
+                size(structured::LARGEST),
+                format!("{} values", count(structured::MOST_VALUES)),
+            ],
+        ),
+        (
+            "requests, answers and connections of local programs, in memory",
+            vec![
+                format!(
+                    "`daemon.limits.max_call_bytes` ({})",
+                    size(limits.max_call_bytes)
+                ),
+                format!("{} for a connection", size(CONNECTION_BYTES)),
+                format!("{} and the header fields for a call", size(CALL_BYTES)),
+                format!("{} until its message is there", size(WINDOW)),
+                format!("a message of more than {}", size(unary::AT_ONCE)),
+            ],
+        ),
+        (
+            "a user whom no access rule gives any right",
+            vec![
+                format!("{} connections", count(STRANGER_CONNECTIONS)),
+                format!("{} calls each", count(STRANGER_CALLS)),
+                size(STRANGER_BYTES),
+            ],
+        ),
+        (
+            "one user's part of the delivering thread's time, for what its clients send",
+            vec![
+                format!("{} after {} ms at once", percent(RATE), BURST.as_millis()),
+                format!("own user {}", percent(OWNERS_RATE)),
+            ],
+        ),
+        (
+            "an answer of which its client takes nothing",
+            vec![seconds(PROGRESS)],
+        ),
+    ] {
+        let row = row(input);
+        for limit in named {
+            assert!(
+                row.contains(&limit),
+                "{input} | {row}\nshould name {limit:?}"
+            );
+        }
+    }
+    let shares = row(
+        "one user's share of connections, memory, listeners, channels, calls and waiting broadcasts",
+    );
+    assert!(shares.contains("half; a sixteenth"), "{shares}");
+    assert_eq!(KEPT, 16);
+}

@@ -1,0 +1,62 @@
+//! The README's limits, tried from outside.
+
+use tokio::time::timeout;
+
+use crate::process::Home;
+use crate::world::{SOON, connect_as, framed, http2, post};
+
+/// The bytes of header fields that the README allows a call.
+fn header_bytes() -> usize {
+    let readme = include_str!("../../README.md");
+    let row = readme
+        .lines()
+        .find_map(|line| line.strip_prefix("| a call's header fields | "))
+        .unwrap();
+    let kib: usize = row.split(' ').next().unwrap().parse().unwrap();
+    kib << 10
+}
+
+/// What the status of a call is whose fields count so many bytes (RFC 9113, section 6.5.2).
+async fn with_fields(home: &Home, bytes: usize) -> Result<http::StatusCode, h2::Error> {
+    let uid = rustix::process::geteuid().as_raw();
+    let stream = connect_as(&home.socket(), uid).await;
+    let mut client = http2(stream, &h2::client::Builder::new()).await?;
+    let mut head = post("/expd.v1.Daemon/GetStatus");
+    let pseudo = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", "localhost"),
+        (":path", head.uri().path()),
+    ];
+    let counted = |name: &str, value: &str| name.len() + value.len() + 32;
+    let fields = head.headers().iter();
+    let there: usize = pseudo
+        .iter()
+        .map(|(name, value)| counted(name, value))
+        .sum::<usize>()
+        + fields
+            .map(|(name, value)| counted(name.as_str(), value.to_str().unwrap()))
+            .sum::<usize>();
+    let filling = "v".repeat(bytes - there - counted("x-filling", ""));
+    head.headers_mut()
+        .insert("x-filling", filling.parse().unwrap());
+    client.requests = client.requests.clone().ready().await?;
+    let (response, mut stream) = client.requests.send_request(head, false)?;
+    let message = framed(&expd::proto::GetStatusRequest::default());
+    stream.send_data(message, true)?;
+    let response = timeout(SOON, response).await.unwrap()?;
+    Ok(response.status())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn header_fields_may_have_what_the_readme_says_and_no_more() {
+    let home = Home::new("");
+    let daemon = tokio::task::spawn_blocking(move || (home.start(), home))
+        .await
+        .unwrap();
+    let home = &daemon.1;
+    let most = header_bytes();
+    assert_eq!(with_fields(home, most).await.unwrap(), 200);
+    let refused = with_fields(home, most + 1).await;
+    assert!(refused.is_err() || refused.is_ok_and(|status| status == 431));
+}
