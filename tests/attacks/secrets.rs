@@ -26,6 +26,13 @@ fn nothing_of_a_pairing_is_logged(instance: &str) {
         "log = \"trace\"\n[instances.default]\nhost = \"http://127.0.0.1:0\"\n{instance}\n[instances.default.credentials]\ntype = \"device\"\nallow_pairing = true\n"
     ));
     let mut daemon = home.start();
+    // An app that listens where the network tells the device its credentials.
+    let mut curious = Command::new(env!("CARGO_BIN_EXE_expd"))
+        .args(["listen", "pairing", "--system", "--json", "--socket"])
+        .arg(home.socket())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let network = daemon.said("EXP network    http://");
     let network = network.split("http://").nth(1).unwrap();
     let network: String = network
@@ -69,6 +76,10 @@ fn nothing_of_a_pairing_is_logged(instance: &str) {
     assert!(daemon.ended().success());
     let heard = daemon.heard();
     assert!(!heard.contains(secret), "the log has the secret:\n{heard}");
+    curious.kill().unwrap();
+    let told = curious.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&told.stdout);
+    assert!(!told.contains(secret), "an app has the secret:\n{told}");
     if !instance.contains("rust_socketio") {
         assert!(heard.contains("seen-in-the-log"), "{heard}");
         assert!(heard.contains("of credentials, not shown"), "{heard}");

@@ -144,6 +144,8 @@ impl Link {
                 self.obey(incoming);
             }
         }
+        // A device's secret is the daemon's alone, whoever else listens there.
+        broadcasts.retain(|incoming| !are_credentials(incoming));
         self.report(Report::Broadcasts(broadcasts)).await;
     }
 
@@ -157,7 +159,7 @@ impl Link {
         let broadcast = &incoming.broadcast;
         let identity = self.identity();
         match broadcast.name.as_str() {
-            "credentials" if incoming.channel.name == PAIRING_CHANNEL => {
+            _ if are_credentials(incoming) => {
                 match serde_json::from_str::<Credentials>(broadcast.payload.as_str()) {
                     Ok(given) => self.parts.session.paired(given.uuid, given.secret),
                     Err(_) => {
@@ -343,4 +345,10 @@ impl Link {
             rotation.start();
         }
     }
+}
+
+/// Whether a broadcast tells a device its uuid and secret.
+fn are_credentials(incoming: &Incoming) -> bool {
+    let channel = &incoming.channel;
+    channel.system && channel.name == PAIRING_CHANNEL && incoming.broadcast.name == "credentials"
 }
