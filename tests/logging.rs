@@ -11,14 +11,18 @@
 mod process;
 
 use std::process::Stdio;
+use std::time::Duration;
 
+use expd::client::Client;
+use expd::exp::{Channel, Payload};
 use process::{DEADLINE, Home};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// More than a pipe holds, and more than the daemon keeps of a log that nobody takes.
-const LARGE: usize = 2_000_000;
+/// Broadcasts that make more of a log than a pipe holds and the daemon keeps: each is shown, up to the bound of a line.
+const MANY: usize = 1000;
+const LARGE: usize = 8000;
 
 #[tokio::test]
 async fn a_log_that_nobody_takes_holds_up_nobody_and_tells_what_it_lacks() {
@@ -39,12 +43,13 @@ async fn a_log_that_nobody_takes_holds_up_nobody_and_tells_what_it_lacks() {
     let mut heard = BufReader::new(listener.stdout.take().unwrap());
     until(&mut heard, "CONFIRMED").await;
 
-    // From here on nobody reads the log, and at this level it holds every payload.
-    let payload = home.folder.path().join("payload.json");
-    std::fs::write(&payload, format!("\"{}\"", "x".repeat(LARGE))).unwrap();
-    let payload = format!("@{}", payload.display());
-    for _ in 0..3 {
-        succeeds(&home, &["broadcast", "menu", "large", &payload]).await;
+    // From here on nobody reads the log, and at this level it shows every payload.
+    let client = Client::connect(Some(home.socket())).await.unwrap();
+    let payload = Payload::parse(format!("\"{}\"", "x".repeat(LARGE))).unwrap();
+    let channel = Channel::new("menu");
+    for _ in 0..MANY {
+        let sent = client.broadcast("", &channel, "large", &payload, Some(Duration::ZERO));
+        timeout(DEADLINE, sent).await.unwrap().unwrap();
         until(&mut heard, "\"large\"").await;
     }
     succeeds(&home, &["status"]).await;

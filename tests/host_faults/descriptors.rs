@@ -3,8 +3,9 @@
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use expd::client::Client;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::house::{House, KNOWN};
 use crate::process::Daemon;
@@ -81,7 +82,7 @@ pub async fn are_few() {
     let greedy: Vec<UnixStream> = (0..100)
         .map(|_| UnixStream::connect(house.path("expd.sock")).unwrap())
         .collect();
-    daemon.said("all local connections are taken");
+    daemon.said("local connections are refused");
     network.kill().await;
     network.start_again().await;
     traffic.stops("the network's restart", SOON).await;
@@ -91,7 +92,15 @@ pub async fn are_few() {
         took.as_secs_f64()
     );
     drop(greedy);
-    house.client().await.status().await.unwrap();
+    // As soon as the daemon has seen that they are gone.
+    let end = Instant::now() + SOON;
+    while Client::connect(Some(house.path("expd.sock")))
+        .await
+        .is_err()
+    {
+        assert!(Instant::now() < end, "nobody is let in any more");
+        sleep(Duration::from_millis(20)).await;
+    }
     for (_, signals) in traffic.end("few descriptors").await {
         assert_eq!(outages(&signals), Some(1), "{signals:?}");
     }

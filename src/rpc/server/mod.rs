@@ -18,6 +18,7 @@ mod users;
 use std::convert::Infallible;
 use std::future::ready;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant as Clock};
@@ -151,6 +152,7 @@ impl Server {
         let holder = Holder::of(caller.peer().map(|peer| peer.uid));
         match users.admit(holder, is_stranger) {
             Ok(admission) => {
+                open.is_full.store(false, Ordering::Relaxed);
                 admission.user.pace.spend(ADMISSION);
                 if users.is_short(&admission) {
                     open.retire_idle();
@@ -161,7 +163,11 @@ impl Server {
             }
             Err(reason) => {
                 open.retire_idle();
-                log::debug!("refused a connection of {caller}: {reason}");
+                if open.is_full.swap(true, Ordering::Relaxed) {
+                    log::debug!("refused a connection of {caller}: {reason}");
+                } else {
+                    log::warn!("local connections are refused, first one of {caller}: {reason}");
+                }
                 stream.refuse(&reason);
                 None
             }
@@ -246,7 +252,11 @@ impl<F: Future> Future for Paid<F> {
 
 /// The open connections, for whoever looks for idle ones.
 #[derive(Debug, Default)]
-struct Open(Mutex<Looked>);
+struct Open {
+    looked: Mutex<Looked>,
+    /// The last one was refused, and that was told.
+    is_full: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct Looked {
@@ -257,7 +267,7 @@ struct Looked {
 
 impl Open {
     fn add(&self, connection: &Arc<Connection>) {
-        let mut looked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         if looked.connections.len() == looked.connections.capacity() {
             looked.connections.retain(|open| open.strong_count() > 0);
         }
@@ -266,7 +276,7 @@ impl Open {
 
     /// Closes the connections that have had no call for long: others need their room.
     fn retire_idle(&self) {
-        let mut looked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         if looked.at.is_some_and(|at| at.elapsed() < LOOK) {
             return;
         }
