@@ -101,11 +101,11 @@ refused "nobody broadcasts on a system channel" InvalidArgument \
     ask Network/Broadcast '{"channel": {"name": "menu", "system": true}, "name": "hi"}'
 refused "an unknown instance is told" NotFound ask Network/Broadcast '{"instance": "nobody", "channel": {"name": "menu"}, "name": "hi"}'
 
-# Ten megabytes, from standard input.
+# Ten megabytes, from standard input; as a value, so much comes as text.
 head -c 10000000 /dev/zero | tr '\0' x >"$room/ten"
 jq -Rc '{channel: {name: "menu"}, name: "ten", payload: {json: ("\"" + . + "\"")}}' "$room/ten" >"$room/request"
 ask Network/Broadcast <"$room/request" >/dev/null || no "10 MB are broadcast"
-if eventually heard "$room/all" '.[-1].broadcast | .name == "ten" and (.payload.value | length) == 10000000'; then
+if eventually heard "$room/all" '.[-1].broadcast | .name == "ten" and (.payload.json | length) == 10000002'; then
     ok "10 MB are broadcast and heard"
 else
     no "10 MB are broadcast and heard" "$(tail -c 300 "$room/all")"

@@ -21,7 +21,7 @@ pub const STRANGER_CONNECTIONS: usize = 32;
 pub const STRANGER_CALLS: usize = 64;
 
 /// Bytes that are counted for a connection: its buffers, its tables, its task.
-pub(super) const CONNECTION_BYTES: usize = 16 << 10;
+pub(super) const CONNECTION_BYTES: usize = 32 << 10;
 
 /// All users with a connection.
 #[derive(Debug)]
