@@ -70,6 +70,7 @@ impl ListenBody {
 
     /// Waits where the client does not take what it was sent, or where something is made elsewhere; counts no more what the
     /// library has written.
+    #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some(waiting) = &mut self.waiting {
             ready!(waiting.as_mut().poll(context));
@@ -92,11 +93,17 @@ impl ListenBody {
     }
 
     /// Counts the chunks for their user until the library has written them; waits where there is no room for them.
+    #[inline]
     fn count(&mut self) {
         let bytes = self.chunks.iter().map(Bytes::len).sum();
-        let Some(call) = self.call.clone().filter(|_| bytes >= COUNTED) else {
-            return;
-        };
+        if bytes >= COUNTED
+            && let Some(call) = self.call.clone()
+        {
+            self.hold(call, bytes);
+        }
+    }
+
+    fn hold(&mut self, call: Arc<Call>, bytes: usize) {
         self.held = bytes;
         if !call.try_hold(bytes) {
             let memory = call.connection().memory().clone();
@@ -108,6 +115,7 @@ impl ListenBody {
 
     /// Waits, before anything is read, where the user's memory has no room for the largest event: what is read is held for this
     /// stream alone once the log has moved on.
+    #[inline]
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(call) = &self.call else {
             return Poll::Ready(());
@@ -242,7 +250,12 @@ impl Body for ListenBody {
                     Poll::Pending => return Poll::Pending,
                 },
                 Poll::Ready(Ok(())) => {
-                    let large = this.large_payloads();
+                    // What lies ready in the log needs no other form.
+                    let large = if this.dress.is_ready() {
+                        Vec::new()
+                    } else {
+                        this.large_payloads()
+                    };
                     if !large.is_empty() {
                         let mut made: Waiting = Box::pin(frame::make_values(large));
                         if made.as_mut().poll(context).is_pending() {
