@@ -230,6 +230,11 @@ impl Memory {
         self.shares.0.has_room(self.holder, bytes)
     }
 
+    /// Waits until it [has room](Self::has_room).
+    pub async fn room_for(&self, bytes: usize) {
+        self.when_freed(|| self.has_room(bytes)).await;
+    }
+
     /// Waits until `try_take` has taken what it wants: it is asked now, and whenever something was given back.
     pub async fn when_freed(&self, try_take: impl Fn() -> bool) {
         self.shares.when_freed(try_take).await;

@@ -52,8 +52,9 @@ impl PullListener {
     /// The next event, waiting for it at most as long as said. Cancel-safe: dropped at any await,
     /// it loses nothing.
     ///
-    /// # Errors The listener has ended, or the daemon is not there. Where the connection broke,
-    /// asking again loses nothing either.
+    /// # Errors
+    /// The listener has ended, or the daemon is not there. Where the connection broke, asking again
+    /// loses nothing either.
     pub async fn next(&mut self, wait: Duration) -> Result<Option<ListenEvent>, ClientError> {
         let noticed_by = Instant::now() + NOTICE;
         loop {

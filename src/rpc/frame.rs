@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use prost::Message as _;
+use prost::Message;
 
 use super::convert;
 use super::unary::{AT_ONCE, off_thread};
@@ -11,7 +11,7 @@ use crate::proto;
 use crate::router::{Batch, Delivery, Event, Incoming, Listener, Record};
 
 /// A gRPC frame begins with a flag (compressed or not) and the message's length in four bytes.
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
 /// Encodes broadcasts for the log: in the JSON form, which loses nothing. Takes their payloads out, so that none is copied twice.
 #[must_use]
@@ -186,15 +186,16 @@ fn with_value(json: &Bytes) -> Bytes {
     frame(&message)
 }
 
-fn frame(message: &proto::ListenEvent) -> Bytes {
+/// A message as a frame.
+pub(super) fn frame(message: &impl Message) -> Bytes {
     let mut bytes = BytesMut::with_capacity(PREFIX + message.encoded_len());
     put_frame(&mut bytes, message);
     bytes.freeze()
 }
 
-fn put_frame(bytes: &mut BytesMut, message: &proto::ListenEvent) {
+fn put_frame(bytes: &mut BytesMut, message: &impl Message) {
     bytes.put_u8(0);
-    // A payload has at most 16 MB, so the length fits.
+    // No message comes near 4 GiB: payloads, answers and pages of the status are bounded.
     bytes.put_u32(u32::try_from(message.encoded_len()).unwrap_or(u32::MAX));
     message.encode_raw(bytes);
 }

@@ -56,12 +56,11 @@ pub(super) async fn check(
         return next.run(request).await;
     }
     let verb = verbs.first().copied().unwrap_or(Verb::Status);
+    named(&caller).await;
     let denied = if verbs.len() == Verb::ALL.len() {
         let reason = "no [[access]] rule of the daemon's settings is for this caller";
-        named(&caller).await;
         Status::permission_denied(format!("{caller} may not call anything: {reason}"))
     } else {
-        named(&caller).await;
         super::status::denied(&rights.denied(verb, &"on any channel or instance"))
     };
     log::debug!("refused: {}", denied.message());

@@ -205,7 +205,7 @@ pub fn on_behalf(call: &Call) -> OnBehalf<'_> {
 }
 
 /// The process that calls; none over TCP.
-fn peer_of(caller: &Caller) -> Option<Peer> {
+pub(super) fn peer_of(caller: &Caller) -> Option<Peer> {
     caller.peer().map(|peer| Peer {
         // The kernel's process IDs are positive.
         pid: u32::try_from(peer.pid).unwrap_or(0),

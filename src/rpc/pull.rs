@@ -12,11 +12,11 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::Dress;
-use super::server::Program;
+use super::stream::COUNTED;
 use crate::exp::Quoted;
 use crate::exp::payload::MAX_BYTES;
 use crate::proto;
-use crate::router::{Delivery, Ended, Listener, Moment};
+use crate::router::{Delivery, Ended, Listener, Moment, Peer};
 use crate::shares::{Memory, Share};
 
 /// The time that a listener is kept that nobody asks for an event.
@@ -24,9 +24,6 @@ const UNASKED: Duration = Duration::from_secs(60);
 
 /// Listeners of one user that are kept though the programs that opened them have no connection any more.
 const LEFT_BEHIND: usize = 64;
-
-/// Events of so many bytes are counted for their user while they are kept here.
-const COUNTED: usize = 4 << 10;
 
 /// The interval at which those that nobody asks for are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -58,10 +55,8 @@ struct Pulled {
     memory: Memory,
     /// What is counted of that for the events above.
     held: Option<Share>,
-    /// The program that opened it, where it is known.
-    program: Option<Program>,
-    /// Since when that program has no connection any more.
-    left: Option<Instant>,
+    /// The program that opened it has no connection any more.
+    is_left: bool,
 }
 
 /// A call's word on the events that were handed out before it.
@@ -145,10 +140,6 @@ impl PullListeners {
     /// Keeps a listener, and says under which ID.
     pub fn keep(&self, listener: Listener, dress: Dress, memory: Memory) -> String {
         let id = listener.card().id.clone();
-        let program = listener.card().peer.map(|peer| Program {
-            pid: peer.pid,
-            uid: peer.uid,
-        });
         let pulled = Box::new(Pulled {
             listener,
             dress,
@@ -157,8 +148,7 @@ impl PullListeners {
             arrived: None,
             memory,
             held: None,
-            program,
-            left: None,
+            is_left: false,
         });
         self.lock()
             .insert(id.clone(), Kept::Resting(pulled, Moment::now().at));
@@ -168,8 +158,8 @@ impl PullListeners {
     /// Takes a listener out for one call, which says what arrived before; it is put back when the
     /// guard is dropped.
     ///
-    /// # Errors When there is none, another call has it, or what is said to have arrived was never
-    /// handed out.
+    /// # Errors
+    /// When there is none, another call has it, or what is said to have arrived was never handed out.
     pub fn take(&self, id: &str, said: Arrived) -> Result<Taken, PullError> {
         let mut all = self.lock();
         let kept = all
@@ -192,21 +182,19 @@ impl PullListeners {
 
     /// A program's last connection has closed. A script that asks with another program goes on with the listeners that it opened
     /// last; of a program that left more behind, the older ones end.
-    pub fn leave(&self, program: Program) {
-        let now = Moment::now().at;
+    pub fn leave(&self, program: Peer) {
         let mut all = self.lock();
         let mut left: Vec<(Instant, String)> = Vec::new();
         for (id, kept) in all.iter_mut() {
             let Kept::Resting(pulled, asked) = kept else {
                 continue;
             };
-            let Some(owner) = pulled.program.filter(|owner| owner.uid == program.uid) else {
+            let opened_by = pulled.listener.card().peer;
+            let Some(owner) = opened_by.filter(|owner| owner.uid == program.uid) else {
                 continue;
             };
-            if owner == program {
-                pulled.left = Some(now);
-            }
-            if pulled.left.is_some() {
+            pulled.is_left |= owner == program;
+            if pulled.is_left {
                 left.push((*asked, id.clone()));
             }
         }
@@ -288,8 +276,7 @@ impl Taken {
                 self.read = Some(delivery);
                 return Ok(made.await);
             }
-            let memory = &pulled.memory;
-            memory.when_freed(|| memory.has_room(MAX_BYTES)).await;
+            pulled.memory.room_for(MAX_BYTES).await;
             let mut read = Vec::new();
             match pulled.listener.read_some(&mut read).await {
                 Ok(()) => {
@@ -304,9 +291,7 @@ impl Taken {
             }
         }
     }
-}
 
-impl Taken {
     /// The event leaves with the call's answer. Without this it is the next call's.
     fn hand_out(mut self) {
         if let Some(pulled) = &mut self.pulled {
@@ -344,7 +329,7 @@ impl Drop for Taken {
             pulled.ready.push_front(read);
         }
         // Whoever asks again is there.
-        pulled.left = None;
+        pulled.is_left = false;
         pulled.count(None);
         let mut all = self.home.lock();
         let homeless = match all.get_mut(&self.id) {

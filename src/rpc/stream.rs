@@ -29,8 +29,8 @@ const CHUNK: usize = 32 * 1024;
 /// A frame from this size on is sent as it is, shared with all other streams, instead of being copied into a chunk.
 const SHARED: usize = 8 * 1024;
 
-/// Chunks of so many bytes are counted for their user while the library holds them; for fewer a call's own room is enough.
-const COUNTED: usize = 4 * 1024;
+/// Events of so many bytes are counted for their user while they are held for one listener; for fewer a call's own room is enough.
+pub(super) const COUNTED: usize = 4 * 1024;
 
 type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -125,9 +125,7 @@ impl ListenBody {
             return Poll::Ready(());
         }
         let memory = memory.clone();
-        let mut room: Waiting = Box::pin(async move {
-            memory.when_freed(|| memory.has_room(MAX_BYTES)).await;
-        });
+        let mut room: Waiting = Box::pin(async move { memory.room_for(MAX_BYTES).await });
         let ready = room.as_mut().poll(context);
         if ready.is_pending() {
             self.waiting = Some(room);

@@ -19,14 +19,12 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tonic::Status;
 
+use super::frame::{PREFIX, frame};
 use super::pull::Leaving;
 use super::server::{AnswerBody, Call};
 use super::status::clamped;
 use super::structured;
 use crate::proto;
-
-/// A gRPC frame begins with a flag (compressed or not) and the message's length in four bytes.
-const PREFIX: usize = 5;
 
 /// What is up to this size is worked on at once; more goes to a thread that delivers nothing.
 pub(super) const AT_ONCE: usize = 64 << 10;
@@ -213,16 +211,6 @@ fn check_head(flag: u8, length: usize, most: usize) -> Result<(), Status> {
         )));
     }
     Ok(())
-}
-
-fn frame(message: &impl Message) -> Bytes {
-    let length = message.encoded_len();
-    let mut bytes = BytesMut::with_capacity(PREFIX + length);
-    bytes.put_u8(0);
-    // No answer comes near 4 GiB: what EXP answers is bounded, and so is the status.
-    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    message.encode_raw(&mut bytes);
-    bytes.freeze()
 }
 
 /// Does work on so many bytes: at once where they are few, else on a thread that delivers nothing.

@@ -177,12 +177,9 @@ struct Called(h2::client::ResponseFuture);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_cancelled_calls_do_not_end_the_other_streams_of_a_program() {
-    let home = crate::process::Home::new("");
-    let daemon = tokio::task::spawn_blocking(move || (home.start(), home))
-        .await
-        .unwrap();
-    let uid = rustix::process::geteuid().as_raw();
-    let stream = crate::world::connect_as(&daemon.1.socket(), uid).await;
+    let (_daemon, home) = crate::world::started("").await;
+    let uid = crate::world::own_uid();
+    let stream = crate::world::connect_as(&home.socket(), uid).await;
     let mut builder = h2::client::Builder::new();
     // It counts what the thousand calls leave unread.
     builder.data_frame_budget(usize::MAX);

@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 
 use crate::process::Home;
-use crate::world::{SOON, connect_as, framed, http2, post};
+use crate::world::{SOON, connect_as, framed, http2, own_uid, post, started};
 
 /// The bytes of header fields that the README allows a call.
 fn header_bytes() -> usize {
@@ -18,8 +18,7 @@ fn header_bytes() -> usize {
 
 /// What the status of a call is whose fields count so many bytes (RFC 9113, section 6.5.2).
 async fn with_fields(home: &Home, bytes: usize) -> Result<http::StatusCode, h2::Error> {
-    let uid = rustix::process::geteuid().as_raw();
-    let stream = connect_as(&home.socket(), uid).await;
+    let stream = connect_as(&home.socket(), own_uid()).await;
     let mut client = http2(stream, &h2::client::Builder::new()).await?;
     let mut head = post("/expd.v1.Daemon/GetStatus");
     let pseudo = [
@@ -50,13 +49,9 @@ async fn with_fields(home: &Home, bytes: usize) -> Result<http::StatusCode, h2::
 
 #[tokio::test(flavor = "multi_thread")]
 async fn header_fields_may_have_what_the_readme_says_and_no_more() {
-    let home = Home::new("");
-    let daemon = tokio::task::spawn_blocking(move || (home.start(), home))
-        .await
-        .unwrap();
-    let home = &daemon.1;
+    let (_daemon, home) = started("").await;
     let most = header_bytes();
-    assert_eq!(with_fields(home, most).await.unwrap(), 200);
-    let refused = with_fields(home, most + 1).await;
+    assert_eq!(with_fields(&home, most).await.unwrap(), 200);
+    let refused = with_fields(&home, most + 1).await;
     assert!(refused.is_err() || refused.is_ok_and(|status| status == 431));
 }

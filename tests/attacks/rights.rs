@@ -185,12 +185,9 @@ async fn structured_payloads_are_bounded_before_they_are_decoded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_answer_stays_text_where_values_would_be_too_many() {
-    let home = crate::process::Home::new("");
-    let daemon = tokio::task::spawn_blocking(move || (home.start(), home))
-        .await
-        .unwrap();
-    let socket = daemon.1.socket();
-    let uid = rustix::process::geteuid().as_raw();
+    let (_daemon, home) = crate::world::started("").await;
+    let socket = home.socket();
+    let uid = crate::world::own_uid();
     let channel = crate::world::channel_as(&socket, uid).await;
     let mut network = proto::network_client::NetworkClient::new(channel.clone())
         .max_decoding_message_size(64 << 20);
@@ -234,14 +231,11 @@ async fn a_large_answer_stays_text_where_values_would_be_too_many() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_without_a_word_is_closed_in_time() {
-    let home = crate::process::Home::new("");
-    let daemon = tokio::task::spawn_blocking(move || (home.start(), home))
-        .await
-        .unwrap();
-    let uid = rustix::process::geteuid().as_raw();
+    let (_daemon, home) = crate::world::started("").await;
+    let uid = crate::world::own_uid();
     let start = Instant::now();
-    let mut silent = crate::world::connect_as(&daemon.1.socket(), uid).await;
-    let mut half = crate::world::connect_as(&daemon.1.socket(), uid).await;
+    let mut silent = crate::world::connect_as(&home.socket(), uid).await;
+    let mut half = crate::world::connect_as(&home.socket(), uid).await;
     half.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
     for stream in [&mut silent, &mut half] {
         let mut rest = Vec::new();

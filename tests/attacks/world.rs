@@ -63,6 +63,13 @@ pub fn daemon_of(home: &Home) -> Daemon {
     daemon
 }
 
+/// A daemon with a network of its own, on these settings; it serves when this returns.
+pub async fn started(settings: &str) -> (Daemon, Home) {
+    let home = Home::new(settings);
+    let started = tokio::task::spawn_blocking(move || (home.start(), home));
+    started.await.unwrap()
+}
+
 /// A connection from a user. The kernel notes the user of the thread that connects.
 pub async fn connect_as(socket: &Path, uid: u32) -> UnixStream {
     let socket = socket.to_owned();
@@ -128,13 +135,7 @@ impl World {
             allow = ["listen", "broadcast", "respond", "request", "status", "admin"]
             "#
         );
-        let home = Home::new(&rules);
-        let (home, daemon) = tokio::task::spawn_blocking(|| {
-            let daemon = home.start();
-            (home, daemon)
-        })
-        .await
-        .unwrap();
+        let (daemon, home) = started(&rules).await;
         let world = Self { home, daemon };
         let honest = world.api(OTHER_APP).await;
         let deadline = Instant::now() + SOON;

@@ -58,7 +58,7 @@ impl Call {
     /// A call with a head of so many bytes; none where the user's budget has no room for it.
     pub(super) fn begin(connection: &Arc<Connection>, head: usize) -> Option<Arc<Self>> {
         let bytes = CALL_BYTES + WINDOW + head;
-        let memory = connection.take(bytes).ok()?;
+        let memory = connection.memory().take(bytes).ok()?;
         Some(Arc::new(Self {
             connection: connection.clone(),
             inside: Mutex::new(Inside {

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::call::Call;
 use super::users::{Admission, STRANGER_CALLS};
 use crate::ipc::Caller;
-use crate::shares::{Full, Memory, Share};
+use crate::shares::{Memory, Share};
 
 /// Refusals without a budget that may wait to be written, on all connections of a user together: 3 MB. A client that does not take
 /// even these is not served.
@@ -43,12 +43,6 @@ pub struct Connection {
     unwritten: Mutex<Unwritten>,
 }
 
-/// What a connection is made of.
-pub(super) struct ConnectionParts {
-    pub caller: Caller,
-    pub admission: Admission,
-}
-
 /// Whether the socket has no room for what is to be sent.
 #[derive(Debug, Default)]
 struct Congestion {
@@ -65,8 +59,7 @@ struct Unwritten {
 }
 
 impl Connection {
-    pub(super) fn new(parts: ConnectionParts) -> Self {
-        let ConnectionParts { caller, admission } = parts;
+    pub(super) fn new(caller: Caller, admission: Admission) -> Self {
         Self {
             caller,
             admission,
@@ -95,11 +88,6 @@ impl Connection {
     /// The user's memory.
     pub fn memory(&self) -> &Memory {
         &self.admission.memory
-    }
-
-    /// Takes memory of the user's budget.
-    pub(super) fn take(&self, bytes: usize) -> Result<Share, Full> {
-        self.admission.memory.take(bytes)
     }
 
     /// The calls under way.

@@ -41,11 +41,9 @@ use tower::Service as _;
 pub(super) use answer::AnswerBody;
 pub use call::Call;
 pub use connection::Connection;
-pub use programs::Program;
 pub use users::{STRANGER_BYTES, STRANGER_CALLS, STRANGER_CONNECTIONS};
 
 use call::{CallExecutor, WINDOW};
-use connection::ConnectionParts;
 use programs::Programs;
 use stream::MeteredStream;
 use users::Users;
@@ -53,6 +51,7 @@ use users::Users;
 use crate::config::Limits;
 use crate::ipc::access::AccessPolicy;
 use crate::ipc::{Caller, Incoming, Listener, PeerStream};
+use crate::router::Peer;
 use crate::shares::Holder;
 
 /// Bytes that a client may send on one connection before the daemon has read them.
@@ -94,7 +93,7 @@ pub(crate) struct Server {
     /// Tells who has any right.
     pub access: watch::Receiver<Arc<AccessPolicy>>,
     /// Is told of programs whose last connection has closed.
-    pub gone: Arc<dyn Fn(Program) + Send + Sync>,
+    pub gone: Arc<dyn Fn(Peer) + Send + Sync>,
 }
 
 impl Server {
@@ -157,7 +156,7 @@ impl Server {
                 if users.is_short(&admission) {
                     open.retire_idle();
                 }
-                let connection = Arc::new(Connection::new(ConnectionParts { caller, admission }));
+                let connection = Arc::new(Connection::new(caller, admission));
                 open.add(&connection);
                 Some(connection)
             }

@@ -4,43 +4,33 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::ipc::{Caller, Peer};
-
-/// A local process, as the kernel named it when it connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Program {
-    /// Its process.
-    pub pid: u32,
-    /// Its user.
-    pub uid: u32,
-}
+use crate::ipc::Caller;
+use crate::router::Peer;
+use crate::rpc::network::peer_of;
 
 /// All programs with a connection. Callers over TCP are not known, and are not in it.
 #[derive(Clone)]
 pub(super) struct Programs {
-    connections: Arc<Mutex<HashMap<Program, usize>>>,
-    gone: Arc<dyn Fn(Program) + Send + Sync>,
+    connections: Arc<Mutex<HashMap<Peer, usize>>>,
+    gone: Arc<dyn Fn(Peer) + Send + Sync>,
 }
 
 impl Programs {
     /// None so far; `gone` is called for each whose last connection has closed.
-    pub(super) fn new(gone: Arc<dyn Fn(Program) + Send + Sync>) -> Self {
+    pub(super) fn new(gone: Arc<dyn Fn(Peer) + Send + Sync>) -> Self {
         let connections = Arc::default();
         Self { connections, gone }
     }
 
     /// Counts a connection until the guard is dropped.
     pub(super) fn enter(&self, caller: &Caller) -> Option<Connected> {
-        let Peer { pid, uid, .. } = caller.peer()?;
-        // The kernel's process IDs are positive.
-        let pid = u32::try_from(pid).unwrap_or(0);
-        let program = Program { pid, uid };
+        let program = peer_of(caller)?;
         *self.lock().entry(program).or_default() += 1;
         let home = self.clone();
         Some(Connected { home, program })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Program, usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Peer, usize>> {
         // Whole after each statement.
         self.connections
             .lock()
@@ -58,7 +48,7 @@ impl fmt::Debug for Programs {
 #[derive(Debug)]
 pub(super) struct Connected {
     home: Programs,
-    program: Program,
+    program: Peer,
 }
 
 impl Drop for Connected {

@@ -98,12 +98,12 @@ impl AsyncRead for MeteredStream {
         this.connection.has_worked();
         ready!(this.poll_ready(cx));
         if !this.held.is_empty() {
-            let held = std::mem::take(&mut this.held);
+            let mut held = std::mem::take(&mut this.held);
             let fits = held.len().min(buffer.remaining());
             let taken = this.count(held.get(..fits).unwrap_or_default());
-            let (now, later) = held.split_at_checked(taken).unwrap_or((&held, &[]));
-            buffer.put_slice(now);
-            this.held = later.to_vec();
+            buffer.put_slice(held.get(..taken).unwrap_or_default());
+            held.drain(..taken);
+            this.held = held;
             this.connection.works();
             return Poll::Ready(Ok(()));
         }

@@ -235,11 +235,8 @@ impl Subscriptions {
                     self.probe = None;
                 }
             }
-            if let Some(mark) = &mut self.mark
-                && mark.channel == channel
-                && (all_back || !mark.clean)
-            {
-                mark.answered = true;
+            if let Some(mark) = &mut self.mark {
+                mark.hear(&channel, all_back);
             }
             if confirmed.last() != Some(&channel) {
                 confirmed.push(channel);
@@ -268,11 +265,8 @@ impl Subscriptions {
             {
                 probe.proof = Proof::Given;
             }
-            if let Some(mark) = &mut self.mark
-                && mark.channel == channel
-                && (ask.outstanding == 0 || !mark.clean)
-            {
-                mark.answered = true;
+            if let Some(mark) = &mut self.mark {
+                mark.hear(&channel, ask.outstanding == 0);
             }
             if ask.refused_ids >= ask.ids.len() && self.pending.contains(&channel) {
                 ask.unanswered_since = None;

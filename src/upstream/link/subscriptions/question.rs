@@ -35,3 +35,12 @@ pub(super) struct Mark {
     pub clean: bool,
     pub answered: bool,
 }
+
+impl Mark {
+    /// An answer came on a channel, to the last question on its way or to one before it.
+    pub(super) fn hear(&mut self, channel: &Arc<Channel>, all_back: bool) {
+        if self.channel == *channel && (all_back || !self.clean) {
+            self.answered = true;
+        }
+    }
+}
