@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use expd::client::Client;
-use expd::exp::{Channel, Payload};
+use expd_domain::{Channel, Payload};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use expd::client::{Client, Event, Heard, Listen, ResumingListener, SubscriptionState};
-use expd::exp::{Channel, Payload};
+use expd_domain::{Channel, Payload};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -17,16 +17,16 @@ pub use waiting::{Full, WaitingRoom};
 
 use crate::config::settings::DEFAULT_INSTANCE;
 use crate::config::{ChannelIdSpelling, Credentials, InstanceSettings};
-use crate::exp::channel::check_event_name;
-use crate::exp::{
-    Alphabet, BroadcastId, Channel, ChannelId, ChannelRule, Identity, IdentityKind, Payload, Quoted,
-};
 use crate::metrics::Counters;
 use crate::router::{InstanceId, ListenSpec, Listener, RouterError, RouterHandle};
 use crate::shares::{self, Holder, Share, Shares};
 use crate::upstream::http::{AnswerRoom, ApiAnswer, ApiClient, CallError};
 use crate::upstream::link::LinkStatus;
 use crate::upstream::session::{Session, SessionState};
+use expd_domain::channel::check_event_name;
+use expd_domain::{
+    Alphabet, BroadcastId, Channel, ChannelId, ChannelRule, Identity, IdentityKind, Payload, Quoted,
+};
 
 /// Why a call was refused or failed.
 #[derive(Debug, thiserror::Error)]

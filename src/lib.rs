@@ -13,14 +13,14 @@
 //! Around them:
 //!
 //! - [`daemon`]: puts it together: starts, reloads, drains and stops in order.
-//! - [`exp`]: the domain: channels, broadcasts, identities, payloads. No I/O; knows nobody.
-//! - [`hub`]: an EXP-compatible network in one process: the embedded default, and what the tests run against.
+//! - [`expd_domain`]: the domain: channels, broadcasts, identities, payloads. No I/O; knows nobody.
+//! - [`expd_hub`]: an EXP-compatible network in one process: the embedded default, and what the tests run against.
 //! - [`config`]: settings, read and checked as a whole before anything is bound.
 //! - [`shares`]: what all users have together, and how much of it one may have.
 //! - [`coredump`]: that the process's memory stays its own.
 //! - [`exposure`]: files that others can read or change.
 //! - [`systemd`], [`logging`], [`metrics`]: the service manager's side, log records, figures.
-//! - [`proto`]: the gRPC contract, generated from `proto/`.
+//! - [`expd_proto`]: the gRPC contract, generated from `proto/`.
 #![forbid(unsafe_code)]
 
 pub mod bridge;
@@ -29,13 +29,10 @@ pub mod client;
 pub mod config;
 pub mod coredump;
 pub mod daemon;
-pub mod exp;
 pub mod exposure;
-pub mod hub;
 pub mod ipc;
 pub mod logging;
 pub mod metrics;
-pub mod proto;
 pub mod router;
 pub mod rpc;
 pub mod shares;

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use expd::config::{self, Source};
 use expd::daemon::{self, DaemonError, Doors};
-use expd::hub::Hub;
 use expd::ipc::{self, Listener, SocketPlace};
-use expd::proto;
+use expd_hub::Hub;
+use expd_proto as proto;
 use prost::Message;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

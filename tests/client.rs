@@ -16,9 +16,9 @@ use expd::client::{
     Client, ClientError, Code, Event, GapReason, Heard, Listen, Position, ResumingListener,
     SubscriptionState,
 };
-use expd::exp::{BroadcastId, Channel, ChannelId, Payload};
-use expd::proto;
-use expd::proto::network_server::{Network, NetworkServer};
+use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
+use expd_proto as proto;
+use expd_proto::network_server::{Network, NetworkServer};
 use futures_util::{Stream, StreamExt as _};
 use tempfile::TempDir;
 use tokio::net::UnixListener;

@@ -14,7 +14,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use expd::client::Client;
-use expd::exp::{Channel, Payload};
+use expd_domain::{Channel, Payload};
 use process::{DEADLINE, Home};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use expd::proto;
-use expd::proto::network_client::NetworkClient;
+use expd_proto as proto;
+use expd_proto::network_client::NetworkClient;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::timeout;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use expd::proto::api_client::ApiClient;
-use expd::proto::listen_event::Event;
-use expd::proto::network_client::NetworkClient;
-use expd::proto::{
+use expd_proto::api_client::ApiClient;
+use expd_proto::listen_event::Event;
+use expd_proto::network_client::NetworkClient;
+use expd_proto::{
     BroadcastRequest, Channel, GetIdentityRequest, ListenEvent, ListenRequest, Payload, payload,
     subscription,
 };

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use expd::client::Client;
-use expd::exp::identity::Authentication;
-use expd::exp::login::{self, Claims};
-use expd::exp::{Channel, Payload, Secret};
-use expd::hub::{Hub, HubDevice, HubSettings};
+use expd_domain::identity::Authentication;
+use expd_domain::login::{self, Claims};
+use expd_domain::{Channel, Payload, Secret};
+use expd_hub::{Hub, HubDevice, HubSettings};
 use serde::Serialize;
 use serde_json::json;
 use tokio::task::JoinSet;

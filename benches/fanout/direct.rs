@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
-use expd::exp::{Alphabet, Channel, ChannelId, Secret};
 use expd::upstream::socket::{Endpoint, SocketEvent, open};
+use expd_domain::{Alphabet, Channel, ChannelId, Secret};
 use futures_util::FutureExt as _;
 use rust_socketio::asynchronous::{Client, ClientBuilder};
 use rust_socketio::{Payload as Arguments, TransportType};

@@ -9,11 +9,11 @@ use expd::config::{
     ChannelIdSpelling, Credentials, InstanceSettings, ProtocolChoice, Settings, TransportChoice,
 };
 use expd::daemon::{self, Doors};
-use expd::exp::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Payload, Secret};
 use expd::ipc::{self, Listener, SocketPlace};
-use expd::proto;
-use expd::proto::network_server::{Network, NetworkServer};
 use expd::router::{Incoming, InstanceId, Moment, Report, RouterHandle};
+use expd_domain::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Payload, Secret};
+use expd_proto as proto;
+use expd_proto::network_server::{Network, NetworkServer};
 use futures_util::Stream;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};

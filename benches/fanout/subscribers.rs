@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::{BufMut as _, BytesMut};
-use expd::proto;
-use expd::proto::listen_event::Event;
+use expd_proto as proto;
+use expd_proto::listen_event::Event;
 use http_body::Body as _;
 use hyper_util::rt::TokioIo;
 use prost::Message as _;

@@ -12,11 +12,11 @@ use tonic::transport::{Channel as Connection, Endpoint};
 use tower::service_fn;
 
 use super::daemon::Home;
-use super::proto::daemon_client::DaemonClient;
-use super::proto::listen_event::Event;
-use super::proto::network_client::NetworkClient;
-use super::proto::subscription::State;
-use super::proto::{
+use expd_proto::daemon_client::DaemonClient;
+use expd_proto::listen_event::Event;
+use expd_proto::network_client::NetworkClient;
+use expd_proto::subscription::State;
+use expd_proto::{
     BroadcastRequest, Channel, GetStatusRequest, ListenEvent, ListenRequest, Payload, payload,
 };
 

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --profile release --bench footprint` takes four minutes and prints JSON; with `-- --short` it leaves out what
 //! has to be waited for longest, and takes one; with `-- --hour` programs come and go for an hour. `EXPD_BINARY` names another binary to be
-//! measured. docs/performance.md says what the figures mean. Asserts nothing. With `-- --order` it measures nothing, and writes `link/idle.ld`.
+//! measured. docs/performance.md says what the figures mean. Asserts nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,16 +16,10 @@
 )]
 
 mod apps;
-mod daemon;
-mod front;
-mod order;
-#[allow(missing_docs, clippy::pedantic, reason = "generated")]
-mod proto {
-    // Not by way of the library, which would link the whole daemon into this benchmark.
-    tonic::include_proto!("expd.v1");
-}
 #[path = "../../tests/wire/certificates.rs"]
 mod certificates;
+mod daemon;
+mod front;
 
 use std::time::Duration;
 
@@ -43,6 +37,9 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// Within this, an allocator gives back what was freed.
 const DECAY: Duration = Duration::from_secs(15);
 
+/// Tokens outlive the measurement.
+const TOKEN_SECONDS: u32 = 3600;
+
 const STARTS: usize = 10;
 const STREAMS: usize = 1000;
 const LARGE: usize = 100_000;
@@ -51,23 +48,14 @@ const LARGE: usize = 100_000;
 async fn main() {
     let told = |flag: &str| std::env::args().any(|argument| argument == flag);
     let short = told("--short");
-    let token_seconds = if told("--order") {
-        order::TOKEN_SECONDS
-    } else {
-        3600
-    };
-    let network = Network::start(token_seconds);
+    let network = Network::start(TOKEN_SECONDS);
     let plain = Home::new(&network.url(), None);
     let authority = Authority::new();
     let identity = authority.sign("127.0.0.1", false);
     let front = Front::start(network.port(), identity).await;
     let url = format!("https://127.0.0.1:{}", front.port);
     let encrypted = Home::new(&url, Some(&authority.file()));
-    let embedded = Home::embedded(token_seconds);
-    if told("--order") {
-        order::write(&plain, &encrypted, &embedded, &front).await;
-        return;
-    }
+    let embedded = Home::embedded(TOKEN_SECONDS);
     let mut report = json!({
         "binary_bytes": std::fs::metadata(daemon::program()).unwrap().len(),
         "start_to_ready_ms": starts(&plain),

@@ -8,13 +8,13 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use expd::config::Limits;
-use expd::exp::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Payload};
 use expd::ipc::access::AccessPolicy;
 use expd::router::{
     Incoming, InstanceId, ListenSpec, Listener, Moment, Overflow, Report, Router, RouterHandle,
     RouterSettings,
 };
 use expd::rpc;
+use expd_domain::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Payload};
 use http_body::Body;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;

@@ -7,13 +7,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::waiting::{Seat, Turn};
 use super::{Bridge, BridgeError, OnBehalf};
-use crate::exp::channel::check_event_name;
-use crate::exp::{Channel, Payload};
 use crate::router::Peer;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
 use crate::upstream::http::{CallError, Departure};
 use crate::upstream::link::{LinkState, LinkStatus};
+use expd_domain::channel::check_event_name;
+use expd_domain::{Channel, Payload};
 
 /// How long EXP collects responses when the caller does not say.
 pub const DEFAULT_BROADCAST_TIMEOUT: Duration = Duration::from_millis(100);

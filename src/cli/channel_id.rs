@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::output::Output;
 use super::{ChannelFlags, Failure};
-use crate::exp::{self, Alphabet, IdentityKind};
+use expd_domain::{self, Alphabet, IdentityKind};
 
 /// Print a channel's ID as it travels on the EXP network
 ///
@@ -39,7 +39,7 @@ impl ChannelId {
         } else {
             Alphabet::UrlSafe
         };
-        let id = exp::ChannelId::encode(&self.organization, &channel, alphabet);
+        let id = expd_domain::ChannelId::encode(&self.organization, &channel, alphabet);
         Output::new().text(id.as_str()).await
     }
 }

@@ -12,10 +12,10 @@ use super::stop::Stop;
 use super::{Failure, on_runtime, password, start, told_of_settings};
 use crate::config::{self, Loaded, Settings, Source, StateSurroundings};
 use crate::coredump;
-use crate::exp::Secret;
-use crate::hub::{self, MAX_CONNECTIONS, operator};
 use crate::ipc;
 use crate::logging;
+use expd_domain::Secret;
+use expd_hub::{MAX_CONNECTIONS, operator};
 
 /// Run an EXP-compatible network in this process, for development and tests
 ///
@@ -118,7 +118,7 @@ async fn serve(file: Option<PathBuf>, listen: Option<SocketAddr>) -> Result<(), 
     settings.hub.state_dir = config::hub_state_dir(&settings, &StateSurroundings::from_process());
     ipc::allow_open_files(MAX_CONNECTIONS);
     let mut stop = Stop::new()?;
-    let network = hub::Hub::bind(&settings.hub).await?;
+    let network = expd_hub::Hub::bind(&settings.hub).await?;
     output::note(format_args!(
         "{} at http://{}, organization {}",
         styled(BOLD, "an EXP network"),
@@ -147,7 +147,7 @@ async fn unpair(uuid: String, network: Network) -> Result<(), Failure> {
 }
 
 async fn hash_password() -> Result<(), Failure> {
-    let hash = hub::hash_password(&password::read().await?)
+    let hash = expd_hub::hash_password(&password::read().await?)
         .map_err(|error| Failure::Failed(error.to_string()))?;
     Output::new().text(&hash).await
 }
@@ -187,13 +187,13 @@ fn kept_key(url: &str, settings: &Settings) -> Result<Secret, Failure> {
         )));
     }
     let folder = config::hub_state_dir(settings, &StateSurroundings::from_process());
-    let path = folder.map(|folder| hub::operator_key_file(&folder));
+    let path = folder.map(|folder| expd_hub::operator_key_file(&folder));
     let path = path.ok_or_else(|| {
         Failure::Usage(
             "there is no folder for the network's state (daemon.state_dir), and so no operator's key; give it as hub.operator_key".into(),
         )
     })?;
-    let read = hub::read_key(&path).map_err(|source| Failure::Input {
+    let read = expd_hub::read_key(&path).map_err(|source| Failure::Input {
         what: format!("the operator's key in {}", path.display()),
         source,
     })?;

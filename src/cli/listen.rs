@@ -14,7 +14,7 @@ use crate::client::{
     ResumingListener, Subscription, SubscriptionState, Time,
 };
 use crate::config;
-use crate::exp::Payload;
+use expd_domain::Payload;
 
 /// How many responses of `--respond` may be on their way at a time; past that, hearing waits, and the daemon's log holds what
 /// comes meanwhile.

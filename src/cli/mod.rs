@@ -29,10 +29,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::client::ClientError;
 use crate::config::ConfigErrors;
-use crate::exp::Channel;
-use crate::hub::HubError;
-use crate::hub::operator::OperatorError;
 use crate::logging;
+use expd_domain::Channel;
+use expd_hub::HubError;
+use expd_hub::operator::OperatorError;
 
 /// A local daemon that shares one EXP network connection with every program on this host.
 ///

@@ -12,9 +12,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::MissedTickBehavior;
 
 use super::Failure;
-use crate::exp::Payload;
-use crate::exp::quoted::is_hidden;
-pub use crate::exp::quoted::printable;
+use expd_domain::Payload;
+use expd_domain::quoted::is_hidden;
+pub use expd_domain::quoted::printable;
 
 /// What is there but matters less.
 pub const DIM: Style = Style::new().dimmed();

@@ -6,7 +6,7 @@ use super::output::{BAD, BOLD, DIM, GOOD, WARN, printable, styled};
 use crate::client::{
     self, ChannelStatus, Identity, InstanceStatus, LinkState, ListenerStatus, Time,
 };
-use crate::exp::identity::display_pairing_code;
+use expd_domain::identity::display_pairing_code;
 
 /// A link's state in words.
 pub fn state(state: LinkState) -> String {
@@ -301,7 +301,7 @@ fn seen_width(cell: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use crate::client::{Counters, LinkStatus};
-    use crate::exp::{Channel, IdentityKind};
+    use expd_domain::{Channel, IdentityKind};
 
     use super::*;
 

@@ -6,7 +6,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 
 use super::Failure;
 use super::stop::Stop;
-use crate::exp::Secret;
+use expd_domain::Secret;
 
 /// More than anybody types, and little enough to hash.
 const MAX_BYTES: u64 = 64 * 1024;

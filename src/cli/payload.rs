@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use super::Failure;
-use crate::exp::Payload;
-use crate::exp::payload::{MAX_BYTES, PayloadError};
+use expd_domain::Payload;
+use expd_domain::payload::{MAX_BYTES, PayloadError};
 
 /// Reads what a JSON argument names. No argument means `null`.
 pub fn read(argument: Option<&str>) -> Result<Payload, Failure> {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Failure, Instance, payload};
 use crate::client::Client;
-use crate::exp::{BroadcastId, ChannelId};
+use expd_domain::{BroadcastId, ChannelId};
 
 /// Answer a broadcast that was heard
 ///

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Client, ClientError, event};
 use crate::bridge::{DEFAULT_BROADCAST_TIMEOUT, WAY};
-use crate::exp::{Channel, Payload};
-use crate::proto;
+use expd_domain::{Channel, Payload};
+use expd_proto as proto;
 
 impl Client {
     /// Sends an event and gives what was responded within `timeout` (the daemon's default when not given). While the instance is

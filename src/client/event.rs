@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::{ClientError, Listen, Overflow};
-use crate::exp::{BroadcastId, Channel, ChannelId, Payload};
-use crate::proto;
+use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
+use expd_proto as proto;
 
 /// One event of a stream.
 #[derive(Clone, Debug, PartialEq, Serialize)]

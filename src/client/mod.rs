@@ -25,12 +25,12 @@ use tonic::Streaming;
 use tonic::transport::{Channel as Transport, Endpoint};
 use tower::service_fn;
 
-use crate::exp::{BroadcastId, Channel, ChannelId, Payload};
 use crate::ipc::{SocketPlace, SocketSurroundings};
-use crate::proto;
-use crate::proto::api_client::ApiClient;
-use crate::proto::daemon_client::DaemonClient;
-use crate::proto::network_client::NetworkClient;
+use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
+use expd_proto as proto;
+use expd_proto::api_client::ApiClient;
+use expd_proto::daemon_client::DaemonClient;
+use expd_proto::network_client::NetworkClient;
 
 pub use error::{ClientError, ExpError, Fate, Refusal};
 pub use event::{

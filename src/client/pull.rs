@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use super::{Client, ClientError, Listen, ListenEvent, event};
-use crate::proto;
+use expd_proto as proto;
 
 /// The time that the daemon may take to notice that a call was given up.
 const NOTICE: Duration = Duration::from_secs(1);

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::ClientError;
 use super::event::{ChannelFields, Time, channel_from_wire};
-use crate::exp::{Channel, IdentityKind, Quoted};
-use crate::proto;
+use expd_domain::{Channel, IdentityKind, Quoted};
+use expd_proto as proto;
 
 /// Everything: at one moment, or where there is much of it, at one shortly after the other.
 #[derive(Clone, Debug, Default, Serialize)]

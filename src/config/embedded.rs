@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::exp::Secret;
-use crate::hub::HubDevice;
+use expd_domain::Secret;
+use expd_hub::HubDevice;
 
 use super::settings::{Credentials, DEFAULT_INSTANCE, InstanceSettings, Settings};
 

@@ -210,7 +210,10 @@ pub(super) fn required(section: &mut Section<'_>, name: &str) -> Option<String> 
 }
 
 /// A secret that must be there, in either form.
-pub(super) fn required_secret(section: &mut Section<'_>, name: &str) -> Option<crate::exp::Secret> {
+pub(super) fn required_secret(
+    section: &mut Section<'_>,
+    name: &str,
+) -> Option<expd_domain::Secret> {
     let file = format!("{name}{}", super::keys::FILE_SUFFIX);
     if !section.is_set(name) && !section.is_set(&file) {
         section.missing(name, format!("set it or {file}"));

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::exp::payload;
 use crate::ipc::access::Verb;
+use expd_domain::payload;
 
 /// One key.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, SaltString};
 
-use crate::exp::Secret;
-use crate::hub::{HubConsumerApp, HubDevice, HubSettings, HubUser};
+use expd_domain::Secret;
+use expd_hub::{HubConsumerApp, HubDevice, HubSettings, HubUser};
 
 use super::instance::{required, required_secret};
 use super::mistake::quoted;

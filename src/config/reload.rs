@@ -91,9 +91,9 @@ mod tests {
 
     use super::super::{Source, load};
     use super::*;
-    use crate::exp::Channel;
     use crate::ipc::access::{AccessPolicy, Place, Verb};
     use crate::ipc::{Caller, Peer};
+    use expd_domain::Channel;
 
     const INSTANCE: &str =
         "[instances.default.credentials]\ntype = \"device\"\nallow_pairing = true\n";

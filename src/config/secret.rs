@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::exp::Secret;
 use crate::exposure;
+use expd_domain::Secret;
 
 use super::file::read_text;
 use super::keys::FILE_SUFFIX;

@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::exp::Secret;
-use crate::exp::payload;
-use crate::hub::HubSettings;
 use crate::ipc::access::Verb;
+use expd_domain::Secret;
+use expd_domain::payload;
+use expd_hub::HubSettings;
 
 /// The name of the instance that a request with an empty `instance` means.
 pub const DEFAULT_INSTANCE: &str = "default";

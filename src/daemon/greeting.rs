@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::exp::Identity;
+use expd_domain::Identity;
 
 /// The words for a daemon with its own network: where it is, who it is, and three lines to try.
 pub fn embedded(socket: &Path, usual: bool, network: &str, identity: Option<&Identity>) -> String {

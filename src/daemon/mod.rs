@@ -28,7 +28,6 @@ pub use run::{RunError, ServeOptions, run, runtime};
 
 use crate::bridge::{Bridge, Bridges, WaitingRoom};
 use crate::config::Settings;
-use crate::hub::{Hub, HubError};
 use crate::ipc::IpcError;
 use crate::ipc::access::AccessPolicy;
 use crate::metrics::Counters;
@@ -39,6 +38,7 @@ use crate::shares::Shares;
 use crate::upstream::http::ApiClient;
 use crate::upstream::link::{Link, LinkParts, LinkTimings};
 use crate::upstream::session::Session;
+use expd_hub::{Hub, HubError};
 
 /// How long router, links and network each may take to end, once calls under way are finished or cut off.
 const GOODBYE: Duration = Duration::from_millis(250);

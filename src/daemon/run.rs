@@ -16,10 +16,10 @@ use super::welcome::Welcome;
 use super::{DaemonError, Doors, doors, serve_under};
 use crate::config::{self, ConfigErrors, Loaded, Settings, StateSurroundings};
 use crate::coredump;
-use crate::hub::{Hub, HubError};
 use crate::ipc::{self, BoundSocket, Listener, SocketPlace, SocketSurroundings};
 use crate::logging::{self, LoggingError};
 use crate::systemd::{self, Notifier, PassedSocketError};
+use expd_hub::{Hub, HubError};
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ use super::accounts;
 use super::caller::Caller;
 pub use super::verb::Verb;
 use crate::config::AccessRule;
-use crate::exp::{Channel, Quoted};
+use expd_domain::{Channel, Quoted};
 
 /// Where something is done.
 #[derive(Clone, Copy, Debug)]

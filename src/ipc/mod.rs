@@ -6,7 +6,6 @@
 
 pub mod access;
 pub mod accounts;
-pub mod authority;
 mod caller;
 mod folder;
 mod incoming;

@@ -11,11 +11,11 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
-use super::authority::Reader;
 use super::caller::Caller;
 use super::local::LocalStream;
 use super::refusal;
 use super::writer::Writer;
+use expd_authority::Reader;
 
 /// How long a TCP peer may be silent before it is probed.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);

@@ -9,7 +9,7 @@ use log::kv::{Error, Key, Value, VisitSource};
 use log::{Level, Record};
 
 use super::limit::Held;
-use crate::exp::quoted::{bounded, printable};
+use expd_domain::quoted::{bounded, printable};
 
 /// The longest sentence, in bytes.
 const LONGEST_TEXT: usize = 4096;

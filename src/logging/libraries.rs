@@ -8,7 +8,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::exp::quoted::bounded;
+use expd_domain::quoted::bounded;
 
 /// Has `tracing`'s events go to the log. Where somebody in the process hears them already, that stays so.
 pub(super) fn hear() {

@@ -5,7 +5,7 @@ use log::Level;
 
 use super::entry::Entry;
 use super::room;
-use crate::exp::quoted::is_hidden;
+use expd_domain::quoted::is_hidden;
 
 /// `2025-01-31T12:00:00.000Z INFO  upstream::link logged in instance=default`
 pub(super) fn format_line(entry: &Entry, colours: bool) -> String {

@@ -149,7 +149,8 @@ fn room(target: &str) -> Option<&str> {
     if rest.is_empty() {
         return Some(OURS);
     }
-    rest.strip_prefix("::")
+    // A crate of the workspace is a room, too.
+    rest.strip_prefix("::").or_else(|| rest.strip_prefix('_'))
 }
 
 #[cfg(test)]
@@ -177,6 +178,7 @@ mod tests {
             assert!(!heard(library, Level::Warn, LevelFilter::Error));
         }
         assert!(heard("expd::router", Level::Trace, LevelFilter::Trace));
+        assert!(heard("expd_hub::server", Level::Trace, LevelFilter::Trace));
         assert!(!heard("expd::router", Level::Debug, LevelFilter::Info));
     }
 

@@ -20,8 +20,8 @@ use super::{
     RouterError, RouterHandle, Slice, Totals, Wanted, Whose,
 };
 use crate::config::Limits;
-use crate::exp::Channel;
 use crate::shares::Shares;
+use expd_domain::Channel;
 
 /// How often what is too old is looked for: old events, channels without listeners, listeners without askers.
 const SWEEP: Duration = Duration::from_secs(5);

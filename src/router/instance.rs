@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use super::log::{ChannelLog, Moment, State};
 use super::{ChannelSnapshot, InstanceSnapshot, Wanted};
-use crate::exp::Channel;
 use crate::shares::{Share, Shares};
+use expd_domain::Channel;
 
 /// One instance.
 pub(super) struct Instance {

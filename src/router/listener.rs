@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::cursor::{Cursor, Event, Outlet, Overflow, Resume, Tally, Wish};
 use super::log::{ChannelLog, Moment};
 use super::{InstanceId, Peer, RouterError};
-use crate::exp::Channel;
 use crate::shares::{Holder, Memory, Share};
+use expd_domain::Channel;
 
 /// Bytes that are counted for a listener besides its texts, and for a channel besides its name and its log.
 const LISTENER_BYTES: usize = 1 << 10;

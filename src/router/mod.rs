@@ -30,8 +30,8 @@ pub use listener::{Card, Ended, ListenSpec, Listener};
 pub use log::{Gap, GapReason, Moment, State};
 pub use record::{Batch, Record, Run};
 
-use crate::exp::{Broadcast, Channel, Quoted};
 use crate::shares::Full;
+use expd_domain::{Broadcast, Channel, Quoted};
 
 /// Commands and reports that wait for the router. Senders wait when it is full; the router never waits, so that is short.
 const MAILBOX: usize = 1024;

@@ -15,10 +15,10 @@ use tonic::Status;
 use super::Door;
 use super::status;
 use crate::bridge::{Bridge, Bridges};
-use crate::exp::{ApiPath, Channel, ChannelId, PathClass};
 use crate::ipc::Caller;
 use crate::ipc::access::{AccessPolicy, Denied, Place, Rights, Verb};
 use crate::router::{Card, InstanceId};
+use expd_domain::{ApiPath, Channel, ChannelId, PathClass};
 
 /// The caller of a request, as its connection knows it.
 pub fn caller_of(extensions: &http::Extensions) -> Caller {

@@ -9,10 +9,10 @@ use super::page::words;
 use super::status::{self, bridge};
 use super::unary::call_of;
 use super::{Door, convert};
-use crate::exp::{self, ApiPath, IdentityKind};
 use crate::ipc::access::Verb;
-use crate::proto;
-use crate::proto::api_server::Api;
+use expd_domain::{self, ApiPath, IdentityKind};
+use expd_proto as proto;
+use expd_proto::api_server::Api;
 
 /// The service.
 #[derive(Clone)]
@@ -68,7 +68,7 @@ impl Api for ApiService {
 }
 
 /// An identity for an answer.
-pub fn identity_out(identity: exp::Identity) -> proto::Identity {
+pub fn identity_out(identity: expd_domain::Identity) -> proto::Identity {
     proto::Identity {
         r#type: match identity.kind {
             IdentityKind::User => "user",

@@ -14,8 +14,8 @@ use super::network::Opened;
 use super::stream::ListenBody;
 use crate::ipc::Caller;
 use crate::ipc::access::AccessPolicy;
-use crate::proto::PayloadForm;
 use crate::router::Listener;
+use expd_proto::PayloadForm;
 
 /// The body of a `Listen` response, as an app gets it that asks for nothing special.
 pub fn stream(

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use tonic::Status;
 
 use super::status;
-use crate::exp::channel::{MAX_ID_BYTES, MAX_NAME_BYTES};
-use crate::proto;
+use expd_domain::channel::{MAX_ID_BYTES, MAX_NAME_BYTES};
+use expd_proto as proto;
 
 /// The name of an instance, the ID of a listener or of a log, a token of a page; in bytes, as all
 /// of these.

@@ -9,10 +9,10 @@ use tonic::Status;
 
 use super::structured;
 use super::unary::off_thread;
-use crate::exp::payload::PayloadError;
-use crate::exp::{Channel, Payload};
-use crate::proto;
 use crate::router::{Gap, GapReason, State};
+use expd_domain::payload::PayloadError;
+use expd_domain::{Channel, Payload};
+use expd_proto as proto;
 
 /// The longest timeout or wait that a request may name.
 const LONGEST: Duration = Duration::from_secs(3600);

@@ -9,8 +9,8 @@ use super::access::caller_of;
 use super::bounds::checked;
 use super::page::page;
 use super::watching::Watching;
-use crate::proto;
-use crate::proto::daemon_server::Daemon;
+use expd_proto as proto;
+use expd_proto::daemon_server::Daemon;
 
 /// The service.
 #[derive(Clone)]

@@ -7,8 +7,8 @@ use prost::Message;
 
 use super::convert;
 use super::unary::{AT_ONCE, off_thread};
-use crate::proto;
 use crate::router::{Batch, Delivery, Event, Incoming, Listener, Record};
+use expd_proto as proto;
 
 /// A gRPC frame begins with a flag (compressed or not) and the message's length in four bytes.
 pub(super) const PREFIX: usize = 5;

@@ -76,7 +76,7 @@ mod tests {
     /// A method that is forgotten here would be open to whoever has any right at all.
     #[test]
     fn every_method_of_the_contract_has_its_need() {
-        let set: FileDescriptorSet = prost::Message::decode(crate::proto::DESCRIPTORS).unwrap();
+        let set: FileDescriptorSet = prost::Message::decode(expd_proto::DESCRIPTORS).unwrap();
         // The health is told to whoever may call anything, or to all.
         let contract = set
             .file

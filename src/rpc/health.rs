@@ -8,12 +8,12 @@ use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::proto::health::health_check_response::ServingStatus;
-use crate::proto::health::health_server;
-use crate::proto::health::{
+use expd_proto::health::health_check_response::ServingStatus;
+use expd_proto::health::health_server;
+use expd_proto::health::{
     HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
 };
-use crate::proto::{api_server, daemon_server, network_server};
+use expd_proto::{api_server, daemon_server, network_server};
 
 /// The services whose health is told; the empty name stands for all of them.
 const NAMES: [&str; 4] = [

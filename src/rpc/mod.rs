@@ -40,15 +40,15 @@ pub use health::Health;
 pub use pull::PullListeners;
 
 use crate::bridge::{Bridge, Bridges};
-use crate::exp::Quoted;
 use crate::ipc::Caller;
 use crate::ipc::access::{AccessPolicy, Verb};
-use crate::proto;
-use crate::proto::api_server::ApiServer;
-use crate::proto::daemon_server::DaemonServer;
-use crate::proto::health::health_server::HealthServer;
-use crate::proto::network_server::NetworkServer;
 use crate::router::RouterHandle;
+use expd_domain::Quoted;
+use expd_proto as proto;
+use expd_proto::api_server::ApiServer;
+use expd_proto::daemon_server::DaemonServer;
+use expd_proto::health::health_server::HealthServer;
+use expd_proto::network_server::NetworkServer;
 
 /// What the services work with.
 #[derive(Clone)]
@@ -130,9 +130,9 @@ fn unary_routes(
     api: &api::ApiService,
     daemon: &daemon::DaemonService,
 ) -> axum::Router {
-    use crate::proto::api_server::Api as _;
-    use crate::proto::daemon_server::Daemon as _;
-    use crate::proto::network_server::Network as _;
+    use expd_proto::api_server::Api as _;
+    use expd_proto::daemon_server::Daemon as _;
+    use expd_proto::network_server::Network as _;
     macro_rules! routes {
         ($($path:literal => $service:expr, $method:ident;)*) => {
             axum::Router::new()$(.route(

@@ -16,13 +16,13 @@ use super::status::{bridge, ended, pull, router};
 use super::unary::call_of;
 use super::{Door, convert, deadline};
 use crate::bridge::{Bridge, DEFAULT_BROADCAST_TIMEOUT, OnBehalf, Outgoing, Patience};
-use crate::exp::{BroadcastId, ChannelId};
 use crate::ipc::Caller;
 use crate::ipc::access::Verb;
-use crate::proto;
-use crate::proto::network_server::Network;
 use crate::router::{ListenSpec, Listener, Overflow, Peer, Resume, RouterError};
 use crate::shares::Memory;
+use expd_domain::{BroadcastId, ChannelId};
+use expd_proto as proto;
+use expd_proto::network_server::Network;
 
 /// The service.
 #[derive(Clone)]

@@ -12,10 +12,10 @@ use super::status::{self, router};
 use super::watching::state_out;
 use super::{Door, api};
 use crate::bridge::Bridge;
-use crate::exp::Channel;
-use crate::exp::quoted::{Quoted, shortened};
-use crate::proto;
 use crate::router::{Card, ChannelSnapshot, Slice, Totals};
+use expd_domain::Channel;
+use expd_domain::quoted::{Quoted, shortened};
+use expd_proto as proto;
 
 /// A page's size in bytes, which its last entry may pass by some hundred: clients take 4 MiB by
 /// default.

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame::Dress;
 use super::stream::COUNTED;
-use crate::exp::Quoted;
-use crate::exp::payload::MAX_BYTES;
-use crate::proto;
 use crate::router::{Delivery, Ended, Listener, Moment, Peer};
 use crate::shares::{Memory, Share};
+use expd_domain::Quoted;
+use expd_domain::payload::MAX_BYTES;
+use expd_proto as proto;
 
 /// The time that a listener is kept that nobody asks for an event.
 const UNASKED: Duration = Duration::from_secs(60);

@@ -12,7 +12,7 @@ use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
 use tower::ServiceExt as _;
 
-use crate::proto;
+use expd_proto as proto;
 
 /// A request names one symbol or file, which the library quotes whole where it does not know it; in bytes.
 const LONGEST_REQUEST: usize = 512;

@@ -9,11 +9,11 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::pull::PullError;
 use crate::bridge::BridgeError;
-use crate::exp::ChannelRule;
-use crate::exp::quoted::{bounded, shortened};
 use crate::ipc::access::Denied;
 use crate::router::{Ended, RouterError};
 use crate::upstream::http::{CallError, Fate};
+use expd_domain::ChannelRule;
+use expd_domain::quoted::{bounded, shortened};
 
 /// Names this program in `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "expd";

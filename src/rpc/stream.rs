@@ -20,8 +20,8 @@ use super::frame::{self, Dress};
 use super::network::Opened;
 use super::server::Call;
 use super::status::ended;
-use crate::exp::payload::MAX_BYTES;
 use crate::router::{Delivery, Event, Listener, Outlet, Record, Run};
+use expd_domain::payload::MAX_BYTES;
 
 /// Small frames are gathered into chunks of about this size: one write for many events.
 const CHUNK: usize = 32 * 1024;

@@ -137,8 +137,8 @@ mod tests {
     use prost_types::{ListValue, Struct, Value};
 
     use super::*;
-    use crate::proto;
-    use crate::proto::payload::Form;
+    use expd_proto as proto;
+    use expd_proto::payload::Form;
 
     const PAYLOAD: Option<u32> = Some(4);
 

@@ -24,7 +24,7 @@ use super::pull::Leaving;
 use super::server::{AnswerBody, Call};
 use super::status::clamped;
 use super::structured;
-use crate::proto;
+use expd_proto as proto;
 
 /// What is up to this size is worked on at once; more goes to a thread that delivers nothing.
 pub(super) const AT_ONCE: usize = 64 << 10;

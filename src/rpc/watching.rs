@@ -10,8 +10,8 @@ use tonic::Status;
 use super::Door;
 use super::page::words;
 use crate::ipc::Caller;
-use crate::proto;
 use crate::upstream::link::{LinkState, LinkStatus};
+use expd_proto as proto;
 
 /// One caller's watch.
 pub(super) struct Watching {

@@ -5,8 +5,8 @@ mod store;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Credentials;
-use crate::exp::Secret;
-use crate::exp::login::{self, Claims, LoginRequest, NO_CREDENTIAL, UserLogin, UserTag};
+use expd_domain::Secret;
+use expd_domain::login::{self, Claims, LoginRequest, NO_CREDENTIAL, UserLogin, UserTag};
 
 pub use store::{PairedStore, StoreError, StoredKey};
 

@@ -22,8 +22,8 @@ use tokio::time::{Instant, timeout};
 use super::excerpt::sentence;
 use super::session::{LoggedIn, Session};
 use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings, Limits};
-use crate::exp::message;
-use crate::exp::{Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Payload};
+use expd_domain::message;
+use expd_domain::{Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Payload};
 
 pub use answer::{Answer, AnswerRoom, Unbounded};
 pub use client::Wire;

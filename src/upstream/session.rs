@@ -24,9 +24,9 @@ use super::credentials::{DeviceKey, StoreError};
 use super::deadline::Deadline;
 use super::http::CallError;
 use crate::config::InstanceSettings;
-use crate::exp::Secret;
-use crate::exp::identity::{Authentication, MAX_IDENTITY_BYTES};
 use crate::metrics::Counters;
+use expd_domain::Secret;
+use expd_domain::identity::{Authentication, MAX_IDENTITY_BYTES};
 
 pub use task::SessionTask;
 pub use timing::SessionTiming;

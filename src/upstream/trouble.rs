@@ -9,7 +9,7 @@ use super::excerpt::sentence;
 use super::proxy_challenge::remedy as remedy_of_407;
 use super::trust::{Trust, remedy, tls_error};
 use super::tunnel::challenge;
-use crate::exp::Secret;
+use expd_domain::Secret;
 
 /// Whether the request certainly never left this host: no connection came about, so it may be sent again without harm.
 pub fn never_left(error: &reqwest::Error) -> bool {

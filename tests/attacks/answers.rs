@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use expd::proto;
+use expd_proto as proto;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::world::{ALONE, APP, SOON, World, framed, is_root};

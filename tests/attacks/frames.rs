@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use expd::proto;
+use expd_proto as proto;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};

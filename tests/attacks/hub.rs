@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
-use expd::exp::Secret;
-use expd::exp::login;
+use expd_domain::Secret;
+use expd_domain::login;
 use futures_util::future::join_all;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use expd::exp::Secret;
-use expd::exp::login::{self, Claims};
+use expd_domain::Secret;
+use expd_domain::login::{self, Claims};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};

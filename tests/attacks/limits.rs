@@ -41,7 +41,7 @@ async fn with_fields(home: &Home, bytes: usize) -> Result<http::StatusCode, h2::
         .insert("x-filling", filling.parse().unwrap());
     client.requests = client.requests.clone().ready().await?;
     let (response, mut stream) = client.requests.send_request(head, false)?;
-    let message = framed(&expd::proto::GetStatusRequest::default());
+    let message = framed(&expd_proto::GetStatusRequest::default());
     stream.send_data(message, true)?;
     let response = timeout(SOON, response).await.unwrap()?;
     Ok(response.status())

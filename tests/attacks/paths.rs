@@ -1,7 +1,7 @@
 //! Apps that may send requests and no more, and paths that a server on the way may read as another.
 
-use expd::proto::api_client::ApiClient;
-use expd::proto::{ApiRequest, ApiResponse};
+use expd_proto::api_client::ApiClient;
+use expd_proto::{ApiRequest, ApiResponse};
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use tonic::transport::Channel;

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use expd::client::{Client, Event, Listen};
-use expd::exp;
-use expd::proto::listen_event::Event as Wire;
-use expd::proto::network_client::NetworkClient;
-use expd::proto::{
+use expd_proto::listen_event::Event as Wire;
+use expd_proto::network_client::NetworkClient;
+use expd_proto::{
     Channel, ListenEvent, ListenRequest, NextEventRequest, NextEventResponse, Resume,
 };
 use rand::{Rng as _, SeedableRng as _};
@@ -25,9 +24,9 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// Broadcasts the numbers, one after the other.
 async fn count(client: Client) {
-    let channel = exp::Channel::new("menu");
+    let channel = expd_domain::Channel::new("menu");
     for number in 1..=NUMBERS {
-        let payload = exp::Payload::parse(number.to_string()).unwrap();
+        let payload = expd_domain::Payload::parse(number.to_string()).unwrap();
         let sent = client.broadcast("", &channel, "number", &payload, Some(Duration::ZERO));
         sent.await.unwrap();
     }
@@ -37,7 +36,7 @@ fn number(event: &ListenEvent) -> Option<u64> {
     match event.event.as_ref().unwrap() {
         Wire::Broadcast(broadcast) => {
             let payload = broadcast.payload.clone().unwrap().form.unwrap();
-            let expd::proto::payload::Form::Json(text) = payload else {
+            let expd_proto::payload::Form::Json(text) = payload else {
                 panic!("{payload:?}");
             };
             Some(text.parse().unwrap())
@@ -126,7 +125,7 @@ async fn the_client_loses_nothing_whenever_it_is_dropped() {
     let home = Home::new("");
     let _daemon = home.start();
     let client = Client::connect(Some(home.socket())).await.unwrap();
-    let listen = Listen::to(exp::Channel::new("menu"));
+    let listen = Listen::to(expd_domain::Channel::new("menu"));
     let mut listener = client.pull(&listen).await.unwrap();
     loop {
         let event = listener.next(LONG).await.unwrap().unwrap().event;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use expd::proto;
+use expd_proto as proto;
 use tonic::Code;
 
 use crate::process::{Daemon, Home};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use expd::proto;
 use expd::rpc::server::STRANGER_CONNECTIONS;
+use expd_proto as proto;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio::time::timeout;

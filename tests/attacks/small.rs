@@ -6,9 +6,9 @@ use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use expd::proto::health::health_check_response::ServingStatus;
-use expd::proto::health::health_client::HealthClient;
-use expd::proto::health::{HealthCheckRequest, HealthListRequest};
+use expd_proto::health::health_check_response::ServingStatus;
+use expd_proto::health::health_client::HealthClient;
+use expd_proto::health::{HealthCheckRequest, HealthListRequest};
 use tonic::Code;
 
 use crate::process::{DEADLINE, Home};

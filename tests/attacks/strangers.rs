@@ -1,8 +1,8 @@
 //! Users that the rules give little or nothing, and what they learn of others.
 
-use expd::proto::api_client::ApiClient;
-use expd::proto::network_client::NetworkClient;
-use expd::proto::{
+use expd_proto::api_client::ApiClient;
+use expd_proto::network_client::NetworkClient;
+use expd_proto::{
     CancelListenerRequest, Channel, GetIdentityRequest, ListenRequest, NextEventRequest,
 };
 use tonic::{Code, Status};

@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use expd::client::Client;
-use expd::proto::api_client::ApiClient;
-use expd::proto::daemon_client::DaemonClient;
-use expd::proto::network_client::NetworkClient;
-use expd::proto::{
+use expd_proto::api_client::ApiClient;
+use expd_proto::daemon_client::DaemonClient;
+use expd_proto::network_client::NetworkClient;
+use expd_proto::{
     ApiRequest, BroadcastRequest, CancelListenerRequest, Channel, ClearContextRequest,
     GetIdentityRequest, GetStatusRequest, ListenRequest, NextEventRequest, RespondRequest, Resume,
 };
@@ -318,7 +318,7 @@ async fn no_line_of_the_log_is_long_or_misleads_whatever_a_server_says() {
 async fn listen_to_many(
     home: &Home,
     of: std::ops::Range<usize>,
-) -> Vec<tonic::Streaming<expd::proto::ListenEvent>> {
+) -> Vec<tonic::Streaming<expd_proto::ListenEvent>> {
     let mut network = NetworkClient::new(channel_as(&home.socket(), own_uid()).await);
     let mut streams = Vec::new();
     for n in of {

@@ -5,9 +5,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
-use expd::proto::api_client::ApiClient;
-use expd::proto::daemon_client::DaemonClient;
-use expd::proto::network_client::NetworkClient;
+use expd_proto::api_client::ApiClient;
+use expd_proto::daemon_client::DaemonClient;
+use expd_proto::network_client::NetworkClient;
 use h2::client::SendRequest;
 use hyper_util::rt::TokioIo;
 use rustix::fs::Uid;
@@ -204,7 +204,7 @@ impl World {
     /// A call of root's, on a connection of its own.
     pub async fn root_gets_in(&self) {
         let mut daemon = DaemonClient::new(self.channel(0).await);
-        let status = daemon.get_status(expd::proto::GetStatusRequest::default());
+        let status = daemon.get_status(expd_proto::GetStatusRequest::default());
         timeout(SOON, status).await.unwrap().unwrap();
     }
 }
@@ -257,7 +257,7 @@ impl Watch {
 }
 
 pub async fn identity(mut api: ApiClient<Channel>) -> Result<(), tonic::Status> {
-    let request = expd::proto::GetIdentityRequest::default();
+    let request = expd_proto::GetIdentityRequest::default();
     api.get_identity(request).await.map(drop)
 }
 

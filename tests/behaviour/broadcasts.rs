@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use expd::client::{Client, ClientError, Code, Event, Fate, LinkState, Listen};
-use expd::exp::Payload;
+use expd_domain::Payload;
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -97,10 +97,10 @@ async fn the_details_of_a_refusal_are_those_of_the_contract() {
     world.start_daemon();
     is_offline(&world).await;
     let channel = crate::world::channel(&world).await;
-    let mut client = expd::proto::network_client::NetworkClient::new(channel);
-    let request = expd::proto::BroadcastRequest {
+    let mut client = expd_proto::network_client::NetworkClient::new(channel);
+    let request = expd_proto::BroadcastRequest {
         instance: FAR.to_owned(),
-        channel: Some(expd::proto::Channel {
+        channel: Some(expd_proto::Channel {
             name: "menu".to_owned(),
             ..Default::default()
         }),
@@ -127,11 +127,11 @@ async fn before_its_deadline_a_call_hears_that_nothing_has_left() {
     world.settings.instances.get_mut(FAR).unwrap().host = host;
     world.start_daemon();
     let channel = crate::world::channel(&world).await;
-    let mut client = expd::proto::network_client::NetworkClient::new(channel);
+    let mut client = expd_proto::network_client::NetworkClient::new(channel);
     for wait_for_connection in [false, true] {
-        let mut request = tonic::Request::new(expd::proto::BroadcastRequest {
+        let mut request = tonic::Request::new(expd_proto::BroadcastRequest {
             instance: FAR.to_owned(),
-            channel: Some(expd::proto::Channel {
+            channel: Some(expd_proto::Channel {
                 name: "menu".to_owned(),
                 ..Default::default()
             }),

@@ -1,7 +1,7 @@
 //! The specification's rules, refused here before any request.
 
 use expd::client::{Code, LinkState, Listen};
-use expd::exp::Channel;
+use expd_domain::Channel;
 
 use crate::world::{World, consumer_app, json, menu, refusal};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use expd::client::{LinkState, Listen};
 use expd::config::Credentials;
-use expd::exp::Secret;
+use expd_domain::Secret;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use expd::client::{Code, Event, Listen, SubscriptionState};
-use expd::exp::Channel;
+use expd_domain::Channel;
 
 use crate::world::{DEADLINE, World, consumer_app, device, json, menu, refusal};
 

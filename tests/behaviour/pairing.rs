@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use expd::client::LinkState;
-use expd::hub::operator;
+use expd_hub::operator;
 
 use crate::world::{World, eventually, operator_key, unpaired};
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use expd::client::{Code, Listen};
-use expd::exp::payload::{MAX_BYTES, MAX_DEPTH};
-use expd::proto;
-use expd::proto::network_client::NetworkClient;
+use expd_domain::payload::{MAX_BYTES, MAX_DEPTH};
+use expd_proto as proto;
+use expd_proto::network_client::NetworkClient;
 
 use crate::world::{World, json, menu, refusal, responder};
 
@@ -153,7 +153,7 @@ async fn an_unknown_broadcast_cannot_be_responded_to() {
         .await
         .unwrap();
     let channel_id = ear.broadcast().await.channel_id;
-    let unknown = expd::exp::BroadcastId::new("no-such-broadcast");
+    let unknown = expd_domain::BroadcastId::new("no-such-broadcast");
     let refused = refusal(client.respond("", &unknown, &channel_id, &json("1")).await);
     assert!(refused.exp.is_some(), "{refused:?}");
 }

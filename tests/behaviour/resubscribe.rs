@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use expd::client::{GapReason, LinkState, Listen, SubscriptionState};
-use expd::exp::Channel;
+use expd_domain::Channel;
 use tokio::time::Instant;
 
 use crate::world::{Ear, World, device, json, menu};

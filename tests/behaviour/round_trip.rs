@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use expd::client::{Code, Listen};
-use expd::exp::Channel;
+use expd_domain::Channel;
 
 use crate::world::{World, json, menu, refusal, responder};
 
@@ -24,7 +24,7 @@ async fn a_broadcaster_gets_what_every_listener_responds() {
         .broadcast("", &menu(), "hi", &json("{}"), LONG)
         .await
         .unwrap();
-    let mut responses: Vec<&str> = responses.iter().map(expd::exp::Payload::as_str).collect();
+    let mut responses: Vec<&str> = responses.iter().map(expd_domain::Payload::as_str).collect();
     responses.sort_unstable();
     assert_eq!(responses, ["\"two\"", "1"]);
     one.join_all().await;

@@ -15,11 +15,11 @@ use expd::client::{
 use expd::config::settings::InstanceSettings;
 use expd::config::{Credentials, Settings};
 use expd::daemon::{self, DaemonError, Doors};
-use expd::exp::{Channel, Payload, Secret};
-use expd::hub::{
+use expd::ipc::{self, Listener, SocketPlace};
+use expd_domain::{Channel, Payload, Secret};
+use expd_hub::{
     CountersSnapshot, Hub, HubConsumerApp, HubDevice, HubSettings, HubUser, hash_password, operator,
 };
-use expd::ipc::{self, Listener, SocketPlace};
 use futures_util::StreamExt as _;
 use tempfile::TempDir;
 use tokio::task::JoinSet;

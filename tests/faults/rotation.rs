@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use expd::config::ProtocolChoice;
-use expd::exp::Channel;
+use expd_domain::Channel;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::routing::post;
-use expd::exp::{Channel, ChannelId};
+use expd_domain::{Channel, ChannelId};
 use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::extract::{Data, SocketRef};
@@ -160,7 +160,7 @@ impl Scripted {
         if state.deaf {
             return number;
         }
-        let id = ChannelId::encode("o", &Channel::new(channel), expd::exp::Alphabet::UrlSafe);
+        let id = ChannelId::encode("o", &Channel::new(channel), expd_domain::Alphabet::UrlSafe);
         let event =
             json!({"id": number.to_string(), "name": "n", "channel": id, "payload": number});
         for (socket, channels) in state.subscribed.values() {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use expd::config::settings::InstanceSettings;
 use expd::config::{Credentials, Limits, ProtocolChoice, SocketLibrary, TransportChoice};
-use expd::exp::{Channel, Secret};
 use expd::metrics::Counters;
 use expd::router::{
     Batch, Event, InstanceId, ListenSpec, Listener, Overflow, Router, RouterHandle, RouterSettings,
 };
 use expd::upstream::link::{Link, LinkParts, LinkStatus, LinkTimings};
 use expd::upstream::session::Session;
+use expd_domain::{Channel, Secret};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;

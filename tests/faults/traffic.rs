@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use expd::client::{Client, SubscriptionState};
-use expd::exp::Channel;
+use expd_domain::Channel;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -12,10 +12,10 @@ use expd::client::{Client, Event, EventStream, Listen, ListenEvent, Status, Subs
 use expd::config::settings::InstanceSettings;
 use expd::config::{Credentials, ProtocolChoice, Settings, TransportChoice};
 use expd::daemon::{self, DaemonError, Doors};
-use expd::exp::login::{self, Claims};
-use expd::exp::{Channel, Secret};
-use expd::hub::{HubDevice, HubSettings};
 use expd::ipc::{self, Listener, SocketPlace};
+use expd_domain::login::{self, Claims};
+use expd_domain::{Channel, Secret};
+use expd_hub::{HubDevice, HubSettings};
 use futures_util::StreamExt as _;
 use tempfile::TempDir;
 use tokio::task::JoinSet;

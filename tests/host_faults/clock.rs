@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use expd::client::{Counters, Event};
-use expd::exp::{Channel, Payload};
+use expd_domain::{Channel, Payload};
 use tokio::time::{Instant, sleep};
 
 use crate::house::{House, KNOWN};

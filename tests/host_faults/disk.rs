@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use expd::client::LinkState;
-use expd::hub::operator;
+use expd_hub::operator;
 use tokio::time::{Instant, sleep};
 
 use crate::house::House;

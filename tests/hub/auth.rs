@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use expd::exp::identity::Authentication;
-use expd::exp::login::Claims;
-use expd::exp::{IdentityKind, Secret};
-use expd::hub::{Hub, HubError, HubUser, hash_password};
+use expd_domain::identity::Authentication;
+use expd_domain::login::Claims;
+use expd_domain::{IdentityKind, Secret};
+use expd_hub::{Hub, HubError, HubUser, hash_password};
 use reqwest::Method;
 use serde_json::json;
 

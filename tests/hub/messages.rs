@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use expd::exp::payload::MAX_BYTES;
-use expd::exp::{Alphabet, Channel, ChannelId};
+use expd_domain::payload::MAX_BYTES;
+use expd_domain::{Alphabet, Channel, ChannelId};
 use serde_json::{Value, json};
 
 use crate::world::*;

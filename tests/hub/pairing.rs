@@ -1,8 +1,8 @@
 //! Devices that wait to be paired, and their operator.
 
-use expd::exp::{Alphabet, Channel, Secret};
-use expd::hub;
-use expd::hub::operator::{self, OperatorError};
+use expd_domain::{Alphabet, Channel, Secret};
+use expd_hub as hub;
+use expd_hub::operator::{self, OperatorError};
 use reqwest::Method;
 use serde_json::json;
 
@@ -94,7 +94,7 @@ async fn a_waiting_device_may_do_nothing_else_and_keeps_its_code() {
         assert_eq!(refusal(refused).await, (403, "pairing.restricted".into()));
     }
     let fresh = device.post("/api/auth/token", "").await;
-    let fresh: expd::exp::identity::Authentication = fresh.json().await.unwrap();
+    let fresh: expd_domain::identity::Authentication = fresh.json().await.unwrap();
     assert_eq!(fresh.identity.pairing_code.as_deref(), Some(code(&device)));
 }
 

@@ -1,7 +1,7 @@
 //! Resources and data documents, and the `update` that follows each change.
 
-use expd::exp::payload::MAX_BYTES;
-use expd::exp::{Alphabet, Channel};
+use expd_domain::payload::MAX_BYTES;
+use expd_domain::{Alphabet, Channel};
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use expd::exp::{Alphabet, Channel};
+use expd_domain::{Alphabet, Channel};
 use futures_util::FutureExt as _;
 use reqwest::StatusCode;
 use rust_socketio::asynchronous::ClientBuilder;

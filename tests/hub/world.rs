@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use expd::exp::identity::Authentication;
-use expd::exp::login::{self, Claims};
-use expd::exp::{Alphabet, Channel, ChannelId, Secret};
-use expd::hub::{
+use expd_domain::identity::Authentication;
+use expd_domain::login::{self, Claims};
+use expd_domain::{Alphabet, Channel, ChannelId, Secret};
+use expd_hub::{
     CountersSnapshot, Hub, HubConsumerApp, HubDevice, HubError, HubSettings, HubUser, operator,
 };
 use reqwest::{Response, StatusCode};

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use expd::hub::{Hub, HubError, HubSettings};
+use expd_hub::{Hub, HubError, HubSettings};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 

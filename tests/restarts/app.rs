@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use expd::client::{
     Broadcast, Event, Gap, GapReason, ListenEvent, Position, Subscription, SubscriptionState, Time,
 };
-use expd::exp::{BroadcastId, Channel, ChannelId, Payload};
+use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};

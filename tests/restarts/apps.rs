@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use expd::client::{Event, Gap, GapReason, Listen};
-use expd::exp::Channel;
+use expd_domain::Channel;
 
 use crate::app::App;
 use crate::judge::{Life, judge};

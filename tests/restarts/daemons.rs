@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 use expd::client::{
     Client, ClientError, Fate, Heard as Told, LinkState, Listen, ListenEvent, ResumingListener,
 };
-use expd::exp::{Channel, Payload};
-use expd::hub::operator;
+use expd_domain::{Channel, Payload};
+use expd_hub::operator;
 use futures_util::StreamExt as _;
 use tokio::task::JoinSet;
 use tonic_health::pb::HealthCheckRequest;

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use expd::client::{Client, LinkState};
-use expd::exp::Channel;
+use expd_domain::Channel;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use expd::config::{BroadcastChannelForm, Limits};
-use expd::exp::{BroadcastId, Channel, ChannelId, Payload};
 use expd::upstream::http::{CallError, Departure, Unbounded};
+use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
 use serde_json::json;
 use tokio::task::JoinSet;
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use expd::config::Credentials;
-use expd::exp::Secret;
-use expd::exp::login::{self, Claims};
+use expd_domain::Secret;
+use expd_domain::login::{self, Claims};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use expd::config::Credentials;
-use expd::exp::login::{self, Claims};
-use expd::exp::{Channel, Payload, Secret};
 use expd::upstream::http::Departure;
 use expd::upstream::http::{CallError, Unbounded};
 use expd::upstream::session::{SessionState, SessionTiming};
+use expd_domain::login::{self, Claims};
+use expd_domain::{Channel, Payload, Secret};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

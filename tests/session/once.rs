@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use expd::exp::{Channel, Payload};
 use expd::upstream::http::{Departure, Fate, Unbounded};
+use expd_domain::{Channel, Payload};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use expd::config::{Credentials, InstanceSettings};
-use expd::exp::Secret;
-use expd::hub::{Hub, HubDevice, HubError, HubSettings, operator};
 use expd::metrics::Counters;
 use expd::upstream::session::{Session, SessionState};
+use expd_domain::Secret;
+use expd_hub::{Hub, HubDevice, HubError, HubSettings, operator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -47,7 +47,7 @@ async fn network(life_ms: i64) -> Cloud {
             let token = Secret::new(body["token"].as_str().unwrap());
             let claims = request.claims();
             claims.uuid() == "paired"
-                && expd::exp::login::verify::<expd::exp::login::Claims>(
+                && expd_domain::login::verify::<expd_domain::login::Claims>(
                     &token,
                     &Secret::new("good"),
                 )

@@ -8,10 +8,10 @@ use expd::config::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, InstanceSettings, Limits, ProtocolChoice,
     SocketLibrary, TransportChoice,
 };
-use expd::exp::Secret;
 use expd::metrics::Counters;
 use expd::upstream::http::ApiClient;
 use expd::upstream::session::{LoggedIn, Session, SessionState, SessionTiming};
+use expd_domain::Secret;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

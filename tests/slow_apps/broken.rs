@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use expd::exp::{Channel, Payload};
-use expd::proto;
+use expd_domain::{Channel, Payload};
+use expd_proto as proto;
 use futures_util::StreamExt as _;
 use prost::Message as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use expd::client::{Code, Event, EventStream, Gap, Listen, ListenEvent, Overflow};
-use expd::exp::Channel;
+use expd_domain::Channel;
 use futures_util::StreamExt as _;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use expd::config::ProtocolChoice;
 use expd::config::TransportChoice::{self, Auto, Polling, Websocket};
-use expd::exp::Secret;
 use expd::upstream::socket::{EVENT_QUEUE, SocketError};
+use expd_domain::Secret;
 
 use certificates::Authority;
 use client::{Client, endpoint};

@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::hub::Hosts;
+use expd_hub::Hosts;
 
 /// Scrapers at a time; one of them is usual. The next one takes the place of the oldest.
 const CONNECTIONS: usize = 16;

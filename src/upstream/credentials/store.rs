@@ -270,7 +270,7 @@ fn create_private(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exp::Secret;
+    use expd_domain::Secret;
 
     fn key() -> StoredKey {
         StoredKey {

@@ -3,7 +3,7 @@
 use reqwest::{Method, Url};
 
 use super::error::CallError;
-use crate::exp::{ApiPath, PathClass, Quoted};
+use expd_domain::{ApiPath, PathClass, Quoted};
 
 /// The longest name of a method that is looked at, in letters.
 const LONGEST_METHOD: usize = 16;

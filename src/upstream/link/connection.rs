@@ -9,11 +9,11 @@ use super::refusals::UNANSWERED_ASKS;
 use super::subscriptions::Subscriptions;
 use super::timings::LinkTimings;
 use crate::config::ChannelIdSpelling;
-use crate::exp::{Broadcast, Channel, ChannelId, Identity, IdentityKind};
 use crate::router::{Incoming, Moment};
 use crate::upstream::excerpt::excerpt;
 use crate::upstream::session::LoggedIn;
 use crate::upstream::socket::{Socket, SocketError, SocketEvent};
+use expd_domain::{Broadcast, Channel, ChannelId, Identity, IdentityKind};
 
 /// Channel IDs in one subscribe request, so that no request grows past what servers take in one packet.
 const IDS_PER_REQUEST: usize = 500;

@@ -32,9 +32,9 @@ use super::deadline::Deadline;
 use super::session::{LoggedIn, Session, SessionState};
 use super::socket::{self, Endpoint, SocketError};
 use crate::config::InstanceSettings;
-use crate::exp::{Channel, IdentityKind};
 use crate::metrics::Counters;
 use crate::router::{InstanceId, Report, RouterHandle, Wanted};
+use expd_domain::{Channel, IdentityKind};
 
 /// The channel on which a device that waits to be paired hears its credentials.
 const PAIRING_CHANNEL: &str = "pairing";

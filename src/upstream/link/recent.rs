@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 
-use crate::exp::{BroadcastId, Channel};
+use expd_domain::{BroadcastId, Channel};
 
 /// How many broadcasts are remembered. A second copy comes on another spelling of the channel right after the first, or on the
 /// new socket while a token changes; a change takes seconds.

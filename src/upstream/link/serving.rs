@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep_until};
 use super::connection::{Arrivals, Connection, Refusal, Tended};
 use super::rotation::Rotation;
 use super::{End, Link, PAIRING_CHANNEL};
-use crate::exp::{IdentityKind, Secret};
 use crate::router::{Incoming, Report};
 use crate::upstream::session::SessionState;
+use expd_domain::{IdentityKind, Secret};
 
 /// A connection is replaced when it holds this many channels that nobody wants any more, besides as many as are wanted: the network
 /// knows no unsubscribe.

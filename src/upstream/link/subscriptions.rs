@@ -13,8 +13,8 @@ use ask::{Ask, Standing};
 use question::{Mark, Probe, Proof};
 
 use crate::config::ChannelIdSpelling;
-use crate::exp::{Alphabet, Channel, ChannelId};
 use crate::router::Moment;
+use expd_domain::{Alphabet, Channel, ChannelId};
 
 /// How many confirmed channels one probe asks for again, at most. The vendor's network tells nobody when it forgets a
 /// subscription, so all are asked for again by and by.

@@ -11,12 +11,12 @@ use super::announced::socket_address;
 use super::task::SessionTask;
 use super::{LoggedIn, SessionState};
 use crate::config::Credentials;
-use crate::exp::identity::{Authentication, display_pairing_code};
 use crate::upstream::backoff::jittered;
 use crate::upstream::credentials::login_request;
 use crate::upstream::deadline::Deadline;
 use crate::upstream::excerpt::{excerpt, sentence};
 use crate::upstream::http::{CallError, Unbounded};
+use expd_domain::identity::{Authentication, display_pairing_code};
 
 /// The part of a token's life after which it is refreshed, at the latest. The SDKs take a half and three quarters.
 const REFRESH_AT: f64 = 0.65;

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::{SessionError, SessionTiming};
 use crate::config::Credentials;
-use crate::exp::Secret;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::credentials::{DeviceKey, PairedStore, StoreError, StoredKey};
 use crate::upstream::excerpt::excerpt;
+use expd_domain::Secret;
 
 /// One instance's paired key. Empty and without a store where pairing is not allowed.
 pub(super) struct Keyring {

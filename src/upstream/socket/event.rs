@@ -12,8 +12,8 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::SocketEvent;
-use crate::exp::{Broadcast, ChannelId, Payload};
 use crate::upstream::excerpt::excerpt;
+use expd_domain::{Broadcast, ChannelId, Payload};
 
 /// The most channel IDs that one confirmation may list; far more than a client may have, in both spellings.
 const MAX_SUBSCRIBED: usize = 100_000;
@@ -216,7 +216,7 @@ fn fault(broadcast: &RawValue) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exp::payload::MAX_DEPTH;
+    use expd_domain::payload::MAX_DEPTH;
 
     fn unexpected(array: &str) -> String {
         match read(array) {

@@ -23,9 +23,9 @@ use tokio::time::timeout;
 
 use super::transport::redact;
 use super::{EVENT_QUEUE, Endpoint, Generation, Socket, SocketError, SocketEvent};
-use crate::exp::{Broadcast, BroadcastId, ChannelId, Payload};
 use crate::upstream::excerpt::{excerpt, sentence};
 use crate::upstream::trust::Trust;
+use expd_domain::{Broadcast, BroadcastId, ChannelId, Payload};
 
 /// How long a polite goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::config::SocketLibrary;
-use crate::exp::{Broadcast, ChannelId, Secret};
+use expd_domain::{Broadcast, ChannelId, Secret};
 
 mod detect;
 mod event;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::exp::ChannelId;
+use expd_domain::ChannelId;
 
 /// The longest packet that is read, in bytes. The largest payload EXP allows, the envelope, and room for a server that
 /// escapes what could be plain.

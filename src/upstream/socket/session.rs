@@ -18,7 +18,7 @@ use super::heartbeat::{Beat, Heartbeat};
 use super::packet::{Handshake, Message, Packet, subscribe};
 use super::transport::{Address, Incoming, Lost, Outgoing, Transport};
 use super::{EVENT_QUEUE, Generation, Socket, SocketError, SocketEvent, event};
-use crate::exp::ChannelId;
+use expd_domain::ChannelId;
 
 /// How long a good-bye may take.
 pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(2);

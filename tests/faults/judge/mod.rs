@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use expd::client::{Gap, GapReason, SubscriptionState};
-use expd::exp::Channel;
+use expd_domain::Channel;
 
 use crate::world::{Outcome, Sender};
 

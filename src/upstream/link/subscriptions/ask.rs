@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::exp::ChannelId;
 use crate::router::Moment;
+use expd_domain::ChannelId;
 
 /// A channel that was asked for.
 #[derive(Debug)]

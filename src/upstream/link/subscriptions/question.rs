@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::exp::Channel;
+use expd_domain::Channel;
 
 /// Channels that were asked for again to prove that they are still delivered.
 #[derive(Debug)]

@@ -147,7 +147,7 @@ impl<'a> Address<'a> {
 mod tests {
     use super::*;
     use crate::config::SocketLibrary;
-    use crate::exp::Secret;
+    use expd_domain::Secret;
 
     fn endpoint(url: &str, proxy: Option<&str>) -> Endpoint {
         Endpoint {

@@ -241,7 +241,7 @@ mod tests {
     fn a_token_is_never_quoted_back_not_even_its_beginning() {
         let endpoint = Endpoint {
             url: "http://exp.example".into(),
-            token: crate::exp::Secret::new("0123456789abcdef.0123456789abcdef.signature"),
+            token: expd_domain::Secret::new("0123456789abcdef.0123456789abcdef.signature"),
             proxy: None,
             ca_file: None,
             library: crate::config::SocketLibrary::Own,

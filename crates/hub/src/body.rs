@@ -1,0 +1,254 @@
+//! Request bodies: read within a bound, parsed as JSON, refused in JSON.
+//!
+//! Bodies of sessions share memory, of which one identity gets a part; small ones have memory of their own, which large ones that
+//! are half sent cannot take. Those that anybody may send are so small that the bound on strangers' connections bounds them, too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::auth::Session;
+use super::connection::{Connection, Peer};
+use super::error::ApiError;
+use super::memory::{Share, SharedMemory};
+use super::state::HubState;
+use expd_domain::Payload;
+use expd_domain::payload::MAX_BYTES;
+
+/// The largest body around a payload: the payload, and room for the longest names and channel ID.
+pub(super) const PAYLOAD_BODY: usize = MAX_BYTES + 512 * 1024;
+
+/// The largest body of everything else that a session sends: a resource's document.
+pub(super) const SMALL_BODY: usize = 1024 * 1024;
+
+/// The largest body that anybody may send: a login, an operator's call.
+pub(super) const OPEN_BODY: usize = 16 * 1024;
+
+/// What all bodies of sessions take together while they are read and parsed, and those of one identity: four of the largest.
+const LARGE_MEMORY: usize = 256 * 1024 * 1024;
+const LARGE_OF_IDENTITY: usize = 68 * 1024 * 1024;
+
+/// Bodies up to this size have memory of their own.
+const SMALL: usize = 64 * 1024;
+const SMALL_MEMORY: usize = 32 * 1024 * 1024;
+const SMALL_OF_IDENTITY: usize = 8 * 1024 * 1024;
+
+/// How much of a body that is too large is still read and thrown away, so that the client gets to see the answer instead
+/// of a broken connection.
+const DISCARDED: usize = 64 * 1024 * 1024;
+
+/// How long a body may take to arrive; the small ones that anybody may send, and the wait for memory, less.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A body that brings less than this in so long a time goes nowhere.
+const PROGRESS: usize = 16 * 1024;
+const STALLED: Duration = Duration::from_secs(10);
+
+/// The memory of all bodies.
+pub(super) struct BodyMemory {
+    large: Arc<SharedMemory<String>>,
+    small: Arc<SharedMemory<String>>,
+}
+
+impl Default for BodyMemory {
+    fn default() -> Self {
+        Self {
+            large: SharedMemory::new(LARGE_MEMORY, LARGE_OF_IDENTITY),
+            small: SharedMemory::new(SMALL_MEMORY, SMALL_OF_IDENTITY),
+        }
+    }
+}
+
+/// A JSON body of at most `LIMIT` bytes. The handler's other extractors run first, so that only those who may come in
+/// get to send one.
+pub(super) struct JsonBody<T, const LIMIT: usize> {
+    pub value: T,
+    /// Its share of the memory that all bodies together may take; given back when the handler lets go of it.
+    pub share: Option<Share<String>>,
+}
+
+impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for JsonBody<T, LIMIT> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, hub: &Arc<HubState>) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let ConnectInfo(Peer(connection)) = parts
+            .extensions
+            .get::<ConnectInfo<Peer>>()
+            .ok_or_else(|| ApiError::internal("a request came over no connection"))?;
+        // The session of the request, which its extractor has left here.
+        let session = parts.extensions.get::<Session>();
+        if let Some(session) = session
+            && LIMIT > OPEN_BODY
+        {
+            // Whoever waits to be paired has nothing of that size to say.
+            session.is_paired()?;
+        }
+        let owner = session.map(Session::name);
+        let announced = announced(&parts.headers);
+        let (bytes, share) =
+            read(hub, connection, owner.as_deref(), body, announced, LIMIT).await?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| {
+            ApiError::bad_request(
+                "request.body.malformed",
+                format!("the body is not the JSON that belongs here: {error}"),
+            )
+        })?;
+        Ok(Self { value, share })
+    }
+}
+
+/// How long the client says that its body is.
+pub(super) fn announced(headers: &HeaderMap) -> Option<usize> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+/// Reads a body of at most `limit` bytes, and takes its share of the memory where it has an owner.
+///
+/// # Errors
+/// When it is too large or too slow, ends too early, or finds no memory.
+pub(super) async fn read(
+    hub: &HubState,
+    connection: &Connection,
+    owner: Option<&str>,
+    body: Body,
+    announced: Option<usize>,
+    limit: usize,
+) -> Result<(Vec<u8>, Option<Share<String>>), ApiError> {
+    let (share, within) = match owner {
+        Some(owner) => {
+            let size = announced.unwrap_or(limit).min(limit);
+            let memory = if size <= SMALL {
+                &hub.body_memory.small
+            } else {
+                &hub.body_memory.large
+            };
+            let taken = timeout(MEMORY_TIMEOUT, memory.take(owner.to_owned(), size));
+            let share = taken.await.map_err(|_| {
+                ApiError::busy(
+                    "request.body.noRoom",
+                    "other requests that are half sent take the memory for bodies; finish them, or try again later",
+                )
+            })?;
+            (Some(share), READ_TIMEOUT)
+        }
+        None => (None, OPEN_TIMEOUT),
+    };
+    connection.await_body();
+    let read = collect(body, announced, limit, within).await;
+    connection.begin_request();
+    Ok((read?, share))
+}
+
+async fn collect(
+    body: Body,
+    announced: Option<usize>,
+    limit: usize,
+    within: Duration,
+) -> Result<Vec<u8>, ApiError> {
+    let end = Instant::now() + within;
+    let mut progress = (Instant::now() + STALLED, 0_usize);
+    let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(limit));
+    let mut seen = 0_usize;
+    let mut stream = body.into_data_stream();
+    while let Some(chunk) = timeout_at(end.min(progress.0), stream.next())
+        .await
+        .map_err(|_| too_slow(within))?
+    {
+        let chunk = chunk.map_err(|_| {
+            ApiError::bad_request("request.body.broken", "the body ended before its end")
+        })?;
+        seen = seen.saturating_add(chunk.len());
+        progress.1 += chunk.len();
+        if progress.1 >= PROGRESS {
+            progress = (Instant::now() + STALLED, 0);
+        }
+        if seen > DISCARDED {
+            break;
+        }
+        if seen > limit {
+            bytes = Vec::new();
+        } else {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    if seen > limit {
+        return Err(ApiError::too_large(format!(
+            "the body has more than the {limit} bytes that are allowed here"
+        )));
+    }
+    Ok(bytes)
+}
+
+fn too_slow(within: Duration) -> ApiError {
+    ApiError::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "request.body.timeout",
+        format!(
+            "the body did not arrive within {} s, or brought less than {PROGRESS} bytes in {} s",
+            within.as_secs(),
+            STALLED.as_secs()
+        ),
+    )
+}
+
+/// A payload field as it came. It is parsed apart from its envelope so that a payload that is too large can be told from
+/// a body that is malformed.
+pub(super) fn payload(raw: Option<Box<RawValue>>) -> Result<Payload, ApiError> {
+    match raw {
+        Some(raw) => Ok(Payload::parse(Box::<str>::from(raw).into_string())?),
+        None => Ok(Payload::null()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Bytes;
+    use futures_util::stream;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// A body of so many chunks of a size, one each `pause`.
+    fn body(chunks: usize, size: usize, pause: Duration) -> Body {
+        Body::from_stream(stream::unfold(0, move |sent| async move {
+            if sent == chunks {
+                return None;
+            }
+            sleep(pause).await;
+            Some((Ok::<_, Infallible>(Bytes::from(vec![b'x'; size])), sent + 1))
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_goes_nowhere_ends_and_one_that_goes_slowly_does_not() {
+        let second = Duration::from_secs(1);
+        let begun = Instant::now();
+        for stalls in [body(1, 1, 3600 * second), body(usize::MAX, 1, second)] {
+            let error = collect(stalls, None, SMALL_BODY, READ_TIMEOUT).await;
+            assert_eq!(error.unwrap_err().code, "request.body.timeout");
+        }
+        assert!(begun.elapsed() < 2 * STALLED + second);
+        let slow = collect(
+            body(9, PROGRESS, 6 * second),
+            None,
+            SMALL_BODY,
+            READ_TIMEOUT,
+        );
+        assert_eq!(slow.await.unwrap().len(), 9 * PROGRESS);
+        let endless = collect(body(99, PROGRESS, second), None, PAYLOAD_BODY, READ_TIMEOUT);
+        assert_eq!(endless.await.unwrap_err().code, "request.body.timeout");
+    }
+}

@@ -1,0 +1,258 @@
+//! Broadcasting and responding over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::auth::Session;
+use super::body::{self, JsonBody, PAYLOAD_BODY};
+use super::error::ApiError;
+use super::network::{Audience, Message};
+use super::socket;
+use super::state::HubState;
+use super::tokens::hex;
+use expd_domain::channel::check_event_name;
+use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
+
+/// How long a broadcast waits for responses when its sender does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// The longest that a broadcast waits, whatever its sender says.
+const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+
+#[derive(Deserialize)]
+pub(super) struct BroadcastBody {
+    name: String,
+    channel: ChannelField,
+    #[serde(default)]
+    payload: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ResponseBody {
+    id: BroadcastId,
+    channel: ChannelField,
+    #[serde(default)]
+    payload: Option<Box<RawValue>>,
+}
+
+/// A channel as the specification writes it, or its ID, as the SDKs do.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a channel is an object with name, system and consumer, or a channel ID"
+)]
+enum ChannelField {
+    Id(ChannelId),
+    Named {
+        name: String,
+        #[serde(default)]
+        system: Option<bool>,
+        #[serde(default)]
+        consumer: Option<bool>,
+    },
+}
+
+impl ChannelField {
+    fn resolve(self, hub: &HubState) -> Result<Channel, ApiError> {
+        match self {
+            Self::Id(id) => decode_channel(hub, &id),
+            Self::Named {
+                name,
+                system,
+                consumer,
+            } => Ok(Channel {
+                name,
+                system: system.unwrap_or(false),
+                consumer: consumer.unwrap_or(false),
+            }),
+        }
+    }
+}
+
+/// The channel that an ID names, if it belongs to this organization.
+pub(super) fn decode_channel(hub: &HubState, id: &ChannelId) -> Result<Channel, ApiError> {
+    let (organization, channel) = id.decode()?;
+    if organization != hub.organization {
+        return Err(ApiError::forbidden(
+            "network.channel.foreign",
+            "this channel ID belongs to another organization; make it with the organization of the session's identity",
+        ));
+    }
+    Ok(channel)
+}
+
+#[derive(Deserialize)]
+pub(super) struct BroadcastQuery {
+    timeout: Option<String>,
+}
+
+impl BroadcastQuery {
+    fn timeout(&self) -> Result<Duration, ApiError> {
+        // The JS SDK sends the text `undefined` where its caller gave no timeout.
+        let text = self.timeout.as_deref().unwrap_or_default().trim();
+        if matches!(text, "" | "undefined" | "null") {
+            return Ok(DEFAULT_TIMEOUT);
+        }
+        let millis = text.parse::<f64>().ok().filter(|ms| *ms >= 0.0);
+        let millis = millis.ok_or_else(|| {
+            ApiError::bad_request(
+                "network.timeout.invalid",
+                format!(
+                    "the timeout {:?} is no number of milliseconds",
+                    text.chars().take(32).collect::<String>()
+                ),
+            )
+        })?;
+        Ok(Duration::try_from_secs_f64(millis / 1000.0)
+            .unwrap_or(MAX_TIMEOUT)
+            .min(MAX_TIMEOUT))
+    }
+}
+
+/// `POST /api/networks/current/broadcasts`: held open for the timeout, then answered with the responses' exact texts.
+pub(super) async fn broadcast(
+    State(hub): State<Arc<HubState>>,
+    session: Session,
+    query: Result<Query<BroadcastQuery>, QueryRejection>,
+    body: JsonBody<BroadcastBody, PAYLOAD_BODY>,
+) -> Result<Response, ApiError> {
+    let Query(query) = query
+        .map_err(|error| ApiError::bad_request("request.query.malformed", error.body_text()))?;
+    let timeout = query.timeout()?;
+    let JsonBody { value, share } = body;
+    let channel = value.channel.resolve(&hub)?;
+    session.may_broadcast(&channel)?;
+    check_event_name(&value.name)?;
+    let payload = body::payload(value.payload)?;
+
+    let id = new_id();
+    // Known before it is heard, so that no response is too early.
+    let waiting = hub.pending.open(id.clone(), channel.clone())?;
+    hub.counters.broadcasts.one();
+    publish(
+        &hub,
+        &channel,
+        &id,
+        &value.name,
+        &payload,
+        Audience::Everyone,
+    );
+    log::debug!("{session} broadcast on {channel}");
+    // What is held open holds responses, not the broadcast.
+    drop((payload, share));
+    if !timeout.is_zero() {
+        tokio::select! {
+            () = tokio::time::sleep(timeout) => {}
+            () = hub.stopping.cancelled() => {}
+        }
+    }
+    Ok(json(json_array(&waiting.finish())))
+}
+
+/// `POST /api/networks/current/responses`
+pub(super) async fn respond(
+    State(hub): State<Arc<HubState>>,
+    session: Session,
+    body: JsonBody<ResponseBody, PAYLOAD_BODY>,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let JsonBody {
+        value,
+        share: _share,
+    } = body;
+    let channel = value.channel.resolve(&hub)?;
+    session.may_listen(&channel)?;
+    session.is_paired()?;
+    let payload = body::payload(value.payload)?;
+    hub.pending.respond(&value.id, &channel, payload)?;
+    hub.counters.responses.one();
+    Ok(Json(serde_json::json!({})))
+}
+
+/// Sends a message of the network itself, on a system channel.
+pub(super) fn announce(
+    hub: &Arc<HubState>,
+    channel: &Channel,
+    name: &str,
+    payload: &Payload,
+    audience: Audience<'_>,
+) {
+    publish(hub, channel, &new_id(), name, payload, audience);
+}
+
+fn publish(
+    hub: &Arc<HubState>,
+    channel: &Channel,
+    id: &BroadcastId,
+    name: &str,
+    payload: &Payload,
+    audience: Audience<'_>,
+) {
+    let message = Message { id, name, payload };
+    let handed_out = hub.network.publish(channel, &message, audience);
+    hub.counters.deliveries.add(handed_out.delivered);
+    socket::cut_slow(hub, handed_out.slow);
+}
+
+fn new_id() -> BroadcastId {
+    BroadcastId::new(hex(&rand::random::<[u8; 16]>()))
+}
+
+fn json_array(payloads: &[Payload]) -> String {
+    let length: usize = payloads.iter().map(|p| p.as_str().len() + 1).sum();
+    let mut text = String::with_capacity(length + 2);
+    text.push('[');
+    for (n, payload) in payloads.iter().enumerate() {
+        if n > 0 {
+            text.push(',');
+        }
+        text.push_str(payload.as_str());
+    }
+    text.push(']');
+    text
+}
+
+/// A body that is JSON text already.
+pub(super) fn json(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_are_joined_as_they_came() {
+        let payloads = ["1e400", "{ \"a\": 0.10 }", "null"].map(|t| Payload::parse(t).unwrap());
+        assert_eq!(json_array(&payloads), "[1e400,{ \"a\": 0.10 },null]");
+        assert_eq!(json_array(&[]), "[]");
+    }
+
+    #[test]
+    fn a_timeout_is_milliseconds_within_bounds() {
+        let timeout = |text: Option<&str>| {
+            BroadcastQuery {
+                timeout: text.map(str::to_owned),
+            }
+            .timeout()
+        };
+        assert_eq!(timeout(None).unwrap(), DEFAULT_TIMEOUT);
+        assert_eq!(timeout(Some("undefined")).unwrap(), DEFAULT_TIMEOUT);
+        assert_eq!(timeout(Some("0")).unwrap(), Duration::ZERO);
+        assert_eq!(timeout(Some("1500")).unwrap(), Duration::from_millis(1500));
+        assert_eq!(timeout(Some("1e300")).unwrap(), MAX_TIMEOUT);
+        for bad in ["-1", "soon", "NaN"] {
+            assert_eq!(
+                timeout(Some(bad)).unwrap_err().code,
+                "network.timeout.invalid"
+            );
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Who may log in: users, consumer apps and devices, also those that wait to be paired.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use super::admission::Address;
+use super::error::ApiError;
+use super::pairing_codes::{Credentials, FreshCode, PairingCodes};
+use super::settings::HubSettings;
+use super::state::lock;
+use super::tokens::{Tokens, hex};
+use expd_domain::{Identity, IdentityKind, Secret};
+
+/// How many devices may be known.
+const MAX_DEVICES: usize = 10_000;
+
+/// The longest uuid that an operator may choose.
+const MAX_UUID_BYTES: usize = 64;
+
+/// The identities of one network.
+pub(super) struct Directory {
+    users: HashMap<String, String>,
+    consumer_apps: HashMap<String, Secret>,
+    devices: Mutex<Devices>,
+    organization: String,
+    tokens: Tokens,
+}
+
+#[derive(Default)]
+struct Devices {
+    known: HashMap<String, Device>,
+    codes: PairingCodes,
+}
+
+/// A device's secret, and its fingerprint in tokens: forgetting a device, or pairing it anew, ends the tokens that were
+/// made from the secret before.
+#[derive(Clone)]
+pub(super) struct Device {
+    pub secret: Secret,
+    pub fingerprint: u64,
+}
+
+impl Directory {
+    pub(super) fn new(settings: &HubSettings, tokens: Tokens) -> Self {
+        let mut devices = Devices::default();
+        for device in &settings.devices {
+            devices.add(&tokens, &device.uuid, device.secret.clone());
+        }
+        Self {
+            users: settings
+                .users
+                .iter()
+                .map(|user| (user.username.clone(), user.password_hash.clone()))
+                .collect(),
+            consumer_apps: settings
+                .consumer_apps
+                .iter()
+                .map(|app| (app.uuid.clone(), app.api_key.clone()))
+                .collect(),
+            devices: Mutex::new(devices),
+            organization: settings.organization.clone(),
+            tokens,
+        }
+    }
+
+    pub(super) fn password_hash(&self, username: &str) -> Option<&str> {
+        self.users.get(username).map(String::as_str)
+    }
+
+    pub(super) fn api_key(&self, uuid: &str) -> Option<&Secret> {
+        self.consumer_apps.get(uuid)
+    }
+
+    pub(super) fn device(&self, uuid: &str) -> Option<Device> {
+        lock(&self.devices).known.get(uuid).cloned()
+    }
+
+    /// What a consumer app's tokens carry of its API key.
+    pub(super) fn app_fingerprint(&self, uuid: &str) -> Option<u64> {
+        let key = self.consumer_apps.get(uuid)?;
+        Some(self.tokens.fingerprint(uuid, key))
+    }
+
+    /// Whether what a token was made from still holds.
+    pub(super) fn still_holds(&self, identity: &Identity, fingerprint: u64) -> bool {
+        // Networks of one user on one host may share their keys.
+        if identity.organization != self.organization {
+            return false;
+        }
+        match (identity.kind, &identity.pairing_code) {
+            (IdentityKind::User, _) => self.users.contains_key(&identity.uuid),
+            (IdentityKind::ConsumerApp, _) => {
+                self.app_fingerprint(&identity.uuid) == Some(fingerprint)
+            }
+            (IdentityKind::Device, Some(code)) => lock(&self.devices).codes.holds(code),
+            (IdentityKind::Device, None) => self
+                .device(&identity.uuid)
+                .is_some_and(|device| device.fingerprint == fingerprint),
+        }
+    }
+
+    /// A code that no other device has, for one at this address.
+    pub(super) fn hand_out_code(
+        &self,
+        address: Address,
+        expires: i64,
+    ) -> Result<FreshCode, ApiError> {
+        lock(&self.devices).codes.hand_out(address, expires)
+    }
+
+    /// Keeps a code for as long as its device's fresh token lives.
+    pub(super) fn extend_code(&self, code: &str, expires: i64) {
+        lock(&self.devices).codes.extend(code, expires);
+    }
+
+    /// Makes credentials for the device with this code.
+    pub(super) fn pair(&self, code: &str, uuid: Option<String>) -> Result<Credentials, ApiError> {
+        let uuid = match uuid {
+            Some(uuid) => check_uuid(uuid)?,
+            None => uuid::Uuid::new_v4().to_string(),
+        };
+        let devices = &mut *lock(&self.devices);
+        let full = devices.known.len() >= MAX_DEVICES && !devices.known.contains_key(&uuid);
+        let told = devices.codes.answer(code)?;
+        if full {
+            return Err(ApiError::full(
+                "pairing.devices.full",
+                format!("{MAX_DEVICES} devices are known already; unpair one first"),
+            ));
+        }
+        let credentials = Credentials {
+            uuid: uuid.clone(),
+            secret: Secret::new(hex(&rand::random::<[u8; 32]>())),
+        };
+        *told = Some(credentials.clone());
+        devices.add(&self.tokens, &uuid, credentials.secret.clone());
+        Ok(credentials)
+    }
+
+    /// What the device with this code has to be told, when it has been paired.
+    pub(super) fn credentials_for(&self, code: &str) -> Option<Credentials> {
+        lock(&self.devices).codes.credentials(code).cloned()
+    }
+
+    /// Forgets a device; false when there was none.
+    pub(super) fn forget_device(&self, uuid: &str) -> bool {
+        let mut devices = lock(&self.devices);
+        devices.codes.forget(uuid);
+        devices.known.remove(uuid).is_some()
+    }
+}
+
+impl Devices {
+    fn add(&mut self, tokens: &Tokens, uuid: &str, secret: Secret) {
+        let fingerprint = tokens.fingerprint(uuid, &secret);
+        let device = Device {
+            secret,
+            fingerprint,
+        };
+        self.known.insert(uuid.to_owned(), device);
+    }
+}
+
+fn check_uuid(uuid: String) -> Result<String, ApiError> {
+    let fits = (1..=MAX_UUID_BYTES).contains(&uuid.len())
+        && uuid
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    if fits {
+        return Ok(uuid);
+    }
+    Err(ApiError::bad_request(
+        "pairing.uuid.invalid",
+        format!("a uuid has 1 to {MAX_UUID_BYTES} letters, digits, dashes and dots"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::tokens::now_millis;
+
+    fn directory() -> Directory {
+        let tokens = Tokens::new(Secret::new("key"), Duration::from_secs(60));
+        Directory::new(&HubSettings::default(), tokens)
+    }
+
+    fn code(directory: &Directory, expires: i64) -> String {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1)).into();
+        directory.hand_out_code(address, expires).unwrap().code
+    }
+
+    #[test]
+    fn a_code_pairs_once_and_only_while_it_holds() {
+        let directory = directory();
+        let code = code(&directory, now_millis() + 60_000);
+        let paired = directory.pair(&code, None).unwrap();
+        assert_eq!(
+            directory.device(&paired.uuid).unwrap().secret,
+            paired.secret
+        );
+        assert_eq!(
+            directory.pair(&code, None).unwrap_err().code,
+            "pairing.code.used"
+        );
+        let old = super::tests::code(&directory, now_millis() - 1);
+        assert_eq!(
+            directory.pair(&old, None).unwrap_err().code,
+            "pairing.code.unknown"
+        );
+        assert!(directory.pair("nosuch", Some("no/uuid".into())).is_err());
+    }
+
+    #[test]
+    fn forgetting_or_pairing_anew_ends_the_tokens_of_before() {
+        let directory = directory();
+        let pair = || {
+            let code = code(&directory, i64::MAX);
+            directory.pair(&code, Some("screen-1".into())).unwrap();
+            directory.device("screen-1").unwrap().fingerprint
+        };
+        let identity = Identity {
+            uuid: "screen-1".into(),
+            kind: IdentityKind::Device,
+            organization: "demo".into(),
+            pairing_code: None,
+        };
+        let first = pair();
+        assert!(directory.still_holds(&identity, first));
+        let second = pair();
+        assert!(!directory.still_holds(&identity, first));
+        assert!(directory.still_holds(&identity, second));
+        assert!(directory.forget_device("screen-1"));
+        assert!(!directory.still_holds(&identity, second));
+        assert!(!directory.forget_device("screen-1"));
+    }
+}

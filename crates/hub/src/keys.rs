@@ -1,0 +1,172 @@
+//! The keys of the network itself: the one that signs sessions, and the operator's. Where the settings do not give them they are
+//! random, and kept in files that their owner alone may read, so that they outlive a restart.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::settings::HubSettings;
+use super::tokens::hex;
+use expd_domain::Secret;
+
+/// Their names in the network's folder.
+const TOKEN_KEY: &str = "token.key";
+const OPERATOR_KEY: &str = "operator.key";
+
+/// The largest file that is read as a key.
+const LARGEST: u64 = 4096;
+
+/// The shortest text that counts as a key.
+const SHORTEST: usize = 16;
+
+/// The two keys.
+pub(super) struct Keys {
+    pub token: Secret,
+    pub operator: Secret,
+}
+
+impl Keys {
+    /// From the settings, else from the network's folder, else random ones for this run.
+    pub(super) fn of(settings: &HubSettings) -> Self {
+        let folder = settings.state_dir.as_deref();
+        let token = settings.token_key.clone();
+        let operator = settings.operator_key.clone();
+        Self {
+            token: token.unwrap_or_else(|| {
+                kept(
+                    folder,
+                    TOKEN_KEY,
+                    "sessions end with this run (hub.token_key)",
+                )
+            }),
+            operator: operator.unwrap_or_else(|| {
+                kept(
+                    folder,
+                    OPERATOR_KEY,
+                    "nobody can pair devices (hub.operator_key)",
+                )
+            }),
+        }
+    }
+}
+
+/// The file of the operator's key in a network's folder.
+#[must_use]
+pub fn operator_key_file(folder: &Path) -> PathBuf {
+    folder.join(OPERATOR_KEY)
+}
+
+/// Reads a key's file; nothing where there is none.
+///
+/// # Errors
+/// When it cannot be read, or holds no key.
+pub fn read_key(path: &Path) -> io::Result<Option<Secret>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let mut text = String::new();
+    file.take(LARGEST).read_to_string(&mut text)?;
+    let text = text.trim();
+    if text.len() < SHORTEST {
+        let what = format!(
+            "it holds no key; remove it, and a new one is made ({SHORTEST} characters at least)"
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    Ok(Some(Secret::new(text)))
+}
+
+fn kept(folder: Option<&Path>, name: &str, otherwise: &str) -> Secret {
+    let Some(folder) = folder else {
+        log::warn!("the network has no folder for its keys (daemon.state_dir): {otherwise}");
+        return random();
+    };
+    let path = folder.join(name);
+    read_or_create(&path).unwrap_or_else(|error| {
+        log::warn!(
+            "cannot keep a key in {}: {error}; let this user write there, or set daemon.state_dir: {otherwise}",
+            path.display()
+        );
+        random()
+    })
+}
+
+fn read_or_create(path: &Path) -> io::Result<Secret> {
+    if let Some(key) = read_key(path)? {
+        return Ok(key);
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    let key = random();
+    let draft = path.with_extension(format!("{}.new", hex(&rand::random::<[u8; 8]>())));
+    let written = write(&draft, &key).and_then(|()| fs::hard_link(&draft, path));
+    let removed = fs::remove_file(&draft);
+    match written {
+        // Another network was quicker.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        written => written?,
+    }
+    removed?;
+    read_key(path)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn write(path: &Path, key: &Secret) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    writeln!(file, "{}", key.expose())?;
+    file.sync_all()
+}
+
+fn random() -> Secret {
+    Secret::new(hex(&rand::random::<[u8; 32]>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_is_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hub").join(OPERATOR_KEY);
+        let key = read_or_create(&path).unwrap();
+        assert_eq!(key.expose().len(), 64);
+        assert_eq!(read_or_create(&path).unwrap(), key);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_the_settings_give_goes_first_and_a_folder_is_not_needed() {
+        let mut settings = HubSettings {
+            token_key: Some(Secret::new("given")),
+            ..HubSettings::default()
+        };
+        let keys = Keys::of(&settings);
+        assert_eq!(keys.token.expose(), "given");
+        assert_ne!(keys.operator, Keys::of(&settings).operator);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        settings.state_dir = Some(file.path().to_owned());
+        assert_eq!(Keys::of(&settings).operator.expose().len(), 64);
+    }
+
+    #[test]
+    fn a_file_without_a_key_is_no_key() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = read_key(file.path()).unwrap_err();
+        assert!(error.to_string().contains("no key"), "{error}");
+        assert!(read_key(Path::new("/nonexistent/key")).unwrap().is_none());
+    }
+}

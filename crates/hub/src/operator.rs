@@ -1,0 +1,178 @@
+//! The operator's client: what `expd hub pair` and `expd hub unpair` call.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::counters::CountersSnapshot;
+use super::pairing::{DeviceUuid, PairRequest};
+use expd_domain::Secret;
+use expd_domain::message::ErrorBody;
+
+/// How long a call may take: the network does nothing but answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A device that has been paired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paired {
+    /// The device's uuid; its secret goes to the device alone.
+    pub uuid: String,
+}
+
+/// Pairs the device that shows `code` (`abc-def` or `abcdef`, in any case) with the network at `base_url`.
+///
+/// # Errors
+/// When the network cannot be reached, refuses the operator, or knows no such code.
+pub async fn pair(
+    base_url: &str,
+    key: Option<&Secret>,
+    code: &str,
+) -> Result<Paired, OperatorError> {
+    pair_as(base_url, key, code, None).await
+}
+
+/// As [`pair`], giving the device a uuid of the operator's choice.
+///
+/// # Errors
+/// As for [`pair`]; and when the network does not take the uuid.
+pub async fn pair_as(
+    base_url: &str,
+    key: Option<&Secret>,
+    code: &str,
+    uuid: Option<&str>,
+) -> Result<Paired, OperatorError> {
+    let body = PairRequest {
+        code: code.to_owned(),
+        uuid: uuid.map(str::to_owned),
+    };
+    let DeviceUuid { uuid } = post(base_url, key, "/hub/pair", &body).await?;
+    Ok(Paired { uuid })
+}
+
+/// Makes the network at `base_url` forget a device: it is told, its tokens end, its sockets are closed.
+///
+/// # Errors
+/// As for [`pair`]; and when there is no such device.
+pub async fn unpair(base_url: &str, key: Option<&Secret>, uuid: &str) -> Result<(), OperatorError> {
+    let body = DeviceUuid {
+        uuid: uuid.to_owned(),
+    };
+    let DeviceUuid { .. } = post(base_url, key, "/hub/unpair", &body).await?;
+    Ok(())
+}
+
+/// Reads the counters of the network at `base_url`.
+///
+/// # Errors
+/// When the network cannot be reached or refuses the operator.
+pub async fn counters(
+    base_url: &str,
+    key: Option<&Secret>,
+) -> Result<CountersSnapshot, OperatorError> {
+    let call = Call::new(base_url, "/hub/counters")?;
+    let request = call.client.get(&call.url);
+    call.send(request, key).await
+}
+
+async fn post<T: DeserializeOwned>(
+    base_url: &str,
+    key: Option<&Secret>,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, OperatorError> {
+    let call = Call::new(base_url, path)?;
+    let request = call.client.post(&call.url).json(body);
+    call.send(request, key).await
+}
+
+struct Call {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Call {
+    fn new(base_url: &str, path: &str) -> Result<Self, OperatorError> {
+        let url = format!("{}{path}", base_url.trim_end_matches('/'));
+        // An operator speaks to a network of their own; a proxy would only make its loopback rule useless.
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .no_proxy()
+            .build()
+            .map_err(|error| unreachable(&url, &error))?;
+        Ok(Self { client, url })
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        mut request: reqwest::RequestBuilder,
+        key: Option<&Secret>,
+    ) -> Result<T, OperatorError> {
+        if let Some(key) = key {
+            request = request.bearer_auth(key.expose());
+        }
+        let failed = |error| unreachable(&self.url, &error);
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        let text = response.text().await.map_err(failed)?;
+        if !status.is_success() {
+            let ErrorBody { code, message } = serde_json::from_str(&text).unwrap_or_default();
+            if code.is_empty() {
+                return Err(OperatorError::Foreign {
+                    url: self.url.clone(),
+                });
+            }
+            return Err(OperatorError::Refused {
+                status: status.as_u16(),
+                code,
+                message,
+            });
+        }
+        serde_json::from_str(&text).map_err(|_| OperatorError::Foreign {
+            url: self.url.clone(),
+        })
+    }
+}
+
+fn unreachable(url: &str, error: &reqwest::Error) -> OperatorError {
+    // reqwest's own words are about URLs; the cause at the end of the chain says what happened.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    OperatorError::Unreachable {
+        url: url.to_owned(),
+        reason: cause.to_string(),
+    }
+}
+
+/// Why an operator's call failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OperatorError {
+    /// Nothing answers there.
+    #[error(
+        "the network cannot be reached at {url}: {reason}; is `expd hub` running, and is this its address?"
+    )]
+    Unreachable {
+        /// What was called.
+        url: String,
+        /// The cause.
+        reason: String,
+    },
+    /// The network said no.
+    #[error("the network refused: {message} ({code})")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The network's code for programs.
+        code: String,
+        /// The network's words for people.
+        message: String,
+    },
+    /// Something else answers there.
+    #[error("what answers at {url} is not expd's network; check the address")]
+    Foreign {
+        /// What was called.
+        url: String,
+    },
+}

@@ -1,0 +1,245 @@
+//! The codes of devices that wait to be paired. Anybody may ask for one, so there are few, each address has a share and a pace, and
+//! where there are too many, the oldest that nobody has answered goes, of the address that has the most.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rand::Rng as _;
+
+use super::admission::Address;
+use super::error::ApiError;
+use super::rate::Rate;
+use super::tokens::now_millis;
+use expd_domain::Secret;
+
+/// Codes that are waited with at once: in all, and from one address.
+const MAX_CODES: usize = 1024;
+const CODES_OF_ADDRESS: usize = 64;
+
+/// Codes that one address gets at once, and how soon it gets the next one.
+const AT_ONCE: u32 = 32;
+const PACE: Duration = Duration::from_secs(1);
+
+/// Lowercase letters and digits without those that look alike (0 o, 1 i l).
+const CODE_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+const CODE_LENGTH: usize = 6;
+
+/// The codes that were handed out and have not expired.
+pub(super) struct PairingCodes {
+    codes: HashMap<String, PairingCode>,
+    last: u64,
+    rate: Rate<Address>,
+}
+
+struct PairingCode {
+    /// Which one it is, in the order in which they were handed out.
+    number: u64,
+    address: Address,
+    expires: i64,
+    /// Set once an operator has paired it; kept until the code expires, for a device that was away at that moment.
+    credentials: Option<Credentials>,
+}
+
+/// What a paired device is told.
+#[derive(Clone, Debug, serde::Serialize)]
+pub(super) struct Credentials {
+    pub uuid: String,
+    pub secret: Secret,
+}
+
+/// A fresh code.
+#[derive(Debug)]
+pub(super) struct FreshCode {
+    pub code: String,
+    /// The code that went for it; who waits with it has to ask anew.
+    pub replaced: Option<String>,
+}
+
+impl Default for PairingCodes {
+    fn default() -> Self {
+        Self {
+            codes: HashMap::new(),
+            last: 0,
+            rate: Rate::new(AT_ONCE, PACE),
+        }
+    }
+}
+
+impl PairingCodes {
+    /// A code that no other device has.
+    pub(super) fn hand_out(
+        &mut self,
+        address: Address,
+        expires: i64,
+    ) -> Result<FreshCode, ApiError> {
+        self.rate.check(&address).map_err(|wait| {
+            ApiError::come_back(
+                "pairing.tooOften",
+                "too many devices of this address have asked for a pairing code; try again later",
+                wait,
+            )
+        })?;
+        let now = now_millis();
+        self.codes.retain(|_, code| code.expires > now);
+        let of_address = |code: &&PairingCode| code.address == address;
+        let replaced = if self.codes.values().filter(of_address).count() >= CODES_OF_ADDRESS {
+            Some(self.oldest(|code| code.address == address)?)
+        } else if self.codes.len() >= MAX_CODES {
+            let most = self.address_with_most();
+            Some(self.oldest(|code| Some(code.address) == most)?)
+        } else {
+            None
+        };
+        if let Some(oldest) = &replaced {
+            self.codes.remove(oldest);
+        }
+        self.rate.count(address);
+        self.last += 1;
+        loop {
+            // 31^6 codes for at most 1,024 devices: the second try is rare, the third hardly ever.
+            let code = random_code();
+            if !self.codes.contains_key(&code) {
+                let fresh = PairingCode {
+                    number: self.last,
+                    address,
+                    expires,
+                    credentials: None,
+                };
+                self.codes.insert(code.clone(), fresh);
+                return Ok(FreshCode { code, replaced });
+            }
+        }
+    }
+
+    /// Where most of those that nobody has answered come from.
+    fn address_with_most(&self) -> Option<Address> {
+        let mut counts = HashMap::<Address, usize>::new();
+        for code in self.codes.values().filter(|c| c.credentials.is_none()) {
+            *counts.entry(code.address).or_default() += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        most.map(|(address, _)| address)
+    }
+
+    /// The oldest of these that nobody has answered.
+    fn oldest(&self, which: impl Fn(&PairingCode) -> bool) -> Result<String, ApiError> {
+        self.codes
+            .iter()
+            .filter(|(_, code)| code.credentials.is_none() && which(code))
+            .min_by_key(|(_, code)| code.number)
+            .map(|(code, _)| code.clone())
+            .ok_or_else(|| {
+                ApiError::come_back(
+                    "pairing.tooMany",
+                    "too many devices have just been paired; try again later",
+                    PACE,
+                )
+            })
+    }
+
+    pub(super) fn holds(&self, code: &str) -> bool {
+        self.codes.contains_key(code)
+    }
+
+    /// Keeps a code for as long as its device's fresh token lives.
+    pub(super) fn extend(&mut self, code: &str, expires: i64) {
+        if let Some(code) = self.codes.get_mut(code) {
+            code.expires = expires;
+        }
+    }
+
+    /// What the device with this code is told, once there is something.
+    pub(super) fn credentials(&self, code: &str) -> Option<&Credentials> {
+        self.codes.get(code)?.credentials.as_ref()
+    }
+
+    /// The place for what a device that waits is told.
+    pub(super) fn answer(&mut self, code: &str) -> Result<&mut Option<Credentials>, ApiError> {
+        let now = now_millis();
+        let waiting = self.codes.get_mut(code).filter(|code| code.expires > now);
+        let waiting = waiting.ok_or_else(|| {
+            ApiError::not_found(
+                "pairing.code.unknown",
+                "no device waits with this pairing code; read the code from the device again",
+            )
+        })?;
+        if waiting.credentials.is_some() {
+            return Err(ApiError::new(
+                axum::http::StatusCode::CONFLICT,
+                "pairing.code.used",
+                "the device with this code has been paired already",
+            ));
+        }
+        Ok(&mut waiting.credentials)
+    }
+
+    /// Forgets the codes by which a device was paired.
+    pub(super) fn forget(&mut self, uuid: &str) {
+        self.codes
+            .retain(|_, code| code.credentials.as_ref().is_none_or(|c| c.uuid != uuid));
+    }
+}
+
+/// The code as it is kept, from however an operator typed it: `ABC-def`, `abc def`.
+pub(super) fn normalize_code(typed: &str) -> String {
+    typed
+        .chars()
+        .filter(|c| !c.is_whitespace() && *c != '-')
+        .take(64)
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+fn random_code() -> String {
+    let mut random = rand::rng();
+    (0..CODE_LENGTH)
+        .filter_map(|_| CODE_ALPHABET.get(random.random_range(0..CODE_ALPHABET.len())))
+        .map(|byte| char::from(*byte))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    fn address(last: u8) -> Address {
+        SocketAddr::from(([10, 0, 0, last], 1)).into()
+    }
+
+    #[test]
+    fn a_code_is_easy_to_read_and_to_type() {
+        let code = random_code();
+        assert_eq!(code.len(), CODE_LENGTH);
+        assert!(code.bytes().all(|byte| CODE_ALPHABET.contains(&byte)));
+        let typed = format!(" {}-{} ", &code[..3].to_uppercase(), &code[3..]);
+        assert_eq!(normalize_code(&typed), code);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_gets_codes_at_a_pace_and_its_oldest_unanswered_one_goes() {
+        let mut codes = PairingCodes::default();
+        let elsewhere = codes.hand_out(address(2), i64::MAX).unwrap().code;
+        let mut own = Vec::new();
+        while let Ok(fresh) = codes.hand_out(address(1), i64::MAX) {
+            assert_eq!(fresh.replaced, None);
+            own.push(fresh.code);
+        }
+        assert_eq!(own.len(), AT_ONCE as usize);
+        let refused = codes.hand_out(address(1), i64::MAX).unwrap_err();
+        assert!(refused.retry_after.is_some(), "{refused:?}");
+        *codes.answer(&own[0]).unwrap() = Some(Credentials {
+            uuid: "u".into(),
+            secret: Secret::new("s"),
+        });
+        let mut replaced = None;
+        while replaced.is_none() {
+            tokio::time::advance(PACE).await;
+            replaced = codes.hand_out(address(1), i64::MAX).unwrap().replaced;
+        }
+        assert_eq!(replaced.as_ref(), Some(&own[1]), "the first is answered");
+        assert!(codes.holds(&elsewhere) && codes.holds(&own[0]) && !codes.holds(&own[1]));
+        assert_eq!(codes.codes.len(), CODES_OF_ADDRESS + 1);
+    }
+}

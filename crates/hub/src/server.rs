@@ -1,0 +1,220 @@
+//! The HTTP side: accepting connections, reading their heads within bounds, and ending them in order.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::StatusCode;
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use super::connection::{Connection, HubStream, Peer};
+use super::state::HubState;
+
+/// The largest head of a request, and what is read ahead of a connection. Nobody has to be logged in for it.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// How many header fields a head may have.
+const MAX_HEADERS: usize = 64;
+
+/// How often what takes too long is looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Connections that the system keeps until they are accepted. Beyond, it drops what comes, and whoever tries has to wait a second
+/// for the next try; so a flood must not fill it.
+const BACKLOG: u32 = 4096;
+
+/// How long accepting rests where the system refuses it.
+const REST: Duration = Duration::from_millis(100);
+
+/// Connections that are told that there is no room, and how long that may take.
+const FAREWELLS: usize = 64;
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Said to those for whom there is no place.
+const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    Content-Type: application/json\r\n\
+    Retry-After: 1\r\n\
+    Connection: close\r\n\
+    Content-Length: 100\r\n\r\n\
+    {\"code\":\"network.connections.tooMany\",\"message\":\"too many connections from here; try again later\"}\r\n";
+
+/// Takes an address. A new network takes it at once after an old one.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts and serves until it is dropped. `open` counts the connections, also those that have become a WebSocket.
+pub(super) async fn serve(
+    listener: &TcpListener,
+    router: Router,
+    hub: &Arc<HubState>,
+    open: &TaskTracker,
+) -> io::Result<Infallible> {
+    let farewells = Arc::new(Semaphore::new(FAREWELLS));
+    let mut sweep = interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let accepted = tokio::select! {
+            _ = sweep.tick() => {
+                hub.admission.sweep();
+                hub.engine_sessions.sweep();
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                admit(stream, peer, &router, hub, open, &farewells);
+                // The newcomer may have asked already; it is not to make room before it is heard.
+                tokio::task::yield_now().await;
+            }
+            Err(error) if is_of_the_connection(&error) => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
+            Err(error) => {
+                log::warn!(
+                    "cannot accept connections to the network: {error}; one that waits is closed"
+                );
+                hub.admission.make_room();
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+fn admit(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: &Router,
+    hub: &Arc<HubState>,
+    open: &TaskTracker,
+    farewells: &Arc<Semaphore>,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        log::debug!("a connection from {peer} ended before it began: {error}");
+        return;
+    }
+    let connection = hub.admission.connection(peer);
+    let Some(place) = hub.admission.admit(&connection) else {
+        log::debug!("no room for a connection from {peer}");
+        if let Ok(turn) = farewells.clone().try_acquire_owned() {
+            open.spawn(async move {
+                let _turn = turn;
+                // Whether the client heard it is its own affair.
+                timeout(FAREWELL, refuse(stream)).await.ok();
+            });
+        }
+        return;
+    };
+    let stream = HubStream::new(stream, connection.clone(), open.token(), place);
+    open.spawn(converse(stream, connection, router.clone(), hub.clone()));
+}
+
+/// Says that there is no room, and reads what comes until the client has heard: a connection that is closed before is reset.
+async fn refuse(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(NO_ROOM).await?;
+    stream.shutdown().await?;
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
+/// Answers the requests of one connection.
+async fn converse(
+    stream: HubStream,
+    connection: Arc<Connection>,
+    router: Router,
+    hub: Arc<HubState>,
+) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let (router, connection) = (router.clone(), connection.clone());
+        async move { Ok::<_, Infallible>(answer(router, connection, request).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .header_read_timeout(None);
+    let served = http.serve_connection(TokioIo::new(stream), service);
+    let mut served = pin!(served.with_upgrades());
+    let ended = tokio::select! {
+        ended = &mut served => ended,
+        () = hub.stopping.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        log::trace!("a connection broke off: {error}");
+    }
+}
+
+async fn answer(
+    router: Router,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Response {
+    connection.begin_request();
+    let mut request = request.map(Body::new);
+    let peer = ConnectInfo(Peer(connection.clone()));
+    request.extensions_mut().insert(peer);
+    let response = match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    // A WebSocket stays busy.
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        connection.end_request();
+    }
+    response
+}
+
+/// Whether a failure to accept is the affair of the one connection.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_has_the_length_that_it_says() {
+        let text = std::str::from_utf8(NO_ROOM).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.contains(&format!("Content-Length: {}", body.len())),
+            "{}",
+            body.len()
+        );
+        let body: expd_domain::message::ErrorBody = serde_json::from_str(body).unwrap();
+        assert_eq!(body.code, "network.connections.tooMany");
+    }
+}

@@ -1,0 +1,325 @@
+//! The live sockets: who may open one, what it may subscribe to, when it ends.
+//!
+//! The token comes as the query parameter `token`. A bad one is refused the Socket.IO way (`connect_error` with a message)
+//! and the transport is closed a moment later. A socket ends with its token, as a disconnect by the server.
+//!
+//! A client sends `subscribe` with a list of channel IDs. What is granted is confirmed with `subscribed` and the IDs as
+//! the client spelled them; what is not, with one event `subscribe_error`: a list of `{"channel","code","message"}`.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Uri;
+use serde::Serialize;
+use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler as _;
+use socketioxide::socket::Sid;
+use socketioxide::{ParserConfig, SocketIo, TransportType};
+
+use super::auth::Session;
+use super::body::PAYLOAD_BODY;
+use super::broadcasts;
+use super::connection::{Connection, Peer};
+use super::engine_query::EngineQuery;
+use super::engine_sessions::{Side, side_heartbeat};
+use super::error::ApiError;
+use super::network::{Flow, Member};
+use super::pairing;
+use super::state::HubState;
+use super::tokens::now_millis;
+use expd_domain::ChannelId;
+
+/// How many packets a socket may have yet to take; with the bound in bytes (see `network`) it says when a client is slow.
+const MAX_OUTSTANDING_PACKETS: usize = 4096;
+
+/// How long a client has to open its namespace.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest message of those who are not logged in, and how many packets they may have yet to take.
+const STRANGERS_MESSAGE: usize = 16 * 1024;
+const STRANGERS_PACKETS: usize = 64;
+
+/// How long a client that was told to go has for going.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How often a socket that is about to be connected is looked at. Others run on the runtime's timer, too, so not more often.
+const MOMENT: Duration = Duration::from_millis(2);
+
+/// How many IDs one `subscribe` may hold.
+const MAX_SUBSCRIBE_IDS: usize = 10_000;
+
+/// One of the Socket.IO servers.
+pub(super) fn server(hub: &Arc<HubState>, side: Side) -> (Router, SocketIo) {
+    let member = side == Side::Member;
+    let (message, packets) = if member {
+        (PAYLOAD_BODY, MAX_OUTSTANDING_PACKETS)
+    } else {
+        (STRANGERS_MESSAGE, STRANGERS_PACKETS)
+    };
+    let (ping_interval, ping_timeout) = side_heartbeat(side, hub.ping_interval, hub.ping_timeout);
+    // Nothing here is ever sent as bytes.
+    let parser = ParserConfig::common()
+        .max_incoming_binaries(0)
+        .max_incoming_binary_buf_size(0);
+    let (server, io) = SocketIo::builder()
+        .with_parser(parser)
+        .ping_interval(ping_interval)
+        .ping_timeout(ping_timeout)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .upgrade_timeout(CONNECT_TIMEOUT)
+        .max_buffer_size(packets)
+        .max_payload(message as u64)
+        .ws_max_message_size(message)
+        .ws_max_frame_size(message)
+        .build_svc();
+    let admitting = hub.clone();
+    // Everything happens on admission: whatever a client sends after it was let in finds its handlers in place.
+    let nothing_more = || ready(());
+    io.ns(
+        "/",
+        nothing_more.with(move |socket: SocketRef| ready(admit(&admitting, &socket))),
+    );
+    (Router::new().fallback_service(server), io)
+}
+
+/// The session that the token of a request for the live socket proves.
+pub(super) fn session_of(hub: &HubState, uri: &Uri) -> Result<Session, ApiError> {
+    let token = EngineQuery::of(uri).and_then(EngineQuery::token);
+    let token = token.ok_or_else(|| {
+        ApiError::unauthorized(
+            "authentication.token.missing",
+            "the socket needs the session's token as the query parameter token",
+        )
+    })?;
+    Session::of_token(hub, &token)
+}
+
+fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), Refused> {
+    let session = match session_of(hub, &socket.req_parts().uri) {
+        Ok(session) if hub.network.is_full() => Err((Some(session), too_many_sockets())),
+        Ok(session) => Ok(session),
+        Err(error) => Err((None, error)),
+    };
+    let session = session.map_err(|(session, error)| {
+        hub.counters.sockets_refused.one();
+        log::info!(code = error.code; "refused a socket of {}: {error}", Whose(session.as_ref()));
+        dismiss_after_grace(hub, socket.id, own_connection(socket));
+        Refused(error)
+    })?;
+
+    let sid = socket.id;
+    let subscribing = (hub.clone(), session.clone());
+    socket.on(
+        "subscribe",
+        move |socket: SocketRef, TryData(ids): TryData<Vec<String>>| -> Ready<()> {
+            let (hub, session) = &subscribing;
+            match ids {
+                Ok(ids) if socket.connected() => subscribe(hub, session, &socket, ids),
+                Ok(ids) => subscribe_when_connected(hub, session, socket, ids),
+                Err(_) => refuse_subscriptions(
+                    &socket,
+                    vec![(
+                        ChannelId::from_wire(""),
+                        ApiError::bad_request(
+                            "network.subscribe.malformed",
+                            "subscribe takes a list of channel IDs",
+                        ),
+                    )],
+                ),
+            }
+            ready(())
+        },
+    );
+    let leaving = hub.clone();
+    socket.on_disconnect(move |socket: SocketRef| -> Ready<()> {
+        leaving.network.leave(socket.id);
+        ready(())
+    });
+
+    let mut flow = Flow::default();
+    if let Some(connection) = own_connection(socket).or_else(|| hub.engine_sessions.upgraded(sid)) {
+        flow.attach(connection);
+    }
+    let member = Member::new(socket.clone(), session.identity.clone(), flow);
+    let gone = member.gone.clone();
+    if !hub.network.join(sid, member) {
+        dismiss_after_grace(hub, sid, own_connection(socket));
+        return Err(Refused(too_many_sockets()));
+    }
+    hub.counters.sockets_opened.one();
+    log::debug!("a socket of {} is open", Whose(Some(&session)));
+
+    let (hub_of_task, socket) = (hub.clone(), socket.clone());
+    let left = u64::try_from(session.expiration - now_millis()).unwrap_or(0);
+    hub.tasks.spawn(async move {
+        tokio::select! {
+            () = gone.cancelled() => {}
+            () = hub_of_task.stopping.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_millis(left)) => {
+                log::debug!("the token of {} has expired; closing its socket", Whose(Some(&session)));
+                send_away(&hub_of_task, socket);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The library tells a client that it is connected a moment before it holds so itself, and until then nothing can be sent: a
+/// quick client's subscription would not be confirmed, and what it then hears of would be lost.
+fn subscribe_when_connected(
+    hub: &Arc<HubState>,
+    session: &Session,
+    socket: SocketRef,
+    ids: Vec<String>,
+) {
+    let (hub_of_task, session) = (hub.clone(), session.clone());
+    hub.tasks.spawn(async move {
+        let until = tokio::time::Instant::now() + GRACE;
+        while !socket.connected() {
+            if tokio::time::Instant::now() > until || hub_of_task.stopping.is_cancelled() {
+                // It has left.
+                return;
+            }
+            tokio::time::sleep(MOMENT).await;
+        }
+        subscribe(&hub_of_task, &session, &socket, ids);
+    });
+}
+
+fn subscribe(hub: &Arc<HubState>, session: &Session, socket: &SocketRef, ids: Vec<String>) {
+    if ids.len() > MAX_SUBSCRIBE_IDS {
+        let message = format!("one subscribe may hold {MAX_SUBSCRIBE_IDS} channel IDs");
+        let error = ApiError::bad_request("network.subscribe.tooMany", message);
+        return refuse_subscriptions(socket, vec![(ChannelId::from_wire(""), error)]);
+    }
+    let mut wanted = Vec::with_capacity(ids.len());
+    let mut refused = Vec::new();
+    let mut waits_to_be_paired = false;
+    for id in ids.into_iter().map(ChannelId::from_wire) {
+        match broadcasts::decode_channel(hub, &id)
+            .and_then(|channel| session.may_listen(&channel).map(|()| channel))
+        {
+            Ok(channel) => {
+                waits_to_be_paired |= pairing::is_pairing_channel(&channel);
+                wanted.push((id, channel));
+            }
+            Err(error) => refused.push((id, error)),
+        }
+    }
+    refused.extend(hub.network.subscribe(socket.id, wanted));
+    if !refused.is_empty() {
+        refuse_subscriptions(socket, refused);
+    }
+    if waits_to_be_paired && let Some(code) = &session.identity.pairing_code {
+        pairing::tell_credentials(hub, code);
+    }
+}
+
+fn refuse_subscriptions(socket: &SocketRef, refused: Vec<(ChannelId, ApiError)>) {
+    #[derive(Serialize)]
+    struct RefusedSubscription {
+        channel: ChannelId,
+        code: &'static str,
+        message: String,
+    }
+    let refused: Vec<_> = refused
+        .into_iter()
+        .map(|(channel, error)| RefusedSubscription {
+            channel,
+            code: error.code,
+            message: error.message,
+        })
+        .collect();
+    if let Err(error) = socket.emit("subscribe_error", &refused) {
+        log::debug!("a refused subscription could not be told: {error}");
+    }
+}
+
+/// Disconnects a socket politely, after everything that was sent to it before, and cuts it where it stays.
+pub(super) fn send_away(hub: &Arc<HubState>, socket: SocketRef) {
+    let sid = socket.id;
+    let connection = hub
+        .network
+        .leave(sid)
+        .and_then(|member| member.flow.connection().cloned());
+    if let Err(error) = socket.disconnect() {
+        log::debug!("a socket could not be told to disconnect: {error}");
+    }
+    dismiss_after_grace(hub, sid, connection);
+}
+
+/// Ends sockets that did not take what they were sent. Their buffers are full, so there is nothing polite left to say.
+pub(super) fn cut_slow(hub: &Arc<HubState>, slow: Vec<Member>) {
+    for member in slow {
+        hub.counters.slow_disconnects.one();
+        log::warn!(
+            "disconnected a socket of {} {:?}: it does not take what it is sent",
+            member.identity.kind,
+            member.identity.uuid
+        );
+        dismiss(hub, member.socket.id, member.flow.connection());
+    }
+}
+
+fn dismiss_after_grace(hub: &Arc<HubState>, sid: Sid, connection: Option<Arc<Connection>>) {
+    let hub_of_task = hub.clone();
+    hub.tasks.spawn(async move {
+        tokio::select! {
+            () = hub_of_task.stopping.cancelled() => {}
+            () = tokio::time::sleep(GRACE) => dismiss(&hub_of_task, sid, connection.as_ref()),
+        }
+    });
+}
+
+fn dismiss(hub: &HubState, sid: Sid, connection: Option<&Arc<Connection>>) {
+    let heartbeats = 2 * (hub.ping_interval + hub.ping_timeout);
+    hub.engine_sessions.dismiss(sid, heartbeats);
+    if let Some(connection) = connection {
+        connection.cut();
+    }
+}
+
+/// The connection of a socket that began as a WebSocket. Long polling shares its connections with other requests.
+fn own_connection(socket: &SocketRef) -> Option<Arc<Connection>> {
+    let parts = socket.req_parts();
+    let began_as_websocket = parts
+        .uri
+        .query()
+        .is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"));
+    if !began_as_websocket || socket.transport_type() != TransportType::Websocket {
+        return None;
+    }
+    let ConnectInfo(Peer(connection)) = parts.extensions.get::<ConnectInfo<Peer>>()?;
+    Some(connection.clone())
+}
+
+fn too_many_sockets() -> ApiError {
+    ApiError::too_many(
+        "network.sockets.tooMany",
+        "this network has as many sockets open as it takes; try again later",
+    )
+}
+
+/// Why a socket was refused, as its `connect_error` says it.
+struct Refused(ApiError);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.0.code, self.0.message)
+    }
+}
+
+/// A session in a log line.
+struct Whose<'a>(Option<&'a Session>);
+
+impl std::fmt::Display for Whose<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(session) => write!(f, "{session}"),
+            None => f.write_str("somebody"),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What all parts of one running network share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::HubError;
+use super::admission::Admission;
+use super::body::BodyMemory;
+use super::counters::Counters;
+use super::data::DataStore;
+use super::directory::Directory;
+use super::engine_sessions::EngineSessions;
+use super::hosts::Hosts;
+use super::keys::Keys;
+use super::network::Network;
+use super::password;
+use super::password_checks::PasswordChecks;
+use super::pending::PendingBroadcasts;
+use super::resources::Resources;
+use super::settings::HubSettings;
+use super::tokens::Tokens;
+use expd_domain::Secret;
+
+/// One running network. Each part guards itself with a lock of its own; locks are taken in the order data or resources,
+/// then network, then engine sessions, and none is held over an await.
+pub(super) struct HubState {
+    pub organization: String,
+    pub operator_key: Secret,
+    pub hosts: Hosts,
+    pub directory: Directory,
+    pub tokens: Tokens,
+    pub network: Network,
+    pub pending: PendingBroadcasts,
+    pub resources: Resources,
+    pub data: DataStore,
+    pub admission: Arc<Admission>,
+    pub engine_sessions: Arc<EngineSessions>,
+    pub counters: Counters,
+    pub body_memory: BodyMemory,
+    pub password_checks: PasswordChecks,
+    /// Cancelled when the network stops; what waits on behalf of a client gives up then.
+    pub stopping: CancellationToken,
+    /// The small tasks that belong to sockets; each ends with its socket or with `stopping`.
+    pub tasks: TaskTracker,
+    pub ping_interval: Duration,
+    pub ping_timeout: Duration,
+}
+
+impl HubState {
+    pub(super) fn new(settings: &HubSettings) -> Result<Self, HubError> {
+        for user in &settings.users {
+            password::check_hash(&user.password_hash).map_err(|error| HubError::PasswordHash {
+                username: user.username.clone(),
+                reason: error.to_string(),
+            })?;
+        }
+        let resources = Resources::default();
+        for device in &settings.devices {
+            resources.add_device(&device.uuid);
+        }
+        let keys = Keys::of(settings);
+        let tokens = Tokens::new(keys.token, settings.token_ttl);
+        Ok(Self {
+            organization: settings.organization.clone(),
+            operator_key: keys.operator,
+            hosts: Hosts::of(settings.listen, &settings.hosts),
+            directory: Directory::new(settings, tokens.clone()),
+            tokens,
+            network: Network::default(),
+            pending: PendingBroadcasts::default(),
+            resources,
+            data: DataStore::default(),
+            admission: Admission::new(),
+            engine_sessions: EngineSessions::new(settings.ping_interval, settings.ping_timeout),
+            counters: Counters::default(),
+            body_memory: BodyMemory::default(),
+            password_checks: PasswordChecks::default(),
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            ping_interval: settings.ping_interval,
+            ping_timeout: settings.ping_timeout,
+        })
+    }
+}
+
+/// Locks. A panic while a lock was held is a bug in this room that has been reported; the maps behind it are whole
+/// between any two statements, so the others go on.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,31 @@
+//! Compiles the contract in `proto/`; protox does it in Rust, so that no `protoc` need be installed.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+const PROTOS: [&str; 4] = [
+    "expd/v1/network.proto",
+    "expd/v1/api.proto",
+    "expd/v1/daemon.proto",
+    "grpc/health/v1/health.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler
+        .include_source_info(true)
+        .include_imports(true)
+        .open_files(PROTOS)?;
+    let descriptors = compiler.file_descriptor_set();
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    // For reflection; the comments stay inside, so that clients can show them.
+    std::fs::write(
+        out.join("expd.v1.bin"),
+        compiler.encode_file_descriptor_set(),
+    )?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .compile_fds(descriptors)?;
+    Ok(())
+}
