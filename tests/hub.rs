@@ -18,6 +18,9 @@ mod auth;
 mod messages;
 #[path = "hub/pairing.rs"]
 mod pairing;
+#[cfg(feature = "rust-socketio")]
+#[path = "hub/real_client.rs"]
+mod real_client;
 #[path = "hub/resources.rs"]
 mod resources;
 #[path = "hub/sockets.rs"]

@@ -1,15 +1,21 @@
 //! A socket of the network itself, as a program without the daemon would have it.
 
+#[cfg(feature = "rust-socketio")]
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
 use expd::upstream::socket::{Endpoint, SocketEvent, open};
 use expd_domain::{Alphabet, Channel, ChannelId, Secret};
+#[cfg(feature = "rust-socketio")]
 use futures_util::FutureExt as _;
+#[cfg(feature = "rust-socketio")]
 use rust_socketio::asynchronous::{Client, ClientBuilder};
+#[cfg(feature = "rust-socketio")]
 use rust_socketio::{Payload as Arguments, TransportType};
+#[cfg(feature = "rust-socketio")]
 use serde_json::Value;
+#[cfg(feature = "rust-socketio")]
 use tokio::sync::Notify;
 
 use super::load;
@@ -61,6 +67,7 @@ pub async fn own(port: u16, mut account: Account) -> Account {
     account
 }
 
+#[cfg(feature = "rust-socketio")]
 /// With the Socket.IO library of Rust, as a program that needs one channel would be written: a callback for each broadcast.
 pub async fn library(port: u16, account: Account) -> Account {
     let account = Arc::new(Mutex::new(Some(account)));

@@ -9,11 +9,12 @@ use super::cells::Cell;
 use super::load::Load;
 use super::run::{Sample, System};
 
-const SYSTEMS: [(System, &str); 6] = [
+const SYSTEMS: &[(System, &str)] = &[
     (System::Expd, "expd, whole path"),
     (System::Handover, "expd, from the handover"),
     (System::Plain, "plain tonic fan-out"),
     (System::Direct, "direct sockets"),
+    #[cfg(feature = "rust-socketio")]
     (System::Library, "direct by library"),
     (System::Relay, "direct by a relay"),
 ];
@@ -113,7 +114,8 @@ fn of_all(cell: &Cell, figure: impl Fn(&Sample) -> u64) -> u64 {
 }
 
 /// One message's way to one program without expd, and what the whole path may be to it.
-const ONE: [(System, &str, &str); 3] = [
+const ONE: &[(System, &str, &str)] = &[
+    #[cfg(feature = "rust-socketio")]
     (System::Library, "with the library", "at most 1.3"),
     (System::Direct, "on expd's own wire", "at most 1.3"),
     (System::Relay, "behind a bare relay", "-"),
@@ -182,7 +184,7 @@ pub fn summary(cells: &[Cell]) -> String {
             cell.ratio(System::Expd, System::Direct, |s| s.p50),
             "-",
         );
-        for (system, name, goal) in ONE {
+        for &(system, name, goal) in ONE {
             let one = find(Some(500), 1).and_then(|one| one.median(system, |s| s.p50));
             line(
                 &format!("whole path, 10 streams: p50 to that of one direct client {name}"),
@@ -194,7 +196,7 @@ pub fn summary(cells: &[Cell]) -> String {
         }
     }
     if let Some(cell) = find(Some(500), 1) {
-        for (system, name, goal) in ONE {
+        for &(system, name, goal) in ONE {
             line(
                 &format!("whole path, 1 stream: p50 to that of one direct client {name}"),
                 cell.ratio(System::Expd, system, |s| s.p50),
@@ -240,13 +242,14 @@ pub fn draw(cells: &[Cell], folder: &Path) {
         ),
     ];
     for (file, title, cells, figure) in plots {
-        let lines = SYSTEMS.map(|(system, name)| {
+        let lines = SYSTEMS.iter().map(|&(system, name)| {
             let points = cells.iter().filter_map(|cell| {
                 let median = cell.median(system, figure)?;
                 (median > 0.0).then_some((cell.load.streams as f64, median))
             });
             (name.to_owned(), points.collect())
         });
+        let lines: Vec<_> = lines.collect();
         plot(&folder.join(file), title, "streams", &lines);
     }
 }

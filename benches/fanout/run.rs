@@ -22,6 +22,7 @@ pub enum System {
     /// Sockets of the network itself, without a daemon, on the daemon's own wire.
     Direct,
     /// The same with the Socket.IO library that such a program would use.
+    #[cfg(feature = "rust-socketio")]
     Library,
     /// The first of the two through a process that does nothing but hand bytes on.
     Relay,
@@ -30,7 +31,12 @@ pub enum System {
 impl System {
     /// Whether the streams are sockets of the network.
     fn is_direct(self) -> bool {
-        matches!(self, Self::Direct | Self::Library | Self::Relay)
+        match self {
+            Self::Direct | Self::Relay => true,
+            #[cfg(feature = "rust-socketio")]
+            Self::Library => true,
+            Self::Expd | Self::Handover | Self::Plain => false,
+        }
     }
 }
 
@@ -42,6 +48,7 @@ pub enum Door {
     /// The network's port.
     Network(u16),
     /// The same, with the library.
+    #[cfg(feature = "rust-socketio")]
     NetworkByLibrary(u16),
 }
 
@@ -83,7 +90,9 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
         System::Handover => Some(Process::role(&["daemon", here, &port])),
         System::Plain => Some(Process::role(&["plain", here])),
         System::Relay => Some(Process::role(&["relay", &port])),
-        System::Direct | System::Library => None,
+        System::Direct => None,
+        #[cfg(feature = "rust-socketio")]
+        System::Library => None,
     };
     if matches!(system, System::Handover | System::Plain) {
         assert_eq!(server.as_mut().unwrap().line(), "ready");
@@ -100,6 +109,7 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
     let door = match system {
         System::Expd | System::Handover | System::Plain => Door::Daemon,
         System::Direct => Door::Network(at(&port)),
+        #[cfg(feature = "rust-socketio")]
         System::Library => Door::NetworkByLibrary(at(&port)),
         System::Relay => Door::Network(at(&server.as_mut().unwrap().line())),
     };

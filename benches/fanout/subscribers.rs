@@ -162,6 +162,7 @@ pub async fn run(folder: &Path, load: Load, door: Door, credit_socket: &str) {
                     streams.spawn(direct::own(port, account));
                 }
             }
+            #[cfg(feature = "rust-socketio")]
             Door::NetworkByLibrary(port) => {
                 for account in accounts {
                     streams.spawn(direct::library(port, account));

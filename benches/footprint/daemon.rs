@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -82,20 +81,6 @@ impl Home {
 
     fn command(&self, subcommand: &str) -> Command {
         self.running(Command::new(program()), subcommand)
-    }
-
-    /// Runs `expd listen` for a moment, and `expd broadcast`.
-    pub async fn listen_and_be_killed(&self) {
-        let run = |arguments: &[&str]| {
-            let mut command = Command::new(program());
-            let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
-            let started = quiet.args(arguments).env("EXPD_SOCKET", self.socket());
-            Ended(started.spawn().unwrap())
-        };
-        let _listening = run(&["listen", "menu"]);
-        let mut broadcasting = run(&["broadcast", "menu", "order", "{}", "--timeout", "1s"]);
-        let waiting = tokio::task::spawn_blocking(move || broadcasting.0.wait());
-        assert!(waiting.await.unwrap().unwrap().success());
     }
 
     /// `command` is the program, or what runs it.
@@ -183,23 +168,6 @@ impl Daemon {
     /// Starts it, and waits until it is ready, for which it needs nobody.
     pub fn start(home: &Home) -> Self {
         Self::start_and_time(home).0
-    }
-
-    /// Starts it under callgrind, which writes what ran to `out` when it has stopped.
-    pub fn start_counted(home: &Home, out: &Path) -> Self {
-        let mut valgrind = Command::new("valgrind");
-        valgrind
-            .args(["--tool=callgrind", "--demangle=no"])
-            .arg(format!("--callgrind-out-file={}", out.display()))
-            .arg(program());
-        Self::start_as(home, home.running(valgrind, "serve")).0
-    }
-
-    /// Ends it as a service manager does.
-    pub fn stop(mut self) {
-        kill_process(Pid::from_child(&self.0.0), Signal::TERM).unwrap();
-        let status = self.0.0.wait().unwrap();
-        assert!(status.success(), "{status}");
     }
 
     /// How long it takes from the start of the process until it is ready.

@@ -2,12 +2,11 @@
 //! through, too: logins and calls are encrypted, the live socket is not.
 
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
 
-use native_tls::{Identity, TlsAcceptor};
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// The first byte of a TLS handshake.
 const HANDSHAKE: u8 = 0x16;
@@ -15,24 +14,21 @@ const HANDSHAKE: u8 = 0x16;
 /// Listens until it is dropped.
 pub struct Front {
     pub port: u16,
-    connections: Arc<Mutex<JoinSet<()>>>,
     _tasks: JoinSet<()>,
 }
 
 impl Front {
     /// Hands on to a port.
-    pub async fn start(network: u16, identity: Identity) -> Self {
+    pub async fn start(network: u16, acceptor: TlsAcceptor) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let acceptor = tokio_native_tls::TlsAcceptor::from(TlsAcceptor::new(identity).unwrap());
-        let connections = Arc::new(Mutex::new(JoinSet::new()));
-        let open = connections.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
+            let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let acceptor = acceptor.clone();
-                open.lock().unwrap().spawn(async move {
+                connections.spawn(async move {
                     let mut first = [0];
                     stream.peek(&mut first).await.unwrap();
                     if first == [HANDSHAKE] {
@@ -45,14 +41,8 @@ impl Front {
         });
         Self {
             port,
-            connections,
             _tasks: tasks,
         }
-    }
-
-    /// Breaks all connections; new ones are let through.
-    pub fn cut(&self) {
-        self.connections.lock().unwrap().abort_all();
     }
 }
 

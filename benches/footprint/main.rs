@@ -51,8 +51,8 @@ async fn main() {
     let network = Network::start(TOKEN_SECONDS);
     let plain = Home::new(&network.url(), None);
     let authority = Authority::new();
-    let identity = authority.sign("127.0.0.1", false);
-    let front = Front::start(network.port(), identity).await;
+    let acceptor = authority.sign("127.0.0.1", false);
+    let front = Front::start(network.port(), acceptor).await;
     let url = format!("https://127.0.0.1:{}", front.port);
     let encrypted = Home::new(&url, Some(&authority.file()));
     let embedded = Home::embedded(TOKEN_SECONDS);

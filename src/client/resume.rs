@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use rand::Rng as _;
+use rand::RngExt as _;
 use tokio::time::Instant;
 
 use super::event::{Event, ListenEvent};

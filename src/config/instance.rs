@@ -62,7 +62,15 @@ fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<I
         _ => ProtocolChoice::Auto,
     };
     let socket_library = match section.choice("socket_library") {
-        Some("rust_socketio") => SocketLibrary::RustSocketio,
+        Some("rust_socketio") if cfg!(feature = "rust-socketio") => SocketLibrary::RustSocketio,
+        Some("rust_socketio") => {
+            section.mistake(
+                "socket_library",
+                "this expd was built without rust_socketio",
+                "leave the key out, or build expd with --features rust-socketio",
+            );
+            SocketLibrary::Own
+        }
         _ => SocketLibrary::Own,
     };
     let channel_id = match section.choice("channel_id") {

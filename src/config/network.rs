@@ -2,10 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use argon2::password_hash::rand_core::OsRng;
-use argon2::password_hash::{PasswordHash, PasswordHasher as _, SaltString};
-
-use expd_domain::Secret;
 use expd_hub::{HubConsumerApp, HubDevice, HubSettings, HubUser};
 
 use super::instance::{required, required_secret};
@@ -124,10 +120,11 @@ fn read_password(section: &mut Section<'_>) -> Option<String> {
             return None;
         }
         let hash = section.text("password_hash")?;
-        if PasswordHash::new(&hash).is_err() || !hash.starts_with("$argon2") {
+        if let Err(reason) = expd_hub::check_password_hash(&hash) {
+            let what = format!("is no Argon2 hash in PHC form: {reason}");
             section.mistake(
                 "password_hash",
-                "is no Argon2 hash in PHC form",
+                what,
                 "make one with expd hub hash-password",
             );
             return None;
@@ -142,7 +139,7 @@ fn read_password(section: &mut Section<'_>) -> Option<String> {
         return None;
     }
     let password = secret::read(section, "password")?;
-    match hash_password(&password) {
+    match expd_hub::hash_password(&password) {
         Ok(hash) => Some(hash),
         Err(error) => {
             let what = format!("the password cannot be hashed: {error}");
@@ -150,13 +147,6 @@ fn read_password(section: &mut Section<'_>) -> Option<String> {
             None
         }
     }
-}
-
-/// Hashes a password as the network keeps it.
-fn hash_password(password: &Secret) -> Result<String, argon2::password_hash::Error> {
-    let salt = SaltString::generate(&mut OsRng);
-    let hash = argon2::Argon2::default().hash_password(password.expose().as_bytes(), &salt)?;
-    Ok(hash.to_string())
 }
 
 /// A required name that nobody else may have.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand::Rng as _;
+use rand::RngExt as _;
 
 /// The least part of a step that is waited.
 const LEAST: f64 = 0.1;

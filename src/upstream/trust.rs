@@ -110,6 +110,7 @@ impl Trust {
         Ok(connector)
     }
 
+    #[cfg(feature = "rust-socketio")]
     /// The same for the Socket.IO library, which brings OpenSSL and takes nothing else. It reads the system's authorities each time.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use expd_proto::api_client::ApiClient;
 use expd_proto::{ApiRequest, ApiResponse};
 use rand::seq::IndexedRandom as _;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 

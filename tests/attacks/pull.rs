@@ -8,7 +8,7 @@ use expd_proto::network_client::NetworkClient;
 use expd_proto::{
     Channel, ListenEvent, ListenRequest, NextEventRequest, NextEventResponse, Resume,
 };
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::{Code, Status};

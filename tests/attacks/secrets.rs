@@ -101,6 +101,7 @@ fn a_devices_credentials_are_not_logged_in_the_older_generation() {
     nothing_of_a_pairing_is_logged("protocol = \"3\"");
 }
 
+#[cfg(feature = "rust-socketio")]
 #[test]
 fn a_devices_credentials_are_not_logged_by_the_library() {
     nothing_of_a_pairing_is_logged("socket_library = \"rust_socketio\"");

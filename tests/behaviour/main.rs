@@ -21,6 +21,7 @@ mod payloads;
 mod resubscribe;
 mod round_trip;
 mod sharing;
+#[cfg(feature = "rust-socketio")]
 mod socket_library;
 mod status;
 mod stopping;

@@ -270,6 +270,7 @@ async fn a_peer_that_answers_pings_and_delivers_nothing_is_found_and_replaced() 
 }
 
 /// To the link, a library whose task has died looks the same: it sends, and hands over nothing.
+#[cfg(feature = "rust-socketio")]
 #[tokio::test]
 async fn a_library_that_hands_over_nothing_is_found_and_replaced() {
     a_peer_that_delivers_nothing_is_replaced(SocketLibrary::RustSocketio).await;

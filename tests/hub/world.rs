@@ -16,13 +16,10 @@ use tokio_util::sync::CancellationToken;
 pub const ORGANIZATION: &str = "demo";
 /// Hash of `correct horse` with the least work that Argon2 allows, so that debug builds check it quickly.
 const CHEAP_HASH: fn() -> String = || {
-    use argon2::password_hash::{PasswordHasher as _, SaltString};
+    use argon2::password_hash::PasswordHasher as _;
     let params = argon2::Params::new(8, 1, 1, None).unwrap();
     argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
-        .hash_password(
-            b"correct horse",
-            &SaltString::encode_b64(b"0123456789abcdef").unwrap(),
-        )
+        .hash_password_with_salt(b"correct horse", b"0123456789abcdef")
         .unwrap()
         .to_string()
 };

@@ -15,6 +15,7 @@ use tokio::io::{
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// A request, as it arrived.
@@ -157,7 +158,7 @@ impl Cloud {
     /// The same on a given address, or encrypted.
     pub async fn serve(
         address: SocketAddr,
-        tls: Option<native_tls::Identity>,
+        tls: Option<TlsAcceptor>,
         script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let script: Arc<Script> = Arc::new(script);
@@ -165,10 +166,6 @@ impl Cloud {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let tls = tls.map(|identity| {
-            let acceptor = native_tls::TlsAcceptor::new(identity).unwrap();
-            tokio_native_tls::TlsAcceptor::from(acceptor)
-        });
         let mut serving = JoinSet::new();
         let kept = requests.clone();
         let open = Arc::new(AtomicUsize::new(0));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use expd::upstream::http::{Departure, Fate, Unbounded};
 use expd_domain::{Channel, Payload};
 use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;

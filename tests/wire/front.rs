@@ -4,11 +4,11 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use native_tls::{Identity, TlsAcceptor};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// Listens until it is dropped.
 pub struct Front {
@@ -29,7 +29,7 @@ pub enum Kind {
     /// Like `Pass`, but swallows a WebSocket handshake without a word.
     SilentUpgrade(u16),
     /// Ends TLS with this certificate and hands on to a port.
-    Tls(u16, Identity),
+    Tls(u16, TlsAcceptor),
     /// An HTTP proxy: CONNECT and plain requests. With credentials it wants exactly these (`Basic …`).
     Proxy(Option<&'static str>),
 }
@@ -106,8 +106,7 @@ async fn serve(
             }
             pass(&mut client, port, head.as_bytes(), &passed).await?;
         }
-        Kind::Tls(port, identity) => {
-            let acceptor = tokio_native_tls::TlsAcceptor::from(TlsAcceptor::new(identity).unwrap());
+        Kind::Tls(port, acceptor) => {
             if let Ok(mut client) = acceptor.accept(client).await {
                 pass(&mut client, port, b"", &passed).await?;
             }

@@ -30,7 +30,7 @@ async fn a_server_that_is_its_own_authority() {
         ("localhost", false, Some("another name")),
     ] {
         let server = Authority::serving(name, expired);
-        let front = Front::start(Kind::Tls(node.port, server.identity())).await;
+        let front = Front::start(Kind::Tls(node.port, server.acceptor())).await;
         let opened = open(&front, Some(&server.file())).await;
         match said {
             None => opened.unwrap(),

@@ -367,6 +367,6 @@ mod tests {
 
     #[test]
     fn checking_nobodys_hash_takes_as_long_as_any() {
-        assert!(password::check_hash(NOBODY).is_ok());
+        assert!(password::check_password_hash(NOBODY).is_ok());
     }
 }

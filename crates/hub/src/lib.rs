@@ -63,7 +63,7 @@ pub use admission::MAX_CONNECTIONS;
 pub use counters::{ChannelCount, CountersSnapshot};
 pub use hosts::Hosts;
 pub use keys::{operator_key_file, read_key};
-pub use password::{HashError, hash_password};
+pub use password::{HashError, check_password_hash, hash_password};
 pub use settings::{HubConsumerApp, HubDevice, HubSettings, HubUser};
 
 use state::HubState;

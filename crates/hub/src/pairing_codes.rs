@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rand::Rng as _;
+use rand::RngExt as _;
 
 use super::admission::Address;
 use super::error::ApiError;

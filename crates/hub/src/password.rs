@@ -1,7 +1,8 @@
 //! Passwords at rest: Argon2id hashes in PHC form.
 
 use argon2::Argon2;
-use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 
 use expd_domain::Secret;
 
@@ -10,23 +11,26 @@ use expd_domain::Secret;
 /// # Errors
 /// When Argon2 refuses the password, which it does past 4 GiB alone.
 pub fn hash_password(password: &Secret) -> Result<String, HashError> {
-    let salt = SaltString::encode_b64(&rand::random::<[u8; 16]>()).map_err(HashError)?;
     Argon2::default()
-        .hash_password(password.expose().as_bytes(), &salt)
+        .hash_password(password.expose().as_bytes())
         .map(|hash| hash.to_string())
         .map_err(HashError)
 }
 
 /// Why a password could not be hashed, or a hash not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("hashing the password failed: {0}")]
+#[error("{0}")]
 pub struct HashError(argon2::password_hash::Error);
 
-/// Whether `hash` is one that [`verify`] can use.
-pub(super) fn check_hash(hash: &str) -> Result<(), argon2::password_hash::Error> {
-    let hash = PasswordHash::new(hash)?;
-    argon2::Algorithm::try_from(hash.algorithm)?;
-    argon2::Params::try_from(&hash)?;
+/// Accepts a hash that the network can verify a password against, as [`Hub::bind`](crate::Hub::bind) does.
+///
+/// # Errors
+/// When it is no Argon2 hash in PHC form, or has parameters that Argon2 refuses.
+pub fn check_password_hash(hash: &str) -> Result<(), HashError> {
+    let hash = PasswordHash::new(hash).map_err(|error| HashError(error.into()))?;
+    argon2::Algorithm::try_from(hash.algorithm.as_str())
+        .and_then(|_| argon2::Params::try_from(&hash))
+        .map_err(HashError)?;
     Ok(())
 }
 
@@ -51,8 +55,8 @@ mod tests {
         assert_ne!(hash, hash_password(&password).unwrap());
         assert!(verify(&password, &hash));
         assert!(!verify(&Secret::new("wrong"), &hash));
-        assert!(check_hash(&hash).is_ok());
-        assert!(check_hash("hunter2").is_err());
-        assert!(check_hash("$2b$12$abcdefghijklmnopqrstuu").is_err());
+        assert!(check_password_hash(&hash).is_ok());
+        assert!(check_password_hash("hunter2").is_err());
+        assert!(check_password_hash("$2b$12$abcdefghijklmnopqrstuu").is_err());
     }
 }

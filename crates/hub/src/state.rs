@@ -52,9 +52,11 @@ pub(super) struct HubState {
 impl HubState {
     pub(super) fn new(settings: &HubSettings) -> Result<Self, HubError> {
         for user in &settings.users {
-            password::check_hash(&user.password_hash).map_err(|error| HubError::PasswordHash {
-                username: user.username.clone(),
-                reason: error.to_string(),
+            password::check_password_hash(&user.password_hash).map_err(|error| {
+                HubError::PasswordHash {
+                    username: user.username.clone(),
+                    reason: error.to_string(),
+                }
             })?;
         }
         let resources = Resources::default();

@@ -21,8 +21,9 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::transport::redact;
+use super::transport::{Address, redact};
 use super::{EVENT_QUEUE, Endpoint, Generation, Socket, SocketError, SocketEvent};
+use crate::config::SocketLibrary;
 use crate::upstream::excerpt::{excerpt, sentence};
 use crate::upstream::trust::Trust;
 use expd_domain::{Broadcast, BroadcastId, ChannelId, Payload};
@@ -46,6 +47,13 @@ struct LibrarySocket {
 struct Subscribe {
     channels: Vec<ChannelId>,
     done: oneshot::Sender<Result<(), SocketError>>,
+}
+
+/// Whether the library was chosen and can speak this way: generation 4 over a direct WebSocket.
+pub fn carries(address: &Address<'_>, generation: Generation) -> bool {
+    address.endpoint.library == SocketLibrary::RustSocketio
+        && generation == Generation::V4
+        && address.is_direct()
 }
 
 /// Opens a connection over WebSocket and waits until the server has accepted it.

@@ -19,6 +19,7 @@ mod detect;
 mod event;
 mod heartbeat;
 mod legacy;
+#[cfg(feature = "rust-socketio")]
 mod library;
 mod modern;
 mod open;

@@ -4,8 +4,8 @@ use tokio::time::{Instant, timeout};
 
 use super::detect::{self, Detected};
 use super::transport::{Address, Failure, Polling, Rejection, Transport, WebSocket};
-use super::{Endpoint, Generation, Socket, SocketError, legacy, library, modern};
-use crate::config::{ProtocolChoice, SocketLibrary, TransportChoice};
+use super::{Endpoint, Generation, Socket, SocketError, legacy, modern};
+use crate::config::{ProtocolChoice, TransportChoice};
 use crate::upstream::trust::Trust;
 
 /// Opens a live socket, within [`Endpoint::timeout`] as a whole.
@@ -165,12 +165,9 @@ impl Way<'_> {
 
     /// Opens a WebSocket in a generation that is known.
     async fn websocket_in(&self, generation: Generation) -> Result<Box<dyn Socket>, SocketError> {
-        let endpoint = self.address.endpoint;
-        if endpoint.library == SocketLibrary::RustSocketio
-            && generation == Generation::V4
-            && self.address.is_direct()
-        {
-            return library::open(endpoint).await;
+        #[cfg(feature = "rust-socketio")]
+        if super::library::carries(self.address, generation) {
+            return super::library::open(self.address.endpoint).await;
         }
         let websocket = WebSocket::open(self.address, generation, self.trust)
             .await

@@ -6,11 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::SystemTime;
 
 use expd::config::{ProtocolChoice, Settings, TransportChoice};
-use native_tls::TlsAcceptor;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio_native_tls::TlsStream;
+use tokio_rustls::server::TlsStream;
 
 use super::dice::Dice;
 use crate::certificates::Authority;
@@ -173,8 +172,7 @@ async fn end_of_tls(
     upstream: SocketAddr,
     tasks: &mut JoinSet<()>,
 ) -> SocketAddr {
-    let identity = authority.sign("127.0.0.1", false);
-    let acceptor = tokio_native_tls::TlsAcceptor::from(TlsAcceptor::new(identity).unwrap());
+    let acceptor = authority.sign("127.0.0.1", false);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tasks.spawn(async move {

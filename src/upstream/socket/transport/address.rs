@@ -104,6 +104,7 @@ impl<'a> Address<'a> {
         Way::new(&self.endpoint.url, self.endpoint.proxy.as_deref())
     }
 
+    #[cfg(feature = "rust-socketio")]
     /// Whether `rust_socketio` finds the way: it knows no proxies, and takes a path in the URL for the whole path.
     pub fn is_direct(&self) -> bool {
         self.proxy().is_none() && self.base.path() == "/socket.io/"
