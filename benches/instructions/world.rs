@@ -10,11 +10,11 @@ use bytes::Bytes;
 use expd::config::Limits;
 use expd::ipc::access::AccessPolicy;
 use expd::router::{
-    Incoming, InstanceId, ListenSpec, Listener, Moment, Overflow, Report, Router, RouterHandle,
+    Incoming, InstanceId, ListenSpec, Listener, Moment, Report, Router, RouterHandle,
     RouterSettings,
 };
 use expd::rpc;
-use expd_domain::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Payload};
+use expd_domain::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Overflow, Payload};
 use http_body::Body;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;

@@ -11,9 +11,9 @@ use crate::router::Peer;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
 use crate::upstream::http::{CallError, Departure};
-use crate::upstream::link::{LinkState, LinkStatus};
+use crate::upstream::link::LinkStatus;
 use expd_domain::channel::check_event_name;
-use expd_domain::{Channel, Payload};
+use expd_domain::{Channel, LinkState, Payload};
 
 /// How long EXP collects responses when the caller does not say.
 pub const DEFAULT_BROADCAST_TIMEOUT: Duration = Duration::from_millis(100);

@@ -22,7 +22,7 @@ use super::DaemonError;
 use crate::bridge::{Bridge, Bridges};
 use crate::metrics::{Counter, Counters};
 use crate::router::{InstanceSnapshot, RouterHandle};
-use crate::upstream::link::LinkState;
+use expd_domain::LinkState;
 use exposition::{Exposition, Kind};
 
 /// The format: version 0.0.4 is what every Prometheus reads.
@@ -206,14 +206,6 @@ const SUMMED: [Summed; 8] = [
     ),
 ];
 
-const STATES: [(LinkState, &str); 5] = [
-    (LinkState::Connecting, "connecting"),
-    (LinkState::Online, "online"),
-    (LinkState::Offline, "offline"),
-    (LinkState::Refused, "refused"),
-    (LinkState::Pairing, "pairing"),
-];
-
 impl Figures {
     fn text(&self, snapshots: &[InstanceSnapshot]) -> String {
         let none = InstanceSnapshot::default();
@@ -310,8 +302,11 @@ fn of_the_links(text: &mut Exposition, all: &[One<'_>]) {
     );
     for (bridge, _) in all {
         let now = bridge.link.borrow().state;
-        for (state, name) in STATES {
-            let labels = [("instance", bridge.name.as_str()), ("state", name)];
+        for state in LinkState::ALL {
+            let labels = [
+                ("instance", bridge.name.as_str()),
+                ("state", state.as_str()),
+            ];
             family.sample(&labels, u8::from(state == now));
         }
     }

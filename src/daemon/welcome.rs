@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::greeting;
 use crate::bridge::{Bridge, Bridges};
 use crate::systemd::Notifier;
-use crate::upstream::link::{LinkState, LinkStatus};
+use crate::upstream::link::LinkStatus;
+use expd_domain::LinkState;
 
 /// How long the greeting waits for the first login, which on the embedded network takes milliseconds.
 const FIRST_LOGIN: Duration = Duration::from_secs(3);
@@ -79,13 +80,7 @@ pub(super) fn summary(socket: &Path, bridges: &Bridges) -> String {
 
 fn state(bridge: &Bridge) -> String {
     let LinkStatus { state, reason, .. } = &*bridge.link.borrow();
-    let state = match state {
-        LinkState::Connecting => "connecting",
-        LinkState::Online => "online",
-        LinkState::Offline => "offline",
-        LinkState::Refused => "refused",
-        LinkState::Pairing => "waiting to be paired",
-    };
+    let state = state.explain();
     if reason.is_empty() {
         format!("{}: {state}", bridge.name)
     } else {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::instance::{ChannelState, Instance, Past, first_by};
 use super::listener::{Card, Ended, ListenSpec, Listener};
-use super::log::{Bounds, ChannelLog, Moment, State};
+use super::log::{Bounds, ChannelLog, Moment};
 use super::resting::{Resting, rest};
 use super::{
     ChannelSnapshot, Command, Encode, Incoming, InstanceId, InstanceSnapshot, MAILBOX, Report,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::config::Limits;
 use crate::shares::Shares;
-use expd_domain::Channel;
+use expd_domain::{Channel, SubscriptionState};
 
 /// How often what is too old is looked for: old events, channels without listeners, listeners without askers.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -260,7 +260,7 @@ impl Router {
                         state.confirmed_at = Some(now.wall);
                         state
                             .log
-                            .set_state(State::Confirmed, state.outage.take(), now);
+                            .set_state(SubscriptionState::Confirmed, state.outage.take(), now);
                         self.fresh.push(state.log.clone());
                     }
                 }

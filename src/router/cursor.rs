@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::listener::Ended;
-use super::log::{Gap, GapReason, Moment, State};
+use super::log::{Gap, Moment};
 use super::record::Record;
 use super::ring::{Body, Ring};
+use expd_domain::{GapReason, Overflow, SubscriptionState};
 
 /// How many events one read hands over at most, so that a listener far behind does not hold the log's lock for long.
 const READ_BATCH: usize = 256;
@@ -41,7 +42,7 @@ impl Delivery {
 #[derive(Clone, Debug)]
 pub enum Event {
     /// How the subscription stands, since when.
-    Subscription(State, SystemTime),
+    Subscription(SubscriptionState, SystemTime),
     /// A broadcast, encoded once for all.
     Broadcast(Arc<Record>),
     /// Something may be missing.
@@ -79,15 +80,6 @@ pub struct Resume {
     pub after: u64,
 }
 
-/// What happens to a listener that falls off the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overflow {
-    /// It is told and goes on.
-    Skip,
-    /// It ends.
-    Cancel,
-}
-
 /// What one reading came to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
@@ -121,7 +113,7 @@ pub(super) struct Cursor {
     /// Broadcasts up to `position`: of the filter's name where there is one, where known.
     count: Option<u64>,
     /// The state that the app was last told.
-    told: State,
+    told: SubscriptionState,
 }
 
 impl Cursor {

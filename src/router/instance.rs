@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
-use super::log::{ChannelLog, Moment, State};
+use super::log::{ChannelLog, Moment};
 use super::{ChannelSnapshot, InstanceSnapshot, Wanted};
 use crate::shares::{Share, Shares};
-use expd_domain::Channel;
+use expd_domain::{Channel, SubscriptionState};
 
 /// One instance.
 pub(super) struct Instance {
@@ -72,7 +72,7 @@ impl ChannelState {
             return None;
         }
         self.outage = Some(since);
-        self.log.set_state(State::Pending, None, now);
+        self.log.set_state(SubscriptionState::Pending, None, now);
         Some(self.log.clone())
     }
 }

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::cursor::{Cursor, Event, Outlet, Overflow, Resume, Tally, Wish};
+use super::cursor::{Cursor, Event, Outlet, Resume, Tally, Wish};
 use super::log::{ChannelLog, Moment};
 use super::{InstanceId, Peer, RouterError};
 use crate::shares::{Holder, Memory, Share};
-use expd_domain::Channel;
+use expd_domain::{Channel, Overflow};
 
 /// Bytes that are counted for a listener besides its texts, and for a channel besides its name and its log.
 const LISTENER_BYTES: usize = 1 << 10;

@@ -14,28 +14,7 @@ use super::Incoming;
 use super::record::{Batch, Record};
 use super::ring::{Body, Entry, Ring};
 use super::wakes::Turn;
-
-/// Whether the network has confirmed a channel's subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Not, or not yet.
-    Pending,
-    /// It has.
-    Confirmed,
-}
-
-/// Why something may be missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GapReason {
-    /// The channel was not subscribed.
-    Offline,
-    /// The log was too small for this listener's pace.
-    Overflow,
-    /// Events grew too old.
-    Expired,
-    /// The log that was to be resumed is gone.
-    Restarted,
-}
+use expd_domain::{GapReason, SubscriptionState};
 
 /// Something may be missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +126,7 @@ impl ChannelLog {
     }
 
     /// The subscription's state changed. Going from pending to confirmed after an `outage` appends that gap first.
-    pub fn set_state(&self, state: State, outage: Option<Moment>, now: Moment) {
+    pub fn set_state(&self, state: SubscriptionState, outage: Option<Moment>, now: Moment) {
         let mut ring = self.lock();
         if let Some(since) = outage {
             let gap = Gap {

@@ -25,9 +25,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use actor::{Router, RouterSettings};
-pub use cursor::{Delivery, Event, Outlet, Overflow, Resume};
+pub use cursor::{Delivery, Event, Outlet, Resume};
 pub use listener::{Card, Ended, ListenSpec, Listener};
-pub use log::{Gap, GapReason, Moment, State};
+pub use log::{Gap, Moment};
 pub use record::{Batch, Record, Run};
 
 use crate::shares::Full;

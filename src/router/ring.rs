@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Instant, SystemTime};
 
-use super::log::{Gap, Moment, State};
+use super::log::{Gap, Moment};
 use super::outages::Outages;
 use super::record::Record;
 use super::wakes::Wakes;
+use expd_domain::SubscriptionState;
 
 /// Distinct event names whose occurrences one log counts, so that a listener for one name hears how many it missed. Past
 /// this bound such a listener is told "unknown"; the count of all events stays exact.
@@ -34,7 +35,7 @@ pub(super) enum Body {
         count_of_name: u64,
     },
     State {
-        state: State,
+        state: SubscriptionState,
         since: SystemTime,
     },
     Gap(Gap),
@@ -62,7 +63,7 @@ pub(super) struct Ring {
     names: HashMap<Arc<str>, u64>,
     /// Since when names are no longer counted: there were too many.
     names_given_up: bool,
-    pub state: State,
+    pub state: SubscriptionState,
     pub state_since: SystemTime,
     /// Who waits for the next entry, by the slot that each listener was given.
     waiting: Vec<Slot>,
@@ -87,7 +88,7 @@ pub(super) struct Evicted {
     /// The outages among them.
     pub outages: Outages,
     /// The subscription's state when the last of them had passed.
-    pub state: State,
+    pub state: SubscriptionState,
     pub state_since: SystemTime,
     /// When the last of them was appended.
     pub moment: Moment,
@@ -137,14 +138,14 @@ impl Ring {
                 notes: VecDeque::new(),
                 notes_from: 0,
                 outages: Outages::default(),
-                state: State::Pending,
+                state: SubscriptionState::Pending,
                 state_since: now.wall,
                 moment: now,
             },
             count: 0,
             names: HashMap::new(),
             names_given_up: false,
-            state: State::Pending,
+            state: SubscriptionState::Pending,
             state_since: now.wall,
             waiting: Vec::new(),
             wakes: Wakes::default(),
@@ -223,7 +224,7 @@ impl Ring {
     }
 
     /// The subscription's state as it was right after `position`.
-    pub fn state_at(&self, position: u64) -> (State, SystemTime) {
+    pub fn state_at(&self, position: u64) -> (SubscriptionState, SystemTime) {
         let mut state = (self.evicted.state, self.evicted.state_since);
         for (sequence, entry) in (self.first..).zip(&self.entries) {
             if sequence > position {
@@ -241,11 +242,11 @@ impl Ring {
     pub fn silent_until(&self) -> Moment {
         let first = self.entries.iter().find_map(|entry| match &entry.body {
             Body::State { state, .. } => Some((*state, entry.moment)),
-            Body::Gap(_) => Some((State::Pending, entry.moment)),
+            Body::Gap(_) => Some((SubscriptionState::Pending, entry.moment)),
             Body::Broadcast { .. } => None,
         });
         match first {
-            Some((State::Confirmed, confirmed)) => confirmed,
+            Some((SubscriptionState::Confirmed, confirmed)) => confirmed,
             _ => self.evicted.moment,
         }
     }

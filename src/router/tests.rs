@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::config::Limits;
-use expd_domain::{BroadcastId, ChannelId, Payload};
+use expd_domain::{BroadcastId, ChannelId, GapReason, Overflow, Payload};
 
 const HOME: InstanceId = InstanceId(0);
 

@@ -9,9 +9,9 @@ use tonic::Status;
 
 use super::structured;
 use super::unary::off_thread;
-use crate::router::{Gap, GapReason, State};
+use crate::router::Gap;
 use expd_domain::payload::PayloadError;
-use expd_domain::{Channel, Payload};
+use expd_domain::{Channel, GapReason, Payload, SubscriptionState};
 use expd_proto as proto;
 
 /// The longest timeout or wait that a request may name.
@@ -211,10 +211,10 @@ pub fn duration_in(
 }
 
 /// The state of a subscription for an answer.
-pub fn state_out(state: State) -> proto::subscription::State {
+pub fn state_out(state: SubscriptionState) -> proto::subscription::State {
     match state {
-        State::Pending => proto::subscription::State::Pending,
-        State::Confirmed => proto::subscription::State::Confirmed,
+        SubscriptionState::Pending => proto::subscription::State::Pending,
+        SubscriptionState::Confirmed => proto::subscription::State::Confirmed,
     }
 }
 

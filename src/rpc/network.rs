@@ -18,9 +18,9 @@ use super::{Door, convert, deadline};
 use crate::bridge::{Bridge, DEFAULT_BROADCAST_TIMEOUT, OnBehalf, Outgoing, Patience};
 use crate::ipc::Caller;
 use crate::ipc::access::Verb;
-use crate::router::{ListenSpec, Listener, Overflow, Peer, Resume, RouterError};
+use crate::router::{ListenSpec, Listener, Peer, Resume, RouterError};
 use crate::shares::Memory;
-use expd_domain::{BroadcastId, ChannelId};
+use expd_domain::{BroadcastId, ChannelId, Overflow};
 use expd_proto as proto;
 use expd_proto::network_server::Network;
 

@@ -11,9 +11,9 @@ use super::pull::PullError;
 use crate::bridge::BridgeError;
 use crate::ipc::access::Denied;
 use crate::router::{Ended, RouterError};
-use crate::upstream::http::{CallError, Fate};
-use expd_domain::ChannelRule;
+use crate::upstream::http::CallError;
 use expd_domain::quoted::{bounded, shortened};
+use expd_domain::{ChannelRule, Fate};
 
 /// Names this program in `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "expd";
@@ -153,7 +153,7 @@ fn call(error: &CallError) -> Status {
             let metadata = [
                 ("status".to_owned(), status.to_string()),
                 ("message".to_owned(), words),
-                ("fate".to_owned(), name(fate).to_owned()),
+                ("fate".to_owned(), fate.as_str().to_owned()),
             ];
             let mut details = ErrorDetails::new();
             details.set_error_info(shortened(code, LONGEST_CODE), DOMAIN, metadata);
@@ -162,15 +162,6 @@ fn call(error: &CallError) -> Status {
         }
     };
     with_reason(code, error, (reason, fate), retry)
-}
-
-/// A fate's name on the wire.
-fn name(fate: Fate) -> &'static str {
-    match fate {
-        Fate::Refused => "refused",
-        Fate::Sent => "sent",
-        Fate::Unknown => "unknown",
-    }
 }
 
 /// EXP's HTTP status as a gRPC code.
@@ -196,7 +187,7 @@ fn with_reason(
     retry: Option<Duration>,
 ) -> Status {
     let mut details = ErrorDetails::new();
-    let metadata = [("fate".to_owned(), name(fate).to_owned())];
+    let metadata = [("fate".to_owned(), fate.as_str().to_owned())];
     details.set_error_info(reason, DOMAIN, metadata);
     with_details(code, message, details, retry)
 }

@@ -10,7 +10,8 @@ use tonic::Status;
 use super::Door;
 use super::page::words;
 use crate::ipc::Caller;
-use crate::upstream::link::{LinkState, LinkStatus};
+use crate::upstream::link::LinkStatus;
+use expd_domain::LinkState;
 use expd_proto as proto;
 
 /// One caller's watch.

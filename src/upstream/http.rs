@@ -29,7 +29,7 @@ pub use answer::{Answer, AnswerRoom, Unbounded};
 pub use client::Wire;
 use client::{LARGEST_ANSWER, line_time};
 pub use departure::Departure;
-pub use error::{CallError, Fate};
+pub use error::CallError;
 
 /// How long an answer may take to begin, all tries and the logins between them together, beyond the time that the call itself asks
 /// for and what its body needs on a slow line.

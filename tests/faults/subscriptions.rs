@@ -9,11 +9,11 @@ use expd::config::settings::InstanceSettings;
 use expd::config::{Credentials, Limits, ProtocolChoice, SocketLibrary, TransportChoice};
 use expd::metrics::Counters;
 use expd::router::{
-    Batch, Event, InstanceId, ListenSpec, Listener, Overflow, Router, RouterHandle, RouterSettings,
+    Batch, Event, InstanceId, ListenSpec, Listener, Router, RouterHandle, RouterSettings,
 };
 use expd::upstream::link::{Link, LinkParts, LinkStatus, LinkTimings};
 use expd::upstream::session::Session;
-use expd_domain::{Channel, Secret};
+use expd_domain::{Channel, Overflow, Secret};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;

@@ -535,7 +535,7 @@ async fn the_status_of_an_answer_that_cannot_be_read_still_counts() {
             .request("GET", &path, BTreeMap::new(), None, &Unbounded);
         let error = request.await.unwrap_err();
         assert_eq!(
-            error.fate() == expd::upstream::http::Fate::Unknown,
+            error.fate() == expd_domain::Fate::Unknown,
             unknown,
             "{error:?}"
         );

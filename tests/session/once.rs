@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use expd::upstream::http::{Departure, Fate, Unbounded};
-use expd_domain::{Channel, Payload};
+use expd::upstream::http::{Departure, Unbounded};
+use expd_domain::{Channel, Fate, Payload};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,20 +1,29 @@
-//! The EXP domain: what a channel, a broadcast, an identity and a payload are, and how each looks on the wire.
+//! The domain of the EXP network: channels and their IDs, broadcasts, payloads, identities, logins
+//! and API paths, each with its form on the wire.
 //!
-//! Nothing here does I/O or knows another room of this crate; the daemon and the embedded network both build on it.
+//! The crate does no I/O and knows no other crate of the workspace. It also owns the words that
+//! several of them share ([`Fate`], [`GapReason`], [`LinkState`], [`Overflow`],
+//! [`SubscriptionState`]): each is spelled in one place, by its `as_str`.
 
 pub mod api_path;
 pub mod channel;
+pub mod fate;
 pub mod identity;
+pub mod link;
 pub mod login;
 pub mod message;
 pub mod payload;
 pub mod quoted;
 pub mod secret;
+pub mod subscription;
 
 pub use api_path::{ApiPath, PathClass};
 pub use channel::{Alphabet, Channel, ChannelId, ChannelRule};
+pub use fate::Fate;
 pub use identity::{Identity, IdentityKind};
+pub use link::LinkState;
 pub use message::{Broadcast, BroadcastId};
 pub use payload::Payload;
 pub use quoted::Quoted;
 pub use secret::Secret;
+pub use subscription::{GapReason, Overflow, SubscriptionState};

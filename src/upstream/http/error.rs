@@ -5,17 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use crate::upstream::excerpt::excerpt;
-
-/// What became of a request that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It was not carried out.
-    Refused,
-    /// It was carried out, but what came of it could not be taken in.
-    Sent,
-    /// It left, and may have been carried out.
-    Unknown,
-}
+use expd_domain::Fate;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use connection::Connection;
 use recent::Recent;
-pub use status::{LinkState, LinkStatus};
+pub use status::LinkStatus;
 pub use timings::LinkTimings;
 
 use super::backoff::Backoff;
@@ -34,7 +34,7 @@ use super::socket::{self, Endpoint, SocketError};
 use crate::config::InstanceSettings;
 use crate::metrics::Counters;
 use crate::router::{InstanceId, Report, RouterHandle, Wanted};
-use expd_domain::{Channel, IdentityKind};
+use expd_domain::{Channel, IdentityKind, LinkState};
 
 /// The channel on which a device that waits to be paired hears its credentials.
 const PAIRING_CHANNEL: &str = "pairing";

@@ -3,21 +3,7 @@
 use std::time::SystemTime;
 
 use crate::upstream::deadline::Deadline;
-
-/// The states of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkState {
-    /// Logging in or opening the socket.
-    Connecting,
-    /// The socket is open.
-    Online,
-    /// Not connected; the next try is scheduled.
-    Offline,
-    /// The network refuses the credentials.
-    Refused,
-    /// Connected in pairing mode.
-    Pairing,
-}
+use expd_domain::LinkState;
 
 /// How a link stands.
 #[derive(Clone, Debug)]

@@ -1,0 +1,73 @@
+//! The states of an instance's link to the network.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// State of the link between one instance and the network. Serializes as the contract names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum LinkState {
+    /// Logging in, or opening the socket.
+    Connecting,
+    /// The socket is open.
+    Online,
+    /// Not connected; the next try is scheduled.
+    Offline,
+    /// The network refuses the credentials.
+    Refused,
+    /// Connected in pairing mode: an operator has yet to type the pairing code.
+    Pairing,
+}
+
+impl LinkState {
+    /// Every state, in the order of the contract.
+    pub const ALL: [Self; 5] = [
+        Self::Connecting,
+        Self::Online,
+        Self::Offline,
+        Self::Refused,
+        Self::Pairing,
+    ];
+
+    /// The state as a lower-case word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Refused => "refused",
+            Self::Pairing => "pairing",
+        }
+    }
+
+    /// The state as a phrase for people.
+    #[must_use]
+    pub fn explain(self) -> &'static str {
+        match self {
+            Self::Pairing => "waiting to be paired",
+            other => other.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_has_one_word_in_two_spellings() {
+        for state in LinkState::ALL {
+            let json = serde_json::to_string(&state).unwrap();
+            let upper = state.as_str().to_ascii_uppercase();
+            assert_eq!(json, format!("\"{upper}\""));
+        }
+    }
+}
