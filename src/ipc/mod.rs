@@ -9,7 +9,6 @@ pub mod accounts;
 mod caller;
 mod folder;
 mod incoming;
-mod local;
 mod lock;
 mod peer;
 mod place;

@@ -5,14 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustix::net::sockopt;
+use rustix::net::{SendFlags, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
 use super::caller::Caller;
-use super::local::LocalStream;
 use super::refusal;
 use super::writer::Writer;
 use expd_authority::Reader;
@@ -47,7 +46,7 @@ pub struct PeerStream {
 
 #[derive(Debug)]
 enum Stream {
-    Unix(LocalStream),
+    Unix(UnixStream),
     Tcp(TcpStream),
 }
 
@@ -60,7 +59,7 @@ impl PeerStream {
             gid: credentials.gid(),
         };
         Ok(Self {
-            stream: Stream::Unix(LocalStream::new(stream)?),
+            stream: Stream::Unix(stream),
             reader: Reader::new(),
             writer: Writer::default(),
             caller: Caller::local(peer),
@@ -101,12 +100,14 @@ impl PeerStream {
     /// Tells the client that it is not served, and why, as far as there is room for that at once.
     pub fn refuse(&self, reason: &str) {
         let goaway = refusal::frames(reason);
-        let written = match &self.stream {
-            Stream::Unix(stream) => stream.try_write(&goaway),
-            Stream::Tcp(stream) => stream.try_write(&goaway),
+        // Not `try_write`: before the runtime has polled a fresh connection, that finds it not ready.
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let sent = match &self.stream {
+            Stream::Unix(stream) => rustix::net::send(stream, &goaway, flags),
+            Stream::Tcp(stream) => rustix::net::send(stream, &goaway, flags),
         };
-        // A client that is gone, or does not read, need not know.
-        written.ok();
+        // A client that has gone, or does not read, need not know.
+        sent.ok();
     }
 }
 
@@ -159,5 +160,122 @@ impl AsyncWrite for PeerStream {
             Stream::Unix(stream) => this.writer.poll_shutdown(stream, cx),
             Stream::Tcp(stream) => this.writer.poll_shutdown(stream, cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::io::IoSlice;
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::sync::Semaphore;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(5);
+
+    async fn soon<F: Future>(future: F) -> F::Output {
+        timeout(DEADLINE, future)
+            .await
+            .expect("it should not take this long")
+    }
+
+    fn permit() -> OwnedSemaphorePermit {
+        Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap()
+    }
+
+    fn pair() -> (PeerStream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (PeerStream::unix(ours, permit()).unwrap(), theirs)
+    }
+
+    #[tokio::test]
+    async fn all_arrives_in_order_at_a_reader_that_is_slower() {
+        let (mut stream, mut peer) = pair();
+        let bytes: Vec<u8> = (0..4_000_000_u32)
+            .map(|n| n.to_le_bytes()[(n % 4) as usize])
+            .collect();
+        let read = async {
+            let (mut all, mut some) = (Vec::new(), vec![0; 1000]);
+            loop {
+                let count = peer.read(&mut some).await.unwrap();
+                if count == 0 {
+                    return all;
+                }
+                all.extend_from_slice(&some[..count]);
+                tokio::task::yield_now().await;
+            }
+        };
+        let write = async {
+            for (number, part) in bytes.chunks(70_000).enumerate() {
+                if number % 2 == 0 {
+                    stream.write_all(part).await.unwrap();
+                } else {
+                    let (head, tail) = part.split_at(part.len() / 2);
+                    let slices = [IoSlice::new(head), IoSlice::new(tail)];
+                    let written = stream.write_vectored(&slices).await.unwrap();
+                    stream.write_all(&part[written..]).await.unwrap();
+                }
+            }
+            stream.shutdown().await.unwrap();
+        };
+        let (read, ()) = soon(async { tokio::join!(read, write) }).await;
+        assert!(read == bytes, "{} of {} bytes", read.len(), bytes.len());
+    }
+
+    #[tokio::test]
+    async fn a_reader_is_woken_while_the_writer_waits_for_room() {
+        let (stream, mut peer) = pair();
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move {
+            let mut bytes = vec![0; 64 << 10];
+            let mut total = 0;
+            loop {
+                match reader.read(&mut bytes).await.unwrap() {
+                    0 => return total,
+                    some => total += some,
+                }
+            }
+        });
+        tokio::task::yield_now().await;
+        let block = vec![1; 1 << 20];
+        let (written, ()) = tokio::join!(writer.write_all(&block), async {
+            // The writer waits for room by now.
+            tokio::task::yield_now().await;
+            peer.write_all(&vec![2; 100_000]).await.unwrap();
+            let mut bytes = vec![0; 1 << 20];
+            soon(peer.read_exact(&mut bytes)).await.unwrap();
+        });
+        written.unwrap();
+        peer.write_all(b"more").await.unwrap();
+        drop(peer);
+        let total = soon(tasks.join_next()).await.unwrap().unwrap();
+        assert_eq!(total, 100_004);
+    }
+
+    #[tokio::test]
+    async fn a_fresh_connection_is_refused_with_the_reason_on_unix_and_tcp() {
+        let (stream, mut client) = pair();
+        stream.refuse("too many");
+        drop(stream);
+        let mut seen = Vec::new();
+        soon(client.read_to_end(&mut seen)).await.unwrap();
+        assert_eq!(seen, refusal::frames("too many"));
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = soon(TcpStream::connect(address)).await.unwrap();
+        let (accepted, _) = soon(listener.accept()).await.unwrap();
+        let stream = PeerStream::tcp(accepted, permit()).unwrap();
+        stream.refuse("too many");
+        drop(stream);
+        seen.clear();
+        soon(client.read_to_end(&mut seen)).await.unwrap();
+        assert_eq!(seen, refusal::frames("too many"));
     }
 }
