@@ -187,7 +187,7 @@ const SUMMED: [Summed; 8] = [
         |s| {
             s.listeners
                 .iter()
-                .map(|card| card.behind())
+                .map(|info| info.behind())
                 .max()
                 .unwrap_or(0)
         },

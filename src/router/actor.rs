@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::instance::{ChannelState, Instance, Past, first_by};
-use super::listener::{Card, Ended, ListenSpec, Listener};
+use super::listener::{Ended, ListenSpec, Listener, ListenerInfo};
 use super::log::{Bounds, ChannelLog, Moment};
 use super::resting::{Resting, rest};
 use super::{
@@ -49,7 +49,7 @@ pub struct Router {
     instances: Vec<Instance>,
     /// Listeners by ID. Those that are gone leave with the next sweep, so the map is bounded by `max_listeners` and the
     /// comings and goings of one sweep's time.
-    cards: HashMap<String, Arc<Card>>,
+    infos: HashMap<String, Arc<ListenerInfo>>,
     /// The places of listeners.
     listeners: Shares,
     /// Bytes in all logs.
@@ -88,7 +88,7 @@ impl Router {
             limits: settings.limits,
             encode: settings.encode,
             instances,
-            cards: HashMap::new(),
+            infos: HashMap::new(),
             total_bytes: Arc::default(),
             fresh: Vec::new(),
             resting: BinaryHeap::new(),
@@ -134,7 +134,7 @@ impl Router {
             } => drop(reply.send(self.open(instance, *spec))),
             Command::Report(instance, report) => self.take_report(instance, report),
             Command::Cancel(id, reply) => drop(reply.send(self.cancel(id))),
-            Command::Card(id, reply) => drop(reply.send(self.cards.get(&id).cloned())),
+            Command::ListenerInfo(id, reply) => drop(reply.send(self.infos.get(&id).cloned())),
             Command::ClearContext(context, whose, reply) => {
                 reply.send(self.clear(&context, &whose)).ok();
             }
@@ -177,8 +177,8 @@ impl Router {
             (share, memory),
             now,
         );
-        let card = listener.card().clone();
-        self.cards.insert(card.id.clone(), card);
+        let info = listener.info().clone();
+        self.infos.insert(info.id.clone(), info);
         Ok(listener)
     }
 
@@ -347,9 +347,9 @@ impl Router {
     }
 
     fn cancel(&mut self, id: String) -> Result<(), RouterError> {
-        match self.cards.get(&id) {
-            Some(card) if !card.gone() && card.ended().is_none() => {
-                card.end(Ended::Cancelled);
+        match self.infos.get(&id) {
+            Some(info) if !info.gone() && info.ended().is_none() => {
+                info.end(Ended::Cancelled);
                 Ok(())
             }
             _ => Err(RouterError::UnknownListener(id)),
@@ -358,10 +358,10 @@ impl Router {
 
     fn clear(&mut self, context: &str, whose: &Whose) -> u32 {
         let mut cancelled = 0;
-        for card in self.cards.values() {
-            let there = !card.gone() && card.ended().is_none();
-            if card.context == context && there && whose(card) {
-                card.end(Ended::Cancelled);
+        for info in self.infos.values() {
+            let there = !info.gone() && info.ended().is_none();
+            if info.context == context && there && whose(info) {
+                info.end(Ended::Cancelled);
                 cancelled += 1;
             }
         }
@@ -372,11 +372,11 @@ impl Router {
         self.bury();
         let mut snapshots: Vec<InstanceSnapshot> =
             self.instances.iter().map(Instance::snapshot).collect();
-        for card in self.cards.values() {
-            if let Some(snapshot) = snapshots.get_mut(card.instance.0) {
-                snapshot.deliveries += card.delivered.load(Ordering::Relaxed);
-                snapshot.gaps += card.gaps.load(Ordering::Relaxed);
-                snapshot.listeners.push(card.clone());
+        for info in self.infos.values() {
+            if let Some(snapshot) = snapshots.get_mut(info.instance.0) {
+                snapshot.deliveries += info.delivered.load(Ordering::Relaxed);
+                snapshot.gaps += info.gaps.load(Ordering::Relaxed);
+                snapshot.listeners.push(info.clone());
             }
         }
         snapshots
@@ -388,10 +388,10 @@ impl Router {
             gaps: instance.past.gaps,
         };
         let mut totals: Vec<Totals> = self.instances.iter().map(of_past).collect();
-        for card in self.cards.values() {
-            if let Some(total) = totals.get_mut(card.instance.0) {
-                total.deliveries += card.delivered.load(Ordering::Relaxed);
-                total.gaps += card.gaps.load(Ordering::Relaxed);
+        for info in self.infos.values() {
+            if let Some(total) = totals.get_mut(info.instance.0) {
+                total.deliveries += info.delivered.load(Ordering::Relaxed);
+                total.gaps += info.gaps.load(Ordering::Relaxed);
             }
         }
         totals
@@ -403,28 +403,28 @@ impl Router {
             .unwrap_or_default()
     }
 
-    fn listeners_in(&self, slice: Slice) -> Vec<Arc<Card>> {
-        let later = self.cards.values().filter(|card| {
-            card.instance == slice.instance && card.number > slice.after && !card.gone()
+    fn listeners_in(&self, slice: Slice) -> Vec<Arc<ListenerInfo>> {
+        let later = self.infos.values().filter(|info| {
+            info.instance == slice.instance && info.number > slice.after && !info.gone()
         });
-        let first = first_by(later.collect(), slice.most, |card| card.number);
+        let first = first_by(later.collect(), slice.most, |info| info.number);
         first.into_iter().cloned().collect()
     }
 
     /// Forgets listeners that are gone.
     fn bury(&mut self) {
         let instances = &mut self.instances;
-        self.cards.retain(|_, card| {
-            if card.gone()
-                && let Some(instance) = instances.get_mut(card.instance.0)
+        self.infos.retain(|_, info| {
+            if info.gone()
+                && let Some(instance) = instances.get_mut(info.instance.0)
             {
-                instance.past.deliveries += card.delivered.load(Ordering::Relaxed);
-                instance.past.gaps += card.gaps.load(Ordering::Relaxed);
+                instance.past.deliveries += info.delivered.load(Ordering::Relaxed);
+                instance.past.gaps += info.gaps.load(Ordering::Relaxed);
             }
-            !card.gone()
+            !info.gone()
         });
         // Ten thousand listeners that came and went leave 330 KB of empty room.
-        self.cards.shrink_to(2 * self.cards.len());
+        self.infos.shrink_to(2 * self.infos.len());
     }
 
     fn sweep(&mut self, now: Moment) {
@@ -435,8 +435,8 @@ impl Router {
     }
 
     fn end_all(&mut self) {
-        for card in self.cards.values() {
-            card.end(Ended::Stopping);
+        for info in self.infos.values() {
+            info.end(Ended::Stopping);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A cursor: how far one listener has come in a channel's log, and what it is told on the way.
 //!
-//! It reads under the log's lock and hands events to an [`Outlet`]; what it skips on behalf of the listener (what is older than
+//! It reads under the log's lock and hands events to an [`EventSink`]; what it skips on behalf of the listener (what is older than
 //! it wants, what fell off the log) it counts and tells as a gap, so that nothing is left out in silence.
 
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub enum Event {
 }
 
 /// Takes a listener's events. It is called under the log's lock and must be quick.
-pub trait Outlet {
+pub trait EventSink {
     /// A broadcast.
     fn broadcast(&mut self, record: &Arc<Record>);
 
@@ -58,7 +58,7 @@ pub trait Outlet {
     fn other(&mut self, sequence: u64, event: Event);
 }
 
-impl Outlet for Vec<Delivery> {
+impl EventSink for Vec<Delivery> {
     fn broadcast(&mut self, record: &Arc<Record>) {
         self.push(Delivery {
             sequence: record.sequence,
@@ -178,7 +178,7 @@ impl Cursor {
     /// # Errors
     /// The log has moved past a listener that wants to end then.
     #[inline]
-    pub fn read(&mut self, ring: &Ring, out: &mut impl Outlet) -> Result<Tally, Ended> {
+    pub fn read(&mut self, ring: &Ring, out: &mut impl EventSink) -> Result<Tally, Ended> {
         let mut tally = Tally::default();
         if self.position + 1 < ring.first {
             self.fall(ring, out, &mut tally)?;
@@ -236,7 +236,12 @@ impl Cursor {
     }
 
     /// The log has moved past this listener: tells what it missed, and puts it on the oldest entry that is still there.
-    fn fall(&mut self, ring: &Ring, out: &mut impl Outlet, tally: &mut Tally) -> Result<(), Ended> {
+    fn fall(
+        &mut self,
+        ring: &Ring,
+        out: &mut impl EventSink,
+        tally: &mut Tally,
+    ) -> Result<(), Ended> {
         let evicted = &ring.evicted;
         let last = ring.first - 1;
         let overflow = evicted.overflow_to > self.position;
@@ -313,7 +318,7 @@ impl Aged {
     /// Tells of them, if there are any, before what comes next. That is asked for each event: a call would be a fifth of what a
     /// delivery in a burst costs.
     #[inline]
-    fn tell(&mut self, sequence: u64, out: &mut impl Outlet, tally: &mut Tally) {
+    fn tell(&mut self, sequence: u64, out: &mut impl EventSink, tally: &mut Tally) {
         if let Some(span) = self.span {
             self.tell_of(span, sequence, out, tally);
         }
@@ -324,7 +329,7 @@ impl Aged {
         &mut self,
         (from, to): (Moment, Moment),
         sequence: u64,
-        out: &mut impl Outlet,
+        out: &mut impl EventSink,
         tally: &mut Tally,
     ) {
         tally.missed += self.missed;

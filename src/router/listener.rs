@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::cursor::{Cursor, Event, Outlet, Resume, Tally, Wish};
+use super::cursor::{Cursor, Event, EventSink, Resume, Tally, Wish};
 use super::log::{ChannelLog, Moment};
 use super::{InstanceId, Peer, RouterError};
 use crate::shares::{Holder, Memory, Share};
@@ -82,7 +82,7 @@ pub enum Ended {
 
 /// What the router and the status know of a listener. Shared; the listener's own task writes the figures.
 #[derive(Debug)]
-pub struct Card {
+pub struct ListenerInfo {
     /// Names the listener. Random.
     pub id: String,
     /// Its number among all listeners that this daemon has opened, from 1.
@@ -110,7 +110,7 @@ pub struct Card {
     gone: AtomicBool,
 }
 
-impl Card {
+impl ListenerInfo {
     /// Ends the listener; its stream says why. The first reason stays.
     pub(super) fn end(&self, why: Ended) {
         let code = match why {
@@ -158,7 +158,7 @@ impl Card {
 /// A listener, held by whoever serves it. Dropping it ends the listener.
 #[derive(Debug)]
 pub struct Listener {
-    card: Arc<Card>,
+    info: Arc<ListenerInfo>,
     slot: usize,
     cursor: Cursor,
     /// What is to be told before anything from the log.
@@ -184,7 +184,7 @@ impl Listener {
             overflow: spec.overflow,
         };
         let (cursor, first) = Cursor::begin(wish, spec.resume, &log.id, &log.lock(), now);
-        let card = Arc::new(Card {
+        let info = Arc::new(ListenerInfo {
             id,
             number,
             instance,
@@ -201,7 +201,7 @@ impl Listener {
             gone: AtomicBool::new(false),
         });
         Self {
-            card,
+            info,
             slot,
             cursor,
             first,
@@ -210,14 +210,14 @@ impl Listener {
         }
     }
 
-    /// The listener's card.
-    pub fn card(&self) -> &Arc<Card> {
-        &self.card
+    /// Its record, shared with the router and the status.
+    pub fn info(&self) -> &Arc<ListenerInfo> {
+        &self.info
     }
 
     /// The log's name, for resuming.
     pub fn log_id(&self) -> &str {
-        &self.card.log.id
+        &self.info.log.id
     }
 
     /// Hands what is new to `out`, or arranges to be woken. Ready with nothing handed over is possible: all that was new was not
@@ -231,55 +231,55 @@ impl Listener {
     pub fn poll_read(
         &mut self,
         context: &mut Context<'_>,
-        out: &mut impl Outlet,
+        out: &mut impl EventSink,
     ) -> Poll<Result<(), Ended>> {
-        let card = &*self.card;
-        match card.ended() {
+        let info = &*self.info;
+        match info.ended() {
             None | Some(Ended::Stopping) => {}
             Some(ended) => return Poll::Ready(Err(ended)),
         }
         if !self.first.is_empty() {
             for event in std::mem::take(&mut self.first) {
                 let gaps = u64::from(matches!(event, Event::Gap(_)));
-                card.gaps.fetch_add(gaps, Ordering::Relaxed);
+                info.gaps.fetch_add(gaps, Ordering::Relaxed);
                 out.other(self.cursor.position(), event);
             }
             return Poll::Ready(Ok(()));
         }
-        let mut ring = card.log.lock();
+        let mut ring = info.log.lock();
         if ring.next() - 1 <= self.cursor.position() {
             ring.wait(self.slot, context.waker());
             drop(ring);
             // An ending between the first look and the registration would otherwise wake nobody.
-            return match card.ended() {
+            return match info.ended() {
                 Some(ended) => Poll::Ready(Err(ended)),
                 None => Poll::Pending,
             };
         }
         let read = self.cursor.read(&ring, out);
         drop(ring);
-        card.position
+        info.position
             .store(self.cursor.position(), Ordering::Relaxed);
-        Poll::Ready(read.map(|tally| card.add(tally)))
+        Poll::Ready(read.map(|tally| info.add(tally)))
     }
 
     /// Whether it has ended.
     pub fn ended(&self) -> bool {
-        self.card.ended().is_some()
+        self.info.ended().is_some()
     }
 
     /// Waits for events and hands them to `out`.
     ///
     /// # Errors
     /// As [`Listener::poll_read`].
-    pub async fn read_some(&mut self, out: &mut impl Outlet) -> Result<(), Ended> {
+    pub async fn read_some(&mut self, out: &mut impl EventSink) -> Result<(), Ended> {
         std::future::poll_fn(|context| self.poll_read(context, out)).await
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.card.gone.store(true, Ordering::Release);
-        self.card.log.leave(self.slot);
+        self.info.gone.store(true, Ordering::Release);
+        self.info.log.leave(self.slot);
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Incoming;
-use super::record::{Batch, Record};
+use super::record::{EncodedBatch, Record};
 use super::ring::{Body, Entry, Ring};
 use super::wakes::Turn;
 use expd_domain::{GapReason, SubscriptionState};
@@ -105,7 +105,11 @@ impl ChannelLog {
 
     /// Appends broadcasts that came together; `encode` makes their bytes once the first one's sequence is known. Wakes nobody:
     /// see [`ChannelLog::wake_in_turn`].
-    pub fn append(&self, run: &mut [Incoming], encode: impl FnOnce(u64, &mut [Incoming]) -> Batch) {
+    pub fn append(
+        &self,
+        run: &mut [Incoming],
+        encode: impl FnOnce(u64, &mut [Incoming]) -> EncodedBatch,
+    ) {
         // Only the router appends, so that the next sequence stays what it is while the bytes are made without the lock.
         let first = self.lock().next();
         let batch = encode(first, run);

@@ -25,10 +25,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use actor::{Router, RouterSettings};
-pub use cursor::{Delivery, Event, Outlet, Resume};
-pub use listener::{Card, Ended, ListenSpec, Listener};
+pub use cursor::{Delivery, Event, EventSink, Resume};
+pub use listener::{Ended, ListenSpec, Listener, ListenerInfo};
 pub use log::{Gap, Moment};
-pub use record::{Batch, Record, Run};
+pub use record::{EncodedBatch, FrameSpan, Record};
 
 use crate::shares::Full;
 use expd_domain::{Broadcast, Channel, Quoted};
@@ -51,7 +51,7 @@ pub struct Peer {
 
 /// Makes the bytes of broadcasts that came together, once for all listeners, the first of them being at `first`; it may take the
 /// payloads out. Given by the front door, so that the router knows no encoding.
-pub type Encode = fn(first: u64, run: &mut [Incoming]) -> Batch;
+pub type Encode = fn(first: u64, run: &mut [Incoming]) -> EncodedBatch;
 
 /// A broadcast as it came from the network.
 #[derive(Debug)]
@@ -196,7 +196,7 @@ pub struct InstanceSnapshot {
     /// Its channels, in no order.
     pub channels: Vec<ChannelSnapshot>,
     /// Its listeners, in no order.
-    pub listeners: Vec<Arc<Card>>,
+    pub listeners: Vec<Arc<ListenerInfo>>,
     /// Broadcasts handed to listeners, to those that are gone included.
     pub deliveries: u64,
     /// Gaps told to listeners, likewise.
@@ -213,7 +213,7 @@ pub struct Totals {
 }
 
 /// Which listeners a caller may end.
-type Whose = Box<dyn Fn(&Card) -> bool + Send>;
+type Whose = Box<dyn Fn(&ListenerInfo) -> bool + Send>;
 
 /// So many of an instance's, in the order of their numbers, from the first after `after` on.
 #[derive(Clone, Copy, Debug)]
@@ -233,13 +233,13 @@ enum Command {
         reply: oneshot::Sender<Result<Listener, RouterError>>,
     },
     Report(InstanceId, Report),
-    Card(String, oneshot::Sender<Option<Arc<Card>>>),
+    ListenerInfo(String, oneshot::Sender<Option<Arc<ListenerInfo>>>),
     Cancel(String, oneshot::Sender<Result<(), RouterError>>),
     ClearContext(String, Whose, oneshot::Sender<u32>),
     Snapshot(oneshot::Sender<Vec<InstanceSnapshot>>),
     Totals(oneshot::Sender<Vec<Totals>>),
     Channels(Slice, oneshot::Sender<Vec<ChannelSnapshot>>),
-    Listeners(Slice, oneshot::Sender<Vec<Arc<Card>>>),
+    Listeners(Slice, oneshot::Sender<Vec<Arc<ListenerInfo>>>),
     Stop,
 }
 
@@ -291,8 +291,11 @@ impl RouterHandle {
     ///
     /// # Errors
     /// When the daemon stops.
-    pub async fn card(&self, id: String) -> Result<Option<Arc<Card>>, RouterError> {
-        self.ask(|reply| Command::Card(id, reply)).await
+    pub async fn listener_info(
+        &self,
+        id: String,
+    ) -> Result<Option<Arc<ListenerInfo>>, RouterError> {
+        self.ask(|reply| Command::ListenerInfo(id, reply)).await
     }
 
     /// Ends every listener of a context for which `whose` holds, over all instances, and says how many.
@@ -302,7 +305,7 @@ impl RouterHandle {
     pub async fn clear_context(
         &self,
         context: String,
-        whose: impl Fn(&Card) -> bool + Send + 'static,
+        whose: impl Fn(&ListenerInfo) -> bool + Send + 'static,
     ) -> Result<u32, RouterError> {
         let whose = Box::new(whose);
         self.ask(|reply| Command::ClearContext(context, whose, reply))
@@ -337,7 +340,7 @@ impl RouterHandle {
     ///
     /// # Errors
     /// When the daemon stops.
-    pub async fn listeners(&self, slice: Slice) -> Result<Vec<Arc<Card>>, RouterError> {
+    pub async fn listeners(&self, slice: Slice) -> Result<Vec<Arc<ListenerInfo>>, RouterError> {
         self.ask(|reply| Command::Listeners(slice, reply)).await
     }
 

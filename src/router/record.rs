@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 /// The ready bytes of broadcasts that came at once, one after the other.
 #[derive(Clone, Debug, Default)]
-pub struct Batch {
+pub struct EncodedBatch {
     /// All of them.
     pub bytes: Bytes,
     /// Where each ends.
@@ -56,12 +56,12 @@ impl Record {
 
 /// Records that lie one behind the other.
 #[derive(Debug)]
-pub struct Run {
+pub struct FrameSpan {
     batch: Bytes,
     range: Range<usize>,
 }
 
-impl Run {
+impl FrameSpan {
     /// Of one record.
     pub fn of(record: &Record) -> Self {
         Self {

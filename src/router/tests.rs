@@ -35,7 +35,7 @@ fn world(limits: Limits) -> World {
                 ends.push(text.len());
             }
             let bytes = text.into();
-            Batch { bytes, ends }
+            EncodedBatch { bytes, ends }
         },
     });
     let mut tasks = JoinSet::new();
@@ -390,7 +390,7 @@ async fn contexts_end_over_all_instances_and_ids_end_one() {
     assert_eq!(heard(&mut here), ["Cancelled"]);
     assert_eq!(heard(&mut there), ["Cancelled"]);
     assert_eq!(heard(&mut other), ["Pending"]);
-    let id = other.card().id.clone();
+    let id = other.info().id.clone();
     assert_eq!(world.router.cancel(id.clone()).await, Ok(()));
     assert_eq!(heard(&mut other), ["Cancelled"]);
     assert_eq!(
@@ -467,7 +467,7 @@ async fn a_stopping_router_hands_over_what_has_come_and_a_cancelled_listener_hea
     let mut cancelled = world.listen(spec(None)).await;
     world.confirm().await;
     world.broadcast(&["hi", "ho"]).await;
-    let id = cancelled.card().id.clone();
+    let id = cancelled.info().id.clone();
     world.router.cancel(id).await.unwrap();
     world.router.stop().await;
     assert_eq!(

@@ -17,7 +17,7 @@ use super::status;
 use crate::bridge::{Bridge, Bridges};
 use crate::ipc::Caller;
 use crate::ipc::access::{AccessPolicy, Denied, Place, Rights, Verb};
-use crate::router::{Card, InstanceId};
+use crate::router::{InstanceId, ListenerInfo};
 use expd_domain::{ApiPath, Channel, ChannelId, PathClass};
 
 /// The caller of a request, as its connection knows it.
@@ -184,15 +184,15 @@ impl Door {
         if policy.is_open() {
             return Ok(());
         }
-        let card = self.router.card(id.to_owned()).await;
-        let card = card.map_err(|error| Untouchable::Told(status::router(&error)))?;
-        let Some(card) = card else {
+        let info = self.router.listener_info(id.to_owned()).await;
+        let info = info.map_err(|error| Untouchable::Told(status::router(&error)))?;
+        let Some(info) = info else {
             return Ok(());
         };
         let names = self.instance_names();
         let rights = policy.rights(caller);
-        let checked = may_touch(&rights, &card, &names);
-        if checked.is_err() && !is_own(&rights, &card) {
+        let checked = may_touch(&rights, &info, &names);
+        if checked.is_err() && !is_own(&rights, &info) {
             return Err(Untouchable::Unknown);
         }
         refused(checked).await.map_err(Untouchable::Told)
@@ -202,7 +202,7 @@ impl Door {
     pub(super) async fn allow_clearing(
         &self,
         caller: &Caller,
-    ) -> Result<impl Fn(&Card) -> bool + Send + 'static, Status> {
+    ) -> Result<impl Fn(&ListenerInfo) -> bool + Send + 'static, Status> {
         let policy = self.policy();
         let rights = policy.rights(caller);
         let checked = if rights.allow_somewhere(Verb::Listen) || rights.allow_somewhere(Verb::Admin)
@@ -213,7 +213,7 @@ impl Door {
         };
         refused(checked).await?;
         let (names, caller) = (self.instance_names(), caller.clone());
-        Ok(move |card: &Card| may_touch(&policy.rights(&caller), card, &names).is_ok())
+        Ok(move |info: &ListenerInfo| may_touch(&policy.rights(&caller), info, &names).is_ok())
     }
 
     /// The standing leave of one stream to go on.
@@ -235,23 +235,23 @@ impl Door {
 /// A listener is its user's, who must still be allowed to listen; anybody else needs `admin`.
 fn may_touch(
     rights: &Rights<'_>,
-    card: &Card,
+    info: &ListenerInfo,
     names: &[(InstanceId, String)],
 ) -> Result<(), Denied> {
     let name = names
         .iter()
-        .find(|(instance, _)| *instance == card.instance);
-    let place = Place::Channel(name.map_or("", |(_, name)| name), &card.channel);
+        .find(|(instance, _)| *instance == info.instance);
+    let place = Place::Channel(name.map_or("", |(_, name)| name), &info.channel);
     if rights.allow(Verb::Admin, place) {
         return Ok(());
     }
-    let own = is_own(rights, card);
+    let own = is_own(rights, info);
     rights.check(if own { Verb::Listen } else { Verb::Admin }, place)
 }
 
 /// Whether the caller's user opened a listener.
-fn is_own(rights: &Rights<'_>, card: &Card) -> bool {
-    let owner = card.peer.map(|peer| peer.uid);
+fn is_own(rights: &Rights<'_>, info: &ListenerInfo) -> bool {
+    let owner = info.peer.map(|peer| peer.uid);
     owner == rights.caller().peer().map(|peer| peer.uid)
 }
 

@@ -22,7 +22,7 @@ pub fn stream(
     listener: Listener,
     access: watch::Receiver<Arc<AccessPolicy>>,
 ) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
-    let channel = listener.card().channel.clone();
+    let channel = listener.info().channel.clone();
     let dress = Dress::new(&listener, PayloadForm::Json, String::new);
     let leave = Leave::new(access, Caller::unknown(), "default", channel);
     let opened = Opened {

@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::convert;
 use super::unary::{AT_ONCE, off_thread};
-use crate::router::{Batch, Delivery, Event, Incoming, Listener, Record};
+use crate::router::{Delivery, EncodedBatch, Event, Incoming, Listener, Record};
 use expd_proto as proto;
 
 /// A gRPC frame begins with a flag (compressed or not) and the message's length in four bytes.
@@ -15,7 +15,7 @@ pub(super) const PREFIX: usize = 5;
 
 /// Encodes broadcasts for the log: in the JSON form, which loses nothing. Takes their payloads out, so that none is copied twice.
 #[must_use]
-pub fn encode(first: u64, run: &mut [Incoming]) -> Batch {
+pub fn encode(first: u64, run: &mut [Incoming]) -> EncodedBatch {
     let events: Vec<proto::ListenEvent> = (first..)
         .zip(run)
         .map(|(sequence, incoming)| event(sequence, incoming))
@@ -30,7 +30,7 @@ pub fn encode(first: u64, run: &mut [Incoming]) -> Batch {
         put_frame(&mut bytes, event);
         ends.push(bytes.len());
     }
-    Batch {
+    EncodedBatch {
         bytes: bytes.freeze(),
         ends,
     }
@@ -71,7 +71,7 @@ impl Dress {
         channel_id: impl Fn() -> String + Send + Sync + 'static,
     ) -> Self {
         Self {
-            listener_id: listener.card().id.clone(),
+            listener_id: listener.info().id.clone(),
             log_id: listener.log_id().to_owned(),
             form,
             channel_id: Box::new(channel_id),

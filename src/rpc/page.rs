@@ -12,7 +12,7 @@ use super::status::{self, router};
 use super::watching::state_out;
 use super::{Door, api};
 use crate::bridge::Bridge;
-use crate::router::{Card, ChannelSnapshot, Slice, Totals};
+use crate::router::{ChannelSnapshot, ListenerInfo, Slice, Totals};
 use expd_domain::Channel;
 use expd_domain::quoted::{Quoted, shortened};
 use expd_proto as proto;
@@ -124,13 +124,13 @@ async fn fill(
         if listeners.is_empty() {
             return Ok(None);
         }
-        for card in listeners {
+        for info in listeners {
             if room.is_full() {
                 return Ok(Some(start));
             }
-            start.after = card.number;
-            if seen(&card.channel) {
-                let listener = listener_out(&card);
+            start.after = info.number;
+            if seen(&info.channel) {
+                let listener = listener_out(&info);
                 room.take_entry(&listener);
                 instance.listeners.push(listener);
             }
@@ -291,17 +291,17 @@ fn channel_id_out(bridge: &Bridge, channel: &Channel) -> String {
         .unwrap_or_default()
 }
 
-fn listener_out(card: &Card) -> proto::ListenerStatus {
+fn listener_out(info: &ListenerInfo) -> proto::ListenerStatus {
     proto::ListenerStatus {
-        id: card.id.clone(),
-        channel: Some(channel_name_out(&card.channel)),
-        name: name(&card.name),
-        context: name(&card.context),
-        pid: card.peer.map_or(0, |peer| peer.pid),
-        uid: card.peer.map_or(0, |peer| peer.uid),
-        behind: card.behind(),
-        delivered: card.delivered.load(Relaxed),
-        missed: card.missed.load(Relaxed),
+        id: info.id.clone(),
+        channel: Some(channel_name_out(&info.channel)),
+        name: name(&info.name),
+        context: name(&info.context),
+        pid: info.peer.map_or(0, |peer| peer.pid),
+        uid: info.peer.map_or(0, |peer| peer.uid),
+        behind: info.behind(),
+        delivered: info.delivered.load(Relaxed),
+        missed: info.missed.load(Relaxed),
     }
 }
 

@@ -139,7 +139,7 @@ pub enum PullError {
 impl PullListeners {
     /// Keeps a listener, and says under which ID.
     pub fn keep(&self, listener: Listener, dress: Dress, memory: Memory) -> String {
-        let id = listener.card().id.clone();
+        let id = listener.info().id.clone();
         let pulled = Box::new(Pulled {
             listener,
             dress,
@@ -189,7 +189,7 @@ impl PullListeners {
             let Kept::Resting(pulled, asked) = kept else {
                 continue;
             };
-            let opened_by = pulled.listener.card().peer;
+            let opened_by = pulled.listener.info().peer;
             let Some(owner) = opened_by.filter(|owner| owner.uid == program.uid) else {
                 continue;
             };

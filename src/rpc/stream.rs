@@ -20,7 +20,7 @@ use super::frame::{self, Dress};
 use super::network::Opened;
 use super::server::Call;
 use super::status::ended;
-use crate::router::{Delivery, Event, Listener, Outlet, Record, Run};
+use crate::router::{Delivery, Event, EventSink, FrameSpan, Listener, Record};
 use expd_domain::payload::MAX_BYTES;
 
 /// Small frames are gathered into chunks of about this size: one write for many events.
@@ -154,7 +154,7 @@ impl ListenBody {
             .read
             .drain(..)
             .map(|piece| match piece {
-                Piece::Run(run) => run.bytes(),
+                Piece::Span(span) => span.bytes(),
                 Piece::Event(delivery) => self.dress.frame(&delivery),
             })
             .collect();
@@ -187,11 +187,11 @@ struct Pieces {
 }
 
 enum Piece {
-    Run(Run),
+    Span(FrameSpan),
     Event(Delivery),
 }
 
-impl Outlet for Pieces {
+impl EventSink for Pieces {
     fn broadcast(&mut self, record: &Arc<Record>) {
         if !self.join {
             self.read.push(Piece::Event(Delivery {
@@ -200,12 +200,12 @@ impl Outlet for Pieces {
             }));
             return;
         }
-        if let Some(Piece::Run(run)) = self.read.last_mut()
-            && run.extend(record)
+        if let Some(Piece::Span(span)) = self.read.last_mut()
+            && span.extend(record)
         {
             return;
         }
-        self.read.push(Piece::Run(Run::of(record)));
+        self.read.push(Piece::Span(FrameSpan::of(record)));
     }
 
     fn other(&mut self, sequence: u64, event: Event) {

@@ -9,7 +9,7 @@ use expd::config::settings::InstanceSettings;
 use expd::config::{Credentials, Limits, ProtocolChoice, SocketLibrary, TransportChoice};
 use expd::metrics::Counters;
 use expd::router::{
-    Batch, Event, InstanceId, ListenSpec, Listener, Router, RouterHandle, RouterSettings,
+    EncodedBatch, Event, InstanceId, ListenSpec, Listener, Router, RouterHandle, RouterSettings,
 };
 use expd::upstream::link::{Link, LinkParts, LinkStatus, LinkTimings};
 use expd::upstream::session::Session;
@@ -78,7 +78,7 @@ impl Upstream {
                     ends.push(text.len());
                 }
                 let bytes = text.into();
-                Batch { bytes, ends }
+                EncodedBatch { bytes, ends }
             },
         });
         let (session, task) = Session::new("test", &settings, None, counters.clone()).unwrap();

@@ -136,7 +136,7 @@ async fn a_listener_of_an_earlier_daemon_is_nobodys_now() {
     let (earlier, now) = (world(Limits::default()), world(Limits::default()));
     let of_earlier = earlier.listen(spec(None)).await;
     let mut of_now = now.listen(spec(None)).await;
-    let id = of_earlier.card().id.clone();
+    let id = of_earlier.info().id.clone();
     assert_eq!(
         now.router.cancel(id.clone()).await,
         Err(RouterError::UnknownListener(id))
