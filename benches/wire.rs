@@ -13,8 +13,8 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
-use expd::upstream::socket::{Endpoint, SocketEvent, open};
 use expd_domain::Secret;
+use expd_wire::socket::{Endpoint, SocketEvent, open};
 use futures_util::SinkExt as _;
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;

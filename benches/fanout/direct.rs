@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
-use expd::upstream::socket::{Endpoint, SocketEvent, open};
 use expd_domain::{Alphabet, Channel, ChannelId, Secret};
+use expd_wire::socket::{Endpoint, SocketEvent, open};
 #[cfg(feature = "rust-socketio")]
 use futures_util::FutureExt as _;
 #[cfg(feature = "rust-socketio")]

@@ -5,8 +5,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
-use expd::upstream::socket::{Endpoint, Socket, SocketEvent, open};
 use expd_domain::Secret;
+use expd_wire::socket::{Endpoint, Socket, SocketEvent, open};
 use tokio::runtime::Builder;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 

@@ -12,9 +12,9 @@ use super::secret;
 use super::section::Section;
 use super::settings::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, DEFAULT_INSTANCE, InstanceSettings,
-    ProtocolChoice, SocketLibrary, TransportChoice,
 };
 use crate::exposure;
+use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 
 /// Bundles of certificate authorities have some hundred kilobytes.
 const LARGEST_CA_FILE: u64 = 16 << 20;

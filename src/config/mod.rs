@@ -31,12 +31,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use embedded::{embed, follow};
+pub use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 pub use mistake::{ConfigErrors, Mistake, Origin};
 pub use places::{StateSurroundings, hub_state_dir, state_dir};
 pub use reference::reference;
 pub use settings::{
     AccessRule, BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings,
-    InstanceSettings, Limits, LogLevel, ProtocolChoice, Settings, SocketLibrary, TransportChoice,
+    InstanceSettings, Limits, LogLevel, Settings,
 };
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use written::Written;

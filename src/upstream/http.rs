@@ -19,9 +19,9 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::excerpt::sentence;
 use super::session::{LoggedIn, Session};
 use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings, Limits};
+use expd_domain::excerpt::sentence;
 use expd_domain::message;
 use expd_domain::{Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Payload};
 

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
-use expd::upstream::socket::{Detected, Endpoint, Socket, SocketError, SocketEvent, open};
 use expd_domain::{Broadcast, ChannelId, Secret};
+use expd_wire::socket::{Detected, Endpoint, Socket, SocketError, SocketEvent, open};
 use tokio::time::timeout;
 
 use crate::node::SOON;

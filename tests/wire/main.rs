@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use expd::config::ProtocolChoice;
 use expd::config::TransportChoice::{self, Auto, Polling, Websocket};
-use expd::upstream::socket::{EVENT_QUEUE, SocketError};
 use expd_domain::Secret;
+use expd_wire::socket::{EVENT_QUEUE, SocketError};
 
 use certificates::Authority;
 use client::{Client, endpoint};
@@ -415,7 +415,7 @@ async fn tls_with_a_private_authority(server: u32) {
             client.close().await;
             node.has(0).await;
         }
-        let fails = async |endpoint: expd::upstream::socket::Endpoint, why: &str| {
+        let fails = async |endpoint: expd_wire::socket::Endpoint, why: &str| {
             let error = Client::open_at(&endpoint, transport, &mut None)
                 .await
                 .err()

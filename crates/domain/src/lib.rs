@@ -7,6 +7,7 @@
 
 pub mod api_path;
 pub mod channel;
+pub mod excerpt;
 pub mod fate;
 pub mod identity;
 pub mod link;

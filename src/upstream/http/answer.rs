@@ -11,12 +11,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::line_time;
 use super::error::CallError;
-use crate::upstream::excerpt::excerpt;
-use crate::upstream::server_time;
-use crate::upstream::trouble::Way;
 use expd_domain::Payload;
+use expd_domain::excerpt::excerpt;
 use expd_domain::message::ErrorBody;
 use expd_domain::quoted::{QUOTED_CHARS, shortened};
+use expd_wire::server_time;
+use expd_wire::trouble::Way;
 
 /// How long the rest of an answer may take, once it has begun, besides the time that its bytes need on a slow line.
 const REST: Duration = Duration::from_secs(30);

@@ -11,10 +11,10 @@ use super::answer::{Answer, AnswerRoom};
 use super::departure::{DepartingBody, Departure};
 use super::error::CallError;
 use crate::config::InstanceSettings;
-use crate::upstream::encoding;
-use crate::upstream::names::Names;
-use crate::upstream::trouble::{Way, never_left};
-use crate::upstream::trust::Trust;
+use expd_wire::encoding;
+use expd_wire::names::Names;
+use expd_wire::trouble::{Way, never_left};
+use expd_wire::trust::Trust;
 
 /// How long a connection may take to come about: DNS, TCP, proxy and TLS together.
 const CONNECT: Duration = Duration::from_secs(10);

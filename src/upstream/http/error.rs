@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use crate::upstream::excerpt::excerpt;
 use expd_domain::Fate;
+use expd_domain::excerpt::excerpt;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]

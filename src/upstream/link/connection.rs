@@ -10,10 +10,10 @@ use super::subscriptions::Subscriptions;
 use super::timings::LinkTimings;
 use crate::config::ChannelIdSpelling;
 use crate::router::{Incoming, Moment};
-use crate::upstream::excerpt::excerpt;
 use crate::upstream::session::LoggedIn;
-use crate::upstream::socket::{Socket, SocketError, SocketEvent};
+use expd_domain::excerpt::excerpt;
 use expd_domain::{Broadcast, Channel, ChannelId, Identity, IdentityKind};
+use expd_wire::socket::{Socket, SocketError, SocketEvent};
 
 /// Channel IDs in one subscribe request, so that no request grows past what servers take in one packet.
 const IDS_PER_REQUEST: usize = 500;

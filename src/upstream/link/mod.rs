@@ -30,11 +30,11 @@ pub use timings::LinkTimings;
 use super::backoff::Backoff;
 use super::deadline::Deadline;
 use super::session::{LoggedIn, Session, SessionState};
-use super::socket::{self, Endpoint, SocketError};
 use crate::config::InstanceSettings;
 use crate::metrics::Counters;
 use crate::router::{InstanceId, Report, RouterHandle, Wanted};
 use expd_domain::{Channel, IdentityKind, LinkState};
+use expd_wire::socket::{self, Endpoint, SocketError};
 
 /// The channel on which a device that waits to be paired hears its credentials.
 const PAIRING_CHANNEL: &str = "pairing";

@@ -136,5 +136,5 @@ impl Link {
 
 /// The beginning of a channel's name, which may be 16 KiB long.
 fn shortened(name: &str) -> String {
-    crate::upstream::excerpt::excerpt(name)
+    expd_domain::excerpt::excerpt(name)
 }

@@ -25,8 +25,8 @@ use super::{LinkParts, connect};
 use crate::router::Incoming;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::session::LoggedIn;
-use crate::upstream::socket::{self, SocketError};
 use expd_domain::Channel;
+use expd_wire::socket::{self, SocketError};
 
 /// How much is held back before the new connection takes over with what it has. Only what the present one has not brought
 /// counts, so that these are reached when the present one delivers nothing any more.

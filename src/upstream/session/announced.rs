@@ -6,7 +6,7 @@
 
 use reqwest::Url;
 
-use crate::upstream::excerpt::excerpt;
+use expd_domain::excerpt::excerpt;
 
 /// The longest announcement that is read, in bytes: a name has 253 at most.
 const MAX_LENGTH: usize = 300;

@@ -14,8 +14,8 @@ use crate::config::Credentials;
 use crate::upstream::backoff::jittered;
 use crate::upstream::credentials::login_request;
 use crate::upstream::deadline::Deadline;
-use crate::upstream::excerpt::{excerpt, sentence};
 use crate::upstream::http::{CallError, Unbounded};
+use expd_domain::excerpt::{excerpt, sentence};
 use expd_domain::identity::{Authentication, display_pairing_code};
 
 /// The part of a token's life after which it is refreshed, at the latest. The SDKs take a half and three quarters.

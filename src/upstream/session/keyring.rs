@@ -11,8 +11,8 @@ use super::{SessionError, SessionTiming};
 use crate::config::Credentials;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::credentials::{DeviceKey, PairedStore, StoreError, StoredKey};
-use crate::upstream::excerpt::excerpt;
 use expd_domain::Secret;
+use expd_domain::excerpt::excerpt;
 
 /// One instance's paired key. Empty and without a store where pairing is not allowed.
 pub(super) struct Keyring {

@@ -5,8 +5,8 @@ use tokio::time::{Instant, timeout};
 use super::detect::{self, Detected};
 use super::transport::{Address, Failure, Polling, Rejection, Transport, WebSocket};
 use super::{Endpoint, Generation, Socket, SocketError, legacy, modern};
-use crate::config::{ProtocolChoice, TransportChoice};
-use crate::upstream::trust::Trust;
+use crate::choice::{ProtocolChoice, TransportChoice};
+use crate::trust::Trust;
 
 /// Opens a live socket, within [`Endpoint::timeout`] as a whole.
 ///

@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
 /// The server's clock, where it told; to the second.
-pub(super) fn now(headers: &HeaderMap) -> Option<SystemTime> {
+pub fn now(headers: &HeaderMap) -> Option<SystemTime> {
     date(headers, &DATE)
 }
 
 /// When the server wants to be asked again: in seconds, or at a time of its own clock.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -5,11 +5,11 @@ use std::error::Error as StdError;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
-use super::excerpt::sentence;
 use super::proxy_challenge::remedy as remedy_of_407;
 use super::trust::{Trust, remedy, tls_error};
 use super::tunnel::challenge;
 use expd_domain::Secret;
+use expd_domain::excerpt::sentence;
 
 /// Whether the request certainly never left this host: no connection came about, so it may be sent again without harm.
 pub fn never_left(error: &reqwest::Error) -> bool {

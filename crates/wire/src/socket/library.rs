@@ -23,9 +23,9 @@ use tokio::time::timeout;
 
 use super::transport::{Address, redact};
 use super::{EVENT_QUEUE, Endpoint, Generation, Socket, SocketError, SocketEvent};
-use crate::config::SocketLibrary;
-use crate::upstream::excerpt::{excerpt, sentence};
-use crate::upstream::trust::Trust;
+use crate::choice::SocketLibrary;
+use crate::trust::Trust;
+use expd_domain::excerpt::{excerpt, sentence};
 use expd_domain::{Broadcast, BroadcastId, ChannelId, Payload};
 
 /// How long a polite goodbye may take.

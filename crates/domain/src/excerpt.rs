@@ -1,4 +1,4 @@
-//! A server's words in a message: bounded as [`quoted`](expd_domain::quoted) bounds them, and as part of a sentence, without quotation
+//! A server's words in a message: bounded as [`quoted`](crate::quoted) bounds them, and as part of a sentence, without quotation
 //! marks.
 //!
 //! A server decides how long its words are and what is in them. Whatever of them is logged, kept in a status or put in an error
@@ -6,7 +6,7 @@
 
 use std::fmt::Display;
 
-use expd_domain::quoted::{QUOTED_CHARS, bounded, is_hidden};
+use crate::quoted::{QUOTED_CHARS, bounded, is_hidden};
 
 /// The beginning of a text, at most [`QUOTED_CHARS`] characters, with spaces for hidden ones; an ellipsis shows that there was
 /// more.

@@ -7,18 +7,18 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::upstream::encoding::unasked;
-use crate::upstream::excerpt::excerpt;
-use crate::upstream::proxy_challenge::remedy;
-use crate::upstream::server_time;
-use crate::upstream::socket::Endpoint;
+use crate::encoding::unasked;
+use crate::proxy_challenge::remedy;
+use crate::server_time;
+use crate::socket::Endpoint;
+use expd_domain::excerpt::excerpt;
 
 /// So many characters of a token's beginning are taken for the token.
 const TELLING: usize = 12;
 
 /// Why a server turned a handshake down.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::upstream::socket) enum Rejection {
+pub(in crate::socket) enum Rejection {
     /// It does not accept the token.
     Token(String),
     /// It does not offer this transport.
@@ -127,7 +127,7 @@ fn words_of(body: &[u8]) -> String {
 }
 
 /// The sentence in JSON that reports an error: a text, or an object's `message`.
-pub(in crate::upstream::socket) fn words(json: &str) -> String {
+pub(in crate::socket) fn words(json: &str) -> String {
     let sentence = match serde_json::from_str(json) {
         Ok(Value::String(text)) => text,
         Ok(Value::Object(fields)) => match fields.get("message") {
@@ -141,7 +141,7 @@ pub(in crate::upstream::socket) fn words(json: &str) -> String {
 
 /// A text without the endpoint's token, in case someone quotes it back to us. What is quoted was cut, so the beginning of the
 /// token counts as the token.
-pub(in crate::upstream::socket) fn redact(text: &str, endpoint: &Endpoint) -> String {
+pub(in crate::socket) fn redact(text: &str, endpoint: &Endpoint) -> String {
     let token = endpoint.token.expose();
     let head: String = token.chars().take(TELLING).collect();
     if head.is_empty() {
@@ -244,7 +244,7 @@ mod tests {
             token: expd_domain::Secret::new("0123456789abcdef.0123456789abcdef.signature"),
             proxy: None,
             ca_file: None,
-            library: crate::config::SocketLibrary::Own,
+            library: crate::choice::SocketLibrary::Own,
             timeout: Duration::from_secs(1),
         };
         for (said, redacted) in [

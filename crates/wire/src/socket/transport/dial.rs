@@ -1,10 +1,10 @@
 //! A connection of our own to the server: TCP, through a proxy's tunnel where one is set, then TLS.
 
 use super::Address;
-use crate::upstream::tcp;
-use crate::upstream::trust::Trust;
-pub(super) use crate::upstream::tunnel::Stream;
-use crate::upstream::tunnel::{self, encrypt};
+use crate::tcp;
+use crate::trust::Trust;
+pub(super) use crate::tunnel::Stream;
+use crate::tunnel::{self, encrypt};
 
 /// Connects to `address`. The error is the reason, with a remedy where there is one.
 pub(super) async fn dial(address: &Address<'_>, trust: &Trust) -> Result<Stream, String> {

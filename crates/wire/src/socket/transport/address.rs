@@ -6,13 +6,13 @@ use hyper_util::client::proxy::matcher::Intercept;
 use reqwest::Url;
 
 use super::redact;
-use crate::upstream::socket::{Endpoint, Generation, SocketError};
-use crate::upstream::trouble::Way;
-use crate::upstream::tunnel::proxy_for;
+use crate::socket::{Endpoint, Generation, SocketError};
+use crate::trouble::Way;
+use crate::tunnel::proxy_for;
 
 /// An endpoint, checked.
 #[derive(Clone, Debug)]
-pub(in crate::upstream::socket) struct Address<'a> {
+pub(in crate::socket) struct Address<'a> {
     /// What was asked for.
     pub endpoint: &'a Endpoint,
     base: Url,
@@ -147,7 +147,7 @@ impl<'a> Address<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SocketLibrary;
+    use crate::choice::SocketLibrary;
     use expd_domain::Secret;
 
     fn endpoint(url: &str, proxy: Option<&str>) -> Endpoint {

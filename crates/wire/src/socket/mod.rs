@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::config::SocketLibrary;
+use crate::choice::SocketLibrary;
 use expd_domain::{Broadcast, ChannelId, Secret};
 
 mod detect;

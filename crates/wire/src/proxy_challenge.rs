@@ -3,7 +3,7 @@
 //! expd proves itself to proxies with a name and a password (`Basic`). A proxy that takes only `NTLM` or `Negotiate`, as many in
 //! Windows domains do, needs somebody in between who speaks that.
 
-use super::excerpt::excerpt;
+use expd_domain::excerpt::excerpt;
 
 /// The schemes of one answer that are looked at.
 const MOST: usize = 8;

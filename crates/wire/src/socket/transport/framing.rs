@@ -8,12 +8,12 @@
 use bytes::Bytes;
 
 use super::{Incoming, Text};
-use crate::upstream::socket::Generation;
-use crate::upstream::socket::packet::MAX_PACKET;
+use crate::socket::Generation;
+use crate::socket::packet::MAX_PACKET;
 
 /// The packets of one body, taken out one after the other without copying.
 #[derive(Debug)]
-pub(in crate::upstream::socket) struct Packets {
+pub(in crate::socket) struct Packets {
     body: Bytes,
     at: usize,
     framing: Framing,
@@ -35,7 +35,7 @@ enum Measure {
 
 /// Why a body holds no packets. Never quotes the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::upstream::socket) enum Malformed {
+pub(in crate::socket) enum Malformed {
     #[error("a polling answer that is not UTF-8")]
     NotText,
     #[error("a polling answer whose packet lengths do not fit")]
@@ -218,7 +218,7 @@ impl Measure {
 }
 
 /// Puts packets together for one request. In generation 3 they are ASCII, where every server counts alike.
-pub(in crate::upstream::socket) fn join(generation: Generation, packets: &[&str]) -> String {
+pub(in crate::socket) fn join(generation: Generation, packets: &[&str]) -> String {
     match generation {
         Generation::V4 => packets.join("\u{1e}"),
         Generation::V3 => packets.iter().fold(String::new(), |mut body, packet| {

@@ -9,11 +9,11 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::excerpt::excerpt;
 use super::proxy_challenge::remedy;
 use super::tcp;
 use super::tls::explain;
 use super::trust::Trust;
+use expd_domain::excerpt::excerpt;
 
 /// The longest head of a proxy's answer, in bytes.
 const MAX_HEAD: usize = 16 << 10;

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-use super::excerpt::sentence;
 use super::trust::{remedy, tls_error};
+use expd_domain::excerpt::sentence;
 
 /// Says what an error of TLS, TCP or HTTP means.
 pub(super) fn explain(error: &(dyn Error + 'static), host: &str) -> String {

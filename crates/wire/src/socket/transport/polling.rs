@@ -19,12 +19,12 @@ use super::cookies::Cookies;
 use super::framing::{Packets, join};
 use super::pace::Pace;
 use super::{Address, Failure, Incoming, Lost, Outgoing, Rejection};
-use crate::upstream::encoding::{self, unasked};
-use crate::upstream::names::Names;
-use crate::upstream::socket::Generation;
-use crate::upstream::socket::packet::{Handshake, Packet};
-use crate::upstream::tls::explain;
-use crate::upstream::trust::Trust;
+use crate::encoding::{self, unasked};
+use crate::names::Names;
+use crate::socket::Generation;
+use crate::socket::packet::{Handshake, Packet};
+use crate::tls::explain;
+use crate::trust::Trust;
 
 /// The longest body that is read: one packet at its longest, and what else came up while the last poll was answered.
 const MAX_BODY: usize = 64 << 20;
@@ -39,7 +39,7 @@ const MAX_POST: usize = 256 << 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A session over long polling.
-pub(in crate::upstream::socket) struct Polling {
+pub(in crate::socket) struct Polling {
     client: Client,
     /// With the session's ID.
     url: Url,

@@ -19,11 +19,11 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::dial::{Stream, dial};
 use super::{Address, Failure, Incoming, Lost, Outgoing, Rejection};
-use crate::upstream::excerpt::{excerpt, sentence};
-use crate::upstream::socket::Generation;
-use crate::upstream::socket::packet::MAX_PACKET;
-use crate::upstream::tls::explain;
-use crate::upstream::trust::Trust;
+use crate::socket::Generation;
+use crate::socket::packet::MAX_PACKET;
+use crate::tls::explain;
+use crate::trust::Trust;
+use expd_domain::excerpt::{excerpt, sentence};
 
 /// How much is read at once.
 const READ_BYTES: usize = 32 << 10;
@@ -33,7 +33,7 @@ const READ_BYTES: usize = 32 << 10;
 const TAKEN_BYTES: usize = 4 << 10;
 
 /// An open WebSocket.
-pub(in crate::upstream::socket) struct WebSocket {
+pub(in crate::socket) struct WebSocket {
     stream: WebSocketStream<BufReader<Stream>>,
     outbox: VecDeque<Outgoing>,
     /// Written, and not yet flushed. As long as the outbox at most.

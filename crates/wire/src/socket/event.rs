@@ -12,7 +12,7 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::SocketEvent;
-use crate::upstream::excerpt::excerpt;
+use expd_domain::excerpt::excerpt;
 use expd_domain::{Broadcast, ChannelId, Payload};
 
 /// The most channel IDs that one confirmation may list; far more than a client may have, in both spellings.

@@ -2,14 +2,14 @@
 
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
-use super::excerpt::excerpt;
+use expd_domain::excerpt::excerpt;
 
 /// What expd asks for: no `Accept-Encoding` at all would leave the choice to the server (RFC 9110, 12.5.3).
-pub(super) const NONE: &str = "identity";
+pub const NONE: &str = "identity";
 
 /// The encoding of an answer that asks to be decoded first, in words that name it and what to do. Read as if it were plain it
 /// would pass for other text than was sent.
-pub(super) fn unasked(headers: &HeaderMap) -> Option<String> {
+pub fn unasked(headers: &HeaderMap) -> Option<String> {
     let codings: Vec<&str> = headers
         .get_all(CONTENT_ENCODING)
         .iter()

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Why a name has no addresses.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NameError {
+pub(crate) enum NameError {
     /// The name service says nothing.
     #[error("the name service did not answer within {PATIENCE:?}")]
     Silent,
@@ -24,7 +24,7 @@ pub(super) enum NameError {
 }
 
 /// The addresses of a host. What is given up here goes on in a thread of the runtime's, which the C library ends.
-pub(super) async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, NameError> {
+pub(crate) async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, NameError> {
     let found = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, port)))
         .await
         .map_err(|_| NameError::Silent)??;
@@ -33,7 +33,7 @@ pub(super) async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Na
 
 /// The same for the HTTP library.
 #[derive(Debug)]
-pub(super) struct Names;
+pub struct Names;
 
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {

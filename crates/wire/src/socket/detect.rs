@@ -13,7 +13,7 @@ use super::packet::Packet;
 use super::session::CLOSE_LIMIT;
 use super::transport::{Address, Failure, Incoming, Polling, Rejection, Transport, WebSocket};
 use super::{Generation, SocketError};
-use crate::upstream::trust::Trust;
+use crate::trust::Trust;
 
 /// How long a WebSocket that was blocked stays untried. Networks change; a kiosk runs for months.
 const BLOCKED_FOR: Duration = Duration::from_secs(600);
