@@ -8,7 +8,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::ipc::accounts;
+use crate::access::accounts;
 
 /// The user that the shipped unit runs the daemon as.
 const SERVICE_USER: &str = "expd";

@@ -6,7 +6,8 @@
 //! - [`router`]: the actor that owns channels, their logs and their listeners, for all instances.
 //! - [`bridge`]: one identity behind one handle: what every front door calls.
 //! - [`rpc`]: the gRPC front door: thin services, and the stream that shares ready frames.
-//! - [`ipc`]: local sockets: bound, guarded, accepted from; who calls, and what they may.
+//! - [`access`]: who may do what: the rules, the caller's facts, and the decision that every door asks for.
+//! - [`ipc`]: local sockets: bound, guarded, accepted from.
 //! - [`client`]: the typed local client: what programs on this host, `expd` among them, speak to the daemon with.
 //! - [`cli`]: the command line, one file a subcommand.
 //!
@@ -23,6 +24,7 @@
 //! - [`expd_proto`]: the gRPC contract, generated from `proto/`.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod bridge;
 pub mod cli;
 pub mod client;

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use expd::access::AccessPolicy;
 use expd::config::Limits;
-use expd::ipc::access::AccessPolicy;
 use expd::router::{
     Incoming, InstanceId, ListenSpec, Listener, Moment, Report, Router, RouterHandle,
     RouterSettings,

@@ -1,13 +1,12 @@
 //! `[daemon]`, `[daemon.limits]` and `[[access]]`, checked.
 
-use crate::ipc::access::Verb;
-use crate::ipc::accounts;
+use crate::access::{AccessRule, Verb, accounts};
 
 use super::keys;
 use super::mistake::quoted;
 use super::reader::Reader;
 use super::route::Route;
-use super::settings::{AccessRule, DEFAULT_INSTANCE, DaemonSettings, Limits, LogLevel};
+use super::settings::{DEFAULT_INSTANCE, DaemonSettings, Limits, LogLevel};
 
 pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
     let default = DaemonSettings::default();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::ipc::access::Verb;
+use crate::access::Verb;
 use expd_domain::payload;
 
 /// One key.

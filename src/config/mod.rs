@@ -36,8 +36,8 @@ pub use mistake::{ConfigErrors, Mistake, Origin};
 pub use places::{StateSurroundings, hub_state_dir, state_dir};
 pub use reference::reference;
 pub use settings::{
-    AccessRule, BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings,
-    InstanceSettings, Limits, LogLevel, Settings,
+    BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings, InstanceSettings, Limits,
+    LogLevel, Settings,
 };
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use written::Written;

@@ -10,8 +10,8 @@
 
 use super::mistake::{ConfigErrors, Findings, Origin};
 use super::route::Route;
-use super::settings::AccessRule;
 use super::{Loaded, keys};
+use crate::access::AccessRule;
 
 /// The file's end, by which one that was cut is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,8 +91,8 @@ mod tests {
 
     use super::super::{Source, load};
     use super::*;
-    use crate::ipc::access::{AccessPolicy, Place, Verb};
-    use crate::ipc::{Caller, Peer};
+    use crate::access::{AccessPolicy, Place, Verb};
+    use crate::access::{Caller, Peer};
     use expd_domain::Channel;
 
     const INSTANCE: &str =

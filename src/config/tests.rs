@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::keys::{KEYS, Kind};
 use super::*;
-use crate::ipc::access::Verb;
+use crate::access::Verb;
 
 struct World {
     folder: TempDir,

@@ -26,10 +26,10 @@ pub use doors::Doors;
 use figures::{Figures, FiguresDoor};
 pub use run::{RunError, ServeOptions, run, runtime};
 
+use crate::access::AccessPolicy;
 use crate::bridge::{Bridge, Bridges, WaitingRoom};
 use crate::config::Settings;
 use crate::ipc::IpcError;
-use crate::ipc::access::AccessPolicy;
 use crate::metrics::Counters;
 use crate::router::{InstanceId, Router, RouterHandle, RouterSettings};
 use crate::rpc::server::Server;

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::ServeOptions;
 use super::welcome::summary;
+use crate::access::{AccessPolicy, AccessRule};
 use crate::bridge::Bridges;
-use crate::config::{self, AccessRule, ConfigErrors, Loaded, Source, Written};
-use crate::ipc::access::AccessPolicy;
+use crate::config::{self, ConfigErrors, Loaded, Source, Written};
 use crate::logging;
 use crate::systemd::Notifier;
 

@@ -1,19 +1,15 @@
 //! Local sockets: where they are ([`SocketPlace`]), how one is bound ([`bind`]), and how connections are taken from it, each
-//! with its peer's identity ([`Incoming`], [`Caller`]), which [`access`] holds against the rules.
+//! with its peer's identity ([`Incoming`], [`Caller`](crate::access::Caller)).
 //!
 //! Promises: of two daemons that want one path, one gets it, and never by pushing a live one aside; nobody can connect before the
 //! socket has its mode and group; the file goes when the socket does, and only if it is still that socket's.
 
-pub mod access;
-pub mod accounts;
-mod caller;
 mod folder;
 mod incoming;
 mod lock;
 mod peer;
 mod place;
 mod refusal;
-mod verb;
 mod writer;
 
 use std::ffi::{OsStr, OsString};
@@ -27,11 +23,11 @@ use rustix::fs::{FileType, Mode, Stat};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-pub use caller::Caller;
 pub use incoming::{Incoming, Listener, allow_open_files};
-pub use peer::{Peer, PeerStream};
+pub use peer::PeerStream;
 pub use place::{SYSTEM_SOCKET, SocketPlace, SocketSurroundings};
 
+use crate::access::{Peer, accounts};
 use crate::exposure::User;
 use folder::Folder;
 use lock::{Holder, Lock, Taken};

@@ -11,25 +11,13 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
-use super::caller::Caller;
 use super::refusal;
 use super::writer::Writer;
+use crate::access::{Caller, Peer};
 use expd_authority::Reader;
 
 /// How long a TCP peer may be silent before it is probed.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
-
-/// The process that connected, as the kernel noted it then (`SO_PEERCRED`). The process may have passed the connection on since, and
-/// once it ended its ID may be another's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// The process; 0 where it is in another namespace.
-    pub pid: i32,
-    /// The effective user at the time of connecting.
-    pub uid: u32,
-    /// The effective group at the time of connecting.
-    pub gid: u32,
-}
 
 /// One accepted connection. Read from it as the server: what the client sends is mended on the way ([`super::authority`]).
 #[derive(Debug)]

@@ -14,9 +14,8 @@ use tonic::Status;
 
 use super::Door;
 use super::status;
+use crate::access::{AccessPolicy, Caller, Denied, Place, Rights, Verb};
 use crate::bridge::{Bridge, Bridges};
-use crate::ipc::Caller;
-use crate::ipc::access::{AccessPolicy, Denied, Place, Rights, Verb};
 use crate::router::{InstanceId, ListenerInfo};
 use expd_domain::{ApiPath, Channel, ChannelId, PathClass};
 

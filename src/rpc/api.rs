@@ -9,7 +9,7 @@ use super::page::words;
 use super::status::{self, bridge};
 use super::unary::call_of;
 use super::{Door, convert};
-use crate::ipc::access::Verb;
+use crate::access::Verb;
 use expd_domain::{self, ApiPath, IdentityKind};
 use expd_proto as proto;
 use expd_proto::api_server::Api;

@@ -12,8 +12,7 @@ use super::access::Leave;
 use super::frame::Dress;
 use super::network::Opened;
 use super::stream::ListenBody;
-use crate::ipc::Caller;
-use crate::ipc::access::AccessPolicy;
+use crate::access::{AccessPolicy, Caller};
 use crate::router::Listener;
 use expd_proto::PayloadForm;
 

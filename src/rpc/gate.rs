@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::Door;
 use super::access::{caller_of, named};
-use crate::ipc::access::Verb;
+use crate::access::Verb;
 
 /// A method's need: one of these verbs, somewhere.
 fn needs(path: &str) -> &'static [Verb] {

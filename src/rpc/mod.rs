@@ -39,9 +39,8 @@ use tonic::{Code, Status};
 pub use health::Health;
 pub use pull::PullListeners;
 
+use crate::access::{AccessPolicy, Caller, Verb};
 use crate::bridge::{Bridge, Bridges};
-use crate::ipc::Caller;
-use crate::ipc::access::{AccessPolicy, Verb};
 use crate::router::RouterHandle;
 use expd_domain::Quoted;
 use expd_proto as proto;

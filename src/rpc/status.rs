@@ -8,8 +8,8 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::pull::PullError;
+use crate::access::Denied;
 use crate::bridge::BridgeError;
-use crate::ipc::access::Denied;
 use crate::router::{Ended, RouterError};
 use crate::upstream::http::CallError;
 use expd_domain::quoted::{bounded, shortened};

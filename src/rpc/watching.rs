@@ -9,7 +9,7 @@ use tonic::Status;
 
 use super::Door;
 use super::page::words;
-use crate::ipc::Caller;
+use crate::access::Caller;
 use crate::upstream::link::LinkStatus;
 use expd_domain::LinkState;
 use expd_proto as proto;

@@ -182,7 +182,7 @@ fn whoever_swaps_the_socket_while_it_is_bound_changes_no_other_file() {
         }
     });
     let place = SocketPlace::named(folder.join("s"));
-    let group = ipc::accounts::group(STRANGER).unwrap().name;
+    let group = expd::access::accounts::group(STRANGER).unwrap().name;
     let (mut bound, mut refused) = (0, 0);
     for _ in 0..3000 {
         match ipc::bind(&place, 0o666, Some(&group)) {

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::call::Call;
 use super::users::{Admission, STRANGER_CALLS};
-use crate::ipc::Caller;
+use crate::access::Caller;
 use crate::shares::{Memory, Share};
 
 /// Refusals without a budget that may wait to be written, on all connections of a user together: 3 MB. A client that does not take

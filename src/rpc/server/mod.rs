@@ -48,9 +48,9 @@ use programs::Programs;
 use stream::MeteredStream;
 use users::Users;
 
+use crate::access::{AccessPolicy, Caller};
 use crate::config::Limits;
-use crate::ipc::access::AccessPolicy;
-use crate::ipc::{Caller, Incoming, Listener, PeerStream};
+use crate::ipc::{Incoming, Listener, PeerStream};
 use crate::router::Peer;
 use crate::shares::Holder;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::ipc::Caller;
+use crate::access::Caller;
 use crate::router::Peer;
 use crate::rpc::network::peer_of;
 

@@ -17,13 +17,24 @@ use nix::time::{ClockId, clock_gettime};
 use rustix::fs::{Mode, OFlags};
 
 use super::accounts;
-use super::peer::Peer;
 
 /// The kernel gives times of processes in hundredths of a second (`USER_HZ`), on every machine that Rust's Linux runs on.
 const TICK: Duration = Duration::from_millis(10);
 
 /// More than any of the files that are read here has; `Groups:` may have 65,536 entries.
 const LONGEST: u64 = 1 << 20;
+
+/// The process that connected, as the kernel noted it then (`SO_PEERCRED`). The process may have passed the connection on since, and
+/// once it ended its ID may be another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The process; 0 where it is in another namespace.
+    pub pid: i32,
+    /// The effective user at the time of connecting.
+    pub uid: u32,
+    /// The effective group at the time of connecting.
+    pub gid: u32,
+}
 
 /// Who is at the other end of a connection. Clones are the same caller; every request of the connection carries one.
 #[derive(Clone, Debug)]

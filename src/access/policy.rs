@@ -8,8 +8,8 @@ use std::fmt;
 
 use super::accounts;
 use super::caller::Caller;
-pub use super::verb::Verb;
-use crate::config::AccessRule;
+use super::rule::AccessRule;
+use super::verb::Verb;
 use expd_domain::{Channel, Quoted};
 
 /// Where something is done.
@@ -277,7 +277,7 @@ fn remedy(caller: &Caller) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ipc::Peer;
+    use crate::access::Peer;
 
     fn caller(uid: u32, gid: u32) -> Caller {
         // No process, so that nothing but what is given here is known.
