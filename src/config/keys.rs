@@ -1,5 +1,5 @@
 //! The one table of all keys: what may be set, of which type, within which bounds, and what it means. The reader takes its
-//! bounds from here, unknown keys are told by it, and the README's reference is printed from it.
+//! bounds from here, unknown keys are told by it, and docs/settings.md is printed from it.
 
 use std::time::Duration;
 

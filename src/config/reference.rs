@@ -12,7 +12,7 @@ pub fn reference() -> String {
             Some(name) => format!("[[{name}]]"),
             None => format!("[{section}]"),
         };
-        line(&mut text, &format!("#### `{title}`\n\n{meaning}\n"));
+        line(&mut text, &format!("## `{title}`\n\n{meaning}\n"));
         line(
             &mut text,
             "| key | type | default | meaning | environment |\n| --- | --- | --- | --- | --- |",
@@ -22,13 +22,6 @@ pub fn reference() -> String {
         }
         text.push('\n');
     }
-    text.push_str(
-        "Instead of any secret `K` (type *secret*), `K_file` names a file that holds it; one newline at its end is taken off. A relative path in \
-         the file starts from the file's folder.\n\n\
-         Each layer overrides the one before: defaults, the file, the environment, systemd's credentials directory. An empty variable counts as not set. \
-         In a variable's name, `NAME` is the instance's name in either case with `-` written as `_`, and `0` counts the items of an array; lists are separated by \
-         commas. A credential is named `expd.INSTANCE.K` (`LoadCredential=expd.default.secret:…`), or `expd.hub.operator_key` and `expd.hub.token_key`.\n",
-    );
     text
 }
 
@@ -110,22 +103,22 @@ mod tests {
 
     #[test]
     fn settings_reference() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-        let readme = std::fs::read_to_string(path).unwrap();
-        let (before, rest) = readme
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = document
             .split_once(BEGIN)
-            .expect("README.md has the marker <!-- settings -->");
+            .expect("docs/settings.md has the marker <!-- settings -->");
         let (there, after) = rest
             .split_once(END)
-            .expect("README.md has the marker <!-- /settings -->");
-        let wanted = format!("\n{}\n", reference());
+            .expect("docs/settings.md has the marker <!-- /settings -->");
+        let wanted = format!("\n{}", reference());
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
             return;
         }
         assert!(
             there == wanted,
-            "the settings in README.md are not those of the code; run: UPDATE=1 cargo test --lib settings_reference"
+            "the settings in docs/settings.md are not those of the code; run: UPDATE=1 cargo test --lib settings_reference"
         );
     }
 

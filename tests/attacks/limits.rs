@@ -1,14 +1,14 @@
-//! The README's limits, tried from outside.
+//! The limits of docs/limits.md, tried from outside.
 
 use tokio::time::timeout;
 
 use crate::process::Home;
 use crate::world::{SOON, connect_as, framed, http2, own_uid, post, started};
 
-/// The bytes of header fields that the README allows a call.
+/// The bytes of header fields that docs/limits.md allows a call.
 fn header_bytes() -> usize {
-    let readme = include_str!("../../README.md");
-    let row = readme
+    let limits = include_str!("../../docs/limits.md");
+    let row = limits
         .lines()
         .find_map(|line| line.strip_prefix("| a call's header fields | "))
         .unwrap();
@@ -48,7 +48,7 @@ async fn with_fields(home: &Home, bytes: usize) -> Result<http::StatusCode, h2::
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn header_fields_may_have_what_the_readme_says_and_no_more() {
+async fn header_fields_may_have_what_the_limits_page_says_and_no_more() {
     let (_daemon, home) = started("").await;
     let most = header_bytes();
     assert_eq!(with_fields(&home, most).await.unwrap(), 200);

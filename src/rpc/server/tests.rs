@@ -1,4 +1,4 @@
-//! What the README promises of the local door is what is enforced.
+//! docs/limits.md promises of the local door what is enforced.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::rpc::{structured, unary};
 use crate::shares::KEPT;
 
-const README: &str = include_str!("../../../README.md");
+const LIMITS: &str = include_str!("../../../docs/limits.md");
 
 fn size(bytes: usize) -> String {
     match bytes {
@@ -36,12 +36,12 @@ fn percent(part: f64) -> String {
 /// The limits that the row of an input names.
 fn row(input: &str) -> &'static str {
     let begins = format!("| {input} | ");
-    let row = README.lines().find_map(|line| line.strip_prefix(&begins));
-    row.unwrap_or_else(|| panic!("the README has no limits for {input:?}"))
+    let row = LIMITS.lines().find_map(|line| line.strip_prefix(&begins));
+    row.unwrap_or_else(|| panic!("docs/limits.md has no limits for {input:?}"))
 }
 
 #[test]
-fn the_readme_says_what_is_enforced() {
+fn the_limits_page_says_what_is_enforced() {
     let limits = Limits::default();
     let window = usize::try_from(CONNECTION_WINDOW).unwrap();
     let head = usize::try_from(HEADER_BYTES).unwrap();
