@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-pub use broadcast::{DEFAULT_BROADCAST_TIMEOUT, Outgoing, Patience, WAY};
+pub use broadcast::{Outgoing, Patience};
 pub use waiting::{Full, WaitingRoom};
 
 use crate::config::settings::DEFAULT_INSTANCE;

@@ -8,7 +8,7 @@
 //! - [`rpc`]: the gRPC front door: thin services, and the stream that shares ready frames.
 //! - [`access`]: who may do what: the rules, the caller's facts, and the decision that every door asks for.
 //! - [`ipc`]: local sockets: bound, guarded, accepted from.
-//! - [`client`]: the typed local client: what programs on this host, `expd` among them, speak to the daemon with.
+//! - [`expd_client`]: the typed local client: programs on this host, `expd` among them, speak to the daemon through it.
 //! - [`cli`]: the command line, one file a subcommand.
 //!
 //! Around them:
@@ -27,7 +27,6 @@
 pub mod access;
 pub mod bridge;
 pub mod cli;
-pub mod client;
 pub mod config;
 pub mod coredump;
 pub mod daemon;

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use expd::client::{Client, ClientError, Event, EventStream, LinkEvent, Listen, SubscriptionState};
+use expd_client::{Client, ClientError, Event, EventStream, LinkEvent, Listen, SubscriptionState};
 use expd_domain::{Alphabet, BroadcastId, Channel, ChannelId, Payload};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;

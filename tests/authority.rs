@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use expd::config::{self, Source};
 use expd::daemon::{self, DaemonError, Doors};
-use expd::ipc::{self, Listener, SocketPlace};
+use expd::ipc::{self, Listener, SocketPath};
 use expd_hub::Hub;
 use expd_proto as proto;
 use prost::Message;
@@ -55,7 +55,7 @@ impl Daemon {
         let hub = Hub::bind(&anywhere).await.unwrap();
         config::follow(&mut settings, hub.local_addr());
         let folder = tempfile::tempdir().unwrap();
-        let place = SocketPlace::named(folder.path().join("expd.sock"));
+        let place = SocketPath::named(folder.path().join("expd.sock"));
         let mut doors = Doors::default();
         doors.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
         let stop = CancellationToken::new();

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use expd::client::{
+use expd_client::{
     Client, ClientError, Code, Event, GapReason, Heard, Listen, Position, ResumingListener,
     SubscriptionState,
 };

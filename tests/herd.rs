@@ -22,7 +22,7 @@ use std::time::Duration;
 use expd::config::settings::InstanceSettings;
 use expd::config::{ChannelIdSpelling, Credentials, ProtocolChoice, Settings, TransportChoice};
 use expd::daemon::{self, Doors};
-use expd::ipc::{self, Listener, SocketPlace};
+use expd::ipc::{self, Listener, SocketPath};
 use expd_domain::Secret;
 use expd_hub::{CountersSnapshot, Hub, HubDevice, HubSettings, operator};
 use plotters::prelude::*;
@@ -53,7 +53,7 @@ async fn a_thousand_daemons_do_not_come_back_in_step() {
     let stop = CancellationToken::new();
     let settings = fleet(network.settings.listen);
     let folder = tempfile::tempdir().unwrap();
-    let place = SocketPlace::named(folder.path().join("socket"));
+    let place = SocketPath::named(folder.path().join("socket"));
     let mut doors = Doors::default();
     doors.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
     let mut daemons = JoinSet::new();

@@ -13,7 +13,7 @@ mod process;
 use std::process::Stdio;
 use std::time::Duration;
 
-use expd::client::Client;
+use expd_client::Client;
 use expd_domain::{Channel, Payload};
 use process::{DEADLINE, Home};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use expd::client::Client;
+use expd_client::Client;
 use expd_domain::identity::Authentication;
 use expd_domain::login::{self, Claims};
 use expd_domain::{Channel, Payload, Secret};

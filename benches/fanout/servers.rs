@@ -9,7 +9,7 @@ use expd::config::{
     ChannelIdSpelling, Credentials, InstanceSettings, ProtocolChoice, Settings, TransportChoice,
 };
 use expd::daemon::{self, Doors};
-use expd::ipc::{self, Listener, SocketPlace};
+use expd::ipc::{self, Listener, SocketPath};
 use expd::router::{Incoming, InstanceId, Moment, Report, RouterHandle};
 use expd_domain::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Payload, Secret};
 use expd_proto as proto;
@@ -37,7 +37,7 @@ pub async fn daemon(folder: &Path, port: u16) {
     instance.protocol = ProtocolChoice::V3;
     instance.channel_id = ChannelIdSpelling::UrlSafe;
     settings.instances.insert("default".to_owned(), instance);
-    let place = SocketPlace::named(folder.join("socket"));
+    let place = SocketPath::named(folder.join("socket"));
     let mut doors = Doors::default();
     doors.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
     let credit = load::credit(&folder.join("server-credit"));

@@ -13,13 +13,7 @@ use crate::upstream::deadline::Deadline;
 use crate::upstream::http::{CallError, Departure};
 use crate::upstream::link::LinkStatus;
 use expd_domain::channel::check_event_name;
-use expd_domain::{Channel, LinkState, Payload};
-
-/// How long EXP collects responses when the caller does not say.
-pub const DEFAULT_BROADCAST_TIMEOUT: Duration = Duration::from_millis(100);
-
-/// What is kept of a call's time for the way to EXP and back, besides the time for responses.
-pub const WAY: Duration = Duration::from_secs(1);
+use expd_domain::{Channel, DEFAULT_BROADCAST_TIMEOUT, LinkState, Payload};
 
 /// The pauses of a waiting broadcast where the live connection is up and the API cannot be reached: nothing tells when it can.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::output::{Output, Progress};
 use super::{Failure, Instance, payload};
-use crate::client::Client;
+use expd_client::Client;
 
 /// Ask EXP's HTTP API: devices, things, experiences, locations, feeds, data, content
 ///

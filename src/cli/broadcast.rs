@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::output::{self, Output, Progress};
 use super::{ChannelFlags, Failure, Instance, payload};
-use crate::client::Client;
 use crate::config;
+use expd_client::Client;
 
 /// Send an event to everyone who listens on a channel, and print the responses
 ///

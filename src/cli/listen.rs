@@ -9,11 +9,11 @@ use tokio::task::JoinSet;
 use super::output::{self, BAD, BOLD, DIM, GOOD, Output, Progress, WARN, printable, styled};
 use super::stop::Stop;
 use super::{ChannelFlags, Failure, Instance, payload};
-use crate::client::{
-    self, Broadcast, Client, ClientError, Event, Gap, Heard, ListenEvent, Overflow, Position,
+use crate::config;
+use expd_client::{
+    Broadcast, Client, ClientError, Event, Gap, Heard, ListenEvent, Overflow, Position,
     ResumingListener, Subscription, SubscriptionState, Time,
 };
-use crate::config;
 use expd_domain::Payload;
 
 /// How many responses of `--respond` may be on their way at a time; past that, hearing waits, and the daemon's log holds what
@@ -121,7 +121,7 @@ impl Listen {
         let client = Client::connect(socket).await?;
         let channel = self.flags.channel(&self.channel);
         hearing.waiting = Some(format!("waiting for EXP to confirm {channel}"));
-        let listen = client::Listen {
+        let listen = expd_client::Listen {
             instance: self.instance.name.clone(),
             channel,
             name: self.name.clone(),

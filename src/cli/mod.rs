@@ -1,7 +1,7 @@
 //! The command line: what can be typed, one file a subcommand, and what each way to end means for the exit status.
 //!
 //! JSON goes to standard output, one document a line; words for people go to standard error. All but `serve`, `hub` and the
-//! commands that need no daemon go through [`crate::client`].
+//! commands that need no daemon go through [`expd_client`].
 
 mod api;
 mod broadcast;
@@ -27,9 +27,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::client::ClientError;
 use crate::config::ConfigErrors;
 use crate::logging;
+use expd_client::ClientError;
 use expd_domain::Channel;
 use expd_hub::HubError;
 use expd_hub::operator::OperatorError;
@@ -151,7 +151,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::ReaderLeft => 0,
             Self::Usage(_) | Self::Client(ClientError::Request(_)) => 2,
-            Self::Client(ClientError::NotReachable { .. } | ClientError::UnsafePlace(_)) => 3,
+            Self::Client(ClientError::NotReachable { .. } | ClientError::UnsafeFolder(_)) => 3,
             Self::Client(_)
             | Self::Hub(_)
             | Self::Operator(_)

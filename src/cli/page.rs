@@ -3,9 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::output::{BAD, BOLD, DIM, GOOD, WARN, printable, styled};
-use crate::client::{
-    self, ChannelStatus, Identity, InstanceStatus, LinkState, ListenerStatus, Time,
-};
+use expd_client::{ChannelStatus, Identity, InstanceStatus, LinkState, ListenerStatus, Time};
 use expd_domain::identity::display_pairing_code;
 
 /// A link's state in words.
@@ -35,7 +33,7 @@ impl Page {
     }
 
     /// Everything, of the daemon at `socket`.
-    pub fn status(mut self, status: &client::Status, socket: &str) -> String {
+    pub fn status(mut self, status: &expd_client::Status, socket: &str) -> String {
         let up = status.started_at.map(|started| self.age(started));
         self.line(&format!(
             "{} at {}, up for {}",
@@ -300,7 +298,7 @@ fn seen_width(cell: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::client::{Counters, LinkStatus};
+    use expd_client::{Counters, LinkStatus};
     use expd_domain::{Channel, IdentityKind};
 
     use super::*;
@@ -323,7 +321,7 @@ mod tests {
             log_bytes: 20,
             log_sequence: 7,
         };
-        let status = client::Status {
+        let status = expd_client::Status {
             version: "1.2.3".to_owned(),
             started_at: Some(at(0)),
             instances: vec![InstanceStatus {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failure, Instance, payload};
-use crate::client::Client;
+use expd_client::Client;
 use expd_domain::{BroadcastId, ChannelId};
 
 /// Answer a broadcast that was heard

@@ -10,7 +10,7 @@ use super::Failure;
 use super::output::{self, BOLD, DIM, Output, Progress, printable, styled};
 use super::page::{Page, state};
 use super::stop::Stop;
-use crate::client::{Client, LinkEvent};
+use expd_client::{Client, LinkEvent};
 
 /// Show what the daemon is doing: its links, channels and listeners
 ///

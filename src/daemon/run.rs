@@ -16,9 +16,10 @@ use super::welcome::Welcome;
 use super::{DaemonError, Doors, doors, serve_under};
 use crate::config::{self, ConfigErrors, Loaded, Settings, StateSurroundings};
 use crate::coredump;
-use crate::ipc::{self, BoundSocket, Listener, SocketPlace, SocketSurroundings};
+use crate::ipc::{self, BoundSocket, Listener};
 use crate::logging::{self, LoggingError};
 use crate::systemd::{self, Notifier, PassedSocketError};
+use expd_client::{SocketEnvironment, SocketPath};
 use expd_hub::{Hub, HubError};
 
 /// What the command line says.
@@ -114,9 +115,9 @@ async fn run_daemon(
     settings.daemon.limits.max_connections = room;
 
     // The doors come first: whoever finds the socket taken shall not have started anything else.
-    let surroundings = SocketSurroundings::from_process();
+    let environment = SocketEnvironment::from_process();
     let mut open = Doors::default();
-    let path = open_unix(&settings, options, &surroundings, inherited, &mut open)?;
+    let path = open_unix(&settings, options, &environment, inherited, &mut open)?;
     if let Some(address) = settings.daemon.listen {
         open.add(doors::tcp(address).await?);
     }
@@ -142,7 +143,7 @@ async fn run_daemon(
         shutdown.clone(),
     ));
     let welcome = Welcome {
-        usual: path == SocketPlace::usual(&surroundings).path,
+        usual: path == SocketPath::default_in(&environment).path,
         socket: path,
         network: hub
             .as_ref()
@@ -171,14 +172,14 @@ async fn run_daemon(
 fn open_unix(
     settings: &Settings,
     options: &ServeOptions,
-    surroundings: &SocketSurroundings,
+    environment: &SocketEnvironment,
     inherited: Vec<BoundSocket>,
     doors: &mut Doors,
 ) -> Result<PathBuf, RunError> {
     let sockets = if inherited.is_empty() {
         let place = match options.socket.as_ref().or(settings.daemon.socket.as_ref()) {
-            Some(path) => SocketPlace::named(path),
-            None => SocketPlace::usual_for_daemon(surroundings),
+            Some(path) => SocketPath::named(path),
+            None => ipc::default_path(environment, ipc::runtime_directory().as_deref()),
         };
         let daemon = &settings.daemon;
         let bound = ipc::bind(&place, daemon.socket_mode, daemon.socket_group.as_deref());

@@ -199,7 +199,7 @@ mod tests {
     use tokio::net::{TcpStream, UnixStream};
 
     use super::*;
-    use crate::ipc::{Peer, SocketPlace, bind};
+    use crate::ipc::{Peer, SocketPath, bind};
 
     const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -218,7 +218,7 @@ mod tests {
     impl World {
         fn new(connections: usize) -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let place = SocketPlace::named(folder.path().join("s"));
+            let place = SocketPath::named(folder.path().join("s"));
             let socket = bind(&place, 0o600, None).unwrap();
             let stop = CancellationToken::new();
             let incoming = Incoming::new(

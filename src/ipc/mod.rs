@@ -1,4 +1,4 @@
-//! Local sockets: where they are ([`SocketPlace`]), how one is bound ([`bind`]), and how connections are taken from it, each
+//! Local sockets: where they are ([`SocketPath`]), how one is bound ([`bind`]), and how connections are taken from it, each
 //! with its peer's identity ([`Incoming`], [`Caller`](crate::access::Caller)).
 //!
 //! Promises: of two daemons that want one path, one gets it, and never by pushing a live one aside; nobody can connect before the
@@ -25,7 +25,9 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 pub use incoming::{Incoming, Listener, allow_open_files};
 pub use peer::PeerStream;
-pub use place::{SYSTEM_SOCKET, SocketPlace, SocketSurroundings};
+pub use place::{default_path, runtime_directory};
+
+pub use expd_client::SocketPath;
 
 use crate::access::{Peer, accounts};
 use crate::exposure::User;
@@ -111,14 +113,18 @@ impl Drop for SocketFile {
 /// # Errors
 /// When another program listens there, when something else than a socket is in the way, when
 /// everybody may write to the folder, or when the file system refuses.
-pub fn bind(place: &SocketPlace, mode: u32, group: Option<&str>) -> Result<BoundSocket, IpcError> {
-    let path = &place.path;
+pub fn bind(
+    socket_path: &SocketPath,
+    mode: u32,
+    group: Option<&str>,
+) -> Result<BoundSocket, IpcError> {
+    let path = &socket_path.path;
     if path.as_os_str().len() > LONGEST_PATH {
         return Err(IpcError::PathTooLong { path: path.clone() });
     }
     let group = group.map(find_group).transpose()?;
-    let folder = Arc::new(place.open_folder()?);
-    let name = place.name()?;
+    let folder = Arc::new(place::open_folder(socket_path)?);
+    let name = place::name(socket_path)?;
     let failed = |doing| {
         move |source: io::Error| IpcError::Bind {
             path: path.clone(),
@@ -418,9 +424,9 @@ mod tests {
 
     use super::*;
 
-    fn folder() -> (tempfile::TempDir, SocketPlace) {
+    fn folder() -> (tempfile::TempDir, SocketPath) {
         let folder = tempfile::tempdir().unwrap();
-        let place = SocketPlace::named(folder.path().join("expd.sock"));
+        let place = SocketPath::named(folder.path().join("expd.sock"));
         (folder, place)
     }
 
@@ -566,10 +572,10 @@ mod tests {
     fn refusals_name_the_path_and_the_remedy() {
         let (folder, _) = folder();
         let far = folder.path().join("x".repeat(108));
-        let error = bind(&SocketPlace::named(far), 0o600, None).unwrap_err();
+        let error = bind(&SocketPath::named(far), 0o600, None).unwrap_err();
         assert!(matches!(error, IpcError::PathTooLong { .. }), "{error}");
         let gone = folder.path().join("gone/expd.sock");
-        let error = bind(&SocketPlace::named(&gone), 0o600, None).unwrap_err();
+        let error = bind(&SocketPath::named(&gone), 0o600, None).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(
@@ -577,7 +583,7 @@ mod tests {
                 gone.display()
             )
         );
-        let fine = SocketPlace::named(folder.path().join("s"));
+        let fine = SocketPath::named(folder.path().join("s"));
         let error = bind(&fine, 0o600, Some("no-such-group-here")).unwrap_err();
         assert!(matches!(error, IpcError::NoGroup { .. }), "{error}");
         assert!(names(&folder).is_empty());

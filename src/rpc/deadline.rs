@@ -8,7 +8,7 @@ use http::{HeaderMap, Request, Response};
 use tokio::time::timeout;
 use tonic::Status;
 
-use crate::bridge::WAY;
+use expd_domain::ROUND_TRIP_ALLOWANCE;
 
 /// How much before its deadline a call is ended, so that the server library's own timer, which would say CANCELLED, comes later: more
 /// than the millisecond by which timers are exact.
@@ -63,7 +63,7 @@ pub fn send_by(deadline: Option<Duration>, timeout: Duration, wait: bool) -> Opt
             // The caller does not mean to see the answer.
             deadline / 2
         } else {
-            rest.saturating_sub(WAY).max(rest / 2)
+            rest.saturating_sub(ROUND_TRIP_ALLOWANCE).max(rest / 2)
         }
     });
     if wait {

@@ -16,10 +16,10 @@ use super::status::{bridge, ended, pull, router};
 use super::unary::call_of;
 use super::{Door, convert, deadline};
 use crate::access::{Caller, Verb};
-use crate::bridge::{Bridge, DEFAULT_BROADCAST_TIMEOUT, OnBehalf, Outgoing, Patience};
+use crate::bridge::{Bridge, OnBehalf, Outgoing, Patience};
 use crate::router::{ListenSpec, Listener, Peer, Resume, RouterError};
 use crate::shares::Memory;
-use expd_domain::{BroadcastId, ChannelId, Overflow};
+use expd_domain::{BroadcastId, ChannelId, DEFAULT_BROADCAST_TIMEOUT, Overflow};
 use expd_proto as proto;
 use expd_proto::network_server::Network;
 

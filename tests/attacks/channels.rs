@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use expd::client::{Client, Event, EventStream, Listen, SubscriptionState};
+use expd_client::{Client, Event, EventStream, Listen, SubscriptionState};
 use expd_domain::{Channel, Payload};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use expd::ipc::{self, SocketPlace};
+use expd::ipc::{self, SocketPath};
 use rustix::fs::{FlockOperation, Uid};
 
 use crate::process::{Daemon, Home};
@@ -111,7 +111,7 @@ fn a_link_of_somebody_else_does_not_choose_the_folder() {
     })
     .join()
     .unwrap();
-    let error = ipc::bind(&SocketPlace::named(link.join("s")), 0o600, None);
+    let error = ipc::bind(&SocketPath::named(link.join("s")), 0o600, None);
     let error = error.unwrap_err().to_string();
     assert!(error.contains("belongs to the user"), "{error}");
     assert!(!home.folder.path().join("s").exists());
@@ -181,7 +181,7 @@ fn whoever_swaps_the_socket_while_it_is_bound_changes_no_other_file() {
             }
         }
     });
-    let place = SocketPlace::named(folder.join("s"));
+    let place = SocketPath::named(folder.join("s"));
     let group = expd::access::accounts::group(STRANGER).unwrap().name;
     let (mut bound, mut refused) = (0, 0);
     for _ in 0..3000 {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use expd::client::{Client, ClientError, Event, EventStream, Fate, Listen, SubscriptionState};
+use expd_client::{Client, ClientError, Event, EventStream, Fate, Listen, SubscriptionState};
 use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};

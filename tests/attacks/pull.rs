@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use expd::client::{Client, Event, Listen};
+use expd_client::{Client, Event, Listen};
 use expd_proto::listen_event::Event as Wire;
 use expd_proto::network_client::NetworkClient;
 use expd_proto::{
@@ -129,7 +129,7 @@ async fn the_client_loses_nothing_whenever_it_is_dropped() {
     let mut listener = client.pull(&listen).await.unwrap();
     loop {
         let event = listener.next(LONG).await.unwrap().unwrap().event;
-        let confirmed = expd::client::SubscriptionState::Confirmed;
+        let confirmed = expd_client::SubscriptionState::Confirmed;
         if matches!(event, Event::Subscription(told) if told.state == confirmed) {
             break;
         }

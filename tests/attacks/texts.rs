@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use expd::client::Client;
+use expd_client::Client;
 use expd_proto::api_client::ApiClient;
 use expd_proto::daemon_client::DaemonClient;
 use expd_proto::network_client::NetworkClient;

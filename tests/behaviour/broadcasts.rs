@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use expd::client::{Client, ClientError, Code, Event, Fate, LinkState, Listen};
+use expd_client::{Client, ClientError, Code, Event, Fate, LinkState, Listen};
 use expd_domain::Payload;
 use futures_util::future::join_all;
 use tokio::task::JoinSet;

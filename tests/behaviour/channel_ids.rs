@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use expd::client::{Client, Listen};
 use expd::config::{BroadcastChannelForm, ChannelIdSpelling};
+use expd_client::{Client, Listen};
 use expd_domain::Channel;
 
 use crate::world::{World, device, json};

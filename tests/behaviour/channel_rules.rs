@@ -1,6 +1,6 @@
 //! The specification's rules, refused here before any request.
 
-use expd::client::{Code, LinkState, Listen};
+use expd_client::{Code, LinkState, Listen};
 use expd_domain::Channel;
 
 use crate::world::{World, consumer_app, json, menu, refusal};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use expd::client::{LinkState, Listen};
 use expd::config::Credentials;
+use expd_client::{LinkState, Listen};
 use expd_domain::Secret;
 use tokio::task::JoinSet;
 use tokio::time::Instant;

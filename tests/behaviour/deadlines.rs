@@ -15,7 +15,7 @@ use crate::world::{DEADLINE, World};
 async fn a_call_that_runs_into_its_deadline_is_told_so() {
     let world = World::new().await;
     let mut ear = world
-        .ear(&expd::client::Listen::to(crate::world::menu()))
+        .ear(&expd_client::Listen::to(crate::world::menu()))
         .await;
     let request = proto::BroadcastRequest {
         channel: Some(proto::Channel {

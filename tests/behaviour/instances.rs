@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use expd::client::{Code, Event, Listen, SubscriptionState};
+use expd_client::{Code, Event, Listen, SubscriptionState};
 use expd_domain::Channel;
 
 use crate::world::{DEADLINE, World, consumer_app, device, json, menu, refusal};

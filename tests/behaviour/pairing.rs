@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use expd::client::LinkState;
+use expd_client::LinkState;
 use expd_hub::operator;
 
 use crate::world::{World, eventually, operator_key, unpaired};

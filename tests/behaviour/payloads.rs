@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use expd::client::{Code, Listen};
+use expd_client::{Code, Listen};
 use expd_domain::payload::{MAX_BYTES, MAX_DEPTH};
 use expd_proto as proto;
 use expd_proto::network_client::NetworkClient;

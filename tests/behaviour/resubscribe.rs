@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use expd::client::{GapReason, LinkState, Listen, SubscriptionState};
+use expd_client::{GapReason, LinkState, Listen, SubscriptionState};
 use expd_domain::Channel;
 use tokio::time::Instant;
 

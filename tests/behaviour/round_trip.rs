@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use expd::client::{Code, Listen};
+use expd_client::{Code, Listen};
 use expd_domain::Channel;
 
 use crate::world::{World, json, menu, refusal, responder};

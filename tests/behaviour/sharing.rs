@@ -1,6 +1,6 @@
 //! One connection for everybody.
 
-use expd::client::Listen;
+use expd_client::Listen;
 
 use crate::world::{World, json, menu};
 

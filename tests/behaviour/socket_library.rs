@@ -1,7 +1,7 @@
 //! The other implementation of Socket.IO, for those who choose it: the same stream, through a restart of the network.
 
-use expd::client::{Listen, SubscriptionState};
 use expd::config::SocketLibrary;
+use expd_client::{Listen, SubscriptionState};
 
 use crate::world::{World, device, json, menu};
 

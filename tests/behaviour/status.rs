@@ -1,6 +1,6 @@
 //! What the daemon says of itself.
 
-use expd::client::{LinkState, Listen};
+use expd_client::{LinkState, Listen};
 use futures_util::StreamExt as _;
 
 use crate::world::{World, json, menu};

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use expd::client::{
-    Broadcast, Client, ClientError, Event, EventStream, GapReason, LinkState, Listen, Refusal,
-    SubscriptionState,
-};
 use expd::config::settings::InstanceSettings;
 use expd::config::{Credentials, Settings};
 use expd::daemon::{self, DaemonError, Doors};
-use expd::ipc::{self, Listener, SocketPlace};
+use expd::ipc::{self, Listener, SocketPath};
+use expd_client::{
+    Broadcast, Client, ClientError, Event, EventStream, GapReason, LinkState, Listen, Refusal,
+    SubscriptionState,
+};
 use expd_domain::{Channel, Payload, Secret};
 use expd_hub::{
     CountersSnapshot, Hub, HubConsumerApp, HubDevice, HubSettings, HubUser, hash_password, operator,
@@ -188,7 +188,7 @@ impl World {
     }
 
     pub fn start_daemon(&mut self) {
-        let place = SocketPlace::named(self.socket());
+        let place = SocketPath::named(self.socket());
         let mut doors = Doors::default();
         doors.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
         self.daemon = Running::none();

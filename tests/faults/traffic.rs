@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use expd::client::{Client, SubscriptionState};
+use expd_client::{Client, SubscriptionState};
 use expd_domain::Channel;
 use tokio::task::JoinSet;
 use tokio::time::Instant;

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use expd::client::{Client, Event, EventStream, Listen, ListenEvent, Status, SubscriptionState};
 use expd::config::settings::InstanceSettings;
 use expd::config::{Credentials, ProtocolChoice, Settings, TransportChoice};
 use expd::daemon::{self, DaemonError, Doors};
-use expd::ipc::{self, Listener, SocketPlace};
+use expd::ipc::{self, Listener, SocketPath};
+use expd_client::{Client, Event, EventStream, Listen, ListenEvent, Status, SubscriptionState};
 use expd_domain::login::{self, Claims};
 use expd_domain::{Channel, Secret};
 use expd_hub::{HubDevice, HubSettings};
@@ -163,7 +163,7 @@ impl Daemon {
     }
 
     pub fn start_again(&mut self) {
-        let place = SocketPlace::named(self.socket());
+        let place = SocketPath::named(self.socket());
         let mut doors = Doors::default();
         doors.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
         self.stop = CancellationToken::new();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use expd::client::{Counters, Event};
+use expd_client::{Counters, Event};
 use expd_domain::{Channel, Payload};
 use tokio::time::{Instant, sleep};
 

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use expd::client::Client;
+use expd_client::Client;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::time::{Instant, sleep};
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use expd::client::LinkState;
+use expd_client::LinkState;
 use expd_hub::operator;
 use tokio::time::{Instant, sleep};
 

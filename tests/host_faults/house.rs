@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use expd::client::{Client, Counters, LinkState};
+use expd_client::{Client, Counters, LinkState};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 

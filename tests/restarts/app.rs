@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::SystemTime;
 
-use expd::client::{
+use expd_client::{
     Broadcast, Event, Gap, GapReason, ListenEvent, Position, Subscription, SubscriptionState, Time,
 };
 use expd_domain::{BroadcastId, Channel, ChannelId, Payload};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use expd::client::{Event, Gap, GapReason, Listen};
+use expd_client::{Event, Gap, GapReason, Listen};
 use expd_domain::Channel;
 
 use crate::app::App;

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use expd::client::{
+use expd_client::{
     Client, ClientError, Fate, Heard as Told, LinkState, Listen, ListenEvent, ResumingListener,
 };
 use expd_domain::{Channel, Payload};
@@ -52,7 +52,7 @@ fn free_ports() -> [SocketAddr; 2] {
 const LAST: &str = "the last";
 
 fn is_last(event: &ListenEvent) -> bool {
-    matches!(&event.event, expd::client::Event::Broadcast(it) if it.name == LAST)
+    matches!(&event.event, expd_client::Event::Broadcast(it) if it.name == LAST)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use expd::client::{Client, LinkState};
+use expd_client::{Client, LinkState};
 use expd_domain::Channel;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use expd::client::{Code, Event, EventStream, Gap, Listen, ListenEvent, Overflow};
+use expd_client::{Code, Event, EventStream, Gap, Listen, ListenEvent, Overflow};
 use expd_domain::Channel;
 use futures_util::StreamExt as _;
 use tokio::sync::Notify;
@@ -212,7 +212,7 @@ async fn a_hundred_stalled_apps_cost_the_others_nothing() {
         reading.spawn(app.clone().read(stream));
         healthy.push(app);
     }
-    let confirmed = |status: &expd::client::Status| {
+    let confirmed = |status: &expd_client::Status| {
         let channels = &status.instances[0].channels;
         channels.first().is_some_and(|c| c.confirmed_at.is_some())
     };

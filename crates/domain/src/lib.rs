@@ -23,7 +23,7 @@ pub use channel::{Alphabet, Channel, ChannelId, ChannelRule};
 pub use fate::Fate;
 pub use identity::{Identity, IdentityKind};
 pub use link::LinkState;
-pub use message::{Broadcast, BroadcastId};
+pub use message::{Broadcast, BroadcastId, DEFAULT_BROADCAST_TIMEOUT, ROUND_TRIP_ALLOWANCE};
 pub use payload::Payload;
 pub use quoted::Quoted;
 pub use secret::Secret;

@@ -1,11 +1,18 @@
 //! Broadcasts and responses as they travel.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::channel::ChannelId;
 use super::payload::Payload;
+
+/// Time that EXP collects responses to a broadcast where the caller does not say.
+pub const DEFAULT_BROADCAST_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Part of a call's deadline that is kept for the round trip to EXP, beside the time for responses.
+pub const ROUND_TRIP_ALLOWANCE: Duration = Duration::from_secs(1);
 
 /// The random text by which the network names one broadcast; a response quotes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use expd::client::{Event, Gap, ListenEvent, Position, SubscriptionState};
+use expd_client::{Event, Gap, ListenEvent, Position, SubscriptionState};
 
 use crate::world::Heard;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use expd::client::{Gap, GapReason, SubscriptionState};
+use expd_client::{Gap, GapReason, SubscriptionState};
 use expd_domain::Channel;
 
 use crate::world::{Outcome, Sender};

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use expd::client::{Gap, GapReason, SubscriptionState};
+use expd_client::{Gap, GapReason, SubscriptionState};
 
 use super::{CLOCK, Life, Said};
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use expd::client::{Client, Listen, ListenerStatus, Overflow, SubscriptionState};
+use expd_client::{Client, Listen, ListenerStatus, Overflow, SubscriptionState};
 
 use tokio::time::Instant;
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use expd::client::{Client, ClientError, Listen, ListenEvent};
+use expd_client::{Client, ClientError, Listen, ListenEvent};
 use futures_util::StreamExt as _;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;

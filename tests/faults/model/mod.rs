@@ -11,7 +11,7 @@ mod fleet;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use expd::client::SubscriptionState;
+use expd_client::SubscriptionState;
 use expd_domain::Channel;
 use futures_util::FutureExt as _;
 use tokio::task::JoinSet;

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use expd::client::{Client, Event, Heard, Listen, ResumingListener, SubscriptionState};
+use expd_client::{Client, Event, Heard, Listen, ResumingListener, SubscriptionState};
 use expd_domain::{Channel, Payload};
 
 #[tokio::main(flavor = "current_thread")]

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use expd::client::Client;
+use expd_client::Client;
 use expd_domain::{Channel, Payload};
 
 #[tokio::main(flavor = "current_thread")]

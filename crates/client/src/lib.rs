@@ -1,15 +1,12 @@
-//! The typed local client: finds the daemon's socket and speaks domain types over it, so that no caller sees the wire.
-//!
-//! It owns the connection to the socket (the [rules](SocketPlace::usual) on where that is are the daemon's, too), what the daemon says in the daemon's own words turned into types
-//! (events, status), and the one place where a failed call becomes an error that says what to do ([`ClientError`]).
-//! It promises that a payload comes and goes as the exact text it was, and that no call is sent twice by the client itself.
-//! [`ResumingListener`] keeps a listener through restarts of the daemon.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 mod broadcast;
 mod error;
 mod event;
 mod pull;
 mod resume;
+pub mod socket_path;
 mod status;
 
 use std::collections::BTreeMap;
@@ -25,7 +22,6 @@ use tonic::Streaming;
 use tonic::transport::{Channel as Transport, Endpoint};
 use tower::service_fn;
 
-use crate::ipc::{SocketPlace, SocketSurroundings};
 use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
 use expd_proto as proto;
 use expd_proto::api_client::ApiClient;
@@ -38,6 +34,7 @@ pub use event::{
 };
 pub use pull::PullListener;
 pub use resume::{Heard, ResumingListener};
+pub use socket_path::{SocketEnvironment, SocketPath, UnsafeFolder};
 use status::Pages;
 pub use status::{
     ChannelStatus, Counters, Identity, InstanceStatus, LinkEvent, LinkState, LinkStatus,
@@ -131,17 +128,17 @@ pub struct ApiAnswer {
 }
 
 impl Client {
-    /// Connects to the daemon at `socket`, or where this machine's rules say ([`SocketPlace::usual`]).
+    /// Connects to the daemon at `socket`, or where this machine's rules say ([`SocketPath::default_in`]).
     ///
     /// # Errors
-    /// [`ClientError::NotReachable`], or [`ClientError::UnsafePlace`] where somebody else could pose as the daemon.
+    /// [`ClientError::NotReachable`], or [`ClientError::UnsafeFolder`] where somebody else could pose as the daemon.
     pub async fn connect(socket: Option<PathBuf>) -> Result<Self, ClientError> {
-        let place = match socket {
-            Some(path) => SocketPlace::named(path),
-            None => SocketPlace::usual(&SocketSurroundings::from_process()),
+        let socket = match socket {
+            Some(path) => SocketPath::named(path),
+            None => SocketPath::default_in(&SocketEnvironment::from_process()),
         };
-        place.check_folder()?;
-        let path = place.path;
+        socket.check_folder()?;
+        let path = socket.path;
         let endpoint = Endpoint::from_static("http://localhost") // the authority; servers refuse a path there
             .connect_timeout(CONNECT_TIMEOUT)
             .initial_stream_window_size(STREAM_WINDOW)

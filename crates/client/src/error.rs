@@ -9,7 +9,7 @@ use std::time::Duration;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::ipc::IpcError;
+use crate::socket_path::UnsafeFolder;
 
 /// Why a call gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum ClientError {
     },
     /// The socket's folder is not safe to use.
     #[error(transparent)]
-    UnsafePlace(#[from] IpcError),
+    UnsafeFolder(#[from] UnsafeFolder),
     /// The daemon went away in mid-call.
     #[error(
         "the connection to the daemon at {} broke ({reason}): whether the call was carried out is not known", path.display()
@@ -124,7 +124,7 @@ impl ClientError {
         match self {
             Self::NotReachable { .. } | Self::Broken { .. } | Self::Silent { .. } => true,
             Self::Refused(refusal) => refusal.code == Code::Unavailable,
-            Self::UnsafePlace(_) | Self::Contract(_) | Self::Request(_) => false,
+            Self::UnsafeFolder(_) | Self::Contract(_) | Self::Request(_) => false,
         }
     }
 
@@ -139,7 +139,7 @@ impl ClientError {
     /// What became of the broadcast, response or request that failed with this.
     pub fn fate(&self) -> Fate {
         match self {
-            Self::NotReachable { .. } | Self::UnsafePlace(_) | Self::Request(_) => Fate::Refused,
+            Self::NotReachable { .. } | Self::UnsafeFolder(_) | Self::Request(_) => Fate::Refused,
             Self::Broken { .. } | Self::Silent { .. } | Self::Contract(_) => Fate::Unknown,
             Self::Refused(refusal) => refusal.fate.unwrap_or(match refusal.code {
                 // Of those nobody may have been there to say more.

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::{Client, ClientError, event};
-use crate::bridge::{DEFAULT_BROADCAST_TIMEOUT, WAY};
-use expd_domain::{Channel, Payload};
+use expd_domain::{Channel, DEFAULT_BROADCAST_TIMEOUT, Payload, ROUND_TRIP_ALLOWANCE};
 use expd_proto as proto;
 
 impl Client {
@@ -38,7 +37,7 @@ impl Client {
         let message = broadcast_to_wire(instance, event, timeout, true)?;
         let mut request = tonic::Request::new(message);
         // The daemon waits so much less than the deadline.
-        let answer = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT) + WAY;
+        let answer = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT) + ROUND_TRIP_ALLOWANCE;
         request.set_timeout(wait.saturating_add(answer));
         self.send(request).await
     }
