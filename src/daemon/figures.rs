@@ -152,13 +152,13 @@ const SUMMED: [Summed; 8] = [
         "expd_deliveries_total",
         Kind::Counter,
         "Broadcasts handed to listeners, summed over listeners.",
-        |s| s.deliveries,
+        |s| s.totals.deliveries,
     ),
     (
         "expd_gaps_total",
         Kind::Counter,
         "Gaps told to listeners.",
-        |s| s.gaps,
+        |s| s.totals.gaps,
     ),
     (
         "expd_channels",

@@ -1,98 +1,79 @@
 //! The router's own task.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::instance::{ChannelState, Instance, Past, first_by};
-use super::listener::{Ended, ListenSpec, Listener, ListenerInfo};
-use super::log::{Bounds, ChannelLog, Moment};
-use super::resting::{Resting, rest};
-use super::{
-    ChannelSnapshot, Command, Encode, Incoming, InstanceId, InstanceSnapshot, MAILBOX, Report,
-    RouterError, RouterHandle, Slice, Totals, Wanted, Whose,
-};
+use super::error::RouterError;
+use super::handle::{MAILBOX, RouterCommand, RouterHandle};
+use super::instance::{ChannelState, Instance};
+use super::listener::{ListenSpec, Listener, NewListener};
+use super::log::ChannelLog;
+use super::moment::Moment;
+use super::record::Encode;
+use super::registry::Registry;
+use super::report::{Incoming, InstanceId, Report};
+use super::snapshot::{ChannelSnapshot, InstanceSnapshot, Slice, Totals};
+use super::wake_queue::WakeQueue;
 use crate::config::Limits;
-use crate::shares::Shares;
 use expd_domain::{Channel, SubscriptionState};
 
-/// How often what is too old is looked for: old events, channels without listeners, listeners without askers.
+/// Interval at which old events, unused channels and dropped listeners are removed.
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// Commands taken from the mailbox at once; the listeners are woken after each batch.
 const BATCH: usize = 64;
 
-/// What the router is started with.
+/// Settings of the router.
 #[derive(Clone, Debug)]
 pub struct RouterSettings {
-    /// How many instances there are.
+    /// Number of instances.
     pub instances: usize,
-    /// The bounds on logs, channels and listeners.
+    /// Bounds on logs, channels and listeners.
     pub limits: Limits,
-    /// How a broadcast is encoded for the listeners.
+    /// Encoder of broadcasts for the listeners.
     pub encode: Encode,
 }
 
 /// The actor; [`Router::run`] is its task.
 pub struct Router {
-    mailbox: mpsc::Receiver<Command>,
+    mailbox: mpsc::Receiver<RouterCommand>,
     stopped: CancellationToken,
     limits: Limits,
     encode: Encode,
     instances: Vec<Instance>,
-    /// Listeners by ID. Those that are gone leave with the next sweep, so the map is bounded by `max_listeners` and the
-    /// comings and goings of one sweep's time.
-    infos: HashMap<String, Arc<ListenerInfo>>,
-    /// The places of listeners.
-    listeners: Shares,
+    listeners: Registry,
     /// Bytes in all logs.
     total_bytes: Arc<AtomicUsize>,
-    /// Logs with something new in this batch.
-    fresh: Vec<Arc<ChannelLog>>,
-    /// Logs with something new whose listeners were woken a moment ago. None is here more often than it was promised to, and each
-    /// leaves within a rest's time.
-    resting: BinaryHeap<Resting>,
-    /// How many listeners were opened.
-    opened: u64,
+    wake_queue: WakeQueue,
 }
 
 impl Router {
-    /// A router and the way to it.
+    /// Makes a router and its handle.
     #[must_use]
     pub fn new(settings: RouterSettings) -> (Self, RouterHandle) {
         let (sender, mailbox) = mpsc::channel(MAILBOX);
         let instances: Vec<Instance> = (0..settings.instances)
-            .map(|_| Instance {
-                wanted: watch::Sender::new(Wanted::default()),
-                channels: HashMap::new(),
-                share: Shares::new(settings.limits.max_channels),
-                past: Past::default(),
-            })
+            .map(|_| Instance::new(settings.limits.max_channels))
             .collect();
-        let handle = RouterHandle {
-            mailbox: sender,
-            wanted: instances.iter().map(|i| i.wanted.subscribe()).collect(),
-            stopped: CancellationToken::new(),
-        };
+        let stopped = CancellationToken::new();
+        let wanted = instances.iter().map(|i| i.wanted.subscribe()).collect();
+        let handle = RouterHandle::new(sender, wanted, stopped.clone());
         let router = Self {
             mailbox,
-            stopped: handle.stopped.clone(),
-            listeners: Shares::new(settings.limits.max_listeners),
+            stopped,
+            listeners: Registry::new(settings.limits.max_listeners),
             limits: settings.limits,
             encode: settings.encode,
             instances,
-            infos: HashMap::new(),
             total_bytes: Arc::default(),
-            fresh: Vec::new(),
-            resting: BinaryHeap::new(),
-            opened: 0,
+            wake_queue: WakeQueue::default(),
         };
         (router, handle)
     }
@@ -110,52 +91,51 @@ impl Router {
                         break;
                     }
                     for command in commands.drain(..) {
-                        if matches!(command, Command::Stop) {
-                            self.end_all();
+                        if matches!(command, RouterCommand::Stop) {
+                            self.listeners.stop_all();
                             return;
                         }
-                        self.obey(command);
+                        self.handle(command);
                     }
-                    self.wake_fresh();
+                    self.wake_queue.wake_due(Moment::now().at);
                 }
-                () = rest(self.resting.peek()) => self.wake_fresh(),
+                () = self.wake_queue.sleep_until_first() => {
+                    self.wake_queue.wake_due(Moment::now().at);
+                }
                 _ = sweep.tick() => self.sweep(Moment::now()),
             }
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    /// Carries out one command.
+    fn handle(&mut self, command: RouterCommand) {
         match command {
-            // An answer that nobody waits for any more goes nowhere; an unclaimed listener ends by being dropped.
-            Command::Open {
+            RouterCommand::Open {
                 instance,
                 spec,
                 reply,
-            } => drop(reply.send(self.open(instance, *spec))),
-            Command::Report(instance, report) => self.take_report(instance, report),
-            Command::Cancel(id, reply) => drop(reply.send(self.cancel(id))),
-            Command::ListenerInfo(id, reply) => drop(reply.send(self.infos.get(&id).cloned())),
-            Command::ClearContext(context, whose, reply) => {
-                reply.send(self.clear(&context, &whose)).ok();
+            } => answer(reply, self.open(instance, *spec)),
+            RouterCommand::Report(instance, report) => self.apply(instance, report),
+            RouterCommand::Cancel(id, reply) => answer(reply, self.listeners.cancel(id)),
+            RouterCommand::ListenerInfo(id, reply) => answer(reply, self.listeners.get(&id)),
+            RouterCommand::ClearContext(context, filter, reply) => {
+                answer(reply, self.listeners.clear_context(&context, &filter));
             }
-            Command::Snapshot(reply) => drop(reply.send(self.snapshot())),
-            Command::Totals(reply) => drop(reply.send(self.totals())),
-            Command::Channels(slice, reply) => drop(reply.send(self.channels_in(slice))),
-            Command::Listeners(slice, reply) => drop(reply.send(self.listeners_in(slice))),
-            Command::Stop => self.end_all(),
+            RouterCommand::Snapshot(reply) => answer(reply, self.snapshot()),
+            RouterCommand::Totals(reply) => answer(reply, self.totals()),
+            RouterCommand::Channels(slice, reply) => answer(reply, self.channels(slice)),
+            RouterCommand::Listeners(slice, reply) => answer(reply, self.listeners.slice(slice)),
+            RouterCommand::Stop => self.listeners.stop_all(),
         }
     }
 
     fn open(&mut self, instance: InstanceId, spec: ListenSpec) -> Result<Listener, RouterError> {
         let now = Moment::now();
-        let holder = spec.holder();
-        let share = self.listeners.take(holder, 1);
-        let share = share.map_err(|full| RouterError::TooManyListeners {
-            most: self.listeners.most(),
-            full,
-        })?;
+        let share = self.listeners.take_share(&spec)?;
         let memory = spec.take_memory()?;
-        let state = self.channel(instance, &spec, now)?;
+        let home = self.instances.get_mut(instance.0);
+        let home = home.ok_or(RouterError::Stopping)?;
+        let state = home.channel(&spec, &self.limits, &self.total_bytes, now)?;
         let log = state.log.clone();
         if let Some(resume) = &spec.resume {
             let (_, _, newest) = log.size();
@@ -164,162 +144,111 @@ impl Router {
                 return Err(RouterError::ResumeAhead { after, newest });
             }
             if resume.log_id != log.id && state.confirmed_at.is_none() && state.outage.is_none() {
-                // The app heard this channel before: what passes until the confirmation is missing for it.
+                // The app listened to this channel before: it misses what passes until the
+                // confirmation.
                 state.outage = Some(state.wanted_since);
             }
         }
-        self.opened += 1;
-        let listener = Listener::open(
-            (random_id(), self.opened),
+        let (id, number) = self.listeners.next_id();
+        let new = NewListener {
+            id,
+            number,
             instance,
             log,
-            spec,
-            (share, memory),
-            now,
-        );
-        let info = listener.info().clone();
-        self.infos.insert(info.id.clone(), info);
+            share,
+            memory,
+        };
+        let listener = Listener::open(new, spec, now);
+        self.listeners.insert(listener.info().clone());
         Ok(listener)
     }
 
-    /// The channel's state; a channel that nobody wanted so far is wanted from now on.
-    fn channel(
-        &mut self,
-        instance: InstanceId,
-        spec: &ListenSpec,
-        now: Moment,
-    ) -> Result<&mut ChannelState, RouterError> {
-        let Some(home) = self.instances.get_mut(instance.0) else {
-            return Err(RouterError::Stopping);
-        };
-        let shared = Arc::new(spec.channel.clone());
-        let (limits, total_bytes) = (&self.limits, &self.total_bytes);
-        let wanted = &home.wanted;
-        Ok(match home.channels.entry(shared.clone()) {
-            Entry::Occupied(there) => there.into_mut(),
-            Entry::Vacant(room) => {
-                let share = home.share.take(spec.holder(), 1);
-                let share = share.map_err(|full| RouterError::TooManyChannels {
-                    most: home.share.most(),
-                    full,
-                })?;
-                let memory = spec.take_channel_memory()?;
-                let bounds = Bounds {
-                    events: limits.log_events,
-                    bytes: limits.log_bytes,
-                    age: limits.log_age,
-                };
-                let id = uuid::Uuid::new_v4().simple().to_string();
-                let mut order = 0;
-                wanted.send_modify(|wanted| {
-                    wanted.last += 1;
-                    order = wanted.last;
-                    wanted.channels.insert(order, shared);
-                });
-                room.insert(ChannelState {
-                    log: Arc::new(ChannelLog::new(id, bounds, total_bytes.clone(), now)),
-                    order,
-                    wanted_since: now,
-                    asked_at: None,
-                    confirmed_at: None,
-                    last_broadcast_at: None,
-                    outage: None,
-                    _share: share,
-                    _memory: memory,
-                })
-            }
-        })
-    }
-
-    fn take_report(&mut self, instance: InstanceId, report: Report) {
+    fn apply(&mut self, instance: InstanceId, report: Report) {
         let now = Moment::now();
-        if let Report::Broadcasts(mut broadcasts) = report {
-            // Those of one channel together, in their order, since they are encoded and sent together.
-            broadcasts.sort_by(|a, b| by_channel(&a.channel, &b.channel));
-            for run in broadcasts.chunk_by_mut(|a, b| by_channel(&a.channel, &b.channel).is_eq()) {
-                self.append(instance, run);
-            }
-            self.keep_total();
-            return;
-        }
-        let Some(home) = self.instances.get_mut(instance.0) else {
-            return;
-        };
         match report {
-            Report::Broadcasts(_) => {}
+            Report::Broadcasts(mut broadcasts) => {
+                // Broadcasts of one channel go together, in their order: they are encoded and sent
+                // as one batch.
+                broadcasts.sort_by(|a, b| by_channel(&a.channel, &b.channel));
+                for batch in
+                    broadcasts.chunk_by_mut(|a, b| by_channel(&a.channel, &b.channel).is_eq())
+                {
+                    self.append(instance, batch);
+                }
+                self.keep_total();
+            }
             Report::Asked(channels) => {
                 for channel in &channels {
-                    if let Some(state) = home.channels.get_mut(channel) {
+                    if let Some(state) = self.channel_mut(instance, channel) {
                         state.asked_at = Some(now.wall);
                     }
                 }
             }
             Report::Confirmed(channels) => {
                 for channel in &channels {
-                    if let Some(state) = home.channels.get_mut(channel) {
+                    if let Some(state) = self.channel_mut(instance, channel) {
                         state.confirmed_at = Some(now.wall);
+                        let outage = state.outage.take();
                         state
                             .log
-                            .set_state(SubscriptionState::Confirmed, state.outage.take(), now);
-                        self.fresh.push(state.log.clone());
+                            .set_state(SubscriptionState::Confirmed, outage, now);
+                        let log = state.log.clone();
+                        self.wake_queue.push(log);
                     }
                 }
             }
             Report::Lost(channels) => {
                 for (channel, since) in &channels {
-                    if let Some(state) = home.channels.get_mut(channel) {
-                        self.fresh.extend(state.lose(*since, now));
+                    if let Some(state) = self.channel_mut(instance, channel)
+                        && let Some(log) = state.lose(*since, now)
+                    {
+                        self.wake_queue.push(log);
                     }
                 }
             }
             Report::Down { since } => {
+                let Some(home) = self.instances.get_mut(instance.0) else {
+                    return;
+                };
                 for state in home.channels.values_mut() {
                     state.asked_at = None;
-                    self.fresh.extend(state.lose(since, now));
+                    if let Some(log) = state.lose(since, now) {
+                        self.wake_queue.push(log);
+                    }
                 }
             }
         }
     }
 
-    /// Appends broadcasts of one channel.
-    fn append(&mut self, instance: InstanceId, run: &mut [Incoming]) {
-        let Some(last) = run.last() else {
+    fn channel_mut(
+        &mut self,
+        instance: InstanceId,
+        channel: &Arc<Channel>,
+    ) -> Option<&mut ChannelState> {
+        let home = self.instances.get_mut(instance.0)?;
+        home.channels.get_mut(channel)
+    }
+
+    /// Appends broadcasts of one channel to its log.
+    fn append(&mut self, instance: InstanceId, batch: &mut [Incoming]) {
+        let Some(last) = batch.last() else {
             return;
         };
         let state = self
             .instances
             .get_mut(instance.0)
             .and_then(|home| home.channels.get_mut(&last.channel));
-        // A channel that nobody wants any more: EXP has no unsubscribe, so its broadcasts go on coming.
+        // EXP has no unsubscribe: broadcasts continue to arrive on channels that nobody wants.
         let Some(state) = state else {
             return;
         };
         state.last_broadcast_at = Some(last.received.wall);
-        state.log.append(run, self.encode);
-        self.fresh.push(state.log.clone());
+        state.log.append(batch, self.encode);
+        self.wake_queue.push(state.log.clone());
     }
 
-    /// Wakes the listeners of every log that has something new, each log once, and those whose rest is over.
-    fn wake_fresh(&mut self) {
-        let now = Moment::now().at;
-        while let Some(resting) = self.resting.peek()
-            && resting.until <= now
-        {
-            self.fresh
-                .extend(self.resting.pop().map(|resting| resting.log));
-        }
-        self.fresh
-            .sort_unstable_by_key(|log| Arc::as_ptr(log).addr());
-        self.fresh.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        for log in self.fresh.drain(..) {
-            if let Some(until) = log.wake_in_turn(now) {
-                self.resting.push(Resting { until, log });
-            }
-        }
-    }
-
-    /// Keeps all logs together under their bound, the oldest events going first. Goes an eighth below it, so that the search
-    /// over all logs is rare.
+    /// Keeps all logs together within their bound by evicting the oldest events. It goes an eighth
+    /// below the bound, so that the search over all logs is rare.
     fn keep_total(&mut self) {
         let bound = self.limits.total_log_bytes;
         let total = || self.total_bytes.load(Ordering::Relaxed);
@@ -346,36 +275,13 @@ impl Router {
         }
     }
 
-    fn cancel(&mut self, id: String) -> Result<(), RouterError> {
-        match self.infos.get(&id) {
-            Some(info) if !info.gone() && info.ended().is_none() => {
-                info.end(Ended::Cancelled);
-                Ok(())
-            }
-            _ => Err(RouterError::UnknownListener(id)),
-        }
-    }
-
-    fn clear(&mut self, context: &str, whose: &Whose) -> u32 {
-        let mut cancelled = 0;
-        for info in self.infos.values() {
-            let there = !info.gone() && info.ended().is_none();
-            if info.context == context && there && whose(info) {
-                info.end(Ended::Cancelled);
-                cancelled += 1;
-            }
-        }
-        cancelled
-    }
-
     fn snapshot(&mut self) -> Vec<InstanceSnapshot> {
-        self.bury();
+        self.reap();
         let mut snapshots: Vec<InstanceSnapshot> =
             self.instances.iter().map(Instance::snapshot).collect();
-        for info in self.infos.values() {
+        for info in self.listeners.iter() {
             if let Some(snapshot) = snapshots.get_mut(info.instance.0) {
-                snapshot.deliveries += info.delivered.load(Ordering::Relaxed);
-                snapshot.gaps += info.gaps.load(Ordering::Relaxed);
+                snapshot.totals.add(info);
                 snapshot.listeners.push(info.clone());
             }
         }
@@ -383,74 +289,49 @@ impl Router {
     }
 
     fn totals(&self) -> Vec<Totals> {
-        let of_past = |instance: &Instance| Totals {
-            deliveries: instance.past.deliveries,
-            gaps: instance.past.gaps,
-        };
-        let mut totals: Vec<Totals> = self.instances.iter().map(of_past).collect();
-        for info in self.infos.values() {
+        let mut totals: Vec<Totals> = self.instances.iter().map(|i| i.reaped).collect();
+        for info in self.listeners.iter() {
             if let Some(total) = totals.get_mut(info.instance.0) {
-                total.deliveries += info.delivered.load(Ordering::Relaxed);
-                total.gaps += info.gaps.load(Ordering::Relaxed);
+                total.add(info);
             }
         }
         totals
     }
 
-    fn channels_in(&self, slice: Slice) -> Vec<ChannelSnapshot> {
+    fn channels(&self, slice: Slice) -> Vec<ChannelSnapshot> {
         let home = self.instances.get(slice.instance.0);
         home.map(|home| home.channels_after(slice.after, slice.most))
             .unwrap_or_default()
     }
 
-    fn listeners_in(&self, slice: Slice) -> Vec<Arc<ListenerInfo>> {
-        let later = self.infos.values().filter(|info| {
-            info.instance == slice.instance && info.number > slice.after && !info.gone()
-        });
-        let first = first_by(later.collect(), slice.most, |info| info.number);
-        first.into_iter().cloned().collect()
-    }
-
-    /// Forgets listeners that are gone.
-    fn bury(&mut self) {
+    /// Removes dropped listeners; their totals stay with their instance.
+    fn reap(&mut self) {
         let instances = &mut self.instances;
-        self.infos.retain(|_, info| {
-            if info.gone()
-                && let Some(instance) = instances.get_mut(info.instance.0)
-            {
-                instance.past.deliveries += info.delivered.load(Ordering::Relaxed);
-                instance.past.gaps += info.gaps.load(Ordering::Relaxed);
+        self.listeners.reap(|info| {
+            if let Some(home) = instances.get_mut(info.instance.0) {
+                home.reaped.add(info);
             }
-            !info.gone()
         });
-        // Ten thousand listeners that came and went leave 330 KB of empty room.
-        self.infos.shrink_to(2 * self.infos.len());
     }
 
     fn sweep(&mut self, now: Moment) {
-        self.bury();
+        self.reap();
         for instance in &mut self.instances {
             instance.sweep(now, self.limits.log_age);
         }
     }
-
-    fn end_all(&mut self) {
-        for info in self.infos.values() {
-            info.end(Ended::Stopping);
-        }
-    }
 }
 
-/// The order of channels; what is shared, as it nearly always is, is not looked into.
+/// Answers a command.
+fn answer<T>(reply: oneshot::Sender<T>, value: T) {
+    // It fails where the caller has given up; a listener that nobody claims ends by being dropped.
+    reply.send(value).ok();
+}
+
+/// Orders channels. Most pairs share one allocation and need no comparison of their names.
 fn by_channel(a: &Arc<Channel>, b: &Arc<Channel>) -> std::cmp::Ordering {
     if Arc::ptr_eq(a, b) {
         return std::cmp::Ordering::Equal;
     }
     a.cmp(b)
-}
-
-/// 128 random bits: whoever was not told a listener's ID cannot come upon it, and an app that outlived an earlier daemon does not
-/// take somebody else's events by the ID that it was given there.
-fn random_id() -> String {
-    format!("{:032x}", rand::random::<u128>())
 }

@@ -3,12 +3,10 @@
 //! It reads under the log's lock and hands events to an [`EventSink`]; what it skips on behalf of the listener (what is older than
 //! it wants, what fell off the log) it counts and tells as a gap, so that nothing is left out in silence.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::listener::Ended;
-use super::log::{Gap, Moment};
-use super::record::Record;
+use super::event::{Ended, Event, EventSink, Gap};
+use super::moment::Moment;
 use super::ring::{Body, Ring};
 use expd_domain::{GapReason, Overflow, SubscriptionState};
 
@@ -18,58 +16,6 @@ const READ_BATCH: usize = 256;
 /// How many bytes one read hands over at most, as long as it is one event. What was read is held for an app until it takes it,
 /// after it has left the log, too: a thousand apps that do not read then cost a thousand times this at the most.
 const READ_BYTES: usize = 64 * 1024;
-
-/// One event as a listener gets it.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// The position up to which the listener has come with this event.
-    pub sequence: u64,
-    /// The event.
-    pub event: Event,
-}
-
-impl Delivery {
-    /// Bytes that are held for it.
-    pub fn size(&self) -> usize {
-        match &self.event {
-            Event::Broadcast(record) => record.size(),
-            Event::Subscription(..) | Event::Gap(_) => 0,
-        }
-    }
-}
-
-/// What a listener gets.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// How the subscription stands, since when.
-    Subscription(SubscriptionState, SystemTime),
-    /// A broadcast, encoded once for all.
-    Broadcast(Arc<Record>),
-    /// Something may be missing.
-    Gap(Gap),
-}
-
-/// Takes a listener's events. It is called under the log's lock and must be quick.
-pub trait EventSink {
-    /// A broadcast.
-    fn broadcast(&mut self, record: &Arc<Record>);
-
-    /// An event that is none, at the position up to which the listener has come with it.
-    fn other(&mut self, sequence: u64, event: Event);
-}
-
-impl EventSink for Vec<Delivery> {
-    fn broadcast(&mut self, record: &Arc<Record>) {
-        self.push(Delivery {
-            sequence: record.sequence,
-            event: Event::Broadcast(record.clone()),
-        });
-    }
-
-    fn other(&mut self, sequence: u64, event: Event) {
-        self.push(Delivery { sequence, event });
-    }
-}
 
 /// A position in a log, as an earlier stream knew it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,9 +39,9 @@ pub(super) struct Tally {
 
 /// What a listener wants of its log.
 #[derive(Debug)]
-pub(super) struct Wish {
+pub(super) struct CursorOptions {
     /// Only events of this name.
-    pub filter: Option<String>,
+    pub name: Option<String>,
     /// Events older than this are skipped.
     pub max_age: Option<Duration>,
     /// What happens when it falls off the log.
@@ -105,21 +51,21 @@ pub(super) struct Wish {
 /// A position in a log.
 #[derive(Debug)]
 pub(super) struct Cursor {
-    wish: Wish,
+    options: CursorOptions,
     /// The last position handed over.
     position: u64,
     /// When the event at `position` came, where known.
     position_moment: Option<Moment>,
-    /// Broadcasts up to `position`: of the filter's name where there is one, where known.
+    /// Broadcasts up to `position`: of the name's name where there is one, where known.
     count: Option<u64>,
     /// The state that the app was last told.
-    told: SubscriptionState,
+    last_reported: SubscriptionState,
 }
 
 impl Cursor {
     /// Chooses where to begin, and what to say first, in a log of this ID.
     pub fn begin(
-        wish: Wish,
+        options: CursorOptions,
         resume: Option<Resume>,
         log_id: &str,
         ring: &Ring,
@@ -140,7 +86,7 @@ impl Cursor {
         } else {
             ring.moment_at(position)
         };
-        let count = match &wish.filter {
+        let count = match &options.name {
             Some(name) => ring.count_of_name_at(name, position),
             None => ring.count_at(position),
         };
@@ -159,11 +105,11 @@ impl Cursor {
             }));
         }
         let cursor = Self {
-            wish,
+            options,
             position,
             position_moment,
             count,
-            told: state,
+            last_reported: state,
         };
         (cursor, first)
     }
@@ -181,7 +127,7 @@ impl Cursor {
     pub fn read(&mut self, ring: &Ring, out: &mut impl EventSink) -> Result<Tally, Ended> {
         let mut tally = Tally::default();
         if self.position + 1 < ring.first {
-            self.fall(ring, out, &mut tally)?;
+            self.skip_evicted(ring, out, &mut tally)?;
         }
         let oldest = self.oldest_wanted();
         let mut aged = Aged::default();
@@ -195,9 +141,9 @@ impl Cursor {
                     tally.gaps += 1;
                     out.other(sequence, Event::Gap(gap.clone()));
                 }
-                Body::State { state, .. } if self.told == *state => {}
+                Body::State { state, .. } if self.last_reported == *state => {}
                 Body::State { state, since } => {
-                    self.told = *state;
+                    self.last_reported = *state;
                     aged.tell(sequence - 1, out, &mut tally);
                     out.other(sequence, Event::Subscription(*state, *since));
                 }
@@ -206,7 +152,7 @@ impl Cursor {
                     count,
                     count_of_name,
                 } => {
-                    match &self.wish.filter {
+                    match &self.options.name {
                         Some(name) if **name != *record.name => continue,
                         Some(_) => self.count = (*count_of_name > 0).then_some(*count_of_name),
                         None => self.count = Some(*count),
@@ -231,12 +177,12 @@ impl Cursor {
 
     /// Since when an event must have come to be wanted, for a listener that says so; no other needs the clock to be read.
     fn oldest_wanted(&self) -> Option<std::time::Instant> {
-        let most = self.wish.max_age?;
+        let most = self.options.max_age?;
         Moment::now().at.checked_sub(most)
     }
 
     /// The log has moved past this listener: tells what it missed, and puts it on the oldest entry that is still there.
-    fn fall(
+    fn skip_evicted(
         &mut self,
         ring: &Ring,
         out: &mut impl EventSink,
@@ -245,7 +191,7 @@ impl Cursor {
         let evicted = &ring.evicted;
         let last = ring.first - 1;
         let overflow = evicted.overflow_to > self.position;
-        let count_now = match &self.wish.filter {
+        let count_now = match &self.options.name {
             Some(name) => ring.count_of_name_at(name, last),
             None => Some(evicted.count),
         };
@@ -254,7 +200,7 @@ impl Cursor {
             _ => None,
         };
         let slow = missed != Some(0);
-        if slow && overflow && self.wish.overflow == Overflow::Cancel {
+        if slow && overflow && self.options.overflow == Overflow::Cancel {
             return Err(Ended::Overflow);
         }
         if let Some((from, to)) = evicted.outages.after(self.position) {
@@ -287,8 +233,8 @@ impl Cursor {
             };
             out.other(last, Event::Gap(gap));
         }
-        if self.told != evicted.state {
-            self.told = evicted.state;
+        if self.last_reported != evicted.state {
+            self.last_reported = evicted.state;
             out.other(
                 last,
                 Event::Subscription(evicted.state, evicted.state_since),
@@ -320,12 +266,12 @@ impl Aged {
     #[inline]
     fn tell(&mut self, sequence: u64, out: &mut impl EventSink, tally: &mut Tally) {
         if let Some(span) = self.span {
-            self.tell_of(span, sequence, out, tally);
+            self.report_expired(span, sequence, out, tally);
         }
     }
 
     #[cold]
-    fn tell_of(
+    fn report_expired(
         &mut self,
         (from, to): (Moment, Moment),
         sequence: u64,

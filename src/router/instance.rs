@@ -1,49 +1,48 @@
-//! What the router keeps of one instance: its channels, and what it knows of each.
+//! One instance's channels, and the router's state of each.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
-use super::log::{ChannelLog, Moment};
-use super::{ChannelSnapshot, InstanceSnapshot, Wanted};
+use super::error::RouterError;
+use super::listener::ListenSpec;
+use super::log::{Bounds, ChannelLog};
+use super::moment::Moment;
+use super::snapshot::{ChannelSnapshot, InstanceSnapshot, Totals, first_by};
+use super::wanted::Wanted;
+use crate::config::Limits;
 use crate::shares::{Share, Shares};
 use expd_domain::{Channel, SubscriptionState};
 
 /// One instance.
 pub(super) struct Instance {
-    /// What its link is to subscribe.
+    /// The channels that its link must subscribe.
     pub wanted: watch::Sender<Wanted>,
     pub channels: HashMap<Arc<Channel>, ChannelState>,
-    /// The places of channels.
-    pub share: Shares,
-    /// What listeners that are gone were handed.
-    pub past: Past,
+    /// Totals of listeners that were reaped.
+    pub reaped: Totals,
+    shares: Shares,
 }
 
-/// Figures that outlive their listeners.
-#[derive(Default)]
-pub(super) struct Past {
-    pub deliveries: u64,
-    pub gaps: u64,
-}
-
-/// One channel, from the first wish for it until nobody has wanted it for a while.
+/// One channel, from its first listener until it has had none for a while.
 pub(super) struct ChannelState {
-    /// What its listeners read.
+    /// The log that its listeners read.
     pub log: Arc<ChannelLog>,
-    /// Its key among what is wanted.
-    pub order: u64,
     pub wanted_since: Moment,
     pub asked_at: Option<SystemTime>,
     pub confirmed_at: Option<SystemTime>,
     pub last_broadcast_at: Option<SystemTime>,
-    /// The gap that the next confirmation will tell of: since when.
+    /// Start of the gap that the next confirmation reports.
     pub outage: Option<Moment>,
-    /// Its place, taken by the user who wanted it first.
-    pub _share: Share,
-    pub _memory: Option<Share>,
+    /// Its position in [`Wanted`].
+    order: u64,
+    /// Its share of the limit, held by the user who asked for it first.
+    _share: Share,
+    _memory: Option<Share>,
 }
 
 impl ChannelState {
@@ -63,11 +62,12 @@ impl ChannelState {
         }
     }
 
-    /// The channel is not confirmed any more. Returns the log, where that is news.
+    /// Marks the channel as no longer confirmed. Returns the log where that changes its state.
     pub fn lose(&mut self, since: Moment, now: Moment) -> Option<Arc<ChannelLog>> {
         if self.confirmed_at.take().is_none() {
-            // A channel that was given up goes on coming, and whoever wants it again hears that before the confirmation. What the
-            // connection took along counts from when it last proved good, which may be before the channel was wanted again.
+            // Broadcasts continue on a channel that was given up, so a new listener receives some
+            // before the confirmation. What the connection lost counts from when it last proved
+            // good, which may be before the channel was wanted again.
             self.outage = self.outage.map(|outage| outage.earlier(since));
             return None;
         }
@@ -77,42 +77,83 @@ impl ChannelState {
     }
 }
 
-/// The `most` first ones, in order. Only those are sorted.
-pub(super) fn first_by<T>(mut all: Vec<T>, most: usize, key: impl Fn(&T) -> u64) -> Vec<T> {
-    if all.len() > most {
-        all.select_nth_unstable_by_key(most, &key);
-        all.truncate(most);
-    }
-    all.sort_unstable_by_key(key);
-    all
-}
-
 impl Instance {
-    /// Everything.
+    /// An instance without channels, which may have `max_channels` of them.
+    pub fn new(max_channels: usize) -> Self {
+        Self {
+            wanted: watch::Sender::new(Wanted::default()),
+            channels: HashMap::new(),
+            reaped: Totals::default(),
+            shares: Shares::new(max_channels),
+        }
+    }
+
+    /// The state of a listener's channel; a channel without state becomes wanted.
+    pub fn channel(
+        &mut self,
+        spec: &ListenSpec,
+        limits: &Limits,
+        total_bytes: &Arc<AtomicUsize>,
+        now: Moment,
+    ) -> Result<&mut ChannelState, RouterError> {
+        let channel = Arc::new(spec.channel.clone());
+        Ok(match self.channels.entry(channel.clone()) {
+            Entry::Occupied(occupied) => occupied.into_mut(),
+            Entry::Vacant(vacant) => {
+                let share = self.shares.take(spec.holder(), 1);
+                let share = share.map_err(|full| RouterError::TooManyChannels {
+                    most: self.shares.most(),
+                    full,
+                })?;
+                let memory = spec.take_channel_memory()?;
+                let bounds = Bounds {
+                    events: limits.log_events,
+                    bytes: limits.log_bytes,
+                    age: limits.log_age,
+                };
+                let id = uuid::Uuid::new_v4().simple().to_string();
+                let mut order = 0;
+                self.wanted
+                    .send_modify(|wanted| order = wanted.add(channel));
+                vacant.insert(ChannelState {
+                    log: Arc::new(ChannelLog::new(id, bounds, total_bytes.clone(), now)),
+                    order,
+                    wanted_since: now,
+                    asked_at: None,
+                    confirmed_at: None,
+                    last_broadcast_at: None,
+                    outage: None,
+                    _share: share,
+                    _memory: memory,
+                })
+            }
+        })
+    }
+
+    /// A snapshot of the channels; the listeners are the registry's to add.
     pub fn snapshot(&self) -> InstanceSnapshot {
         let channels = self.channels.iter();
         InstanceSnapshot {
             channels: channels.map(|(c, state)| state.snapshot(c)).collect(),
             listeners: Vec::new(),
-            deliveries: self.past.deliveries,
-            gaps: self.past.gaps,
+            totals: self.reaped,
         }
     }
 
-    /// The first `most` channels whose order is past `after`.
+    /// The first `most` channels whose order is above `after`.
     pub fn channels_after(&self, after: u64, most: usize) -> Vec<ChannelSnapshot> {
         let later = self.channels.iter().filter(|(_, c)| c.order > after);
         let first = first_by(later.collect(), most, |(_, state)| state.order);
         first.iter().map(|(c, state)| state.snapshot(c)).collect()
     }
 
-    /// Expires old events, forgets channels that have had no listener for `linger`, and gives back the room that a rush took.
+    /// Expires old events, removes channels that have had no listener for `linger`, and returns
+    /// the capacity that a burst took.
     pub fn sweep(&mut self, now: Moment, linger: Duration) {
         let mut unwanted = Vec::new();
         self.channels.retain(|_, state| {
-            let deserted = state.log.deserted_since();
-            let keep =
-                deserted.is_none_or(|since| now.at.saturating_duration_since(since) <= linger);
+            let unused = state.log.unused_since();
+            let keep = unused.is_none_or(|since| now.at.saturating_duration_since(since) <= linger);
             if keep {
                 state.log.expire(now);
             } else {
@@ -122,12 +163,7 @@ impl Instance {
         });
         self.channels.shrink_to(2 * self.channels.len());
         if !unwanted.is_empty() {
-            self.wanted.send_modify(|wanted| {
-                wanted.shrunk += 1;
-                for order in &unwanted {
-                    wanted.channels.remove(order);
-                }
-            });
+            self.wanted.send_modify(|wanted| wanted.remove(&unwanted));
         }
     }
 }

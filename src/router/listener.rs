@@ -5,15 +5,27 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::cursor::{Cursor, Event, EventSink, Resume, Tally, Wish};
-use super::log::{ChannelLog, Moment};
-use super::{InstanceId, Peer, RouterError};
+use super::cursor::{Cursor, CursorOptions, Resume, Tally};
+use super::error::RouterError;
+use super::event::{Ended, Event, EventSink};
+use super::log::ChannelLog;
+use super::moment::Moment;
+use super::report::InstanceId;
 use crate::shares::{Holder, Memory, Share};
 use expd_domain::{Channel, Overflow};
 
 /// Bytes that are counted for a listener besides its texts, and for a channel besides its name and its log.
 const LISTENER_BYTES: usize = 1 << 10;
 const CHANNEL_BYTES: usize = 2 << 10;
+
+/// A local process, as the kernel named it when it connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// Its process.
+    pub pid: u32,
+    /// Its user.
+    pub uid: u32,
+}
 
 /// What an app asked to hear.
 #[derive(Clone, Debug)]
@@ -64,22 +76,6 @@ impl ListenSpec {
     }
 }
 
-/// Why a listener ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Ended {
-    /// It was cancelled by its ID or its context.
-    #[error("the listener was cancelled")]
-    Cancelled,
-    /// It was too slow and had asked to be ended then.
-    #[error(
-        "the listener fell behind the channel's log and had asked for overflow CANCEL; read faster, or listen with SKIP"
-    )]
-    Overflow,
-    /// The daemon stops.
-    #[error("the daemon is stopping; listen again, with resume, when it is back")]
-    Stopping,
-}
-
 /// What the router and the status know of a listener. Shared; the listener's own task writes the figures.
 #[derive(Debug)]
 pub struct ListenerInfo {
@@ -107,7 +103,7 @@ pub struct ListenerInfo {
     pub position: AtomicU64,
     pub(super) log: Arc<ChannelLog>,
     ended: AtomicU8,
-    gone: AtomicBool,
+    dropped: AtomicBool,
 }
 
 impl ListenerInfo {
@@ -135,9 +131,14 @@ impl ListenerInfo {
         }
     }
 
-    /// Whether nobody holds the listener any more.
-    pub(super) fn gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire)
+    /// True once its [`Listener`] was dropped.
+    pub(super) fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Acquire)
+    }
+
+    /// True while it can still be ended.
+    pub(super) fn is_open(&self) -> bool {
+        !self.is_dropped() && self.ended().is_none()
     }
 
     fn add(&self, tally: Tally) {
@@ -168,26 +169,30 @@ pub struct Listener {
     _memory: Option<Share>,
 }
 
+/// What the router allots to a new listener.
+pub(super) struct NewListener {
+    pub id: String,
+    pub number: u64,
+    pub instance: InstanceId,
+    pub log: Arc<ChannelLog>,
+    pub share: Share,
+    pub memory: Option<Share>,
+}
+
 impl Listener {
-    pub(super) fn open(
-        (id, number): (String, u64),
-        instance: InstanceId,
-        log: Arc<ChannelLog>,
-        spec: ListenSpec,
-        (share, memory): (Share, Option<Share>),
-        now: Moment,
-    ) -> Self {
+    pub(super) fn open(new: NewListener, spec: ListenSpec, now: Moment) -> Self {
+        let log = new.log;
         let slot = log.enter();
-        let wish = Wish {
-            filter: spec.name.clone(),
+        let options = CursorOptions {
+            name: spec.name.clone(),
             max_age: spec.max_age,
             overflow: spec.overflow,
         };
-        let (cursor, first) = Cursor::begin(wish, spec.resume, &log.id, &log.lock(), now);
+        let (cursor, first) = Cursor::begin(options, spec.resume, &log.id, &log.lock(), now);
         let info = Arc::new(ListenerInfo {
-            id,
-            number,
-            instance,
+            id: new.id,
+            number: new.number,
+            instance: new.instance,
             channel: spec.channel,
             name: spec.name.unwrap_or_default(),
             context: spec.context,
@@ -198,15 +203,15 @@ impl Listener {
             position: AtomicU64::new(cursor.position()),
             log,
             ended: AtomicU8::new(0),
-            gone: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
         });
         Self {
             info,
             slot,
             cursor,
             first,
-            _share: share,
-            _memory: memory,
+            _share: new.share,
+            _memory: new.memory,
         }
     }
 
@@ -279,7 +284,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.info.gone.store(true, Ordering::Release);
+        self.info.dropped.store(true, Ordering::Release);
         self.info.log.leave(self.slot);
     }
 }

@@ -8,26 +8,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use super::Incoming;
+use super::event::Gap;
+use super::moment::Moment;
 use super::record::{EncodedBatch, Record};
+use super::report::Incoming;
 use super::ring::{Body, Entry, Ring};
-use super::wakes::Turn;
+use super::wake_pacing::WakeDecision;
 use expd_domain::{GapReason, SubscriptionState};
-
-/// Something may be missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// Why.
-    pub reason: GapReason,
-    /// How many events; 0 where that cannot be known.
-    pub missed: u64,
-    /// The beginning of the span, where known.
-    pub from: Option<SystemTime>,
-    /// The end of the span.
-    pub to: SystemTime,
-}
 
 /// Bounds of one log.
 #[derive(Clone, Copy, Debug)]
@@ -51,47 +40,6 @@ pub struct ChannelLog {
     total: Arc<AtomicUsize>,
 }
 
-/// A moment, by both clocks: ages go by the one that cannot jump, apps are told the other.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// Never jumps.
-    pub at: Instant,
-    /// What people read.
-    pub wall: SystemTime,
-}
-
-impl Moment {
-    /// Now.
-    #[must_use]
-    pub fn now() -> Self {
-        Self {
-            at: tokio::time::Instant::now().into_std(),
-            wall: SystemTime::now(),
-        }
-    }
-
-    /// The earlier one of the two.
-    pub(super) fn earlier(self, other: Self) -> Self {
-        if other.at < self.at { other } else { self }
-    }
-
-    /// This moment as the clock showed it, for a span that ends at `end`: not after it, where the clock was set back
-    /// meanwhile. It is the earlier one of the two readings, since the clock that cannot jump stands still in a machine that
-    /// is asleep. A span may thus be told too long, and never too short.
-    #[must_use]
-    pub fn wall_before(self, end: Self) -> SystemTime {
-        let passed = end.at.saturating_duration_since(self.at);
-        let counted_back = end.wall.checked_sub(passed).unwrap_or(end.wall);
-        self.wall.min(counted_back)
-    }
-
-    /// The later one of two.
-    #[must_use]
-    pub fn max(self, other: Self) -> Self {
-        if other.at > self.at { other } else { self }
-    }
-}
-
 impl ChannelLog {
     /// An empty log, pending; `total` sums the bytes of all logs.
     pub fn new(id: String, bounds: Bounds, total: Arc<AtomicUsize>, now: Moment) -> Self {
@@ -104,7 +52,7 @@ impl ChannelLog {
     }
 
     /// Appends broadcasts that came together; `encode` makes their bytes once the first one's sequence is known. Wakes nobody:
-    /// see [`ChannelLog::wake_in_turn`].
+    /// see [`ChannelLog::wake_paced`].
     pub fn append(
         &self,
         run: &mut [Incoming],
@@ -159,16 +107,16 @@ impl ChannelLog {
     }
 
     /// As [`ChannelLog::wake`], unless many were woken a moment ago: then returns when to come back, once for each such moment.
-    pub fn wake_in_turn(&self, now: Instant) -> Option<Instant> {
+    pub fn wake_paced(&self, now: Instant) -> Option<Instant> {
         let mut ring = self.lock();
         let (events, bytes) = (self.bounds.events, self.bounds.bytes);
-        match ring.wakes.turn(now, events, bytes) {
-            Turn::At(then) => return Some(then),
-            Turn::Promised => return None,
-            Turn::Now => {}
+        match ring.wake_pacing.decide(now, events, bytes) {
+            WakeDecision::At(then) => return Some(then),
+            WakeDecision::Scheduled => return None,
+            WakeDecision::Now => {}
         }
         let wakers = ring.take_waiting();
-        ring.wakes.woke(wakers.len(), now);
+        ring.wake_pacing.woken(wakers.len(), now);
         drop(ring);
         for waker in wakers {
             waker.wake();
@@ -215,8 +163,8 @@ impl ChannelLog {
     }
 
     /// Since when there has been no listener.
-    pub fn deserted_since(&self) -> Option<Instant> {
-        self.lock().deserted_since
+    pub fn unused_since(&self) -> Option<Instant> {
+        self.lock().unused_since
     }
 
     /// Takes a slot for a listener's waker.

@@ -8,6 +8,12 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use super::report::Incoming;
+
+/// Makes the bytes of broadcasts that came together, once for all listeners, the first of them being at `first`; it may take the
+/// payloads out. Given by the front door, so that the router knows no encoding.
+pub type Encode = fn(first: u64, run: &mut [Incoming]) -> EncodedBatch;
+
 /// The ready bytes of broadcasts that came at once, one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct EncodedBatch {

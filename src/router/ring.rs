@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Instant, SystemTime};
 
-use super::log::{Gap, Moment};
+use super::event::Gap;
+use super::moment::Moment;
 use super::outages::Outages;
 use super::record::Record;
-use super::wakes::Wakes;
+use super::wake_pacing::WakePacing;
 use expd_domain::SubscriptionState;
 
 /// Distinct event names whose occurrences one log counts, so that a listener for one name hears how many it missed. Past
@@ -68,10 +69,10 @@ pub(super) struct Ring {
     /// Who waits for the next entry, by the slot that each listener was given.
     waiting: Vec<Slot>,
     /// When they are woken.
-    pub wakes: Wakes,
+    pub wake_pacing: WakePacing,
     /// Listeners at present, and since when there are none.
     pub listeners: usize,
-    pub deserted_since: Option<Instant>,
+    pub unused_since: Option<Instant>,
 }
 
 /// What is remembered of entries that left the ring.
@@ -148,16 +149,16 @@ impl Ring {
             state: SubscriptionState::Pending,
             state_since: now.wall,
             waiting: Vec::new(),
-            wakes: Wakes::default(),
+            wake_pacing: WakePacing::default(),
             listeners: 0,
-            deserted_since: Some(now.at),
+            unused_since: Some(now.at),
         }
     }
 
     /// Appends an entry.
     pub fn push(&mut self, entry: Entry) {
         self.bytes += entry.size;
-        self.wakes.came(entry.size);
+        self.wake_pacing.appended(entry.size);
         self.entries.push_back(entry);
     }
 
@@ -272,7 +273,7 @@ impl Ring {
     /// Takes a slot for a listener's waker.
     pub fn enter(&mut self) -> usize {
         self.listeners += 1;
-        self.deserted_since = None;
+        self.unused_since = None;
         let free = self
             .waiting
             .iter()
@@ -296,7 +297,7 @@ impl Ring {
         self.listeners -= 1;
         if self.listeners == 0 {
             self.waiting = Vec::new();
-            self.deserted_since = Some(now);
+            self.unused_since = Some(now);
         }
     }
 

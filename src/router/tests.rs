@@ -3,14 +3,14 @@
 mod told;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 
 use super::*;
 use crate::config::Limits;
-use expd_domain::{BroadcastId, ChannelId, GapReason, Overflow, Payload};
+use expd_domain::{Broadcast, BroadcastId, Channel, ChannelId, GapReason, Overflow, Payload};
 
 const HOME: InstanceId = InstanceId(0);
 

@@ -1,0 +1,178 @@
+//! The handle of the router: sends commands to its task and awaits the answers.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::error::RouterError;
+use super::listener::{ListenSpec, Listener, ListenerInfo};
+use super::report::{InstanceId, Report};
+use super::snapshot::{ChannelSnapshot, InstanceSnapshot, Slice, Totals};
+use super::wanted::Wanted;
+
+/// Capacity of the router's mailbox. Senders wait while it is full; the router itself never waits,
+/// so that is short.
+pub(super) const MAILBOX: usize = 1024;
+
+/// Selects the listeners that a caller may end.
+pub(super) type ListenerFilter = Box<dyn Fn(&ListenerInfo) -> bool + Send>;
+
+/// One message to the router's task.
+pub(super) enum RouterCommand {
+    Open {
+        instance: InstanceId,
+        spec: Box<ListenSpec>,
+        reply: oneshot::Sender<Result<Listener, RouterError>>,
+    },
+    Report(InstanceId, Report),
+    ListenerInfo(String, oneshot::Sender<Option<Arc<ListenerInfo>>>),
+    Cancel(String, oneshot::Sender<Result<(), RouterError>>),
+    ClearContext(String, ListenerFilter, oneshot::Sender<u32>),
+    Snapshot(oneshot::Sender<Vec<InstanceSnapshot>>),
+    Totals(oneshot::Sender<Vec<Totals>>),
+    Channels(Slice, oneshot::Sender<Vec<ChannelSnapshot>>),
+    Listeners(Slice, oneshot::Sender<Vec<Arc<ListenerInfo>>>),
+    Stop,
+}
+
+/// Handle of the router; clones share it.
+#[derive(Clone, Debug)]
+pub struct RouterHandle {
+    mailbox: mpsc::Sender<RouterCommand>,
+    wanted: Arc<[watch::Receiver<Wanted>]>,
+    stopped: CancellationToken,
+}
+
+impl RouterHandle {
+    pub(super) fn new(
+        mailbox: mpsc::Sender<RouterCommand>,
+        wanted: Arc<[watch::Receiver<Wanted>]>,
+        stopped: CancellationToken,
+    ) -> Self {
+        Self {
+            mailbox,
+            wanted,
+            stopped,
+        }
+    }
+
+    /// Opens a listener.
+    ///
+    /// # Errors
+    /// A bound is reached, or the daemon stops.
+    pub async fn open(
+        &self,
+        instance: InstanceId,
+        spec: ListenSpec,
+    ) -> Result<Listener, RouterError> {
+        let spec = Box::new(spec);
+        self.ask(|reply| RouterCommand::Open {
+            instance,
+            spec,
+            reply,
+        })
+        .await?
+    }
+
+    /// Takes a link's report. After the router has stopped, reports go nowhere.
+    pub async fn report(&self, instance: InstanceId, report: Report) {
+        // The router is gone only when the daemon stops, and then nobody is left to be told.
+        self.mailbox
+            .send(RouterCommand::Report(instance, report))
+            .await
+            .ok();
+    }
+
+    /// Ends one listener.
+    ///
+    /// # Errors
+    /// When there is none of that ID.
+    pub async fn cancel(&self, id: String) -> Result<(), RouterError> {
+        self.ask(|reply| RouterCommand::Cancel(id, reply)).await?
+    }
+
+    /// What is known of a listener, as long as it or its end is of interest.
+    ///
+    /// # Errors
+    /// When the daemon stops.
+    pub async fn listener_info(
+        &self,
+        id: String,
+    ) -> Result<Option<Arc<ListenerInfo>>, RouterError> {
+        self.ask(|reply| RouterCommand::ListenerInfo(id, reply))
+            .await
+    }
+
+    /// Ends every listener of a context for which `whose` holds, over all instances, and says how many.
+    ///
+    /// # Errors
+    /// When the daemon stops.
+    pub async fn clear_context(
+        &self,
+        context: String,
+        filter: impl Fn(&ListenerInfo) -> bool + Send + 'static,
+    ) -> Result<u32, RouterError> {
+        let filter = Box::new(filter);
+        self.ask(|reply| RouterCommand::ClearContext(context, filter, reply))
+            .await
+    }
+
+    /// How everything stands, by instance.
+    ///
+    /// # Errors
+    /// When the daemon stops.
+    pub async fn snapshot(&self) -> Result<Vec<InstanceSnapshot>, RouterError> {
+        self.ask(RouterCommand::Snapshot).await
+    }
+
+    /// What the listeners of each instance were handed.
+    ///
+    /// # Errors
+    /// When the daemon stops.
+    pub async fn totals(&self) -> Result<Vec<Totals>, RouterError> {
+        self.ask(RouterCommand::Totals).await
+    }
+
+    /// Some of an instance's channels, in the order in which they were first wanted.
+    ///
+    /// # Errors
+    /// When the daemon stops.
+    pub async fn channels(&self, slice: Slice) -> Result<Vec<ChannelSnapshot>, RouterError> {
+        self.ask(|reply| RouterCommand::Channels(slice, reply))
+            .await
+    }
+
+    /// Some of an instance's listeners, the oldest first.
+    ///
+    /// # Errors
+    /// When the daemon stops.
+    pub async fn listeners(&self, slice: Slice) -> Result<Vec<Arc<ListenerInfo>>, RouterError> {
+        self.ask(|reply| RouterCommand::Listeners(slice, reply))
+            .await
+    }
+
+    /// Ends every listener with [`Ended::Stopping`] and then the router.
+    pub async fn stop(&self) {
+        // An error means that it has stopped already.
+        self.mailbox.send(RouterCommand::Stop).await.ok();
+        self.stopped.cancelled().await;
+    }
+
+    /// What an instance's link shall subscribe.
+    pub fn wanted(&self, instance: InstanceId) -> Option<watch::Receiver<Wanted>> {
+        self.wanted.get(instance.0).cloned()
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> RouterCommand,
+    ) -> Result<T, RouterError> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox
+            .send(command(reply))
+            .await
+            .map_err(|_| RouterError::Stopping)?;
+        answer.await.map_err(|_| RouterError::Stopping)
+    }
+}
