@@ -1,69 +1,72 @@
-//! A cursor: how far one listener has come in a channel's log, and what it is told on the way.
+//! A cursor: one listener's position in a channel's log.
 //!
-//! It reads under the log's lock and hands events to an [`EventSink`]; what it skips on behalf of the listener (what is older than
-//! it wants, what fell off the log) it counts and tells as a gap, so that nothing is left out in silence.
+//! It reads under the log's lock and hands events to an [`EventSink`]. Events that it skips (older
+//! than the listener's `max_age`, or evicted from the log) are counted and reported as a gap, so
+//! that nothing is left out in silence.
 
 use std::time::Duration;
 
 use super::event::{Ended, Event, EventSink, Gap};
 use super::moment::Moment;
-use super::ring::{Body, Ring};
+use super::ring::{Content, Ring};
 use expd_domain::{GapReason, Overflow, SubscriptionState};
 
-/// How many events one read hands over at most, so that a listener far behind does not hold the log's lock for long.
+/// Maximum number of events in one read: a listener far behind must not hold the log's lock for
+/// long.
 const READ_BATCH: usize = 256;
 
-/// How many bytes one read hands over at most, as long as it is one event. What was read is held for an app until it takes it,
-/// after it has left the log, too: a thousand apps that do not read then cost a thousand times this at the most.
+/// Maximum number of bytes in one read, save for a single larger event. What was read stays in
+/// memory until the app takes it, even after its eviction from the log: a thousand apps that do not
+/// read cost at most a thousand times this.
 const READ_BYTES: usize = 64 * 1024;
 
-/// A position in a log, as an earlier stream knew it.
+/// A position to resume from, as an earlier stream reached it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resume {
     /// The log's ID.
     pub log_id: String,
-    /// The last sequence that was dealt with.
+    /// The last sequence that the app has processed.
     pub after: u64,
 }
 
-/// What one reading came to.
+/// Counts of one read.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally {
-    /// Broadcasts handed over.
+pub(super) struct ReadCounts {
+    /// Delivered broadcasts.
     pub delivered: u64,
-    /// Broadcasts told as missed.
+    /// Broadcasts reported as missed.
     pub missed: u64,
-    /// Gaps told.
+    /// Reported gaps.
     pub gaps: u64,
 }
 
-/// What a listener wants of its log.
+/// A listener's choices.
 #[derive(Debug)]
 pub(super) struct CursorOptions {
-    /// Only events of this name.
+    /// Name of the events to deliver; `None` for all events.
     pub name: Option<String>,
-    /// Events older than this are skipped.
+    /// Age above which events are skipped.
     pub max_age: Option<Duration>,
-    /// What happens when it falls off the log.
+    /// Policy for when it falls behind the log.
     pub overflow: Overflow,
 }
 
-/// A position in a log.
+/// The position of one listener.
 #[derive(Debug)]
 pub(super) struct Cursor {
     options: CursorOptions,
-    /// The last position handed over.
+    /// The last position that was read.
     position: u64,
-    /// When the event at `position` came, where known.
+    /// When the event at `position` was appended, where known.
     position_moment: Option<Moment>,
-    /// Broadcasts up to `position`: of the name's name where there is one, where known.
+    /// Number of broadcasts up to `position`, where known; with `options.name`, of that name.
     count: Option<u64>,
-    /// The state that the app was last told.
+    /// The subscription state that the app was last given.
     last_reported: SubscriptionState,
 }
 
 impl Cursor {
-    /// Chooses where to begin, and what to say first, in a log of this ID.
+    /// Chooses the first position in the log of this ID, and the events to begin with.
     pub fn begin(
         options: CursorOptions,
         resume: Option<Resume>,
@@ -101,7 +104,7 @@ impl Cursor {
                 reason: GapReason::Restarted,
                 missed: 0,
                 from: None,
-                to: ring.silent_until().wall_before(now),
+                to: ring.restart_gap_end().wall_before(now),
             }));
         }
         let cursor = Self {
@@ -114,40 +117,40 @@ impl Cursor {
         (cursor, first)
     }
 
-    /// The last position handed over.
+    /// The last position that was read.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Hands on what is new, up to a bound.
+    /// Hands new events to `out`, up to a bound.
     ///
     /// # Errors
-    /// The log has moved past a listener that wants to end then.
+    /// The log has moved past a listener that asked to end in that case.
     #[inline]
-    pub fn read(&mut self, ring: &Ring, out: &mut impl EventSink) -> Result<Tally, Ended> {
-        let mut tally = Tally::default();
+    pub fn read(&mut self, ring: &Ring, out: &mut impl EventSink) -> Result<ReadCounts, Ended> {
+        let mut counts = ReadCounts::default();
         if self.position + 1 < ring.first {
-            self.skip_evicted(ring, out, &mut tally)?;
+            self.skip_evicted(ring, out, &mut counts)?;
         }
         let oldest = self.oldest_wanted();
-        let mut aged = Aged::default();
+        let mut expired = ExpiredRun::default();
         let mut bytes = 0;
         for (sequence, entry) in ring.after(self.position).take(READ_BATCH) {
             self.position = sequence;
             self.position_moment = Some(entry.moment);
-            match &entry.body {
-                Body::Gap(gap) => {
-                    aged.tell(sequence - 1, out, &mut tally);
-                    tally.gaps += 1;
+            match &entry.content {
+                Content::Gap(gap) => {
+                    expired.report(sequence - 1, out, &mut counts);
+                    counts.gaps += 1;
                     out.other(sequence, Event::Gap(gap.clone()));
                 }
-                Body::State { state, .. } if self.last_reported == *state => {}
-                Body::State { state, since } => {
+                Content::State { state, .. } if self.last_reported == *state => {}
+                Content::State { state, since } => {
                     self.last_reported = *state;
-                    aged.tell(sequence - 1, out, &mut tally);
+                    expired.report(sequence - 1, out, &mut counts);
                     out.other(sequence, Event::Subscription(*state, *since));
                 }
-                Body::Broadcast {
+                Content::Broadcast {
                     record,
                     count,
                     count_of_name,
@@ -158,11 +161,11 @@ impl Cursor {
                         None => self.count = Some(*count),
                     }
                     if oldest.is_some_and(|oldest| entry.moment.at < oldest) {
-                        aged.count(entry.moment);
+                        expired.add(entry.moment);
                         continue;
                     }
-                    aged.tell(sequence - 1, out, &mut tally);
-                    tally.delivered += 1;
+                    expired.report(sequence - 1, out, &mut counts);
+                    counts.delivered += 1;
                     bytes += record.size();
                     out.broadcast(record);
                     if bytes >= READ_BYTES {
@@ -171,22 +174,24 @@ impl Cursor {
                 }
             }
         }
-        aged.tell(self.position, out, &mut tally);
-        Ok(tally)
+        expired.report(self.position, out, &mut counts);
+        Ok(counts)
     }
 
-    /// Since when an event must have come to be wanted, for a listener that says so; no other needs the clock to be read.
+    /// The instant before which events are too old, for a listener with a `max_age`. The clock is
+    /// read for no other.
     fn oldest_wanted(&self) -> Option<std::time::Instant> {
         let most = self.options.max_age?;
         Moment::now().at.checked_sub(most)
     }
 
-    /// The log has moved past this listener: tells what it missed, and puts it on the oldest entry that is still there.
+    /// Reports what was evicted before this listener read it, and moves on to the oldest entry that
+    /// is left.
     fn skip_evicted(
         &mut self,
         ring: &Ring,
         out: &mut impl EventSink,
-        tally: &mut Tally,
+        counts: &mut ReadCounts,
     ) -> Result<(), Ended> {
         let evicted = &ring.evicted;
         let last = ring.first - 1;
@@ -210,15 +215,15 @@ impl Cursor {
                 from,
                 to,
             };
-            tally.gaps += 1;
-            // Where another gap follows, the listener has come no further yet: an app that ends between the two and resumes
-            // is told both.
+            counts.gaps += 1;
+            // Where another gap follows, the position does not move yet: an app that ends between
+            // the two gaps and resumes is given both.
             out.other(if slow { self.position } else { last }, Event::Gap(gap));
         }
         if slow {
             let missed = missed.unwrap_or(0);
-            tally.missed += missed;
-            tally.gaps += 1;
+            counts.missed += missed;
+            counts.gaps += 1;
             let gap = Gap {
                 reason: if overflow {
                     GapReason::Overflow
@@ -247,26 +252,26 @@ impl Cursor {
     }
 }
 
-/// Events skipped in a row because they were older than the listener's `max_age`.
+/// Consecutive events that were skipped because they are older than the listener's `max_age`.
 #[derive(Default)]
-struct Aged {
+struct ExpiredRun {
     missed: u64,
     span: Option<(Moment, Moment)>,
 }
 
-impl Aged {
-    fn count(&mut self, moment: Moment) {
+impl ExpiredRun {
+    fn add(&mut self, moment: Moment) {
         self.missed += 1;
         let from = self.span.map_or(moment, |(from, _)| from);
         self.span = Some((from, moment));
     }
 
-    /// Tells of them, if there are any, before what comes next. That is asked for each event: a call would be a fifth of what a
-    /// delivery in a burst costs.
+    /// Reports them, if there are any, before the next event. Inlined, since it runs for each
+    /// event: a call would be a fifth of the cost of a delivery in a burst.
     #[inline]
-    fn tell(&mut self, sequence: u64, out: &mut impl EventSink, tally: &mut Tally) {
+    fn report(&mut self, sequence: u64, out: &mut impl EventSink, counts: &mut ReadCounts) {
         if let Some(span) = self.span {
-            self.report_expired(span, sequence, out, tally);
+            self.report_expired(span, sequence, out, counts);
         }
     }
 
@@ -276,10 +281,10 @@ impl Aged {
         (from, to): (Moment, Moment),
         sequence: u64,
         out: &mut impl EventSink,
-        tally: &mut Tally,
+        counts: &mut ReadCounts,
     ) {
-        tally.missed += self.missed;
-        tally.gaps += 1;
+        counts.missed += self.missed;
+        counts.gaps += 1;
         let gap = Gap {
             reason: GapReason::Expired,
             missed: self.missed,

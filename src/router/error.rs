@@ -1,52 +1,52 @@
-//! Why the router refuses a call.
+//! Errors of the router.
 
 use crate::shares::Full;
 use expd_domain::Quoted;
 
-/// Why a listener could not be opened.
+/// Reason why the router refused a call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouterError {
-    /// The host's bound on listeners.
+    /// The host's limit of listeners is reached.
     #[error(
         "too many listeners: {full}, of {most} (daemon.limits.max_listeners); end some, or raise it"
     )]
     TooManyListeners {
         /// The limit.
         most: usize,
-        /// Who has them.
+        /// The holders.
         full: Full,
     },
-    /// The instance's bound on channels.
+    /// The instance's limit of channels is reached.
     #[error(
         "too many channels of this instance: {full}, of {most} (daemon.limits.max_channels); end some listeners, or raise it"
     )]
     TooManyChannels {
         /// The limit.
         most: usize,
-        /// Who has them.
+        /// The holders.
         full: Full,
     },
-    /// The user's memory.
+    /// The user's share of memory is used up.
     #[error(
         "too many bytes of names of listeners and channels: {full}, of {most} (daemon.limits.max_call_bytes); end some listeners, or raise it"
     )]
     TooMuchMemory {
         /// The limit.
         most: usize,
-        /// Who has it.
+        /// The holders.
         full: Full,
     },
-    /// A resume position that the log has not reached.
+    /// The log has not reached the resume position.
     #[error(
-        "resume.after is {after}, but the log has only come to {newest}; give a sequence that was received from it"
+        "resume.after is {after}, but the log has only reached {newest}; give a sequence that was received from it"
     )]
     ResumeAhead {
-        /// What was asked.
+        /// The requested position.
         after: u64,
-        /// The newest there is.
+        /// The newest position of the log.
         newest: u64,
     },
-    /// No such listener.
+    /// No listener has this ID.
     #[error("no listener has the ID {id}; it may have ended already", id = Quoted(.0))]
     UnknownListener(String),
     /// The daemon stops.

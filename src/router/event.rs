@@ -1,4 +1,4 @@
-//! What a listener is handed: its events, where they go, and why they end.
+//! Events as a listener receives them, the sink that takes them, and the reasons for their end.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -6,17 +6,17 @@ use std::time::SystemTime;
 use super::record::Record;
 use expd_domain::{GapReason, SubscriptionState};
 
-/// One event as a listener gets it.
+/// One event for a listener.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// The position up to which the listener has come with this event.
+    /// The position in the log that the listener reaches with this event.
     pub sequence: u64,
     /// The event.
     pub event: Event,
 }
 
 impl Delivery {
-    /// Bytes that are held for it.
+    /// Bytes that it keeps in memory.
     pub fn size(&self) -> usize {
         match &self.event {
             Event::Broadcast(record) => record.size(),
@@ -25,23 +25,23 @@ impl Delivery {
     }
 }
 
-/// What a listener gets.
+/// The kinds of events.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// How the subscription stands, since when.
+    /// The subscription's state, and since when it holds.
     Subscription(SubscriptionState, SystemTime),
-    /// A broadcast, encoded once for all.
+    /// A broadcast, encoded once for all listeners.
     Broadcast(Arc<Record>),
-    /// Something may be missing.
+    /// The listener may have missed events.
     Gap(Gap),
 }
 
-/// Takes a listener's events. It is called under the log's lock and must be quick.
+/// Receives a listener's events. It is called under the log's lock and must be quick.
 pub trait EventSink {
-    /// A broadcast.
+    /// Receives a broadcast.
     fn broadcast(&mut self, record: &Arc<Record>);
 
-    /// An event that is none, at the position up to which the listener has come with it.
+    /// Receives any other event, and the position that the listener reaches with it.
     fn other(&mut self, sequence: u64, event: Event);
 }
 
@@ -58,26 +58,26 @@ impl EventSink for Vec<Delivery> {
     }
 }
 
-/// Something may be missing.
+/// A span of time in which the listener may have missed events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// Why.
+    /// The cause.
     pub reason: GapReason,
-    /// How many events; 0 where that cannot be known.
+    /// Number of missed events; 0 where it cannot be known.
     pub missed: u64,
-    /// The beginning of the span, where known.
+    /// Start of the span, where known.
     pub from: Option<SystemTime>,
-    /// The end of the span.
+    /// End of the span.
     pub to: SystemTime,
 }
 
-/// Why a listener ended.
+/// Reason for a listener's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ended {
     /// It was cancelled by its ID or its context.
     #[error("the listener was cancelled")]
     Cancelled,
-    /// It was too slow and had asked to be ended then.
+    /// It fell behind the log, and had asked to be ended in that case.
     #[error(
         "the listener fell behind the channel's log and had asked for overflow CANCEL; read faster, or listen with SKIP"
     )]

@@ -60,7 +60,7 @@ impl RouterHandle {
     /// Opens a listener.
     ///
     /// # Errors
-    /// A bound is reached, or the daemon stops.
+    /// A limit is reached, or the daemon stops.
     pub async fn open(
         &self,
         instance: InstanceId,
@@ -75,9 +75,9 @@ impl RouterHandle {
         .await?
     }
 
-    /// Takes a link's report. After the router has stopped, reports go nowhere.
+    /// Delivers a link's report; once the router has stopped, reports are discarded.
     pub async fn report(&self, instance: InstanceId, report: Report) {
-        // The router is gone only when the daemon stops, and then nobody is left to be told.
+        // It fails once the router has stopped, and then no listener is left.
         self.mailbox
             .send(RouterCommand::Report(instance, report))
             .await
@@ -87,15 +87,15 @@ impl RouterHandle {
     /// Ends one listener.
     ///
     /// # Errors
-    /// When there is none of that ID.
+    /// No listener has this ID.
     pub async fn cancel(&self, id: String) -> Result<(), RouterError> {
         self.ask(|reply| RouterCommand::Cancel(id, reply)).await?
     }
 
-    /// What is known of a listener, as long as it or its end is of interest.
+    /// The record of a listener. It stays available for a few seconds after the listener's end.
     ///
     /// # Errors
-    /// When the daemon stops.
+    /// The daemon stops.
     pub async fn listener_info(
         &self,
         id: String,
@@ -104,10 +104,11 @@ impl RouterHandle {
             .await
     }
 
-    /// Ends every listener of a context for which `whose` holds, over all instances, and says how many.
+    /// Ends every listener of a context that passes `filter`, over all instances. Returns their
+    /// number.
     ///
     /// # Errors
-    /// When the daemon stops.
+    /// The daemon stops.
     pub async fn clear_context(
         &self,
         context: String,
@@ -118,35 +119,35 @@ impl RouterHandle {
             .await
     }
 
-    /// How everything stands, by instance.
+    /// Channels and listeners of every instance.
     ///
     /// # Errors
-    /// When the daemon stops.
+    /// The daemon stops.
     pub async fn snapshot(&self) -> Result<Vec<InstanceSnapshot>, RouterError> {
         self.ask(RouterCommand::Snapshot).await
     }
 
-    /// What the listeners of each instance were handed.
+    /// The totals of each instance's listeners.
     ///
     /// # Errors
-    /// When the daemon stops.
+    /// The daemon stops.
     pub async fn totals(&self) -> Result<Vec<Totals>, RouterError> {
         self.ask(RouterCommand::Totals).await
     }
 
-    /// Some of an instance's channels, in the order in which they were first wanted.
+    /// A slice of an instance's channels, in the order of first request.
     ///
     /// # Errors
-    /// When the daemon stops.
+    /// The daemon stops.
     pub async fn channels(&self, slice: Slice) -> Result<Vec<ChannelSnapshot>, RouterError> {
         self.ask(|reply| RouterCommand::Channels(slice, reply))
             .await
     }
 
-    /// Some of an instance's listeners, the oldest first.
+    /// A slice of an instance's listeners, the oldest first.
     ///
     /// # Errors
-    /// When the daemon stops.
+    /// The daemon stops.
     pub async fn listeners(&self, slice: Slice) -> Result<Vec<Arc<ListenerInfo>>, RouterError> {
         self.ask(|reply| RouterCommand::Listeners(slice, reply))
             .await
@@ -154,12 +155,12 @@ impl RouterHandle {
 
     /// Ends every listener with [`Ended::Stopping`] and then the router.
     pub async fn stop(&self) {
-        // An error means that it has stopped already.
+        // It fails where the router has stopped already.
         self.mailbox.send(RouterCommand::Stop).await.ok();
         self.stopped.cancelled().await;
     }
 
-    /// What an instance's link shall subscribe.
+    /// The channels that an instance's link must subscribe.
     pub fn wanted(&self, instance: InstanceId) -> Option<watch::Receiver<Wanted>> {
         self.wanted.get(instance.0).cloned()
     }

@@ -1,11 +1,11 @@
-//! A listener: who listens to what, and the [`Listener`] through which it reads its channel's log.
+//! A listener: its request, its public record, and the handle that reads its channel's log.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::cursor::{Cursor, CursorOptions, Resume, Tally};
+use super::cursor::{Cursor, CursorOptions, ReadCounts, Resume};
 use super::error::RouterError;
 use super::event::{Ended, Event, EventSink};
 use super::log::ChannelLog;
@@ -14,50 +14,52 @@ use super::report::InstanceId;
 use crate::shares::{Holder, Memory, Share};
 use expd_domain::{Channel, Overflow};
 
-/// Bytes that are counted for a listener besides its texts, and for a channel besides its name and its log.
+/// Bytes that a listener is counted with, besides its texts.
 const LISTENER_BYTES: usize = 1 << 10;
+
+/// Bytes that a channel is counted with, besides its name and its log.
 const CHANNEL_BYTES: usize = 2 << 10;
 
-/// A local process, as the kernel named it when it connected.
+/// The process at the other end of a socket, as the kernel reported it for the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
-    /// Its process.
+    /// Process ID.
     pub pid: u32,
-    /// Its user.
+    /// User ID.
     pub uid: u32,
 }
 
-/// What an app asked to hear.
+/// An app's request to listen.
 #[derive(Clone, Debug)]
 pub struct ListenSpec {
     /// The channel.
     pub channel: Channel,
-    /// Only events of this name; all when not set.
+    /// Name of the events to deliver; `None` for all events.
     pub name: Option<String>,
-    /// The tag by which a group of listeners is ended; may be empty.
+    /// Tag that ends a group of listeners together; may be empty.
     pub context: String,
-    /// Events older than this are skipped.
+    /// Age above which events are skipped.
     pub max_age: Option<Duration>,
-    /// What happens when the listener falls off the log.
+    /// Policy for when the listener falls behind the log.
     pub overflow: Overflow,
-    /// Where an earlier stream ended.
+    /// Position at which an earlier stream ended.
     pub resume: Option<Resume>,
-    /// Who listens, as far as the kernel told.
+    /// The listening process, where the kernel names it.
     pub peer: Option<Peer>,
-    /// The memory of whoever listens; none where it is not counted.
+    /// The memory budget of the user; `None` where memory is not counted.
     pub memory: Option<Memory>,
 }
 
 impl ListenSpec {
-    /// Takes the user's memory for what is kept of the listener.
+    /// Takes the listener's share of the user's memory.
     pub(super) fn take_memory(&self) -> Result<Option<Share>, RouterError> {
         let texts = self.name.as_ref().map_or(0, String::len) + self.context.len();
         self.take_bytes(LISTENER_BYTES + 2 * self.channel.name.len() + texts)
     }
 
-    /// The same for its channel, where it is the first to want it.
+    /// Takes the channel's share of the user's memory, where this is the channel's first listener.
     pub(super) fn take_channel_memory(&self) -> Result<Option<Share>, RouterError> {
-        // The name, and both spellings of the ID in which it is asked for.
+        // The name, and both spellings of the ID with which it is requested.
         self.take_bytes(CHANNEL_BYTES + 4 * self.channel.name.len())
     }
 
@@ -70,20 +72,21 @@ impl ListenSpec {
         taken.map_err(|full| RouterError::TooMuchMemory { most, full })
     }
 
-    /// The user of whose shares the listener takes.
+    /// The user whose shares the listener takes.
     pub(super) fn holder(&self) -> Holder {
         Holder::of(self.peer.map(|peer| peer.uid))
     }
 }
 
-/// What the router and the status know of a listener. Shared; the listener's own task writes the figures.
+/// Public record of a listener, shared by the router and the status service. The listener's own
+/// task writes the counts.
 #[derive(Debug)]
 pub struct ListenerInfo {
-    /// Names the listener. Random.
+    /// The listener's random ID.
     pub id: String,
-    /// Its number among all listeners that this daemon has opened, from 1.
+    /// Its number among all listeners that this daemon has opened, counted from 1.
     pub number: u64,
-    /// Whose channel.
+    /// The channel's instance.
     pub instance: InstanceId,
     /// The channel.
     pub channel: Channel,
@@ -91,15 +94,15 @@ pub struct ListenerInfo {
     pub name: String,
     /// The context; empty for none.
     pub context: String,
-    /// Who listens.
+    /// The listening process.
     pub peer: Option<Peer>,
-    /// Broadcasts handed over.
+    /// Number of delivered broadcasts.
     pub delivered: AtomicU64,
-    /// Broadcasts told as missed.
+    /// Number of broadcasts reported as missed.
     pub missed: AtomicU64,
-    /// Gaps told.
+    /// Number of reported gaps.
     pub gaps: AtomicU64,
-    /// The last position handed over.
+    /// The last position that was read.
     pub position: AtomicU64,
     pub(super) log: Arc<ChannelLog>,
     ended: AtomicU8,
@@ -107,21 +110,21 @@ pub struct ListenerInfo {
 }
 
 impl ListenerInfo {
-    /// Ends the listener; its stream says why. The first reason stays.
+    /// Ends the listener; its stream reports the reason. The first reason stays.
     pub(super) fn end(&self, why: Ended) {
         let code = match why {
             Ended::Cancelled => 1,
             Ended::Overflow => 2,
             Ended::Stopping => 3,
         };
-        // A second ending changes nothing, so a failed exchange is fine.
+        // It fails where the listener has ended already: the first reason stays.
         self.ended
             .compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire)
             .ok();
         self.log.wake();
     }
 
-    /// Why it has ended, if it has.
+    /// The reason for its end, if it has ended.
     pub(super) fn ended(&self) -> Option<Ended> {
         match self.ended.load(Ordering::Acquire) {
             0 => None,
@@ -141,35 +144,36 @@ impl ListenerInfo {
         !self.is_dropped() && self.ended().is_none()
     }
 
-    fn add(&self, tally: Tally) {
-        self.delivered.fetch_add(tally.delivered, Ordering::Relaxed);
-        if tally.gaps > 0 {
-            self.missed.fetch_add(tally.missed, Ordering::Relaxed);
-            self.gaps.fetch_add(tally.gaps, Ordering::Relaxed);
+    fn add(&self, counts: ReadCounts) {
+        self.delivered
+            .fetch_add(counts.delivered, Ordering::Relaxed);
+        if counts.gaps > 0 {
+            self.missed.fetch_add(counts.missed, Ordering::Relaxed);
+            self.gaps.fetch_add(counts.gaps, Ordering::Relaxed);
         }
     }
 
-    /// Events of the log that were not handed over yet.
+    /// Number of events in the log that it has not read yet.
     pub fn behind(&self) -> u64 {
         let (_, _, newest) = self.log.size();
         newest.saturating_sub(self.position.load(Ordering::Relaxed))
     }
 }
 
-/// A listener, held by whoever serves it. Dropping it ends the listener.
+/// Handle of a listener, held by the task that serves it. Dropping it ends the listener.
 #[derive(Debug)]
 pub struct Listener {
     info: Arc<ListenerInfo>,
     slot: usize,
     cursor: Cursor,
-    /// What is to be told before anything from the log.
+    /// Events that come before any of the log's.
     first: Vec<Event>,
-    /// Its place among the listeners of the daemon.
+    /// Its share of the limit of listeners.
     _share: Share,
     _memory: Option<Share>,
 }
 
-/// What the router allots to a new listener.
+/// The router's part of a new listener.
 pub(super) struct NewListener {
     pub id: String,
     pub number: u64,
@@ -182,7 +186,7 @@ pub(super) struct NewListener {
 impl Listener {
     pub(super) fn open(new: NewListener, spec: ListenSpec, now: Moment) -> Self {
         let log = new.log;
-        let slot = log.enter();
+        let slot = log.add_listener();
         let options = CursorOptions {
             name: spec.name.clone(),
             max_age: spec.max_age,
@@ -215,23 +219,25 @@ impl Listener {
         }
     }
 
-    /// Its record, shared with the router and the status.
+    /// Its public record.
     pub fn info(&self) -> &Arc<ListenerInfo> {
         &self.info
     }
 
-    /// The log's name, for resuming.
+    /// The log's ID, for resuming.
     pub fn log_id(&self) -> &str {
         &self.info.log.id
     }
 
-    /// Hands what is new to `out`, or arranges to be woken. Ready with nothing handed over is possible: all that was new was not
-    /// for this listener.
+    /// Hands new events to `out`, or registers the waker. It may be ready without any event, where
+    /// none of the new ones was for this listener.
     ///
     /// # Errors
-    /// Why the listener has ended; whatever was in the log before is not handed over any more, except where the daemon stops: then
-    /// all of it comes first, as far as it is read before the drain is over.
-    // This and the cursor's reading happen for each delivery: as calls they would be 6 % of what a paced one executes.
+    /// The listener has ended. Events that are still in the log are no longer delivered, except
+    /// where the daemon stops: all of them come first then, as far as they are read within the
+    /// drain.
+    // Inlined like `Cursor::read`, since both run for each delivery: as calls they would be 6 % of
+    // the instructions of a paced one.
     #[inline]
     pub fn poll_read(
         &mut self,
@@ -253,9 +259,10 @@ impl Listener {
         }
         let mut ring = info.log.lock();
         if ring.next() - 1 <= self.cursor.position() {
-            ring.wait(self.slot, context.waker());
+            ring.register(self.slot, context.waker());
             drop(ring);
-            // An ending between the first look and the registration would otherwise wake nobody.
+            // A listener that ended between the first check and the registration would otherwise
+            // never be woken.
             return match info.ended() {
                 Some(ended) => Poll::Ready(Err(ended)),
                 None => Poll::Pending,
@@ -265,15 +272,15 @@ impl Listener {
         drop(ring);
         info.position
             .store(self.cursor.position(), Ordering::Relaxed);
-        Poll::Ready(read.map(|tally| info.add(tally)))
+        Poll::Ready(read.map(|counts| info.add(counts)))
     }
 
-    /// Whether it has ended.
+    /// True once it has ended.
     pub fn ended(&self) -> bool {
         self.info.ended().is_some()
     }
 
-    /// Waits for events and hands them to `out`.
+    /// Waits for new events and hands them to `out`.
     ///
     /// # Errors
     /// As [`Listener::poll_read`].
@@ -285,6 +292,6 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.info.dropped.store(true, Ordering::Release);
-        self.info.log.leave(self.slot);
+        self.info.log.remove_listener(self.slot);
     }
 }

@@ -1,10 +1,11 @@
 //! The channel log: the recent events of one channel, shared by all its listeners.
 //!
-//! A log is a ring bounded by count, bytes and age. Listeners hold a position in it, never a queue of their own, so memory
-//! grows with channels and not with apps. Changes of the subscription and outages are events of the log, too: that is what
-//! keeps them in order with the broadcasts around them.
+//! A log is a ring bounded by count, bytes and age. Listeners hold a position in it, never a queue
+//! of their own, so memory grows with channels and not with apps. Subscription changes and outages
+//! are entries of the log as well, which keeps them in order with the broadcasts around them.
 //!
-//! The router alone appends and evicts; cursors read. Every critical section is short and none awaits.
+//! Only the router appends and evicts; cursors read. Every critical section is short, and none
+//! awaits.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,34 +15,34 @@ use super::event::Gap;
 use super::moment::Moment;
 use super::record::{EncodedBatch, Record};
 use super::report::Incoming;
-use super::ring::{Body, Entry, Ring};
+use super::ring::{Content, Ring, RingEntry};
 use super::wake_pacing::WakeDecision;
 use expd_domain::{GapReason, SubscriptionState};
 
-/// Bounds of one log.
+/// Limits of one log.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Events held.
+    /// Maximum number of events.
     pub events: usize,
-    /// Bytes held; the newest event is kept whatever its size.
+    /// Maximum number of bytes. The newest event is kept whatever its size.
     pub bytes: usize,
-    /// How long an event is held.
+    /// Maximum age of an event.
     pub age: Duration,
 }
 
 /// The log of one channel.
 #[derive(Debug)]
 pub struct ChannelLog {
-    /// Names this log; another log of the same channel has another.
+    /// ID of this log; a later log of the same channel has another.
     pub id: String,
     ring: Mutex<Ring>,
     bounds: Bounds,
-    /// Bytes of all logs of the daemon together.
+    /// Sum of the bytes of all logs.
     total: Arc<AtomicUsize>,
 }
 
 impl ChannelLog {
-    /// An empty log, pending; `total` sums the bytes of all logs.
+    /// An empty log whose subscription is pending; `total` is the sum over all logs.
     pub fn new(id: String, bounds: Bounds, total: Arc<AtomicUsize>, now: Moment) -> Self {
         Self {
             id,
@@ -51,33 +52,34 @@ impl ChannelLog {
         }
     }
 
-    /// Appends broadcasts that came together; `encode` makes their bytes once the first one's sequence is known. Wakes nobody:
-    /// see [`ChannelLog::wake_paced`].
+    /// Appends broadcasts that arrived together, and encodes them from the sequence of the first.
+    /// It wakes nobody: see [`ChannelLog::wake_paced`].
     pub fn append(
         &self,
-        run: &mut [Incoming],
+        batch: &mut [Incoming],
         encode: impl FnOnce(u64, &mut [Incoming]) -> EncodedBatch,
     ) {
-        // Only the router appends, so that the next sequence stays what it is while the bytes are made without the lock.
+        // Only the router appends, so the next sequence cannot change while `encode` runs without
+        // the lock.
         let first = self.lock().next();
-        let batch = encode(first, run);
+        let encoded = encode(first, batch);
         let mut ring = self.lock();
         let mut start = 0;
-        for ((sequence, incoming), end) in (first..).zip(run).zip(batch.ends) {
+        for ((sequence, incoming), end) in (first..).zip(batch).zip(encoded.ends) {
             let now = incoming.received;
             let (name, count_of_name) = ring.count_name(&incoming.broadcast.name);
-            let record = Record::new(name, sequence, batch.bytes.clone(), start..end);
+            let record = Record::new(name, sequence, encoded.bytes.clone(), start..end);
             start = end;
             let count = ring.count_broadcast();
             self.push(
                 &mut ring,
-                Entry::broadcast(now, record, count, count_of_name),
+                RingEntry::broadcast(now, record, count, count_of_name),
             );
             self.keep_bounds(&mut ring, now);
         }
     }
 
-    /// The subscription's state changed. Going from pending to confirmed after an `outage` appends that gap first.
+    /// Sets the subscription's state. A gap from the start of an `outage` until now comes first.
     pub fn set_state(&self, state: SubscriptionState, outage: Option<Moment>, now: Moment) {
         let mut ring = self.lock();
         if let Some(since) = outage {
@@ -87,26 +89,30 @@ impl ChannelLog {
                 from: Some(since.wall_before(now)),
                 to: now.wall,
             };
-            self.push(&mut ring, Entry::note(now, Body::Gap(gap)));
+            self.push(&mut ring, RingEntry::marker(now, Content::Gap(gap)));
         }
         if ring.state != state {
             ring.state = state;
             ring.state_since = now.wall;
             let since = now.wall;
-            self.push(&mut ring, Entry::note(now, Body::State { state, since }));
+            self.push(
+                &mut ring,
+                RingEntry::marker(now, Content::State { state, since }),
+            );
         }
         self.keep_bounds(&mut ring, now);
     }
 
-    /// Wakes every listener that waits.
+    /// Wakes every waiting listener.
     pub fn wake(&self) {
-        let wakers = self.lock().take_waiting();
+        let wakers = self.lock().take_wakers();
         for waker in wakers {
             waker.wake();
         }
     }
 
-    /// As [`ChannelLog::wake`], unless many were woken a moment ago: then returns when to come back, once for each such moment.
+    /// Wakes every waiting listener, unless many were woken a moment ago. In that case it returns,
+    /// once for each pause, the time at which to call again.
     pub fn wake_paced(&self, now: Instant) -> Option<Instant> {
         let mut ring = self.lock();
         let (events, bytes) = (self.bounds.events, self.bounds.bytes);
@@ -115,7 +121,7 @@ impl ChannelLog {
             WakeDecision::Scheduled => return None,
             WakeDecision::Now => {}
         }
-        let wakers = ring.take_waiting();
+        let wakers = ring.take_wakers();
         ring.wake_pacing.woken(wakers.len(), now);
         drop(ring);
         for waker in wakers {
@@ -124,7 +130,7 @@ impl ChannelLog {
         None
     }
 
-    /// Evicts what has grown too old, and gives back the room that a rush took.
+    /// Evicts entries that are too old, and frees the capacity that a burst took.
     pub fn expire(&self, now: Moment) {
         let mut ring = self.lock();
         self.keep_bounds(&mut ring, now);
@@ -132,7 +138,7 @@ impl ChannelLog {
         ring.entries.shrink_to(enough);
     }
 
-    /// When the oldest entry that may be evicted was appended.
+    /// When the oldest entry was appended; `None` where nothing but the newest is left.
     pub fn oldest(&self) -> Option<Instant> {
         let ring = self.lock();
         (ring.entries.len() > 1)
@@ -140,7 +146,8 @@ impl ChannelLog {
             .flatten()
     }
 
-    /// Evicts the oldest entry for the sake of the daemon-wide bound; the newest stays. Returns when the next one was appended.
+    /// Evicts the oldest entry for the daemon-wide bound, but never the newest. Returns the same as
+    /// [`ChannelLog::oldest`].
     pub fn evict_oldest(&self) -> Option<Instant> {
         let mut ring = self.lock();
         if ring.entries.len() > 1 {
@@ -151,38 +158,39 @@ impl ChannelLog {
             .flatten()
     }
 
-    /// Events and bytes held, and the newest sequence.
+    /// Number of events, number of bytes, and the newest sequence.
     pub fn size(&self) -> (usize, usize, u64) {
         let ring = self.lock();
         (ring.entries.len(), ring.bytes, ring.next() - 1)
     }
 
-    /// How many listeners there are.
+    /// Number of listeners.
     pub fn listeners(&self) -> usize {
         self.lock().listeners
     }
 
-    /// Since when there has been no listener.
+    /// Since when there is no listener; `None` while there is one.
     pub fn unused_since(&self) -> Option<Instant> {
         self.lock().unused_since
     }
 
-    /// Takes a slot for a listener's waker.
-    pub(super) fn enter(&self) -> usize {
-        self.lock().enter()
+    /// Adds a listener, and returns the slot for its waker.
+    pub(super) fn add_listener(&self) -> usize {
+        self.lock().add_listener()
     }
 
-    /// Gives a listener's slot back.
-    pub(super) fn leave(&self, slot: usize) {
-        self.lock().leave(slot, Moment::now().at);
+    /// Removes the listener of a slot.
+    pub(super) fn remove_listener(&self, slot: usize) {
+        self.lock().remove_listener(slot, Moment::now().at);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Ring> {
-        // Nothing panics while the ring is locked; if it did, the ring would still be whole after each statement.
+        // Nothing panics while the ring is locked; if it did, the ring would still be consistent
+        // after each statement.
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, ring: &mut Ring, entry: Entry) {
+    fn push(&self, ring: &mut Ring, entry: RingEntry) {
         self.total.fetch_add(entry.size, Ordering::Relaxed);
         ring.push(entry);
     }

@@ -1,18 +1,19 @@
-//! A point in time by both clocks: the one that cannot jump, and the one that people read.
+//! A point in time on both clocks, the monotonic one and the wall clock.
 
 use std::time::{Instant, SystemTime};
 
-/// A moment, by both clocks: ages go by the one that cannot jump, apps are told the other.
+/// A point in time on both clocks. Ages are measured on the monotonic clock; apps are given the
+/// wall clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// Never jumps.
+    /// Monotonic clock.
     pub at: Instant,
-    /// What people read.
+    /// Wall clock.
     pub wall: SystemTime,
 }
 
 impl Moment {
-    /// Now.
+    /// The present.
     #[must_use]
     pub fn now() -> Self {
         Self {
@@ -21,14 +22,16 @@ impl Moment {
         }
     }
 
-    /// The earlier one of the two.
+    /// The earlier of the two.
     pub(super) fn earlier(self, other: Self) -> Self {
         if other.at < self.at { other } else { self }
     }
 
-    /// This moment as the clock showed it, for a span that ends at `end`: not after it, where the clock was set back
-    /// meanwhile. It is the earlier one of the two readings, since the clock that cannot jump stands still in a machine that
-    /// is asleep. A span may thus be told too long, and never too short.
+    /// This moment in wall-clock time, as the start of a span that ends at `end`. It is never after
+    /// `end`, even if the wall clock was set back in between: the earlier of two readings counts,
+    /// the wall clock at the time and `end` minus the monotonic time that passed (the monotonic
+    /// clock stands still while the machine sleeps). A span may be reported too long, never too
+    /// short.
     #[must_use]
     pub fn wall_before(self, end: Self) -> SystemTime {
         let passed = end.at.saturating_duration_since(self.at);
@@ -36,7 +39,7 @@ impl Moment {
         self.wall.min(counted_back)
     }
 
-    /// The later one of two.
+    /// The later of the two.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         if other.at > self.at { other } else { self }

@@ -1,21 +1,21 @@
-//! The outages that have left a channel's log, remembered so that a listener that falls off the log hears of those it slept
-//! through, and of no others.
+//! Outages that were evicted from a channel's log. A listener that falls behind the log is told of
+//! those that it missed, and of no others.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
-/// How many are remembered one by one; the oldest ones become one.
+/// Number of outages kept one by one; older ones are merged into one.
 const MAX_OUTAGES: usize = 64;
 
-/// The span of an outage; the beginning where it is known.
+/// Span of an outage: its start where that is known, and its end.
 type Span = (Option<SystemTime>, SystemTime);
 
-/// Outages by the position of the entry that told of them, oldest first.
+/// Outages by the position of their gap in the log, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Outages(VecDeque<(u64, Span)>);
 
 impl Outages {
-    /// Remembers one more.
+    /// Adds an outage.
     pub fn push(&mut self, position: u64, span: Span) {
         self.0.push_back((position, span));
         if self.0.len() > MAX_OUTAGES
@@ -26,8 +26,8 @@ impl Outages {
         }
     }
 
-    /// The span of all outages after a position: from the earliest beginning, and from none where one is not known, whatever the
-    /// clock did between them.
+    /// The span of all outages after a position. It starts at the earliest start, whatever the
+    /// clock did between them, or has no start where one of them has none.
     pub fn after(&self, position: u64) -> Option<Span> {
         let from = self
             .0

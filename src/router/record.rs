@@ -1,7 +1,8 @@
-//! A broadcast as it lies in a channel's log: ready bytes, beside those of the broadcasts that came with it.
+//! A broadcast in a channel's log: its encoded bytes, adjacent to those received with it.
 //!
-//! What comes at once is encoded into one piece of memory. A stream that reads on from there sends that memory as it lies,
-//! without copying and without looking at each broadcast: with 100 streams that is what a delivery costs (half of it, measured).
+//! Broadcasts that arrive together are encoded into one allocation. A stream that reads on from
+//! there sends that memory as it is, without a copy and without looking at each broadcast. With 100
+//! streams that halves the cost of a delivery (measured).
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -10,34 +11,35 @@ use bytes::Bytes;
 
 use super::report::Incoming;
 
-/// Makes the bytes of broadcasts that came together, once for all listeners, the first of them being at `first`; it may take the
-/// payloads out. Given by the front door, so that the router knows no encoding.
-pub type Encode = fn(first: u64, run: &mut [Incoming]) -> EncodedBatch;
+/// Encodes broadcasts that arrived together, once for all listeners. The first of them has the
+/// sequence `first`; the encoder may take the payloads. The front door provides it: the router
+/// knows no encoding.
+pub type Encode = fn(first: u64, batch: &mut [Incoming]) -> EncodedBatch;
 
-/// The ready bytes of broadcasts that came at once, one after the other.
+/// The encoded bytes of broadcasts that arrived together, one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct EncodedBatch {
-    /// All of them.
+    /// The bytes of all broadcasts.
     pub bytes: Bytes,
-    /// Where each ends.
+    /// End of each broadcast within `bytes`.
     pub ends: Vec<usize>,
 }
 
-/// One broadcast in the log, as the front door encoded it once for everybody.
+/// One broadcast in the log, encoded once for all listeners.
 #[derive(Debug)]
 pub struct Record {
     /// The event's name.
     pub name: Arc<str>,
-    /// Its position.
+    /// Its position in the log.
     pub sequence: u64,
-    /// The same in the other payload form, made when somebody first wants it.
+    /// The frame in the other payload form, encoded when a listener first needs it.
     pub alternative: OnceLock<Bytes>,
     batch: Bytes,
     range: Range<usize>,
 }
 
 impl Record {
-    /// The broadcast at `range` of a batch's bytes; a range that is not within them is cut.
+    /// The broadcast at `range` of a batch's bytes. A range that exceeds them is cut.
     pub(super) fn new(name: Arc<str>, sequence: u64, batch: Bytes, range: Range<usize>) -> Self {
         let end = range.end.min(batch.len());
         Self {
@@ -49,18 +51,18 @@ impl Record {
         }
     }
 
-    /// The ready bytes.
+    /// Its encoded bytes.
     pub fn frame(&self) -> Bytes {
         self.batch.slice(self.range.clone())
     }
 
-    /// How many bytes that are.
+    /// Their number.
     pub fn size(&self) -> usize {
         self.range.len()
     }
 }
 
-/// Records that lie one behind the other.
+/// Adjacent records of one batch.
 #[derive(Debug)]
 pub struct FrameSpan {
     batch: Bytes,
@@ -68,7 +70,7 @@ pub struct FrameSpan {
 }
 
 impl FrameSpan {
-    /// Of one record.
+    /// The span of one record.
     pub fn of(record: &Record) -> Self {
         Self {
             batch: record.batch.clone(),
@@ -76,9 +78,9 @@ impl FrameSpan {
         }
     }
 
-    /// Takes a record in that lies right behind; false where it does not.
+    /// Adds the record that follows; returns false where the record does not follow.
     pub fn extend(&mut self, record: &Record) -> bool {
-        // Both hold their memory, so that equal addresses mean the same batch.
+        // Both keep their memory alive, so equal addresses mean the same batch.
         let follows =
             self.batch.as_ptr() == record.batch.as_ptr() && self.range.end == record.range.start;
         if follows {
@@ -87,7 +89,7 @@ impl FrameSpan {
         follows
     }
 
-    /// Their ready bytes.
+    /// The encoded bytes of all its records.
     pub fn bytes(&self) -> Bytes {
         self.batch.slice(self.range.clone())
     }

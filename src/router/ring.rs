@@ -1,6 +1,7 @@
-//! The ring behind a channel's log: its entries, what is remembered of those that left, and who waits for the next one.
+//! The ring behind a channel's log: its entries, a summary of the evicted ones, and the wakers of
+//! its listeners.
 //!
-//! Plain data under the log's lock; it knows no clock and wakes nobody.
+//! Plain data under the log's lock; it reads no clock and wakes nobody.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,25 +15,26 @@ use super::record::Record;
 use super::wake_pacing::WakePacing;
 use expd_domain::SubscriptionState;
 
-/// Distinct event names whose occurrences one log counts, so that a listener for one name hears how many it missed. Past
-/// this bound such a listener is told "unknown"; the count of all events stays exact.
+/// Number of distinct event names that one log counts, so that a listener for one name learns how
+/// many events it missed. Beyond it, that number is unknown; the count of all events stays exact.
 const MAX_COUNTED_NAMES: usize = 4096;
 
-/// Entries that are no broadcasts and left the log, of which the position is remembered, so that a stream that resumes far
-/// behind hears how many broadcasts it missed. Beyond, it is told "unknown".
-const MAX_NOTES: usize = 64;
+/// Number of evicted markers whose position is kept, so that a stream that resumes far behind
+/// learns how many broadcasts it missed. Beyond it, that number is unknown.
+const MAX_MARKERS: usize = 64;
 
-/// What an entry costs besides its bytes: the entry itself, the shared record, its share of the maps.
+/// Bytes that an entry takes besides its frame: the entry itself, the shared record, its share of
+/// the maps.
 const ENTRY_OVERHEAD: usize = 200;
 
-/// What an entry says.
+/// Content of an entry. What is not a broadcast is called a marker.
 #[derive(Clone, Debug)]
-pub(super) enum Body {
+pub(super) enum Content {
     Broadcast {
         record: Arc<Record>,
-        /// Broadcasts in the log's life up to and with this one.
+        /// Number of broadcasts since the log began, including this one.
         count: u64,
-        /// The same among those of this name; 0 where names are no longer counted.
+        /// Number of those with this name; 0 where names are no longer counted.
         count_of_name: u64,
     },
     State {
@@ -43,52 +45,53 @@ pub(super) enum Body {
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct RingEntry {
     pub moment: Moment,
-    pub body: Body,
+    pub content: Content,
     pub size: usize,
 }
 
-/// The ring and who waits for it.
+/// The ring, and the wakers of its listeners.
 #[derive(Debug)]
 pub(super) struct Ring {
-    pub entries: VecDeque<Entry>,
-    /// The sequence of the first entry; sequences have no holes.
+    pub entries: VecDeque<RingEntry>,
+    /// Sequence of the first entry; the entries after it are consecutive.
     pub first: u64,
     pub bytes: usize,
-    /// What held before the first entry.
+    /// Summary of the entries before `first`.
     pub evicted: Evicted,
-    /// Broadcasts in the log's life.
+    /// Number of broadcasts since the log began.
     count: u64,
-    /// The same by name.
+    /// Number of broadcasts by name.
     names: HashMap<Arc<str>, u64>,
-    /// Since when names are no longer counted: there were too many.
-    names_given_up: bool,
+    /// True once there were too many names to count.
+    names_uncounted: bool,
     pub state: SubscriptionState,
     pub state_since: SystemTime,
-    /// Who waits for the next entry, by the slot that each listener was given.
-    waiting: Vec<Slot>,
-    /// When they are woken.
+    /// Wakers of listeners that await the next entry, by the slot of each listener.
+    wakers: Vec<Slot>,
+    /// Pace at which they are woken.
     pub wake_pacing: WakePacing,
-    /// Listeners at present, and since when there are none.
+    /// Number of listeners.
     pub listeners: usize,
+    /// Since when there are none.
     pub unused_since: Option<Instant>,
 }
 
-/// What is remembered of entries that left the ring.
+/// Summary of the entries that left the ring.
 #[derive(Debug)]
 pub(super) struct Evicted {
-    /// Broadcasts among them.
+    /// Number of broadcasts among them.
     pub count: u64,
-    /// The newest one that left because of a bound other than age.
+    /// Sequence of the newest broadcast that was evicted for a bound other than age.
     pub overflow_to: u64,
-    /// The positions of those that were no broadcasts, the latest ones.
-    notes: VecDeque<u64>,
-    /// The newest position that `notes` no longer tells of.
-    notes_from: u64,
+    /// Positions of the latest markers among them.
+    markers: VecDeque<u64>,
+    /// Newest marker position that `markers` no longer holds.
+    markers_from: u64,
     /// The outages among them.
     pub outages: Outages,
-    /// The subscription's state when the last of them had passed.
+    /// The subscription's state after the last of them.
     pub state: SubscriptionState,
     pub state_since: SystemTime,
     /// When the last of them was appended.
@@ -102,13 +105,13 @@ enum Slot {
     Waiting(Waker),
 }
 
-impl Entry {
-    /// A broadcast's entry.
+impl RingEntry {
+    /// An entry for a broadcast.
     pub fn broadcast(now: Moment, record: Record, count: u64, count_of_name: u64) -> Self {
         Self {
             moment: now,
             size: record.size() + ENTRY_OVERHEAD,
-            body: Body::Broadcast {
+            content: Content::Broadcast {
                 record: Arc::new(record),
                 count,
                 count_of_name,
@@ -116,18 +119,18 @@ impl Entry {
         }
     }
 
-    /// An entry that is no broadcast.
-    pub fn note(now: Moment, body: Body) -> Self {
+    /// An entry for a marker.
+    pub fn marker(now: Moment, content: Content) -> Self {
         Self {
             moment: now,
-            body,
+            content,
             size: ENTRY_OVERHEAD,
         }
     }
 }
 
 impl Ring {
-    /// An empty one, pending.
+    /// An empty ring whose subscription is pending.
     pub fn new(now: Moment) -> Self {
         Self {
             entries: VecDeque::new(),
@@ -136,8 +139,8 @@ impl Ring {
             evicted: Evicted {
                 count: 0,
                 overflow_to: 0,
-                notes: VecDeque::new(),
-                notes_from: 0,
+                markers: VecDeque::new(),
+                markers_from: 0,
                 outages: Outages::default(),
                 state: SubscriptionState::Pending,
                 state_since: now.wall,
@@ -145,10 +148,10 @@ impl Ring {
             },
             count: 0,
             names: HashMap::new(),
-            names_given_up: false,
+            names_uncounted: false,
             state: SubscriptionState::Pending,
             state_since: now.wall,
-            waiting: Vec::new(),
+            wakers: Vec::new(),
             wake_pacing: WakePacing::default(),
             listeners: 0,
             unused_since: Some(now.at),
@@ -156,13 +159,13 @@ impl Ring {
     }
 
     /// Appends an entry.
-    pub fn push(&mut self, entry: Entry) {
+    pub fn push(&mut self, entry: RingEntry) {
         self.bytes += entry.size;
         self.wake_pacing.appended(entry.size);
         self.entries.push_back(entry);
     }
 
-    /// Lets the oldest entry go, because of its age or because of another bound; returns what it took.
+    /// Evicts the oldest entry, for its age or for another bound (`overflow`). Returns its size.
     pub fn evict(&mut self, overflow: bool) -> usize {
         let Some(entry) = self.entries.pop_front() else {
             return 0;
@@ -180,22 +183,22 @@ impl Ring {
     }
 
     /// The entries after `position`, oldest first.
-    pub fn after(&self, position: u64) -> impl Iterator<Item = (u64, &Entry)> {
+    pub fn after(&self, position: u64) -> impl Iterator<Item = (u64, &RingEntry)> {
         let skip = usize::try_from((position + 1).saturating_sub(self.first)).unwrap_or(usize::MAX);
         let skip = skip.min(self.entries.len());
-        // `range` goes there at once; `skip` would walk, which was a tenth of a paced delivery.
+        // `range` jumps to the place; `skip` would walk, which was a tenth of a paced delivery.
         (self.first + skip as u64..).zip(self.entries.range(skip..))
     }
 
-    /// How many broadcasts of `name` came up to and with `position`; `None` where that is not known.
+    /// Number of broadcasts of `name` up to and including `position`; `None` where it is unknown.
     pub fn count_of_name_at(&self, name: &str, position: u64) -> Option<u64> {
-        if self.names_given_up || position + 1 < self.first {
+        if self.names_uncounted || position + 1 < self.first {
             return None;
         }
         let next = self
             .after(position)
-            .find_map(|(_, entry)| match &entry.body {
-                Body::Broadcast {
+            .find_map(|(_, entry)| match &entry.content {
+                Content::Broadcast {
                     record,
                     count_of_name,
                     ..
@@ -205,46 +208,47 @@ impl Ring {
         next.or_else(|| Some(self.names.get(name).copied().unwrap_or(0)))
     }
 
-    /// How many broadcasts came up to and with `position`; `None` where that is not known any more.
+    /// Number of broadcasts up to and including `position`; `None` where it is no longer known.
     pub fn count_at(&self, position: u64) -> Option<u64> {
         let evicted = &self.evicted;
         let gone = (self.first - 1).saturating_sub(position);
         if gone > 0 {
-            let notes = evicted.notes.iter().filter(|note| **note > position);
-            let broadcasts = gone.saturating_sub(notes.count() as u64);
-            return (position >= evicted.notes_from)
+            let markers = evicted.markers.iter().filter(|marker| **marker > position);
+            let broadcasts = gone.saturating_sub(markers.count() as u64);
+            return (position >= evicted.markers_from)
                 .then(|| evicted.count.saturating_sub(broadcasts));
         }
         let next = self
             .after(position)
-            .find_map(|(_, entry)| match &entry.body {
-                Body::Broadcast { count, .. } => Some(*count - 1),
+            .find_map(|(_, entry)| match &entry.content {
+                Content::Broadcast { count, .. } => Some(*count - 1),
                 _ => None,
             });
         Some(next.unwrap_or(self.count))
     }
 
-    /// The subscription's state as it was right after `position`.
+    /// The subscription's state right after `position`.
     pub fn state_at(&self, position: u64) -> (SubscriptionState, SystemTime) {
         let mut state = (self.evicted.state, self.evicted.state_since);
         for (sequence, entry) in (self.first..).zip(&self.entries) {
             if sequence > position {
                 break;
             }
-            if let Body::State { state: new, since } = entry.body {
+            if let Content::State { state: new, since } = entry.content {
                 state = (new, since);
             }
         }
         state
     }
 
-    /// Up to when nobody who comes from elsewhere can have heard what the log does not hold: until its last entry that is gone,
-    /// or, where it began pending, until the first confirmation. An outage in the log tells of itself.
-    pub fn silent_until(&self) -> Moment {
-        let first = self.entries.iter().find_map(|entry| match &entry.body {
-            Body::State { state, .. } => Some((*state, entry.moment)),
-            Body::Gap(_) => Some((SubscriptionState::Pending, entry.moment)),
-            Body::Broadcast { .. } => None,
+    /// End of the interval that a client resuming from *another* log may have missed: the last
+    /// evicted entry, or the first confirmation if this log began pending. Outages that are still
+    /// in the log are reported by their own gaps.
+    pub fn restart_gap_end(&self) -> Moment {
+        let first = self.entries.iter().find_map(|entry| match &entry.content {
+            Content::State { state, .. } => Some((*state, entry.moment)),
+            Content::Gap(_) => Some((SubscriptionState::Pending, entry.moment)),
+            Content::Broadcast { .. } => None,
         });
         match first {
             Some((SubscriptionState::Confirmed, confirmed)) => confirmed,
@@ -252,7 +256,7 @@ impl Ring {
         }
     }
 
-    /// When the event at `position` was appended; `None` where that is not known any more.
+    /// When the event at `position` was appended; `None` where it is no longer known.
     pub fn moment_at(&self, position: u64) -> Option<Moment> {
         if position + 1 == self.first {
             return Some(self.evicted.moment);
@@ -261,49 +265,49 @@ impl Ring {
         self.entries.get(index).map(|entry| entry.moment)
     }
 
-    /// Remembers who waits in a slot.
-    pub fn wait(&mut self, slot: usize, waker: &Waker) {
-        match self.waiting.get_mut(slot) {
+    /// Registers the waker of a slot's listener.
+    pub fn register(&mut self, slot: usize, waker: &Waker) {
+        match self.wakers.get_mut(slot) {
             Some(Slot::Waiting(old)) => old.clone_from(waker),
             Some(other) => *other = Slot::Waiting(waker.clone()),
             None => {}
         }
     }
 
-    /// Takes a slot for a listener's waker.
-    pub fn enter(&mut self) -> usize {
+    /// Adds a listener, and returns the slot for its waker.
+    pub fn add_listener(&mut self) -> usize {
         self.listeners += 1;
         self.unused_since = None;
         let free = self
-            .waiting
+            .wakers
             .iter()
             .position(|slot| matches!(slot, Slot::Free));
-        if let Some(slot) = free.and_then(|at| self.waiting.get_mut(at)) {
+        if let Some(slot) = free.and_then(|at| self.wakers.get_mut(at)) {
             *slot = Slot::Idle;
         } else {
-            self.waiting.push(Slot::Idle);
+            self.wakers.push(Slot::Idle);
         }
-        free.unwrap_or(self.waiting.len() - 1)
+        free.unwrap_or(self.wakers.len() - 1)
     }
 
-    /// Gives a listener's slot back.
-    pub fn leave(&mut self, slot: usize, now: Instant) {
-        if let Some(slot) = self.waiting.get_mut(slot) {
+    /// Removes the listener of a slot.
+    pub fn remove_listener(&mut self, slot: usize, now: Instant) {
+        if let Some(slot) = self.wakers.get_mut(slot) {
             *slot = Slot::Free;
         }
-        while matches!(self.waiting.last(), Some(Slot::Free)) {
-            self.waiting.pop();
+        while matches!(self.wakers.last(), Some(Slot::Free)) {
+            self.wakers.pop();
         }
         self.listeners -= 1;
         if self.listeners == 0 {
-            self.waiting = Vec::new();
+            self.wakers = Vec::new();
             self.unused_since = Some(now);
         }
     }
 
-    /// Everybody who waits; they wait no more.
-    pub fn take_waiting(&mut self) -> Vec<Waker> {
-        self.waiting
+    /// Takes the wakers of all listeners that wait.
+    pub fn take_wakers(&mut self) -> Vec<Waker> {
+        self.wakers
             .iter_mut()
             .filter(|slot| matches!(slot, Slot::Waiting(_)))
             .filter_map(|slot| match std::mem::replace(slot, Slot::Idle) {
@@ -313,15 +317,15 @@ impl Ring {
             .collect()
     }
 
-    /// Counts one more broadcast.
+    /// Counts a broadcast, and returns the new number.
     pub fn count_broadcast(&mut self) -> u64 {
         self.count += 1;
         self.count
     }
 
-    /// Counts one more event of `name`, and shares the name's text with the earlier ones.
+    /// Counts an event of `name`. Returns the name, shared with earlier events, and the new number.
     pub fn count_name(&mut self, name: &str) -> (Arc<str>, u64) {
-        if self.names_given_up {
+        if self.names_uncounted {
             return (Arc::from(name), 0);
         }
         if let Some((known, _)) = self.names.get_key_value(name) {
@@ -332,7 +336,7 @@ impl Ring {
         }
         if self.names.len() >= MAX_COUNTED_NAMES {
             self.names = HashMap::new();
-            self.names_given_up = true;
+            self.names_uncounted = true;
             return (Arc::from(name), 0);
         }
         let name: Arc<str> = Arc::from(name);
@@ -342,27 +346,27 @@ impl Ring {
 }
 
 impl Evicted {
-    /// Remembers what a listener that comes this way later has to be told of an entry that left.
-    fn remember(&mut self, sequence: u64, entry: &Entry, overflow: bool) {
+    /// Keeps what a listener that is still behind this entry must learn about it.
+    fn remember(&mut self, sequence: u64, entry: &RingEntry, overflow: bool) {
         self.moment = entry.moment;
-        if !matches!(entry.body, Body::Broadcast { .. }) {
-            self.notes.push_back(sequence);
-            if self.notes.len() > MAX_NOTES {
-                self.notes_from = self.notes.pop_front().unwrap_or_default();
+        if !matches!(entry.content, Content::Broadcast { .. }) {
+            self.markers.push_back(sequence);
+            if self.markers.len() > MAX_MARKERS {
+                self.markers_from = self.markers.pop_front().unwrap_or_default();
             }
         }
-        match &entry.body {
-            Body::Broadcast { count, .. } => {
+        match &entry.content {
+            Content::Broadcast { count, .. } => {
                 self.count = *count;
                 if overflow {
                     self.overflow_to = sequence;
                 }
             }
-            Body::State { state, since } => {
+            Content::State { state, since } => {
                 self.state = *state;
                 self.state_since = *since;
             }
-            Body::Gap(gap) => self.outages.push(sequence, (gap.from, gap.to)),
+            Content::Gap(gap) => self.outages.push(sequence, (gap.from, gap.to)),
         }
     }
 }

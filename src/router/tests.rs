@@ -1,6 +1,6 @@
-//! The router's promises, through its handle.
+//! Tests of the router through its handle.
 
-mod told;
+mod gaps;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -77,7 +77,7 @@ impl World {
         });
         let report = Report::Broadcasts(incoming.collect());
         self.router.report(HOME, report).await;
-        // An answer means that everything before it was done.
+        // The answer comes after everything before it was done.
         self.router.snapshot().await.unwrap();
     }
 
@@ -94,7 +94,7 @@ impl World {
     }
 }
 
-/// Everything that is there for a listener, in words.
+/// Describes every event that is ready for a listener.
 fn heard(listener: &mut Listener) -> Vec<String> {
     let mut words = Vec::new();
     loop {
@@ -293,7 +293,7 @@ async fn a_gap_spans_everything_that_was_missed() {
     world.broadcast(&["a"]).await;
     heard(&mut slow);
     let start = SystemTime::now();
-    // The clock may be a coarse one.
+    // The clock may be coarse.
     while SystemTime::now() <= start {}
     world.broadcast(&["b", "c", "d", "e"]).await;
     let mut read = Vec::new();
@@ -406,7 +406,7 @@ async fn bounds_on_listeners_and_channels_are_kept_and_freed() {
         max_channels: 1,
         ..Limits::default()
     });
-    // Root may have all of them.
+    // Root may use the whole limit.
     let spec = |name| ListenSpec {
         peer: Some(Peer { pid: 1, uid: 0 }),
         ..spec(name)

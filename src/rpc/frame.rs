@@ -15,9 +15,9 @@ pub(super) const PREFIX: usize = 5;
 
 /// Encodes broadcasts for the log: in the JSON form, which loses nothing. Takes their payloads out, so that none is copied twice.
 #[must_use]
-pub fn encode(first: u64, run: &mut [Incoming]) -> EncodedBatch {
+pub fn encode(first: u64, batch: &mut [Incoming]) -> EncodedBatch {
     let events: Vec<proto::ListenEvent> = (first..)
-        .zip(run)
+        .zip(batch)
         .map(|(sequence, incoming)| event(sequence, incoming))
         .collect();
     let size = events

@@ -1,4 +1,4 @@
-//! What a listener is told of that it missed, also where several things come together.
+//! Tests of gaps, also where several causes come together.
 
 use super::*;
 
@@ -25,7 +25,7 @@ async fn read(listener: &mut Listener) -> Vec<Delivery> {
     read
 }
 
-/// The clock may be a coarse one.
+/// Waits for the next tick of the wall clock, which may be coarse.
 fn a_moment_later() -> SystemTime {
     let start = SystemTime::now();
     while SystemTime::now() <= start {}
@@ -91,7 +91,7 @@ async fn whoever_comes_from_an_earlier_log_hears_of_all_until_the_confirmation()
     let world = world(Limits::default());
     let _first = world.listen(spec(None)).await;
     let while_pending = a_moment_later();
-    // Somebody else wanted the channel first: for them nothing is missing.
+    // Another listener opened the channel first: it has missed nothing.
     world.confirm().await;
     let mut returning = world.listen(resume("an earlier one", 7)).await;
     let told = read(&mut returning).await;
@@ -109,7 +109,8 @@ async fn whoever_comes_from_an_earlier_log_hears_of_all_until_the_confirmation()
 #[tokio::test]
 async fn what_a_silent_connection_took_along_before_the_confirmation_is_in_the_gap() {
     let world = world(Limits::default());
-    // The network still sends on a channel that was given up, and the connection has been silent for a while.
+    // The network still sends on a channel that was given up, and the connection has been silent
+    // for a while.
     let proved = Moment::now();
     a_moment_later();
     let mut returning = world.listen(resume("an earlier one", 7)).await;
@@ -124,7 +125,7 @@ async fn what_a_silent_connection_took_along_before_the_confirmation_is_in_the_g
     let Event::Gap(gap) = &told[1].event else {
         panic!("{told:?}");
     };
-    // Read off two clocks, of which the earlier reading counts.
+    // Of the two clocks, the earlier reading counts.
     assert!(
         gap.from.is_some_and(|from| from <= proved.wall),
         "{gap:?} begins after {proved:?}"
