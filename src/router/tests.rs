@@ -65,8 +65,12 @@ impl World {
     }
 
     async fn broadcast(&self, names: &[&str]) {
+        self.broadcast_on(HOME, "menu", names).await;
+    }
+
+    async fn broadcast_on(&self, instance: InstanceId, channel: &str, names: &[&str]) {
         let incoming = names.iter().map(|name| Incoming {
-            channel: Arc::new(Channel::new("menu")),
+            channel: Arc::new(Channel::new(channel)),
             broadcast: Broadcast {
                 id: BroadcastId::new("id"),
                 name: (*name).to_owned(),
@@ -76,7 +80,7 @@ impl World {
             received: Moment::now(),
         });
         let report = Report::Broadcasts(incoming.collect());
-        self.router.report(HOME, report).await;
+        self.router.report(instance, report).await;
         // The answer comes after everything before it was done.
         self.router.snapshot().await.unwrap();
     }
@@ -367,6 +371,50 @@ async fn all_logs_together_keep_their_bound_the_oldest_going_first() {
         words[0].starts_with("Overflow ") && words[1].starts_with("a@"),
         "{words:?}"
     );
+}
+
+#[tokio::test]
+async fn one_bound_holds_over_the_logs_of_all_channels_and_instances() {
+    const BOUND: usize = 4000;
+    const EACH: usize = 10;
+    let world = world(Limits {
+        total_log_bytes: BOUND,
+        ..Limits::default()
+    });
+    // Two logs fit into the bound, and three do not.
+    let logs = [
+        (HOME, "oldest"),
+        (InstanceId(1), "middle"),
+        (HOME, "newest"),
+    ];
+    let mut listeners = Vec::new();
+    for (instance, channel) in logs {
+        let spec = ListenSpec {
+            channel: Channel::new(channel),
+            ..spec(None)
+        };
+        listeners.push(world.router.open(instance, spec).await.unwrap());
+        world.broadcast_on(instance, channel, &["a"; EACH]).await;
+    }
+    let snapshots = world.router.snapshot().await.unwrap();
+    let channels: Vec<_> = snapshots.iter().flat_map(|one| &one.channels).collect();
+    let total: usize = channels.iter().map(|channel| channel.log_bytes).sum();
+    assert!(total <= BOUND, "{total} bytes in {channels:?}");
+    let events = |name: &str| {
+        let channel = channels.iter().find(|one| one.channel.name == name);
+        channel.unwrap().log_events
+    };
+    // The newest event of each log stays, however old it is.
+    assert_eq!(events("oldest"), 1);
+    assert!((1..EACH).contains(&events("middle")), "{channels:?}");
+    assert_eq!(events("newest"), EACH);
+    // Each listener learns the number of its own events that were evicted.
+    assert_eq!(heard(&mut listeners[0]), ["Pending", "Overflow 9", "a@10"]);
+    let evicted = EACH - events("middle");
+    let middle = heard(&mut listeners[1]);
+    assert_eq!(middle[1], format!("Overflow {evicted}"), "{middle:?}");
+    assert_eq!(middle.len(), 2 + events("middle"));
+    assert_eq!(heard(&mut listeners[2]).len(), 1 + EACH);
 }
 
 #[tokio::test]
