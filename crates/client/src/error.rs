@@ -9,6 +9,8 @@ use std::time::Duration;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
+use expd_domain::Fate;
+
 use crate::socket_path::UnsafeFolder;
 
 /// Why a call gave no answer.
@@ -69,17 +71,6 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// What became of a broadcast, a response or a request, where the daemon said it.
     pub fate: Option<Fate>,
-}
-
-/// What became of a call that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It was not carried out; sending it again is safe.
-    Refused,
-    /// It was carried out, but the answer could not be taken in.
-    Sent,
-    /// It left, and may have been carried out.
-    Unknown,
 }
 
 /// EXP's words about a call that it refused.
@@ -226,12 +217,7 @@ impl ClientError {
                 message: info.metadata.get("message")?.clone(),
             })
         });
-        let fate = info.and_then(|info| match info.metadata.get("fate")?.as_str() {
-            "refused" => Some(Fate::Refused),
-            "sent" => Some(Fate::Sent),
-            "unknown" => Some(Fate::Unknown),
-            _ => None,
-        });
+        let fate = info.and_then(|info| Fate::from_word(info.metadata.get("fate")?));
         let retry_after = details.retry_info().and_then(|info| info.retry_delay);
         Self::Refused(Box::new(Refusal {
             code: status.code(),

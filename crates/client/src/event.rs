@@ -8,8 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use super::{ClientError, Listen, Overflow};
-use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
+use super::{ClientError, Listen};
+use expd_domain::{
+    BroadcastId, Channel, ChannelId, GapReason, Overflow, Payload, SubscriptionState,
+};
 use expd_proto as proto;
 
 /// One event of a stream.
@@ -51,16 +53,6 @@ pub struct Subscription {
     pub since: Option<Time>,
 }
 
-/// Whether EXP has confirmed a subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum SubscriptionState {
-    /// Not now: broadcasts may be missed.
-    Pending,
-    /// What is broadcast from now on is heard.
-    Confirmed,
-}
-
 /// What was broadcast.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -96,32 +88,6 @@ pub struct Gap {
     /// The end of the span.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Time>,
-}
-
-/// Why something may be missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum GapReason {
-    /// The channel was not subscribed for a while.
-    Offline,
-    /// The listener was too slow, or the log too small.
-    Overflow,
-    /// Events grew too old.
-    Expired,
-    /// The log is another one: the daemon was restarted, or nobody had listened for a while.
-    Restarted,
-}
-
-impl GapReason {
-    /// In words.
-    pub fn explain(self) -> &'static str {
-        match self {
-            Self::Offline => "the channel was not subscribed",
-            Self::Overflow => "this listener was too slow for the channel's log",
-            Self::Expired => "events grew too old before they were delivered",
-            Self::Restarted => "the daemon was restarted, or nobody had listened for a while",
-        }
-    }
 }
 
 /// A point in time, printed as RFC 3339 in UTC.

@@ -28,17 +28,16 @@ use expd_proto::api_client::ApiClient;
 use expd_proto::daemon_client::DaemonClient;
 use expd_proto::network_client::NetworkClient;
 
-pub use error::{ClientError, ExpError, Fate, Refusal};
-pub use event::{
-    Broadcast, Event, Gap, GapReason, ListenEvent, Subscription, SubscriptionState, Time,
-};
+pub use error::{ClientError, ExpError, Refusal};
+pub use event::{Broadcast, Event, Gap, ListenEvent, Subscription, Time};
+pub use expd_domain::{Fate, GapReason, LinkState, Overflow, SubscriptionState};
 pub use pull::PullListener;
 pub use resume::{Heard, ResumingListener};
 pub use socket_path::{SocketEnvironment, SocketPath, UnsafeFolder};
 use status::Pages;
 pub use status::{
-    ChannelStatus, Counters, Identity, InstanceStatus, LinkEvent, LinkState, LinkStatus,
-    ListenerStatus, Status,
+    ChannelStatus, Counters, Identity, InstanceStatus, LinkEvent, LinkStatus, ListenerStatus,
+    Status,
 };
 pub use tonic::Code;
 
@@ -97,16 +96,6 @@ impl Listen {
             resume: None,
         }
     }
-}
-
-/// What happens to a listener that falls off the channel's log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overflow {
-    /// It is told of a gap and goes on.
-    #[default]
-    Skip,
-    /// Its stream ends.
-    Cancel,
 }
 
 /// A position in a channel's log.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::ClientError;
 use super::event::{ChannelFields, Time, channel_from_wire};
-use expd_domain::{Channel, IdentityKind, Quoted};
+use expd_domain::{Channel, IdentityKind, LinkState, Quoted};
 use expd_proto as proto;
 
 /// Everything: at one moment, or where there is much of it, at one shortly after the other.
@@ -58,22 +58,6 @@ pub struct Identity {
     pub pairing_code: Option<String>,
     /// Whether the identity is a full one.
     pub paired: bool,
-}
-
-/// The states of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum LinkState {
-    /// Logging in or opening the socket.
-    Connecting,
-    /// The socket is open.
-    Online,
-    /// Not connected; the next try is scheduled.
-    Offline,
-    /// EXP refuses the credentials.
-    Refused,
-    /// Waits for an operator to type the pairing code.
-    Pairing,
 }
 
 /// An instance's way to EXP.
