@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use expd_client::{
-    Client, ClientError, Code, Event, GapReason, Heard, Listen, Position, ResumingListener,
+    Client, ClientError, Code, Event, GapReason, Listen, ListenUpdate, Position, ResumingListener,
     SubscriptionState,
 };
 use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
@@ -232,7 +232,7 @@ fn restarted(sequence: u64) -> proto::ListenEvent {
     event(sequence, proto::listen_event::Event::Gap(gap))
 }
 
-async fn next(listener: &mut ResumingListener) -> Result<Heard, ClientError> {
+async fn next(listener: &mut ResumingListener) -> Result<ListenUpdate, ClientError> {
     tokio::time::timeout(Duration::from_secs(10), listener.next())
         .await
         .expect("nothing heard in 10 s")
@@ -240,7 +240,7 @@ async fn next(listener: &mut ResumingListener) -> Result<Heard, ClientError> {
 
 async fn next_event(listener: &mut ResumingListener) -> Event {
     match next(listener).await {
-        Ok(Heard::Event(event)) => event.event,
+        Ok(ListenUpdate::Event(event)) => event.event,
         other => panic!("no event but {other:?}"),
     }
 }
@@ -277,9 +277,12 @@ async fn a_listener_goes_on_where_it_was_when_the_daemon_says_it_stops() {
     heard_broadcast(&mut listener, "a").await;
     assert!(matches!(
         next(&mut listener).await,
-        Ok(Heard::Disconnected { error: ClientError::Refused(_), pause }) if pause <= Duration::from_millis(100)
+        Ok(ListenUpdate::Disconnected { error: ClientError::Refused(_), pause }) if pause <= Duration::from_millis(100)
     ));
-    assert!(matches!(next(&mut listener).await, Ok(Heard::Reconnected)));
+    assert!(matches!(
+        next(&mut listener).await,
+        Ok(ListenUpdate::Reconnected)
+    ));
     second.send(Ok(subscription("log", 5))).await.unwrap();
     second.send(Ok(broadcast("b", 6))).await.unwrap();
     heard_subscription(&mut listener).await;
@@ -301,8 +304,8 @@ async fn a_listener_comes_back_to_a_daemon_that_was_killed_and_started_again() {
     daemon.kill();
     assert!(matches!(
         next(&mut listener).await,
-        Ok(Heard::Disconnected {
-            error: ClientError::Broken { .. },
+        Ok(ListenUpdate::Disconnected {
+            error: ClientError::ConnectionLost { .. },
             ..
         })
     ));
@@ -310,7 +313,10 @@ async fn a_listener_comes_back_to_a_daemon_that_was_killed_and_started_again() {
     let early = tokio::time::timeout(Duration::from_millis(400), listener.next()).await;
     assert!(early.is_err(), "{early:?}");
     daemon.start_again();
-    assert!(matches!(next(&mut listener).await, Ok(Heard::Reconnected)));
+    assert!(matches!(
+        next(&mut listener).await,
+        Ok(ListenUpdate::Reconnected)
+    ));
     second.send(Ok(subscription("other", 0))).await.unwrap();
     second.send(Ok(restarted(0))).await.unwrap();
     second.send(Ok(broadcast("b", 1))).await.unwrap();
@@ -339,9 +345,12 @@ async fn a_gap_that_did_not_arrive_is_asked_for_again() {
     heard_subscription(&mut listener).await;
     assert!(matches!(
         next(&mut listener).await,
-        Ok(Heard::Disconnected { .. })
+        Ok(ListenUpdate::Disconnected { .. })
     ));
-    assert!(matches!(next(&mut listener).await, Ok(Heard::Reconnected)));
+    assert!(matches!(
+        next(&mut listener).await,
+        Ok(ListenUpdate::Reconnected)
+    ));
     second.send(Ok(subscription("new", 0))).await.unwrap();
     heard_subscription(&mut listener).await;
     let old = Some(("old".to_owned(), 9));
@@ -437,7 +446,10 @@ async fn a_connection_that_breaks_in_mid_call_is_told_from_a_daemon_that_is_not_
         }
         daemon.kill();
         let error = hanging.await.unwrap_err();
-        assert!(matches!(error, ClientError::Broken { .. }), "{error:?}");
+        assert!(
+            matches!(error, ClientError::ConnectionLost { .. }),
+            "{error:?}"
+        );
     }
     let error = client
         .broadcast("", &channel, "echo", &null, None)

@@ -11,7 +11,7 @@ use super::stop::Stop;
 use super::{ChannelFlags, Failure, Instance, payload};
 use crate::config;
 use expd_client::{
-    Broadcast, Client, ClientError, Event, Gap, Heard, ListenEvent, Overflow, Position,
+    Broadcast, Client, ClientError, Event, Gap, ListenEvent, ListenUpdate, Overflow, Position,
     ResumingListener, Subscription, SubscriptionState, Time,
 };
 use expd_domain::Payload;
@@ -165,13 +165,13 @@ impl Listen {
 }
 
 enum Step {
-    Heard(Result<Heard, ClientError>),
+    Heard(Result<ListenUpdate, ClientError>),
     Responded(Result<Result<(), ClientError>, tokio::task::JoinError>),
 }
 
-fn broadcast(heard: &Heard) -> Option<&Broadcast> {
+fn broadcast(heard: &ListenUpdate) -> Option<&Broadcast> {
     match heard {
-        Heard::Event(ListenEvent {
+        ListenUpdate::Event(ListenEvent {
             event: Event::Broadcast(broadcast),
             ..
         }) => Some(broadcast),
@@ -209,9 +209,9 @@ impl Hearing {
         self.count.is_some_and(|count| self.heard >= count)
     }
 
-    async fn take(&mut self, heard: Heard) -> Result<(), Failure> {
+    async fn take(&mut self, heard: ListenUpdate) -> Result<(), Failure> {
         match heard {
-            Heard::Event(event) => {
+            ListenUpdate::Event(event) => {
                 if self.json {
                     self.stdout.document(&event).await?;
                 }
@@ -227,7 +227,7 @@ impl Hearing {
                     Event::Gap(gap) => self.gap(&gap),
                 }
             }
-            Heard::Disconnected { error, .. } => {
+            ListenUpdate::Disconnected { error, .. } => {
                 output::note(format_args!(
                     "{} {}; coming back",
                     styled(WARN, "the daemon is gone:"),
@@ -235,7 +235,7 @@ impl Hearing {
                 ));
                 self.waiting = Some("waiting for the daemon to come back".to_owned());
             }
-            Heard::Reconnected => {
+            ListenUpdate::Reconnected => {
                 output::note(styled(GOOD, "the daemon is back"));
                 self.waiting = None;
             }
@@ -296,7 +296,7 @@ impl Hearing {
 /// What happened, without what a listener need not know: whether a call was carried out.
 fn reason(error: &ClientError) -> String {
     match error {
-        ClientError::Broken { reason, .. } | ClientError::NotReachable { reason, .. } => {
+        ClientError::ConnectionLost { reason, .. } | ClientError::NotReachable { reason, .. } => {
             reason.clone()
         }
         error => error.to_string(),

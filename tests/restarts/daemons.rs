@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use expd_client::{
-    Client, ClientError, Fate, Heard as Told, LinkState, Listen, ListenEvent, ResumingListener,
+    Client, ClientError, Fate, LinkState, Listen, ListenEvent, ListenUpdate, ResumingListener,
 };
 use expd_domain::{Channel, Payload};
 use expd_hub::operator;
@@ -29,7 +29,7 @@ async fn follow(client: Client) -> Vec<Heard> {
     let mut listener = ResumingListener::new(client, Listen::to(Channel::new(CHANNEL)));
     loop {
         let told = listener.next().await.unwrap();
-        if let Told::Event(event) = told {
+        if let ListenUpdate::Event(event) = told {
             let last = is_last(&event);
             heard.push(Heard {
                 event,
@@ -143,7 +143,7 @@ async fn at_sigterm_running_calls_finish_waits_and_streams_end_and_new_calls_are
     let refused = refused.unwrap_err();
     assert_eq!(refused.fate(), Fate::Refused, "{refused:?}");
     let refused = client.next(&pulled, Duration::ZERO).await.unwrap_err();
-    assert!(refused.passes(), "{refused:?}");
+    assert!(refused.is_transient(), "{refused:?}");
     while let Some(answer) = running.join_next().await {
         assert_eq!(answer.unwrap().unwrap(), []);
     }

@@ -1,8 +1,9 @@
-//! Answers every `hi` on the channel `menu`, through restarts of the daemon and outages of the network.
+//! Answers every `hi` on the channel `menu`, through restarts of the daemon and outages of the
+//! network.
 
 use std::error::Error;
 
-use expd_client::{Client, Event, Heard, Listen, ResumingListener, SubscriptionState};
+use expd_client::{Client, Event, Listen, ListenUpdate, ResumingListener, SubscriptionState};
 use expd_domain::{Channel, Payload};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,12 +17,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut listener = ResumingListener::new(client.clone(), listen);
     loop {
         let event = match listener.next().await? {
-            Heard::Event(event) => event.event,
-            Heard::Disconnected { error, .. } => {
+            ListenUpdate::Event(event) => event.event,
+            ListenUpdate::Disconnected { error, .. } => {
                 eprintln!("{error}");
                 continue;
             }
-            Heard::Reconnected => continue,
+            ListenUpdate::Reconnected => continue,
         };
         match event {
             Event::Subscription(subscription) => {
@@ -29,15 +30,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     println!("ready");
                 }
             }
-            Event::Gap(gap) => eprintln!("may have missed something: {}", gap.reason.explain()),
-            Event::Broadcast(heard) => {
-                let answer = format!(r#"{{"from":"Rust","got":{}}}"#, heard.payload.as_str());
+            Event::Gap(gap) => eprintln!("events may be missing: {}", gap.reason.explain()),
+            Event::Broadcast(broadcast) => {
+                let answer = format!(r#"{{"from":"Rust","got":{}}}"#, broadcast.payload.as_str());
                 let answer = Payload::parse(answer)?;
                 if let Err(error) = client
-                    .respond("", &heard.id, &heard.channel_id, &answer)
+                    .respond("", &broadcast.id, &broadcast.channel_id, &answer)
                     .await
                 {
-                    eprintln!("too late or not possible: {error}");
+                    eprintln!("not answered: {error}");
                 }
             }
         }

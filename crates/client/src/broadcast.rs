@@ -1,14 +1,19 @@
-//! Sending an event, at once or when there is a connection.
+//! Broadcasts, sent at once or when there is a connection.
 
 use std::time::Duration;
 
-use super::{Client, ClientError, event};
+use crate::client::Client;
+use crate::convert::{channel_to_wire, duration_to_wire, payload_from_wire, payload_to_wire};
+use crate::error::ClientError;
 use expd_domain::{Channel, DEFAULT_BROADCAST_TIMEOUT, Payload, ROUND_TRIP_ALLOWANCE};
 use expd_proto as proto;
 
 impl Client {
-    /// Sends an event and gives what was responded within `timeout` (the daemon's default when not given). While the instance is
-    /// offline it is refused; [`ClientError::fate`] says what became of it.
+    /// Sends an event, and returns the responses of the time `timeout` (100 ms when not given).
+    /// While the instance is offline, the broadcast is refused.
+    ///
+    /// # Errors
+    /// [`ClientError::fate`] tells whether the event was sent.
     pub async fn broadcast(
         &self,
         instance: &str,
@@ -18,12 +23,15 @@ impl Client {
         timeout: Option<Duration>,
     ) -> Result<Vec<Payload>, ClientError> {
         let event = (channel, name, payload);
-        let request = broadcast_to_wire(instance, event, timeout, false)?;
+        let request = to_wire(instance, event, timeout, false)?;
         self.send(tonic::Request::new(request)).await
     }
 
-    /// The same, but while the instance is offline it waits for the connection, up to `wait` (at most an hour), and is sent then,
-    /// once.
+    /// Sends an event as [`broadcast`](Self::broadcast) does; while the instance is offline, waits
+    /// for the connection up to `wait` (at most an hour), and then sends once.
+    ///
+    /// # Errors
+    /// [`ClientError::fate`] tells whether the event was sent.
     pub async fn broadcast_when_connected(
         &self,
         instance: &str,
@@ -34,11 +42,11 @@ impl Client {
         wait: Duration,
     ) -> Result<Vec<Payload>, ClientError> {
         let event = (channel, name, payload);
-        let message = broadcast_to_wire(instance, event, timeout, true)?;
+        let message = to_wire(instance, event, timeout, true)?;
         let mut request = tonic::Request::new(message);
-        // The daemon waits so much less than the deadline.
-        let answer = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT) + ROUND_TRIP_ALLOWANCE;
-        request.set_timeout(wait.saturating_add(answer));
+        // The daemon subtracts this much from the deadline, and waits for the rest.
+        let reserved = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT) + ROUND_TRIP_ALLOWANCE;
+        request.set_timeout(wait.saturating_add(reserved));
         self.send(request).await
     }
 
@@ -47,15 +55,12 @@ impl Client {
         request: tonic::Request<proto::BroadcastRequest>,
     ) -> Result<Vec<Payload>, ClientError> {
         let answer = self.network().broadcast(request).await;
-        let responses = self.taken(answer)?.responses;
-        responses
-            .into_iter()
-            .map(event::payload_from_wire)
-            .collect()
+        let responses = self.message_of(answer)?.responses;
+        responses.into_iter().map(payload_from_wire).collect()
     }
 }
 
-fn broadcast_to_wire(
+fn to_wire(
     instance: &str,
     (channel, name, payload): (&Channel, &str, &Payload),
     timeout: Option<Duration>,
@@ -63,10 +68,10 @@ fn broadcast_to_wire(
 ) -> Result<proto::BroadcastRequest, ClientError> {
     Ok(proto::BroadcastRequest {
         instance: instance.to_owned(),
-        channel: Some(event::channel_to_wire(channel)),
+        channel: Some(channel_to_wire(channel)),
         name: name.to_owned(),
-        payload: Some(event::payload_to_wire(payload)),
-        timeout: timeout.map(event::duration_to_wire).transpose()?,
+        payload: Some(payload_to_wire(payload)),
+        timeout: timeout.map(duration_to_wire).transpose()?,
         payload_form: proto::PayloadForm::Json.into(),
         wait_for_connection,
     })

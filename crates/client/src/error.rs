@@ -1,4 +1,4 @@
-//! What can go wrong with a call, and the one place where a gRPC status becomes an error.
+//! Errors of calls, and the one place where a gRPC status becomes an error.
 
 use std::error::Error;
 use std::fmt;
@@ -13,47 +13,49 @@ use expd_domain::Fate;
 
 use crate::socket_path::UnsafeFolder;
 
-/// Why a call gave no answer.
+/// Error of a call to the daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody answers at the socket.
+    /// No daemon answers at the socket. The call was not carried out.
     #[error("no daemon answers at {}: {reason}; {remedy}", path.display())]
     NotReachable {
         /// The socket.
         path: PathBuf,
-        /// What happened.
+        /// The fault.
         reason: String,
-        /// What to do.
+        /// Advice for the operator.
         remedy: &'static str,
     },
     /// The socket's folder is not safe to use.
     #[error(transparent)]
     UnsafeFolder(#[from] UnsafeFolder),
-    /// The daemon went away in mid-call.
+    /// The connection to the daemon broke during the call.
     #[error(
-        "the connection to the daemon at {} broke ({reason}): whether the call was carried out is not known", path.display()
+        "the connection to the daemon at {} broke ({reason}); the call may have been carried out",
+        path.display()
     )]
-    Broken {
+    ConnectionLost {
         /// The socket.
         path: PathBuf,
-        /// What happened.
+        /// The fault.
         reason: String,
     },
     /// The daemon answered with an error.
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),
     /// The daemon did not answer in time.
-    #[error("the daemon at {} did not answer in time; see its log for what keeps it", path.display())]
-    Silent {
+    #[error("the daemon at {} did not answer in time; its log may tell why", path.display())]
+    TimedOut {
         /// The socket.
         path: PathBuf,
     },
-    /// The daemon said something that this version of expd does not understand.
+    /// The answer does not follow the contract as this version of the client knows it.
     #[error(
-        "the daemon's answer cannot be understood: {0}; is it of another version than this program?"
+        "the daemon's answer cannot be understood: {0}; \
+         does it have another version than this program?"
     )]
     Contract(String),
-    /// What was asked cannot be put into a call.
+    /// The request cannot be expressed in the contract. Nothing was sent.
     #[error("{0}")]
     Request(String),
 }
@@ -63,17 +65,17 @@ pub enum ClientError {
 pub struct Refusal {
     /// The gRPC status code.
     pub code: Code,
-    /// What is wrong and what to do, in words.
+    /// The fault and the remedy, for people.
     pub message: String,
-    /// EXP's own error, where EXP answered with one.
+    /// EXP's own error, where EXP refused the call.
     pub exp: Option<ExpError>,
-    /// When it makes sense to try again, where that is known.
+    /// Pause after which another try makes sense, where the daemon knows one.
     pub retry_after: Option<Duration>,
-    /// What became of a broadcast, a response or a request, where the daemon said it.
+    /// Outcome of the call, where the daemon told it.
     pub fate: Option<Fate>,
 }
 
-/// EXP's words about a call that it refused.
+/// EXP's error for a call that it refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpError {
     /// A short name for programs.
@@ -90,7 +92,7 @@ impl fmt::Display for Refusal {
             write!(f, "{}", self.message)?;
         }
         if let Some(exp) = &self.exp {
-            // The daemon's message often quotes EXP's already.
+            // The daemon's message often quotes EXP's error already.
             if !exp.code.is_empty() && !self.message.contains(&exp.code) {
                 write!(f, " [{}]", exp.code)?;
             }
@@ -99,7 +101,7 @@ impl fmt::Display for Refusal {
             }
         }
         if let Some(wait) = self.retry_after {
-            // Rounded up: nobody waits for a message's microseconds.
+            // Microseconds tell a reader nothing.
             let wait = Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             write!(f, "; try again in {}", humantime::format_duration(wait))?;
         }
@@ -110,16 +112,17 @@ impl fmt::Display for Refusal {
 impl Error for Refusal {}
 
 impl ClientError {
-    /// Whether a listener may come back after this: the daemon stops, is gone or was cut off, and a daemon may be there again.
-    pub fn passes(&self) -> bool {
+    /// True where a listener may reconnect: the daemon is stopping, gone or cut off, and may come
+    /// back.
+    pub fn is_transient(&self) -> bool {
         match self {
-            Self::NotReachable { .. } | Self::Broken { .. } | Self::Silent { .. } => true,
+            Self::NotReachable { .. } | Self::ConnectionLost { .. } | Self::TimedOut { .. } => true,
             Self::Refused(refusal) => refusal.code == Code::Unavailable,
             Self::UnsafeFolder(_) | Self::Contract(_) | Self::Request(_) => false,
         }
     }
 
-    /// When the daemon said that trying again makes sense.
+    /// Pause after which another try makes sense, where the daemon told one.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after,
@@ -127,13 +130,15 @@ impl ClientError {
         }
     }
 
-    /// What became of the broadcast, response or request that failed with this.
+    /// Outcome of the broadcast, response or request that failed with this error.
     pub fn fate(&self) -> Fate {
         match self {
             Self::NotReachable { .. } | Self::UnsafeFolder(_) | Self::Request(_) => Fate::Refused,
-            Self::Broken { .. } | Self::Silent { .. } | Self::Contract(_) => Fate::Unknown,
+            Self::ConnectionLost { .. } | Self::TimedOut { .. } | Self::Contract(_) => {
+                Fate::Unknown
+            }
             Self::Refused(refusal) => refusal.fate.unwrap_or(match refusal.code {
-                // Of those nobody may have been there to say more.
+                // Also the codes of a daemon or a library that could not tell more.
                 Code::Cancelled
                 | Code::DeadlineExceeded
                 | Code::Internal
@@ -144,7 +149,7 @@ impl ClientError {
         }
     }
 
-    pub(super) fn from_transport(path: &Path, error: &tonic::transport::Error) -> Self {
+    pub(crate) fn from_transport(path: &Path, error: &tonic::transport::Error) -> Self {
         match find::<ConnectFailed>(error) {
             Some(failed) => Self::not_reachable(path, &failed.0),
             None => Self::NotReachable {
@@ -184,15 +189,15 @@ impl ClientError {
         }
     }
 
-    /// A status that came over the wire is the daemon's answer; one that carries a source was made up by this side's
-    /// transport, when the connection could not be made or broke.
-    pub(super) fn from_status(path: &Path, status: &tonic::Status) -> Self {
+    /// Converts a status. One without a source is the daemon's answer; one with a source was made
+    /// by this side's transport, for a connection that could not be opened or broke.
+    pub(crate) fn from_status(path: &Path, status: &tonic::Status) -> Self {
         if let Some(source) = status.source() {
             if let Some(failed) = find::<ConnectFailed>(source) {
                 return Self::not_reachable(path, &failed.0);
             }
             if find::<tonic::TimeoutExpired>(source).is_some() {
-                return Self::Silent {
+                return Self::TimedOut {
                     path: path.to_owned(),
                 };
             }
@@ -203,14 +208,14 @@ impl ClientError {
                     remedy: "the call was not carried out; try again when the daemon is back",
                 };
             }
-            return Self::Broken {
+            return Self::ConnectionLost {
                 path: path.to_owned(),
                 reason: innermost(source),
             };
         }
         let details = status.get_error_details();
         let info = details.error_info();
-        // Without a message of EXP's it is the daemon's own.
+        // Without EXP's message, the reason is the daemon's own.
         let exp = info.and_then(|info| {
             Some(ExpError {
                 code: info.reason.clone(),
@@ -229,12 +234,12 @@ impl ClientError {
     }
 }
 
-/// The socket could not be connected: marks the I/O error on its way through the transport's own errors.
+/// I/O error of connecting to the socket; the type marks it within the transport's own errors.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(super) struct ConnectFailed(pub(super) io::Error);
+pub(crate) struct ConnectFailed(pub(crate) io::Error);
 
-/// An error and those that it wraps, the outermost first.
+/// The error and all errors that it wraps, the outermost first.
 fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     let mut next = Some(error);
     std::iter::from_fn(move || {
@@ -244,8 +249,8 @@ fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn 
     })
 }
 
-/// Whether an error says that the call never got through to the daemon: the library still had it when the connection closed, or
-/// the daemon had said goodbye before it came (RFC 9113, 8.7).
+/// True for an error after which the daemon cannot have seen the call: the library still held it
+/// when the connection closed, or the daemon had sent GOAWAY before it arrived (RFC 9113, 8.7).
 fn never_left(error: &(dyn Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
         return error.is_canceled();
@@ -261,7 +266,7 @@ fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
     chain(error).find_map(|error| error.downcast_ref())
 }
 
-/// The words of the error that all others wrap: the outer ones say no more than "transport error".
+/// Message of the innermost error; the outer ones say no more than "transport error".
 fn innermost(error: &(dyn Error + 'static)) -> String {
     chain(error)
         .last()
@@ -304,7 +309,7 @@ mod tests {
     fn only_a_daemon_that_may_come_back_is_waited_for() {
         let answer =
             |code| ClientError::from_status(Path::new("/s"), &tonic::Status::new(code, "words"));
-        assert!(answer(Code::Unavailable).passes());
+        assert!(answer(Code::Unavailable).is_transient());
         for code in [
             Code::Cancelled,
             Code::InvalidArgument,
@@ -313,7 +318,7 @@ mod tests {
             Code::Unauthenticated,
             Code::Unknown,
         ] {
-            assert!(!answer(code).passes(), "{code:?}");
+            assert!(!answer(code).is_transient(), "{code:?}");
         }
     }
 }

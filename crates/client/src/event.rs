@@ -1,91 +1,91 @@
-//! What a listener hears, as types, and how it comes off the wire.
+//! Events of a listener.
 //!
-//! Each type serializes as the contract's JSON mapping has it (camelCase names, times as RFC 3339, enum values by name), with
-//! two differences for the reader's sake: a payload is the JSON it is, in its exact text, and a 64-bit count is a number.
+//! Each type serializes as in the contract's JSON mapping (camelCase names, times as RFC 3339, enum
+//! values by name), with two differences for the reader's sake: a payload is its own JSON, in its
+//! exact text, and a 64-bit count is a number.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use super::{ClientError, Listen};
-use expd_domain::{
-    BroadcastId, Channel, ChannelId, GapReason, Overflow, Payload, SubscriptionState,
-};
+use crate::convert::{channel_from_wire, payload_from_wire};
+use crate::error::ClientError;
+use expd_domain::{BroadcastId, Channel, ChannelId, GapReason, Payload, SubscriptionState};
 use expd_proto as proto;
 
-/// One event of a stream.
+/// An event of a stream.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ListenEvent {
-    /// The position in the channel's log that the stream has reached with this event.
+    /// Position in the channel's log that the stream has reached with this event.
     pub sequence: u64,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// What happened on a channel.
+/// Kinds of events.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Event {
-    /// How the channel stands at EXP.
+    /// State of the subscription, first of all and at each change.
     Subscription(Subscription),
-    /// Somebody broadcast.
+    /// A broadcast.
     Broadcast(Broadcast),
-    /// Something may be missing here.
+    /// A point where events may be missing.
     Gap(Gap),
 }
 
-/// How the channel stands at EXP.
+/// State of the channel's subscription at EXP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscription {
-    /// Whether EXP has confirmed it.
+    /// The state.
     pub state: SubscriptionState,
-    /// Names this listener.
+    /// ID of this listener.
     pub listener_id: String,
-    /// The channel's ID on the wire; empty before the first login.
+    /// The channel's ID on the network; empty before the first login.
     pub channel_id: String,
-    /// Names the channel's log.
+    /// ID of the channel's log.
     pub log_id: String,
-    /// Since when it is so.
+    /// Beginning of the state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
 }
 
-/// What was broadcast.
+/// A broadcast.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Broadcast {
-    /// To respond with.
+    /// ID of the broadcast, which a response names.
     pub id: BroadcastId,
     /// The event's name.
     pub name: String,
-    /// Where.
+    /// The channel.
     #[serde(with = "ChannelFields")]
     pub channel: Channel,
-    /// To respond with.
+    /// ID of the channel, which a response names.
     pub channel_id: ChannelId,
-    /// What the sender gave.
+    /// The payload.
     pub payload: Payload,
-    /// When the daemon received it.
+    /// Arrival at the daemon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received_at: Option<Time>,
 }
 
-/// Something may be missing here.
+/// A point where events may be missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gap {
-    /// Why.
+    /// The reason.
     pub reason: GapReason,
-    /// How many events; `None` where that cannot be known.
+    /// Number of missed events; `None` where it cannot be known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missed: Option<u64>,
-    /// The beginning of the span; absent where not known.
+    /// Beginning of the span; `None` where it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Time>,
-    /// The end of the span.
+    /// End of the span.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Time>,
 }
@@ -95,8 +95,8 @@ pub struct Gap {
 pub struct Time(pub SystemTime);
 
 impl Time {
-    /// A time off the wire; `None` also for one that the system cannot represent.
-    pub(super) fn from_wire(time: Option<prost_types::Timestamp>) -> Option<Self> {
+    /// Converts a time of the contract; `None` also for one that the system cannot represent.
+    pub(crate) fn from_wire(time: Option<prost_types::Timestamp>) -> Option<Self> {
         time.and_then(|time| SystemTime::try_from(time).ok())
             .map(Self)
     }
@@ -114,131 +114,68 @@ impl Serialize for Time {
     }
 }
 
-/// A channel's fields in JSON.
+/// JSON form of a channel.
 #[derive(Serialize)]
 #[serde(remote = "Channel")]
-pub(super) struct ChannelFields {
+pub(crate) struct ChannelFields {
     name: String,
     system: bool,
     consumer: bool,
 }
 
-pub(super) fn channel_to_wire(channel: &Channel) -> proto::Channel {
-    proto::Channel {
-        name: channel.name.clone(),
-        system: channel.system,
-        consumer: channel.consumer,
+impl ListenEvent {
+    pub(crate) fn from_wire(event: proto::ListenEvent) -> Result<Self, ClientError> {
+        use proto::listen_event::Event as Wire;
+        let unknown = |what: &str| ClientError::Contract(format!("{what} of an unknown kind"));
+        let kind = match event.event {
+            Some(Wire::Subscription(subscription)) => Event::Subscription(Subscription {
+                state: match subscription.state() {
+                    proto::subscription::State::Pending => SubscriptionState::Pending,
+                    proto::subscription::State::Confirmed => SubscriptionState::Confirmed,
+                    proto::subscription::State::Unspecified => {
+                        return Err(unknown("a subscription state"));
+                    }
+                },
+                listener_id: subscription.listener_id,
+                channel_id: subscription.channel_id,
+                log_id: subscription.log_id,
+                since: Time::from_wire(subscription.since),
+            }),
+            Some(Wire::Broadcast(broadcast)) => Event::Broadcast(Broadcast {
+                id: BroadcastId::new(broadcast.id),
+                name: broadcast.name,
+                channel: channel_from_wire(broadcast.channel)?,
+                channel_id: ChannelId::from_wire(broadcast.channel_id),
+                payload: broadcast
+                    .payload
+                    .map_or_else(|| Ok(Payload::null()), payload_from_wire)?,
+                received_at: Time::from_wire(broadcast.received_at),
+            }),
+            Some(Wire::Gap(gap)) => Event::Gap(Gap {
+                reason: match gap.reason() {
+                    proto::gap::Reason::Offline => GapReason::Offline,
+                    proto::gap::Reason::Overflow => GapReason::Overflow,
+                    proto::gap::Reason::Expired => GapReason::Expired,
+                    proto::gap::Reason::Restarted => GapReason::Restarted,
+                    proto::gap::Reason::Unspecified => return Err(unknown("a gap")),
+                },
+                missed: Some(gap.missed).filter(|missed| *missed > 0),
+                from: Time::from_wire(gap.from),
+                to: Time::from_wire(gap.to),
+            }),
+            None => return Err(unknown("an event")),
+        };
+        Ok(ListenEvent {
+            sequence: event.sequence,
+            event: kind,
+        })
     }
-}
-
-pub(super) fn channel_from_wire(channel: Option<proto::Channel>) -> Result<Channel, ClientError> {
-    let channel = channel.ok_or_else(|| ClientError::Contract("a channel is missing".into()))?;
-    Ok(Channel {
-        name: channel.name,
-        system: channel.system,
-        consumer: channel.consumer,
-    })
-}
-
-pub(super) fn payload_to_wire(payload: &Payload) -> proto::Payload {
-    proto::Payload {
-        form: Some(proto::payload::Form::Json(payload.as_str().to_owned())),
-    }
-}
-
-pub(super) fn payload_from_wire(payload: proto::Payload) -> Result<Payload, ClientError> {
-    match payload.form {
-        None => Ok(Payload::null()),
-        Some(proto::payload::Form::Json(text)) => {
-            Payload::parse(text).map_err(|error| ClientError::Contract(error.to_string()))
-        }
-        Some(proto::payload::Form::Value(_)) => Err(ClientError::Contract(
-            "a payload came as a value where JSON was asked for".into(),
-        )),
-    }
-}
-
-pub(super) fn duration_to_wire(duration: Duration) -> Result<prost_types::Duration, ClientError> {
-    duration.try_into().map_err(|_| {
-        ClientError::Request(format!(
-            "{} is too long a time",
-            humantime::format_duration(duration)
-        ))
-    })
-}
-
-pub(super) fn listen_to_wire(listen: &Listen) -> Result<proto::ListenRequest, ClientError> {
-    let overflow = match listen.overflow {
-        Overflow::Skip => proto::listener_options::Overflow::Skip,
-        Overflow::Cancel => proto::listener_options::Overflow::Cancel,
-    };
-    Ok(proto::ListenRequest {
-        instance: listen.instance.clone(),
-        channel: Some(channel_to_wire(&listen.channel)),
-        name: listen.name.clone(),
-        context: listen.context.clone(),
-        options: Some(proto::ListenerOptions {
-            max_age: listen.max_age.map(duration_to_wire).transpose()?,
-            overflow: overflow.into(),
-        }),
-        payload_form: proto::PayloadForm::Json.into(),
-        resume: listen.resume.as_ref().map(|position| proto::Resume {
-            log_id: position.log_id.clone(),
-            after: position.after,
-        }),
-    })
-}
-
-pub(super) fn event_from_wire(event: proto::ListenEvent) -> Result<ListenEvent, ClientError> {
-    use proto::listen_event::Event as Wire;
-    let unknown = |what: &str| ClientError::Contract(format!("{what} of an unknown kind"));
-    let kind = match event.event {
-        Some(Wire::Subscription(subscription)) => Event::Subscription(Subscription {
-            state: match subscription.state() {
-                proto::subscription::State::Pending => SubscriptionState::Pending,
-                proto::subscription::State::Confirmed => SubscriptionState::Confirmed,
-                proto::subscription::State::Unspecified => {
-                    return Err(unknown("a subscription state"));
-                }
-            },
-            listener_id: subscription.listener_id,
-            channel_id: subscription.channel_id,
-            log_id: subscription.log_id,
-            since: Time::from_wire(subscription.since),
-        }),
-        Some(Wire::Broadcast(broadcast)) => Event::Broadcast(Broadcast {
-            id: BroadcastId::new(broadcast.id),
-            name: broadcast.name,
-            channel: channel_from_wire(broadcast.channel)?,
-            channel_id: ChannelId::from_wire(broadcast.channel_id),
-            payload: broadcast
-                .payload
-                .map_or_else(|| Ok(Payload::null()), payload_from_wire)?,
-            received_at: Time::from_wire(broadcast.received_at),
-        }),
-        Some(Wire::Gap(gap)) => Event::Gap(Gap {
-            reason: match gap.reason() {
-                proto::gap::Reason::Offline => GapReason::Offline,
-                proto::gap::Reason::Overflow => GapReason::Overflow,
-                proto::gap::Reason::Expired => GapReason::Expired,
-                proto::gap::Reason::Restarted => GapReason::Restarted,
-                proto::gap::Reason::Unspecified => return Err(unknown("a gap")),
-            },
-            missed: Some(gap.missed).filter(|missed| *missed > 0),
-            from: Time::from_wire(gap.from),
-            to: Time::from_wire(gap.to),
-        }),
-        None => return Err(unknown("an event")),
-    };
-    Ok(ListenEvent {
-        sequence: event.sequence,
-        event: kind,
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::convert::channel_to_wire;
 
     #[test]
     fn an_event_is_one_json_document_with_the_payloads_exact_text() {
@@ -258,7 +195,7 @@ mod tests {
                 }),
             })),
         };
-        let event = event_from_wire(wire).unwrap();
+        let event = ListenEvent::from_wire(wire).unwrap();
         assert_eq!(
             serde_json::to_string(&event).unwrap(),
             r#"{"sequence":7,"broadcast":{"id":"b1","name":"hi","channel":{"name":"menu","system":false,"consumer":true},"channelId":"WyJ","payload":{"z":1e400,"a":0.10},"receivedAt":"1970-01-01T00:00:00.500Z"}}"#
@@ -272,7 +209,7 @@ mod tests {
             Some(proto::listen_event::Event::Gap(proto::Gap::default())),
         ] {
             let wire = proto::ListenEvent { sequence: 1, event };
-            let error = event_from_wire(wire).unwrap_err();
+            let error = ListenEvent::from_wire(wire).unwrap_err();
             assert!(error.to_string().contains("another version"), "{error}");
         }
     }

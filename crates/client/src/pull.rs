@@ -1,90 +1,94 @@
-//! A listener in pull form: one event at a time, and none of them lost where a call is given up.
+//! A listener in pull form: one call an event, and no event lost where a call is cancelled.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::{Client, ClientError, Listen, ListenEvent, event};
+use crate::client::Client;
+use crate::convert::duration_to_wire;
+use crate::error::ClientError;
+use crate::event::ListenEvent;
+use crate::listen::Listen;
 use expd_proto as proto;
 
-/// The time that the daemon may take to notice that a call was given up.
-const NOTICE: Duration = Duration::from_secs(1);
+/// Time that the daemon may take to notice that a call was cancelled.
+const CANCELLATION_ALLOWANCE: Duration = Duration::from_secs(1);
 
-/// The pause between two looks whether it has.
-const LOOK: Duration = Duration::from_millis(5);
+/// Pause between two tries within that time.
+const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
-/// A listener that the daemon keeps, asked for one event at a time. It ends when nobody asks for 60
-/// s, or with [`Client::cancel`].
+/// A listener that the daemon keeps, asked for one event at a time. It ends when nobody asks for
+/// 60 s, or with [`Client::cancel`].
 ///
-/// It tells the daemon what arrived, so that an event whose answer was lost comes again.
+/// Each call acknowledges the events that arrived, so that an event whose answer was lost comes
+/// again.
 #[derive(Debug)]
 pub struct PullListener {
     client: Client,
     id: String,
-    /// The sequence of the last event that arrived.
+    /// Sequence of the last event that arrived.
     after: Option<u64>,
-    /// A call was begun whose answer did not come.
-    given_up: bool,
+    /// The last call was begun and has no answer.
+    unanswered: bool,
 }
 
 impl Client {
     /// Opens a listener in pull form.
     ///
     /// # Errors
-    /// The daemon refuses it, or is not there.
+    /// The daemon refuses it, or is not reachable.
     pub async fn pull(&self, listen: &Listen) -> Result<PullListener, ClientError> {
         Ok(PullListener {
             id: self.open(listen).await?,
             client: self.clone(),
             after: None,
-            given_up: false,
+            unanswered: false,
         })
     }
 }
 
 impl PullListener {
-    /// Names it, for [`Client::cancel`] and in the status.
+    /// ID of the listener, for [`Client::cancel`] and in the status.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The next event, waiting for it at most as long as said. Cancel-safe: dropped at any await,
-    /// it loses nothing.
+    /// Takes the next event, waiting for it up to `wait`. Cancel-safe: dropped at any await, it
+    /// loses nothing.
     ///
     /// # Errors
-    /// The listener has ended, or the daemon is not there. Where the connection broke, asking again
-    /// loses nothing either.
+    /// The listener has ended, or the daemon is not reachable. Where the connection was lost,
+    /// another call loses nothing either.
     pub async fn next(&mut self, wait: Duration) -> Result<Option<ListenEvent>, ClientError> {
-        let noticed_by = Instant::now() + NOTICE;
+        let give_up_at = Instant::now() + CANCELLATION_ALLOWANCE;
         loop {
-            let repeat = std::mem::replace(&mut self.given_up, true);
+            let repeat = std::mem::replace(&mut self.unanswered, true);
             let request = proto::NextEventRequest {
                 listener_id: self.id.clone(),
-                wait: Some(event::duration_to_wire(wait)?),
+                wait: Some(duration_to_wire(wait)?),
                 after: self.after,
                 repeat,
             };
             let answer = self.client.network().next_event(request).await;
-            let event = match self.client.taken(answer) {
-                Ok(answer) => answer.event.map(event::event_from_wire).transpose()?,
-                // The call that was given up still has the listener, for the moment that word of it
-                // takes.
+            let event = match self.client.message_of(answer) {
+                Ok(answer) => answer.event.map(ListenEvent::from_wire).transpose()?,
+                // The cancelled call still has the listener, until the daemon learns of it.
                 Err(ClientError::Refused(busy))
                     if repeat
                         && busy.code == Code::FailedPrecondition
-                        && Instant::now() < noticed_by =>
+                        && Instant::now() < give_up_at =>
                 {
-                    tokio::time::sleep(LOOK).await;
+                    tokio::time::sleep(RETRY_PAUSE).await;
                     continue;
                 }
                 Err(error) => {
                     let answered = matches!(error, ClientError::Refused(_));
-                    self.given_up = repeat || !answered;
+                    self.unanswered = repeat || !answered;
                     return Err(error);
                 }
             };
-            self.given_up = false;
+            self.unanswered = false;
             self.after = event.as_ref().map(|event| event.sequence).or(self.after);
             return Ok(event);
         }

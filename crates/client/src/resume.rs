@@ -1,4 +1,5 @@
-//! A listener that outlives the daemon: when its stream breaks, it comes back and goes on after the last event it gave out.
+//! A listener that outlives the daemon: when its stream breaks, it reconnects and continues after
+//! the last event that it returned.
 
 use std::time::Duration;
 
@@ -6,121 +7,132 @@ use futures_util::StreamExt as _;
 use rand::RngExt as _;
 use tokio::time::Instant;
 
-use super::event::{Event, ListenEvent};
-use super::{Client, ClientError, EventStream, Listen, Position};
+use crate::client::{Client, EventStream};
+use crate::error::ClientError;
+use crate::event::{Event, ListenEvent};
+use crate::listen::{Listen, Position};
 
-/// The first pause before coming back; doubled at each failure. A daemon that restarts is back within this or a few more.
+/// First pause before a reconnect; doubled at each failure. A daemon that restarts is back within
+/// this or a few more.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The longest pause, also where the daemon's hint names a longer one: it speaks of EXP, and the daemon itself may be back sooner.
+/// Longest pause, also where the daemon's hint names a longer one: the hint speaks of EXP, and the
+/// daemon itself may be back sooner.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Listens on through restarts of the daemon.
+/// A listener that continues through restarts of the daemon.
 ///
-/// It keeps no task: all happens inside [`next`](Self::next), which may be dropped at any await without losing anything.
+/// It runs no task: everything happens inside [`next`](Self::next), which may be dropped at any
+/// await without a loss.
 #[derive(Debug)]
 pub struct ResumingListener {
     client: Client,
     listen: Listen,
     state: State,
-    /// Failures since an event last came.
+    /// Failures since the last event.
     failures: u32,
-    /// A log that the running stream named in place of the one that it was to resume. The position moves there when the
-    /// stream has said what is missing, and not before: a stream that breaks in between must be told again.
-    replaced: Option<String>,
+    /// ID of the log that the running stream named in place of the one to resume. The position
+    /// moves there once the stream has reported the gap, and not before: a stream that breaks in
+    /// between must report it again.
+    new_log: Option<String>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Not connected; comes back at that moment. `lost`: the caller was told, and is to hear of the return.
-    Apart { until: Instant, lost: bool },
+    /// Not connected; the next try comes at `retry_at`. `reported`: the caller knows, and is to
+    /// learn of the reconnect.
+    Disconnected { retry_at: Instant, reported: bool },
     /// Connected.
-    Hearing(Box<EventStream>),
+    Streaming(Box<EventStream>),
 }
 
-/// What a resuming listener gives out.
+/// An update of a resuming listener.
 #[derive(Debug)]
-pub enum Heard {
+pub enum ListenUpdate {
     /// An event of the stream.
     Event(ListenEvent),
-    /// The daemon is gone, for this reason; the next try comes after the pause.
+    /// The connection to the daemon is lost; the next try comes after the pause.
     Disconnected {
-        /// Why.
+        /// Reason of the loss.
         error: ClientError,
-        /// How long until the next try.
+        /// Time until the next try.
         pause: Duration,
     },
-    /// The stream is open again. What could not be kept comes as a gap.
+    /// The stream is open again. Whatever the daemon could not keep comes as a gap.
     Reconnected,
 }
 
 impl ResumingListener {
-    /// A listener that connects at the first [`next`](Self::next).
+    /// Makes a listener that connects at the first [`next`](Self::next).
     pub fn new(client: Client, listen: Listen) -> Self {
         Self {
             client,
             listen,
-            state: State::Apart {
-                until: Instant::now(),
-                lost: false,
+            state: State::Disconnected {
+                retry_at: Instant::now(),
+                reported: false,
             },
             failures: 0,
-            replaced: None,
+            new_log: None,
         }
     }
 
-    /// The position after the last event given out; `None` before the first.
+    /// Position after the last event returned; `None` before the first.
     pub fn position(&self) -> Option<&Position> {
         self.listen.resume.as_ref()
     }
 
-    /// The next thing to know.
+    /// Waits for the next update.
     ///
     /// # Errors
-    /// What coming back does not mend: the daemon refuses the request, or ended this listener on purpose. Before the stream
-    /// was first open, that the daemon is not reachable is such an error, too.
-    pub async fn next(&mut self) -> Result<Heard, ClientError> {
+    /// Errors that a reconnect does not mend: the daemon refuses the request, or has ended this
+    /// listener on purpose. Until the stream is first open, an unreachable daemon is such an error
+    /// too.
+    pub async fn next(&mut self) -> Result<ListenUpdate, ClientError> {
         loop {
             match &mut self.state {
-                State::Apart { until, lost } => {
-                    tokio::time::sleep_until(*until).await;
-                    let lost = *lost;
+                State::Disconnected { retry_at, reported } => {
+                    tokio::time::sleep_until(*retry_at).await;
+                    let reported = *reported;
                     match self.client.listen(&self.listen).await {
                         Ok(events) => {
-                            self.replaced = None;
-                            self.state = State::Hearing(Box::new(events));
-                            if lost {
-                                return Ok(Heard::Reconnected);
+                            self.new_log = None;
+                            self.state = State::Streaming(Box::new(events));
+                            if reported {
+                                return Ok(ListenUpdate::Reconnected);
                             }
                         }
-                        // The caller knows that the daemon is gone; one more failure is not news.
-                        Err(error) if lost && error.passes() => {
-                            self.part(&error);
+                        // The caller knows that the daemon is gone; a further failure says no more.
+                        Err(error) if reported && error.is_transient() => {
+                            self.schedule_reconnect(&error);
                         }
                         Err(error) => return Err(error),
                     }
                 }
-                State::Hearing(events) => {
+                State::Streaming(events) => {
                     let error = match events.next().await {
-                        Some(Ok(event)) => return Ok(self.give(event)),
+                        Some(Ok(event)) => {
+                            self.advance(&event);
+                            return Ok(ListenUpdate::Event(event));
+                        }
                         Some(Err(error)) => error,
-                        None => ClientError::Broken {
+                        None => ClientError::ConnectionLost {
                             path: self.client.path().to_owned(),
                             reason: "the daemon ended the stream".to_owned(),
                         },
                     };
-                    if !error.passes() {
+                    if !error.is_transient() {
                         return Err(error);
                     }
-                    let pause = self.part(&error);
-                    return Ok(Heard::Disconnected { error, pause });
+                    let pause = self.schedule_reconnect(&error);
+                    return Ok(ListenUpdate::Disconnected { error, pause });
                 }
             }
         }
     }
 
-    /// Gives an event out, and moves the position with it.
-    fn give(&mut self, event: ListenEvent) -> Heard {
+    /// Moves the position to an event that is returned.
+    fn advance(&mut self, event: &ListenEvent) {
         self.failures = 0;
         match (&event.event, &mut self.listen.resume) {
             (Event::Subscription(subscription), None) => {
@@ -133,33 +145,32 @@ impl ResumingListener {
                 if subscription.log_id == position.log_id {
                     position.after = event.sequence;
                 } else {
-                    self.replaced = Some(subscription.log_id.clone());
+                    self.new_log = Some(subscription.log_id.clone());
                 }
             }
             (_, Some(position)) => {
-                if let Some(log_id) = self.replaced.take() {
+                if let Some(log_id) = self.new_log.take() {
                     position.log_id = log_id;
                 }
                 position.after = event.sequence;
             }
-            // No stream begins without a subscription; such an event has no place to come back to.
+            // Every stream begins with a subscription; without one there is no log to resume.
             (_, None) => {}
         }
-        Heard::Event(event)
     }
 
-    /// Schedules the return, and says after what pause: twice as long at each failure, spread over its upper half so that
-    /// many programs on one host do not come back in step.
-    fn part(&mut self, error: &ClientError) -> Duration {
+    /// Schedules the next try, and returns the pause before it: twice as long at each failure, and
+    /// random within its upper half, so that the programs of a host do not reconnect in step.
+    fn schedule_reconnect(&mut self, error: &ClientError) -> Duration {
         let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10));
         self.failures = self.failures.saturating_add(1);
         let longest = doubled
             .max(error.retry_after().unwrap_or_default())
             .min(LONGEST_PAUSE);
         let pause = rand::rng().random_range(longest / 2..=longest);
-        self.state = State::Apart {
-            until: Instant::now() + pause,
-            lost: true,
+        self.state = State::Disconnected {
+            retry_at: Instant::now() + pause,
+            reported: true,
         };
         pause
     }

@@ -102,8 +102,8 @@ impl SocketPath {
     }
 
     /// Checks before a connection that a private folder belongs to this user alone, so that nobody
-    /// else can pose as the daemon in it. A folder that does not exist passes: nobody is there to be
-    /// mistaken for the daemon.
+    /// else can pose as the daemon in it. A folder that does not exist passes: nobody is there to
+    /// be mistaken for the daemon.
     pub(crate) fn check_folder(&self) -> Result<(), UnsafeFolder> {
         if self.folder != SocketFolder::Private {
             return Ok(());

@@ -116,7 +116,7 @@ impl App {
             let told = [
                 "Unavailable",
                 "NotReachable",
-                "Broken",
+                "ConnectionLost",
                 "no listener has the ID",
             ];
             let ended = life.ended.as_ref();

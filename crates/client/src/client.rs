@@ -1,0 +1,301 @@
+//! The connection to the daemon, and the calls over it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tonic::Streaming;
+use tonic::transport::{Channel as Transport, Endpoint};
+use tower::service_fn;
+
+use expd_domain::{BroadcastId, ChannelId, Payload};
+use expd_proto as proto;
+use expd_proto::api_client::ApiClient;
+use expd_proto::daemon_client::DaemonClient;
+use expd_proto::network_client::NetworkClient;
+
+use crate::convert::{duration_to_wire, payload_from_wire, payload_to_wire};
+use crate::error::{ClientError, ConnectFailed};
+use crate::event::ListenEvent;
+use crate::listen::Listen;
+use crate::socket_path::{SocketEnvironment, SocketPath};
+use crate::status::{Identity, LinkEvent, Pages, Status};
+
+/// Size of the largest message that the daemon may send: the largest payload with its envelope, or
+/// many responses.
+const MAX_MESSAGE_BYTES: usize = 20 << 20;
+
+/// Flow-control window of a stream. Larger than HTTP/2's 64 KiB, so that the daemon can write whole
+/// batches.
+const STREAM_WINDOW: u32 = 1 << 20;
+
+/// Flow-control window of the connection, for all its streams together.
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// Limit of the time to connect. A live daemon takes well under a millisecond.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Limit of the time for calls that the daemon answers from memory.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection to the daemon. Clones share it. A call that finds it closed opens it again.
+#[derive(Clone, Debug)]
+pub struct Client {
+    transport: Transport,
+    path: PathBuf,
+}
+
+/// EXP's answer to an API request, also where it refuses the request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApiAnswer {
+    /// The HTTP status, below 500.
+    pub status: u32,
+    /// The answer's JSON; absent where it had no body.
+    pub body: Option<Payload>,
+}
+
+impl Client {
+    /// Connects to the daemon at `socket`, or at the default path ([`SocketPath::default_in`]).
+    ///
+    /// # Errors
+    /// [`ClientError::NotReachable`], or [`ClientError::UnsafeFolder`] where somebody else could
+    /// pose as the daemon.
+    pub async fn connect(socket: Option<PathBuf>) -> Result<Self, ClientError> {
+        let socket = match socket {
+            Some(path) => SocketPath::named(path),
+            None => SocketPath::default_in(&SocketEnvironment::from_process()),
+        };
+        socket.check_folder()?;
+        let path = socket.path;
+        // The authority; HTTP/2 servers refuse a socket's path there.
+        let endpoint = Endpoint::from_static("http://localhost")
+            .connect_timeout(CONNECT_TIMEOUT)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
+        let target = path.clone();
+        let connector = service_fn(move |_| {
+            let target = target.clone();
+            async move {
+                UnixStream::connect(target)
+                    .await
+                    .map(TokioIo::new)
+                    .map_err(ConnectFailed)
+            }
+        });
+        match endpoint.connect_with_connector(connector).await {
+            Ok(transport) => Ok(Self { transport, path }),
+            Err(error) => Err(ClientError::from_transport(&path, &error)),
+        }
+    }
+
+    /// Path of the daemon's socket.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a stream of a channel's events. It ends with an error;
+    /// [`ResumingListener`](crate::ResumingListener) reconnects after those that are transient.
+    pub async fn listen(&self, listen: &Listen) -> Result<EventStream, ClientError> {
+        let answer = self.network().listen(listen.to_wire()?).await;
+        Ok(EventStream {
+            events: self.message_of(answer)?,
+            path: self.path.clone(),
+        })
+    }
+
+    /// Answers a broadcast that a listener received.
+    pub async fn respond(
+        &self,
+        instance: &str,
+        broadcast: &BroadcastId,
+        channel: &ChannelId,
+        payload: &Payload,
+    ) -> Result<(), ClientError> {
+        let request = proto::RespondRequest {
+            instance: instance.to_owned(),
+            broadcast_id: broadcast.as_str().to_owned(),
+            channel_id: channel.as_str().to_owned(),
+            payload: Some(payload_to_wire(payload)),
+        };
+        let answer = self.network().respond(request).await;
+        self.message_of(answer).map(|_| ())
+    }
+
+    /// Opens a listener that the daemon keeps for [`Client::next`], and returns its ID.
+    /// [`Client::pull`] opens one that loses no event.
+    pub async fn open(&self, listen: &Listen) -> Result<String, ClientError> {
+        let request = listen.to_wire()?;
+        let answer = self.network().open_listener(request).await;
+        Ok(self.message_of(answer)?.listener_id)
+    }
+
+    /// Takes the next event of an opened listener, waiting for it up to `wait`. Where the answer
+    /// does not arrive, the event is lost; [`PullListener::next`](crate::PullListener::next)
+    /// acknowledges events instead.
+    pub async fn next(
+        &self,
+        listener: &str,
+        wait: Duration,
+    ) -> Result<Option<ListenEvent>, ClientError> {
+        let request = proto::NextEventRequest {
+            listener_id: listener.to_owned(),
+            wait: Some(duration_to_wire(wait)?),
+            after: None,
+            repeat: false,
+        };
+        let answer = self.network().next_event(request).await;
+        self.message_of(answer)?
+            .event
+            .map(ListenEvent::from_wire)
+            .transpose()
+    }
+
+    /// Ends a listener, streaming or opened.
+    pub async fn cancel(&self, listener: &str) -> Result<(), ClientError> {
+        let request = proto::CancelListenerRequest {
+            listener_id: listener.to_owned(),
+        };
+        let answer = self.network().cancel_listener(request).await;
+        self.message_of(answer).map(|_| ())
+    }
+
+    /// Ends every listener of a context, over all instances, and returns their number.
+    pub async fn clear_context(&self, context: &str) -> Result<u32, ClientError> {
+        let request = proto::ClearContextRequest {
+            context: context.to_owned(),
+        };
+        let answer = self.network().clear_context(request).await;
+        Ok(self.message_of(answer)?.cancelled)
+    }
+
+    /// Sends a request to EXP's HTTP API with the daemon's session.
+    pub async fn request(
+        &self,
+        instance: &str,
+        method: &str,
+        path: &str,
+        query: BTreeMap<String, String>,
+        body: Option<&Payload>,
+    ) -> Result<ApiAnswer, ClientError> {
+        let request = proto::ApiRequest {
+            instance: instance.to_owned(),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: query.into_iter().collect(),
+            body: body.map(payload_to_wire),
+            payload_form: proto::PayloadForm::Json.into(),
+        };
+        let answer = self.api().request(request).await;
+        let answer = self.message_of(answer)?;
+        Ok(ApiAnswer {
+            status: answer.status,
+            body: answer.body.map(payload_from_wire).transpose()?,
+        })
+    }
+
+    /// Identity that an instance is logged in as.
+    pub async fn identity(&self, instance: &str) -> Result<Identity, ClientError> {
+        let mut request = tonic::Request::new(proto::GetIdentityRequest {
+            instance: instance.to_owned(),
+        });
+        request.set_timeout(ANSWER_TIMEOUT);
+        let answer = self.api().get_identity(request).await;
+        Identity::from_wire(self.message_of(answer)?)
+    }
+
+    /// State of the daemon. Up to some thousand channels and listeners it fits on one page and
+    /// shows one moment; larger ones are read page by page.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        let mut pages = Pages::default();
+        let mut page_token = String::new();
+        loop {
+            let mut request = tonic::Request::new(proto::GetStatusRequest {
+                page_size: 0,
+                page_token: page_token.clone(),
+            });
+            request.set_timeout(ANSWER_TIMEOUT);
+            let page = self.message_of(self.daemon().get_status(request).await)?;
+            let next = page.next_page_token.clone();
+            pages.add(page)?;
+            if next.is_empty() {
+                return Ok(pages.whole());
+            }
+            if next == page_token {
+                return Err(ClientError::Contract("a page that leads to itself".into()));
+            }
+            page_token = next;
+        }
+    }
+
+    /// Stream of the state of every link: the present state first, then each change.
+    pub async fn watch_status(
+        &self,
+    ) -> Result<impl Stream<Item = Result<LinkEvent, ClientError>> + Send + use<>, ClientError>
+    {
+        let answer = self
+            .daemon()
+            .watch_status(proto::WatchStatusRequest {})
+            .await;
+        let events = self.message_of(answer)?;
+        let path = self.path.clone();
+        Ok(events.map(move |event| match event {
+            Ok(event) => LinkEvent::from_wire(event),
+            Err(status) => Err(ClientError::from_status(&path, &status)),
+        }))
+    }
+
+    pub(crate) fn message_of<T>(
+        &self,
+        answer: Result<tonic::Response<T>, tonic::Status>,
+    ) -> Result<T, ClientError> {
+        match answer {
+            Ok(response) => Ok(response.into_inner()),
+            Err(status) => Err(ClientError::from_status(&self.path, &status)),
+        }
+    }
+
+    // The daemon refuses a message that is too large, and names the limit; a limit here would only
+    // hide that.
+    pub(crate) fn network(&self) -> NetworkClient<Transport> {
+        NetworkClient::new(self.transport.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(usize::MAX)
+    }
+
+    fn api(&self) -> ApiClient<Transport> {
+        ApiClient::new(self.transport.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(usize::MAX)
+    }
+
+    fn daemon(&self) -> DaemonClient<Transport> {
+        DaemonClient::new(self.transport.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+}
+
+/// Events of a listener, until the connection to the daemon ends. Dropping the stream ends the
+/// listener.
+#[derive(Debug)]
+pub struct EventStream {
+    events: Streaming<proto::ListenEvent>,
+    path: PathBuf,
+}
+
+impl Stream for EventStream {
+    type Item = Result<ListenEvent, ClientError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = Pin::new(&mut self.events).poll_next(cx);
+        polled.map(|next| {
+            next.map(|event| match event {
+                Ok(event) => ListenEvent::from_wire(event),
+                Err(status) => Err(ClientError::from_status(&self.path, &status)),
+            })
+        })
+    }
+}
