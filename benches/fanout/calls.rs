@@ -71,6 +71,9 @@ pub async fn measure(binary: &Path) -> Calls {
     let client = connected(&socket, &channel, &payload).await;
 
     let host = format!("http://127.0.0.1:{port}");
+    tokio_rustls::rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
     let http = reqwest::Client::new();
     let token = log_in(&http, &host).await;
     let body = json!({"name": "order", "channel": {"name": "menu"}, "payload": {"table": 7}});

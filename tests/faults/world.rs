@@ -105,6 +105,10 @@ impl Network {
     }
 
     pub fn sender(&self) -> Sender {
+        // The library brings no cryptography, and wants some even where nothing is encrypted.
+        tokio_rustls::rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         Sender {
             host: format!("http://{}", self.address()),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),

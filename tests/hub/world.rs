@@ -148,6 +148,10 @@ impl World {
 }
 
 pub fn http_client() -> reqwest::Client {
+    // The library brings no cryptography, and wants some even where nothing is encrypted.
+    tokio_rustls::rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 

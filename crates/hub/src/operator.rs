@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio_rustls::rustls::crypto::ring;
 
 use super::counters::CountersSnapshot;
 use super::pairing::{DeviceUuid, PairRequest};
@@ -94,6 +95,8 @@ struct Call {
 impl Call {
     fn new(base_url: &str, path: &str) -> Result<Self, OperatorError> {
         let url = format!("{}{path}", base_url.trim_end_matches('/'));
+        // The library takes TLS from the process's provider; one that is installed already serves as well.
+        ring::default_provider().install_default().ok();
         // An operator speaks to a network of their own; a proxy would only make its loopback rule useless.
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)

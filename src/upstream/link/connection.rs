@@ -165,16 +165,16 @@ impl Connection {
 
     /// Asks for a confirmed channel again, so that the answer marks a place in the stream of events: everything that the
     /// server sent before has arrived when it does. False where nothing is confirmed, and so nothing is to be waited for.
-    pub async fn mark(&mut self) -> Result<bool, SocketError> {
-        let ids = self.subscriptions.start_mark(Moment::now());
-        let marked = !ids.is_empty();
+    pub async fn fence(&mut self) -> Result<bool, SocketError> {
+        let ids = self.subscriptions.start_fence(Moment::now());
+        let fenced = !ids.is_empty();
         self.send(ids).await?;
-        Ok(marked)
+        Ok(fenced)
     }
 
-    /// Whether the mark was answered.
-    pub fn mark_answered(&self) -> bool {
-        self.subscriptions.mark_answered()
+    /// Whether the fence was answered.
+    pub fn fence_answered(&self) -> bool {
+        self.subscriptions.fence_answered()
     }
 
     /// Waits for what the server sends. Cancel-safe.

@@ -2,7 +2,7 @@
 //!
 //! The new connection is opened beside the present one and asked for everything that is wanted. What it hears is held back. When
 //! it has confirmed all of that which the present one has confirmed and somebody wants still, and both were listened to for a moment longer, the present one is asked for a
-//! mark: once that is answered, everything that was sent on it has arrived, and the new one can take over with what was held,
+//! fence: once that is answered, everything that was sent on it has arrived, and the new one can take over with what was held,
 //! less what came twice. So nothing is missed, nothing comes twice, and the order on each channel is kept.
 //!
 //! What becomes wanted is asked for on both, and, from when the new connection has all that was wanted when it opened, on the new one
@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::connection::{Connection, Refusal};
+use super::subscriptions::Subscriptions;
 use super::{LinkParts, connect};
 use crate::router::Incoming;
 use crate::upstream::backoff::Backoff;
@@ -97,6 +98,24 @@ struct Candidate {
     opened: bool,
 }
 
+/// The link's part in a replacement, as [`Rotation::next`] decides it.
+pub(super) enum Step {
+    /// Nothing to do before the next event or [`Rotation::next_due`].
+    Wait,
+    /// The network refused the token of this generation for the new connection: the session is told.
+    RejectToken(u64),
+    /// A new connection is due: [`Rotation::open`] it, or [`Rotation::call_off`] where there is no session.
+    Open,
+    /// The new connection has just opened: channels that nobody wants any more are forgotten on both.
+    AbandonUnwanted,
+    /// The network refuses channels on the new connection.
+    ReportRefusals(Vec<Refusal>),
+    /// Messages on the new connection could not be understood.
+    ReportUnexpected(Vec<String>),
+    /// The new connection is ready: the present one is fenced, then [`Rotation::wait_for_fence`].
+    Fence,
+}
+
 /// How near the new connection is to taking over.
 #[derive(Clone, Copy)]
 enum Ripe {
@@ -107,8 +126,8 @@ enum Ripe {
     Closing(Instant),
     /// It has all of them; a moment longer, for what comes late.
     Settling(Instant),
-    /// The present connection was asked for a mark.
-    Marked,
+    /// The fence was sent on the present connection.
+    Fenced,
 }
 
 impl Rotation {
@@ -119,7 +138,7 @@ impl Rotation {
         }
     }
 
-    /// When [`Rotation::tend`] or the link has something to do.
+    /// When [`Rotation::tend`] or [`Rotation::next`] has something to do at the latest.
     pub fn next_due(&self) -> Instant {
         match &self.stage {
             Stage::None | Stage::Opening { .. } => Instant::now() + LATER,
@@ -128,19 +147,45 @@ impl Rotation {
                 let ripe = match candidate.ripe {
                     Ripe::No => candidate.at_latest,
                     Ripe::Closing(until) | Ripe::Settling(until) => until.min(candidate.at_latest),
-                    Ripe::Marked => Instant::now() + LATER,
+                    Ripe::Fenced => Instant::now() + LATER,
                 };
                 ripe.min(candidate.new.next_due())
             }
         }
     }
 
-    /// Whether the new connection is to be opened now.
-    pub fn wants_opening(&self) -> bool {
-        matches!(&self.stage, Stage::Wanted(at) if *at <= Instant::now())
+    /// Decides the next step, given the present connection. `is_known` tells which broadcasts that one has
+    /// brought. The link takes the step and asks again until there is nothing to do but to wait.
+    pub fn next(&mut self, present: &Connection, is_known: impl Fn(&Incoming) -> bool) -> Step {
+        if let Some(generation) = self.refused.take() {
+            return Step::RejectToken(generation);
+        }
+        match &mut self.stage {
+            Stage::None | Stage::Opening { .. } => Step::Wait,
+            Stage::Wanted(at) if *at <= Instant::now() => Step::Open,
+            Stage::Wanted(_) => Step::Wait,
+            Stage::Confirming(candidate) => candidate.next(present, is_known),
+        }
     }
 
-    /// Opens the new connection and asks for `channels` on it.
+    /// Asks the new connection for what became wanted while it opened, and repeats what was not
+    /// confirmed in time.
+    pub async fn tend(&mut self) {
+        let Stage::Confirming(candidate) = &mut self.stage else {
+            return;
+        };
+        let more = std::mem::take(&mut candidate.more);
+        if let Err(error) = candidate.new.subscribe(&more).await {
+            return self.retry(&error.to_string(), None);
+        }
+        if candidate.new.next_due() <= Instant::now()
+            && let Err(reason) = candidate.new.tend().await
+        {
+            self.retry(&reason, None);
+        }
+    }
+
+    /// Opens the new connection, after [`Step::Open`], and asks for `channels` on it.
     pub fn open(
         &mut self,
         parts: &LinkParts,
@@ -206,22 +251,6 @@ impl Rotation {
         }
     }
 
-    /// Asks the new connection for what became wanted while it opened, and repeats what was not confirmed in time.
-    pub async fn tend(&mut self) {
-        let Stage::Confirming(candidate) = &mut self.stage else {
-            return;
-        };
-        let more = std::mem::take(&mut candidate.more);
-        if let Err(error) = candidate.new.subscribe(&more).await {
-            return self.retry(&error.to_string(), None);
-        }
-        if candidate.new.next_due() <= Instant::now()
-            && let Err(reason) = candidate.new.tend().await
-        {
-            self.retry(&reason, None);
-        }
-    }
-
     /// Whether channels that become wanted are asked for on the new connection alone.
     pub fn takes_newcomers(&self) -> bool {
         matches!(&self.stage, Stage::Confirming(candidate) if !matches!(candidate.ripe, Ripe::No))
@@ -243,14 +272,6 @@ impl Rotation {
         }
     }
 
-    /// Whether the new connection has opened since this was last asked.
-    pub fn take_opened(&mut self) -> bool {
-        match &mut self.stage {
-            Stage::Confirming(candidate) => std::mem::take(&mut candidate.opened),
-            _ => false,
-        }
-    }
-
     /// Has the new connection forget what nobody wants any more.
     pub fn abandon(&mut self, is_wanted: impl Fn(&Arc<Channel>) -> bool) {
         if let Stage::Confirming(candidate) = &mut self.stage {
@@ -258,84 +279,21 @@ impl Rotation {
         }
     }
 
-    /// What the network refuses on the new connection.
-    pub fn take_refusals(&mut self) -> Vec<Refusal> {
-        match &mut self.stage {
-            Stage::Confirming(candidate) => std::mem::take(&mut candidate.held.refusals),
-            _ => Vec::new(),
-        }
+    /// True while the present connection's answer to the fence is awaited.
+    pub fn awaits_fence(&self) -> bool {
+        matches!(&self.stage, Stage::Confirming(candidate) if matches!(candidate.ripe, Ripe::Fenced))
     }
 
-    /// Drops from what is held back what the present connection has brought, where it is time for that.
-    pub fn sift(&mut self, present: &Connection, is_known: impl Fn(&Incoming) -> bool) {
-        if let Stage::Confirming(candidate) = &mut self.stage
-            && candidate.held.wants_sifting()
-        {
-            let opened = candidate.new.opened;
-            candidate.held.sift(present, opened, is_known);
-        }
-    }
-
-    /// Whether the present connection is to be asked for a mark now.
-    pub fn wants_mark(&mut self, present: &Connection) -> bool {
-        let Stage::Confirming(candidate) = &mut self.stage else {
-            return false;
-        };
-        let now = Instant::now();
-        let (new, old) = (&candidate.new, &present.subscriptions);
-        let covers = new.subscriptions.covers(old);
-        candidate.ripe = match candidate.ripe {
-            Ripe::Marked => return false,
-            Ripe::No | Ripe::Closing(_) if covers => {
-                let left = candidate.at_latest.saturating_duration_since(now);
-                let settle = candidate.new.timings().settle.min(left / 2);
-                Ripe::Settling(now + settle)
-            }
-            Ripe::No
-                if candidate.closing_at <= now
-                    && new.subscriptions.covers_since(old, new.opened) =>
-            {
-                Ripe::Closing(now + CLOSING)
-            }
-            Ripe::Closing(until) if until <= now => {
-                candidate.closing_at = now + CLOSING_AGAIN;
-                Ripe::No
-            }
-            Ripe::Settling(_) if !covers => Ripe::No,
-            ripe => ripe,
-        };
-        let settled = matches!(candidate.ripe, Ripe::Settling(until) if until <= now);
-        settled || candidate.at_latest <= now || candidate.held.full()
-    }
-
-    /// Whether the present connection was asked for a mark.
-    pub fn marked(&self) -> bool {
-        matches!(&self.stage, Stage::Confirming(candidate) if matches!(candidate.ripe, Ripe::Marked))
-    }
-
-    /// The present connection was asked for a mark.
-    pub fn wait_for_mark(&mut self) {
+    /// The fence was sent on the present connection.
+    pub fn wait_for_fence(&mut self) {
         if let Stage::Confirming(candidate) = &mut self.stage {
-            candidate.ripe = Ripe::Marked;
+            candidate.ripe = Ripe::Fenced;
         }
     }
 
     /// Whether there is a new connection that could take over.
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Confirming(_))
-    }
-
-    /// The generation of the token that the network refused for the new connection, once.
-    pub fn take_refused(&mut self) -> Option<u64> {
-        self.refused.take()
-    }
-
-    /// What could not be understood on the new connection.
-    pub fn take_unexpected(&mut self) -> Vec<String> {
-        match &mut self.stage {
-            Stage::Confirming(candidate) => std::mem::take(&mut candidate.held.unexpected),
-            _ => Vec::new(),
-        }
     }
 
     /// The new connection and what it heard that `present` has not brought, if there is one; the rotation is over.
@@ -373,6 +331,57 @@ impl Rotation {
         let wait = backoff.wait_after(left_alone);
         log::debug!("the new connection failed, the present one goes on: {reason}");
         self.stage = Stage::Wanted(Instant::now() + wait);
+    }
+}
+
+impl Candidate {
+    fn next(&mut self, present: &Connection, is_known: impl Fn(&Incoming) -> bool) -> Step {
+        if std::mem::take(&mut self.opened) {
+            return Step::AbandonUnwanted;
+        }
+        if !self.held.refusals.is_empty() {
+            return Step::ReportRefusals(std::mem::take(&mut self.held.refusals));
+        }
+        if !self.held.unexpected.is_empty() {
+            return Step::ReportUnexpected(std::mem::take(&mut self.held.unexpected));
+        }
+        if self.held.wants_sifting() {
+            self.held.sift(present, self.new.opened, is_known);
+        }
+        if self.wants_fence(&present.subscriptions) {
+            Step::Fence
+        } else {
+            Step::Wait
+        }
+    }
+
+    /// Brings `ripe` up to date. True when the present connection is to be fenced now.
+    fn wants_fence(&mut self, present: &Subscriptions) -> bool {
+        let now = Instant::now();
+        let new = &self.new;
+        let covers = new.subscriptions.covers(present);
+        self.ripe = match self.ripe {
+            Ripe::Fenced => return false,
+            Ripe::No | Ripe::Closing(_) if covers => {
+                let left = self.at_latest.saturating_duration_since(now);
+                let settle = new.timings().settle.min(left / 2);
+                Ripe::Settling(now + settle)
+            }
+            Ripe::No
+                if self.closing_at <= now
+                    && new.subscriptions.covers_since(present, new.opened) =>
+            {
+                Ripe::Closing(now + CLOSING)
+            }
+            Ripe::Closing(until) if until <= now => {
+                self.closing_at = now + CLOSING_AGAIN;
+                Ripe::No
+            }
+            Ripe::Settling(_) if !covers => Ripe::No,
+            ripe => ripe,
+        };
+        let settled = matches!(self.ripe, Ripe::Settling(until) if until <= now);
+        settled || self.at_latest <= now || self.held.full()
     }
 }
 

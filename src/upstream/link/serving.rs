@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::connection::{Arrivals, Connection, Refusal, Tended};
-use super::rotation::Rotation;
+use super::rotation::{Rotation, Step};
 use super::{End, Link, PAIRING_CHANNEL};
 use crate::router::{Incoming, Report};
 use crate::upstream::session::SessionState;
@@ -35,7 +35,7 @@ impl Link {
                 return end;
             }
             self.parts.counters.disconnects.inc();
-            let since = connection.subscriptions.proved();
+            let since = connection.subscriptions.verified_until();
             self.report(Report::Down { since }).await;
             if let End::Broken(reason) = &end
                 && rotation.is_open()
@@ -117,7 +117,7 @@ impl Link {
         if let Some(reason) = closed {
             return Err(End::Broken(reason));
         }
-        if rotation.marked() && connection.mark_answered() {
+        if rotation.awaits_fence() && connection.fence_answered() {
             self.finish_rotation(connection, rotation).await;
         }
         Ok(())
@@ -270,47 +270,46 @@ impl Link {
         Ok(())
     }
 
-    /// Takes the next step of a replacement under way.
+    /// Takes the steps of a replacement that are due now.
     async fn advance(
         &mut self,
         connection: &mut Connection,
         rotation: &mut Rotation,
     ) -> Result<(), End> {
-        if let Some(generation) = rotation.take_refused() {
-            self.parts.session.reject(generation);
-        }
-        if rotation.wants_opening() {
-            let Some(session) = self.states.borrow().session().cloned() else {
-                rotation.call_off();
-                return Ok(());
-            };
-            // What became wanted and was not asked for on the present connection yet is asked for on both, later.
-            let (channels, _) = self.everything_wanted(&session);
-            rotation.open(&self.parts, self.detected.clone(), session, channels);
-            return Ok(());
-        }
-        rotation.tend().await;
-        if rotation.take_opened() {
-            self.abandon_unwanted(connection, rotation);
-        }
-        for Refusal { channels, reason } in rotation.take_refusals() {
-            log::warn!(instance = self.parts.name; "the network refuses {} channels on the connection that is to replace the present one, which goes on: {reason}", channels.len().max(1));
-        }
-        for what in rotation.take_unexpected() {
-            self.note_unexpected(&[what]);
-        }
-        rotation.sift(connection, |held| {
-            self.recent.knows(&held.channel, &held.broadcast.id)
-        });
-        if rotation.wants_mark(connection) {
-            match connection.mark().await {
-                Ok(true) => rotation.wait_for_mark(),
-                // Nothing is subscribed, so nothing can be on its way.
-                Ok(false) => self.finish_rotation(connection, rotation).await,
-                Err(error) => return Err(End::Broken(error.to_string())),
+        loop {
+            rotation.tend().await;
+            let recent = &self.recent;
+            let is_known = |held: &Incoming| recent.knows(&held.channel, &held.broadcast.id);
+            match rotation.next(connection, is_known) {
+                Step::Wait => break,
+                Step::RejectToken(generation) => self.parts.session.reject(generation),
+                Step::Open => self.open_replacement(rotation),
+                Step::AbandonUnwanted => self.abandon_unwanted(connection, rotation),
+                Step::ReportRefusals(refusals) => {
+                    for Refusal { channels, reason } in refusals {
+                        log::warn!(instance = self.parts.name; "the network refuses {} channels on the connection that is to replace the present one, which goes on: {reason}", channels.len().max(1));
+                    }
+                }
+                Step::ReportUnexpected(unexpected) => self.note_unexpected(&unexpected),
+                Step::Fence => match connection.fence().await {
+                    Ok(true) => rotation.wait_for_fence(),
+                    // Nothing is subscribed, so nothing can be on its way.
+                    Ok(false) => self.finish_rotation(connection, rotation).await,
+                    Err(error) => return Err(End::Broken(error.to_string())),
+                },
             }
         }
         self.ask_newcomers(connection, rotation).await
+    }
+
+    fn open_replacement(&self, rotation: &mut Rotation) {
+        let Some(session) = self.states.borrow().session().cloned() else {
+            return rotation.call_off();
+        };
+        // Channels that became wanted and were not asked for on the present connection yet are asked
+        // for on both.
+        let (channels, _) = self.everything_wanted(&session);
+        rotation.open(&self.parts, self.detected.clone(), session, channels);
     }
 
     /// The new connection takes over.
@@ -322,7 +321,7 @@ impl Link {
         };
         let old = std::mem::replace(connection, new);
         self.newcomers.clear();
-        let until = old.subscriptions.proved();
+        let until = old.subscriptions.verified_until();
         let lacking = connection.subscriptions.lacking(&old.subscriptions);
         self.goodbyes.spawn(old.close());
         self.parts.counters.connects.inc();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use ask::{Ask, Standing};
-use question::{Mark, Probe, Proof};
+use question::{Fence, Probe, Proof};
 
 use crate::config::ChannelIdSpelling;
 use crate::router::Moment;
@@ -38,11 +38,11 @@ pub(super) struct Subscriptions {
     /// Asked and not confirmed.
     pending: HashSet<Arc<Channel>>,
     /// Confirmed, the longest unprobed first. May hold channels that are pending again, or forgotten; those are passed over.
-    rounds: VecDeque<Arc<Channel>>,
+    probe_queue: VecDeque<Arc<Channel>>,
     probe: Option<Probe>,
-    mark: Option<Mark>,
+    fence: Option<Fence>,
     /// Everything that the server sent before this moment has arrived: when the latest ask was sent that was answered.
-    proved: Moment,
+    verified_until: Moment,
 }
 
 impl Subscriptions {
@@ -60,10 +60,10 @@ impl Subscriptions {
             forgot_unanswered: false,
             by_id: HashMap::new(),
             pending: HashSet::new(),
-            rounds: VecDeque::new(),
+            probe_queue: VecDeque::new(),
             probe: None,
-            mark: None,
-            proved: Moment::now(),
+            fence: None,
+            verified_until: Moment::now(),
         }
     }
 
@@ -106,8 +106,8 @@ impl Subscriptions {
     }
 
     /// Everything that the server sent before this moment has arrived.
-    pub fn proved(&self) -> Moment {
-        self.proved
+    pub fn verified_until(&self) -> Moment {
+        self.verified_until
     }
 
     /// Whether everything that `other` has confirmed and somebody wants is confirmed here.
@@ -138,8 +138,8 @@ impl Subscriptions {
 
     /// Forgets what nobody wants any more. It is not asked for again, and another connection need not have it.
     pub fn abandon(&mut self, is_wanted: impl Fn(&Arc<Channel>) -> bool) {
-        let (probe, mark) = (self.probe.as_ref(), self.mark.as_ref());
-        let mark = mark.filter(|mark| !mark.answered);
+        let (probe, fence) = (self.probe.as_ref(), self.fence.as_ref());
+        let fence = fence.filter(|fence| !fence.answered);
         for (channel, ask) in &mut self.asks {
             if ask.abandoned() || is_wanted(channel) {
                 continue;
@@ -150,7 +150,7 @@ impl Subscriptions {
         }
         let awaited = |channel: &Arc<Channel>| {
             probe.is_some_and(|probe| probe.left.contains(channel))
-                || mark.is_some_and(|mark| mark.channel == *channel)
+                || fence.is_some_and(|fence| fence.channel == *channel)
         };
         let (by_id, unanswered) = (&mut self.by_id, &mut self.forgot_unanswered);
         self.asks.retain(|channel, ask| {
@@ -164,13 +164,14 @@ impl Subscriptions {
             keep
         });
         let asks = &self.asks;
-        self.rounds.retain(|channel| asks.contains_key(channel));
+        self.probe_queue
+            .retain(|channel| asks.contains_key(channel));
     }
 
     /// Notes that these are asked for now, as far as they are not pending already, and returns the IDs to send.
     pub fn ask(&mut self, channels: &[Arc<Channel>], now: Moment) -> Vec<ChannelId> {
         // An answer to what was forgotten would pass for one to this: it proves no more than is proved already.
-        let doubted = self.forgot_unanswered.then_some(self.proved);
+        let doubted = self.forgot_unanswered.then_some(self.verified_until);
         let mut ids = Vec::new();
         for channel in channels {
             if self.pending.contains(channel) {
@@ -186,7 +187,7 @@ impl Subscriptions {
                 ask.standing = Standing::Wanted;
                 self.gathered = self.gathered.saturating_sub(1);
             }
-            ask.anew = ask.confirmed_at.is_some();
+            ask.reasked = ask.confirmed_at.is_some();
             ask.send(now);
             ask.times = 1;
             for id in &spelled {
@@ -211,7 +212,7 @@ impl Subscriptions {
             ask.outstanding = ask.outstanding.saturating_sub(1);
             if let Some(since) = ask.unanswered_since.take() {
                 ask.good_at = Some(since);
-                self.proved = self.proved.max(since);
+                self.verified_until = self.verified_until.max(since);
             }
             let all_back = ask.outstanding == 0;
             if ask.refused() {
@@ -219,12 +220,12 @@ impl Subscriptions {
             }
             if self.pending.remove(&channel) {
                 // One that was asked for anew was heard all the time.
-                if !ask.anew {
+                if !ask.reasked {
                     ask.confirmed_at = Some(Instant::now());
                 }
-                if !ask.in_rounds {
-                    ask.in_rounds = true;
-                    self.rounds.push_back(channel.clone());
+                if !ask.in_probe_queue {
+                    ask.in_probe_queue = true;
+                    self.probe_queue.push_back(channel.clone());
                 }
             }
             if let Some(probe) = &mut self.probe {
@@ -235,8 +236,8 @@ impl Subscriptions {
                     self.probe = None;
                 }
             }
-            if let Some(mark) = &mut self.mark {
-                mark.hear(&channel, all_back);
+            if let Some(fence) = &mut self.fence {
+                fence.on_answer(&channel, all_back);
             }
             if confirmed.last() != Some(&channel) {
                 confirmed.push(channel);
@@ -265,8 +266,8 @@ impl Subscriptions {
             {
                 probe.proof = Proof::Given;
             }
-            if let Some(mark) = &mut self.mark {
-                mark.hear(&channel, ask.outstanding == 0);
+            if let Some(fence) = &mut self.fence {
+                fence.on_answer(&channel, ask.outstanding == 0);
             }
             if ask.refused_ids >= ask.ids.len() && self.pending.contains(&channel) {
                 ask.unanswered_since = None;
@@ -339,21 +340,21 @@ impl Subscriptions {
     pub fn start_probe(&mut self, now: Moment) -> Vec<ChannelId> {
         let mut ids = Vec::new();
         let mut left = HashSet::new();
-        for _ in 0..self.rounds.len() {
+        for _ in 0..self.probe_queue.len() {
             if left.len() == PROBE_CHANNELS {
                 break;
             }
-            let Some(channel) = self.rounds.pop_front() else {
+            let Some(channel) = self.probe_queue.pop_front() else {
                 break;
             };
             let Some(ask) = self.asks.get_mut(&channel) else {
                 continue;
             };
             if ask.abandoned() {
-                ask.in_rounds = false;
+                ask.in_probe_queue = false;
                 continue;
             }
-            self.rounds.push_back(channel.clone());
+            self.probe_queue.push_back(channel.clone());
             if !self.pending.contains(&channel) {
                 ask.send(now);
                 ids.extend_from_slice(&ask.ids);
@@ -375,19 +376,23 @@ impl Subscriptions {
         ids
     }
 
-    /// Starts a mark: see [`Connection::mark`](super::connection::Connection::mark). Returns the IDs to send, of a channel
+    /// Starts a fence: see [`Connection::fence`](super::connection::Connection::fence). Returns the IDs to send, of a channel
     /// for which no other question is open, where there is one.
-    pub fn start_mark(&mut self, now: Moment) -> Vec<ChannelId> {
-        let confirmed = || self.rounds.iter().filter(|c| !self.pending.contains(*c));
+    pub fn start_fence(&mut self, now: Moment) -> Vec<ChannelId> {
+        let confirmed = || {
+            self.probe_queue
+                .iter()
+                .filter(|c| !self.pending.contains(*c))
+        };
         let clean = confirmed().find(|c| self.asks.get(*c).is_some_and(|ask| ask.outstanding == 0));
         let Some(channel) = clean.or_else(|| confirmed().next()).cloned() else {
-            self.mark = None;
+            self.fence = None;
             return Vec::new();
         };
         let Some(ask) = self.asks.get_mut(&channel) else {
             return Vec::new();
         };
-        self.mark = Some(Mark {
+        self.fence = Some(Fence {
             channel,
             sent: Instant::from_std(now.at),
             clean: ask.outstanding == 0,
@@ -397,25 +402,25 @@ impl Subscriptions {
         ask.ids.clone()
     }
 
-    /// Whether the mark was answered.
-    pub fn mark_answered(&self) -> bool {
-        self.mark.as_ref().is_some_and(|mark| mark.answered)
+    /// Whether the fence was answered.
+    pub fn fence_answered(&self) -> bool {
+        self.fence.as_ref().is_some_and(|fence| fence.answered)
     }
 
-    /// When the next answer to a probe or a mark is overdue, if it may take so long.
+    /// When the next answer to a probe or a fence is overdue, if it may take so long.
     pub fn answer_due(&self, answer: Duration) -> Option<Instant> {
         let probe = self.probe.as_ref().map(|probe| probe.sent);
-        let mark = self.mark.as_ref().filter(|mark| !mark.answered);
-        let mark = mark.map(|mark| mark.sent);
-        let sent = [probe, mark].into_iter().flatten().min();
+        let fence = self.fence.as_ref().filter(|fence| !fence.answered);
+        let fence = fence.map(|fence| fence.sent);
+        let sent = [probe, fence].into_iter().flatten().min();
         sent.map(|sent| sent + answer)
     }
 
     /// Whether what had to be answered when it was sent at `since` or before was not: the connection is dead.
     pub fn unanswered(&self, since: Instant) -> bool {
-        let mark = self.mark.as_ref();
+        let fence = self.fence.as_ref();
         let probe = self.probe.as_ref();
-        mark.is_some_and(|mark| !mark.answered && mark.sent <= since)
+        fence.is_some_and(|fence| !fence.answered && fence.sent <= since)
             || probe
                 .is_some_and(|probe| !matches!(probe.proof, Proof::Given) && probe.sent <= since)
     }
@@ -423,8 +428,8 @@ impl Subscriptions {
     /// Forgets what was not answered.
     pub fn forgive(&mut self) {
         self.probe = None;
-        if let Some(mark) = &mut self.mark {
-            mark.sent = Instant::now();
+        if let Some(fence) = &mut self.fence {
+            fence.sent = Instant::now();
         }
     }
 
@@ -441,8 +446,8 @@ impl Subscriptions {
             };
             if self.pending.insert(channel.clone()) {
                 ask.times = 1;
-                ask.anew = false;
-                let good_at = ask.good_at.unwrap_or(self.proved);
+                ask.reasked = false;
+                let good_at = ask.good_at.unwrap_or(self.verified_until);
                 lost.push((channel, good_at));
             }
         }

@@ -22,8 +22,8 @@ pub(super) struct Ask {
     /// When it was last confirmed after it was not.
     pub confirmed_at: Option<Instant>,
     /// Whether it was confirmed when it was last asked for.
-    pub anew: bool,
-    pub in_rounds: bool,
+    pub reasked: bool,
+    pub in_probe_queue: bool,
     /// How many of its IDs the server has refused since it was last asked for.
     pub refused_ids: usize,
     pub standing: Standing,
@@ -36,7 +36,7 @@ pub(super) enum Standing {
     Wanted,
     /// Somebody wants it, and the server has refused all of its IDs.
     Refused,
-    /// Nobody wants it any more. Kept only while the answer to a probe or a mark is due.
+    /// Nobody wants it any more. Kept only while the answer to a probe or a fence is due.
     Abandoned,
 }
 
@@ -51,8 +51,8 @@ impl Ask {
             outstanding: 0,
             good_at: None,
             confirmed_at: None,
-            anew: false,
-            in_rounds: false,
+            reasked: false,
+            in_probe_queue: false,
             refused_ids: 0,
             standing: Standing::Wanted,
         }

@@ -28,7 +28,7 @@ pub(super) enum Proof {
 }
 
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct Fence {
     pub channel: Arc<Channel>,
     pub sent: Instant,
     /// Whether nothing else was on its way for this channel, so that the answer cannot be to an older question.
@@ -36,9 +36,9 @@ pub(super) struct Mark {
     pub answered: bool,
 }
 
-impl Mark {
+impl Fence {
     /// An answer came on a channel, to the last question on its way or to one before it.
-    pub(super) fn hear(&mut self, channel: &Arc<Channel>, all_back: bool) {
+    pub(super) fn on_answer(&mut self, channel: &Arc<Channel>, all_back: bool) {
         if self.channel == *channel && (all_back || !self.clean) {
             self.answered = true;
         }

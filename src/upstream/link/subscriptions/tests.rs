@@ -101,7 +101,7 @@ fn a_channel_that_a_probe_does_not_confirm_is_pending_again() {
         .collect();
     s.confirm(&answer);
     assert!(!s.unanswered(Instant::now()));
-    assert_eq!(s.proved().wall, later.wall);
+    assert_eq!(s.verified_until().wall, later.wall);
     let lost = s.demote_unproved(Instant::now() + Duration::from_secs(30));
     assert_eq!(lost.len(), 1);
     assert_eq!(lost[0].1.wall, start.wall);
@@ -118,7 +118,7 @@ fn what_is_proved_goes_on_after_the_clock_was_set_back() {
     later.wall -= Duration::from_secs(86_400);
     let probe = s.start_probe(later);
     s.confirm(&probe);
-    assert_eq!(s.proved().at, later.at);
+    assert_eq!(s.verified_until().at, later.at);
 }
 
 #[test]
@@ -161,12 +161,12 @@ fn a_mark_is_not_answered_by_the_answer_to_a_probe() {
     s.confirm(&ids);
     s.probe = None;
     s.asks.get_mut(&channels(&["a"])[0]).unwrap().send(now);
-    let mark = s.start_mark(now);
-    assert_eq!(mark, ids[1..]);
+    let fence = s.start_fence(now);
+    assert_eq!(fence, ids[1..]);
     s.confirm(&ids[..1]);
-    assert!(!s.mark_answered());
-    s.confirm(&mark);
-    assert!(s.mark_answered());
+    assert!(!s.fence_answered());
+    s.confirm(&fence);
+    assert!(s.fence_answered());
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn what_nobody_wants_any_more_is_forgotten_and_covers_nothing() {
     assert_eq!(old.gathered(), 2);
     assert!(new.covers(&old) && new.lacking(&old).is_empty());
     assert_eq!(
-        (old.asks.len(), old.by_id.len(), old.rounds.len()),
+        (old.asks.len(), old.by_id.len(), old.probe_queue.len()),
         (1, 1, 1)
     );
     // It is neither probed nor asked for again, and may be wanted anew.
@@ -198,12 +198,12 @@ fn what_a_probe_or_a_mark_waits_for_is_forgotten_after_it() {
     let now = Moment::now();
     let ids = s.ask(&channels(&["a"]), now);
     s.confirm(&ids);
-    let mark = s.start_mark(now);
+    let fence = s.start_fence(now);
     s.abandon(|_| false);
     assert_eq!((s.gathered(), s.asks.len()), (1, 1));
     assert!(s.all().is_empty() && s.confirmed_ones().is_empty());
-    s.confirm(&mark);
-    assert!(s.mark_answered());
+    s.confirm(&fence);
+    assert!(s.fence_answered());
     s.abandon(|_| false);
     assert_eq!((s.gathered(), s.asks.len()), (1, 0));
     // Nothing is there to be probed.
@@ -230,11 +230,11 @@ fn an_answer_to_what_was_forgotten_proves_nothing_new() {
     let start = Moment::now();
     let ids = s.ask(&channels(&["a"]), start);
     s.abandon(|_| false);
-    let proved = s.proved();
+    let verified_until = s.verified_until();
     s.ask(&channels(&["a"]), after(start, Duration::from_secs(90)));
     // This may be the answer to the first request.
     assert_eq!(s.confirm(&ids).len(), 1);
-    assert_eq!(s.proved().at, proved.at);
+    assert_eq!(s.verified_until().at, verified_until.at);
 }
 
 #[test]
