@@ -20,9 +20,10 @@ use crate::config::{ChannelIdSpelling, Credentials, InstanceSettings};
 use crate::metrics::Counters;
 use crate::router::{InstanceId, ListenSpec, Listener, RouterError, RouterHandle};
 use crate::shares::{self, Holder, Share, Shares};
-use crate::upstream::http::{AnswerRoom, ApiAnswer, ApiClient, CallError};
+use crate::upstream::api::{ApiAnswer, ApiClient};
 use crate::upstream::link::LinkStatus;
 use crate::upstream::session::{Session, SessionState};
+use crate::upstream::transport::{AnswerRoom, CallError};
 use expd_domain::channel::check_event_name;
 use expd_domain::{
     Alphabet, BroadcastId, Channel, ChannelId, ChannelRule, Identity, IdentityKind, Payload, Quoted,

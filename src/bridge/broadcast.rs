@@ -10,8 +10,8 @@ use super::{Bridge, BridgeError, OnBehalf};
 use crate::router::Peer;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
-use crate::upstream::http::{CallError, Departure};
 use crate::upstream::link::LinkStatus;
+use crate::upstream::transport::{CallError, Departure};
 use expd_domain::channel::check_event_name;
 use expd_domain::{Channel, DEFAULT_BROADCAST_TIMEOUT, LinkState, Payload};
 

@@ -35,7 +35,7 @@ use crate::router::{InstanceId, Router, RouterHandle, RouterSettings};
 use crate::rpc::server::Server;
 use crate::rpc::{self, Door, PullListeners};
 use crate::shares::Shares;
-use crate::upstream::http::ApiClient;
+use crate::upstream::api::ApiClient;
 use crate::upstream::link::{Link, LinkParts, LinkTimings};
 use crate::upstream::session::Session;
 use expd_hub::{Hub, HubError};

@@ -11,7 +11,7 @@ use super::pull::PullError;
 use crate::access::Denied;
 use crate::bridge::BridgeError;
 use crate::router::{Ended, RouterError};
-use crate::upstream::http::CallError;
+use crate::upstream::transport::CallError;
 use expd_domain::quoted::{bounded, shortened};
 use expd_domain::{ChannelRule, Fate};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use expd::config::{BroadcastChannelForm, Limits};
-use expd::upstream::http::{CallError, Departure, Unbounded};
+use expd::upstream::transport::{CallError, Departure, Unbounded};
 use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
 use serde_json::json;
 use tokio::task::JoinSet;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use expd::config::Credentials;
-use expd::upstream::http::Departure;
-use expd::upstream::http::{CallError, Unbounded};
 use expd::upstream::session::{SessionState, SessionTiming};
+use expd::upstream::transport::Departure;
+use expd::upstream::transport::{CallError, Unbounded};
 use expd_domain::login::{self, Claims};
 use expd_domain::{Channel, Payload, Secret};
 use serde_json::{Value, json};

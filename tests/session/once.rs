@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use expd::upstream::http::{Departure, Unbounded};
+use expd::upstream::transport::{Departure, Unbounded};
 use expd_domain::{Channel, Fate, Payload};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use expd::config::InstanceSettings;
 use expd::metrics::Counters;
-use expd::upstream::http::{CallError, Unbounded};
 use expd::upstream::session::{Session, SessionState};
+use expd::upstream::transport::{CallError, Unbounded};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

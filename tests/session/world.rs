@@ -9,7 +9,7 @@ use expd::config::{
     SocketLibrary, TransportChoice,
 };
 use expd::metrics::Counters;
-use expd::upstream::http::ApiClient;
+use expd::upstream::api::ApiClient;
 use expd::upstream::session::{LoggedIn, Session, SessionState, SessionTiming};
 use expd_domain::Secret;
 use tokio::task::JoinSet;

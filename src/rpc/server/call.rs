@@ -16,7 +16,7 @@ use tonic::Status;
 
 use super::connection::{Connection, OpenStream};
 use crate::shares::Share;
-use crate::upstream::http::AnswerRoom;
+use crate::upstream::transport::AnswerRoom;
 
 /// Bytes that are counted for any call: its task, its place in HTTP/2, its answer's head.
 pub(super) const CALL_BYTES: usize = 8 << 10;

@@ -14,7 +14,7 @@ use crate::config::Credentials;
 use crate::upstream::backoff::jittered;
 use crate::upstream::credentials::login_request;
 use crate::upstream::deadline::Deadline;
-use crate::upstream::http::{CallError, Unbounded};
+use crate::upstream::transport::{CallError, Unbounded};
 use expd_domain::excerpt::{excerpt, sentence};
 use expd_domain::identity::{Authentication, display_pairing_code};
 

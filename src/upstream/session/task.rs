@@ -18,7 +18,7 @@ use crate::config::{Credentials, InstanceSettings};
 use crate::metrics::Counters;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
-use crate::upstream::http::Wire;
+use crate::upstream::transport::Wire;
 
 /// Further than any try is ahead; what is due then is not due.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);

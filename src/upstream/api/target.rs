@@ -2,7 +2,7 @@
 
 use reqwest::{Method, Url};
 
-use super::error::CallError;
+use crate::upstream::transport::CallError;
 use expd_domain::{ApiPath, PathClass, Quoted};
 
 /// The longest name of a method that is looked at, in letters.

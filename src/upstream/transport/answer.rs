@@ -9,8 +9,8 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use super::client::line_time;
 use super::error::CallError;
+use super::http::line_time;
 use expd_domain::Payload;
 use expd_domain::excerpt::excerpt;
 use expd_domain::message::ErrorBody;

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 
 use super::credentials::{DeviceKey, StoreError};
 use super::deadline::Deadline;
-use super::http::CallError;
+use super::transport::CallError;
 use crate::config::InstanceSettings;
 use crate::metrics::Counters;
 use expd_domain::Secret;

@@ -27,7 +27,7 @@ const KEPT: usize = 32;
 pub(super) const SLOWEST_LINE: usize = 32 << 10;
 
 /// The largest answer that is taken in: one payload at its largest, or several responses, with room for what surrounds them.
-pub(super) const LARGEST_ANSWER: usize = 64 << 20;
+pub(in crate::upstream) const LARGEST_ANSWER: usize = 64 << 20;
 
 /// Sends requests to one instance's host.
 #[derive(Clone, Debug)]
@@ -187,6 +187,6 @@ impl Wire {
 }
 
 /// How long so many bytes take on the slowest line.
-pub(super) fn line_time(bytes: usize) -> Duration {
+pub(in crate::upstream) fn line_time(bytes: usize) -> Duration {
     Duration::from_millis((bytes as u64).saturating_mul(1000) / SLOWEST_LINE as u64)
 }

@@ -3,12 +3,6 @@
 //! A call is sent once. It is repeated only when EXP refused its token (after one fresh login); where it may have
 //! arrived and no answer came, the caller is told so and decides.
 
-mod answer;
-mod client;
-mod departure;
-mod error;
-mod target;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +13,15 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::session::{LoggedIn, Session};
+use super::target;
 use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings, Limits};
+use crate::upstream::session::{LoggedIn, Session};
+use crate::upstream::transport::{
+    Answer, AnswerRoom, CallError, Departure, LARGEST_ANSWER, Wire, line_time,
+};
 use expd_domain::excerpt::sentence;
 use expd_domain::message;
 use expd_domain::{Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Payload};
-
-pub use answer::{Answer, AnswerRoom, Unbounded};
-pub use client::Wire;
-use client::{LARGEST_ANSWER, line_time};
-pub use departure::Departure;
-pub use error::CallError;
 
 /// How long an answer may take to begin, all tries and the logins between them together, beyond the time that the call itself asks
 /// for and what its body needs on a slow line.

@@ -76,7 +76,7 @@ pub enum CallError {
 impl CallError {
     /// An answer with this status cannot be read, or is not EXP's. A success that is not EXP's proves nothing; any other status says
     /// what became of the request.
-    pub(super) fn unreadable(host: &str, status: StatusCode, what: &str) -> Self {
+    pub(in crate::upstream) fn unreadable(host: &str, status: StatusCode, what: &str) -> Self {
         if status.is_success() {
             let reason = format!("{host} answered {status}, and {what}");
             return Self::Unknown { reason };
