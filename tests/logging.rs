@@ -55,7 +55,7 @@ async fn a_log_that_nobody_takes_holds_up_nobody_and_tells_what_it_lacks() {
     succeeds(&home, &["status"]).await;
 
     // It goes on where it is taken again.
-    until(&mut log, "of its records here").await;
+    until(&mut log, "log records dropped: the log sink was blocked").await;
     let pid = daemon.id().unwrap().to_string();
     let sent = Command::new("kill").args(["-s", "TERM", &pid]).status();
     assert!(sent.await.unwrap().success());

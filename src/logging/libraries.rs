@@ -1,5 +1,6 @@
-//! What the libraries say by way of `tracing`. `tracing` can hand its records to `log` by itself, but then it makes every span that a
-//! library names on the way of a delivery, for nobody; here spans are nothing, and events from `warn` up are heard.
+//! Events that libraries log through `tracing`. `tracing` can forward them to `log` by itself, but
+//! then it creates every span that a library names in the path of a delivery, for nobody. This
+//! subscriber ignores spans, and forwards events from `warn` up.
 
 use std::fmt::{Debug, Write as _};
 
@@ -10,26 +11,27 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use expd_domain::quoted::bounded;
 
-/// Has `tracing`'s events go to the log. Where somebody in the process hears them already, that stays so.
-pub(super) fn hear() {
-    tracing::subscriber::set_global_default(Libraries).unwrap_or_default();
+/// Forwards `tracing`'s events to the log.
+pub(super) fn install() {
+    // It fails where the process has a subscriber already, which then stays.
+    tracing::subscriber::set_global_default(Libraries).ok();
 }
 
-/// The most that is heard.
-const MOST: LevelFilter = LevelFilter::WARN;
+/// The most verbose level that is forwarded.
+const MAX_LEVEL: LevelFilter = LevelFilter::WARN;
 
-/// As much as a record keeps of what an event says, in bytes.
-const ENOUGH: usize = 4096;
+/// Maximum length of a message, in bytes: a record keeps no more.
+const MAX_MESSAGE: usize = 4096;
 
 struct Libraries;
 
 impl Subscriber for Libraries {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= MOST
+        metadata.is_event() && *metadata.level() <= MAX_LEVEL
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(MOST)
+        Some(MAX_LEVEL)
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -39,13 +41,13 @@ impl Subscriber for Libraries {
         } else {
             log::Level::Warn
         };
-        let mut words = Words(String::new());
-        event.record(&mut words);
-        log::log!(target: metadata.target(), level, "{}", words.0);
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        log::log!(target: metadata.target(), level, "{}", message.0);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
-        // None is enabled.
+        // No span is enabled.
         Id::from_u64(1)
     }
 
@@ -55,16 +57,16 @@ impl Subscriber for Libraries {
     fn exit(&self, _: &Id) {}
 }
 
-/// The message of an event, and its fields after that.
-struct Words(String);
+/// The message of an event, followed by its fields.
+struct Message(String);
 
-impl Visit for Words {
+impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if self.0.len() > ENOUGH {
+        if self.0.len() > MAX_MESSAGE {
             return;
         }
-        let value = bounded(format_args!("{value:?}"), ENOUGH);
-        // Writing to a text does not fail.
+        let value = bounded(format_args!("{value:?}"), MAX_MESSAGE);
+        // Writing to a string does not fail.
         if field.name() == "message" {
             write!(self.0, "{value}").ok();
         } else {

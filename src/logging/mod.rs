@@ -1,13 +1,15 @@
-//! Log records: to the journal where it is connected (`JOURNAL_STREAM`), to standard error otherwise.
+//! The log: to the journal where it is connected (`JOURNAL_STREAM`), to standard error otherwise.
 //!
-//! Promises: one record is one line; nothing that came from outside can break out of it. Libraries are heard from `warn` up
-//! alone, whatever the level: below that they print URLs and headers, which hold tokens. Whoever logs never waits for whoever
-//! takes the log. Nobody fills the log by causing one record again and again.
+//! One record is one line, and nothing from outside can break out of it. Libraries are logged from
+//! `warn` up, whatever the level: below that they print URLs and headers, which hold tokens. A
+//! caller that logs never waits for the log's reader. Nobody can fill the log by causing one record
+//! again and again.
 
-mod entry;
 mod libraries;
-mod limit;
 mod line;
+mod rate_limit;
+mod record;
+mod target;
 mod writer;
 
 use std::io;
@@ -17,24 +19,21 @@ use std::time::{Instant, SystemTime};
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
-use self::entry::Entry;
-use self::limit::{Limit, Verdict};
+use self::rate_limit::{RateLimit, Verdict};
+use self::record::LogRecord;
+use self::target::is_enabled;
 use self::writer::{Sink, Writer};
 use crate::config::LogLevel;
 
-/// The target that begins every record of our own.
-const OURS: &str = "expd";
-/// The most that is heard of libraries.
-const LIBRARIES: LevelFilter = LevelFilter::Warn;
-/// What the journal knows us by.
+/// Syslog identifier in the journal.
 const IDENTIFIER: &str = "expd";
 
-/// Opens the log. Once per process.
+/// Opens the log, once per process.
 ///
 /// # Errors
-/// When a log is open already, or the system has no thread for it.
+/// A log is open already, or the system refuses a thread.
 pub fn init(level: LogLevel) -> Result<(), LoggingError> {
-    // Connected and not reachable happens in containers: standard error still gets there.
+    // In containers the journal may be connected and still unreachable; standard error works.
     let journal = connected_to_journal()
         .then(JournalLog::empty)
         .and_then(Result::ok)
@@ -49,20 +48,20 @@ pub fn init(level: LogLevel) -> Result<(), LoggingError> {
         },
     };
     let writer = Writer::start(sink)?;
-    let limit = Mutex::default();
-    log::set_boxed_logger(Box::new(Logger { writer, limit }))
+    let rate_limit = Mutex::default();
+    log::set_boxed_logger(Box::new(Logger { writer, rate_limit }))
         .map_err(|_| LoggingError::OpenAlready)?;
-    libraries::hear();
+    libraries::install();
     set_level(level);
     Ok(())
 }
 
-/// Waits until all that was logged before is written, for a bounded time. To be called before the process ends.
+/// Waits for a bounded time until all earlier records are written. Call it before the process ends.
 pub fn flush() {
     log::logger().flush();
 }
 
-/// Changes how much is logged, from now on.
+/// Changes the level from now on.
 pub fn set_level(level: LogLevel) {
     log::set_max_level(match level {
         LogLevel::Error => LevelFilter::Error,
@@ -73,40 +72,42 @@ pub fn set_level(level: LogLevel) {
     });
 }
 
-/// Why there is no log.
+/// Reason why the log could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
-    /// A process has one.
+    /// The process has a log already.
     #[error("cannot open the log: one is open already in this process; open it once, at the start")]
     OpenAlready,
-    /// The log's own thread.
+    /// The log's thread could not be started.
     #[error("cannot start the log's thread: {0}; raise the limit of tasks (TasksMax=, ulimit -u)")]
     Thread(#[from] io::Error),
 }
 
 struct Logger {
     writer: Writer,
-    limit: Mutex<Limit>,
+    rate_limit: Mutex<RateLimit>,
 }
 
 impl Logger {
-    /// Tells of records that were held back, where their time is over, or of all.
-    fn tell_held(&self, now: Instant, all: bool) {
-        let due = self.limit().due(now, all);
-        for held in due {
-            self.writer.write(Entry::held(&held));
+    /// Logs the counts of suppressed records whose window is over, or all of them.
+    fn report_suppressed(&self, now: Instant, all: bool) {
+        let due = self.rate_limit().due(now, all);
+        for suppressed in due {
+            self.writer.write(LogRecord::suppressed(&suppressed));
         }
     }
 
-    fn limit(&self) -> std::sync::MutexGuard<'_, Limit> {
-        // Nothing in it is half done when a record's own text panics.
-        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rate_limit(&self) -> std::sync::MutexGuard<'_, RateLimit> {
+        // It is consistent even where the text of a record panics.
+        self.rate_limit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        heard(metadata, log::max_level())
+        is_enabled(metadata, log::max_level())
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -114,75 +115,33 @@ impl Log for Logger {
             return;
         }
         let now = Instant::now();
-        self.tell_held(now, false);
-        let verdict = self.limit().count(record, now);
-        if verdict == Verdict::Hold {
+        self.report_suppressed(now, false);
+        let verdict = self.rate_limit().count(record, now);
+        if verdict == Verdict::Suppress {
             return;
         }
-        let mut entry = Entry::new(record, SystemTime::now());
-        if verdict == Verdict::ShowAsLast {
-            entry
+        let mut record = LogRecord::new(record, SystemTime::now());
+        if verdict == Verdict::ShowLast {
+            record
                 .text
-                .push_str(" (further records of this kind are counted for a minute)");
+                .push_str(" (similar records are suppressed for a minute)");
         }
-        self.writer.write(entry);
+        self.writer.write(record);
     }
 
     fn flush(&self) {
-        self.tell_held(Instant::now(), true);
+        self.report_suppressed(Instant::now(), true);
         self.writer.flush();
     }
-}
-
-fn heard(metadata: &Metadata<'_>, level: LevelFilter) -> bool {
-    let most = if room(metadata.target()).is_some() {
-        level
-    } else {
-        level.min(LIBRARIES)
-    };
-    metadata.level() <= most
-}
-
-/// The room that a record of our own comes from; none for a library's.
-fn room(target: &str) -> Option<&str> {
-    let rest = target.strip_prefix(OURS)?;
-    if rest.is_empty() {
-        return Some(OURS);
-    }
-    // A crate of the workspace is a room, too.
-    rest.strip_prefix("::").or_else(|| rest.strip_prefix('_'))
 }
 
 #[cfg(test)]
 mod tests {
     use std::process::Command;
 
-    use log::Level;
-
     use super::*;
 
-    #[test]
-    fn libraries_are_never_heard_below_warn() {
-        let heard = |target: &str, record: Level, level: LevelFilter| {
-            let metadata = Metadata::builder().level(record).target(target).build();
-            super::heard(&metadata, level)
-        };
-        for library in [
-            "tungstenite",
-            "rust_engineio::asynchronous",
-            "hyper_util",
-            "expdx",
-        ] {
-            assert!(!heard(library, Level::Info, LevelFilter::Trace));
-            assert!(heard(library, Level::Warn, LevelFilter::Trace));
-            assert!(!heard(library, Level::Warn, LevelFilter::Error));
-        }
-        assert!(heard("expd::router", Level::Trace, LevelFilter::Trace));
-        assert!(heard("expd_hub::server", Level::Trace, LevelFilter::Trace));
-        assert!(!heard("expd::router", Level::Debug, LevelFilter::Info));
-    }
-
-    /// The log is the whole process's, so a process of its own plays this through.
+    // A process has one log, so this runs in a process of its own.
     #[test]
     fn the_level_can_be_changed_at_run_time() {
         let output = Command::new(std::env::current_exe().unwrap())

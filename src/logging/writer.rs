@@ -1,4 +1,5 @@
-//! The one thread that writes the log. A pipe that nobody empties and a journal that is stuck hold up this thread and nothing else.
+//! The thread that writes the log. A pipe that nobody reads, or a journal that is stuck, blocks this
+//! thread and nothing else.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -10,111 +11,112 @@ use std::time::Duration;
 use log::Log as _;
 use systemd_journal_logger::JournalLog;
 
-use super::entry::Entry;
 use super::line::format_line;
+use super::record::LogRecord;
 
-/// Records that wait at the most.
-const MOST_WAITING: usize = 1024;
+/// Maximum number of queued records.
+const MAX_WAITING: usize = 1024;
 
-/// Bytes that wait at the most, save for one record that is larger by itself.
-const MOST_BYTES: usize = 1 << 20;
+/// Maximum size of the queued records, save for a single larger one.
+const MAX_WAITING_BYTES: usize = 1 << 20;
 
-/// How long the end of the process waits for what was logged before.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Time that a flush waits for the thread.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where the log goes.
+/// Destination of the log.
 pub(super) enum Sink {
     Journal(JournalLog),
     StandardError { colours: bool },
 }
 
 impl Sink {
-    fn write(&self, entry: &Entry) {
+    fn write(&self, record: &LogRecord) {
         match self {
-            Self::Journal(journal) => entry.with_record(|record| journal.log(record)),
+            Self::Journal(journal) => record.with_record(|record| journal.log(record)),
             Self::StandardError { colours } => {
-                let line = format_line(entry, *colours);
-                // In one write, so that it does not mix with what others write there. A closed standard error leaves nowhere to say so.
+                let line = format_line(record, *colours);
+                // One write, so that lines of several processes do not mix. A closed standard error
+                // cannot be reported anywhere.
                 io::stderr().lock().write_all(line.as_bytes()).ok();
             }
         }
     }
 }
 
-/// The way to the thread.
+/// Handle of the thread.
 pub(super) struct Writer {
-    orders: SyncSender<Order>,
+    jobs: SyncSender<Job>,
     queue: Arc<Queue>,
 }
 
-enum Order {
-    Write(Entry),
-    /// Answers when all is written that was logged before.
+enum Job {
+    Write(LogRecord),
+    /// Answers once all earlier records are written.
     Flush(SyncSender<()>),
 }
 
-/// What is known of the queue on both sides.
+/// State of the queue, shared by both sides.
 #[derive(Default)]
 struct Queue {
     bytes: AtomicUsize,
-    /// Records that found no room since that was last told.
-    missing: AtomicU64,
+    /// Number of records dropped since the last report.
+    dropped: AtomicU64,
 }
 
 impl Writer {
     /// Starts the thread. It ends with the writer, or with the process.
     ///
     /// # Errors
-    /// When the system has no thread.
+    /// The system refuses a thread.
     pub fn start(sink: Sink) -> io::Result<Self> {
-        let (orders, received) = sync_channel(MOST_WAITING);
+        let (jobs, received) = sync_channel(MAX_WAITING);
         let queue = Arc::<Queue>::default();
         let shared = queue.clone();
         thread::Builder::new()
             .name("expd-log".to_owned())
             .spawn(move || write_all(&sink, &received, &shared))?;
-        Ok(Self { orders, queue })
+        Ok(Self { jobs, queue })
     }
 
-    /// Has a record written, without waiting. Where too much waits already, it is counted as missing.
-    pub fn write(&self, entry: Entry) {
-        let size = entry.size();
+    /// Queues a record without waiting. A record that finds no room is counted as dropped.
+    pub fn write(&self, record: LogRecord) {
+        let size = record.size();
         let before = self.queue.bytes.fetch_add(size, Ordering::Relaxed);
-        let fits = before == 0 || before.saturating_add(size) <= MOST_BYTES;
-        if !fits || self.orders.try_send(Order::Write(entry)).is_err() {
+        let fits = before == 0 || before.saturating_add(size) <= MAX_WAITING_BYTES;
+        if !fits || self.jobs.try_send(Job::Write(record)).is_err() {
             self.queue.bytes.fetch_sub(size, Ordering::Relaxed);
-            self.queue.missing.fetch_add(1, Ordering::Relaxed);
+            self.queue.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Waits until all is written that was logged before, for a bounded time.
+    /// Waits for a bounded time until all earlier records are written.
     pub fn flush(&self) {
-        let (written, heard) = sync_channel(1);
-        // Where there is no room, nobody takes the log; and where nobody answers in time, neither.
-        if self.orders.try_send(Order::Flush(written)).is_ok() {
-            heard.recv_timeout(LAST_WORDS).ok();
+        let (written, done) = sync_channel(1);
+        // Without room in the queue, or without an answer in time, the sink is blocked.
+        if self.jobs.try_send(Job::Flush(written)).is_ok() {
+            done.recv_timeout(FLUSH_TIMEOUT).ok();
         }
     }
 }
 
-fn write_all(sink: &Sink, orders: &Receiver<Order>, queue: &Queue) {
-    while let Ok(order) = orders.recv() {
-        let asked = match order {
-            Order::Write(entry) => {
-                sink.write(&entry);
-                queue.bytes.fetch_sub(entry.size(), Ordering::Relaxed);
+fn write_all(sink: &Sink, jobs: &Receiver<Job>, queue: &Queue) {
+    while let Ok(job) = jobs.recv() {
+        let flushed = match job {
+            Job::Write(record) => {
+                sink.write(&record);
+                queue.bytes.fetch_sub(record.size(), Ordering::Relaxed);
                 None
             }
-            Order::Flush(written) => Some(written),
+            Job::Flush(written) => Some(written),
         };
-        let missing = queue.missing.swap(0, Ordering::Relaxed);
-        if missing > 0 {
-            sink.write(&Entry::warning(format_args!(
-                "the log lacks {missing} of its records here: whoever takes it stood still"
+        let dropped = queue.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            sink.write(&LogRecord::warning(format_args!(
+                "{dropped} log records dropped: the log sink was blocked"
             )));
         }
-        if let Some(written) = asked {
-            // Whoever asked may have lost patience.
+        if let Some(written) = flushed {
+            // It fails where the caller's wait has timed out.
             written.send(()).ok();
         }
     }

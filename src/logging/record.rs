@@ -1,5 +1,5 @@
-//! A record that outlives the call that logged it. Whatever a library or a server put into it, it is of a bounded size, and its
-//! sentence has no hidden characters.
+//! A log record that outlives the call that logged it. Whatever a library or a server put into it,
+//! its size is bounded and its sentence has no hidden characters.
 
 use std::borrow::Cow;
 use std::fmt::Arguments;
@@ -8,53 +8,52 @@ use std::time::SystemTime;
 use log::kv::{Error, Key, Value, VisitSource};
 use log::{Level, Record};
 
-use super::limit::Held;
+use super::rate_limit::Suppressed;
 use expd_domain::quoted::{bounded, printable};
 
-/// The longest sentence, in bytes.
-const LONGEST_TEXT: usize = 4096;
+/// Maximum length of a sentence, in bytes.
+const MAX_TEXT: usize = 4096;
 
-/// The longest value of a field, and the longest key, in bytes.
-const LONGEST_VALUE: usize = 1024;
-const LONGEST_KEY: usize = 64;
+/// Maximum length of a field's value, in bytes.
+const MAX_VALUE: usize = 1024;
 
-/// The most fields.
-const MOST_PAIRS: usize = 16;
+/// Maximum length of a field's key, in bytes.
+const MAX_KEY: usize = 64;
 
-/// What a record says, and when it was logged.
-pub(super) struct Entry {
+/// Maximum number of fields.
+const MAX_FIELDS: usize = 16;
+
+/// A log record and its time.
+pub(super) struct LogRecord {
     pub at: SystemTime,
     pub level: Level,
     pub target: String,
     pub text: String,
-    pub pairs: Vec<(String, String)>,
+    pub fields: Vec<(String, String)>,
     module: Option<&'static str>,
     file: Option<&'static str>,
     line: Option<u32>,
 }
 
-impl Entry {
+impl LogRecord {
     pub fn new(record: &Record<'_>, at: SystemTime) -> Self {
-        let mut pairs = Pairs(Vec::new());
-        // The visitor does not fail, and a record that does would have nobody to tell.
-        record.key_values().visit(&mut pairs).ok();
+        let mut fields = Fields(Vec::new());
+        // The visitor does not fail. A record whose own values fail keeps those read so far.
+        record.key_values().visit(&mut fields).ok();
         Self {
             at,
             level: record.level(),
             target: record.target().to_owned(),
-            // Escaped, it may be some times as long: it is held to the bound once more.
-            text: bounded(
-                printable(&bounded(record.args(), LONGEST_TEXT)),
-                LONGEST_TEXT,
-            ),
-            pairs: pairs.0,
+            // Escapes may make it several times as long, so it is bounded once more.
+            text: bounded(printable(&bounded(record.args(), MAX_TEXT)), MAX_TEXT),
+            fields: fields.0,
             module: record.module_path_static(),
             file: record.file_static(),
             line: record.line(),
         }
     }
 
-    /// A warning of the log's own, now.
+    /// A warning of the log itself.
     pub fn warning(text: Arguments<'_>) -> Self {
         let record = Record::builder()
             .level(Level::Warn)
@@ -66,36 +65,37 @@ impl Entry {
         Self::new(&record, SystemTime::now())
     }
 
-    /// The count of records that were held back.
-    pub fn held(held: &Held) -> Self {
+    /// The count of suppressed records.
+    pub fn suppressed(suppressed: &Suppressed) -> Self {
         Self {
             at: SystemTime::now(),
-            level: held.level,
-            target: held.target.clone(),
-            text: held.text.clone(),
-            pairs: Vec::new(),
+            level: suppressed.level,
+            target: suppressed.target.clone(),
+            text: suppressed.text.clone(),
+            fields: Vec::new(),
             module: None,
             file: None,
             line: None,
         }
     }
 
-    /// About how much memory it takes, in bytes.
+    /// Its approximate size in memory, in bytes.
     pub fn size(&self) -> usize {
-        let pairs = self
-            .pairs
+        let fields = self
+            .fields
             .iter()
             .map(|(key, value)| key.len() + value.len());
-        size_of::<Self>() + self.target.len() + self.text.len() + pairs.sum::<usize>()
+        size_of::<Self>() + self.target.len() + self.text.len() + fields.sum::<usize>()
     }
 
-    /// Hands it over as the record that it was.
+    /// Calls `take` with the record as it was logged.
     pub fn with_record<T>(&self, take: impl FnOnce(&Record<'_>) -> T) -> T {
-        let pairs = self.pairs.iter();
-        let pairs: Vec<(&str, Cow<'_, str>)> = pairs
+        let fields = self.fields.iter();
+        let fields: Vec<(&str, Cow<'_, str>)> = fields
             .map(|(key, value)| (&**key, printable(value)))
             .collect();
-        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (*key, &**value)).collect();
+        let fields: Vec<(&str, &str)> =
+            fields.iter().map(|(key, value)| (*key, &**value)).collect();
         take(
             &Record::builder()
                 .level(self.level)
@@ -103,20 +103,20 @@ impl Entry {
                 .module_path_static(self.module)
                 .file_static(self.file)
                 .line(self.line)
-                .key_values(&pairs)
+                .key_values(&fields)
                 .args(format_args!("{}", self.text))
                 .build(),
         )
     }
 }
 
-struct Pairs(Vec<(String, String)>);
+struct Fields(Vec<(String, String)>);
 
-impl<'kvs> VisitSource<'kvs> for Pairs {
+impl<'kvs> VisitSource<'kvs> for Fields {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        if self.0.len() < MOST_PAIRS {
-            let key = bounded(key, LONGEST_KEY);
-            self.0.push((key, bounded(value, LONGEST_VALUE)));
+        if self.0.len() < MAX_FIELDS {
+            let key = bounded(key, MAX_KEY);
+            self.0.push((key, bounded(value, MAX_VALUE)));
         }
         Ok(())
     }
@@ -132,18 +132,18 @@ mod tests {
         let pairs: Vec<(&str, &str)> = vec![("why", long.as_str()); 100];
         let record = |arguments: std::fmt::Arguments<'_>| {
             let record = Record::builder().key_values(&pairs).args(arguments).build();
-            Entry::new(&record, SystemTime::now())
+            LogRecord::new(&record, SystemTime::now())
         };
         let entry = record(format_args!("a server said {long}"));
         assert!(entry.size() < 24 * 1024, "{}", entry.size());
-        assert!(entry.text.len() <= LONGEST_TEXT && entry.text.ends_with('…'));
+        assert!(entry.text.len() <= MAX_TEXT && entry.text.ends_with('…'));
         assert_eq!(entry.text.matches('\n').count(), 0);
     }
 
     #[test]
     fn it_is_handed_over_as_it_was_logged() {
         let told = |record: &Record<'_>| {
-            let mut pairs = Pairs(Vec::new());
+            let mut pairs = Fields(Vec::new());
             record.key_values().visit(&mut pairs).unwrap();
             format!(
                 "{} {} {} {:?} {:?} {:?} {:?}",
@@ -168,7 +168,7 @@ mod tests {
                 .key_values(&pairs)
                 .args(arguments)
                 .build();
-            let entry = Entry::new(&record, SystemTime::now());
+            let entry = LogRecord::new(&record, SystemTime::now());
             assert!(entry.size() > 40);
             (told(&record), entry.with_record(told))
         };
