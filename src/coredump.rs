@@ -1,34 +1,34 @@
-//! The memory of a process that holds secrets: never in a core dump, and not for other programs of
-//! the same user to look at.
+//! Protection of this process's memory, which holds secrets: never in a core dump, and unreadable
+//! for other programs of the same user.
 //!
-//! Such a process's files below `/proc` belong to root. The daemon reads its own all the same: the
-//! kernel lets a process look at itself.
+//! The files of such a process below `/proc` belong to root. The daemon can still read its own: the
+//! kernel lets a process inspect itself.
 
 use std::io;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-/// The outcome of [`disable`], to be told once the log is open.
+/// Result of [`disable`], to be logged once the log is open.
 #[derive(Debug)]
 #[must_use]
 pub struct Outcome(io::Result<()>);
 
-/// Keeps this process's memory out of core dumps, and other unprivileged processes away from it
-/// (`ptrace`, `/proc/PID/mem`). Called before any secret is read.
+/// Excludes this process's memory from core dumps, and denies unprivileged processes access to it
+/// (`ptrace`, `/proc/PID/mem`). Call it before any secret is read.
 pub fn disable() -> Outcome {
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
     };
-    // For those who look at the limits. The unit has set it, and its filter of system calls may
-    // refuse this; the flag below is what counts.
+    // This makes the protection visible in the limits. It may fail under the unit, which sets the
+    // limit itself and filters system calls; the flag below is what counts.
     setrlimit(Resource::Core, none).ok();
     let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     Outcome(hidden.map_err(io::Error::from))
 }
 
 impl Outcome {
-    /// Warns where it did not succeed.
+    /// Logs a warning where the protection failed.
     pub fn tell(self) {
         if let Err(error) = self.0 {
             log::warn!(

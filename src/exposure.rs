@@ -1,7 +1,8 @@
-//! Files that others can get at: by their mode, by their owner, or by a folder on the way to them.
+//! Files that others can read or change: because of their mode, their owner, or a folder on the way
+//! to them.
 //!
-//! Trusted are root, this process's user, and for root the user whom the unit runs the daemon as. A
-//! group is trusted as far as its members are: those of the group `expd` are apps.
+//! Trusted are root, this process's user, and for root also the user that the unit runs the daemon
+//! as. A group is trusted where all its members are: members of the group `expd` are apps.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -13,17 +14,17 @@ use crate::access::accounts;
 /// The user that the shipped unit runs the daemon as.
 const SERVICE_USER: &str = "expd";
 
-/// The bit that keeps the files of a folder their owners', whoever may write to the folder.
+/// Mode bit of a folder whose files only their owners may remove.
 const STICKY: u32 = 0o1000;
 
-/// Somebody who can get at a file, and is not trusted.
+/// Untrusted users with access to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Others {
     /// Any user of the system.
     Everybody,
     /// The members of a group.
     Group(u32),
-    /// The owner.
+    /// The file's owner.
     Owner(u32),
 }
 
@@ -40,7 +41,7 @@ impl fmt::Display for Others {
     }
 }
 
-/// A user as a message names it.
+/// A user, formatted for a message.
 #[derive(Clone, Copy, Debug)]
 pub struct User(pub u32);
 
@@ -56,18 +57,18 @@ impl fmt::Display for User {
 /// Owner and mode of a file or folder.
 #[derive(Clone, Copy, Debug)]
 pub struct Ownership {
-    /// The owner.
+    /// User ID of the owner.
     pub uid: u32,
-    /// The group.
+    /// Group ID.
     pub gid: u32,
-    /// The permission bits, with those of the type.
+    /// Permission bits and file type.
     pub mode: u32,
-    /// A folder, whose sticky bit counts.
+    /// True for a folder, whose sticky bit counts.
     pub folder: bool,
 }
 
 impl Ownership {
-    /// The untrusted others who may write to it; for a folder, who may replace what is in it.
+    /// The untrusted users who may write to it; for a folder, those who may replace its contents.
     pub fn writers(self) -> Option<Others> {
         let kept = self.folder && self.mode & STICKY != 0;
         if !is_trusted(self.uid) {
@@ -81,7 +82,7 @@ impl Ownership {
         }
     }
 
-    /// The untrusted others who may read it.
+    /// The untrusted users who may read it.
     pub fn readers(self) -> Option<Others> {
         if self.mode & 0o004 != 0 {
             Some(Others::Everybody)
@@ -106,21 +107,21 @@ impl From<&Metadata> for Ownership {
     }
 }
 
-/// A file or folder, and who can get at it.
+/// A file or folder with the untrusted users who have access to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposure {
-    /// The file, or the folder on the way to it.
+    /// The file, or a folder on the way to it.
     pub path: PathBuf,
-    /// Those who can.
+    /// The users with access.
     pub others: Others,
-    /// As it follows "may".
+    /// The access, as it follows "may".
     verb: &'static str,
-    /// As it stands in a mode of chmod.
+    /// The access, as `chmod` spells it.
     bit: char,
 }
 
 impl Exposure {
-    /// The words that take the right away.
+    /// The command that removes the access.
     pub fn remedy(&self) -> String {
         let path = self.path.display();
         match self.others {
@@ -140,8 +141,8 @@ impl fmt::Display for Exposure {
     }
 }
 
-/// The nearest place at which others can change a file, or put another in its place: the file
-/// itself, else a folder on the way to it, by its given name and by its real one.
+/// The nearest place at which untrusted users can change or replace a file: the file itself, or a
+/// folder on the way to it, both on the given path and on the canonical one.
 pub fn changeable(path: &Path) -> Option<Exposure> {
     let real = std::fs::canonicalize(path).ok();
     let named = match path.parent() {
@@ -152,7 +153,7 @@ pub fn changeable(path: &Path) -> Option<Exposure> {
     let places = [real, named.ok()].into_iter().flatten();
     for place in places {
         for part in place.ancestors() {
-            // Neither can be looked at nor be changed by whoever this is.
+            // A part that this process cannot inspect cannot be changed by its user either.
             let Ok(metadata) = std::fs::metadata(part) else {
                 continue;
             };
@@ -169,7 +170,7 @@ pub fn changeable(path: &Path) -> Option<Exposure> {
     None
 }
 
-/// Others who may read a file.
+/// The untrusted users who may read a file.
 pub fn readable(path: &Path) -> Option<Exposure> {
     let metadata = std::fs::metadata(path).ok()?;
     let others = Ownership::from(&metadata).readers()?;
@@ -181,7 +182,7 @@ pub fn readable(path: &Path) -> Option<Exposure> {
     })
 }
 
-/// True for a user who may do to this process's files whatever it likes.
+/// True for a user who may do anything to this process's files.
 pub fn is_trusted(uid: u32) -> bool {
     let own = rustix::process::geteuid();
     uid == 0
@@ -189,8 +190,8 @@ pub fn is_trusted(uid: u32) -> bool {
         || (own.is_root() && matches!(accounts::user_id(SERVICE_USER), Ok(Some(id)) if id == uid))
 }
 
-/// True where all members of a group are trusted. Users whose own group it is are not looked for:
-/// for most it bears their name.
+/// True where all members of a group are trusted. Users whose primary group it is are not searched
+/// for: most of those groups bear their user's name.
 fn is_trusted_group(gid: u32) -> bool {
     gid == 0
         || accounts::group(gid).is_some_and(|group| {
@@ -227,7 +228,7 @@ mod tests {
             (of(NOBODY, 0, 0o600, false), Some(Others::Owner(NOBODY))),
             (of(0, 0, 0o777, true), Some(Others::Everybody)),
             (of(0, 0, 0o1777, true), None),
-            // The bit says nothing of a file.
+            // The sticky bit has no effect on a file.
             (of(0, 0, 0o1777, false), Some(Others::Everybody)),
             (of(NOBODY, 0, 0o1777, true), Some(Others::Owner(NOBODY))),
         ] {

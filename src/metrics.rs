@@ -1,29 +1,30 @@
-//! Figures of an instance, since the daemon started.
+//! Counters of an instance since the daemon started.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A figure that only grows.
+/// A counter that only grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// One more.
+    /// Adds one.
     pub fn inc(&self) {
         self.add(1);
     }
 
-    /// So many more.
+    /// Adds `count`.
     pub fn add(&self, count: u64) {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// How many so far.
+    /// The present value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// What an instance's session, link and calls count; the meanings are those of `Counters` in `proto/expd/v1/daemon.proto`.
+/// Counters of an instance's session, link and calls. `Counters` in `proto/expd/v1/daemon.proto`
+/// defines each.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "the contract explains them")]
 pub struct Counters {

@@ -1,7 +1,8 @@
-//! What is said to the service manager (`NOTIFY_SOCKET`), and what it passes on (`LISTEN_FDS`, `WATCHDOG_USEC`).
+//! The service manager's protocol: notifications to it (`NOTIFY_SOCKET`), and the sockets and the
+//! watchdog that it passes on (`LISTEN_FDS`, `WATCHDOG_USEC`).
 //!
-//! Without a service manager all of it is silent. A message that does not arrive is logged once and otherwise changes nothing:
-//! the daemon's work comes first.
+//! Without a service manager all of it does nothing. A notification that fails is logged once and
+//! changes nothing else: the daemon's work comes first.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
@@ -14,10 +15,10 @@ use std::time::Duration;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 
-/// More sockets than any unit of ours passes on; a number beyond it is a mistake.
+/// Maximum number of passed sockets. No unit of expd passes as many; a larger number is a mistake.
 const MOST_SOCKETS: usize = 64;
 
-/// The way to the service manager.
+/// Sender of notifications to the service manager.
 #[derive(Debug)]
 pub struct Notifier {
     socket: Option<UnixDatagram>,
@@ -26,7 +27,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// This process's, silent where there is no service manager.
+    /// The notifier of this process. It does nothing where there is no service manager.
     pub fn from_process() -> Self {
         let watchdog = watchdog_interval(
             std::env::var("WATCHDOG_USEC").ok().as_deref(),
@@ -36,7 +37,7 @@ impl Notifier {
         Self::to(std::env::var_os("NOTIFY_SOCKET"), watchdog)
     }
 
-    /// One that speaks to `address`: a path, or a name in the abstract namespace after an `@`.
+    /// A notifier for `address`: a path, or an `@` and a name in the abstract namespace.
     pub fn to(address: Option<OsString>, watchdog: Option<Duration>) -> Self {
         let socket =
             address
@@ -49,24 +50,24 @@ impl Notifier {
                     }
                 });
         Self {
-            // Nobody to feed without a socket.
+            // Without a socket there is no watchdog to notify.
             watchdog: watchdog.filter(|_| socket.is_some()),
             socket,
             failed: AtomicBool::new(false),
         }
     }
 
-    /// The daemon serves; also after a reload.
+    /// Reports that the daemon is ready, at its start or after a reload.
     pub fn ready(&self, status: &str) {
         self.send(&[NotifyState::Ready, NotifyState::Status(&one_line(status))]);
     }
 
-    /// What `systemctl status` shows.
+    /// Sets the status that `systemctl status` shows.
     pub fn status(&self, text: &str) {
         self.send(&[NotifyState::Status(&one_line(text))]);
     }
 
-    /// The daemon reads its settings again; [`Notifier::ready`] ends it.
+    /// Reports the start of a reload; [`Notifier::ready`] reports its end.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.send(&[NotifyState::Reloading, now]),
@@ -74,7 +75,7 @@ impl Notifier {
         }
     }
 
-    /// The daemon drains and ends.
+    /// Reports that the daemon is draining and about to exit.
     pub fn stopping(&self) {
         self.send(&[
             NotifyState::Stopping,
@@ -82,12 +83,13 @@ impl Notifier {
         ]);
     }
 
-    /// How often to call [`Notifier::watchdog`]: twice within the time after which the service manager ends a silent daemon.
+    /// Interval at which to call [`Notifier::watchdog`]: half of the time after which the service
+    /// manager kills a silent daemon.
     pub fn watchdog_interval(&self) -> Option<Duration> {
         self.watchdog.map(|limit| limit / 2)
     }
 
-    /// The daemon is alive.
+    /// Reports that the daemon is alive.
     pub fn watchdog(&self) {
         self.send(&[NotifyState::Watchdog]);
     }
@@ -118,18 +120,18 @@ fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
         None => SocketAddr::from_pathname(address)?,
     };
     let socket = UnixDatagram::unbound()?;
-    // A service manager that does not read must not stop the daemon.
+    // A service manager that does not read must not block the daemon.
     socket.set_nonblocking(true)?;
     socket.connect_addr(&address)?;
     Ok(socket)
 }
 
-/// A status is one line; a second would be another message.
+/// Joins the lines of a status: a second line would be another message.
 fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
 }
 
-/// The watchdog's limit, if it is meant for this process.
+/// The watchdog's timeout, where it is meant for this process.
 fn watchdog_interval(usec: Option<&str>, pid: Option<&str>, own: u32) -> Option<Duration> {
     if pid.is_some_and(|pid| pid.parse() != Ok(own)) {
         return None;
@@ -138,24 +140,24 @@ fn watchdog_interval(usec: Option<&str>, pid: Option<&str>, own: u32) -> Option<
     (!limit.is_zero()).then_some(limit)
 }
 
-/// A socket that the service manager passed on.
+/// A socket that the service manager passed.
 #[derive(Debug)]
 pub struct PassedSocket {
     /// `FileDescriptorName=` of its unit.
     pub name: String,
-    /// The socket itself, listening.
+    /// The listening socket.
     pub listener: UnixListener,
 }
 
-/// Takes the sockets that the service manager passed on; none where it passed none, or meant another process.
+/// Takes the sockets that the service manager passed to this process, if any.
 ///
-/// To be called once, at the start of `main`, before any other thread: it removes `LISTEN_FDS` and `LISTEN_PID` from the
-/// environment, so that no child mistakes them for its own.
+/// Call it once, at the start of `main`, before any other thread runs: it removes `LISTEN_FDS` and
+/// `LISTEN_PID` from the environment, so that no child process mistakes them for its own.
 ///
 /// # Errors
-/// When one of them is not a listening Unix stream socket.
+/// One of them is not a listening Unix stream socket.
 pub fn listen_fds() -> Result<Vec<PassedSocket>, PassedSocketError> {
-    // Stricter than the library, which takes a missing LISTEN_PID for ours.
+    // Stricter than the library, which accepts a missing LISTEN_PID.
     let ours = std::env::var("LISTEN_PID").is_ok_and(|pid| pid.parse() == Ok(std::process::id()));
     if !ours {
         return Ok(Vec::new());
@@ -192,18 +194,18 @@ pub fn listen_fds() -> Result<Vec<PassedSocket>, PassedSocketError> {
     Ok(sockets)
 }
 
-/// Why a passed socket cannot be served on.
+/// Reason why a passed socket cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PassedSocketError {
-    /// `LISTEN_FDS` makes no sense.
+    /// `LISTEN_FDS` is invalid.
     #[error(
         "LISTEN_FDS is {count:?}, not a number up to {MOST_SOCKETS}; start expd from a socket unit or without LISTEN_FDS"
     )]
     Count {
-        /// What it is.
+        /// Its value.
         count: String,
     },
-    /// Another kind of socket or file.
+    /// The descriptor is not a Unix stream socket.
     #[error(
         "the socket {name:?} passed by the service manager is no Unix stream socket ({source}); use ListenStream= with a path"
     )]
@@ -213,7 +215,7 @@ pub enum PassedSocketError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A connection rather than a listener.
+    /// The socket is a connection rather than a listener.
     #[error(
         "the socket {name:?} passed by the service manager does not listen; use ListenStream= with Accept=no"
     )]
@@ -323,7 +325,8 @@ mod tests {
         assert_eq!(watchdog_interval(None, None, 7), None);
     }
 
-    /// What a process says of the descriptor that it was passed. The environment is the whole process's, so it is one of its own.
+    /// The output of a process that was passed a descriptor. A process has one environment, so this
+    /// takes a process of its own.
     fn taken(descriptor: impl Into<OwnedFd>, names: &str) -> String {
         const PLAY: &str = "systemd::tests::played_with_a_passed_socket";
         let output = Command::new("sh")

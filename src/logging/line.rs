@@ -10,8 +10,8 @@ use expd_domain::quoted::is_hidden;
 /// `2025-01-31T12:00:00.000Z INFO  logged in instance=default`
 ///
 /// Up to `info` the reader is an operator: the line has the sentence and its fields, and a library
-/// is named by its crate in a field of its own. Below, the reader is a developer, and the line names
-/// the room or the library's module as well.
+/// is named by its crate in a field of its own. Below, the reader is a developer, and the line
+/// names the room or the library's module as well.
 pub(super) fn format_line(record: &LogRecord, colours: bool) -> String {
     let (faint, strong) = if colours {
         (Style::new().dimmed(), level_style(record.level))
@@ -23,7 +23,8 @@ pub(super) fn format_line(record: &LogRecord, colours: bool) -> String {
     let mut line = format!("{faint}{time}{faint:#} {strong}{level:<5}{strong:#} ");
     if level > Level::Info {
         let room = room(&record.target).unwrap_or(&record.target);
-        line.push_str(&format!("{faint}{room}{faint:#} "));
+        let room = format!("{faint}{room}{faint:#} ");
+        line.push_str(&room);
     }
     line.push_str(&record.text);
     let library = library(&record.target).filter(|_| level <= Level::Info);

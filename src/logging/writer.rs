@@ -1,5 +1,5 @@
-//! The thread that writes the log. A pipe that nobody reads, or a journal that is stuck, blocks this
-//! thread and nothing else.
+//! The thread that writes the log. A pipe that nobody reads, or a journal that is stuck, blocks
+//! this thread and nothing else.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;

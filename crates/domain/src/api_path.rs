@@ -1,11 +1,10 @@
-//! Paths of EXP's API as apps give them, and what each reaches.
+//! Paths of EXP's API as apps write them, and the part of the API that each reaches.
 //!
-//! A path goes to the server as it is written, and between here and there stand proxies and
-//! frameworks that read it each in its own way: they decode escapes once or until none is left, cut
-//! `;` parameters, merge slashes, take backslashes for slashes, resolve dot segments, pass over
-//! case and over dots and spaces at an end. So a path is classified as it is written and as the
-//! strictest of them reads it, and is refused where the two are not the same: what a rule allows is
-//! then what is reached, whoever reads it.
+//! A path reaches the server as written. The proxies and frameworks in between read it in different
+//! ways: they decode escapes once or repeatedly, cut `;` parameters, merge slashes, treat
+//! backslashes as slashes, resolve dot segments, ignore case, and ignore dots and spaces at the
+//! end. So a path is classified in every such reading, and is refused where two readings disagree:
+//! the server then reaches exactly what an access rule allowed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,11 +13,11 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use super::quoted::Quoted;
 
-/// The longest path that is taken, its query included, in bytes.
+/// The longest path that is accepted, including its query, in bytes.
 pub const MAX_PATH_BYTES: usize = 8 * 1024;
 
-/// The most encodings of a path, one upon the other. A key that holds an escape by itself is
-/// encoded twice.
+/// Maximum number of times that a path may be percent-encoded. A key that itself contains an escape
+/// is encoded twice.
 const MOST_ENCODINGS: usize = 4;
 
 /// Characters that a request line cannot hold.
@@ -33,7 +32,7 @@ const UNSENDABLE: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// A path below `/api/` that every server reads alike, with the query that was given with it.
+/// A path below `/api/` that every server reads alike, with its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiPath {
     path: String,
@@ -56,7 +55,7 @@ impl ApiPath {
     /// Reads a path, and the query after a `?`.
     ///
     /// # Errors
-    /// It is too long, no path below `/api/`, or one that servers may read in different ways.
+    /// The path is too long, is not below `/api/`, or may be read in different ways.
     pub fn parse(text: &str) -> Result<Self, ApiPathError> {
         let refused = |why| ApiPathError {
             path: Quoted(text).to_string(),
@@ -69,7 +68,7 @@ impl ApiPath {
             return Err(refused(Why::Control));
         }
         if text.contains('#') {
-            // It would never leave this host, and what stands after it would be lost in silence.
+            // A fragment never leaves this host: the rest of the path would be lost in silence.
             return Err(refused(Why::Fragment));
         }
         let (path, query) = match text.split_once('?') {
@@ -84,13 +83,13 @@ impl ApiPath {
         })
     }
 
-    /// The part of the API that it reaches, whoever reads it.
+    /// The part of the API that it reaches.
     pub fn class(&self) -> PathClass {
         self.class
     }
 
-    /// The path as it is sent: as it was written, with what no request line can hold (spaces, other
-    /// letters than ASCII) encoded.
+    /// The path as it is sent: as written, with characters that no request line can hold (spaces,
+    /// non-ASCII letters) encoded.
     pub fn as_str(&self) -> &str {
         &self.path
     }
@@ -107,11 +106,11 @@ impl fmt::Display for ApiPath {
     }
 }
 
-/// A path that is not sent.
+/// Error of a path that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the path {path} {why}")]
 pub struct ApiPathError {
-    /// Its beginning, quoted.
+    /// Start of the path, quoted.
     path: String,
     why: Why,
 }
@@ -164,7 +163,7 @@ impl PathClass {
     }
 }
 
-/// The class of a path, where it is the same in every reading.
+/// The class of a path, provided that it is the same in every reading.
 fn classify(path: &str) -> Result<PathClass, Why> {
     let below = path.strip_prefix("/api/").ok_or(Why::Elsewhere)?;
     if path.contains('\\') {
@@ -187,7 +186,7 @@ fn classify(path: &str) -> Result<PathClass, Why> {
             if read != Some(written) {
                 return Err(Why::Ambiguous {
                     written: written.name(),
-                    read: read.map_or("something outside of the API", PathClass::name),
+                    read: read.map_or("something outside the API", PathClass::name),
                 });
             }
         }
@@ -202,7 +201,7 @@ fn classify(path: &str) -> Result<PathClass, Why> {
     Err(Why::Encodings)
 }
 
-/// True where a segment is `.` or `..` to anybody.
+/// True where a segment is `.` or `..` in any reading.
 fn has_dot_segment(path: &str) -> bool {
     let mut segments = path.split(['/', '\\']);
     segments.any(|segment| {
@@ -211,23 +210,23 @@ fn has_dot_segment(path: &str) -> bool {
     })
 }
 
-/// A server's way to read a path. What is strict in one place is lenient in another: one that takes
-/// a backslash for a slash sees two segments where another cuts both as one parameter. So all ways
-/// are tried.
+/// One way in which a server may read a path. No single reading is the strictest: a server that
+/// treats a backslash as a slash sees two segments where another cuts both as one parameter. So all
+/// combinations are tried.
 #[derive(Clone, Copy)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a habit of its own, and any of them go together"
 )]
 struct Reader {
-    /// It takes backslashes for slashes.
+    /// Treats backslashes as slashes.
     backslashes: bool,
-    /// It cuts a segment at a `;`.
+    /// Cuts a segment at a `;`.
     cuts: bool,
-    /// It passes over empty segments.
+    /// Ignores empty segments.
     merges: bool,
-    /// It passes over dots and spaces at the end of a segment, as its file system does, and over
-    /// spaces before it.
+    /// Ignores dots and spaces at the end of a segment, as some file systems do, and spaces at its
+    /// start.
     trims: bool,
 }
 
@@ -241,7 +240,7 @@ impl Reader {
         })
     }
 
-    /// The class of a path; `None` for what may be outside of the API.
+    /// The class of a path; `None` for a path that may be outside the API.
     fn class(self, path: &str) -> Option<PathClass> {
         let slashes: &[char] = if self.backslashes {
             &['/', '\\']
@@ -255,7 +254,7 @@ impl Reader {
             .filter(|segment| !self.merges || !segment.is_empty());
         let api = segments.next().unwrap_or_default();
         let below = segments.next().unwrap_or_default();
-        // Other letters may be folded into these in ways that nobody can foresee; no part of the
+        // Servers may fold non-ASCII letters into ASCII ones in unforeseeable ways; no part of the
         // API has any.
         let known = api.eq_ignore_ascii_case("api") && below.is_ascii();
         known.then(|| PathClass::of(&below.to_ascii_lowercase()))

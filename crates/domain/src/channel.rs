@@ -14,16 +14,17 @@ use super::quoted::Quoted;
 /// The longest channel or event name that is accepted, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 16 * 1024;
 
-/// A channel as an app names it; together with an organization it is one place on the network.
+/// A channel as an app names it. An organization and a channel together name one place on the
+/// network.
 ///
 /// The same name with other flags is another channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Channel {
-    /// Any text; contextual names (a device's uuid, `organization`, …) have a meaning to EXP.
+    /// Any text. Contextual names (a device's uuid, `organization`, …) have a meaning to EXP.
     pub name: String,
-    /// Carries what EXP itself sends. Nobody may broadcast on it.
+    /// True for the channel's system side, on which only EXP itself sends.
     pub system: bool,
-    /// Open to consumer apps, which may use no other channels.
+    /// True for a channel that is open to consumer apps, which may use no other.
     pub consumer: bool,
 }
 
@@ -37,21 +38,21 @@ impl Channel {
         }
     }
 
-    /// The same name on the system side.
+    /// The system side of this channel.
     #[must_use]
     pub fn system(mut self) -> Self {
         self.system = true;
         self
     }
 
-    /// The same name, open to consumer apps.
+    /// This channel, open to consumer apps.
     #[must_use]
     pub fn consumer(mut self) -> Self {
         self.consumer = true;
         self
     }
 
-    /// Whether an identity of `kind` may broadcast here.
+    /// Checks that an identity of `kind` may broadcast here.
     ///
     /// # Errors
     /// The rule that forbids it.
@@ -63,7 +64,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Whether an identity of `kind` may listen here.
+    /// Checks that an identity of `kind` may listen here.
     ///
     /// # Errors
     /// The rule that forbids it.
@@ -88,10 +89,10 @@ impl fmt::Display for Channel {
     }
 }
 
-/// Checks the name of an event that is to be broadcast.
+/// Checks the name of an event before its broadcast.
 ///
 /// # Errors
-/// When it is empty or too long.
+/// The name is empty or too long.
 pub fn check_event_name(name: &str) -> Result<(), ChannelRule> {
     check_name("event", name)
 }
@@ -106,20 +107,20 @@ fn check_name(what: &'static str, name: &str) -> Result<(), ChannelRule> {
     Ok(())
 }
 
-/// A rule of the network that a call would break.
+/// A rule of the network that a call breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChannelRule {
-    /// Only EXP itself sends on system channels.
+    /// Only EXP itself broadcasts on system channels.
     #[error(
         "nobody may broadcast on the system channel {name}; drop the system flag, or listen on it instead", name = Quoted(.0)
     )]
     SystemBroadcast(String),
-    /// Consumer apps keep to consumer channels.
+    /// Consumer apps may use consumer channels only.
     #[error(
         "this connection is a consumer app, which may use consumer channels only; set the consumer flag on {name}, or use another instance", name = Quoted(.0)
     )]
     ConsumerOnly(String),
-    /// The name is the empty text.
+    /// The name is empty.
     #[error("the {0} name is empty; give it a name")]
     EmptyName(&'static str),
     /// The name is too long.
@@ -127,7 +128,8 @@ pub enum ChannelRule {
     LongName(&'static str, usize),
 }
 
-/// Which Base64 alphabet a channel ID is spelled in. The specification says URL-safe, the vendor's SDKs use the standard one.
+/// Base64 alphabet of a channel ID. The specification prescribes the URL-safe one; the vendor's
+/// SDKs use the standard one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alphabet {
     /// `-` and `_`.
@@ -138,8 +140,8 @@ pub enum Alphabet {
 
 /// A channel's name on the wire: Base64 of the JSON text `[organization, name, system, consumer]`.
 ///
-/// One channel has several spellings (two alphabets, escaped or plain Unicode), so two IDs are compared by what they
-/// [decode](ChannelId::decode) to, never as text.
+/// One channel has several spellings (two alphabets, escaped or plain Unicode). Compare two IDs by
+/// their [decoded](ChannelId::decode) channels, never as text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ChannelId(String);
@@ -149,7 +151,8 @@ const LENIENT: GeneralPurposeConfig =
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 
-/// The longest channel ID that is decoded, in bytes: a name and an organization at their longest, every character escaped.
+/// The longest channel ID that is decoded, in bytes: a name and an organization of maximum length,
+/// every character escaped.
 pub const MAX_ID_BYTES: usize = MAX_NAME_BYTES * 16;
 
 impl ChannelId {
@@ -169,7 +172,7 @@ impl ChannelId {
         })
     }
 
-    /// Takes over an ID as it came.
+    /// Wraps an ID as it was received.
     pub fn from_wire(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -180,10 +183,10 @@ impl ChannelId {
         &self.0
     }
 
-    /// The organization and the channel that this ID names, in whichever spelling.
+    /// The organization and the channel that this ID names, in any spelling.
     ///
     /// # Errors
-    /// When the text is no Base64 of such a JSON array.
+    /// The text is not the Base64 of such a JSON array.
     pub fn decode(&self) -> Result<(String, Channel), ChannelIdError> {
         let refused = |reason: &'static str| ChannelIdError {
             id: Quoted(&self.0).to_string(),
@@ -218,7 +221,7 @@ impl fmt::Display for ChannelId {
     }
 }
 
-/// A flag inside a channel ID: 0 or 1; `true` and `false` are understood too.
+/// A flag inside a channel ID: 0 or 1; `true` and `false` are accepted too.
 struct Flag(bool);
 
 impl<'de> Deserialize<'de> for Flag {
@@ -232,11 +235,11 @@ impl<'de> Deserialize<'de> for Flag {
     }
 }
 
-/// A text that is no channel ID.
+/// Error of a text that is not a channel ID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{id} is no channel ID: {reason}")]
 pub struct ChannelIdError {
-    /// The beginning of the text, quoted.
+    /// Start of the text, quoted.
     id: String,
     reason: &'static str,
 }

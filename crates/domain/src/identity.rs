@@ -1,4 +1,4 @@
-//! Who a connection is logged in as, and the authentication payload that says so.
+//! The identity that a session is logged in as, and the authentication payload that names it.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
 
-/// The three kinds of credentials that EXP knows.
+/// The three kinds of identities that EXP knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum IdentityKind {
@@ -14,7 +14,7 @@ pub enum IdentityKind {
     User,
     /// A screen or another device.
     Device,
-    /// An app in a consumer's hands; bound to consumer channels.
+    /// An app in a consumer's hands; limited to consumer channels.
     ConsumerApp,
 }
 
@@ -28,32 +28,32 @@ impl fmt::Display for IdentityKind {
     }
 }
 
-/// Who a session is logged in as.
+/// The identity of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
-    /// Empty while a device waits to be paired.
+    /// UUID of the identity; empty while a device waits to be paired.
     #[serde(default)]
     pub uuid: String,
-    /// The kind of credentials.
+    /// Kind of the identity.
     #[serde(rename = "type")]
     pub kind: IdentityKind,
-    /// The organization that all channels belong to.
+    /// Organization that all its channels belong to.
     #[serde(default)]
     pub organization: String,
-    /// Set in pairing mode alone: the code that an operator types to pair this device.
+    /// The code that an operator types to pair this device; set in pairing mode only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pairing_code: Option<String>,
 }
 
-/// The longest uuid, organization and pairing code that a network may give, in bytes.
+/// The longest uuid, organization and pairing code that is accepted from a network, in bytes.
 pub const MAX_IDENTITY_BYTES: usize = 1024;
 
 impl Identity {
-    /// Holds the identity's texts to their bound: they stand in every channel ID, status and log line.
+    /// Checks the length of its texts, which appear in every channel ID, status and log line.
     ///
     /// # Errors
-    /// One of them is longer.
+    /// One of them is too long.
     pub fn check(&self) -> Result<(), IdentityError> {
         let code = self.pairing_code.as_deref().unwrap_or_default();
         let texts = [
@@ -71,7 +71,7 @@ impl Identity {
     }
 }
 
-/// A text of an identity that is too long.
+/// Error of an identity with a text that is too long.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("its {what} has {bytes} bytes; at most {MAX_IDENTITY_BYTES} are allowed")]
 pub struct IdentityError {
@@ -79,37 +79,37 @@ pub struct IdentityError {
     bytes: usize,
 }
 
-/// The answer to a login and to a token refresh.
+/// Response to a login and to a token refresh.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Authentication {
-    /// Goes into `Authorization: Bearer`.
+    /// Bearer token for the `Authorization` header.
     pub token: Secret,
-    /// When the token ends, in milliseconds since the epoch.
+    /// Expiry of the token, in milliseconds since the epoch.
     pub expiration: i64,
-    /// Who logged in.
+    /// The identity that logged in.
     pub identity: Identity,
-    /// Where the socket is opened.
+    /// Address of the live socket.
     #[serde(default)]
     pub network: Network,
-    /// For content URLs.
+    /// Token for content URLs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restricted_token: Option<Secret>,
 }
 
-/// The part of the authentication payload that speaks of the socket.
+/// The part of the authentication payload that describes the live socket.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Network {
-    /// Where the socket is opened; the API's host when missing.
+    /// Host of the socket; the API's host when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// Used for the socket in place of the session's token, in some generations.
+    /// Token for the socket in place of the session's token, in some generations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Secret>,
 }
 
-/// A pairing code as people read it: `abcdef` becomes `abc-def`.
+/// Formats a pairing code for people: `abcdef` becomes `abc-def`.
 #[must_use]
 pub fn display_pairing_code(code: &str) -> String {
     match (code.get(..3), code.get(3..)) {

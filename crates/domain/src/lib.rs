@@ -5,6 +5,11 @@
 //! several of them share ([`Fate`], [`GapReason`], [`LinkState`], [`Overflow`],
 //! [`SubscriptionState`]): each is spelled in one place, by its `as_str`.
 
+// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod api_path;
 pub mod channel;
 pub mod excerpt;

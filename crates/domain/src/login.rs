@@ -1,5 +1,5 @@
-//! Login requests: the body of `POST /api/auth/login`, and the HS256 tokens by which devices and consumer apps prove their
-//! secret, signed and verified.
+//! Login requests: the body of `POST /api/auth/login`, and the HS256 tokens that devices and
+//! consumer apps sign with their secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,23 +10,23 @@ use sha2::Sha256;
 
 use super::secret::Secret;
 
-/// What a device without a uuid or without a secret sends and signs with.
+/// Placeholder that a device without a uuid or without a secret sends and signs with.
 pub const NO_CREDENTIAL: &str = "_";
 
-/// An `exp` above this is in milliseconds (the Python SDK's way), at or below it in seconds: the year 5138 in the one unit
-/// is 1973 in the other.
+/// Threshold between the two units of `exp`: above it are milliseconds (as the Python SDK sends),
+/// at or below it seconds. In seconds it is the year 5138, in milliseconds the year 1973.
 const LARGEST_SECONDS: i64 = 100_000_000_000;
 
-/// The body of a login.
+/// Body of a login request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum LoginRequest {
-    /// A device or a consumer app.
+    /// Login of a device or a consumer app.
     Token {
-        /// The signed claims.
+        /// Signed [`Claims`].
         token: Secret,
     },
-    /// A user.
+    /// Login of a user.
     User(UserLogin),
 }
 
@@ -36,16 +36,16 @@ pub struct UserLogin {
     /// Always `user`.
     #[serde(rename = "type")]
     pub kind: UserTag,
-    /// The user's name, often a mail address.
+    /// User name, often a mail address.
     pub username: String,
-    /// The user's password.
+    /// Password.
     pub password: Secret,
-    /// The organization to log in to.
+    /// Organization to log in to.
     #[serde(default)]
     pub organization: String,
 }
 
-/// The one value of `type` in a user's login.
+/// The only value of `type` in a user's login.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UserTag {
@@ -53,7 +53,7 @@ pub enum UserTag {
     User,
 }
 
-/// What a device or a consumer app claims.
+/// Claims of a device or a consumer app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "type",
@@ -61,35 +61,35 @@ pub enum UserTag {
     rename_all_fields = "camelCase"
 )]
 pub enum Claims {
-    /// Signed with the device's secret.
+    /// Claims of a device, signed with its secret.
     Device {
-        /// The device, or [`NO_CREDENTIAL`].
+        /// UUID of the device, or [`NO_CREDENTIAL`].
         uuid: String,
-        /// Whether to log in in pairing mode where the credentials do not hold.
+        /// Requests pairing mode where the credentials are invalid.
         #[serde(default)]
         allow_pairing: bool,
-        /// Seconds since the epoch.
+        /// Time of issue, in seconds since the epoch.
         #[serde(default)]
         iat: i64,
-        /// Seconds since the epoch; the Python SDK sends milliseconds.
+        /// Time of expiry, in seconds since the epoch; the Python SDK sends milliseconds.
         #[serde(default)]
         exp: Option<i64>,
     },
-    /// Signed with the API key.
+    /// Claims of a consumer app, signed with its API key.
     ConsumerApp {
-        /// The consumer app.
+        /// UUID of the consumer app.
         uuid: String,
-        /// As for a device.
+        /// Time of issue, as for a device.
         #[serde(default)]
         iat: i64,
-        /// As for a device.
+        /// Time of expiry, as for a device.
         #[serde(default)]
         exp: Option<i64>,
     },
 }
 
 impl Claims {
-    /// Whose claims these are.
+    /// UUID of the claimant.
     #[must_use]
     pub fn uuid(&self) -> &str {
         match self {
@@ -97,7 +97,8 @@ impl Claims {
         }
     }
 
-    /// Whether the claims no longer hold at `now` (milliseconds since the epoch), in whichever unit `exp` is.
+    /// True where the claims have expired at `now` (milliseconds since the epoch), whichever unit
+    /// `exp` is in.
     #[must_use]
     pub fn expired(&self, now: i64) -> bool {
         let (Self::Device { exp, .. } | Self::ConsumerApp { exp, .. }) = self;
@@ -123,10 +124,10 @@ pub fn sign<C: Serialize>(claims: &C, secret: &Secret) -> Secret {
     Secret::new(format!("{signed}.{signature}"))
 }
 
-/// Reads the claims of a token without verifying anything: to find out whose secret to [`verify`] with.
+/// Reads the claims of a token without verification, to find the secret to [`verify`] it with.
 ///
 /// # Errors
-/// When the text is no HS256 token with claims of this form.
+/// The text is not an HS256 token with claims of this form.
 pub fn peek<C: DeserializeOwned>(token: &Secret) -> Result<C, TokenError> {
     #[derive(Deserialize)]
     struct Header {
@@ -141,10 +142,10 @@ pub fn peek<C: DeserializeOwned>(token: &Secret) -> Result<C, TokenError> {
     decode(body)
 }
 
-/// Verifies a token against `secret` and reads its claims. Whether they have expired is the caller's to ask.
+/// Verifies a token against `secret` and reads its claims. The caller checks their expiry.
 ///
 /// # Errors
-/// When the text is no HS256 token with claims of this form, or another secret signed it.
+/// The text is not an HS256 token with claims of this form, or another secret signed it.
 pub fn verify<C: DeserializeOwned>(token: &Secret, secret: &Secret) -> Result<C, TokenError> {
     let (signed, signature) = split(token)?;
     let signature = URL_SAFE_NO_PAD
@@ -176,7 +177,7 @@ fn mac(secret: &Secret, signed: &str) -> Hmac<Sha256> {
     mac
 }
 
-/// Why a token is refused.
+/// Reason why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Not three Base64 parts with the expected JSON in them.
@@ -212,7 +213,8 @@ mod tests {
 
     #[test]
     fn the_signature_is_the_one_other_libraries_make() {
-        // Made with PyJWT: jwt.encode({"type":"consumerApp","uuid":"u","iat":1,"exp":2}, "key", "HS256")
+        // Made with PyJWT: jwt.encode({"type":"consumerApp","uuid":"u","iat":1,"exp":2}, "key",
+        // "HS256")
         let token = Secret::new(concat!(
             "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.",
             "eyJ0eXBlIjoiY29uc3VtZXJBcHAiLCJ1dWlkIjoidSIsImlhdCI6MSwiZXhwIjoyfQ.",

@@ -1,4 +1,4 @@
-//! Broadcasts and responses as they travel.
+//! Broadcasts, responses and errors as they travel on the wire.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,13 +14,13 @@ pub const DEFAULT_BROADCAST_TIMEOUT: Duration = Duration::from_millis(100);
 /// Part of a call's deadline that is kept for the round trip to EXP, beside the time for responses.
 pub const ROUND_TRIP_ALLOWANCE: Duration = Duration::from_secs(1);
 
-/// The random text by which the network names one broadcast; a response quotes it.
+/// Random ID that the network gives a broadcast; a response quotes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BroadcastId(String);
 
 impl BroadcastId {
-    /// Takes over an ID as it came.
+    /// Wraps an ID as it was received.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -38,33 +38,33 @@ impl fmt::Display for BroadcastId {
     }
 }
 
-/// The payload of the Socket.IO event `broadcast`.
+/// Argument of the Socket.IO event `broadcast`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Broadcast {
-    /// Names this broadcast.
+    /// ID of the broadcast.
     pub id: BroadcastId,
-    /// The event's name.
+    /// Name of the event.
     pub name: String,
-    /// Where it was broadcast.
+    /// Channel of the broadcast.
     pub channel: ChannelId,
-    /// What the sender gave; absent means `null`.
+    /// Payload of the sender; `null` when absent.
     #[serde(default)]
     pub payload: Payload,
 }
 
-/// The body of `POST /api/networks/current/responses`.
+/// Body of `POST /api/networks/current/responses`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Response {
-    /// The broadcast that is answered.
+    /// ID of the broadcast.
     pub id: BroadcastId,
-    /// Its channel.
+    /// Channel of the broadcast.
     pub channel: ChannelId,
-    /// The answer; absent means `null`.
+    /// Payload of the response; `null` when absent.
     #[serde(default)]
     pub payload: Payload,
 }
 
-/// The body of an error answer.
+/// Body of an error response.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ErrorBody {

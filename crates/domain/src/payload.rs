@@ -1,5 +1,5 @@
-//! Payloads: JSON text that belongs to the apps and goes through unchanged. White space around it
-//! is no part of it: within the documents that carry it, nobody could tell it from theirs.
+//! Payloads: JSON text that belongs to the apps and passes unchanged. White space around the whole
+//! is not part of it: inside another document, nobody could tell the two apart.
 
 use std::fmt;
 
@@ -8,26 +8,26 @@ use serde_json::value::RawValue;
 
 /// The deepest nesting of arrays and objects that is accepted.
 ///
-/// The Socket.IO library parses a whole packet with a limit of 128 levels and drops what is deeper without a word; the
-/// envelope takes some of those, so this bound keeps every accepted payload deliverable.
+/// The Socket.IO library parses a packet with a limit of 128 levels and silently drops deeper ones.
+/// The envelope takes some of those levels; below this limit every accepted payload is deliverable.
 pub const MAX_DEPTH: usize = 100;
 
-/// The largest payload that is accepted, in bytes of JSON text. EXP takes documents of up to 16 MB, and a WebSocket frame
-/// of the Socket.IO library ends at 16 MiB, envelope included.
+/// The largest payload that is accepted, in bytes of JSON text. EXP accepts documents of up to 16
+/// MB, and a WebSocket frame of the Socket.IO library holds 16 MiB, envelope included.
 pub const MAX_BYTES: usize = 16_000_000;
 
-/// A JSON text, checked to be well-formed, held and passed on as it was written, with its digits,
-/// its key order and the white space in it.
+/// A well-formed JSON text, kept and passed on exactly as written: digits, key order and inner
+/// white space.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Payload(Box<RawValue>);
 
 impl Payload {
-    /// Checks a JSON text and takes it over, without the white space around it.
+    /// Checks a JSON text and keeps it, without the white space around it.
     ///
     /// # Errors
-    /// When the text is no JSON, nests deeper than [`MAX_DEPTH`], is longer than [`MAX_BYTES`], or escapes half of a
-    /// surrogate pair (which no Unicode string holds).
+    /// The text is not JSON, nests deeper than [`MAX_DEPTH`], is longer than [`MAX_BYTES`], or
+    /// escapes half of a surrogate pair (which no Unicode string holds).
     pub fn parse(text: impl Into<String>) -> Result<Self, PayloadError> {
         let text = text.into();
         if text.len() > MAX_BYTES {
@@ -39,13 +39,13 @@ impl Payload {
             .map_err(|error| PayloadError::NotJson(error.to_string()))
     }
 
-    /// JSON `null`, which stands for "no payload".
+    /// JSON `null`, the form of "no payload".
     #[must_use]
     pub fn null() -> Self {
         Self(RawValue::NULL.to_owned())
     }
 
-    /// The exact text, without copying it.
+    /// The exact text, without a copy.
     #[must_use]
     pub fn into_text(self) -> String {
         Box::<str>::from(self.0).into()
@@ -59,7 +59,7 @@ impl Payload {
 }
 
 impl<'de> Deserialize<'de> for Payload {
-    /// Takes over a value inside a larger document; the text between its ends is kept as it is.
+    /// Keeps the exact text of a value inside a larger document.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         if raw.get().len() > MAX_BYTES {
@@ -73,9 +73,9 @@ impl<'de> Deserialize<'de> for Payload {
 }
 
 impl From<serde_json::Value> for Payload {
-    /// The value as JSON text without white space.
+    /// Writes the value as JSON text without white space.
     fn from(value: serde_json::Value) -> Self {
-        // A value that serde_json holds always has a text: its keys are strings and its numbers are finite.
+        // A `Value` always has a JSON text: its keys are strings and its numbers are finite.
         serde_json::value::to_raw_value(&value).map_or_else(|_| Self::null(), Self)
     }
 }
@@ -92,35 +92,35 @@ impl PartialEq for Payload {
     }
 }
 
-/// Payloads never reach a log above trace, so `Debug` tells the size alone.
+/// Prints the size only: payloads must not reach a log above `trace`.
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes)", self.as_str().len())
     }
 }
 
-/// Why a text is refused as a payload.
+/// Reason why a text is refused as a payload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
-    /// The JSON parser's words.
+    /// The text is not JSON; the parser's message.
     #[error("the payload is not JSON: {0}")]
     NotJson(String),
-    /// Deeper than [`MAX_DEPTH`].
+    /// The text nests deeper than [`MAX_DEPTH`].
     #[error(
         "the payload nests deeper than {MAX_DEPTH} levels (at byte {0}); flatten it, or send the inner part as text"
     )]
     TooDeep(usize),
-    /// Longer than [`MAX_BYTES`].
+    /// The text is longer than [`MAX_BYTES`].
     #[error("the payload has {0} bytes; at most {MAX_BYTES} (16 MB) are allowed")]
     TooLarge(usize),
-    /// `\ud800` without its partner.
+    /// The text escapes half of a surrogate pair, such as `\ud800`.
     #[error(
         "the payload escapes half of a surrogate pair (at byte {0}), which is no Unicode character"
     )]
     LoneSurrogate(usize),
 }
 
-/// One pass over the bytes: nesting and escaped surrogates. Whether it is JSON at all is the parser's to say.
+/// Checks nesting and escaped surrogates in one pass over the bytes; the parser checks the rest.
 fn check_depth_and_escapes(text: &[u8]) -> Result<(), PayloadError> {
     let mut depth = 0_usize;
     let mut in_string = false;
@@ -135,7 +135,8 @@ fn check_depth_and_escapes(text: &[u8]) -> Result<(), PayloadError> {
                             if !matches!(escaped_unit(text, at + 6), Some(0xDC00..=0xDFFF)) {
                                 return Err(PayloadError::LoneSurrogate(at));
                             }
-                            bytes.nth(9); // the digits of this half, and the other half whole
+                            // Skips the digits of this half and all of the other half.
+                            bytes.nth(9);
                         }
                         Some(0xDC00..=0xDFFF) => return Err(PayloadError::LoneSurrogate(at)),
                         _ => {}
@@ -155,7 +156,7 @@ fn check_depth_and_escapes(text: &[u8]) -> Result<(), PayloadError> {
     Ok(())
 }
 
-/// The UTF-16 unit that `\uXXXX` at `at` stands for.
+/// The UTF-16 code unit of the escape `\uXXXX` at `at`.
 fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
     let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()

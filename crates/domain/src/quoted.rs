@@ -1,21 +1,21 @@
-//! Texts from outside in messages: shortened, and with nothing in them that a terminal or a reader
-//! could be misled by.
+//! Texts from outside, made safe to quote in messages: shortened, and without characters that
+//! mislead a terminal or a reader.
 //!
-//! A text that an app or a server sent may be long and hold anything. A message quotes at most
-//! [`QUOTED_CHARS`] characters of it ([`Quoted`]), and is itself bounded while it is written
-//! ([`bounded`]), so that it never costs more than what is kept of it.
+//! A text that an app or a server sent may be of any length and hold anything. A message quotes at
+//! most [`QUOTED_CHARS`] characters of it ([`Quoted`]). The message itself is bounded while it is
+//! written ([`bounded`]), so it never costs more than what is kept of it.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 
-/// The most characters of a text that a message quotes.
+/// Maximum number of characters of a text that a message quotes.
 pub const QUOTED_CHARS: usize = 64;
 
-/// Ends what was shortened.
+/// Marks the end of a shortened text.
 const MARK: char = '…';
 
-/// A text as a message quotes it: in quotation marks, hidden characters escaped, and shortened
-/// after [`QUOTED_CHARS`] characters, where the mark `…` stands after the closing quotation mark.
+/// A text as a message quotes it: in quotation marks, with hidden characters escaped, and shortened
+/// to [`QUOTED_CHARS`] characters, with a `…` after the closing quotation mark.
 #[derive(Clone, Copy, Debug)]
 pub struct Quoted<'a>(pub &'a str);
 
@@ -38,7 +38,7 @@ impl Display for Quoted<'_> {
     }
 }
 
-/// A text without hidden characters: each is replaced by its escape (`\n`, `\u{202e}`).
+/// Replaces each hidden character of a text by its escape (`\n`, `\u{202e}`).
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
@@ -54,7 +54,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// A text of at most `most` bytes: one that is longer ends in `…`.
+/// Shortens a text to `most` bytes; a longer one ends in `…`.
 pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);
@@ -63,15 +63,13 @@ pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{kept}{MARK}"))
 }
 
-/// The text of `message`, up to `most` bytes; a longer one ends in `…`. It is not written further
-/// than that.
+/// Formats `message` up to `most` bytes; a longer one ends in `…`. Formatting stops at that point.
 pub fn bounded(message: impl Display, most: usize) -> String {
     let mut bounded = Bounded {
         text: String::new(),
         most,
     };
-    // It fails on purpose once it is full; a message that fails by itself is kept as far as it
-    // came.
+    // It fails on purpose once it is full. A message that fails by itself is kept up to that point.
     write!(bounded, "{message}").ok();
     match shortened(&bounded.text, most) {
         Cow::Borrowed(_) => bounded.text,
@@ -79,9 +77,9 @@ pub fn bounded(message: impl Display, most: usize) -> String {
     }
 }
 
-/// True for a character that does not show, or changes how others are shown: controls,
-/// marks of direction, what has no width, tags, line and paragraph separators, private and
-/// unassigned characters. Spaces of any width are no such.
+/// True for a character that is invisible or changes how others are shown: controls, direction
+/// marks, zero-width characters, tags, line and paragraph separators, private-use and unassigned
+/// characters. Spaces of any width are not hidden.
 pub fn is_hidden(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_control();
@@ -90,8 +88,8 @@ pub fn is_hidden(character: char) -> bool {
         return matches!(character, '\u{85}' | '\u{2028}' | '\u{2029}');
     }
     match character {
-        // A joiner, fillers and vowels that take no room, variation selectors and tags: assigned,
-        // and not seen.
+        // A joiner, zero-width fillers and vowels, variation selectors and tags: assigned, but
+        // invisible.
         '\u{34f}'
         | '\u{115f}'
         | '\u{1160}'
@@ -104,8 +102,8 @@ pub fn is_hidden(character: char) -> bool {
     }
 }
 
-/// True where the standard library holds a character for one that cannot be printed. By itself it
-/// escapes combining marks, too, and not after a letter, where they show.
+/// True where the standard library escapes a character as unprintable. It escapes combining marks
+/// too where they stand alone, but not after a letter, where they are visible.
 fn is_unprintable(character: char) -> bool {
     if character.escape_debug().len() == 1 {
         return false;
@@ -122,7 +120,7 @@ fn escaped(character: char) -> String {
     }
 }
 
-/// The longest beginning of a text that has at most `most` bytes.
+/// The longest prefix of a text with at most `most` bytes.
 fn head(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
@@ -131,7 +129,7 @@ fn head(text: &str, most: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// Takes what is written up to a bound, and one piece more of it.
+/// A writer that stops just past a bound.
 struct Bounded {
     text: String,
     most: usize,
@@ -139,7 +137,7 @@ struct Bounded {
 
 impl fmt::Write for Bounded {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
-        // One byte past the bound tells that there was more.
+        // One character past the bound shows that there was more.
         let room = (self.most + 4).saturating_sub(self.text.len());
         let fits = head(piece, room);
         self.text.push_str(fits);

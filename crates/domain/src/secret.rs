@@ -1,14 +1,14 @@
-//! Text that must never be printed, and leaves the memory with whoever holds it: passwords, device
-//! secrets, API keys, tokens.
+//! Secret texts: passwords, device secrets, API keys, tokens. They are never printed, and are
+//! overwritten in memory when dropped.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
-/// A secret text. It is overwritten when it is dropped, each clone by itself. `Debug` prints a
-/// placeholder and there is no `Display`, so a secret cannot reach a log by accident;
-/// [`Secret::expose`] marks every place that really needs the text.
+/// A secret text. Each clone is overwritten when it is dropped. `Debug` prints a placeholder and
+/// there is no `Display`, so a secret cannot reach a log by accident; [`Secret::expose`] marks
+/// every place that needs the text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -25,7 +25,7 @@ impl Secret {
         &self.0
     }
 
-    /// Whether the secret is the empty text.
+    /// True for the empty text.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
