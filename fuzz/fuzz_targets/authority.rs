@@ -49,7 +49,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(course, course_in_pieces);
 
     // Without a bad authority it is the client's own bytes; a connection that waits for its first request's end has seen none.
-    if course == Course::Untouched || whole == sent {
+    if course == Course::PassThrough || whole == sent {
         assert_eq!(whole, sent);
         return;
     }
@@ -67,7 +67,7 @@ fn check_rewritten(seen: &[u8], course: Course) {
             // Cut within DATA and the like, or the head of a frame that is too long.
             assert!(
                 !matches!(kind, 1 | 9)
-                    || course == Course::Refused && length > 16_384 && after.is_empty()
+                    || course == Course::Discard && length > 16_384 && after.is_empty()
             );
             return;
         };
@@ -77,7 +77,7 @@ fn check_rewritten(seen: &[u8], course: Course) {
             continue;
         }
         assert!(length <= 16_384 && flags & 0x08 == 0);
-        if course == Course::Refused && rest.is_empty() && payload == [0x80] {
+        if course == Course::Discard && rest.is_empty() && payload == [0x80] {
             return;
         }
         let skipped = if *kind == 1 && flags & 0x20 != 0 {

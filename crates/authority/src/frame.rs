@@ -1,11 +1,11 @@
-//! Frames of HTTP/2 (RFC 9113, sections 4.1 and 6), as far as header blocks need.
+//! HTTP/2 frames (RFC 9113, sections 4.1 and 6), as far as header blocks need them.
 
-/// The octets before a frame's payload.
-pub(super) const HEAD_LENGTH: usize = 9;
+/// Length of a frame's header, in octets.
+pub(super) const HEADER_LENGTH: usize = 9;
 
-/// The longest payload that the server takes (`SETTINGS_MAX_FRAME_SIZE`). It is the protocol's default, and the least that a
-/// server may announce, so that what is written in frames of this size always fits.
-pub(super) const LONGEST_PAYLOAD: usize = 16_384;
+/// The longest payload that the server accepts (`SETTINGS_MAX_FRAME_SIZE`). It is the protocol's
+/// default and the smallest value that a server may announce, so frames of this size always fit.
+pub(super) const MAX_PAYLOAD: usize = 16_384;
 
 pub(super) const HEADERS: u8 = 0x1;
 pub(super) const PUSH_PROMISE: u8 = 0x5;
@@ -16,26 +16,26 @@ pub(super) const END_HEADERS: u8 = 0x4;
 pub(super) const PADDED: u8 = 0x8;
 pub(super) const PRIORITY: u8 = 0x20;
 
-/// How long the dependency and weight are that come first in HEADERS with PRIORITY.
+/// Length of the dependency and weight at the start of HEADERS with PRIORITY.
 pub(super) const PRIORITY_LENGTH: usize = 5;
 
-/// What is said before a frame's payload.
+/// Header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct FrameHeader {
     pub(super) length: usize,
     pub(super) kind: u8,
     pub(super) flags: u8,
     pub(super) stream: u32,
 }
 
-impl Head {
-    pub(super) fn read(octets: [u8; HEAD_LENGTH]) -> Self {
+impl FrameHeader {
+    pub(super) fn read(octets: [u8; HEADER_LENGTH]) -> Self {
         let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = octets;
         Self {
             length: usize::from(l0) << 16 | usize::from(l1) << 8 | usize::from(l2),
             kind,
             flags,
-            // The highest bit means nothing.
+            // The highest bit is reserved.
             stream: u32::from_be_bytes([s0, s1, s2, s3]) & 0x7fff_ffff,
         }
     }
@@ -44,26 +44,26 @@ impl Head {
         self.flags & flag != 0
     }
 
-    pub(super) fn octets(self) -> [u8; HEAD_LENGTH] {
-        // A payload is never longer than 24 bits say: it was read from as many, or cut to LONGEST_PAYLOAD.
+    pub(super) fn octets(self) -> [u8; HEADER_LENGTH] {
+        // The length fits into 24 bits: it was read from as many, or cut to MAX_PAYLOAD.
         let [.., l0, l1, l2] = self.length.to_be_bytes();
         let [s0, s1, s2, s3] = self.stream.to_be_bytes();
         [l0, l1, l2, self.kind, self.flags, s0, s1, s2, s3]
     }
 }
 
-/// The payload of HEADERS, taken apart.
+/// Parts of a HEADERS payload.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct HeadersPayload<'a> {
-    /// Dependency and weight, as they came; empty without PRIORITY.
+    /// Dependency and weight as received; empty without PRIORITY.
     pub(super) priority: &'a [u8],
-    /// The beginning of the header block, or all of it.
+    /// First fragment of the header block, or all of it.
     pub(super) fragment: &'a [u8],
 }
 
 impl<'a> HeadersPayload<'a> {
-    /// None where the padding or the priority is longer than the payload.
-    pub(super) fn read(head: Head, payload: &'a [u8]) -> Option<Self> {
+    /// Splits a payload; `None` where the padding or the priority is longer than the payload.
+    pub(super) fn read(head: FrameHeader, payload: &'a [u8]) -> Option<Self> {
         let (padding, payload) = if head.has(PADDED) {
             let (padding, payload) = payload.split_first()?;
             (usize::from(*padding), payload)
@@ -81,7 +81,7 @@ impl<'a> HeadersPayload<'a> {
     }
 }
 
-/// A header block that is complete.
+/// A complete header block.
 #[derive(Debug)]
 pub(super) struct HeaderBlock<'a> {
     pub(super) stream: u32,
@@ -91,9 +91,9 @@ pub(super) struct HeaderBlock<'a> {
 }
 
 impl HeaderBlock<'_> {
-    /// Appends it as HEADERS, and CONTINUATION where it is too long for one frame.
+    /// Appends it as HEADERS, with CONTINUATION frames where it is too long for one frame.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let room = LONGEST_PAYLOAD - self.priority.len();
+        let room = MAX_PAYLOAD - self.priority.len();
         let (first, mut rest) = split_at_most(self.block, room);
         let mut flags = 0;
         if self.end_stream {
@@ -109,7 +109,7 @@ impl HeaderBlock<'_> {
         out.extend_from_slice(self.priority);
         out.extend_from_slice(first);
         while !rest.is_empty() {
-            let (next, after) = split_at_most(rest, LONGEST_PAYLOAD);
+            let (next, after) = split_at_most(rest, MAX_PAYLOAD);
             let flags = if after.is_empty() { END_HEADERS } else { 0 };
             self.head(CONTINUATION, flags, next.len(), out);
             out.extend_from_slice(next);
@@ -118,7 +118,7 @@ impl HeaderBlock<'_> {
     }
 
     fn head(&self, kind: u8, flags: u8, length: usize, out: &mut Vec<u8>) {
-        let head = Head {
+        let head = FrameHeader {
             length,
             kind,
             flags,

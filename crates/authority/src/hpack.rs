@@ -1,8 +1,9 @@
-//! Header blocks of HPACK (RFC 7541): read with the client's dynamic table, written without any.
+//! Header blocks of HPACK (RFC 7541): read with the client's dynamic table, written without one.
 //!
-//! Written here because what there is does not fit: h2 keeps its own to itself; `loona-hpack` (like `hpack` and `fluke-hpack`, of which it
-//! is a fork) builds a hash map of all 257 codes anew for each Huffman string, so that 60 kilobytes a second of short ones keep a core
-//! busy (126 ms for 7,500 bytes, measured; 0.2 ms here), and takes table size updates in the middle of a block.
+//! The existing crates do not fit. h2 keeps its implementation private. `loona-hpack` (like `hpack`
+//! and `fluke-hpack`, from which it is forked) builds a hash map of all 257 codes for each Huffman
+//! string, so that 60 KB/s of short strings keep a core busy (126 ms for 7,500 bytes, measured;
+//! 0.2 ms here), and it accepts table size updates in the middle of a block.
 
 use std::collections::VecDeque;
 
@@ -10,16 +11,18 @@ use bytes::Bytes;
 
 use super::huffman;
 
-/// What a field counts besides its name and value (RFC 7541, section 4.1), in the table and in the size of a list.
+/// Size of a field in addition to its name and value (RFC 7541, section 4.1), in the table and in a
+/// list.
 const FIELD_OVERHEAD: usize = 32;
 
-/// How many octets an integer may take. Five reach 2^28, more than any length or index here.
-const LONGEST_INTEGER: u32 = 5;
+/// Maximum number of octets in an integer. Five reach 2^28, more than any length or index here.
+const MAX_INTEGER_OCTETS: u32 = 5;
 
-/// Asks for a table of no size; goes before the first block that is written, which then rests on no table.
+/// Table size update to zero. It precedes the first block that is written, which then depends on no
+/// table.
 pub(super) const NO_TABLE: u8 = 0x20;
 
-/// Why a block cannot be read; the connection is lost with it, as the table is out of step from there on.
+/// Reason why a block cannot be read. The connection is lost with it: the table is out of sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HpackError {
     #[error("it ends in the middle of a field")]
@@ -43,12 +46,12 @@ pub(super) enum HpackError {
 pub(super) struct Field {
     pub(super) name: Bytes,
     pub(super) value: Bytes,
-    /// Whoever passes it on must not put it into a table either (RFC 7541, section 6.2.3).
+    /// True for a field that must not enter a table further on either (RFC 7541, section 6.2.3).
     pub(super) never_indexed: bool,
 }
 
 impl Field {
-    /// Appends it as a literal without indexing, in plain octets.
+    /// Appends it as a literal without indexing, not Huffman-coded.
     pub(super) fn write(&self, block: &mut Vec<u8>) {
         block.push(if self.never_indexed { 0x10 } else { 0 });
         write_string(&self.name, block);
@@ -56,30 +59,30 @@ impl Field {
     }
 }
 
-/// Reads the blocks of one connection, in order.
+/// Decoder for the blocks of one connection, in order.
 #[derive(Debug)]
 pub(super) struct Decoder {
     pub(super) table: Table,
-    /// The largest table that the client may ask for.
-    largest_table: usize,
-    /// The largest list of fields that is taken.
-    largest_list: usize,
+    /// Maximum table size that the client may choose.
+    max_table_size: usize,
+    /// Maximum size of a list of fields.
+    max_list_size: usize,
 }
 
 impl Decoder {
-    pub(super) fn new(largest_table: usize, largest_list: usize) -> Self {
+    pub(super) fn new(max_table_size: usize, max_list_size: usize) -> Self {
         Self {
             table: Table {
                 fields: VecDeque::new(),
                 size: 0,
-                limit: largest_table,
+                limit: max_table_size,
             },
-            largest_table,
-            largest_list,
+            max_table_size,
+            max_list_size,
         }
     }
 
-    /// The fields of a whole block, in order.
+    /// Decodes the fields of a complete block, in order.
     pub(super) fn decode(&mut self, block: &[u8]) -> Result<Vec<Field>, HpackError> {
         let mut fields = Vec::new();
         let mut list_size = 0_usize;
@@ -90,7 +93,7 @@ impl Decoder {
                 if !fields.is_empty() {
                     return Err(HpackError::LateTableSize);
                 }
-                if size > self.largest_table {
+                if size > self.max_table_size {
                     return Err(HpackError::TableSize(size));
                 }
                 self.table.set_limit(size);
@@ -98,8 +101,8 @@ impl Decoder {
             }
             let field = self.field(first, &mut rest)?;
             list_size = list_size.saturating_add(size_of_field(&field.name, &field.value));
-            if list_size > self.largest_list {
-                return Err(HpackError::ListSize(self.largest_list));
+            if list_size > self.max_list_size {
+                return Err(HpackError::ListSize(self.max_list_size));
             }
             fields.push(field);
         }
@@ -132,7 +135,7 @@ impl Decoder {
     }
 }
 
-/// What of a block is still to be read.
+/// Unread rest of a block.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -146,14 +149,14 @@ impl Rest<'_> {
         Ok(*byte)
     }
 
-    /// An integer whose first octet gives it the low `prefix` bits (section 5.1).
+    /// Reads an integer that starts in the low `prefix` bits of the next octet (section 5.1).
     fn integer(&mut self, prefix: u32) -> Result<usize, HpackError> {
         let mask = (1_usize << prefix) - 1;
         let mut value = usize::from(self.byte()?) & mask;
         if value < mask {
             return Ok(value);
         }
-        for place in 0..LONGEST_INTEGER - 1 {
+        for place in 0..MAX_INTEGER_OCTETS - 1 {
             let byte = self.byte()?;
             value += usize::from(byte & 0x7f) << (7 * place);
             if byte & 0x80 == 0 {
@@ -177,12 +180,12 @@ impl Rest<'_> {
     }
 }
 
-/// The dynamic table, newest field first, behind the static one.
+/// The dynamic table, newest field first. Its indices follow those of the static table.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) fields: VecDeque<(Bytes, Bytes)>,
     pub(super) size: usize,
-    /// Bounds the size, and so the number of fields.
+    /// Maximum size, which also bounds the number of fields.
     limit: usize,
 }
 
@@ -200,7 +203,7 @@ impl Table {
 
     fn insert(&mut self, name: Bytes, value: Bytes) {
         let size = size_of_field(&name, &value);
-        // A field larger than the table empties it and is not kept (section 4.4).
+        // A field that is larger than the table empties it and is not kept (section 4.4).
         self.shrink_to(self.limit.saturating_sub(size));
         if size <= self.limit {
             self.size += size;
@@ -231,7 +234,7 @@ fn write_string(string: &[u8], block: &mut Vec<u8>) {
     block.extend_from_slice(string);
 }
 
-/// An integer with a prefix of seven bits, the eighth being zero.
+/// Writes an integer with a prefix of seven bits; the eighth bit is zero.
 fn write_integer(value: usize, block: &mut Vec<u8>) {
     let Some(mut rest) = value.checked_sub(0x7f) else {
         block.push(low_bits(value));
@@ -249,7 +252,7 @@ fn low_bits(value: usize) -> u8 {
     u8::try_from(value & 0x7f).unwrap_or(0)
 }
 
-/// Appendix A.
+/// The static table of appendix A.
 #[rustfmt::skip]
 pub(super) const STATIC_TABLE: [(&str, &str); 61] = [
     (":authority", ""), (":method", "GET"), (":method", "POST"), (":path", "/"), (":path", "/index.html"),

@@ -3,10 +3,10 @@
 /// One more than the longest code, in bits.
 const LENGTH_LIMIT: usize = 31;
 
-/// How many symbols there are: the octets, and the end of string.
+/// Number of symbols: all octets, and the end of string.
 const SYMBOLS: usize = 257;
 
-/// The length of each symbol's code. The code is canonical, so the lengths say all of it.
+/// Length of each symbol's code. The code is canonical: the lengths define it.
 pub(super) const LENGTHS: [u8; SYMBOLS] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28,
     28, 28, 28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5,
@@ -20,19 +20,19 @@ pub(super) const LENGTHS: [u8; SYMBOLS] = [
     22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
 ];
 
-/// The codes of one length: consecutive numbers, and symbols in rising order.
+/// The codes of one length: consecutive numbers, for symbols in ascending order.
 #[derive(Clone, Copy)]
 struct Row {
     first_code: u32,
     count: u32,
-    /// Where their symbols begin in [`SORTED`].
+    /// Index of their first symbol in [`SORTED`].
     start: usize,
 }
 
-/// By length.
+/// Rows by code length.
 const ROWS: [Row; LENGTH_LIMIT] = rows();
 
-/// The symbols by length of their code, then by value.
+/// Symbols ordered by the length of their code, then by value.
 const SORTED: [u16; SYMBOLS] = sorted();
 
 #[expect(
@@ -83,8 +83,8 @@ const fn sorted() -> [u16; SYMBOLS] {
     sorted
 }
 
-/// The octets that `coded` stands for; none where it is no Huffman string: the end of string within it, or padding that is longer
-/// than seven bits or not all ones.
+/// Decodes a Huffman string. Returns `None` for an invalid one: with the end of string in it, or
+/// with padding that is longer than seven bits or not all ones.
 pub(super) fn decode(coded: &[u8]) -> Option<Vec<u8>> {
     // The shortest code has five bits.
     let mut octets = Vec::with_capacity(coded.len().saturating_mul(8) / 5);
@@ -95,7 +95,7 @@ pub(super) fn decode(coded: &[u8]) -> Option<Vec<u8>> {
             code = (code << 1) | u32::from((byte >> bit) & 1);
             length += 1;
             let row = ROWS.get(length)?;
-            // The codes of this length that begin with a shorter code come before its first one.
+            // Codes of this length with a shorter code as prefix are below `first_code`.
             if let Some(place) = code.checked_sub(row.first_code)
                 && place < row.count
             {
@@ -113,7 +113,7 @@ pub(super) fn decode(coded: &[u8]) -> Option<Vec<u8>> {
 pub(super) mod tests {
     use super::*;
 
-    /// The code and its length for a symbol.
+    /// The code of a symbol, and its length.
     fn code(symbol: u8) -> (u32, u8) {
         let length = LENGTHS[usize::from(symbol)];
         let row = ROWS[usize::from(length)];
@@ -128,7 +128,7 @@ pub(super) mod tests {
         bits.to_le_bytes()[0]
     }
 
-    /// What a client's encoder makes of the octets.
+    /// Encodes octets as a client does.
     pub(crate) fn encode(octets: &[u8]) -> Vec<u8> {
         let mut coded = Vec::new();
         let mut bits = 0_u64;

@@ -1,12 +1,15 @@
-//! Serves clients that send no authority, but a path.
+//! Serves gRPC clients that send a socket's path as `:authority`.
 //!
-//! On `unix:PATH`, grpcurl 1.8, Python's grpcio, and older Go and Java clients send the socket's path as `:authority`, plain,
-//! percent-encoded or empty. h2 answers every such request with `PROTOCOL_ERROR` and has no setting for it. So what a client sends is
-//! followed ([`Rewriter`]) up to its first request: where h2 would take that, the connection is not looked at again; where it would not,
-//! the header blocks of that connection are written anew with `:authority: localhost`, in literals that need no dynamic table.
+//! On `unix:PATH`, grpcurl 1.8, Python's grpcio, and older Go and Java clients send the socket's
+//! path as `:authority`: plain, percent-encoded or empty. h2 answers each such request with
+//! `PROTOCOL_ERROR`, and has no setting for it. So the [`Rewriter`] reads a client's bytes up to
+//! its first request. Where h2 accepts that request, the connection is never looked at again. Where
+//! it does not, every header block of the connection is rewritten with `:authority: localhost`, as
+//! literals that need no dynamic table.
 //!
-//! Promises: a client whose first request is fine reaches h2 byte by byte, and from there on at no cost; what breaks HTTP/2 is
-//! refused by h2, whichever way; memory for one connection stays under a few times 64 KiB; nothing that comes in can panic.
+//! A client whose first request is valid reaches h2 byte for byte, and from then on at no cost.
+//! Violations of HTTP/2 are always refused by h2 itself. One connection takes at most a few times
+//! 64 KiB of memory. No input can cause a panic.
 
 mod frame;
 mod hpack;
@@ -23,35 +26,35 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 pub use rewriter::{Course, Rewriter};
 
-/// The reading side of one accepted connection.
+/// Reading side of an accepted connection.
 #[derive(Debug)]
 pub struct Reader {
-    /// None once nothing is to be done any more.
-    followed: Option<Box<Followed>>,
+    /// `None` once the connection passes through.
+    inspection: Option<Box<Inspection>>,
 }
 
-/// A connection that is followed.
+/// State of a connection that is inspected.
 #[derive(Debug, Default)]
-struct Followed {
+struct Inspection {
     rewriter: Rewriter,
-    /// What of the last read the rewriter has still to take; less than that read.
+    /// Rest of the last read that the rewriter has not taken yet.
     unread: Vec<u8>,
-    /// What h2 has still to read; as much as the rewriter makes at a time.
+    /// Bytes for h2, as many as the rewriter makes at a time.
     ready: Vec<u8>,
-    /// How much of that it has read.
+    /// Number of those that h2 has read.
     taken: usize,
 }
 
 impl Reader {
-    /// Follows a connection from its first byte.
+    /// A reader that inspects a connection from its first byte.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            followed: Some(Box::default()),
+            inspection: Some(Box::default()),
         }
     }
 
-    /// Reads from the stream, as h2 shall see it.
+    /// Reads from the stream in the form that h2 accepts.
     pub fn poll_read(
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),
@@ -59,51 +62,51 @@ impl Reader {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            let Some(followed) = &mut self.followed else {
+            let Some(inspection) = &mut self.inspection else {
                 return Pin::new(stream).poll_read(cx, buffer);
             };
-            // A read into no room would look like the stream's end.
-            if buffer.remaining() == 0 || followed.hand_out(buffer) {
+            // A read into an empty buffer would look like the end of the stream.
+            if buffer.remaining() == 0 || inspection.hand_out(buffer) {
                 return Poll::Ready(Ok(()));
             }
-            match followed.rewriter.course() {
-                Course::Untouched if followed.unread.is_empty() => {
-                    self.followed = None;
+            match inspection.rewriter.course() {
+                Course::PassThrough if inspection.unread.is_empty() => {
+                    self.inspection = None;
                     continue;
                 }
-                Course::Followed | Course::Untouched => {}
-                // To h2 the client sends no more.
-                Course::Refused => return Poll::Ready(Ok(())),
+                Course::Inspect | Course::PassThrough => {}
+                // For h2 the stream ends here.
+                Course::Discard => return Poll::Ready(Ok(())),
             }
-            if !followed.unread.is_empty() {
-                let unread = std::mem::take(&mut followed.unread);
-                followed.feed(&unread);
+            if !inspection.unread.is_empty() {
+                let unread = std::mem::take(&mut inspection.unread);
+                inspection.feed(&unread);
                 continue;
             }
             let before = buffer.filled().len();
             ready!(Pin::new(&mut *stream).poll_read(cx, buffer))?;
-            let came = buffer.filled().get(before..).unwrap_or_default();
-            if came.is_empty() {
-                followed.rewriter.end(&mut followed.ready);
-                if followed.ready.is_empty() {
+            let received = buffer.filled().get(before..).unwrap_or_default();
+            if received.is_empty() {
+                inspection.rewriter.end(&mut inspection.ready);
+                if inspection.ready.is_empty() {
                     return Poll::Ready(Ok(()));
                 }
             } else {
-                followed.feed(came);
+                inspection.feed(received);
                 buffer.set_filled(before);
             }
         }
     }
 }
 
-impl Followed {
-    fn feed(&mut self, came: &[u8]) {
-        let taken = self.rewriter.feed(came, &mut self.ready);
-        let left = came.get(taken..).unwrap_or_default();
+impl Inspection {
+    fn feed(&mut self, received: &[u8]) {
+        let taken = self.rewriter.feed(received, &mut self.ready);
+        let left = received.get(taken..).unwrap_or_default();
         left.clone_into(&mut self.unread);
     }
 
-    /// Whether there was anything.
+    /// Copies ready bytes into the buffer; false where there are none.
     fn hand_out(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
         let ready = self.ready.get(self.taken..).unwrap_or_default();
         if ready.is_empty() {

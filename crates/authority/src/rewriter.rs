@@ -1,76 +1,81 @@
-//! What a client sends, as h2 will take it.
+//! Rewrites a client's bytes into a form that h2 accepts.
 
 use http::uri::Authority;
 
 use super::frame::{
-    CONTINUATION, END_HEADERS, END_STREAM, HEAD_LENGTH, HEADERS, Head, HeaderBlock, HeadersPayload,
-    LONGEST_PAYLOAD, PUSH_PROMISE,
+    CONTINUATION, END_HEADERS, END_STREAM, FrameHeader, HEADER_LENGTH, HEADERS, HeaderBlock,
+    HeadersPayload, MAX_PAYLOAD, PUSH_PROMISE,
 };
 use super::hpack::{Decoder, Field, HpackError, NO_TABLE};
 
-/// How an HTTP/2 client begins (RFC 9113, section 3.4).
+/// Connection preface of an HTTP/2 client (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The authority of a client whose own is none.
+/// Replacement for an invalid authority.
 const LOCALHOST: &[u8] = b"localhost";
 
-/// The client's dynamic table: the protocol's default, as tonic never announces another `SETTINGS_HEADER_TABLE_SIZE`.
-const LARGEST_TABLE: usize = 4096;
+/// Maximum size of the client's dynamic table: the protocol's default, since tonic never announces
+/// another `SETTINGS_HEADER_TABLE_SIZE`.
+const MAX_TABLE_SIZE: usize = 4096;
 
-/// The largest list of fields, counted as in `SETTINGS_MAX_HEADER_LIST_SIZE`. h2 refuses a request of more than the 16 KiB that hyper
-/// announces, and gives the connection up at four times as much: so do we.
-const LARGEST_LIST: usize = 64 << 10;
+/// Maximum size of a list of fields, counted as in `SETTINGS_MAX_HEADER_LIST_SIZE`. h2 refuses a
+/// request above the 16 KiB that hyper announces, and closes the connection at four times as much;
+/// so does the rewriter.
+const MAX_LIST_SIZE: usize = 64 << 10;
 
-/// The largest header block as it comes. A literal is never longer than what it counts in the list, unless its integers are drawn out
-/// on purpose.
-const LARGEST_BLOCK: usize = LARGEST_LIST;
+/// Maximum length of a header block. A literal is never longer than its size in the list, unless
+/// its integers are padded on purpose.
+const MAX_BLOCK: usize = MAX_LIST_SIZE;
 
-/// How many CONTINUATION frames a block may take; four full ones carry the largest. h2 stops at five that do not end the block.
-const MOST_CONTINUATIONS: usize = 16;
+/// Maximum number of CONTINUATION frames in a block; four full ones carry the largest. h2 stops at
+/// five that do not end the block.
+const MAX_CONTINUATIONS: usize = 16;
 
-/// How much is made ready for h2 before it has read some; twice this is never exceeded by more than what was fed at once.
-const ENOUGH: usize = LARGEST_LIST;
+/// Number of ready bytes at which no more input is taken. Ready bytes exceed twice this by at most
+/// one input.
+const MAX_READY: usize = MAX_LIST_SIZE;
 
-/// How much of a bad authority is logged.
-const LOGGED: usize = 128;
+/// Maximum length of an invalid authority in the log.
+const MAX_LOGGED: usize = 128;
 
-/// A frame that h2 answers with GOAWAY: HEADERS whose block is field 0, which no table has.
+/// A frame that h2 answers with GOAWAY: HEADERS whose block refers to field 0, which no table has.
 const POISON: &[u8] = &[0, 0, 1, HEADERS, END_HEADERS | END_STREAM, 0, 0, 0, 1, 0x80];
 
-/// Follows what a client sends on one connection, in pieces of any size.
+/// Rewriter of one connection. It takes a client's bytes in pieces of any size.
 ///
-/// Until the first request is in full, everything but that request's header block is handed on as it comes. Then the block is judged: where
-/// h2 would take its `:authority`, or where there is anything that is h2's to refuse, the client's own bytes are handed on, and nothing
-/// is looked at any more. Otherwise this and every later block is written anew.
+/// Until the first request is complete, everything but its header block passes unchanged. Then the
+/// block decides. Where h2 accepts its `:authority`, or has anything in it to refuse, the client's
+/// own bytes follow and the rest of the connection passes through. Otherwise this block and every
+/// later one is rewritten.
 pub struct Rewriter {
-    at: At,
+    parser: Parser,
     mode: Mode,
-    /// The header block that is coming in.
+    /// The incomplete header block.
     block: Option<Block>,
     decoder: Decoder,
 }
 
-/// Where in the client's bytes.
-enum At {
-    /// In the preface, of which so much came.
+/// Position in the client's bytes.
+enum Parser {
+    /// In the preface, after so many bytes.
     Preface(usize),
-    /// In a frame's head.
-    Head(Vec<u8>),
-    /// In the payload of a frame that is none of ours; so much is to come.
+    /// In the header of a frame.
+    Header(Vec<u8>),
+    /// In the payload of a frame without a header block; so many bytes are missing.
     Payload(usize),
-    /// In the payload of a frame with a part of a header block, of which so much came.
-    Part(Head, Vec<u8>),
-    /// Whatever comes is handed on.
-    Untouched,
-    /// Whatever comes is dropped.
-    Refused,
+    /// In the payload of a frame with a fragment of a header block; the bytes so far.
+    Fragment(FrameHeader, Vec<u8>),
+    /// All further bytes pass unchanged.
+    PassThrough,
+    /// All further bytes are discarded.
+    Discard,
 }
 
 enum Mode {
-    /// The first request is not in yet. The client's own bytes of its header block are kept, at most [`LARGEST_BLOCK`] and some
-    /// padding.
-    Waiting(Vec<u8>),
-    /// Each header block is written anew; the flag says whether one was.
+    /// The first request is incomplete. Holds the client's bytes of its header block, at most
+    /// [`MAX_BLOCK`] and some padding.
+    Undecided(Vec<u8>),
+    /// Header blocks are rewritten; the flag is true once one was.
     Rewriting(bool),
 }
 
@@ -78,53 +83,53 @@ struct Block {
     stream: u32,
     end_stream: bool,
     priority: Vec<u8>,
-    /// At most [`LARGEST_BLOCK`].
+    /// Parser most [`MAX_BLOCK`].
     octets: Vec<u8>,
-    /// At most [`MOST_CONTINUATIONS`].
+    /// Parser most [`MAX_CONTINUATIONS`].
     continuations: usize,
 }
 
-/// How the connection goes on.
+/// Treatment of the further bytes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
-    /// What comes must be fed.
-    Followed,
-    /// What comes can go to h2 as it is.
-    Untouched,
-    /// What comes must not reach h2 any more.
-    Refused,
+    /// They must be fed to the rewriter.
+    Inspect,
+    /// They can go to h2 unchanged.
+    PassThrough,
+    /// They must not reach h2.
+    Discard,
 }
 
-/// What is wrong with what came; h2 will say so to the client.
+/// A violation of HTTP/2. h2 reports it to the client.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+enum Violation {
     #[error("a header block cannot be read: {0}")]
     Hpack(#[from] HpackError),
-    #[error("a frame of kind {0} came where it must not")]
+    #[error("a frame of type {0} is not allowed here")]
     Misplaced(u8),
     #[error(
-        "a header block has more than {LARGEST_BLOCK} bytes or {MOST_CONTINUATIONS} CONTINUATION frames"
+        "a header block has more than {MAX_BLOCK} bytes or {MAX_CONTINUATIONS} CONTINUATION frames"
     )]
     Flood,
     #[error("the padding or priority of a HEADERS frame is longer than the frame")]
     Padding,
-    #[error("a frame with a header block has more than {LONGEST_PAYLOAD} bytes")]
-    FrameSize(Head),
+    #[error("a frame with a header block has more than {MAX_PAYLOAD} bytes")]
+    FrameSize(FrameHeader),
 }
 
 impl Default for Rewriter {
     fn default() -> Self {
         Self {
-            at: At::Preface(0),
-            mode: Mode::Waiting(Vec::new()),
+            parser: Parser::Preface(0),
+            mode: Mode::Undecided(Vec::new()),
             block: None,
-            decoder: Decoder::new(LARGEST_TABLE, LARGEST_LIST),
+            decoder: Decoder::new(MAX_TABLE_SIZE, MAX_LIST_SIZE),
         }
     }
 }
 
 impl Rewriter {
-    /// One that writes every block anew, whatever comes first.
+    /// A rewriter that rewrites every block, whatever comes first.
     #[cfg(test)]
     pub(super) fn rewriting() -> Self {
         Self {
@@ -133,137 +138,138 @@ impl Rewriter {
         }
     }
 
-    /// How the connection goes on after what was fed.
+    /// The treatment of the bytes after those that were fed.
     pub fn course(&self) -> Course {
-        match self.at {
-            At::Untouched => Course::Untouched,
-            At::Refused => Course::Refused,
-            _ => Course::Followed,
+        match self.parser {
+            Parser::PassThrough => Course::PassThrough,
+            Parser::Discard => Course::Discard,
+            _ => Course::Inspect,
         }
     }
 
-    /// Takes what came, appends what h2 shall see, and says how much it took: not all once `out` has 64 KiB, as a few octets can
-    /// stand for a header block of 64 KiB, and a read can hold hundreds of such blocks.
+    /// Takes input, appends bytes for h2, and returns the number of bytes taken. It stops once
+    /// `out` has 64 KiB: a few octets can expand to a header block of 64 KiB, and one read can hold
+    /// hundreds of such blocks.
     pub fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> usize {
         let mut rest = input;
-        while !rest.is_empty() && out.len() < ENOUGH {
+        while !rest.is_empty() && out.len() < MAX_READY {
             rest = self.step(rest, out);
         }
         input.len() - rest.len()
     }
 
-    /// The client sends no more: h2 gets what was kept of an unfinished first request.
+    /// Ends the input: h2 is given what was kept of an incomplete first request.
     pub fn end(&mut self, out: &mut Vec<u8>) {
-        if let Mode::Waiting(kept) = &mut self.mode
-            && !matches!(self.at, At::Untouched)
+        if let Mode::Undecided(kept) = &mut self.mode
+            && !matches!(self.parser, Parser::PassThrough)
         {
             out.append(kept);
-            if let At::Head(octets) = &self.at {
+            if let Parser::Header(octets) = &self.parser {
                 out.extend_from_slice(octets);
             }
-            self.at = At::Untouched;
+            self.parser = Parser::PassThrough;
         }
     }
 
-    /// Takes some of the input, and gives back the rest.
+    /// Takes some of the input, and returns the rest.
     fn step<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
-        match &mut self.at {
-            At::Preface(came) => {
-                let expected = PREFACE.get(*came..).unwrap_or_default();
+        match &mut self.parser {
+            Parser::Preface(length) => {
+                let expected = PREFACE.get(*length..).unwrap_or_default();
                 let (piece, rest) = split_at_most(input, expected.len());
                 if !expected.starts_with(piece) {
-                    // No HTTP/2.
-                    self.at = At::Untouched;
+                    // The client does not speak HTTP/2.
+                    self.parser = Parser::PassThrough;
                     return input;
                 }
                 out.extend_from_slice(piece);
-                *came += piece.len();
-                if *came == PREFACE.len() {
-                    self.at = At::Head(Vec::new());
+                *length += piece.len();
+                if *length == PREFACE.len() {
+                    self.parser = Parser::Header(Vec::new());
                 }
                 rest
             }
-            At::Head(octets) => {
-                let rest = fill(octets, HEAD_LENGTH, input);
-                if let Ok(octets) = <[u8; HEAD_LENGTH]>::try_from(octets.as_slice()) {
-                    self.head(octets, out);
+            Parser::Header(octets) => {
+                let rest = fill(octets, HEADER_LENGTH, input);
+                if let Ok(octets) = <[u8; HEADER_LENGTH]>::try_from(octets.as_slice()) {
+                    self.header(octets, out);
                 }
                 rest
             }
-            At::Payload(to_come) => {
+            Parser::Payload(to_come) => {
                 let (piece, rest) = split_at_most(input, *to_come);
                 out.extend_from_slice(piece);
                 *to_come -= piece.len();
                 if *to_come == 0 {
-                    self.at = At::Head(Vec::new());
+                    self.parser = Parser::Header(Vec::new());
                 }
                 rest
             }
-            At::Part(head, payload) => {
+            Parser::Fragment(head, payload) => {
                 let before = payload.len();
                 let rest = fill(payload, head.length, input);
-                if let Mode::Waiting(kept) = &mut self.mode {
+                if let Mode::Undecided(kept) = &mut self.mode {
                     kept.extend_from_slice(payload.get(before..).unwrap_or_default());
                 }
                 if payload.len() == head.length {
                     let (head, payload) = (*head, std::mem::take(payload));
-                    self.part(head, &payload, out);
+                    self.fragment(head, &payload, out);
                 }
                 rest
             }
-            At::Untouched => {
+            Parser::PassThrough => {
                 out.extend_from_slice(input);
                 &[]
             }
-            At::Refused => &[],
+            Parser::Discard => &[],
         }
     }
 
-    fn head(&mut self, octets: [u8; HEAD_LENGTH], out: &mut Vec<u8>) {
-        let head = Head::read(octets);
+    fn header(&mut self, octets: [u8; HEADER_LENGTH], out: &mut Vec<u8>) {
+        let head = FrameHeader::read(octets);
         let is_headers = matches!(head.kind, HEADERS | CONTINUATION | PUSH_PROMISE);
         if !is_headers && self.block.is_none() {
             out.extend_from_slice(&octets);
-            self.at = if head.length == 0 {
-                At::Head(Vec::new())
+            self.parser = if head.length == 0 {
+                Parser::Header(Vec::new())
             } else {
-                At::Payload(head.length)
+                Parser::Payload(head.length)
             };
             return;
         }
-        if let Mode::Waiting(kept) = &mut self.mode {
+        if let Mode::Undecided(kept) = &mut self.mode {
             kept.extend_from_slice(&octets);
         }
-        match self.check_head(head) {
-            Err(fault) => self.give_up(&fault, out),
-            Ok(()) if head.length == 0 => self.part(head, &[], out),
-            Ok(()) => self.at = At::Part(head, Vec::new()),
+        match self.check_header(head) {
+            Err(violation) => self.refuse(&violation, out),
+            Ok(()) if head.length == 0 => self.fragment(head, &[], out),
+            Ok(()) => self.parser = Parser::Fragment(head, Vec::new()),
         }
     }
 
-    /// Whether this frame may carry a part of a header block here, before any of it is taken in.
-    fn check_head(&mut self, head: Head) -> Result<(), Fault> {
+    /// Checks that a frame may carry a fragment of a header block here, before its payload is read.
+    fn check_header(&mut self, head: FrameHeader) -> Result<(), Violation> {
         match (&mut self.block, head.kind) {
             (None, HEADERS) if head.stream != 0 => {}
             (Some(block), CONTINUATION) if head.stream == block.stream => {
                 block.continuations += 1;
-                if block.octets.len() + head.length > LARGEST_BLOCK
-                    || block.continuations > MOST_CONTINUATIONS
+                if block.octets.len() + head.length > MAX_BLOCK
+                    || block.continuations > MAX_CONTINUATIONS
                 {
-                    return Err(Fault::Flood);
+                    return Err(Violation::Flood);
                 }
             }
-            _ => return Err(Fault::Misplaced(head.kind)),
+            _ => return Err(Violation::Misplaced(head.kind)),
         }
-        if head.length > LONGEST_PAYLOAD {
-            return Err(Fault::FrameSize(head));
+        if head.length > MAX_PAYLOAD {
+            return Err(Violation::FrameSize(head));
         }
         Ok(())
     }
 
-    /// A frame with a part of a header block is in.
-    fn part(&mut self, head: Head, payload: &[u8], out: &mut Vec<u8>) {
-        self.at = At::Head(Vec::new());
+    /// Handles a complete frame with a fragment of a header block.
+    fn fragment(&mut self, head: FrameHeader, payload: &[u8], out: &mut Vec<u8>) {
+        self.parser = Parser::Header(Vec::new());
         match &mut self.block {
             Some(block) => block.octets.extend_from_slice(payload),
             None => match HeadersPayload::read(head, payload) {
@@ -276,31 +282,31 @@ impl Rewriter {
                         continuations: 0,
                     });
                 }
-                None => return self.give_up(&Fault::Padding, out),
+                None => return self.refuse(&Violation::Padding, out),
             },
         }
         if head.has(END_HEADERS)
             && let Some(block) = self.block.take()
         {
             match self.decoder.decode(&block.octets) {
-                Ok(fields) => self.whole(&block, fields, out),
-                Err(error) => self.give_up(&error.into(), out),
+                Ok(fields) => self.block(&block, fields, out),
+                Err(error) => self.refuse(&error.into(), out),
             }
         }
     }
 
-    /// A header block is in.
-    fn whole(&mut self, block: &Block, fields: Vec<Field>, out: &mut Vec<u8>) {
+    /// Handles a complete header block.
+    fn block(&mut self, block: &Block, fields: Vec<Field>, out: &mut Vec<u8>) {
         let written_before = match &mut self.mode {
-            Mode::Waiting(kept) => {
+            Mode::Undecided(kept) => {
                 let Some(bad) = fields.iter().find(|field| is_bad_authority(field)) else {
                     out.append(kept);
-                    self.at = At::Untouched;
+                    self.parser = Parser::PassThrough;
                     return;
                 };
                 log::debug!(
-                    "a client asks for the authority {:?}, which is none: serving it as localhost",
-                    String::from_utf8_lossy(split_at_most(&bad.value, LOGGED).0)
+                    "a client sends the invalid authority {:?}: serving it as localhost",
+                    String::from_utf8_lossy(split_at_most(&bad.value, MAX_LOGGED).0)
                 );
                 false
             }
@@ -326,30 +332,30 @@ impl Rewriter {
         .write(out);
     }
 
-    /// Leaves it to h2 to refuse the client: by the client's own bytes as long as h2 saw nothing else, else by bytes that h2 cannot take
-    /// for anything but a violation.
-    fn give_up(&mut self, fault: &Fault, out: &mut Vec<u8>) {
+    /// Lets h2 refuse the client: with the client's own bytes while h2 has seen nothing else, or
+    /// with bytes that h2 must treat as a violation.
+    fn refuse(&mut self, violation: &Violation, out: &mut Vec<u8>) {
         self.block = None;
         match &mut self.mode {
-            Mode::Waiting(kept) => {
+            Mode::Undecided(kept) => {
                 out.append(kept);
-                self.at = At::Untouched;
+                self.parser = Parser::PassThrough;
             }
             Mode::Rewriting(_) => {
-                log::debug!("a local connection breaks HTTP/2 and is refused: {fault}");
-                match fault {
-                    // The length alone is what h2 refuses, with the error that is made for it.
-                    Fault::FrameSize(head) => out.extend_from_slice(&head.octets()),
+                log::debug!("refusing a local connection that violates HTTP/2: {violation}");
+                match violation {
+                    // h2 refuses the length by itself, with the error for that case.
+                    Violation::FrameSize(head) => out.extend_from_slice(&head.octets()),
                     _ => out.extend_from_slice(POISON),
                 }
-                self.at = At::Refused;
+                self.parser = Parser::Discard;
             }
         }
     }
 }
 
 impl std::fmt::Debug for Rewriter {
-    /// Without what came: header fields may hold secrets.
+    /// Omits the received bytes: header fields may hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rewriter")
             .field("course", &self.course())
@@ -357,13 +363,13 @@ impl std::fmt::Debug for Rewriter {
     }
 }
 
-/// Whether h2 would refuse the request for this field. h2 asks this same function (`convert_poll_message` in its server.rs); of `host`,
-/// it asks nothing.
+/// True for a field for which h2 refuses the request. h2 calls the same function
+/// (`convert_poll_message` in its server.rs), and does not check `host`.
 fn is_bad_authority(field: &Field) -> bool {
     field.name == ":authority" && Authority::try_from(field.value.as_ref()).is_err()
 }
 
-/// Takes from the input until `octets` are `length`, and gives back the rest.
+/// Moves input to `octets` until they have `length`, and returns the rest.
 fn fill<'a>(octets: &mut Vec<u8>, length: usize, input: &'a [u8]) -> &'a [u8] {
     let (piece, rest) = split_at_most(input, length.saturating_sub(octets.len()));
     octets.extend_from_slice(piece);

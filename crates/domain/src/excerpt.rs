@@ -1,16 +1,16 @@
-//! A server's words in a message: bounded as [`quoted`](crate::quoted) bounds them, and as part of
-//! a sentence, without quotation marks.
+//! Texts of a server inside a sentence: bounded as in [`quoted`](crate::quoted), but without
+//! quotation marks.
 //!
-//! A server decides how long its words are and what is in them. Whatever of them is logged, kept in
-//! a status or put in an error passes through here, so that no answer floods a log or moves an
-//! operator's terminal.
+//! A server decides the length and the content of its texts. Every part of them that is logged,
+//! kept in a status or put into an error passes through here, so that no answer can flood a log or
+//! control an operator's terminal.
 
 use std::fmt::Display;
 
 use crate::quoted::{QUOTED_CHARS, bounded, is_hidden};
 
-/// The beginning of a text, at most [`QUOTED_CHARS`] characters, with spaces for hidden ones; an
-/// ellipsis shows that there was more.
+/// The first [`QUOTED_CHARS`] characters of a text, with spaces for hidden ones and an ellipsis
+/// where there was more.
 #[must_use]
 pub fn excerpt(text: &str) -> String {
     let text = text.trim();
@@ -22,9 +22,9 @@ pub fn excerpt(text: &str) -> String {
     short
 }
 
-/// A library's own sentence about what it met, which may name what a server sent: serde quotes
-/// whole strings, rustls every name of a certificate. Twice as long as a quotation, so that the
-/// sentence keeps its own words.
+/// A library's error message, which may quote a server's text: serde quotes whole strings, rustls
+/// every name of a certificate. It may be twice as long as a quotation, so that the message keeps
+/// its own words.
 #[must_use]
 pub fn sentence(error: &(impl Display + ?Sized)) -> String {
     let plain = |c: char| if is_hidden(c) { ' ' } else { c };

@@ -1,9 +1,9 @@
-//! Bytes as a client sends them, and what became of them, taken apart.
+//! A client's bytes, and the result of their rewriting, parsed.
 
 use std::collections::VecDeque;
 
 use super::super::frame::{
-    CONTINUATION, END_HEADERS, END_STREAM, HEAD_LENGTH, HEADERS, Head, HeadersPayload,
+    CONTINUATION, END_HEADERS, END_STREAM, FrameHeader, HEADER_LENGTH, HEADERS, HeadersPayload,
 };
 use super::super::hpack::{Decoder, Field, STATIC_TABLE};
 use super::super::huffman::tests::encode as huffman;
@@ -12,7 +12,7 @@ use super::super::rewriter::{Course, Rewriter};
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let head = Head {
+    let head = FrameHeader {
         length: payload.len(),
         kind,
         flags,
@@ -26,16 +26,16 @@ pub(super) fn opening() -> Vec<u8> {
     [PREFACE, &frame(4, 0, 0, &[])].concat()
 }
 
-/// How a field is sent.
+/// Encoding of a field.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum How {
-    /// By its number where a table has it, else put into the table.
+    /// By its index where a table has it, else inserted into the table.
     Indexed,
     Literal,
     NeverIndexed,
 }
 
-/// A client's encoder, with a table.
+/// A client's encoder, with a dynamic table.
 pub(super) struct Encoder {
     table: VecDeque<(Vec<u8>, Vec<u8>)>,
     limit: usize,
@@ -97,7 +97,7 @@ impl Encoder {
         }
     }
 
-    /// A whole block, everything put into the table.
+    /// A complete block; every field enters the table.
     pub(super) fn block(&mut self, fields: &[(&str, &str)]) -> Vec<u8> {
         let mut block = Vec::new();
         for (name, value) in fields {
@@ -150,7 +150,7 @@ fn integer(value: usize, prefix: u32, flags: u8, block: &mut Vec<u8>) {
     block.push(low_byte(rest));
 }
 
-/// Feeds in pieces of at most so many bytes, as a reader would.
+/// Feeds input in pieces of at most so many bytes, as a reader does.
 pub(super) fn feed(rewriter: &mut Rewriter, sent: &[u8], piece: usize) -> Vec<u8> {
     let mut seen = Vec::new();
     for mut piece in sent.chunks(piece) {
@@ -165,7 +165,7 @@ pub(super) fn feed(rewriter: &mut Rewriter, sent: &[u8], piece: usize) -> Vec<u8
     seen
 }
 
-/// What h2 sees of a new connection on which this was sent, however it was cut.
+/// The bytes that h2 sees of a new connection, which do not depend on how the input is cut.
 pub(super) fn seen_by_h2(sent: &[u8]) -> (Vec<u8>, Course) {
     let mut whole = Rewriter::default();
     let seen = feed(&mut whole, sent, usize::MAX);
@@ -190,22 +190,22 @@ pub(super) fn seen_by_h2(sent: &[u8]) -> (Vec<u8>, Course) {
 }
 
 /// The frames after the preface.
-pub(super) fn frames(seen: &[u8]) -> Vec<(Head, Vec<u8>)> {
+pub(super) fn frames(seen: &[u8]) -> Vec<(FrameHeader, Vec<u8>)> {
     let mut rest = seen.strip_prefix(PREFACE).expect("a preface");
     let mut frames = Vec::new();
     while !rest.is_empty() {
-        let head = Head::read(rest[..HEAD_LENGTH].try_into().unwrap());
-        let payload = rest[HEAD_LENGTH..HEAD_LENGTH + head.length].to_owned();
-        rest = &rest[HEAD_LENGTH + head.length..];
+        let head = FrameHeader::read(rest[..HEADER_LENGTH].try_into().unwrap());
+        let payload = rest[HEADER_LENGTH..HEADER_LENGTH + head.length].to_owned();
+        rest = &rest[HEADER_LENGTH + head.length..];
         frames.push((head, payload));
     }
     frames
 }
 
-/// What of a connection is not a header block, or is one, put together and read without a dynamic table.
+/// A frame without a header block, or a complete header block, read without a dynamic table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    Frame(Head, Vec<u8>),
+    Frame(FrameHeader, Vec<u8>),
     Block {
         stream: u32,
         end_stream: bool,
@@ -228,7 +228,7 @@ impl Part {
 pub(super) fn parts(seen: &[u8]) -> Vec<Part> {
     let mut decoder = Decoder::new(0, usize::MAX);
     let mut parts = Vec::new();
-    let mut block: Option<(Head, Vec<u8>, Vec<u8>)> = None;
+    let mut block: Option<(FrameHeader, Vec<u8>, Vec<u8>)> = None;
     for (head, payload) in frames(seen) {
         assert!(head.length <= 16_384);
         match head.kind {

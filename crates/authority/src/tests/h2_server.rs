@@ -1,4 +1,4 @@
-//! Against h2 itself: what it refuses, and what it takes once it was written anew.
+//! Tests with h2 itself: requests that it refuses, and accepts once they are rewritten.
 
 use std::io;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::super::frame::{END_HEADERS, END_STREAM, HEADERS};
 use super::super::rewriter::Rewriter;
-use super::super::{Followed, Reader};
+use super::super::{Inspection, Reader};
 use super::client::{Encoder, frame, opening};
 use super::{BAD, call};
 
@@ -57,9 +57,9 @@ impl AsyncWrite for Served {
 
 type Call = (Request<h2::RecvStream>, SendResponse<Bytes>);
 
-/// What h2 makes of what was sent: its first request, or why there is none.
+/// The first request that h2 reads, or the reason why there is none.
 async fn first_call(sent: &[u8], reader: Reader) -> Result<Call, String> {
-    // Wide enough for what h2 says at once.
+    // Large enough for everything that h2 sends at once.
     let (mut client, stream) = duplex(1 << 16);
     client.write_all(sent).await.unwrap();
     let serve = async {
@@ -72,7 +72,7 @@ async fn first_call(sent: &[u8], reader: Reader) -> Result<Call, String> {
             None => Err("the connection ended".to_owned()),
         }
     };
-    // A request that h2 resets is never accepted: the call that follows is.
+    // h2 never yields a request that it resets, but the call that follows.
     tokio::time::timeout(Duration::from_secs(5), serve)
         .await
         .unwrap()
@@ -95,7 +95,7 @@ fn sent(authority: &str) -> Vec<u8> {
 #[tokio::test]
 async fn h2_refuses_the_bad_authorities_and_takes_them_written_anew() {
     for authority in BAD {
-        let alone = first_call(&sent(authority), Reader { followed: None }).await;
+        let alone = first_call(&sent(authority), Reader { inspection: None }).await;
         let refused = alone.map_or(true, |(request, _)| request.uri().path() == "/second");
         assert!(refused, "h2 takes {authority:?} now");
         let (request, _) = first_call(&sent(authority), Reader::new()).await.unwrap();
@@ -170,7 +170,7 @@ fn sorted(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     lines
 }
 
-/// h2 at both ends: an encoder and a decoder of which we wrote nothing, with Huffman code and a table that overflows.
+/// h2 at both ends: a foreign encoder and decoder, with Huffman code and a table that overflows.
 #[tokio::test]
 async fn between_a_client_and_a_server_of_h2_nothing_is_lost() {
     const CALLS: u32 = 40;
@@ -180,13 +180,13 @@ async fn between_a_client_and_a_server_of_h2_nothing_is_lost() {
         .collect();
     let (client, stream) = duplex(4096);
     let rewriter = Rewriter::rewriting();
-    let followed = Some(Box::new(Followed {
+    let inspection = Some(Box::new(Inspection {
         rewriter,
-        ..Followed::default()
+        ..Inspection::default()
     }));
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
-        let reader = Reader { followed };
+        let reader = Reader { inspection };
         let mut server = h2::server::handshake(Served { stream, reader })
             .await
             .unwrap();

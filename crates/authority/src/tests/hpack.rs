@@ -1,4 +1,4 @@
-//! The specification's own blocks, and the edges of the table.
+//! The blocks of the specification, and the limits of the table.
 
 use bytes::Bytes;
 
@@ -17,7 +17,8 @@ fn lines(fields: &[Field]) -> Vec<String> {
     fields.iter().map(line).collect()
 }
 
-/// The sequences of appendix C, each in plain octets and in Huffman code, with the size of the table after each block.
+/// The sequences of appendix C, plain and Huffman-coded, with the size of the table after each
+/// block.
 #[test]
 fn the_blocks_of_the_specification_are_read() {
     let requests = [
@@ -86,7 +87,7 @@ fn the_blocks_of_the_specification_are_read() {
 #[test]
 fn the_table_takes_what_fits_and_forgets_the_oldest() {
     let mut decoder = Decoder::new(100, 1 << 16);
-    // a: b, c: d, e: f count 34 each; the third pushes out the first.
+    // a: b, c: d, e: f have size 34 each; the third evicts the first.
     decoder
         .decode(&hex("400161016240016301644001650166"))
         .unwrap();
@@ -95,13 +96,13 @@ fn the_table_takes_what_fits_and_forgets_the_oldest() {
         ["e: f", "c: d"]
     );
     assert_eq!(decoder.decode(&[0xc0]), Err(HpackError::Index(64)));
-    // A field larger than the table leaves it empty, and is heard all the same.
+    // A field that is larger than the table empties it, and is decoded all the same.
     let mut large = vec![0x40, 1, b'x', 80];
     large.extend([b'y'; 80]);
     assert_eq!(decoder.decode(&large).unwrap().len(), 1);
     assert_eq!(decoder.decode(&[0xbe]), Err(HpackError::Index(62)));
     assert_eq!(decoder.table.size, 0);
-    // A name from the table, which its own field pushes out.
+    // A name from the table, which its own field evicts.
     decoder.decode(&hex("4001610162")).unwrap();
     let mut again = vec![0x7e, 60];
     again.extend([b'z'; 60]);
@@ -113,7 +114,7 @@ fn the_table_takes_what_fits_and_forgets_the_oldest() {
 fn the_table_is_as_large_as_the_client_says_up_to_the_limit() {
     let mut decoder = Decoder::new(4096, 1 << 16);
     decoder.decode(&hex("40016101624001630164")).unwrap();
-    // To 34 and back to 4096, at the beginning of a block: only the newest is left.
+    // To 34 and back to 4096 at the start of a block: only the newest field is left.
     assert_eq!(
         lines(&decoder.decode(&hex("3f033fe11fbe")).unwrap()),
         ["c: d"]

@@ -54,10 +54,14 @@ fn a_connection_whose_first_request_is_fine_is_handed_on_byte_by_byte() {
             &[&[3], &block[..], &[0; 3]].concat(),
         ));
         sent.extend(frame(0, END_STREAM, 1, &[0; 100]));
-        // Whatever comes later is not looked at.
+        // Later bytes are not inspected.
         sent.extend(frame(HEADERS, WHOLE, 3, &[0xff; 50]));
         sent.extend(b"nonsense");
-        assert_eq!(seen_by_h2(&sent), (sent, Course::Untouched), "{authority}");
+        assert_eq!(
+            seen_by_h2(&sent),
+            (sent, Course::PassThrough),
+            "{authority}"
+        );
     }
     let mut without = opening();
     without.extend(frame(
@@ -66,7 +70,7 @@ fn a_connection_whose_first_request_is_fine_is_handed_on_byte_by_byte() {
         1,
         &Encoder::new().block(&call("")[..3]),
     ));
-    assert_eq!(seen_by_h2(&without), (without.clone(), Course::Untouched));
+    assert_eq!(seen_by_h2(&without), (without.clone(), Course::PassThrough));
 }
 
 #[test]
@@ -77,7 +81,7 @@ fn what_is_not_http2_is_handed_on() {
         "\0",
         "PRI * HTTP/1.1",
     ] {
-        let expected = (sent.as_bytes().to_owned(), Course::Untouched);
+        let expected = (sent.as_bytes().to_owned(), Course::PassThrough);
         assert_eq!(seen_by_h2(sent.as_bytes()), expected);
     }
 }
@@ -89,12 +93,12 @@ fn a_bad_authority_becomes_localhost_and_all_else_stays() {
         let mut sent = opening();
         sent.extend(frame(HEADERS, WHOLE, 1, &encoder.block(&call(authority))));
         sent.extend(frame(0, PADDED | END_STREAM, 1, &[2, 9, 9, 0, 0]));
-        // By numbers of the client's table alone.
+        // By indices of the client's table only.
         let again = encoder.block(&call(authority));
         assert_eq!(again.len(), 6, "{again:x?}");
         sent.extend(frame(HEADERS, WHOLE | END_STREAM, 3, &again));
         let (seen, course) = seen_by_h2(&sent);
-        assert_eq!(course, Course::Followed, "{authority}");
+        assert_eq!(course, Course::Inspect, "{authority}");
         let seen = parts(&seen);
         assert_eq!(seen.len(), 4, "{seen:?}");
         assert_eq!(seen[1].lines(), call_lines("localhost"), "{authority}");
@@ -140,7 +144,7 @@ fn written_byte_by_byte_a_request_is_literals_behind_a_table_of_no_size() {
         1,
         b"\0\x0a:authority\x09localhost",
     ));
-    assert_eq!(seen_by_h2(&sent), (expected, Course::Followed));
+    assert_eq!(seen_by_h2(&sent), (expected, Course::Inspect));
 }
 
 #[test]
@@ -251,7 +255,7 @@ fn a_block_that_grew_past_one_frame_is_cut() {
     let long = "x".repeat(3000);
     sent.extend(frame(HEADERS, WHOLE, 1, &encoder.block(&call("/x"))));
     let mut block = encoder.block(&[("long", &long)]);
-    // Each of one octet.
+    // Each request of one octet.
     for _ in 0..19 {
         block.extend(encoder.block(&[("long", &long)]));
     }
@@ -259,7 +263,7 @@ fn a_block_that_grew_past_one_frame_is_cut() {
     let payload = [&[0, 0, 0, 0, 1], &block[..]].concat();
     sent.extend(frame(HEADERS, WHOLE | PRIORITY | END_STREAM, 3, &payload));
     let (seen, course) = seen_by_h2(&sent);
-    assert_eq!(course, Course::Followed);
+    assert_eq!(course, Course::Inspect);
     let lengths: Vec<_> = frames(&seen)[2..]
         .iter()
         .map(|(head, _)| (head.kind, head.flags, head.length))
@@ -305,7 +309,7 @@ fn the_clients_table_follows_its_updates() {
     }
 }
 
-/// A rewritten request, and then what breaks the rules: h2 must see what it refuses, and nothing else.
+/// A rewritten request, then a violation: h2 must see something that it refuses, and nothing else.
 fn refused_with(then: &[u8], expected: &[u8]) {
     let mut encoder = Encoder::new();
     let mut sent = opening();
@@ -314,12 +318,12 @@ fn refused_with(then: &[u8], expected: &[u8]) {
     sent.extend(then);
     sent.extend(frame(6, 0, 0, &[7; 8]));
     let (seen, course) = seen_by_h2(&sent);
-    assert_eq!(course, Course::Refused);
+    assert_eq!(course, Course::Discard);
     assert_eq!(&seen[before.len()..], expected);
 
-    // The same as the first thing on a connection is h2's to refuse, as it came.
+    // The same violation at the start of a connection reaches h2 unchanged.
     let first = [&opening(), then, &frame(6, 0, 0, &[7; 8])[..]].concat();
-    assert_eq!(seen_by_h2(&first), (first.clone(), Course::Untouched));
+    assert_eq!(seen_by_h2(&first), (first.clone(), Course::PassThrough));
 }
 
 #[test]
@@ -380,7 +384,7 @@ fn what_breaks_the_rules_is_left_for_h2_to_refuse() {
         println!("{what}");
         refused_with(&sent, &poison);
     }
-    // Of a frame that is too long, the head says all.
+    // A frame that is too long is refused by its header.
     let long = frame(HEADERS, WHOLE, 3, &vec![0x83; 16_385]);
     refused_with(&long, &long[..9]);
 }
@@ -394,7 +398,7 @@ fn long_frames_of_other_kinds_are_h2s_to_judge() {
     sent.extend(&long);
     let (seen, course) = seen_by_h2(&sent);
     assert_eq!(seen[before.len()..], long);
-    assert_eq!(course, Course::Followed);
+    assert_eq!(course, Course::Inspect);
 }
 
 #[test]
@@ -441,5 +445,5 @@ fn it_stops_when_it_has_made_enough() {
 fn what_came_is_not_told() {
     let mut rewriter = Rewriter::default();
     feed(&mut rewriter, &opening(), 100);
-    assert_eq!(format!("{rewriter:?}"), "Rewriter { course: Followed, .. }");
+    assert_eq!(format!("{rewriter:?}"), "Rewriter { course: Inspect, .. }");
 }
