@@ -10,6 +10,8 @@ mod line;
 mod rate_limit;
 mod record;
 mod target;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io;
@@ -132,51 +134,5 @@ impl Log for Logger {
     fn flush(&self) {
         self.report_suppressed(Instant::now(), true);
         self.writer.flush();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::process::Command;
-
-    use super::*;
-
-    // A process has one log, so this runs in a process of its own.
-    #[test]
-    fn the_level_can_be_changed_at_run_time() {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "logging::tests::played_at_run_time",
-                "--ignored",
-                "--nocapture",
-            ])
-            .env_remove("JOURNAL_STREAM")
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stderr);
-        let said: Vec<&str> = text
-            .lines()
-            .filter_map(|line| line.split("said ").nth(1))
-            .collect();
-        assert_eq!(said, ["one", "three", "five n=5", "six stream=6"], "{text}");
-    }
-
-    #[test]
-    #[ignore = "played by the_level_can_be_changed_at_run_time, in a process of its own"]
-    fn played_at_run_time() {
-        init(LogLevel::Info).unwrap();
-        let again = init(LogLevel::Info);
-        assert!(matches!(again, Err(LoggingError::OpenAlready)), "{again:?}");
-        log::info!("said one");
-        log::debug!("said two");
-        set_level(LogLevel::Debug);
-        log::debug!("said three");
-        set_level(LogLevel::Warn);
-        log::info!("said four");
-        log::warn!(n = 5; "said five");
-        tracing::warn!(target: "h2::server", stream = 6, "said {}", "six");
-        tracing::info!(target: "h2::server", "said seven");
-        flush();
     }
 }
