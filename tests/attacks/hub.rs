@@ -21,6 +21,9 @@ use crate::world::{ALONE, SOON, STANDSTILL};
 /// What all strangers of one address may make the hub hold.
 const HELD: usize = 8 * 1024 * 1024;
 
+/// What one identity may make the hub hold.
+const HELD_BY_IDENTITY: usize = 64 * 1024 * 1024;
+
 /// What no measurement of memory is finer than: the allocator's own.
 const NOISE: usize = 2 * 1024 * 1024;
 
@@ -125,6 +128,41 @@ async fn silent_connections_lock_nobody_out() {
     subscribe(&mut socket).await;
     // Those that had to go were told so by their end.
     closed(&mut silent[0], SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_identity_has_two_thousand_broadcasts_in_flight() {
+    const CALLS: u64 = 2048;
+    let _alone = ALONE.lock().await;
+    let hub = Hub::start();
+    let token = hub.token(HERE, &device()).await;
+    let mut socket = websocket(&hub, HERE, &token).await;
+    let before = hub.memory();
+    let head = format!(
+        "POST /api/networks/current/broadcasts?timeout=15000 HTTP/1.1\r\nAuthorization: Bearer {token}"
+    );
+    let body = json!({"name": "n", "channel": {"name": "c"}, "payload": 7}).to_string();
+    // Each on a connection of its own, and all of them connect before any speaks.
+    let broadcasts = join_all((0..CALLS).map(|_| hub.ask(HERE, &head, body.as_bytes())));
+    let all_wait = async {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let pending = hub.counters().await.pending_broadcasts;
+            if pending == CALLS {
+                return hub.memory().saturating_sub(before);
+            }
+            assert!(Instant::now() < deadline, "{pending} are in flight");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let (answers, held) = tokio::join!(broadcasts, all_wait);
+    for answer in answers {
+        let answer = answer.expect("a broadcast broke off");
+        assert_eq!((answer.status, &*answer.body), (200, "[]"));
+    }
+    assert!(held < HELD_BY_IDENTITY, "{held} bytes are held for it");
+    hub.token(ELSEWHERE, &app()).await;
+    subscribe(&mut socket).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use expd_domain::Secret;
 use expd_domain::login::{self, Claims};
+use expd_hub::{CountersSnapshot, operator};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -80,6 +81,14 @@ impl Hub {
         tokio::task::spawn_blocking(move || command.output().unwrap())
             .await
             .unwrap()
+    }
+
+    /// What has happened there, as the operator sees it.
+    pub async fn counters(&self) -> CountersSnapshot {
+        let key = self.home.folder.path().join("state/hub/operator.key");
+        let key = expd_hub::read_key(&key).unwrap();
+        let url = format!("http://{}", self.address);
+        operator::counters(&url, key.as_ref()).await.unwrap()
     }
 
     pub async fn connect(&self, from: Ipv4Addr) -> TcpStream {

@@ -80,6 +80,11 @@ impl Connection {
         *lock(&self.phase)
     }
 
+    /// The first byte has come. The head has the time that is left of the wait for it.
+    pub(super) fn begin_head(&self) {
+        lock(&self.phase).0 = Phase::Head;
+    }
+
     /// A request's head is complete.
     pub(super) fn begin_request(&self) {
         self.enter(Phase::Busy);
@@ -115,6 +120,11 @@ impl Connection {
     /// How many bytes the kernel has taken from us.
     pub(super) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is to end.
+    pub(super) async fn is_ended(&self) {
+        self.cut.cancelled().await;
     }
 
     /// Ends the connection without ceremony.

@@ -11,7 +11,7 @@ use super::state::lock;
 use expd_domain::{BroadcastId, Channel, Payload};
 
 /// How many broadcasts are held open at once; each is an HTTP request too.
-const MAX_PENDING: usize = 4096;
+const MAX_PENDING: usize = 8192;
 
 /// How many responses one broadcast collects.
 const MAX_RESPONSES: usize = 10_000;

@@ -119,17 +119,38 @@ fn admit(
     let connection = hub.admission.connection(peer);
     let Some(place) = hub.admission.admit(&connection) else {
         log::debug!("no room for a connection from {peer}");
-        if let Ok(turn) = farewells.clone().try_acquire_owned() {
-            open.spawn(async move {
-                let _turn = turn;
-                // Whether the client heard it is its own affair.
-                timeout(FAREWELL, refuse(stream)).await.ok();
-            });
-        }
         return;
     };
-    let stream = HubStream::new(stream, connection.clone(), open.token(), place);
-    open.spawn(converse(stream, connection, router.clone(), hub.clone()));
+    let (router, hub, farewells) = (router.clone(), hub.clone(), farewells.clone());
+    let token = open.token();
+    open.spawn(async move {
+        if !speaks(&stream, &connection, &hub).await {
+            return;
+        }
+        if hub.admission.hear(&connection).is_none() {
+            log::debug!("no room for a connection from {peer}");
+            drop(place);
+            if let Ok(_turn) = farewells.try_acquire() {
+                // Whether the client heard it is its own affair.
+                timeout(FAREWELL, refuse(stream)).await.ok();
+            }
+            return;
+        }
+        let stream = HubStream::new(stream, connection.clone(), token, place);
+        // Apart, so that a silent connection does not hold the room that a conversation takes.
+        Box::pin(converse(stream, connection, router, hub)).await;
+    });
+}
+
+/// Waits for the first byte; false where the connection ends before.
+async fn speaks(stream: &TcpStream, connection: &Connection, hub: &HubState) -> bool {
+    let mut first = [0];
+    tokio::select! {
+        // Not only readiness, which may be told although there is nothing.
+        peeked = stream.peek(&mut first) => peeked.is_ok_and(|length| length > 0),
+        () = connection.is_ended() => false,
+        () = hub.stopping.cancelled() => false,
+    }
 }
 
 /// Says that there is no room, and reads what comes until the client has heard: a connection that is closed before is reset.

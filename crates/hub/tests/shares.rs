@@ -1,0 +1,185 @@
+//! One identity's share of connections and of the memory of sockets: large enough for a busy daemon, too
+//! small to hold everything.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use expd_domain::login::{self, Claims};
+use expd_domain::{Alphabet, Channel, ChannelId, Secret};
+use expd_hub::{CountersSnapshot, Hub, HubDevice, HubSettings};
+use futures_util::future::join_all;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// Broadcasts that one daemon has in flight, each on a connection of its own.
+const CALLS: usize = 2048;
+
+struct World {
+    address: SocketAddr,
+    _stop: DropGuard,
+}
+
+impl World {
+    async fn start() -> Self {
+        let settings = HubSettings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            devices: ["screen", "other"]
+                .map(|uuid| HubDevice {
+                    uuid: uuid.to_owned(),
+                    secret: Secret::new("secret"),
+                })
+                .into(),
+            operator_key: Some(operator_key()),
+            ..HubSettings::default()
+        };
+        let hub = Hub::bind(&settings).await.unwrap();
+        let address = hub.local_addr();
+        let stop = CancellationToken::new();
+        tokio::spawn(hub.serve(stop.clone()));
+        Self {
+            address,
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    /// One request on a connection of its own.
+    async fn ask(&self, head: &str, body: &str) -> io::Result<(u16, String)> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        let request = format!(
+            "{head}\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let (head, body) = answer
+            .split_once("\r\n\r\n")
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        Ok((status.ok_or(io::ErrorKind::InvalidData)?, body.to_owned()))
+    }
+
+    async fn token(&self, uuid: &str) -> String {
+        let claims = Claims::Device {
+            uuid: uuid.to_owned(),
+            allow_pairing: false,
+            iat: 0,
+            exp: None,
+        };
+        let login = login::sign(&claims, &Secret::new("secret"));
+        let body = json!({"token": login.expose()}).to_string();
+        let (status, body) = self
+            .ask("POST /api/auth/login HTTP/1.1", &body)
+            .await
+            .unwrap();
+        assert_eq!(status, 200, "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        body["token"].as_str().unwrap().to_owned()
+    }
+
+    /// A WebSocket that is subscribed to `menu`, of which nothing more is read.
+    async fn subscribed(&self, token: &str) -> TcpStream {
+        let before = self.counters().await.connections;
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!(
+            "GET /socket.io/?EIO=4&transport=websocket&token={token} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+            self.address
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let id = ChannelId::encode("demo", &Channel::new("menu"), Alphabet::UrlSafe);
+        let subscribe = format!("42{}", json!(["subscribe", [id.as_str()]]));
+        stream.write_all(&masked("40")).await.unwrap();
+        self.counters_become(|counters| counters.connections == before + 1)
+            .await;
+        stream.write_all(&masked(&subscribe)).await.unwrap();
+        self.counters_become(|counters| counters.subscriptions == before + 1)
+            .await;
+        stream
+    }
+
+    async fn counters(&self) -> CountersSnapshot {
+        let head = format!(
+            "GET /hub/counters HTTP/1.1\r\nAuthorization: Bearer {}",
+            operator_key().expose()
+        );
+        let (status, body) = self.ask(&head, "").await.unwrap();
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    async fn counters_become(&self, wanted: impl Fn(&CountersSnapshot) -> bool) {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let counters = self.counters().await;
+            if wanted(&counters) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the counters stay {counters:?}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn operator_key() -> Secret {
+    Secret::new("the operator's key")
+}
+
+/// A text frame as a client sends it, masked with zeros.
+fn masked(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    assert!(length < 126, "short texts only");
+    let mut frame = vec![0x81, 0x80 | length, 0, 0, 0, 0];
+    frame.extend_from_slice(text.as_bytes());
+    frame
+}
+
+/// A broadcast's head that waits this long for responses.
+fn broadcast(token: &str, timeout_ms: u64) -> String {
+    format!(
+        "POST /api/networks/current/broadcasts?timeout={timeout_ms} HTTP/1.1\r\nAuthorization: Bearer {token}"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_identity_has_two_thousand_broadcasts_in_flight() {
+    let limit = Rlimit {
+        current: getrlimit(Resource::Nofile).maximum,
+        ..getrlimit(Resource::Nofile)
+    };
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let world = World::start().await;
+    let token = world.token("screen").await;
+    // As a daemon has, which holds a place, too.
+    let socket = world.subscribed(&token).await;
+    let head = broadcast(&token, 10_000);
+    let body = json!({"name": "n", "channel": {"name": "c"}, "payload": 7}).to_string();
+    // All of them connect before any speaks.
+    let broadcasts = join_all((0..CALLS).map(|_| world.ask(&head, &body)));
+    let all_wait = world.counters_become(|c| c.pending_broadcasts == CALLS as u64);
+    let (answers, ()) = tokio::join!(broadcasts, all_wait);
+    for answer in answers {
+        let answer = answer.expect("a broadcast broke off");
+        assert_eq!(answer, (200, "[]".to_owned()));
+    }
+    world.token("other").await;
+    drop(socket);
+}
