@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,6 +18,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::admission::{Address, Place};
 use super::engine_sessions::Opening;
+use super::socket_memory::SocketUse;
 use super::state::lock;
 
 /// What a connection is doing.
@@ -38,13 +39,14 @@ pub(super) enum Phase {
 /// What is known of one open connection.
 pub(super) struct Connection {
     pub peer: SocketAddr,
-    written: AtomicU64,
     cut: CancellationToken,
     phase: Mutex<(Phase, Instant)>,
     place: AtomicU64,
     ended: AtomicBool,
     /// The place among the sockets of strangers that this connection takes.
     opening: Mutex<Option<Opening>>,
+    /// The memory of the socket that this connection carries.
+    socket: OnceLock<Arc<SocketUse>>,
 }
 
 impl Connection {
@@ -52,12 +54,12 @@ impl Connection {
     pub(super) fn new(peer: SocketAddr, cut: CancellationToken) -> Self {
         Self {
             peer,
-            written: AtomicU64::new(0),
             cut,
             phase: Mutex::new((Phase::Silent, Instant::now())),
             place: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             opening: Mutex::default(),
+            socket: OnceLock::new(),
         }
     }
 
@@ -117,9 +119,10 @@ impl Connection {
         *lock(&self.opening) = Some(opening);
     }
 
-    /// How many bytes the kernel has taken from us.
-    pub(super) fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
+    /// The connection carries a socket from here on. Where it does so already, the client has
+    /// asked for its namespace twice, and the use stays the first one's.
+    pub(super) fn carry(&self, socket: Arc<SocketUse>) -> Arc<SocketUse> {
+        self.socket.get_or_init(|| socket).clone()
     }
 
     /// Waits until it is to end.
@@ -184,9 +187,9 @@ impl HubStream {
     }
 
     fn count(&self, written: usize) -> usize {
-        self.connection
-            .written
-            .fetch_add(written as u64, Ordering::Relaxed);
+        if let Some(socket) = self.connection.socket.get() {
+            socket.taken(written as u64);
+        }
         written
     }
 }
@@ -208,8 +211,19 @@ impl AsyncRead for HubStream {
         if self.read_end.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
+        let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.inner).poll_read(cx, buffer));
         self.connection.received();
+        if let Some(socket) = self.connection.socket.get() {
+            let received = (buffer.filled().len() - before) as u64;
+            if socket.received(received).is_err() {
+                log::warn!(
+                    "disconnected a socket: its identity sends more unfinished messages than fit"
+                );
+                self.connection.cut();
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+        }
         Poll::Ready(read)
     }
 }

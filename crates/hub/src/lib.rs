@@ -47,6 +47,7 @@ mod router;
 mod server;
 mod settings;
 mod socket;
+mod socket_memory;
 mod state;
 mod tokens;
 

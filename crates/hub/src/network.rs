@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use super::error::ApiError;
+use super::socket_memory::{Full, SocketUse};
 use super::state::lock;
 use expd_domain::{BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payload};
 
@@ -36,6 +37,10 @@ const MAX_ID_BYTES: usize = 16 * 1024 * 1024;
 /// How much text the channel IDs of all subscriptions take together.
 const MAX_ALL_ID_BYTES: usize = 256 * 1024 * 1024;
 
+/// Subscriptions of one identity, and the text of their channel IDs.
+const MAX_SUBSCRIPTIONS_OF_IDENTITY: usize = MAX_ALL_SUBSCRIPTIONS / 2;
+const MAX_ID_BYTES_OF_IDENTITY: usize = 64 * 1024 * 1024;
+
 /// How much a socket may have yet to take before it counts as slow: three of the largest payloads.
 const MAX_OUTSTANDING_BYTES: u64 = 48 * 1024 * 1024;
 
@@ -48,6 +53,14 @@ struct Inner {
     sockets: HashMap<Sid, Member>,
     /// For each channel, who listens and how each spelled the channel's ID.
     channels: HashMap<Channel, HashMap<Sid, ChannelId>>,
+    all: Holdings,
+    of_identity: HashMap<Arc<str>, Holdings>,
+}
+
+/// Sockets, their subscriptions, and the bytes of the channel IDs.
+#[derive(Clone, Copy, Default)]
+struct Holdings {
+    sockets: usize,
     subscriptions: usize,
     id_bytes: usize,
 }
@@ -56,7 +69,11 @@ struct Inner {
 pub(super) struct Member {
     pub socket: SocketRef,
     pub identity: Identity,
-    pub flow: Flow,
+    /// Tells identities apart, of all kinds.
+    owner: Arc<str>,
+    pub memory: Arc<SocketUse>,
+    /// The connection of a WebSocket.
+    pub connection: Option<Arc<Connection>>,
     /// Cancelled when the socket is no longer here.
     pub gone: CancellationToken,
     channels: HashSet<Channel>,
@@ -64,26 +81,45 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(socket: SocketRef, identity: Identity, flow: Flow) -> Self {
+    pub(super) fn new(
+        socket: SocketRef,
+        identity: Identity,
+        owner: &str,
+        memory: Arc<SocketUse>,
+    ) -> Self {
         Self {
             socket,
             identity,
-            flow,
+            owner: owner.into(),
+            memory,
+            connection: None,
             gone: CancellationToken::new(),
             channels: HashSet::new(),
             id_bytes: 0,
         }
     }
 
-    fn deliver(&mut self, event: &BroadcastEvent<'_>) -> Delivery {
+    /// The socket goes on over a WebSocket.
+    pub(super) fn attach(&mut self, connection: Arc<Connection>) {
+        self.memory = connection.carry(self.memory.clone());
+        self.connection = Some(connection);
+    }
+
+    fn deliver(&self, event: &BroadcastEvent<'_>) -> Delivery {
         let size = event.size();
-        let outstanding = self.flow.outstanding();
+        let outstanding = self.memory.outstanding();
         if outstanding > 0 && outstanding + size > MAX_OUTSTANDING_BYTES {
             return Delivery::Slow;
         }
+        if self.memory.is_closed() {
+            return Delivery::Evicted;
+        }
+        if let Err(full) = self.memory.room_for(size) {
+            return Delivery::NoRoom(full);
+        }
         match self.socket.emit("broadcast", event) {
             Ok(()) => {
-                self.flow.sent += size;
+                self.memory.sent(size);
                 Delivery::Sent
             }
             Err(socketioxide::SendError::Socket(SocketError::InternalChannelFull)) => {
@@ -98,42 +134,9 @@ enum Delivery {
     Sent,
     Slow,
     Gone,
-}
-
-/// How much of what a socket was sent it has yet to take. The figure is a little too low (frames and heartbeats count as
-/// taken, too) and comes right whenever the socket has caught up.
-#[derive(Default)]
-pub(super) struct Flow {
-    sent: u64,
-    /// What left in answers to long polling.
-    polled: u64,
-    /// The connection of a WebSocket, and what it had written before.
-    wire: Option<(Arc<Connection>, u64)>,
-}
-
-impl Flow {
-    pub(super) fn attach(&mut self, connection: Arc<Connection>) {
-        let written = connection.written();
-        self.wire = Some((connection, written));
-    }
-
-    pub(super) fn connection(&self) -> Option<&Arc<Connection>> {
-        self.wire.as_ref().map(|(connection, _)| connection)
-    }
-
-    fn outstanding(&mut self) -> u64 {
-        let written = self.wire.as_ref().map_or(0, |(connection, before)| {
-            connection.written().saturating_sub(*before)
-        });
-        let outstanding = self.sent.saturating_sub(self.polled + written);
-        if outstanding == 0 {
-            (self.sent, self.polled) = (0, 0);
-            if let Some((connection, before)) = &mut self.wire {
-                *before = connection.written();
-            }
-        }
-        outstanding
-    }
+    NoRoom(Full),
+    /// It made room for another one.
+    Evicted,
 }
 
 /// A message as the network sends it. Serializing copies the payload's text as it is.
@@ -197,16 +200,15 @@ impl Network {
         let mut inner = lock(&self.0);
         // A client may ask twice for its namespace on one connection; the second takes the first one's place.
         inner.remove(sid);
-        let own = |other: &&Member| {
-            (other.identity.kind, &other.identity.uuid)
-                == (member.identity.kind, &member.identity.uuid)
-        };
         let waits = member.identity.pairing_code.is_some();
-        if inner.sockets.len() >= MAX_SOCKETS
-            || !waits && inner.sockets.values().filter(own).count() >= MAX_SOCKETS_OF_IDENTITY
-        {
+        let own = inner.of_identity.get(&member.owner);
+        let own = own.map_or(0, |holdings| holdings.sockets);
+        if inner.sockets.len() >= MAX_SOCKETS || !waits && own >= MAX_SOCKETS_OF_IDENTITY {
             return false;
         }
+        inner.all.sockets += 1;
+        let own = inner.of_identity.entry(member.owner.clone()).or_default();
+        own.sockets += 1;
         inner.sockets.insert(sid, member);
         true
     }
@@ -229,28 +231,36 @@ impl Network {
         let Some(member) = inner.sockets.get_mut(&sid) else {
             return Vec::new();
         };
+        let mut unaccounted = Holdings::default();
+        let own = inner.of_identity.get_mut(&member.owner);
+        let own = own.unwrap_or(&mut unaccounted);
         let mut confirmed = Vec::with_capacity(wanted.len());
         let mut refused = Vec::new();
         for (id, channel) in wanted {
             let spelled_before = inner.channels.get(&channel).and_then(|l| l.get(&sid));
             let new = spelled_before.is_none();
             let before = spelled_before.map_or(0, |before| before.as_str().len());
-            let id_bytes = member.id_bytes + id.as_str().len() - before;
-            let all_id_bytes = inner.id_bytes + id.as_str().len() - before;
+            let with_id = |id_bytes: usize| id_bytes + id.as_str().len() - before;
             let no_room = member.channels.len() >= MAX_SUBSCRIPTIONS
-                || inner.subscriptions >= MAX_ALL_SUBSCRIPTIONS;
-            if (new && no_room) || id_bytes > MAX_ID_BYTES || all_id_bytes > MAX_ALL_ID_BYTES {
+                || own.subscriptions >= MAX_SUBSCRIPTIONS_OF_IDENTITY
+                || inner.all.subscriptions >= MAX_ALL_SUBSCRIPTIONS;
+            let long = with_id(member.id_bytes) > MAX_ID_BYTES
+                || with_id(own.id_bytes) > MAX_ID_BYTES_OF_IDENTITY
+                || with_id(inner.all.id_bytes) > MAX_ALL_ID_BYTES;
+            if (new && no_room) || long {
                 let message = format!(
-                    "a connection may subscribe to {MAX_SUBSCRIPTIONS} channels with {MAX_ID_BYTES} bytes of IDs, all together to {MAX_ALL_SUBSCRIPTIONS} with {MAX_ALL_ID_BYTES}"
+                    "a connection may subscribe to {MAX_SUBSCRIPTIONS} channels with {MAX_ID_BYTES} bytes of IDs, an identity to {MAX_SUBSCRIPTIONS_OF_IDENTITY} with {MAX_ID_BYTES_OF_IDENTITY}, all together to {MAX_ALL_SUBSCRIPTIONS} with {MAX_ALL_ID_BYTES}"
                 );
                 refused.push((id, ApiError::full("network.subscriptions.full", message)));
                 continue;
             }
-            member.id_bytes = id_bytes;
-            inner.id_bytes = all_id_bytes;
+            member.id_bytes = with_id(member.id_bytes);
+            own.id_bytes = with_id(own.id_bytes);
+            inner.all.id_bytes = with_id(inner.all.id_bytes);
             if new {
                 member.channels.insert(channel.clone());
-                inner.subscriptions += 1;
+                own.subscriptions += 1;
+                inner.all.subscriptions += 1;
             }
             confirmed.push(id.clone());
             inner.channels.entry(channel).or_default().insert(sid, id);
@@ -275,7 +285,7 @@ impl Network {
         let mut out = HandedOut::default();
         let (mut slow, mut gone) = (Vec::new(), Vec::new());
         for (sid, spelling) in inner.channels.get(channel).into_iter().flatten() {
-            let Some(member) = inner.sockets.get_mut(sid) else {
+            let Some(member) = inner.sockets.get(sid) else {
                 continue;
             };
             if let Audience::PairingCode(code) = audience
@@ -289,10 +299,21 @@ impl Network {
                 channel: spelling,
                 payload: message.payload,
             };
-            match member.deliver(&event) {
+            let mut delivery = member.deliver(&event);
+            while let Delivery::NoRoom(full) = delivery
+                && let Some(largest) = largest(&inner.sockets, member, full)
+                && largest != *sid
+                && let Some(evicted) = inner.sockets.get(&largest)
+            {
+                evicted.memory.close();
+                slow.push(largest);
+                delivery = member.deliver(&event);
+            }
+            match delivery {
                 Delivery::Sent => out.delivered += 1,
-                Delivery::Slow => slow.push(*sid),
+                Delivery::Slow | Delivery::NoRoom(_) => slow.push(*sid),
                 Delivery::Gone => gone.push(*sid),
+                Delivery::Evicted => {}
             }
         }
         for sid in gone {
@@ -330,14 +351,21 @@ impl Network {
     /// A socket goes on over a WebSocket.
     pub(super) fn attach(&self, sid: Sid, connection: &Arc<Connection>) {
         if let Some(member) = lock(&self.0).sockets.get_mut(&sid) {
-            member.flow.attach(connection.clone());
+            member.attach(connection.clone());
         }
     }
 
     /// A socket took this much by long polling.
     pub(super) fn polled(&self, sid: Sid, bytes: u64) {
-        if let Some(member) = lock(&self.0).sockets.get_mut(&sid) {
-            member.flow.polled += bytes;
+        if let Some(member) = lock(&self.0).sockets.get(&sid) {
+            member.memory.taken(bytes);
+        }
+    }
+
+    /// A message of a socket has been dealt with.
+    pub(super) fn finished(&self, sid: Sid) {
+        if let Some(member) = lock(&self.0).sockets.get(&sid) {
+            member.memory.finished();
         }
     }
 
@@ -352,7 +380,7 @@ impl Network {
         channels.sort();
         Census {
             sockets: inner.sockets.len(),
-            subscriptions: inner.subscriptions,
+            subscriptions: inner.all.subscriptions,
             channels,
         }
     }
@@ -362,8 +390,13 @@ impl Inner {
     fn remove(&mut self, sid: Sid) -> Option<Member> {
         let member = self.sockets.remove(&sid)?;
         member.gone.cancel();
-        self.subscriptions = self.subscriptions.saturating_sub(member.channels.len());
-        self.id_bytes = self.id_bytes.saturating_sub(member.id_bytes);
+        self.all.give_back(&member);
+        if let Some(own) = self.of_identity.get_mut(&member.owner) {
+            own.give_back(&member);
+            if own.sockets == 0 {
+                self.of_identity.remove(&member.owner);
+            }
+        }
         for channel in &member.channels {
             if let Some(listeners) = self.channels.get_mut(channel) {
                 listeners.remove(&sid);
@@ -374,4 +407,24 @@ impl Inner {
         }
         Some(member)
     }
+}
+
+impl Holdings {
+    fn give_back(&mut self, member: &Member) {
+        self.sockets = self.sockets.saturating_sub(1);
+        self.subscriptions = self.subscriptions.saturating_sub(member.channels.len());
+        self.id_bytes = self.id_bytes.saturating_sub(member.id_bytes);
+    }
+}
+
+/// The socket that holds the most of what is full: of the identity of `member`, or of the identity
+/// that holds the most.
+fn largest(sockets: &HashMap<Sid, Member>, member: &Member, full: Full) -> Option<Sid> {
+    let chosen = sockets.iter().filter(|(_, other)| {
+        !other.memory.is_closed()
+            && (full == Full::Total || other.memory.is_of_the_identity_of(&member.memory))
+    });
+    chosen
+        .max_by_key(|(_, other)| (other.memory.held_by_identity(), other.memory.held()))
+        .map(|(sid, _)| *sid)
 }

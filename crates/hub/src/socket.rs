@@ -26,7 +26,7 @@ use super::connection::{Connection, Peer};
 use super::engine_query::EngineQuery;
 use super::engine_sessions::{Side, side_heartbeat};
 use super::error::ApiError;
-use super::network::{Flow, Member};
+use super::network::Member;
 use super::pairing;
 use super::state::HubState;
 use super::tokens::now_millis;
@@ -116,6 +116,7 @@ fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), Refused> {
         "subscribe",
         move |socket: SocketRef, TryData(ids): TryData<Vec<String>>| -> Ready<()> {
             let (hub, session) = &subscribing;
+            hub.network.finished(socket.id);
             match ids {
                 Ok(ids) if socket.connected() => subscribe(hub, session, &socket, ids),
                 Ok(ids) => subscribe_when_connected(hub, session, socket, ids),
@@ -133,17 +134,23 @@ fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), Refused> {
             ready(())
         },
     );
+    let passing = hub.clone();
+    socket.on_fallback(move |socket: SocketRef| -> Ready<()> {
+        passing.network.finished(socket.id);
+        ready(())
+    });
     let leaving = hub.clone();
     socket.on_disconnect(move |socket: SocketRef| -> Ready<()> {
         leaving.network.leave(socket.id);
         ready(())
     });
 
-    let mut flow = Flow::default();
+    let owner = session.name();
+    let memory = hub.socket_memory.open(&owner);
+    let mut member = Member::new(socket.clone(), session.identity.clone(), &owner, memory);
     if let Some(connection) = own_connection(socket).or_else(|| hub.engine_sessions.upgraded(sid)) {
-        flow.attach(connection);
+        member.attach(connection);
     }
-    let member = Member::new(socket.clone(), session.identity.clone(), flow);
     let gone = member.gone.clone();
     if !hub.network.join(sid, member) {
         dismiss_after_grace(hub, sid, own_connection(socket));
@@ -241,10 +248,7 @@ fn refuse_subscriptions(socket: &SocketRef, refused: Vec<(ChannelId, ApiError)>)
 /// Disconnects a socket politely, after everything that was sent to it before, and cuts it where it stays.
 pub(super) fn send_away(hub: &Arc<HubState>, socket: SocketRef) {
     let sid = socket.id;
-    let connection = hub
-        .network
-        .leave(sid)
-        .and_then(|member| member.flow.connection().cloned());
+    let connection = hub.network.leave(sid).and_then(|member| member.connection);
     if let Err(error) = socket.disconnect() {
         log::debug!("a socket could not be told to disconnect: {error}");
     }
@@ -260,7 +264,7 @@ pub(super) fn cut_slow(hub: &Arc<HubState>, slow: Vec<Member>) {
             member.identity.kind,
             member.identity.uuid
         );
-        dismiss(hub, member.socket.id, member.flow.connection());
+        dismiss(hub, member.socket.id, member.connection.as_ref());
     }
 }
 

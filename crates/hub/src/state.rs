@@ -21,6 +21,7 @@ use super::password_checks::PasswordChecks;
 use super::pending::PendingBroadcasts;
 use super::resources::Resources;
 use super::settings::HubSettings;
+use super::socket_memory::SocketMemory;
 use super::tokens::Tokens;
 use expd_domain::Secret;
 
@@ -38,6 +39,7 @@ pub(super) struct HubState {
     pub data: DataStore,
     pub admission: Arc<Admission>,
     pub engine_sessions: Arc<EngineSessions>,
+    pub socket_memory: Arc<SocketMemory>,
     pub counters: Counters,
     pub body_memory: BodyMemory,
     pub password_checks: PasswordChecks,
@@ -77,6 +79,7 @@ impl HubState {
             data: DataStore::default(),
             admission: Admission::new(),
             engine_sessions: EngineSessions::new(settings.ping_interval, settings.ping_timeout),
+            socket_memory: Arc::default(),
             counters: Counters::default(),
             body_memory: BodyMemory::default(),
             password_checks: PasswordChecks::default(),

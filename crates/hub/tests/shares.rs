@@ -183,3 +183,39 @@ async fn one_identity_has_two_thousand_broadcasts_in_flight() {
     world.token("other").await;
     drop(socket);
 }
+#[tokio::test]
+async fn sockets_of_one_identity_that_do_not_read_hold_its_share_together() {
+    let world = World::start().await;
+    let (token, other) = (world.token("screen").await, world.token("other").await);
+    let mut unread = Vec::new();
+    for _ in 0..4 {
+        unread.push(world.subscribed(&token).await);
+    }
+    let mut read = world.subscribed(&other).await;
+    let drained = tokio::spawn(async move {
+        let mut total = 0;
+        let mut part = vec![0; 65_536];
+        while let Ok(Ok(length)) = timeout(SOON, read.read(&mut part)).await {
+            total += length;
+            if length == 0 || total > 9 * 4_000_000 {
+                break;
+            }
+        }
+        total
+    });
+    let payload = "x".repeat(4_000_000);
+    let body = json!({"name": "n", "channel": {"name": "menu"}, "payload": payload}).to_string();
+    // 36 MB for each of four sockets: too little for any of them to be slow, too much together.
+    for _ in 0..9 {
+        let (status, _) = world.ask(&broadcast(&token, 0), &body).await.unwrap();
+        assert_eq!(status, 200);
+    }
+    let counters = world.counters().await;
+    let slow = counters.slow_disconnects;
+    assert!((1..=3).contains(&slow), "{counters:?}");
+    assert!(
+        drained.await.unwrap() > 9 * 4_000_000,
+        "another one's socket was cut"
+    );
+    drop(unread);
+}
