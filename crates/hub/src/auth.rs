@@ -1,156 +1,30 @@
-//! Logging in, refreshing, and the session that every other request proves with its token.
+//! Logging in and refreshing.
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 
-use super::admission::Address;
+use super::address::Address;
 use super::body::{JsonBody, OPEN_BODY};
-use super::connection::{Connection, Peer};
+use super::connection::Peer;
+use super::disconnect;
 use super::error::ApiError;
-use super::pairing::is_pairing_channel;
+use super::login::Session;
 use super::pairing_codes::FreshCode;
 use super::password;
-use super::socket;
 use super::state::HubState;
 use super::tokens::now_millis;
 use expd_domain::identity::{Authentication, Network};
 use expd_domain::login::{self, Claims, LoginRequest, UserLogin};
-use expd_domain::{Channel, ChannelRule, Identity, IdentityKind, Secret};
+use expd_domain::{Identity, IdentityKind, Secret};
 
 /// Checked in place of an unknown user's hash, so that the time of an answer does not tell who exists. Made up: whatever
 /// it may match, an unknown user is refused.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$2h/rE2xZ9dUUqfKAzXmv3Q4yqVbZbSLhGBL5Q8vMr5I";
-
-/// Who sends a request.
-#[derive(Clone, Debug)]
-pub(super) struct Session {
-    pub identity: Identity,
-    pub expiration: i64,
-    fingerprint: u64,
-}
-
-impl Session {
-    /// The session of a token that holds.
-    pub(super) fn of_token(hub: &HubState, token: &Secret) -> Result<Self, ApiError> {
-        let claims = hub.tokens.verify(token)?;
-        if !hub
-            .directory
-            .still_holds(&claims.identity, claims.fingerprint)
-        {
-            return Err(ApiError::unauthorized(
-                "authentication.token.revoked",
-                "whom this token was given to is not known any more; log in again",
-            ));
-        }
-        Ok(Self {
-            identity: claims.identity,
-            expiration: claims.expiration,
-            fingerprint: claims.fingerprint,
-        })
-    }
-
-    /// Tells identities apart, of all kinds.
-    pub(super) fn name(&self) -> String {
-        match &self.identity.pairing_code {
-            Some(code) => format!("pairing:{code}"),
-            None => format!("{}:{}", self.identity.kind, self.identity.uuid),
-        }
-    }
-
-    /// Takes note that the connection is used by somebody who is logged in.
-    fn makes_known(&self, hub: &HubState, parts: &Parts) -> Result<(), ApiError> {
-        match (&self.identity.pairing_code, connection(parts)) {
-            (None, Some(connection)) => hub.admission.know(connection, &self.name()),
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn may_listen(&self, channel: &Channel) -> Result<(), ApiError> {
-        if self.identity.pairing_code.is_some() && !is_pairing_channel(channel) {
-            return Err(pairing_only());
-        }
-        Ok(channel.may_listen(self.identity.kind)?)
-    }
-
-    pub(super) fn may_broadcast(&self, channel: &Channel) -> Result<(), ApiError> {
-        // What holds for everybody is said first: a system channel is refused as such to a consumer app, too.
-        if channel.system {
-            return Err(ChannelRule::SystemBroadcast(channel.name.clone()).into());
-        }
-        channel.may_broadcast(self.identity.kind)?;
-        self.is_paired()
-    }
-
-    /// Refuses a device that waits to be paired, for everything but listening for its credentials.
-    pub(super) fn is_paired(&self) -> Result<(), ApiError> {
-        if self.identity.pairing_code.is_some() {
-            return Err(pairing_only());
-        }
-        Ok(())
-    }
-
-    /// Refuses those who may read resources and not change them.
-    pub(super) fn may_write(&self) -> Result<(), ApiError> {
-        self.is_paired()?;
-        if self.identity.kind == IdentityKind::ConsumerApp {
-            return Err(ApiError::forbidden(
-                "resource.readOnly",
-                "a consumer app may read resources, not change them",
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// In a log line: kind and uuid.
-impl fmt::Display for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.identity.pairing_code {
-            Some(_) => f.write_str("a device that waits to be paired"),
-            None => write!(f, "{} {:?}", self.identity.kind, self.identity.uuid),
-        }
-    }
-}
-
-fn pairing_only() -> ApiError {
-    ApiError::forbidden(
-        "pairing.restricted",
-        "a device that waits to be paired may listen on the system channel \"pairing\" and do nothing else",
-    )
-}
-
-impl FromRequestParts<Arc<HubState>> for Session {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, hub: &Arc<HubState>) -> Result<Self, ApiError> {
-        let token = bearer(&parts.headers).ok_or_else(|| {
-            ApiError::unauthorized(
-                "authentication.token.missing",
-                "this needs the header `Authorization: Bearer TOKEN` with a session's token; log in with POST /api/auth/login",
-            )
-        })?;
-        let session = Self::of_token(hub, &token)?;
-        session.makes_known(hub, parts)?;
-        // For what reads the body.
-        parts.extensions.insert(session.clone());
-        Ok(session)
-    }
-}
-
-/// The text after `Bearer` in `Authorization`.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| Secret::new(token.trim()))
-}
 
 /// `POST /api/auth/login`
 pub(super) async fn log_in(
@@ -166,11 +40,7 @@ pub(super) async fn log_in(
     };
     match attempt {
         Ok((identity, fingerprint, expiration)) => {
-            let session = Session {
-                identity,
-                expiration,
-                fingerprint,
-            };
+            let session = Session::new(identity, fingerprint, expiration);
             if session.identity.pairing_code.is_none() {
                 hub.admission.know(&connection, &session.name())?;
             }
@@ -288,7 +158,7 @@ fn log_in_with_token(
             if let Some(replaced) = replaced {
                 // Whoever waits with it has to ask for another one.
                 for socket in hub.network.sockets_of_code(&replaced) {
-                    socket::send_away(hub, socket);
+                    disconnect::send_away(hub, socket);
                 }
             }
             let identity = Identity {
@@ -311,7 +181,7 @@ fn authentication(
 ) -> Json<Authentication> {
     let token = hub.tokens.issue(
         session.identity.clone(),
-        session.fingerprint,
+        session.fingerprint(),
         session.expiration,
     );
     Json(Authentication {
@@ -351,14 +221,6 @@ impl FromRequestParts<Arc<HubState>> for OwnHost {
                 )
             })
     }
-}
-
-/// The connection of a request.
-pub(super) fn connection(parts: &Parts) -> Option<&Connection> {
-    parts
-        .extensions
-        .get::<ConnectInfo<Peer>>()
-        .map(|ConnectInfo(Peer(connection))| &**connection)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Request bodies: read within a bound, parsed as JSON, refused in JSON.
+//! What requests carry and answers are made of: read within a bound, parsed as JSON, refused in JSON.
 //!
 //! Bodies of sessions share memory, of which one identity gets a part; small ones have memory of their own, which large ones that
 //! are half sent cannot take. Those that anybody may send are so small that the bound on strangers' connections bounds them, too.
@@ -7,17 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, FromRequest, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::auth::Session;
 use super::connection::{Connection, Peer};
 use super::error::ApiError;
-use super::memory::{Share, SharedMemory};
+use super::login::Session;
+use super::memory::Share;
 use super::state::HubState;
 use expd_domain::Payload;
 use expd_domain::payload::MAX_BYTES;
@@ -31,15 +33,6 @@ pub(super) const SMALL_BODY: usize = 1024 * 1024;
 /// The largest body that anybody may send: a login, an operator's call.
 pub(super) const OPEN_BODY: usize = 16 * 1024;
 
-/// What all bodies of sessions take together while they are read and parsed, and those of one identity: four of the largest.
-const LARGE_MEMORY: usize = 256 * 1024 * 1024;
-const LARGE_OF_IDENTITY: usize = 68 * 1024 * 1024;
-
-/// Bodies up to this size have memory of their own.
-const SMALL: usize = 64 * 1024;
-const SMALL_MEMORY: usize = 32 * 1024 * 1024;
-const SMALL_OF_IDENTITY: usize = 8 * 1024 * 1024;
-
 /// How much of a body that is too large is still read and thrown away, so that the client gets to see the answer instead
 /// of a broken connection.
 const DISCARDED: usize = 64 * 1024 * 1024;
@@ -52,21 +45,6 @@ const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A body that brings less than this in so long a time goes nowhere.
 const PROGRESS: usize = 16 * 1024;
 const STALLED: Duration = Duration::from_secs(10);
-
-/// The memory of all bodies.
-pub(super) struct BodyMemory {
-    large: Arc<SharedMemory<String>>,
-    small: Arc<SharedMemory<String>>,
-}
-
-impl Default for BodyMemory {
-    fn default() -> Self {
-        Self {
-            large: SharedMemory::new(LARGE_MEMORY, LARGE_OF_IDENTITY),
-            small: SharedMemory::new(SMALL_MEMORY, SMALL_OF_IDENTITY),
-        }
-    }
-}
 
 /// A JSON body of at most `LIMIT` bytes. The handler's other extractors run first, so that only those who may come in
 /// get to send one.
@@ -107,6 +85,20 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for Jso
     }
 }
 
+/// What a path names, refused in JSON where it is no text.
+pub(super) struct Named<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<HubState>> for Named<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, hub: &Arc<HubState>) -> Result<Self, ApiError> {
+        Path::from_request_parts(parts, hub)
+            .await
+            .map(|Path(named)| Self(named))
+            .map_err(|error| ApiError::bad_request("request.path.malformed", error.body_text()))
+    }
+}
+
 /// How long the client says that its body is.
 pub(super) fn announced(headers: &HeaderMap) -> Option<usize> {
     let length = headers.get(header::CONTENT_LENGTH)?;
@@ -128,12 +120,7 @@ pub(super) async fn read(
     let (share, within) = match owner {
         Some(owner) => {
             let size = announced.unwrap_or(limit).min(limit);
-            let memory = if size <= SMALL {
-                &hub.body_memory.small
-            } else {
-                &hub.body_memory.large
-            };
-            let taken = timeout(MEMORY_TIMEOUT, memory.take(owner.to_owned(), size));
+            let taken = timeout(MEMORY_TIMEOUT, hub.body_memory.take(owner, size));
             let share = taken.await.map_err(|_| {
                 ApiError::busy(
                     "request.body.noRoom",
@@ -209,6 +196,11 @@ pub(super) fn payload(raw: Option<Box<RawValue>>) -> Result<Payload, ApiError> {
         Some(raw) => Ok(Payload::parse(Box::<str>::from(raw).into_string())?),
         None => Ok(Payload::null()),
     }
+}
+
+/// A body that is JSON text already.
+pub(super) fn json(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 #[cfg(test)]

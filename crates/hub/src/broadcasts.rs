@@ -6,18 +6,16 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::auth::Session;
+use super::announce::{new_id, publish};
 use super::body::{self, JsonBody, PAYLOAD_BODY};
 use super::error::ApiError;
-use super::network::{Audience, Message};
-use super::socket;
+use super::login::Session;
+use super::network::Audience;
 use super::state::HubState;
-use super::tokens::hex;
 use expd_domain::channel::check_event_name;
 use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
 
@@ -63,7 +61,7 @@ enum ChannelField {
 impl ChannelField {
     fn resolve(self, hub: &HubState) -> Result<Channel, ApiError> {
         match self {
-            Self::Id(id) => decode_channel(hub, &id),
+            Self::Id(id) => hub.decode_channel(&id),
             Self::Named {
                 name,
                 system,
@@ -75,18 +73,6 @@ impl ChannelField {
             }),
         }
     }
-}
-
-/// The channel that an ID names, if it belongs to this organization.
-pub(super) fn decode_channel(hub: &HubState, id: &ChannelId) -> Result<Channel, ApiError> {
-    let (organization, channel) = id.decode()?;
-    if organization != hub.organization {
-        return Err(ApiError::forbidden(
-            "network.channel.foreign",
-            "this channel ID belongs to another organization; make it with the organization of the session's identity",
-        ));
-    }
-    Ok(channel)
 }
 
 #[derive(Deserialize)]
@@ -154,7 +140,7 @@ pub(super) async fn broadcast(
             () = hub.stopping.cancelled() => {}
         }
     }
-    Ok(json(json_array(&waiting.finish())))
+    Ok(body::json(json_array(&waiting.finish())))
 }
 
 /// `POST /api/networks/current/responses`
@@ -176,35 +162,6 @@ pub(super) async fn respond(
     Ok(Json(serde_json::json!({})))
 }
 
-/// Sends a message of the network itself, on a system channel.
-pub(super) fn announce(
-    hub: &Arc<HubState>,
-    channel: &Channel,
-    name: &str,
-    payload: &Payload,
-    audience: Audience<'_>,
-) {
-    publish(hub, channel, &new_id(), name, payload, audience);
-}
-
-fn publish(
-    hub: &Arc<HubState>,
-    channel: &Channel,
-    id: &BroadcastId,
-    name: &str,
-    payload: &Payload,
-    audience: Audience<'_>,
-) {
-    let message = Message { id, name, payload };
-    let handed_out = hub.network.publish(channel, &message, audience);
-    hub.counters.deliveries.add(handed_out.delivered);
-    socket::cut_slow(hub, handed_out.slow);
-}
-
-fn new_id() -> BroadcastId {
-    BroadcastId::new(hex(&rand::random::<[u8; 16]>()))
-}
-
 fn json_array(payloads: &[Payload]) -> String {
     let length: usize = payloads.iter().map(|p| p.as_str().len() + 1).sum();
     let mut text = String::with_capacity(length + 2);
@@ -217,11 +174,6 @@ fn json_array(payloads: &[Payload]) -> String {
     }
     text.push(']');
     text
-}
-
-/// A body that is JSON text already.
-pub(super) fn json(text: String) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 #[cfg(test)]

@@ -1,25 +1,15 @@
-//! One TCP connection: what it is doing, how much it has taken, and cutting it where it must end.
-//!
-//! Socket.IO's library shows neither how much a client has yet to take nor a way to close a WebSocket whose client does
-//! not listen. Both are known here: every stream counts what the kernel took from it, and ends when it is told to.
+//! One TCP connection: what it is doing, what it carries, and cutting it where it must end.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::admission::{Address, Place};
-use super::engine_sessions::Opening;
-use super::socket_memory::SocketUse;
-use super::state::lock;
+use super::address::Address;
+use super::lock::lock;
+use super::socket_memory::{Full, SocketUse};
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +33,8 @@ pub(super) struct Connection {
     phase: Mutex<(Phase, Instant)>,
     place: AtomicU64,
     ended: AtomicBool,
-    /// The place among the sockets of strangers that this connection takes.
-    opening: Mutex<Option<Opening>>,
+    /// The share of a socket that this connection carries, given back by its drop.
+    share: Mutex<Option<Box<dyn Send>>>,
     /// The memory of the socket that this connection carries.
     socket: OnceLock<Arc<SocketUse>>,
 }
@@ -58,7 +48,7 @@ impl Connection {
             phase: Mutex::new((Phase::Silent, Instant::now())),
             place: AtomicU64::new(0),
             ended: AtomicBool::new(false),
-            opening: Mutex::default(),
+            share: Mutex::default(),
             socket: OnceLock::new(),
         }
     }
@@ -103,7 +93,7 @@ impl Connection {
     }
 
     /// Something came.
-    pub(super) fn received(&self) {
+    fn received(&self) {
         let mut phase = lock(&self.phase);
         if matches!(phase.0, Phase::Idle) {
             *phase = (Phase::Head, Instant::now());
@@ -114,9 +104,9 @@ impl Connection {
         *lock(&self.phase) = (phase, Instant::now());
     }
 
-    /// Keeps a socket's place for as long as the connection is open.
-    pub(super) fn keep(&self, opening: Opening) {
-        *lock(&self.opening) = Some(opening);
+    /// Keeps a socket's share for as long as the connection is open.
+    pub(super) fn keep(&self, share: impl Send + 'static) {
+        *lock(&self.share) = Some(Box::new(share));
     }
 
     /// The connection carries a socket from here on. Where it does so already, the client has
@@ -125,9 +115,30 @@ impl Connection {
         self.socket.get_or_init(|| socket).clone()
     }
 
+    /// The kernel took this much from us.
+    pub(super) fn wrote(&self, bytes: usize) {
+        if let Some(socket) = self.socket.get() {
+            socket.taken(bytes as u64);
+        }
+    }
+
+    /// This much came; an error where its socket has no room for it.
+    pub(super) fn read(&self, bytes: usize) -> Result<(), Full> {
+        self.received();
+        self.socket
+            .get()
+            .map_or(Ok(()), |socket| socket.received(bytes as u64))
+    }
+
+    /// The stream is gone. A session of Engine.IO may remember the connection for longer.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        lock(&self.share).take();
+    }
+
     /// Waits until it is to end.
-    pub(super) async fn is_ended(&self) {
-        self.cut.cancelled().await;
+    pub(super) fn until_cut(&self) -> WaitForCancellationFutureOwned {
+        self.cut.clone().cancelled_owned()
     }
 
     /// Ends the connection without ceremony.
@@ -149,115 +160,3 @@ impl Connection {
 /// The connection of a request, as handlers get it.
 #[derive(Clone)]
 pub(super) struct Peer(pub Arc<Connection>);
-
-/// The stream under a connection.
-pub(super) struct HubStream {
-    inner: TcpStream,
-    connection: Arc<Connection>,
-    // Two, since the reading and the writing half of a WebSocket are polled by different tasks.
-    read_end: Pin<Box<WaitForCancellationFutureOwned>>,
-    write_end: Pin<Box<WaitForCancellationFutureOwned>>,
-    _open: TaskTrackerToken,
-    _place: Place,
-}
-
-impl HubStream {
-    /// `open` counts it, and `place` is its own, until it ends.
-    pub(super) fn new(
-        inner: TcpStream,
-        connection: Arc<Connection>,
-        open: TaskTrackerToken,
-        place: Place,
-    ) -> Self {
-        Self {
-            inner,
-            read_end: Box::pin(connection.cut.clone().cancelled_owned()),
-            write_end: Box::pin(connection.cut.clone().cancelled_owned()),
-            connection,
-            _open: open,
-            _place: place,
-        }
-    }
-
-    fn poll_writable(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        match self.write_end.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
-            Poll::Pending => Ok(()),
-        }
-    }
-
-    fn count(&self, written: usize) -> usize {
-        if let Some(socket) = self.connection.socket.get() {
-            socket.taken(written as u64);
-        }
-        written
-    }
-}
-
-impl Drop for HubStream {
-    fn drop(&mut self) {
-        self.connection.ended.store(true, Ordering::Relaxed);
-        // A session of Engine.IO may remember the connection for longer.
-        lock(&self.connection.opening).take();
-    }
-}
-
-impl AsyncRead for HubStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.read_end.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        let before = buffer.filled().len();
-        let read = ready!(Pin::new(&mut self.inner).poll_read(cx, buffer));
-        self.connection.received();
-        if let Some(socket) = self.connection.socket.get() {
-            let received = (buffer.filled().len() - before) as u64;
-            if socket.received(received).is_err() {
-                log::warn!(
-                    "disconnected a socket: its identity sends more unfinished messages than fit"
-                );
-                self.connection.cut();
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-            }
-        }
-        Poll::Ready(read)
-    }
-}
-
-impl AsyncWrite for HubStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_writable(cx)?;
-        let written = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
-        Poll::Ready(Ok(self.count(written)))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_writable(cx)?;
-        let written = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bytes))?;
-        Poll::Ready(Ok(self.count(written)))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}

@@ -1,17 +1,8 @@
 //! What has happened since the start, and what is there now: `GET /hub/counters`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Json;
-use axum::extract::State;
 use serde::{Deserialize, Serialize};
-
-use super::pairing::Operator;
-use super::state::HubState;
-
-/// How many channels are listed one by one.
-const MAX_LISTED_CHANNELS: usize = 1000;
 
 /// A number that only grows.
 #[derive(Default)]
@@ -26,7 +17,7 @@ impl Counter {
         self.add(1);
     }
 
-    fn get(&self) -> u64 {
+    pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -96,39 +87,4 @@ pub struct ChannelCount {
     pub consumer: bool,
     /// Sockets that are subscribed.
     pub subscribers: u64,
-}
-
-pub(super) async fn show(
-    State(hub): State<Arc<HubState>>,
-    _operator: Operator,
-) -> Json<CountersSnapshot> {
-    let census = hub.network.census(MAX_LISTED_CHANNELS);
-    let counters = &hub.counters;
-    Json(CountersSnapshot {
-        connections: census.sockets as u64,
-        connections_total: counters.sockets_opened.get(),
-        connections_refused: counters.sockets_refused.get(),
-        subscriptions: census.subscriptions as u64,
-        logins: counters.logins.get(),
-        logins_refused: counters.logins_refused.get(),
-        refreshes: counters.refreshes.get(),
-        refreshes_refused: counters.refreshes_refused.get(),
-        broadcasts: counters.broadcasts.get(),
-        deliveries: counters.deliveries.get(),
-        responses: counters.responses.get(),
-        pending_broadcasts: hub.pending.len() as u64,
-        slow_disconnects: counters.slow_disconnects.get(),
-        http_requests: counters.http_requests.get(),
-        http_errors: counters.http_errors.get(),
-        channels: census
-            .channels
-            .into_iter()
-            .map(|(channel, subscribers)| ChannelCount {
-                name: channel.name,
-                system: channel.system,
-                consumer: channel.consumer,
-                subscribers: subscribers as u64,
-            })
-            .collect(),
-    })
 }

@@ -3,8 +3,7 @@
 //! PUT takes the value alone; the answers are `{"group","key","value"}`, as the SDKs expect. Each change is broadcast as
 //! `update` on the system channel `data:GROUP:KEY` with the same document, or `null` once it is deleted.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,30 +11,13 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::auth::Session;
-use super::body::{self, JsonBody, PAYLOAD_BODY};
-use super::broadcasts::{announce, json};
+use super::announce::announce;
+use super::body::{self, JsonBody, Named, PAYLOAD_BODY, json};
 use super::error::ApiError;
+use super::login::Session;
 use super::network::Audience;
-use super::resources::Named;
-use super::state::{HubState, lock};
+use super::state::HubState;
 use expd_domain::{Channel, Payload};
-
-/// How many data items there are.
-const MAX_ITEMS: usize = 10_000;
-
-/// How much they take together: sixteen of the largest.
-const MAX_DATA_BYTES: usize = 256 * 1024 * 1024;
-
-/// The data items of one network.
-#[derive(Default)]
-pub(super) struct DataStore(Mutex<Inner>);
-
-#[derive(Default)]
-struct Inner {
-    documents: HashMap<(String, String), Payload>,
-    bytes: usize,
-}
 
 #[derive(Serialize)]
 struct DataDocument<'a> {
@@ -51,8 +33,8 @@ pub(super) async fn read(
     Named((group, key)): Named<(String, String)>,
 ) -> Result<Response, ApiError> {
     session.is_paired()?;
-    lock(&hub.data.0)
-        .documents
+    hub.data
+        .lock()
         .get(&(group, key))
         .map(|document| json(document.as_str().to_owned()))
         .ok_or_else(unknown)
@@ -79,24 +61,10 @@ pub(super) async fn put(
     let document = Payload::parse(document)?;
     drop((value, share));
 
-    let inner = &mut *lock(&hub.data.0);
+    let items = &mut *hub.data.lock();
     let name = (group, key);
-    // The names are held twice: in the document, too.
-    let held = |document: &Payload| document.as_str().len() + name.0.len() + name.1.len();
-    let size = held(&document);
-    let replaced = inner.documents.get(&name).map(held);
-    let bytes = inner.bytes - replaced.unwrap_or(0) + size;
-    if (replaced.is_none() && inner.documents.len() >= MAX_ITEMS) || bytes > MAX_DATA_BYTES {
-        return Err(ApiError::full(
-            "data.full",
-            format!(
-                "this network keeps {MAX_ITEMS} data items of {MAX_DATA_BYTES} bytes together; delete one first"
-            ),
-        ));
-    }
-    inner.bytes = bytes;
     let channel = channel(&name);
-    inner.documents.insert(name, document.clone());
+    items.put(name, document.clone())?;
     // Under the lock, so that listeners hear of changes in their order.
     announce(&hub, &channel, "update", &document, Audience::Everyone);
     Ok(json(document.as_str().to_owned()))
@@ -109,9 +77,10 @@ pub(super) async fn delete(
     Named(name): Named<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     session.may_write()?;
-    let inner = &mut *lock(&hub.data.0);
-    let removed = inner.documents.remove(&name).ok_or_else(unknown)?;
-    inner.bytes -= removed.as_str().len() + name.0.len() + name.1.len();
+    let items = &mut *hub.data.lock();
+    if !items.remove(&name) {
+        return Err(unknown());
+    }
     announce(
         &hub,
         &channel(&name),

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use super::admission::Address;
+use super::address::Address;
 use super::error::ApiError;
+use super::lock::lock;
 use super::pairing_codes::{Credentials, FreshCode, PairingCodes};
 use super::settings::HubSettings;
-use super::state::lock;
 use super::tokens::{Tokens, hex};
 use expd_domain::{Identity, IdentityKind, Secret};
 

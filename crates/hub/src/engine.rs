@@ -12,11 +12,11 @@ use socketioxide::SocketIo;
 use socketioxide::socket::Sid;
 use tower::ServiceExt as _;
 
-use super::auth::Session;
 use super::connection::{Connection, Peer};
 use super::engine_query::EngineQuery;
 use super::engine_sessions::{Opening, Owner, Side};
 use super::error::ApiError;
+use super::login::Session;
 use super::polling_body;
 use super::socket;
 use super::state::HubState;

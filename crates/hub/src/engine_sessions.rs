@@ -12,11 +12,11 @@ use socketioxide::socket::Sid;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::admission::Address;
+use super::address::Address;
 use super::connection::Connection;
 use super::error::ApiError;
+use super::lock::lock;
 use super::network::MAX_SOCKETS;
-use super::state::lock;
 
 /// Sockets of strangers: of all of them, and of one address, for each of the two kinds.
 const MAX_STRANGERS: usize = 256;

@@ -1,5 +1,7 @@
 //! How the network refuses: every error answer is JSON with `code` and `message`, as EXP's are.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Json;
@@ -145,6 +147,59 @@ impl From<PayloadError> for ApiError {
             PayloadError::NotJson(_)
             | PayloadError::TooDeep(_)
             | PayloadError::LoneSurrogate(_) => Self::bad_request("payload.invalid", message),
+        }
+    }
+}
+
+/// Why the network could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// Another program has the port.
+    #[error(
+        "the network's address {address} is taken by another program; stop that program, or choose another address with hub.listen (port 0 takes a free one)"
+    )]
+    Busy {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// The address cannot be taken for another reason.
+    #[error(
+        "the network cannot listen on {address}: {source}; set hub.listen to an address of this machine and a port that this user may take"
+    )]
+    Bind {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// A user's password hash cannot be used.
+    #[error(
+        "the password_hash of hub user {username:?} is no Argon2 hash in PHC form: {reason}; make one with `expd hub hash-password`"
+    )]
+    PasswordHash {
+        /// Whose.
+        username: String,
+        /// The parser's words.
+        reason: String,
+    },
+    /// The server ended by itself.
+    #[error("the network on {address} stopped serving: {source}")]
+    Serve {
+        /// Where it was serving.
+        address: SocketAddr,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl HubError {
+    pub(super) fn bind(address: SocketAddr, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            Self::Busy { address, source }
+        } else {
+            Self::Bind { address, source }
         }
     }
 }

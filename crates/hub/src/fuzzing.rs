@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
 
-use super::Hub;
 use super::connection::Peer;
+use super::hub::Hub;
 use super::router;
 
 impl Hub {

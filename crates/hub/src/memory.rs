@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use super::state::lock;
+use super::lock::lock;
 
 /// Memory of a fixed size, in bytes, that owners take from and give back to.
 pub(super) struct SharedMemory<O: Eq + Hash + Clone> {

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use super::error::ApiError;
+use super::lock::lock;
 use super::socket_memory::{Full, SocketUse};
-use super::state::lock;
 use expd_domain::{BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payload};
 
 /// How many sockets are open at once.

@@ -2,17 +2,30 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::crypto::ring;
 
 use super::counters::CountersSnapshot;
-use super::pairing::{DeviceUuid, PairRequest};
 use expd_domain::Secret;
 use expd_domain::message::ErrorBody;
 
 /// How long a call may take: the network does nothing but answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The body of `POST /hub/pair`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PairRequest {
+    pub code: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+}
+
+/// A device: the answer to pairing, the body and the answer of unpairing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct DeviceUuid {
+    pub uuid: String,
+}
 
 /// A device that has been paired.
 #[derive(Clone, Debug, PartialEq, Eq)]

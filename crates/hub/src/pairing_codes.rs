@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
-use super::admission::Address;
+use super::address::Address;
 use super::error::ApiError;
 use super::rate::Rate;
 use super::tokens::now_millis;

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::admission::Address;
+use super::address::Address;
 use super::error::ApiError;
+use super::lock::lock;
 use super::rate::Rate;
-use super::state::lock;
 
 /// Checks that run at once.
 const AT_ONCE: usize = 2;

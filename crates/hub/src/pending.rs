@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 
 use super::error::ApiError;
-use super::state::lock;
+use super::lock::lock;
 use expd_domain::{BroadcastId, Channel, Payload};
 
 /// How many broadcasts are held open at once; each is an HTTP request too.

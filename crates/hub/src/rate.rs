@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::state::lock;
+use super::lock::lock;
 
 /// Keys that are remembered; those that have recovered are forgotten first.
 const MAX_KEYS: usize = 4096;

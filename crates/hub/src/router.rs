@@ -13,9 +13,9 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::engine::{self, Engine};
 use super::error::ApiError;
-use super::resources::{self, Kind};
+use super::resource_store::Kind;
 use super::state::HubState;
-use super::{auth, broadcasts, counters, data, legacy_polling, pairing};
+use super::{auth, broadcasts, data, legacy_polling, operator_api, resources};
 
 /// How long a browser may go on without asking again what is allowed; browsers cap it at two hours or less.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
@@ -35,9 +35,9 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
             "/api/data/{group}/{key}",
             get(data::read).put(data::put).delete(data::delete),
         )
-        .route("/hub/pair", post(pairing::pair))
-        .route("/hub/unpair", post(pairing::unpair))
-        .route("/hub/counters", get(counters::show));
+        .route("/hub/pair", post(operator_api::pair))
+        .route("/hub/unpair", post(operator_api::unpair))
+        .route("/hub/counters", get(operator_api::counters));
     for (kind, path) in Kind::ALL {
         router = router
             .route(

@@ -23,8 +23,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::connection::{Connection, HubStream, Peer};
+use super::connection::{Connection, Peer};
 use super::state::HubState;
+use super::stream::HubStream;
 
 /// The largest head of a request, and what is read ahead of a connection. Nobody has to be logged in for it.
 const MAX_HEAD: usize = 16 * 1024;
@@ -148,7 +149,7 @@ async fn speaks(stream: &TcpStream, connection: &Connection, hub: &HubState) -> 
     tokio::select! {
         // Not only readiness, which may be told although there is nothing.
         peeked = stream.peek(&mut first) => peeked.is_ok_and(|length| length > 0),
-        () = connection.is_ended() => false,
+        () = connection.until_cut() => false,
         () = hub.stopping.cancelled() => false,
     }
 }

@@ -16,18 +16,17 @@ use axum::http::Uri;
 use serde::Serialize;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler as _;
-use socketioxide::socket::Sid;
 use socketioxide::{ParserConfig, SocketIo, TransportType};
 
-use super::auth::Session;
+use super::announce;
 use super::body::PAYLOAD_BODY;
-use super::broadcasts;
 use super::connection::{Connection, Peer};
+use super::disconnect::{dismiss_after_grace, send_away};
 use super::engine_query::EngineQuery;
 use super::engine_sessions::{Side, side_heartbeat};
 use super::error::ApiError;
+use super::login::{Session, is_pairing_channel};
 use super::network::Member;
-use super::pairing;
 use super::state::HubState;
 use super::tokens::now_millis;
 use expd_domain::ChannelId;
@@ -42,11 +41,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const STRANGERS_MESSAGE: usize = 16 * 1024;
 const STRANGERS_PACKETS: usize = 64;
 
-/// How long a client that was told to go has for going.
-const GRACE: Duration = Duration::from_secs(1);
-
 /// How often a socket that is about to be connected is looked at. Others run on the runtime's timer, too, so not more often.
 const MOMENT: Duration = Duration::from_millis(2);
+
+/// How long a client that is told that it is connected may take to be so.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// How many IDs one `subscribe` may hold.
 const MAX_SUBSCRIBE_IDS: usize = 10_000;
@@ -184,7 +183,7 @@ fn subscribe_when_connected(
 ) {
     let (hub_of_task, session) = (hub.clone(), session.clone());
     hub.tasks.spawn(async move {
-        let until = tokio::time::Instant::now() + GRACE;
+        let until = tokio::time::Instant::now() + LEAVING;
         while !socket.connected() {
             if tokio::time::Instant::now() > until || hub_of_task.stopping.is_cancelled() {
                 // It has left.
@@ -206,11 +205,12 @@ fn subscribe(hub: &Arc<HubState>, session: &Session, socket: &SocketRef, ids: Ve
     let mut refused = Vec::new();
     let mut waits_to_be_paired = false;
     for id in ids.into_iter().map(ChannelId::from_wire) {
-        match broadcasts::decode_channel(hub, &id)
+        match hub
+            .decode_channel(&id)
             .and_then(|channel| session.may_listen(&channel).map(|()| channel))
         {
             Ok(channel) => {
-                waits_to_be_paired |= pairing::is_pairing_channel(&channel);
+                waits_to_be_paired |= is_pairing_channel(&channel);
                 wanted.push((id, channel));
             }
             Err(error) => refused.push((id, error)),
@@ -221,7 +221,7 @@ fn subscribe(hub: &Arc<HubState>, session: &Session, socket: &SocketRef, ids: Ve
         refuse_subscriptions(socket, refused);
     }
     if waits_to_be_paired && let Some(code) = &session.identity.pairing_code {
-        pairing::tell_credentials(hub, code);
+        announce::tell_credentials(hub, code);
     }
 }
 
@@ -242,47 +242,6 @@ fn refuse_subscriptions(socket: &SocketRef, refused: Vec<(ChannelId, ApiError)>)
         .collect();
     if let Err(error) = socket.emit("subscribe_error", &refused) {
         log::debug!("a refused subscription could not be told: {error}");
-    }
-}
-
-/// Disconnects a socket politely, after everything that was sent to it before, and cuts it where it stays.
-pub(super) fn send_away(hub: &Arc<HubState>, socket: SocketRef) {
-    let sid = socket.id;
-    let connection = hub.network.leave(sid).and_then(|member| member.connection);
-    if let Err(error) = socket.disconnect() {
-        log::debug!("a socket could not be told to disconnect: {error}");
-    }
-    dismiss_after_grace(hub, sid, connection);
-}
-
-/// Ends sockets that did not take what they were sent. Their buffers are full, so there is nothing polite left to say.
-pub(super) fn cut_slow(hub: &Arc<HubState>, slow: Vec<Member>) {
-    for member in slow {
-        hub.counters.slow_disconnects.one();
-        log::warn!(
-            "disconnected a socket of {} {:?}: it does not take what it is sent",
-            member.identity.kind,
-            member.identity.uuid
-        );
-        dismiss(hub, member.socket.id, member.connection.as_ref());
-    }
-}
-
-fn dismiss_after_grace(hub: &Arc<HubState>, sid: Sid, connection: Option<Arc<Connection>>) {
-    let hub_of_task = hub.clone();
-    hub.tasks.spawn(async move {
-        tokio::select! {
-            () = hub_of_task.stopping.cancelled() => {}
-            () = tokio::time::sleep(GRACE) => dismiss(&hub_of_task, sid, connection.as_ref()),
-        }
-    });
-}
-
-fn dismiss(hub: &HubState, sid: Sid, connection: Option<&Arc<Connection>>) {
-    let heartbeats = 2 * (hub.ping_interval + hub.ping_timeout);
-    hub.engine_sessions.dismiss(sid, heartbeats);
-    if let Some(connection) = connection {
-        connection.cut();
     }
 }
 

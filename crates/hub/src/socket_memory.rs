@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use super::state::lock;
+use super::lock::lock;
 
 /// Bytes of all sockets together, and of those of one identity: four of the largest messages.
 const TOTAL: u64 = 256 * 1024 * 1024;

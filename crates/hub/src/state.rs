@@ -1,29 +1,29 @@
 //! What all parts of one running network share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::HubError;
 use super::admission::Admission;
-use super::body::BodyMemory;
+use super::body_memory::BodyMemory;
 use super::counters::Counters;
-use super::data::DataStore;
+use super::data_store::DataStore;
 use super::directory::Directory;
 use super::engine_sessions::EngineSessions;
+use super::error::{ApiError, HubError};
 use super::hosts::Hosts;
 use super::keys::Keys;
 use super::network::Network;
 use super::password;
 use super::password_checks::PasswordChecks;
 use super::pending::PendingBroadcasts;
-use super::resources::Resources;
+use super::resource_store::ResourceStore;
 use super::settings::HubSettings;
 use super::socket_memory::SocketMemory;
 use super::tokens::Tokens;
-use expd_domain::Secret;
+use expd_domain::{Channel, ChannelId, Secret};
 
 /// One running network. Each part guards itself with a lock of its own; locks are taken in the order data or resources,
 /// then network, then engine sessions, and none is held over an await.
@@ -35,7 +35,7 @@ pub(super) struct HubState {
     pub tokens: Tokens,
     pub network: Network,
     pub pending: PendingBroadcasts,
-    pub resources: Resources,
+    pub resources: ResourceStore,
     pub data: DataStore,
     pub admission: Arc<Admission>,
     pub engine_sessions: Arc<EngineSessions>,
@@ -61,7 +61,7 @@ impl HubState {
                 }
             })?;
         }
-        let resources = Resources::default();
+        let resources = ResourceStore::default();
         for device in &settings.devices {
             resources.add_device(&device.uuid);
         }
@@ -89,10 +89,16 @@ impl HubState {
             ping_timeout: settings.ping_timeout,
         })
     }
-}
 
-/// Locks. A panic while a lock was held is a bug in this room that has been reported; the maps behind it are whole
-/// between any two statements, so the others go on.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The channel that an ID names, if it belongs to this organization.
+    pub(super) fn decode_channel(&self, id: &ChannelId) -> Result<Channel, ApiError> {
+        let (organization, channel) = id.decode()?;
+        if organization != self.organization {
+            return Err(ApiError::forbidden(
+                "network.channel.foreign",
+                "this channel ID belongs to another organization; make it with the organization of the session's identity",
+            ));
+        }
+        Ok(channel)
+    }
 }

@@ -9,18 +9,22 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::auth;
+use super::announce::{announce, tell_credentials};
 use super::body::{JsonBody, OPEN_BODY};
-use super::broadcasts::announce;
+use super::counters::{ChannelCount, CountersSnapshot};
+use super::disconnect::send_away;
 use super::error::ApiError;
+use super::login::bearer;
 use super::network::Audience;
+use super::operator::{DeviceUuid, PairRequest};
 use super::pairing_codes::normalize_code;
-use super::socket;
 use super::state::HubState;
 use expd_domain::{Channel, Payload, Secret};
+
+/// How many channels are listed one by one.
+const MAX_LISTED_CHANNELS: usize = 1000;
 
 /// A request that shows the operator's key.
 pub(super) struct Operator;
@@ -29,7 +33,7 @@ impl FromRequestParts<Arc<HubState>> for Operator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, hub: &Arc<HubState>) -> Result<Self, ApiError> {
-        match auth::bearer(&parts.headers) {
+        match bearer(&parts.headers) {
             // Its connection stays among the strangers': there it finds room even where those who are logged in take all of theirs.
             Some(given) if same(&given, &hub.operator_key) => Ok(Self),
             _ => Err(ApiError::unauthorized(
@@ -43,20 +47,6 @@ impl FromRequestParts<Arc<HubState>> for Operator {
 /// Compares digests, so that the time it takes tells nothing of the key.
 fn same(given: &Secret, key: &Secret) -> bool {
     Sha256::digest(given.expose()) == Sha256::digest(key.expose())
-}
-
-/// The body of `POST /hub/pair`.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct PairRequest {
-    pub code: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uuid: Option<String>,
-}
-
-/// A device: the answer to pairing, the body and the answer of unpairing.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct DeviceUuid {
-    pub uuid: String,
 }
 
 /// `POST /hub/pair`
@@ -101,26 +91,44 @@ pub(super) async fn unpair(
         Audience::Everyone,
     );
     for socket in hub.network.sockets_of(&uuid) {
-        socket::send_away(&hub, socket);
+        send_away(&hub, socket);
     }
     hub.resources.remove_device(&uuid);
     Ok(Json(DeviceUuid { uuid }))
 }
 
-/// Whether a channel is the one on which devices wait to be paired.
-pub(super) fn is_pairing_channel(channel: &Channel) -> bool {
-    channel.system && !channel.consumer && channel.name == "pairing"
-}
-
-/// Sends the credentials to the device with this code, if it has been paired and is listening.
-pub(super) fn tell_credentials(hub: &Arc<HubState>, code: &str) {
-    if let Some(credentials) = hub.directory.credentials_for(code) {
-        let payload = Payload::from(serde_json::json!({
-            "uuid": credentials.uuid,
-            "secret": credentials.secret.expose(),
-        }));
-        let channel = Channel::new("pairing").system();
-        let audience = Audience::PairingCode(code);
-        announce(hub, &channel, "credentials", &payload, audience);
-    }
+/// `GET /hub/counters`
+pub(super) async fn counters(
+    State(hub): State<Arc<HubState>>,
+    _operator: Operator,
+) -> Json<CountersSnapshot> {
+    let census = hub.network.census(MAX_LISTED_CHANNELS);
+    let counters = &hub.counters;
+    Json(CountersSnapshot {
+        connections: census.sockets as u64,
+        connections_total: counters.sockets_opened.get(),
+        connections_refused: counters.sockets_refused.get(),
+        subscriptions: census.subscriptions as u64,
+        logins: counters.logins.get(),
+        logins_refused: counters.logins_refused.get(),
+        refreshes: counters.refreshes.get(),
+        refreshes_refused: counters.refreshes_refused.get(),
+        broadcasts: counters.broadcasts.get(),
+        deliveries: counters.deliveries.get(),
+        responses: counters.responses.get(),
+        pending_broadcasts: hub.pending.len() as u64,
+        slow_disconnects: counters.slow_disconnects.get(),
+        http_requests: counters.http_requests.get(),
+        http_errors: counters.http_errors.get(),
+        channels: census
+            .channels
+            .into_iter()
+            .map(|(channel, subscribers)| ChannelCount {
+                name: channel.name,
+                system: channel.system,
+                consumer: channel.consumer,
+                subscribers: subscribers as u64,
+            })
+            .collect(),
+    })
 }

@@ -1,0 +1,41 @@
+//! Memory of request bodies.
+
+use std::sync::Arc;
+
+use super::memory::{Share, SharedMemory};
+
+/// What all bodies of sessions take together while they are read and parsed, and those of one identity: four of the largest.
+const LARGE_MEMORY: usize = 256 * 1024 * 1024;
+const LARGE_OF_IDENTITY: usize = 68 * 1024 * 1024;
+
+/// Bodies up to this size have memory of their own.
+const SMALL: usize = 64 * 1024;
+const SMALL_MEMORY: usize = 32 * 1024 * 1024;
+const SMALL_OF_IDENTITY: usize = 8 * 1024 * 1024;
+
+/// The memory of all bodies.
+pub(super) struct BodyMemory {
+    large: Arc<SharedMemory<String>>,
+    small: Arc<SharedMemory<String>>,
+}
+
+impl Default for BodyMemory {
+    fn default() -> Self {
+        Self {
+            large: SharedMemory::new(LARGE_MEMORY, LARGE_OF_IDENTITY),
+            small: SharedMemory::new(SMALL_MEMORY, SMALL_OF_IDENTITY),
+        }
+    }
+}
+
+impl BodyMemory {
+    /// Takes the bytes of a body as soon as there is room; the caller bounds its wait.
+    pub(super) async fn take(&self, owner: &str, size: usize) -> Share<String> {
+        let memory = if size <= SMALL {
+            &self.small
+        } else {
+            &self.large
+        };
+        memory.take(owner.to_owned(), size).await
+    }
+}

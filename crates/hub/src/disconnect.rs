@@ -1,0 +1,59 @@
+//! Ending live sockets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use socketioxide::extract::SocketRef;
+use socketioxide::socket::Sid;
+
+use super::connection::Connection;
+use super::network::Member;
+use super::state::HubState;
+
+/// How long a client that was told to go has for going.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Disconnects a socket politely, after everything that was sent to it before, and cuts it where it stays.
+pub(super) fn send_away(hub: &Arc<HubState>, socket: SocketRef) {
+    let sid = socket.id;
+    let connection = hub.network.leave(sid).and_then(|member| member.connection);
+    if let Err(error) = socket.disconnect() {
+        log::debug!("a socket could not be told to disconnect: {error}");
+    }
+    dismiss_after_grace(hub, sid, connection);
+}
+
+/// Ends sockets that did not take what they were sent. Their buffers are full, so there is nothing polite left to say.
+pub(super) fn cut_slow(hub: &Arc<HubState>, slow: Vec<Member>) {
+    for member in slow {
+        hub.counters.slow_disconnects.one();
+        log::warn!(
+            "disconnected a socket of {} {:?}: it does not take what it is sent",
+            member.identity.kind,
+            member.identity.uuid
+        );
+        dismiss(hub, member.socket.id, member.connection.as_ref());
+    }
+}
+
+pub(super) fn dismiss_after_grace(
+    hub: &Arc<HubState>,
+    sid: Sid,
+    connection: Option<Arc<Connection>>,
+) {
+    let hub_of_task = hub.clone();
+    hub.tasks.spawn(async move {
+        tokio::select! {
+            () = hub_of_task.stopping.cancelled() => {}
+            () = tokio::time::sleep(GRACE) => dismiss(&hub_of_task, sid, connection.as_ref()),
+        }
+    });
+}
+
+fn dismiss(hub: &HubState, sid: Sid, connection: Option<&Arc<Connection>>) {
+    let heartbeats = 2 * (hub.ping_interval + hub.ping_timeout);
+    hub.engine_sessions.dismiss(sid, heartbeats);
+    if let Some(connection) = connection {
+        connection.cut();
+    }
+}

@@ -1,0 +1,95 @@
+//! One network as a value: bind, serve, stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::error::HubError;
+use super::settings::HubSettings;
+use super::state::HubState;
+use super::{router, server};
+
+/// How long connections may take to end by themselves at shutdown, before they are cut.
+const DRAIN: Duration = Duration::from_millis(600);
+
+/// How long a connection that was cut may take to notice.
+const CUT: Duration = Duration::from_millis(300);
+
+/// An EXP network that is bound to its address and not yet serving.
+pub struct Hub {
+    listener: TcpListener,
+    address: SocketAddr,
+    pub(super) state: Arc<HubState>,
+}
+
+impl Hub {
+    /// Checks the settings and takes the address.
+    ///
+    /// # Errors
+    /// When the address cannot be taken, or a password hash is none.
+    #[expect(
+        clippy::unused_async,
+        reason = "a listener belongs to the runtime that this is called in"
+    )]
+    pub async fn bind(settings: &HubSettings) -> Result<Self, HubError> {
+        let bind_error = |source| HubError::bind(settings.listen, source);
+        let state = Arc::new(HubState::new(settings)?);
+        let listener = server::listen(settings.listen).map_err(bind_error)?;
+        let address = listener.local_addr().map_err(bind_error)?;
+        Ok(Self {
+            listener,
+            address,
+            state,
+        })
+    }
+
+    /// The address that was taken; with port 0 in the settings, here is the real one.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown`, then answers what is held open, closes every socket and connection and returns, within
+    /// about a second. Dropping the future cuts everything at once.
+    ///
+    /// # Errors
+    /// When accepting connections fails for good.
+    pub async fn serve(self, shutdown: CancellationToken) -> Result<(), HubError> {
+        let state = self.state;
+        let _cut_when_dropped = state.admission.cut.clone().drop_guard();
+        let _stop_when_dropped = state.stopping.clone().drop_guard();
+        let open = TaskTracker::new();
+
+        let (router, engine) = router::build(&state);
+        tokio::select! {
+            Err(source) = server::serve(&self.listener, router, &state, &open) => {
+                let address = self.address;
+                return Err(HubError::Serve { address, source });
+            }
+            () = shutdown.cancelled() => {}
+        }
+        state.stopping.cancel();
+        // From here on, the system refuses whoever comes.
+        drop(self.listener);
+        open.close();
+        let drained = async {
+            tokio::join!(engine.close(), open.wait());
+        };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            log::debug!("cutting {} connections that did not end", open.len());
+            state.admission.cut.cancel();
+            if tokio::time::timeout(CUT, open.wait()).await.is_err() {
+                log::warn!("{} connections are still open", open.len());
+            }
+        }
+        state.tasks.close();
+        if tokio::time::timeout(CUT, state.tasks.wait()).await.is_err() {
+            log::warn!("{} tasks have not ended", state.tasks.len());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! The session that every request but a login proves with its token.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+
+use super::connection::{Connection, Peer};
+use super::error::ApiError;
+use super::state::HubState;
+use expd_domain::{Channel, ChannelRule, Identity, IdentityKind, Secret};
+
+/// Who sends a request.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub identity: Identity,
+    pub expiration: i64,
+    fingerprint: u64,
+}
+
+impl Session {
+    pub(super) fn new(identity: Identity, fingerprint: u64, expiration: i64) -> Self {
+        Self {
+            identity,
+            expiration,
+            fingerprint,
+        }
+    }
+
+    pub(super) fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// The session of a token that holds.
+    pub(super) fn of_token(hub: &HubState, token: &Secret) -> Result<Self, ApiError> {
+        let claims = hub.tokens.verify(token)?;
+        if !hub
+            .directory
+            .still_holds(&claims.identity, claims.fingerprint)
+        {
+            return Err(ApiError::unauthorized(
+                "authentication.token.revoked",
+                "whom this token was given to is not known any more; log in again",
+            ));
+        }
+        Ok(Self {
+            identity: claims.identity,
+            expiration: claims.expiration,
+            fingerprint: claims.fingerprint,
+        })
+    }
+
+    /// Tells identities apart, of all kinds.
+    pub(super) fn name(&self) -> String {
+        match &self.identity.pairing_code {
+            Some(code) => format!("pairing:{code}"),
+            None => format!("{}:{}", self.identity.kind, self.identity.uuid),
+        }
+    }
+
+    /// Takes note that the connection is used by somebody who is logged in.
+    fn makes_known(&self, hub: &HubState, parts: &Parts) -> Result<(), ApiError> {
+        match (&self.identity.pairing_code, connection(parts)) {
+            (None, Some(connection)) => hub.admission.know(connection, &self.name()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn may_listen(&self, channel: &Channel) -> Result<(), ApiError> {
+        if self.identity.pairing_code.is_some() && !is_pairing_channel(channel) {
+            return Err(pairing_only());
+        }
+        Ok(channel.may_listen(self.identity.kind)?)
+    }
+
+    pub(super) fn may_broadcast(&self, channel: &Channel) -> Result<(), ApiError> {
+        // What holds for everybody is said first: a system channel is refused as such to a consumer app, too.
+        if channel.system {
+            return Err(ChannelRule::SystemBroadcast(channel.name.clone()).into());
+        }
+        channel.may_broadcast(self.identity.kind)?;
+        self.is_paired()
+    }
+
+    /// Refuses a device that waits to be paired, for everything but listening for its credentials.
+    pub(super) fn is_paired(&self) -> Result<(), ApiError> {
+        if self.identity.pairing_code.is_some() {
+            return Err(pairing_only());
+        }
+        Ok(())
+    }
+
+    /// Refuses those who may read resources and not change them.
+    pub(super) fn may_write(&self) -> Result<(), ApiError> {
+        self.is_paired()?;
+        if self.identity.kind == IdentityKind::ConsumerApp {
+            return Err(ApiError::forbidden(
+                "resource.readOnly",
+                "a consumer app may read resources, not change them",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// In a log line: kind and uuid.
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.identity.pairing_code {
+            Some(_) => f.write_str("a device that waits to be paired"),
+            None => write!(f, "{} {:?}", self.identity.kind, self.identity.uuid),
+        }
+    }
+}
+
+fn pairing_only() -> ApiError {
+    ApiError::forbidden(
+        "pairing.restricted",
+        "a device that waits to be paired may listen on the system channel \"pairing\" and do nothing else",
+    )
+}
+
+impl FromRequestParts<Arc<HubState>> for Session {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, hub: &Arc<HubState>) -> Result<Self, ApiError> {
+        let token = bearer(&parts.headers).ok_or_else(|| {
+            ApiError::unauthorized(
+                "authentication.token.missing",
+                "this needs the header `Authorization: Bearer TOKEN` with a session's token; log in with POST /api/auth/login",
+            )
+        })?;
+        let session = Self::of_token(hub, &token)?;
+        session.makes_known(hub, parts)?;
+        // For what reads the body.
+        parts.extensions.insert(session.clone());
+        Ok(session)
+    }
+}
+
+/// The text after `Bearer` in `Authorization`.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| Secret::new(token.trim()))
+}
+
+/// The connection of a request.
+fn connection(parts: &Parts) -> Option<&Connection> {
+    parts
+        .extensions
+        .get::<ConnectInfo<Peer>>()
+        .map(|ConnectInfo(Peer(connection))| &**connection)
+}
+
+/// Whether a channel is the one on which devices wait to be paired.
+pub(super) fn is_pairing_channel(channel: &Channel) -> bool {
+    channel.system && !channel.consumer && channel.name == "pairing"
+}

@@ -1,0 +1,170 @@
+//! The documents of a few of EXP's resources, in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
+use serde_json::{Map, Value};
+
+use super::error::ApiError;
+use super::lock::lock;
+use expd_domain::Payload;
+
+/// How many resources there are of all kinds together; the next bounds them in bytes.
+const MAX_RESOURCES: usize = 20_000;
+
+/// How much all documents take together.
+const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
+
+pub(super) type Document = Map<String, Value>;
+
+/// The collections, by their path below `/api/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Devices,
+    Things,
+    Experiences,
+    Locations,
+    Feeds,
+    Content,
+}
+
+impl Kind {
+    pub(super) const ALL: [(Self, &'static str); 6] = [
+        (Self::Devices, "/api/devices"),
+        (Self::Things, "/api/things"),
+        (Self::Experiences, "/api/experiences"),
+        (Self::Locations, "/api/locations"),
+        (Self::Feeds, "/api/connectors/feeds"),
+        (Self::Content, "/api/content"),
+    ];
+}
+
+/// The resources of one network, in the order of their creation.
+#[derive(Default)]
+pub(super) struct ResourceStore(Mutex<Documents>);
+
+/// All documents. Their lock is held while a change is announced.
+#[derive(Default)]
+pub(super) struct Documents {
+    documents: BTreeMap<(Kind, u64), Resource>,
+    last: u64,
+    bytes: usize,
+}
+
+pub(super) struct Resource {
+    pub uuid: String,
+    pub document: Payload,
+}
+
+impl ResourceStore {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Documents> {
+        lock(&self.0)
+    }
+
+    /// Gives a device that may log in a document of its own, unless it has one.
+    pub(super) fn add_device(&self, uuid: &str) {
+        let inner = &mut *lock(&self.0);
+        if inner.find(Kind::Devices, uuid).is_none() {
+            let document = Map::from_iter([("uuid".to_owned(), Value::from(uuid))]);
+            if let Err(error) = inner.insert(Kind::Devices, uuid.to_owned(), document) {
+                log::warn!("the device {uuid:?} gets no document: {error}");
+            }
+        }
+    }
+
+    pub(super) fn remove_device(&self, uuid: &str) {
+        lock(&self.0).remove(Kind::Devices, uuid);
+    }
+}
+
+impl Documents {
+    fn find(&self, kind: Kind, uuid: &str) -> Option<u64> {
+        self.of_kind(kind)
+            .find(|(_, resource)| resource.uuid == uuid)
+            .map(|((_, number), _)| *number)
+    }
+
+    pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&(Kind, u64), &Resource)> {
+        self.documents.range((kind, 0)..=(kind, u64::MAX))
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        kind: Kind,
+        uuid: String,
+        document: Document,
+    ) -> Result<Payload, ApiError> {
+        let document = as_payload(document)?;
+        if self.documents.len() >= MAX_RESOURCES {
+            return Err(full());
+        }
+        self.bytes = self.room_for(&document, 0)?;
+        self.last += 1;
+        let resource = Resource {
+            uuid,
+            document: document.clone(),
+        };
+        self.documents.insert((kind, self.last), resource);
+        Ok(document)
+    }
+
+    pub(super) fn replace(
+        &mut self,
+        kind: Kind,
+        uuid: &str,
+        change: impl FnOnce(&mut Document),
+    ) -> Result<Payload, ApiError> {
+        let number = self.find(kind, uuid).ok_or_else(|| unknown(uuid))?;
+        let old = self.documents.get(&(kind, number));
+        let old = old.ok_or_else(|| unknown(uuid))?.document.as_str();
+        // Only what parsed as a document was kept.
+        let mut document: Document = serde_json::from_str(old).unwrap_or_default();
+        change(&mut document);
+        document.insert("uuid".to_owned(), Value::from(uuid));
+        let document = as_payload(document)?;
+        self.bytes = self.room_for(&document, old.len())?;
+        if let Some(resource) = self.documents.get_mut(&(kind, number)) {
+            resource.document = document.clone();
+        }
+        Ok(document)
+    }
+
+    /// How many bytes there are once `document` has taken the place of `replaced` bytes.
+    fn room_for(&self, document: &Payload, replaced: usize) -> Result<usize, ApiError> {
+        let bytes = self.bytes - replaced + document.as_str().len();
+        if bytes > MAX_DOCUMENT_BYTES {
+            return Err(full());
+        }
+        Ok(bytes)
+    }
+
+    pub(super) fn remove(&mut self, kind: Kind, uuid: &str) -> bool {
+        let removed = self
+            .find(kind, uuid)
+            .and_then(|number| self.documents.remove(&(kind, number)));
+        self.bytes -= removed.as_ref().map_or(0, |r| r.document.as_str().len());
+        removed.is_some()
+    }
+}
+
+/// The text of a document, within the bounds of a payload: listeners have to be able to hear it.
+fn as_payload(document: Document) -> Result<Payload, ApiError> {
+    Ok(Payload::parse(Value::from(document).to_string())?)
+}
+
+fn full() -> ApiError {
+    ApiError::full(
+        "resource.full",
+        format!(
+            "this network keeps {MAX_RESOURCES} resources of {MAX_DOCUMENT_BYTES} bytes together; delete one first"
+        ),
+    )
+}
+
+pub(super) fn unknown(uuid: &str) -> ApiError {
+    let uuid: String = uuid.chars().take(64).collect();
+    ApiError::not_found(
+        "resource.unknown",
+        format!("no resource of this kind has the uuid {uuid:?}"),
+    )
+}

@@ -1,0 +1,119 @@
+//! The stream under a connection.
+//!
+//! Socket.IO's library shows neither how much a client has yet to take nor a way to close a WebSocket whose client does
+//! not listen. Both are known here: every stream counts what the kernel took from it, and ends when it is told to.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::admission::Place;
+use super::connection::Connection;
+
+/// The stream under a connection.
+pub(super) struct HubStream {
+    inner: TcpStream,
+    connection: Arc<Connection>,
+    // Two, since the reading and the writing half of a WebSocket are polled by different tasks.
+    read_end: Pin<Box<WaitForCancellationFutureOwned>>,
+    write_end: Pin<Box<WaitForCancellationFutureOwned>>,
+    _open: TaskTrackerToken,
+    _place: Place,
+}
+
+impl HubStream {
+    /// `open` counts it, and `place` is its own, until it ends.
+    pub(super) fn new(
+        inner: TcpStream,
+        connection: Arc<Connection>,
+        open: TaskTrackerToken,
+        place: Place,
+    ) -> Self {
+        Self {
+            inner,
+            read_end: Box::pin(connection.until_cut()),
+            write_end: Box::pin(connection.until_cut()),
+            connection,
+            _open: open,
+            _place: place,
+        }
+    }
+
+    fn poll_writable(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.write_end.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl Drop for HubStream {
+    fn drop(&mut self) {
+        self.connection.end();
+    }
+}
+
+impl AsyncRead for HubStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read_end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.inner).poll_read(cx, buffer));
+        let received = buffer.filled().len() - before;
+        if self.connection.read(received).is_err() {
+            log::warn!(
+                "disconnected a socket: its identity sends more unfinished messages than fit"
+            );
+            self.connection.cut();
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for HubStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_writable(cx)?;
+        let written = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
+        self.connection.wrote(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_writable(cx)?;
+        let written = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bytes))?;
+        self.connection.wrote(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
