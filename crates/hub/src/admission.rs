@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::address::Address;
-use super::connection::{Connection, Phase};
+use super::connection::{ClientConnection, Phase};
 use super::error::ApiError;
 use super::lock::lock;
 
@@ -28,8 +28,8 @@ pub const MAX_CONNECTIONS: usize = 8192;
 
 /// One in so many places is for strangers, as many are kept for those that are silent, and one in
 /// so many is the most that may be silent.
-const STRANGERS: usize = 16;
-const SILENT: usize = 3;
+const ANONYMOUS_DIVISOR: usize = 16;
+const SILENT_DIVISOR: usize = 3;
 
 /// What the process needs besides connections.
 const OTHER_FILES: usize = 64;
@@ -43,14 +43,14 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// The places of one network.
 pub(super) struct Admission {
     /// All of them.
-    places: usize,
+    slots: usize,
     /// Connections that may be silent. One address may have all that no other asks for.
     silent: usize,
     /// Strangers, of which one address may have a quarter.
-    strangers: usize,
+    anonymous: usize,
     /// Connections of those who are logged in, of which one address may have half and one identity
     /// a third.
-    known: usize,
+    identified: usize,
     inner: Mutex<Inner>,
     /// Ends all connections.
     pub cut: CancellationToken,
@@ -60,27 +60,27 @@ pub(super) struct Admission {
 struct Inner {
     last: u64,
     /// In the order in which they came, which is the order in which they have waited.
-    silent: BTreeMap<u64, Arc<Connection>>,
-    strangers: HashMap<u64, Arc<Connection>>,
-    known: HashMap<u64, (Arc<Connection>, Arc<str>)>,
-    of_address: HashMap<Address, Count>,
-    of_identity: HashMap<Arc<str>, usize>,
+    silent: BTreeMap<u64, Arc<ClientConnection>>,
+    anonymous: HashMap<u64, Arc<ClientConnection>>,
+    identified: HashMap<u64, (Arc<ClientConnection>, Arc<str>)>,
+    by_address: HashMap<Address, Count>,
+    by_identity: HashMap<Arc<str>, usize>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Count {
     silent: usize,
-    strangers: usize,
-    known: usize,
+    anonymous: usize,
+    identified: usize,
 }
 
 /// The place of one connection, left when this is dropped.
-pub(super) struct Place {
+pub(super) struct ConnectionSlot {
     admission: Arc<Admission>,
     number: u64,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         lock(&self.admission.inner).remove(self.number);
     }
@@ -91,38 +91,43 @@ impl Admission {
     pub(super) fn new() -> Arc<Self> {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let files = usize::try_from(files).unwrap_or(usize::MAX);
-        Self::with_places(MAX_CONNECTIONS.min(files.saturating_sub(OTHER_FILES).max(STRANGERS)))
+        Self::with_slots(
+            MAX_CONNECTIONS.min(files.saturating_sub(OTHER_FILES).max(ANONYMOUS_DIVISOR)),
+        )
     }
 
-    fn with_places(places: usize) -> Arc<Self> {
-        let strangers = (places / STRANGERS).max(4);
+    fn with_slots(slots: usize) -> Arc<Self> {
+        let anonymous = (slots / ANONYMOUS_DIVISOR).max(4);
         Arc::new(Self {
-            places,
-            silent: places / SILENT,
-            strangers,
-            known: places.saturating_sub(2 * strangers),
+            slots,
+            silent: slots / SILENT_DIVISOR,
+            anonymous,
+            identified: slots.saturating_sub(2 * anonymous),
             inner: Mutex::default(),
             cut: CancellationToken::new(),
         })
     }
 
     /// A connection that has no place yet.
-    pub(super) fn connection(&self, peer: SocketAddr) -> Arc<Connection> {
-        Arc::new(Connection::new(peer, self.cut.child_token()))
+    pub(super) fn connection(&self, peer: SocketAddr) -> Arc<ClientConnection> {
+        Arc::new(ClientConnection::new(peer, self.cut.child_token()))
     }
 
     /// A place for a new connection, from which nothing has come; nothing where nobody makes room.
-    pub(super) fn admit(self: &Arc<Self>, connection: &Arc<Connection>) -> Option<Place> {
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        connection: &Arc<ClientConnection>,
+    ) -> Option<ConnectionSlot> {
         let inner = &mut *lock(&self.inner);
-        if inner.silent.len() >= self.silent || inner.open() >= self.places {
+        if inner.silent.len() >= self.silent || inner.open() >= self.slots {
             inner.evict_silent()?;
         }
         inner.last += 1;
         inner.silent.insert(inner.last, connection.clone());
         let address = connection.address();
-        inner.of_address.entry(address).or_default().silent += 1;
-        connection.set_place(inner.last);
-        Some(Place {
+        inner.by_address.entry(address).or_default().silent += 1;
+        connection.set_slot(inner.last);
+        Some(ConnectionSlot {
             admission: self.clone(),
             number: inner.last,
         })
@@ -130,20 +135,20 @@ impl Admission {
 
     /// A silent connection has begun to speak, and is a stranger's from here on; nothing where no
     /// stranger makes room.
-    pub(super) fn hear(&self, connection: &Connection) -> Option<()> {
+    pub(super) fn on_first_byte(&self, connection: &ClientConnection) -> Option<()> {
         let inner = &mut *lock(&self.inner);
         let address = connection.address();
-        let of_address = inner.of_address.get(&address).map_or(0, |c| c.strangers);
-        if of_address >= self.strangers / 4 {
-            inner.evict_stranger(address)?;
-        } else if inner.strangers.len() >= self.strangers {
-            inner.evict_stranger(inner.address_with_most(|count| count.strangers)?)?;
+        let at_address = inner.by_address.get(&address).map_or(0, |c| c.anonymous);
+        if at_address >= self.anonymous / 4 {
+            inner.evict_anonymous(address)?;
+        } else if inner.anonymous.len() >= self.anonymous {
+            inner.evict_anonymous(inner.address_with_most(|count| count.anonymous)?)?;
         }
-        let number = connection.place();
+        let number = connection.slot();
         let silent = inner.silent.remove(&number)?;
         inner.leave_address(address, |count| &mut count.silent);
-        inner.strangers.insert(number, silent);
-        inner.of_address.entry(address).or_default().strangers += 1;
+        inner.anonymous.insert(number, silent);
+        inner.by_address.entry(address).or_default().anonymous += 1;
         connection.begin_head();
         Some(())
     }
@@ -152,22 +157,26 @@ impl Admission {
     ///
     /// # Errors
     /// Where that one, or their address, has as many connections as it gets. The request is to be refused then.
-    pub(super) fn know(&self, connection: &Connection, identity: &str) -> Result<(), ApiError> {
+    pub(super) fn identify(
+        &self,
+        connection: &ClientConnection,
+        identity: &str,
+    ) -> Result<(), ApiError> {
         let inner = &mut *lock(&self.inner);
-        let number = connection.place();
+        let number = connection.slot();
         // A connection that was told to go may still be answering.
-        if !inner.strangers.contains_key(&number) {
+        if !inner.anonymous.contains_key(&number) {
             return Ok(());
         }
         let address = connection.address();
-        let of_address = inner.of_address.get(&address).map_or(0, |c| c.known);
-        let of_identity = inner.of_identity.get(identity).copied().unwrap_or(0);
-        let evicted = if of_identity >= self.known / 3 {
-            inner.evict_known(|_, whose| whose == identity)
-        } else if of_address >= self.known / 2 {
-            inner.evict_known(|other, _| other.address() == address)
-        } else if inner.known.len() >= self.known {
-            inner.evict_known(|_, _| true)
+        let at_address = inner.by_address.get(&address).map_or(0, |c| c.identified);
+        let of_same = inner.by_identity.get(identity).copied().unwrap_or(0);
+        let evicted = if of_same >= self.identified / 3 {
+            inner.evict_identified(|_, whose| whose == identity)
+        } else if at_address >= self.identified / 2 {
+            inner.evict_identified(|other, _| other.address() == address)
+        } else if inner.identified.len() >= self.identified {
+            inner.evict_identified(|_, _| true)
         } else {
             Some(())
         };
@@ -179,19 +188,19 @@ impl Admission {
         }
         if let Some(connection) = inner.remove(number) {
             let identity: Arc<str> = identity.into();
-            inner.of_address.entry(address).or_default().known += 1;
-            *inner.of_identity.entry(identity.clone()).or_default() += 1;
-            inner.known.insert(number, (connection, identity));
+            inner.by_address.entry(address).or_default().identified += 1;
+            *inner.by_identity.entry(identity.clone()).or_default() += 1;
+            inner.identified.insert(number, (connection, identity));
         }
         Ok(())
     }
 
     /// Ends what takes too long.
-    pub(super) fn sweep(&self) {
+    pub(super) fn close_expired(&self) {
         let inner = lock(&self.inner);
-        let known = inner.known.values().map(|(connection, _)| connection);
-        let unknown = inner.silent.values().chain(inner.strangers.values());
-        for connection in unknown.chain(known) {
+        let identified = inner.identified.values().map(|(connection, _)| connection);
+        let unknown = inner.silent.values().chain(inner.anonymous.values());
+        for connection in unknown.chain(identified) {
             let (phase, since) = connection.phase();
             let limit = match phase {
                 Phase::Silent | Phase::Head => HEAD_TIMEOUT,
@@ -206,53 +215,53 @@ impl Admission {
     }
 
     /// Makes room where the system refuses to: whoever has waited the longest goes.
-    pub(super) fn make_room(&self) {
+    pub(super) fn evict_one(&self) {
         let inner = &mut *lock(&self.inner);
         if inner.evict_silent().is_none()
-            && let Some(address) = inner.address_with_most(|count| count.strangers)
+            && let Some(address) = inner.address_with_most(|count| count.anonymous)
         {
-            inner.evict_stranger(address);
+            inner.evict_anonymous(address);
         }
     }
 }
 
 impl Inner {
     fn open(&self) -> usize {
-        self.silent.len() + self.strangers.len() + self.known.len()
+        self.silent.len() + self.anonymous.len() + self.identified.len()
     }
 
-    fn remove(&mut self, number: u64) -> Option<Arc<Connection>> {
+    fn remove(&mut self, number: u64) -> Option<Arc<ClientConnection>> {
         if let Some(connection) = self.silent.remove(&number) {
             self.leave_address(connection.address(), |count| &mut count.silent);
             return Some(connection);
         }
-        if let Some(connection) = self.strangers.remove(&number) {
-            self.leave_address(connection.address(), |count| &mut count.strangers);
+        if let Some(connection) = self.anonymous.remove(&number) {
+            self.leave_address(connection.address(), |count| &mut count.anonymous);
             return Some(connection);
         }
-        let (connection, identity) = self.known.remove(&number)?;
-        self.leave_address(connection.address(), |count| &mut count.known);
-        if let Some(count) = self.of_identity.get_mut(&identity) {
+        let (connection, identity) = self.identified.remove(&number)?;
+        self.leave_address(connection.address(), |count| &mut count.identified);
+        if let Some(count) = self.by_identity.get_mut(&identity) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                self.of_identity.remove(&identity);
+                self.by_identity.remove(&identity);
             }
         }
         Some(connection)
     }
 
     fn leave_address(&mut self, address: Address, which: impl FnOnce(&mut Count) -> &mut usize) {
-        if let Some(count) = self.of_address.get_mut(&address) {
+        if let Some(count) = self.by_address.get_mut(&address) {
             let field = which(count);
             *field = field.saturating_sub(1);
-            if count.silent + count.strangers + count.known == 0 {
-                self.of_address.remove(&address);
+            if count.silent + count.anonymous + count.identified == 0 {
+                self.by_address.remove(&address);
             }
         }
     }
 
     fn address_with_most(&self, which: impl Fn(&Count) -> usize) -> Option<Address> {
-        let most = self.of_address.iter().max_by_key(|(_, count)| which(count));
+        let most = self.by_address.iter().max_by_key(|(_, count)| which(count));
         most.map(|(address, _)| *address)
     }
 
@@ -267,9 +276,9 @@ impl Inner {
     }
 
     /// Ends the stranger of an address that has kept the network waiting the longest.
-    fn evict_stranger(&mut self, address: Address) -> Option<()> {
+    fn evict_anonymous(&mut self, address: Address) -> Option<()> {
         let of_address = self
-            .strangers
+            .anonymous
             .iter()
             .filter(|(_, connection)| connection.address() == address);
         let number = longest_waiting(of_address, |phase| phase != Phase::Busy)?;
@@ -278,9 +287,9 @@ impl Inner {
     }
 
     /// Ends the known connection that has been without a request the longest.
-    fn evict_known(&mut self, which: impl Fn(&Connection, &str) -> bool) -> Option<()> {
+    fn evict_identified(&mut self, which: impl Fn(&ClientConnection, &str) -> bool) -> Option<()> {
         let chosen = self
-            .known
+            .identified
             .iter()
             .filter(|(_, (connection, whose))| which(connection, whose))
             .map(|(number, (connection, _))| (number, connection));
@@ -291,7 +300,7 @@ impl Inner {
 }
 
 fn longest_waiting<'a>(
-    connections: impl Iterator<Item = (&'a u64, &'a Arc<Connection>)>,
+    connections: impl Iterator<Item = (&'a u64, &'a Arc<ClientConnection>)>,
     waits: impl Fn(Phase) -> bool,
 ) -> Option<u64> {
     let waiting = connections.filter_map(|(number, connection)| {
@@ -307,30 +316,33 @@ fn longest_waiting<'a>(
 mod tests {
     use super::*;
 
-    fn connection(ip: [u8; 4]) -> Arc<Connection> {
-        Arc::new(Connection::new((ip, 1).into(), CancellationToken::new()))
+    fn connection(ip: [u8; 4]) -> Arc<ClientConnection> {
+        Arc::new(ClientConnection::new(
+            (ip, 1).into(),
+            CancellationToken::new(),
+        ))
     }
 
     /// A connection that has begun to speak; nothing where nobody made room for it.
-    fn speaking(
+    fn anonymous_connection(
         admission: &Arc<Admission>,
         ip: [u8; 4],
-        places: &mut Vec<Place>,
-    ) -> Option<Arc<Connection>> {
+        slots: &mut Vec<ConnectionSlot>,
+    ) -> Option<Arc<ClientConnection>> {
         let connection = connection(ip);
-        places.push(admission.admit(&connection).unwrap());
-        admission.hear(&connection)?;
+        slots.push(admission.admit(&connection).unwrap());
+        admission.on_first_byte(&connection)?;
         Some(connection)
     }
 
     #[tokio::test]
     async fn an_address_may_be_silent_thousands_of_times_until_others_come() {
-        let admission = Admission::with_places(MAX_CONNECTIONS);
+        let admission = Admission::with_slots(MAX_CONNECTIONS);
         let (flood, other) = ([127, 0, 0, 1], [127, 0, 0, 2]);
         let open = |ip| {
             let connection = connection(ip);
-            let place = admission.admit(&connection).unwrap();
-            (connection, place)
+            let slot = admission.admit(&connection).unwrap();
+            (connection, slot)
         };
         let silent: Vec<_> = (0..admission.silent).map(|_| open(flood)).collect();
         assert!(silent.iter().all(|(connection, _)| !connection.is_cut()));
@@ -340,93 +352,93 @@ mod tests {
         assert!(rest.iter().all(|(connection, _)| !connection.is_cut()));
         assert!(others.iter().all(|(connection, _)| !connection.is_cut()));
         drop((silent, others));
-        assert!(lock(&admission.inner).of_address.is_empty());
+        assert!(lock(&admission.inner).by_address.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_newcomer_takes_the_place_of_the_stranger_that_waited_the_longest() {
-        let admission = Admission::with_places(128);
+        let admission = Admission::with_slots(128);
         let (flood, other) = ([127, 0, 0, 1], [127, 0, 0, 2]);
-        let mut places = Vec::new();
-        let first = speaking(&admission, flood, &mut places).unwrap();
+        let mut slots = Vec::new();
+        let first = anonymous_connection(&admission, flood, &mut slots).unwrap();
         tokio::time::advance(Duration::from_millis(10)).await;
-        let second = speaking(&admission, flood, &mut places).unwrap();
+        let second = anonymous_connection(&admission, flood, &mut slots).unwrap();
         // A quarter of eight; the first makes room, and the other address has its own.
-        speaking(&admission, flood, &mut places).unwrap();
+        anonymous_connection(&admission, flood, &mut slots).unwrap();
         assert!(first.is_cut() && !second.is_cut());
-        let elsewhere = speaking(&admission, other, &mut places).unwrap();
+        let elsewhere = anonymous_connection(&admission, other, &mut slots).unwrap();
         second.begin_request();
         for _ in 0..10 {
-            speaking(&admission, flood, &mut places).unwrap();
+            anonymous_connection(&admission, flood, &mut slots).unwrap();
         }
         assert!(!second.is_cut(), "it waits for the network");
         assert!(!elsewhere.is_cut());
-        drop(places);
-        assert!(lock(&admission.inner).of_address.is_empty());
+        drop(slots);
+        assert!(lock(&admission.inner).by_address.is_empty());
     }
 
     #[tokio::test]
     async fn nobody_is_heard_where_all_wait_for_the_network() {
-        let admission = Admission::with_places(128);
-        let mut places = Vec::new();
+        let admission = Admission::with_slots(128);
+        let mut slots = Vec::new();
         for _ in 0..2 {
-            let one = speaking(&admission, [10, 0, 0, 1], &mut places).unwrap();
+            let one = anonymous_connection(&admission, [10, 0, 0, 1], &mut slots).unwrap();
             one.begin_request();
         }
-        assert!(speaking(&admission, [10, 0, 0, 1], &mut places).is_none());
+        assert!(anonymous_connection(&admission, [10, 0, 0, 1], &mut slots).is_none());
     }
 
     #[tokio::test]
     async fn whoever_is_known_leaves_the_strangers_and_has_a_share_alone() {
-        let admission = Admission::with_places(64);
-        let mut places = Vec::new();
-        let mut know = |identity: &str, ip| {
-            let connection = speaking(&admission, ip, &mut places).unwrap();
+        let admission = Admission::with_slots(64);
+        let mut slots = Vec::new();
+        let mut identify = |identity: &str, ip| {
+            let connection = anonymous_connection(&admission, ip, &mut slots).unwrap();
             connection.begin_request();
-            let known = admission.know(&connection, identity);
-            known.map(|()| connection).map_err(|error| error.code)
+            let identified = admission.identify(&connection, identity);
+            identified.map(|()| connection).map_err(|error| error.code)
         };
         // 56 places for those who are known: 18 for an identity, 28 for an address.
         let full = Some("network.connections.tooMany");
-        let first = know("a", [10, 0, 0, 1]).unwrap();
+        let first = identify("a", [10, 0, 0, 1]).unwrap();
         for _ in 1..18 {
-            assert!(know("a", [10, 0, 0, 1]).is_ok());
+            assert!(identify("a", [10, 0, 0, 1]).is_ok());
         }
-        assert_eq!(know("a", [10, 0, 0, 2]).err(), full);
+        assert_eq!(identify("a", [10, 0, 0, 2]).err(), full);
         for _ in 0..10 {
-            assert!(know("b", [10, 0, 0, 1]).is_ok());
+            assert!(identify("b", [10, 0, 0, 1]).is_ok());
         }
-        assert_eq!(know("c", [10, 0, 0, 1]).err(), full);
-        assert!(know("c", [10, 0, 0, 3]).is_ok());
+        assert_eq!(identify("c", [10, 0, 0, 1]).err(), full);
+        assert!(identify("c", [10, 0, 0, 3]).is_ok());
         // One that is without a request makes room for its own kind.
         first.end_request();
-        assert_eq!(lock(&admission.inner).of_identity["a"], 18);
-        assert!(know("a", [10, 0, 0, 4]).is_ok());
+        assert_eq!(lock(&admission.inner).by_identity["a"], 18);
+        assert!(identify("a", [10, 0, 0, 4]).is_ok());
         assert!(first.is_cut());
     }
 
     #[test]
     fn one_identity_at_one_address_has_room_for_two_thousand_calls_and_its_socket() {
-        let admission = Admission::with_places(MAX_CONNECTIONS);
+        let admission = Admission::with_slots(MAX_CONNECTIONS);
         assert!(admission.silent > 2048 + 512);
-        assert!(admission.known / 3 > 2048 && admission.known / 2 > 2048);
-        assert!(admission.known + admission.strangers < MAX_CONNECTIONS);
+        assert!(admission.identified / 3 > 2048 && admission.identified / 2 > 2048);
+        assert!(admission.identified + admission.anonymous < MAX_CONNECTIONS);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_says_nothing_is_ended() {
-        let admission = Admission::with_places(64);
+        let admission = Admission::with_slots(64);
         let (silent, idle) = (connection([10, 0, 0, 1]), connection([10, 0, 0, 2]));
-        let _places = [admission.admit(&silent), admission.admit(&idle)];
+        let _slots = [admission.admit(&silent), admission.admit(&idle)];
         idle.begin_request();
         idle.end_request();
         tokio::time::advance(HEAD_TIMEOUT + Duration::from_millis(1)).await;
-        admission.sweep();
+        admission.close_expired();
         assert!(silent.is_cut() && !idle.is_cut());
         // It begins a head and does not end it.
         idle.read(1).unwrap();
         tokio::time::advance(HEAD_TIMEOUT + Duration::from_millis(1)).await;
-        admission.sweep();
+        admission.close_expired();
         assert!(idle.is_cut());
     }
 }

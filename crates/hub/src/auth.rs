@@ -9,29 +9,29 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderValue, header};
 
 use super::address::Address;
-use super::body::{JsonBody, OPEN_BODY};
-use super::connection::Peer;
+use super::body::{JsonBody, PUBLIC_BODY};
+use super::connection::RequestConnection;
 use super::disconnect;
 use super::error::ApiError;
-use super::login::Session;
-use super::pairing_codes::FreshCode;
+use super::login::Login;
+use super::pairing_codes::IssuedCode;
 use super::password;
 use super::state::HubState;
 use super::tokens::now_millis;
 use expd_domain::identity::{Authentication, Network};
-use expd_domain::login::{self, Claims, LoginRequest, UserLogin};
+use expd_domain::login::{self as login_token, Claims, LoginRequest, UserLogin};
 use expd_domain::{Identity, IdentityKind, Secret};
 
 /// Checked in place of an unknown user's hash, so that the time of an answer does not tell who exists. Made up: whatever
 /// it may match, an unknown user is refused.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$2h/rE2xZ9dUUqfKAzXmv3Q4yqVbZbSLhGBL5Q8vMr5I";
+const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$2h/rE2xZ9dUUqfKAzXmv3Q4yqVbZbSLhGBL5Q8vMr5I";
 
 /// `POST /api/auth/login`
 pub(super) async fn log_in(
     State(hub): State<Arc<HubState>>,
-    host: OwnHost,
-    ConnectInfo(Peer(connection)): ConnectInfo<Peer>,
-    body: JsonBody<LoginRequest, OPEN_BODY>,
+    host: PublicUrl,
+    ConnectInfo(RequestConnection(connection)): ConnectInfo<RequestConnection>,
+    body: JsonBody<LoginRequest, PUBLIC_BODY>,
 ) -> Result<Json<Authentication>, ApiError> {
     let address = connection.address();
     let attempt = match body.value {
@@ -40,16 +40,16 @@ pub(super) async fn log_in(
     };
     match attempt {
         Ok((identity, fingerprint, expiration)) => {
-            let session = Session::new(identity, fingerprint, expiration);
-            if session.identity.pairing_code.is_none() {
-                hub.admission.know(&connection, &session.name())?;
+            let login = Login::new(identity, fingerprint, expiration);
+            if login.identity.pairing_code.is_none() {
+                hub.admission.identify(&connection, &login.owner())?;
             }
-            hub.counters.logins.one();
-            log::info!("{session} logged in");
-            Ok(authentication(&hub, session, host))
+            hub.counters.logins.increment();
+            log::info!("{login} logged in");
+            Ok(authentication(&hub, login, host))
         }
         Err(error) => {
-            hub.counters.logins_refused.one();
+            hub.counters.logins_refused.increment();
             log::info!(code = error.code; "refused a login: {error}");
             Err(error)
         }
@@ -59,16 +59,16 @@ pub(super) async fn log_in(
 /// `POST /api/auth/token`
 pub(super) async fn refresh(
     State(hub): State<Arc<HubState>>,
-    host: OwnHost,
-    session: Result<Session, ApiError>,
+    host: PublicUrl,
+    login: Result<Login, ApiError>,
 ) -> Result<Json<Authentication>, ApiError> {
-    let mut session = session.inspect_err(|_| hub.counters.refreshes_refused.one())?;
-    session.expiration = hub.tokens.expiration();
-    if let Some(code) = &session.identity.pairing_code {
-        hub.directory.extend_code(code, session.expiration);
+    let mut login = login.inspect_err(|_| hub.counters.refreshes_refused.increment())?;
+    login.expiration = hub.tokens.expiration();
+    if let Some(code) = &login.identity.pairing_code {
+        hub.directory.extend_code(code, login.expiration);
     }
-    hub.counters.refreshes.one();
-    Ok(authentication(&hub, session, host))
+    hub.counters.refreshes.increment();
+    Ok(authentication(&hub, login, host))
 }
 
 type LoggedIn = (Identity, u64, i64);
@@ -85,7 +85,7 @@ async fn log_in_user(
         ..
     } = user;
     let known = hub.directory.password_hash(&username);
-    let hash = known.unwrap_or(NOBODY).to_owned();
+    let hash = known.unwrap_or(DUMMY_HASH).to_owned();
     let check = move || password::verify(&password, &hash);
     let checked = hub
         .password_checks
@@ -111,7 +111,7 @@ fn log_in_with_token(
     token: &Secret,
 ) -> Result<LoggedIn, ApiError> {
     let claims: Claims =
-        login::peek(token).map_err(|error| wrong_credentials(&error.to_string()))?;
+        login_token::peek(token).map_err(|error| wrong_credentials(&error.to_string()))?;
     if claims.expired(now_millis()) {
         return Err(wrong_credentials(
             "the login token has expired; check the clock of the device",
@@ -128,7 +128,7 @@ fn log_in_with_token(
         Claims::ConsumerApp { uuid, .. } => {
             let known = hub.directory.api_key(uuid);
             known
-                .filter(|key| login::verify::<Claims>(token, key).is_ok())
+                .filter(|key| login_token::verify::<Claims>(token, key).is_ok())
                 .ok_or_else(|| {
                     wrong_credentials("the consumer app's uuid or its API key is wrong")
                 })?;
@@ -144,7 +144,7 @@ fn log_in_with_token(
             let known = hub
                 .directory
                 .device(uuid)
-                .filter(|device| login::verify::<Claims>(token, &device.secret).is_ok());
+                .filter(|device| login_token::verify::<Claims>(token, &device.secret).is_ok());
             if let Some(device) = known {
                 let identity = identity(IdentityKind::Device, uuid);
                 return Ok((identity, device.fingerprint, expiration));
@@ -154,11 +154,11 @@ fn log_in_with_token(
                     "the device's uuid or its secret is wrong",
                 ));
             }
-            let FreshCode { code, replaced } = hub.directory.hand_out_code(address, expiration)?;
+            let IssuedCode { code, replaced } = hub.directory.issue_code(address, expiration)?;
             if let Some(replaced) = replaced {
                 // Whoever waits with it has to ask for another one.
-                for socket in hub.network.sockets_of_code(&replaced) {
-                    disconnect::send_away(hub, socket);
+                for socket in hub.sockets.sockets_of_code(&replaced) {
+                    disconnect::disconnect(hub, socket);
                 }
             }
             let identity = Identity {
@@ -176,18 +176,18 @@ fn wrong_credentials(message: &str) -> ApiError {
 
 fn authentication(
     hub: &HubState,
-    session: Session,
-    OwnHost(host): OwnHost,
+    login: Login,
+    PublicUrl(host): PublicUrl,
 ) -> Json<Authentication> {
     let token = hub.tokens.issue(
-        session.identity.clone(),
-        session.fingerprint(),
-        session.expiration,
+        login.identity.clone(),
+        login.fingerprint(),
+        login.expiration,
     );
     Json(Authentication {
         token,
-        expiration: session.expiration,
-        identity: session.identity,
+        expiration: login.expiration,
+        identity: login.identity,
         network: Network {
             host: Some(host),
             token: None,
@@ -198,9 +198,9 @@ fn authentication(
 
 /// The URL by which the client reached this network, for its socket to go the same way. What ends TLS in front of it says so in
 /// `X-Forwarded-Proto`; a client that says so itself misleads nobody else.
-pub(super) struct OwnHost(String);
+pub(super) struct PublicUrl(String);
 
-impl FromRequestParts<Arc<HubState>> for OwnHost {
+impl FromRequestParts<Arc<HubState>> for PublicUrl {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _hub: &Arc<HubState>) -> Result<Self, ApiError> {
@@ -229,6 +229,6 @@ mod tests {
 
     #[test]
     fn checking_nobodys_hash_takes_as_long_as_any() {
-        assert!(password::check_password_hash(NOBODY).is_ok());
+        assert!(password::check_password_hash(DUMMY_HASH).is_ok());
     }
 }

@@ -16,10 +16,10 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::connection::{Connection, Peer};
+use super::byte_budget::Reservation;
+use super::connection::{ClientConnection, RequestConnection};
 use super::error::ApiError;
-use super::login::Session;
-use super::memory::Share;
+use super::login::Login;
 use super::state::HubState;
 use expd_domain::Payload;
 use expd_domain::payload::MAX_BYTES;
@@ -31,27 +31,27 @@ pub(super) const PAYLOAD_BODY: usize = MAX_BYTES + 512 * 1024;
 pub(super) const SMALL_BODY: usize = 1024 * 1024;
 
 /// The largest body that anybody may send: a login, an operator's call.
-pub(super) const OPEN_BODY: usize = 16 * 1024;
+pub(super) const PUBLIC_BODY: usize = 16 * 1024;
 
 /// How much of a body that is too large is still read and thrown away, so that the client gets to see the answer instead
 /// of a broken connection.
-const DISCARDED: usize = 64 * 1024 * 1024;
+const MAX_DISCARDED: usize = 64 * 1024 * 1024;
 
 /// How long a body may take to arrive; the small ones that anybody may send, and the wait for memory, less.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
-const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+const PUBLIC_TIMEOUT: Duration = Duration::from_secs(10);
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A body that brings less than this in so long a time goes nowhere.
-const PROGRESS: usize = 16 * 1024;
-const STALLED: Duration = Duration::from_secs(10);
+const MIN_PROGRESS: usize = 16 * 1024;
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A JSON body of at most `LIMIT` bytes. The handler's other extractors run first, so that only those who may come in
 /// get to send one.
 pub(super) struct JsonBody<T, const LIMIT: usize> {
     pub value: T,
     /// Its share of the memory that all bodies together may take; given back when the handler lets go of it.
-    pub share: Option<Share<String>>,
+    pub reservation: Option<Reservation<String>>,
 }
 
 impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for JsonBody<T, LIMIT> {
@@ -59,36 +59,43 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for Jso
 
     async fn from_request(request: Request, hub: &Arc<HubState>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let ConnectInfo(Peer(connection)) = parts
+        let ConnectInfo(RequestConnection(connection)) = parts
             .extensions
-            .get::<ConnectInfo<Peer>>()
+            .get::<ConnectInfo<RequestConnection>>()
             .ok_or_else(|| ApiError::internal("a request came over no connection"))?;
         // The session of the request, which its extractor has left here.
-        let session = parts.extensions.get::<Session>();
-        if let Some(session) = session
-            && LIMIT > OPEN_BODY
+        let login = parts.extensions.get::<Login>();
+        if let Some(login) = login
+            && LIMIT > PUBLIC_BODY
         {
             // Whoever waits to be paired has nothing of that size to say.
-            session.is_paired()?;
+            login.require_paired()?;
         }
-        let owner = session.map(Session::name);
-        let announced = announced(&parts.headers);
-        let (bytes, share) =
-            read(hub, connection, owner.as_deref(), body, announced, LIMIT).await?;
+        let owner = login.map(Login::owner);
+        let content_length = content_length(&parts.headers);
+        let (bytes, reservation) = read(
+            hub,
+            connection,
+            owner.as_deref(),
+            body,
+            content_length,
+            LIMIT,
+        )
+        .await?;
         let value = serde_json::from_slice(&bytes).map_err(|error| {
             ApiError::bad_request(
                 "request.body.malformed",
                 format!("the body is not the JSON that belongs here: {error}"),
             )
         })?;
-        Ok(Self { value, share })
+        Ok(Self { value, reservation })
     }
 }
 
 /// What a path names, refused in JSON where it is no text.
-pub(super) struct Named<T>(pub T);
+pub(super) struct PathParams<T>(pub T);
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Arc<HubState>> for Named<T> {
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<HubState>> for PathParams<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, hub: &Arc<HubState>) -> Result<Self, ApiError> {
@@ -100,7 +107,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<HubState>> for Named<T> {
 }
 
 /// How long the client says that its body is.
-pub(super) fn announced(headers: &HeaderMap) -> Option<usize> {
+pub(super) fn content_length(headers: &HeaderMap) -> Option<usize> {
     let length = headers.get(header::CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
 }
@@ -111,56 +118,56 @@ pub(super) fn announced(headers: &HeaderMap) -> Option<usize> {
 /// When it is too large or too slow, ends too early, or finds no memory.
 pub(super) async fn read(
     hub: &HubState,
-    connection: &Connection,
+    connection: &ClientConnection,
     owner: Option<&str>,
     body: Body,
-    announced: Option<usize>,
+    content_length: Option<usize>,
     limit: usize,
-) -> Result<(Vec<u8>, Option<Share<String>>), ApiError> {
-    let (share, within) = match owner {
+) -> Result<(Vec<u8>, Option<Reservation<String>>), ApiError> {
+    let (reservation, time_limit) = match owner {
         Some(owner) => {
-            let size = announced.unwrap_or(limit).min(limit);
-            let taken = timeout(MEMORY_TIMEOUT, hub.body_memory.take(owner, size));
-            let share = taken.await.map_err(|_| {
+            let size = content_length.unwrap_or(limit).min(limit);
+            let taken = timeout(MEMORY_TIMEOUT, hub.body_memory.reserve(owner, size));
+            let reservation = taken.await.map_err(|_| {
                 ApiError::busy(
                     "request.body.noRoom",
                     "other requests that are half sent take the memory for bodies; finish them, or try again later",
                 )
             })?;
-            (Some(share), READ_TIMEOUT)
+            (Some(reservation), READ_TIMEOUT)
         }
-        None => (None, OPEN_TIMEOUT),
+        None => (None, PUBLIC_TIMEOUT),
     };
     connection.await_body();
-    let read = collect(body, announced, limit, within).await;
+    let read = collect(body, content_length, limit, time_limit).await;
     connection.begin_request();
-    Ok((read?, share))
+    Ok((read?, reservation))
 }
 
 async fn collect(
     body: Body,
-    announced: Option<usize>,
+    content_length: Option<usize>,
     limit: usize,
-    within: Duration,
+    time_limit: Duration,
 ) -> Result<Vec<u8>, ApiError> {
-    let end = Instant::now() + within;
-    let mut progress = (Instant::now() + STALLED, 0_usize);
-    let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(limit));
+    let end = Instant::now() + time_limit;
+    let mut progress = (Instant::now() + STALL_TIMEOUT, 0_usize);
+    let mut bytes = Vec::with_capacity(content_length.unwrap_or(0).min(limit));
     let mut seen = 0_usize;
     let mut stream = body.into_data_stream();
     while let Some(chunk) = timeout_at(end.min(progress.0), stream.next())
         .await
-        .map_err(|_| too_slow(within))?
+        .map_err(|_| too_slow(time_limit))?
     {
         let chunk = chunk.map_err(|_| {
             ApiError::bad_request("request.body.broken", "the body ended before its end")
         })?;
         seen = seen.saturating_add(chunk.len());
         progress.1 += chunk.len();
-        if progress.1 >= PROGRESS {
-            progress = (Instant::now() + STALLED, 0);
+        if progress.1 >= MIN_PROGRESS {
+            progress = (Instant::now() + STALL_TIMEOUT, 0);
         }
-        if seen > DISCARDED {
+        if seen > MAX_DISCARDED {
             break;
         }
         if seen > limit {
@@ -177,14 +184,14 @@ async fn collect(
     Ok(bytes)
 }
 
-fn too_slow(within: Duration) -> ApiError {
+fn too_slow(time_limit: Duration) -> ApiError {
     ApiError::new(
         StatusCode::REQUEST_TIMEOUT,
         "request.body.timeout",
         format!(
-            "the body did not arrive within {} s, or brought less than {PROGRESS} bytes in {} s",
-            within.as_secs(),
-            STALLED.as_secs()
+            "the body did not arrive within {} s, or brought less than {MIN_PROGRESS} bytes in {} s",
+            time_limit.as_secs(),
+            STALL_TIMEOUT.as_secs()
         ),
     )
 }
@@ -232,15 +239,20 @@ mod tests {
             let error = collect(stalls, None, SMALL_BODY, READ_TIMEOUT).await;
             assert_eq!(error.unwrap_err().code, "request.body.timeout");
         }
-        assert!(begun.elapsed() < 2 * STALLED + second);
+        assert!(begun.elapsed() < 2 * STALL_TIMEOUT + second);
         let slow = collect(
-            body(9, PROGRESS, 6 * second),
+            body(9, MIN_PROGRESS, 6 * second),
             None,
             SMALL_BODY,
             READ_TIMEOUT,
         );
-        assert_eq!(slow.await.unwrap().len(), 9 * PROGRESS);
-        let endless = collect(body(99, PROGRESS, second), None, PAYLOAD_BODY, READ_TIMEOUT);
+        assert_eq!(slow.await.unwrap().len(), 9 * MIN_PROGRESS);
+        let endless = collect(
+            body(99, MIN_PROGRESS, second),
+            None,
+            PAYLOAD_BODY,
+            READ_TIMEOUT,
+        );
         assert_eq!(endless.await.unwrap_err().code, "request.body.timeout");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::memory::{Share, SharedMemory};
+use super::byte_budget::{ByteBudget, Reservation};
 
 /// What all bodies of sessions take together while they are read and parsed, and those of one identity: four of the largest.
 const LARGE_MEMORY: usize = 256 * 1024 * 1024;
@@ -15,27 +15,27 @@ const SMALL_OF_IDENTITY: usize = 8 * 1024 * 1024;
 
 /// The memory of all bodies.
 pub(super) struct BodyMemory {
-    large: Arc<SharedMemory<String>>,
-    small: Arc<SharedMemory<String>>,
+    large: Arc<ByteBudget<String>>,
+    small: Arc<ByteBudget<String>>,
 }
 
 impl Default for BodyMemory {
     fn default() -> Self {
         Self {
-            large: SharedMemory::new(LARGE_MEMORY, LARGE_OF_IDENTITY),
-            small: SharedMemory::new(SMALL_MEMORY, SMALL_OF_IDENTITY),
+            large: ByteBudget::new(LARGE_MEMORY, LARGE_OF_IDENTITY),
+            small: ByteBudget::new(SMALL_MEMORY, SMALL_OF_IDENTITY),
         }
     }
 }
 
 impl BodyMemory {
     /// Takes the bytes of a body as soon as there is room; the caller bounds its wait.
-    pub(super) async fn take(&self, owner: &str, size: usize) -> Share<String> {
+    pub(super) async fn reserve(&self, owner: &str, size: usize) -> Reservation<String> {
         let memory = if size <= SMALL {
             &self.small
         } else {
             &self.large
         };
-        memory.take(owner.to_owned(), size).await
+        memory.reserve(owner.to_owned(), size).await
     }
 }

@@ -10,11 +10,11 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::announce::{new_id, publish};
 use super::body::{self, JsonBody, PAYLOAD_BODY};
 use super::error::ApiError;
-use super::login::Session;
-use super::network::Audience;
+use super::login::Login;
+use super::publish::{new_id, publish};
+use super::socket_registry::Audience;
 use super::state::HubState;
 use expd_domain::channel::check_event_name;
 use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
@@ -106,23 +106,23 @@ impl BroadcastQuery {
 /// `POST /api/networks/current/broadcasts`: held open for the timeout, then answered with the responses' exact texts.
 pub(super) async fn broadcast(
     State(hub): State<Arc<HubState>>,
-    session: Session,
+    login: Login,
     query: Result<Query<BroadcastQuery>, QueryRejection>,
     body: JsonBody<BroadcastBody, PAYLOAD_BODY>,
 ) -> Result<Response, ApiError> {
     let Query(query) = query
         .map_err(|error| ApiError::bad_request("request.query.malformed", error.body_text()))?;
     let timeout = query.timeout()?;
-    let JsonBody { value, share } = body;
+    let JsonBody { value, reservation } = body;
     let channel = value.channel.resolve(&hub)?;
-    session.may_broadcast(&channel)?;
+    login.may_broadcast(&channel)?;
     check_event_name(&value.name)?;
     let payload = body::payload(value.payload)?;
 
     let id = new_id();
     // Known before it is heard, so that no response is too early.
     let waiting = hub.pending.open(id.clone(), channel.clone())?;
-    hub.counters.broadcasts.one();
+    hub.counters.broadcasts.increment();
     publish(
         &hub,
         &channel,
@@ -131,9 +131,9 @@ pub(super) async fn broadcast(
         &payload,
         Audience::Everyone,
     );
-    log::debug!("{session} broadcast on {channel}");
+    log::debug!("{login} broadcast on {channel}");
     // What is held open holds responses, not the broadcast.
-    drop((payload, share));
+    drop((payload, reservation));
     if !timeout.is_zero() {
         tokio::select! {
             () = tokio::time::sleep(timeout) => {}
@@ -146,19 +146,19 @@ pub(super) async fn broadcast(
 /// `POST /api/networks/current/responses`
 pub(super) async fn respond(
     State(hub): State<Arc<HubState>>,
-    session: Session,
+    login: Login,
     body: JsonBody<ResponseBody, PAYLOAD_BODY>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
     let JsonBody {
         value,
-        share: _share,
+        reservation: _reservation,
     } = body;
     let channel = value.channel.resolve(&hub)?;
-    session.may_listen(&channel)?;
-    session.is_paired()?;
+    login.may_listen(&channel)?;
+    login.require_paired()?;
     let payload = body::payload(value.payload)?;
     hub.pending.respond(&value.id, &channel, payload)?;
-    hub.counters.responses.one();
+    hub.counters.responses.increment();
     Ok(Json(serde_json::json!({})))
 }
 

@@ -27,11 +27,11 @@ pub(super) enum Phase {
 }
 
 /// What is known of one open connection.
-pub(super) struct Connection {
+pub(super) struct ClientConnection {
     pub peer: SocketAddr,
     cut: CancellationToken,
     phase: Mutex<(Phase, Instant)>,
-    place: AtomicU64,
+    slot: AtomicU64,
     ended: AtomicBool,
     /// The share of a socket that this connection carries, given back by its drop.
     share: Mutex<Option<Box<dyn Send>>>,
@@ -39,14 +39,14 @@ pub(super) struct Connection {
     socket: OnceLock<Arc<SocketUse>>,
 }
 
-impl Connection {
+impl ClientConnection {
     /// `cut` ends it.
     pub(super) fn new(peer: SocketAddr, cut: CancellationToken) -> Self {
         Self {
             peer,
             cut,
             phase: Mutex::new((Phase::Silent, Instant::now())),
-            place: AtomicU64::new(0),
+            slot: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             share: Mutex::default(),
             socket: OnceLock::new(),
@@ -59,12 +59,12 @@ impl Connection {
     }
 
     /// Its number among the places.
-    pub(super) fn place(&self) -> u64 {
-        self.place.load(Ordering::Relaxed)
+    pub(super) fn slot(&self) -> u64 {
+        self.slot.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_place(&self, number: u64) {
-        self.place.store(number, Ordering::Relaxed);
+    pub(super) fn set_slot(&self, number: u64) {
+        self.slot.store(number, Ordering::Relaxed);
     }
 
     /// What it is doing, and since when.
@@ -159,4 +159,4 @@ impl Connection {
 
 /// The connection of a request, as handlers get it.
 #[derive(Clone)]
-pub(super) struct Peer(pub Arc<Connection>);
+pub(super) struct RequestConnection(pub Arc<ClientConnection>);

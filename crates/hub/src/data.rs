@@ -11,11 +11,11 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::announce::announce;
-use super::body::{self, JsonBody, Named, PAYLOAD_BODY, json};
+use super::body::{self, JsonBody, PAYLOAD_BODY, PathParams, json};
 use super::error::ApiError;
-use super::login::Session;
-use super::network::Audience;
+use super::login::Login;
+use super::publish::announce;
+use super::socket_registry::Audience;
 use super::state::HubState;
 use expd_domain::{Channel, Payload};
 
@@ -29,10 +29,10 @@ struct DataDocument<'a> {
 /// `GET`
 pub(super) async fn read(
     State(hub): State<Arc<HubState>>,
-    session: Session,
-    Named((group, key)): Named<(String, String)>,
+    login: Login,
+    PathParams((group, key)): PathParams<(String, String)>,
 ) -> Result<Response, ApiError> {
-    session.is_paired()?;
+    login.require_paired()?;
     hub.data
         .lock()
         .get(&(group, key))
@@ -43,12 +43,12 @@ pub(super) async fn read(
 /// `PUT`
 pub(super) async fn put(
     State(hub): State<Arc<HubState>>,
-    session: Session,
-    Named((group, key)): Named<(String, String)>,
+    login: Login,
+    PathParams((group, key)): PathParams<(String, String)>,
     body: JsonBody<Box<RawValue>, PAYLOAD_BODY>,
 ) -> Result<Response, ApiError> {
-    session.may_write()?;
-    let JsonBody { value, share } = body;
+    login.may_write()?;
+    let JsonBody { value, reservation } = body;
     let value = body::payload(Some(value))?;
     let document = DataDocument {
         group: &group,
@@ -59,7 +59,7 @@ pub(super) async fn put(
         .map_err(|error| ApiError::bad_request("payload.invalid", error.to_string()))?;
     // The document is what listeners get, so the document must be no larger than a payload may be.
     let document = Payload::parse(document)?;
-    drop((value, share));
+    drop((value, reservation));
 
     let items = &mut *hub.data.lock();
     let name = (group, key);
@@ -73,10 +73,10 @@ pub(super) async fn put(
 /// `DELETE`
 pub(super) async fn delete(
     State(hub): State<Arc<HubState>>,
-    session: Session,
-    Named(name): Named<(String, String)>,
+    login: Login,
+    PathParams(name): PathParams<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    session.may_write()?;
+    login.may_write()?;
     let items = &mut *hub.data.lock();
     if !items.remove(&name) {
         return Err(unknown());

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use super::address::Address;
 use super::error::ApiError;
 use super::lock::lock;
-use super::pairing_codes::{Credentials, FreshCode, PairingCodes};
+use super::pairing_codes::{Credentials, IssuedCode, PairingCodes};
 use super::settings::HubSettings;
 use super::tokens::{Tokens, hex};
 use expd_domain::{Identity, IdentityKind, Secret};
@@ -82,7 +82,7 @@ impl Directory {
     }
 
     /// Whether what a token was made from still holds.
-    pub(super) fn still_holds(&self, identity: &Identity, fingerprint: u64) -> bool {
+    pub(super) fn is_valid(&self, identity: &Identity, fingerprint: u64) -> bool {
         // Networks of one user on one host may share their keys.
         if identity.organization != self.organization {
             return false;
@@ -92,7 +92,7 @@ impl Directory {
             (IdentityKind::ConsumerApp, _) => {
                 self.app_fingerprint(&identity.uuid) == Some(fingerprint)
             }
-            (IdentityKind::Device, Some(code)) => lock(&self.devices).codes.holds(code),
+            (IdentityKind::Device, Some(code)) => lock(&self.devices).codes.contains(code),
             (IdentityKind::Device, None) => self
                 .device(&identity.uuid)
                 .is_some_and(|device| device.fingerprint == fingerprint),
@@ -100,12 +100,12 @@ impl Directory {
     }
 
     /// A code that no other device has, for one at this address.
-    pub(super) fn hand_out_code(
+    pub(super) fn issue_code(
         &self,
         address: Address,
         expires: i64,
-    ) -> Result<FreshCode, ApiError> {
-        lock(&self.devices).codes.hand_out(address, expires)
+    ) -> Result<IssuedCode, ApiError> {
+        lock(&self.devices).codes.issue(address, expires)
     }
 
     /// Keeps a code for as long as its device's fresh token lives.
@@ -121,7 +121,7 @@ impl Directory {
         };
         let devices = &mut *lock(&self.devices);
         let full = devices.known.len() >= MAX_DEVICES && !devices.known.contains_key(&uuid);
-        let told = devices.codes.answer(code)?;
+        let slot = devices.codes.credentials_slot(code)?;
         if full {
             return Err(ApiError::full(
                 "pairing.devices.full",
@@ -132,7 +132,7 @@ impl Directory {
             uuid: uuid.clone(),
             secret: Secret::new(hex(&rand::random::<[u8; 32]>())),
         };
-        *told = Some(credentials.clone());
+        *slot = Some(credentials.clone());
         devices.add(&self.tokens, &uuid, credentials.secret.clone());
         Ok(credentials)
     }
@@ -190,7 +190,7 @@ mod tests {
 
     fn code(directory: &Directory, expires: i64) -> String {
         let address = SocketAddr::from(([127, 0, 0, 1], 1)).into();
-        directory.hand_out_code(address, expires).unwrap().code
+        directory.issue_code(address, expires).unwrap().code
     }
 
     #[test]
@@ -229,12 +229,12 @@ mod tests {
             pairing_code: None,
         };
         let first = pair();
-        assert!(directory.still_holds(&identity, first));
+        assert!(directory.is_valid(&identity, first));
         let second = pair();
-        assert!(!directory.still_holds(&identity, first));
-        assert!(directory.still_holds(&identity, second));
+        assert!(!directory.is_valid(&identity, first));
+        assert!(directory.is_valid(&identity, second));
         assert!(directory.forget_device("screen-1"));
-        assert!(!directory.still_holds(&identity, second));
+        assert!(!directory.is_valid(&identity, second));
         assert!(!directory.forget_device("screen-1"));
     }
 }

@@ -6,17 +6,20 @@ use std::time::Duration;
 use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 
-use super::connection::Connection;
-use super::network::Member;
+use super::connection::ClientConnection;
+use super::socket_registry::LiveSocket;
 use super::state::HubState;
 
 /// How long a client that was told to go has for going.
-const GRACE: Duration = Duration::from_secs(1);
+const DISCONNECT_GRACE: Duration = Duration::from_secs(1);
 
 /// Disconnects a socket politely, after everything that was sent to it before, and cuts it where it stays.
-pub(super) fn send_away(hub: &Arc<HubState>, socket: SocketRef) {
+pub(super) fn disconnect(hub: &Arc<HubState>, socket: SocketRef) {
     let sid = socket.id;
-    let connection = hub.network.leave(sid).and_then(|member| member.connection);
+    let connection = hub
+        .sockets
+        .remove(sid)
+        .and_then(|live_socket| live_socket.connection);
     if let Err(error) = socket.disconnect() {
         log::debug!("a socket could not be told to disconnect: {error}");
     }
@@ -24,33 +27,33 @@ pub(super) fn send_away(hub: &Arc<HubState>, socket: SocketRef) {
 }
 
 /// Ends sockets that did not take what they were sent. Their buffers are full, so there is nothing polite left to say.
-pub(super) fn cut_slow(hub: &Arc<HubState>, slow: Vec<Member>) {
-    for member in slow {
-        hub.counters.slow_disconnects.one();
+pub(super) fn disconnect_slow(hub: &Arc<HubState>, slow: Vec<LiveSocket>) {
+    for live_socket in slow {
+        hub.counters.slow_disconnects.increment();
         log::warn!(
             "disconnected a socket of {} {:?}: it does not take what it is sent",
-            member.identity.kind,
-            member.identity.uuid
+            live_socket.identity.kind,
+            live_socket.identity.uuid
         );
-        dismiss(hub, member.socket.id, member.connection.as_ref());
+        dismiss(hub, live_socket.socket.id, live_socket.connection.as_ref());
     }
 }
 
 pub(super) fn dismiss_after_grace(
     hub: &Arc<HubState>,
     sid: Sid,
-    connection: Option<Arc<Connection>>,
+    connection: Option<Arc<ClientConnection>>,
 ) {
     let hub_of_task = hub.clone();
     hub.tasks.spawn(async move {
         tokio::select! {
             () = hub_of_task.stopping.cancelled() => {}
-            () = tokio::time::sleep(GRACE) => dismiss(&hub_of_task, sid, connection.as_ref()),
+            () = tokio::time::sleep(DISCONNECT_GRACE) => dismiss(&hub_of_task, sid, connection.as_ref()),
         }
     });
 }
 
-fn dismiss(hub: &HubState, sid: Sid, connection: Option<&Arc<Connection>>) {
+fn dismiss(hub: &HubState, sid: Sid, connection: Option<&Arc<ClientConnection>>) {
     let heartbeats = 2 * (hub.ping_interval + hub.ping_timeout);
     hub.engine_sessions.dismiss(sid, heartbeats);
     if let Some(connection) = connection {

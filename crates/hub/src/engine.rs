@@ -12,11 +12,11 @@ use socketioxide::SocketIo;
 use socketioxide::socket::Sid;
 use tower::ServiceExt as _;
 
-use super::connection::{Connection, Peer};
+use super::connection::{ClientConnection, RequestConnection};
 use super::engine_query::EngineQuery;
-use super::engine_sessions::{Opening, Owner, Side};
+use super::engine_sessions::{SessionOwner, SessionSlot, SocketClass};
 use super::error::ApiError;
-use super::login::Session;
+use super::login::Login;
 use super::polling_body;
 use super::socket;
 use super::state::HubState;
@@ -24,7 +24,7 @@ use super::state::HubState;
 /// The three Socket.IO servers.
 #[derive(Clone)]
 pub(super) struct Engine {
-    member: (Router, SocketIo),
+    logged_in: (Router, SocketIo),
     waiting: (Router, SocketIo),
     refused: (Router, SocketIo),
 }
@@ -38,23 +38,23 @@ const MAX_HANDSHAKE: usize = 4096;
 impl Engine {
     pub(super) fn new(hub: &Arc<HubState>) -> Self {
         Self {
-            member: socket::server(hub, Side::Member),
-            waiting: socket::server(hub, Side::Waiting),
-            refused: socket::server(hub, Side::Refused),
+            logged_in: socket::server(hub, SocketClass::LoggedIn),
+            waiting: socket::server(hub, SocketClass::AwaitingPairing),
+            refused: socket::server(hub, SocketClass::Refused),
         }
     }
 
     /// Closes all sockets.
     pub(super) async fn close(&self) {
-        let all = [&self.member, &self.waiting, &self.refused];
+        let all = [&self.logged_in, &self.waiting, &self.refused];
         futures_util::future::join_all(all.map(|(_, io)| io.close())).await;
     }
 
-    async fn serve(&self, side: Side, request: Request) -> Response {
-        let (server, _) = match side {
-            Side::Member => &self.member,
-            Side::Waiting => &self.waiting,
-            Side::Refused => &self.refused,
+    async fn serve(&self, class: SocketClass, request: Request) -> Response {
+        let (server, _) = match class {
+            SocketClass::LoggedIn => &self.logged_in,
+            SocketClass::AwaitingPairing => &self.waiting,
+            SocketClass::Refused => &self.refused,
         };
         match server.clone().oneshot(request).await {
             Ok(response) => response,
@@ -64,7 +64,7 @@ impl Engine {
 }
 
 /// Takes the requests for the live socket out of the way of all others.
-pub(super) async fn sort_out(
+pub(super) async fn route_socket_requests(
     State((hub, engine)): State<(Arc<HubState>, Engine)>,
     request: Request,
     next: Next,
@@ -87,9 +87,9 @@ async fn serve(
         return open(hub, engine, request, &connection).await;
     }
     let sid = query.sid().ok_or_else(unknown_session)?;
-    let (side, owner) = hub.engine_sessions.owner(sid).ok_or_else(unknown_session)?;
-    if let Owner::Identity(identity) = &owner {
-        hub.admission.know(&connection, identity)?;
+    let (class, owner) = hub.engine_sessions.owner(sid).ok_or_else(unknown_session)?;
+    if let SessionOwner::Identity(identity) = &owner {
+        hub.admission.identify(&connection, identity)?;
     }
     let by_websocket = query.is_websocket();
     if by_websocket {
@@ -99,16 +99,16 @@ async fn serve(
                 "this socket goes on over another connection already",
             ));
         }
-        hub.network.attach(sid, &connection);
+        hub.sockets.attach(sid, &connection);
     }
     let polls = !by_websocket && request.method() == Method::GET;
     let answered = async {
         let request = if request.method() == Method::GET {
             request
         } else {
-            polling_body::checked(hub, &connection, &owner, request).await?
+            polling_body::check(hub, &connection, &owner, request).await?
         };
-        Ok::<_, ApiError>(engine.serve(side, request).await)
+        Ok::<_, ApiError>(engine.serve(class, request).await)
     };
     let response = tokio::select! {
         biased;
@@ -121,7 +121,7 @@ async fn serve(
     if polls {
         let length = response.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        hub.network.polled(sid, length.unwrap_or(0));
+        hub.sockets.taken_by_polling(sid, length.unwrap_or(0));
     }
     Ok(response)
 }
@@ -131,44 +131,51 @@ async fn open(
     hub: &Arc<HubState>,
     engine: &Engine,
     request: Request,
-    connection: &Arc<Connection>,
+    connection: &Arc<ClientConnection>,
 ) -> Result<Response, ApiError> {
     if request.method() != Method::GET {
         // The library says what is wrong with it, and needs no body for that.
         let (parts, _) = request.into_parts();
         return Ok(engine
-            .serve(Side::Refused, Request::from_parts(parts, Body::empty()))
+            .serve(
+                SocketClass::Refused,
+                Request::from_parts(parts, Body::empty()),
+            )
             .await);
     }
-    let (owner, refusal) = match socket::session_of(hub, request.uri()) {
-        Ok(session) => (owner_of(&session, connection), None),
+    let (owner, refusal) = match socket::login_of(hub, request.uri()) {
+        Ok(login) => (owner_of(&login, connection), None),
         Err(error) => (
-            Owner::Address(Side::Refused, connection.address()),
+            SessionOwner::Address(SocketClass::Refused, connection.address()),
             Some(error),
         ),
     };
-    let (side, opening) = match (&owner, hub.engine_sessions.open(owner.clone())) {
-        (Owner::Identity(identity), opening) => {
-            let opening = opening?;
-            hub.admission.know(connection, identity)?;
-            (Side::Member, opening)
+    let (class, slot) = match (&owner, hub.engine_sessions.open(owner.clone())) {
+        (SessionOwner::Identity(identity), slot) => {
+            let slot = slot?;
+            hub.admission.identify(connection, identity)?;
+            (SocketClass::LoggedIn, slot)
         }
-        (Owner::Address(side, _), Ok(opening)) => (*side, opening),
+        (SessionOwner::Address(class, _), Ok(slot)) => (*class, slot),
         // Where too many are there to be told the Socket.IO way, HTTP's has to do.
-        (Owner::Address(..), Err(full)) => return Err(refusal.unwrap_or(full)),
+        (SessionOwner::Address(..), Err(full)) => return Err(refusal.unwrap_or(full)),
     };
     let polls = EngineQuery::of(request.uri()).is_some_and(EngineQuery::is_polling);
     if !polls {
         // It is the connection's from here on, and ends with it.
-        connection.keep(opening);
-        return Ok(engine.serve(side, request).await);
+        connection.keep(slot);
+        return Ok(engine.serve(class, request).await);
     }
-    let response = engine.serve(side, request).await;
-    noted(hub, response, opening).await
+    let response = engine.serve(class, request).await;
+    register_session(hub, response, slot).await
 }
 
 /// Takes note of the ID that a handshake's answer gives to a session.
-async fn noted(hub: &HubState, response: Response, opening: Opening) -> Result<Response, ApiError> {
+async fn register_session(
+    hub: &HubState,
+    response: Response,
+    slot: SessionSlot,
+) -> Result<Response, ApiError> {
     if !response.status().is_success() {
         return Ok(response);
     }
@@ -182,21 +189,21 @@ async fn noted(hub: &HubState, response: Response, opening: Opening) -> Result<R
         .split_once(HANDSHAKE)
         .and_then(|(_, rest)| rest.split_once('"')?.0.parse::<Sid>().ok());
     let sid = sid.ok_or_else(|| ApiError::internal("the handshake names no session"))?;
-    hub.engine_sessions.began(sid, opening);
+    hub.engine_sessions.register(sid, slot);
     Ok(Response::from_parts(parts, Body::from(answer)))
 }
 
-fn owner_of(session: &Session, connection: &Connection) -> Owner {
-    if session.identity.pairing_code.is_some() {
-        Owner::Address(Side::Waiting, connection.address())
+fn owner_of(login: &Login, connection: &ClientConnection) -> SessionOwner {
+    if login.identity.pairing_code.is_some() {
+        SessionOwner::Address(SocketClass::AwaitingPairing, connection.address())
     } else {
-        Owner::Identity(session.name())
+        SessionOwner::Identity(login.owner())
     }
 }
 
-fn connection_of(request: &Request) -> Result<Arc<Connection>, ApiError> {
-    let peer = request.extensions().get::<ConnectInfo<Peer>>();
-    let ConnectInfo(Peer(connection)) =
+fn connection_of(request: &Request) -> Result<Arc<ClientConnection>, ApiError> {
+    let peer = request.extensions().get::<ConnectInfo<RequestConnection>>();
+    let ConnectInfo(RequestConnection(connection)) =
         peer.ok_or_else(|| ApiError::internal("a request came over no connection"))?;
     Ok(connection.clone())
 }

@@ -13,14 +13,14 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::address::Address;
-use super::connection::Connection;
+use super::connection::ClientConnection;
 use super::error::ApiError;
 use super::lock::lock;
-use super::network::MAX_SOCKETS;
+use super::socket_registry::MAX_SOCKETS;
 
 /// Sockets of strangers: of all of them, and of one address, for each of the two kinds.
-const MAX_STRANGERS: usize = 256;
-const STRANGERS_OF_ADDRESS: usize = 40;
+const MAX_ANONYMOUS: usize = 256;
+const ANONYMOUS_PER_ADDRESS: usize = 40;
 
 /// The longest ping interval, and the longest wait for a pong, of a session that was refused.
 const REFUSED_HEARTBEAT: Duration = Duration::from_secs(5);
@@ -30,52 +30,52 @@ const SWEEP_AT: usize = 8192;
 
 /// Which Socket.IO server a session belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Side {
+pub(super) enum SocketClass {
     /// Logged in.
-    Member,
+    LoggedIn,
     /// A device that waits to be paired.
-    Waiting,
+    AwaitingPairing,
     /// Without a token that holds: it is told so, and closed.
     Refused,
 }
 
 /// The ping interval of a side's sessions, and how long they wait for pongs. One of long polling that was refused ends with its
 /// next heartbeat, so these are short.
-pub(super) fn side_heartbeat(
-    side: Side,
+pub(super) fn class_heartbeat(
+    class: SocketClass,
     ping_interval: Duration,
     ping_timeout: Duration,
 ) -> (Duration, Duration) {
-    match side {
-        Side::Refused => (
+    match class {
+        SocketClass::Refused => (
             ping_interval.min(REFUSED_HEARTBEAT),
             ping_timeout.min(REFUSED_HEARTBEAT),
         ),
-        Side::Member | Side::Waiting => (ping_interval, ping_timeout),
+        SocketClass::LoggedIn | SocketClass::AwaitingPairing => (ping_interval, ping_timeout),
     }
 }
 
 /// Whose share a session counts in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Owner {
+pub(super) enum SessionOwner {
     /// Of one who is logged in.
     Identity(String),
     /// Of strangers from one address.
-    Address(Side, Address),
+    Address(SocketClass, Address),
 }
 
-impl Owner {
+impl SessionOwner {
     fn limits(&self) -> (usize, usize) {
         match self {
             Self::Identity(_) => (MAX_SOCKETS, MAX_SOCKETS / 2),
-            Self::Address(..) => (MAX_STRANGERS, STRANGERS_OF_ADDRESS),
+            Self::Address(..) => (MAX_ANONYMOUS, ANONYMOUS_PER_ADDRESS),
         }
     }
 
-    fn side(&self) -> Side {
+    fn class(&self) -> SocketClass {
         match self {
-            Self::Identity(_) => Side::Member,
-            Self::Address(side, _) => *side,
+            Self::Identity(_) => SocketClass::LoggedIn,
+            Self::Address(class, _) => *class,
         }
     }
 }
@@ -86,21 +86,21 @@ pub(super) struct EngineSessions {
     /// Wakes the polls that are held open, for them to see whether it was their session.
     dismissal: Notify,
     /// How long a session of long polling can live without a request.
-    memory: Memory,
+    lifetimes: Lifetimes,
 }
 
 /// How long sessions can live without a request: until they have missed their heartbeat.
 #[derive(Clone, Copy)]
-struct Memory {
-    welcome: Duration,
+struct Lifetimes {
+    accepted: Duration,
     refused: Duration,
 }
 
-impl Memory {
-    fn of(self, side: Side) -> Duration {
-        match side {
-            Side::Refused => self.refused,
-            Side::Member | Side::Waiting => self.welcome,
+impl Lifetimes {
+    fn of(self, class: SocketClass) -> Duration {
+        match class {
+            SocketClass::Refused => self.refused,
+            SocketClass::LoggedIn | SocketClass::AwaitingPairing => self.accepted,
         }
     }
 }
@@ -109,28 +109,28 @@ impl Memory {
 struct Inner {
     polling: HashMap<Sid, PollingSession>,
     dismissed: HashMap<Sid, Instant>,
-    of_owner: HashMap<Owner, usize>,
-    of_side: HashMap<Side, usize>,
+    by_owner: HashMap<SessionOwner, usize>,
+    by_class: HashMap<SocketClass, usize>,
 }
 
 /// A session that began with long polling. The library does not say when it ends; without requests it must have.
 struct PollingSession {
-    opening: Opening,
+    slot: SessionSlot,
     seen: Instant,
     /// The connection that it goes on over, or tries to.
-    upgrade: Weak<Connection>,
+    upgrade: Weak<ClientConnection>,
 }
 
 /// A session's place, left when this is dropped.
-pub(super) struct Opening {
+pub(super) struct SessionSlot {
     sessions: Weak<EngineSessions>,
-    owner: Owner,
+    owner: SessionOwner,
 }
 
-impl Drop for Opening {
+impl Drop for SessionSlot {
     fn drop(&mut self) {
         if let Some(sessions) = self.sessions.upgrade() {
-            lock(&sessions.inner).leave(&self.owner);
+            lock(&sessions.inner).release(&self.owner);
         }
     }
 }
@@ -138,16 +138,16 @@ impl Drop for Opening {
 impl EngineSessions {
     /// For sessions with these pings and waits for pongs.
     pub(super) fn new(ping_interval: Duration, ping_timeout: Duration) -> Arc<Self> {
-        let memory = |side| {
-            let (interval, timeout) = side_heartbeat(side, ping_interval, ping_timeout);
+        let memory = |class| {
+            let (interval, timeout) = class_heartbeat(class, ping_interval, ping_timeout);
             2 * (interval + timeout)
         };
         Arc::new(Self {
             inner: Mutex::default(),
             dismissal: Notify::new(),
-            memory: Memory {
-                welcome: memory(Side::Member),
-                refused: memory(Side::Refused),
+            lifetimes: Lifetimes {
+                accepted: memory(SocketClass::LoggedIn),
+                refused: memory(SocketClass::Refused),
             },
         })
     }
@@ -156,15 +156,15 @@ impl EngineSessions {
     ///
     /// # Errors
     /// Where its owner, or all together, have as many as they get.
-    pub(super) fn open(self: &Arc<Self>, owner: Owner) -> Result<Opening, ApiError> {
+    pub(super) fn open(self: &Arc<Self>, owner: SessionOwner) -> Result<SessionSlot, ApiError> {
         let mut inner = lock(&self.inner);
         let (all, each) = owner.limits();
         let full = |inner: &Inner| {
-            inner.of_side.get(&owner.side()).copied().unwrap_or(0) >= all
-                || inner.of_owner.get(&owner).copied().unwrap_or(0) >= each
+            inner.by_class.get(&owner.class()).copied().unwrap_or(0) >= all
+                || inner.by_owner.get(&owner).copied().unwrap_or(0) >= each
         };
         if full(&inner) {
-            let ended = inner.take_ended(self.memory);
+            let ended = inner.take_ended(self.lifetimes);
             drop(inner);
             // Each leaves its place, which takes the lock.
             drop(ended);
@@ -176,18 +176,18 @@ impl EngineSessions {
                 ));
             }
         }
-        *inner.of_side.entry(owner.side()).or_default() += 1;
-        *inner.of_owner.entry(owner.clone()).or_default() += 1;
-        Ok(Opening {
+        *inner.by_class.entry(owner.class()).or_default() += 1;
+        *inner.by_owner.entry(owner.clone()).or_default() += 1;
+        Ok(SessionSlot {
             sessions: Arc::downgrade(self),
             owner,
         })
     }
 
     /// A session of long polling has this ID.
-    pub(super) fn began(&self, sid: Sid, opening: Opening) {
+    pub(super) fn register(&self, sid: Sid, slot: SessionSlot) {
         let session = PollingSession {
-            opening,
+            slot,
             seen: Instant::now(),
             upgrade: Weak::new(),
         };
@@ -196,16 +196,16 @@ impl EngineSessions {
     }
 
     /// Whose a session of long polling is; nothing where there is none. Counts as a sign of its life.
-    pub(super) fn owner(&self, sid: Sid) -> Option<(Side, Owner)> {
+    pub(super) fn owner(&self, sid: Sid) -> Option<(SocketClass, SessionOwner)> {
         let mut inner = lock(&self.inner);
         let session = inner.polling.get_mut(&sid)?;
         session.seen = Instant::now();
-        let owner = session.opening.owner.clone();
-        Some((owner.side(), owner))
+        let owner = session.slot.owner.clone();
+        Some((owner.class(), owner))
     }
 
     /// A session of long polling asks to go on over this connection; false where it does so over another one already.
-    pub(super) fn upgrade(&self, sid: Sid, connection: &Arc<Connection>) -> bool {
+    pub(super) fn upgrade(&self, sid: Sid, connection: &Arc<ClientConnection>) -> bool {
         let mut inner = lock(&self.inner);
         let Some(session) = inner.polling.get_mut(&sid) else {
             return false;
@@ -218,13 +218,13 @@ impl EngineSessions {
     }
 
     /// The connection that a session went on over.
-    pub(super) fn upgraded(&self, sid: Sid) -> Option<Arc<Connection>> {
+    pub(super) fn upgraded(&self, sid: Sid) -> Option<Arc<ClientConnection>> {
         lock(&self.inner).polling.get(&sid)?.upgrade.upgrade()
     }
 
     /// Forgets sessions that have ended.
-    pub(super) fn sweep(&self) {
-        let ended = lock(&self.inner).take_ended(self.memory);
+    pub(super) fn remove_ended(&self) {
+        let ended = lock(&self.inner).take_ended(self.lifetimes);
         drop(ended);
     }
 
@@ -260,24 +260,24 @@ impl EngineSessions {
 }
 
 impl Inner {
-    fn leave(&mut self, owner: &Owner) {
-        if let Some(count) = self.of_side.get_mut(&owner.side()) {
+    fn release(&mut self, owner: &SessionOwner) {
+        if let Some(count) = self.by_class.get_mut(&owner.class()) {
             *count = count.saturating_sub(1);
         }
-        if let Some(count) = self.of_owner.get_mut(owner) {
+        if let Some(count) = self.by_owner.get_mut(owner) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                self.of_owner.remove(owner);
+                self.by_owner.remove(owner);
             }
         }
     }
 
     /// Takes the sessions out that must have ended. The caller drops them once it has let go of the lock.
-    fn take_ended(&mut self, memory: Memory) -> Vec<PollingSession> {
+    fn take_ended(&mut self, lifetimes: Lifetimes) -> Vec<PollingSession> {
         let ended: Vec<Sid> = self
             .polling
             .iter()
-            .filter(|(_, session)| session.has_ended(memory))
+            .filter(|(_, session)| session.has_ended(lifetimes))
             .map(|(sid, _)| *sid)
             .collect();
         let ended = ended.iter().filter_map(|sid| self.polling.remove(sid));
@@ -286,9 +286,9 @@ impl Inner {
 }
 
 impl PollingSession {
-    fn has_ended(&self, memory: Memory) -> bool {
+    fn has_ended(&self, lifetimes: Lifetimes) -> bool {
         let upgraded = self.upgrade.upgrade().is_some_and(|c| !c.has_ended());
-        !upgraded && self.seen.elapsed() > memory.of(self.opening.owner.side())
+        !upgraded && self.seen.elapsed() > lifetimes.of(self.slot.owner.class())
     }
 }
 
@@ -296,9 +296,9 @@ impl PollingSession {
 mod tests {
     use super::*;
 
-    fn stranger(ip: [u8; 4]) -> Owner {
-        Owner::Address(
-            Side::Refused,
+    fn anonymous(ip: [u8; 4]) -> SessionOwner {
+        SessionOwner::Address(
+            SocketClass::Refused,
             Address::from(std::net::SocketAddr::from((ip, 1))),
         )
     }
@@ -306,25 +306,25 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_address_has_a_share_until_its_sessions_end() {
         let sessions = EngineSessions::new(Duration::from_secs(25), Duration::from_secs(20));
-        let here = stranger([10, 0, 0, 1]);
-        for number in 0..STRANGERS_OF_ADDRESS {
-            let opening = sessions.open(here.clone()).unwrap();
+        let here = anonymous([10, 0, 0, 1]);
+        for number in 0..ANONYMOUS_PER_ADDRESS {
+            let slot = sessions.open(here.clone()).unwrap();
             if number % 2 == 0 {
-                sessions.began(Sid::new(), opening);
+                sessions.register(Sid::new(), slot);
             } else {
-                drop(opening);
+                drop(slot);
             }
         }
         let mut held = Vec::new();
-        while let Ok(opening) = sessions.open(here.clone()) {
-            held.push(opening);
+        while let Ok(slot) = sessions.open(here.clone()) {
+            held.push(slot);
         }
-        assert_eq!(held.len(), STRANGERS_OF_ADDRESS / 2);
-        assert!(sessions.open(stranger([10, 0, 0, 2])).is_ok());
+        assert_eq!(held.len(), ANONYMOUS_PER_ADDRESS / 2);
+        assert!(sessions.open(anonymous([10, 0, 0, 2])).is_ok());
         tokio::time::advance(Duration::from_secs(21)).await;
         assert!(sessions.open(here).is_ok(), "those that polled have ended");
         drop(held);
-        sessions.sweep();
+        sessions.remove_ended();
         assert!(lock(&sessions.inner).polling.is_empty());
     }
 }

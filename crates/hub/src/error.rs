@@ -63,7 +63,7 @@ impl ApiError {
     }
 
     /// As [`ApiError::too_many`], and it is known when to come back.
-    pub(super) fn come_back(
+    pub(super) fn rate_limited(
         code: &'static str,
         message: impl Into<String>,
         after: Duration,

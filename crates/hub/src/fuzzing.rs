@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
 
-use super::connection::Peer;
+use super::connection::RequestConnection;
 use super::hub::Hub;
 use super::router;
 
@@ -14,6 +14,6 @@ impl Hub {
     pub fn service(&self, peer: SocketAddr) -> Router {
         let (router, _) = router::build(&self.state);
         let connection = self.state.admission.connection(peer);
-        router.layer(Extension(ConnectInfo(Peer(connection))))
+        router.layer(Extension(ConnectInfo(RequestConnection(connection))))
     }
 }

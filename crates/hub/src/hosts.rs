@@ -27,7 +27,7 @@ impl Hosts {
 
     /// Of a server on `listen` that has these names as well. Where it has none and is not on a loopback address, any will do.
     #[must_use]
-    pub fn of(listen: SocketAddr, names: &[String]) -> Self {
+    pub fn new(listen: SocketAddr, names: &[String]) -> Self {
         let any = names.is_empty() && !listen.ip().to_canonical().is_loopback();
         let lower = || names.iter().map(|name| name.to_ascii_lowercase()).collect();
         Self {
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_loopback_server_is_called_by_loopback_names_and_its_own() {
         let listen = "127.0.0.1:9000".parse().unwrap();
-        let hosts = Hosts::of(listen, &["Exp.Example.org".to_owned()]);
+        let hosts = Hosts::new(listen, &["Exp.Example.org".to_owned()]);
         for host in [
             "127.0.0.1:9000",
             "127.9.9.9",
@@ -125,8 +125,8 @@ mod tests {
     #[test]
     fn elsewhere_any_name_will_do_unless_there_are_some() {
         let listen = "0.0.0.0:9000".parse().unwrap();
-        assert!(allows(&Hosts::of(listen, &[]), &["whatever.example"]));
-        let named = Hosts::of(listen, &["exp.example.org".to_owned()]);
+        assert!(allows(&Hosts::new(listen, &[]), &["whatever.example"]));
+        let named = Hosts::new(listen, &["exp.example.org".to_owned()]);
         assert!(allows(&named, &["exp.example.org"]));
         assert!(!allows(&named, &["whatever.example"]));
     }

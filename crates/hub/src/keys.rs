@@ -15,10 +15,10 @@ const TOKEN_KEY: &str = "token.key";
 const OPERATOR_KEY: &str = "operator.key";
 
 /// The largest file that is read as a key.
-const LARGEST: u64 = 4096;
+const MAX_KEY_FILE: u64 = 4096;
 
 /// The shortest text that counts as a key.
-const SHORTEST: usize = 16;
+const MIN_KEY_LENGTH: usize = 16;
 
 /// The two keys.
 pub(super) struct Keys {
@@ -28,20 +28,20 @@ pub(super) struct Keys {
 
 impl Keys {
     /// From the settings, else from the network's folder, else random ones for this run.
-    pub(super) fn of(settings: &HubSettings) -> Self {
+    pub(super) fn load(settings: &HubSettings) -> Self {
         let folder = settings.state_dir.as_deref();
         let token = settings.token_key.clone();
         let operator = settings.operator_key.clone();
         Self {
             token: token.unwrap_or_else(|| {
-                kept(
+                load_or_create(
                     folder,
                     TOKEN_KEY,
                     "sessions end with this run (hub.token_key)",
                 )
             }),
             operator: operator.unwrap_or_else(|| {
-                kept(
+                load_or_create(
                     folder,
                     OPERATOR_KEY,
                     "nobody can pair devices (hub.operator_key)",
@@ -67,18 +67,18 @@ pub fn read_key(path: &Path) -> io::Result<Option<Secret>> {
         opened => opened?,
     };
     let mut text = String::new();
-    file.take(LARGEST).read_to_string(&mut text)?;
+    file.take(MAX_KEY_FILE).read_to_string(&mut text)?;
     let text = text.trim();
-    if text.len() < SHORTEST {
+    if text.len() < MIN_KEY_LENGTH {
         let what = format!(
-            "it holds no key; remove it, and a new one is made ({SHORTEST} characters at least)"
+            "it holds no key; remove it, and a new one is made ({MIN_KEY_LENGTH} characters at least)"
         );
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
     Ok(Some(Secret::new(text)))
 }
 
-fn kept(folder: Option<&Path>, name: &str, otherwise: &str) -> Secret {
+fn load_or_create(folder: Option<&Path>, name: &str, otherwise: &str) -> Secret {
     let Some(folder) = folder else {
         log::warn!("the network has no folder for its keys (daemon.state_dir): {otherwise}");
         return random();
@@ -154,12 +154,12 @@ mod tests {
             token_key: Some(Secret::new("given")),
             ..HubSettings::default()
         };
-        let keys = Keys::of(&settings);
+        let keys = Keys::load(&settings);
         assert_eq!(keys.token.expose(), "given");
-        assert_ne!(keys.operator, Keys::of(&settings).operator);
+        assert_ne!(keys.operator, Keys::load(&settings).operator);
         let file = tempfile::NamedTempFile::new().unwrap();
         settings.state_dir = Some(file.path().to_owned());
-        assert_eq!(Keys::of(&settings).operator.expose().len(), 64);
+        assert_eq!(Keys::load(&settings).operator.expose().len(), 64);
     }
 
     #[test]

@@ -11,14 +11,14 @@ const END_OF_LENGTH: u8 = 255;
 const MAX_DIGITS: usize = 9;
 
 /// One packet of the text form.
-pub(super) struct Framed<'a> {
+pub(super) struct FramedPacket<'a> {
     pub packet: &'a str,
     /// Where it stands, its length included.
     pub span: Range<usize>,
 }
 
 /// The packets of a text form; each further one is `None` where the text is none.
-pub(super) fn of_text(text: &str) -> impl Iterator<Item = Option<Framed<'_>>> {
+pub(super) fn parse_text(text: &str) -> impl Iterator<Item = Option<FramedPacket<'_>>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
@@ -26,7 +26,7 @@ pub(super) fn of_text(text: &str) -> impl Iterator<Item = Option<Framed<'_>>> {
         let begin = at;
         // What cannot be read ends the list.
         at = found.map_or(text.len(), |(_, length)| begin + length);
-        Some(found.map(|(packet, length)| Framed {
+        Some(found.map(|(packet, length)| FramedPacket {
             packet,
             span: begin..begin + length,
         }))
@@ -58,7 +58,7 @@ fn first_of_text(text: &str) -> Option<(&str, usize)> {
 }
 
 /// The packets of a bytes form; each further one is `None` where the bytes are none, or are a binary packet.
-pub(super) fn of_bytes(bytes: &[u8]) -> impl Iterator<Item = Option<&str>> {
+pub(super) fn parse_bytes(bytes: &[u8]) -> impl Iterator<Item = Option<&str>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> Option<Vec<&str>> {
-        of_text(text)
+        parse_text(text)
             .map(|framed| framed.map(|framed| framed.packet))
             .collect()
     }
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(text("3:4é:2:40"), Some(vec!["4é:", "40"]));
         assert_eq!(text("5:42🍽:1:25:4🍽🍽"), Some(vec!["42🍽:", "2", "4🍽🍽"]));
         assert_eq!(text(""), Some(vec![]));
-        let spans: Vec<_> = of_text("1:22:4ü").map(|f| f.unwrap().span).collect();
+        let spans: Vec<_> = parse_text("1:22:4ü").map(|f| f.unwrap().span).collect();
         assert_eq!(spans, [0..3, 3..8]);
     }
 
@@ -148,7 +148,11 @@ mod tests {
             b"\x00\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\xff4",
         ];
         for bad in bytes {
-            assert_eq!(of_bytes(bad).collect::<Option<Vec<_>>>(), None, "{bad:?}");
+            assert_eq!(
+                parse_bytes(bad).collect::<Option<Vec<_>>>(),
+                None,
+                "{bad:?}"
+            );
         }
     }
 
@@ -162,7 +166,7 @@ mod tests {
         }
         let as_text = String::from_utf8(as_text).unwrap();
         assert_eq!(text(&as_text).unwrap(), packets);
-        let read: Option<Vec<_>> = of_bytes(&as_bytes).collect();
+        let read: Option<Vec<_>> = parse_bytes(&as_bytes).collect();
         assert_eq!(read.unwrap(), packets);
     }
 }

@@ -58,7 +58,7 @@ fn takes_bytes(request: &Request) -> bool {
 fn in_bytes(answer: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(answer).ok()?;
     let mut framed = Vec::with_capacity(text.len() + 16);
-    for packet in legacy_framing::of_text(text) {
+    for packet in legacy_framing::parse_text(text) {
         legacy_framing::write_bytes(packet?.packet, &mut framed);
     }
     Some(framed)

@@ -7,20 +7,20 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
-use super::connection::{Connection, Peer};
+use super::connection::{ClientConnection, RequestConnection};
 use super::error::ApiError;
 use super::state::HubState;
 use expd_domain::{Channel, ChannelRule, Identity, IdentityKind, Secret};
 
 /// Who sends a request.
 #[derive(Clone, Debug)]
-pub(super) struct Session {
+pub(super) struct Login {
     pub identity: Identity,
     pub expiration: i64,
     fingerprint: u64,
 }
 
-impl Session {
+impl Login {
     pub(super) fn new(identity: Identity, fingerprint: u64, expiration: i64) -> Self {
         Self {
             identity,
@@ -34,12 +34,9 @@ impl Session {
     }
 
     /// The session of a token that holds.
-    pub(super) fn of_token(hub: &HubState, token: &Secret) -> Result<Self, ApiError> {
+    pub(super) fn from_token(hub: &HubState, token: &Secret) -> Result<Self, ApiError> {
         let claims = hub.tokens.verify(token)?;
-        if !hub
-            .directory
-            .still_holds(&claims.identity, claims.fingerprint)
-        {
+        if !hub.directory.is_valid(&claims.identity, claims.fingerprint) {
             return Err(ApiError::unauthorized(
                 "authentication.token.revoked",
                 "whom this token was given to is not known any more; log in again",
@@ -53,7 +50,7 @@ impl Session {
     }
 
     /// Tells identities apart, of all kinds.
-    pub(super) fn name(&self) -> String {
+    pub(super) fn owner(&self) -> String {
         match &self.identity.pairing_code {
             Some(code) => format!("pairing:{code}"),
             None => format!("{}:{}", self.identity.kind, self.identity.uuid),
@@ -61,9 +58,9 @@ impl Session {
     }
 
     /// Takes note that the connection is used by somebody who is logged in.
-    fn makes_known(&self, hub: &HubState, parts: &Parts) -> Result<(), ApiError> {
+    fn identify_connection(&self, hub: &HubState, parts: &Parts) -> Result<(), ApiError> {
         match (&self.identity.pairing_code, connection(parts)) {
-            (None, Some(connection)) => hub.admission.know(connection, &self.name()),
+            (None, Some(connection)) => hub.admission.identify(connection, &self.owner()),
             _ => Ok(()),
         }
     }
@@ -81,11 +78,11 @@ impl Session {
             return Err(ChannelRule::SystemBroadcast(channel.name.clone()).into());
         }
         channel.may_broadcast(self.identity.kind)?;
-        self.is_paired()
+        self.require_paired()
     }
 
     /// Refuses a device that waits to be paired, for everything but listening for its credentials.
-    pub(super) fn is_paired(&self) -> Result<(), ApiError> {
+    pub(super) fn require_paired(&self) -> Result<(), ApiError> {
         if self.identity.pairing_code.is_some() {
             return Err(pairing_only());
         }
@@ -94,7 +91,7 @@ impl Session {
 
     /// Refuses those who may read resources and not change them.
     pub(super) fn may_write(&self) -> Result<(), ApiError> {
-        self.is_paired()?;
+        self.require_paired()?;
         if self.identity.kind == IdentityKind::ConsumerApp {
             return Err(ApiError::forbidden(
                 "resource.readOnly",
@@ -106,7 +103,7 @@ impl Session {
 }
 
 /// In a log line: kind and uuid.
-impl fmt::Display for Session {
+impl fmt::Display for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.identity.pairing_code {
             Some(_) => f.write_str("a device that waits to be paired"),
@@ -122,7 +119,7 @@ fn pairing_only() -> ApiError {
     )
 }
 
-impl FromRequestParts<Arc<HubState>> for Session {
+impl FromRequestParts<Arc<HubState>> for Login {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, hub: &Arc<HubState>) -> Result<Self, ApiError> {
@@ -132,11 +129,11 @@ impl FromRequestParts<Arc<HubState>> for Session {
                 "this needs the header `Authorization: Bearer TOKEN` with a session's token; log in with POST /api/auth/login",
             )
         })?;
-        let session = Self::of_token(hub, &token)?;
-        session.makes_known(hub, parts)?;
+        let login = Self::from_token(hub, &token)?;
+        login.identify_connection(hub, parts)?;
         // For what reads the body.
-        parts.extensions.insert(session.clone());
-        Ok(session)
+        parts.extensions.insert(login.clone());
+        Ok(login)
     }
 }
 
@@ -150,11 +147,11 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
 }
 
 /// The connection of a request.
-fn connection(parts: &Parts) -> Option<&Connection> {
+fn connection(parts: &Parts) -> Option<&ClientConnection> {
     parts
         .extensions
-        .get::<ConnectInfo<Peer>>()
-        .map(|ConnectInfo(Peer(connection))| &**connection)
+        .get::<ConnectInfo<RequestConnection>>()
+        .map(|ConnectInfo(RequestConnection(connection))| &**connection)
 }
 
 /// Whether a channel is the one on which devices wait to be paired.

@@ -11,15 +11,15 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use sha2::{Digest as _, Sha256};
 
-use super::announce::{announce, tell_credentials};
-use super::body::{JsonBody, OPEN_BODY};
+use super::body::{JsonBody, PUBLIC_BODY};
 use super::counters::{ChannelCount, CountersSnapshot};
-use super::disconnect::send_away;
+use super::disconnect::disconnect;
 use super::error::ApiError;
 use super::login::bearer;
-use super::network::Audience;
 use super::operator::{DeviceUuid, PairRequest};
 use super::pairing_codes::normalize_code;
+use super::publish::{announce, send_credentials};
+use super::socket_registry::Audience;
 use super::state::HubState;
 use expd_domain::{Channel, Payload, Secret};
 
@@ -53,13 +53,13 @@ fn same(given: &Secret, key: &Secret) -> bool {
 pub(super) async fn pair(
     State(hub): State<Arc<HubState>>,
     _operator: Operator,
-    body: JsonBody<PairRequest, OPEN_BODY>,
+    body: JsonBody<PairRequest, PUBLIC_BODY>,
 ) -> Result<Json<DeviceUuid>, ApiError> {
     let code = normalize_code(&body.value.code);
     let credentials = hub.directory.pair(&code, body.value.uuid)?;
     hub.resources.add_device(&credentials.uuid);
     log::info!("paired the device {:?}", credentials.uuid);
-    tell_credentials(&hub, &code);
+    send_credentials(&hub, &code);
     Ok(Json(DeviceUuid {
         uuid: credentials.uuid,
     }))
@@ -69,7 +69,7 @@ pub(super) async fn pair(
 pub(super) async fn unpair(
     State(hub): State<Arc<HubState>>,
     _operator: Operator,
-    body: JsonBody<DeviceUuid, OPEN_BODY>,
+    body: JsonBody<DeviceUuid, PUBLIC_BODY>,
 ) -> Result<Json<DeviceUuid>, ApiError> {
     let uuid = body.value.uuid;
     if !hub.directory.forget_device(&uuid) {
@@ -90,8 +90,8 @@ pub(super) async fn unpair(
         &Payload::null(),
         Audience::Everyone,
     );
-    for socket in hub.network.sockets_of(&uuid) {
-        send_away(&hub, socket);
+    for socket in hub.sockets.sockets_of(&uuid) {
+        disconnect(&hub, socket);
     }
     hub.resources.remove_device(&uuid);
     Ok(Json(DeviceUuid { uuid }))
@@ -102,13 +102,13 @@ pub(super) async fn counters(
     State(hub): State<Arc<HubState>>,
     _operator: Operator,
 ) -> Json<CountersSnapshot> {
-    let census = hub.network.census(MAX_LISTED_CHANNELS);
+    let counts = hub.sockets.counts(MAX_LISTED_CHANNELS);
     let counters = &hub.counters;
     Json(CountersSnapshot {
-        connections: census.sockets as u64,
+        connections: counts.sockets as u64,
         connections_total: counters.sockets_opened.get(),
         connections_refused: counters.sockets_refused.get(),
-        subscriptions: census.subscriptions as u64,
+        subscriptions: counts.subscriptions as u64,
         logins: counters.logins.get(),
         logins_refused: counters.logins_refused.get(),
         refreshes: counters.refreshes.get(),
@@ -120,7 +120,7 @@ pub(super) async fn counters(
         slow_disconnects: counters.slow_disconnects.get(),
         http_requests: counters.http_requests.get(),
         http_errors: counters.http_errors.get(),
-        channels: census
+        channels: counts
             .channels
             .into_iter()
             .map(|(channel, subscribers)| ChannelCount {

@@ -8,7 +8,7 @@ use rand::RngExt as _;
 
 use super::address::Address;
 use super::error::ApiError;
-use super::rate::Rate;
+use super::rate_limiter::RateLimiter;
 use super::tokens::now_millis;
 use expd_domain::Secret;
 
@@ -18,7 +18,7 @@ const CODES_OF_ADDRESS: usize = 64;
 
 /// Codes that one address gets at once, and how soon it gets the next one.
 const AT_ONCE: u32 = 32;
-const PACE: Duration = Duration::from_secs(1);
+const CODE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Lowercase letters and digits without those that look alike (0 o, 1 i l).
 const CODE_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
@@ -28,7 +28,7 @@ const CODE_LENGTH: usize = 6;
 pub(super) struct PairingCodes {
     codes: HashMap<String, PairingCode>,
     last: u64,
-    rate: Rate<Address>,
+    rate: RateLimiter<Address>,
 }
 
 struct PairingCode {
@@ -49,7 +49,7 @@ pub(super) struct Credentials {
 
 /// A fresh code.
 #[derive(Debug)]
-pub(super) struct FreshCode {
+pub(super) struct IssuedCode {
     pub code: String,
     /// The code that went for it; who waits with it has to ask anew.
     pub replaced: Option<String>,
@@ -60,20 +60,16 @@ impl Default for PairingCodes {
         Self {
             codes: HashMap::new(),
             last: 0,
-            rate: Rate::new(AT_ONCE, PACE),
+            rate: RateLimiter::new(AT_ONCE, CODE_INTERVAL),
         }
     }
 }
 
 impl PairingCodes {
     /// A code that no other device has.
-    pub(super) fn hand_out(
-        &mut self,
-        address: Address,
-        expires: i64,
-    ) -> Result<FreshCode, ApiError> {
+    pub(super) fn issue(&mut self, address: Address, expires: i64) -> Result<IssuedCode, ApiError> {
         self.rate.check(&address).map_err(|wait| {
-            ApiError::come_back(
+            ApiError::rate_limited(
                 "pairing.tooOften",
                 "too many devices of this address have asked for a pairing code; try again later",
                 wait,
@@ -93,7 +89,7 @@ impl PairingCodes {
         if let Some(oldest) = &replaced {
             self.codes.remove(oldest);
         }
-        self.rate.count(address);
+        self.rate.record(address);
         self.last += 1;
         loop {
             // 31^6 codes for at most 1,024 devices: the second try is rare, the third hardly ever.
@@ -106,7 +102,7 @@ impl PairingCodes {
                     credentials: None,
                 };
                 self.codes.insert(code.clone(), fresh);
-                return Ok(FreshCode { code, replaced });
+                return Ok(IssuedCode { code, replaced });
             }
         }
     }
@@ -129,15 +125,15 @@ impl PairingCodes {
             .min_by_key(|(_, code)| code.number)
             .map(|(code, _)| code.clone())
             .ok_or_else(|| {
-                ApiError::come_back(
+                ApiError::rate_limited(
                     "pairing.tooMany",
                     "too many devices have just been paired; try again later",
-                    PACE,
+                    CODE_INTERVAL,
                 )
             })
     }
 
-    pub(super) fn holds(&self, code: &str) -> bool {
+    pub(super) fn contains(&self, code: &str) -> bool {
         self.codes.contains_key(code)
     }
 
@@ -154,7 +150,10 @@ impl PairingCodes {
     }
 
     /// The place for what a device that waits is told.
-    pub(super) fn answer(&mut self, code: &str) -> Result<&mut Option<Credentials>, ApiError> {
+    pub(super) fn credentials_slot(
+        &mut self,
+        code: &str,
+    ) -> Result<&mut Option<Credentials>, ApiError> {
         let now = now_millis();
         let waiting = self.codes.get_mut(code).filter(|code| code.expires > now);
         let waiting = waiting.ok_or_else(|| {
@@ -220,26 +219,26 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_address_gets_codes_at_a_pace_and_its_oldest_unanswered_one_goes() {
         let mut codes = PairingCodes::default();
-        let elsewhere = codes.hand_out(address(2), i64::MAX).unwrap().code;
+        let elsewhere = codes.issue(address(2), i64::MAX).unwrap().code;
         let mut own = Vec::new();
-        while let Ok(fresh) = codes.hand_out(address(1), i64::MAX) {
+        while let Ok(fresh) = codes.issue(address(1), i64::MAX) {
             assert_eq!(fresh.replaced, None);
             own.push(fresh.code);
         }
         assert_eq!(own.len(), AT_ONCE as usize);
-        let refused = codes.hand_out(address(1), i64::MAX).unwrap_err();
+        let refused = codes.issue(address(1), i64::MAX).unwrap_err();
         assert!(refused.retry_after.is_some(), "{refused:?}");
-        *codes.answer(&own[0]).unwrap() = Some(Credentials {
+        *codes.credentials_slot(&own[0]).unwrap() = Some(Credentials {
             uuid: "u".into(),
             secret: Secret::new("s"),
         });
         let mut replaced = None;
         while replaced.is_none() {
-            tokio::time::advance(PACE).await;
-            replaced = codes.hand_out(address(1), i64::MAX).unwrap().replaced;
+            tokio::time::advance(CODE_INTERVAL).await;
+            replaced = codes.issue(address(1), i64::MAX).unwrap().replaced;
         }
         assert_eq!(replaced.as_ref(), Some(&own[1]), "the first is answered");
-        assert!(codes.holds(&elsewhere) && codes.holds(&own[0]) && !codes.holds(&own[1]));
+        assert!(codes.contains(&elsewhere) && codes.contains(&own[0]) && !codes.contains(&own[1]));
         assert_eq!(codes.codes.len(), CODES_OF_ADDRESS + 1);
     }
 }

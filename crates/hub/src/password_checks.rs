@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use super::address::Address;
 use super::error::ApiError;
 use super::lock::lock;
-use super::rate::Rate;
+use super::rate_limiter::RateLimiter;
 
 /// Checks that run at once.
 const AT_ONCE: usize = 2;
@@ -23,31 +23,31 @@ const AT_ONCE: usize = 2;
 /// Logins that wait for a check: in one lane, from one address, with names that nobody has, and in all.
 const WAITING_IN_LANE: usize = 4;
 const WAITING_OF_ADDRESS: usize = 24;
-const WAITING_MADE_UP: usize = 8;
+const WAITING_UNKNOWN: usize = 8;
 const WAITING: usize = 64;
 
 /// Wrong passwords that are heard at once in one lane, and how soon the next one is.
 const WRONG_AT_ONCE: u32 = 5;
-const WRONG_PACE: Duration = Duration::from_secs(1);
+const WRONG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Lanes of an address for names that nobody has.
-const MADE_UP_LANES: u64 = 4;
+const UNKNOWN_LANES: u64 = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Name {
-    Real(String),
-    MadeUp(u64),
+enum AccountName {
+    Existing(String),
+    Unknown(u64),
 }
 
-type Lane = (Address, Name);
+type Lane = (Address, AccountName);
 
 /// The lanes of one network.
 pub(super) struct PasswordChecks {
     checks: Arc<Semaphore>,
     /// Lanes in which somebody waits: the turn, and how many want it.
     lanes: Mutex<HashMap<Lane, (Arc<Semaphore>, usize)>>,
-    wrong: Rate<Lane>,
-    made_up: RandomState,
+    wrong: RateLimiter<Lane>,
+    unknown: RandomState,
 }
 
 impl Default for PasswordChecks {
@@ -55,8 +55,8 @@ impl Default for PasswordChecks {
         Self {
             checks: Arc::new(Semaphore::new(AT_ONCE)),
             lanes: Mutex::default(),
-            wrong: Rate::new(WRONG_AT_ONCE, WRONG_PACE),
-            made_up: RandomState::new(),
+            wrong: RateLimiter::new(WRONG_AT_ONCE, WRONG_INTERVAL),
+            unknown: RandomState::new(),
         }
     }
 }
@@ -70,17 +70,17 @@ impl PasswordChecks {
         &self,
         address: Address,
         name: &str,
-        is_real: bool,
+        exists: bool,
         check: impl FnOnce() -> bool + Send + 'static,
     ) -> Result<bool, ApiError> {
-        let name = if is_real {
-            Name::Real(name.to_owned())
+        let name = if exists {
+            AccountName::Existing(name.to_owned())
         } else {
-            Name::MadeUp(self.made_up.hash_one(name) % MADE_UP_LANES)
+            AccountName::Unknown(self.unknown.hash_one(name) % UNKNOWN_LANES)
         };
         let lane = (address, name);
         self.may_try(&lane)?;
-        let waiting = self.wait_in(lane)?;
+        let waiting = self.enqueue(lane)?;
         let turn = waiting.turn.clone().acquire_owned().await;
         // Those before it may all have been wrong.
         self.may_try(&waiting.lane)?;
@@ -92,16 +92,16 @@ impl PasswordChecks {
         });
         let right = checked.await.unwrap_or(false);
         if right {
-            self.wrong.forgive(&waiting.lane);
+            self.wrong.reset(&waiting.lane);
         } else {
-            self.wrong.count(waiting.lane.clone());
+            self.wrong.record(waiting.lane.clone());
         }
         Ok(right)
     }
 
     fn may_try(&self, lane: &Lane) -> Result<(), ApiError> {
         self.wrong.check(lane).map_err(|wait| {
-            ApiError::come_back(
+            ApiError::rate_limited(
                 "authentication.tooMany",
                 "too many logins with a wrong password; wait before the next one",
                 wait,
@@ -109,29 +109,29 @@ impl PasswordChecks {
         })
     }
 
-    fn wait_in(&self, lane: Lane) -> Result<Waiting<'_>, ApiError> {
+    fn enqueue(&self, lane: Lane) -> Result<QueuedCheck<'_>, ApiError> {
         let mut lanes = lock(&self.lanes);
         let count = |which: &dyn Fn(&Lane) -> bool| -> usize {
             let chosen = lanes.iter().filter(|(other, _)| which(other));
             chosen.map(|(_, (_, waiting))| waiting).sum()
         };
-        let made_up = |lane: &Lane| matches!(lane.1, Name::MadeUp(_));
+        let unknown = |lane: &Lane| matches!(lane.1, AccountName::Unknown(_));
         if count(&|other| *other == lane) >= WAITING_IN_LANE
             || count(&|other| other.0 == lane.0) >= WAITING_OF_ADDRESS
-            || made_up(&lane) && count(&made_up) >= WAITING_MADE_UP
+            || unknown(&lane) && count(&unknown) >= WAITING_UNKNOWN
             || count(&|_| true) >= WAITING
         {
-            return Err(ApiError::come_back(
+            return Err(ApiError::rate_limited(
                 "authentication.busy",
                 "too many logins at once; try again in a few seconds",
-                WRONG_PACE,
+                WRONG_INTERVAL,
             ));
         }
         let (turn, waiting) = lanes
             .entry(lane.clone())
             .or_insert_with(|| (Arc::new(Semaphore::new(1)), 0));
         *waiting += 1;
-        Ok(Waiting {
+        Ok(QueuedCheck {
             checks: self,
             turn: turn.clone(),
             lane,
@@ -140,13 +140,13 @@ impl PasswordChecks {
 }
 
 /// Somebody who waits in a lane, or is being checked.
-struct Waiting<'a> {
+struct QueuedCheck<'a> {
     checks: &'a PasswordChecks,
     turn: Arc<Semaphore>,
     lane: Lane,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for QueuedCheck<'_> {
     fn drop(&mut self) {
         let mut lanes = lock(&self.checks.lanes);
         if let Some((_, waiting)) = lanes.get_mut(&self.lane) {
@@ -203,7 +203,7 @@ mod tests {
         let right = async {
             let right = checks.check(address(1), "ada", true, || true);
             // Of the flood, one check a lane comes before it at most.
-            for _ in 0..MADE_UP_LANES {
+            for _ in 0..UNKNOWN_LANES {
                 go_on.send(()).unwrap();
             }
             let right = right.await;

@@ -29,19 +29,19 @@ pub(super) struct PendingBroadcasts(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    open: HashMap<BroadcastId, Open>,
+    open: HashMap<BroadcastId, OpenBroadcast>,
     held_bytes: usize,
     finished: HashSet<BroadcastId>,
     finished_order: VecDeque<(Instant, BroadcastId)>,
 }
 
-struct Open {
+struct OpenBroadcast {
     channel: Channel,
     responses: Vec<Payload>,
 }
 
 /// One open broadcast. Dropping it, as happens when the broadcaster goes away, finishes it.
-pub(super) struct Waiting<'a> {
+pub(super) struct PendingBroadcast<'a> {
     broadcasts: &'a PendingBroadcasts,
     id: BroadcastId,
 }
@@ -52,7 +52,11 @@ impl PendingBroadcasts {
     }
 
     /// Begins to collect responses.
-    pub(super) fn open(&self, id: BroadcastId, channel: Channel) -> Result<Waiting<'_>, ApiError> {
+    pub(super) fn open(
+        &self,
+        id: BroadcastId,
+        channel: Channel,
+    ) -> Result<PendingBroadcast<'_>, ApiError> {
         let mut inner = lock(&self.0);
         if inner.open.len() >= MAX_PENDING {
             return Err(ApiError::too_many(
@@ -64,12 +68,12 @@ impl PendingBroadcasts {
         }
         inner.open.insert(
             id.clone(),
-            Open {
+            OpenBroadcast {
                 channel,
                 responses: Vec::new(),
             },
         );
-        Ok(Waiting {
+        Ok(PendingBroadcast {
             broadcasts: self,
             id,
         })
@@ -120,7 +124,7 @@ impl PendingBroadcasts {
     }
 }
 
-impl Waiting<'_> {
+impl PendingBroadcast<'_> {
     /// Ends the collecting and hands over what came, in the order it came.
     pub(super) fn finish(self) -> Vec<Payload> {
         self.close()
@@ -138,7 +142,7 @@ impl Waiting<'_> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for PendingBroadcast<'_> {
     fn drop(&mut self) {
         drop(self.close());
     }

@@ -13,34 +13,34 @@ use axum::http::{HeaderValue, header};
 use futures_util::stream;
 
 use super::body::{self, PAYLOAD_BODY};
-use super::connection::Connection;
+use super::connection::ClientConnection;
 use super::engine_query::{EngineQuery, Generation};
-use super::engine_sessions::Owner;
+use super::engine_sessions::SessionOwner;
 use super::error::ApiError;
 use super::legacy_framing;
 use super::state::HubState;
 
 /// The largest body of those who are not logged in: they have little to say.
-pub(super) const STRANGERS_BODY: usize = 16 * 1024;
+pub(super) const ANONYMOUS_BODY: usize = 16 * 1024;
 
 /// How many packets one body may hold.
 const MAX_PACKETS: usize = 1024;
-const MAX_STRANGERS_PACKETS: usize = 16;
+const MAX_ANONYMOUS_PACKETS: usize = 16;
 
 /// What ends a packet in the present generation.
 const SEPARATOR: u8 = 0x1e;
 
 /// The request with its body as the library may read it.
-pub(super) async fn checked(
+pub(super) async fn check(
     hub: &HubState,
-    connection: &Arc<Connection>,
-    owner: &Owner,
+    connection: &Arc<ClientConnection>,
+    owner: &SessionOwner,
     request: Request,
 ) -> Result<Request, ApiError> {
     let (mut parts, body) = request.into_parts();
     let (limit, packets) = match owner {
-        Owner::Identity(_) => (PAYLOAD_BODY, MAX_PACKETS),
-        Owner::Address(..) => (STRANGERS_BODY, MAX_STRANGERS_PACKETS),
+        SessionOwner::Identity(_) => (PAYLOAD_BODY, MAX_PACKETS),
+        SessionOwner::Address(..) => (ANONYMOUS_BODY, MAX_ANONYMOUS_PACKETS),
     };
     let generation = EngineQuery::of(&parts.uri).and_then(EngineQuery::generation);
     let bytes_form = parts
@@ -48,12 +48,13 @@ pub(super) async fn checked(
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind == "application/octet-stream");
     let owner = match owner {
-        Owner::Identity(identity) => Some(identity.as_str()),
-        Owner::Address(..) => None,
+        SessionOwner::Identity(identity) => Some(identity.as_str()),
+        SessionOwner::Address(..) => None,
     };
-    let announced = body::announced(&parts.headers);
+    let content_length = body::content_length(&parts.headers);
     // Its share of the memory is given back before the packets are worked on: the library takes them one by one.
-    let (bytes, _share) = body::read(hub, connection, owner, body, announced, limit).await?;
+    let (bytes, _reservation) =
+        body::read(hub, connection, owner, body, content_length, limit).await?;
     let pieces = match (generation, bytes_form) {
         (Some(Generation::V3), false) => of_legacy_text(&bytes.into()),
         (Some(Generation::V3), true) => of_legacy_bytes(&bytes),
@@ -104,7 +105,7 @@ fn of_text(bytes: &Bytes) -> Option<Vec<Bytes>> {
 
 fn of_legacy_text(bytes: &Bytes) -> Option<Vec<Bytes>> {
     let text = std::str::from_utf8(bytes).ok()?;
-    legacy_framing::of_text(text)
+    legacy_framing::parse_text(text)
         .take(MAX_PACKETS + 1)
         .map(|framed| {
             let framed = framed.filter(|framed| !framed.packet.is_empty())?;
@@ -114,7 +115,7 @@ fn of_legacy_text(bytes: &Bytes) -> Option<Vec<Bytes>> {
 }
 
 fn of_legacy_bytes(bytes: &[u8]) -> Option<Vec<Bytes>> {
-    legacy_framing::of_bytes(bytes)
+    legacy_framing::parse_bytes(bytes)
         .take(MAX_PACKETS + 1)
         .map(|packet| {
             let packet = packet.filter(|packet| !packet.is_empty())?;

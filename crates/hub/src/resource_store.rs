@@ -19,7 +19,7 @@ pub(super) type Document = Map<String, Value>;
 
 /// The collections, by their path below `/api/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum Collection {
     Devices,
     Things,
     Experiences,
@@ -28,7 +28,7 @@ pub(super) enum Kind {
     Content,
 }
 
-impl Kind {
+impl Collection {
     pub(super) const ALL: [(Self, &'static str); 6] = [
         (Self::Devices, "/api/devices"),
         (Self::Things, "/api/things"),
@@ -46,7 +46,7 @@ pub(super) struct ResourceStore(Mutex<Documents>);
 /// All documents. Their lock is held while a change is announced.
 #[derive(Default)]
 pub(super) struct Documents {
-    documents: BTreeMap<(Kind, u64), Resource>,
+    documents: BTreeMap<(Collection, u64), Resource>,
     last: u64,
     bytes: usize,
 }
@@ -64,33 +64,37 @@ impl ResourceStore {
     /// Gives a device that may log in a document of its own, unless it has one.
     pub(super) fn add_device(&self, uuid: &str) {
         let inner = &mut *lock(&self.0);
-        if inner.find(Kind::Devices, uuid).is_none() {
+        if inner.find(Collection::Devices, uuid).is_none() {
             let document = Map::from_iter([("uuid".to_owned(), Value::from(uuid))]);
-            if let Err(error) = inner.insert(Kind::Devices, uuid.to_owned(), document) {
+            if let Err(error) = inner.insert(Collection::Devices, uuid.to_owned(), document) {
                 log::warn!("the device {uuid:?} gets no document: {error}");
             }
         }
     }
 
     pub(super) fn remove_device(&self, uuid: &str) {
-        lock(&self.0).remove(Kind::Devices, uuid);
+        lock(&self.0).remove(Collection::Devices, uuid);
     }
 }
 
 impl Documents {
-    fn find(&self, kind: Kind, uuid: &str) -> Option<u64> {
-        self.of_kind(kind)
+    fn find(&self, collection: Collection, uuid: &str) -> Option<u64> {
+        self.of_collection(collection)
             .find(|(_, resource)| resource.uuid == uuid)
             .map(|((_, number), _)| *number)
     }
 
-    pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&(Kind, u64), &Resource)> {
-        self.documents.range((kind, 0)..=(kind, u64::MAX))
+    pub(super) fn of_collection(
+        &self,
+        collection: Collection,
+    ) -> impl Iterator<Item = (&(Collection, u64), &Resource)> {
+        self.documents
+            .range((collection, 0)..=(collection, u64::MAX))
     }
 
     pub(super) fn insert(
         &mut self,
-        kind: Kind,
+        collection: Collection,
         uuid: String,
         document: Document,
     ) -> Result<Payload, ApiError> {
@@ -104,18 +108,18 @@ impl Documents {
             uuid,
             document: document.clone(),
         };
-        self.documents.insert((kind, self.last), resource);
+        self.documents.insert((collection, self.last), resource);
         Ok(document)
     }
 
     pub(super) fn replace(
         &mut self,
-        kind: Kind,
+        collection: Collection,
         uuid: &str,
         change: impl FnOnce(&mut Document),
     ) -> Result<Payload, ApiError> {
-        let number = self.find(kind, uuid).ok_or_else(|| unknown(uuid))?;
-        let old = self.documents.get(&(kind, number));
+        let number = self.find(collection, uuid).ok_or_else(|| unknown(uuid))?;
+        let old = self.documents.get(&(collection, number));
         let old = old.ok_or_else(|| unknown(uuid))?.document.as_str();
         // Only what parsed as a document was kept.
         let mut document: Document = serde_json::from_str(old).unwrap_or_default();
@@ -123,7 +127,7 @@ impl Documents {
         document.insert("uuid".to_owned(), Value::from(uuid));
         let document = as_payload(document)?;
         self.bytes = self.room_for(&document, old.len())?;
-        if let Some(resource) = self.documents.get_mut(&(kind, number)) {
+        if let Some(resource) = self.documents.get_mut(&(collection, number)) {
             resource.document = document.clone();
         }
         Ok(document)
@@ -138,10 +142,10 @@ impl Documents {
         Ok(bytes)
     }
 
-    pub(super) fn remove(&mut self, kind: Kind, uuid: &str) -> bool {
+    pub(super) fn remove(&mut self, collection: Collection, uuid: &str) -> bool {
         let removed = self
-            .find(kind, uuid)
-            .and_then(|number| self.documents.remove(&(kind, number)));
+            .find(collection, uuid)
+            .and_then(|number| self.documents.remove(&(collection, number)));
         self.bytes -= removed.as_ref().map_or(0, |r| r.document.as_str().len());
         removed.is_some()
     }

@@ -19,12 +19,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::announce::announce;
-use super::body::{JsonBody, Named, SMALL_BODY, json};
+use super::body::{JsonBody, PathParams, SMALL_BODY, json};
 use super::error::ApiError;
-use super::login::Session;
-use super::network::Audience;
-use super::resource_store::{Document, Kind, unknown};
+use super::login::Login;
+use super::publish::announce;
+use super::resource_store::{Collection, Document, unknown};
+use super::socket_registry::Audience;
 use super::state::HubState;
 use expd_domain::{Channel, Payload};
 
@@ -37,22 +37,22 @@ pub(super) struct Page {
 
 /// `GET` of a collection.
 pub(super) fn list(
-    kind: Kind,
+    collection: Collection,
     State(hub): State<Arc<HubState>>,
-    session: Session,
+    login: Login,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    session.is_paired()?;
+    login.require_paired()?;
     let Query(page) =
         page.map_err(|error| ApiError::bad_request("request.query.malformed", error.body_text()))?;
-    let inner = hub.resources.lock();
-    let results: Vec<&str> = inner
-        .of_kind(kind)
+    let documents = hub.resources.lock();
+    let results: Vec<&str> = documents
+        .of_collection(collection)
         .skip(page.skip.unwrap_or(0))
         .take(page.limit.unwrap_or(usize::MAX))
         .map(|(_, resource)| resource.document.as_str())
         .collect();
-    let total = inner.of_kind(kind).count();
+    let total = documents.of_collection(collection).count();
     let results = results.join(",");
     Ok(json(format!(
         r#"{{"total":{total},"results":[{results}]}}"#
@@ -61,32 +61,32 @@ pub(super) fn list(
 
 /// `POST` to a collection.
 pub(super) fn create(
-    kind: Kind,
+    collection: Collection,
     State(hub): State<Arc<HubState>>,
-    session: Session,
+    login: Login,
     body: JsonBody<Document, SMALL_BODY>,
 ) -> Result<Response, ApiError> {
-    session.may_write()?;
+    login.may_write()?;
     let uuid = uuid::Uuid::new_v4().to_string();
     let mut document = Map::from_iter([("uuid".to_owned(), Value::from(uuid.as_str()))]);
     document.extend(body.value.into_iter().filter(|(name, _)| name != "uuid"));
-    let inner = &mut *hub.resources.lock();
-    let document = inner.insert(kind, uuid.clone(), document)?;
+    let documents = &mut *hub.resources.lock();
+    let document = documents.insert(collection, uuid.clone(), document)?;
     announce_update(&hub, &uuid, &document);
     Ok((StatusCode::CREATED, json(document.as_str().to_owned())).into_response())
 }
 
 /// `GET` of one resource.
 pub(super) fn read(
-    kind: Kind,
+    collection: Collection,
     State(hub): State<Arc<HubState>>,
-    session: Session,
-    Named(uuid): Named<String>,
+    login: Login,
+    PathParams(uuid): PathParams<String>,
 ) -> Result<Response, ApiError> {
-    session.is_paired()?;
-    let inner = hub.resources.lock();
-    inner
-        .of_kind(kind)
+    login.require_paired()?;
+    let documents = hub.resources.lock();
+    documents
+        .of_collection(collection)
         .find(|(_, resource)| resource.uuid == uuid)
         .map(|(_, resource)| json(resource.document.as_str().to_owned()))
         .ok_or_else(|| unknown(&uuid))
@@ -94,40 +94,40 @@ pub(super) fn read(
 
 /// `PATCH` of one resource.
 pub(super) fn patch(
-    kind: Kind,
+    collection: Collection,
     State(hub): State<Arc<HubState>>,
-    session: Session,
-    Named(uuid): Named<String>,
+    login: Login,
+    PathParams(uuid): PathParams<String>,
     body: JsonBody<Document, SMALL_BODY>,
 ) -> Result<Response, ApiError> {
-    change(kind, &hub, &session, &uuid, |document| {
+    change(collection, &hub, &login, &uuid, |document| {
         document.extend(body.value);
     })
 }
 
 /// `PUT` of one resource.
 pub(super) fn put(
-    kind: Kind,
+    collection: Collection,
     State(hub): State<Arc<HubState>>,
-    session: Session,
-    Named(uuid): Named<String>,
+    login: Login,
+    PathParams(uuid): PathParams<String>,
     body: JsonBody<Document, SMALL_BODY>,
 ) -> Result<Response, ApiError> {
-    change(kind, &hub, &session, &uuid, |document| {
+    change(collection, &hub, &login, &uuid, |document| {
         *document = body.value;
     })
 }
 
 fn change(
-    kind: Kind,
+    collection: Collection,
     hub: &Arc<HubState>,
-    session: &Session,
+    login: &Login,
     uuid: &str,
     change: impl FnOnce(&mut Document),
 ) -> Result<Response, ApiError> {
-    session.may_write()?;
-    let inner = &mut *hub.resources.lock();
-    let document = inner.replace(kind, uuid, change)?;
+    login.may_write()?;
+    let documents = &mut *hub.resources.lock();
+    let document = documents.replace(collection, uuid, change)?;
     // Under the lock, so that listeners hear of changes in their order.
     announce_update(hub, uuid, &document);
     Ok(json(document.as_str().to_owned()))
@@ -135,21 +135,21 @@ fn change(
 
 /// `DELETE` of one resource.
 pub(super) fn delete(
-    kind: Kind,
+    collection: Collection,
     State(hub): State<Arc<HubState>>,
-    session: Session,
-    Named(uuid): Named<String>,
+    login: Login,
+    PathParams(uuid): PathParams<String>,
 ) -> Result<StatusCode, ApiError> {
-    session.may_write()?;
-    if kind == Kind::Devices && hub.directory.device(&uuid).is_some() {
+    login.may_write()?;
+    if collection == Collection::Devices && hub.directory.device(&uuid).is_some() {
         return Err(ApiError::new(
             StatusCode::CONFLICT,
             "resource.inUse",
             "this device may log in; its operator forgets it with `expd hub unpair UUID`",
         ));
     }
-    let inner = &mut *hub.resources.lock();
-    if !inner.remove(kind, &uuid) {
+    let documents = &mut *hub.resources.lock();
+    if !documents.remove(collection, &uuid) {
         return Err(unknown(&uuid));
     }
     announce_update(&hub, &uuid, &Payload::null());
@@ -162,9 +162,6 @@ fn announce_update(hub: &Arc<HubState>, uuid: &str, document: &Payload) {
 }
 
 /// `GET /api/organizations/current`
-pub(super) async fn organization(
-    State(hub): State<Arc<HubState>>,
-    _session: Session,
-) -> Json<Value> {
+pub(super) async fn organization(State(hub): State<Arc<HubState>>, _login: Login) -> Json<Value> {
     Json(serde_json::json!({"name": hub.organization}))
 }

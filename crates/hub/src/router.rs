@@ -13,7 +13,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::engine::{self, Engine};
 use super::error::ApiError;
-use super::resource_store::Kind;
+use super::resource_store::Collection;
 use super::state::HubState;
 use super::{auth, broadcasts, data, legacy_polling, operator_api, resources};
 
@@ -38,19 +38,21 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
         .route("/hub/pair", post(operator_api::pair))
         .route("/hub/unpair", post(operator_api::unpair))
         .route("/hub/counters", get(operator_api::counters));
-    for (kind, path) in Kind::ALL {
+    for (collection, path) in Collection::ALL {
         router = router
             .route(
                 path,
-                get(move |s, a, b| async move { resources::list(kind, s, a, b) })
-                    .post(move |s, a, b| async move { resources::create(kind, s, a, b) }),
+                get(move |s, a, b| async move { resources::list(collection, s, a, b) })
+                    .post(move |s, a, b| async move { resources::create(collection, s, a, b) }),
             )
             .route(
                 &format!("{path}/{{uuid}}"),
-                get(move |s, a, b| async move { resources::read(kind, s, a, b) })
-                    .patch(move |s, a, b, c| async move { resources::patch(kind, s, a, b, c) })
-                    .put(move |s, a, b, c| async move { resources::put(kind, s, a, b, c) })
-                    .delete(move |s, a, b| async move { resources::delete(kind, s, a, b) }),
+                get(move |s, a, b| async move { resources::read(collection, s, a, b) })
+                    .patch(
+                        move |s, a, b, c| async move { resources::patch(collection, s, a, b, c) },
+                    )
+                    .put(move |s, a, b, c| async move { resources::put(collection, s, a, b, c) })
+                    .delete(move |s, a, b| async move { resources::delete(collection, s, a, b) }),
             );
     }
     let router = router
@@ -59,11 +61,11 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
         .with_state(hub.clone())
         .layer(middleware::from_fn_with_state(
             (hub.clone(), engine.clone()),
-            engine::sort_out,
+            engine::route_socket_requests,
         ))
         .layer(middleware::from_fn(legacy_polling::answer_in_bytes))
-        .layer(pages())
-        .layer(middleware::from_fn_with_state(hub.clone(), called_by_name))
+        .layer(cors())
+        .layer(middleware::from_fn_with_state(hub.clone(), check_host))
         .layer(middleware::from_fn_with_state(hub.clone(), count));
     (router, engine)
 }
@@ -71,7 +73,7 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
 /// What lets programs in web pages of any origin use the network, as the SDK in a browser does. A token says who asks, and no
 /// cookie is ever set, so a foreign page gains nothing by it; credentials are allowed only since the old Socket.IO client
 /// asks for them. The operator's side is for no page.
-fn pages() -> CorsLayer {
+fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(|_, request| {
             !request.uri.path().starts_with("/hub/")
@@ -92,11 +94,7 @@ fn pages() -> CorsLayer {
 }
 
 /// Refuses what is meant for somebody else.
-async fn called_by_name(
-    State(hub): State<Arc<HubState>>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn check_host(State(hub): State<Arc<HubState>>, request: Request, next: Next) -> Response {
     if hub.hosts.allow(request.uri(), request.headers()) {
         return next.run(request).await;
     }
@@ -126,10 +124,10 @@ async fn method_not_allowed(request: Request) -> ApiError {
 }
 
 async fn count(State(hub): State<Arc<HubState>>, request: Request, next: Next) -> Response {
-    hub.counters.http_requests.one();
+    hub.counters.http_requests.increment();
     let response = next.run(request).await;
     if response.status().is_client_error() || response.status().is_server_error() {
-        hub.counters.http_errors.one();
+        hub.counters.http_errors.increment();
     }
     response
 }

@@ -23,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::connection::{Connection, Peer};
+use super::connection::{ClientConnection, RequestConnection};
 use super::state::HubState;
 use super::stream::HubStream;
 
@@ -34,21 +34,21 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 
 /// How often what takes too long is looked for.
-const SWEEP: Duration = Duration::from_secs(1);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Connections that the system keeps until they are accepted. Beyond, it drops what comes, and whoever tries has to wait a second
 /// for the next try; so a flood must not fill it.
 const BACKLOG: u32 = 4096;
 
 /// How long accepting rests where the system refuses it.
-const REST: Duration = Duration::from_millis(100);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Connections that are told that there is no room, and how long that may take.
-const FAREWELLS: usize = 64;
-const FAREWELL: Duration = Duration::from_secs(1);
+const MAX_REFUSALS: usize = 64;
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Said to those for whom there is no place.
-const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Content-Type: application/json\r\n\
     Retry-After: 1\r\n\
     Connection: close\r\n\
@@ -74,32 +74,32 @@ pub(super) async fn serve(
     hub: &Arc<HubState>,
     open: &TaskTracker,
 ) -> io::Result<Infallible> {
-    let farewells = Arc::new(Semaphore::new(FAREWELLS));
-    let mut sweep = interval(SWEEP);
+    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
+    let mut sweep = interval(SWEEP_INTERVAL);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let accepted = tokio::select! {
             _ = sweep.tick() => {
-                hub.admission.sweep();
-                hub.engine_sessions.sweep();
+                hub.admission.close_expired();
+                hub.engine_sessions.remove_ended();
                 continue;
             }
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
-                admit(stream, peer, &router, hub, open, &farewells);
+                admit(stream, peer, &router, hub, open, &refusals);
                 // The newcomer may have asked already; it is not to make room before it is heard.
                 tokio::task::yield_now().await;
             }
-            Err(error) if is_of_the_connection(&error) => {}
+            Err(error) if is_connection_error(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
             Err(error) => {
                 log::warn!(
                     "cannot accept connections to the network: {error}; one that waits is closed"
                 );
-                hub.admission.make_room();
-                tokio::time::sleep(REST).await;
+                hub.admission.evict_one();
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
@@ -111,44 +111,44 @@ fn admit(
     router: &Router,
     hub: &Arc<HubState>,
     open: &TaskTracker,
-    farewells: &Arc<Semaphore>,
+    refusals: &Arc<Semaphore>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!("a connection from {peer} ended before it began: {error}");
         return;
     }
     let connection = hub.admission.connection(peer);
-    let Some(place) = hub.admission.admit(&connection) else {
+    let Some(slot) = hub.admission.admit(&connection) else {
         log::debug!("no room for a connection from {peer}");
         return;
     };
-    let (router, hub, farewells) = (router.clone(), hub.clone(), farewells.clone());
+    let (router, hub, refusals) = (router.clone(), hub.clone(), refusals.clone());
     let token = open.token();
     open.spawn(async move {
-        if !speaks(&stream, &connection, &hub).await {
+        if !first_byte(&stream, &connection, &hub).await {
             return;
         }
-        if hub.admission.hear(&connection).is_none() {
+        if hub.admission.on_first_byte(&connection).is_none() {
             log::debug!("no room for a connection from {peer}");
-            drop(place);
-            if let Ok(_turn) = farewells.try_acquire() {
+            drop(slot);
+            if let Ok(_turn) = refusals.try_acquire() {
                 // Whether the client heard it is its own affair.
-                timeout(FAREWELL, refuse(stream)).await.ok();
+                timeout(REFUSAL_TIMEOUT, refuse(stream)).await.ok();
             }
             return;
         }
-        let stream = HubStream::new(stream, connection.clone(), token, place);
+        let stream = HubStream::new(stream, connection.clone(), token, slot);
         // Apart, so that a silent connection does not hold the room that a conversation takes.
-        Box::pin(converse(stream, connection, router, hub)).await;
+        Box::pin(serve_connection(stream, connection, router, hub)).await;
     });
 }
 
 /// Waits for the first byte; false where the connection ends before.
-async fn speaks(stream: &TcpStream, connection: &Connection, hub: &HubState) -> bool {
-    let mut first = [0];
+async fn first_byte(stream: &TcpStream, connection: &ClientConnection, hub: &HubState) -> bool {
+    let mut byte = [0];
     tokio::select! {
         // Not only readiness, which may be told although there is nothing.
-        peeked = stream.peek(&mut first) => peeked.is_ok_and(|length| length > 0),
+        peeked = stream.peek(&mut byte) => peeked.is_ok_and(|length| length > 0),
         () = connection.until_cut() => false,
         () = hub.stopping.cancelled() => false,
     }
@@ -156,7 +156,7 @@ async fn speaks(stream: &TcpStream, connection: &Connection, hub: &HubState) -> 
 
 /// Says that there is no room, and reads what comes until the client has heard: a connection that is closed before is reset.
 async fn refuse(mut stream: TcpStream) -> io::Result<()> {
-    stream.write_all(NO_ROOM).await?;
+    stream.write_all(REFUSAL).await?;
     stream.shutdown().await?;
     let mut rest = [0; 1024];
     while stream.read(&mut rest).await? > 0 {}
@@ -164,15 +164,15 @@ async fn refuse(mut stream: TcpStream) -> io::Result<()> {
 }
 
 /// Answers the requests of one connection.
-async fn converse(
+async fn serve_connection(
     stream: HubStream,
-    connection: Arc<Connection>,
+    connection: Arc<ClientConnection>,
     router: Router,
     hub: Arc<HubState>,
 ) {
     let service = service_fn(|request: Request<Incoming>| {
         let (router, connection) = (router.clone(), connection.clone());
-        async move { Ok::<_, Infallible>(answer(router, connection, request).await) }
+        async move { Ok::<_, Infallible>(serve_request(router, connection, request).await) }
     });
     let mut http = http1::Builder::new();
     http.max_buf_size(MAX_HEAD)
@@ -192,14 +192,14 @@ async fn converse(
     }
 }
 
-async fn answer(
+async fn serve_request(
     router: Router,
-    connection: Arc<Connection>,
+    connection: Arc<ClientConnection>,
     request: Request<Incoming>,
 ) -> Response {
     connection.begin_request();
     let mut request = request.map(Body::new);
-    let peer = ConnectInfo(Peer(connection.clone()));
+    let peer = ConnectInfo(RequestConnection(connection.clone()));
     request.extensions_mut().insert(peer);
     let response = match router.oneshot(request).await {
         Ok(response) => response,
@@ -213,7 +213,7 @@ async fn answer(
 }
 
 /// Whether a failure to accept is the affair of the one connection.
-fn is_of_the_connection(error: &io::Error) -> bool {
+fn is_connection_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_refusal_has_the_length_that_it_says() {
-        let text = std::str::from_utf8(NO_ROOM).unwrap();
+        let text = std::str::from_utf8(REFUSAL).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(
             head.contains(&format!("Content-Length: {}", body.len())),

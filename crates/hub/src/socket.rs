@@ -18,15 +18,15 @@ use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler as _;
 use socketioxide::{ParserConfig, SocketIo, TransportType};
 
-use super::announce;
 use super::body::PAYLOAD_BODY;
-use super::connection::{Connection, Peer};
-use super::disconnect::{dismiss_after_grace, send_away};
+use super::connection::{ClientConnection, RequestConnection};
+use super::disconnect::{disconnect, dismiss_after_grace};
 use super::engine_query::EngineQuery;
-use super::engine_sessions::{Side, side_heartbeat};
+use super::engine_sessions::{SocketClass, class_heartbeat};
 use super::error::ApiError;
-use super::login::{Session, is_pairing_channel};
-use super::network::Member;
+use super::login::{Login, is_pairing_channel};
+use super::publish;
+use super::socket_registry::LiveSocket;
 use super::state::HubState;
 use super::tokens::now_millis;
 use expd_domain::ChannelId;
@@ -38,27 +38,27 @@ const MAX_OUTSTANDING_PACKETS: usize = 4096;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest message of those who are not logged in, and how many packets they may have yet to take.
-const STRANGERS_MESSAGE: usize = 16 * 1024;
-const STRANGERS_PACKETS: usize = 64;
+const ANONYMOUS_MESSAGE: usize = 16 * 1024;
+const ANONYMOUS_PACKETS: usize = 64;
 
 /// How often a socket that is about to be connected is looked at. Others run on the runtime's timer, too, so not more often.
-const MOMENT: Duration = Duration::from_millis(2);
+const CONNECT_POLL: Duration = Duration::from_millis(2);
 
 /// How long a client that is told that it is connected may take to be so.
-const LEAVING: Duration = Duration::from_secs(1);
+const CONNECT_GRACE: Duration = Duration::from_secs(1);
 
 /// How many IDs one `subscribe` may hold.
 const MAX_SUBSCRIBE_IDS: usize = 10_000;
 
 /// One of the Socket.IO servers.
-pub(super) fn server(hub: &Arc<HubState>, side: Side) -> (Router, SocketIo) {
-    let member = side == Side::Member;
-    let (message, packets) = if member {
+pub(super) fn server(hub: &Arc<HubState>, class: SocketClass) -> (Router, SocketIo) {
+    let logged_in = class == SocketClass::LoggedIn;
+    let (message, packets) = if logged_in {
         (PAYLOAD_BODY, MAX_OUTSTANDING_PACKETS)
     } else {
-        (STRANGERS_MESSAGE, STRANGERS_PACKETS)
+        (ANONYMOUS_MESSAGE, ANONYMOUS_PACKETS)
     };
-    let (ping_interval, ping_timeout) = side_heartbeat(side, hub.ping_interval, hub.ping_timeout);
+    let (ping_interval, ping_timeout) = class_heartbeat(class, hub.ping_interval, hub.ping_timeout);
     // Nothing here is ever sent as bytes.
     let parser = ParserConfig::common()
         .max_incoming_binaries(0)
@@ -85,7 +85,7 @@ pub(super) fn server(hub: &Arc<HubState>, side: Side) -> (Router, SocketIo) {
 }
 
 /// The session that the token of a request for the live socket proves.
-pub(super) fn session_of(hub: &HubState, uri: &Uri) -> Result<Session, ApiError> {
+pub(super) fn login_of(hub: &HubState, uri: &Uri) -> Result<Login, ApiError> {
     let token = EngineQuery::of(uri).and_then(EngineQuery::token);
     let token = token.ok_or_else(|| {
         ApiError::unauthorized(
@@ -93,32 +93,32 @@ pub(super) fn session_of(hub: &HubState, uri: &Uri) -> Result<Session, ApiError>
             "the socket needs the session's token as the query parameter token",
         )
     })?;
-    Session::of_token(hub, &token)
+    Login::from_token(hub, &token)
 }
 
-fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), Refused> {
-    let session = match session_of(hub, &socket.req_parts().uri) {
-        Ok(session) if hub.network.is_full() => Err((Some(session), too_many_sockets())),
-        Ok(session) => Ok(session),
+fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), ConnectError> {
+    let login = match login_of(hub, &socket.req_parts().uri) {
+        Ok(login) if hub.sockets.is_full() => Err((Some(login), too_many_sockets())),
+        Ok(login) => Ok(login),
         Err(error) => Err((None, error)),
     };
-    let session = session.map_err(|(session, error)| {
-        hub.counters.sockets_refused.one();
-        log::info!(code = error.code; "refused a socket of {}: {error}", Whose(session.as_ref()));
+    let login = login.map_err(|(login, error)| {
+        hub.counters.sockets_refused.increment();
+        log::info!(code = error.code; "refused a socket of {}: {error}", DisplayLogin(login.as_ref()));
         dismiss_after_grace(hub, socket.id, own_connection(socket));
-        Refused(error)
+        ConnectError(error)
     })?;
 
     let sid = socket.id;
-    let subscribing = (hub.clone(), session.clone());
+    let subscribing = (hub.clone(), login.clone());
     socket.on(
         "subscribe",
         move |socket: SocketRef, TryData(ids): TryData<Vec<String>>| -> Ready<()> {
-            let (hub, session) = &subscribing;
-            hub.network.finished(socket.id);
+            let (hub, login) = &subscribing;
+            hub.sockets.message_finished(socket.id);
             match ids {
-                Ok(ids) if socket.connected() => subscribe(hub, session, &socket, ids),
-                Ok(ids) => subscribe_when_connected(hub, session, socket, ids),
+                Ok(ids) if socket.connected() => subscribe(hub, login, &socket, ids),
+                Ok(ids) => subscribe_when_connected(hub, login, socket, ids),
                 Err(_) => refuse_subscriptions(
                     &socket,
                     vec![(
@@ -135,38 +135,38 @@ fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), Refused> {
     );
     let passing = hub.clone();
     socket.on_fallback(move |socket: SocketRef| -> Ready<()> {
-        passing.network.finished(socket.id);
+        passing.sockets.message_finished(socket.id);
         ready(())
     });
     let leaving = hub.clone();
     socket.on_disconnect(move |socket: SocketRef| -> Ready<()> {
-        leaving.network.leave(socket.id);
+        leaving.sockets.remove(socket.id);
         ready(())
     });
 
-    let owner = session.name();
+    let owner = login.owner();
     let memory = hub.socket_memory.open(&owner);
-    let mut member = Member::new(socket.clone(), session.identity.clone(), &owner, memory);
+    let mut live_socket = LiveSocket::new(socket.clone(), login.identity.clone(), &owner, memory);
     if let Some(connection) = own_connection(socket).or_else(|| hub.engine_sessions.upgraded(sid)) {
-        member.attach(connection);
+        live_socket.attach(connection);
     }
-    let gone = member.gone.clone();
-    if !hub.network.join(sid, member) {
+    let removed = live_socket.removed.clone();
+    if !hub.sockets.insert(sid, live_socket) {
         dismiss_after_grace(hub, sid, own_connection(socket));
-        return Err(Refused(too_many_sockets()));
+        return Err(ConnectError(too_many_sockets()));
     }
-    hub.counters.sockets_opened.one();
-    log::debug!("a socket of {} is open", Whose(Some(&session)));
+    hub.counters.sockets_opened.increment();
+    log::debug!("a socket of {} is open", DisplayLogin(Some(&login)));
 
     let (hub_of_task, socket) = (hub.clone(), socket.clone());
-    let left = u64::try_from(session.expiration - now_millis()).unwrap_or(0);
+    let left = u64::try_from(login.expiration - now_millis()).unwrap_or(0);
     hub.tasks.spawn(async move {
         tokio::select! {
-            () = gone.cancelled() => {}
+            () = removed.cancelled() => {}
             () = hub_of_task.stopping.cancelled() => {}
             () = tokio::time::sleep(Duration::from_millis(left)) => {
-                log::debug!("the token of {} has expired; closing its socket", Whose(Some(&session)));
-                send_away(&hub_of_task, socket);
+                log::debug!("the token of {} has expired; closing its socket", DisplayLogin(Some(&login)));
+                disconnect(&hub_of_task, socket);
             }
         }
     });
@@ -177,25 +177,25 @@ fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), Refused> {
 /// quick client's subscription would not be confirmed, and what it then hears of would be lost.
 fn subscribe_when_connected(
     hub: &Arc<HubState>,
-    session: &Session,
+    login: &Login,
     socket: SocketRef,
     ids: Vec<String>,
 ) {
-    let (hub_of_task, session) = (hub.clone(), session.clone());
+    let (hub_of_task, login) = (hub.clone(), login.clone());
     hub.tasks.spawn(async move {
-        let until = tokio::time::Instant::now() + LEAVING;
+        let until = tokio::time::Instant::now() + CONNECT_GRACE;
         while !socket.connected() {
             if tokio::time::Instant::now() > until || hub_of_task.stopping.is_cancelled() {
                 // It has left.
                 return;
             }
-            tokio::time::sleep(MOMENT).await;
+            tokio::time::sleep(CONNECT_POLL).await;
         }
-        subscribe(&hub_of_task, &session, &socket, ids);
+        subscribe(&hub_of_task, &login, &socket, ids);
     });
 }
 
-fn subscribe(hub: &Arc<HubState>, session: &Session, socket: &SocketRef, ids: Vec<String>) {
+fn subscribe(hub: &Arc<HubState>, login: &Login, socket: &SocketRef, ids: Vec<String>) {
     if ids.len() > MAX_SUBSCRIBE_IDS {
         let message = format!("one subscribe may hold {MAX_SUBSCRIBE_IDS} channel IDs");
         let error = ApiError::bad_request("network.subscribe.tooMany", message);
@@ -207,7 +207,7 @@ fn subscribe(hub: &Arc<HubState>, session: &Session, socket: &SocketRef, ids: Ve
     for id in ids.into_iter().map(ChannelId::from_wire) {
         match hub
             .decode_channel(&id)
-            .and_then(|channel| session.may_listen(&channel).map(|()| channel))
+            .and_then(|channel| login.may_listen(&channel).map(|()| channel))
         {
             Ok(channel) => {
                 waits_to_be_paired |= is_pairing_channel(&channel);
@@ -216,12 +216,12 @@ fn subscribe(hub: &Arc<HubState>, session: &Session, socket: &SocketRef, ids: Ve
             Err(error) => refused.push((id, error)),
         }
     }
-    refused.extend(hub.network.subscribe(socket.id, wanted));
+    refused.extend(hub.sockets.subscribe(socket.id, wanted));
     if !refused.is_empty() {
         refuse_subscriptions(socket, refused);
     }
-    if waits_to_be_paired && let Some(code) = &session.identity.pairing_code {
-        announce::tell_credentials(hub, code);
+    if waits_to_be_paired && let Some(code) = &login.identity.pairing_code {
+        publish::send_credentials(hub, code);
     }
 }
 
@@ -246,7 +246,7 @@ fn refuse_subscriptions(socket: &SocketRef, refused: Vec<(ChannelId, ApiError)>)
 }
 
 /// The connection of a socket that began as a WebSocket. Long polling shares its connections with other requests.
-fn own_connection(socket: &SocketRef) -> Option<Arc<Connection>> {
+fn own_connection(socket: &SocketRef) -> Option<Arc<ClientConnection>> {
     let parts = socket.req_parts();
     let began_as_websocket = parts
         .uri
@@ -255,7 +255,8 @@ fn own_connection(socket: &SocketRef) -> Option<Arc<Connection>> {
     if !began_as_websocket || socket.transport_type() != TransportType::Websocket {
         return None;
     }
-    let ConnectInfo(Peer(connection)) = parts.extensions.get::<ConnectInfo<Peer>>()?;
+    let ConnectInfo(RequestConnection(connection)) =
+        parts.extensions.get::<ConnectInfo<RequestConnection>>()?;
     Some(connection.clone())
 }
 
@@ -267,21 +268,21 @@ fn too_many_sockets() -> ApiError {
 }
 
 /// Why a socket was refused, as its `connect_error` says it.
-struct Refused(ApiError);
+struct ConnectError(ApiError);
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for ConnectError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.0.code, self.0.message)
     }
 }
 
 /// A session in a log line.
-struct Whose<'a>(Option<&'a Session>);
+struct DisplayLogin<'a>(Option<&'a Login>);
 
-impl std::fmt::Display for Whose<'_> {
+impl std::fmt::Display for DisplayLogin<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            Some(session) => write!(f, "{session}"),
+            Some(login) => write!(f, "{login}"),
             None => f.write_str("somebody"),
         }
     }

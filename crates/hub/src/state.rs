@@ -15,13 +15,13 @@ use super::engine_sessions::EngineSessions;
 use super::error::{ApiError, HubError};
 use super::hosts::Hosts;
 use super::keys::Keys;
-use super::network::Network;
 use super::password;
 use super::password_checks::PasswordChecks;
 use super::pending::PendingBroadcasts;
 use super::resource_store::ResourceStore;
 use super::settings::HubSettings;
 use super::socket_memory::SocketMemory;
+use super::socket_registry::SocketRegistry;
 use super::tokens::Tokens;
 use expd_domain::{Channel, ChannelId, Secret};
 
@@ -33,7 +33,7 @@ pub(super) struct HubState {
     pub hosts: Hosts,
     pub directory: Directory,
     pub tokens: Tokens,
-    pub network: Network,
+    pub sockets: SocketRegistry,
     pub pending: PendingBroadcasts,
     pub resources: ResourceStore,
     pub data: DataStore,
@@ -65,15 +65,15 @@ impl HubState {
         for device in &settings.devices {
             resources.add_device(&device.uuid);
         }
-        let keys = Keys::of(settings);
+        let keys = Keys::load(settings);
         let tokens = Tokens::new(keys.token, settings.token_ttl);
         Ok(Self {
             organization: settings.organization.clone(),
             operator_key: keys.operator,
-            hosts: Hosts::of(settings.listen, &settings.hosts),
+            hosts: Hosts::new(settings.listen, &settings.hosts),
             directory: Directory::new(settings, tokens.clone()),
             tokens,
-            network: Network::default(),
+            sockets: SocketRegistry::default(),
             pending: PendingBroadcasts::default(),
             resources,
             data: DataStore::default(),

@@ -13,27 +13,27 @@ use tokio::net::TcpStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::admission::Place;
-use super::connection::Connection;
+use super::admission::ConnectionSlot;
+use super::connection::ClientConnection;
 
 /// The stream under a connection.
 pub(super) struct HubStream {
     inner: TcpStream,
-    connection: Arc<Connection>,
+    connection: Arc<ClientConnection>,
     // Two, since the reading and the writing half of a WebSocket are polled by different tasks.
     read_end: Pin<Box<WaitForCancellationFutureOwned>>,
     write_end: Pin<Box<WaitForCancellationFutureOwned>>,
     _open: TaskTrackerToken,
-    _place: Place,
+    _slot: ConnectionSlot,
 }
 
 impl HubStream {
     /// `open` counts it, and `place` is its own, until it ends.
     pub(super) fn new(
         inner: TcpStream,
-        connection: Arc<Connection>,
+        connection: Arc<ClientConnection>,
         open: TaskTrackerToken,
-        place: Place,
+        slot: ConnectionSlot,
     ) -> Self {
         Self {
             inner,
@@ -41,7 +41,7 @@ impl HubStream {
             write_end: Box::pin(connection.until_cut()),
             connection,
             _open: open,
-            _place: place,
+            _slot: slot,
         }
     }
 

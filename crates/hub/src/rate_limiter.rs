@@ -13,29 +13,29 @@ use super::lock::lock;
 const MAX_KEYS: usize = 4096;
 
 /// Allowances by key. `burst` times at once, and one more each `pace`.
-pub(super) struct Rate<K> {
+pub(super) struct RateLimiter<K> {
     burst: u32,
-    pace: Duration,
+    interval: Duration,
     /// When each key will have recovered in full.
-    recovered: Mutex<HashMap<K, Instant>>,
+    recovered_at: Mutex<HashMap<K, Instant>>,
 }
 
-impl<K: Eq + Hash> Rate<K> {
-    pub(super) fn new(burst: u32, pace: Duration) -> Self {
+impl<K: Eq + Hash> RateLimiter<K> {
+    pub(super) fn new(burst: u32, interval: Duration) -> Self {
         Self {
             burst,
-            pace,
-            recovered: Mutex::default(),
+            interval,
+            recovered_at: Mutex::default(),
         }
     }
 
     /// Whether it may happen now; otherwise how long it has to wait.
     pub(super) fn check(&self, key: &K) -> Result<(), Duration> {
         let now = Instant::now();
-        let recovered = lock(&self.recovered).get(key).copied().unwrap_or(now);
+        let recovered_at = lock(&self.recovered_at).get(key).copied().unwrap_or(now);
         // As long as less than the whole burst is used up.
-        let owed = recovered.saturating_duration_since(now);
-        let most = self.pace * (self.burst - 1);
+        let owed = recovered_at.saturating_duration_since(now);
+        let most = self.interval * (self.burst - 1);
         match owed.checked_sub(most) {
             None | Some(Duration::ZERO) => Ok(()),
             Some(wait) => Err(wait),
@@ -43,24 +43,24 @@ impl<K: Eq + Hash> Rate<K> {
     }
 
     /// It has happened.
-    pub(super) fn count(&self, key: K) {
+    pub(super) fn record(&self, key: K) {
         let now = Instant::now();
-        let mut recovered = lock(&self.recovered);
-        if recovered.len() >= MAX_KEYS {
-            recovered.retain(|_, when| *when > now);
+        let mut recovered_at = lock(&self.recovered_at);
+        if recovered_at.len() >= MAX_KEYS {
+            recovered_at.retain(|_, when| *when > now);
         }
-        if recovered.len() >= MAX_KEYS && !recovered.contains_key(&key) {
+        if recovered_at.len() >= MAX_KEYS && !recovered_at.contains_key(&key) {
             // Whoever is about to recover loses the least by being forgotten.
-            let soonest = recovered.values().min().copied();
-            recovered.retain(|_, when| Some(*when) != soonest);
+            let soonest = recovered_at.values().min().copied();
+            recovered_at.retain(|_, when| Some(*when) != soonest);
         }
-        let when = recovered.entry(key).or_insert(now);
-        *when = (*when).max(now) + self.pace;
+        let when = recovered_at.entry(key).or_insert(now);
+        *when = (*when).max(now) + self.interval;
     }
 
     /// Forgets what a key has used up.
-    pub(super) fn forgive(&self, key: &K) {
-        lock(&self.recovered).remove(key);
+    pub(super) fn reset(&self, key: &K) {
+        lock(&self.recovered_at).remove(key);
     }
 }
 
@@ -70,29 +70,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_then_a_pace_for_each_key() {
-        let rate = Rate::new(3, Duration::from_secs(2));
+        let rate = RateLimiter::new(3, Duration::from_secs(2));
         for _ in 0..3 {
             assert_eq!(rate.check(&"a"), Ok(()));
-            rate.count("a");
+            rate.record("a");
         }
         assert_eq!(rate.check(&"a"), Err(Duration::from_secs(2)));
         assert_eq!(rate.check(&"b"), Ok(()));
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(rate.check(&"a"), Ok(()));
-        rate.count("a");
+        rate.record("a");
         assert!(rate.check(&"a").is_err());
-        rate.forgive(&"a");
+        rate.reset(&"a");
         assert_eq!(rate.check(&"a"), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_memory_of_keys_is_bounded() {
-        let rate = Rate::new(1, Duration::from_secs(1));
+        let rate = RateLimiter::new(1, Duration::from_secs(1));
         for key in 0..=MAX_KEYS {
             tokio::time::advance(Duration::from_micros(1)).await;
-            rate.count(key);
+            rate.record(key);
         }
-        assert_eq!(lock(&rate.recovered).len(), MAX_KEYS);
+        assert_eq!(lock(&rate.recovered_at).len(), MAX_KEYS);
         assert!(rate.check(&MAX_KEYS).is_err() && rate.check(&0).is_ok());
     }
 }

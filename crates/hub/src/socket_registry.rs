@@ -13,7 +13,7 @@ use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::Connection;
+use super::connection::ClientConnection;
 use super::error::ApiError;
 use super::lock::lock;
 use super::socket_memory::{Full, SocketUse};
@@ -46,41 +46,41 @@ const MAX_OUTSTANDING_BYTES: u64 = 48 * 1024 * 1024;
 
 /// The open sockets and their subscriptions.
 #[derive(Default)]
-pub(super) struct Network(Mutex<Inner>);
+pub(super) struct SocketRegistry(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    sockets: HashMap<Sid, Member>,
+    sockets: HashMap<Sid, LiveSocket>,
     /// For each channel, who listens and how each spelled the channel's ID.
     channels: HashMap<Channel, HashMap<Sid, ChannelId>>,
-    all: Holdings,
-    of_identity: HashMap<Arc<str>, Holdings>,
+    all: Usage,
+    of_identity: HashMap<Arc<str>, Usage>,
 }
 
 /// Sockets, their subscriptions, and the bytes of the channel IDs.
 #[derive(Clone, Copy, Default)]
-struct Holdings {
+struct Usage {
     sockets: usize,
     subscriptions: usize,
     id_bytes: usize,
 }
 
 /// One open socket.
-pub(super) struct Member {
+pub(super) struct LiveSocket {
     pub socket: SocketRef,
     pub identity: Identity,
     /// Tells identities apart, of all kinds.
     owner: Arc<str>,
     pub memory: Arc<SocketUse>,
     /// The connection of a WebSocket.
-    pub connection: Option<Arc<Connection>>,
+    pub connection: Option<Arc<ClientConnection>>,
     /// Cancelled when the socket is no longer here.
-    pub gone: CancellationToken,
+    pub removed: CancellationToken,
     channels: HashSet<Channel>,
     id_bytes: usize,
 }
 
-impl Member {
+impl LiveSocket {
     pub(super) fn new(
         socket: SocketRef,
         identity: Identity,
@@ -93,14 +93,14 @@ impl Member {
             owner: owner.into(),
             memory,
             connection: None,
-            gone: CancellationToken::new(),
+            removed: CancellationToken::new(),
             channels: HashSet::new(),
             id_bytes: 0,
         }
     }
 
     /// The socket goes on over a WebSocket.
-    pub(super) fn attach(&mut self, connection: Arc<Connection>) {
+    pub(super) fn attach(&mut self, connection: Arc<ClientConnection>) {
         self.memory = connection.carry(self.memory.clone());
         self.connection = Some(connection);
     }
@@ -177,44 +177,44 @@ pub(super) enum Audience<'a> {
 
 /// What became of a message.
 #[derive(Default)]
-pub(super) struct HandedOut {
+pub(super) struct Delivered {
     pub delivered: usize,
     /// Sockets that do not take what they are sent. They are members no more; the caller ends them.
-    pub slow: Vec<Member>,
+    pub slow: Vec<LiveSocket>,
 }
 
 /// How many there are of what.
-pub(super) struct Census {
+pub(super) struct SocketCounts {
     pub sockets: usize,
     pub subscriptions: usize,
     pub channels: Vec<(Channel, usize)>,
 }
 
-impl Network {
+impl SocketRegistry {
     pub(super) fn is_full(&self) -> bool {
         lock(&self.0).sockets.len() >= MAX_SOCKETS
     }
 
     /// Takes a socket in; false when there is no room.
-    pub(super) fn join(&self, sid: Sid, member: Member) -> bool {
+    pub(super) fn insert(&self, sid: Sid, socket: LiveSocket) -> bool {
         let mut inner = lock(&self.0);
         // A client may ask twice for its namespace on one connection; the second takes the first one's place.
         inner.remove(sid);
-        let waits = member.identity.pairing_code.is_some();
-        let own = inner.of_identity.get(&member.owner);
+        let waits = socket.identity.pairing_code.is_some();
+        let own = inner.of_identity.get(&socket.owner);
         let own = own.map_or(0, |holdings| holdings.sockets);
         if inner.sockets.len() >= MAX_SOCKETS || !waits && own >= MAX_SOCKETS_OF_IDENTITY {
             return false;
         }
         inner.all.sockets += 1;
-        let own = inner.of_identity.entry(member.owner.clone()).or_default();
+        let own = inner.of_identity.entry(socket.owner.clone()).or_default();
         own.sockets += 1;
-        inner.sockets.insert(sid, member);
+        inner.sockets.insert(sid, socket);
         true
     }
 
     /// Forgets a socket and its subscriptions.
-    pub(super) fn leave(&self, sid: Sid) -> Option<Member> {
+    pub(super) fn remove(&self, sid: Sid) -> Option<LiveSocket> {
         lock(&self.0).remove(sid)
     }
 
@@ -228,11 +228,11 @@ impl Network {
         wanted: Vec<(ChannelId, Channel)>,
     ) -> Vec<(ChannelId, ApiError)> {
         let inner = &mut *lock(&self.0);
-        let Some(member) = inner.sockets.get_mut(&sid) else {
+        let Some(socket) = inner.sockets.get_mut(&sid) else {
             return Vec::new();
         };
-        let mut unaccounted = Holdings::default();
-        let own = inner.of_identity.get_mut(&member.owner);
+        let mut unaccounted = Usage::default();
+        let own = inner.of_identity.get_mut(&socket.owner);
         let own = own.unwrap_or(&mut unaccounted);
         let mut confirmed = Vec::with_capacity(wanted.len());
         let mut refused = Vec::new();
@@ -241,10 +241,10 @@ impl Network {
             let new = spelled_before.is_none();
             let before = spelled_before.map_or(0, |before| before.as_str().len());
             let with_id = |id_bytes: usize| id_bytes + id.as_str().len() - before;
-            let no_room = member.channels.len() >= MAX_SUBSCRIPTIONS
+            let no_room = socket.channels.len() >= MAX_SUBSCRIPTIONS
                 || own.subscriptions >= MAX_SUBSCRIPTIONS_OF_IDENTITY
                 || inner.all.subscriptions >= MAX_ALL_SUBSCRIPTIONS;
-            let long = with_id(member.id_bytes) > MAX_ID_BYTES
+            let long = with_id(socket.id_bytes) > MAX_ID_BYTES
                 || with_id(own.id_bytes) > MAX_ID_BYTES_OF_IDENTITY
                 || with_id(inner.all.id_bytes) > MAX_ALL_ID_BYTES;
             if (new && no_room) || long {
@@ -254,11 +254,11 @@ impl Network {
                 refused.push((id, ApiError::full("network.subscriptions.full", message)));
                 continue;
             }
-            member.id_bytes = with_id(member.id_bytes);
+            socket.id_bytes = with_id(socket.id_bytes);
             own.id_bytes = with_id(own.id_bytes);
             inner.all.id_bytes = with_id(inner.all.id_bytes);
             if new {
-                member.channels.insert(channel.clone());
+                socket.channels.insert(channel.clone());
                 own.subscriptions += 1;
                 inner.all.subscriptions += 1;
             }
@@ -266,7 +266,7 @@ impl Network {
             inner.channels.entry(channel).or_default().insert(sid, id);
         }
         if !confirmed.is_empty()
-            && let Err(error) = member.socket.emit("subscribed", &confirmed)
+            && let Err(error) = socket.socket.emit("subscribed", &confirmed)
         {
             // A client that is not told asks again; one whose connection is gone has nothing to be told.
             log::debug!("a subscription could not be confirmed: {error}");
@@ -280,16 +280,16 @@ impl Network {
         channel: &Channel,
         message: &Message<'_>,
         audience: Audience<'_>,
-    ) -> HandedOut {
+    ) -> Delivered {
         let inner = &mut *lock(&self.0);
-        let mut out = HandedOut::default();
+        let mut out = Delivered::default();
         let (mut slow, mut gone) = (Vec::new(), Vec::new());
         for (sid, spelling) in inner.channels.get(channel).into_iter().flatten() {
-            let Some(member) = inner.sockets.get(sid) else {
+            let Some(socket) = inner.sockets.get(sid) else {
                 continue;
             };
             if let Audience::PairingCode(code) = audience
-                && member.identity.pairing_code.as_deref() != Some(code)
+                && socket.identity.pairing_code.as_deref() != Some(code)
             {
                 continue;
             }
@@ -299,15 +299,15 @@ impl Network {
                 channel: spelling,
                 payload: message.payload,
             };
-            let mut delivery = member.deliver(&event);
+            let mut delivery = socket.deliver(&event);
             while let Delivery::NoRoom(full) = delivery
-                && let Some(largest) = largest(&inner.sockets, member, full)
+                && let Some(largest) = largest(&inner.sockets, socket, full)
                 && largest != *sid
                 && let Some(evicted) = inner.sockets.get(&largest)
             {
                 evicted.memory.close();
                 slow.push(largest);
-                delivery = member.deliver(&event);
+                delivery = socket.deliver(&event);
             }
             match delivery {
                 Delivery::Sent => out.delivered += 1,
@@ -331,10 +331,10 @@ impl Network {
         lock(&self.0)
             .sockets
             .values()
-            .filter(|member| {
-                member.identity.kind == IdentityKind::Device && member.identity.uuid == uuid
+            .filter(|socket| {
+                socket.identity.kind == IdentityKind::Device && socket.identity.uuid == uuid
             })
-            .map(|member| member.socket.clone())
+            .map(|socket| socket.socket.clone())
             .collect()
     }
 
@@ -343,33 +343,33 @@ impl Network {
         lock(&self.0)
             .sockets
             .values()
-            .filter(|member| member.identity.pairing_code.as_deref() == Some(code))
-            .map(|member| member.socket.clone())
+            .filter(|socket| socket.identity.pairing_code.as_deref() == Some(code))
+            .map(|socket| socket.socket.clone())
             .collect()
     }
 
     /// A socket goes on over a WebSocket.
-    pub(super) fn attach(&self, sid: Sid, connection: &Arc<Connection>) {
-        if let Some(member) = lock(&self.0).sockets.get_mut(&sid) {
-            member.attach(connection.clone());
+    pub(super) fn attach(&self, sid: Sid, connection: &Arc<ClientConnection>) {
+        if let Some(socket) = lock(&self.0).sockets.get_mut(&sid) {
+            socket.attach(connection.clone());
         }
     }
 
     /// A socket took this much by long polling.
-    pub(super) fn polled(&self, sid: Sid, bytes: u64) {
-        if let Some(member) = lock(&self.0).sockets.get(&sid) {
-            member.memory.taken(bytes);
+    pub(super) fn taken_by_polling(&self, sid: Sid, bytes: u64) {
+        if let Some(socket) = lock(&self.0).sockets.get(&sid) {
+            socket.memory.taken(bytes);
         }
     }
 
     /// A message of a socket has been dealt with.
-    pub(super) fn finished(&self, sid: Sid) {
-        if let Some(member) = lock(&self.0).sockets.get(&sid) {
-            member.memory.finished();
+    pub(super) fn message_finished(&self, sid: Sid) {
+        if let Some(socket) = lock(&self.0).sockets.get(&sid) {
+            socket.memory.finished();
         }
     }
 
-    pub(super) fn census(&self, listed_channels: usize) -> Census {
+    pub(super) fn counts(&self, listed_channels: usize) -> SocketCounts {
         let inner = lock(&self.0);
         let mut channels: Vec<_> = inner
             .channels
@@ -378,7 +378,7 @@ impl Network {
             .map(|(channel, listeners)| (channel.clone(), listeners.len()))
             .collect();
         channels.sort();
-        Census {
+        SocketCounts {
             sockets: inner.sockets.len(),
             subscriptions: inner.all.subscriptions,
             channels,
@@ -387,17 +387,17 @@ impl Network {
 }
 
 impl Inner {
-    fn remove(&mut self, sid: Sid) -> Option<Member> {
-        let member = self.sockets.remove(&sid)?;
-        member.gone.cancel();
-        self.all.give_back(&member);
-        if let Some(own) = self.of_identity.get_mut(&member.owner) {
-            own.give_back(&member);
+    fn remove(&mut self, sid: Sid) -> Option<LiveSocket> {
+        let socket = self.sockets.remove(&sid)?;
+        socket.removed.cancel();
+        self.all.give_back(&socket);
+        if let Some(own) = self.of_identity.get_mut(&socket.owner) {
+            own.give_back(&socket);
             if own.sockets == 0 {
-                self.of_identity.remove(&member.owner);
+                self.of_identity.remove(&socket.owner);
             }
         }
-        for channel in &member.channels {
+        for channel in &socket.channels {
             if let Some(listeners) = self.channels.get_mut(channel) {
                 listeners.remove(&sid);
                 if listeners.is_empty() {
@@ -405,24 +405,24 @@ impl Inner {
                 }
             }
         }
-        Some(member)
+        Some(socket)
     }
 }
 
-impl Holdings {
-    fn give_back(&mut self, member: &Member) {
+impl Usage {
+    fn give_back(&mut self, socket: &LiveSocket) {
         self.sockets = self.sockets.saturating_sub(1);
-        self.subscriptions = self.subscriptions.saturating_sub(member.channels.len());
-        self.id_bytes = self.id_bytes.saturating_sub(member.id_bytes);
+        self.subscriptions = self.subscriptions.saturating_sub(socket.channels.len());
+        self.id_bytes = self.id_bytes.saturating_sub(socket.id_bytes);
     }
 }
 
 /// The socket that holds the most of what is full: of the identity of `member`, or of the identity
 /// that holds the most.
-fn largest(sockets: &HashMap<Sid, Member>, member: &Member, full: Full) -> Option<Sid> {
+fn largest(sockets: &HashMap<Sid, LiveSocket>, socket: &LiveSocket, full: Full) -> Option<Sid> {
     let chosen = sockets.iter().filter(|(_, other)| {
         !other.memory.is_closed()
-            && (full == Full::Total || other.memory.is_of_the_identity_of(&member.memory))
+            && (full == Full::Total || other.memory.is_of_the_identity_of(&socket.memory))
     });
     chosen
         .max_by_key(|(_, other)| (other.memory.held_by_identity(), other.memory.held()))

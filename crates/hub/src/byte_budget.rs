@@ -9,11 +9,11 @@ use tokio::sync::Notify;
 use super::lock::lock;
 
 /// Memory of a fixed size, in bytes, that owners take from and give back to.
-pub(super) struct SharedMemory<O: Eq + Hash + Clone> {
+pub(super) struct ByteBudget<O: Eq + Hash + Clone> {
     total: usize,
     each: usize,
     held: Mutex<Held<O>>,
-    given_back: Notify,
+    released: Notify,
 }
 
 struct Held<O> {
@@ -22,7 +22,7 @@ struct Held<O> {
     owners: HashMap<O, usize>,
 }
 
-impl<O: Eq + Hash + Clone> SharedMemory<O> {
+impl<O: Eq + Hash + Clone> ByteBudget<O> {
     /// `total` bytes, of which one owner gets `each` at most.
     pub(super) fn new(total: usize, each: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -32,27 +32,27 @@ impl<O: Eq + Hash + Clone> SharedMemory<O> {
                 all: 0,
                 owners: HashMap::new(),
             }),
-            given_back: Notify::new(),
+            released: Notify::new(),
         })
     }
 
     /// Takes bytes as soon as there is room. More than one owner may have is never given; the caller bounds its wait.
-    pub(super) async fn take(self: &Arc<Self>, owner: O, bytes: usize) -> Share<O> {
+    pub(super) async fn reserve(self: &Arc<Self>, owner: O, bytes: usize) -> Reservation<O> {
         loop {
             // Made before the try, so that nothing that is given back in between is missed.
-            let given_back = self.given_back.notified();
-            if self.try_take(&owner, bytes) {
-                return Share {
+            let released = self.released.notified();
+            if self.try_reserve(&owner, bytes) {
+                return Reservation {
                     memory: self.clone(),
                     owner,
                     bytes,
                 };
             }
-            given_back.await;
+            released.await;
         }
     }
 
-    fn try_take(&self, owner: &O, bytes: usize) -> bool {
+    fn try_reserve(&self, owner: &O, bytes: usize) -> bool {
         let held = &mut *lock(&self.held);
         let own = held.owners.get(owner).copied().unwrap_or(0);
         if held.all + bytes > self.total || own + bytes > self.each {
@@ -65,13 +65,13 @@ impl<O: Eq + Hash + Clone> SharedMemory<O> {
 }
 
 /// Bytes that were taken; given back when this is dropped.
-pub(super) struct Share<O: Eq + Hash + Clone> {
-    memory: Arc<SharedMemory<O>>,
+pub(super) struct Reservation<O: Eq + Hash + Clone> {
+    memory: Arc<ByteBudget<O>>,
     owner: O,
     bytes: usize,
 }
 
-impl<O: Eq + Hash + Clone> Drop for Share<O> {
+impl<O: Eq + Hash + Clone> Drop for Reservation<O> {
     fn drop(&mut self) {
         let held = &mut *lock(&self.memory.held);
         held.all = held.all.saturating_sub(self.bytes);
@@ -81,7 +81,7 @@ impl<O: Eq + Hash + Clone> Drop for Share<O> {
                 held.owners.remove(&self.owner);
             }
         }
-        self.memory.given_back.notify_waiters();
+        self.memory.released.notify_waiters();
     }
 }
 
@@ -93,12 +93,15 @@ mod tests {
 
     #[tokio::test]
     async fn one_owner_waits_at_its_share_while_another_gets_its_own() {
-        let memory = SharedMemory::new(100, 60);
-        let first = memory.take("a", 60).await;
-        assert!(memory.take("a", 1).now_or_never().is_none());
-        let second = memory.take("b", 40).now_or_never().unwrap();
-        assert!(memory.take("c", 1).now_or_never().is_none(), "it is full");
-        let waiting = memory.take("a", 30);
+        let memory = ByteBudget::new(100, 60);
+        let first = memory.reserve("a", 60).await;
+        assert!(memory.reserve("a", 1).now_or_never().is_none());
+        let second = memory.reserve("b", 40).now_or_never().unwrap();
+        assert!(
+            memory.reserve("c", 1).now_or_never().is_none(),
+            "it is full"
+        );
+        let waiting = memory.reserve("a", 30);
         drop(first);
         assert!(waiting.now_or_never().is_some());
         drop(second);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::disconnect;
-use super::network::{Audience, Message};
+use super::socket_registry::{Audience, Message};
 use super::state::HubState;
 use super::tokens::hex;
 use expd_domain::{BroadcastId, Channel, Payload};
@@ -28,9 +28,9 @@ pub(super) fn publish(
     audience: Audience<'_>,
 ) {
     let message = Message { id, name, payload };
-    let handed_out = hub.network.publish(channel, &message, audience);
-    hub.counters.deliveries.add(handed_out.delivered);
-    disconnect::cut_slow(hub, handed_out.slow);
+    let delivered = hub.sockets.publish(channel, &message, audience);
+    hub.counters.deliveries.add(delivered.delivered);
+    disconnect::disconnect_slow(hub, delivered.slow);
 }
 
 pub(super) fn new_id() -> BroadcastId {
@@ -38,7 +38,7 @@ pub(super) fn new_id() -> BroadcastId {
 }
 
 /// Sends the credentials to the device with this code, if it has been paired and is listening.
-pub(super) fn tell_credentials(hub: &Arc<HubState>, code: &str) {
+pub(super) fn send_credentials(hub: &Arc<HubState>, code: &str) {
     if let Some(credentials) = hub.directory.credentials_for(code) {
         let payload = Payload::from(serde_json::json!({
             "uuid": credentials.uuid,
