@@ -1,9 +1,9 @@
-//! Addresses of clients, as far as shares go.
+//! Client addresses, as shares count them.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Where a connection comes from, as far as shares go: an IPv4 address, or the 64 bits of an IPv6 address that one host has to
-/// itself.
+/// Address that a share belongs to: an IPv4 address, or the 64-bit prefix of an IPv6 address, which
+/// one host has to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Address(IpAddr);
 

@@ -1,13 +1,14 @@
 //! Admission of connections, and eviction where there are too many.
 //!
-//! A connection is silent until its first byte, then a stranger's, until a request on it has shown a
-//! token; the operator's stay strangers. Silent connections cost next to nothing, so one address may
-//! open thousands at once, as a daemon with as many calls does; they hold no place that anybody else
-//! needs. Strangers have few places, no address more than a quarter of them, and give them up to
-//! newcomers: the one that has kept the network waiting the longest goes first. So silent
-//! connections, half-sent heads and half-sent logins end where room is short, and neither lock
-//! anybody out nor take the places of those who are logged in, of which again no address and no
-//! identity gets all.
+//! A connection is silent until its first byte arrives, then anonymous, and identified once a
+//! request on it has proved a login with its token. The operator's connections stay anonymous.
+//!
+//! Silent connections cost a small task and no buffer, so one address may open thousands at once,
+//! as a daemon with as many calls does; the address with the most loses its oldest one first.
+//! Anonymous connections are few, no address has more than a quarter of them, and the one that has
+//! kept the server waiting longest is closed for a newcomer. Silent connections, half-sent heads
+//! and half-sent logins therefore end where room is short; they lock nobody out and take nothing
+//! from identified connections, of which no address and no identity gets all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -23,43 +24,41 @@ use super::connection::{ClientConnection, Phase};
 use super::error::ApiError;
 use super::lock::lock;
 
-/// Connections that are open at once, fewer where the process may open fewer files.
+/// Limit of open connections; lower where the process may open fewer files.
 pub const MAX_CONNECTIONS: usize = 8192;
 
-/// One in so many places is for strangers, as many are kept for those that are silent, and one in
-/// so many is the most that may be silent.
+/// Divisors of that limit: the share of anonymous connections, which is also reserved for silent
+/// ones, and the largest share that may be silent.
 const ANONYMOUS_DIVISOR: usize = 16;
 const SILENT_DIVISOR: usize = 3;
 
-/// What the process needs besides connections.
+/// Open files that the process needs besides connections.
 const OTHER_FILES: usize = 64;
 
-/// How long the head of a request may take, a connection's first one from when it was accepted.
+/// Time limit of a request's head; of a connection's first one from when it was accepted.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection may stay without a request after one.
+/// Time limit of a connection between requests.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The places of one network.
+/// Slots for the connections of one server.
 pub(super) struct Admission {
-    /// All of them.
     slots: usize,
-    /// Connections that may be silent. One address may have all that no other asks for.
+    /// Limit of silent connections. One address may have all that no other asks for.
     silent: usize,
-    /// Strangers, of which one address may have a quarter.
+    /// Limit of anonymous connections. One address may have a quarter.
     anonymous: usize,
-    /// Connections of those who are logged in, of which one address may have half and one identity
-    /// a third.
+    /// Limit of identified connections. One address may have half, one identity a third.
     identified: usize,
     inner: Mutex<Inner>,
-    /// Ends all connections.
+    /// Closes all connections.
     pub cut: CancellationToken,
 }
 
 #[derive(Default)]
 struct Inner {
     last: u64,
-    /// In the order in which they came, which is the order in which they have waited.
+    /// Ordered by arrival, and therefore by waiting time.
     silent: BTreeMap<u64, Arc<ClientConnection>>,
     anonymous: HashMap<u64, Arc<ClientConnection>>,
     identified: HashMap<u64, (Arc<ClientConnection>, Arc<str>)>,
@@ -74,7 +73,7 @@ struct Count {
     identified: usize,
 }
 
-/// The place of one connection, left when this is dropped.
+/// Slot of one connection, released on drop.
 pub(super) struct ConnectionSlot {
     admission: Arc<Admission>,
     number: u64,
@@ -87,7 +86,7 @@ impl Drop for ConnectionSlot {
 }
 
 impl Admission {
-    /// As many places as the process may have files.
+    /// Takes its limit from the number of files that the process may open.
     pub(super) fn new() -> Arc<Self> {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let files = usize::try_from(files).unwrap_or(usize::MAX);
@@ -108,12 +107,12 @@ impl Admission {
         })
     }
 
-    /// A connection that has no place yet.
+    /// Makes a connection without a slot.
     pub(super) fn connection(&self, peer: SocketAddr) -> Arc<ClientConnection> {
         Arc::new(ClientConnection::new(peer, self.cut.child_token()))
     }
 
-    /// A place for a new connection, from which nothing has come; nothing where nobody makes room.
+    /// Gives a new connection a slot as a silent one, or nothing where none can be evicted.
     pub(super) fn admit(
         self: &Arc<Self>,
         connection: &Arc<ClientConnection>,
@@ -133,8 +132,7 @@ impl Admission {
         })
     }
 
-    /// A silent connection has begun to speak, and is a stranger's from here on; nothing where no
-    /// stranger makes room.
+    /// Turns a silent connection into an anonymous one, or gives nothing where none can be evicted.
     pub(super) fn on_first_byte(&self, connection: &ClientConnection) -> Option<()> {
         let inner = &mut *lock(&self.inner);
         let address = connection.address();
@@ -153,10 +151,10 @@ impl Admission {
         Some(())
     }
 
-    /// Takes note of who uses a connection.
+    /// Assigns a connection to the identity that uses it.
     ///
     /// # Errors
-    /// Where that one, or their address, has as many connections as it gets. The request is to be refused then.
+    /// When the identity or its address is at its limit. The request is to be refused then.
     pub(super) fn identify(
         &self,
         connection: &ClientConnection,
@@ -164,7 +162,7 @@ impl Admission {
     ) -> Result<(), ApiError> {
         let inner = &mut *lock(&self.inner);
         let number = connection.slot();
-        // A connection that was told to go may still be answering.
+        // An evicted connection may still be answering.
         if !inner.anonymous.contains_key(&number) {
             return Ok(());
         }
@@ -195,7 +193,7 @@ impl Admission {
         Ok(())
     }
 
-    /// Ends what takes too long.
+    /// Closes connections that have exceeded a time limit.
     pub(super) fn close_expired(&self) {
         let inner = lock(&self.inner);
         let identified = inner.identified.values().map(|(connection, _)| connection);
@@ -205,7 +203,7 @@ impl Admission {
             let limit = match phase {
                 Phase::Silent | Phase::Head => HEAD_TIMEOUT,
                 Phase::Idle => IDLE_TIMEOUT,
-                // What reads the body has a clock of its own.
+                // Reading a body has its own time limit.
                 Phase::Body | Phase::Busy => continue,
             };
             if since.elapsed() > limit {
@@ -214,7 +212,7 @@ impl Admission {
         }
     }
 
-    /// Makes room where the system refuses to: whoever has waited the longest goes.
+    /// Closes the longest-waiting connection, for when the system refuses to open another file.
     pub(super) fn evict_one(&self) {
         let inner = &mut *lock(&self.inner);
         if inner.evict_silent().is_none()
@@ -265,7 +263,7 @@ impl Inner {
         most.map(|(address, _)| *address)
     }
 
-    /// Ends the silent connection that has waited the longest, of the address that has the most.
+    /// Closes the oldest silent connection of the address that has the most.
     fn evict_silent(&mut self) -> Option<()> {
         let address = self.address_with_most(|count| count.silent)?;
         let mut silent = self.silent.iter();
@@ -275,7 +273,7 @@ impl Inner {
         Some(())
     }
 
-    /// Ends the stranger of an address that has kept the network waiting the longest.
+    /// Closes the anonymous connection of an address that has kept the server waiting longest.
     fn evict_anonymous(&mut self, address: Address) -> Option<()> {
         let of_address = self
             .anonymous
@@ -286,7 +284,7 @@ impl Inner {
         Some(())
     }
 
-    /// Ends the known connection that has been without a request the longest.
+    /// Closes the identified connection that has been idle longest.
     fn evict_identified(&mut self, which: impl Fn(&ClientConnection, &str) -> bool) -> Option<()> {
         let chosen = self
             .identified
@@ -323,7 +321,7 @@ mod tests {
         ))
     }
 
-    /// A connection that has begun to speak; nothing where nobody made room for it.
+    /// Opens a connection and lets its first byte arrive; nothing where none could be evicted.
     fn anonymous_connection(
         admission: &Arc<Admission>,
         ip: [u8; 4],
@@ -363,7 +361,7 @@ mod tests {
         let first = anonymous_connection(&admission, flood, &mut slots).unwrap();
         tokio::time::advance(Duration::from_millis(10)).await;
         let second = anonymous_connection(&admission, flood, &mut slots).unwrap();
-        // A quarter of eight; the first makes room, and the other address has its own.
+        // A quarter of eight are two: the first is evicted. The other address has its own share.
         anonymous_connection(&admission, flood, &mut slots).unwrap();
         assert!(first.is_cut() && !second.is_cut());
         let elsewhere = anonymous_connection(&admission, other, &mut slots).unwrap();
@@ -398,7 +396,7 @@ mod tests {
             let identified = admission.identify(&connection, identity);
             identified.map(|()| connection).map_err(|error| error.code)
         };
-        // 56 places for those who are known: 18 for an identity, 28 for an address.
+        // 56 identified connections: 18 of an identity, 28 of an address.
         let full = Some("network.connections.tooMany");
         let first = identify("a", [10, 0, 0, 1]).unwrap();
         for _ in 1..18 {
@@ -410,7 +408,7 @@ mod tests {
         }
         assert_eq!(identify("c", [10, 0, 0, 1]).err(), full);
         assert!(identify("c", [10, 0, 0, 3]).is_ok());
-        // One that is without a request makes room for its own kind.
+        // An idle connection makes room for another one of its identity.
         first.end_request();
         assert_eq!(lock(&admission.inner).by_identity["a"], 18);
         assert!(identify("a", [10, 0, 0, 4]).is_ok());
@@ -435,7 +433,7 @@ mod tests {
         tokio::time::advance(HEAD_TIMEOUT + Duration::from_millis(1)).await;
         admission.close_expired();
         assert!(silent.is_cut() && !idle.is_cut());
-        // It begins a head and does not end it.
+        // A head begins and does not end.
         idle.read(1).unwrap();
         tokio::time::advance(HEAD_TIMEOUT + Duration::from_millis(1)).await;
         admission.close_expired();

@@ -1,4 +1,4 @@
-//! Logging in and refreshing.
+//! Logging in and refreshing tokens.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ use expd_domain::identity::{Authentication, Network};
 use expd_domain::login::{self as login_token, Claims, LoginRequest, UserLogin};
 use expd_domain::{Identity, IdentityKind, Secret};
 
-/// Checked in place of an unknown user's hash, so that the time of an answer does not tell who exists. Made up: whatever
-/// it may match, an unknown user is refused.
+/// Hash that is checked for an unknown user, so that response times do not reveal which users
+/// exist. It was made up; an unknown user is refused even if it matches.
 const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$2h/rE2xZ9dUUqfKAzXmv3Q4yqVbZbSLhGBL5Q8vMr5I";
 
 /// `POST /api/auth/login`
@@ -156,7 +156,7 @@ fn log_in_with_token(
             }
             let IssuedCode { code, replaced } = hub.directory.issue_code(address, expiration)?;
             if let Some(replaced) = replaced {
-                // Whoever waits with it has to ask for another one.
+                // The device that waits with the replaced code has to ask for another one.
                 for socket in hub.sockets.sockets_of_code(&replaced) {
                     disconnect::disconnect(hub, socket);
                 }
@@ -196,8 +196,9 @@ fn authentication(
     })
 }
 
-/// The URL by which the client reached this network, for its socket to go the same way. What ends TLS in front of it says so in
-/// `X-Forwarded-Proto`; a client that says so itself misleads nobody else.
+/// URL by which the client reached this server, announced as the address of its live socket. A
+/// proxy that terminates TLS sets `X-Forwarded-Proto`; a client that sets it itself misleads nobody
+/// else.
 pub(super) struct PublicUrl(String);
 
 impl FromRequestParts<Arc<HubState>> for PublicUrl {

@@ -1,7 +1,8 @@
-//! What requests carry and answers are made of: read within a bound, parsed as JSON, refused in JSON.
+//! Request bodies and JSON responses.
 //!
-//! Bodies of sessions share memory, of which one identity gets a part; small ones have memory of their own, which large ones that
-//! are half sent cannot take. Those that anybody may send are so small that the bound on strangers' connections bounds them, too.
+//! Bodies of logged-in clients are charged to a shared memory budget, of which one identity gets a
+//! part. Small bodies have a budget of their own, which half-sent large ones cannot exhaust. Bodies
+//! that anybody may send are so small that the limit of anonymous connections bounds them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,33 +25,34 @@ use super::state::HubState;
 use expd_domain::Payload;
 use expd_domain::payload::MAX_BYTES;
 
-/// The largest body around a payload: the payload, and room for the longest names and channel ID.
+/// Limit of a body around a payload: the payload, the longest names and the channel ID.
 pub(super) const PAYLOAD_BODY: usize = MAX_BYTES + 512 * 1024;
 
-/// The largest body of everything else that a session sends: a resource's document.
+/// Limit of any other body of a logged-in client: a resource's document.
 pub(super) const SMALL_BODY: usize = 1024 * 1024;
 
-/// The largest body that anybody may send: a login, an operator's call.
+/// Limit of a body that anybody may send: a login, an operator's call.
 pub(super) const PUBLIC_BODY: usize = 16 * 1024;
 
-/// How much of a body that is too large is still read and thrown away, so that the client gets to see the answer instead
-/// of a broken connection.
+/// Bytes of an oversized body that are still read and discarded, so that the client sees the
+/// response instead of a broken connection.
 const MAX_DISCARDED: usize = 64 * 1024 * 1024;
 
-/// How long a body may take to arrive; the small ones that anybody may send, and the wait for memory, less.
+/// Time limits: for a body to arrive, for a body that anybody may send, and for the wait for
+/// memory.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const PUBLIC_TIMEOUT: Duration = Duration::from_secs(10);
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A body that brings less than this in so long a time goes nowhere.
+/// Least progress of a body, and the time in which it has to make that.
 const MIN_PROGRESS: usize = 16 * 1024;
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A JSON body of at most `LIMIT` bytes. The handler's other extractors run first, so that only those who may come in
-/// get to send one.
+/// JSON body of at most `LIMIT` bytes. The handler's other extractors run first, so only authorized
+/// clients get to send one.
 pub(super) struct JsonBody<T, const LIMIT: usize> {
     pub value: T,
-    /// Its share of the memory that all bodies together may take; given back when the handler lets go of it.
+    /// Reservation in the memory budget of all bodies, released when the handler drops it.
     pub reservation: Option<Reservation<String>>,
 }
 
@@ -63,12 +65,12 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for Jso
             .extensions
             .get::<ConnectInfo<RequestConnection>>()
             .ok_or_else(|| ApiError::internal("a request came over no connection"))?;
-        // The session of the request, which its extractor has left here.
+        // Left here by the extractor of the login.
         let login = parts.extensions.get::<Login>();
         if let Some(login) = login
             && LIMIT > PUBLIC_BODY
         {
-            // Whoever waits to be paired has nothing of that size to say.
+            // A device that waits to be paired has no reason to send a body of that size.
             login.require_paired()?;
         }
         let owner = login.map(Login::owner);
@@ -92,7 +94,7 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for Jso
     }
 }
 
-/// What a path names, refused in JSON where it is no text.
+/// Path parameters; a malformed one is refused in JSON.
 pub(super) struct PathParams<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<Arc<HubState>> for PathParams<T> {
@@ -106,16 +108,16 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<HubState>> for PathParams<
     }
 }
 
-/// How long the client says that its body is.
+/// `Content-Length` of a request.
 pub(super) fn content_length(headers: &HeaderMap) -> Option<usize> {
     let length = headers.get(header::CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
 }
 
-/// Reads a body of at most `limit` bytes, and takes its share of the memory where it has an owner.
+/// Reads a body of at most `limit` bytes; where it has an owner, within the owner's memory budget.
 ///
 /// # Errors
-/// When it is too large or too slow, ends too early, or finds no memory.
+/// When the body is too large, too slow, incomplete, or finds no memory.
 pub(super) async fn read(
     hub: &HubState,
     connection: &ClientConnection,
@@ -196,8 +198,8 @@ fn too_slow(time_limit: Duration) -> ApiError {
     )
 }
 
-/// A payload field as it came. It is parsed apart from its envelope so that a payload that is too large can be told from
-/// a body that is malformed.
+/// Parses a payload field apart from its envelope, so that an oversized payload can be told from a
+/// malformed body.
 pub(super) fn payload(raw: Option<Box<RawValue>>) -> Result<Payload, ApiError> {
     match raw {
         Some(raw) => Ok(Payload::parse(Box::<str>::from(raw).into_string())?),
@@ -205,7 +207,7 @@ pub(super) fn payload(raw: Option<Box<RawValue>>) -> Result<Payload, ApiError> {
     }
 }
 
-/// A body that is JSON text already.
+/// Responds with text that is JSON already.
 pub(super) fn json(text: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
@@ -220,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    /// A body of so many chunks of a size, one each `pause`.
+    /// Body of so many chunks of a size, with a pause before each.
     fn body(chunks: usize, size: usize, pause: Duration) -> Body {
         Body::from_stream(stream::unfold(0, move |sent| async move {
             if sent == chunks {

@@ -1,19 +1,19 @@
-//! Memory of request bodies.
+//! Memory budgets of request bodies.
 
 use std::sync::Arc;
 
 use super::byte_budget::{ByteBudget, Reservation};
 
-/// What all bodies of sessions take together while they are read and parsed, and those of one identity: four of the largest.
+/// Budget of all large bodies while they are read and parsed, and of one identity: four of the
+/// largest.
 const LARGE_MEMORY: usize = 256 * 1024 * 1024;
 const LARGE_OF_IDENTITY: usize = 68 * 1024 * 1024;
 
-/// Bodies up to this size have memory of their own.
+/// Bodies up to this size have a budget of their own.
 const SMALL: usize = 64 * 1024;
 const SMALL_MEMORY: usize = 32 * 1024 * 1024;
 const SMALL_OF_IDENTITY: usize = 8 * 1024 * 1024;
 
-/// The memory of all bodies.
 pub(super) struct BodyMemory {
     large: Arc<ByteBudget<String>>,
     small: Arc<ByteBudget<String>>,
@@ -29,7 +29,7 @@ impl Default for BodyMemory {
 }
 
 impl BodyMemory {
-    /// Takes the bytes of a body as soon as there is room; the caller bounds its wait.
+    /// Reserves memory for a body as soon as there is room. The caller bounds the wait.
     pub(super) async fn reserve(&self, owner: &str, size: usize) -> Reservation<String> {
         let memory = if size <= SMALL {
             &self.small

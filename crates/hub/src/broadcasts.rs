@@ -1,4 +1,4 @@
-//! Broadcasting and responding over HTTP.
+//! Handlers: broadcasts and responses over HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use super::state::HubState;
 use expd_domain::channel::check_event_name;
 use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
 
-/// How long a broadcast waits for responses when its sender does not say.
+/// Response timeout of a broadcast whose sender gives none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The longest that a broadcast waits, whatever its sender says.
+/// Limit of a broadcast's response timeout.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ pub(super) struct ResponseBody {
     payload: Option<Box<RawValue>>,
 }
 
-/// A channel as the specification writes it, or its ID, as the SDKs do.
+/// Channel as an object, as the specification has it, or as an ID, as the SDKs send it.
 #[derive(Deserialize)]
 #[serde(
     untagged,
@@ -103,7 +103,8 @@ impl BroadcastQuery {
     }
 }
 
-/// `POST /api/networks/current/broadcasts`: held open for the timeout, then answered with the responses' exact texts.
+/// `POST /api/networks/current/broadcasts`: held open for the timeout, then answered with the exact
+/// texts of the responses.
 pub(super) async fn broadcast(
     State(hub): State<Arc<HubState>>,
     login: Login,
@@ -120,7 +121,7 @@ pub(super) async fn broadcast(
     let payload = body::payload(value.payload)?;
 
     let id = new_id();
-    // Known before it is heard, so that no response is too early.
+    // Registered before it is delivered, so that no response is too early.
     let waiting = hub.pending.open(id.clone(), channel.clone())?;
     hub.counters.broadcasts.increment();
     publish(
@@ -132,7 +133,7 @@ pub(super) async fn broadcast(
         Audience::Everyone,
     );
     log::debug!("{login} broadcast on {channel}");
-    // What is held open holds responses, not the broadcast.
+    // A pending broadcast holds responses, not its payload.
     drop((payload, reservation));
     if !timeout.is_zero() {
         tokio::select! {

@@ -1,4 +1,4 @@
-//! Memory that many share: no owner gets more than a part of it, so that what one holds stops nobody else.
+//! Memory budget with a limit per owner, so that one owner cannot exhaust it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::lock::lock;
 
-/// Memory of a fixed size, in bytes, that owners take from and give back to.
+/// Bytes that owners reserve and release.
 pub(super) struct ByteBudget<O: Eq + Hash + Clone> {
     total: usize,
     each: usize,
@@ -18,12 +18,12 @@ pub(super) struct ByteBudget<O: Eq + Hash + Clone> {
 
 struct Held<O> {
     all: usize,
-    /// Owners that hold something, and how much.
+    /// Reserved bytes of owners that have any.
     owners: HashMap<O, usize>,
 }
 
 impl<O: Eq + Hash + Clone> ByteBudget<O> {
-    /// `total` bytes, of which one owner gets `each` at most.
+    /// `total` bytes, of which one owner may reserve `each`.
     pub(super) fn new(total: usize, each: usize) -> Arc<Self> {
         Arc::new(Self {
             total,
@@ -36,10 +36,11 @@ impl<O: Eq + Hash + Clone> ByteBudget<O> {
         })
     }
 
-    /// Takes bytes as soon as there is room. More than one owner may have is never given; the caller bounds its wait.
+    /// Reserves bytes as soon as there is room. More than the limit of an owner is never granted;
+    /// the caller bounds the wait.
     pub(super) async fn reserve(self: &Arc<Self>, owner: O, bytes: usize) -> Reservation<O> {
         loop {
-            // Made before the try, so that nothing that is given back in between is missed.
+            // Created before the attempt, so that a release in between is not missed.
             let released = self.released.notified();
             if self.try_reserve(&owner, bytes) {
                 return Reservation {
@@ -64,7 +65,7 @@ impl<O: Eq + Hash + Clone> ByteBudget<O> {
     }
 }
 
-/// Bytes that were taken; given back when this is dropped.
+/// Reserved bytes, released on drop.
 pub(super) struct Reservation<O: Eq + Hash + Clone> {
     memory: Arc<ByteBudget<O>>,
     owner: O,

@@ -1,4 +1,4 @@
-//! One TCP connection: what it is doing, what it carries, and cutting it where it must end.
+//! State of one TCP connection, and closing it.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,36 +11,35 @@ use super::address::Address;
 use super::lock::lock;
 use super::socket_memory::{Full, SocketUse};
 
-/// What a connection is doing.
+/// Activity of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Nothing has come yet.
+    /// No byte has arrived.
     Silent,
     /// A request's head has begun.
     Head,
-    /// A request's body is awaited.
+    /// The server waits for a request's body.
     Body,
-    /// The network works for it, or it carries a live socket.
+    /// The server works on a request, or the connection carries a live socket.
     Busy,
-    /// It has been answered and has not asked again.
+    /// The last request has been answered.
     Idle,
 }
 
-/// What is known of one open connection.
+/// One open connection.
 pub(super) struct ClientConnection {
     pub peer: SocketAddr,
     cut: CancellationToken,
     phase: Mutex<(Phase, Instant)>,
     slot: AtomicU64,
     ended: AtomicBool,
-    /// The share of a socket that this connection carries, given back by its drop.
+    /// Share of live sockets that this connection uses, released when it ends.
     share: Mutex<Option<Box<dyn Send>>>,
-    /// The memory of the socket that this connection carries.
+    /// Memory of the live socket that this connection carries.
     socket: OnceLock<Arc<SocketUse>>,
 }
 
 impl ClientConnection {
-    /// `cut` ends it.
     pub(super) fn new(peer: SocketAddr, cut: CancellationToken) -> Self {
         Self {
             peer,
@@ -53,12 +52,11 @@ impl ClientConnection {
         }
     }
 
-    /// Where it comes from.
     pub(super) fn address(&self) -> Address {
         self.peer.into()
     }
 
-    /// Its number among the places.
+    /// Number of its slot.
     pub(super) fn slot(&self) -> u64 {
         self.slot.load(Ordering::Relaxed)
     }
@@ -67,32 +65,29 @@ impl ClientConnection {
         self.slot.store(number, Ordering::Relaxed);
     }
 
-    /// What it is doing, and since when.
+    /// Activity, and since when.
     pub(super) fn phase(&self) -> (Phase, Instant) {
         *lock(&self.phase)
     }
 
-    /// The first byte has come. The head has the time that is left of the wait for it.
+    /// Marks the first byte. The head has to arrive in what is left of the time limit.
     pub(super) fn begin_head(&self) {
         lock(&self.phase).0 = Phase::Head;
     }
 
-    /// A request's head is complete.
     pub(super) fn begin_request(&self) {
         self.enter(Phase::Busy);
     }
 
-    /// The request has been answered.
     pub(super) fn end_request(&self) {
         self.enter(Phase::Idle);
     }
 
-    /// The network waits for the body, or for more of it.
+    /// Marks that the server waits for the body, or for more of it.
     pub(super) fn await_body(&self) {
         self.enter(Phase::Body);
     }
 
-    /// Something came.
     fn received(&self) {
         let mut phase = lock(&self.phase);
         if matches!(phase.0, Phase::Idle) {
@@ -104,25 +99,25 @@ impl ClientConnection {
         *lock(&self.phase) = (phase, Instant::now());
     }
 
-    /// Keeps a socket's share for as long as the connection is open.
+    /// Holds a share of live sockets until the connection ends.
     pub(super) fn keep(&self, share: impl Send + 'static) {
         *lock(&self.share) = Some(Box::new(share));
     }
 
-    /// The connection carries a socket from here on. Where it does so already, the client has
-    /// asked for its namespace twice, and the use stays the first one's.
+    /// Charges a live socket with what this connection carries. When a client opens its namespace a
+    /// second time, the first socket's account stays.
     pub(super) fn carry(&self, socket: Arc<SocketUse>) -> Arc<SocketUse> {
         self.socket.get_or_init(|| socket).clone()
     }
 
-    /// The kernel took this much from us.
+    /// Counts bytes that the kernel accepted.
     pub(super) fn wrote(&self, bytes: usize) {
         if let Some(socket) = self.socket.get() {
             socket.taken(bytes as u64);
         }
     }
 
-    /// This much came; an error where its socket has no room for it.
+    /// Counts bytes that arrived. Fails where the memory budget of the socket has no room.
     pub(super) fn read(&self, bytes: usize) -> Result<(), Full> {
         self.received();
         self.socket
@@ -130,23 +125,23 @@ impl ClientConnection {
             .map_or(Ok(()), |socket| socket.received(bytes as u64))
     }
 
-    /// The stream is gone. A session of Engine.IO may remember the connection for longer.
+    /// Releases its share when the stream is gone. An Engine.IO session may hold the connection
+    /// longer.
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
         lock(&self.share).take();
     }
 
-    /// Waits until it is to end.
+    /// Completes when the connection has to end.
     pub(super) fn until_cut(&self) -> WaitForCancellationFutureOwned {
         self.cut.clone().cancelled_owned()
     }
 
-    /// Ends the connection without ceremony.
+    /// Closes the connection at once.
     pub(super) fn cut(&self) {
         self.cut.cancel();
     }
 
-    /// Whether it carries nothing any more.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
@@ -157,6 +152,6 @@ impl ClientConnection {
     }
 }
 
-/// The connection of a request, as handlers get it.
+/// Connection of a request, for handlers.
 #[derive(Clone)]
 pub(super) struct RequestConnection(pub Arc<ClientConnection>);

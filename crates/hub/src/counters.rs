@@ -1,10 +1,10 @@
-//! What has happened since the start, and what is there now: `GET /hub/counters`.
+//! Counters since the start, and current totals: `GET /hub/counters`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-/// A number that only grows.
+/// Monotonic counter.
 #[derive(Default)]
 pub(super) struct Counter(AtomicU64);
 
@@ -22,7 +22,6 @@ impl Counter {
     }
 }
 
-/// The counters of one running network.
 #[derive(Default)]
 pub(super) struct Counters {
     pub sockets_opened: Counter,
@@ -39,52 +38,50 @@ pub(super) struct Counters {
     pub http_errors: Counter,
 }
 
-/// All counters at one moment, as `GET /hub/counters` answers them.
+/// Snapshot of all counters, as `GET /hub/counters` returns it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountersSnapshot {
-    /// Socket.IO connections that are open.
+    /// Open Socket.IO connections.
     pub connections: u64,
-    /// Socket.IO connections that were accepted since the start.
+    /// Socket.IO connections accepted since the start.
     pub connections_total: u64,
-    /// Socket.IO connections that were refused, for their token or for want of room.
+    /// Socket.IO connections refused for their token or for lack of room.
     pub connections_refused: u64,
-    /// Subscriptions that hold: one for each socket and channel, however many spellings it asked under.
+    /// Current subscriptions: one for each socket and channel, however many spellings of the ID it
+    /// used.
     pub subscriptions: u64,
-    /// Logins that succeeded.
+    /// Successful logins.
     pub logins: u64,
-    /// Logins that were refused.
+    /// Refused logins.
     pub logins_refused: u64,
-    /// Token refreshes that succeeded.
+    /// Successful token refreshes.
     pub refreshes: u64,
-    /// Token refreshes that were refused.
+    /// Refused token refreshes.
     pub refreshes_refused: u64,
-    /// Broadcasts that clients sent and that were accepted.
+    /// Accepted broadcasts of clients.
     pub broadcasts: u64,
-    /// Messages handed to sockets, the network's own (`update`, `credentials`, `unpair`) included.
+    /// Messages delivered to sockets, including the server's own (`update`, `credentials`,
+    /// `unpair`).
     pub deliveries: u64,
-    /// Responses that reached a waiting broadcast.
+    /// Responses that reached a pending broadcast.
     pub responses: u64,
-    /// Broadcasts that are held open now.
+    /// Pending broadcasts.
     pub pending_broadcasts: u64,
-    /// Sockets that were disconnected because they did not take what was sent to them.
+    /// Sockets disconnected because they did not read what they were sent.
     pub slow_disconnects: u64,
-    /// HTTP requests, those of Socket.IO included.
+    /// HTTP requests, including those of Socket.IO.
     pub http_requests: u64,
-    /// HTTP requests that were answered with a status of 400 and above.
+    /// HTTP requests answered with a status of 400 or above.
     pub http_errors: u64,
-    /// How many sockets listen on each channel; at most the first 1,000 channels.
+    /// Subscribers of each channel; at most 1,000 channels.
     pub channels: Vec<ChannelCount>,
 }
 
-/// How many sockets listen on one channel.
+/// Subscribers of one channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelCount {
-    /// The channel's name.
     pub name: String,
-    /// Its system flag.
     pub system: bool,
-    /// Its consumer flag.
     pub consumer: bool,
-    /// Sockets that are subscribed.
     pub subscribers: u64,
 }

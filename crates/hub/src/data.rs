@@ -1,7 +1,8 @@
-//! `/api/data/GROUP/KEY`: documents that are kept and given back to the letter.
+//! Handlers of `/api/data/GROUP/KEY`: documents that are returned exactly as they were stored.
 //!
-//! PUT takes the value alone; the answers are `{"group","key","value"}`, as the SDKs expect. Each change is broadcast as
-//! `update` on the system channel `data:GROUP:KEY` with the same document, or `null` once it is deleted.
+//! PUT takes the value alone; responses are `{"group","key","value"}`, as the SDKs expect. Each
+//! change is broadcast as `update` on the system channel `data:GROUP:KEY` with the same document,
+//! or `null` once it is deleted.
 
 use std::sync::Arc;
 
@@ -57,7 +58,7 @@ pub(super) async fn put(
     };
     let document = serde_json::to_string(&document)
         .map_err(|error| ApiError::bad_request("payload.invalid", error.to_string()))?;
-    // The document is what listeners get, so the document must be no larger than a payload may be.
+    // Listeners receive the document, so it must not exceed the limit of a payload.
     let document = Payload::parse(document)?;
     drop((value, reservation));
 
@@ -65,7 +66,7 @@ pub(super) async fn put(
     let name = (group, key);
     let channel = channel(&name);
     items.put(name, document.clone())?;
-    // Under the lock, so that listeners hear of changes in their order.
+    // Sent under the lock, so that listeners receive changes in order.
     announce(&hub, &channel, "update", &document, Audience::Everyone);
     Ok(json(document.as_str().to_owned()))
 }

@@ -7,17 +7,15 @@ use super::error::ApiError;
 use super::lock::lock;
 use expd_domain::Payload;
 
-/// How many data items there are.
 const MAX_ITEMS: usize = 10_000;
 
-/// How much they take together: sixteen of the largest.
+/// Limit of all data items together: sixteen of the largest.
 const MAX_DATA_BYTES: usize = 256 * 1024 * 1024;
 
-/// The data items of one network.
 #[derive(Default)]
 pub(super) struct DataStore(Mutex<Items>);
 
-/// All items. Their lock is held while a change is announced.
+/// Data items. The lock is held while a change is broadcast.
 #[derive(Default)]
 pub(super) struct Items {
     documents: HashMap<(String, String), Payload>,
@@ -35,10 +33,10 @@ impl Items {
         self.documents.get(name)
     }
 
-    /// Keeps a document under a group and a key.
+    /// Stores a document under a group and a key.
     ///
     /// # Errors
-    /// Where there is no room for it.
+    /// When the store is full.
     pub(super) fn put(
         &mut self,
         name: (String, String),
@@ -60,7 +58,7 @@ impl Items {
         Ok(())
     }
 
-    /// Forgets a document; false when there was none.
+    /// Removes a document; false when there was none.
     pub(super) fn remove(&mut self, name: &(String, String)) -> bool {
         let removed = self.documents.remove(name);
         self.bytes -= removed.as_ref().map_or(0, |old| size(name, old));
@@ -68,7 +66,7 @@ impl Items {
     }
 }
 
-/// The names are held twice: in the document, too.
+/// Group and key count twice: they are part of the document, too.
 fn size((group, key): &(String, String), document: &Payload) -> usize {
     document.as_str().len() + group.len() + key.len()
 }

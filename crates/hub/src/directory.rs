@@ -1,4 +1,5 @@
-//! Who may log in: users, consumer apps and devices, also those that wait to be paired.
+//! Identities that may log in: users, consumer apps and devices, including devices that wait to be
+//! paired.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -11,13 +12,11 @@ use super::settings::HubSettings;
 use super::tokens::{Tokens, hex};
 use expd_domain::{Identity, IdentityKind, Secret};
 
-/// How many devices may be known.
 const MAX_DEVICES: usize = 10_000;
 
-/// The longest uuid that an operator may choose.
+/// Limit of a uuid that an operator chooses.
 const MAX_UUID_BYTES: usize = 64;
 
-/// The identities of one network.
 pub(super) struct Directory {
     users: HashMap<String, String>,
     consumer_apps: HashMap<String, Secret>,
@@ -32,8 +31,8 @@ struct Devices {
     codes: PairingCodes,
 }
 
-/// A device's secret, and its fingerprint in tokens: forgetting a device, or pairing it anew, ends the tokens that were
-/// made from the secret before.
+/// Secret of a device, and its fingerprint in tokens: tokens that were made from an earlier secret
+/// end when the device is removed or paired again.
 #[derive(Clone)]
 pub(super) struct Device {
     pub secret: Secret,
@@ -75,15 +74,15 @@ impl Directory {
         lock(&self.devices).known.get(uuid).cloned()
     }
 
-    /// What a consumer app's tokens carry of its API key.
+    /// Fingerprint of a consumer app's API key in tokens.
     pub(super) fn app_fingerprint(&self, uuid: &str) -> Option<u64> {
         let key = self.consumer_apps.get(uuid)?;
         Some(self.tokens.fingerprint(uuid, key))
     }
 
-    /// Whether what a token was made from still holds.
+    /// Checks that the credentials behind a token still exist.
     pub(super) fn is_valid(&self, identity: &Identity, fingerprint: u64) -> bool {
-        // Networks of one user on one host may share their keys.
+        // Servers of one user on one host may share their keys.
         if identity.organization != self.organization {
             return false;
         }
@@ -99,7 +98,7 @@ impl Directory {
         }
     }
 
-    /// A code that no other device has, for one at this address.
+    /// Issues an unused pairing code to a device at this address.
     pub(super) fn issue_code(
         &self,
         address: Address,
@@ -108,12 +107,12 @@ impl Directory {
         lock(&self.devices).codes.issue(address, expires)
     }
 
-    /// Keeps a code for as long as its device's fresh token lives.
+    /// Extends a code to the lifetime of its device's new token.
     pub(super) fn extend_code(&self, code: &str, expires: i64) {
         lock(&self.devices).codes.extend(code, expires);
     }
 
-    /// Makes credentials for the device with this code.
+    /// Creates credentials for the device with this code.
     pub(super) fn pair(&self, code: &str, uuid: Option<String>) -> Result<Credentials, ApiError> {
         let uuid = match uuid {
             Some(uuid) => check_uuid(uuid)?,
@@ -137,12 +136,12 @@ impl Directory {
         Ok(credentials)
     }
 
-    /// What the device with this code has to be told, when it has been paired.
+    /// Credentials that the device with this code has to receive, once it is paired.
     pub(super) fn credentials_for(&self, code: &str) -> Option<Credentials> {
         lock(&self.devices).codes.credentials(code).cloned()
     }
 
-    /// Forgets a device; false when there was none.
+    /// Removes a device; false when there was none.
     pub(super) fn forget_device(&self, uuid: &str) -> bool {
         let mut devices = lock(&self.devices);
         devices.codes.forget(uuid);

@@ -1,4 +1,4 @@
-//! Ending live sockets.
+//! Disconnecting live sockets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,11 @@ use super::connection::ClientConnection;
 use super::socket_registry::LiveSocket;
 use super::state::HubState;
 
-/// How long a client that was told to go has for going.
+/// Time that a client has to leave after it was told to disconnect.
 const DISCONNECT_GRACE: Duration = Duration::from_secs(1);
 
-/// Disconnects a socket politely, after everything that was sent to it before, and cuts it where it stays.
+/// Disconnects a socket after everything that was sent to it before, and closes its connection if
+/// the client stays.
 pub(super) fn disconnect(hub: &Arc<HubState>, socket: SocketRef) {
     let sid = socket.id;
     let connection = hub
@@ -26,7 +27,8 @@ pub(super) fn disconnect(hub: &Arc<HubState>, socket: SocketRef) {
     dismiss_after_grace(hub, sid, connection);
 }
 
-/// Ends sockets that did not take what they were sent. Their buffers are full, so there is nothing polite left to say.
+/// Closes sockets that do not read what they are sent. Their buffers are full, so a disconnect
+/// packet could not be sent either.
 pub(super) fn disconnect_slow(hub: &Arc<HubState>, slow: Vec<LiveSocket>) {
     for live_socket in slow {
         hub.counters.slow_disconnects.increment();

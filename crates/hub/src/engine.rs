@@ -1,4 +1,4 @@
-//! Requests for the live socket: which server gets them, what is kept of them, and which are refused before.
+//! Requests for live sockets: routing to a Socket.IO server, bookkeeping, and early refusals.
 
 use std::sync::Arc;
 
@@ -29,10 +29,10 @@ pub(super) struct Engine {
     refused: (Router, SocketIo),
 }
 
-/// Beginning of the handshake's answer, in either generation.
+/// Start of a handshake response, in either generation.
 const HANDSHAKE: &str = "0{\"sid\":\"";
 
-/// Above the answer to a handshake.
+/// Upper bound of a handshake response.
 const MAX_HANDSHAKE: usize = 4096;
 
 impl Engine {
@@ -44,7 +44,6 @@ impl Engine {
         }
     }
 
-    /// Closes all sockets.
     pub(super) async fn close(&self) {
         let all = [&self.logged_in, &self.waiting, &self.refused];
         futures_util::future::join_all(all.map(|(_, io)| io.close())).await;
@@ -63,7 +62,7 @@ impl Engine {
     }
 }
 
-/// Takes the requests for the live socket out of the way of all others.
+/// Middleware that takes requests for live sockets out of the router.
 pub(super) async fn route_socket_requests(
     State((hub, engine)): State<(Arc<HubState>, Engine)>,
     request: Request,
@@ -126,7 +125,7 @@ async fn serve(
     Ok(response)
 }
 
-/// Opens a session, with the server that its token leads to.
+/// Opens a session on the server that its token leads to.
 async fn open(
     hub: &Arc<HubState>,
     engine: &Engine,
@@ -134,7 +133,7 @@ async fn open(
     connection: &Arc<ClientConnection>,
 ) -> Result<Response, ApiError> {
     if request.method() != Method::GET {
-        // The library says what is wrong with it, and needs no body for that.
+        // The library answers with the reason, and needs no body for that.
         let (parts, _) = request.into_parts();
         return Ok(engine
             .serve(
@@ -157,12 +156,12 @@ async fn open(
             (SocketClass::LoggedIn, slot)
         }
         (SessionOwner::Address(class, _), Ok(slot)) => (*class, slot),
-        // Where too many are there to be told the Socket.IO way, HTTP's has to do.
+        // Too many sockets are being refused the Socket.IO way, so this one is refused over HTTP.
         (SessionOwner::Address(..), Err(full)) => return Err(refusal.unwrap_or(full)),
     };
     let polls = EngineQuery::of(request.uri()).is_some_and(EngineQuery::is_polling);
     if !polls {
-        // It is the connection's from here on, and ends with it.
+        // The slot lasts as long as the connection.
         connection.keep(slot);
         return Ok(engine.serve(class, request).await);
     }
@@ -170,7 +169,7 @@ async fn open(
     register_session(hub, response, slot).await
 }
 
-/// Takes note of the ID that a handshake's answer gives to a session.
+/// Registers the session ID that a handshake response assigns.
 async fn register_session(
     hub: &HubState,
     response: Response,
@@ -180,7 +179,8 @@ async fn register_session(
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
-    // The library has the whole answer in memory; nothing is waited for, and nothing can break off.
+    // The library has the whole response in memory, so nothing is waited for and nothing can break
+    // off.
     let answer = axum::body::to_bytes(body, MAX_HANDSHAKE)
         .await
         .map_err(|error| ApiError::internal(error.to_string()))?;

@@ -1,29 +1,29 @@
-//! The query of an Engine.IO request, read as the Socket.IO library reads it: what is decided here and what is carried out there
-//! must never differ.
+//! Query of an Engine.IO request, parsed exactly as the Socket.IO library parses it: a decision
+//! taken here must match what the library then does.
 
 use axum::http::Uri;
 use socketioxide::socket::Sid;
 
 use expd_domain::Secret;
 
-/// Where the library serves, with what stands below it.
+/// Path of the Socket.IO library, including everything below it.
 const PATH: &str = "/socket.io";
 
-/// The protocol generation that a request names.
+/// Engine.IO generation of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Generation {
     V3,
     V4,
 }
 
-/// What an Engine.IO request says of its session. A parameter counts where it stands first.
+/// Query parameters of an Engine.IO request. The first occurrence of each counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EngineQuery<'a> {
     query: &'a str,
 }
 
 impl<'a> EngineQuery<'a> {
-    /// Of a request for the live socket; nothing of others.
+    /// Parses the query of a request for a live socket; nothing for other requests.
     pub(super) fn of(uri: &'a Uri) -> Option<Self> {
         let below = uri.path().strip_prefix(PATH)?;
         (below.is_empty() || below.starts_with('/')).then(|| Self {
@@ -31,7 +31,7 @@ impl<'a> EngineQuery<'a> {
         })
     }
 
-    /// Which generation the client speaks; nothing where it is none that is served.
+    /// Generation that the client speaks, if it is supported.
     pub(super) fn generation(self) -> Option<Generation> {
         match self.parameter("EIO=")? {
             "3" => Some(Generation::V3),
@@ -44,7 +44,7 @@ impl<'a> EngineQuery<'a> {
         self.find("sid=")?.parse().ok()
     }
 
-    /// Whether it opens a session: a session's ID that cannot be read is one nevertheless.
+    /// Tells a request that opens a session. One with an unreadable session ID does not.
     pub(super) fn opens(self) -> bool {
         self.find("sid=").is_none()
     }
@@ -57,12 +57,12 @@ impl<'a> EngineQuery<'a> {
         self.parameter("transport=") == Some("polling")
     }
 
-    /// Whether the client takes text alone.
+    /// Tells a client that accepts text only.
     pub(super) fn wants_text(self) -> bool {
         matches!(self.find("b64="), Some("1" | "true"))
     }
 
-    /// The session token, with what its spelling escaped.
+    /// Token of the login, percent-decoded.
     pub(super) fn token(self) -> Option<Secret> {
         let token = self.find("token=")?;
         let plain = token.replace('+', " ");
@@ -76,7 +76,7 @@ impl<'a> EngineQuery<'a> {
     }
 
     fn parameter(self, prefix: &str) -> Option<&'a str> {
-        // The library takes what stands between the first two signs of equality.
+        // The library takes the text between the first two equals signs.
         self.find(prefix)?.split('=').next()
     }
 }

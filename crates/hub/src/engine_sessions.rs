@@ -1,8 +1,8 @@
-//! The sessions of Engine.IO that are open: who may open one, which of the servers has it, and which are no longer welcome.
+//! Open Engine.IO sessions: limits per owner, the Socket.IO server of each, and dismissed ones.
 //!
-//! There are three Socket.IO servers. Whoever has a session's token is a member and gets room for large messages. A device that
-//! waits to be paired, and whoever has no token that holds, get a server each that takes small messages and few of them, so that
-//! strangers cannot make the network hold much.
+//! There are three Socket.IO servers. Logged-in clients get one that takes large messages. Devices
+//! that wait to be paired, and clients without a valid token, get one each that takes few and small
+//! messages, so that anonymous clients cannot make the process hold much memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -18,28 +18,27 @@ use super::error::ApiError;
 use super::lock::lock;
 use super::socket_registry::MAX_SOCKETS;
 
-/// Sockets of strangers: of all of them, and of one address, for each of the two kinds.
+/// Limits of sockets without a login: in all and of one address, for each of the two classes.
 const MAX_ANONYMOUS: usize = 256;
 const ANONYMOUS_PER_ADDRESS: usize = 40;
 
-/// The longest ping interval, and the longest wait for a pong, of a session that was refused.
+/// Limit of the ping interval, and of the wait for a pong, in a refused session.
 const REFUSED_HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// How many dismissed sessions are remembered before those that are gone are swept out.
+/// Number of dismissed sessions at which expired ones are removed.
 const SWEEP_AT: usize = 8192;
 
-/// Which Socket.IO server a session belongs to.
+/// Socket.IO server that a session belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum SocketClass {
-    /// Logged in.
     LoggedIn,
     /// A device that waits to be paired.
     AwaitingPairing,
-    /// Without a token that holds: it is told so, and closed.
+    /// Without a valid token: refused with a reason, then closed.
     Refused,
 }
 
-/// The ping interval of a side's sessions, and how long they wait for pongs. One of long polling that was refused ends with its
+/// Ping interval and pong timeout of a class. A refused session over long polling ends with its
 /// next heartbeat, so these are short.
 pub(super) fn class_heartbeat(
     class: SocketClass,
@@ -55,12 +54,12 @@ pub(super) fn class_heartbeat(
     }
 }
 
-/// Whose share a session counts in.
+/// Owner whose share a session counts towards.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum SessionOwner {
-    /// Of one who is logged in.
+    /// A logged-in identity.
     Identity(String),
-    /// Of strangers from one address.
+    /// Anonymous clients of one address.
     Address(SocketClass, Address),
 }
 
@@ -80,16 +79,15 @@ impl SessionOwner {
     }
 }
 
-/// The open sessions.
 pub(super) struct EngineSessions {
     inner: Mutex<Inner>,
-    /// Wakes the polls that are held open, for them to see whether it was their session.
+    /// Wakes pending polls, so that each can check whether its session was dismissed.
     dismissal: Notify,
-    /// How long a session of long polling can live without a request.
+    /// Time without a request after which a long-polling session must have ended.
     lifetimes: Lifetimes,
 }
 
-/// How long sessions can live without a request: until they have missed their heartbeat.
+/// Time without a request after which a session must have missed its heartbeat.
 #[derive(Clone, Copy)]
 struct Lifetimes {
     accepted: Duration,
@@ -113,15 +111,16 @@ struct Inner {
     by_class: HashMap<SocketClass, usize>,
 }
 
-/// A session that began with long polling. The library does not say when it ends; without requests it must have.
+/// Session that began with long polling. The library does not report its end; without requests it
+/// must have ended.
 struct PollingSession {
     slot: SessionSlot,
     seen: Instant,
-    /// The connection that it goes on over, or tries to.
+    /// Connection of its upgrade to WebSocket, done or under way.
     upgrade: Weak<ClientConnection>,
 }
 
-/// A session's place, left when this is dropped.
+/// Slot of one session, released on drop.
 pub(super) struct SessionSlot {
     sessions: Weak<EngineSessions>,
     owner: SessionOwner,
@@ -136,7 +135,6 @@ impl Drop for SessionSlot {
 }
 
 impl EngineSessions {
-    /// For sessions with these pings and waits for pongs.
     pub(super) fn new(ping_interval: Duration, ping_timeout: Duration) -> Arc<Self> {
         let memory = |class| {
             let (interval, timeout) = class_heartbeat(class, ping_interval, ping_timeout);
@@ -152,10 +150,10 @@ impl EngineSessions {
         })
     }
 
-    /// A place for a session.
+    /// Gives a slot to a session.
     ///
     /// # Errors
-    /// Where its owner, or all together, have as many as they get.
+    /// When the owner, or the class, is at its limit.
     pub(super) fn open(self: &Arc<Self>, owner: SessionOwner) -> Result<SessionSlot, ApiError> {
         let mut inner = lock(&self.inner);
         let (all, each) = owner.limits();
@@ -166,7 +164,7 @@ impl EngineSessions {
         if full(&inner) {
             let ended = inner.take_ended(self.lifetimes);
             drop(inner);
-            // Each leaves its place, which takes the lock.
+            // Each releases its slot, which takes the lock.
             drop(ended);
             inner = lock(&self.inner);
             if full(&inner) {
@@ -184,7 +182,7 @@ impl EngineSessions {
         })
     }
 
-    /// A session of long polling has this ID.
+    /// Registers a long-polling session under its ID.
     pub(super) fn register(&self, sid: Sid, slot: SessionSlot) {
         let session = PollingSession {
             slot,
@@ -195,7 +193,7 @@ impl EngineSessions {
         drop(replaced);
     }
 
-    /// Whose a session of long polling is; nothing where there is none. Counts as a sign of its life.
+    /// Owner of a long-polling session, if there is one. Counts as a sign of life.
     pub(super) fn owner(&self, sid: Sid) -> Option<(SocketClass, SessionOwner)> {
         let mut inner = lock(&self.inner);
         let session = inner.polling.get_mut(&sid)?;
@@ -204,7 +202,8 @@ impl EngineSessions {
         Some((owner.class(), owner))
     }
 
-    /// A session of long polling asks to go on over this connection; false where it does so over another one already.
+    /// Starts the upgrade of a long-polling session to this connection; false when another
+    /// connection has it.
     pub(super) fn upgrade(&self, sid: Sid, connection: &Arc<ClientConnection>) -> bool {
         let mut inner = lock(&self.inner);
         let Some(session) = inner.polling.get_mut(&sid) else {
@@ -217,19 +216,19 @@ impl EngineSessions {
         true
     }
 
-    /// The connection that a session went on over.
+    /// Connection that a session was upgraded to.
     pub(super) fn upgraded(&self, sid: Sid) -> Option<Arc<ClientConnection>> {
         lock(&self.inner).polling.get(&sid)?.upgrade.upgrade()
     }
 
-    /// Forgets sessions that have ended.
+    /// Removes sessions that have ended.
     pub(super) fn remove_ended(&self) {
         let ended = lock(&self.inner).take_ended(self.lifetimes);
         drop(ended);
     }
 
-    /// From now on requests of this session are refused, for at least `memory`: long enough for the session itself to
-    /// end, since a session whose requests are refused misses its heartbeat.
+    /// Refuses all further requests of this session for at least `memory`: a session whose requests
+    /// are refused misses its heartbeat and ends in that time.
     pub(super) fn dismiss(&self, sid: Sid, memory: Duration) {
         let mut inner = lock(&self.inner);
         let now = Instant::now();
@@ -249,7 +248,7 @@ impl EngineSessions {
     /// Waits until this session is dismissed.
     pub(super) async fn dismissed(&self, sid: Sid) {
         loop {
-            // Made before the look at the map, so that no dismissal falls in between.
+            // Created before the map is checked, so that a dismissal in between is not missed.
             let next = self.dismissal.notified();
             if lock(&self.inner).dismissed.contains_key(&sid) {
                 return;
@@ -272,7 +271,7 @@ impl Inner {
         }
     }
 
-    /// Takes the sessions out that must have ended. The caller drops them once it has let go of the lock.
+    /// Takes out sessions that must have ended. The caller drops them after releasing the lock.
     fn take_ended(&mut self, lifetimes: Lifetimes) -> Vec<PollingSession> {
         let ended: Vec<Sid> = self
             .polling

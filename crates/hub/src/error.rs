@@ -1,4 +1,4 @@
-//! How the network refuses: every error answer is JSON with `code` and `message`, as EXP's are.
+//! Errors: of requests, answered in JSON with `code` and `message` as EXP does, and of the server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,14 +12,15 @@ use expd_domain::message::ErrorBody;
 use expd_domain::payload::PayloadError;
 use expd_domain::{ChannelRule, channel::ChannelIdError};
 
-/// A refused request. `code` is for programs and never changes its meaning; `message` says what was wrong and what to do.
+/// Refused request. `code` is for programs and never changes its meaning; `message` says what was
+/// wrong and what to do.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub(super) struct ApiError {
     pub status: StatusCode,
     pub code: &'static str,
     pub message: String,
-    /// When it may help to ask again.
+    /// Earliest time for another attempt.
     pub retry_after: Option<Duration>,
 }
 
@@ -57,12 +58,12 @@ impl ApiError {
         )
     }
 
-    /// A bound of this network is reached, and waiting helps.
+    /// A limit is reached, and waiting helps.
     pub(super) fn too_many(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, code, message)
     }
 
-    /// As [`ApiError::too_many`], and it is known when to come back.
+    /// As [`ApiError::too_many`], with a known time to wait.
     pub(super) fn rate_limited(
         code: &'static str,
         message: impl Into<String>,
@@ -74,7 +75,7 @@ impl ApiError {
         }
     }
 
-    /// The network has no room for this now.
+    /// There is no room at the moment.
     pub(super) fn busy(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             retry_after: Some(Duration::from_secs(1)),
@@ -82,7 +83,7 @@ impl ApiError {
         }
     }
 
-    /// A mistake in this room.
+    /// A bug of this crate.
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -91,7 +92,7 @@ impl ApiError {
         )
     }
 
-    /// A bound of this network is reached, and only removing something helps.
+    /// A limit is reached, and only removing something helps.
     pub(super) fn full(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, code, message)
     }
@@ -108,7 +109,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body())).into_response();
         if let Some(after) = self.retry_after {
-            // Whole seconds, rounded up: whoever comes back too early is refused again.
+            // Whole seconds, rounded up: a client that returns too early is refused again.
             let seconds = after.as_millis().div_ceil(1000).max(1);
             if let Ok(seconds) = HeaderValue::try_from(seconds.to_string()) {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds);
@@ -151,7 +152,7 @@ impl From<PayloadError> for ApiError {
     }
 }
 
-/// Why the network could not start or go on.
+/// The server could not start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
     /// Another program has the port.
@@ -159,37 +160,26 @@ pub enum HubError {
         "the network's address {address} is taken by another program; stop that program, or choose another address with hub.listen (port 0 takes a free one)"
     )]
     Busy {
-        /// The address that was asked for.
         address: SocketAddr,
-        /// The system's words.
         source: io::Error,
     },
-    /// The address cannot be taken for another reason.
+    /// The address cannot be bound for another reason.
     #[error(
         "the network cannot listen on {address}: {source}; set hub.listen to an address of this machine and a port that this user may take"
     )]
     Bind {
-        /// The address that was asked for.
         address: SocketAddr,
-        /// The system's words.
         source: io::Error,
     },
-    /// A user's password hash cannot be used.
+    /// A user's password hash is invalid.
     #[error(
         "the password_hash of hub user {username:?} is no Argon2 hash in PHC form: {reason}; make one with `expd hub hash-password`"
     )]
-    PasswordHash {
-        /// Whose.
-        username: String,
-        /// The parser's words.
-        reason: String,
-    },
-    /// The server ended by itself.
+    PasswordHash { username: String, reason: String },
+    /// Accepting connections failed.
     #[error("the network on {address} stopped serving: {source}")]
     Serve {
-        /// Where it was serving.
         address: SocketAddr,
-        /// The cause.
         source: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! A door for `fuzz/` alone: the network's paths without TCP under them.
+//! Entry point of `fuzz/` alone: the router without TCP.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use super::hub::Hub;
 use super::router;
 
 impl Hub {
-    /// All paths; every request counts as one of this address.
+    /// All routes; every request counts as coming from this address.
     pub fn service(&self, peer: SocketAddr) -> Router {
         let (router, _) = router::build(&self.state);
         let connection = self.state.admission.connection(peer);

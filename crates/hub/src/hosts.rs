@@ -1,23 +1,24 @@
-//! Which `Host` a request may name.
+//! Check of the `Host` header.
 //!
-//! A server on a loopback address is there for this host's programs. A page of any site in a browser here can reach it, too: its
-//! name only has to resolve to a loopback address, and then the browser holds the page and the server for one site (DNS
-//! rebinding). Such a request names the page's host, which is how it is told.
+//! A server on a loopback address is meant for programs of this host. A web page in a browser here
+//! can reach it, too: if the page's name resolves to a loopback address, the browser takes page and
+//! server for one site (DNS rebinding). Such a request carries the page's host name, which gives it
+//! away.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 
-/// The hosts that requests to one server may name.
+/// Host names that requests to one server may use.
 #[derive(Clone, Debug)]
 pub struct Hosts {
-    /// Nothing where any will do.
+    /// `None` where any name is accepted.
     names: Option<Vec<String>>,
 }
 
 impl Hosts {
-    /// Of a server on a loopback address, which has no other name.
+    /// Names of a server on a loopback address without a name of its own.
     #[must_use]
     pub fn loopback() -> Self {
         Self {
@@ -25,7 +26,8 @@ impl Hosts {
         }
     }
 
-    /// Of a server on `listen` that has these names as well. Where it has none and is not on a loopback address, any will do.
+    /// Names of a server on `listen` with further `names`. Without names, and not on a loopback
+    /// address, it accepts any.
     #[must_use]
     pub fn new(listen: SocketAddr, names: &[String]) -> Self {
         let any = names.is_empty() && !listen.ip().to_canonical().is_loopback();
@@ -35,14 +37,14 @@ impl Hosts {
         }
     }
 
-    /// Whether a request names this server, in its `Host` and, where it is there, in its target.
+    /// Checks that `Host`, and the request target where it has an authority, name this server.
     #[must_use]
     pub fn allow(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let Some(names) = &self.names else {
             return true;
         };
         let known = |authority: &Authority| {
-            // A name before an @ is nobody's business here.
+            // User information before an @ is never legitimate here.
             !authority.as_str().contains('@') && is_known(authority.host(), names)
         };
         let mut hosts = headers.get_all(header::HOST).iter().peekable();
@@ -64,7 +66,7 @@ fn is_known(host: &str, names: &[String]) -> bool {
     }
     let host = host.to_ascii_lowercase();
     let name = host.strip_suffix('.').unwrap_or(&host);
-    // Whatever is below it is this host, too (RFC 6761).
+    // Every name below localhost is this host, too (RFC 6761).
     name == "localhost" || name.ends_with(".localhost") || names.iter().any(|known| known == name)
 }
 

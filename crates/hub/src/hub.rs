@@ -1,4 +1,4 @@
-//! One network as a value: bind, serve, stop.
+//! The server as a value: bind, serve, stop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use super::settings::HubSettings;
 use super::state::HubState;
 use super::{router, server};
 
-/// How long connections may take to end by themselves at shutdown, before they are cut.
+/// Time that connections have to end by themselves at shutdown, before they are closed.
 const DRAIN: Duration = Duration::from_millis(600);
 
-/// How long a connection that was cut may take to notice.
+/// Time that a closed connection has to end its task.
 const CUT: Duration = Duration::from_millis(300);
 
-/// An EXP network that is bound to its address and not yet serving.
+/// EXP network that has bound its address and does not serve yet.
 pub struct Hub {
     listener: TcpListener,
     address: SocketAddr,
@@ -27,10 +27,10 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Checks the settings and takes the address.
+    /// Checks the settings and binds the address.
     ///
     /// # Errors
-    /// When the address cannot be taken, or a password hash is none.
+    /// When the address cannot be bound, or a password hash is invalid.
     #[expect(
         clippy::unused_async,
         reason = "a listener belongs to the runtime that this is called in"
@@ -47,14 +47,14 @@ impl Hub {
         })
     }
 
-    /// The address that was taken; with port 0 in the settings, here is the real one.
+    /// Bound address, with the real port where the settings have port 0.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `shutdown`, then answers what is held open, closes every socket and connection and returns, within
-    /// about a second. Dropping the future cuts everything at once.
+    /// Serves until `shutdown`, then answers pending requests, closes every socket and connection
+    /// and returns, within about a second. Dropping the future closes everything at once.
     ///
     /// # Errors
     /// When accepting connections fails for good.
@@ -73,7 +73,7 @@ impl Hub {
             () = shutdown.cancelled() => {}
         }
         state.stopping.cancel();
-        // From here on, the system refuses whoever comes.
+        // From here on, the system refuses new connections.
         drop(self.listener);
         open.close();
         let drained = async {

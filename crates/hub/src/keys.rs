@@ -1,5 +1,6 @@
-//! The keys of the network itself: the one that signs sessions, and the operator's. Where the settings do not give them they are
-//! random, and kept in files that their owner alone may read, so that they outlive a restart.
+//! Keys of the server: the one that signs tokens, and the operator's. Where the settings have none,
+//! they are random and stored in files that only their owner can read, so that they outlive a
+//! restart.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -10,24 +11,24 @@ use super::settings::HubSettings;
 use super::tokens::hex;
 use expd_domain::Secret;
 
-/// Their names in the network's folder.
+/// File names in the server's state folder.
 const TOKEN_KEY: &str = "token.key";
 const OPERATOR_KEY: &str = "operator.key";
 
-/// The largest file that is read as a key.
+/// Limit of a key file.
 const MAX_KEY_FILE: u64 = 4096;
 
-/// The shortest text that counts as a key.
+/// Least length of a key.
 const MIN_KEY_LENGTH: usize = 16;
 
-/// The two keys.
 pub(super) struct Keys {
     pub token: Secret,
     pub operator: Secret,
 }
 
 impl Keys {
-    /// From the settings, else from the network's folder, else random ones for this run.
+    /// Loads the keys from the settings, else from the state folder, else makes random ones for
+    /// this run.
     pub(super) fn load(settings: &HubSettings) -> Self {
         let folder = settings.state_dir.as_deref();
         let token = settings.token_key.clone();
@@ -51,16 +52,16 @@ impl Keys {
     }
 }
 
-/// The file of the operator's key in a network's folder.
+/// Path of the operator's key in a state folder.
 #[must_use]
 pub fn operator_key_file(folder: &Path) -> PathBuf {
     folder.join(OPERATOR_KEY)
 }
 
-/// Reads a key's file; nothing where there is none.
+/// Reads a key file, if there is one.
 ///
 /// # Errors
-/// When it cannot be read, or holds no key.
+/// When the file cannot be read, or holds no key.
 pub fn read_key(path: &Path) -> io::Result<Option<Secret>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -107,7 +108,7 @@ fn read_or_create(path: &Path) -> io::Result<Secret> {
     let written = write(&draft, &key).and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
     match written {
-        // Another network was quicker.
+        // Another process was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         written => written?,
     }

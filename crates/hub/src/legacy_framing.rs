@@ -1,30 +1,30 @@
-//! How long polling of the older generation (Engine.IO 3) frames packets: as text `LENGTH:PACKET…` with lengths in UTF-16 units,
-//! JavaScript's characters, or as bytes `0 DIGITS 255 PACKET…` with lengths in bytes.
+//! Packet framing of long polling in Engine.IO 3: text form `LENGTH:PACKET…`, with lengths in
+//! UTF-16 units (JavaScript's characters), or binary form `0 DIGITS 255 PACKET…`, with lengths in
+//! bytes.
 
 use std::ops::Range;
 
-/// The marks of the bytes form.
+/// Markers of the binary form.
 const TEXT_PACKET: u8 = 0;
 const END_OF_LENGTH: u8 = 255;
 
-/// Digits that a length may have: 20 MiB has eight.
+/// Limit of a length's digits: 20 MiB has eight.
 const MAX_DIGITS: usize = 9;
 
 /// One packet of the text form.
 pub(super) struct FramedPacket<'a> {
     pub packet: &'a str,
-    /// Where it stands, its length included.
+    /// Range in the text, including the length.
     pub span: Range<usize>,
 }
 
-/// The packets of a text form; each further one is `None` where the text is none.
+/// Parses the text form. An item is `None` where the text is malformed, and ends the list.
 pub(super) fn parse_text(text: &str) -> impl Iterator<Item = Option<FramedPacket<'_>>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
         let found = first_of_text(rest);
         let begin = at;
-        // What cannot be read ends the list.
         at = found.map_or(text.len(), |(_, length)| begin + length);
         Some(found.map(|(packet, length)| FramedPacket {
             packet,
@@ -33,7 +33,7 @@ pub(super) fn parse_text(text: &str) -> impl Iterator<Item = Option<FramedPacket
     })
 }
 
-/// The first packet, and how many bytes it takes with its length.
+/// First packet, and the bytes that it takes with its length.
 fn first_of_text(text: &str) -> Option<(&str, usize)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     if digits == 0 || digits > MAX_DIGITS {
@@ -57,7 +57,8 @@ fn first_of_text(text: &str) -> Option<(&str, usize)> {
     Some((packet, digits + 1 + end))
 }
 
-/// The packets of a bytes form; each further one is `None` where the bytes are none, or are a binary packet.
+/// Parses the binary form. An item is `None` where the bytes are malformed or hold a binary packet,
+/// and ends the list.
 pub(super) fn parse_bytes(bytes: &[u8]) -> impl Iterator<Item = Option<&str>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -93,7 +94,7 @@ pub(super) fn write_text(packet: &str, into: &mut Vec<u8>) {
     into.extend_from_slice(packet.as_bytes());
 }
 
-/// Appends a packet in the bytes form.
+/// Appends a packet in the binary form.
 pub(super) fn write_bytes(packet: &str, into: &mut Vec<u8>) {
     into.push(TEXT_PACKET);
     into.extend(packet.len().to_string().bytes().map(|digit| digit - b'0'));

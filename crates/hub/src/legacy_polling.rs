@@ -1,9 +1,10 @@
-//! Answers to long polling of the older generation (Engine.IO 3), in the form that its clients read.
+//! Responses to long polling in Engine.IO 3, in the form that its clients read.
 //!
-//! A client in a browser takes bytes (it does not ask for `b64`), and the clients of Socket.IO 1, which the EXP SDK's browser
-//! bundle carries, then read nothing but the bytes form of an answer: the servers of their time sent no other. The Socket.IO
-//! library answers in the text form where no packet is binary, like the servers of Socket.IO 2, and such a client polls on for
-//! ever without hearing a thing. Later clients take either, so what goes to those that take bytes goes in the bytes form.
+//! A client in a browser accepts bytes (it does not send `b64`), and the clients of Socket.IO 1,
+//! which the EXP SDK's browser bundle carries, then read only the binary form: servers of their
+//! time sent no other. The Socket.IO library responds in the text form where no packet is binary,
+//! as servers of Socket.IO 2 do, and such a client polls for ever without receiving anything. Later
+//! clients accept either, so clients that accept bytes get the binary form.
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -14,10 +15,11 @@ use axum::response::Response;
 use super::engine_query::{EngineQuery, Generation};
 use super::legacy_framing;
 
-/// Above everything that one poll can answer: the library ends an answer at the largest body, or after one packet.
+/// Upper bound of a poll's response: the library ends it at the largest body, or after one packet.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
-/// Frames the answers to polls of clients that read bytes alone. What it does not understand it leaves alone.
+/// Converts poll responses for clients that read the binary form. Anything unexpected passes
+/// unchanged.
 pub(super) async fn answer_in_bytes(request: Request, next: Next) -> Response {
     let wanted = takes_bytes(&request);
     let response = next.run(request).await;
@@ -29,7 +31,8 @@ pub(super) async fn answer_in_bytes(request: Request, next: Next) -> Response {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    // The library has the whole answer in memory; nothing is waited for, and nothing can break off.
+    // The library has the whole response in memory, so nothing is waited for and nothing can break
+    // off.
     let answer = axum::body::to_bytes(body, MAX_ANSWER)
         .await
         .unwrap_or_default();
@@ -54,7 +57,7 @@ fn takes_bytes(request: &Request) -> bool {
         })
 }
 
-/// A text form as a bytes form; nothing where it is none.
+/// Converts the text form to the binary form; nothing where the text is malformed.
 fn in_bytes(answer: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(answer).ok()?;
     let mut framed = Vec::with_capacity(text.len() + 16);

@@ -1,18 +1,27 @@
-//! The embedded EXP-compatible network: logins, live sockets, broadcasts, a few resources, pairing.
+//! The embedded EXP-compatible network: logins, live sockets, broadcasts, some resources, pairing.
 //!
-//! It is what `expd hub` runs, what `--embedded` brings along, and what the tests run against: one process, one
-//! organization, everything in memory and bounded. A [`Hub`] is a function of (settings, shutdown); nothing is global, so
-//! many live side by side.
+//! One process, one organization, everything in memory and bounded. [`Hub`] is a function of
+//! settings and shutdown, without global state. `expd hub` runs it, `--embedded` brings it along,
+//! and tests run against it. It is open to anonymous clients; what one of them can make it hold or
+//! do is bounded in size, number, share and time.
 //!
-//! It is open to strangers, and what one of them can make it hold or do is bounded in size, number, share and time: `admission`
-//! bounds connections, `server` heads, `body` and `memory` bodies, `engine_sessions` sockets, `polling_body` what the Socket.IO
-//! library reads, `password_checks`, `pairing_codes` and `rate` logins, `hosts` who may be meant.
+//! Imports go one way, from the top of this map to its bottom:
 //!
-//! The other files: `settings` what can be set; `connection` one TCP connection; `router` the paths; `auth`, `keys`, `tokens`,
-//! `password` and `directory` who may come in; `engine`, `engine_query` and `socket` the live sockets, `legacy_framing` and
-//! `legacy_polling` what old ones need; `network` who listens where; `pending` and `broadcasts` messages and their responses;
-//! `resources` and `data` the API's documents; `pairing` the operator's side, [`operator`] the client for it; `counters` what has
-//! happened; `error` how requests are refused.
+//! - server: `hub`, `server` (accept, HTTP/1), `router` (paths, CORS, `Host`);
+//! - handlers: `auth`, `broadcasts`, `data`, `resources`, `operator_api`, and `engine` and `socket`
+//!   for live sockets;
+//! - used by handlers: `login` (the token of a request), `body`, `polling_body`, `legacy_polling`,
+//!   `publish`, `disconnect`;
+//! - `state`: one of each part;
+//! - parts that admit: `admission`, `stream`, `connection`, `address`, `byte_budget`,
+//!   `body_memory`, `socket_memory`;
+//! - parts that identify: `directory`, `pairing_codes`, `password_checks`, `password`, `tokens`,
+//!   `keys`, `hosts`;
+//! - parts that hold messages and documents: `socket_registry`, `engine_sessions`, `pending`,
+//!   `resource_store`, `data_store`, `counters`;
+//! - below all: `engine_query`, `legacy_framing`, `rate_limiter`, `settings`, `error`, `lock`.
+//!
+//! [`operator`] is the operator's client.
 
 mod address;
 mod admission;

@@ -1,9 +1,10 @@
-//! One way to lock.
+//! Locking.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks. A panic while a lock was held is a bug in this room that has been reported; the maps behind it are whole
-/// between any two statements, so the others go on.
+/// Locks a mutex, poisoned or not. A panic under a lock is a bug of this crate that has been
+/// reported; the maps behind the locks are consistent between any two statements, so other tasks go
+/// on.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

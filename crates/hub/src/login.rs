@@ -1,4 +1,4 @@
-//! The session that every request but a login proves with its token.
+//! Login of a request, proved by its token.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::state::HubState;
 use expd_domain::{Channel, ChannelRule, Identity, IdentityKind, Secret};
 
-/// Who sends a request.
+/// Logged-in identity.
 #[derive(Clone, Debug)]
 pub(super) struct Login {
     pub identity: Identity,
@@ -33,7 +33,7 @@ impl Login {
         self.fingerprint
     }
 
-    /// The session of a token that holds.
+    /// Verifies a token.
     pub(super) fn from_token(hub: &HubState, token: &Secret) -> Result<Self, ApiError> {
         let claims = hub.tokens.verify(token)?;
         if !hub.directory.is_valid(&claims.identity, claims.fingerprint) {
@@ -49,7 +49,7 @@ impl Login {
         })
     }
 
-    /// Tells identities apart, of all kinds.
+    /// Name of the identity, unique across all kinds.
     pub(super) fn owner(&self) -> String {
         match &self.identity.pairing_code {
             Some(code) => format!("pairing:{code}"),
@@ -57,7 +57,7 @@ impl Login {
         }
     }
 
-    /// Takes note that the connection is used by somebody who is logged in.
+    /// Assigns the request's connection to the identity.
     fn identify_connection(&self, hub: &HubState, parts: &Parts) -> Result<(), ApiError> {
         match (&self.identity.pairing_code, connection(parts)) {
             (None, Some(connection)) => hub.admission.identify(connection, &self.owner()),
@@ -73,7 +73,8 @@ impl Login {
     }
 
     pub(super) fn may_broadcast(&self, channel: &Channel) -> Result<(), ApiError> {
-        // What holds for everybody is said first: a system channel is refused as such to a consumer app, too.
+        // Rules for everybody come first: a consumer app, too, is told that a system channel takes
+        // no broadcasts.
         if channel.system {
             return Err(ChannelRule::SystemBroadcast(channel.name.clone()).into());
         }
@@ -81,7 +82,7 @@ impl Login {
         self.require_paired()
     }
 
-    /// Refuses a device that waits to be paired, for everything but listening for its credentials.
+    /// Refuses a device that waits to be paired, which may only listen for its credentials.
     pub(super) fn require_paired(&self) -> Result<(), ApiError> {
         if self.identity.pairing_code.is_some() {
             return Err(pairing_only());
@@ -89,7 +90,7 @@ impl Login {
         Ok(())
     }
 
-    /// Refuses those who may read resources and not change them.
+    /// Refuses identities that may only read resources.
     pub(super) fn may_write(&self) -> Result<(), ApiError> {
         self.require_paired()?;
         if self.identity.kind == IdentityKind::ConsumerApp {
@@ -102,7 +103,7 @@ impl Login {
     }
 }
 
-/// In a log line: kind and uuid.
+/// Kind and uuid, for log lines.
 impl fmt::Display for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.identity.pairing_code {
@@ -131,13 +132,13 @@ impl FromRequestParts<Arc<HubState>> for Login {
         })?;
         let login = Self::from_token(hub, &token)?;
         login.identify_connection(hub, parts)?;
-        // For what reads the body.
+        // For the extractor of the body.
         parts.extensions.insert(login.clone());
         Ok(login)
     }
 }
 
-/// The text after `Bearer` in `Authorization`.
+/// Token in the header `Authorization: Bearer`.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
@@ -146,7 +147,6 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
         .then(|| Secret::new(token.trim()))
 }
 
-/// The connection of a request.
 fn connection(parts: &Parts) -> Option<&ClientConnection> {
     parts
         .extensions
@@ -154,7 +154,7 @@ fn connection(parts: &Parts) -> Option<&ClientConnection> {
         .map(|ConnectInfo(RequestConnection(connection))| &**connection)
 }
 
-/// Whether a channel is the one on which devices wait to be paired.
+/// Tells the channel on which devices wait to be paired.
 pub(super) fn is_pairing_channel(channel: &Channel) -> bool {
     channel.system && !channel.consumer && channel.name == "pairing"
 }

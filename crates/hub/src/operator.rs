@@ -1,4 +1,4 @@
-//! The operator's client: what `expd hub pair` and `expd hub unpair` call.
+//! Client of the operator's calls, for `expd hub pair` and `expd hub unpair`.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::counters::CountersSnapshot;
 use expd_domain::Secret;
 use expd_domain::message::ErrorBody;
 
-/// How long a call may take: the network does nothing but answer.
+/// Time limit of a call: the server answers at once.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The body of `POST /hub/pair`.
+/// Body of `POST /hub/pair`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct PairRequest {
     pub code: String,
@@ -21,23 +21,24 @@ pub(super) struct PairRequest {
     pub uuid: Option<String>,
 }
 
-/// A device: the answer to pairing, the body and the answer of unpairing.
+/// Device: response to pairing, body of and response to unpairing.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct DeviceUuid {
     pub uuid: String,
 }
 
-/// A device that has been paired.
+/// Paired device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paired {
-    /// The device's uuid; its secret goes to the device alone.
+    /// The device's uuid. Its secret goes to the device alone.
     pub uuid: String,
 }
 
-/// Pairs the device that shows `code` (`abc-def` or `abcdef`, in any case) with the network at `base_url`.
+/// Pairs the device that shows `code` (`abc-def` or `abcdef`, in any case) with the server at
+/// `base_url`.
 ///
 /// # Errors
-/// When the network cannot be reached, refuses the operator, or knows no such code.
+/// When the server cannot be reached, refuses the operator, or does not know the code.
 pub async fn pair(
     base_url: &str,
     key: Option<&Secret>,
@@ -46,10 +47,10 @@ pub async fn pair(
     pair_as(base_url, key, code, None).await
 }
 
-/// As [`pair`], giving the device a uuid of the operator's choice.
+/// Pairs as [`pair`] does, with a uuid of the operator's choice.
 ///
 /// # Errors
-/// As for [`pair`]; and when the network does not take the uuid.
+/// As for [`pair`], and when the server does not accept the uuid.
 pub async fn pair_as(
     base_url: &str,
     key: Option<&Secret>,
@@ -64,10 +65,11 @@ pub async fn pair_as(
     Ok(Paired { uuid })
 }
 
-/// Makes the network at `base_url` forget a device: it is told, its tokens end, its sockets are closed.
+/// Removes a device from the server at `base_url`: the device is notified, its tokens end, its
+/// sockets are closed.
 ///
 /// # Errors
-/// As for [`pair`]; and when there is no such device.
+/// As for [`pair`], and when there is no such device.
 pub async fn unpair(base_url: &str, key: Option<&Secret>, uuid: &str) -> Result<(), OperatorError> {
     let body = DeviceUuid {
         uuid: uuid.to_owned(),
@@ -76,10 +78,10 @@ pub async fn unpair(base_url: &str, key: Option<&Secret>, uuid: &str) -> Result<
     Ok(())
 }
 
-/// Reads the counters of the network at `base_url`.
+/// Reads the counters of the server at `base_url`.
 ///
 /// # Errors
-/// When the network cannot be reached or refuses the operator.
+/// When the server cannot be reached or refuses the operator.
 pub async fn counters(
     base_url: &str,
     key: Option<&Secret>,
@@ -108,9 +110,9 @@ struct Call {
 impl Call {
     fn new(base_url: &str, path: &str) -> Result<Self, OperatorError> {
         let url = format!("{}{path}", base_url.trim_end_matches('/'));
-        // The library takes TLS from the process's provider; one that is installed already serves as well.
+        // reqwest needs a crypto provider even without TLS. One that is installed already is kept.
         ring::default_provider().install_default().ok();
-        // An operator speaks to a network of their own; a proxy would only make its loopback rule useless.
+        // An operator calls a server of their own, mostly on loopback, where a proxy is of no use.
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .no_proxy()
@@ -151,7 +153,7 @@ impl Call {
 }
 
 fn unreachable(url: &str, error: &reqwest::Error) -> OperatorError {
-    // reqwest's own words are about URLs; the cause at the end of the chain says what happened.
+    // reqwest's own message is about URLs; the last cause says what happened.
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -162,33 +164,22 @@ fn unreachable(url: &str, error: &reqwest::Error) -> OperatorError {
     }
 }
 
-/// Why an operator's call failed.
+/// An operator's call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OperatorError {
-    /// Nothing answers there.
+    /// Nothing answers.
     #[error(
         "the network cannot be reached at {url}: {reason}; is `expd hub` running, and is this its address?"
     )]
-    Unreachable {
-        /// What was called.
-        url: String,
-        /// The cause.
-        reason: String,
-    },
-    /// The network said no.
+    Unreachable { url: String, reason: String },
+    /// The server refused the call.
     #[error("the network refused: {message} ({code})")]
     Refused {
-        /// The HTTP status.
         status: u16,
-        /// The network's code for programs.
         code: String,
-        /// The network's words for people.
         message: String,
     },
-    /// Something else answers there.
+    /// Another program answers.
     #[error("what answers at {url} is not expd's network; check the address")]
-    Foreign {
-        /// What was called.
-        url: String,
-    },
+    Foreign { url: String },
 }

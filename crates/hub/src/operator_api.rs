@@ -1,8 +1,9 @@
-//! The operator's side: pairing and unpairing devices.
+//! Handlers of the operator: pairing and unpairing devices, counters.
 //!
-//! The credentials of a paired device go to the sockets of its own pairing session alone, though every waiting device
-//! listens on the same system channel. A device that was away when it was paired is told when it comes back, until its
-//! code expires. Unpairing tells the device, ends its tokens and closes its sockets.
+//! The credentials of a paired device go only to the sockets of its own pairing login, though every
+//! waiting device listens on the same system channel. A device that was away when it was paired
+//! receives them when it returns, until its code expires. Unpairing notifies the device, ends its
+//! tokens and closes its sockets.
 
 use std::sync::Arc;
 
@@ -23,10 +24,10 @@ use super::socket_registry::Audience;
 use super::state::HubState;
 use expd_domain::{Channel, Payload, Secret};
 
-/// How many channels are listed one by one.
+/// Limit of channels in the counters.
 const MAX_LISTED_CHANNELS: usize = 1000;
 
-/// A request that shows the operator's key.
+/// Proof that a request carries the operator's key.
 pub(super) struct Operator;
 
 impl FromRequestParts<Arc<HubState>> for Operator {
@@ -34,7 +35,8 @@ impl FromRequestParts<Arc<HubState>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, hub: &Arc<HubState>) -> Result<Self, ApiError> {
         match bearer(&parts.headers) {
-            // Its connection stays among the strangers': there it finds room even where those who are logged in take all of theirs.
+            // Its connection stays anonymous, where it finds room even if logged-in clients use all
+            // of theirs.
             Some(given) if same(&given, &hub.operator_key) => Ok(Self),
             _ => Err(ApiError::unauthorized(
                 "operator.key",
@@ -44,7 +46,7 @@ impl FromRequestParts<Arc<HubState>> for Operator {
     }
 }
 
-/// Compares digests, so that the time it takes tells nothing of the key.
+/// Compares digests, so that the time it takes reveals nothing about the key.
 fn same(given: &Secret, key: &Secret) -> bool {
     Sha256::digest(given.expose()) == Sha256::digest(key.expose())
 }

@@ -1,5 +1,6 @@
-//! The codes of devices that wait to be paired. Anybody may ask for one, so there are few, each address has a share and a pace, and
-//! where there are too many, the oldest that nobody has answered goes, of the address that has the most.
+//! Codes of devices that wait to be paired. Anybody may ask for one, so they are few, each address
+//! has a share and a rate, and the oldest unanswered code of the address with the most is replaced
+//! where there are too many.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,11 +13,11 @@ use super::rate_limiter::RateLimiter;
 use super::tokens::now_millis;
 use expd_domain::Secret;
 
-/// Codes that are waited with at once: in all, and from one address.
+/// Limits of pending codes: in all, and of one address.
 const MAX_CODES: usize = 1024;
 const CODES_OF_ADDRESS: usize = 64;
 
-/// Codes that one address gets at once, and how soon it gets the next one.
+/// Codes that one address gets at once, and the interval of further ones.
 const AT_ONCE: u32 = 32;
 const CODE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -24,7 +25,7 @@ const CODE_INTERVAL: Duration = Duration::from_secs(1);
 const CODE_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
 const CODE_LENGTH: usize = 6;
 
-/// The codes that were handed out and have not expired.
+/// Issued codes that have not expired.
 pub(super) struct PairingCodes {
     codes: HashMap<String, PairingCode>,
     last: u64,
@@ -32,26 +33,26 @@ pub(super) struct PairingCodes {
 }
 
 struct PairingCode {
-    /// Which one it is, in the order in which they were handed out.
+    /// Order of issue.
     number: u64,
     address: Address,
     expires: i64,
-    /// Set once an operator has paired it; kept until the code expires, for a device that was away at that moment.
+    /// Set once an operator has paired the device, and kept until the code expires, for a device
+    /// that was away.
     credentials: Option<Credentials>,
 }
 
-/// What a paired device is told.
+/// Credentials that a paired device receives.
 #[derive(Clone, Debug, serde::Serialize)]
 pub(super) struct Credentials {
     pub uuid: String,
     pub secret: Secret,
 }
 
-/// A fresh code.
 #[derive(Debug)]
 pub(super) struct IssuedCode {
     pub code: String,
-    /// The code that went for it; who waits with it has to ask anew.
+    /// Code that was evicted for it. The device that waits with it has to ask again.
     pub replaced: Option<String>,
 }
 
@@ -66,7 +67,7 @@ impl Default for PairingCodes {
 }
 
 impl PairingCodes {
-    /// A code that no other device has.
+    /// Issues an unused code.
     pub(super) fn issue(&mut self, address: Address, expires: i64) -> Result<IssuedCode, ApiError> {
         self.rate.check(&address).map_err(|wait| {
             ApiError::rate_limited(
@@ -92,7 +93,8 @@ impl PairingCodes {
         self.rate.record(address);
         self.last += 1;
         loop {
-            // 31^6 codes for at most 1,024 devices: the second try is rare, the third hardly ever.
+            // 31^6 codes for at most 1,024 devices: a second attempt is rare, a third hardly ever
+            // happens.
             let code = random_code();
             if !self.codes.contains_key(&code) {
                 let fresh = PairingCode {
@@ -107,7 +109,7 @@ impl PairingCodes {
         }
     }
 
-    /// Where most of those that nobody has answered come from.
+    /// Address that has the most unanswered codes.
     fn address_with_most(&self) -> Option<Address> {
         let mut counts = HashMap::<Address, usize>::new();
         for code in self.codes.values().filter(|c| c.credentials.is_none()) {
@@ -117,7 +119,7 @@ impl PairingCodes {
         most.map(|(address, _)| address)
     }
 
-    /// The oldest of these that nobody has answered.
+    /// Oldest unanswered code among these.
     fn oldest(&self, which: impl Fn(&PairingCode) -> bool) -> Result<String, ApiError> {
         self.codes
             .iter()
@@ -137,19 +139,19 @@ impl PairingCodes {
         self.codes.contains_key(code)
     }
 
-    /// Keeps a code for as long as its device's fresh token lives.
+    /// Extends a code to the lifetime of its device's new token.
     pub(super) fn extend(&mut self, code: &str, expires: i64) {
         if let Some(code) = self.codes.get_mut(code) {
             code.expires = expires;
         }
     }
 
-    /// What the device with this code is told, once there is something.
+    /// Credentials for the device with this code, once it is paired.
     pub(super) fn credentials(&self, code: &str) -> Option<&Credentials> {
         self.codes.get(code)?.credentials.as_ref()
     }
 
-    /// The place for what a device that waits is told.
+    /// Slot for the credentials of a waiting device.
     pub(super) fn credentials_slot(
         &mut self,
         code: &str,
@@ -172,14 +174,14 @@ impl PairingCodes {
         Ok(&mut waiting.credentials)
     }
 
-    /// Forgets the codes by which a device was paired.
+    /// Removes the codes by which a device was paired.
     pub(super) fn forget(&mut self, uuid: &str) {
         self.codes
             .retain(|_, code| code.credentials.as_ref().is_none_or(|c| c.uuid != uuid));
     }
 }
 
-/// The code as it is kept, from however an operator typed it: `ABC-def`, `abc def`.
+/// Normalizes a code as an operator types it: `ABC-def`, `abc def`.
 pub(super) fn normalize_code(typed: &str) -> String {
     typed
         .chars()

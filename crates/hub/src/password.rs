@@ -1,4 +1,4 @@
-//! Passwords at rest: Argon2id hashes in PHC form.
+//! Stored passwords: Argon2id hashes in PHC form.
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
@@ -6,10 +6,11 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 
 use expd_domain::Secret;
 
-/// Hashes a password with a fresh salt, for `password_hash` in the settings. Takes some 20 ms of a core, on purpose.
+/// Hashes a password with a new salt, for `password_hash` in the settings. Takes some 20 ms of CPU
+/// by design.
 ///
 /// # Errors
-/// When Argon2 refuses the password, which it does past 4 GiB alone.
+/// When Argon2 refuses the password, which it does only past 4 GiB.
 pub fn hash_password(password: &Secret) -> Result<String, HashError> {
     Argon2::default()
         .hash_password(password.expose().as_bytes())
@@ -17,12 +18,12 @@ pub fn hash_password(password: &Secret) -> Result<String, HashError> {
         .map_err(HashError)
 }
 
-/// Why a password could not be hashed, or a hash not be read.
+/// A password could not be hashed, or a hash is invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct HashError(argon2::password_hash::Error);
 
-/// Accepts a hash that the network can verify a password against, as [`Hub::bind`](crate::Hub::bind) does.
+/// Validates a hash as [`Hub::bind`](crate::Hub::bind) does.
 ///
 /// # Errors
 /// When it is no Argon2 hash in PHC form, or has parameters that Argon2 refuses.
@@ -34,7 +35,7 @@ pub fn check_password_hash(hash: &str) -> Result<(), HashError> {
     Ok(())
 }
 
-/// Whether `password` is the one behind `hash`. It keeps a core busy: call it on a blocking thread.
+/// Checks a password against a hash. It keeps a core busy: call it on a blocking thread.
 pub(super) fn verify(password: &Secret, hash: &str) -> bool {
     PasswordHash::new(hash).is_ok_and(|hash| {
         Argon2::default()

@@ -1,9 +1,10 @@
-//! Whose password is checked next. A check keeps a core busy and takes 19 MiB, on purpose, so two run at once at most; and those
-//! who guess must not keep others waiting.
+//! Fair scheduling of password checks. A check keeps a core busy and takes 19 MiB by design, so
+//! only two run at once, and guesses must not delay other logins.
 //!
-//! Each user from each address has a lane: one check at a time, few that wait, and after some wrong passwords a pace at which the
-//! next ones are heard. Names that nobody has share some lanes, so that many made-up names take no more turns than some real
-//! ones; while an address does guess so, how soon it is refused may tell it which names are real.
+//! Each user at each address has a lane: one check at a time, few that wait, and a rate limit after
+//! some wrong passwords. Unknown names share a few lanes, so that many invented names get no more
+//! turns than a few real ones. While an address guesses this way, the delay of a refusal may reveal
+//! which names exist.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -20,17 +21,17 @@ use super::rate_limiter::RateLimiter;
 /// Checks that run at once.
 const AT_ONCE: usize = 2;
 
-/// Logins that wait for a check: in one lane, from one address, with names that nobody has, and in all.
+/// Logins that wait for a check: in one lane, of one address, with unknown names, and in all.
 const WAITING_IN_LANE: usize = 4;
 const WAITING_OF_ADDRESS: usize = 24;
 const WAITING_UNKNOWN: usize = 8;
 const WAITING: usize = 64;
 
-/// Wrong passwords that are heard at once in one lane, and how soon the next one is.
+/// Wrong passwords that one lane accepts at once, and the interval of further ones.
 const WRONG_AT_ONCE: u32 = 5;
 const WRONG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Lanes of an address for names that nobody has.
+/// Lanes of an address for unknown names.
 const UNKNOWN_LANES: u64 = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,10 +42,9 @@ enum AccountName {
 
 type Lane = (Address, AccountName);
 
-/// The lanes of one network.
 pub(super) struct PasswordChecks {
     checks: Arc<Semaphore>,
-    /// Lanes in which somebody waits: the turn, and how many want it.
+    /// Lanes with waiting logins: the turn, and the number that wait for it.
     lanes: Mutex<HashMap<Lane, (Arc<Semaphore>, usize)>>,
     wrong: RateLimiter<Lane>,
     unknown: RandomState,
@@ -62,10 +62,11 @@ impl Default for PasswordChecks {
 }
 
 impl PasswordChecks {
-    /// Runs a check for a name, which nobody may have, when it is its turn. Returns what the check returns.
+    /// Runs a check for a name, which may be unknown, when it is its turn. Returns the result of
+    /// the check.
     ///
     /// # Errors
-    /// Where the lane, or the network, has too many that wait, or the lane too many that were wrong.
+    /// When too many logins wait in the lane or in all, or the lane had too many wrong passwords.
     pub(super) async fn check(
         &self,
         address: Address,
@@ -82,11 +83,11 @@ impl PasswordChecks {
         self.may_try(&lane)?;
         let waiting = self.enqueue(lane)?;
         let turn = waiting.turn.clone().acquire_owned().await;
-        // Those before it may all have been wrong.
+        // The checks before it may all have failed.
         self.may_try(&waiting.lane)?;
         let permit = self.checks.clone().acquire_owned().await;
         let checked = tokio::task::spawn_blocking(move || {
-            // The check goes on where its client goes away, and so does its turn.
+            // A check continues when its client disconnects, and so does its turn.
             let _running = (turn, permit);
             check()
         });
@@ -139,7 +140,7 @@ impl PasswordChecks {
     }
 }
 
-/// Somebody who waits in a lane, or is being checked.
+/// Login that waits in a lane or is being checked.
 struct QueuedCheck<'a> {
     checks: &'a PasswordChecks,
     turn: Arc<Semaphore>,
@@ -194,7 +195,7 @@ mod tests {
         let flood = join_all(names.iter().map(|name| {
             let held = held.clone();
             let wrong = move || {
-                // One after the other, each when it is told to go on.
+                // One after the other, each when it is released.
                 held.lock().unwrap().recv().ok();
                 false
             };
@@ -202,7 +203,7 @@ mod tests {
         }));
         let right = async {
             let right = checks.check(address(1), "ada", true, || true);
-            // Of the flood, one check a lane comes before it at most.
+            // At most one check per lane of the flood comes first.
             for _ in 0..UNKNOWN_LANES {
                 go_on.send(()).unwrap();
             }

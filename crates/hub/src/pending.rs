@@ -1,4 +1,4 @@
-//! Broadcasts that wait for responses, and the memory of those that no longer do.
+//! Broadcasts that wait for responses, and the IDs of finished ones.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Mutex;
@@ -10,20 +10,20 @@ use super::error::ApiError;
 use super::lock::lock;
 use expd_domain::{BroadcastId, Channel, Payload};
 
-/// How many broadcasts are held open at once; each is an HTTP request too.
+/// Limit of pending broadcasts; each is an HTTP request, too.
 const MAX_PENDING: usize = 8192;
 
-/// How many responses one broadcast collects.
+/// Limit of the responses to one broadcast.
 const MAX_RESPONSES: usize = 10_000;
 
-/// How much the responses of all broadcasts take together.
+/// Limit of the responses to all broadcasts together.
 const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
 
-/// How many finished broadcasts are remembered, and for how long: so that a late responder is told that it is late.
+/// Number and age of finished broadcasts that are remembered, so that a late responder is told that
+/// it is late.
 const MAX_FINISHED: usize = 10_000;
 const FINISHED_MEMORY: Duration = Duration::from_secs(600);
 
-/// The broadcasts of one network.
 #[derive(Default)]
 pub(super) struct PendingBroadcasts(Mutex<Inner>);
 
@@ -40,7 +40,7 @@ struct OpenBroadcast {
     responses: Vec<Payload>,
 }
 
-/// One open broadcast. Dropping it, as happens when the broadcaster goes away, finishes it.
+/// Pending broadcast. Dropping it finishes it, as happens when the sender disconnects.
 pub(super) struct PendingBroadcast<'a> {
     broadcasts: &'a PendingBroadcasts,
     id: BroadcastId,
@@ -51,7 +51,7 @@ impl PendingBroadcasts {
         lock(&self.0).open.len()
     }
 
-    /// Begins to collect responses.
+    /// Starts to collect responses.
     pub(super) fn open(
         &self,
         id: BroadcastId,
@@ -79,7 +79,7 @@ impl PendingBroadcasts {
         })
     }
 
-    /// Takes a response to a broadcast.
+    /// Adds a response to a broadcast.
     pub(super) fn respond(
         &self,
         id: &BroadcastId,
@@ -125,7 +125,7 @@ impl PendingBroadcasts {
 }
 
 impl PendingBroadcast<'_> {
-    /// Ends the collecting and hands over what came, in the order it came.
+    /// Ends a broadcast and returns its responses in order of arrival.
     pub(super) fn finish(self) -> Vec<Payload> {
         self.close()
     }

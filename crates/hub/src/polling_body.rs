@@ -1,8 +1,9 @@
-//! The bodies of long polling, checked before the Socket.IO library sees them.
+//! Validation of long-polling bodies before the Socket.IO library reads them.
 //!
-//! The library's reader of the older generation's text form never ends where a length cuts a character in two (`1:🍽a`), and
-//! copies the rest of the body for each packet that it holds. So it gets what it reads in one step alone: lists of packets that
-//! were read here, few of them, each as a piece of its own.
+//! The library's parser of the older generation's text form never ends where a length splits a
+//! character (`1:🍽a`), and copies the rest of the body for each packet. It therefore receives
+//! packet lists that were parsed here, limited in number, with each packet as a chunk of its own,
+//! which it reads in one step.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,17 +21,17 @@ use super::error::ApiError;
 use super::legacy_framing;
 use super::state::HubState;
 
-/// The largest body of those who are not logged in: they have little to say.
+/// Limit of a body without a login: such clients have little to send.
 pub(super) const ANONYMOUS_BODY: usize = 16 * 1024;
 
-/// How many packets one body may hold.
+/// Limits of the packets in one body.
 const MAX_PACKETS: usize = 1024;
 const MAX_ANONYMOUS_PACKETS: usize = 16;
 
-/// What ends a packet in the present generation.
+/// Packet separator of the current generation.
 const SEPARATOR: u8 = 0x1e;
 
-/// The request with its body as the library may read it.
+/// Validates the body of a request, and replaces it by one chunk per packet.
 pub(super) async fn check(
     hub: &HubState,
     connection: &Arc<ClientConnection>,
@@ -52,7 +53,7 @@ pub(super) async fn check(
         SessionOwner::Address(..) => None,
     };
     let content_length = body::content_length(&parts.headers);
-    // Its share of the memory is given back before the packets are worked on: the library takes them one by one.
+    // The memory is released before the packets are processed: the library takes them one by one.
     let (bytes, _reservation) =
         body::read(hub, connection, owner, body, content_length, limit).await?;
     let pieces = match (generation, bytes_form) {
@@ -73,14 +74,14 @@ pub(super) async fn check(
             "the body holds more than the {packets} packets that are allowed here"
         )));
     }
-    // All are text from here on.
+    // From here on, all are text.
     let text = HeaderValue::from_static("text/plain;charset=UTF-8");
     parts.headers.insert(header::CONTENT_TYPE, text);
     let pieces = stream::iter(pieces.into_iter().map(Ok::<Bytes, Infallible>));
     Ok(Request::from_parts(parts, Body::from_stream(pieces)))
 }
 
-/// The pieces of a list of packets, one packet each; nothing where it is none.
+/// Splits a packet list into one piece per packet; nothing where it is malformed.
 fn of_text(bytes: &Bytes) -> Option<Vec<Bytes>> {
     std::str::from_utf8(bytes).ok()?;
     let mut pieces = Vec::new();

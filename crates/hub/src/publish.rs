@@ -1,4 +1,4 @@
-//! Sending: broadcasts of clients, and messages of the network itself on system channels.
+//! Delivery of broadcasts: those of clients, and the server's own on system channels.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::state::HubState;
 use super::tokens::hex;
 use expd_domain::{BroadcastId, Channel, Payload};
 
-/// Sends a message of the network itself, on a system channel.
+/// Sends a message of the server on a system channel.
 pub(super) fn announce(
     hub: &Arc<HubState>,
     channel: &Channel,
@@ -37,7 +37,7 @@ pub(super) fn new_id() -> BroadcastId {
     BroadcastId::new(hex(&rand::random::<[u8; 16]>()))
 }
 
-/// Sends the credentials to the device with this code, if it has been paired and is listening.
+/// Sends the credentials to the device with this code, if it is paired and listening.
 pub(super) fn send_credentials(hub: &Arc<HubState>, code: &str) {
     if let Some(credentials) = hub.directory.credentials_for(code) {
         let payload = Payload::from(serde_json::json!({

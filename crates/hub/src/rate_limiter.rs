@@ -1,4 +1,4 @@
-//! How often something may happen for each key: some times at once, then again at a steady pace.
+//! Rate limit per key: a burst, then a steady rate.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,14 +9,14 @@ use tokio::time::Instant;
 
 use super::lock::lock;
 
-/// Keys that are remembered; those that have recovered are forgotten first.
+/// Limit of remembered keys; those that have recovered are removed first.
 const MAX_KEYS: usize = 4096;
 
-/// Allowances by key. `burst` times at once, and one more each `pace`.
+/// Allows `burst` events at once, and one more each `interval`.
 pub(super) struct RateLimiter<K> {
     burst: u32,
     interval: Duration,
-    /// When each key will have recovered in full.
+    /// Time at which each key has its whole burst again.
     recovered_at: Mutex<HashMap<K, Instant>>,
 }
 
@@ -29,11 +29,11 @@ impl<K: Eq + Hash> RateLimiter<K> {
         }
     }
 
-    /// Whether it may happen now; otherwise how long it has to wait.
+    /// Allows an event now, or returns the time to wait.
     pub(super) fn check(&self, key: &K) -> Result<(), Duration> {
         let now = Instant::now();
         let recovered_at = lock(&self.recovered_at).get(key).copied().unwrap_or(now);
-        // As long as less than the whole burst is used up.
+        // Allowed as long as part of the burst is left.
         let owed = recovered_at.saturating_duration_since(now);
         let most = self.interval * (self.burst - 1);
         match owed.checked_sub(most) {
@@ -42,7 +42,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
         }
     }
 
-    /// It has happened.
+    /// Counts an event.
     pub(super) fn record(&self, key: K) {
         let now = Instant::now();
         let mut recovered_at = lock(&self.recovered_at);
@@ -50,7 +50,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
             recovered_at.retain(|_, when| *when > now);
         }
         if recovered_at.len() >= MAX_KEYS && !recovered_at.contains_key(&key) {
-            // Whoever is about to recover loses the least by being forgotten.
+            // The key that recovers next loses least by being forgotten.
             let soonest = recovered_at.values().min().copied();
             recovered_at.retain(|_, when| Some(*when) != soonest);
         }
@@ -58,7 +58,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
         *when = (*when).max(now) + self.interval;
     }
 
-    /// Forgets what a key has used up.
+    /// Forgets the events of a key.
     pub(super) fn reset(&self, key: &K) {
         lock(&self.recovered_at).remove(key);
     }

@@ -1,4 +1,4 @@
-//! The documents of a few of EXP's resources, in memory.
+//! Documents of EXP resources, in memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -9,15 +9,15 @@ use super::error::ApiError;
 use super::lock::lock;
 use expd_domain::Payload;
 
-/// How many resources there are of all kinds together; the next bounds them in bytes.
+/// Limit of all resources together; the next limit bounds them in bytes.
 const MAX_RESOURCES: usize = 20_000;
 
-/// How much all documents take together.
+/// Limit of all documents together.
 const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
 
 pub(super) type Document = Map<String, Value>;
 
-/// The collections, by their path below `/api/`.
+/// Collections, with their paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Collection {
     Devices,
@@ -39,11 +39,10 @@ impl Collection {
     ];
 }
 
-/// The resources of one network, in the order of their creation.
 #[derive(Default)]
 pub(super) struct ResourceStore(Mutex<Documents>);
 
-/// All documents. Their lock is held while a change is announced.
+/// Documents in order of creation. The lock is held while a change is broadcast.
 #[derive(Default)]
 pub(super) struct Documents {
     documents: BTreeMap<(Collection, u64), Resource>,
@@ -61,7 +60,7 @@ impl ResourceStore {
         lock(&self.0)
     }
 
-    /// Gives a device that may log in a document of its own, unless it has one.
+    /// Creates the document of a device that may log in, unless it has one.
     pub(super) fn add_device(&self, uuid: &str) {
         let inner = &mut *lock(&self.0);
         if inner.find(Collection::Devices, uuid).is_none() {
@@ -121,7 +120,7 @@ impl Documents {
         let number = self.find(collection, uuid).ok_or_else(|| unknown(uuid))?;
         let old = self.documents.get(&(collection, number));
         let old = old.ok_or_else(|| unknown(uuid))?.document.as_str();
-        // Only what parsed as a document was kept.
+        // Only parsed documents are stored.
         let mut document: Document = serde_json::from_str(old).unwrap_or_default();
         change(&mut document);
         document.insert("uuid".to_owned(), Value::from(uuid));
@@ -133,7 +132,7 @@ impl Documents {
         Ok(document)
     }
 
-    /// How many bytes there are once `document` has taken the place of `replaced` bytes.
+    /// Total bytes after `document` has replaced `replaced` bytes.
     fn room_for(&self, document: &Payload, replaced: usize) -> Result<usize, ApiError> {
         let bytes = self.bytes - replaced + document.as_str().len();
         if bytes > MAX_DOCUMENT_BYTES {
@@ -151,7 +150,7 @@ impl Documents {
     }
 }
 
-/// The text of a document, within the bounds of a payload: listeners have to be able to hear it.
+/// Text of a document, within the limits of a payload: listeners have to be able to receive it.
 fn as_payload(document: Document) -> Result<Payload, ApiError> {
     Ok(Payload::parse(Value::from(document).to_string())?)
 }

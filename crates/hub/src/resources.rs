@@ -1,8 +1,9 @@
-//! A few of EXP's resources, in memory: devices, things, experiences, locations, feeds, content.
+//! Handlers of some EXP resources: devices, things, experiences, locations, feeds, content.
 //!
-//! A collection answers `{"total","results"}` (with `limit` and `skip`), POST creates with a uuid of its own, PATCH sets the
-//! fields it names, PUT replaces. Each change is broadcast as `update` on the system channel named by the resource's uuid,
-//! with the document as payload, or `null` once it is deleted.
+//! A collection returns `{"total","results"}` (with `limit` and `skip`), POST creates with a new
+//! uuid, PATCH sets the fields it names, PUT replaces. Each change is broadcast as `update` on the
+//! system channel named by the resource's uuid, with the document as payload, or `null` once it is
+//! deleted.
 
 #![expect(
     clippy::needless_pass_by_value,
@@ -128,7 +129,7 @@ fn change(
     login.may_write()?;
     let documents = &mut *hub.resources.lock();
     let document = documents.replace(collection, uuid, change)?;
-    // Under the lock, so that listeners hear of changes in their order.
+    // Sent under the lock, so that listeners receive changes in order.
     announce_update(hub, uuid, &document);
     Ok(json(document.as_str().to_owned()))
 }

@@ -1,4 +1,4 @@
-//! The paths, and what happens to every request.
+//! Routes, and middleware of every request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::resource_store::Collection;
 use super::state::HubState;
 use super::{auth, broadcasts, data, legacy_polling, operator_api, resources};
 
-/// How long a browser may go on without asking again what is allowed; browsers cap it at two hours or less.
+/// Lifetime of a preflight response; browsers cap it at two hours or less.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
 pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
@@ -70,9 +70,9 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
     (router, engine)
 }
 
-/// What lets programs in web pages of any origin use the network, as the SDK in a browser does. A token says who asks, and no
-/// cookie is ever set, so a foreign page gains nothing by it; credentials are allowed only since the old Socket.IO client
-/// asks for them. The operator's side is for no page.
+/// Lets web pages of any origin use the server, as the SDK in a browser does. A token proves the
+/// login and no cookie is ever set, so a foreign page gains nothing; credentials are allowed only
+/// because the old Socket.IO client asks for them. The operator's calls are closed to pages.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(|_, request| {
@@ -93,7 +93,7 @@ fn cors() -> CorsLayer {
         .max_age(PREFLIGHT_AGE)
 }
 
-/// Refuses what is meant for somebody else.
+/// Refuses requests that name another host.
 async fn check_host(State(hub): State<Arc<HubState>>, request: Request, next: Next) -> Response {
     if hub.hosts.allow(request.uri(), request.headers()) {
         return next.run(request).await;

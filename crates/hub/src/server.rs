@@ -1,4 +1,4 @@
-//! The HTTP side: accepting connections, reading their heads within bounds, and ending them in order.
+//! HTTP server: accepts connections, reads request heads within limits, and shuts down in order.
 
 use std::convert::Infallible;
 use std::io;
@@ -27,27 +27,28 @@ use super::connection::{ClientConnection, RequestConnection};
 use super::state::HubState;
 use super::stream::HubStream;
 
-/// The largest head of a request, and what is read ahead of a connection. Nobody has to be logged in for it.
+/// Limit of a request's head, and of what is read ahead on a connection. Anybody may send that
+/// much.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// How many header fields a head may have.
+/// Limit of header fields in a head.
 const MAX_HEADERS: usize = 64;
 
-/// How often what takes too long is looked for.
+/// Interval of the check of time limits.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Connections that the system keeps until they are accepted. Beyond, it drops what comes, and whoever tries has to wait a second
-/// for the next try; so a flood must not fill it.
+/// Connections that the kernel queues until they are accepted. Beyond that it drops SYNs, and
+/// clients wait a second for the next attempt, so a flood must not fill it.
 const BACKLOG: u32 = 4096;
 
-/// How long accepting rests where the system refuses it.
+/// Pause after the system refused to accept.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// Connections that are told that there is no room, and how long that may take.
+/// Connections that are being refused with a response, and the time for each.
 const MAX_REFUSALS: usize = 64;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Said to those for whom there is no place.
+/// Response to a connection for which there is no room.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Content-Type: application/json\r\n\
     Retry-After: 1\r\n\
@@ -55,7 +56,7 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Content-Length: 100\r\n\r\n\
     {\"code\":\"network.connections.tooMany\",\"message\":\"too many connections from here; try again later\"}\r\n";
 
-/// Takes an address. A new network takes it at once after an old one.
+/// Binds an address. A new server can bind it directly after an old one.
 pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
@@ -67,7 +68,8 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Accepts and serves until it is dropped. `open` counts the connections, also those that have become a WebSocket.
+/// Accepts and serves until it is dropped. `open` counts connections, including those that became a
+/// WebSocket.
 pub(super) async fn serve(
     listener: &TcpListener,
     router: Router,
@@ -89,7 +91,8 @@ pub(super) async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 admit(stream, peer, &router, hub, open, &refusals);
-                // The newcomer may have asked already; it is not to make room before it is heard.
+                // The newcomer may have sent its request already; it is read before the next one
+                // can evict it.
                 tokio::task::yield_now().await;
             }
             Err(error) if is_connection_error(&error) => {}
@@ -132,29 +135,29 @@ fn admit(
             log::debug!("no room for a connection from {peer}");
             drop(slot);
             if let Ok(_turn) = refusals.try_acquire() {
-                // Whether the client heard it is its own affair.
+                // A client that does not read the refusal loses nothing else.
                 timeout(REFUSAL_TIMEOUT, refuse(stream)).await.ok();
             }
             return;
         }
         let stream = HubStream::new(stream, connection.clone(), token, slot);
-        // Apart, so that a silent connection does not hold the room that a conversation takes.
+        // Boxed, so that a silent connection does not hold the memory of an active one.
         Box::pin(serve_connection(stream, connection, router, hub)).await;
     });
 }
 
-/// Waits for the first byte; false where the connection ends before.
+/// Waits for the first byte; false when the connection ends before.
 async fn first_byte(stream: &TcpStream, connection: &ClientConnection, hub: &HubState) -> bool {
     let mut byte = [0];
     tokio::select! {
-        // Not only readiness, which may be told although there is nothing.
+        // Peeks, since readiness may be reported without data.
         peeked = stream.peek(&mut byte) => peeked.is_ok_and(|length| length > 0),
         () = connection.until_cut() => false,
         () = hub.stopping.cancelled() => false,
     }
 }
 
-/// Says that there is no room, and reads what comes until the client has heard: a connection that is closed before is reset.
+/// Sends the refusal and reads until the client closes: closing first would reset the connection.
 async fn refuse(mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(REFUSAL).await?;
     stream.shutdown().await?;
@@ -163,7 +166,7 @@ async fn refuse(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Answers the requests of one connection.
+/// Serves the requests of one connection.
 async fn serve_connection(
     stream: HubStream,
     connection: Arc<ClientConnection>,
@@ -212,7 +215,7 @@ async fn serve_request(
     response
 }
 
-/// Whether a failure to accept is the affair of the one connection.
+/// Tells errors of one connection from errors of the listener.
 fn is_connection_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),

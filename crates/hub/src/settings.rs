@@ -1,4 +1,4 @@
-//! What can be set of the embedded network, already checked.
+//! Settings of the embedded network, already checked.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,19 +10,19 @@ use expd_domain::Secret;
 /// `[hub]`: the embedded network.
 #[derive(Clone, Debug)]
 pub struct HubSettings {
-    /// Where it listens; port 0 takes a free one.
+    /// Address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The one organization that it serves.
+    /// The only organization.
     pub organization: String,
-    /// How long a token lives.
+    /// Lifetime of a token.
     pub token_ttl: Duration,
-    /// Names by which it may be called besides loopback ones; see [`Hosts`](super::Hosts).
+    /// Host names besides loopback ones; see [`Hosts`](super::Hosts).
     pub hosts: Vec<String>,
-    /// Signs the sessions' tokens; one that is kept in `state_dir` when not set.
+    /// Key that signs tokens; when not set, one is kept in `state_dir`.
     pub token_key: Option<Secret>,
-    /// What the operator's commands prove themselves with; one that is kept in `state_dir` when not set.
+    /// Key that proves the operator; when not set, one is kept in `state_dir`.
     pub operator_key: Option<Secret>,
-    /// The network's folder, for the keys that are not set; without it they end with the run.
+    /// Folder for keys that are not set; without it they end with the run.
     pub state_dir: Option<PathBuf>,
     /// `[[hub.devices]]`
     pub devices: Vec<HubDevice>,
@@ -55,26 +55,24 @@ impl Default for HubSettings {
     }
 }
 
-/// A device that may log in.
+/// Device that may log in.
 #[derive(Clone, Debug)]
 pub struct HubDevice {
-    /// Its uuid.
     pub uuid: String,
-    /// Its secret.
     pub secret: Secret,
 }
 
-/// A user that may log in.
+/// User that may log in.
 #[derive(Clone)]
 pub struct HubUser {
-    /// The user's name.
     pub username: String,
-    /// An Argon2 hash in PHC form (`expd hub hash-password` makes one). A plain `password` in the file is hashed on reading.
+    /// Argon2 hash in PHC form, as `expd hub hash-password` makes it. A plain `password` in the
+    /// file is hashed when it is read.
     pub password_hash: String,
 }
 
 impl fmt::Debug for HubUser {
-    // Without the hash: it is no secret, and a password may be guessed from it.
+    // Leaves out the hash: it is no secret, but a password may be guessed from it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubUser")
             .field("username", &self.username)
@@ -82,11 +80,9 @@ impl fmt::Debug for HubUser {
     }
 }
 
-/// A consumer app that may log in.
+/// Consumer app that may log in.
 #[derive(Clone, Debug)]
 pub struct HubConsumerApp {
-    /// Its uuid.
     pub uuid: String,
-    /// Its API key.
     pub api_key: Secret,
 }

@@ -1,10 +1,12 @@
-//! The live sockets: who may open one, what it may subscribe to, when it ends.
+//! Handlers of live sockets: admission, subscriptions, expiry.
 //!
-//! The token comes as the query parameter `token`. A bad one is refused the Socket.IO way (`connect_error` with a message)
-//! and the transport is closed a moment later. A socket ends with its token, as a disconnect by the server.
+//! The token is the query parameter `token`. An invalid one is refused the Socket.IO way
+//! (`connect_error` with a message), and the transport is closed a moment later. A socket ends with
+//! its token, as a disconnect by the server.
 //!
-//! A client sends `subscribe` with a list of channel IDs. What is granted is confirmed with `subscribed` and the IDs as
-//! the client spelled them; what is not, with one event `subscribe_error`: a list of `{"channel","code","message"}`.
+//! A client sends `subscribe` with a list of channel IDs. Granted ones are confirmed with
+//! `subscribed` and the IDs as the client spelled them; refused ones with one event
+//! `subscribe_error`: a list of `{"channel","code","message"}`.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -31,26 +33,28 @@ use super::state::HubState;
 use super::tokens::now_millis;
 use expd_domain::ChannelId;
 
-/// How many packets a socket may have yet to take; with the bound in bytes (see `network`) it says when a client is slow.
+/// Limit of packets that a socket has not read; with the limit in bytes (see `socket_registry`) it
+/// defines a slow client.
 const MAX_OUTSTANDING_PACKETS: usize = 4096;
 
-/// How long a client has to open its namespace.
+/// Time that a client has to open its namespace.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The largest message of those who are not logged in, and how many packets they may have yet to take.
+/// Limits without a login: of a message, and of packets that are not read.
 const ANONYMOUS_MESSAGE: usize = 16 * 1024;
 const ANONYMOUS_PACKETS: usize = 64;
 
-/// How often a socket that is about to be connected is looked at. Others run on the runtime's timer, too, so not more often.
+/// Interval of checks for a socket that is about to be connected. Other tasks use the runtime's
+/// timer, too, so not shorter.
 const CONNECT_POLL: Duration = Duration::from_millis(2);
 
-/// How long a client that is told that it is connected may take to be so.
+/// Time that a socket has to become connected after its client was told so.
 const CONNECT_GRACE: Duration = Duration::from_secs(1);
 
-/// How many IDs one `subscribe` may hold.
+/// Limit of IDs in one `subscribe`.
 const MAX_SUBSCRIBE_IDS: usize = 10_000;
 
-/// One of the Socket.IO servers.
+/// Builds the Socket.IO server of a class.
 pub(super) fn server(hub: &Arc<HubState>, class: SocketClass) -> (Router, SocketIo) {
     let logged_in = class == SocketClass::LoggedIn;
     let (message, packets) = if logged_in {
@@ -59,7 +63,7 @@ pub(super) fn server(hub: &Arc<HubState>, class: SocketClass) -> (Router, Socket
         (ANONYMOUS_MESSAGE, ANONYMOUS_PACKETS)
     };
     let (ping_interval, ping_timeout) = class_heartbeat(class, hub.ping_interval, hub.ping_timeout);
-    // Nothing here is ever sent as bytes.
+    // No binary message is ever sent.
     let parser = ParserConfig::common()
         .max_incoming_binaries(0)
         .max_incoming_binary_buf_size(0);
@@ -75,7 +79,8 @@ pub(super) fn server(hub: &Arc<HubState>, class: SocketClass) -> (Router, Socket
         .ws_max_frame_size(message)
         .build_svc();
     let admitting = hub.clone();
-    // Everything happens on admission: whatever a client sends after it was let in finds its handlers in place.
+    // Everything happens on admission: the handlers are in place before the client can send
+    // anything.
     let nothing_more = || ready(());
     io.ns(
         "/",
@@ -84,7 +89,7 @@ pub(super) fn server(hub: &Arc<HubState>, class: SocketClass) -> (Router, Socket
     (Router::new().fallback_service(server), io)
 }
 
-/// The session that the token of a request for the live socket proves.
+/// Login that a request for a live socket proves.
 pub(super) fn login_of(hub: &HubState, uri: &Uri) -> Result<Login, ApiError> {
     let token = EngineQuery::of(uri).and_then(EngineQuery::token);
     let token = token.ok_or_else(|| {
@@ -173,8 +178,9 @@ fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), ConnectError> {
     Ok(())
 }
 
-/// The library tells a client that it is connected a moment before it holds so itself, and until then nothing can be sent: a
-/// quick client's subscription would not be confirmed, and what it then hears of would be lost.
+/// Subscribes once the socket is connected. The library tells the client a moment before it
+/// considers the socket connected, and sends nothing until then: the subscription of a fast client
+/// would not be confirmed, and its first messages would be lost.
 fn subscribe_when_connected(
     hub: &Arc<HubState>,
     login: &Login,
@@ -186,7 +192,7 @@ fn subscribe_when_connected(
         let until = tokio::time::Instant::now() + CONNECT_GRACE;
         while !socket.connected() {
             if tokio::time::Instant::now() > until || hub_of_task.stopping.is_cancelled() {
-                // It has left.
+                // The client has left.
                 return;
             }
             tokio::time::sleep(CONNECT_POLL).await;
@@ -245,7 +251,8 @@ fn refuse_subscriptions(socket: &SocketRef, refused: Vec<(ChannelId, ApiError)>)
     }
 }
 
-/// The connection of a socket that began as a WebSocket. Long polling shares its connections with other requests.
+/// Connection of a socket that began as a WebSocket. Long polling shares its connections with other
+/// requests.
 fn own_connection(socket: &SocketRef) -> Option<Arc<ClientConnection>> {
     let parts = socket.req_parts();
     let began_as_websocket = parts
@@ -267,7 +274,7 @@ fn too_many_sockets() -> ApiError {
     )
 }
 
-/// Why a socket was refused, as its `connect_error` says it.
+/// Refusal of a socket, as its `connect_error` says it.
 struct ConnectError(ApiError);
 
 impl std::fmt::Display for ConnectError {
@@ -276,7 +283,7 @@ impl std::fmt::Display for ConnectError {
     }
 }
 
-/// A session in a log line.
+/// Login in a log line.
 struct DisplayLogin<'a>(Option<&'a Login>);
 
 impl std::fmt::Display for DisplayLogin<'_> {

@@ -1,5 +1,5 @@
-//! Memory of live sockets: messages that a client has yet to take, and messages of a client of which
-//! only a part has come. One identity gets a share of the total, however many sockets it has.
+//! Memory budget of live sockets: messages that clients have not read, and incomplete messages of
+//! clients. One identity gets a share of the total, however many sockets it has.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,36 +7,35 @@ use std::sync::{Arc, Mutex, Weak};
 
 use super::lock::lock;
 
-/// Bytes of all sockets together, and of those of one identity: four of the largest messages.
+/// Limits of all sockets together, and of those of one identity: four of the largest messages.
 const TOTAL: u64 = 256 * 1024 * 1024;
 const OF_IDENTITY: u64 = 64 * 1024 * 1024;
 
-/// The memory of the sockets of one network.
 #[derive(Default)]
 pub(super) struct SocketMemory {
     held: AtomicU64,
     accounts: Mutex<HashMap<String, Weak<Account>>>,
 }
 
-/// Bytes that the sockets of one identity hold.
+/// Bytes held by the sockets of one identity.
 struct Account {
     memory: Arc<SocketMemory>,
     owner: String,
     held: AtomicU64,
 }
 
-/// Bytes that one socket holds; given back when it is closed or dropped.
+/// Bytes held by one socket; released when it is closed or dropped.
 pub(super) struct SocketUse {
     account: Arc<Account>,
-    /// Sent and not yet taken. A little too low (frames and heartbeats count as taken, too), and
-    /// right again whenever the client has caught up.
+    /// Bytes sent and not read. Slightly low (frames and heartbeats count as read, too), and exact
+    /// again whenever the client has caught up.
     outstanding: AtomicU64,
-    /// Received since the last whole message.
+    /// Bytes received since the last complete message.
     unfinished: AtomicU64,
     closed: AtomicBool,
 }
 
-/// The bound that leaves no room.
+/// Limit that leaves no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
     Identity,
@@ -44,7 +43,7 @@ pub(super) enum Full {
 }
 
 impl SocketMemory {
-    /// The use of a new socket of this identity.
+    /// Opens the account of a new socket of this identity.
     pub(super) fn open(self: &Arc<Self>, owner: &str) -> Arc<SocketUse> {
         let mut accounts = lock(&self.accounts);
         let account = accounts.get(owner).and_then(Weak::upgrade);
@@ -69,7 +68,7 @@ impl SocketMemory {
 impl Drop for Account {
     fn drop(&mut self) {
         let mut accounts = lock(&self.memory.accounts);
-        // Another socket of the identity may have begun a new account already.
+        // Another socket of the identity may have opened a new account meanwhile.
         if accounts
             .get(&self.owner)
             .is_some_and(|account| account.strong_count() == 0)
@@ -92,7 +91,7 @@ impl Account {
 }
 
 impl SocketUse {
-    /// Refuses bytes for which there is no room.
+    /// Fails where the bytes do not fit.
     pub(super) fn room_for(&self, bytes: u64) -> Result<(), Full> {
         if self.account.held.load(Ordering::Relaxed) + bytes > OF_IDENTITY {
             return Err(Full::Identity);
@@ -103,13 +102,13 @@ impl SocketUse {
         Ok(())
     }
 
-    /// A message was handed to the socket.
+    /// Charges a message that was handed to the socket.
     pub(super) fn sent(&self, bytes: u64) {
         self.outstanding.fetch_add(bytes, Ordering::Relaxed);
         self.account.take(bytes);
     }
 
-    /// The client took this much.
+    /// Releases bytes that the client read.
     pub(super) fn taken(&self, bytes: u64) {
         let lower = |outstanding: u64| Some(outstanding.saturating_sub(bytes));
         let before = self
@@ -119,7 +118,7 @@ impl SocketUse {
         self.account.give_back(before.min(bytes));
     }
 
-    /// The client sent this much; an error where there is no room for what it sends.
+    /// Charges bytes of the client. Fails where they do not fit.
     pub(super) fn received(&self, bytes: u64) -> Result<(), Full> {
         self.room_for(bytes)?;
         self.unfinished.fetch_add(bytes, Ordering::Relaxed);
@@ -127,7 +126,7 @@ impl SocketUse {
         Ok(())
     }
 
-    /// A message of the client was whole, and has been dealt with.
+    /// Releases a complete message of the client.
     pub(super) fn finished(&self) {
         let bytes = self.unfinished.swap(0, Ordering::Relaxed);
         self.account.give_back(bytes);
@@ -141,7 +140,6 @@ impl SocketUse {
         self.outstanding() + self.unfinished.load(Ordering::Relaxed)
     }
 
-    /// Bytes that all sockets of the identity hold.
     pub(super) fn held_by_identity(&self) -> u64 {
         self.account.held.load(Ordering::Relaxed)
     }
@@ -154,7 +152,7 @@ impl SocketUse {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Gives everything back: the socket is about to be cut.
+    /// Releases everything, for a socket that is about to be closed.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.taken(u64::MAX);
@@ -189,7 +187,7 @@ mod tests {
         others[0].finished();
         assert_eq!(memory.open("e").room_for(1), Ok(()));
         sockets[2].taken(10);
-        // Heartbeats are taken, too.
+        // Heartbeats count as read, too.
         sockets[2].taken(u64::MAX);
         assert_eq!(sockets[0].room_for(OF_IDENTITY / 4), Ok(()));
         drop((sockets, others));

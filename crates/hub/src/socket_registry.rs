@@ -1,8 +1,8 @@
-//! Who listens where: the open sockets, their subscriptions, and handing messages out.
+//! Open sockets, their subscriptions, and delivery of messages.
 //!
-//! Everything sits behind one lock, under which a message is handed to all its sockets at once. So messages reach every
-//! socket in the order in which they were accepted. Handing out never waits: a socket that does not take what it is sent
-//! is disconnected, never skipped.
+//! Everything is behind one lock, under which a message goes to all its sockets at once, so every
+//! socket receives messages in the order in which they were accepted. Delivery never waits: a
+//! socket that does not read is disconnected, never skipped.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -19,45 +19,44 @@ use super::lock::lock;
 use super::socket_memory::{Full, SocketUse};
 use expd_domain::{BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payload};
 
-/// How many sockets are open at once.
+/// Limit of open sockets.
 pub(super) const MAX_SOCKETS: usize = 4096;
 
-/// How many of them one identity may have.
+/// Limit of the sockets of one identity.
 const MAX_SOCKETS_OF_IDENTITY: usize = MAX_SOCKETS / 2;
 
-/// How many channels one socket may subscribe to. A daemon uses one socket for all programs of its host.
+/// Limit of channels of one socket. A daemon uses one socket for all programs of its host.
 const MAX_SUBSCRIPTIONS: usize = 16_384;
 
-/// How many subscriptions there are in all; a channel exists by being subscribed to.
+/// Limit of all subscriptions. A channel exists by being subscribed to.
 const MAX_ALL_SUBSCRIPTIONS: usize = 262_144;
 
-/// How much text the channel IDs of one socket's subscriptions take together: 16,384 of 1 KiB each.
+/// Limit of the channel IDs of one socket: 16,384 of 1 KiB each.
 const MAX_ID_BYTES: usize = 16 * 1024 * 1024;
 
-/// How much text the channel IDs of all subscriptions take together.
+/// Limit of the channel IDs of all sockets.
 const MAX_ALL_ID_BYTES: usize = 256 * 1024 * 1024;
 
-/// Subscriptions of one identity, and the text of their channel IDs.
+/// Limits of the subscriptions of one identity, and of their channel IDs.
 const MAX_SUBSCRIPTIONS_OF_IDENTITY: usize = MAX_ALL_SUBSCRIPTIONS / 2;
 const MAX_ID_BYTES_OF_IDENTITY: usize = 64 * 1024 * 1024;
 
-/// How much a socket may have yet to take before it counts as slow: three of the largest payloads.
+/// Limit of bytes that a socket has not read: three of the largest payloads.
 const MAX_OUTSTANDING_BYTES: u64 = 48 * 1024 * 1024;
 
-/// The open sockets and their subscriptions.
 #[derive(Default)]
 pub(super) struct SocketRegistry(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
     sockets: HashMap<Sid, LiveSocket>,
-    /// For each channel, who listens and how each spelled the channel's ID.
+    /// Subscribers of each channel, with the channel ID as each spelled it.
     channels: HashMap<Channel, HashMap<Sid, ChannelId>>,
     all: Usage,
     of_identity: HashMap<Arc<str>, Usage>,
 }
 
-/// Sockets, their subscriptions, and the bytes of the channel IDs.
+/// Sockets, subscriptions, and bytes of channel IDs.
 #[derive(Clone, Copy, Default)]
 struct Usage {
     sockets: usize,
@@ -69,12 +68,12 @@ struct Usage {
 pub(super) struct LiveSocket {
     pub socket: SocketRef,
     pub identity: Identity,
-    /// Tells identities apart, of all kinds.
+    /// Name of the identity, unique across all kinds.
     owner: Arc<str>,
     pub memory: Arc<SocketUse>,
-    /// The connection of a WebSocket.
+    /// Connection of a WebSocket.
     pub connection: Option<Arc<ClientConnection>>,
-    /// Cancelled when the socket is no longer here.
+    /// Cancelled when the socket is removed.
     pub removed: CancellationToken,
     channels: HashSet<Channel>,
     id_bytes: usize,
@@ -99,7 +98,7 @@ impl LiveSocket {
         }
     }
 
-    /// The socket goes on over a WebSocket.
+    /// Notes that the socket uses a WebSocket from here on.
     pub(super) fn attach(&mut self, connection: Arc<ClientConnection>) {
         self.memory = connection.carry(self.memory.clone());
         self.connection = Some(connection);
@@ -135,11 +134,11 @@ enum Delivery {
     Slow,
     Gone,
     NoRoom(Full),
-    /// It made room for another one.
+    /// The socket was evicted to make room for another one.
     Evicted,
 }
 
-/// A message as the network sends it. Serializing copies the payload's text as it is.
+/// Message in its wire form. Serializing copies the payload's text unchanged.
 #[derive(Serialize)]
 struct BroadcastEvent<'a> {
     id: &'a BroadcastId,
@@ -160,14 +159,14 @@ impl BroadcastEvent<'_> {
     }
 }
 
-/// A message to hand out.
+/// Message to deliver.
 pub(super) struct Message<'a> {
     pub id: &'a BroadcastId,
     pub name: &'a str,
     pub payload: &'a Payload,
 }
 
-/// Who of a channel's listeners gets a message.
+/// Selects among the subscribers of a channel.
 #[derive(Clone, Copy)]
 pub(super) enum Audience<'a> {
     Everyone,
@@ -175,15 +174,15 @@ pub(super) enum Audience<'a> {
     PairingCode(&'a str),
 }
 
-/// What became of a message.
+/// Result of a delivery.
 #[derive(Default)]
 pub(super) struct Delivered {
     pub delivered: usize,
-    /// Sockets that do not take what they are sent. They are members no more; the caller ends them.
+    /// Sockets that do not read. They are removed already; the caller closes them.
     pub slow: Vec<LiveSocket>,
 }
 
-/// How many there are of what.
+/// Current totals.
 pub(super) struct SocketCounts {
     pub sockets: usize,
     pub subscriptions: usize,
@@ -195,10 +194,10 @@ impl SocketRegistry {
         lock(&self.0).sockets.len() >= MAX_SOCKETS
     }
 
-    /// Takes a socket in; false when there is no room.
+    /// Adds a socket; false when there is no room.
     pub(super) fn insert(&self, sid: Sid, socket: LiveSocket) -> bool {
         let mut inner = lock(&self.0);
-        // A client may ask twice for its namespace on one connection; the second takes the first one's place.
+        // A client may open its namespace twice on one connection; the second replaces the first.
         inner.remove(sid);
         let waits = socket.identity.pairing_code.is_some();
         let own = inner.of_identity.get(&socket.owner);
@@ -213,15 +212,15 @@ impl SocketRegistry {
         true
     }
 
-    /// Forgets a socket and its subscriptions.
+    /// Removes a socket and its subscriptions.
     pub(super) fn remove(&self, sid: Sid) -> Option<LiveSocket> {
         lock(&self.0).remove(sid)
     }
 
-    /// Subscribes a socket and confirms it, in one step, so that the confirmation comes before the first message. Where
-    /// the socket listens already, the spelling given last is the one it hears.
+    /// Subscribes a socket and confirms it in one step, so that the confirmation comes before the
+    /// first message. Where the socket is subscribed already, the latest spelling of the ID counts.
     ///
-    /// Returns the refusals, one for each ID that could not be taken.
+    /// Returns the refusals, one for each ID that was not accepted.
     pub(super) fn subscribe(
         &self,
         sid: Sid,
@@ -268,13 +267,13 @@ impl SocketRegistry {
         if !confirmed.is_empty()
             && let Err(error) = socket.socket.emit("subscribed", &confirmed)
         {
-            // A client that is not told asks again; one whose connection is gone has nothing to be told.
+            // A client without a confirmation asks again; one that has disconnected needs none.
             log::debug!("a subscription could not be confirmed: {error}");
         }
         refused
     }
 
-    /// Hands a message to who listens.
+    /// Delivers a message to the subscribers of a channel.
     pub(super) fn publish(
         &self,
         channel: &Channel,
@@ -326,7 +325,6 @@ impl SocketRegistry {
         out
     }
 
-    /// The sockets of one device.
     pub(super) fn sockets_of(&self, uuid: &str) -> Vec<SocketRef> {
         lock(&self.0)
             .sockets
@@ -338,7 +336,7 @@ impl SocketRegistry {
             .collect()
     }
 
-    /// The sockets of the device that waits with a pairing code.
+    /// Sockets of the device that waits with a pairing code.
     pub(super) fn sockets_of_code(&self, code: &str) -> Vec<SocketRef> {
         lock(&self.0)
             .sockets
@@ -348,21 +346,21 @@ impl SocketRegistry {
             .collect()
     }
 
-    /// A socket goes on over a WebSocket.
+    /// Notes that a socket was upgraded to a WebSocket.
     pub(super) fn attach(&self, sid: Sid, connection: &Arc<ClientConnection>) {
         if let Some(socket) = lock(&self.0).sockets.get_mut(&sid) {
             socket.attach(connection.clone());
         }
     }
 
-    /// A socket took this much by long polling.
+    /// Counts bytes that a socket received by long polling.
     pub(super) fn taken_by_polling(&self, sid: Sid, bytes: u64) {
         if let Some(socket) = lock(&self.0).sockets.get(&sid) {
             socket.memory.taken(bytes);
         }
     }
 
-    /// A message of a socket has been dealt with.
+    /// Notes that a message of a socket has been handled.
     pub(super) fn message_finished(&self, sid: Sid) {
         if let Some(socket) = lock(&self.0).sockets.get(&sid) {
             socket.memory.finished();
@@ -417,8 +415,8 @@ impl Usage {
     }
 }
 
-/// The socket that holds the most of what is full: of the identity of `member`, or of the identity
-/// that holds the most.
+/// Finds the socket to evict: the one that holds the most, of the identity of `socket` or of the
+/// identity that holds the most.
 fn largest(sockets: &HashMap<Sid, LiveSocket>, socket: &LiveSocket, full: Full) -> Option<Sid> {
     let chosen = sockets.iter().filter(|(_, other)| {
         !other.memory.is_closed()

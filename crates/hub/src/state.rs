@@ -1,4 +1,4 @@
-//! What all parts of one running network share.
+//! Shared state of one running server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +25,8 @@ use super::socket_registry::SocketRegistry;
 use super::tokens::Tokens;
 use expd_domain::{Channel, ChannelId, Secret};
 
-/// One running network. Each part guards itself with a lock of its own; locks are taken in the order data or resources,
-/// then network, then engine sessions, and none is held over an await.
+/// One running server. Each part has its own lock; locks are taken in the order data or resources,
+/// sockets, engine sessions, and none is held across an await.
 pub(super) struct HubState {
     pub organization: String,
     pub operator_key: Secret,
@@ -43,9 +43,9 @@ pub(super) struct HubState {
     pub counters: Counters,
     pub body_memory: BodyMemory,
     pub password_checks: PasswordChecks,
-    /// Cancelled when the network stops; what waits on behalf of a client gives up then.
+    /// Cancelled when the server stops; requests that wait for something give up then.
     pub stopping: CancellationToken,
-    /// The small tasks that belong to sockets; each ends with its socket or with `stopping`.
+    /// Tasks of sockets; each ends with its socket or with `stopping`.
     pub tasks: TaskTracker,
     pub ping_interval: Duration,
     pub ping_timeout: Duration,
@@ -90,7 +90,7 @@ impl HubState {
         })
     }
 
-    /// The channel that an ID names, if it belongs to this organization.
+    /// Decodes a channel ID of this organization.
     pub(super) fn decode_channel(&self, id: &ChannelId) -> Result<Channel, ApiError> {
         let (organization, channel) = id.decode()?;
         if organization != self.organization {

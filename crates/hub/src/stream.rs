@@ -1,7 +1,8 @@
-//! The stream under a connection.
+//! TCP stream under a connection.
 //!
-//! Socket.IO's library shows neither how much a client has yet to take nor a way to close a WebSocket whose client does
-//! not listen. Both are known here: every stream counts what the kernel took from it, and ends when it is told to.
+//! The Socket.IO library shows neither how much a client has not read yet, nor a way to close a
+//! WebSocket whose client does not respond. This stream does both: it counts bytes that the kernel
+//! accepted, and ends when its connection is closed.
 
 use std::io;
 use std::pin::Pin;
@@ -16,11 +17,10 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::admission::ConnectionSlot;
 use super::connection::ClientConnection;
 
-/// The stream under a connection.
 pub(super) struct HubStream {
     inner: TcpStream,
     connection: Arc<ClientConnection>,
-    // Two, since the reading and the writing half of a WebSocket are polled by different tasks.
+    // Two, since different tasks poll the reading and the writing half of a WebSocket.
     read_end: Pin<Box<WaitForCancellationFutureOwned>>,
     write_end: Pin<Box<WaitForCancellationFutureOwned>>,
     _open: TaskTrackerToken,
@@ -28,7 +28,7 @@ pub(super) struct HubStream {
 }
 
 impl HubStream {
-    /// `open` counts it, and `place` is its own, until it ends.
+    /// `open` and `slot` are held until the stream is dropped.
     pub(super) fn new(
         inner: TcpStream,
         connection: Arc<ClientConnection>,

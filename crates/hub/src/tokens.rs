@@ -1,5 +1,5 @@
-//! Session tokens: signed with a key that only the network has and that it keeps (see `keys`), so that they outlive a restart, as
-//! a real network's do: the SDKs come back with the token that they have.
+//! Tokens, signed with a key that the server keeps (see `keys`), so that they outlive a restart as
+//! those of the real network do: SDKs reconnect with the token that they have.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,25 +11,25 @@ use super::error::ApiError;
 use expd_domain::login::{self, TokenError};
 use expd_domain::{Identity, Secret};
 
-/// Signs and verifies the tokens of one running network.
+/// Signs and verifies tokens.
 #[derive(Clone)]
 pub(super) struct Tokens {
     key: Secret,
     ttl: Duration,
 }
 
-/// What a token says.
+/// Claims of a token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct TokenClaims {
     pub identity: Identity,
-    /// Of the credentials that it was made from: where they change, it ends. 0 for users.
+    /// Fingerprint of the credentials behind it: the token ends when they change. 0 for users.
     pub fingerprint: u64,
     /// Milliseconds since the epoch, as in the authentication payload.
     pub expiration: i64,
-    /// The same in seconds, for those who read tokens the usual way.
+    /// The same in seconds, for standard JWT readers.
     exp: i64,
     iat: i64,
-    /// Makes each token different from all others.
+    /// Makes each token unique.
     jti: String,
 }
 
@@ -38,13 +38,14 @@ impl Tokens {
         Self { key, ttl }
     }
 
-    /// What tells credentials from all others, and nothing of them to those who read tokens.
+    /// Fingerprint of credentials, which reveals nothing about them to readers of tokens.
     pub(super) fn fingerprint(&self, uuid: &str, secret: &Secret) -> u64 {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.expose().as_bytes()) else {
-            // It takes keys of every length.
+            // HMAC accepts keys of every length.
             return 0;
         };
-        // No token has a zero in it, and none of this is ever taken for one.
+        // Tokens contain no zero byte, and these lengths do, so no fingerprint can be mistaken for
+        // a signature.
         for text in ["credentials", uuid, secret.expose()] {
             mac.update(&text.len().to_be_bytes());
             mac.update(text.as_bytes());
@@ -56,7 +57,7 @@ impl Tokens {
             .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
 
-    /// When a token that is issued now ends.
+    /// Expiry of a token that is issued now.
     pub(super) fn expiration(&self) -> i64 {
         now_millis().saturating_add(i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX))
     }
@@ -102,7 +103,6 @@ pub(super) fn now_millis() -> i64 {
         })
 }
 
-/// Random bytes as text.
 pub(super) fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
     bytes
