@@ -181,7 +181,7 @@ impl Admission {
         if evicted.is_none() {
             return Err(ApiError::busy(
                 "network.connections.tooMany",
-                "you have as many connections open as this network takes; close some, or try again later",
+                "too many connections are open; close some, or try again later",
             ));
         }
         if let Some(connection) = inner.remove(number) {

@@ -17,7 +17,7 @@ use super::publish::{new_id, publish};
 use super::socket_registry::Audience;
 use super::state::HubState;
 use expd_domain::channel::check_event_name;
-use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
+use expd_domain::{BroadcastId, Channel, ChannelId, Payload, Quoted};
 
 /// Response timeout of a broadcast whose sender gives none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(100);
@@ -92,8 +92,8 @@ impl BroadcastQuery {
             ApiError::bad_request(
                 "network.timeout.invalid",
                 format!(
-                    "the timeout {:?} is no number of milliseconds",
-                    text.chars().take(32).collect::<String>()
+                    "the timeout {} is not a number of milliseconds",
+                    Quoted(text)
                 ),
             )
         })?;

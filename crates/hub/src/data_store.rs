@@ -49,7 +49,7 @@ impl Items {
             return Err(ApiError::full(
                 "data.full",
                 format!(
-                    "this network keeps {MAX_ITEMS} data items of {MAX_DATA_BYTES} bytes together; delete one first"
+                    "this network stores at most {MAX_ITEMS} data items with {MAX_DATA_BYTES} bytes in all; delete one first"
                 ),
             ));
         }

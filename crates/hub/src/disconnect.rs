@@ -9,6 +9,7 @@ use socketioxide::socket::Sid;
 use super::connection::ClientConnection;
 use super::socket_registry::LiveSocket;
 use super::state::HubState;
+use expd_domain::Quoted;
 
 /// Time that a client has to leave after it was told to disconnect.
 const DISCONNECT_GRACE: Duration = Duration::from_secs(1);
@@ -22,7 +23,7 @@ pub(super) fn disconnect(hub: &Arc<HubState>, socket: SocketRef) {
         .remove(sid)
         .and_then(|live_socket| live_socket.connection);
     if let Err(error) = socket.disconnect() {
-        log::debug!("a socket could not be told to disconnect: {error}");
+        log::debug!("cannot send a disconnect packet: {error}");
     }
     dismiss_after_grace(hub, sid, connection);
 }
@@ -33,9 +34,9 @@ pub(super) fn disconnect_slow(hub: &Arc<HubState>, slow: Vec<LiveSocket>) {
     for live_socket in slow {
         hub.counters.slow_disconnects.increment();
         log::warn!(
-            "disconnected a socket of {} {:?}: it does not take what it is sent",
+            "disconnected a socket of {} {}: it does not read what it is sent",
             live_socket.identity.kind,
-            live_socket.identity.uuid
+            Quoted(&live_socket.identity.uuid)
         );
         dismiss(hub, live_socket.socket.id, live_socket.connection.as_ref());
     }

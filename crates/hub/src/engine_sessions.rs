@@ -170,7 +170,7 @@ impl EngineSessions {
             if full(&inner) {
                 return Err(ApiError::busy(
                     "network.sockets.tooMany",
-                    "you have as many sockets open as this network takes; close some, or try again later",
+                    "too many sockets are open; close some, or try again later",
                 ));
             }
         }

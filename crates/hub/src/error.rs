@@ -8,6 +8,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use expd_domain::Quoted;
 use expd_domain::message::ErrorBody;
 use expd_domain::payload::PayloadError;
 use expd_domain::{ChannelRule, channel::ChannelIdError};
@@ -173,7 +174,8 @@ pub enum HubError {
     },
     /// A user's password hash is invalid.
     #[error(
-        "the password_hash of hub user {username:?} is no Argon2 hash in PHC form: {reason}; make one with `expd hub hash-password`"
+        "the password_hash of hub user {name} is no Argon2 hash in PHC form: {reason}; make one with `expd hub hash-password`",
+        name = Quoted(.username)
     )]
     PasswordHash { username: String, reason: String },
     /// Accepting connections failed.

@@ -80,7 +80,7 @@ impl Hub {
             tokio::join!(engine.close(), open.wait());
         };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
-            log::debug!("cutting {} connections that did not end", open.len());
+            log::debug!("closing {} connections that did not end", open.len());
             state.admission.cut.cancel();
             if tokio::time::timeout(CUT, open.wait()).await.is_err() {
                 log::warn!("{} connections are still open", open.len());

@@ -38,14 +38,16 @@ impl Keys {
                 load_or_create(
                     folder,
                     TOKEN_KEY,
-                    "sessions end with this run (hub.token_key)",
+                    "tokens end with this run",
+                    "hub.token_key",
                 )
             }),
             operator: operator.unwrap_or_else(|| {
                 load_or_create(
                     folder,
                     OPERATOR_KEY,
-                    "nobody can pair devices (hub.operator_key)",
+                    "nobody can pair devices",
+                    "hub.operator_key",
                 )
             }),
         }
@@ -72,22 +74,24 @@ pub fn read_key(path: &Path) -> io::Result<Option<Secret>> {
     let text = text.trim();
     if text.len() < MIN_KEY_LENGTH {
         let what = format!(
-            "it holds no key; remove it, and a new one is made ({MIN_KEY_LENGTH} characters at least)"
+            "it holds no key of at least {MIN_KEY_LENGTH} characters; remove it to have a new one made"
         );
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
     Ok(Some(Secret::new(text)))
 }
 
-fn load_or_create(folder: Option<&Path>, name: &str, otherwise: &str) -> Secret {
+fn load_or_create(folder: Option<&Path>, name: &str, consequence: &str, setting: &str) -> Secret {
     let Some(folder) = folder else {
-        log::warn!("the network has no folder for its keys (daemon.state_dir): {otherwise}");
+        log::warn!(
+            "no folder for the hub's keys: {consequence}; set daemon.state_dir or {setting}"
+        );
         return random();
     };
     let path = folder.join(name);
     read_or_create(&path).unwrap_or_else(|error| {
         log::warn!(
-            "cannot keep a key in {}: {error}; let this user write there, or set daemon.state_dir: {otherwise}",
+            "cannot store a key in {}: {error}; {consequence}; let this user write there, or set daemon.state_dir or {setting}",
             path.display()
         );
         random()

@@ -23,6 +23,11 @@
 //!
 //! [`operator`] is the operator's client.
 
+#![allow(
+    missing_docs,
+    reason = "inside this workspace, a name that says everything needs no comment"
+)]
+
 mod address;
 mod admission;
 mod auth;

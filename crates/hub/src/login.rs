@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 use super::connection::{ClientConnection, RequestConnection};
 use super::error::ApiError;
 use super::state::HubState;
-use expd_domain::{Channel, ChannelRule, Identity, IdentityKind, Secret};
+use expd_domain::{Channel, ChannelRule, Identity, IdentityKind, Quoted, Secret};
 
 /// Logged-in identity.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Login {
         if !hub.directory.is_valid(&claims.identity, claims.fingerprint) {
             return Err(ApiError::unauthorized(
                 "authentication.token.revoked",
-                "whom this token was given to is not known any more; log in again",
+                "the identity of this token was removed, or its credentials changed; log in again",
             ));
         }
         Ok(Self {
@@ -108,7 +108,7 @@ impl fmt::Display for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.identity.pairing_code {
             Some(_) => f.write_str("a device that waits to be paired"),
-            None => write!(f, "{} {:?}", self.identity.kind, self.identity.uuid),
+            None => write!(f, "{} {}", self.identity.kind, Quoted(&self.identity.uuid)),
         }
     }
 }
@@ -127,7 +127,7 @@ impl FromRequestParts<Arc<HubState>> for Login {
         let token = bearer(&parts.headers).ok_or_else(|| {
             ApiError::unauthorized(
                 "authentication.token.missing",
-                "this needs the header `Authorization: Bearer TOKEN` with a session's token; log in with POST /api/auth/login",
+                "this needs the header `Authorization: Bearer TOKEN` with the token of a login; log in with POST /api/auth/login",
             )
         })?;
         let login = Self::from_token(hub, &token)?;

@@ -180,6 +180,6 @@ pub enum OperatorError {
         message: String,
     },
     /// Another program answers.
-    #[error("what answers at {url} is not expd's network; check the address")]
+    #[error("the server at {url} is not an expd hub; check the address")]
     Foreign { url: String },
 }

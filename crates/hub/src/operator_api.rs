@@ -22,7 +22,7 @@ use super::pairing_codes::normalize_code;
 use super::publish::{announce, send_credentials};
 use super::socket_registry::Audience;
 use super::state::HubState;
-use expd_domain::{Channel, Payload, Secret};
+use expd_domain::{Channel, Payload, Quoted, Secret};
 
 /// Limit of channels in the counters.
 const MAX_LISTED_CHANNELS: usize = 1000;
@@ -40,7 +40,7 @@ impl FromRequestParts<Arc<HubState>> for Operator {
             Some(given) if same(&given, &hub.operator_key) => Ok(Self),
             _ => Err(ApiError::unauthorized(
                 "operator.key",
-                "this needs the header `Authorization: Bearer KEY` with the operator's key: hub.operator_key, or what the network keeps in hub/operator.key below its state folder",
+                "this needs the header `Authorization: Bearer KEY` with the operator's key: hub.operator_key, or the content of hub/operator.key in the state folder",
             )),
         }
     }
@@ -60,7 +60,7 @@ pub(super) async fn pair(
     let code = normalize_code(&body.value.code);
     let credentials = hub.directory.pair(&code, body.value.uuid)?;
     hub.resources.add_device(&credentials.uuid);
-    log::info!("paired the device {:?}", credentials.uuid);
+    log::info!("paired the device {}", Quoted(&credentials.uuid));
     send_credentials(&hub, &code);
     Ok(Json(DeviceUuid {
         uuid: credentials.uuid,
@@ -77,13 +77,10 @@ pub(super) async fn unpair(
     if !hub.directory.forget_device(&uuid) {
         return Err(ApiError::not_found(
             "pairing.device.unknown",
-            format!(
-                "no device has the uuid {:?}",
-                uuid.chars().take(64).collect::<String>()
-            ),
+            format!("no device has the uuid {}", Quoted(&uuid)),
         ));
     }
-    log::info!("unpaired the device {uuid:?}");
+    log::info!("unpaired the device {}", Quoted(&uuid));
     let channel = Channel::new(uuid.as_str()).system();
     announce(
         &hub,

@@ -93,12 +93,12 @@ impl PendingBroadcasts {
                 ApiError::new(
                     StatusCode::GONE,
                     "network.broadcast.finished",
-                    "the response came too late: nobody waits for responses to this broadcast any more",
+                    "the response came too late: the broadcast no longer waits for responses",
                 )
             } else {
                 ApiError::not_found(
                     "network.broadcast.unknown",
-                    "no broadcast has this id; answer with the id and channel of the broadcast as it was heard",
+                    "no broadcast has this id; respond with the id and channel that the broadcast carried",
                 )
             });
         };
@@ -106,7 +106,7 @@ impl PendingBroadcasts {
             return Err(ApiError::bad_request(
                 "network.response.channel",
                 format!(
-                    "the broadcast was sent on {}, not on {channel}; answer with the channel of the broadcast as it was heard",
+                    "the broadcast was sent on {}, not on {channel}; respond with the channel that the broadcast carried",
                     open.channel
                 ),
             ));
@@ -115,7 +115,7 @@ impl PendingBroadcasts {
         if open.responses.len() >= MAX_RESPONSES || inner.held_bytes + size > MAX_HELD_BYTES {
             return Err(ApiError::too_many(
                 "network.response.tooMany",
-                "the broadcast holds as many responses as this network keeps",
+                "the broadcast has as many responses as this network stores",
             ));
         }
         inner.held_bytes += size;

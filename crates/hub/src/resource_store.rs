@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::error::ApiError;
 use super::lock::lock;
-use expd_domain::Payload;
+use expd_domain::{Payload, Quoted};
 
 /// Limit of all resources together; the next limit bounds them in bytes.
 const MAX_RESOURCES: usize = 20_000;
@@ -66,7 +66,7 @@ impl ResourceStore {
         if inner.find(Collection::Devices, uuid).is_none() {
             let document = Map::from_iter([("uuid".to_owned(), Value::from(uuid))]);
             if let Err(error) = inner.insert(Collection::Devices, uuid.to_owned(), document) {
-                log::warn!("the device {uuid:?} gets no document: {error}");
+                log::warn!("no document for the device {}: {error}", Quoted(uuid));
             }
         }
     }
@@ -159,15 +159,14 @@ fn full() -> ApiError {
     ApiError::full(
         "resource.full",
         format!(
-            "this network keeps {MAX_RESOURCES} resources of {MAX_DOCUMENT_BYTES} bytes together; delete one first"
+            "this network stores at most {MAX_RESOURCES} resources with {MAX_DOCUMENT_BYTES} bytes in all; delete one first"
         ),
     )
 }
 
 pub(super) fn unknown(uuid: &str) -> ApiError {
-    let uuid: String = uuid.chars().take(64).collect();
     ApiError::not_found(
         "resource.unknown",
-        format!("no resource of this kind has the uuid {uuid:?}"),
+        format!("no resource of this kind has the uuid {}", Quoted(uuid)),
     )
 }

@@ -101,7 +101,7 @@ async fn check_host(State(hub): State<Arc<HubState>>, request: Request, next: Ne
     let refusal = ApiError::new(
         StatusCode::MISDIRECTED_REQUEST,
         "request.host.foreign",
-        "this network is not called by the request's Host; call it by a loopback address, or name the host in hub.hosts",
+        "the request's Host is none of this network's; use a loopback address, or add the host to hub.hosts",
     );
     refusal.into_response()
 }

@@ -95,7 +95,7 @@ pub(super) fn login_of(hub: &HubState, uri: &Uri) -> Result<Login, ApiError> {
     let token = token.ok_or_else(|| {
         ApiError::unauthorized(
             "authentication.token.missing",
-            "the socket needs the session's token as the query parameter token",
+            "the socket needs the token of a login as the query parameter token",
         )
     })?;
     Login::from_token(hub, &token)
@@ -247,7 +247,7 @@ fn refuse_subscriptions(socket: &SocketRef, refused: Vec<(ChannelId, ApiError)>)
         })
         .collect();
     if let Err(error) = socket.emit("subscribe_error", &refused) {
-        log::debug!("a refused subscription could not be told: {error}");
+        log::debug!("cannot send subscribe_error: {error}");
     }
 }
 
@@ -270,7 +270,7 @@ fn own_connection(socket: &SocketRef) -> Option<Arc<ClientConnection>> {
 fn too_many_sockets() -> ApiError {
     ApiError::too_many(
         "network.sockets.tooMany",
-        "this network has as many sockets open as it takes; try again later",
+        "this network has too many sockets open; try again later",
     )
 }
 
@@ -290,7 +290,7 @@ impl std::fmt::Display for DisplayLogin<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Some(login) => write!(f, "{login}"),
-            None => f.write_str("somebody"),
+            None => f.write_str("an anonymous client"),
         }
     }
 }

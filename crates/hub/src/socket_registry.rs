@@ -268,7 +268,7 @@ impl SocketRegistry {
             && let Err(error) = socket.socket.emit("subscribed", &confirmed)
         {
             // A client without a confirmation asks again; one that has disconnected needs none.
-            log::debug!("a subscription could not be confirmed: {error}");
+            log::debug!("cannot confirm a subscription: {error}");
         }
         refused
     }

@@ -96,7 +96,7 @@ impl HubState {
         if organization != self.organization {
             return Err(ApiError::forbidden(
                 "network.channel.foreign",
-                "this channel ID belongs to another organization; make it with the organization of the session's identity",
+                "this channel ID belongs to another organization; make it with the organization of the logged-in identity",
             ));
         }
         Ok(channel)

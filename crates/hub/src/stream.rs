@@ -73,7 +73,7 @@ impl AsyncRead for HubStream {
         let received = buffer.filled().len() - before;
         if self.connection.read(received).is_err() {
             log::warn!(
-                "disconnected a socket: its identity sends more unfinished messages than fit"
+                "disconnected a socket: incomplete messages of its identity exceed the memory limit"
             );
             self.connection.cut();
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));

@@ -78,8 +78,7 @@ impl Tokens {
         let claims: TokenClaims = login::verify(token, &self.key).map_err(|error| {
             let message = match error {
                 TokenError::Signature => {
-                    "the token was not issued by this network as it runs now; log in again"
-                        .to_owned()
+                    "the token is not signed with this network's key; log in again".to_owned()
                 }
                 other => format!("{other}; log in again"),
             };

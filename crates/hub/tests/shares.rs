@@ -1,5 +1,5 @@
-//! One identity's share of connections and of the memory of sockets: large enough for a busy daemon, too
-//! small to hold everything.
+//! Shares of one identity: connections, and memory of sockets. Large enough for a busy daemon, too
+//! small to exhaust the hub.
 
 #![allow(
     clippy::unwrap_used,
