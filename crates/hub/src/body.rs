@@ -74,20 +74,16 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for Jso
             login.require_paired()?;
         }
         let owner = login.map(Login::owner);
-        let content_length = content_length(&parts.headers);
-        let (bytes, reservation) = read(
-            hub,
-            connection,
-            owner.as_deref(),
-            body,
-            content_length,
-            LIMIT,
-        )
-        .await?;
+        let terms = BodyTerms {
+            owner: owner.as_deref(),
+            content_length: content_length(&parts.headers),
+            limit: LIMIT,
+        };
+        let (bytes, reservation) = read(hub, connection, body, terms).await?;
         let value = serde_json::from_slice(&bytes).map_err(|error| {
             ApiError::bad_request(
                 "request.body.malformed",
-                format!("the body is not the JSON that belongs here: {error}"),
+                format!("the body is not the expected JSON: {error}"),
             )
         })?;
         Ok(Self { value, reservation })
@@ -114,18 +110,29 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<usize> {
     length.to_str().ok()?.parse().ok()
 }
 
-/// Reads a body of at most `limit` bytes; where it has an owner, within the owner's memory budget.
+/// Terms on which a body is read.
+pub(super) struct BodyTerms<'a> {
+    /// Identity whose memory budget is charged.
+    pub owner: Option<&'a str>,
+    pub content_length: Option<usize>,
+    pub limit: usize,
+}
+
+/// Reads a body of at most the limit; where it has an owner, within the owner's memory budget.
 ///
 /// # Errors
 /// When the body is too large, too slow, incomplete, or finds no memory.
 pub(super) async fn read(
     hub: &HubState,
     connection: &ClientConnection,
-    owner: Option<&str>,
     body: Body,
-    content_length: Option<usize>,
-    limit: usize,
+    terms: BodyTerms<'_>,
 ) -> Result<(Vec<u8>, Option<Reservation<String>>), ApiError> {
+    let BodyTerms {
+        owner,
+        content_length,
+        limit,
+    } = terms;
     let (reservation, time_limit) = match owner {
         Some(owner) => {
             let size = content_length.unwrap_or(limit).min(limit);
@@ -133,7 +140,7 @@ pub(super) async fn read(
             let reservation = taken.await.map_err(|_| {
                 ApiError::busy(
                     "request.body.noRoom",
-                    "other requests that are half sent take the memory for bodies; finish them, or try again later",
+                    "half-sent requests use up the memory for bodies; finish them, or try again later",
                 )
             })?;
             (Some(reservation), READ_TIMEOUT)
@@ -162,7 +169,10 @@ async fn collect(
         .map_err(|_| too_slow(time_limit))?
     {
         let chunk = chunk.map_err(|_| {
-            ApiError::bad_request("request.body.broken", "the body ended before its end")
+            ApiError::bad_request(
+                "request.body.broken",
+                "the connection closed before the end of the body",
+            )
         })?;
         seen = seen.saturating_add(chunk.len());
         progress.1 += chunk.len();

@@ -13,7 +13,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use futures_util::stream;
 
-use super::body::{self, PAYLOAD_BODY};
+use super::body::{self, BodyTerms, PAYLOAD_BODY};
 use super::connection::ClientConnection;
 use super::engine_query::{EngineQuery, Generation};
 use super::engine_sessions::SessionOwner;
@@ -52,10 +52,13 @@ pub(super) async fn check(
         SessionOwner::Identity(identity) => Some(identity.as_str()),
         SessionOwner::Address(..) => None,
     };
-    let content_length = body::content_length(&parts.headers);
+    let terms = BodyTerms {
+        owner,
+        content_length: body::content_length(&parts.headers),
+        limit,
+    };
     // The memory is released before the packets are processed: the library takes them one by one.
-    let (bytes, _reservation) =
-        body::read(hub, connection, owner, body, content_length, limit).await?;
+    let (bytes, _reservation) = body::read(hub, connection, body, terms).await?;
     let pieces = match (generation, bytes_form) {
         (Some(Generation::V3), false) => of_legacy_text(&bytes.into()),
         (Some(Generation::V3), true) => of_legacy_bytes(&bytes),
@@ -66,7 +69,7 @@ pub(super) async fn check(
     let pieces = pieces.ok_or_else(|| {
         ApiError::bad_request(
             "network.polling.malformed",
-            "the body is no list of packets as this generation of Engine.IO writes it",
+            "the body is not a packet list of this Engine.IO generation",
         )
     })?;
     if pieces.len() > packets {

@@ -23,6 +23,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::admission::ConnectionSlot;
 use super::connection::{ClientConnection, RequestConnection};
 use super::state::HubState;
 use super::stream::HubStream;
@@ -76,7 +77,12 @@ pub(super) async fn serve(
     hub: &Arc<HubState>,
     open: &TaskTracker,
 ) -> io::Result<Infallible> {
-    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
+    let server = Server {
+        router,
+        hub: hub.clone(),
+        open: open.clone(),
+        refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+    };
     let mut sweep = interval(SWEEP_INTERVAL);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -90,7 +96,7 @@ pub(super) async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                admit(stream, peer, &router, hub, open, &refusals);
+                server.admit(stream, peer);
                 // The newcomer may have sent its request already; it is read before the next one
                 // can evict it.
                 tokio::task::yield_now().await;
@@ -99,7 +105,7 @@ pub(super) async fn serve(
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
             Err(error) => {
                 log::warn!(
-                    "cannot accept connections to the network: {error}; one that waits is closed"
+                    "cannot accept connections to the hub: {error}; closing the one that has waited longest"
                 );
                 hub.admission.evict_one();
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
@@ -108,42 +114,58 @@ pub(super) async fn serve(
     }
 }
 
-fn admit(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: &Router,
-    hub: &Arc<HubState>,
-    open: &TaskTracker,
-    refusals: &Arc<Semaphore>,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        log::debug!("a connection from {peer} ended before it began: {error}");
-        return;
-    }
-    let connection = hub.admission.connection(peer);
-    let Some(slot) = hub.admission.admit(&connection) else {
-        log::debug!("no room for a connection from {peer}");
-        return;
-    };
-    let (router, hub, refusals) = (router.clone(), hub.clone(), refusals.clone());
-    let token = open.token();
-    open.spawn(async move {
-        if !first_byte(&stream, &connection, &hub).await {
+/// Everything that a connection's task needs.
+#[derive(Clone)]
+struct Server {
+    router: Router,
+    hub: Arc<HubState>,
+    open: TaskTracker,
+    refusals: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Gives a new connection a slot and a task.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        if let Err(error) = stream.set_nodelay(true) {
+            log::debug!("a connection from {peer} closed before it was served: {error}");
             return;
         }
-        if hub.admission.on_first_byte(&connection).is_none() {
-            log::debug!("no room for a connection from {peer}");
+        let connection = self.hub.admission.connection(peer);
+        let Some(slot) = self.hub.admission.admit(&connection) else {
+            log::debug!("refused a connection from {peer}: too many connections");
+            return;
+        };
+        let server = self.clone();
+        self.open.spawn(async move {
+            if first_byte(&stream, &connection, &server.hub).await {
+                // Boxed, so that a silent connection does not hold the memory of an active one.
+                Box::pin(server.serve(stream, connection, slot)).await;
+            }
+        });
+    }
+
+    /// Serves a connection from its first byte on, or refuses it where there is no room.
+    async fn serve(
+        self,
+        stream: TcpStream,
+        connection: Arc<ClientConnection>,
+        slot: ConnectionSlot,
+    ) {
+        if self.hub.admission.on_first_byte(&connection).is_none() {
+            log::debug!(
+                "refused a connection from {}: too many connections",
+                connection.peer
+            );
             drop(slot);
-            if let Ok(_turn) = refusals.try_acquire() {
+            if let Ok(_turn) = self.refusals.try_acquire() {
                 // A client that does not read the refusal loses nothing else.
                 timeout(REFUSAL_TIMEOUT, refuse(stream)).await.ok();
             }
             return;
         }
-        let stream = HubStream::new(stream, connection.clone(), token, slot);
-        // Boxed, so that a silent connection does not hold the memory of an active one.
-        Box::pin(serve_connection(stream, connection, router, hub)).await;
-    });
+        let stream = HubStream::new(stream, connection.clone(), self.open.token(), slot);
+        serve_connection(stream, connection, self.router, self.hub).await;
+    }
 }
 
 /// Waits for the first byte; false when the connection ends before.
@@ -191,7 +213,7 @@ async fn serve_connection(
         }
     };
     if let Err(error) = ended {
-        log::trace!("a connection broke off: {error}");
+        log::trace!("a connection closed with an error: {error}");
     }
 }
 
