@@ -57,9 +57,7 @@ impl fmt::Display for User {
 /// Owner and mode of a file or folder.
 #[derive(Clone, Copy, Debug)]
 pub struct Ownership {
-    /// User ID of the owner.
     pub uid: u32,
-    /// Group ID.
     pub gid: u32,
     /// Permission bits and file type.
     pub mode: u32,

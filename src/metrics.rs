@@ -26,7 +26,6 @@ impl Counter {
 /// Counters of an instance's session, link and calls. `Counters` in `proto/expd/v1/daemon.proto`
 /// defines each.
 #[derive(Debug, Default)]
-#[expect(missing_docs, reason = "the contract explains them")]
 pub struct Counters {
     pub connects: Counter,
     pub disconnects: Counter,

@@ -201,28 +201,17 @@ pub enum PassedSocketError {
     #[error(
         "LISTEN_FDS is {count:?}, not a number up to {MOST_SOCKETS}; start expd from a socket unit or without LISTEN_FDS"
     )]
-    Count {
-        /// Its value.
-        count: String,
-    },
+    Count { count: String },
     /// The descriptor is not a Unix stream socket.
     #[error(
         "the socket {name:?} passed by the service manager is no Unix stream socket ({source}); use ListenStream= with a path"
     )]
-    NotAUnixSocket {
-        /// Its name.
-        name: String,
-        /// The system's reason.
-        source: io::Error,
-    },
+    NotAUnixSocket { name: String, source: io::Error },
     /// The socket is a connection rather than a listener.
     #[error(
         "the socket {name:?} passed by the service manager does not listen; use ListenStream= with Accept=no"
     )]
-    NotListening {
-        /// Its name.
-        name: String,
-    },
+    NotListening { name: String },
 }
 
 #[cfg(test)]

@@ -30,12 +30,9 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// Commands taken from the mailbox at once; the listeners are woken after each batch.
 const BATCH: usize = 64;
 
-/// Settings of the router.
 #[derive(Clone, Debug)]
 pub struct RouterSettings {
-    /// Number of instances.
     pub instances: usize,
-    /// Bounds on logs, channels and listeners.
     pub limits: Limits,
     /// Encoder of broadcasts for the listeners.
     pub encode: Encode,

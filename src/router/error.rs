@@ -6,50 +6,27 @@ use expd_domain::Quoted;
 /// Reason why the router refused a call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouterError {
-    /// The host's limit of listeners is reached.
     #[error(
         "too many listeners: {full}, of {most} (daemon.limits.max_listeners); end some, or raise it"
     )]
-    TooManyListeners {
-        /// The limit.
-        most: usize,
-        /// The holders.
-        full: Full,
-    },
+    TooManyListeners { most: usize, full: Full },
     /// The instance's limit of channels is reached.
     #[error(
         "too many channels of this instance: {full}, of {most} (daemon.limits.max_channels); end some listeners, or raise it"
     )]
-    TooManyChannels {
-        /// The limit.
-        most: usize,
-        /// The holders.
-        full: Full,
-    },
+    TooManyChannels { most: usize, full: Full },
     /// The user's share of memory is used up.
     #[error(
         "too many bytes of names of listeners and channels: {full}, of {most} (daemon.limits.max_call_bytes); end some listeners, or raise it"
     )]
-    TooMuchMemory {
-        /// The limit.
-        most: usize,
-        /// The holders.
-        full: Full,
-    },
+    TooMuchMemory { most: usize, full: Full },
     /// The log has not reached the resume position.
     #[error(
         "resume.after is {after}, but the log has only reached {newest}; give a sequence that was received from it"
     )]
-    ResumeAhead {
-        /// The requested position.
-        after: u64,
-        /// The newest position of the log.
-        newest: u64,
-    },
-    /// No listener has this ID.
+    ResumeAhead { after: u64, newest: u64 },
     #[error("no listener has the ID {id}; it may have ended already", id = Quoted(.0))]
     UnknownListener(String),
-    /// The daemon stops.
     #[error("the daemon is stopping")]
     Stopping,
 }

@@ -11,7 +11,6 @@ use expd_domain::{GapReason, SubscriptionState};
 pub struct Delivery {
     /// The position in the log that the listener reaches with this event.
     pub sequence: u64,
-    /// The event.
     pub event: Event,
 }
 
@@ -61,7 +60,6 @@ impl EventSink for Vec<Delivery> {
 /// A span of time in which the listener may have missed events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// The cause.
     pub reason: GapReason,
     /// Number of missed events; 0 where it cannot be known.
     pub missed: u64,
@@ -82,7 +80,6 @@ pub enum Ended {
         "the listener fell behind the channel's log and had asked for overflow CANCEL; read faster, or listen with SKIP"
     )]
     Overflow,
-    /// The daemon stops.
     #[error("the daemon is stopping; listen again, with resume, when it is back")]
     Stopping,
 }

@@ -23,16 +23,13 @@ const CHANNEL_BYTES: usize = 2 << 10;
 /// The process at the other end of a socket, as the kernel reported it for the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
-    /// Process ID.
     pub pid: u32,
-    /// User ID.
     pub uid: u32,
 }
 
 /// An app's request to listen.
 #[derive(Clone, Debug)]
 pub struct ListenSpec {
-    /// The channel.
     pub channel: Channel,
     /// Name of the events to deliver; `None` for all events.
     pub name: Option<String>,
@@ -88,7 +85,6 @@ pub struct ListenerInfo {
     pub number: u64,
     /// The channel's instance.
     pub instance: InstanceId,
-    /// The channel.
     pub channel: Channel,
     /// The event name; empty for all.
     pub name: String,

@@ -28,7 +28,6 @@ pub struct EncodedBatch {
 /// One broadcast in the log, encoded once for all listeners.
 #[derive(Debug)]
 pub struct Record {
-    /// The event's name.
     pub name: Arc<str>,
     /// Its position in the log.
     pub sequence: u64,

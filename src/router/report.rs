@@ -14,9 +14,7 @@ pub struct InstanceId(pub usize);
 pub struct Incoming {
     /// Its channel, decoded from the channel ID.
     pub channel: Arc<Channel>,
-    /// The broadcast.
     pub broadcast: Broadcast,
-    /// When it was received.
     pub received: Moment,
 }
 

@@ -13,7 +13,6 @@ use expd_domain::Channel;
 pub struct ChannelSnapshot {
     /// Its number among the channels of its instance, in the order of first request.
     pub order: u64,
-    /// The channel.
     pub channel: Arc<Channel>,
     /// Since when it is wanted.
     pub wanted_since: SystemTime,
@@ -21,13 +20,9 @@ pub struct ChannelSnapshot {
     pub asked_at: Option<SystemTime>,
     /// When the network last confirmed it on the present connection.
     pub confirmed_at: Option<SystemTime>,
-    /// When the last broadcast arrived.
     pub last_broadcast_at: Option<SystemTime>,
-    /// Number of its listeners.
     pub listeners: usize,
-    /// Events in the log.
     pub log_events: usize,
-    /// Bytes in the log.
     pub log_bytes: usize,
     /// The newest sequence.
     pub log_sequence: u64,
@@ -64,7 +59,6 @@ impl Totals {
 /// A part of an instance's channels or listeners: the first `most` whose number is above `after`.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice {
-    /// The instance.
     pub instance: InstanceId,
     /// The last number that the caller has; 0 for none.
     pub after: u64,

@@ -4,6 +4,7 @@
 //! The crate does no I/O and knows no other crate of the workspace. It also owns the words that
 //! several of them share ([`Fate`], [`GapReason`], [`LinkState`], [`Overflow`],
 //! [`SubscriptionState`]): each is spelled in one place, by its `as_str`.
+#![warn(missing_docs)]
 
 // The example of the README is a test.
 #[cfg(doctest)]

@@ -1,6 +1,6 @@
 //! The gRPC contract `expd.v1` and the standard service of health, generated from `proto/`, whose
 //! comments are their documentation.
-#![allow(missing_docs, clippy::pedantic)]
+#![allow(clippy::pedantic)]
 
 tonic::include_proto!("expd.v1");
 
