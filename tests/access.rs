@@ -472,7 +472,7 @@ async fn a_mistake_in_the_settings_keeps_the_old_ones() {
         "log = \"info\"\nlisten = \"127.0.0.1:0\"\ndrain_timeout = \"1s\"\n{RULES}"
     ));
     daemon.signal("HUP");
-    let said = daemon.said("after a restart only");
+    let said = daemon.said("that apply after a restart");
     assert!(
         said.ends_with(": daemon.drain_timeout, daemon.listen"),
         "{said}"

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use expd::config::{self, Source};
-use expd::daemon::{self, DaemonError, Doors};
+use expd::daemon::{self, DaemonError, Listeners, ServeParts};
 use expd::ipc::{self, Listener, SocketPath};
 use expd_hub::Hub;
 use expd_proto as proto;
@@ -56,13 +56,17 @@ impl Daemon {
         config::follow(&mut settings, hub.local_addr());
         let folder = tempfile::tempdir().unwrap();
         let place = SocketPath::named(folder.path().join("expd.sock"));
-        let mut doors = Doors::default();
-        doors.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
+        let mut listeners = Listeners::default();
+        listeners.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
         let stop = CancellationToken::new();
         let shutdown = stop.clone();
         let mut serving = JoinSet::new();
         serving.spawn(async move {
-            daemon::serve(&settings, None, doors, Some(hub), shutdown, |_| {}).await
+            let parts = ServeParts {
+                hub: Some(hub),
+                ..ServeParts::new(&settings, listeners, shutdown)
+            };
+            daemon::serve(parts, |_| {}).await
         });
         Self {
             folder,

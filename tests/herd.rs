@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use expd::config::settings::InstanceSettings;
 use expd::config::{ChannelIdSpelling, Credentials, ProtocolChoice, Settings, TransportChoice};
-use expd::daemon::{self, Doors};
+use expd::daemon::{self, Listeners, ServeParts};
 use expd::ipc::{self, Listener, SocketPath};
 use expd_domain::Secret;
 use expd_hub::{CountersSnapshot, Hub, HubDevice, HubSettings, operator};
@@ -54,13 +54,14 @@ async fn a_thousand_daemons_do_not_come_back_in_step() {
     let settings = fleet(network.settings.listen);
     let folder = tempfile::tempdir().unwrap();
     let place = SocketPath::named(folder.path().join("socket"));
-    let mut doors = Doors::default();
-    doors.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
+    let mut listeners = Listeners::default();
+    listeners.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
     let mut daemons = JoinSet::new();
     let stopped = stop.clone();
     // Each of its instances has a session and a link of its own, as each of a thousand daemons has.
-    daemons
-        .spawn(async move { daemon::serve(&settings, None, doors, None, stopped, |_| {}).await });
+    daemons.spawn(async move {
+        daemon::serve(ServeParts::new(&settings, listeners, stopped), |_| {}).await
+    });
     network.until_all_are_connected().await;
 
     network.stop().await;

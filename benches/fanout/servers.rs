@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use expd::config::{
     ChannelIdSpelling, Credentials, InstanceSettings, ProtocolChoice, Settings, TransportChoice,
 };
-use expd::daemon::{self, Doors};
+use expd::daemon::{self, Listeners, ServeParts};
 use expd::ipc::{self, Listener, SocketPath};
 use expd::router::{Incoming, InstanceId, Moment, Report, RouterHandle};
 use expd_domain::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Payload, Secret};
@@ -38,21 +38,15 @@ pub async fn daemon(folder: &Path, port: u16) {
     instance.channel_id = ChannelIdSpelling::UrlSafe;
     settings.instances.insert("default".to_owned(), instance);
     let place = SocketPath::named(folder.join("socket"));
-    let mut doors = Doors::default();
-    doors.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
+    let mut listeners = Listeners::default();
+    listeners.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
     let credit = load::credit(&folder.join("server-credit"));
     let (give, take) = oneshot::channel();
-    let serving = daemon::serve(
-        &settings,
-        None,
-        doors,
-        None,
-        CancellationToken::new(),
-        |bridges| {
-            give.send(bridges.get("").unwrap().router.clone()).ok();
-            println!("ready");
-        },
-    );
+    let parts = ServeParts::new(&settings, listeners, CancellationToken::new());
+    let serving = daemon::serve(parts, |bridges| {
+        give.send(bridges.get("").unwrap().router.clone()).ok();
+        println!("ready");
+    });
     // A task like the link, which hands over on the thread that delivers.
     let feeding = in_task(async move {
         let channel = Channel::new("menu");

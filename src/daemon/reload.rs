@@ -1,9 +1,9 @@
-//! Reading the settings again, at SIGHUP (`systemctl reload expd`).
+//! Reload of the settings at SIGHUP (`systemctl reload expd`).
 //!
 //! The settings are read and checked as a whole: with a mistake among them, or where the file may
-//! have been cut and rules with it ([`Loaded::check_reload`]), all stay as they were. What can
-//! change without harm is applied: the log's level and the access rules, whose names of users and
-//! groups are looked up again, too. Of everything else the log says which keys wait for a restart.
+//! have been cut and rules with it ([`Loaded::check_reload`]), all stay as they were. The log level
+//! and the access rules apply at once; names of users and groups in the rules are looked up again.
+//! The log names the other keys that have changed: they apply after a restart.
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -13,38 +13,38 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::run::ServeOptions;
-use super::welcome::summary;
+use super::notifications::summary;
+use super::options::ServeOptions;
 use crate::access::{AccessPolicy, AccessRule};
 use crate::bridge::Bridges;
-use crate::config::{self, ConfigErrors, Loaded, Source, Written};
+use crate::config::{ConfigErrors, Loaded, Written};
 use crate::logging;
 use crate::systemd::Notifier;
 
-/// The words in the service manager's status after a reload that changed nothing.
+/// Status for the service manager after a reload that changed nothing.
 const REFUSED: &str = "the last reload was refused, see the log";
 
-/// Access rules of earlier settings that are remembered.
-const MOST_KNOWN: usize = 10_000;
+/// Number of access rules of earlier settings that are remembered.
+const MAX_KNOWN_RULES: usize = 10_000;
 
-/// Waits for SIGHUP.
+/// Reloads the settings at SIGHUP.
 pub(super) struct Reload {
     signal: Signal,
-    /// Whether the daemon was started at a terminal.
+    /// The daemon was started at a terminal.
     at_terminal: bool,
     options: ServeOptions,
-    /// What the daemon was started with.
+    /// Settings that the daemon was started with.
     running: Written,
-    /// The access rules in force, and those that were since there were none.
-    known: Vec<AccessRule>,
+    /// Access rules that apply, and all that have applied since there were none.
+    known_rules: Vec<AccessRule>,
     policy: watch::Sender<Arc<AccessPolicy>>,
 }
 
 impl Reload {
-    /// Catches the signal from now on. The policy is that of `loaded`, until the first reload.
+    /// Catches the signal from now on. Until the first reload, the policy is that of `loaded`.
     ///
     /// # Errors
-    /// When signals cannot be caught.
+    /// The signal cannot be caught.
     pub(super) fn new(options: &ServeOptions, loaded: &Loaded) -> io::Result<Self> {
         let policy = AccessPolicy::new(&loaded.settings.access);
         Ok(Self {
@@ -52,55 +52,49 @@ impl Reload {
             at_terminal: io::stderr().is_terminal(),
             options: options.clone(),
             running: loaded.written.clone(),
-            known: loaded.settings.access.clone(),
+            known_rules: loaded.settings.access.clone(),
             policy: watch::Sender::new(Arc::new(policy)),
         })
     }
 
-    /// The policy, to be watched.
+    /// The access policy, replaced at each reload.
     pub(super) fn policy(&self) -> watch::Receiver<Arc<AccessPolicy>> {
         self.policy.subscribe()
     }
 
-    /// Reloads at each signal, once the daemon serves.
+    /// Reloads at each signal.
     pub(super) async fn run(
         mut self,
-        mut started: watch::Receiver<Option<Bridges>>,
+        bridges: Bridges,
         socket: PathBuf,
         notifier: Arc<Notifier>,
         shutdown: CancellationToken,
     ) {
-        let Ok(bridges) = started.wait_for(Option::is_some).await.map(|b| b.clone()) else {
-            // The daemon did not start.
-            return;
-        };
         while self.signal.recv().await.is_some() {
-            // The kernel sends the same signal when a terminal closes; nobody would be there then to end the daemon.
+            // A terminal that closes sends the same signal; nobody is left there to end the daemon.
             if self.at_terminal && !io::stderr().is_terminal() {
                 shutdown.cancel();
                 return;
             }
             notifier.reloading();
-            let taken = self.reload().await;
-            if let Some(bridges) = &bridges {
-                let summary = summary(&socket, bridges);
-                notifier.ready(&if taken {
-                    summary
-                } else {
-                    format!("{REFUSED} · {summary}")
-                });
-            }
+            let applied = self.reload().await;
+            let summary = summary(&socket, &bridges);
+            notifier.ready(&if applied {
+                summary
+            } else {
+                format!("{REFUSED} · {summary}")
+            });
         }
     }
 
-    /// Reads the settings again; false where they stay as they were.
+    /// Reads and applies the settings; false where they stay as they were.
     async fn reload(&mut self) -> bool {
         let options = self.options.clone();
-        let known = self.known.clone();
-        // It reads files and asks the system's name service.
+        let known_rules = self.known_rules.clone();
+        // Blocks: it reads files and asks the name service.
         let read = tokio::task::spawn_blocking(move || {
-            let loaded = read(&options)?;
-            loaded.check_reload(&known)?;
+            let loaded = options.read_settings()?;
+            loaded.check_reload(&known_rules)?;
             let policy = AccessPolicy::new(&loaded.settings.access);
             Ok::<_, ConfigErrors>((loaded, policy))
         });
@@ -126,43 +120,41 @@ impl Reload {
         let rules = loaded.settings.access.len();
         self.policy.send_replace(Arc::new(policy));
         if rules == 0 {
-            self.known.clear();
+            self.known_rules.clear();
         }
         let now = loaded.settings.access;
-        self.known.retain(|rule| !now.contains(rule));
-        self.known.extend(now);
-        // The latest count most, should somebody change them without end.
-        let surplus = self.known.len().saturating_sub(MOST_KNOWN.max(rules));
-        self.known.drain(..surplus);
+        self.known_rules.retain(|rule| !now.contains(rule));
+        self.known_rules.extend(now);
+        // The oldest go first.
+        let surplus = self
+            .known_rules
+            .len()
+            .saturating_sub(MAX_KNOWN_RULES.max(rules));
+        self.known_rules.drain(..surplus);
         logging::set_level(loaded.settings.daemon.log);
         for warning in &loaded.warnings {
             log::warn!("{warning}");
         }
-        log::info!(access_rules = rules; "the settings were read again: log level and access rules are as they say now");
+        log::info!(access_rules = rules; "the settings were read again: their log level and access rules apply");
         let changed = self.running.changed(&loaded.written);
-        let waiting = waiting(&changed, self.options.embedded);
-        if !waiting.is_empty() {
+        let pending = pending(&changed, self.options.embedded);
+        if !pending.is_empty() {
             log::warn!(
-                "changed, and in force after a restart only (systemctl restart expd): {}",
-                waiting.join(", ")
+                "changed settings that apply after a restart (systemctl restart expd): {}",
+                pending.join(", ")
             );
         }
     }
 }
 
-/// Reads the settings as at the start.
-pub(super) fn read(options: &ServeOptions) -> Result<Loaded, ConfigErrors> {
-    config::load(&Source::from_process(options.config.clone()))?.for_serving(options.embedded)
-}
-
-/// Of the changed keys, those that need a restart.
-fn waiting(changed: &[String], embedded: bool) -> Vec<&str> {
-    let in_force =
+/// The changed keys that need a restart.
+fn pending(changed: &[String], embedded: bool) -> Vec<&str> {
+    let applied =
         |key: &str| matches!(key, "daemon.log" | "daemon.access") || key.starts_with("access");
-    // Of the embedded network alone.
-    let foreign = |key: &str| key.starts_with("hub.") && !embedded;
+    // Keys of the embedded network, which does not run.
+    let unused = |key: &str| key.starts_with("hub.") && !embedded;
     let keys = changed.iter().map(String::as_str);
-    keys.filter(|key| !in_force(key) && !foreign(key)).collect()
+    keys.filter(|key| !applied(key) && !unused(key)).collect()
 }
 
 #[cfg(test)]
@@ -170,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_force_at_once_does_not_wait_for_a_restart() {
+    fn settings_that_apply_at_once_need_no_restart() {
         let changed = [
             "access[0].allow",
             "access",
@@ -180,7 +172,7 @@ mod tests {
             "hub.listen",
         ]
         .map(str::to_owned);
-        assert_eq!(waiting(&changed, false), ["daemon.metrics"]);
-        assert_eq!(waiting(&changed, true), ["daemon.metrics", "hub.listen"]);
+        assert_eq!(pending(&changed, false), ["daemon.metrics"]);
+        assert_eq!(pending(&changed, true), ["daemon.metrics", "hub.listen"]);
     }
 }

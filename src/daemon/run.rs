@@ -1,4 +1,4 @@
-//! `expd serve`: the daemon as a process, with its settings, its signals, its service manager and its socket.
+//! `expd serve`: the daemon as a process, with its settings, signals, service manager and sockets.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::reload::{self, Reload};
-use super::welcome::Welcome;
-use super::{DaemonError, Doors, doors, serve_under};
+use super::banner::Banner;
+use super::error::DaemonError;
+use super::listeners::{self, Listeners};
+use super::notifications::StatusNotifier;
+use super::options::ServeOptions;
+use super::reload::Reload;
+use super::serve::{ServeParts, serve};
 use crate::config::{self, ConfigErrors, Loaded, Settings, StateSurroundings};
 use crate::coredump;
 use crate::ipc::{self, BoundSocket, Listener};
@@ -22,18 +25,7 @@ use crate::systemd::{self, Notifier, PassedSocketError};
 use expd_client::{SocketEnvironment, SocketPath};
 use expd_hub::{Hub, HubError};
 
-/// What the command line says.
-#[derive(Clone, Debug, Default)]
-pub struct ServeOptions {
-    /// The settings file.
-    pub config: Option<PathBuf>,
-    /// The Unix socket; the settings' or the usual one where not given.
-    pub socket: Option<PathBuf>,
-    /// Whether to bring an EXP network along.
-    pub embedded: bool,
-}
-
-/// Why `expd serve` did not start, or ended.
+/// Reason why `expd serve` did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The settings.
@@ -42,7 +34,7 @@ pub enum RunError {
     /// The log.
     #[error(transparent)]
     Logging(#[from] LoggingError),
-    /// What the service manager passed on.
+    /// The sockets of the service manager.
     #[error(transparent)]
     Passed(#[from] PassedSocketError),
     /// The runtime or the signals.
@@ -53,17 +45,17 @@ pub enum RunError {
     Daemon(#[from] DaemonError),
 }
 
-/// Reads the settings, opens the log, and runs the daemon until a signal ends it. To be called from a process with one
-/// thread.
+/// Reads the settings, opens the log, and runs the daemon until a signal ends it. Call it from a
+/// process with one thread.
 ///
 /// # Errors
-/// What kept it from starting, or which part of it failed.
+/// The daemon could not start, or a part of it failed.
 pub fn run(options: &ServeOptions) -> Result<(), RunError> {
-    let kept = coredump::disable();
+    let core_dumps = coredump::disable();
     let passed = systemd::listen_fds()?;
-    let loaded = reload::read(options)?;
+    let loaded = options.read_settings()?;
     logging::init(loaded.settings.daemon.log)?;
-    kept.tell();
+    core_dumps.tell();
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
@@ -75,18 +67,19 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
             .collect();
         Box::pin(run_daemon(loaded, options, inherited)).await
     });
-    // A name look-up that still waits for its answer must not hold the process.
+    // A name look-up that is still waiting for its answer must not hold the process.
     runtime.shutdown_background();
     result
 }
 
-/// What the daemon runs on: one worker. A broadcast goes from task to task until it is in the socket, and where there are more workers each
-/// wakes the next one on the way, and they wait for each other's locks. With one, a lone delivery at 500 a second costs a quarter less
-/// and comes 20 µs sooner, and full speed is not slower: the kernel's part of a delivery is the app's as well. What waits for the system has
-/// threads of its own.
+/// Makes the daemon's runtime, with a single worker thread. A broadcast crosses several tasks until
+/// it is in the socket; more workers only wake each other on the way and contend for locks. With
+/// one, a lone delivery at 500/s takes a quarter less CPU and comes 20 µs sooner, and full speed is
+/// no slower: the kernel's part of a delivery runs in the app's process as well. Blocking calls have
+/// threads of their own.
 ///
 /// # Errors
-/// When the system refuses threads or descriptors.
+/// The system refuses threads or descriptors.
 pub fn runtime() -> io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(1)
@@ -105,25 +98,18 @@ async fn run_daemon(
     helpers.spawn(end_at_signal(shutdown.clone())?);
     let reload = Reload::new(options, &loaded)?;
     let mut settings = loaded.settings;
-    let wanted = settings.daemon.limits.max_connections;
-    let room = ipc::allow_open_files(wanted);
-    if room < wanted {
-        log::warn!(
-            "the limit of open files leaves room for {room} local connections instead of {wanted} (daemon.limits.max_connections); raise it (LimitNOFILE=)"
-        );
-    }
-    settings.daemon.limits.max_connections = room;
+    limit_connections(&mut settings);
 
-    // The doors come first: whoever finds the socket taken shall not have started anything else.
+    // The sockets come first: a daemon that finds them taken must not have started anything else.
     let environment = SocketEnvironment::from_process();
-    let mut open = Doors::default();
-    let path = open_unix(&settings, options, &environment, inherited, &mut open)?;
+    let mut listeners = Listeners::default();
+    let socket = listen_unix(&settings, options, &environment, inherited, &mut listeners)?;
     if let Some(address) = settings.daemon.listen {
-        open.add(doors::tcp(address).await?);
+        listeners.add(listeners::tcp(address).await?);
     }
-    let surroundings_of_state = StateSurroundings::from_process();
+    let state_surroundings = StateSurroundings::from_process();
     let hub = if options.embedded {
-        settings.hub.state_dir = config::hub_state_dir(&settings, &surroundings_of_state);
+        settings.hub.state_dir = config::hub_state_dir(&settings, &state_surroundings);
         let hub = bind_hub(&mut settings, loaded.hub_listen_is_set)
             .await
             .map_err(DaemonError::from)?;
@@ -132,57 +118,67 @@ async fn run_daemon(
     } else {
         None
     };
-    let state_dir = config::state_dir(&settings, &surroundings_of_state);
+    let banner = hub.as_ref().map(|hub| Banner {
+        is_default: socket == SocketPath::default_in(&environment).path,
+        socket: socket.clone(),
+        network: format!("http://{}", hub.local_addr()),
+    });
     let notifier = Arc::new(Notifier::from_process());
-    let access = reload.policy();
-    let (started, bridges) = watch::channel(None);
-    helpers.spawn(reload.run(
-        bridges.clone(),
-        path.clone(),
-        notifier.clone(),
-        shutdown.clone(),
-    ));
-    let welcome = Welcome {
-        usual: path == SocketPath::default_in(&environment).path,
-        socket: path,
-        network: hub
-            .as_ref()
-            .map(|hub| format!("http://{}", hub.local_addr())),
-        notifier,
-    };
-    helpers.spawn(welcome.tell(bridges, shutdown.clone()));
-    let served = serve_under(
-        &settings,
-        state_dir.as_deref(),
-        open,
+    let state_dir = config::state_dir(&settings, &state_surroundings);
+    let parts = ServeParts {
+        settings: &settings,
+        state_dir: state_dir.as_deref(),
+        listeners,
         hub,
-        access,
-        shutdown,
-        |bridges| {
-            started.send_replace(Some(bridges.clone()));
-        },
-    )
+        access: reload.policy(),
+        shutdown: shutdown.clone(),
+    };
+    let served = serve(parts, |bridges| {
+        log::info!(socket = socket.display().to_string(); "serving on {}", socket.display());
+        let status = StatusNotifier {
+            socket: socket.clone(),
+            notifier: notifier.clone(),
+        };
+        helpers.spawn(status.run(bridges.clone(), shutdown.clone()));
+        helpers.spawn(reload.run(bridges.clone(), socket, notifier, shutdown));
+        if let Some(banner) = banner {
+            helpers.spawn(banner.print(bridges.clone()));
+        }
+    })
     .await;
     helpers.shutdown().await;
     log::info!("stopped");
     Ok(served?)
 }
 
-/// Opens the Unix socket, or takes what the service manager opened. Returns where it is.
-fn open_unix(
+/// Lowers the limit of connections to what the limit of open files leaves room for.
+fn limit_connections(settings: &mut Settings) {
+    let wanted = settings.daemon.limits.max_connections;
+    let possible = ipc::allow_open_files(wanted);
+    if possible < wanted {
+        log::warn!(
+            "the limit of open files leaves room for {possible} local connections instead of \
+             {wanted} (daemon.limits.max_connections); raise it (LimitNOFILE=)"
+        );
+    }
+    settings.daemon.limits.max_connections = possible;
+}
+
+/// Listens on the Unix socket, or takes the sockets of the service manager. Returns the path.
+fn listen_unix(
     settings: &Settings,
     options: &ServeOptions,
     environment: &SocketEnvironment,
     inherited: Vec<BoundSocket>,
-    doors: &mut Doors,
+    listeners: &mut Listeners,
 ) -> Result<PathBuf, RunError> {
     let sockets = if inherited.is_empty() {
-        let place = match options.socket.as_ref().or(settings.daemon.socket.as_ref()) {
+        let path = match options.socket.as_ref().or(settings.daemon.socket.as_ref()) {
             Some(path) => SocketPath::named(path),
             None => ipc::default_path(environment, ipc::runtime_directory().as_deref()),
         };
         let daemon = &settings.daemon;
-        let bound = ipc::bind(&place, daemon.socket_mode, daemon.socket_group.as_deref());
+        let bound = ipc::bind(&path, daemon.socket_mode, daemon.socket_group.as_deref());
         vec![bound.map_err(DaemonError::from)?]
     } else {
         inherited
@@ -190,18 +186,19 @@ fn open_unix(
     let mut path = None;
     for socket in sockets {
         path = path.or(socket.path());
-        doors.add(Listener::unix(socket)?);
+        listeners.add(Listener::unix(socket)?);
     }
     Ok(path.unwrap_or_default())
 }
 
-/// Binds the embedded network. Where no address was chosen and the usual port is taken, any free one will do.
-async fn bind_hub(settings: &mut Settings, chosen: bool) -> Result<Hub, HubError> {
+/// Binds the embedded network. Where the default port is taken and no address was configured, any
+/// free port will do.
+async fn bind_hub(settings: &mut Settings, address_is_set: bool) -> Result<Hub, HubError> {
     match Hub::bind(&settings.hub).await {
-        Err(HubError::Busy { .. }) if !chosen => {
-            let mut anywhere = settings.hub.clone();
-            anywhere.listen = SocketAddr::new(anywhere.listen.ip(), 0);
-            Hub::bind(&anywhere).await
+        Err(HubError::Busy { .. }) if !address_is_set => {
+            let mut any_port = settings.hub.clone();
+            any_port.listen = SocketAddr::new(any_port.listen.ip(), 0);
+            Hub::bind(&any_port).await
         }
         bound => bound,
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use expd::config::settings::InstanceSettings;
 use expd::config::{Credentials, Settings};
-use expd::daemon::{self, DaemonError, Doors};
+use expd::daemon::{self, DaemonError, Listeners, ServeParts};
 use expd::ipc::{self, Listener, SocketPath};
 use expd_client::{
     Broadcast, Client, ClientError, Event, EventStream, GapReason, LinkState, Listen, Refusal,
@@ -189,8 +189,8 @@ impl World {
 
     pub fn start_daemon(&mut self) {
         let place = SocketPath::named(self.socket());
-        let mut doors = Doors::default();
-        doors.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
+        let mut listeners = Listeners::default();
+        listeners.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
         self.daemon = Running::none();
         let (settings, stop, state) = (
             self.settings.clone(),
@@ -198,7 +198,11 @@ impl World {
             self.state_dir(),
         );
         self.daemon.task.spawn(async move {
-            daemon::serve(&settings, Some(&state), doors, None, stop, |_| {}).await
+            let parts = ServeParts {
+                state_dir: Some(&state),
+                ..ServeParts::new(&settings, listeners, stop)
+            };
+            daemon::serve(parts, |_| {}).await
         });
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use expd::config::settings::InstanceSettings;
 use expd::config::{Credentials, ProtocolChoice, Settings, TransportChoice};
-use expd::daemon::{self, DaemonError, Doors};
+use expd::daemon::{self, DaemonError, Listeners, ServeParts};
 use expd::ipc::{self, Listener, SocketPath};
 use expd_client::{Client, Event, EventStream, Listen, ListenEvent, Status, SubscriptionState};
 use expd_domain::login::{self, Claims};
@@ -168,13 +168,17 @@ impl Daemon {
 
     pub fn start_again(&mut self) {
         let place = SocketPath::named(self.socket());
-        let mut doors = Doors::default();
-        doors.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
+        let mut listeners = Listeners::default();
+        listeners.add(Listener::unix(ipc::bind(&place, 0o600, None).unwrap()).unwrap());
         self.stop = CancellationToken::new();
         let (settings, stop) = (self.settings.clone(), self.stop.clone());
         let state = self.folder.path().join("state");
         self.serving.spawn(async move {
-            daemon::serve(&settings, Some(&state), doors, None, stop, |_| {}).await
+            let parts = ServeParts {
+                state_dir: Some(&state),
+                ..ServeParts::new(&settings, listeners, stop)
+            };
+            daemon::serve(parts, |_| {}).await
         });
     }
 

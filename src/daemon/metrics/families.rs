@@ -1,95 +1,29 @@
-//! The figures over HTTP: `GET /metrics` in Prometheus' text format, on the loopback address `daemon.metrics`.
-//!
-//! Every local program can read them, whatever the access rules say: so they hold numbers and the names of instances, and nothing of
-//! channels, callers or payloads. They are taken when they are asked for; nothing is kept for them.
+//! The metric families.
 
-mod door;
-mod exposition;
-mod process;
-
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-
-use super::DaemonError;
+use super::exposition::{Exposition, Kind};
+use super::process;
 use crate::bridge::{Bridge, Bridges};
 use crate::metrics::{Counter, Counters};
-use crate::router::{InstanceSnapshot, RouterHandle};
+use crate::router::{InstanceSnapshot, RouterError, RouterHandle};
 use expd_domain::LinkState;
-use exposition::{Exposition, Kind};
 
-/// The format: version 0.0.4 is what every Prometheus reads.
-const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// What the figures are taken from.
+/// Sources of the metrics.
 #[derive(Clone)]
-pub(super) struct Figures {
-    pub(super) bridges: Bridges,
-    pub(super) router: RouterHandle,
-    pub(super) started_at: SystemTime,
+pub(in crate::daemon) struct Metrics {
+    pub(in crate::daemon) bridges: Bridges,
+    pub(in crate::daemon) router: RouterHandle,
+    pub(in crate::daemon) started_at: SystemTime,
 }
 
-/// The door of the figures, bound and not yet serving.
-pub(super) struct FiguresDoor {
-    listener: TcpListener,
-    address: SocketAddr,
-}
+type Instance<'a> = (&'a Bridge, &'a InstanceSnapshot);
 
-impl FiguresDoor {
-    /// Takes the address.
-    ///
-    /// # Errors
-    /// When it cannot be taken.
-    pub(super) async fn bind(address: SocketAddr) -> Result<Self, DaemonError> {
-        let bound = door::bind(address).await;
-        let (listener, address) =
-            bound.map_err(|source| DaemonError::Metrics { address, source })?;
-        Ok(Self { listener, address })
-    }
+/// A counter of an instance: name, help, and source.
+type CounterFamily = (&'static str, &'static str, fn(&Counters) -> &Counter);
 
-    /// Serves until `stop`.
-    pub(super) async fn serve(
-        self,
-        figures: Figures,
-        stop: CancellationToken,
-    ) -> Result<(), DaemonError> {
-        let address = self.address;
-        log::info!("metrics at http://{address}/metrics");
-        let app = axum::Router::new()
-            .route("/metrics", get(page))
-            .with_state(figures);
-        door::serve(self.listener, app, stop)
-            .await
-            .map_err(|source| DaemonError::Metrics { address, source })
-    }
-}
-
-async fn page(State(figures): State<Figures>) -> Response {
-    match figures.router.snapshot().await {
-        Ok(snapshots) => {
-            let headers = [
-                (header::CONTENT_TYPE, FORMAT),
-                (header::CONNECTION, "close"),
-            ];
-            (headers, figures.text(&snapshots)).into_response()
-        }
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
-    }
-}
-
-type One<'a> = (&'a Bridge, &'a InstanceSnapshot);
-
-/// A counter of an instance: name, meaning, and where it is counted.
-type Counted = (&'static str, &'static str, fn(&Counters) -> &Counter);
-
-const COUNTED: [Counted; 11] = [
+const COUNTERS: [CounterFamily; 11] = [
     ("expd_connects_total", "Times the socket came up.", |c| {
         &c.connects
     }),
@@ -139,15 +73,15 @@ const COUNTED: [Counted; 11] = [
     ),
 ];
 
-/// A sum over an instance's channels and listeners: name, kind, meaning, and how it is made.
-type Summed = (
+/// A value computed from an instance's channels and listeners: name, kind, help, and source.
+type ComputedFamily = (
     &'static str,
     Kind,
     &'static str,
     fn(&InstanceSnapshot) -> u64,
 );
 
-const SUMMED: [Summed; 8] = [
+const COMPUTED: [ComputedFamily; 8] = [
     (
         "expd_deliveries_total",
         Kind::Counter,
@@ -206,25 +140,34 @@ const SUMMED: [Summed; 8] = [
     ),
 ];
 
-impl Figures {
+impl Metrics {
+    /// Collects the metrics into the text format.
+    ///
+    /// # Errors
+    /// The router does not answer.
+    pub(super) async fn collect(&self) -> Result<String, RouterError> {
+        let snapshots = self.router.snapshot().await?;
+        Ok(self.text(&snapshots))
+    }
+
     fn text(&self, snapshots: &[InstanceSnapshot]) -> String {
         let none = InstanceSnapshot::default();
-        let all: Vec<One<'_>> = self
+        let all: Vec<Instance<'_>> = self
             .bridges
             .iter()
             .map(|b| (&**b, snapshots.get(b.instance.0).unwrap_or(&none)))
             .collect();
         let mut text = Exposition::default();
-        self.of_the_process(&mut text);
-        of_the_links(&mut text, &all);
-        for (name, help, counter) in COUNTED {
+        self.add_process(&mut text);
+        add_links(&mut text, &all);
+        for (name, help, counter) in COUNTERS {
             let mut family = text.family(name, Kind::Counter, help);
             for (bridge, _) in &all {
                 let labels = [("instance", bridge.name.as_str())];
                 family.sample(&labels, counter(&bridge.counters).get());
             }
         }
-        for (name, kind, help, sum) in SUMMED {
+        for (name, kind, help, sum) in COMPUTED {
             let mut family = text.family(name, kind, help);
             for (bridge, snapshot) in &all {
                 family.sample(&[("instance", bridge.name.as_str())], sum(snapshot));
@@ -255,7 +198,7 @@ impl Figures {
         text.finish()
     }
 
-    fn of_the_process(&self, text: &mut Exposition) {
+    fn add_process(&self, text: &mut Exposition) {
         text.family("expd_build_info", Kind::Gauge, "The version, as a label.")
             .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         let started = seconds(self.started_at);
@@ -274,7 +217,7 @@ impl Figures {
             "Tasks of the daemon's runtime that have not ended.",
         )
         .sample(&[], tasks);
-        // What the system does not tell is left out, rather than told as zero.
+        // Left out where the system does not tell it, and never reported as zero.
         if let Some(bytes) = process::resident_bytes() {
             text.family(
                 "expd_process_resident_memory_bytes",
@@ -294,7 +237,7 @@ impl Figures {
     }
 }
 
-fn of_the_links(text: &mut Exposition, all: &[One<'_>]) {
+fn add_links(text: &mut Exposition, all: &[Instance<'_>]) {
     let mut family = text.family(
         "expd_link_state",
         Kind::Gauge,
@@ -340,7 +283,7 @@ fn of_the_links(text: &mut Exposition, all: &[One<'_>]) {
     }
 }
 
-/// A time as Prometheus has it, in milliseconds' precision.
+/// A time in seconds since the epoch, with the precision of milliseconds.
 fn seconds(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     format!("{}.{:03}", since.as_secs(), since.subsec_millis())
@@ -358,16 +301,16 @@ mod tests {
     }
 
     #[test]
-    fn no_family_is_there_twice() {
-        let counted = COUNTED.iter().map(|(name, ..)| *name);
+    fn each_family_has_its_own_name() {
+        let counted = COUNTERS.iter().map(|(name, ..)| *name);
         let mut names: Vec<&str> = counted
-            .chain(SUMMED.iter().map(|(name, ..)| *name))
+            .chain(COMPUTED.iter().map(|(name, ..)| *name))
             .collect();
         let all = names.len();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), all);
-        for (name, _, _) in COUNTED {
+        for (name, _, _) in COUNTERS {
             assert!(name.ends_with("_total"), "{name}");
         }
     }

@@ -1,17 +1,17 @@
-//! Prometheus' text format, version 0.0.4: families of samples, each with its help and type before it.
+//! Prometheus' text format, version 0.0.4: families of samples, each after its help and type.
 
 use std::fmt::{Display, Write as _};
 
-/// What a family's samples are.
+/// Kind of a family.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
-    /// They grow until the daemon is restarted.
+    /// Grows until the daemon restarts.
     Counter,
-    /// They come and go.
+    /// Goes up and down.
     Gauge,
 }
 
-/// The text, family by family.
+/// The text, built family by family.
 #[derive(Default)]
 pub(super) struct Exposition(String);
 
@@ -37,7 +37,7 @@ impl Exposition {
         }
     }
 
-    /// The whole.
+    /// The text.
     pub(super) fn finish(self) -> String {
         self.0
     }
@@ -57,7 +57,7 @@ impl Family<'_> {
     }
 }
 
-/// A text that does not end its line, nor, in a label, its quotes.
+/// The text without characters that would end its line or, in a label, its quotes.
 fn escaped(text: &str, quoted: bool) -> String {
     let text = text.replace('\\', r"\\").replace('\n', r"\n");
     if quoted {

@@ -1,6 +1,6 @@
-//! What the system tells of the daemon's own process.
+//! Figures of the daemon's own process, from `/proc`.
 
-/// Memory in RAM.
+/// Resident memory.
 pub(super) fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -10,10 +10,10 @@ pub(super) fn resident_bytes() -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// Open file descriptors.
+/// Number of open file descriptors.
 pub(super) fn open_files() -> Option<u64> {
     let count = std::fs::read_dir("/proc/self/fd").ok()?.count() as u64;
-    // One of them was open for counting.
+    // Reading the folder opens one.
     Some(count.saturating_sub(1))
 }
 

@@ -1,0 +1,158 @@
+//! The HTTP server of the metrics: few connections, each for one answer and a limited time.
+//!
+//! Every local program, and every page in a browser on this host, can reach a loopback address. So
+//! a request must name it by a loopback `Host`, which a page of another site cannot, and a silent
+//! connection is closed for a newer one.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::families::Metrics;
+use crate::daemon::error::DaemonError;
+use expd_hub::Hosts;
+
+/// The text format; every Prometheus reads version 0.0.4.
+const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Number of connections; one scraper is usual. A further one closes the oldest.
+const MAX_CONNECTIONS: usize = 16;
+
+/// Limit of a connection's whole life.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Size of the largest request head.
+const MAX_HEAD_BYTES: usize = 8 * 1024;
+
+/// Pause after the system refused to accept a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The metrics server, bound and not yet serving.
+pub(in crate::daemon) struct MetricsServer {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl MetricsServer {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub(in crate::daemon) async fn bind(address: SocketAddr) -> Result<Self, DaemonError> {
+        let bound = async {
+            let listener = TcpListener::bind(address).await?;
+            let address = listener.local_addr()?;
+            Ok(Self { listener, address })
+        };
+        (bound.await).map_err(|source| DaemonError::Metrics { address, source })
+    }
+
+    /// Serves until `stop`.
+    ///
+    /// # Errors
+    /// The listener fails for good.
+    pub(in crate::daemon) async fn serve(
+        self,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) -> Result<(), DaemonError> {
+        let address = self.address;
+        log::info!("metrics at http://{address}/metrics");
+        let app = Router::new()
+            .route("/metrics", get(page))
+            .with_state(metrics);
+        accept(self.listener, app, stop)
+            .await
+            .map_err(|source| DaemonError::Metrics { address, source })
+    }
+}
+
+async fn page(State(metrics): State<Metrics>) -> Response {
+    match metrics.collect().await {
+        Ok(text) => {
+            let headers = [
+                (header::CONTENT_TYPE, FORMAT),
+                (header::CONNECTION, "close"),
+            ];
+            (headers, text).into_response()
+        }
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn accept(listener: TcpListener, app: Router, stop: CancellationToken) -> io::Result<()> {
+    let hosts = Hosts::loopback();
+    let mut open = JoinSet::new();
+    let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            Some(_ended) = open.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
+            Err(_) => {
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        oldest_first.retain(|connection| !connection.is_finished());
+        if oldest_first.len() >= MAX_CONNECTIONS
+            && let Some(oldest) = oldest_first.pop_front()
+        {
+            oldest.abort();
+        }
+        let connection = serve_connection(stream, app.clone(), hosts.clone());
+        oldest_first.push_back(open.spawn(async move {
+            // A connection that takes longer is dropped.
+            timeout(CONNECTION_TIMEOUT, connection).await.ok();
+        }));
+    }
+}
+
+async fn serve_connection(stream: TcpStream, app: Router, hosts: Hosts) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let (app, hosts) = (app.clone(), hosts.clone());
+        async move { Ok::<_, Infallible>(answer(app, &hosts, request).await) }
+    });
+    let served = http1::Builder::new()
+        .max_buf_size(MAX_HEAD_BYTES)
+        .header_read_timeout(None)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        log::trace!("the connection of a metrics client broke: {error}");
+    }
+}
+
+async fn answer(app: Router, hosts: &Hosts, request: Request<Incoming>) -> Response {
+    if !hosts.allow(request.uri(), request.headers()) {
+        let reason = "the Host must be a loopback address or localhost\n";
+        return (StatusCode::MISDIRECTED_REQUEST, reason).into_response();
+    }
+    match app.oneshot(request.map(Body::new)).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}

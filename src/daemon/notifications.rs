@@ -1,0 +1,80 @@
+//! Notifications to the service manager: ready, the state of the links, watchdog, stopping.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::Interval;
+use tokio_util::sync::CancellationToken;
+
+use crate::bridge::{Bridge, Bridges};
+use crate::systemd::Notifier;
+use crate::upstream::link::LinkStatus;
+
+/// Notifies the service manager of the daemon's state, from its start to its shutdown.
+pub(super) struct StatusNotifier {
+    pub(super) socket: PathBuf,
+    pub(super) notifier: Arc<Notifier>,
+}
+
+impl StatusNotifier {
+    /// Notifies once the daemon serves, at each change of a link, and at the shutdown.
+    pub(super) async fn run(self, bridges: Bridges, shutdown: CancellationToken) {
+        self.notifier.ready(&summary(&self.socket, &bridges));
+        let mut watchdog = self.notifier.watchdog_interval().map(tokio::time::interval);
+        let mut changes = LinkChanges::of(&bridges);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = changes.next() => self.notifier.status(&summary(&self.socket, &bridges)),
+                () = tick(watchdog.as_mut()) => self.notifier.watchdog(),
+            }
+        }
+        self.notifier.stopping();
+    }
+}
+
+/// One line with the socket and the state of every instance.
+pub(super) fn summary(socket: &Path, bridges: &Bridges) -> String {
+    let states: Vec<String> = bridges.iter().map(|bridge| state(bridge)).collect();
+    format!("{} · {}", socket.display(), states.join(" · "))
+}
+
+fn state(bridge: &Bridge) -> String {
+    let LinkStatus { state, reason, .. } = &*bridge.link.borrow();
+    let state = state.explain();
+    if reason.is_empty() {
+        format!("{}: {state}", bridge.name)
+    } else {
+        format!("{}: {state} ({reason})", bridge.name)
+    }
+}
+
+/// Waits for the next tick; for ever where the service manager wants no watchdog.
+async fn tick(interval: Option<&mut Interval>) {
+    match interval {
+        Some(interval) => drop(interval.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Changes of any instance's link.
+struct LinkChanges(Vec<watch::Receiver<LinkStatus>>);
+
+impl LinkChanges {
+    fn of(bridges: &Bridges) -> Self {
+        Self(bridges.iter().map(|bridge| bridge.link.clone()).collect())
+    }
+
+    async fn next(&mut self) {
+        if self.0.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        let any = self.0.iter_mut().map(|link| Box::pin(link.changed()));
+        let (changed, index, _) = futures_util::future::select_all(any).await;
+        if changed.is_err() {
+            // The link has ended, which ends the daemon with a message of its own.
+            self.0.swap_remove(index);
+        }
+    }
+}

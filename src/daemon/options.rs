@@ -1,0 +1,23 @@
+//! Options of `expd serve`, and the settings that they lead to.
+
+use std::path::PathBuf;
+
+use crate::config::{self, ConfigErrors, Loaded, Source};
+
+/// Options of `expd serve`.
+#[derive(Clone, Debug, Default)]
+pub struct ServeOptions {
+    /// The settings file.
+    pub config: Option<PathBuf>,
+    /// The Unix socket; the one of the settings, or the default, where not given.
+    pub socket: Option<PathBuf>,
+    /// True to run the embedded EXP network too.
+    pub embedded: bool,
+}
+
+impl ServeOptions {
+    /// Reads the settings, at the start and at each reload.
+    pub(super) fn read_settings(&self) -> Result<Loaded, ConfigErrors> {
+        config::load(&Source::from_process(self.config.clone()))?.for_serving(self.embedded)
+    }
+}

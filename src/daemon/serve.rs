@@ -1,0 +1,168 @@
+//! Serving: starts the parts of the daemon, waits, and stops them in order.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::error::DaemonError;
+use super::instances;
+use super::listeners::Listeners;
+use super::metrics::{Metrics, MetricsServer};
+use super::task_group::TaskGroup;
+use crate::access::AccessPolicy;
+use crate::bridge::{Bridges, WaitingRoom};
+use crate::config::Settings;
+use crate::router::{Router, RouterHandle, RouterSettings};
+use crate::rpc::server::Server;
+use crate::rpc::{self, Door, PullListeners};
+use expd_hub::Hub;
+
+/// Limit of the time that router, links and network each may take to end, once calls under way are
+/// finished or aborted.
+const STOP_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Everything that a daemon serves with.
+pub struct ServeParts<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// Folder of what outlives the process; without it nothing does.
+    pub state_dir: Option<&'a Path>,
+    /// Listeners for local clients.
+    pub listeners: Listeners,
+    /// The embedded network.
+    pub hub: Option<Hub>,
+    /// The access policy, which a reload may replace.
+    pub access: watch::Receiver<Arc<AccessPolicy>>,
+    /// Stops the daemon.
+    pub shutdown: CancellationToken,
+}
+
+impl<'a> ServeParts<'a> {
+    /// Parts of a daemon without state or network of its own, whose access policy is that of the
+    /// settings.
+    pub fn new(settings: &'a Settings, listeners: Listeners, shutdown: CancellationToken) -> Self {
+        let policy = watch::Sender::new(Arc::new(AccessPolicy::new(&settings.access)));
+        Self {
+            settings,
+            state_dir: None,
+            listeners,
+            hub: None,
+            access: policy.subscribe(),
+            shutdown,
+        }
+    }
+}
+
+/// The running parts, in the order in which they stop.
+#[derive(Default)]
+struct Groups {
+    servers: TaskGroup,
+    router: TaskGroup,
+    links: TaskGroup,
+    hub: TaskGroup,
+}
+
+/// Serves until the shutdown, or until a part of the daemon fails. Calls `ready` once every server
+/// accepts.
+///
+/// # Errors
+/// A part could not be started, or failed.
+pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Result<(), DaemonError> {
+    let ServeParts {
+        settings,
+        state_dir,
+        listeners,
+        hub,
+        access,
+        shutdown,
+    } = parts;
+    let limits = &settings.daemon.limits;
+    let mut groups = Groups::default();
+    if let Some(hub) = hub {
+        let stop = groups.hub.stop.clone();
+        groups.hub.spawn(
+            "the embedded network",
+            async move { Ok(hub.serve(stop).await?) },
+        );
+    }
+    let (router, router_handle) = Router::new(RouterSettings {
+        instances: settings.instances.len(),
+        limits: limits.clone(),
+        encode: rpc::frame::encode,
+    });
+    groups.router.spawn_infallible("the router", router.run());
+    let metrics = match settings.daemon.metrics {
+        Some(address) => Some(MetricsServer::bind(address).await?),
+        None => None,
+    };
+    let servers = &mut groups.servers;
+    let waiting = WaitingRoom::new(limits, servers.stop.clone());
+    let links = &mut groups.links;
+    let bridges = instances::start(settings, state_dir, &router_handle, &waiting, links)?;
+    let started_at = SystemTime::now();
+    if let Some(server) = metrics {
+        let metrics = Metrics {
+            bridges: bridges.clone(),
+            router: router_handle.clone(),
+            started_at,
+        };
+        let serving = server.serve(metrics, servers.stop.clone());
+        servers.spawn("the metrics server", serving);
+    }
+    let pulls = PullListeners::default();
+    let expiry = pulls.clone().keep_swept(servers.stop.clone());
+    servers.spawn_infallible("the expiry of pull listeners", expiry);
+    let door = Door {
+        bridges: bridges.clone(),
+        router: router_handle.clone(),
+        pulls: pulls.clone(),
+        max_payload: limits.max_payload,
+        access: access.clone(),
+        started_at,
+        stop: servers.stop.clone(),
+    };
+    let (router, health) = rpc::service(door);
+    servers.spawn_infallible("the health service", health.until(servers.stop.clone()));
+    let server = Server {
+        router,
+        limits: limits.clone(),
+        access,
+        gone: Arc::new(move |program| pulls.leave(program)),
+    };
+    let serving = server.serve(listeners.into_vec(), servers.stop.clone());
+    servers.spawn_infallible("the gRPC server", serving);
+    ready(&bridges);
+
+    let ended = tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        error = groups.servers.failed() => Err(error),
+        error = groups.router.failed() => Err(error),
+        error = groups.links.failed() => Err(error),
+        error = groups.hub.failed() => Err(error),
+    };
+    stop(groups, &router_handle, settings.daemon.drain_timeout).await;
+    ended
+}
+
+/// Stops the parts in order: new calls are refused and streams end with a status, calls under way
+/// may finish, links close their connections, and the network, to which they do so, goes last.
+async fn stop(mut groups: Groups, router: &RouterHandle, drain: Duration) {
+    groups.servers.stop.cancel();
+    // The router may be the part that failed, and never answer.
+    timeout(STOP_TIMEOUT, router.stop()).await.ok();
+    if !groups.servers.ended(drain).await {
+        log::warn!(
+            "calls under way after {} ms (daemon.drain_timeout) were aborted",
+            drain.as_millis()
+        );
+    }
+    groups.router.ended(STOP_TIMEOUT).await;
+    groups.links.stop.cancel();
+    groups.links.ended(STOP_TIMEOUT).await;
+    groups.hub.stop.cancel();
+    groups.hub.ended(STOP_TIMEOUT).await;
+}
