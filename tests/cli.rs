@@ -7,9 +7,14 @@
     reason = "a test fails by panicking"
 )]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+mod process;
+
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use process::{Daemon, Home};
+use serde_json::{Value, json};
 
 const COMMANDS: [&str; 10] = [
     "serve",
@@ -302,4 +307,117 @@ fn check_config_names_every_mistake_at_once() {
     for words in ["expd.toml:2", "organization", "expd.toml:3", "2 mistakes"] {
         assert!(said.contains(words), "{said}");
     }
+}
+
+/// A daemon with its network, for client commands.
+struct Served {
+    daemon: Daemon,
+    home: Home,
+}
+
+impl Served {
+    fn start() -> Self {
+        let home = Home::new("");
+        Self {
+            daemon: home.start(),
+            home,
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = expd();
+        command.args(arguments).arg("--socket");
+        command.arg(self.home.socket());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    fn stop(mut self) {
+        self.daemon.signal("TERM");
+        assert!(self.daemon.ended().success(), "{}", self.daemon.heard());
+    }
+}
+
+/// The next document that has this key.
+fn next_with(documents: &mut Lines<BufReader<ChildStdout>>, key: &str) -> Value {
+    loop {
+        let line = documents.next().expect("the command ended").unwrap();
+        let document: Value = serde_json::from_str(&line).unwrap();
+        if let Some(value) = document.get(key) {
+            return value.clone();
+        }
+    }
+}
+
+#[test]
+fn respond_answers_the_broadcast_that_listen_printed() {
+    let served = Served::start();
+    let mut listener = served.spawn(&["listen", "menu", "--json", "--count", "1"]);
+    let mut events = BufReader::new(listener.stdout.take().unwrap()).lines();
+    while next_with(&mut events, "subscription")["state"] != "CONFIRMED" {}
+    let broadcaster = served.spawn(&[
+        "broadcast",
+        "menu",
+        "order",
+        "{\"table\":4}",
+        "--timeout",
+        "5s",
+    ]);
+    let broadcast = next_with(&mut events, "broadcast");
+    assert_eq!(broadcast["payload"], json!({ "table": 4 }));
+    assert_eq!(listener.wait().unwrap().code(), Some(0));
+    let respond = |payload: &str| {
+        let id = broadcast["id"].as_str().unwrap();
+        let channel = broadcast["channelId"].as_str().unwrap();
+        served.run(&["respond", id, channel, payload])
+    };
+
+    let responded = respond("{\"ready\": \"in 5 min\"}");
+    assert_eq!(responded.status.code(), Some(0), "{}", stderr(&responded));
+    assert_eq!(stdout(&responded), "");
+    assert_eq!(stderr(&responded), "");
+    let answered = broadcaster.wait_with_output().unwrap();
+    assert_eq!(answered.status.code(), Some(0), "{}", stderr(&answered));
+    assert_eq!(stdout(&answered), "{\"ready\": \"in 5 min\"}\n");
+
+    // Nobody waits for another response.
+    let late = respond("null");
+    assert_eq!(late.status.code(), Some(1), "{}", stderr(&late));
+    assert!(stderr(&late).starts_with("error: "), "{}", stderr(&late));
+    served.stop();
+}
+
+#[test]
+fn api_prints_the_answer_and_fails_where_exp_refuses() {
+    let served = Served::start();
+    let devices = served.run(&["api", "get", "/api/devices", "-q", "limit=1"]);
+    assert_eq!(devices.status.code(), Some(0), "{}", stderr(&devices));
+    let listed: Value = serde_json::from_str(stdout(&devices)).unwrap();
+    assert_eq!(listed["results"].as_array().unwrap().len(), 1, "{listed}");
+
+    let put = served.run(&["api", "PUT", "/api/data/menu/today", "{\"price\": 3.50}"]);
+    assert_eq!(put.status.code(), Some(0), "{}", stderr(&put));
+    let read = served.run(&["api", "GET", "/api/data/menu/today"]);
+    assert_eq!(read.status.code(), Some(0), "{}", stderr(&read));
+    // To the digit.
+    assert!(stdout(&read).contains("{\"price\": 3.50}"), "{read:?}");
+    assert_eq!(stdout(&read).lines().count(), 1);
+    assert_eq!(stderr(&read), "");
+
+    let unknown = served.run(&["api", "GET", "/api/data/menu/tomorrow"]);
+    assert_eq!(unknown.status.code(), Some(1), "{}", stderr(&unknown));
+    let error: Value = serde_json::from_str(stdout(&unknown)).unwrap();
+    assert!(error["code"].is_string(), "{error}");
+    let said = "error: EXP answered 404 to GET /api/data/menu/tomorrow\n";
+    assert_eq!(stderr(&unknown), said);
+    served.stop();
 }

@@ -1,4 +1,4 @@
-//! The real binary: how it greets, ends, and refuses to start.
+//! The real binary: how it starts, serves over TCP, ends, and refuses to start.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,7 +14,13 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use expd_domain::Channel;
+use expd_proto as proto;
+use expd_proto::daemon_client::DaemonClient;
+use expd_proto::listen_event::Event;
+use expd_proto::network_client::NetworkClient;
 use process::{Daemon, Home};
+use tonic::transport::Endpoint;
 
 /// What it says before it ends with a failure, as one line.
 fn refuses(command: &mut Command) -> String {
@@ -80,6 +86,81 @@ fn either_signal_ends_it_within_a_second_with_its_streams_told() {
         again.signal("TERM");
         assert!(again.ended().success());
     }
+}
+
+#[tokio::test]
+async fn programs_reach_the_daemon_over_loopback_tcp() {
+    let home = Home::new("listen = \"127.0.0.1:0\"\n");
+    let mut daemon = home.start();
+    let line = daemon.said("(daemon.listen)");
+    let (_, address) = line.split_once("listening on ").unwrap();
+    let address = address.split_once(' ').unwrap().0;
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let exchange = async {
+        let transport = endpoint.connect().await.unwrap();
+        let mut network = NetworkClient::new(transport.clone());
+        let menu = Channel::new("menu");
+        let channel = proto::Channel {
+            name: menu.name,
+            ..Default::default()
+        };
+        let listen = proto::ListenRequest {
+            channel: Some(channel.clone()),
+            ..Default::default()
+        };
+        let mut events = network.listen(listen).await.unwrap().into_inner();
+        loop {
+            match events.message().await.unwrap().unwrap().event {
+                Some(Event::Subscription(subscription))
+                    if subscription.state() == proto::subscription::State::Confirmed =>
+                {
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let broadcast = proto::BroadcastRequest {
+            channel: Some(channel),
+            name: "hi".to_owned(),
+            ..Default::default()
+        };
+        network.broadcast(broadcast).await.unwrap();
+        match events.message().await.unwrap().unwrap().event {
+            Some(Event::Broadcast(broadcast)) => assert_eq!(broadcast.name, "hi"),
+            other => panic!("not the broadcast: {other:?}"),
+        }
+        let status = DaemonClient::new(transport)
+            .get_status(proto::GetStatusRequest::default())
+            .await
+            .unwrap()
+            .into_inner();
+        // Over TCP, the kernel does not tell who calls.
+        assert_eq!(status.instances[0].listeners[0].pid, 0);
+    };
+    let exchanged = tokio::time::timeout(process::DEADLINE, exchange).await;
+    exchanged.expect("no answer in time");
+
+    let status = Command::new(env!("CARGO_BIN_EXE_expd"))
+        .args(["status", "--socket"])
+        .arg(home.socket())
+        .output()
+        .unwrap();
+    // The stream has ended with the exchange; the daemon serves on the socket all the same.
+    assert!(status.status.success(), "{status:?}");
+    daemon.signal("TERM");
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+}
+
+#[test]
+fn a_tcp_address_that_is_taken_keeps_it_from_starting() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let home = Home::new(&format!("listen = \"{address}\"\n"));
+    let said = refuses(&mut serve(&home));
+    assert!(
+        said.contains(&format!("cannot listen on {address} (daemon.listen)")),
+        "{said}"
+    );
 }
 
 #[test]

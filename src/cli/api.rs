@@ -1,43 +1,46 @@
-//! `expd api`: one request to EXP's HTTP API, with the daemon's session.
+//! `expd api`: a request to EXP's HTTP API, with the daemon's session.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::failure::Failure;
+use super::flags::InstanceFlag;
 use super::output::{Output, Progress};
-use super::{Failure, Instance, payload};
+use super::payload;
 use expd_client::Client;
 
 /// Ask EXP's HTTP API: devices, things, experiences, locations, feeds, data, content
 ///
-/// Prints the answer's JSON. An answer of 400 or above is printed, too, and ends with exit status 1.
+/// Prints the JSON of the answer. Where EXP answers with a status of 400 or above, the exit status
+/// is 1.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd api GET /api/devices
   expd api GET /api/things -q limit=5 -q sort=name
   expd api PUT /api/data/menu/today '{\"soup\": \"leek\"}'")]
-pub struct Api {
+pub(super) struct Api {
     /// GET, POST, PATCH, PUT or DELETE
     method: String,
-    /// The path, which starts with /api/
+    /// The path, which begins with /api/
     path: String,
-    /// The request's body: JSON, or @FILE to read it from a file, or - to read it from standard input
+    /// The request's body: JSON, @FILE, or - for standard input
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
     body: Option<String>,
     /// A query parameter; may be given several times
     #[arg(short, long = "query", value_name = "KEY=VALUE", value_parser = parameter)]
     query: Vec<(String, String)>,
     #[command(flatten)]
-    instance: Instance,
+    instance: InstanceFlag,
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
+fn parameter(text: &str) -> Result<(String, String), &'static str> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .ok_or_else(|| "a query parameter is KEY=VALUE".to_owned())
+        .ok_or("a query parameter is KEY=VALUE")
 }
 
 impl Api {
@@ -46,18 +49,9 @@ impl Api {
             Some(_) => Some(payload::read(self.body.as_deref())?),
             None => None,
         };
-        let mut query = BTreeMap::new();
-        for (key, value) in self.query {
-            if query.contains_key(&key) {
-                return Err(Failure::Usage(format!(
-                    "the query parameter {key:?} is given twice; where EXP takes several, put them into the path: {}?{key}=…&{key}=…",
-                    self.path
-                )));
-            }
-            query.insert(key, value);
-        }
+        let query = self.query_map()?;
         let client = Client::connect(socket).await?;
-        let asked = client.request(
+        let request = client.request(
             &self.instance.name,
             &self.method,
             &self.path,
@@ -65,7 +59,7 @@ impl Api {
             body.as_ref(),
         );
         let answer = Progress::new()
-            .during(Some("waiting for EXP's answer"), asked)
+            .during(Some("waiting for EXP's answer"), request)
             .await?;
         if let Some(body) = &answer.body {
             Output::new().payload(body).await?;
@@ -77,5 +71,19 @@ impl Api {
             )));
         }
         Ok(())
+    }
+
+    fn query_map(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let mut query = BTreeMap::new();
+        for (key, value) in &self.query {
+            if query.insert(key.clone(), value.clone()).is_some() {
+                return Err(Failure::Usage(format!(
+                    "the query parameter {key:?} is given twice; where EXP takes several, put \
+                     them into the path: {}?{key}=…&{key}=…",
+                    self.path
+                )));
+            }
+        }
+        Ok(query)
     }
 }

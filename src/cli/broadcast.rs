@@ -1,43 +1,47 @@
-//! `expd broadcast`: sends an event and prints what is responded.
+//! `expd broadcast`: sends an event and prints the responses.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::failure::Failure;
+use super::flags::{ChannelFlags, InstanceFlag};
 use super::output::{self, Output, Progress};
-use super::{ChannelFlags, Failure, Instance, payload};
+use super::payload;
 use crate::config;
-use expd_client::Client;
+use expd_client::{Client, ClientError};
+use expd_domain::{Channel, Payload};
 
 /// Send an event to everyone who listens on a channel, and print the responses
 ///
-/// Prints each response as one line of JSON, in the order of arrival; none is no error. The command takes about as long as the
-/// timeout.
+/// Prints each response as one line of JSON, in the order of arrival; no response is no error. The
+/// command takes about as long as the timeout.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd broadcast menu hi                             no payload: null
   expd broadcast menu order '{\"table\": 4}' --timeout 2s
   expd broadcast menu photo @photo.json              the payload from a file
-  expd broadcast menu hi --wait=5m                   not before there is a connection
+  expd broadcast menu hi --wait=5m                   wait for a connection while there is none
   date +%s | expd broadcast menu time -              the payload from standard input")]
-pub struct Broadcast {
+pub(super) struct Broadcast {
     /// The channel's name
     channel: String,
     /// The event's name
     name: String,
-    /// The payload: JSON, or @FILE to read it from a file, or - to read it from standard input [default: null]
+    /// The payload: JSON, @FILE, or - for standard input [default: null]
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
     payload: Option<String>,
     #[command(flatten)]
     flags: ChannelFlags,
-    /// How long to collect responses; 0s takes none. At most 1h [default: 100ms]
+    /// Time to collect responses, at most 1h; 0s collects none [default: 100ms]
     #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
     timeout: Option<Duration>,
-    /// Wait for the connection while there is none, and send then, once; as long as said, or 60s
+    /// While there is no connection, wait for it up to 60s or DURATION, then send once
     ///
-    /// Without it, a broadcast is refused at once while the daemon is not connected. A DURATION needs the =, as in --wait=5m; at most 1h.
+    /// Without this option, a broadcast is refused at once while the daemon is not connected. A
+    /// DURATION needs the =, as in --wait=5m; at most 1h.
     #[arg(
         long,
         visible_alias = "wait",
@@ -49,7 +53,7 @@ pub struct Broadcast {
     )]
     wait_for_connection: Option<Duration>,
     #[command(flatten)]
-    instance: Instance,
+    instance: InstanceFlag,
 }
 
 impl Broadcast {
@@ -57,32 +61,17 @@ impl Broadcast {
         let payload = payload::read(self.payload.as_deref())?;
         let channel = self.flags.channel(&self.channel);
         let client = Client::connect(socket).await?;
-        let sent = async {
-            let (instance, name) = (&*self.instance.name, &*self.name);
-            match self.wait_for_connection {
-                None => {
-                    let sent = client.broadcast(instance, &channel, name, &payload, self.timeout);
-                    sent.await
-                }
-                Some(wait) => {
-                    let timeout = self.timeout;
-                    let sent = client.broadcast_when_connected(
-                        instance, &channel, name, &payload, timeout, wait,
-                    );
-                    sent.await
-                }
-            }
-        };
-        let what = match self.wait_for_connection {
+        let progress = match self.wait_for_connection {
             None => format!("waiting for responses on {channel}"),
             Some(_) => format!("waiting for the connection to EXP, or for responses on {channel}"),
         };
-        let responses = Progress::new().during(Some(&what), sent).await?;
+        let sent = self.send(&client, &channel, &payload);
+        let responses = Progress::new().during(Some(&progress), sent).await?;
         let mut stdout = Output::new();
         for response in &responses {
             stdout.payload(response).await?;
         }
-        if output::watched() {
+        if output::is_watched() {
             output::note(match responses.len() {
                 0 => "no responses".to_owned(),
                 1 => "1 response".to_owned(),
@@ -90,5 +79,26 @@ impl Broadcast {
             });
         }
         Ok(())
+    }
+
+    async fn send(
+        &self,
+        client: &Client,
+        channel: &Channel,
+        payload: &Payload,
+    ) -> Result<Vec<Payload>, ClientError> {
+        let (instance, name) = (&*self.instance.name, &*self.name);
+        match self.wait_for_connection {
+            None => {
+                client
+                    .broadcast(instance, channel, name, payload, self.timeout)
+                    .await
+            }
+            Some(wait) => {
+                client
+                    .broadcast_when_connected(instance, channel, name, payload, self.timeout, wait)
+                    .await
+            }
+        }
     }
 }

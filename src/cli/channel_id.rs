@@ -1,28 +1,30 @@
-//! `expd channel-id`: a channel's name on the wire.
+//! `expd channel-id`: the ID of a channel on the EXP network.
 
 use clap::Args;
 
+use super::failure::Failure;
+use super::flags::ChannelFlags;
 use super::output::Output;
-use super::{ChannelFlags, Failure};
 use expd_domain::{self, Alphabet, IdentityKind};
 
-/// Print a channel's ID as it travels on the EXP network
+/// Print the ID of a channel on the EXP network
 ///
-/// Needs no daemon. The ID is Base64 of a JSON array; one channel has several spellings. The specification has the URL-safe
-/// alphabet, the vendor's SDKs use the standard one; they differ only where a `-`, `_`, `+` or `/` appears.
+/// Needs no daemon. The ID is Base64 of a JSON array. EXP's specification uses the URL-safe
+/// alphabet, the vendor's SDKs use the standard one; the two spellings differ only where a `-`,
+/// `_`, `+` or `/` appears.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd channel-id demo menu
   expd channel-id demo menu | base64 -d              [\"demo\",\"menu\",0,0]")]
-pub struct ChannelId {
-    /// The organization that the channel belongs to
+pub(super) struct ChannelId {
+    /// The organization of the channel
     organization: String,
     /// The channel's name
     name: String,
     #[command(flatten)]
     flags: ChannelFlags,
-    /// Spell it in the standard Base64 alphabet, as the vendor's SDKs do
+    /// Use the standard Base64 alphabet, as the vendor's SDKs do
     #[arg(long)]
     standard: bool,
 }
@@ -30,7 +32,7 @@ pub struct ChannelId {
 impl ChannelId {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let channel = self.flags.channel(&self.name);
-        // Checks the name alone: a user may listen everywhere.
+        // Checks the name alone: a user may listen on every channel.
         channel
             .may_listen(IdentityKind::User)
             .map_err(|rule| Failure::Usage(rule.to_string()))?;

@@ -1,23 +1,24 @@
-//! `expd check-config`: what is wrong with the settings, before a daemon finds out.
+//! `expd check-config`: finds mistakes in the settings before a daemon does.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::failure::Failure;
 use super::output::{self, GOOD, WARN, printable, styled};
-use super::{Failure, told_of_settings};
-use crate::config::{self, Source};
+use super::settings;
+use crate::config;
 
-/// Check the settings, and name every mistake at once
+/// Check the settings, and report every mistake at once
 ///
-/// Reads what `expd serve` would read: the file, the environment (`EXPD__SECTION__KEY`) and systemd's credentials. Each mistake comes with
-/// its line and what to do. Starts nothing.
+/// Reads the settings as `expd serve` does: the file, the environment (`EXPD__SECTION__KEY`) and
+/// systemd's credentials. Each mistake comes with its line and the remedy. Starts nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd check-config
   expd check-config --config ./expd.toml")]
-pub struct CheckConfig {
+pub(super) struct CheckConfig {
     /// The settings file [default: /etc/expd/expd.toml where it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -25,8 +26,7 @@ pub struct CheckConfig {
 
 impl CheckConfig {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let loaded = config::load(&Source::from_process(self.config))
-            .map_err(|errors| told_of_settings(&errors))?;
+        let loaded = settings::load(self.config)?;
         for warning in &loaded.warnings {
             output::note(format_args!(
                 "{} {}",
@@ -34,7 +34,7 @@ impl CheckConfig {
                 printable(&warning.to_string())
             ));
         }
-        let read = match &loaded.file {
+        let file = match &loaded.file {
             Some(file) => file.display().to_string(),
             None => format!("no file ({} does not exist)", config::DEFAULT_FILE),
         };
@@ -57,7 +57,7 @@ impl CheckConfig {
         output::note(format_args!(
             "{} {}; {}; {access}",
             styled(GOOD, "no mistakes:"),
-            printable(&read),
+            printable(&file),
             printable(&instances)
         ));
         Ok(())

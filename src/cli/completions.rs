@@ -1,10 +1,10 @@
 //! `expd completions`: a script that completes commands and options in a shell.
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
+use super::failure::Failure;
 use super::output::Output;
-use super::{Cli, Failure};
 
 /// Print a script that completes expd's commands and options in a shell
 #[derive(Debug, Args)]
@@ -13,15 +13,15 @@ Examples:
   source <(expd completions bash)                    for this shell
   expd completions bash > /etc/bash_completion.d/expd
   expd completions fish > ~/.config/fish/completions/expd.fish")]
-pub struct Completions {
+pub(super) struct Completions {
     /// The shell
     shell: Shell,
 }
 
 impl Completions {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self, mut cli: clap::Command) -> Result<(), Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "expd", &mut script);
+        clap_complete::generate(self.shell, &mut cli, "expd", &mut script);
         let script = String::from_utf8_lossy(&script);
         Output::new().text(script.trim_end()).await
     }

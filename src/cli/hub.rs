@@ -1,4 +1,4 @@
-//! `expd hub`: the EXP-compatible network alone, and its operator's commands.
+//! `expd hub`: the EXP-compatible network without a daemon, and its operator's commands.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -7,10 +7,12 @@ use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
+use super::failure::Failure;
 use super::output::{self, BOLD, Output, printable, styled};
-use super::stop::Stop;
-use super::{Failure, on_runtime, password, start, told_of_settings};
-use crate::config::{self, Loaded, Settings, Source, StateSurroundings};
+use super::runtime::{run_client, run_server};
+use super::stop_signal::StopSignal;
+use super::{password, settings};
+use crate::config::{self, Settings, StateSurroundings};
 use crate::coredump;
 use crate::ipc;
 use crate::logging;
@@ -19,31 +21,31 @@ use expd_hub::{MAX_CONNECTIONS, operator};
 
 /// Run an EXP-compatible network in this process, for development and tests
 ///
-/// Takes its devices, users and consumer apps from the `[hub]` section of the settings. All but its keys is kept in memory. Ctrl-C
-/// and SIGTERM end it.
+/// Takes its devices, users and consumer apps from the `[hub]` section of the settings, and keeps
+/// everything but its keys in memory. Ctrl-C and SIGTERM end it.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
   expd hub --listen 127.0.0.1:9000
-  expd hub pair abc-def                              give the device that shows this code its credentials
+  expd hub pair abc-def                              pair the device that shows this code
   printf %s \"$PASSWORD\" | expd hub hash-password     for `password_hash` in the settings"
 )]
-pub struct Hub {
+pub(super) struct Hub {
     /// The settings file [default: /etc/expd/expd.toml where it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen, in place of the settings' address; port 0 takes a free one
+    /// The address to listen on [default: the settings' hub.listen]; port 0 takes a free port
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
     #[command(subcommand)]
-    command: Option<Operation>,
+    command: Option<HubCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Operation {
-    /// Pair the device that shows a pairing code: print the uuid it now has
+enum HubCommand {
+    /// Pair the device that shows a pairing code, and print its uuid
     #[command(after_help = "\
 Examples:
   expd hub pair abc-def
@@ -51,13 +53,13 @@ Examples:
     Pair {
         /// The code, with or without its hyphen
         code: String,
-        /// The uuid that the device gets [default: a new one]
+        /// The uuid for the device [default: a new one]
         #[arg(long)]
         uuid: Option<String>,
         #[command(flatten)]
-        network: Network,
+        network: NetworkFlags,
     },
-    /// Take a device's credentials away again
+    /// Unpair a device: its credentials become invalid
     #[command(after_help = "\
 Examples:
   expd hub unpair 5f0c1d2e-…")]
@@ -65,7 +67,7 @@ Examples:
         /// The device's uuid
         uuid: String,
         #[command(flatten)]
-        network: Network,
+        network: NetworkFlags,
     },
     /// Hash a password from standard input, for `password_hash` in the settings
     #[command(after_help = "\
@@ -75,13 +77,14 @@ Examples:
     HashPassword,
 }
 
-/// The network that an operator means, and the settings that hold the operator's key.
+/// The options that choose a network, and the settings with its operator's key.
 #[derive(Debug, Args)]
-struct Network {
+struct NetworkFlags {
     /// The network's address [default: the settings' hub.listen]
     #[arg(long, value_name = "URL")]
     network: Option<String>,
-    /// The settings file, which has the address and the operator's key [default: /etc/expd/expd.toml where it exists]
+    /// The settings file, with the address and the operator's key [default: /etc/expd/expd.toml
+    /// where it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -89,26 +92,26 @@ struct Network {
 impl Hub {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self.command {
-            None => start(Box::pin(serve(self.config, self.listen))),
-            Some(Operation::Pair {
+            None => run_server(Box::pin(serve(self.config, self.listen))),
+            Some(HubCommand::Pair {
                 code,
                 uuid,
                 network,
-            }) => on_runtime(Box::pin(pair(code, uuid, network))),
-            Some(Operation::Unpair { uuid, network }) => {
-                on_runtime(Box::pin(unpair(uuid, network)))
+            }) => run_client(Box::pin(pair(code, uuid, network))),
+            Some(HubCommand::Unpair { uuid, network }) => {
+                run_client(Box::pin(unpair(uuid, network)))
             }
-            Some(Operation::HashPassword) => on_runtime(Box::pin(hash_password())),
+            Some(HubCommand::HashPassword) => run_client(Box::pin(hash_password())),
         }
     }
 }
 
 async fn serve(file: Option<PathBuf>, listen: Option<SocketAddr>) -> Result<(), Failure> {
-    let kept = coredump::disable();
-    let loaded = load(file)?;
+    let core_dumps = coredump::disable();
+    let loaded = settings::load(file)?;
     let mut settings = loaded.settings;
-    logging::init(settings.daemon.log).map_err(|error| Failure::Failed(error.to_string()))?;
-    kept.tell();
+    logging::init(settings.daemon.log)?;
+    core_dumps.tell();
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
@@ -117,7 +120,7 @@ async fn serve(file: Option<PathBuf>, listen: Option<SocketAddr>) -> Result<(), 
     }
     settings.hub.state_dir = config::hub_state_dir(&settings, &StateSurroundings::from_process());
     ipc::allow_open_files(MAX_CONNECTIONS);
-    let mut stop = Stop::new()?;
+    let mut stop = StopSignal::new()?;
     let network = expd_hub::Hub::bind(&settings.hub).await?;
     output::note(format_args!(
         "{} at http://{}, organization {}",
@@ -129,18 +132,18 @@ async fn serve(file: Option<PathBuf>, listen: Option<SocketAddr>) -> Result<(), 
     let mut serving = std::pin::pin!(network.serve(shutdown.clone()));
     tokio::select! {
         ended = &mut serving => return Ok(ended?),
-        () = stop.asked() => shutdown.cancel(),
+        () = stop.received() => shutdown.cancel(),
     }
     Ok(serving.await?)
 }
 
-async fn pair(code: String, uuid: Option<String>, network: Network) -> Result<(), Failure> {
+async fn pair(code: String, uuid: Option<String>, network: NetworkFlags) -> Result<(), Failure> {
     let (url, key) = network.find()?;
     let paired = operator::pair_as(&url, Some(&key), &code, uuid.as_deref()).await?;
     Output::new().text(&printable(&paired.uuid)).await
 }
 
-async fn unpair(uuid: String, network: Network) -> Result<(), Failure> {
+async fn unpair(uuid: String, network: NetworkFlags) -> Result<(), Failure> {
     let (url, key) = network.find()?;
     operator::unpair(&url, Some(&key), &uuid).await?;
     Ok(())
@@ -152,45 +155,44 @@ async fn hash_password() -> Result<(), Failure> {
     Output::new().text(&hash).await
 }
 
-fn load(file: Option<PathBuf>) -> Result<Loaded, Failure> {
-    config::load(&Source::from_process(file)).map_err(|errors| told_of_settings(&errors))
-}
-
-impl Network {
-    /// Its URL, and its operator's key.
+impl NetworkFlags {
+    /// The network's URL, and its operator's key.
     fn find(self) -> Result<(String, Secret), Failure> {
-        let settings = load(self.config)?.settings;
+        let settings = settings::load(self.config)?.settings;
         let url = match self.network {
             Some(url) if url.contains("://") => url,
             Some(address) => format!("http://{address}"),
-            None => format!("http://{}", reachable(settings.hub.listen)?),
+            None => format!("http://{}", local_address(settings.hub.listen)?),
         };
         let key = match settings.hub.operator_key.clone() {
             Some(key) => key,
-            None => kept_key(&url, &settings)?,
+            None => stored_key(&url, &settings)?,
         };
         Ok((url, key))
     }
 }
 
-/// The operator's key that a network on this host keeps in its folder.
-fn kept_key(url: &str, settings: &Settings) -> Result<Secret, Failure> {
+/// The operator's key that a network on this host keeps in its state folder.
+fn stored_key(url: &str, settings: &Settings) -> Result<Secret, Failure> {
     let ip = Url::parse(url).ok().and_then(|url| match url.host()? {
         Host::Ipv4(ip) => Some(IpAddr::V4(ip)),
         Host::Ipv6(ip) => Some(IpAddr::V6(ip)),
         Host::Domain(name) => (name == "localhost").then_some(Ipv4Addr::LOCALHOST.into()),
     });
-    let here = ip.is_some_and(|ip| ip.is_loopback() || ip == settings.hub.listen.ip());
-    if !here {
+    let is_local = ip.is_some_and(|ip| ip.is_loopback() || ip == settings.hub.listen.ip());
+    if !is_local {
         return Err(Failure::Usage(format!(
-            "{url} is not on this host, so that its operator's key is not here either; give it as hub.operator_key (EXPD__HUB__OPERATOR_KEY)"
+            "the operator's key of {url} is not on this host, as the network is not; \
+             give the key as hub.operator_key (EXPD__HUB__OPERATOR_KEY)"
         )));
     }
     let folder = config::hub_state_dir(settings, &StateSurroundings::from_process());
     let path = folder.map(|folder| expd_hub::operator_key_file(&folder));
     let path = path.ok_or_else(|| {
         Failure::Usage(
-            "there is no folder for the network's state (daemon.state_dir), and so no operator's key; give it as hub.operator_key".into(),
+            "there is no folder for the network's state (daemon.state_dir), and so no operator's \
+             key; give the key as hub.operator_key"
+                .into(),
         )
     })?;
     let read = expd_hub::read_key(&path).map_err(|source| Failure::Input {
@@ -199,17 +201,18 @@ fn kept_key(url: &str, settings: &Settings) -> Result<Secret, Failure> {
     })?;
     read.ok_or_else(|| {
         Failure::Failed(format!(
-            "there is no operator's key at {}; has the network been started, by this user and with these settings (--config)? Otherwise give its key as hub.operator_key",
+            "there is no operator's key at {}; start the network as this user and with these \
+             settings (--config), or give its key as hub.operator_key",
             path.display()
         ))
     })
 }
 
-/// The address by which a network that listens on `listen` is reached from this host.
-fn reachable(listen: SocketAddr) -> Result<SocketAddr, Failure> {
+/// The address at which this host reaches a network that listens on `listen`.
+fn local_address(listen: SocketAddr) -> Result<SocketAddr, Failure> {
     if listen.port() == 0 {
         return Err(Failure::Usage(
-            "the settings let the network take a free port; name its address with --network".into(),
+            "the network takes a free port (hub.listen); name its address with --network".into(),
         ));
     }
     let host = match listen.ip() {
@@ -226,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_network_on_every_address_is_reached_on_loopback() {
-        let reached = |text: &str| reachable(text.parse().unwrap()).map(|at| at.to_string());
+        let reached = |text: &str| local_address(text.parse().unwrap()).map(|at| at.to_string());
         assert_eq!(reached("0.0.0.0:9000").unwrap(), "127.0.0.1:9000");
         assert_eq!(reached("[::]:9000").unwrap(), "[::1]:9000");
         assert_eq!(reached("10.0.0.1:9000").unwrap(), "10.0.0.1:9000");

@@ -1,4 +1,5 @@
-//! `expd listen`: prints what is broadcast on a channel, through restarts of the daemon and of the network.
+//! `expd listen`: prints the broadcasts of a channel, through restarts of the daemon and of the
+//! network.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,9 +7,11 @@ use std::time::Duration;
 use clap::Args;
 use tokio::task::JoinSet;
 
+use super::failure::Failure;
+use super::flags::{ChannelFlags, InstanceFlag};
 use super::output::{self, BAD, BOLD, DIM, GOOD, Output, Progress, WARN, printable, styled};
-use super::stop::Stop;
-use super::{ChannelFlags, Failure, Instance, payload};
+use super::payload;
+use super::stop_signal::StopSignal;
 use crate::config;
 use expd_client::{
     Broadcast, Client, ClientError, Event, Gap, ListenEvent, ListenUpdate, Overflow, Position,
@@ -16,28 +19,29 @@ use expd_client::{
 };
 use expd_domain::Payload;
 
-/// How many responses of `--respond` may be on their way at a time; past that, hearing waits, and the daemon's log holds what
-/// comes meanwhile.
-const MAX_RESPONSES_UNDER_WAY: usize = 64;
+/// Number of responses of `--respond` that may be under way. Beyond it, listening pauses, and the
+/// daemon's log holds the events.
+const MAX_PENDING_RESPONSES: usize = 64;
 
-/// Hear what is broadcast on a channel
+/// Print what is broadcast on a channel
 ///
-/// Prints a line for each broadcast (the time in UTC, the event's name, the payload); what else happens goes to standard error. With
-/// --json each event of the stream is one document a line, with the payload's exact JSON text.
+/// Prints a line for each broadcast: the time in UTC, the event's name, the payload. Everything
+/// else goes to standard error. With --json, each event of the stream is one document a line, with
+/// the exact JSON text of the payload.
 ///
-/// Goes on through outages of the network and restarts of the daemon, and says what may have been missed. Ctrl-C and SIGTERM
-/// end it with exit status 0, or 1 where --count was not reached.
+/// Continues through outages of the network and restarts of the daemon, and reports what may have
+/// been missed. Ctrl-C and SIGTERM end it with exit status 0, or 1 where --count was not reached.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd listen menu                                   every event on the channel `menu`
   expd listen menu hi --json --count 1               the next event `hi`, as JSON
-  expd listen menu --respond '{\"ok\": true}'          answer everything, to try things out
+  expd listen menu --respond '{\"ok\": true}'          answer every broadcast, to try things out
   expd listen organization --system                  what EXP itself sends")]
-pub struct Listen {
+pub(super) struct Listen {
     /// The channel's name
     channel: String,
-    /// Only events of this name [default: all]
+    /// The name of the events [default: all]
     #[arg(default_value = "", hide_default_value = true)]
     name: String,
     #[command(flatten)]
@@ -45,10 +49,10 @@ pub struct Listen {
     /// Print every event of the stream (subscription, broadcast, gap) as JSON
     #[arg(long)]
     json: bool,
-    /// End after this many broadcasts
+    /// End after N broadcasts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Answer each broadcast with this: JSON, or @FILE, or - for standard input
+    /// Answer each broadcast with this payload: JSON, @FILE, or - for standard input
     #[arg(long, value_name = "JSON", allow_negative_numbers = true)]
     respond: Option<String>,
     /// A tag by which a group of listeners can be ended
@@ -59,24 +63,24 @@ pub struct Listen {
         hide_default_value = true
     )]
     context: String,
-    /// Skip events that are older than this when they would be delivered
+    /// Skip events that are older than DURATION when they would be delivered
     #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
     max_age: Option<Duration>,
-    /// Go on after an event of an earlier `listen --json`: its `logId` and `sequence`
+    /// Continue after an event of an earlier `listen --json`: its `logId` and `sequence`
     #[arg(long, value_name = "LOG_ID:SEQUENCE", value_parser = position)]
     resume: Option<Position>,
     #[command(flatten)]
-    instance: Instance,
+    instance: InstanceFlag,
 }
 
-fn position(text: &str) -> Result<Position, String> {
+fn position(text: &str) -> Result<Position, &'static str> {
     let (log_id, after) = text
         .rsplit_once(':')
         .filter(|(log_id, _)| !log_id.is_empty())
         .ok_or("a position is LOG_ID:SEQUENCE, as in `3f2a…:17`")?;
     let after = after
         .parse()
-        .map_err(|_| "the part after the last colon is no sequence number")?;
+        .map_err(|_| "the part after the last colon is not a sequence number")?;
     Ok(Position {
         log_id: log_id.to_owned(),
         after,
@@ -89,38 +93,38 @@ impl Listen {
             Some(_) => Some(payload::read(self.respond.as_deref())?),
             None => None,
         };
-        let mut stop = Stop::new()?;
-        let mut hearing = Hearing {
+        let mut stop = StopSignal::new()?;
+        let mut printer = Printer {
             stdout: Output::new(),
             json: self.json,
             count: self.count,
-            heard: 0,
-            waiting: None,
+            broadcasts: 0,
+            waiting_for: None,
         };
         let ended = tokio::select! {
-            ended = self.hear(socket, response, &mut hearing) => Some(ended),
-            () = stop.asked() => None,
+            ended = self.listen(socket, response, &mut printer) => Some(ended),
+            () = stop.received() => None,
             () = output::reader_left() => Some(Err(Failure::ReaderLeft)),
         };
-        match (ended, hearing.count) {
+        match (ended, printer.count) {
             (Some(ended), _) => ended,
             (None, None) => Ok(()),
             (None, Some(count)) => Err(Failure::Failed(format!(
                 "stopped after {} of {count} broadcasts",
-                hearing.heard
+                printer.broadcasts
             ))),
         }
     }
 
-    async fn hear(
+    async fn listen(
         &self,
         socket: Option<PathBuf>,
         response: Option<Payload>,
-        hearing: &mut Hearing,
+        printer: &mut Printer,
     ) -> Result<(), Failure> {
         let client = Client::connect(socket).await?;
         let channel = self.flags.channel(&self.channel);
-        hearing.waiting = Some(format!("waiting for EXP to confirm {channel}"));
+        printer.waiting_for = Some(format!("waiting for EXP to confirm {channel}"));
         let listen = expd_client::Listen {
             instance: self.instance.name.clone(),
             channel,
@@ -133,17 +137,19 @@ impl Listen {
         let mut listener = ResumingListener::new(client.clone(), listen);
         let mut responses = JoinSet::new();
         let progress = Progress::new();
-        while !hearing.is_done() {
+        while !printer.is_done() {
             let next = async {
                 tokio::select! {
-                    heard = listener.next(), if responses.len() < MAX_RESPONSES_UNDER_WAY => Step::Heard(heard),
-                    Some(answered) = responses.join_next() => Step::Responded(answered),
+                    update = listener.next(), if responses.len() < MAX_PENDING_RESPONSES => {
+                        Step::Update(update)
+                    }
+                    Some(result) = responses.join_next() => Step::Responded(result),
                 }
             };
-            match progress.during(hearing.waiting.as_deref(), next).await {
-                Step::Heard(heard) => {
-                    let heard = heard?;
-                    if let (Some(response), Some(broadcast)) = (&response, broadcast(&heard)) {
+            match progress.during(printer.waiting_for.as_deref(), next).await {
+                Step::Update(update) => {
+                    let update = update?;
+                    if let (Some(response), Some(broadcast)) = (&response, broadcast_of(&update)) {
                         let (client, instance) = (client.clone(), self.instance.name.clone());
                         let (broadcast, response) = (broadcast.clone(), response.clone());
                         responses.spawn(async move {
@@ -152,25 +158,25 @@ impl Listen {
                                 .await
                         });
                     }
-                    hearing.take(heard).await?;
+                    printer.print(update).await?;
                 }
-                Step::Responded(answered) => told_of_response(answered),
+                Step::Responded(result) => report_response(result),
             }
         }
-        while let Some(answered) = responses.join_next().await {
-            told_of_response(answered);
+        while let Some(result) = responses.join_next().await {
+            report_response(result);
         }
         Ok(())
     }
 }
 
 enum Step {
-    Heard(Result<ListenUpdate, ClientError>),
+    Update(Result<ListenUpdate, ClientError>),
     Responded(Result<Result<(), ClientError>, tokio::task::JoinError>),
 }
 
-fn broadcast(heard: &ListenUpdate) -> Option<&Broadcast> {
-    match heard {
+fn broadcast_of(update: &ListenUpdate) -> Option<&Broadcast> {
+    match update {
         ListenUpdate::Event(ListenEvent {
             event: Event::Broadcast(broadcast),
             ..
@@ -179,9 +185,9 @@ fn broadcast(heard: &ListenUpdate) -> Option<&Broadcast> {
     }
 }
 
-/// A response that came to nothing is no reason to stop listening.
-fn told_of_response(answered: Result<Result<(), ClientError>, tokio::task::JoinError>) {
-    let problem = match answered {
+/// Reports a response that failed; listening goes on.
+fn report_response(result: Result<Result<(), ClientError>, tokio::task::JoinError>) {
+    let problem = match result {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
         Err(error) => error.to_string(),
@@ -193,24 +199,23 @@ fn told_of_response(answered: Result<Result<(), ClientError>, tokio::task::JoinE
     ));
 }
 
-/// What has been heard so far, and how it is shown.
-struct Hearing {
+/// Printer of a stream, with the count of its broadcasts.
+struct Printer {
     stdout: Output,
     json: bool,
     count: Option<u64>,
-    /// Broadcasts.
-    heard: u64,
-    /// What there is to wait for, other than broadcasts.
-    waiting: Option<String>,
+    broadcasts: u64,
+    /// State that the progress line shows; none while broadcasts arrive.
+    waiting_for: Option<String>,
 }
 
-impl Hearing {
+impl Printer {
     fn is_done(&self) -> bool {
-        self.count.is_some_and(|count| self.heard >= count)
+        self.count.is_some_and(|count| self.broadcasts >= count)
     }
 
-    async fn take(&mut self, heard: ListenUpdate) -> Result<(), Failure> {
-        match heard {
+    async fn print(&mut self, update: ListenUpdate) -> Result<(), Failure> {
+        match update {
             ListenUpdate::Event(event) => {
                 if self.json {
                     self.stdout.document(&event).await?;
@@ -222,41 +227,41 @@ impl Hearing {
                             let line = self.line(&broadcast);
                             self.stdout.text(&line).await?;
                         }
-                        self.heard += 1;
+                        self.broadcasts += 1;
                     }
                     Event::Gap(gap) => self.gap(&gap),
                 }
             }
             ListenUpdate::Disconnected { error, .. } => {
                 output::note(format_args!(
-                    "{} {}; coming back",
+                    "{} {}; reconnecting",
                     styled(WARN, "the daemon is gone:"),
                     printable(&reason(&error))
                 ));
-                self.waiting = Some("waiting for the daemon to come back".to_owned());
+                self.waiting_for = Some("waiting for the daemon".to_owned());
             }
             ListenUpdate::Reconnected => {
                 output::note(styled(GOOD, "the daemon is back"));
-                self.waiting = None;
+                self.waiting_for = None;
             }
         }
         Ok(())
     }
 
     fn subscription(&mut self, subscription: &Subscription) {
-        let said = match subscription.state {
+        let state = match subscription.state {
             SubscriptionState::Confirmed => {
-                self.waiting = None;
+                self.waiting_for = None;
                 styled(GOOD, "listening: EXP has confirmed the channel")
             }
             SubscriptionState::Pending => {
-                self.waiting = Some("waiting for EXP to confirm the channel".to_owned());
+                self.waiting_for = Some("waiting for EXP to confirm the channel".to_owned());
                 styled(WARN, "pending: EXP has not confirmed the channel")
             }
         };
-        // Documents say it already, unless somebody watches.
+        // With --json, the document on standard output says it.
         if !self.json {
-            output::note(said);
+            output::note(state);
         }
     }
 
@@ -293,7 +298,7 @@ impl Hearing {
     }
 }
 
-/// What happened, without what a listener need not know: whether a call was carried out.
+/// The fault alone: whether a call was carried out does not concern a listener.
 fn reason(error: &ClientError) -> String {
     match error {
         ClientError::ConnectionLost { reason, .. } | ClientError::NotReachable { reason, .. } => {
@@ -303,7 +308,7 @@ fn reason(error: &ClientError) -> String {
     }
 }
 
-/// `12:03:05.120Z`.
+/// The time of day in UTC, as in `12:03:05.120Z`.
 fn time_of_day(time: Time) -> String {
     let text = time.to_string();
     let clock = text

@@ -1,4 +1,4 @@
-//! What goes to standard output (documents, one a line) and to standard error (words, and a progress line on a terminal).
+//! Standard output, for documents, and standard error, for messages and a progress line.
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
@@ -11,37 +11,38 @@ use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::MissedTickBehavior;
 
-use super::Failure;
+use super::failure::Failure;
 use expd_domain::Payload;
 use expd_domain::quoted::is_hidden;
-pub use expd_domain::quoted::printable;
+pub(super) use expd_domain::quoted::printable;
 
-/// What is there but matters less.
-pub const DIM: Style = Style::new().dimmed();
-/// What stands out.
-pub const BOLD: Style = Style::new().bold();
-/// What is well.
-pub const GOOD: Style = AnsiColor::Green.on_default();
-/// What may need a look.
-pub const WARN: Style = AnsiColor::Yellow.on_default();
-/// What is wrong.
-pub const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Style of details.
+pub(super) const DIM: Style = Style::new().dimmed();
+/// Style of what stands out.
+pub(super) const BOLD: Style = Style::new().bold();
+/// Style of success.
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+/// Style of warnings.
+pub(super) const WARN: Style = AnsiColor::Yellow.on_default();
+/// Style of errors.
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// `text` in a style.
-pub fn styled(style: Style, text: impl Display) -> String {
+/// The text in a style.
+pub(super) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Standard output. Writing awaits its reader, so that whatever else ends a command can do so meanwhile.
-pub struct Output {
+/// Standard output. A write waits for the reader without blocking, so that a signal can end the
+/// command meanwhile.
+pub(super) struct Output {
     stdout: tokio::io::Stdout,
     terminal: bool,
     colours: bool,
 }
 
 impl Output {
-    /// Standard output as this process has it.
-    pub fn new() -> Self {
+    /// Standard output of this process.
+    pub(super) fn new() -> Self {
         let stdout = io::stdout();
         Self {
             colours: anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
@@ -51,19 +52,22 @@ impl Output {
     }
 
     /// Writes a value as one line of JSON.
-    pub async fn document(&mut self, value: &(impl Serialize + Sync)) -> Result<(), Failure> {
+    pub(super) async fn document<T>(&mut self, value: &T) -> Result<(), Failure>
+    where
+        T: Serialize + Sync,
+    {
         let text = serde_json::to_string(value)
             .map_err(|error| Failure::Failed(format!("cannot write an answer as JSON: {error}")))?;
         self.json(&text).await
     }
 
-    /// Writes a payload as one line, in its exact text but for line breaks between its tokens.
-    pub async fn payload(&mut self, payload: &Payload) -> Result<(), Failure> {
+    /// Writes a payload as one line: its exact text, except for line breaks between tokens.
+    pub(super) async fn payload(&mut self, payload: &Payload) -> Result<(), Failure> {
         self.json(payload.as_str()).await
     }
 
-    /// Writes a line for people; styles in it are taken out where standard output shows none.
-    pub async fn text(&mut self, line: &str) -> Result<(), Failure> {
+    /// Writes a line for people, without its styles where standard output shows none.
+    pub(super) async fn text(&mut self, line: &str) -> Result<(), Failure> {
         let line = if self.colours {
             Cow::Borrowed(line)
         } else {
@@ -76,12 +80,12 @@ impl Output {
         self.line(&self.shown(text)).await
     }
 
-    /// A JSON text as it is written here; see [`one_line`] and [`unarmed`].
-    pub fn shown<'t>(&self, json: &'t str) -> Cow<'t, str> {
+    /// The JSON text as it is written here: on one line, and escaped for a terminal.
+    pub(super) fn shown<'t>(&self, json: &'t str) -> Cow<'t, str> {
         match one_line(json) {
             line if !self.terminal => line,
-            Cow::Borrowed(line) => unarmed(line),
-            Cow::Owned(line) => Cow::Owned(unarmed(&line).into_owned()),
+            Cow::Borrowed(line) => escaped(line),
+            Cow::Owned(line) => Cow::Owned(escaped(&line).into_owned()),
         }
     }
 
@@ -100,14 +104,14 @@ impl Output {
     }
 }
 
-/// Ends when whoever read standard output is gone, so that a command that waits for events does not outlive its pipe. Never
-/// ends where that cannot be seen, as for a file.
-pub async fn reader_left() {
-    // A thread of its own, since the runtime cannot watch a descriptor that others write to and that must stay blocking. It
-    // ends with the process at the latest.
+/// Waits until the reader of standard output is gone, so that a command that waits for events does
+/// not outlive its pipe. Waits for ever where that cannot be seen, as for a file.
+pub(super) async fn reader_left() {
+    // On a thread of its own, which ends with the process at the latest: the runtime cannot watch
+    // a descriptor that others write to and that must stay blocking.
     let gone = tokio::task::spawn_blocking(|| {
         let stdout = io::stdout();
-        // Asks for nothing: what is reported all the same is that the other end is closed.
+        // No event is asked for: the kernel reports a closed reader in any case.
         let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
         loop {
             match poll(&mut watched, None) {
@@ -121,7 +125,7 @@ pub async fn reader_left() {
     }
 }
 
-/// JSON with its line breaks as spaces: they stand between tokens only, since a string has them escaped.
+/// JSON with spaces for its line breaks, which stand between tokens only: strings escape them.
 fn one_line(json: &str) -> Cow<'_, str> {
     if json.contains(['\n', '\r']) {
         Cow::Owned(json.replace(['\n', '\r'], " "))
@@ -130,9 +134,9 @@ fn one_line(json: &str) -> Cow<'_, str> {
     }
 }
 
-/// JSON without characters that a terminal takes as commands or that hide what is there: what JSON leaves unescaped of them stands
-/// in strings, and is escaped there; it stays the same document.
-fn unarmed(json: &str) -> Cow<'_, str> {
+/// JSON without characters that a terminal takes as commands or that hide text. JSON has them in
+/// strings only, where they become escapes: the document stays the same.
+fn escaped(json: &str) -> Cow<'_, str> {
     let is_hidden = |character| character != '\t' && is_hidden(character);
     if !json.contains(is_hidden) {
         return Cow::Borrowed(json);
@@ -141,8 +145,8 @@ fn unarmed(json: &str) -> Cow<'_, str> {
     for character in json.chars() {
         if is_hidden(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                // A String takes whatever is written.
-                let _infallible = write!(text, "\\u{unit:04x}");
+                // Writing to a String does not fail.
+                write!(text, "\\u{unit:04x}").ok();
             }
         } else {
             text.push(character);
@@ -151,15 +155,15 @@ fn unarmed(json: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// A line of words on standard error.
-pub fn note(line: impl Display) {
-    // Where nobody reads the words, the work goes on.
-    let _unread = writeln!(anstream::stderr(), "{line}");
+/// Writes a line to standard error.
+pub(super) fn note(line: impl Display) {
+    // A message that nobody reads does not stop the work.
+    writeln!(anstream::stderr(), "{line}").ok();
 }
 
-/// Something that is wrong.
-pub fn error(what: impl Display) {
-    let text = what.to_string();
+/// Writes an error to standard error.
+pub(super) fn error(error: impl Display) {
+    let text = error.to_string();
     note(format_args!(
         "{} {}",
         styled(BAD, "error:"),
@@ -167,28 +171,28 @@ pub fn error(what: impl Display) {
     ));
 }
 
-/// Whether words that are of use to somebody watching alone should be written at all.
-pub fn watched() -> bool {
+/// True where a person watches standard error.
+pub(super) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// The line at the bottom of a terminal that says what is being waited for. Without a terminal it shows nothing.
-pub struct Progress {
-    shows: bool,
+/// The progress line at the bottom of a terminal. Without a terminal it shows nothing.
+pub(super) struct Progress {
+    is_shown: bool,
 }
 
 impl Progress {
-    /// For standard error as this process has it.
-    pub fn new() -> Self {
+    /// The progress line of this process.
+    pub(super) fn new() -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self {
-            shows: watched() && !dumb,
+            is_shown: is_watched() && !dumb,
         }
     }
 
-    /// Waits for `work`, and shows `what` as long as that takes, if there is anything to say.
-    pub async fn during<T>(&self, what: Option<&str>, work: impl Future<Output = T>) -> T {
-        let Some(what) = what.filter(|_| self.shows) else {
+    /// Waits for `work`, and shows `what` meanwhile.
+    pub(super) async fn during<T>(&self, what: Option<&str>, work: impl Future<Output = T>) -> T {
+        let Some(what) = what.filter(|_| self.is_shown) else {
             return work.await;
         };
         let mut work = std::pin::pin!(work);
@@ -209,20 +213,20 @@ impl Progress {
     }
 }
 
-/// The progress line while it is there; wiped off when the wait ends in whatever way.
+/// The line while it is drawn; erased on drop.
 struct Line {
     drawn: bool,
 }
 
 impl Line {
     fn draw(&mut self, frame: char, what: &str) {
-        // Short enough for one row nearly everywhere: a row that wraps would not be wiped off whole.
+        // Short enough for one row nearly everywhere: only one row is erased.
         let what: String = printable(what).chars().take(70).collect();
         self.drawn = true;
         let mut stderr = anstream::stderr();
         // A progress line that cannot be drawn is no loss.
-        let _unseen = write!(stderr, "\r\x1b[2K{} {what}", styled(DIM, frame));
-        let _unseen = stderr.flush();
+        write!(stderr, "\r\x1b[2K{} {what}", styled(DIM, frame)).ok();
+        stderr.flush().ok();
     }
 }
 
@@ -231,8 +235,8 @@ impl Drop for Line {
         if self.drawn {
             let mut stderr = io::stderr();
             // As above.
-            let _unseen = write!(stderr, "\r\x1b[2K");
-            let _unseen = stderr.flush();
+            write!(stderr, "\r\x1b[2K").ok();
+            stderr.flush().ok();
         }
     }
 }
@@ -249,10 +253,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_from_elsewhere_commands_the_terminal() {
-        assert_eq!(unarmed("\"a\u{9b}31m\u{7f}é\""), r#""a\u009b31m\u007fé""#);
+    fn text_of_others_cannot_command_the_terminal() {
+        assert_eq!(escaped("\"a\u{9b}31m\u{7f}é\""), r#""a\u009b31m\u007fé""#);
         let hidden = "{\t\"\u{202e}\u{2066}\u{200b}\u{e0041}\": \"نعم 🙂\"}";
-        let shown = unarmed(hidden);
+        let shown = escaped(hidden);
         assert_eq!(
             shown,
             "{\t\"\\u202e\\u2066\\u200b\\udb40\\udc41\": \"نعم 🙂\"}"

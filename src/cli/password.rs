@@ -1,33 +1,33 @@
-//! A password from standard input: from a pipe as it is, from a terminal without showing it.
+//! Passwords from standard input; a terminal does not show what is typed.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use super::Failure;
-use super::stop::Stop;
+use super::failure::Failure;
+use super::stop_signal::StopSignal;
 use expd_domain::Secret;
 
-/// More than anybody types, and little enough to hash.
+/// Size of the longest password: more than anybody types, and quickly hashed.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// Reads one password. The line break at its end is not part of it.
-pub async fn read() -> Result<Secret, Failure> {
+/// Reads a password. The line break at its end is not part of it.
+pub(super) async fn read() -> Result<Secret, Failure> {
     let text = if io::stdin().is_terminal() {
-        // Taken over first: a signal that killed the process here would leave the terminal hiding what is typed.
-        let mut stop = Stop::new()?;
-        let _hidden = Hidden::start().map_err(failed)?;
-        // Without the prompt it can still be typed.
-        let _unseen = write!(io::stderr(), "Password: ");
+        // Before the echo goes: a signal that killed the process would leave the terminal without.
+        let mut stop = StopSignal::new()?;
+        let _echo_off = EchoOff::start().map_err(failed)?;
+        // A prompt that cannot be written does not keep anybody from typing.
+        write!(io::stderr(), "Password: ").ok();
         let typed = tokio::select! {
             typed = tokio::task::spawn_blocking(|| {
                 let mut text = String::new();
                 io::stdin().lock().take(MAX_BYTES).read_line(&mut text).map(|_| text)
             }) => typed,
-            () = stop.asked() => return Err(Failure::Failed("no password was given".into())),
+            () = stop.received() => return Err(Failure::Failed("no password was given".into())),
         };
-        // The line break that was typed was not shown either.
-        let _unseen = writeln!(io::stderr());
+        // In place of the line break that was typed and not shown.
+        writeln!(io::stderr()).ok();
         typed.map_err(io::Error::other).and_then(|typed| typed)
     } else {
         let mut text = String::new();
@@ -48,7 +48,8 @@ pub async fn read() -> Result<Secret, Failure> {
 fn failed(source: io::Error) -> Failure {
     if source.kind() == io::ErrorKind::InvalidData {
         return Failure::Usage(
-            "the password on standard input is not UTF-8; convert it (iconv --from-code=latin1 --to-code=utf-8)"
+            "the password on standard input is not UTF-8; convert it \
+             (iconv --from-code=latin1 --to-code=utf-8)"
                 .to_owned(),
         );
     }
@@ -58,10 +59,10 @@ fn failed(source: io::Error) -> Failure {
     }
 }
 
-/// A terminal that does not show what is typed, as long as this lives.
-struct Hidden(Termios);
+/// Turns the terminal's echo off while it exists.
+struct EchoOff(Termios);
 
-impl Hidden {
+impl EchoOff {
     fn start() -> io::Result<Self> {
         let before = tcgetattr(io::stdin())?;
         let mut hidden = before.clone();
@@ -71,9 +72,9 @@ impl Hidden {
     }
 }
 
-impl Drop for Hidden {
+impl Drop for EchoOff {
     fn drop(&mut self) {
         // A terminal that cannot be set back is gone.
-        let _gone = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+        tcsetattr(io::stdin(), OptionalActions::Now, &self.0).ok();
     }
 }

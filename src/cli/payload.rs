@@ -1,17 +1,17 @@
-//! JSON as it is given on the command line: as text, as `@FILE`, or as `-` for standard input.
+//! JSON arguments: JSON itself, `@FILE`, or `-` for standard input.
 
 use std::fs::File;
 use std::io::{self, Read};
 
-use super::Failure;
+use super::failure::Failure;
 use expd_domain::Payload;
 use expd_domain::payload::{MAX_BYTES, PayloadError};
 
-/// Reads what a JSON argument names. No argument means `null`.
-pub fn read(argument: Option<&str>) -> Result<Payload, Failure> {
+/// Reads a JSON argument. No argument means `null`.
+pub(super) fn read(argument: Option<&str>) -> Result<Payload, Failure> {
     let text = match argument {
         None => return Ok(Payload::null()),
-        Some("-") => drain(io::stdin().lock(), "standard input")?,
+        Some("-") => read_all(io::stdin().lock(), "standard input")?,
         Some(argument) => match argument.strip_prefix('@') {
             None => argument.to_owned(),
             Some(path) => {
@@ -19,7 +19,7 @@ pub fn read(argument: Option<&str>) -> Result<Payload, Failure> {
                     what: format!("the file {path:?}"),
                     source,
                 })?;
-                drain(file, &format!("the file {path:?}"))?
+                read_all(file, &format!("the file {path:?}"))?
             }
         },
     };
@@ -27,7 +27,7 @@ pub fn read(argument: Option<&str>) -> Result<Payload, Failure> {
         let hint = match (&error, argument) {
             (PayloadError::NotJson(_), Some("-")) => "",
             (PayloadError::NotJson(_), Some(text)) if !text.starts_with('@') => {
-                "; a text needs its own quotes inside the shell's: '\"hello\"'"
+                "; a JSON string needs its own quotes inside the shell's: '\"hello\"'"
             }
             _ => "",
         };
@@ -35,8 +35,8 @@ pub fn read(argument: Option<&str>) -> Result<Payload, Failure> {
     })
 }
 
-/// Reads to the end, or to a little more than the largest payload: enough to be refused by name.
-fn drain(source: impl Read, what: &str) -> Result<String, Failure> {
+/// Reads to the end, or to a little more than the largest payload: enough to refuse it by its size.
+fn read_all(source: impl Read, what: &str) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let most = u64::try_from(MAX_BYTES).map_or(u64::MAX, |most| most.saturating_add(64 * 1024));
     source
@@ -46,7 +46,7 @@ fn drain(source: impl Read, what: &str) -> Result<String, Failure> {
             what: what.to_owned(),
             source,
         })?;
-    // It may be cut within a character.
+    // Before the check for UTF-8: the text may be cut within a character.
     if bytes.len() > MAX_BYTES {
         return Err(Failure::Usage(
             PayloadError::TooLarge(bytes.len()).to_string(),
@@ -55,7 +55,8 @@ fn drain(source: impl Read, what: &str) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Failure::Usage(format!(
-            "{what} is not UTF-8, as JSON is (at byte {at}); convert it (iconv --from-code=latin1 --to-code=utf-8)"
+            "{what} is not UTF-8 (at byte {at}), as JSON must be; convert it \
+             (iconv --from-code=latin1 --to-code=utf-8)"
         ))
     })
 }

@@ -1,33 +1,36 @@
-//! `expd respond`: answers a broadcast that was heard.
+//! `expd respond`: answers a broadcast.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, Instance, payload};
+use super::failure::Failure;
+use super::flags::InstanceFlag;
+use super::payload;
 use expd_client::Client;
 use expd_domain::{BroadcastId, ChannelId};
 
-/// Answer a broadcast that was heard
+/// Answer a broadcast that `expd listen` printed
 ///
-/// Both IDs are in what `expd listen --json` prints, as `id` and `channelId`. The broadcaster gets the response if it is still
-/// waiting; if it is not, the command fails and says so. To answer everything, see `expd listen --respond`.
+/// Both IDs are in the output of `expd listen --json`, as `id` and `channelId`. The broadcaster
+/// gets the response while it is waiting; afterwards the command fails and says so. To answer
+/// every broadcast, see `expd listen --respond`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd respond 7f9c… WyJk… '{\"ok\": true}'
   expd listen menu --json --count 1 | jq -r 'select(.broadcast) | .broadcast | .id, .channelId' \\
     | xargs -n 2 expd respond")]
-pub struct Respond {
+pub(super) struct Respond {
     /// The broadcast's ID
     broadcast_id: String,
-    /// The ID of the channel on which it was heard
+    /// The ID of its channel
     channel_id: String,
-    /// The response: JSON, or @FILE to read it from a file, or - to read it from standard input [default: null]
+    /// The response: JSON, @FILE, or - for standard input [default: null]
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
     payload: Option<String>,
     #[command(flatten)]
-    instance: Instance,
+    instance: InstanceFlag,
 }
 
 impl Respond {

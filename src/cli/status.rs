@@ -1,4 +1,4 @@
-//! `expd status`: what the daemon is doing.
+//! `expd status`: the state of the daemon.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -6,23 +6,24 @@ use std::time::SystemTime;
 use clap::Args;
 use futures_util::StreamExt as _;
 
-use super::Failure;
+use super::failure::Failure;
 use super::output::{self, BOLD, DIM, Output, Progress, printable, styled};
-use super::page::{Page, state};
-use super::stop::Stop;
+use super::status_page::{StatusPage, link_state};
+use super::stop_signal::StopSignal;
 use expd_client::{Client, LinkEvent};
 
-/// Show what the daemon is doing: its links, channels and listeners
+/// Show the state of the daemon: its links, channels and listeners
 ///
-/// For each channel it shows the four truths: since when it is wanted, when it was asked for, when EXP confirmed it, and when the
-/// last broadcast came. A channel that is wanted and not confirmed is asked for again.
+/// Shows for each channel since when a listener wants it, when the daemon last asked EXP for it,
+/// when EXP last confirmed it, and when the last broadcast arrived. A wanted channel that EXP does
+/// not confirm is asked for again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd status
   expd status --json | jq -r '.instances[].link.state'
   expd status --watch                                each change of a link's state, until Ctrl-C")]
-pub struct Status {
+pub(super) struct Status {
     /// Print JSON: one document, or with --watch one for each change
     #[arg(long)]
     json: bool,
@@ -34,10 +35,10 @@ pub struct Status {
 impl Status {
     pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
         if self.watch {
-            let mut stop = Stop::new()?;
+            let mut stop = StopSignal::new()?;
             return tokio::select! {
                 ended = self.watch(socket) => ended,
-                () = stop.asked() => Ok(()),
+                () = stop.received() => Ok(()),
                 () = output::reader_left() => Err(Failure::ReaderLeft),
             };
         }
@@ -47,9 +48,9 @@ impl Status {
         if self.json {
             return stdout.document(&status).await;
         }
-        let text =
-            Page::new(SystemTime::now()).status(&status, &client.path().display().to_string());
-        stdout.text(text.trim_end()).await
+        let socket = client.path().display().to_string();
+        let page = StatusPage::new(SystemTime::now()).render(&status, &socket);
+        stdout.text(page.trim_end()).await
     }
 
     async fn watch(&self, socket: Option<PathBuf>) -> Result<(), Failure> {
@@ -78,7 +79,7 @@ fn line(event: &LinkEvent) -> String {
         "{}  {}  {}",
         styled(DIM, since.unwrap_or_default()),
         styled(BOLD, printable(&event.instance)),
-        state(event.state)
+        link_state(event.state)
     );
     if !event.reason.is_empty() {
         line.push_str("  ");

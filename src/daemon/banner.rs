@@ -55,7 +55,8 @@ impl Banner {
         );
         let lines = [
             String::new(),
-            "expd serves, with an EXP network of its own (in memory, for trying out and for development)."
+            "expd serves, with an EXP network of its own (in memory, for trying out and for \
+             development)."
                 .to_owned(),
             format!("  socket         {}", self.socket.display()),
             format!("  EXP network    {}", self.network),
@@ -77,7 +78,8 @@ impl Banner {
     }
 }
 
-/// Name by which another terminal runs this program: `expd` where the shell finds it, else its path.
+/// Name by which another terminal runs this program: `expd` where the shell finds it, else the
+/// path.
 fn program() -> String {
     let path = std::env::current_exe().ok();
     let on_path = path

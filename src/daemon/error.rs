@@ -17,7 +17,8 @@ pub enum DaemonError {
     Hub(#[from] HubError),
     /// The TCP listener.
     #[error(
-        "cannot listen on {address} (daemon.listen): {source}; choose another port, or stop what uses it"
+        "cannot listen on {address} (daemon.listen): {source}; choose another port, or stop what \
+         uses it"
     )]
     Listen {
         /// The address.
@@ -27,7 +28,8 @@ pub enum DaemonError {
     },
     /// The metrics server.
     #[error(
-        "cannot serve metrics on {address} (daemon.metrics): {source}; choose another port, or stop what uses it"
+        "cannot serve metrics on {address} (daemon.metrics): {source}; choose another port, or stop \
+         what uses it"
     )]
     Metrics {
         /// The address.
@@ -45,12 +47,14 @@ pub enum DaemonError {
     },
     /// A part of the daemon that ended by itself.
     #[error(
-        "{0} ended unexpectedly; this is a defect of expd, and the daemon stops so that it is started afresh"
+        "{0} ended unexpectedly; this is a defect of expd, and the daemon stops so that it is \
+         started afresh"
     )]
     Task(&'static str),
     /// A part of the daemon that panicked.
     #[error(
-        "a task panicked: {0}; this is a defect of expd, and the daemon stops so that it is started afresh"
+        "a task panicked: {0}; this is a defect of expd, and the daemon stops so that it is started \
+         afresh"
     )]
     Panicked(String),
 }

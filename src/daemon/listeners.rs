@@ -22,12 +22,14 @@ impl Listeners {
     }
 }
 
-/// Listens on a loopback TCP address.
+/// Listens on a loopback TCP address, and logs it: port 0 takes any free port.
 ///
 /// # Errors
 /// The address cannot be bound.
 pub(super) async fn tcp(address: SocketAddr) -> Result<Listener, DaemonError> {
-    let bound = TcpListener::bind(address).await;
-    let listener = bound.map_err(|source| DaemonError::Listen { address, source })?;
+    let failed = |source| DaemonError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    log::info!("listening on {bound} (daemon.listen)");
     Ok(Listener::tcp(listener))
 }

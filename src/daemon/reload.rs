@@ -135,7 +135,10 @@ impl Reload {
         for warning in &loaded.warnings {
             log::warn!("{warning}");
         }
-        log::info!(access_rules = rules; "the settings were read again: their log level and access rules apply");
+        log::info!(
+            access_rules = rules;
+            "the settings were read again: their log level and access rules apply"
+        );
         let changed = self.running.changed(&loaded.written);
         let pending = pending(&changed, self.options.embedded);
         if !pending.is_empty() {

@@ -75,8 +75,8 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
 /// Makes the daemon's runtime, with a single worker thread. A broadcast crosses several tasks until
 /// it is in the socket; more workers only wake each other on the way and contend for locks. With
 /// one, a lone delivery at 500/s takes a quarter less CPU and comes 20 µs sooner, and full speed is
-/// no slower: the kernel's part of a delivery runs in the app's process as well. Blocking calls have
-/// threads of their own.
+/// no slower: the kernel's part of a delivery runs in the app's process as well. Blocking calls
+/// have threads of their own.
 ///
 /// # Errors
 /// The system refuses threads or descriptors.

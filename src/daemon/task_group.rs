@@ -41,7 +41,8 @@ impl TaskGroup {
         });
     }
 
-    /// Waits until all tasks have ended, and aborts those that take longer than `limit`; false then.
+    /// Waits until all tasks have ended, and aborts those that take longer than `limit`; false
+    /// then.
     pub(super) async fn ended(&mut self, limit: Duration) -> bool {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         let in_time = timeout(limit, all).await.is_ok();

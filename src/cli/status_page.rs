@@ -1,4 +1,4 @@
-//! The daemon's status laid out for people.
+//! Layout of the daemon's status for people.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,34 +6,33 @@ use super::output::{BAD, BOLD, DIM, GOOD, WARN, printable, styled};
 use expd_client::{ChannelStatus, Identity, InstanceStatus, LinkState, ListenerStatus, Time};
 use expd_domain::identity::display_pairing_code;
 
-/// A link's state in words.
-pub fn state(state: LinkState) -> String {
-    match state {
-        LinkState::Online => styled(GOOD, "online"),
-        LinkState::Connecting => styled(WARN, "connecting"),
-        LinkState::Offline => styled(BAD, "offline"),
-        LinkState::Refused => styled(BAD, "refused"),
-        LinkState::Pairing => styled(WARN, "waiting to be paired"),
-    }
+/// The state of a link, in its colour.
+pub(super) fn link_state(state: LinkState) -> String {
+    let style = match state {
+        LinkState::Online => GOOD,
+        LinkState::Connecting | LinkState::Pairing => WARN,
+        LinkState::Offline | LinkState::Refused => BAD,
+    };
+    styled(style, state.explain())
 }
 
-/// A page as of one moment.
-pub struct Page {
+/// A page that shows the status of one moment.
+pub(super) struct StatusPage {
     now: SystemTime,
     text: String,
 }
 
-impl Page {
-    /// A page as of `now`.
-    pub fn new(now: SystemTime) -> Self {
+impl StatusPage {
+    /// An empty page; times are shown relative to `now`.
+    pub(super) fn new(now: SystemTime) -> Self {
         Self {
             now,
             text: String::new(),
         }
     }
 
-    /// Everything, of the daemon at `socket`.
-    pub fn status(mut self, status: &expd_client::Status, socket: &str) -> String {
+    /// The page of the daemon at `socket`.
+    pub(super) fn render(mut self, status: &expd_client::Status, socket: &str) -> String {
         let up = status.started_at.map(|started| self.age(started));
         self.line(&format!(
             "{} at {}, up for {}",
@@ -57,7 +56,7 @@ impl Page {
         self.line(&format!(
             "{}  {}{}",
             styled(BOLD, printable(&instance.instance)),
-            state(link.state),
+            link_state(link.state),
             since.unwrap_or_default()
         ));
         self.fact("host", &printable(&instance.host));
@@ -99,7 +98,8 @@ impl Page {
         self.fact(
             "counted",
             &format!(
-                "{} received, {} delivered, {} gaps, {} sent ({} failed), {} responses ({} failed), {} connects",
+                "{} received, {} delivered, {} gaps, {} sent ({} failed), {} responses ({} \
+                 failed), {} connects",
                 counters.broadcasts_received,
                 counters.deliveries,
                 counters.gaps,
@@ -210,7 +210,7 @@ impl Page {
         ));
     }
 
-    /// Rows under a heading, each column as wide as its widest cell. Nothing where there are no rows.
+    /// Adds rows under a heading, each column as wide as its widest cell; nothing without rows.
     fn table(&mut self, heading: &[&str], rows: Vec<Vec<String>>) {
         if rows.is_empty() {
             return;
@@ -221,7 +221,7 @@ impl Page {
         for row in &table {
             widths.resize(widths.len().max(row.len()), 0);
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(seen_width(cell));
+                *width = (*width).max(width_of(cell));
             }
         }
         self.line("");
@@ -230,13 +230,13 @@ impl Page {
             for (cell, width) in row.iter().zip(&widths) {
                 line.push_str("  ");
                 line.push_str(cell);
-                line.push_str(&" ".repeat(width - seen_width(cell)));
+                line.push_str(&" ".repeat(width - width_of(cell)));
             }
             self.line(line.trim_end());
         }
     }
 
-    /// How long ago a time was; nothing where clocks disagree.
+    /// Time since `time`; 0s where the clocks disagree.
     fn age(&self, time: Time) -> String {
         rough(self.now.duration_since(time.0).unwrap_or_default())
     }
@@ -277,7 +277,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// A duration in its two largest units.
+/// The duration in its two largest units.
 fn rough(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
@@ -289,8 +289,8 @@ fn rough(duration: Duration) -> String {
     }
 }
 
-/// The columns a cell takes, its styles left out; one for each character is near enough.
-fn seen_width(cell: &str) -> usize {
+/// Width of a cell without its styles; one column a character is close enough.
+fn width_of(cell: &str) -> usize {
     anstream::adapter::strip_str(cell)
         .map(|part| part.chars().count())
         .sum()
@@ -360,7 +360,7 @@ mod tests {
             }],
         };
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
-        let page = Page::new(now).status(&status, "/run/expd/expd.sock");
+        let page = StatusPage::new(now).render(&status, "/run/expd/expd.sock");
         let page = anstream::adapter::strip_str(&page).to_string();
         let expected = r#"
 expd 1.2.3 at /run/expd/expd.sock, up for 16m 40s

@@ -1,0 +1,37 @@
+//! Runtimes of the commands.
+
+use std::io;
+use std::pin::Pin;
+
+use tokio::runtime::Builder;
+
+use super::failure::Failure;
+
+/// A command that runs. Boxed, so that the largest command does not take its stack from all others.
+type Command<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;
+
+/// Runs a server on all cores.
+pub(super) fn run_server(server: Command<'_>) -> Result<(), Failure> {
+    run(&mut Builder::new_multi_thread(), server)
+}
+
+/// Runs a client on this thread.
+pub(super) fn run_client(client: Command<'_>) -> Result<(), Failure> {
+    run(&mut Builder::new_current_thread(), client)
+}
+
+fn run(builder: &mut Builder, command: Command<'_>) -> Result<(), Failure> {
+    let runtime = builder.enable_all().build().map_err(cannot_start)?;
+    let result = runtime.block_on(command);
+    // A write to a standard output that nobody reads may block its thread for ever; the end of the
+    // command must not wait for it.
+    runtime.shutdown_background();
+    result
+}
+
+fn cannot_start(source: io::Error) -> Failure {
+    Failure::System {
+        what: "start the runtime",
+        source,
+    }
+}
