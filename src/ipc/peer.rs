@@ -48,7 +48,7 @@ impl PeerStream {
         };
         Ok(Self {
             stream: Stream::Unix(stream),
-            reader: Reader::new(),
+            reader: Reader::default(),
             writer: Writer::default(),
             caller: Caller::local(peer),
             _permit: permit,
@@ -63,7 +63,7 @@ impl PeerStream {
         sockopt::set_tcp_keepidle(&stream, TCP_KEEPALIVE)?;
         Ok(Self {
             stream: Stream::Tcp(stream),
-            reader: Reader::new(),
+            reader: Reader::default(),
             writer: Writer::default(),
             caller: Caller::unknown(),
             _permit: permit,

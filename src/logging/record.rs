@@ -134,15 +134,15 @@ mod tests {
             let record = Record::builder().key_values(&pairs).args(arguments).build();
             LogRecord::new(&record, SystemTime::now())
         };
-        let entry = record(format_args!("a server said {long}"));
-        assert!(entry.size() < 24 * 1024, "{}", entry.size());
-        assert!(entry.text.len() <= MAX_TEXT && entry.text.ends_with('…'));
-        assert_eq!(entry.text.matches('\n').count(), 0);
+        let kept = record(format_args!("a server said {long}"));
+        assert!(kept.size() < 24 * 1024, "{}", kept.size());
+        assert!(kept.text.len() <= MAX_TEXT && kept.text.ends_with('…'));
+        assert_eq!(kept.text.matches('\n').count(), 0);
     }
 
     #[test]
     fn it_is_handed_over_as_it_was_logged() {
-        let told = |record: &Record<'_>| {
+        let describe = |record: &Record<'_>| {
             let mut pairs = Fields(Vec::new());
             record.key_values().visit(&mut pairs).unwrap();
             format!(
@@ -168,9 +168,9 @@ mod tests {
                 .key_values(&pairs)
                 .args(arguments)
                 .build();
-            let entry = LogRecord::new(&record, SystemTime::now());
-            assert!(entry.size() > 40);
-            (told(&record), entry.with_record(told))
+            let kept = LogRecord::new(&record, SystemTime::now());
+            assert!(kept.size() > 40);
+            (describe(&record), kept.with_record(describe))
         };
         let (logged, handed_over) = record(format_args!("logged in as {}", 5));
         assert_eq!(logged, handed_over);

@@ -130,9 +130,9 @@ impl Router {
         let now = Moment::now();
         let share = self.listeners.take_share(&spec)?;
         let memory = spec.take_memory()?;
-        let home = self.instances.get_mut(instance.0);
-        let home = home.ok_or(RouterError::Stopping)?;
-        let state = home.channel(&spec, &self.limits, &self.total_bytes, now)?;
+        let found = self.instances.get_mut(instance.0);
+        let found = found.ok_or(RouterError::Stopping)?;
+        let state = found.channel(&spec, &self.limits, &self.total_bytes, now)?;
         let log = state.log.clone();
         if let Some(resume) = &spec.resume {
             let (_, _, newest) = log.size();
@@ -204,10 +204,10 @@ impl Router {
                 }
             }
             Report::Down { since } => {
-                let Some(home) = self.instances.get_mut(instance.0) else {
+                let Some(found) = self.instances.get_mut(instance.0) else {
                     return;
                 };
-                for state in home.channels.values_mut() {
+                for state in found.channels.values_mut() {
                     state.asked_at = None;
                     if let Some(log) = state.lose(since, now) {
                         self.wake_queue.push(log);
@@ -222,8 +222,8 @@ impl Router {
         instance: InstanceId,
         channel: &Arc<Channel>,
     ) -> Option<&mut ChannelState> {
-        let home = self.instances.get_mut(instance.0)?;
-        home.channels.get_mut(channel)
+        let found = self.instances.get_mut(instance.0)?;
+        found.channels.get_mut(channel)
     }
 
     /// Appends broadcasts of one channel to its log.
@@ -234,7 +234,7 @@ impl Router {
         let state = self
             .instances
             .get_mut(instance.0)
-            .and_then(|home| home.channels.get_mut(&last.channel));
+            .and_then(|found| found.channels.get_mut(&last.channel));
         // EXP has no unsubscribe: broadcasts continue to arrive on channels that nobody wants.
         let Some(state) = state else {
             return;
@@ -296,8 +296,9 @@ impl Router {
     }
 
     fn channels(&self, slice: Slice) -> Vec<ChannelSnapshot> {
-        let home = self.instances.get(slice.instance.0);
-        home.map(|home| home.channels_after(slice.after, slice.most))
+        let found = self.instances.get(slice.instance.0);
+        found
+            .map(|found| found.channels_after(slice.after, slice.most))
             .unwrap_or_default()
     }
 
@@ -305,8 +306,8 @@ impl Router {
     fn reap(&mut self) {
         let instances = &mut self.instances;
         self.listeners.reap(|info| {
-            if let Some(home) = instances.get_mut(info.instance.0) {
-                home.reaped.add(info);
+            if let Some(found) = instances.get_mut(info.instance.0) {
+                found.reaped.add(info);
             }
         });
     }

@@ -45,15 +45,16 @@ struct Inspection {
     taken: usize,
 }
 
-impl Reader {
+impl Default for Reader {
     /// A reader that inspects a connection from its first byte.
-    #[must_use]
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             inspection: Some(Box::default()),
         }
     }
+}
 
+impl Reader {
     /// Reads from the stream in the form that h2 accepts.
     pub fn poll_read(
         &mut self,

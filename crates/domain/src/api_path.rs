@@ -18,7 +18,7 @@ pub const MAX_PATH_BYTES: usize = 8 * 1024;
 
 /// Maximum number of times that a path may be percent-encoded. A key that itself contains an escape
 /// is encoded twice.
-const MOST_ENCODINGS: usize = 4;
+const MAX_ENCODINGS: usize = 4;
 
 /// Characters that a request line cannot hold.
 const UNSENDABLE: &AsciiSet = &CONTROLS
@@ -57,19 +57,19 @@ impl ApiPath {
     /// # Errors
     /// The path is too long, is not below `/api/`, or may be read in different ways.
     pub fn parse(text: &str) -> Result<Self, ApiPathError> {
-        let refused = |why| ApiPathError {
+        let refused = |reason| ApiPathError {
             path: Quoted(text).to_string(),
-            why,
+            reason,
         };
         if text.len() > MAX_PATH_BYTES {
-            return Err(refused(Why::TooLong(text.len())));
+            return Err(refused(Reason::TooLong(text.len())));
         }
         if text.chars().any(char::is_control) {
-            return Err(refused(Why::Control));
+            return Err(refused(Reason::Control));
         }
         if text.contains('#') {
             // A fragment never leaves this host: the rest of the path would be lost in silence.
-            return Err(refused(Why::Fragment));
+            return Err(refused(Reason::Fragment));
         }
         let (path, query) = match text.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -108,15 +108,15 @@ impl fmt::Display for ApiPath {
 
 /// Error of a path that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the path {path} {why}")]
+#[error("the path {path} {reason}")]
 pub struct ApiPathError {
     /// Start of the path, quoted.
     path: String,
-    why: Why,
+    reason: Reason,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum Why {
+enum Reason {
     #[error("has {0} bytes; at most {MAX_PATH_BYTES} are allowed")]
     TooLong(usize),
     #[error("holds a control character, also where it is encoded; leave it out")]
@@ -131,7 +131,7 @@ enum Why {
     Percent,
     #[error("escapes what is no UTF-8")]
     NotUtf8,
-    #[error("is encoded more than {MOST_ENCODINGS} times, one upon the other")]
+    #[error("is encoded more than {MAX_ENCODINGS} times, one upon the other")]
     Encodings,
     #[error("leads elsewhere: a segment of it is . or .., also where it is encoded")]
     DotSegment,
@@ -164,27 +164,27 @@ impl PathClass {
 }
 
 /// The class of a path, provided that it is the same in every reading.
-fn classify(path: &str) -> Result<PathClass, Why> {
-    let below = path.strip_prefix("/api/").ok_or(Why::Elsewhere)?;
+fn classify(path: &str) -> Result<PathClass, Reason> {
+    let below = path.strip_prefix("/api/").ok_or(Reason::Elsewhere)?;
     if path.contains('\\') {
-        return Err(Why::Backslash);
+        return Err(Reason::Backslash);
     }
     if !escapes_are_whole(path) {
-        return Err(Why::Percent);
+        return Err(Reason::Percent);
     }
     let written = PathClass::of(below.split('/').next().unwrap_or_default());
     let mut text = Cow::Borrowed(path);
-    for _ in 0..=MOST_ENCODINGS {
+    for _ in 0..=MAX_ENCODINGS {
         if text.chars().any(char::is_control) {
-            return Err(Why::Control);
+            return Err(Reason::Control);
         }
         if has_dot_segment(&text) {
-            return Err(Why::DotSegment);
+            return Err(Reason::DotSegment);
         }
         for reader in Reader::all() {
             let read = reader.class(&text);
             if read != Some(written) {
-                return Err(Why::Ambiguous {
+                return Err(Reason::Ambiguous {
                     written: written.name(),
                     read: read.map_or("something outside the API", PathClass::name),
                 });
@@ -192,13 +192,13 @@ fn classify(path: &str) -> Result<PathClass, Why> {
         }
         let decoded = percent_decode_str(&text)
             .decode_utf8()
-            .map_err(|_| Why::NotUtf8)?;
+            .map_err(|_| Reason::NotUtf8)?;
         if decoded == text {
             return Ok(written);
         }
         text = Cow::Owned(decoded.into_owned());
     }
-    Err(Why::Encodings)
+    Err(Reason::Encodings)
 }
 
 /// True where a segment is `.` or `..` in any reading.

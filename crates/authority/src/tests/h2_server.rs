@@ -98,7 +98,9 @@ async fn h2_refuses_the_bad_authorities_and_takes_them_written_anew() {
         let alone = first_call(&sent(authority), Reader { inspection: None }).await;
         let refused = alone.map_or(true, |(request, _)| request.uri().path() == "/second");
         assert!(refused, "h2 takes {authority:?} now");
-        let (request, _) = first_call(&sent(authority), Reader::new()).await.unwrap();
+        let (request, _) = first_call(&sent(authority), Reader::default())
+            .await
+            .unwrap();
         assert_eq!(
             request.uri(),
             "http://localhost/expd.v1.Network/Listen",
@@ -131,7 +133,7 @@ async fn what_cannot_be_rewritten_is_refused_by_h2_with_goaway() {
             .write_all(&[&good[..], &then].concat())
             .await
             .unwrap();
-        let reader = Reader::new();
+        let reader = Reader::default();
         let mut server = h2::server::handshake(Served { stream, reader })
             .await
             .unwrap();
