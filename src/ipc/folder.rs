@@ -1,6 +1,5 @@
-//! The folder of a socket, held open: what is done to the files in it is done in this folder,
-//! whatever its path leads to later, and to the files themselves, never to what a symbolic link
-//! names.
+//! The folder of a socket, held open: operations on its files happen in this folder, whatever its
+//! path leads to later, and on the files themselves, never on the target of a symbolic link.
 
 use std::ffi::OsStr;
 use std::io;
@@ -9,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat};
 
-use super::IpcError;
+use super::error::IpcError;
 use crate::exposure::{self, Others, Ownership, User};
 
 /// An open folder.
@@ -20,7 +19,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens a folder; one that is a symbolic link itself only where `follow` says so.
+    /// Opens a folder. One that is a symbolic link is an error unless `follow` is set.
     pub(super) fn open(path: &Path, follow: bool) -> io::Result<Self> {
         let link = if follow {
             OFlags::empty()
@@ -49,7 +48,7 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// A file as it is named now.
+    /// Metadata of the file that has this name now.
     pub(super) fn look_at(&self, name: &OsStr) -> io::Result<Stat> {
         Ok(rustix::fs::statat(
             &self.handle,
@@ -58,7 +57,7 @@ impl Folder {
         )?)
     }
 
-    /// Holds on to a file, whatever takes its name later; of a symbolic link, the link itself.
+    /// Opens a file to refer to it whatever takes its name later; of a symbolic link, the link.
     pub(super) fn pin(&self, name: &OsStr) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(
@@ -81,8 +80,8 @@ impl Folder {
         Ok(rustix::fs::unlinkat(&self.handle, name, AtFlags::empty())?)
     }
 
-    /// Refuses a folder in which everybody may replace the socket, and one that another user's
-    /// symbolic link leads to; warns of one in which somebody else may.
+    /// Refuses a folder in which everybody may replace the socket, and one behind another user's
+    /// symbolic link. Warns of one in which a few others may.
     pub(super) fn check(&self) -> Result<(), IpcError> {
         let unsafe_folder = |fault: String| IpcError::UnsafeFolder {
             folder: self.path.clone(),
@@ -108,7 +107,7 @@ impl Folder {
             }
             Some(others) => {
                 log::warn!(
-                    "{others} may replace the socket in its folder {}, and be taken for the daemon; change the folder's owner and mode, or choose another --socket",
+                    "{others} may replace the socket in its folder {} and pose as the daemon; change the folder's owner and mode, or choose another --socket",
                     self.path.display()
                 );
             }
@@ -125,7 +124,7 @@ impl Folder {
     }
 }
 
-/// Owner and mode of what was looked at.
+/// Owner and mode in file metadata.
 pub(super) fn ownership(stat: &Stat) -> Ownership {
     Ownership {
         uid: stat.st_uid,
@@ -135,8 +134,7 @@ pub(super) fn ownership(stat: &Stat) -> Ownership {
     }
 }
 
-/// Gives a pinned file this mode. Linux has had a call for that since 6.6 only; the way through
-/// `/proc` leads to the same file.
+/// Gives a pinned file this mode, through `/proc`: Linux has a system call for that only since 6.6.
 pub(super) fn set_mode(pinned: &OwnedFd, mode: u32) -> io::Result<()> {
     let mode = Mode::from_raw_mode(mode);
     Ok(rustix::fs::chmod(proc_path(pinned), mode)?)
@@ -154,7 +152,7 @@ pub(super) fn set_group(pinned: &OwnedFd, group: u32) -> io::Result<()> {
     )?)
 }
 
-/// The path that leads to a pinned file, whatever its name.
+/// A path to a pinned file, whatever its name.
 pub(super) fn proc_path(pinned: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", pinned.as_raw_fd())
 }

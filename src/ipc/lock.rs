@@ -1,4 +1,4 @@
-//! The lock beside a socket: of all daemons that want one path, one has it.
+//! The lock beside a socket: of all daemons that want one path, one holds it.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -12,45 +12,45 @@ use rustix::io::Errno;
 use super::folder::{Folder, ownership};
 use crate::exposure::{self, User};
 
-/// Times that somebody else may take the file's name away before that is an error.
+/// Times that the file may be replaced while it is being locked, before that is an error.
 const TRIES: usize = 10_000;
 
-/// A held lock. The kernel lets go of it with the process, however that ends, so that there are no stale ones.
+/// A held lock. The kernel releases it with the process, however that ends: no lock is stale.
 #[derive(Debug)]
 pub(super) struct Lock {
     folder: Arc<Folder>,
     name: OsString,
-    // Held open: closing it ends the lock.
+    // Closing it releases the lock.
     _file: OwnedFd,
 }
 
-/// The outcome of trying to take a lock.
+/// Outcome of trying to take a lock.
 #[derive(Debug)]
-pub(super) enum Taken {
-    /// It is this process's.
-    Ours(Lock),
-    /// Another process has it.
-    Theirs(Holder),
+pub(super) enum LockOutcome {
+    /// This process holds it now.
+    Taken(Lock),
+    /// Another process holds it.
+    Held(Holder),
 }
 
-/// The process that keeps a lock away, as far as it is known.
+/// The process that holds a lock, as far as it is known.
 #[derive(Debug)]
 pub(super) struct Holder {
-    /// The lock's file.
+    /// The lock file.
     pub(super) file: PathBuf,
-    /// Its owner. None but the owner and root may open a file that an expd made.
+    /// Its owner. Only the owner and root may open a file that an expd created.
     pub(super) owner: u32,
-    /// The process that holds it, where the system tells.
+    /// The process ID, if the system tells.
     pub(super) pid: Option<i32>,
 }
 
 impl Holder {
-    /// True for a file that an expd of this user, or of root, would have made.
+    /// True for a file that an expd of this user, or of root, would have created.
     pub(super) fn is_trusted(&self) -> bool {
         exposure::is_trusted(self.owner)
     }
 
-    /// The process in words, and its command's name as it gives it itself.
+    /// The process in words, with the name that it gives itself.
     pub(super) fn process(&self) -> Option<String> {
         let pid = self.pid?;
         let command = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -67,9 +67,9 @@ impl Holder {
 }
 
 impl Lock {
-    /// Takes the lock of a socket in a folder. A file of another user that nobody holds is
-    /// replaced, where the folder lets.
-    pub(super) fn take(folder: &Arc<Folder>, socket: &OsStr) -> io::Result<Taken> {
+    /// Takes the lock of a socket in a folder. Replaces a file of another user that nobody holds,
+    /// where the folder permits.
+    pub(super) fn take(folder: &Arc<Folder>, socket: &OsStr) -> io::Result<LockOutcome> {
         let mut name = socket.to_owned();
         name.push(".lock");
         for _ in 0..TRIES {
@@ -80,7 +80,7 @@ impl Lock {
                         Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                             let stat = folder.look_at(&name)?;
-                            return Ok(Taken::Theirs(holder(folder, &name, &stat)));
+                            return Ok(LockOutcome::Held(holder(folder, &name, &stat)));
                         }
                         opened => opened?,
                     }
@@ -94,11 +94,12 @@ impl Lock {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => {
-                    return Ok(Taken::Theirs(holder(folder, &name, &held)));
+                    return Ok(LockOutcome::Held(holder(folder, &name, &held)));
                 }
                 Err(error) => return Err(error.into()),
             }
-            // Whoever held it until now removed the file on leaving; a lock on a file without a name excludes nobody.
+            // The previous holder may have removed the file; a lock on a file without a name
+            // excludes nobody.
             match folder.look_at(&name) {
                 Ok(named) if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino) => {}
                 Ok(_) => continue,
@@ -106,31 +107,31 @@ impl Lock {
                 Err(error) => return Err(error),
             }
             if !exposure::is_trusted(held.st_uid) {
-                // Its owner could lock it at any time. Held while it goes, so that no daemon of
-                // that user loses it.
+                // Its owner could lock it at any time. It stays locked while it is removed, so that
+                // no daemon of that user loses its lock.
                 if folder.remove(&name).is_err() {
-                    return Ok(Taken::Theirs(Holder {
+                    return Ok(LockOutcome::Held(Holder {
                         pid: None,
                         ..holder(folder, &name, &held)
                     }));
                 }
                 continue;
             }
-            return Ok(Taken::Ours(Self {
+            return Ok(LockOutcome::Taken(Self {
                 folder: folder.clone(),
                 name,
                 _file: file,
             }));
         }
         Err(io::Error::other(
-            "somebody keeps replacing the file of its lock",
+            "the lock file is being replaced again and again",
         ))
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While it is still held, so that the file is ours. Left behind it harms nobody.
+        // While the lock is still held, so that the file is ours. Left behind, it is harmless.
         self.folder.remove(&self.name).ok();
     }
 }
@@ -170,8 +171,8 @@ mod tests {
 
     fn take(folder: &Arc<Folder>) -> Option<Lock> {
         match Lock::take(folder, OsStr::new("s")).unwrap() {
-            Taken::Ours(lock) => Some(lock),
-            Taken::Theirs(_) => None,
+            LockOutcome::Taken(lock) => Some(lock),
+            LockOutcome::Held(_) => None,
         }
     }
 
@@ -179,7 +180,7 @@ mod tests {
     fn one_at_a_time_has_the_lock_and_nothing_is_left_behind() {
         let (home, folder) = folder();
         let first = take(&folder).unwrap();
-        let Taken::Theirs(holder) = Lock::take(&folder, OsStr::new("s")).unwrap() else {
+        let LockOutcome::Held(holder) = Lock::take(&folder, OsStr::new("s")).unwrap() else {
             panic!("two have the lock");
         };
         assert!(holder.is_trusted());
@@ -220,7 +221,7 @@ mod tests {
         Lock::take(&folder, OsStr::new("s")).unwrap_err();
         assert!(!home.path().join("elsewhere").exists());
         std::fs::remove_file(&path).unwrap();
-        // Opening one for writing waits for a reader.
+        // Opening a pipe for writing waits for a reader.
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
         Lock::take(&folder, OsStr::new("s")).unwrap_err();
     }

@@ -1,11 +1,13 @@
-//! What stands between whoever writes to a connection and its stream: small writes of one turn leave together.
+//! Write coalescing: small writes to a connection that follow each other closely leave together.
 //!
-//! HTTP/2's library writes for each stream of a connection as soon as that stream has something, so a broadcast to ten streams of one app was ten
-//! system calls, each of which woke the app. Now the first leaves at once, and what follows closely waits until everybody who is ready has had a
-//! turn. At 500 broadcasts a second that is a fifth less of a processor for ten streams of one connection, and a third less for a hundred.
+//! The HTTP/2 library writes for each stream of a connection as soon as that stream has data, so a
+//! broadcast to ten streams of one application was ten system calls, each of which woke the
+//! application. Now the first write leaves at once, and those that follow closely wait until every
+//! task that is ready has run. At 500 broadcasts a second that saves a fifth of a core for ten
+//! streams of one connection, and a third for a hundred.
 //!
-//! It is not vectored, by which the library gathers frames of up to 1 KB, and hands a larger one over in two parts. The first of them is held here
-//! until the second comes.
+//! The writer is not vectored: the library then gathers frames of up to 1 KB itself, and passes a
+//! larger one in two parts. The first part is buffered here until the second comes.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,27 +17,29 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
-/// Up to this size a write is small: it is held until it is flushed, or until another follows. Copying it costs less than a system call.
-const SMALL: usize = 4 << 10;
+/// Limit on a write that is buffered until it is flushed or another follows: copying it costs less
+/// than a system call.
+const SMALL_WRITE: usize = 4 << 10;
 
-/// Whatever is flushed so soon after the last write is of the same turn. Too short costs a system call, too long one more poll of the connection.
-const TURN: Duration = Duration::from_micros(250);
+/// Time after a write within which a flush is deferred. Too short costs a system call, too long one
+/// more poll of the connection.
+const COALESCE_WITHIN: Duration = Duration::from_micros(250);
 
-/// A connection's writing side.
+/// The writing half of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
-    /// Accepted, and not written yet.
-    held: Vec<u8>,
-    /// When something was written last.
-    written: Option<Instant>,
-    /// Whether what is held has waited for its turn's end.
-    has_waited: bool,
-    /// Whether the stream had no room for the last write.
+    /// Bytes accepted and not yet written.
+    buffer: Vec<u8>,
+    /// Time of the last write.
+    last_write: Option<Instant>,
+    /// True once the buffer's flush has been deferred.
+    is_deferred: bool,
+    /// True if the socket had no room for the last write.
     is_blocked: bool,
 }
 
 impl Writer {
-    /// Whether the stream had no room for the last write.
+    /// True if the socket had no room for the last write.
     pub fn is_blocked(&self) -> bool {
         self.is_blocked
     }
@@ -47,16 +51,16 @@ impl Writer {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.held.is_empty() && bytes.len() <= SMALL {
-            self.held.extend_from_slice(bytes);
+        if self.buffer.is_empty() && bytes.len() <= SMALL_WRITE {
+            self.buffer.extend_from_slice(bytes);
             return Poll::Ready(Ok(bytes.len()));
         }
         loop {
-            let held = self.held.len();
+            let buffered = self.buffer.len();
             let written = ready!(self.poll_write_out(stream, cx, bytes))?;
-            // Having accepted none of these bytes would mean that none ever will be.
-            if written > held || written == 0 {
-                return Poll::Ready(Ok(written.saturating_sub(held)));
+            // Accepting no bytes would mean that none are ever accepted.
+            if written > buffered || written == 0 {
+                return Poll::Ready(Ok(written.saturating_sub(buffered)));
             }
         }
     }
@@ -67,11 +71,11 @@ impl Writer {
         stream: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let is_same_turn = |at: Instant| at.elapsed() < TURN;
-        if !self.held.is_empty() && !self.has_waited && self.written.is_some_and(is_same_turn) {
-            self.has_waited = true;
-            // To the end of the queue, behind everybody who is ready now. A hundred streams of one connection, 500 broadcasts a second: 2,300
-            // writes a second in place of 8,800.
+        let is_recent = |at: Instant| at.elapsed() < COALESCE_WITHIN;
+        if !self.buffer.is_empty() && !self.is_deferred && self.last_write.is_some_and(is_recent) {
+            self.is_deferred = true;
+            // To the end of the run queue, behind every task that is ready now. A hundred streams
+            // of one connection, 500 broadcasts a second: 2,300 writes a second in place of 8,800.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -93,7 +97,7 @@ impl Writer {
         stream: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while !self.held.is_empty() {
+        while !self.buffer.is_empty() {
             if ready!(self.poll_write_out(stream, cx, &[]))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -101,24 +105,24 @@ impl Writer {
         Pin::new(stream).poll_flush(cx)
     }
 
-    /// Writes what is held, and these bytes behind it; tells how much of both was written.
+    /// Writes the buffer and these bytes after it; returns how much of both was written.
     fn poll_write_out(
         &mut self,
         stream: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // Where there is no room for all of it, the rest need not wait for anything but room.
-        self.has_waited = true;
-        let slices = [IoSlice::new(&self.held), IoSlice::new(bytes)];
+        // If the socket has no room for all of it, the rest waits for room and nothing else.
+        self.is_deferred = true;
+        let slices = [IoSlice::new(&self.buffer), IoSlice::new(bytes)];
         let written = Pin::new(stream).poll_write_vectored(cx, &slices);
         self.is_blocked = written.is_pending();
         let written = ready!(written)?;
-        self.held.drain(..written.min(self.held.len()));
-        if self.held.is_empty() {
-            self.has_waited = false;
+        self.buffer.drain(..written.min(self.buffer.len()));
+        if self.buffer.is_empty() {
+            self.is_deferred = false;
         }
-        self.written = Some(Instant::now());
+        self.last_write = Some(Instant::now());
         Poll::Ready(Ok(written))
     }
 }
@@ -129,7 +133,8 @@ mod tests {
 
     use super::*;
 
-    /// Notes what each write brought, and has room for so many bytes of each; every second one finds none where that is little.
+    /// Records each write, and has room for this many bytes of it. Unless the room is unlimited,
+    /// every second write finds none.
     #[derive(Debug)]
     struct Kernel {
         room: usize,
@@ -223,7 +228,7 @@ mod tests {
         accept(&mut writer, &mut kernel, b"second");
         assert!(!is_flushed(&mut writer, &mut kernel));
         assert!(is_flushed(&mut writer, &mut kernel));
-        tokio::time::advance(TURN).await;
+        tokio::time::advance(COALESCE_WITHIN).await;
         accept(&mut writer, &mut kernel, b"third");
         assert!(is_flushed(&mut writer, &mut kernel));
         assert_eq!(kernel.writes, [&b"first"[..], b"second", b"third"]);

@@ -50,7 +50,7 @@ use users::Users;
 
 use crate::access::{AccessPolicy, Caller};
 use crate::config::Limits;
-use crate::ipc::{Incoming, Listener, PeerStream};
+use crate::ipc::{Accepted, Listener, PeerStream};
 use crate::router::Peer;
 use crate::shares::Holder;
 
@@ -104,7 +104,7 @@ impl Server {
         let mut incoming: SelectAll<_> = listeners
             .into_iter()
             .map(|listener| {
-                Incoming::new(listener, room.clone(), shutdown.clone())
+                Accepted::new(listener, room.clone(), shutdown.clone())
                     .into_stream()
                     .boxed()
             })

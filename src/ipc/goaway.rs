@@ -1,20 +1,20 @@
-//! The refusal of a connection, in HTTP/2's words, before any server has it.
+//! The refusal of a connection in HTTP/2 frames, before any server has it.
 
-/// `ENHANCE_YOUR_CALM` (RFC 9113, section 7): the peer has more than it may have.
+/// RFC 9113, section 7: the peer uses more than its share.
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 
 const SETTINGS: u8 = 0x4;
 const GOAWAY: u8 = 0x7;
 
-/// The longest reason that is told.
+/// Limit on the reason, in bytes.
 const LONGEST: usize = 512;
 
-/// The frames with which a server refuses a connection: empty SETTINGS, and GOAWAY with the reason as its debug data.
+/// The frames that refuse a connection: empty SETTINGS, and GOAWAY with the reason as debug data.
 pub(super) fn frames(reason: &str) -> Vec<u8> {
     let reason = reason.as_bytes();
     let reason = reason.get(..LONGEST).unwrap_or(reason);
     let mut frames = head(0, SETTINGS).to_vec();
-    // No stream was looked at.
+    // No stream was processed.
     let last_stream = [0; 4];
     frames.extend(head(8 + reason.len(), GOAWAY));
     frames.extend(last_stream);
@@ -24,7 +24,7 @@ pub(super) fn frames(reason: &str) -> Vec<u8> {
 }
 
 fn head(length: usize, kind: u8) -> [u8; 9] {
-    // No frame here is longer than a few hundred bytes.
+    // Frames here are at most a few hundred bytes long.
     let [.., a, b] = length.to_be_bytes();
     [0, a, b, kind, 0, 0, 0, 0, 0]
 }

@@ -1,4 +1,4 @@
-//! Connections as they come in, bounded in number, whatever the system refuses meanwhile.
+//! Accepting connections: bounded in number, and kept up whatever the system refuses.
 
 use std::io;
 use std::sync::Arc;
@@ -10,40 +10,39 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::peer::PeerStream;
-use super::{BoundSocket, SocketFile};
+use super::bind::{BoundSocket, SocketFile};
+use super::peer_stream::PeerStream;
 
-/// How long nothing is accepted after the system said that it has no more descriptors or memory: accepting at once would fail
-/// again, and fill a core with it.
+/// Pause after the system refused to accept for lack of descriptors or memory. Trying again at once
+/// would fail again, and keep a core busy.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Descriptors that the daemon needs besides one for each local connection: connections that are being refused, upstream sockets,
-/// the journal, files.
+/// Descriptors that the daemon needs besides one for each local connection: connections that are
+/// being refused, upstream sockets, the journal, files.
 const OTHER_FILES: u64 = 384;
 
-/// Where connections come from.
+/// A socket that accepts connections.
 #[derive(Debug)]
-pub struct Listener(Kind);
+pub struct Listener(Endpoint);
 
 #[derive(Debug)]
-enum Kind {
+enum Endpoint {
     Unix {
         listener: UnixListener,
-        /// Removed with the listener.
+        /// Removes the file with the listener.
         _file: SocketFile,
     },
     Tcp(TcpListener),
 }
 
 impl Listener {
-    /// A Unix socket. Its file goes when this is dropped.
+    /// A Unix socket. Its file is removed when this is dropped. Call it within the runtime.
     ///
     /// # Errors
-    /// When the socket cannot be made non-blocking. Call it within the runtime.
+    /// The socket cannot be made non-blocking, or the runtime cannot register it.
     pub fn unix(socket: BoundSocket) -> io::Result<Self> {
-        socket.listener().set_nonblocking(true)?;
-        let BoundSocket { listener, file } = socket;
-        Ok(Self(Kind::Unix {
+        let (listener, file) = socket.into_parts()?;
+        Ok(Self(Endpoint::Unix {
             listener: UnixListener::from_std(listener)?,
             _file: file,
         }))
@@ -51,27 +50,28 @@ impl Listener {
 
     /// A loopback TCP address.
     pub fn tcp(listener: TcpListener) -> Self {
-        Self(Kind::Tcp(listener))
+        Self(Endpoint::Tcp(listener))
     }
 }
 
-/// The stream of accepted connections. It ends at the token and at nothing else; the listener closes with it.
+/// Accepted connections of one listener. They end at the token and at nothing else; the listener
+/// closes then.
 ///
-/// As many connections as the semaphore has permits are open at a time, over all listeners that share it. Further ones wait in the
-/// kernel's queue until one closes, so that a burst at boot is a delay and not an error; past that queue connecting itself waits
-/// or is refused by the kernel.
+/// As many connections as the semaphore has permits are open at a time, over all listeners that
+/// share it. Further ones wait in the kernel's queue until one closes, so that a burst at boot is a
+/// delay and not an error; past that queue the kernel lets clients wait or refuses them.
 #[derive(Debug)]
-pub struct Incoming {
+pub struct Accepted {
     listener: Listener,
     connections: Arc<Semaphore>,
     stop: CancellationToken,
-    /// Whether the system's refusal was told already.
+    /// True if the system's refusal has been logged.
     refused: bool,
-    /// Whether the bound's being reached was told already.
+    /// True if it has been logged that the limit is reached.
     full: bool,
 }
 
-impl Incoming {
+impl Accepted {
     /// Accepts from `listener`, as many at a time as `connections` permits, until `stop`.
     pub fn new(listener: Listener, connections: Arc<Semaphore>, stop: CancellationToken) -> Self {
         Self {
@@ -83,21 +83,21 @@ impl Incoming {
         }
     }
 
-    /// As the stream that tonic serves.
+    /// The same as a stream.
     pub fn into_stream(self) -> impl Stream<Item = io::Result<PeerStream>> + Send {
-        stream::unfold(self, |mut incoming| async move {
-            let connection = incoming.next().await?;
-            Some((Ok(connection), incoming))
+        stream::unfold(self, |mut accepted| async move {
+            let connection = accepted.next().await?;
+            Some((Ok(connection), accepted))
         })
     }
 
-    /// The next connection; none once it is time to stop.
+    /// The next connection; none once stopped.
     pub async fn next(&mut self) -> Option<PeerStream> {
         let stop = self.stop.clone();
         stop.run_until_cancelled(self.accept()).await.flatten()
     }
 
-    /// Nothing is lost when this is dropped half way: the kernel keeps what was not accepted.
+    /// Cancel-safe: the kernel keeps what was not accepted.
     async fn accept(&mut self) -> Option<PeerStream> {
         loop {
             let permit = self.permit().await?;
@@ -106,13 +106,13 @@ impl Incoming {
                     self.refused = false;
                     return Some(connection);
                 }
-                // The peer gave up before its turn.
-                Err(error) if is_the_peers(&error) => {}
+                // The peer gave up before it was accepted.
+                Err(error) if is_of_peer(&error) => {}
                 Err(error) => {
                     if !self.refused {
                         log::error!(
-                            "cannot accept local connections: {error}; raise the limit of open files (LimitNOFILE=) or lower \
-                             daemon.limits.max_connections; trying on"
+                            "cannot accept local connections, and keeps trying: {error}; raise the limit of open files \
+                             (LimitNOFILE=) or lower daemon.limits.max_connections"
                         );
                         self.refused = true;
                     }
@@ -129,21 +129,21 @@ impl Incoming {
         }
         if !self.full {
             log::warn!(
-                "all local connections are taken; more wait until one closes (daemon.limits.max_connections)"
+                "the limit of local connections is reached; further ones wait until one closes (daemon.limits.max_connections)"
             );
             self.full = true;
         }
-        // It fails when the semaphore was closed, which is another way to say stop.
+        // It fails once the semaphore is closed, which also means to stop.
         self.connections.clone().acquire_owned().await.ok()
     }
 
     async fn accept_one(&self, permit: OwnedSemaphorePermit) -> io::Result<PeerStream> {
         match &self.listener.0 {
-            Kind::Unix { listener, .. } => {
+            Endpoint::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
                 PeerStream::unix(stream, permit)
             }
-            Kind::Tcp(listener) => {
+            Endpoint::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
                 PeerStream::tcp(stream, permit)
             }
@@ -151,7 +151,8 @@ impl Incoming {
     }
 }
 
-fn is_the_peers(error: &io::Error) -> bool {
+/// True for an error of one connection, which says nothing about the listener.
+fn is_of_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -161,8 +162,8 @@ fn is_the_peers(error: &io::Error) -> bool {
     )
 }
 
-/// Raises this process's limit of open files as far as `connections` need and the hard limit allows, and says how many
-/// connections there is room for. Many systems start programs with 1,024.
+/// Raises this process's limit of open files (1,024 on many systems) as far as `connections` need
+/// and the hard limit allows, and returns the number of connections that it leaves room for.
 pub fn allow_open_files(connections: usize) -> usize {
     let wanted = (connections as u64).saturating_add(OTHER_FILES);
     let limit = getrlimit(Resource::Nofile);
@@ -183,7 +184,7 @@ pub fn allow_open_files(connections: usize) -> usize {
     room_for_connections(room, connections)
 }
 
-/// How many of `connections` there is room for in `files`: where these are few, half of them.
+/// The number of connections that `files` descriptors leave room for: at least half of them.
 fn room_for_connections(files: u64, connections: usize) -> usize {
     let room = files - OTHER_FILES.min(files / 2);
     usize::try_from(room)
@@ -199,7 +200,8 @@ mod tests {
     use tokio::net::{TcpStream, UnixStream};
 
     use super::*;
-    use crate::ipc::{Peer, SocketPath, bind};
+    use crate::access::Peer;
+    use crate::ipc::{SocketPath, bind};
 
     const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -211,7 +213,7 @@ mod tests {
 
     struct World {
         folder: tempfile::TempDir,
-        incoming: Incoming,
+        accepted: Accepted,
         stop: CancellationToken,
     }
 
@@ -221,14 +223,14 @@ mod tests {
             let place = SocketPath::named(folder.path().join("s"));
             let socket = bind(&place, 0o600, None).unwrap();
             let stop = CancellationToken::new();
-            let incoming = Incoming::new(
+            let accepted = Accepted::new(
                 Listener::unix(socket).unwrap(),
                 Arc::new(Semaphore::new(connections)),
                 stop.clone(),
             );
             Self {
                 folder,
-                incoming,
+                accepted,
                 stop,
             }
         }
@@ -252,7 +254,7 @@ mod tests {
     async fn a_connection_knows_its_peer_and_carries_bytes() {
         let mut world = World::new(10);
         let mut client = world.connect().await;
-        let mut served = soon(world.incoming.next()).await.unwrap();
+        let mut served = soon(world.accepted.next()).await.unwrap();
         assert_eq!(served.peer(), Some(ourselves()));
         assert_eq!(
             tonic::transport::server::Connected::connect_info(&served).peer(),
@@ -271,13 +273,13 @@ mod tests {
     async fn tcp_connections_come_too_without_a_known_peer() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut incoming = Incoming::new(
+        let mut accepted = Accepted::new(
             Listener::tcp(listener),
             Arc::new(Semaphore::new(1)),
             CancellationToken::new(),
         );
         let _client = TcpStream::connect(address).await.unwrap();
-        assert_eq!(soon(incoming.next()).await.unwrap().peer(), None);
+        assert_eq!(soon(accepted.next()).await.unwrap().peer(), None);
     }
 
     #[tokio::test]
@@ -288,22 +290,22 @@ mod tests {
             world.connect().await,
             world.connect().await,
         ];
-        let first = soon(world.incoming.next()).await.unwrap();
-        let _second = soon(world.incoming.next()).await.unwrap();
-        let early = tokio::time::timeout(Duration::from_millis(50), world.incoming.next()).await;
+        let first = soon(world.accepted.next()).await.unwrap();
+        let _second = soon(world.accepted.next()).await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(50), world.accepted.next()).await;
         assert!(early.is_err(), "a third connection was accepted");
         drop(first);
-        soon(world.incoming.next()).await.unwrap();
+        soon(world.accepted.next()).await.unwrap();
     }
 
     #[tokio::test]
     async fn it_ends_at_the_token_and_the_file_goes_with_it() {
         let World {
             folder,
-            incoming,
+            accepted,
             stop,
         } = World::new(2);
-        let mut stream = Box::pin(incoming.into_stream());
+        let mut stream = Box::pin(accepted.into_stream());
         stop.cancel();
         assert!(
             soon(futures_util::StreamExt::next(&mut stream))
@@ -314,13 +316,13 @@ mod tests {
         assert!(!folder.path().join("s").exists());
     }
 
-    /// The limit is the whole process's, so a process of its own plays this through.
+    /// The limit is that of the whole process, so this runs in a process of its own.
     #[test]
     fn accepting_goes_on_after_the_descriptors_ran_out() {
         let output = std::process::Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "ipc::incoming::tests::played_without_descriptors",
+                "ipc::accepted::tests::played_without_descriptors",
                 "--ignored",
                 "--nocapture",
             ])
@@ -344,12 +346,12 @@ mod tests {
             maximum: before.maximum,
         };
         setrlimit(Resource::Nofile, none).unwrap();
-        let refused = tokio::time::timeout(PAUSE * 3, world.incoming.next()).await;
+        let refused = tokio::time::timeout(PAUSE * 3, world.accepted.next()).await;
         assert!(refused.is_err(), "{refused:?}");
-        assert!(world.incoming.refused);
+        assert!(world.accepted.refused);
         setrlimit(Resource::Nofile, before).unwrap();
-        soon(world.incoming.next()).await.unwrap();
-        assert!(!world.incoming.refused);
+        soon(world.accepted.next()).await.unwrap();
+        assert!(!world.accepted.refused);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use expd_client::socket_path::{
     FolderFault, SOCKET_NAME, SocketEnvironment, SocketFolder, SocketPath, private_folder_fault,
 };
 
-use super::IpcError;
+use super::error::IpcError;
 use super::folder::Folder;
 
 /// `RUNTIME_DIRECTORY`, which systemd sets for `RuntimeDirectory=`.

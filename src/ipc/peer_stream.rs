@@ -1,4 +1,4 @@
-//! Who is at the other end of a local connection.
+//! Accepted connections, each with its peer's identity.
 
 use std::io;
 use std::pin::Pin;
@@ -11,24 +11,23 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
-use super::refusal;
+use super::goaway;
 use super::writer::Writer;
 use crate::access::{Caller, Peer};
 use expd_authority::Reader;
 
-/// How long a TCP peer may be silent before it is probed.
+/// Silence of a TCP peer before it is probed.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// One accepted connection. Read from it as the server: what the client sends is mended on the way ([`super::authority`]).
+/// One accepted connection. Reads pass through [`Reader`], which corrects the `:authority` of
+/// clients that send the socket's path there.
 #[derive(Debug)]
 pub struct PeerStream {
     stream: Stream,
-    /// What stands between the stream and whoever reads from it.
     reader: Reader,
-    /// The same for whoever writes.
     writer: Writer,
     caller: Caller,
-    /// The connection's share of the bound on connections; given back when it is dropped.
+    /// The connection's part of the limit on connections.
     _permit: OwnedSemaphorePermit,
 }
 
@@ -56,9 +55,9 @@ impl PeerStream {
     }
 
     pub(super) fn tcp(stream: TcpStream, permit: OwnedSemaphorePermit) -> io::Result<Self> {
-        // A broadcast is one small write that shall not wait for the next.
+        // A broadcast is one small write, which must not wait for the next.
         stream.set_nodelay(true)?;
-        // A Unix socket's end is told by the kernel; a TCP peer that is gone is found by asking.
+        // The kernel reports the end of a Unix socket; a TCP peer that vanished has to be probed.
         sockopt::set_socket_keepalive(&stream, true)?;
         sockopt::set_tcp_keepidle(&stream, TCP_KEEPALIVE)?;
         Ok(Self {
@@ -70,25 +69,25 @@ impl PeerStream {
         })
     }
 
-    /// Who connected; unknown on TCP.
+    /// The process that connected; none over TCP.
     pub fn peer(&self) -> Option<Peer> {
         self.caller.peer()
     }
 
-    /// Who connected, as the calls of this connection know it.
+    /// The caller of all requests on this connection.
     pub fn caller(&self) -> Caller {
         self.caller.clone()
     }
 
-    /// Whether the last write found no room.
+    /// True if the last write found no room in the socket.
     pub fn is_congested(&self) -> bool {
         self.writer.is_blocked()
     }
 
-    /// Tells the client that it is not served, and why, as far as there is room for that at once.
+    /// Tells the client the reason for which it is not served, as far as the socket has room now.
     pub fn refuse(&self, reason: &str) {
-        let goaway = refusal::frames(reason);
-        // Not `try_write`: before the runtime has polled a fresh connection, that finds it not ready.
+        let goaway = goaway::frames(reason);
+        // Not `try_write`: it fails on a fresh connection, until the runtime has polled that.
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let sent = match &self.stream {
             Stream::Unix(stream) => rustix::net::send(stream, &goaway, flags),
@@ -253,7 +252,7 @@ mod tests {
         drop(stream);
         let mut seen = Vec::new();
         soon(client.read_to_end(&mut seen)).await.unwrap();
-        assert_eq!(seen, refusal::frames("too many"));
+        assert_eq!(seen, goaway::frames("too many"));
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -264,6 +263,6 @@ mod tests {
         drop(stream);
         seen.clear();
         soon(client.read_to_end(&mut seen)).await.unwrap();
-        assert_eq!(seen, refusal::frames("too many"));
+        assert_eq!(seen, goaway::frames("too many"));
     }
 }

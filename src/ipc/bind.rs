@@ -1,0 +1,451 @@
+//! Binding a socket: lock, stale file, mode and group, then listen.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FileType, Mode, Stat};
+use rustix::net::SocketAddrUnix;
+
+use super::error::{IpcError, LONGEST_PATH};
+use super::folder::{self, Folder};
+use super::location;
+use super::lock::{Holder, Lock, LockOutcome};
+use super::probe::{Probe, new_socket, probe, probe_name};
+use crate::access::{Peer, accounts};
+use crate::exposure::User;
+use expd_client::SocketPath;
+
+/// Connections that the kernel queues until they are accepted. A quarter of its own limit
+/// (`net.core.somaxconn`, 4,096 today) holds every application of a host that reconnects at once
+/// after a restart.
+const BACKLOG: i32 = 1024;
+
+/// A bound and listening Unix socket.
+#[derive(Debug)]
+pub struct BoundSocket {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+/// Ownership of the socket's file.
+#[derive(Debug)]
+pub(super) enum SocketFile {
+    /// Created, and to be removed, by this process.
+    Ours {
+        folder: Arc<Folder>,
+        name: OsString,
+        /// Device and inode.
+        identity: (u64, u64),
+        /// Released after the file is removed.
+        _lock: Lock,
+    },
+    /// The service manager's, which keeps it for the next start.
+    Inherited,
+}
+
+impl BoundSocket {
+    /// A listening socket passed on by the service manager.
+    pub fn inherited(listener: UnixListener) -> Self {
+        Self {
+            listener,
+            file: SocketFile::Inherited,
+        }
+    }
+
+    /// The path that clients connect to, if there is one.
+    pub fn path(&self) -> Option<PathBuf> {
+        let address = self.listener.local_addr().ok()?;
+        address.as_pathname().map(Path::to_owned)
+    }
+
+    /// The socket, made non-blocking, and what keeps its file.
+    pub(super) fn into_parts(self) -> io::Result<(UnixListener, SocketFile)> {
+        self.listener.set_nonblocking(true)?;
+        Ok((self.listener, self.file))
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let Self::Ours {
+            folder,
+            name,
+            identity,
+            ..
+        } = self
+        else {
+            return;
+        };
+        let ours = folder
+            .look_at(name)
+            .is_ok_and(|file| is_same(&file, *identity));
+        if ours && let Err(error) = folder.remove(name) {
+            let path = folder.path_of(name);
+            log::warn!("cannot remove the socket file {}: {error}", path.display());
+        }
+    }
+}
+
+/// Binds a socket and listens on it, with mode and group of its file set before anybody can connect.
+///
+/// A lock beside the path excludes other daemons from before the first look at the file until the
+/// socket is closed, so that a stale file can be removed without a race. The socket listens last:
+/// until then the kernel refuses all connections, whatever the file's mode. Group and mode are set
+/// on the file that was created, whatever has its name meanwhile; no symbolic link is followed.
+///
+/// # Errors
+/// Another program listens there, another file is in the way, everyone may write to the folder, or
+/// the file system refuses.
+pub fn bind(
+    socket_path: &SocketPath,
+    mode: u32,
+    group: Option<&str>,
+) -> Result<BoundSocket, IpcError> {
+    let path = &socket_path.path;
+    if path.as_os_str().len() > LONGEST_PATH {
+        return Err(IpcError::PathTooLong { path: path.clone() });
+    }
+    let group = group.map(find_group).transpose()?;
+    let folder = Arc::new(location::open_folder(socket_path)?);
+    let name = location::name(socket_path)?;
+    let failed = |doing| {
+        move |source: io::Error| IpcError::Bind {
+            path: path.clone(),
+            doing,
+            source,
+        }
+    };
+    let lock = match Lock::take(&folder, name).map_err(failed("lock"))? {
+        LockOutcome::Taken(lock) => lock,
+        LockOutcome::Held(holder) => {
+            return Err(lock_held(path, &holder, probe_name(&folder, name)));
+        }
+    };
+    remove_stale_file(path, &folder, name)?;
+
+    let address = SocketAddrUnix::new(path.as_path()).map_err(|e| failed("name")(e.into()))?;
+    let socket = new_socket().map_err(failed("open"))?;
+    // The kernel creates the file with the socket's mode, less the umask: at no time may more
+    // users connect than are meant to.
+    rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode))
+        .map_err(|e| failed("set the mode of")(e.into()))?;
+    rustix::net::bind(&socket, &address).map_err(|e| failed("bind")(e.into()))?;
+    let (pinned, stat) = pin_created(&folder, name).map_err(failed("find"))?;
+    // From here on, a failure removes the file again.
+    let file = SocketFile::Ours {
+        folder: folder.clone(),
+        name: name.to_owned(),
+        identity: (stat.st_dev, stat.st_ino),
+        _lock: lock,
+    };
+    if let Some(group) = group {
+        folder::set_group(&pinned, group).map_err(failed("set the group of"))?;
+    }
+    folder::set_mode(&pinned, mode).map_err(failed("set the mode of"))?;
+    rustix::net::listen(&socket, BACKLOG).map_err(|e| failed("listen on")(e.into()))?;
+    // A user who may write to the folder may have replaced the file; a daemon that nobody finds is
+    // worse than none.
+    let named = folder.look_at(name).map_err(failed("find"))?;
+    if !is_same(&named, (stat.st_dev, stat.st_ino)) {
+        return Err(failed("keep")(replaced()));
+    }
+    Ok(BoundSocket {
+        listener: UnixListener::from(socket),
+        file,
+    })
+}
+
+/// Pins the file of the socket that was just bound. Where others may write to the folder it may
+/// have been replaced: anything but a socket of this user with one name is refused.
+fn pin_created(folder: &Folder, name: &OsStr) -> io::Result<(OwnedFd, Stat)> {
+    let file = folder.pin(name)?;
+    let stat = rustix::fs::fstat(&file)?;
+    let own = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_nlink == 1;
+    let alone = folder.ownership()?.writers().is_none();
+    if FileType::from_raw_mode(stat.st_mode).is_socket() && (own || alone) {
+        Ok((file, stat))
+    } else {
+        Err(replaced())
+    }
+}
+
+fn replaced() -> io::Error {
+    io::Error::other("somebody has put another file in its place")
+}
+
+/// True for the file with this device and inode.
+fn is_same(file: &Stat, identity: (u64, u64)) -> bool {
+    (file.st_dev, file.st_ino) == identity
+}
+
+fn find_group(name: &str) -> Result<u32, IpcError> {
+    match accounts::group_id(name) {
+        Ok(Some(id)) => Ok(id),
+        Ok(None) => Err(IpcError::NoGroup {
+            group: name.to_owned(),
+        }),
+        Err(source) => Err(IpcError::FindGroup {
+            group: name.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Removes a stale socket file; anything else in its place is an error.
+fn remove_stale_file(path: &Path, folder: &Folder, name: &OsStr) -> Result<(), IpcError> {
+    let failed = |doing| {
+        move |source: io::Error| IpcError::Bind {
+            path: path.to_owned(),
+            doing,
+            source,
+        }
+    };
+    let file = match folder.pin(name) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("look at")(error)),
+    };
+    let stat = rustix::fs::fstat(&file).map_err(|e| failed("look at")(e.into()))?;
+    if !FileType::from_raw_mode(stat.st_mode).is_socket() {
+        return Err(IpcError::NotASocket {
+            path: path.to_owned(),
+        });
+    }
+    match probe(&file) {
+        Ok(Probe::Stale) => match folder.remove(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("remove the stale")(error))
+            }
+            _ => Ok(()),
+        },
+        Ok(Probe::Live(peer)) => Err(IpcError::Busy {
+            path: path.to_owned(),
+            holder: match peer {
+                Some(Peer { pid: 1, .. }) => {
+                    "the service manager (for a socket unit) is listening".to_owned()
+                }
+                // An expd would hold the lock.
+                Some(peer) => format!(
+                    "another program (pid {}, of {}) is listening",
+                    peer.pid,
+                    User(peer.uid)
+                ),
+                None => "another program is listening".to_owned(),
+            },
+        }),
+        Err(error) => Err(failed("probe")(error)),
+    }
+}
+
+/// The error where another process holds the lock. On a file that an expd created, only processes
+/// of this user and of root can.
+fn lock_held(path: &Path, holder: &Holder, probe: io::Result<Probe>) -> IpcError {
+    if !holder.is_trusted() {
+        return IpcError::ForeignLock {
+            path: path.to_owned(),
+            lock: holder.file.clone(),
+            owner: holder.owner(),
+            process: holder
+                .process()
+                .map_or_else(String::new, |process| format!(" and is held by {process}")),
+        };
+    }
+    IpcError::Busy {
+        path: path.to_owned(),
+        holder: match (probe, holder.process()) {
+            (Ok(Probe::Live(Some(peer))), _) => {
+                format!("another expd (pid {}) is listening", peer.pid)
+            }
+            (Ok(Probe::Live(None)), _) => "another expd is listening".to_owned(),
+            (_, Some(process)) => {
+                format!("another expd that starts or ends ({process}) has the lock")
+            }
+            (_, None) => "another expd that starts or ends has the lock".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, SocketPath) {
+        let folder = tempfile::tempdir().unwrap();
+        let place = SocketPath::named(folder.path().join("expd.sock"));
+        (folder, place)
+    }
+
+    fn names(folder: &tempfile::TempDir) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_socket_has_its_mode_and_group_and_leaves_nothing_behind() {
+        let (folder, place) = folder();
+        for mode in [0o600, 0o660, 0o666] {
+            let socket = bind(&place, mode, Some("root")).unwrap();
+            let metadata = std::fs::metadata(&place.path).unwrap();
+            assert_eq!(metadata.mode() & 0o777, mode);
+            assert_eq!(metadata.gid(), 0);
+            assert_eq!(socket.path(), Some(place.path.clone()));
+            std::os::unix::net::UnixStream::connect(&place.path).unwrap();
+            drop(socket);
+            assert!(names(&folder).is_empty(), "{:?}", names(&folder));
+        }
+    }
+
+    #[test]
+    fn a_live_daemon_is_left_alone_and_named() {
+        let (_folder, place) = folder();
+        let first = bind(&place, 0o600, None).unwrap();
+        let error = bind(&place, 0o600, None).unwrap_err().to_string();
+        let wanted = format!(
+            "another expd (pid {}) is listening on {}; stop it or choose another --socket",
+            std::process::id(),
+            place.path.display()
+        );
+        assert_eq!(error, wanted);
+        std::os::unix::net::UnixStream::connect(&place.path).unwrap();
+        drop(first);
+        bind(&place, 0o600, None).unwrap();
+    }
+
+    fn probe_path(path: &Path) -> io::Result<Probe> {
+        let folder = Folder::open(path.parent().unwrap(), true).unwrap();
+        probe_name(&folder, path.file_name().unwrap())
+    }
+
+    /// A socket that is bound and does not listen.
+    fn bound(path: &Path) -> OwnedFd {
+        let socket = new_socket().unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
+        socket
+    }
+
+    /// Leaves a file behind, as a killed daemon does. One that had listened would live on in a process
+    /// that another test starts at that moment, until it executes its program.
+    fn leave_stale_file(path: &Path) {
+        drop(bound(path));
+    }
+
+    #[test]
+    fn a_live_socket_without_a_lock_is_left_alone_too_however_busy() {
+        let (_folder, place) = folder();
+        let socket = bound(&place.path);
+        rustix::net::listen(&socket, 0).unwrap();
+        for _ in 0..3 {
+            let error = bind(&place, 0o600, None).unwrap_err();
+            assert!(matches!(error, IpcError::Busy { .. }), "{error}");
+        }
+        let full = (0..3).any(|_| matches!(probe_path(&place.path), Ok(Probe::Live(None))));
+        assert!(full, "the backlog of one should be full by now");
+    }
+
+    #[test]
+    fn a_stale_file_is_replaced() {
+        let (folder, place) = folder();
+        leave_stale_file(&place.path);
+        assert_eq!(names(&folder), ["expd.sock"]);
+        let socket = bind(&place, 0o600, None).unwrap();
+        std::os::unix::net::UnixStream::connect(&place.path).unwrap();
+        drop(socket);
+    }
+
+    #[test]
+    fn what_is_no_socket_is_left_alone() {
+        let (_folder, place) = folder();
+        std::fs::write(&place.path, "precious").unwrap();
+        let error = bind(&place, 0o600, None).unwrap_err();
+        assert!(matches!(error, IpcError::NotASocket { .. }), "{error}");
+        assert_eq!(std::fs::read_to_string(&place.path).unwrap(), "precious");
+        std::fs::remove_file(&place.path).unwrap();
+        // A link to a socket is left alone too.
+        let elsewhere = place.path.with_extension("other");
+        let _live = UnixListener::bind(&elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &place.path).unwrap();
+        let error = bind(&place, 0o600, None).unwrap_err();
+        assert!(matches!(error, IpcError::NotASocket { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_took_the_sockets_place_stays() {
+        let (_folder, place) = folder();
+        let socket = bind(&place, 0o600, None).unwrap();
+        std::fs::remove_file(&place.path).unwrap();
+        std::fs::write(&place.path, "somebody else's").unwrap();
+        drop(socket);
+        assert!(place.path.exists());
+    }
+
+    #[test]
+    fn of_many_that_start_at_once_one_wins() {
+        for _ in 0..50 {
+            let (folder, place) = folder();
+            // A stale file makes it harder.
+            leave_stale_file(&place.path);
+            let start = std::sync::Barrier::new(4);
+            let bound: Vec<_> = std::thread::scope(|scope| {
+                let starters: Vec<_> = (0..4)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            start.wait();
+                            bind(&place, 0o600, None)
+                        })
+                    })
+                    .collect();
+                starters
+                    .into_iter()
+                    .map(|starter| starter.join().unwrap())
+                    .collect()
+            });
+            assert_eq!(bound.iter().filter(|bound| bound.is_ok()).count(), 1);
+            for error in bound.iter().filter_map(|bound| bound.as_ref().err()) {
+                assert!(matches!(error, IpcError::Busy { .. }), "{error}");
+            }
+            std::os::unix::net::UnixStream::connect(&place.path).unwrap();
+            drop(bound);
+            assert!(names(&folder).is_empty());
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_path_and_the_remedy() {
+        let (folder, _) = folder();
+        let far = folder.path().join("x".repeat(108));
+        let error = bind(&SocketPath::named(far), 0o600, None).unwrap_err();
+        assert!(matches!(error, IpcError::PathTooLong { .. }), "{error}");
+        let gone = folder.path().join("gone/expd.sock");
+        let error = bind(&SocketPath::named(&gone), 0o600, None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "cannot open the folder of the socket {}: No such file or directory (os error 2); create its folder or choose another --socket",
+                gone.display()
+            )
+        );
+        let fine = SocketPath::named(folder.path().join("s"));
+        let error = bind(&fine, 0o600, Some("no-such-group-here")).unwrap_err();
+        assert!(matches!(error, IpcError::NoGroup { .. }), "{error}");
+        assert!(names(&folder).is_empty());
+    }
+
+    #[test]
+    fn an_inherited_sockets_file_stays() {
+        let (folder, place) = folder();
+        let socket = BoundSocket::inherited(UnixListener::bind(&place.path).unwrap());
+        assert_eq!(socket.path(), Some(place.path.clone()));
+        drop(socket);
+        assert_eq!(names(&folder), ["expd.sock"]);
+    }
+}
