@@ -301,6 +301,16 @@ fn check_config_names_every_mistake_at_once() {
     let sound = check("[hub]\norganization = \"demo\"\n");
     assert_eq!(sound.status.code(), Some(0), "{}", stderr(&sound));
     assert!(stderr(&sound).contains("no mistakes"), "{}", stderr(&sound));
+    // The parameters are those that Argon2 itself refuses.
+    let hash = "$argon2id$v=19$m=1,t=1,p=1$c29tZSBzYWx0IHRleHQ$hFzl9CsXFVBeHLQ7WC8c9A";
+    let user = format!("[[hub.users]]\nusername = \"u\"\npassword_hash = \"{hash}\"\n");
+    let refused = check(&user);
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("hub.users[0].password_hash"),
+        "{}",
+        stderr(&refused)
+    );
     let wrong = check("[hub]\norganisation = \"demo\"\ntoken_ttl = \"soon\"\n");
     let said = stderr(&wrong);
     assert_eq!(wrong.status.code(), Some(1), "{said}");

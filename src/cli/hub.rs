@@ -12,7 +12,7 @@ use super::output::{self, BOLD, Output, printable, styled};
 use super::runtime::{run_client, run_server};
 use super::stop_signal::StopSignal;
 use super::{password, settings};
-use crate::config::{self, Settings, StateSurroundings};
+use crate::config::{self, Settings, StateEnvironment};
 use crate::coredump;
 use crate::ipc;
 use crate::logging;
@@ -118,7 +118,7 @@ async fn serve(file: Option<PathBuf>, listen: Option<SocketAddr>) -> Result<(), 
     if let Some(listen) = listen {
         settings.hub.listen = listen;
     }
-    settings.hub.state_dir = config::hub_state_dir(&settings, &StateSurroundings::from_process());
+    settings.hub.state_dir = config::hub_state_dir(&settings, &StateEnvironment::from_process());
     ipc::allow_open_files(MAX_CONNECTIONS);
     let mut stop = StopSignal::new()?;
     let network = expd_hub::Hub::bind(&settings.hub).await?;
@@ -186,7 +186,7 @@ fn stored_key(url: &str, settings: &Settings) -> Result<Secret, Failure> {
              give the key as hub.operator_key (EXPD__HUB__OPERATOR_KEY)"
         )));
     }
-    let folder = config::hub_state_dir(settings, &StateSurroundings::from_process());
+    let folder = config::hub_state_dir(settings, &StateEnvironment::from_process());
     let path = folder.map(|folder| expd_hub::operator_key_file(&folder));
     let path = path.ok_or_else(|| {
         Failure::Usage(

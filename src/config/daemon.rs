@@ -1,16 +1,16 @@
-//! `[daemon]`, `[daemon.limits]` and `[[access]]`, checked.
+//! `[daemon]` and `[daemon.limits]`, checked.
 
-use crate::access::{AccessRule, Verb, accounts};
+use crate::access::accounts;
 
-use super::keys;
 use super::mistake::quoted;
 use super::reader::Reader;
 use super::route::Route;
-use super::settings::{DEFAULT_INSTANCE, DaemonSettings, Limits, LogLevel};
+use super::section::Section;
+use super::settings::{DaemonSettings, Limits, LogLevel};
 
 pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
     let default = DaemonSettings::default();
-    let mut section = reader.section(Route::default().key("daemon"));
+    let mut section = Section::new(reader, Route::default().key("daemon"));
     let socket_group = section.text("socket_group");
     if let Some(group) = &socket_group {
         match accounts::group_id(group) {
@@ -53,7 +53,7 @@ pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
 
 fn read_limits(reader: &mut Reader) -> Limits {
     let default = Limits::default();
-    let mut section = reader.section(Route::default().key("daemon").key("limits"));
+    let mut section = Section::new(reader, Route::default().key("daemon").key("limits"));
     let log_bytes = section.size("log_bytes");
     let total_log_bytes = section.size("total_log_bytes");
     let limits = Limits {
@@ -96,89 +96,4 @@ fn read_limits(reader: &mut Reader) -> Limits {
         );
     }
     limits
-}
-
-/// Notes where rules stand together with the word that there shall be none.
-pub(super) fn check_open(reader: &mut Reader, daemon: &DaemonSettings, access: &[AccessRule]) {
-    if daemon.open && !access.is_empty() {
-        let mut section = reader.section(Route::default().key("daemon"));
-        section.mistake(
-            keys::ACCESS,
-            "says that there are no access rules, and there are",
-            "remove it, or the [[access]] rules",
-        );
-    }
-}
-
-/// Reads the access rules. `instances` are the configured ones, so that a rule on another is told.
-pub(super) fn read_access(reader: &mut Reader, instances: &[String]) -> Vec<AccessRule> {
-    let routes = reader.items(&Route::default().key("access"));
-    routes
-        .into_iter()
-        .map(|route| {
-            let mut section = reader.section(route);
-            let rule = AccessRule {
-                uid: section.count("uid").and_then(|uid| u32::try_from(uid).ok()),
-                user: section.text("user"),
-                group: section.text("group"),
-                unit: section.text("unit"),
-                // What is not known has been told.
-                allow: section
-                    .choices("allow")
-                    .unwrap_or_default()
-                    .iter()
-                    .filter_map(|verb| Verb::from_name(verb))
-                    .collect(),
-                channels: section.texts("channels").unwrap_or_default(),
-                instances: section.texts("instances").unwrap_or_default(),
-            };
-            if rule.allow.is_empty() {
-                if section.texts("allow").is_some_and(|verbs| verbs.is_empty()) {
-                    section.mistake(
-                        "allow",
-                        "allows nothing",
-                        "name what is allowed, or remove the rule",
-                    );
-                } else if !section.is_set("allow") {
-                    section.missing(
-                        "allow",
-                        "name what is allowed, as in [\"listen\", \"status\"]",
-                    );
-                }
-            }
-            if rule.allow.contains(&Verb::Request) && !rule.channels.is_empty() {
-                section.mistake(
-                    "channels",
-                    "a request of the API is not about channels: this rule would never allow one",
-                    "give \"request\" a rule of its own, without channels",
-                );
-            }
-            for instance in &rule.instances {
-                if instance != DEFAULT_INSTANCE && !instances.contains(instance) {
-                    section.mistake(
-                        "instances",
-                        format!("there is no instance {}", quoted(instance)),
-                        format!("add [instances.{instance}], or name another"),
-                    );
-                }
-            }
-            // Accounts come and go while the settings stay, and a rule for nobody lets nobody in: worth a word, not an end.
-            if let Some(user) = &rule.user
-                && !matches!(accounts::user_id(user), Ok(Some(_)))
-            {
-                let what = format!("there is no user {}: the rule matches nobody", quoted(user));
-                section.warning("user", what, "create the user, or name another");
-            }
-            if let Some(group) = &rule.group
-                && !matches!(accounts::group_id(group), Ok(Some(_)))
-            {
-                let what = format!(
-                    "there is no group {}: the rule matches nobody",
-                    quoted(group)
-                );
-                section.warning("group", what, "create the group, or name another");
-            }
-            rule
-        })
-        .collect()
 }

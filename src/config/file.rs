@@ -1,31 +1,37 @@
 //! The file's layer: TOML, with the line of every value.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read as _, Seek as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::Path;
 
 use config::{Map, Value, ValueKind};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use zeroize::Zeroizing;
 
 use super::keys;
 use super::layer::Layer;
 use super::mistake::{Findings, Origin};
-use super::reload::FileEnd;
 use super::route::Route;
+use super::text_file::read_settled;
 
 /// The largest file that is read as settings; a sane one has a few kilobytes.
 const LARGEST: u64 = 1 << 20;
 
-/// Times that a file is read because it is written to meanwhile.
-const TRIES: usize = 3;
+/// The file's end, by which one that was cut is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileEnd {
+    /// Its last line has no end.
+    pub(super) unfinished_line: bool,
+    /// The access rule that is the last table of the file, as an index into the rules.
+    pub(super) rule: Option<usize>,
+}
+
+/// Said of a file whose last line has no end.
+pub(super) const UNFINISHED: &str = "the last line has no end: the file may have been cut, and a rule in it may allow more than was meant";
 
 impl Layer {
     /// Reads the file. Nothing, with the mistake noted, where it cannot be read or is no TOML.
-    pub(super) fn from_file(path: &Path, findings: &mut Findings) -> Option<Self> {
-        let text = match read_whole(path) {
+    pub(super) fn from_file(path: &Path, findings: &mut Findings) -> Option<(Self, FileEnd)> {
+        let text = match read_settled(path, LARGEST) {
             Ok(text) => text,
             Err(error) => {
                 let remedy = match error.kind() {
@@ -66,12 +72,12 @@ impl Layer {
             return None;
         }
         let mut layer = Self::default();
-        layer.set_end(FileEnd {
+        layer.read_table(path, &text, &Route::default(), table.get_ref(), findings);
+        let end = FileEnd {
             unfinished_line: !text.is_empty() && !text.ends_with('\n'),
             rule: last_rule(table.get_ref()),
-        });
-        layer.read_table(path, &text, &Route::default(), table.get_ref(), findings);
-        Some(layer)
+        };
+        Some((layer, end))
     }
 
     fn read_table(
@@ -186,53 +192,4 @@ fn latest_start(value: &Spanned<DeValue<'_>>) -> usize {
         _ => None,
     };
     within.unwrap_or(0).max(value.span().start)
-}
-
-/// Reads the settings' file, and makes sure that nobody wrote to it meanwhile.
-fn read_whole(path: &Path) -> io::Result<Zeroizing<String>> {
-    let mut file = File::open(path)?;
-    for _ in 0..TRIES {
-        let before = state(&file.metadata()?);
-        let text = read_limited(&mut file, LARGEST)?;
-        if before == state(&file.metadata()?) {
-            return Ok(text);
-        }
-        file.rewind()?;
-    }
-    Err(io::Error::new(
-        io::ErrorKind::ResourceBusy,
-        "it is being written",
-    ))
-}
-
-/// Tells one state of a regular file from another: its length, and when it was written to. A pipe
-/// has none.
-fn state(metadata: &Metadata) -> Option<(u64, [i64; 4])> {
-    metadata.is_file().then(|| {
-        let times = [
-            metadata.mtime(),
-            metadata.mtime_nsec(),
-            metadata.ctime(),
-            metadata.ctime_nsec(),
-        ];
-        (metadata.len(), times)
-    })
-}
-
-/// Reads a text file of at most `largest` bytes, which may hold secrets.
-pub(super) fn read_text(path: &Path, largest: u64) -> io::Result<Zeroizing<String>> {
-    read_limited(&mut File::open(path)?, largest)
-}
-
-fn read_limited(file: &mut File, largest: u64) -> io::Result<Zeroizing<String>> {
-    // A text that grows leaves copies behind.
-    let length = file.metadata()?.len().min(largest);
-    let room = usize::try_from(length).unwrap_or_default();
-    let mut text = Zeroizing::new(String::with_capacity(room + 1));
-    file.take(largest + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > largest {
-        let message = format!("it is larger than {largest} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-    }
-    Ok(text)
 }

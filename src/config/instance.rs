@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use super::file::read_text;
 use super::reader::Reader;
 use super::route::Route;
 use super::secret;
@@ -13,6 +12,7 @@ use super::section::Section;
 use super::settings::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, DEFAULT_INSTANCE, InstanceSettings,
 };
+use super::text_file::read_text;
 use crate::exposure;
 use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 
@@ -35,7 +35,7 @@ pub(super) fn read_all(reader: &mut Reader) -> BTreeMap<String, InstanceSettings
     for name in names {
         let route = table.key(&name);
         let credentials = read_credentials(reader, &route);
-        let mut section = reader.section(route);
+        let mut section = Section::new(reader, route);
         let settings = read(&mut section, credentials);
         instances.extend(settings.map(|settings| (name, settings)));
     }
@@ -135,13 +135,13 @@ fn check_host(section: &mut Section<'_>, url: &Url) {
 }
 
 fn read_credentials(reader: &mut Reader, instance: &Route) -> Option<Credentials> {
-    let mut section = reader.section(instance.clone());
+    let mut section = Section::new(reader, instance.clone());
     if !section.is_set("credentials") {
         let remedy = format!("add [{instance}.credentials] with a type and its keys");
         section.mistake("", "has no credentials", remedy);
         return None;
     }
-    let mut section = reader.section(instance.key("credentials"));
+    let mut section = Section::new(reader, instance.key("credentials"));
     let Some(kind) = section.choice("type") else {
         if !section.is_set("type") {
             section.missing(
@@ -186,9 +186,9 @@ fn read_user(section: &mut Section<'_>) -> Option<Credentials> {
         &["type", "username", "password", "organization"],
         "for the type \"user\"",
     );
-    let username = required(section, "username");
-    let password = required_secret(section, "password");
-    let organization = required(section, "organization");
+    let username = section.required("username");
+    let password = secret::required(section, "password");
+    let organization = section.required("organization");
     Some(Credentials::User {
         username: username?,
         password: password?,
@@ -201,30 +201,10 @@ fn read_consumer_app(section: &mut Section<'_>) -> Option<Credentials> {
         &["type", "uuid", "api_key"],
         "for the type \"consumer_app\"",
     );
-    let uuid = required(section, "uuid");
-    let api_key = required_secret(section, "api_key");
+    let uuid = section.required("uuid");
+    let api_key = secret::required(section, "api_key");
     Some(Credentials::ConsumerApp {
         uuid: uuid?,
         api_key: api_key?,
     })
-}
-
-/// A text that must be there.
-pub(super) fn required(section: &mut Section<'_>, name: &str) -> Option<String> {
-    if !section.is_set(name) {
-        section.missing(name, "set it");
-    }
-    section.text(name)
-}
-
-/// A secret that must be there, in either form.
-pub(super) fn required_secret(
-    section: &mut Section<'_>,
-    name: &str,
-) -> Option<expd_domain::Secret> {
-    let file = format!("{name}{}", super::keys::FILE_SUFFIX);
-    if !section.is_set(name) && !section.is_set(&file) {
-        section.missing(name, format!("set it or {file}"));
-    }
-    secret::read(section, name)
 }

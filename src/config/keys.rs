@@ -171,6 +171,19 @@ pub(super) const KEYS: &[Key] = &[
 /// The suffix of the key that names a file in place of a secret.
 pub(super) const FILE_SUFFIX: &str = "_file";
 
+/// What the name of every variable begins with.
+pub(super) const PREFIX: &str = "EXPD__";
+
+/// The variable that sets a key, as `EXPD__DAEMON__SOCKET`.
+pub(super) fn variable(key: &str) -> String {
+    let parts: Vec<String> = key
+        .replace("[]", ".0")
+        .split('.')
+        .map(str::to_uppercase)
+        .collect();
+    format!("{PREFIX}{}", parts.join("__"))
+}
+
 /// The key `name` in `section`.
 pub(super) fn find(section: &str, name: &str) -> Option<&'static Key> {
     KEYS.iter()
@@ -345,6 +358,19 @@ mod tests {
             );
             assert!(key.meaning.ends_with('.'), "{key:?}");
         }
+    }
+
+    #[test]
+    fn variables_are_named_after_the_keys() {
+        assert_eq!(
+            variable("daemon.limits.log_age"),
+            "EXPD__DAEMON__LIMITS__LOG_AGE"
+        );
+        assert_eq!(
+            variable("hub.devices[].secret"),
+            "EXPD__HUB__DEVICES__0__SECRET"
+        );
+        assert_eq!(variable("access[].allow"), "EXPD__ACCESS__0__ALLOW");
     }
 
     #[test]

@@ -7,18 +7,15 @@ use std::io;
 use std::path::Path;
 
 use config::{ConfigError, Map, Value, ValueKind};
-use zeroize::Zeroize as _;
 
-use super::file::read_text;
-use super::keys;
+use super::keys::{self, PREFIX};
 use super::mistake::{Findings, Origin, Origins};
-use super::reload::FileEnd;
 use super::route::{Route, Step};
+use super::text_file::{LARGEST_SECRET, read_text, trimmed};
+use super::wipe::wipe_kind;
 
 /// Items of an array of tables that the environment may reach, so that a stray index does not fill the memory.
 const MOST_ITEMS: usize = 1000;
-/// What the name of every variable begins with.
-pub(super) const PREFIX: &str = "EXPD__";
 const SEPARATOR: &str = "__";
 
 /// One value, and where it was set. An empty table stands for the table itself.
@@ -33,27 +30,11 @@ struct Entry {
 #[derive(Clone, Default)]
 pub(super) struct Layer {
     entries: Vec<Entry>,
-    /// Of the file.
-    end: FileEnd,
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         wipe_kind(&mut self.kind);
-    }
-}
-
-/// Overwrites every text of a tree of values: some are secrets.
-pub(super) fn wipe(value: &mut Value) {
-    wipe_kind(&mut value.kind);
-}
-
-fn wipe_kind(kind: &mut ValueKind) {
-    match kind {
-        ValueKind::String(text) => text.zeroize(),
-        ValueKind::Table(table) => table.values_mut().for_each(wipe),
-        ValueKind::Array(items) => items.iter_mut().for_each(wipe),
-        _ => {}
     }
 }
 
@@ -155,9 +136,9 @@ impl Layer {
                 );
                 continue;
             }
-            match read_text(&path, super::secret::LARGEST) {
+            match read_text(&path, LARGEST_SECRET) {
                 Ok(text) => {
-                    let text = super::secret::trimmed(&text).to_owned();
+                    let text = trimmed(&text).to_owned();
                     layer.push(&route, ValueKind::String(text), &origin);
                 }
                 Err(error) => findings.mistake(
@@ -177,15 +158,6 @@ impl Layer {
             kind,
             origin: origin.clone(),
         });
-    }
-
-    /// The file's end.
-    pub(super) fn end(&self) -> FileEnd {
-        self.end
-    }
-
-    pub(super) fn set_end(&mut self, end: FileEnd) {
-        self.end = end;
     }
 
     /// The names of instances that this layer speaks of.

@@ -1,19 +1,25 @@
-//! Settings: defaults, then the file, then the environment, then systemd's credentials directory; read and checked as a
-//! whole before anything is bound, with every mistake named.
+//! Settings: defaults, then the file, then the environment, then systemd's credentials directory;
+//! read and checked as a whole before anything is bound, with every mistake named.
 //!
-//! [`load`] is a function of its [`Source`], so that tests need neither a process's environment nor files in `/etc`.
-//! `keys` is the one table of what may be set; `layer` and `file` bring the sources into one form with the origin of every value;
-//! `reader` holds the outcome and `section` gives typed answers from it; `daemon`, `instance` and `network` check them.
+//! [`load`] is a function of its [`Source`], so that tests need neither a process's environment nor
+//! files in `/etc`. The way down:
+//!
+//! - `load` and `reload` (may these settings replace those in force?) put it together;
+//! - `access`, `daemon`, `hub` and `instance` read and check one section each;
+//! - `section` and `secret` give them typed values from the `reader`, which holds all layers merged;
+//! - `file` and `layer` bring the sources into one form, with the origin of every value;
+//! - `keys` is the one table of what may be set; `settings` has the types of the result.
 
+mod access;
 mod daemon;
 mod embedded;
 mod file;
+mod hub;
 mod instance;
 mod keys;
 mod layer;
+mod load;
 mod mistake;
-mod network;
-mod places;
 mod reader;
 mod reference;
 mod reload;
@@ -21,218 +27,23 @@ mod route;
 mod secret;
 mod section;
 pub mod settings;
+mod state_dir;
 #[cfg(test)]
 mod tests;
+mod text_file;
 mod units;
+mod wipe;
 mod written;
-
-use std::ffi::OsString;
-use std::fmt;
-use std::path::{Path, PathBuf};
 
 pub use embedded::{embed, follow};
 pub use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
+pub use load::{DEFAULT_FILE, Loaded, Source, load};
 pub use mistake::{ConfigErrors, Mistake, Origin};
-pub use places::{StateSurroundings, hub_state_dir, state_dir};
 pub use reference::reference;
 pub use settings::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings, InstanceSettings, Limits,
     LogLevel, Settings,
 };
+pub use state_dir::{StateEnvironment, hub_state_dir, state_dir};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use written::Written;
-
-use crate::exposure;
-use layer::Layer;
-use mistake::{Findings, Origins};
-use reader::Reader;
-pub use reload::FileEnd;
-use route::Route;
-
-/// The file that is read where none is named.
-pub const DEFAULT_FILE: &str = "/etc/expd/expd.toml";
-
-/// Where settings come from.
-#[derive(Clone, Default)]
-pub struct Source {
-    /// The file; none for the defaults alone.
-    pub file: Option<PathBuf>,
-    /// The environment; only names that begin with `EXPD__` matter.
-    pub environment: Vec<(String, OsString)>,
-    /// Systemd's credentials directory.
-    pub credentials: Option<PathBuf>,
-}
-
-impl fmt::Debug for Source {
-    // Without the variables' values: some are secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.environment.iter().map(|(name, _)| &**name).collect();
-        f.debug_struct("Source")
-            .field("file", &self.file)
-            .field("environment", &names)
-            .field("credentials", &self.credentials)
-            .finish()
-    }
-}
-
-impl Source {
-    /// This process's sources: the named file, or else [`DEFAULT_FILE`] where it exists.
-    pub fn from_process(file: Option<PathBuf>) -> Self {
-        let default = Path::new(DEFAULT_FILE);
-        // A file that is there and cannot be looked at is a mistake to be told, not a reason to go on without it.
-        let exists = || !matches!(default.try_exists(), Ok(false));
-        Self {
-            file: file.or_else(|| exists().then(|| default.to_owned())),
-            environment: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-                .collect(),
-            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
-        }
-    }
-}
-
-/// Checked settings, and what is worth knowing about how they came to be.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// The settings.
-    pub settings: Settings,
-    /// The file that was read.
-    pub file: Option<PathBuf>,
-    /// What works and should be looked at all the same; to be logged once the log is open.
-    pub warnings: Vec<Mistake>,
-    /// What was written, to tell later what has changed.
-    pub written: Written,
-    /// Whether `hub.listen` was set; where it was not, `--embedded` may fall back to a free port.
-    pub hub_listen_is_set: bool,
-    /// The file's end, by which one that was cut is told.
-    pub(crate) file_end: FileEnd,
-}
-
-impl Loaded {
-    /// The settings for `expd serve`: with an embedded network's additions, or with at least one instance.
-    ///
-    /// # Errors
-    /// When there is no instance to connect.
-    pub fn for_serving(mut self, embedded: bool) -> Result<Self, ConfigErrors> {
-        if embedded {
-            self.settings = embed(self.settings);
-        }
-        if self.settings.instances.is_empty() {
-            let mut findings = Findings::default();
-            findings.mistake(
-                self.file.as_deref().map_or(Origin::Defaults, Origin::file),
-                "instances",
-                "there is no instance to connect",
-                "add [instances.default] with its credentials, or use --embedded for a network of your own",
-            );
-            findings.finish()?;
-        }
-        Ok(self)
-    }
-}
-
-/// Warns of a settings file that others can change, or read where it holds a secret.
-fn warn_of_exposure(file: &Path, secret: bool, findings: &mut Findings) {
-    if let Some(exposure) = exposure::changeable(file) {
-        let (what, remedy) = (exposure.to_string(), exposure.remedy());
-        findings.warning(Origin::file(file), "", what, remedy);
-    }
-    if let Some(exposure) = exposure::readable(file).filter(|_| secret) {
-        let what = format!("{exposure}, which holds a secret");
-        let remedy = format!(
-            "{}, or keep secrets in files of their own (secret_file, LoadCredential=)",
-            exposure.remedy()
-        );
-        findings.warning(Origin::file(file), "", what, remedy);
-    }
-}
-
-/// Reads and checks the settings.
-///
-/// # Errors
-/// With every mistake there is.
-pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
-    let mut findings = Findings::default();
-    let file = source
-        .file
-        .as_ref()
-        .map(|file| Layer::from_file(file, &mut findings));
-    // What could not be read cannot be checked: anything more would only say that it is missing.
-    let file = match file {
-        Some(None) => {
-            return Err(findings.finish().err().unwrap_or(ConfigErrors(Vec::new())));
-        }
-        Some(Some(layer)) => layer,
-        None => Layer::default(),
-    };
-    let environment =
-        Layer::from_environment(&source.environment, &file.instances(), &mut findings);
-    let credentials = source
-        .credentials
-        .as_ref()
-        .map(|directory| Layer::from_credentials(directory, &mut findings))
-        .unwrap_or_default();
-    let file_end = file.end();
-    if let Some(path) = &source.file {
-        warn_of_exposure(path, file.holds_a_secret(), &mut findings);
-    }
-    let layers = [file, environment, credentials];
-
-    let listen = Route::default().key("hub").key("listen");
-    let hub_listen_is_set = layers.iter().any(|layer| layer.sets(&listen));
-    let mut origins = Origins::new();
-    let mut layered = ::config::Config::builder();
-    for layer in layers {
-        layer.note_origins(&mut origins);
-        layered = layered.add_source(layer);
-    }
-    let root = match layered.build() {
-        Ok(built) => built.cache,
-        // The layers report their mistakes themselves; this is for what the library may come to refuse.
-        Err(error) => {
-            findings.mistake(Origin::Defaults, "", error.to_string(), "correct it");
-            ::config::Value::new(None, ::config::ValueKind::Table(::config::Map::new()))
-        }
-    };
-    let mut written = Written::default();
-    written.note_all(&Route::default(), &root);
-    let mut reader = Reader {
-        root,
-        origins,
-        findings,
-        written,
-    };
-    reader.check_keys();
-    let daemon = daemon::read(&mut reader);
-    let instances = instance::read_all(&mut reader);
-    let names = reader.names(&Route::default().key("instances"));
-    let access = daemon::read_access(&mut reader, &names);
-    daemon::check_open(&mut reader, &daemon, &access);
-    if file_end.unfinished_line && !access.is_empty() {
-        let origin = source
-            .file
-            .as_deref()
-            .map_or(Origin::Defaults, Origin::file);
-        let remedy = "end it with a newline: a reload refuses the file as it is";
-        reader
-            .findings
-            .warning(origin, "", reload::UNFINISHED, remedy);
-    }
-    let hub = network::read(&mut reader);
-    layer::wipe(&mut reader.root);
-    let written = reader.written;
-    let warnings = reader.findings.finish()?;
-    Ok(Loaded {
-        settings: Settings {
-            daemon,
-            instances,
-            access,
-            hub,
-        },
-        file: source.file.clone(),
-        warnings,
-        written,
-        hub_listen_is_set,
-        file_end,
-    })
-}

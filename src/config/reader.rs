@@ -3,10 +3,9 @@
 use config::{Value, ValueKind};
 
 use super::keys::{self, Place};
-use super::layer::wipe;
 use super::mistake::{Findings, Origin, Origins, quoted};
 use super::route::{Route, Step};
-use super::section::Section;
+use super::wipe::wipe;
 use super::written::Written;
 
 /// All values, where they come from, and what was found wrong with them.
@@ -19,11 +18,6 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// One table; an empty one where nothing is set.
-    pub(super) fn section(&mut self, route: Route) -> Section<'_> {
-        Section::new(self, route)
-    }
-
     /// The names in a table of tables.
     pub(super) fn names(&self, route: &Route) -> Vec<String> {
         match self.get(route).map(|value| &value.kind) {
@@ -140,10 +134,7 @@ impl Reader {
         let nearest = keys::nearest(section, name);
         let remedy = match &origin {
             Origin::Variable(_) => {
-                format!(
-                    "did you mean {} ({nearest})?",
-                    super::reference::variable(&nearest)
-                )
+                format!("did you mean {} ({nearest})?", keys::variable(&nearest))
             }
             _ => format!("did you mean {nearest}?"),
         };

@@ -1,7 +1,6 @@
 //! The settings' reference, printed from the table of keys.
 
-use super::keys::{KEYS, Key, Kind, SECTIONS};
-use super::layer::PREFIX;
+use super::keys::{KEYS, Key, Kind, SECTIONS, variable};
 use super::units;
 
 /// All settings as Markdown: one table a section, with type, default, meaning and environment variable.
@@ -23,16 +22,6 @@ pub fn reference() -> String {
         text.push('\n');
     }
     text
-}
-
-/// The variable that sets a key, as `EXPD__DAEMON__SOCKET`.
-pub(super) fn variable(key: &str) -> String {
-    let parts: Vec<String> = key
-        .replace("[]", ".0")
-        .split('.')
-        .map(str::to_uppercase)
-        .collect();
-    format!("{PREFIX}{}", parts.join("__"))
 }
 
 fn row(text: &mut String, key: &Key) {
@@ -120,18 +109,5 @@ mod tests {
             there == wanted,
             "the settings in docs/settings.md are not those of the code; run: UPDATE=1 cargo test --lib settings_reference"
         );
-    }
-
-    #[test]
-    fn variables_are_named_after_the_keys() {
-        assert_eq!(
-            variable("daemon.limits.log_age"),
-            "EXPD__DAEMON__LIMITS__LOG_AGE"
-        );
-        assert_eq!(
-            variable("hub.devices[].secret"),
-            "EXPD__HUB__DEVICES__0__SECRET"
-        );
-        assert_eq!(variable("access[].allow"), "EXPD__ACCESS__0__ALLOW");
     }
 }

@@ -5,18 +5,9 @@ use std::io;
 use crate::exposure;
 use expd_domain::Secret;
 
-use super::file::read_text;
 use super::keys::FILE_SUFFIX;
 use super::section::Section;
-
-/// The largest secret that is read from a file; real ones have some ten bytes.
-pub(super) const LARGEST: u64 = 64 << 10;
-
-/// A secret's text without the one newline that editors and `echo` leave at the end.
-pub(super) fn trimmed(text: &str) -> &str {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text)
-}
+use super::text_file::{LARGEST_SECRET, read_text, trimmed};
 
 /// Reads the secret `name` of a section, from its own key or from its file.
 pub(super) fn read(section: &mut Section<'_>, name: &str) -> Option<Secret> {
@@ -33,7 +24,7 @@ pub(super) fn read(section: &mut Section<'_>, name: &str) -> Option<Secret> {
         return section.secret_text(name).map(Secret::new);
     }
     let path = section.path(&file_key)?;
-    let text = match read_text(&path, LARGEST) {
+    let text = match read_text(&path, LARGEST_SECRET) {
         Ok(text) => text,
         Err(error) => {
             let remedy = match error.kind() {
@@ -68,4 +59,13 @@ pub(super) fn read(section: &mut Section<'_>, name: &str) -> Option<Secret> {
         return None;
     }
     Some(Secret::new(secret))
+}
+
+/// A secret that must be set, in either form.
+pub(super) fn required(section: &mut Section<'_>, name: &str) -> Option<Secret> {
+    let file = format!("{name}{FILE_SUFFIX}");
+    if !section.is_set(name) && !section.is_set(&file) {
+        section.missing(name, format!("set it or {file}"));
+    }
+    read(section, name)
 }

@@ -22,6 +22,7 @@ pub(super) struct Section<'r> {
 }
 
 impl<'r> Section<'r> {
+    /// The table at a route; an empty one where nothing is set.
     pub(super) fn new(reader: &'r mut Reader, route: Route) -> Self {
         Self {
             known_as: route.section(),
@@ -72,6 +73,14 @@ impl<'r> Section<'r> {
     pub(super) fn note(&mut self, name: &str, text: &str) {
         let route = self.at(name);
         self.reader.written.note(&route, text);
+    }
+
+    /// A text that must be set.
+    pub(super) fn required(&mut self, name: &str) -> Option<String> {
+        if !self.is_set(name) {
+            self.missing(name, "set it");
+        }
+        self.text(name)
     }
 
     /// Notes that a required key is missing.

@@ -1,6 +1,7 @@
 //! The settings as a whole: from sources to checked values or to mistakes.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -8,6 +9,7 @@ use tempfile::TempDir;
 use super::keys::{KEYS, Kind};
 use super::*;
 use crate::access::Verb;
+use expd_hub::{HubSettings, HubUser};
 
 struct World {
     folder: TempDir,
@@ -411,6 +413,42 @@ fn a_later_layer_replaces_the_other_way_to_give_a_secret() {
             .password_hash
             .starts_with("$argon2id$")
     );
+}
+
+/// The hub verifies with the parameters in the hash, so that the settings must refuse those that
+/// Argon2 refuses.
+#[tokio::test]
+async fn a_hash_that_the_hub_refuses_is_a_mistake_of_the_settings() {
+    const SALT_AND_HASH: &str = "c29tZSBzYWx0IHRleHQ$hFzl9CsXFVBeHLQ7WC8c9JGEW3vRWG0CaEDbV7i1Dgo";
+    for (head, accepted) in [
+        ("argon2id$v=19$m=8,t=1,p=1", true),
+        ("argon2id$v=19$m=1,t=1,p=1", false),
+        ("argon2id$v=19$m=64,t=0,p=1", false),
+        ("argon2id$v=19$m=64,t=1,p=0", false),
+        ("argon2id$v=19$m=8,t=1,p=4", false),
+        ("argon2x$v=19$m=8,t=1,p=1", false),
+        ("pbkdf2-sha256$i=1000", false),
+    ] {
+        let hash = format!("${head}${SALT_AND_HASH}");
+        let mut settings = HubSettings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            ..HubSettings::default()
+        };
+        settings.users.push(HubUser {
+            username: "u".to_owned(),
+            password_hash: hash.clone(),
+        });
+        let bound = expd_hub::Hub::bind(&settings).await;
+        assert_eq!(bound.is_ok(), accepted, "{hash}: {:?}", bound.err());
+        let text = format!("[[hub.users]]\nusername = \"u\"\npassword_hash = \"{hash}\"\n");
+        let world = World::of(&text);
+        if accepted {
+            world.good();
+        } else {
+            let said = world.bad();
+            assert!(said[0].contains("hub.users[0].password_hash: "), "{said:?}");
+        }
+    }
 }
 
 #[test]

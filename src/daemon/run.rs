@@ -17,7 +17,7 @@ use super::notifications::StatusNotifier;
 use super::options::ServeOptions;
 use super::reload::Reload;
 use super::serve::{ServeParts, serve};
-use crate::config::{self, ConfigErrors, Loaded, Settings, StateSurroundings};
+use crate::config::{self, ConfigErrors, Loaded, Settings, StateEnvironment};
 use crate::coredump;
 use crate::ipc::{self, BoundSocket, Listener};
 use crate::logging::{self, LoggingError};
@@ -107,7 +107,7 @@ async fn run_daemon(
     if let Some(address) = settings.daemon.listen {
         listeners.add(listeners::tcp(address).await?);
     }
-    let state_surroundings = StateSurroundings::from_process();
+    let state_surroundings = StateEnvironment::from_process();
     let hub = if options.embedded {
         settings.hub.state_dir = config::hub_state_dir(&settings, &state_surroundings);
         let hub = bind_hub(&mut settings, loaded.hub_listen_is_set)

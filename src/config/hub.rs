@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use expd_hub::{HubConsumerApp, HubDevice, HubSettings, HubUser};
 
-use super::instance::{required, required_secret};
 use super::mistake::quoted;
 use super::reader::Reader;
 use super::route::Route;
@@ -19,7 +18,7 @@ pub(super) fn read(reader: &mut Reader) -> HubSettings {
     let devices = read_devices(reader, &hub, &mut uuids);
     let consumer_apps = read_consumer_apps(reader, &hub, &mut uuids);
     let users = read_users(reader, &hub);
-    let mut section = reader.section(hub);
+    let mut section = Section::new(reader, hub);
     HubSettings {
         listen: section.address("listen").unwrap_or(default.listen),
         organization: section.text("organization").unwrap_or(default.organization),
@@ -64,9 +63,9 @@ fn hosts(section: &mut Section<'_>) -> Vec<String> {
 fn read_devices(reader: &mut Reader, hub: &Route, uuids: &mut BTreeSet<String>) -> Vec<HubDevice> {
     let mut devices = Vec::new();
     for route in reader.items(&hub.key("devices")) {
-        let mut section = reader.section(route);
+        let mut section = Section::new(reader, route);
         let uuid = unique(&mut section, "uuid", uuids);
-        let secret = required_secret(&mut section, "secret");
+        let secret = secret::required(&mut section, "secret");
         if let (Some(uuid), Some(secret)) = (uuid, secret) {
             devices.push(HubDevice { uuid, secret });
         }
@@ -81,9 +80,9 @@ fn read_consumer_apps(
 ) -> Vec<HubConsumerApp> {
     let mut apps = Vec::new();
     for route in reader.items(&hub.key("consumer_apps")) {
-        let mut section = reader.section(route);
+        let mut section = Section::new(reader, route);
         let uuid = unique(&mut section, "uuid", uuids);
-        let api_key = required_secret(&mut section, "api_key");
+        let api_key = secret::required(&mut section, "api_key");
         if let (Some(uuid), Some(api_key)) = (uuid, api_key) {
             apps.push(HubConsumerApp { uuid, api_key });
         }
@@ -95,7 +94,7 @@ fn read_users(reader: &mut Reader, hub: &Route) -> Vec<HubUser> {
     let mut names = BTreeSet::new();
     let mut users = Vec::new();
     for route in reader.items(&hub.key("users")) {
-        let mut section = reader.section(route);
+        let mut section = Section::new(reader, route);
         let username = unique(&mut section, "username", &mut names);
         let password_hash = read_password(&mut section);
         if let (Some(username), Some(password_hash)) = (username, password_hash) {
@@ -151,7 +150,7 @@ fn read_password(section: &mut Section<'_>) -> Option<String> {
 
 /// A required name that nobody else may have.
 fn unique(section: &mut Section<'_>, name: &str, taken: &mut BTreeSet<String>) -> Option<String> {
-    let text = required(section, name)?;
+    let text = section.required(name)?;
     if !taken.insert(text.clone()) {
         let what = format!("{} is there twice", quoted(&text));
         section.mistake(name, what, "give each its own");

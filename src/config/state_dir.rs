@@ -1,25 +1,25 @@
-//! Where the daemon keeps its state.
+//! Location of the daemon's state.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::settings::Settings;
 
-/// What the place of the state depends on, besides the settings.
+/// Facts that the location depends on, besides the settings.
 #[derive(Clone, Debug, Default)]
-pub struct StateSurroundings {
+pub struct StateEnvironment {
     /// `STATE_DIRECTORY`, which systemd sets for `StateDirectory=`.
     pub state_directory: Option<OsString>,
     /// `XDG_STATE_HOME`.
     pub xdg_state_home: Option<OsString>,
     /// `HOME`.
     pub home: Option<OsString>,
-    /// Whether this is root.
+    /// True for root.
     pub root: bool,
 }
 
-impl StateSurroundings {
-    /// This process's.
+impl StateEnvironment {
+    /// Reads the facts of this process.
     pub fn from_process() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         Self {
@@ -33,27 +33,27 @@ impl StateSurroundings {
 
 /// The folder of the daemon's state: the configured one, else systemd's, else `/var/lib/expd` for root, else the user's own. None
 /// where a user has no home.
-pub fn state_dir(settings: &Settings, surroundings: &StateSurroundings) -> Option<PathBuf> {
+pub fn state_dir(settings: &Settings, environment: &StateEnvironment) -> Option<PathBuf> {
     if let Some(folder) = &settings.daemon.state_dir {
         return Some(folder.clone());
     }
-    if let Some(folders) = &surroundings.state_directory {
+    if let Some(folders) = &environment.state_directory {
         // The first of several that the unit may name.
         return std::env::split_paths(folders).next();
     }
-    if surroundings.root {
+    if environment.root {
         return Some(PathBuf::from("/var/lib/expd"));
     }
-    if let Some(folder) = &surroundings.xdg_state_home {
+    if let Some(folder) = &environment.xdg_state_home {
         return Some(PathBuf::from(folder).join("expd"));
     }
-    let home = surroundings.home.as_ref()?;
+    let home = environment.home.as_ref()?;
     Some(PathBuf::from(home).join(".local/state/expd"))
 }
 
 /// The folder of the embedded network's keys, in the folder of the state.
-pub fn hub_state_dir(settings: &Settings, surroundings: &StateSurroundings) -> Option<PathBuf> {
-    state_dir(settings, surroundings).map(|folder| folder.join("hub"))
+pub fn hub_state_dir(settings: &Settings, environment: &StateEnvironment) -> Option<PathBuf> {
+    state_dir(settings, environment).map(|folder| folder.join("hub"))
 }
 
 #[cfg(test)]
@@ -63,25 +63,29 @@ mod tests {
     #[test]
     fn state_goes_where_it_was_told_then_where_the_system_has_it() {
         let mut settings = Settings::default();
-        let mut around = StateSurroundings {
+        let mut environment = StateEnvironment {
             home: Some("/home/u".into()),
             ..Default::default()
         };
-        let place = |settings: &Settings, around: &_| state_dir(settings, around).unwrap();
+        let place =
+            |settings: &Settings, environment: &_| state_dir(settings, environment).unwrap();
         assert_eq!(
-            place(&settings, &around),
+            place(&settings, &environment),
             PathBuf::from("/home/u/.local/state/expd")
         );
-        around.xdg_state_home = Some("/x".into());
-        assert_eq!(place(&settings, &around), PathBuf::from("/x/expd"));
-        around.root = true;
-        assert_eq!(place(&settings, &around), PathBuf::from("/var/lib/expd"));
-        around.state_directory = Some("/s/a:/s/b".into());
-        assert_eq!(place(&settings, &around), PathBuf::from("/s/a"));
-        settings.daemon.state_dir = Some("/told".into());
-        assert_eq!(place(&settings, &around), PathBuf::from("/told"));
+        environment.xdg_state_home = Some("/x".into());
+        assert_eq!(place(&settings, &environment), PathBuf::from("/x/expd"));
+        environment.root = true;
         assert_eq!(
-            state_dir(&Settings::default(), &StateSurroundings::default()),
+            place(&settings, &environment),
+            PathBuf::from("/var/lib/expd")
+        );
+        environment.state_directory = Some("/s/a:/s/b".into());
+        assert_eq!(place(&settings, &environment), PathBuf::from("/s/a"));
+        settings.daemon.state_dir = Some("/told".into());
+        assert_eq!(place(&settings, &environment), PathBuf::from("/told"));
+        assert_eq!(
+            state_dir(&Settings::default(), &StateEnvironment::default()),
             None
         );
     }

@@ -1,0 +1,202 @@
+//! Loading: from the sources to checked settings, or to every mistake.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::embedded::embed;
+use super::file::{FileEnd, UNFINISHED};
+use super::layer::Layer;
+use super::mistake::{ConfigErrors, Findings, Mistake, Origin, Origins};
+use super::reader::Reader;
+use super::route::Route;
+use super::settings::Settings;
+use super::wipe::wipe;
+use super::written::Written;
+use super::{access, daemon, hub, instance};
+use crate::exposure;
+
+/// The file that is read where none is named.
+pub const DEFAULT_FILE: &str = "/etc/expd/expd.toml";
+
+/// Where settings come from.
+#[derive(Clone, Default)]
+pub struct Source {
+    /// The file; none for the defaults alone.
+    pub file: Option<PathBuf>,
+    /// The environment; only names that begin with `EXPD__` matter.
+    pub environment: Vec<(String, OsString)>,
+    /// Systemd's credentials directory.
+    pub credentials: Option<PathBuf>,
+}
+
+impl fmt::Debug for Source {
+    // Without the variables' values: some are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.environment.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("Source")
+            .field("file", &self.file)
+            .field("environment", &names)
+            .field("credentials", &self.credentials)
+            .finish()
+    }
+}
+
+impl Source {
+    /// This process's sources: the named file, or else [`DEFAULT_FILE`] where it exists.
+    pub fn from_process(file: Option<PathBuf>) -> Self {
+        let default = Path::new(DEFAULT_FILE);
+        // A file that is there and cannot be looked at is a mistake to be told, not a reason to go on without it.
+        let exists = || !matches!(default.try_exists(), Ok(false));
+        Self {
+            file: file.or_else(|| exists().then(|| default.to_owned())),
+            environment: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+                .collect(),
+            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+        }
+    }
+}
+
+/// Checked settings, and what is worth knowing about how they came to be.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// What works and should be looked at all the same; to be logged once the log is open.
+    pub warnings: Vec<Mistake>,
+    /// What was written, to tell later what has changed.
+    pub written: Written,
+    /// Whether `hub.listen` was set; where it was not, `--embedded` may fall back to a free port.
+    pub hub_listen_is_set: bool,
+    /// The file's end, by which one that was cut is told.
+    pub(crate) file_end: FileEnd,
+}
+
+impl Loaded {
+    /// The settings for `expd serve`: with an embedded network's additions, or with at least one instance.
+    ///
+    /// # Errors
+    /// When there is no instance to connect.
+    pub fn for_serving(mut self, embedded: bool) -> Result<Self, ConfigErrors> {
+        if embedded {
+            self.settings = embed(self.settings);
+        }
+        if self.settings.instances.is_empty() {
+            let mut findings = Findings::default();
+            findings.mistake(
+                self.file.as_deref().map_or(Origin::Defaults, Origin::file),
+                "instances",
+                "there is no instance to connect",
+                "add [instances.default] with its credentials, or use --embedded for a network of your own",
+            );
+            findings.finish()?;
+        }
+        Ok(self)
+    }
+}
+
+/// Warns of a settings file that others can change, or read where it holds a secret.
+fn warn_of_exposure(file: &Path, secret: bool, findings: &mut Findings) {
+    if let Some(exposure) = exposure::changeable(file) {
+        let (what, remedy) = (exposure.to_string(), exposure.remedy());
+        findings.warning(Origin::file(file), "", what, remedy);
+    }
+    if let Some(exposure) = exposure::readable(file).filter(|_| secret) {
+        let what = format!("{exposure}, which holds a secret");
+        let remedy = format!(
+            "{}, or keep secrets in files of their own (secret_file, LoadCredential=)",
+            exposure.remedy()
+        );
+        findings.warning(Origin::file(file), "", what, remedy);
+    }
+}
+
+/// Reads and checks the settings.
+///
+/// # Errors
+/// With every mistake there is.
+pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
+    let mut findings = Findings::default();
+    let file = source
+        .file
+        .as_ref()
+        .map(|file| Layer::from_file(file, &mut findings));
+    // What could not be read cannot be checked: anything more would only say that it is missing.
+    let (file, file_end) = match file {
+        Some(None) => {
+            return Err(findings.finish().err().unwrap_or(ConfigErrors(Vec::new())));
+        }
+        Some(Some(read)) => read,
+        None => <(Layer, FileEnd)>::default(),
+    };
+    let environment =
+        Layer::from_environment(&source.environment, &file.instances(), &mut findings);
+    let credentials = source
+        .credentials
+        .as_ref()
+        .map(|directory| Layer::from_credentials(directory, &mut findings))
+        .unwrap_or_default();
+    if let Some(path) = &source.file {
+        warn_of_exposure(path, file.holds_a_secret(), &mut findings);
+    }
+    let layers = [file, environment, credentials];
+
+    let listen = Route::default().key("hub").key("listen");
+    let hub_listen_is_set = layers.iter().any(|layer| layer.sets(&listen));
+    let mut origins = Origins::new();
+    let mut layered = ::config::Config::builder();
+    for layer in layers {
+        layer.note_origins(&mut origins);
+        layered = layered.add_source(layer);
+    }
+    let root = match layered.build() {
+        Ok(built) => built.cache,
+        // The layers report their mistakes themselves; this is for what the library may come to refuse.
+        Err(error) => {
+            findings.mistake(Origin::Defaults, "", error.to_string(), "correct it");
+            ::config::Value::new(None, ::config::ValueKind::Table(::config::Map::new()))
+        }
+    };
+    let mut written = Written::default();
+    written.note_all(&Route::default(), &root);
+    let mut reader = Reader {
+        root,
+        origins,
+        findings,
+        written,
+    };
+    reader.check_keys();
+    let daemon = daemon::read(&mut reader);
+    let instances = instance::read_all(&mut reader);
+    let names = reader.names(&Route::default().key("instances"));
+    let access = access::read(&mut reader, &names);
+    access::check_open(&mut reader, &daemon, &access);
+    if file_end.unfinished_line && !access.is_empty() {
+        let origin = source
+            .file
+            .as_deref()
+            .map_or(Origin::Defaults, Origin::file);
+        let remedy = "end it with a newline: a reload refuses the file as it is";
+        reader.findings.warning(origin, "", UNFINISHED, remedy);
+    }
+    let hub = hub::read(&mut reader);
+    wipe(&mut reader.root);
+    let written = reader.written;
+    let warnings = reader.findings.finish()?;
+    Ok(Loaded {
+        settings: Settings {
+            daemon,
+            instances,
+            access,
+            hub,
+        },
+        file: source.file.clone(),
+        warnings,
+        written,
+        hub_listen_is_set,
+        file_end,
+    })
+}

@@ -1,0 +1,69 @@
+//! Files that hold settings or a secret, read with a bound and wiped from memory afterwards.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _, Seek as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+/// Times that a file is read because it is written to meanwhile.
+const TRIES: usize = 3;
+
+/// The largest secret that is read from a file; real ones have some ten bytes.
+pub(super) const LARGEST_SECRET: u64 = 64 << 10;
+
+/// A secret's text without the one newline that editors and `echo` leave at the end.
+pub(super) fn trimmed(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+/// Reads the settings' file, and makes sure that nobody wrote to it meanwhile.
+pub(super) fn read_settled(path: &Path, largest: u64) -> io::Result<Zeroizing<String>> {
+    let mut file = File::open(path)?;
+    for _ in 0..TRIES {
+        let before = state(&file.metadata()?);
+        let text = read_limited(&mut file, largest)?;
+        if before == state(&file.metadata()?) {
+            return Ok(text);
+        }
+        file.rewind()?;
+    }
+    Err(io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "it is being written",
+    ))
+}
+
+/// Tells one state of a regular file from another: its length, and when it was written to. A pipe
+/// has none.
+fn state(metadata: &Metadata) -> Option<(u64, [i64; 4])> {
+    metadata.is_file().then(|| {
+        let times = [
+            metadata.mtime(),
+            metadata.mtime_nsec(),
+            metadata.ctime(),
+            metadata.ctime_nsec(),
+        ];
+        (metadata.len(), times)
+    })
+}
+
+/// Reads a text file of at most `largest` bytes, which may hold secrets.
+pub(super) fn read_text(path: &Path, largest: u64) -> io::Result<Zeroizing<String>> {
+    read_limited(&mut File::open(path)?, largest)
+}
+
+fn read_limited(file: &mut File, largest: u64) -> io::Result<Zeroizing<String>> {
+    // A text that grows leaves copies behind.
+    let length = file.metadata()?.len().min(largest);
+    let room = usize::try_from(length).unwrap_or_default();
+    let mut text = Zeroizing::new(String::with_capacity(room + 1));
+    file.take(largest + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > largest {
+        let message = format!("it is larger than {largest} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(text)
+}
