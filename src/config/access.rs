@@ -9,7 +9,7 @@ use super::route::Route;
 use super::section::Section;
 use super::settings::{DEFAULT_INSTANCE, DaemonSettings};
 
-/// Notes where rules stand together with the word that there shall be none.
+/// Notes a mistake where rules are set although the settings declare that there are none.
 pub(super) fn check_open(reader: &mut Reader, daemon: &DaemonSettings, access: &[AccessRule]) {
     if daemon.open && !access.is_empty() {
         let mut section = Section::new(reader, Route::default().key("daemon"));
@@ -21,7 +21,7 @@ pub(super) fn check_open(reader: &mut Reader, daemon: &DaemonSettings, access: &
     }
 }
 
-/// Reads the access rules. `instances` are the configured ones, so that a rule on another is told.
+/// Reads the access rules. A rule on an instance that is not among `instances` is a mistake.
 pub(super) fn read(reader: &mut Reader, instances: &[String]) -> Vec<AccessRule> {
     let routes = reader.items(&Route::default().key("access"));
     routes
@@ -33,7 +33,7 @@ pub(super) fn read(reader: &mut Reader, instances: &[String]) -> Vec<AccessRule>
                 user: section.text("user"),
                 group: section.text("group"),
                 unit: section.text("unit"),
-                // What is not known has been told.
+                // Unknown words have been reported.
                 allow: section
                     .choices("allow")
                     .unwrap_or_default()
@@ -73,7 +73,8 @@ pub(super) fn read(reader: &mut Reader, instances: &[String]) -> Vec<AccessRule>
                     );
                 }
             }
-            // Accounts come and go while the settings stay, and a rule for nobody lets nobody in: worth a word, not an end.
+            // Accounts come and go while the settings stay, and a rule that matches nobody admits
+            // nobody: a warning suffices.
             if let Some(user) = &rule.user
                 && !matches!(accounts::user_id(user), Ok(Some(_)))
             {

@@ -1,4 +1,4 @@
-//! What `--embedded` makes of the settings: a network of its own, and somebody to log in to it.
+//! Settings for `--embedded`: a network in this process, and an identity that logs in to it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -7,8 +7,8 @@ use expd_hub::HubDevice;
 
 use super::settings::{Credentials, DEFAULT_INSTANCE, InstanceSettings, Settings};
 
-/// Adds what an embedded network needs. Configured instances stay as they are. Without any, the default instance logs in as the
-/// network's first device, and a device is made up where there is none.
+/// Adds what an embedded network needs. Configured instances stay as they are. Without any, the
+/// default instance logs in as the network's first device, which is generated if there is none.
 #[must_use]
 pub fn embed(mut settings: Settings) -> Settings {
     if !settings.instances.is_empty() {
@@ -17,7 +17,7 @@ pub fn embed(mut settings: Settings) -> Settings {
     if settings.hub.devices.is_empty() {
         settings.hub.devices.push(HubDevice {
             uuid: uuid::Uuid::new_v4().to_string(),
-            // Two of them: as strong as the HMAC key that it is.
+            // Two of them are as strong as the HMAC key that this is.
             secret: Secret::new(format!(
                 "{}{}",
                 uuid::Uuid::new_v4().simple(),
@@ -39,8 +39,8 @@ pub fn embed(mut settings: Settings) -> Settings {
     settings
 }
 
-/// Once the network listens: `bound` takes the place of the configured address, in the network's settings and in every instance
-/// that points there.
+/// Puts the address that the network is bound to in place of the configured one, in its settings
+/// and in every instance that points there.
 pub fn follow(settings: &mut Settings, bound: SocketAddr) {
     let before = url_of(settings.hub.listen);
     settings.hub.listen = bound;
@@ -52,7 +52,7 @@ pub fn follow(settings: &mut Settings, bound: SocketAddr) {
     }
 }
 
-/// The URL by which this host reaches an address that it listens on.
+/// URL of an address that this host listens on.
 fn url_of(listen: SocketAddr) -> String {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -1,4 +1,4 @@
-//! The file's layer: TOML, with the line of every value.
+//! The layer of the TOML file, with the line of every value.
 
 use std::io;
 use std::path::Path;
@@ -13,23 +13,23 @@ use super::mistake::{Findings, Origin};
 use super::route::Route;
 use super::text_file::read_settled;
 
-/// The largest file that is read as settings; a sane one has a few kilobytes.
+/// Limit on the settings file; a sane one has a few kilobytes.
 const LARGEST: u64 = 1 << 20;
 
-/// The file's end, by which one that was cut is told.
+/// The end of the file, which reveals one that was truncated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileEnd {
-    /// Its last line has no end.
+    /// The last line has no newline.
     pub(super) unfinished_line: bool,
-    /// The access rule that is the last table of the file, as an index into the rules.
+    /// Index of the access rule that is the last table of the file.
     pub(super) rule: Option<usize>,
 }
 
-/// Said of a file whose last line has no end.
+/// The mistake of a file whose last line has no newline.
 pub(super) const UNFINISHED: &str = "the last line has no end: the file may have been cut, and a rule in it may allow more than was meant";
 
 impl Layer {
-    /// Reads the file. Nothing, with the mistake noted, where it cannot be read or is no TOML.
+    /// Reads the file. None, with the mistake noted, if it cannot be read or is not TOML.
     pub(super) fn from_file(path: &Path, findings: &mut Findings) -> Option<(Self, FileEnd)> {
         let text = match read_settled(path, LARGEST) {
             Ok(text) => text,
@@ -53,7 +53,7 @@ impl Layer {
         };
         let (table, errors) = DeTable::parse_recoverable(&text);
         for error in &errors {
-            // Not the error's own display: it quotes the line, which may hold a secret.
+            // Not the error's own text: it quotes the line, which may contain a secret.
             let (line, column) = position(&text, error.span().map_or(0, |span| span.start));
             let origin = Origin::File {
                 file: path.to_owned(),
@@ -132,8 +132,8 @@ impl Layer {
     }
 }
 
-/// A value without tables in it, as `config` has it. A number in another base than ten is unsigned there, so that the reader can
-/// tell `0o660` from `660`.
+/// A value without tables, as the `config` crate represents it. A number in another base than ten
+/// is unsigned there, so that the reader can tell `0o660` from `660`.
 fn plain(value: &DeValue<'_>) -> Value {
     let kind = match value {
         DeValue::String(text) => ValueKind::String(text.to_string()),
@@ -151,7 +151,7 @@ fn plain(value: &DeValue<'_>) -> Value {
         DeValue::Array(items) => {
             ValueKind::Array(items.iter().map(|item| plain(item.get_ref())).collect())
         }
-        // Neither is a value of any key; nil is told as a wrong type.
+        // No key has a value of these types; nil is reported as a wrong type.
         DeValue::Table(_) | DeValue::Datetime(_) => ValueKind::Nil,
     };
     Value::new(None, kind)
@@ -165,7 +165,7 @@ fn position(text: &str, byte: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// The access rule that is the last table of the file, where one is.
+/// Index of the access rule that is the last table of the file.
 fn last_rule(root: &DeTable<'_>) -> Option<usize> {
     let mut last = None;
     let mut others = 0;
@@ -181,7 +181,7 @@ fn last_rule(root: &DeTable<'_>) -> Option<usize> {
     (latest_start(rule) > others).then_some(index)
 }
 
-/// Where the last of what a value holds begins, as a byte of the file.
+/// Start of the last part of a value, as a byte of the file.
 fn latest_start(value: &Spanned<DeValue<'_>>) -> usize {
     let within = match value.get_ref() {
         DeValue::Table(table) => table

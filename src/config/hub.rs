@@ -13,7 +13,7 @@ use super::section::Section;
 pub(super) fn read(reader: &mut Reader) -> HubSettings {
     let default = HubSettings::default();
     let hub = Route::default().key("hub");
-    // A uuid is one identity on the network, of whichever kind.
+    // A uuid identifies one device or consumer app.
     let mut uuids = BTreeSet::new();
     let devices = read_devices(reader, &hub, &mut uuids);
     let consumer_apps = read_consumer_apps(reader, &hub, &mut uuids);
@@ -26,7 +26,7 @@ pub(super) fn read(reader: &mut Reader) -> HubSettings {
         hosts: hosts(&mut section),
         token_key: secret::read(&mut section, "token_key"),
         operator_key: secret::read(&mut section, "operator_key"),
-        // Known once the surroundings are.
+        // Set once the environment is known.
         state_dir: None,
         devices,
         users,
@@ -40,7 +40,7 @@ pub(super) fn read(reader: &mut Reader) -> HubSettings {
     }
 }
 
-/// Names of hosts, without ports.
+/// Host names without ports.
 fn hosts(section: &mut Section<'_>) -> Vec<String> {
     let hosts = section.texts("hosts").unwrap_or_default();
     let plain = |host: &String| {
@@ -148,7 +148,7 @@ fn read_password(section: &mut Section<'_>) -> Option<String> {
     }
 }
 
-/// A required name that nobody else may have.
+/// A required name that is unique.
 fn unique(section: &mut Section<'_>, name: &str, taken: &mut BTreeSet<String>) -> Option<String> {
     let text = section.required(name)?;
     if !taken.insert(text.clone()) {

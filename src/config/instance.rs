@@ -16,7 +16,7 @@ use super::text_file::read_text;
 use crate::exposure;
 use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 
-/// Bundles of certificate authorities have some hundred kilobytes.
+/// Limit on a file of certificate authorities; bundles have some hundred kilobytes.
 const LARGEST_CA_FILE: u64 = 16 << 20;
 
 pub(super) fn read_all(reader: &mut Reader) -> BTreeMap<String, InstanceSettings> {
@@ -86,7 +86,7 @@ fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<I
     if let Some(file) = &ca_file {
         match read_text(file, LARGEST_CA_FILE) {
             Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {
-                // Whoever may change it chooses whom the daemon trusts with its secrets.
+                // A user who can change it chooses whom the daemon trusts with its secrets.
                 if let Some(exposure) = exposure::changeable(file) {
                     section.warning("ca_file", exposure.to_string(), exposure.remedy());
                 }

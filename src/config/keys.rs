@@ -1,5 +1,5 @@
-//! The one table of all keys: what may be set, of which type, within which bounds, and what it means. The reader takes its
-//! bounds from here, unknown keys are told by it, and docs/settings.md is printed from it.
+//! The table of all keys: type, bounds, default and meaning. The reader takes its bounds from here,
+//! unknown keys are recognised by it, and docs/settings.md is generated from it.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use expd_domain::payload;
 pub(super) struct Key {
     pub(super) section: &'static str,
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
-    /// As it would be written in the file; empty where nothing is set.
+    pub(super) value_type: ValueType,
+    /// In TOML; empty where nothing is set by default.
     pub(super) default: &'static str,
     pub(super) meaning: &'static str,
 }
 
-/// What may be written for a key.
+/// Type of a value.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum ValueType {
     Text,
-    /// A name that becomes a part of other names.
+    /// A path to a file or folder.
     Path,
     Bool,
     Duration(Duration, Duration),
@@ -34,33 +34,36 @@ pub(super) enum Kind {
     Url,
     Secret,
     Texts,
-    /// A list, each item one of these.
+    /// A list of these words.
     Choices(&'static [&'static str]),
 }
 
 /// The tables of the file. `NAME` stands for any name, `[]` for each item of an array of tables.
 pub(super) const SECTIONS: [(&str, &str); 9] = [
-    ("daemon", "The local door."),
+    ("daemon", "The daemon and its local API."),
     (
         "daemon.limits",
-        "Bounds on what apps and the network may make the daemon hold.",
+        "Limits on what applications and the network can make the daemon hold.",
     ),
     (
         "instances.NAME",
-        "One identity and its way to EXP; `default` is the one that a request naming none means.",
+        "One identity and its connection to EXP. A request that names no instance means `default`.",
     ),
-    ("instances.NAME.credentials", "Who logs in."),
+    (
+        "instances.NAME.credentials",
+        "The credentials of the login.",
+    ),
     (
         "access[]",
-        "Who may do what. The rules stand in `[[access]]` tables; without any, whoever may open the socket may do everything. With rules, a call is allowed if one of them allows it, and refused otherwise, root's too. A rule is for whoever fits all of `uid`, `user`, `group` and `unit` that it names; one that names none is for everybody, and it alone fits callers over TCP, of whom nothing is known. `systemctl reload expd` applies changes, also to streams that are open: one that loses its right ends at once. A reload is refused, and the rules stay as they were, where it would take all of them away (see `daemon.access`), and where the file looks cut: its last line has no end, or its last rule is an earlier one without what narrows it. Write `allow` last in each rule: what was cut from such a rule is never taken for a whole one.",
+        "Access rules: which callers may do what. Without rules, everyone who can open the socket may do everything. With rules, a call is allowed if any rule allows it, and refused otherwise, root's calls included. A rule applies to a caller that matches all of `uid`, `user`, `group` and `unit` that it sets. A rule that sets none of them applies to everyone, and only such a rule applies to callers over TCP, of whom nothing is known. `systemctl reload expd` applies changes, to open streams too: a stream that loses its permission ends at once. A reload is refused, and the rules stay in force, if it would remove all of them (see `daemon.access`), or if the file looks truncated: its last line has no newline, or its last rule is an earlier one without the keys that narrow it. Write `allow` last in each rule: a rule that is truncated before it is never valid.",
     ),
     (
         "hub",
-        "The embedded EXP-compatible network of `expd hub` and `expd serve --embedded`.",
+        "The EXP-compatible network of `expd hub` and `expd serve --embedded`.",
     ),
-    ("hub.devices[]", "A device that may log in."),
-    ("hub.users[]", "A user that may log in."),
-    ("hub.consumer_apps[]", "A consumer app that may log in."),
+    ("hub.devices[]", "A device that can log in."),
+    ("hub.users[]", "A user that can log in."),
+    ("hub.consumer_apps[]", "A consumer app that can log in."),
 ];
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -71,10 +74,10 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 const MILLION: usize = 1_000_000;
-/// Above any machine's sensible limit of open files.
+/// Above any sensible limit of open files.
 const MOST_CONNECTIONS: usize = 100_000;
 
-/// The table of the access rules, and the key that says that there are none.
+/// The array of access rules, and the key that declares that there are none.
 pub(super) const ACCESS: &str = "access";
 
 pub(super) const VERBS: [&str; 6] = Verb::NAMES;
@@ -82,14 +85,14 @@ pub(super) const VERBS: [&str; 6] = Verb::NAMES;
 const fn key(
     section: &'static str,
     name: &'static str,
-    kind: Kind,
+    value_type: ValueType,
     default: &'static str,
     meaning: &'static str,
 ) -> Key {
     Key {
         section,
         name,
-        kind,
+        value_type,
         default,
         meaning,
     }
@@ -97,84 +100,84 @@ const fn key(
 
 #[rustfmt::skip] // A table is read by its columns.
 pub(super) const KEYS: &[Key] = &[
-    key("daemon", "socket", Kind::Path, "", "Where the Unix socket is. When not set: `/run/expd/expd.sock` as root or where it exists, else `$XDG_RUNTIME_DIR/expd/expd.sock`, else `/tmp/expd-UID/expd.sock`."),
-    key("daemon", "socket_mode", Kind::Mode, r#""0660""#, "The socket file's permission bits; who may write to it may connect."),
-    key("daemon", "socket_group", Kind::Text, "", "The socket file's group, by name; the daemon's own when not set."),
-    key("daemon", "listen", Kind::LoopbackAddress, "", "A loopback TCP address on which the same API is served too."),
-    key("daemon", ACCESS, Kind::Choice(&["open"]), "", "`open` says that there are no access rules on purpose. A reload that finds no rules where there were some is refused without it, so that a file that was cut opens nothing."),
-    key("daemon", "state_dir", Kind::Path, "", "Where a paired device's credentials are kept. When not set: `$STATE_DIRECTORY` (systemd), else `/var/lib/expd` as root, else `$XDG_STATE_HOME/expd` or `~/.local/state/expd`."),
-    key("daemon", "log", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "How much is logged. Payloads are logged at `trace` alone, secrets never."),
-    key("daemon", "metrics", Kind::LoopbackAddress, "", "A loopback address on which counters are served over HTTP at `/metrics`, in Prometheus' text format. Every local program that calls it by a loopback address or as `localhost` can read them; they name no channel and no caller."),
-    key("daemon", "drain_timeout", Kind::Duration(Duration::ZERO, Duration::from_secs(300)), r#""500ms""#, "How long calls in flight may go on once the daemon was told to stop."),
+    key("daemon", "socket", ValueType::Path, "", "Path of the Unix socket. Where not set: `$EXPD_SOCKET`, else `expd.sock` in `$RUNTIME_DIRECTORY` (systemd), else `/run/expd/expd.sock` as root, else `$XDG_RUNTIME_DIR/expd/expd.sock`, else `/tmp/expd-UID/expd.sock`."),
+    key("daemon", "socket_mode", ValueType::Mode, r#""0660""#, "Permission bits of the socket file. Users who may write to it can connect."),
+    key("daemon", "socket_group", ValueType::Text, "", "Name of the socket file's group; the daemon's own where not set."),
+    key("daemon", "listen", ValueType::LoopbackAddress, "", "Loopback TCP address on which the same API is served too."),
+    key("daemon", ACCESS, ValueType::Choice(&["open"]), "", "`open` declares that the absence of access rules is intended. Without it, a reload that finds no rules where there were some is refused, so that a truncated file opens nothing."),
+    key("daemon", "state_dir", ValueType::Path, "", "Folder for the credentials of paired devices. Where not set: `$STATE_DIRECTORY` (systemd), else `/var/lib/expd` as root, else `$XDG_STATE_HOME/expd` or `~/.local/state/expd`."),
+    key("daemon", "log", ValueType::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "Minimum level of log records. Payloads are logged only at `trace`, secrets never."),
+    key("daemon", "metrics", ValueType::LoopbackAddress, "", "Loopback address on which metrics are served over HTTP at `/metrics`, in the text format of Prometheus. Every local program can read them, by a loopback address or `localhost`; they name no channel and no caller."),
+    key("daemon", "drain_timeout", ValueType::Duration(Duration::ZERO, Duration::from_secs(300)), r#""500ms""#, "Time that calls in flight have to finish once the daemon is stopped."),
 
-    key("daemon.limits", "log_events", Kind::Count(1, MILLION), "1024", "Events that one channel's log holds."),
-    key("daemon.limits", "log_bytes", Kind::Size(KIB, 64 * GIB), r#""4MiB""#, "Bytes that one channel's log holds; the newest event is kept whatever its size."),
-    key("daemon.limits", "log_age", Kind::Duration(SECOND, DAY), r#""60s""#, "How long a channel's log holds an event, and how long a channel nobody listens to keeps its log and its subscription."),
-    key("daemon.limits", "total_log_bytes", Kind::Size(KIB, 64 * GIB), r#""64MiB""#, "Bytes that all logs hold together; the oldest events go first."),
-    key("daemon.limits", "max_payload", Kind::Size(KIB, payload::MAX_BYTES), r#""16MB""#, "Bytes of JSON text in one payload."),
-    key("daemon.limits", "max_listeners", Kind::Count(1, MILLION), "10000", "Listeners on the whole host; one user may have half of them."),
-    key("daemon.limits", "max_channels", Kind::Count(1, MILLION), "10000", "Channels of one instance; one user may have half of them."),
-    key("daemon.limits", "max_connections", Kind::Count(1, MOST_CONNECTIONS), "4096", "Local connections at a time; one user may have half of them, more are refused."),
-    key("daemon.limits", "max_calls_per_connection", Kind::Count(1, 100_000), "1024", "Calls, streams among them, that one local connection may have open; more wait."),
-    key("daemon.limits", "max_call_bytes", Kind::Size(16 * MIB, 64 * GIB), r#""128MiB""#, "Bytes of requests, answers and connections that local programs make the daemon hold; one user may have half of it."),
-    key("daemon.limits", "max_calls", Kind::Count(1, MILLION), "4096", "Calls to EXP in flight at a time, per instance; one user may have half of them."),
-    key("daemon.limits", "max_waiting", Kind::Count(1, MILLION), "1024", "Broadcasts that wait for a connection (`wait_for_connection`), over all instances; one user may have half of them."),
-    key("daemon.limits", "max_waiting_bytes", Kind::Size(KIB, 64 * GIB), r#""64MiB""#, "Bytes that waiting broadcasts hold together; one user may have half of them."),
+    key("daemon.limits", "log_events", ValueType::Count(1, MILLION), "1024", "Events in one channel's log."),
+    key("daemon.limits", "log_bytes", ValueType::Size(KIB, 64 * GIB), r#""4MiB""#, "Bytes in one channel's log. The newest event is kept whatever its size."),
+    key("daemon.limits", "log_age", ValueType::Duration(SECOND, DAY), r#""60s""#, "Age limit of events in a channel's log, and time that a channel without listeners keeps its log and its subscription."),
+    key("daemon.limits", "total_log_bytes", ValueType::Size(KIB, 64 * GIB), r#""64MiB""#, "Bytes in all logs together. The oldest events are removed first."),
+    key("daemon.limits", "max_payload", ValueType::Size(KIB, payload::MAX_BYTES), r#""16MB""#, "Size of one payload's JSON text."),
+    key("daemon.limits", "max_listeners", ValueType::Count(1, MILLION), "10000", "Listeners in all. One user may have half of them."),
+    key("daemon.limits", "max_channels", ValueType::Count(1, MILLION), "10000", "Channels of one instance. One user may have half of them."),
+    key("daemon.limits", "max_connections", ValueType::Count(1, MOST_CONNECTIONS), "4096", "Concurrent local connections. One user may have half of them; more are refused."),
+    key("daemon.limits", "max_calls_per_connection", ValueType::Count(1, 100_000), "1024", "Concurrent calls, streams included, on one local connection; more wait."),
+    key("daemon.limits", "max_call_bytes", ValueType::Size(16 * MIB, 64 * GIB), r#""128MiB""#, "Memory for requests, answers and connections of local programs. One user may have half of it."),
+    key("daemon.limits", "max_calls", ValueType::Count(1, MILLION), "4096", "Concurrent calls to EXP, per instance. One user may have half of them."),
+    key("daemon.limits", "max_waiting", ValueType::Count(1, MILLION), "1024", "Broadcasts waiting for a connection (`wait_for_connection`), over all instances. One user may have half of them."),
+    key("daemon.limits", "max_waiting_bytes", ValueType::Size(KIB, 64 * GIB), r#""64MiB""#, "Bytes of all waiting broadcasts together. One user may have half of them."),
 
-    key("instances.NAME", "host", Kind::Url, r#""https://api.goexp.io""#, "The API's base URL."),
-    key("instances.NAME", "transport", Kind::Choice(&["auto", "websocket", "polling"]), r#""auto""#, "How the live socket travels: WebSocket, HTTP long polling, or whichever works."),
-    key("instances.NAME", "protocol", Kind::Choice(&["auto", "3", "4"]), r#""auto""#, "The generation of Engine.IO that the live socket speaks; `auto` tells it from the server's handshake."),
-    key("instances.NAME", "socket_library", Kind::Choice(&["own", "rust_socketio"]), r#""own""#, "Which implementation of Socket.IO carries the live socket: expd's own, or the `rust_socketio` crate for generation 4 over a direct WebSocket, which respells payloads (`1e400` becomes `1e+400`) and drops what nests deeper than 127 levels."),
-    key("instances.NAME", "proxy", Kind::Url, "", "The HTTP proxy for API and socket; the environment's (`HTTPS_PROXY`, `NO_PROXY`) when not set."),
-    key("instances.NAME", "ca_file", Kind::Path, "", "A PEM file of certificate authorities that are trusted besides the system's."),
-    key("instances.NAME", "channel_id", Kind::Choice(&["both", "urlsafe", "standard"]), r#""both""#, "Which Base64 spellings of a channel ID are subscribed: the specification's (`urlsafe`), the SDKs' (`standard`), or both where they differ."),
-    key("instances.NAME", "broadcast_channel", Kind::Choice(&["object", "id"]), r#""object""#, "How a broadcast names its channel: as the specification's object, or as a channel ID like the SDKs."),
+    key("instances.NAME", "host", ValueType::Url, r#""https://api.goexp.io""#, "Base URL of the API."),
+    key("instances.NAME", "transport", ValueType::Choice(&["auto", "websocket", "polling"]), r#""auto""#, "Transport of the live socket: WebSocket, HTTP long polling, or whichever works."),
+    key("instances.NAME", "protocol", ValueType::Choice(&["auto", "3", "4"]), r#""auto""#, "Engine.IO protocol of the live socket; `auto` detects it from the server's handshake."),
+    key("instances.NAME", "socket_library", ValueType::Choice(&["own", "rust_socketio"]), r#""own""#, "Implementation of Socket.IO: expd's own, or the `rust_socketio` crate for Engine.IO 4 over a direct WebSocket, which reformats payloads (`1e400` becomes `1e+400`) and drops those nested deeper than 127 levels."),
+    key("instances.NAME", "proxy", ValueType::Url, "", "HTTP proxy for the API and the live socket; the environment's (`HTTPS_PROXY`, `NO_PROXY`) where not set."),
+    key("instances.NAME", "ca_file", ValueType::Path, "", "PEM file of certificate authorities that are trusted in addition to the system's."),
+    key("instances.NAME", "channel_id", ValueType::Choice(&["both", "urlsafe", "standard"]), r#""both""#, "Base64 alphabets in which a channel ID is subscribed: the specification's (`urlsafe`), the SDKs' (`standard`), or both where they differ."),
+    key("instances.NAME", "broadcast_channel", ValueType::Choice(&["object", "id"]), r#""object""#, "Form of the channel in a broadcast: the object of the specification, or a channel ID as in the SDKs."),
 
-    key("instances.NAME.credentials", "type", Kind::Choice(&["device", "user", "consumer_app"]), "", "Which kind of credentials. Required."),
-    key("instances.NAME.credentials", "uuid", Kind::Text, "", "`device`, `consumer_app`: whose credentials."),
-    key("instances.NAME.credentials", "secret", Kind::Secret, "", "`device`: the device's secret."),
-    key("instances.NAME.credentials", "allow_pairing", Kind::Bool, "false", "`device`: whether to ask for a pairing code where uuid or secret are missing or refused."),
-    key("instances.NAME.credentials", "username", Kind::Text, "", "`user`: the user's name."),
-    key("instances.NAME.credentials", "password", Kind::Secret, "", "`user`: the user's password."),
-    key("instances.NAME.credentials", "organization", Kind::Text, "", "`user`: the organization to log in to."),
-    key("instances.NAME.credentials", "api_key", Kind::Secret, "", "`consumer_app`: the app's API key."),
+    key("instances.NAME.credentials", "type", ValueType::Choice(&["device", "user", "consumer_app"]), "", "Type of credentials. Required."),
+    key("instances.NAME.credentials", "uuid", ValueType::Text, "", "`device`, `consumer_app`: the uuid of the device or app."),
+    key("instances.NAME.credentials", "secret", ValueType::Secret, "", "`device`: the device's secret."),
+    key("instances.NAME.credentials", "allow_pairing", ValueType::Bool, "false", "`device`: request a pairing code where uuid or secret are missing or refused."),
+    key("instances.NAME.credentials", "username", ValueType::Text, "", "`user`: the user's name."),
+    key("instances.NAME.credentials", "password", ValueType::Secret, "", "`user`: the user's password."),
+    key("instances.NAME.credentials", "organization", ValueType::Text, "", "`user`: the organization to log in to."),
+    key("instances.NAME.credentials", "api_key", ValueType::Secret, "", "`consumer_app`: the app's API key."),
 
-    key("access[]", "uid", Kind::Count(0, u32::MAX as usize), "", "The numeric user ID that this rule is for."),
-    key("access[]", "user", Kind::Text, "", "The user that this rule is for, by name. A name that does not exist fits nobody."),
-    key("access[]", "group", Kind::Text, "", "The group that this rule is for, by name: the calling process must be in it."),
-    key("access[]", "unit", Kind::Text, "", "The systemd unit that this rule is for, as in `kiosk.service`. Units of the system alone: those within a user's own service manager count as `user@UID.service`."),
-    key("access[]", "allow", Kind::Choices(&VERBS), "", "What is allowed. Required. `status` shows the channels and instances of the rule; `request` also stands for identities; `admin` is about other users' listeners: to read, cancel or clear them. The API's paths that broadcast or respond need those rights on every channel as well, its logins need `admin`."),
-    key("access[]", "channels", Kind::Texts, "[]", "The channels it is allowed on, by name; all when empty."),
-    key("access[]", "instances", Kind::Texts, "[]", "The instances it is allowed on; all when empty."),
+    key("access[]", "uid", ValueType::Count(0, u32::MAX as usize), "", "Numeric ID of a user."),
+    key("access[]", "user", ValueType::Text, "", "Name of a user. A name that does not exist matches nobody."),
+    key("access[]", "group", ValueType::Text, "", "Name of a group that the calling process must be in."),
+    key("access[]", "unit", ValueType::Text, "", "A systemd unit, as in `kiosk.service`. Only units of the system: those of a user's own service manager count as `user@UID.service`."),
+    key("access[]", "allow", ValueType::Choices(&VERBS), "", "The permissions. Required. `status` shows the channels and instances of the rule; `request` includes reading the identity; `admin` allows reading, cancelling and clearing the listeners of other users. Paths of the API that broadcast or respond (`/api/networks/`) need those permissions on every channel as well. Paths of logins (`/api/auth/`) are refused to everyone: the daemon keeps its token to itself."),
+    key("access[]", "channels", ValueType::Texts, "[]", "Names of the channels on which the permissions hold; all where empty."),
+    key("access[]", "instances", ValueType::Texts, "[]", "Names of the instances on which the permissions hold; all where empty."),
 
-    key("hub", "listen", Kind::Address, r#""127.0.0.1:9000""#, "Where the network listens; port 0 takes a free one."),
-    key("hub", "organization", Kind::Text, r#""demo""#, "The one organization that it serves."),
-    // The SDKs set a 32-bit timer of milliseconds from it, which ends before 25 days.
-    key("hub", "token_ttl", Kind::Duration(SECOND, Duration::from_secs(24 * 86_400)), r#""1h""#, "How long a token lives."),
-    key("hub", "hosts", Kind::Texts, "[]", "Names by which the network may be called, besides loopback names and addresses: those under which a proxy in front of it is known, for one. Where there are some, and always on a loopback address, a request with another `Host` is refused."),
-    key("hub", "token_key", Kind::Secret, "", "What signs the tokens of sessions. When not set: a random key that is kept in `hub/token.key` in `daemon.state_dir`, for tokens to outlive a restart."),
-    key("hub", "operator_key", Kind::Secret, "", "What the operator's commands (`expd hub pair`) prove themselves with. When not set: a random key that is kept in `hub/operator.key` in `daemon.state_dir`, where the commands of the same user find it."),
-    key("hub", "ping_interval", Kind::Duration(Duration::from_millis(100), Duration::from_secs(600)), r#""25s""#, "Engine.IO's ping interval."),
-    key("hub", "ping_timeout", Kind::Duration(MILLISECOND, MINUTE), r#""20s""#, "How long the network waits for a pong."),
+    key("hub", "listen", ValueType::Address, r#""127.0.0.1:9000""#, "Address that the network listens on; port 0 takes a free one."),
+    key("hub", "organization", ValueType::Text, r#""demo""#, "The organization that it serves."),
+    // The SDKs set a 32-bit timer of milliseconds to it, which overflows at 25 days.
+    key("hub", "token_ttl", ValueType::Duration(SECOND, Duration::from_secs(24 * 86_400)), r#""1h""#, "Lifetime of a token."),
+    key("hub", "hosts", ValueType::Texts, "[]", "Host names of the network in addition to loopback names and addresses, such as that of a proxy in front of it. If any are set, and always on a loopback address, a request with another `Host` is refused."),
+    key("hub", "token_key", ValueType::Secret, "", "Key that signs the tokens of sessions. Where not set: a random key in `hub/token.key` in `daemon.state_dir`, so that tokens survive a restart."),
+    key("hub", "operator_key", ValueType::Secret, "", "Key that authenticates the operator's commands (`expd hub pair`). Where not set: a random key in `hub/operator.key` in `daemon.state_dir`, where commands of the same user find it."),
+    key("hub", "ping_interval", ValueType::Duration(Duration::from_millis(100), Duration::from_secs(600)), r#""25s""#, "Ping interval of Engine.IO."),
+    key("hub", "ping_timeout", ValueType::Duration(MILLISECOND, MINUTE), r#""20s""#, "Time that a client has to answer a ping."),
 
-    key("hub.devices[]", "uuid", Kind::Text, "", "The device's uuid. Required."),
-    key("hub.devices[]", "secret", Kind::Secret, "", "The device's secret. Required."),
+    key("hub.devices[]", "uuid", ValueType::Text, "", "The device's uuid. Required."),
+    key("hub.devices[]", "secret", ValueType::Secret, "", "The device's secret. Required."),
 
-    key("hub.users[]", "username", Kind::Text, "", "The user's name. Required."),
-    key("hub.users[]", "password_hash", Kind::Text, "", "The password's Argon2 hash in PHC form. Required, or `password`."),
-    key("hub.users[]", "password", Kind::Secret, "", "The password itself, for development; hashed on reading."),
+    key("hub.users[]", "username", ValueType::Text, "", "The user's name. Required."),
+    key("hub.users[]", "password_hash", ValueType::Text, "", "Argon2 hash of the password in PHC form (`expd hub hash-password` makes one). Required, or `password`."),
+    key("hub.users[]", "password", ValueType::Secret, "", "The password itself, for development; hashed when it is read."),
 
-    key("hub.consumer_apps[]", "uuid", Kind::Text, "", "The app's uuid. Required."),
-    key("hub.consumer_apps[]", "api_key", Kind::Secret, "", "The app's API key. Required."),
+    key("hub.consumer_apps[]", "uuid", ValueType::Text, "", "The app's uuid. Required."),
+    key("hub.consumer_apps[]", "api_key", ValueType::Secret, "", "The app's API key. Required."),
 ];
 
-/// The suffix of the key that names a file in place of a secret.
+/// Suffix of the key that names a file with a secret.
 pub(super) const FILE_SUFFIX: &str = "_file";
 
-/// What the name of every variable begins with.
+/// Prefix of the names of variables.
 pub(super) const PREFIX: &str = "EXPD__";
 
-/// The variable that sets a key, as `EXPD__DAEMON__SOCKET`.
+/// The variable that sets a key: `EXPD__DAEMON__SOCKET`.
 pub(super) fn variable(key: &str) -> String {
     let parts: Vec<String> = key
         .replace("[]", ".0")
@@ -190,21 +193,21 @@ pub(super) fn find(section: &str, name: &str) -> Option<&'static Key> {
         .find(|key| key.section == section && key.name == name)
 }
 
-/// Whether `name` in `section` is the `K_file` of a secret K.
+/// True if `name` in `section` is the `K_file` of a secret K.
 pub(super) fn is_secret_file(section: &str, name: &str) -> bool {
     name.strip_suffix(FILE_SUFFIX)
         .and_then(|secret| find(section, secret))
-        .is_some_and(|key| matches!(key.kind, Kind::Secret))
+        .is_some_and(|key| matches!(key.value_type, ValueType::Secret))
 }
 
-/// Keys that say the same in another way, so that a later layer's replaces an earlier one's.
+/// Keys that set the same in another form: in a later layer they replace this one.
 pub(super) fn rivals(section: &str, name: &str) -> Vec<String> {
     let secret = if is_secret_file(section, name) {
         name.strip_suffix(FILE_SUFFIX).unwrap_or(name)
     } else {
         name
     };
-    if !find(section, secret).is_some_and(|key| matches!(key.kind, Kind::Secret))
+    if !find(section, secret).is_some_and(|key| matches!(key.value_type, ValueType::Secret))
         && secret != "password_hash"
     {
         return Vec::new();
@@ -219,12 +222,12 @@ pub(super) fn rivals(section: &str, name: &str) -> Vec<String> {
     all
 }
 
-/// What a table at `section` may hold: its keys, the `K_file` of its secrets, and the tables below it.
+/// The names that a table may contain: keys, the `K_file` of secrets, and tables.
 pub(super) fn children(section: &str) -> Vec<String> {
     let mut names = Vec::new();
     for key in KEYS.iter().filter(|key| key.section == section) {
         names.push(key.name.to_owned());
-        if matches!(key.kind, Kind::Secret) {
+        if matches!(key.value_type, ValueType::Secret) {
             names.push(format!("{}{FILE_SUFFIX}", key.name));
         }
     }
@@ -246,9 +249,9 @@ pub(super) fn children(section: &str) -> Vec<String> {
     names
 }
 
-/// What stands at `name` in the table `section`.
+/// Shape of the value at a known name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Shape {
     /// A value.
     Value,
     /// A table.
@@ -257,18 +260,18 @@ pub(super) enum Place {
     Tables,
 }
 
-/// What stands at `name` in the table `section`; nothing where the key is unknown.
-pub(super) fn place(section: &str, name: &str) -> Option<Place> {
+/// The shape of `name` in the table `section`; none for an unknown name.
+pub(super) fn shape(section: &str, name: &str) -> Option<Shape> {
     if find(section, name).is_some() || is_secret_file(section, name) {
-        return Some(Place::Value);
+        return Some(Shape::Value);
     }
     let full = join(section, name);
     SECTIONS.iter().find_map(|(known, _)| {
         let rest = known.strip_prefix(full.as_str())?;
         if rest.starts_with("[]") {
-            Some(Place::Tables)
+            Some(Shape::Tables)
         } else if rest.is_empty() || rest.starts_with('.') {
-            Some(Place::Table)
+            Some(Shape::Table)
         } else {
             None
         }
@@ -283,10 +286,10 @@ pub(super) fn join(section: &str, name: &str) -> String {
     }
 }
 
-/// The known key that an unknown one was most likely meant to be, as a full key.
+/// The known key that is most likely meant by an unknown one, in full.
 pub(super) fn nearest(section: &str, name: &str) -> String {
     let name = name.to_lowercase();
-    // The right name in the wrong table is the likeliest slip.
+    // The right name in the wrong table is the most likely mistake.
     if let Some(key) = KEYS.iter().find(|key| key.name == name) {
         return join(key.section, key.name);
     }
@@ -304,7 +307,7 @@ pub(super) fn nearest(section: &str, name: &str) -> String {
         .map_or_else(String::new, |key| join(key.section, key.name))
 }
 
-/// The known text nearest to `text`, if any is near.
+/// The known word nearest to `text`, if any is near.
 pub(super) fn nearest_of<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase();
     known
@@ -337,16 +340,16 @@ mod tests {
     }
 
     #[test]
-    fn places_are_told_apart() {
-        assert_eq!(place("", "daemon"), Some(Place::Table));
-        assert_eq!(place("", "access"), Some(Place::Tables));
-        assert_eq!(place("", "instances"), Some(Place::Table));
-        assert_eq!(place("instances", "NAME"), Some(Place::Table));
-        assert_eq!(place("daemon", "limits"), Some(Place::Table));
-        assert_eq!(place("hub", "users"), Some(Place::Tables));
-        assert_eq!(place("hub", "operator_key_file"), Some(Place::Value));
-        assert_eq!(place("daemon", "socket_file"), None);
-        assert_eq!(place("hub", "user"), None);
+    fn shapes_are_told_apart() {
+        assert_eq!(shape("", "daemon"), Some(Shape::Table));
+        assert_eq!(shape("", "access"), Some(Shape::Tables));
+        assert_eq!(shape("", "instances"), Some(Shape::Table));
+        assert_eq!(shape("instances", "NAME"), Some(Shape::Table));
+        assert_eq!(shape("daemon", "limits"), Some(Shape::Table));
+        assert_eq!(shape("hub", "users"), Some(Shape::Tables));
+        assert_eq!(shape("hub", "operator_key_file"), Some(Shape::Value));
+        assert_eq!(shape("daemon", "socket_file"), None);
+        assert_eq!(shape("hub", "user"), None);
     }
 
     #[test]

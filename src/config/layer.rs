@@ -1,5 +1,5 @@
-//! Where settings come from: the file (read in `file`), the environment, the credentials directory. Each becomes a [`Layer`] of
-//! entries with their origins; the `config` crate lays one over the other.
+//! Layers: the values of one source (the file, read in `file`, the environment, the credentials
+//! directory) with their origins. The `config` crate merges them.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -14,25 +14,26 @@ use super::route::{Route, Step};
 use super::text_file::{LARGEST_SECRET, read_text, trimmed};
 use super::wipe::wipe_kind;
 
-/// Items of an array of tables that the environment may reach, so that a stray index does not fill the memory.
+/// Limit on the items of an array of tables that the environment can set, so that a stray index
+/// does not fill the memory.
 const MOST_ITEMS: usize = 1000;
 const SEPARATOR: &str = "__";
 
-/// One value, and where it was set. An empty table stands for the table itself.
+/// One value with its origin. An empty table stands for the table itself.
 #[derive(Clone)]
-struct Entry {
+struct Assignment {
     route: Route,
     kind: ValueKind,
     origin: Origin,
 }
 
-/// All that one source sets.
+/// All values of one source.
 #[derive(Clone, Default)]
 pub(super) struct Layer {
-    entries: Vec<Entry>,
+    assignments: Vec<Assignment>,
 }
 
-impl Drop for Entry {
+impl Drop for Assignment {
     fn drop(&mut self) {
         wipe_kind(&mut self.kind);
     }
@@ -41,14 +42,17 @@ impl Drop for Entry {
 impl fmt::Debug for Layer {
     // Without the values: some are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = self.entries.iter().map(|entry| entry.route.to_string());
+        let keys = self
+            .assignments
+            .iter()
+            .map(|assignment| assignment.route.to_string());
         f.debug_set().entries(keys).finish()
     }
 }
 
 impl Layer {
-    /// Takes every variable whose name begins with `EXPD__`. Names of instances are matched to `instances`, the file's, whatever
-    /// their case, `-` being the same as `_`.
+    /// Reads every variable whose name begins with `EXPD__`. Names of instances are matched to
+    /// `instances`, those of the file, regardless of case and with `-` equal to `_`.
     pub(super) fn from_environment(
         variables: &[(String, OsString)],
         instances: &[String],
@@ -83,12 +87,13 @@ impl Layer {
         layer
     }
 
-    /// Takes every file named `expd.INSTANCE.K` in systemd's credentials directory, and the keys of `expd.hub`.
+    /// Reads every file named `expd.INSTANCE.K` in systemd's credentials directory, and those of
+    /// the keys of `expd.hub`.
     pub(super) fn from_credentials(directory: &Path, findings: &mut Findings) -> Self {
         let mut layer = Self::default();
-        let listed = std::fs::read_dir(directory).and_then(|entries| {
-            let mut names: Vec<OsString> = entries
-                .map(|entry| entry.map(|entry| entry.file_name()))
+        let listed = std::fs::read_dir(directory).and_then(|files| {
+            let mut names: Vec<OsString> = files
+                .map(|file| file.map(|file| file.file_name()))
                 .collect::<io::Result<_>>()?;
             names.sort();
             Ok(names)
@@ -109,7 +114,7 @@ impl Layer {
             let Some(rest) = name.strip_prefix("expd.") else {
                 continue;
             };
-            // `expd.toml` and the like are somebody else's use of the directory.
+            // `expd.toml` and the like have another purpose.
             let Some((instance, key)) = rest.split_once('.') else {
                 continue;
             };
@@ -153,18 +158,18 @@ impl Layer {
     }
 
     pub(super) fn push(&mut self, route: &Route, kind: ValueKind, origin: &Origin) {
-        self.entries.push(Entry {
+        self.assignments.push(Assignment {
             route: route.clone(),
             kind,
             origin: origin.clone(),
         });
     }
 
-    /// The names of instances that this layer speaks of.
+    /// The names of instances in this layer.
     pub(super) fn instances(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        for entry in &self.entries {
-            if let [Step::Key(first), Step::Key(name), ..] = entry.route.0.as_slice()
+        for assignment in &self.assignments {
+            if let [Step::Key(first), Step::Key(name), ..] = assignment.route.0.as_slice()
                 && first == "instances"
                 && !names.contains(name)
             {
@@ -174,27 +179,32 @@ impl Layer {
         names
     }
 
-    /// True where it sets a secret itself, not by the name of a file.
+    /// True if it contains a secret itself, not the name of a file with one.
     pub(super) fn holds_a_secret(&self) -> bool {
-        self.entries.iter().any(|entry| {
-            let key = keys::find(&entry.route.parent().section(), entry.route.name());
-            key.is_some_and(|key| matches!(key.kind, keys::Kind::Secret))
+        self.assignments.iter().any(|assignment| {
+            let key = keys::find(
+                &assignment.route.parent().section(),
+                assignment.route.name(),
+            );
+            key.is_some_and(|key| matches!(key.value_type, keys::ValueType::Secret))
         })
     }
 
-    /// Whether this layer sets the key.
+    /// True if this layer sets the key.
     pub(super) fn sets(&self, route: &Route) -> bool {
-        self.entries.iter().any(|entry| entry.route == *route)
+        self.assignments
+            .iter()
+            .any(|assignment| assignment.route == *route)
     }
 
-    /// Notes where everything was set; what an earlier layer set otherwise is forgotten.
+    /// Records the origin of every value, in place of those of earlier layers.
     pub(super) fn note_origins(&self, origins: &mut Origins) {
-        for entry in &self.entries {
-            let is_table = matches!(&entry.kind, ValueKind::Table(_));
-            if is_table && origins.contains_key(&entry.route.to_string()) {
+        for assignment in &self.assignments {
+            let is_table = matches!(&assignment.kind, ValueKind::Table(_));
+            if is_table && origins.contains_key(&assignment.route.to_string()) {
                 continue;
             }
-            origins.insert(entry.route.to_string(), entry.origin.clone());
+            origins.insert(assignment.route.to_string(), assignment.origin.clone());
         }
     }
 }
@@ -211,10 +221,11 @@ impl config::Source for Layer {
     }
 
     fn collect_to(&self, root: &mut Value) -> Result<(), ConfigError> {
-        for entry in &self.entries {
-            let section = entry.route.parent();
-            // A later layer's way to say it replaces an earlier one's; within one layer it is a mistake, told later.
-            for rival in keys::rivals(&section.section(), entry.route.name()) {
+        for assignment in &self.assignments {
+            let section = assignment.route.parent();
+            // Another form of the same setting replaces an earlier layer's; two forms within one
+            // layer are a mistake, which is reported later.
+            for rival in keys::rivals(&section.section(), assignment.route.name()) {
                 let rival = section.key(&rival);
                 if !self.sets(&rival)
                     && let Some(table) = reach(root, &section.0)
@@ -223,22 +234,22 @@ impl config::Source for Layer {
                     table.remove(rival.name());
                 }
             }
-            let Some(place) = reach(root, &entry.route.0) else {
+            let Some(place) = reach(root, &assignment.route.0) else {
                 continue;
             };
-            let replaces = !matches!(&entry.kind, ValueKind::Table(_))
+            let replaces = !matches!(&assignment.kind, ValueKind::Table(_))
                 || !matches!(&place.kind, ValueKind::Table(_));
             if replaces {
-                let origin = entry.origin.to_string();
-                *place = Value::new(Some(&origin), entry.kind.clone());
+                let origin = assignment.origin.to_string();
+                *place = Value::new(Some(&origin), assignment.kind.clone());
             }
         }
         Ok(())
     }
 }
 
-/// The value at the end of the way, made (as nil) where it is not there yet. A value that stands where a table is needed
-/// is left alone, for the reader to complain of.
+/// The value at the end of a route, created as nil if missing. None where a value is in the place
+/// of a table, which the reader reports.
 fn reach<'a>(root: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
     let mut place = root;
     for step in steps {
@@ -280,7 +291,7 @@ fn variable_route(rest: &str, instances: &[String]) -> Option<Route> {
         let section = route.section();
         let lower = part.to_lowercase();
         let parent = route.parent().section();
-        if keys::place(&parent, route.name()) == Some(keys::Place::Tables)
+        if keys::shape(&parent, route.name()) == Some(keys::Shape::Tables)
             && let Ok(index) = lower.parse::<usize>()
         {
             if index >= MOST_ITEMS {

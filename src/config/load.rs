@@ -1,9 +1,10 @@
-//! Loading: from the sources to checked settings, or to every mistake.
+//! Loading settings: from the sources to checked settings, or to every mistake in them.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::digests::ValueDigests;
 use super::embedded::embed;
 use super::file::{FileEnd, UNFINISHED};
 use super::layer::Layer;
@@ -12,26 +13,25 @@ use super::reader::Reader;
 use super::route::Route;
 use super::settings::Settings;
 use super::wipe::wipe;
-use super::written::Written;
 use super::{access, daemon, hub, instance};
 use crate::exposure;
 
-/// The file that is read where none is named.
+/// The file that is read by default, where it exists.
 pub const DEFAULT_FILE: &str = "/etc/expd/expd.toml";
 
-/// Where settings come from.
+/// Sources of settings.
 #[derive(Clone, Default)]
 pub struct Source {
-    /// The file; none for the defaults alone.
+    /// The file, if one is to be read.
     pub file: Option<PathBuf>,
-    /// The environment; only names that begin with `EXPD__` matter.
+    /// The environment; only names that begin with `EXPD__` are used.
     pub environment: Vec<(String, OsString)>,
     /// Systemd's credentials directory.
     pub credentials: Option<PathBuf>,
 }
 
 impl fmt::Debug for Source {
-    // Without the variables' values: some are secrets.
+    // Without the values of variables: some are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.environment.iter().map(|(name, _)| &**name).collect();
         f.debug_struct("Source")
@@ -43,10 +43,10 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    /// This process's sources: the named file, or else [`DEFAULT_FILE`] where it exists.
+    /// The sources of this process: the named file, else [`DEFAULT_FILE`] where it exists.
     pub fn from_process(file: Option<PathBuf>) -> Self {
         let default = Path::new(DEFAULT_FILE);
-        // A file that is there and cannot be looked at is a mistake to be told, not a reason to go on without it.
+        // A file that exists but cannot be accessed is a mistake to be reported, not an absent one.
         let exists = || !matches!(default.try_exists(), Ok(false));
         Self {
             file: file.or_else(|| exists().then(|| default.to_owned())),
@@ -58,28 +58,29 @@ impl Source {
     }
 }
 
-/// Checked settings, and what is worth knowing about how they came to be.
+/// Checked settings, with facts about their sources.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
     /// The file that was read.
     pub file: Option<PathBuf>,
-    /// What works and should be looked at all the same; to be logged once the log is open.
+    /// Warnings, to be logged once the log is open.
     pub warnings: Vec<Mistake>,
-    /// What was written, to tell later what has changed.
-    pub written: Written,
-    /// Whether `hub.listen` was set; where it was not, `--embedded` may fall back to a free port.
+    /// Digests of all values, to find later what has changed.
+    pub digests: ValueDigests,
+    /// True if `hub.listen` was set; otherwise `--embedded` may fall back to a free port.
     pub hub_listen_is_set: bool,
-    /// The file's end, by which one that was cut is told.
+    /// The end of the file, which reveals one that was truncated.
     pub(crate) file_end: FileEnd,
 }
 
 impl Loaded {
-    /// The settings for `expd serve`: with an embedded network's additions, or with at least one instance.
+    /// The settings for `expd serve`: with an embedded network if that is wanted, and at least one
+    /// instance.
     ///
     /// # Errors
-    /// When there is no instance to connect.
+    /// There is no instance to connect.
     pub fn for_serving(mut self, embedded: bool) -> Result<Self, ConfigErrors> {
         if embedded {
             self.settings = embed(self.settings);
@@ -98,7 +99,7 @@ impl Loaded {
     }
 }
 
-/// Warns of a settings file that others can change, or read where it holds a secret.
+/// Warns of a settings file that others can change, or can read although it contains a secret.
 fn warn_of_exposure(file: &Path, secret: bool, findings: &mut Findings) {
     if let Some(exposure) = exposure::changeable(file) {
         let (what, remedy) = (exposure.to_string(), exposure.remedy());
@@ -117,14 +118,14 @@ fn warn_of_exposure(file: &Path, secret: bool, findings: &mut Findings) {
 /// Reads and checks the settings.
 ///
 /// # Errors
-/// With every mistake there is.
+/// All mistakes.
 pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
     let mut findings = Findings::default();
     let file = source
         .file
         .as_ref()
         .map(|file| Layer::from_file(file, &mut findings));
-    // What could not be read cannot be checked: anything more would only say that it is missing.
+    // More checks would only report everything as missing.
     let (file, file_end) = match file {
         Some(None) => {
             return Err(findings.finish().err().unwrap_or(ConfigErrors(Vec::new())));
@@ -154,19 +155,19 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
     }
     let root = match layered.build() {
         Ok(built) => built.cache,
-        // The layers report their mistakes themselves; this is for what the library may come to refuse.
+        // The layers report their mistakes themselves; this covers what the library may refuse.
         Err(error) => {
             findings.mistake(Origin::Defaults, "", error.to_string(), "correct it");
             ::config::Value::new(None, ::config::ValueKind::Table(::config::Map::new()))
         }
     };
-    let mut written = Written::default();
-    written.note_all(&Route::default(), &root);
+    let mut digests = ValueDigests::default();
+    digests.note_all(&Route::default(), &root);
     let mut reader = Reader {
         root,
         origins,
         findings,
-        written,
+        digests,
     };
     reader.check_keys();
     let daemon = daemon::read(&mut reader);
@@ -184,7 +185,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
     }
     let hub = hub::read(&mut reader);
     wipe(&mut reader.root);
-    let written = reader.written;
+    let digests = reader.digests;
     let warnings = reader.findings.finish()?;
     Ok(Loaded {
         settings: Settings {
@@ -195,7 +196,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
         },
         file: source.file.clone(),
         warnings,
-        written,
+        digests,
         hub_listen_is_set,
         file_end,
     })

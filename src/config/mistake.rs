@@ -1,28 +1,28 @@
-//! What is wrong with the settings: each mistake says where, what, and what to do about it, in one line.
+//! Mistakes in the settings. Each is one line with place, fault and remedy.
 //!
-//! No text here ever holds a secret: whoever makes a mistake leaves secret values out.
+//! No text here contains a secret: the callers leave secret values out.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Where a setting comes from. The order is that of the report.
+/// Origin of a setting. The order is that of the report.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
-    /// A line of the file; 0 where the file as a whole is meant.
+    /// A line of the file; 0 for the file as a whole.
     File {
         /// The file.
         file: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// The column, counted from 1; 0 where it says nothing.
+        /// The column, counted from 1; 0 where it is of no use.
         column: usize,
     },
     /// An environment variable.
     Variable(String),
     /// A file in systemd's credentials directory.
     Credential(PathBuf),
-    /// Nobody set it.
+    /// Not set.
     Defaults,
 }
 
@@ -54,16 +54,16 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One mistake, or one thing that deserves a warning.
+/// One mistake or warning.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
-    /// Where it is.
+    /// The place.
     pub origin: Origin,
-    /// Which key; empty where it is about the whole.
+    /// The key; empty for the file as a whole.
     pub key: String,
-    /// What is wrong.
+    /// The fault.
     pub what: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
 }
 
@@ -78,8 +78,8 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Escapes what would end the line or drive a terminal. Variables, quoted keys and files may be named with any of it, and a report
-/// goes to logs, where a second line would pass for a record of its own.
+/// Escapes characters that end a line or control a terminal. Names of variables, keys and files may
+/// contain them, and a second line in a log could pass for another record.
 struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl fmt::Write for OneLine<'_, '_> {
@@ -95,7 +95,7 @@ impl fmt::Write for OneLine<'_, '_> {
     }
 }
 
-/// Everything that is wrong with the settings, one line each, in the order of the file.
+/// All mistakes, one line each, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub(super) Vec<Mistake>);
 
@@ -158,7 +158,8 @@ impl Findings {
         });
     }
 
-    /// The warnings, or the mistakes if there are any; each kind in the order of the file, and said once.
+    /// The warnings, or the mistakes if there are any; in the order of the file, without
+    /// duplicates.
     pub(super) fn finish(mut self) -> Result<Vec<Mistake>, ConfigErrors> {
         if self.mistakes.is_empty() {
             self.warnings.sort();
@@ -171,10 +172,10 @@ impl Findings {
     }
 }
 
-/// Which key was set where.
+/// Origins by key.
 pub(super) type Origins = BTreeMap<String, Origin>;
 
-/// `text` between quotes for a message, shortened, with nothing in it that could break the line.
+/// `text` in quotes for a message: shortened, and without characters that break the line.
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
     let short: String = text.chars().take(LONGEST).collect();

@@ -12,6 +12,7 @@
 
 mod access;
 mod daemon;
+mod digests;
 mod embedded;
 mod file;
 mod hub;
@@ -33,8 +34,8 @@ mod tests;
 mod text_file;
 mod units;
 mod wipe;
-mod written;
 
+pub use digests::ValueDigests;
 pub use embedded::{embed, follow};
 pub use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 pub use load::{DEFAULT_FILE, Loaded, Source, load};
@@ -46,4 +47,3 @@ pub use settings::{
 };
 pub use state_dir::{StateEnvironment, hub_state_dir, state_dir};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
-pub use written::Written;

@@ -1,20 +1,20 @@
-//! The layered values as one tree, with the origin of each and with what was found wrong.
+//! All layers merged into one tree of values, with their origins and the mistakes found so far.
 
 use config::{Value, ValueKind};
 
-use super::keys::{self, Place};
+use super::digests::ValueDigests;
+use super::keys::{self, Shape};
 use super::mistake::{Findings, Origin, Origins, quoted};
 use super::route::{Route, Step};
 use super::wipe::wipe;
-use super::written::Written;
 
-/// All values, where they come from, and what was found wrong with them.
+/// The merged values.
 pub(super) struct Reader {
     pub(super) root: Value,
     pub(super) origins: Origins,
     pub(super) findings: Findings,
-    /// The values, and what the files hold that some of them name.
-    pub(super) written: Written,
+    /// Digests of the values, and of the files that some of them name.
+    pub(super) digests: ValueDigests,
 }
 
 impl Reader {
@@ -40,7 +40,7 @@ impl Reader {
         }
     }
 
-    /// Where a value was set, or the nearest table around it.
+    /// Origin of a value, else of the nearest table around it.
     pub(super) fn origin(&self, route: &Route) -> Origin {
         let mut route = route.clone();
         loop {
@@ -65,7 +65,7 @@ impl Reader {
         Some(place)
     }
 
-    /// Notes every key that the table of keys does not have, and every value that stands where a table is wanted.
+    /// Notes every unknown key, and every value in the place of a table.
     pub(super) fn check_keys(&mut self) {
         let mut root = self.root.clone();
         self.check_table(&Route::default(), &root);
@@ -76,7 +76,8 @@ impl Reader {
         let section = route.section();
         let table = match &value.kind {
             ValueKind::Table(table) => table,
-            // An item that the environment skipped; what it lacks is told when it is read.
+            // An index that the environment skipped; the keys that it lacks are reported when it is
+            // read.
             ValueKind::Nil => return,
             _ => {
                 let what = "must be a table";
@@ -87,10 +88,10 @@ impl Reader {
         };
         for (name, value) in table {
             let route = route.key(name);
-            match keys::place(&section, name) {
-                Some(Place::Value) => {}
-                Some(Place::Table) => self.check_table(&route, value),
-                Some(Place::Tables) => self.check_tables(&route, value),
+            match keys::shape(&section, name) {
+                Some(Shape::Value) => {}
+                Some(Shape::Table) => self.check_table(&route, value),
+                Some(Shape::Tables) => self.check_tables(&route, value),
                 None if section == "instances" => self.check_instance(&route, name, value),
                 None => self.unknown(&route, &section, name),
             }

@@ -1,9 +1,9 @@
-//! The settings' reference, printed from the table of keys.
+//! The reference of the settings, generated from the table of keys.
 
-use super::keys::{KEYS, Key, Kind, SECTIONS, variable};
+use super::keys::{KEYS, Key, SECTIONS, ValueType, variable};
 use super::units;
 
-/// All settings as Markdown: one table a section, with type, default, meaning and environment variable.
+/// All settings as Markdown: one table per section.
 pub fn reference() -> String {
     let mut text = String::new();
     for (section, meaning) in SECTIONS {
@@ -35,43 +35,43 @@ fn row(text: &mut String, key: &Key) {
         &format!(
             "| `{}` | {} | {default} | {} | `{}` |",
             key.name,
-            kind_text(key.kind),
+            type_text(key.value_type),
             key.meaning,
             variable(&format!("{}.{}", key.section, key.name)),
         ),
     );
 }
 
-fn kind_text(kind: Kind) -> String {
-    match kind {
-        Kind::Text => "text".into(),
-        Kind::Path => "path".into(),
-        Kind::Bool => "true or false".into(),
-        Kind::Duration(least, most) => format!(
+fn type_text(value_type: ValueType) -> String {
+    match value_type {
+        ValueType::Text => "text".into(),
+        ValueType::Path => "path".into(),
+        ValueType::Bool => "true or false".into(),
+        ValueType::Duration(least, most) => format!(
             "duration, {} to {}",
             units::format_duration(least),
             units::format_duration(most)
         ),
-        Kind::Size(least, most) => {
+        ValueType::Size(least, most) => {
             format!(
                 "size, {} to {}",
                 units::format_size(least),
                 units::format_size(most)
             )
         }
-        Kind::Count(least, most) => format!("number, {least} to {most}"),
-        Kind::Address => "address and port".into(),
-        Kind::LoopbackAddress => "loopback address and port".into(),
-        Kind::Mode => "permission mode, octal".into(),
-        Kind::Choice(known) => known
+        ValueType::Count(least, most) => format!("number, {least} to {most}"),
+        ValueType::Address => "address and port".into(),
+        ValueType::LoopbackAddress => "loopback address and port".into(),
+        ValueType::Mode => "permission mode, octal".into(),
+        ValueType::Choice(known) => known
             .iter()
             .map(|known| format!("`\"{known}\"`"))
             .collect::<Vec<_>>()
             .join(", "),
-        Kind::Url => "http or https URL".into(),
-        Kind::Secret => "secret".into(),
-        Kind::Texts => "list of texts".into(),
-        Kind::Choices(known) => {
+        ValueType::Url => "http or https URL".into(),
+        ValueType::Secret => "secret".into(),
+        ValueType::Texts => "list of texts".into(),
+        ValueType::Choices(known) => {
             let known: Vec<_> = known.iter().map(|known| format!("`\"{known}\"`")).collect();
             format!("list of {}", known.join(", "))
         }

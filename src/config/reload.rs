@@ -1,35 +1,28 @@
-//! Settings that are to replace others while the daemon runs: no file may open what the one before
-//! it kept closed only because its end is missing.
+//! Reloading settings: a file must not open what the previous one kept closed only because its end
+//! is missing.
 //!
-//! A file that is cut reads as a shorter one. Without its last rule it allows less, which harms
-//! nobody. Without all of its rules it would allow everything; within a line it may name another
-//! user; within its last rule it may lack what narrows that rule. Each of these is refused here. A
-//! cut through a rule that is new in that file, after its `allow`, cannot be told from a rule that
-//! is meant so: whoever writes `allow` last in each rule is safe from that as well, since a rule
-//! without it is none.
+//! A truncated file reads as a shorter one. Without its last rule it allows less, which is
+//! harmless. Without all of its rules it would allow everything; truncated within a line it may
+//! name another user; within its last rule it may lack the keys that narrow that rule. Each of
+//! these is refused here. A rule that is new in the file and truncated after its `allow` cannot be
+//! told from a complete one. Operators who write `allow` last in each rule are safe from that too,
+//! since a rule without `allow` is a mistake.
 
+use super::file::UNFINISHED;
+use super::keys;
+use super::load::Loaded;
 use super::mistake::{ConfigErrors, Findings, Origin};
 use super::route::Route;
-use super::{Loaded, keys};
 use crate::access::AccessRule;
 
-/// The file's end, by which one that was cut is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FileEnd {
-    /// Its last line has no end.
-    pub(super) unfinished_line: bool,
-    /// The access rule that is the last table of the file, as an index into the rules.
-    pub(super) rule: Option<usize>,
-}
-
 impl Loaded {
-    /// Refuses what may not take the place of the settings in force. `known` are the access rules
-    /// in force, and those that were since there were none: a file may be read twice while it is
-    /// being written, cut in two places.
+    /// Refuses settings that must not replace those in force. `known` are the access rules in
+    /// force, and those that were in force since there were none: a file may be read twice while it
+    /// is being written, truncated in two places.
     ///
     /// # Errors
     /// There were rules, and there would be none without `daemon.access = "open"`; or the file
-    /// looks as if its end were missing, and has or had rules.
+    /// looks truncated, and contains or contained rules.
     pub fn check_reload(&self, known: &[AccessRule]) -> Result<(), ConfigErrors> {
         let mut findings = Findings::default();
         let origin = self.file.as_deref().map_or(Origin::Defaults, Origin::file);
@@ -66,10 +59,7 @@ impl Loaded {
     }
 }
 
-/// Said of a file whose last line has no end.
-pub(super) const UNFINISHED: &str = "the last line has no end: the file may have been cut, and a rule in it may allow more than was meant";
-
-/// True where `cut` is `whole` without at least one of the keys that narrow it.
+/// True if `cut` is `whole` without at least one of the keys that narrow it.
 fn lacks_some_of(cut: &AccessRule, whole: &AccessRule) -> bool {
     fn kept<T: PartialEq>(cut: &T, whole: &T, nothing: &T) -> bool {
         cut == whole || cut == nothing
@@ -89,17 +79,16 @@ fn lacks_some_of(cut: &AccessRule, whole: &AccessRule) -> bool {
 mod tests {
     use std::fmt::Write as _;
 
-    use super::super::{Source, load};
+    use super::super::load::{Source, load};
     use super::*;
-    use crate::access::{AccessPolicy, Place, Verb};
-    use crate::access::{Caller, Peer};
+    use crate::access::{AccessPolicy, Caller, Peer, Place, Verb};
     use expd_domain::Channel;
 
     const INSTANCE: &str =
         "[instances.default.credentials]\ntype = \"device\"\nallow_pairing = true\n";
 
-    /// Rules in the order in which people write their keys: the subject first, `allow` first, and
-    /// `allow` last.
+    /// Rules with their keys in the usual orders: the subject first, `allow` first, and `allow`
+    /// last.
     const RULES: [&str; 3] = [
         "[[access]]\nuid = 60001\nallow = [\"listen\", \"status\"]\nchannels = [\"menu\"]\ninstances = [\"default\"]\n",
         "[[access]]\nallow = [\"broadcast\"]\nchannels = [\n  \"menu\",\n  \"other\",\n]\nuid = 60002\n",
@@ -121,8 +110,8 @@ mod tests {
         let policy = AccessPolicy::new(rules);
         let channels = ["menu", "other", "third"].map(Channel::new);
         let mut all = Vec::new();
-        // The users of the rules, those whose number begins theirs, strangers, and callers over
-        // TCP.
+        // The users of the rules, those whose number is a prefix of theirs, strangers, and callers
+        // over TCP.
         let uids = [6, 60, 600, 6000, 60_001, 60_002, 60_003, 65_534].map(|uid| {
             Caller::local(Peer {
                 pid: 0,
@@ -132,15 +121,15 @@ mod tests {
         });
         for caller in uids.iter().chain([&Caller::unknown()]) {
             for verb in Verb::NAMES.map(|name| Verb::from_name(name).unwrap()) {
-                let mut places = vec![Place::Instance("default"), Place::AnyChannel("default")];
+                let mut scopes = vec![Place::Instance("default"), Place::AnyChannel("default")];
                 for channel in &channels {
-                    places.push(Place::Channel("default", channel));
-                    places.push(Place::Channel("second", channel));
+                    scopes.push(Place::Channel("default", channel));
+                    scopes.push(Place::Channel("second", channel));
                 }
-                for place in places {
-                    if policy.check(caller, verb, place).is_ok() {
+                for scope in scopes {
+                    if policy.check(caller, verb, scope).is_ok() {
                         let mut what = String::new();
-                        write!(what, "{caller} {} {place}", verb.name()).unwrap();
+                        write!(what, "{caller} {} {scope}", verb.name()).unwrap();
                         all.push(what);
                     }
                 }
@@ -175,7 +164,7 @@ mod tests {
                     );
                 }
             }
-            // With the last rule or the last two gone, it is a file like others.
+            // Without the last one or two rules, it is a file like others.
             assert!(taken >= 2, "{taken}");
         }
     }

@@ -1,17 +1,17 @@
-//! The way to a value among the settings.
+//! Routes: the sequence of keys and indexes that leads to a value.
 
 use std::fmt;
 
 use super::keys;
 
-/// One step of the way to a value.
+/// One step of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Key(String),
     Index(usize),
 }
 
-/// The way to a value, as `hub.devices[0].uuid`.
+/// The route to a value: `hub.devices[0].uuid`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Route(pub(super) Vec<Step>);
 
@@ -28,14 +28,14 @@ impl Route {
         Self(steps)
     }
 
-    /// The table that holds this.
+    /// The table that contains this.
     pub(super) fn parent(&self) -> Self {
         let mut steps = self.0.clone();
         steps.pop();
         Self(steps)
     }
 
-    /// The last key's name.
+    /// Name of the last key.
     pub(super) fn name(&self) -> &str {
         match self.0.last() {
             Some(Step::Key(name)) => name,
@@ -43,7 +43,7 @@ impl Route {
         }
     }
 
-    /// The section in the table of keys: names of instances become `NAME`, indexes `[]`.
+    /// The section in the table of keys, with `NAME` for instances and `[]` for indexes.
     pub(super) fn section(&self) -> String {
         let mut section = String::new();
         for step in &self.0 {

@@ -1,4 +1,4 @@
-//! Secrets: written as K, or in a file named by `K_file`.
+//! Secrets: set as K, or in a file named by `K_file`.
 
 use std::io;
 
@@ -61,7 +61,7 @@ pub(super) fn read(section: &mut Section<'_>, name: &str) -> Option<Secret> {
     Some(Secret::new(secret))
 }
 
-/// A secret that must be set, in either form.
+/// A required secret, in either form.
 pub(super) fn required(section: &mut Section<'_>, name: &str) -> Option<Secret> {
     let file = format!("{name}{FILE_SUFFIX}");
     if !section.is_set(name) && !section.is_set(&file) {

@@ -1,4 +1,5 @@
-//! One table of the settings, as typed answers: whoever asks for a key gets its value, or nothing and the mistake is noted.
+//! One table of the settings, with typed access: each getter returns the value of a key, or notes
+//! the mistake and returns nothing.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 use url::Url;
 
-use super::keys::{self, Kind};
+use super::keys::{self, ValueType};
 use super::mistake::{Origin, quoted};
 use super::reader::Reader;
 use super::route::Route;
@@ -17,7 +18,7 @@ use super::units;
 pub(super) struct Section<'r> {
     reader: &'r mut Reader,
     route: Route,
-    /// Its name in the table of keys.
+    /// Its section in the table of keys.
     known_as: String,
 }
 
@@ -31,16 +32,17 @@ impl<'r> Section<'r> {
         }
     }
 
-    /// Whether a key has a value.
+    /// True if a key has a value.
     pub(super) fn is_set(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
 
-    /// Notes each set key that is not among `wanted` (a secret's file counts as the secret): it would be ignored.
+    /// Notes a mistake for each key that is set and would be ignored: all that are not `wanted` (a
+    /// secret's file counts as the secret).
     pub(super) fn refuse_others(&mut self, wanted: &[&str], because: &str) {
         for name in self.reader.names(&self.route) {
             let secret = name.strip_suffix(keys::FILE_SUFFIX).unwrap_or(&name);
-            let known = keys::place(&self.known_as, &name).is_some();
+            let known = keys::shape(&self.known_as, &name).is_some();
             if known && !wanted.contains(&name.as_str()) && !wanted.contains(&secret) {
                 self.mistake(&name, format!("has no meaning {because}"), "remove it");
             }
@@ -69,13 +71,14 @@ impl<'r> Section<'r> {
         self.reader.findings.warning(origin, &route, what, remedy);
     }
 
-    /// Takes down what the file holds that a key names, so that its change is noticed.
+    /// Adds the content of a file that a key names to the key's digest, so that its change is
+    /// noticed.
     pub(super) fn note(&mut self, name: &str, text: &str) {
         let route = self.at(name);
-        self.reader.written.note(&route, text);
+        self.reader.digests.note(&route, text);
     }
 
-    /// A text that must be set.
+    /// A required text.
     pub(super) fn required(&mut self, name: &str) -> Option<String> {
         if !self.is_set(name) {
             self.missing(name, "set it");
@@ -97,12 +100,12 @@ impl<'r> Section<'r> {
         Some(text)
     }
 
-    /// A secret's own text; nothing of it gets into a message.
+    /// The text of a secret, which no message contains.
     pub(super) fn secret_text(&mut self, name: &str) -> Option<String> {
         self.text(name)
     }
 
-    /// A path; a relative one in the file starts from the file's folder.
+    /// A path. A relative one in the file is resolved from the file's folder.
     pub(super) fn path(&mut self, name: &str) -> Option<PathBuf> {
         let text = self.text(name)?;
         let origin = self.reader.origin(&self.at(name));
@@ -140,7 +143,7 @@ impl<'r> Section<'r> {
                 return None;
             }
         };
-        if let Some(Kind::Duration(least, most)) = self.kind(name)
+        if let Some(ValueType::Duration(least, most)) = self.value_type(name)
             && !(least..=most).contains(&duration)
         {
             let (least, most) = (units::format_duration(least), units::format_duration(most));
@@ -165,7 +168,7 @@ impl<'r> Section<'r> {
                 return None;
             }
         };
-        let Some(Kind::Size(least, most)) = self.kind(name) else {
+        let Some(ValueType::Size(least, most)) = self.value_type(name) else {
             return bytes;
         };
         let fits = bytes.filter(|bytes| (least..=most).contains(bytes));
@@ -190,7 +193,7 @@ impl<'r> Section<'r> {
             );
             return None;
         };
-        let Some(Kind::Count(least, most)) = self.kind(name) else {
+        let Some(ValueType::Count(least, most)) = self.value_type(name) else {
             return usize::try_from(number).ok();
         };
         let fits = usize::try_from(number)
@@ -208,7 +211,7 @@ impl<'r> Section<'r> {
     }
 
     pub(super) fn choice(&mut self, name: &str) -> Option<&'static str> {
-        let Some(Kind::Choice(known)) = self.kind(name) else {
+        let Some(ValueType::Choice(known)) = self.value_type(name) else {
             return None;
         };
         let text = match self.value(name)?.kind.clone() {
@@ -240,7 +243,9 @@ impl<'r> Section<'r> {
             );
             return None;
         };
-        if matches!(self.kind(name), Some(Kind::LoopbackAddress)) && !address.ip().is_loopback() {
+        if matches!(self.value_type(name), Some(ValueType::LoopbackAddress))
+            && !address.ip().is_loopback()
+        {
             self.mistake(
                 name,
                 format!("{address} can be reached from other machines, and nothing would check who calls"),
@@ -251,7 +256,7 @@ impl<'r> Section<'r> {
         Some(address)
     }
 
-    /// Permission bits: `"0660"`, `"660"` or `0o660`; never the number 660, which is another one.
+    /// Permission bits: `"0660"`, `"660"` or `0o660`. The decimal number 660 would be other bits.
     pub(super) fn mode(&mut self, name: &str) -> Option<u32> {
         const REMEDY: &str = "write it as in \"0660\" or 0o660";
         let bits = match self.value(name)?.kind.clone() {
@@ -274,7 +279,8 @@ impl<'r> Section<'r> {
         fits
     }
 
-    /// A base URL without its trailing slash. The text may hold a password, so that no message repeats it.
+    /// A base URL without its trailing slash. It may contain a password, so that no message repeats
+    /// it.
     pub(super) fn url(&mut self, name: &str) -> Option<String> {
         let text = self.text(name)?;
         let url = match Url::parse(&text) {
@@ -304,7 +310,7 @@ impl<'r> Section<'r> {
         Some(text.trim_end_matches('/').to_owned())
     }
 
-    /// A list of texts; in the environment separated by commas.
+    /// A list of texts, separated by commas in the environment.
     pub(super) fn texts(&mut self, name: &str) -> Option<Vec<String>> {
         let read: Option<Vec<String>> = match self.value(name)?.kind.clone() {
             ValueKind::Array(items) => items
@@ -329,10 +335,10 @@ impl<'r> Section<'r> {
         read
     }
 
-    /// A list, each item one of the known.
+    /// A list of known words.
     pub(super) fn choices(&mut self, name: &str) -> Option<Vec<String>> {
         let texts = self.texts(name)?;
-        let Some(Kind::Choices(known)) = self.kind(name) else {
+        let Some(ValueType::Choices(known)) = self.value_type(name) else {
             return Some(texts);
         };
         for text in &texts {
@@ -368,11 +374,11 @@ impl<'r> Section<'r> {
         }
     }
 
-    fn kind(&self, name: &str) -> Option<Kind> {
-        keys::find(&self.known_as, name).map(|key| key.kind)
+    fn value_type(&self, name: &str) -> Option<ValueType> {
+        keys::find(&self.known_as, name).map(|key| key.value_type)
     }
 
-    /// Whether the value is text because variables know nothing else.
+    /// True for a value of a variable or credential, which is always text.
     fn is_variable(&self, name: &str) -> bool {
         !matches!(
             self.reader.origin(&self.route.key(name)),

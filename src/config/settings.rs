@@ -1,6 +1,6 @@
-//! What can be set: the checked settings as the rest of the program sees them.
+//! The checked settings, as the rest of the program uses them.
 //!
-//! Every value here is already valid: secrets are read, durations and sizes parsed, names looked up.
+//! Every value is valid: secrets are read, durations and sizes parsed, names looked up.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,10 +14,10 @@ use expd_domain::payload;
 use expd_hub::HubSettings;
 use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 
-/// The name of the instance that a request with an empty `instance` means.
+/// Name of the instance that a request with an empty `instance` means.
 pub const DEFAULT_INSTANCE: &str = "default";
 
-/// Everything that one file holds, for `expd serve` and `expd hub` alike.
+/// All settings, for `expd serve` and `expd hub` alike.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// `[daemon]`
@@ -30,28 +30,28 @@ pub struct Settings {
     pub hub: HubSettings,
 }
 
-/// `[daemon]`: the local door.
+/// `[daemon]`
 #[derive(Clone, Debug)]
 pub struct DaemonSettings {
-    /// Where the Unix socket is; the usual places (see the command line) when not set.
+    /// Path of the Unix socket; the default path (see the command line) where not set.
     pub socket: Option<PathBuf>,
-    /// The socket file's permission bits.
+    /// Permission bits of the socket file.
     pub socket_mode: u32,
-    /// The socket file's group, by name; unchanged when not set.
+    /// Name of the socket file's group; unchanged where not set.
     pub socket_group: Option<String>,
-    /// A loopback TCP address on which the same API is served too.
+    /// Loopback TCP address on which the same API is served.
     pub listen: Option<SocketAddr>,
-    /// Where a paired device's credentials are kept; the usual places when not set.
+    /// Folder for the credentials of paired devices; the default folder where not set.
     pub state_dir: Option<PathBuf>,
-    /// What is logged.
+    /// Minimum level of log records.
     pub log: LogLevel,
-    /// A loopback address on which counters are served over HTTP at `/metrics`.
+    /// Loopback address on which metrics are served over HTTP at `/metrics`.
     pub metrics: Option<SocketAddr>,
-    /// How long calls in flight may go on once the daemon was told to stop.
+    /// Time that calls in flight have to finish once the daemon is stopped.
     pub drain_timeout: Duration,
-    /// `access = "open"`: that there are no access rules is meant.
+    /// `access = "open"`: the absence of access rules is intended.
     pub open: bool,
-    /// Bounds on what apps and the network may make the daemon hold.
+    /// Limits on what applications and the network can make the daemon hold.
     pub limits: Limits,
 }
 
@@ -65,7 +65,8 @@ impl Default for DaemonSettings {
             state_dir: None,
             log: LogLevel::Info,
             metrics: None,
-            // Ctrl-C ends the daemon within a second, with time left to close what is still open then.
+            // Ctrl-C ends the daemon within a second, with time left to close what is still open
+            // then.
             drain_timeout: Duration::from_millis(500),
             open: false,
             limits: Limits::default(),
@@ -73,32 +74,33 @@ impl Default for DaemonSettings {
     }
 }
 
-/// How much is logged.
+/// Level of log records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogLevel {
-    /// Failures alone.
+    /// Failures only.
     Error,
-    /// And what may need a look.
+    /// Also conditions that may need attention.
     Warn,
-    /// And what an operator wants to know.
+    /// Also changes of state that operators want to know.
     #[default]
     Info,
-    /// And every step.
+    /// Also every step.
     Debug,
-    /// And payloads and wire text; secrets never.
+    /// Also payloads and wire text; never secrets.
     Trace,
 }
 
 /// `[daemon.limits]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Events that one channel's log holds.
+    /// Events in one channel's log.
     pub log_events: usize,
-    /// Bytes that one channel's log holds; the newest event is kept whatever its size.
+    /// Bytes in one channel's log; the newest event is kept whatever its size.
     pub log_bytes: usize,
-    /// How long a channel's log holds an event, and how long a channel nobody listens to keeps its log and subscription.
+    /// Age limit of events in a log, and time that a channel without listeners keeps its log and
+    /// subscription.
     pub log_age: Duration,
-    /// Bytes that all logs hold together.
+    /// Bytes in all logs together.
     pub total_log_bytes: usize,
     /// Bytes of JSON text in one payload; at most [`payload::MAX_BYTES`].
     pub max_payload: usize,
@@ -106,17 +108,17 @@ pub struct Limits {
     pub max_listeners: usize,
     /// Channels of one instance.
     pub max_channels: usize,
-    /// Local connections at a time.
+    /// Concurrent local connections.
     pub max_connections: usize,
-    /// Calls that one local connection may have open.
+    /// Concurrent calls on one local connection.
     pub max_calls_per_connection: usize,
-    /// Bytes that local connections and calls hold together.
+    /// Bytes held by local connections and calls together.
     pub max_call_bytes: usize,
-    /// Calls to EXP in flight at a time, per instance.
+    /// Concurrent calls to EXP, per instance.
     pub max_calls: usize,
-    /// Broadcasts that wait for a connection, over all instances.
+    /// Broadcasts waiting for a connection, over all instances.
     pub max_waiting: usize,
-    /// Bytes that these hold together.
+    /// Bytes of these together.
     pub max_waiting_bytes: usize,
 }
 
@@ -140,26 +142,27 @@ impl Default for Limits {
     }
 }
 
-/// `[instances.NAME]`: one identity and its way to EXP.
+/// `[instances.NAME]`: one identity and its connection to EXP.
 #[derive(Clone)]
 pub struct InstanceSettings {
-    /// The API's base URL, without a trailing slash.
+    /// Base URL of the API, without a trailing slash.
     pub host: String,
-    /// How the socket travels.
+    /// Transport of the live socket.
     pub transport: TransportChoice,
-    /// Which generation of Engine.IO the socket speaks.
+    /// Engine.IO protocol of the live socket.
     pub protocol: ProtocolChoice,
-    /// Which implementation of Socket.IO carries the socket.
+    /// Implementation of Socket.IO.
     pub socket_library: SocketLibrary,
-    /// The HTTP proxy for API and socket; the environment's (`HTTPS_PROXY`, `NO_PROXY`) when not set.
+    /// HTTP proxy for API and live socket; the environment's (`HTTPS_PROXY`, `NO_PROXY`) where not
+    /// set.
     pub proxy: Option<String>,
-    /// A PEM file of certificate authorities that are trusted besides the system's.
+    /// PEM file of certificate authorities that are trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Which spellings of a channel ID are subscribed.
+    /// Spellings of a channel ID that are subscribed.
     pub channel_id: ChannelIdSpelling,
-    /// How a broadcast names its channel.
+    /// Form of the channel in a broadcast request.
     pub broadcast_channel: BroadcastChannelForm,
-    /// Who logs in.
+    /// Credentials of the login.
     pub credentials: Credentials,
 }
 
@@ -167,7 +170,7 @@ impl InstanceSettings {
     /// EXP's own API.
     pub const DEFAULT_HOST: &str = "https://api.goexp.io";
 
-    /// For these credentials at `host`, and everything else as it is by default.
+    /// Settings with these credentials and host, and defaults for everything else.
     pub fn new(host: impl Into<String>, credentials: Credentials) -> Self {
         Self {
             host: host.into(),
@@ -196,7 +199,7 @@ impl fmt::Debug for InstanceSettings {
             broadcast_channel,
             credentials,
         } = self;
-        // A proxy's URL may hold a password; what follows the last @ never does.
+        // A proxy's URL may contain a password; what follows the last @ never does.
         let proxy = proxy.as_deref().map(|url| url.rsplit('@').next());
         f.debug_struct("InstanceSettings")
             .field("host", host)
@@ -215,22 +218,22 @@ impl fmt::Debug for InstanceSettings {
 /// `channel_id`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChannelIdSpelling {
-    /// Both alphabets, where they differ.
+    /// Both, where they differ.
     #[default]
     Both,
-    /// The specification's.
+    /// URL-safe Base64, as in the specification.
     UrlSafe,
-    /// The SDKs'.
+    /// Standard Base64, as in the SDKs.
     Standard,
 }
 
 /// `broadcast_channel`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BroadcastChannelForm {
-    /// `{"name", "consumer"}`, the specification's.
+    /// `{"name", "consumer"}`, as in the specification.
     #[default]
     Object,
-    /// A channel ID, the SDKs'.
+    /// A channel ID, as in the SDKs.
     Id,
 }
 
@@ -239,11 +242,11 @@ pub enum BroadcastChannelForm {
 pub enum Credentials {
     /// A screen or another device.
     Device {
-        /// The device's uuid; may be missing where pairing is allowed.
+        /// The device's uuid; optional where pairing is allowed.
         uuid: Option<String>,
-        /// The device's secret; may be missing where pairing is allowed.
+        /// The device's secret; optional where pairing is allowed.
         secret: Option<Secret>,
-        /// Whether to log in in pairing mode where the credentials are missing or refused.
+        /// Log in in pairing mode where the credentials are missing or refused.
         allow_pairing: bool,
     },
     /// A person.

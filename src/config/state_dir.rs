@@ -31,8 +31,8 @@ impl StateEnvironment {
     }
 }
 
-/// The folder of the daemon's state: the configured one, else systemd's, else `/var/lib/expd` for root, else the user's own. None
-/// where a user has no home.
+/// The daemon's state folder: the configured one, else systemd's, else `/var/lib/expd` for root,
+/// else the user's own. None for a user without a home.
 pub fn state_dir(settings: &Settings, environment: &StateEnvironment) -> Option<PathBuf> {
     if let Some(folder) = &settings.daemon.state_dir {
         return Some(folder.clone());
@@ -51,7 +51,7 @@ pub fn state_dir(settings: &Settings, environment: &StateEnvironment) -> Option<
     Some(PathBuf::from(home).join(".local/state/expd"))
 }
 
-/// The folder of the embedded network's keys, in the folder of the state.
+/// The folder of the embedded network's keys, inside the state folder.
 pub fn hub_state_dir(settings: &Settings, environment: &StateEnvironment) -> Option<PathBuf> {
     state_dir(settings, environment).map(|folder| folder.join("hub"))
 }

@@ -1,4 +1,4 @@
-//! The settings as a whole: from sources to checked values or to mistakes.
+//! Settings as a whole: from sources to checked values or to mistakes.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::keys::{KEYS, Kind};
+use super::keys::{KEYS, ValueType};
 use super::*;
 use crate::access::Verb;
 use expd_hub::{HubSettings, HubUser};
@@ -53,7 +53,7 @@ impl World {
         load(&self.source).unwrap_or_else(|errors| panic!("{errors}"))
     }
 
-    /// The mistakes, with the folder cut off the front.
+    /// The mistakes, without the folder's path.
     fn bad(&self) -> Vec<String> {
         let errors = load(&self.source).expect_err("the settings should not be taken");
         let folder = format!("{}/", self.folder.path().display());
@@ -104,7 +104,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
 #[test]
 fn every_key_of_the_table_is_read() {
     for key in KEYS {
-        // A date is of no key's type.
+        // No key has the type of a date.
         let wrong = format!("{} = 1979-05-27\n", key.name);
         let (text, place) = match key.section {
             "instances.NAME.credentials" => {
@@ -542,7 +542,7 @@ fn the_examples_hold_no_mistake() {
     }
 }
 
-/// What the example shows commented out works once the comment sign is gone.
+/// Each commented line of the example works once the comment sign is removed.
 #[test]
 fn the_examples_commented_keys_are_known_with_their_defaults() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/expd.toml");
@@ -571,7 +571,8 @@ fn the_examples_commented_keys_are_known_with_their_defaults() {
             .unwrap_or(name);
         let key =
             keys::find(&section, name).unwrap_or_else(|| panic!("{section}.{name} is unknown"));
-        let free = key.default.is_empty() || matches!(key.kind, Kind::Bool | Kind::Texts);
+        let free =
+            key.default.is_empty() || matches!(key.value_type, ValueType::Bool | ValueType::Texts);
         assert!(free || value == key.default, "{section}.{name} = {value}");
     }
     assert!(shown > 35, "{shown}");

@@ -7,19 +7,19 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// Times that a file is read because it is written to meanwhile.
+/// Attempts to read a file that is being written.
 const TRIES: usize = 3;
 
-/// The largest secret that is read from a file; real ones have some ten bytes.
+/// Limit on a file with a secret; real ones have some ten bytes.
 pub(super) const LARGEST_SECRET: u64 = 64 << 10;
 
-/// A secret's text without the one newline that editors and `echo` leave at the end.
+/// A secret's text without the one newline that editors and `echo` leave at its end.
 pub(super) fn trimmed(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-/// Reads the settings' file, and makes sure that nobody wrote to it meanwhile.
+/// Reads a text file of at most `largest` bytes, again if it is written to meanwhile.
 pub(super) fn read_settled(path: &Path, largest: u64) -> io::Result<Zeroizing<String>> {
     let mut file = File::open(path)?;
     for _ in 0..TRIES {
@@ -36,8 +36,7 @@ pub(super) fn read_settled(path: &Path, largest: u64) -> io::Result<Zeroizing<St
     ))
 }
 
-/// Tells one state of a regular file from another: its length, and when it was written to. A pipe
-/// has none.
+/// Identifies one state of a regular file: length and times of the last change. A pipe has none.
 fn state(metadata: &Metadata) -> Option<(u64, [i64; 4])> {
     metadata.is_file().then(|| {
         let times = [
@@ -50,13 +49,13 @@ fn state(metadata: &Metadata) -> Option<(u64, [i64; 4])> {
     })
 }
 
-/// Reads a text file of at most `largest` bytes, which may hold secrets.
+/// Reads a text file of at most `largest` bytes, which may contain secrets.
 pub(super) fn read_text(path: &Path, largest: u64) -> io::Result<Zeroizing<String>> {
     read_limited(&mut File::open(path)?, largest)
 }
 
 fn read_limited(file: &mut File, largest: u64) -> io::Result<Zeroizing<String>> {
-    // A text that grows leaves copies behind.
+    // A text that is reallocated leaves copies behind.
     let length = file.metadata()?.len().min(largest);
     let room = usize::try_from(length).unwrap_or_default();
     let mut text = Zeroizing::new(String::with_capacity(room + 1));

@@ -1,11 +1,11 @@
-//! Durations and sizes as people write them: a number with a unit.
+//! Durations and sizes in text: a number with a unit.
 
 use std::time::Duration;
 
-/// Reads `500ms`, `60s`, `1h`, `1h 30m`, `1d`.
+/// Parses `500ms`, `60s`, `1h`, `1h 30m`, `1d`.
 ///
 /// # Errors
-/// With what is wrong and what to write, for the end of a message.
+/// The text is not a duration.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let text = text.trim();
     if text != "0" && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -14,15 +14,16 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     humantime::parse_duration(text).map_err(|_| UnitError::Duration)
 }
 
-/// Writes a duration as [`parse_duration`] reads it.
+/// Formats a duration in the form that [`parse_duration`] takes.
 pub fn format_duration(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }
 
-/// Reads `4MiB`, `16MB`, `512KiB`, or a plain number of bytes. `KiB`, `MiB` and `GiB` count by 1,024; `kB`, `KB`, `MB` and `GB` by 1,000.
+/// Parses `4MiB`, `16MB`, `512KiB`, or a plain number of bytes. `KiB`, `MiB` and `GiB` are powers
+/// of 1,024; `kB`, `KB`, `MB` and `GB` powers of 1,000.
 ///
 /// # Errors
-/// When it is no such size, or larger than fits.
+/// The text is not a size, or the size overflows.
 pub fn parse_size(text: &str) -> Result<usize, UnitError> {
     let text = text.trim();
     let end = text
@@ -43,7 +44,7 @@ pub fn parse_size(text: &str) -> Result<usize, UnitError> {
     number.checked_mul(factor).ok_or(UnitError::Size)
 }
 
-/// Writes a size as [`parse_size`] reads it.
+/// Formats a size in the form that [`parse_size`] takes.
 pub fn format_size(bytes: usize) -> String {
     for (unit, factor) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
         if bytes >= factor && bytes.is_multiple_of(factor) {
@@ -53,15 +54,15 @@ pub fn format_size(bytes: usize) -> String {
     format!("{bytes}B")
 }
 
-/// Why a text is no duration or no size.
+/// Error of parsing a duration or size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    /// Not a number with a unit of time.
+    /// Not a duration.
     #[error(
         "not a duration; write a number with a unit, as in \"500ms\", \"60s\", \"2m\", \"1h\" or \"1d\""
     )]
     Duration,
-    /// Not a number with a unit of size.
+    /// Not a size.
     #[error("not a size; write a number with a unit, as in \"512KiB\", \"4MiB\" or \"16MB\"")]
     Size,
 }

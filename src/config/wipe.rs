@@ -1,9 +1,9 @@
-//! Values that are wiped from memory, since some of them are secrets.
+//! Wiping of values from memory: some are secrets.
 
 use config::{Value, ValueKind};
 use zeroize::Zeroize as _;
 
-/// Overwrites every text of a tree of values: some are secrets.
+/// Overwrites every text in a tree of values.
 pub(super) fn wipe(value: &mut Value) {
     wipe_kind(&mut value.kind);
 }

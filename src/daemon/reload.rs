@@ -17,7 +17,7 @@ use super::notifications::summary;
 use super::options::ServeOptions;
 use crate::access::{AccessPolicy, AccessRule};
 use crate::bridge::Bridges;
-use crate::config::{ConfigErrors, Loaded, Written};
+use crate::config::{ConfigErrors, Loaded, ValueDigests};
 use crate::logging;
 use crate::systemd::Notifier;
 
@@ -34,7 +34,7 @@ pub(super) struct Reload {
     at_terminal: bool,
     options: ServeOptions,
     /// Settings that the daemon was started with.
-    running: Written,
+    running: ValueDigests,
     /// Access rules that apply, and all that have applied since there were none.
     known_rules: Vec<AccessRule>,
     policy: watch::Sender<Arc<AccessPolicy>>,
@@ -51,7 +51,7 @@ impl Reload {
             signal: signal(SignalKind::hangup())?,
             at_terminal: io::stderr().is_terminal(),
             options: options.clone(),
-            running: loaded.written.clone(),
+            running: loaded.digests.clone(),
             known_rules: loaded.settings.access.clone(),
             policy: watch::Sender::new(Arc::new(policy)),
         })
@@ -139,7 +139,7 @@ impl Reload {
             access_rules = rules;
             "the settings were read again: their log level and access rules apply"
         );
-        let changed = self.running.changed(&loaded.written);
+        let changed = self.running.changed(&loaded.digests);
         let pending = pending(&changed, self.options.embedded);
         if !pending.is_empty() {
             log::warn!(

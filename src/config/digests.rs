@@ -1,6 +1,5 @@
-//! Every value as it was written, key by key, so that a reload can say what has changed. Some of it
-//! is secret, so that digests are kept: they tell whether two texts are the same, within this
-//! process alone.
+//! Digests of all values by key, which reveal at a reload what has changed. Digests, since some
+//! values are secrets; they compare values within one process only.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -11,17 +10,17 @@ use zeroize::Zeroizing;
 
 use super::route::Route;
 
-/// Every key that is set, with the digest of its value as text.
+/// The digest of every key that is set.
 #[derive(Clone, Debug, Default)]
-pub struct Written(BTreeMap<String, Digest>);
+pub struct ValueDigests(BTreeMap<String, Digest>);
 
 type Digest = [u8; 32];
 
-/// Goes into every digest, so that nobody finds a short secret by trying.
+/// Salt of every digest, so that a short secret cannot be found by trying.
 static SALT: LazyLock<[u8; 32]> = LazyLock::new(rand::random);
 
-impl Written {
-    /// The keys in which another state of the settings differs, each as it is written in the file.
+impl ValueDigests {
+    /// The keys in which other settings differ, in the form of the file.
     pub fn changed(&self, other: &Self) -> Vec<String> {
         let mut keys: Vec<String> = self.0.keys().chain(other.0.keys()).cloned().collect();
         keys.sort_unstable();
@@ -30,7 +29,7 @@ impl Written {
         keys
     }
 
-    /// Takes down every value of the tree.
+    /// Adds every value of a tree.
     pub(super) fn note_all(&mut self, route: &Route, value: &Value) {
         match &value.kind {
             ValueKind::Table(table) => {
@@ -47,7 +46,7 @@ impl Written {
         }
     }
 
-    /// Takes down one text more of a key: what the file that it names holds.
+    /// Adds another text to a key's digest: the content of the file that it names.
     pub(super) fn note(&mut self, route: &Route, text: &str) {
         let key = route.to_string();
         let before = self.0.get(&key).copied().unwrap_or_default();
