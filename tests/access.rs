@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod process;
-
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -19,9 +17,10 @@ use std::time::Duration;
 
 use expd_client::{Client, ClientError, Event, EventStream, LinkEvent, Listen, SubscriptionState};
 use expd_domain::{Alphabet, BroadcastId, Channel, ChannelId, Payload};
+use expd_test_support::DEADLINE;
+use expd_test_support::process::{Daemon, Home};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use process::{DEADLINE, Home};
 
 /// Root may do everything; nobody may use one channel.
 const RULES: &str = r#"
@@ -482,7 +481,7 @@ async fn a_mistake_in_the_settings_keeps_the_old_ones() {
 #[tokio::test]
 async fn metrics_are_served_to_whoever_asks() {
     let home = Home::new("metrics = \"127.0.0.1:0\"\n");
-    let mut daemon = Home::start_with_metrics(&home);
+    let mut daemon = start_with_metrics(&home);
     let address = daemon.1.clone();
     let mut root = Actor::connect(&home.socket()).await;
     assert_eq!(root.does("listen menu").await, "done");
@@ -521,7 +520,7 @@ async fn metrics_are_served_to_whoever_asks() {
     let second = Home::new(&format!("metrics = \"{address}\"\n"));
     let mut command = second.command(&[]);
     command.arg("--socket").arg(second.socket());
-    let mut second = process::Daemon::spawn(&mut command);
+    let mut second = Daemon::spawn(&mut command);
     assert_eq!(second.ended().code(), Some(1));
     let said = second.heard();
     assert!(
@@ -534,17 +533,15 @@ async fn metrics_are_served_to_whoever_asks() {
     assert!(daemon.0.ended().success());
 }
 
-impl Home {
-    /// Starts the daemon; the address of its figures comes with it.
-    fn start_with_metrics(&self) -> (process::Daemon, String) {
-        let mut command = self.command(&[]);
-        command.arg("--socket").arg(self.socket());
-        let mut daemon = process::Daemon::spawn(&mut command);
-        daemon.said("serving on");
-        let line = daemon.said("metrics at http://");
-        let address = line.split("http://").nth(1).unwrap();
-        (daemon, address.trim_end_matches("/metrics").to_owned())
-    }
+/// Starts the daemon; the address of its metrics comes with it.
+fn start_with_metrics(home: &Home) -> (Daemon, String) {
+    let mut command = home.command(&[]);
+    command.arg("--socket").arg(home.socket());
+    let mut daemon = Daemon::spawn(&mut command);
+    daemon.said("serving on");
+    let line = daemon.said("metrics at http://");
+    let address = line.split("http://").nth(1).unwrap();
+    (daemon, address.trim_end_matches("/metrics").to_owned())
 }
 
 fn get(address: &str, path: &str) -> String {

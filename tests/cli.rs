@@ -7,13 +7,11 @@
     reason = "a test fails by panicking"
 )]
 
-mod process;
-
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-use process::{Daemon, Home};
+use expd_test_support::process::{Daemon, Home, program};
 use serde_json::{Value, json};
 
 const COMMANDS: [&str; 10] = [
@@ -40,7 +38,7 @@ const CLIENTS: [&[&str]; 6] = [
 ];
 
 fn expd() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_expd"));
+    let mut command = Command::new(program());
     command.env_remove("EXPD_SOCKET").stdin(Stdio::null());
     command
 }

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+use expd_test_support::process::program;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -517,7 +518,7 @@ mod command {
     use super::*;
 
     fn listen(socket: &Path, arguments: &[&str]) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_expd"))
+        Command::new(program())
             .args(["listen", "menu", "--socket"])
             .arg(socket)
             .args(arguments)

@@ -10,9 +10,6 @@
     reason = "a test fails by panicking, and counts in thousands"
 )]
 
-#[path = "ports/mod.rs"]
-mod ports;
-
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +22,7 @@ use expd::daemon::{self, Listeners, ServeParts};
 use expd::ipc::{self, Listener, SocketPath};
 use expd_domain::Secret;
 use expd_hub::{CountersSnapshot, Hub, HubDevice, HubSettings, operator};
+use expd_test_support::ports;
 use plotters::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;

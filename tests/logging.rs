@@ -7,15 +7,13 @@
     reason = "a test fails by panicking"
 )]
 
-#[allow(dead_code, reason = "this daemon's log is not read all the time")]
-mod process;
-
 use std::process::Stdio;
 use std::time::Duration;
 
 use expd_client::Client;
 use expd_domain::{Channel, Payload};
-use process::{DEADLINE, Home};
+use expd_test_support::DEADLINE;
+use expd_test_support::process::{Home, program};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -78,7 +76,7 @@ async fn until(lines: &mut BufReader<impl AsyncRead + Unpin>, text: &str) {
 }
 
 fn expd(home: &Home, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_expd"));
+    let mut command = Command::new(program());
     command.args(arguments).arg("--socket").arg(home.socket());
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command.kill_on_drop(true);

@@ -7,8 +7,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod process;
-
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
@@ -19,7 +17,8 @@ use expd_proto as proto;
 use expd_proto::daemon_client::DaemonClient;
 use expd_proto::listen_event::Event;
 use expd_proto::network_client::NetworkClient;
-use process::{Daemon, Home};
+use expd_test_support::DEADLINE;
+use expd_test_support::process::{Daemon, Home, accepts, program};
 use tonic::transport::Endpoint;
 
 /// What it says before it ends with a failure, as one line.
@@ -39,7 +38,7 @@ fn serve(home: &Home) -> Command {
 /// `expd serve` on these settings alone, with nobody's network but the named one.
 fn serve_only(home: &Home, settings: &str) -> Command {
     std::fs::write(home.config(), settings).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_expd"));
+    let mut command = Command::new(program());
     command
         .args(["serve", "--config"])
         .arg(home.config())
@@ -62,7 +61,7 @@ fn either_signal_ends_it_within_a_second_with_its_streams_told() {
     for signal in ["TERM", "INT"] {
         let home = Home::new("");
         let mut daemon = home.start();
-        let mut listener = Command::new(env!("CARGO_BIN_EXE_expd"))
+        let mut listener = Command::new(program())
             .args(["listen", "menu", "--json", "--socket"])
             .arg(home.socket())
             .stdout(Stdio::piped())
@@ -137,10 +136,10 @@ async fn programs_reach_the_daemon_over_loopback_tcp() {
         // Over TCP, the kernel does not tell who calls.
         assert_eq!(status.instances[0].listeners[0].pid, 0);
     };
-    let exchanged = tokio::time::timeout(process::DEADLINE, exchange).await;
+    let exchanged = tokio::time::timeout(DEADLINE, exchange).await;
     exchanged.expect("no answer in time");
 
-    let status = Command::new(env!("CARGO_BIN_EXE_expd"))
+    let status = Command::new(program())
         .args(["status", "--socket"])
         .arg(home.socket())
         .output()
@@ -173,7 +172,7 @@ fn a_live_daemons_socket_is_left_alone_and_a_stale_one_replaced() {
         said.contains("expd.sock") && said.contains("another expd"),
         "{said}"
     );
-    assert!(process::accepts(&home.socket()));
+    assert!(accepts(&home.socket()));
     daemon.signal("TERM");
     assert!(daemon.ended().success());
 }

@@ -7,12 +7,11 @@
     reason = "a test fails by panicking"
 )]
 
-mod process;
-
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
-use process::{DEADLINE, Daemon, Home, accepts};
+use expd_test_support::DEADLINE;
+use expd_test_support::process::{Daemon, Home, accepts, program};
 
 /// What the service manager hears.
 struct Manager(UnixDatagram);
@@ -118,7 +117,7 @@ fn a_passed_socket_is_served_and_left_in_place() {
     let mut daemon = Daemon::spawn(&mut command);
     daemon.said("Listening on");
     // It is started by the first connection, which then is served, not lost.
-    let status = Command::new(env!("CARGO_BIN_EXE_expd"))
+    let status = Command::new(program())
         .args(["status", "--json", "--socket", &socket])
         .output()
         .unwrap();

@@ -5,7 +5,9 @@ use std::time::Duration;
 use expd_proto as proto;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::world::{ALONE, APP, SOON, World, framed, is_root};
+use crate::world::{ALONE, APP, World};
+use expd_test_support::DEADLINE;
+use expd_test_support::http2::{framed, is_root};
 
 const MB: usize = 1_000_000;
 
@@ -49,7 +51,7 @@ async fn large_answers_behind_a_closed_window_hold_no_more_than_a_share_and_end(
     let mut bodies = Vec::new();
     let mut refused = 0;
     for answer in answers {
-        let answer = timeout(SOON, answer).await.unwrap().unwrap();
+        let answer = timeout(DEADLINE, answer).await.unwrap().unwrap();
         match tonic::Status::from_header_map(answer.headers()) {
             Some(status) => {
                 assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
@@ -74,7 +76,7 @@ async fn large_answers_behind_a_closed_window_hold_no_more_than_a_share_and_end(
         let ended = ended.expect("an answer waits for ever").unwrap();
         assert!(ended.is_err_and(|error| error.is_reset()), "no reset came");
     }
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + DEADLINE;
     while world.memory() > before + 30 * MB {
         assert!(
             Instant::now() < deadline,

@@ -7,8 +7,8 @@ use expd_domain::{Channel, Payload};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
-use crate::process::Home;
-use crate::world::SOON;
+use expd_test_support::DEADLINE;
+use expd_test_support::process::Home;
 
 /// Waits for the confirmation; nothing but the channel's own state comes before it.
 async fn confirmed(stream: &mut EventStream) {
@@ -22,8 +22,8 @@ async fn confirmed(stream: &mut EventStream) {
             }
         }
     };
-    let in_time = timeout(SOON, confirmed).await;
-    assert!(in_time.is_ok(), "not confirmed within {SOON:?}");
+    let in_time = timeout(DEADLINE, confirmed).await;
+    assert!(in_time.is_ok(), "not confirmed within {DEADLINE:?}");
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn channels_that_one_app_abandoned_do_not_cost_another_its_channel() {
         let mut streams = Vec::new();
         for n in 0..200 {
             let name = format!("short-lived {round} {n}");
-            let opened = timeout(SOON, abandoning.listen(&to(name))).await;
+            let opened = timeout(DEADLINE, abandoning.listen(&to(name))).await;
             streams.push(opened.unwrap().unwrap());
         }
         confirmed(streams.last_mut().unwrap()).await;
@@ -52,7 +52,7 @@ async fn channels_that_one_app_abandoned_do_not_cost_another_its_channel() {
         let status = client.status().await.unwrap();
         status.instances[0].counters.connects
     };
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + DEADLINE;
     while connects(&client).await < 2 {
         assert!(Instant::now() < deadline, "the connection is not replaced");
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -64,7 +64,11 @@ async fn channels_that_one_app_abandoned_do_not_cost_another_its_channel() {
         .broadcast("", &channel, "order", &payload, None)
         .await
         .unwrap();
-    let heard = timeout(SOON, other.next()).await.unwrap().unwrap().unwrap();
+    let heard = timeout(DEADLINE, other.next())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
     assert!(
         matches!(&heard.event, Event::Broadcast(b) if b.payload.as_str() == "7"),
         "{heard:?}"

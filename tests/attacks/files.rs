@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use expd::ipc::{self, SocketPath};
 use rustix::fs::{FlockOperation, Uid};
 
-use crate::process::{Daemon, Home};
-use crate::world::{STRANGER, is_root};
+use crate::world::STRANGER;
+use expd_test_support::http2::is_root;
+use expd_test_support::process::{Daemon, Home, program};
 
 /// The words with which a daemon ends that does not start.
 fn refusal(home: &Home) -> String {
@@ -231,7 +232,7 @@ fn settings_and_secrets_that_others_can_change_are_told_at_the_start_and_by_chec
     for wanted in &wanted {
         daemon.said(wanted);
     }
-    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_expd"))
+    let checked = std::process::Command::new(program())
         .args(["check-config", "--config"])
         .arg(home.config())
         .output()

@@ -8,40 +8,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::world::{ALONE, APP, OTHER_APP, SOON, World, framed, http2, identity, is_root};
+use crate::world::{ALONE, APP, OTHER_APP, World, identity};
+use expd_test_support::DEADLINE;
+use expd_test_support::http2::{PREFACE, connect_as, frame, framed, head, http2, is_root, own_uid};
 
 /// How long each flood goes on.
 const FLOOD: Duration = Duration::from_secs(4);
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = vec![length[1], length[2], length[3], kind, flags];
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// A request's header block, in literals that need no table.
-fn head(path: &str) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in [
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", path),
-        (":authority", "localhost"),
-        ("content-type", "application/grpc"),
-        ("te", "trailers"),
-    ] {
-        block.push(0);
-        for text in [name, value] {
-            block.push(u8::try_from(text.len()).unwrap());
-            block.extend(text.as_bytes());
-        }
-    }
-    block
-}
 
 /// Listens on streams that stay open, and then sends `flood` over and over, while another app is served.
 async fn flood(open_calls: u32, flood: impl Fn(u32) -> Vec<u8>) {
@@ -58,7 +30,7 @@ async fn flood(open_calls: u32, flood: impl Fn(u32) -> Vec<u8>) {
     };
     let mut events = hears.listen(listen.clone()).await.unwrap().into_inner();
     let mut next = async || {
-        timeout(SOON, events.message())
+        timeout(DEADLINE, events.message())
             .await
             .unwrap()
             .unwrap()
@@ -178,8 +150,7 @@ struct Called(h2::client::ResponseFuture);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_cancelled_calls_do_not_end_the_other_streams_of_a_program() {
     let (_daemon, home) = crate::world::started("").await;
-    let uid = crate::world::own_uid();
-    let stream = crate::world::connect_as(&home.socket(), uid).await;
+    let stream = connect_as(&home.socket(), own_uid()).await;
     let mut builder = h2::client::Builder::new();
     // It counts what the thousand calls leave unread.
     builder.data_frame_budget(usize::MAX);
@@ -197,7 +168,11 @@ async fn a_thousand_cancelled_calls_do_not_end_the_other_streams_of_a_program() 
         Called(response)
     };
     let honest = open().await;
-    let mut events = timeout(SOON, honest.0).await.unwrap().unwrap().into_body();
+    let mut events = timeout(DEADLINE, honest.0)
+        .await
+        .unwrap()
+        .unwrap()
+        .into_body();
     for _ in 0..3 {
         let mut calls = Vec::new();
         for _ in 0..1000 {
@@ -206,9 +181,9 @@ async fn a_thousand_cancelled_calls_do_not_end_the_other_streams_of_a_program() 
         // Dropped, they are reset.
         drop(calls);
     }
-    let after = timeout(SOON, open().await.0).await.unwrap().unwrap();
+    let after = timeout(DEADLINE, open().await.0).await.unwrap().unwrap();
     assert_eq!(after.status(), 200);
-    let first: Option<Result<Bytes, h2::Error>> = timeout(SOON, events.data()).await.unwrap();
+    let first: Option<Result<Bytes, h2::Error>> = timeout(DEADLINE, events.data()).await.unwrap();
     first.expect("the stream has ended").unwrap();
     assert!(!events.is_end_stream());
 }
@@ -236,7 +211,7 @@ async fn an_app_that_asks_too_much_is_slowed_down_and_not_cut_off() {
         let api = world.api(APP).await;
         for _ in 0..300 {
             let api = api.clone();
-            calls.spawn(async move { timeout(SOON, identity(api)).await });
+            calls.spawn(async move { timeout(DEADLINE, identity(api)).await });
         }
     }
     while let Some(call) = calls.join_next().await {

@@ -15,8 +15,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::hub_world::{Answer, ELSEWHERE, HERE, Hub, WHO, app, closed, device, unpaired, user};
-use crate::process::Home;
-use crate::world::{ALONE, SOON, STANDSTILL};
+use crate::world::{ALONE, STANDSTILL};
+use expd_test_support::DEADLINE;
+use expd_test_support::process::Home;
 
 /// What all strangers of one address may make the hub hold.
 const HELD: usize = 8 * 1024 * 1024;
@@ -127,7 +128,7 @@ async fn silent_connections_lock_nobody_out() {
     // A live socket stays what it was.
     subscribe(&mut socket).await;
     // Those that had to go were told so by their end.
-    closed(&mut silent[0], SOON).await;
+    closed(&mut silent[0], DEADLINE).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -239,7 +240,7 @@ async fn sockets_without_a_login_hold_little() {
         "{held} bytes are held for sockets of strangers"
     );
     for socket in &mut sockets {
-        closed(socket, SOON).await;
+        closed(socket, DEADLINE).await;
     }
     let token = hub.token(HERE, &device()).await;
     subscribe(&mut websocket(&hub, HERE, &token).await).await;
@@ -314,7 +315,7 @@ async fn half_sent_bodies_of_one_who_is_logged_in_stop_nobody_else() {
 
 async fn closed_or_answered(stream: &mut TcpStream) -> String {
     let mut answer = vec![0; 4096];
-    let read = timeout(SOON, stream.read(&mut answer)).await;
+    let read = timeout(DEADLINE, stream.read(&mut answer)).await;
     let length = read.expect("it is never answered").unwrap();
     String::from_utf8_lossy(&answer[..length]).into_owned()
 }

@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::process::{Daemon, Home};
 use crate::world::{STANDSTILL, private_memory};
+use expd_test_support::process::{Daemon, Home, program};
 
 /// Where attacks come from, and where others do.
 pub const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -142,7 +142,7 @@ impl Hub {
 }
 
 fn expd() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_expd"));
+    let mut command = Command::new(program());
     command
         .env_remove("EXPD_SOCKET")
         .env_remove("NOTIFY_SOCKET")

@@ -2,8 +2,10 @@
 
 use tokio::time::timeout;
 
-use crate::process::Home;
-use crate::world::{SOON, connect_as, framed, http2, own_uid, post, started};
+use crate::world::started;
+use expd_test_support::DEADLINE;
+use expd_test_support::http2::{connect_as, framed, http2, own_uid, post};
+use expd_test_support::process::Home;
 
 /// The bytes of header fields that docs/limits.md allows a call.
 fn header_bytes() -> usize {
@@ -43,7 +45,7 @@ async fn with_fields(home: &Home, bytes: usize) -> Result<http::StatusCode, h2::
     let (response, mut stream) = client.requests.send_request(head, false)?;
     let message = framed(&expd_proto::GetStatusRequest::default());
     stream.send_data(message, true)?;
-    let response = timeout(SOON, response).await.unwrap()?;
+    let response = timeout(DEADLINE, response).await.unwrap()?;
     Ok(response.status())
 }
 

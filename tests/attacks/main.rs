@@ -12,13 +12,7 @@
 )]
 
 mod answers;
-#[path = "../wire/certificates.rs"]
-#[allow(dead_code, reason = "not every certificate is needed here")]
-mod certificates;
 mod channels;
-#[path = "../session/cloud.rs"]
-#[allow(dead_code, reason = "not every answer is needed here")]
-mod cloud;
 mod files;
 mod frames;
 mod hub;
@@ -26,9 +20,6 @@ mod hub_world;
 mod limits;
 mod network;
 mod paths;
-#[path = "../process/mod.rs"]
-#[allow(dead_code, reason = "not every helper is used by each kind of attack")]
-mod process;
 mod pull;
 mod recorder;
 mod reload;

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::certificates::Authority;
-use crate::cloud::{Cloud, Reply, Request, now_millis};
-use crate::process::{Daemon, Home};
-use crate::world::{SOON, is_root};
+use expd_test_support::DEADLINE;
+use expd_test_support::certificates::Authority;
+use expd_test_support::cloud::{Cloud, Reply, Request, now_millis};
+use expd_test_support::http2::is_root;
+use expd_test_support::process::{Daemon, Home};
 
 const HOUR: i64 = 3_600_000;
 
@@ -55,7 +56,7 @@ async fn last_error(client: &Client) -> String {
 
 /// Waits until something is so.
 async fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + DEADLINE;
     while !is_so() {
         assert!(Instant::now() < deadline, "never: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -78,7 +79,7 @@ async fn until_confirmed(stream: &mut EventStream) {
             }
         }
     };
-    let in_time = timeout(SOON, confirmed).await;
+    let in_time = timeout(DEADLINE, confirmed).await;
     assert!(in_time.is_ok(), "the channel is not confirmed");
 }
 

@@ -7,9 +7,11 @@ use rand::{RngExt as _, SeedableRng as _};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use crate::process::Home;
 use crate::recorder::{Recorder, allowed};
-use crate::world::{SOON, channel_as, daemon_of, own_uid};
+use crate::world::daemon_of;
+use expd_test_support::DEADLINE;
+use expd_test_support::http2::{channel_as, own_uid};
+use expd_test_support::process::Home;
 
 /// Settings for an instance at a path of the recorder's, and a rule for this user where it may not
 /// do everything.
@@ -23,7 +25,7 @@ async fn get(api: &mut ApiClient<Channel>, path: &str) -> Result<ApiResponse, St
         path: path.to_owned(),
         ..ApiRequest::default()
     };
-    let answer = tokio::time::timeout(SOON, api.request(request)).await;
+    let answer = tokio::time::timeout(DEADLINE, api.request(request)).await;
     answer.unwrap().map(tonic::Response::into_inner)
 }
 

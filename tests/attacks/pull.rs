@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
-use crate::process::Home;
-use crate::world::{SOON, channel_as, own_uid};
+use expd_test_support::DEADLINE;
+use expd_test_support::http2::{channel_as, own_uid};
+use expd_test_support::process::Home;
 
 /// The number of broadcasts.
 const NUMBERS: u64 = 400;
@@ -115,7 +116,7 @@ async fn what_a_given_up_call_was_handed_comes_again_until_it_arrived() {
             }
         }
     };
-    timeout(SOON, hearing).await.unwrap();
+    timeout(DEADLINE, hearing).await.unwrap();
     assert_eq!(heard, (1..=NUMBERS).collect::<Vec<_>>());
     assert!(given_up > 100, "{given_up} calls were given up");
 }
@@ -153,7 +154,7 @@ async fn the_client_loses_nothing_whenever_it_is_dropped() {
             }
         }
     };
-    timeout(SOON, hearing).await.unwrap();
+    timeout(DEADLINE, hearing).await.unwrap();
     let numbers = (1..=NUMBERS).map(|number| number.to_string());
     assert_eq!(heard, numbers.collect::<Vec<_>>());
     assert!(given_up > 100, "{given_up} calls were given up");

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::world::own_uid;
+use expd_test_support::http2::own_uid;
 
 /// A status line and a body.
 pub type Answer = (&'static str, String);

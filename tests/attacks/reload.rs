@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use expd_proto as proto;
 use tonic::Code;
 
-use crate::process::{Daemon, Home};
-use crate::world::{APP, OTHER_APP, STRANGER, channel_as, is_root};
+use crate::world::{APP, OTHER_APP, STRANGER};
+use expd_test_support::http2::{channel_as, is_root};
+use expd_test_support::process::{Daemon, Home};
 
 /// One user may listen to one channel, another to another; keys stand in different orders.
 const RULES: &str = r#"

@@ -9,7 +9,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tonic::Code;
 
-use crate::world::{ALONE, APP, SOON, STRANGER, World, framed, is_root, post, refusal};
+use crate::world::{ALONE, APP, STRANGER, World, refusal};
+use expd_test_support::DEADLINE;
+use expd_test_support::http2::{channel_as, connect_as, framed, is_root, own_uid, post};
 
 const MB: usize = 1_000_000;
 
@@ -187,8 +189,8 @@ async fn structured_payloads_are_bounded_before_they_are_decoded() {
 async fn a_large_answer_stays_text_where_values_would_be_too_many() {
     let (_daemon, home) = crate::world::started("").await;
     let socket = home.socket();
-    let uid = crate::world::own_uid();
-    let channel = crate::world::channel_as(&socket, uid).await;
+    let uid = own_uid();
+    let channel = channel_as(&socket, uid).await;
     let mut network = proto::network_client::NetworkClient::new(channel.clone())
         .max_decoding_message_size(64 << 20);
     let listen = proto::ListenRequest {
@@ -198,7 +200,7 @@ async fn a_large_answer_stays_text_where_values_would_be_too_many() {
     };
     let mut events = network.listen(listen).await.unwrap().into_inner();
     let mut next = async || {
-        timeout(SOON, events.message())
+        timeout(DEADLINE, events.message())
             .await
             .unwrap()
             .unwrap()
@@ -232,14 +234,14 @@ async fn a_large_answer_stays_text_where_values_would_be_too_many() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_without_a_word_is_closed_in_time() {
     let (_daemon, home) = crate::world::started("").await;
-    let uid = crate::world::own_uid();
+    let uid = own_uid();
     let start = Instant::now();
-    let mut silent = crate::world::connect_as(&home.socket(), uid).await;
-    let mut half = crate::world::connect_as(&home.socket(), uid).await;
+    let mut silent = connect_as(&home.socket(), uid).await;
+    let mut half = connect_as(&home.socket(), uid).await;
     half.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
     for stream in [&mut silent, &mut half] {
         let mut rest = Vec::new();
-        timeout(SOON, stream.read_to_end(&mut rest))
+        timeout(DEADLINE, stream.read_to_end(&mut rest))
             .await
             .expect("the connection stays open")
             .ok();

@@ -4,12 +4,14 @@ use std::io::{Read as _, Write as _};
 use std::process::Command;
 
 use crate::files::as_user;
-use crate::process::{DEADLINE, Daemon, Home};
-use crate::world::{APP, is_root};
+use crate::world::APP;
+use expd_test_support::DEADLINE;
+use expd_test_support::http2::is_root;
+use expd_test_support::process::{Daemon, Home, program};
 
 /// The command line against a daemon; what it prints.
 fn expd(home: &Home, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_expd"))
+    let output = Command::new(program())
         .args(arguments)
         .arg("--socket")
         .arg(home.socket())
@@ -27,7 +29,7 @@ fn nothing_of_a_pairing_is_logged(instance: &str) {
     ));
     let mut daemon = home.start();
     // An app that listens where the network tells the device its credentials.
-    let mut curious = Command::new(env!("CARGO_BIN_EXE_expd"))
+    let mut curious = Command::new(program())
         .args(["listen", "pairing", "--system", "--json", "--socket"])
         .arg(home.socket())
         .stdout(std::process::Stdio::piped())
@@ -42,7 +44,7 @@ fn nothing_of_a_pairing_is_logged(instance: &str) {
     let code = daemon.said("the pairing code is ");
     let code = code.split("the pairing code is ").nth(1).unwrap();
     let code = code.split(';').next().unwrap();
-    let paired = Command::new(env!("CARGO_BIN_EXE_expd"))
+    let paired = Command::new(program())
         .args(["hub", "pair", code, "--network"])
         .arg(format!("http://{network}"))
         .arg("--config")
@@ -53,7 +55,7 @@ fn nothing_of_a_pairing_is_logged(instance: &str) {
     daemon.said("paired as device ");
     daemon.said("logged in as device ");
     // What is no secret is shown at this level, if expd reads it itself.
-    let mut listener = Command::new(env!("CARGO_BIN_EXE_expd"))
+    let mut listener = Command::new(program())
         .args(["listen", "menu", "--count", "1", "--socket"])
         .arg(home.socket())
         .stdout(std::process::Stdio::piped())
@@ -129,18 +131,15 @@ fn the_daemon_dumps_no_core_and_its_own_user_cannot_look_into_it() {
     // narrow umask, too.
     let home = Home::new("metrics = \"127.0.0.1:0\"\n");
     std::os::unix::fs::chown(home.folder.path(), Some(APP), Some(APP)).unwrap();
-    let program = home.folder.path().join("expd");
-    let copied = Command::new("cp")
-        .arg(env!("CARGO_BIN_EXE_expd"))
-        .arg(&program)
-        .status();
+    let copy = home.folder.path().join("expd");
+    let copied = Command::new("cp").arg(program()).arg(&copy).status();
     assert!(copied.unwrap().success());
     let user = APP.to_string();
     let mut command = Command::new("setpriv");
     command
         .args(["--reuid", &user, "--regid", &user, "--clear-groups"])
         .args(["sh", "-c", "umask 0077; exec \"$@\"", "sh"])
-        .arg(&program)
+        .arg(&copy)
         .args(["serve", "--embedded", "--config"])
         .arg(home.config())
         .arg("--socket")

@@ -9,7 +9,9 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tonic::Code;
 
-use crate::world::{ALONE, APP, OTHER_APP, SOON, STRANGER, World, identity, is_root};
+use crate::world::{ALONE, APP, OTHER_APP, STRANGER, World, identity};
+use expd_test_support::DEADLINE;
+use expd_test_support::http2::is_root;
 
 /// Whether the daemon keeps a connection, and what it said where it does not.
 async fn is_kept(stream: &mut UnixStream) -> Result<(), String> {
@@ -98,7 +100,7 @@ async fn broadcasts_that_take_an_hour_leave_calls_for_others() {
     }
     // Half of them are refused at once.
     for _ in 0..16 {
-        let ended = timeout(SOON, calls.join_next()).await.unwrap().unwrap();
+        let ended = timeout(DEADLINE, calls.join_next()).await.unwrap().unwrap();
         let refused = ended.unwrap().unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
         assert!(
@@ -109,7 +111,7 @@ async fn broadcasts_that_take_an_hour_leave_calls_for_others() {
     let mut quick = hour.clone();
     quick.timeout = None;
     let mut other = world.network(OTHER_APP).await;
-    timeout(SOON, other.broadcast(quick))
+    timeout(DEADLINE, other.broadcast(quick))
         .await
         .unwrap()
         .unwrap();

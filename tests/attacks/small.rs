@@ -11,12 +11,13 @@ use expd_proto::health::health_client::HealthClient;
 use expd_proto::health::{HealthCheckRequest, HealthListRequest};
 use tonic::Code;
 
-use crate::process::{DEADLINE, Home};
-use crate::world::{SOON, channel_as};
+use expd_test_support::DEADLINE;
+use expd_test_support::http2::channel_as;
+use expd_test_support::process::{Home, program};
 
 /// The command line with bytes on its standard input.
 fn expd_with(home: &Home, arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_expd"))
+    let mut child = Command::new(program())
         .args(arguments)
         .arg("--socket")
         .arg(home.socket())
@@ -91,9 +92,13 @@ async fn a_watch_of_a_service_that_is_not_there_stays_open() {
     let more = tokio::time::timeout(Duration::from_millis(200), unknown.message()).await;
     assert!(more.is_err(), "{more:?}");
     daemon.signal("TERM");
-    let last = tokio::time::timeout(SOON, known.message()).await.unwrap();
+    let last = tokio::time::timeout(DEADLINE, known.message())
+        .await
+        .unwrap();
     assert_eq!(last.unwrap().unwrap().status(), ServingStatus::NotServing);
-    let end = tokio::time::timeout(SOON, unknown.message()).await.unwrap();
+    let end = tokio::time::timeout(DEADLINE, unknown.message())
+        .await
+        .unwrap();
     assert!(!matches!(end, Ok(Some(_))), "{end:?}");
     assert!(daemon.ended().success());
 }

@@ -7,8 +7,9 @@ use expd_proto::{
 };
 use tonic::{Code, Status};
 
-use crate::process::Home;
-use crate::world::{APP, STRANGER, channel_as, daemon_of, is_root};
+use crate::world::{APP, STRANGER, daemon_of};
+use expd_test_support::http2::{channel_as, is_root};
+use expd_test_support::process::Home;
 
 /// Two instances; root may do everything, and one user listen to one channel of the first.
 const SETTINGS: &str = r#"

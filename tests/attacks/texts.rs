@@ -19,9 +19,10 @@ use tonic::transport::Channel as Transport;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::process::Home;
 use crate::recorder::Recorder;
-use crate::world::{ALONE, STANDSTILL, channel_as, daemon_of, own_uid, private_memory};
+use crate::world::{ALONE, STANDSTILL, daemon_of, private_memory};
+use expd_test_support::http2::{channel_as, own_uid};
+use expd_test_support::process::{Home, program};
 
 /// An instance whose network is not there: a port that nobody listens on.
 const NOWHERE: &str = "[instances.default]\nhost = \"http://127.0.0.1:9\"\n[instances.default.credentials]\ntype = \"device\"\nuuid = \"u\"\nsecret = \"s\"\n";
@@ -404,10 +405,11 @@ async fn nobody_blinds_the_status_or_holds_others_up_with_it() {
 /// The output of a command of expd's, on a terminal or into a pipe.
 fn written(home: &Home, arguments: &[&str], terminal: bool) -> String {
     let socket = home.socket();
-    let program = env!("CARGO_BIN_EXE_expd");
+    let program = program();
     let mut command = if terminal {
         let line = format!(
-            "{program} --socket {} {}",
+            "{} --socket {} {}",
+            program.display(),
             socket.display(),
             arguments.join(" ")
         );

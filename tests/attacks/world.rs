@@ -1,27 +1,20 @@
 //! The daemon as a process, and connections to it from any user.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use bytes::Bytes;
 use expd_proto::api_client::ApiClient;
 use expd_proto::daemon_client::DaemonClient;
 use expd_proto::network_client::NetworkClient;
-use h2::client::SendRequest;
-use hyper_util::rt::TokioIo;
-use rustix::fs::Uid;
+use expd_test_support::http2::{Http2, channel_as, connect_as, http2};
+use expd_test_support::process::{Daemon, Home, program};
+use expd_test_support::{DEADLINE, in_time};
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
-
-use crate::process::{Daemon, Home};
-
-/// How long anything may take on a busy machine.
-pub const SOON: Duration = Duration::from_secs(30);
+use tonic::transport::Channel;
 
 /// How long nothing may stand still for others.
 pub const STANDSTILL: Duration = Duration::from_secs(2);
@@ -34,23 +27,9 @@ pub const OTHER_APP: u32 = 60_002;
 /// Memory and standstills are measured, so one test of them runs at a time.
 pub static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// Whether this process may connect as other users; says so where it may not.
-pub fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("SKIPPED: only root can connect as other users");
-    }
-    root
-}
-
-/// The user that these tests run as.
-pub fn own_uid() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
 /// A daemon on a home's settings, which name their own instances; it serves when this returns.
 pub fn daemon_of(home: &Home) -> Daemon {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_expd"));
+    let mut command = Command::new(program());
     command
         .args(["serve", "--config"])
         .arg(home.config())
@@ -68,39 +47,6 @@ pub async fn started(settings: &str) -> (Daemon, Home) {
     let home = Home::new(settings);
     let started = tokio::task::spawn_blocking(move || (home.start(), home));
     started.await.unwrap()
-}
-
-/// A connection from a user. The kernel notes the user of the thread that connects.
-pub async fn connect_as(socket: &Path, uid: u32) -> UnixStream {
-    let socket = socket.to_owned();
-    let connected = std::thread::spawn(move || {
-        let uid = Uid::from_raw(uid);
-        if uid != rustix::process::geteuid() {
-            rustix::thread::set_thread_res_uid(None, uid, None).unwrap();
-        }
-        std::os::unix::net::UnixStream::connect(socket).unwrap()
-    });
-    let stream = tokio::task::spawn_blocking(|| connected.join().unwrap())
-        .await
-        .unwrap();
-    stream.set_nonblocking(true).unwrap();
-    UnixStream::from_std(stream).unwrap()
-}
-
-/// A gRPC channel on a connection of a user.
-pub async fn channel_as(socket: &Path, uid: u32) -> Channel {
-    let mut stream = Some(connect_as(socket, uid).await);
-    Endpoint::from_static("http://localhost")
-        .connect_with_connector(tower::service_fn(move |_| {
-            let stream = stream.take();
-            async move {
-                stream
-                    .map(TokioIo::new)
-                    .ok_or_else(|| std::io::Error::other("this channel has one connection alone"))
-            }
-        }))
-        .await
-        .unwrap()
 }
 
 /// What of a process's memory is its own, in bytes.
@@ -138,7 +84,7 @@ impl World {
         let (daemon, home) = started(&rules).await;
         let world = Self { home, daemon };
         let honest = world.api(OTHER_APP).await;
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + DEADLINE;
         while identity(honest.clone()).await.is_err() {
             assert!(Instant::now() < deadline, "it does not log in");
             sleep(Duration::from_millis(20)).await;
@@ -205,36 +151,8 @@ impl World {
     pub async fn root_gets_in(&self) {
         let mut daemon = DaemonClient::new(self.channel(0).await);
         let status = daemon.get_status(expd_proto::GetStatusRequest::default());
-        timeout(SOON, status).await.unwrap().unwrap();
+        in_time("the status", status).await.unwrap();
     }
-}
-
-/// A connection of HTTP/2; it closes with this.
-pub struct Http2 {
-    pub requests: SendRequest<Bytes>,
-    _connection: JoinSet<Result<(), h2::Error>>,
-}
-
-impl Http2 {
-    /// Sends the head of a request, once the other side takes one more.
-    pub async fn post(
-        &mut self,
-        path: &str,
-    ) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
-        self.requests = self.requests.clone().ready().await.unwrap();
-        self.requests.send_request(post(path), false).unwrap()
-    }
-}
-
-/// HTTP/2 on a stream.
-pub async fn http2(stream: UnixStream, builder: &h2::client::Builder) -> Result<Http2, h2::Error> {
-    let (requests, connection) = builder.handshake(stream).await?;
-    let mut task = JoinSet::new();
-    task.spawn(connection);
-    Ok(Http2 {
-        requests,
-        _connection: task,
-    })
 }
 
 /// An honest app that goes on asking.
@@ -261,26 +179,9 @@ pub async fn identity(mut api: ApiClient<Channel>) -> Result<(), tonic::Status> 
     api.get_identity(request).await.map(drop)
 }
 
-/// The head of a unary call.
-pub fn post(path: &str) -> http::Request<()> {
-    http::Request::post(format!("http://localhost{path}"))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .body(())
-        .unwrap()
-}
-
-/// A message in gRPC's frame.
-pub fn framed(message: &impl prost::Message) -> Bytes {
-    let mut bytes = vec![0];
-    bytes.extend(u32::try_from(message.encoded_len()).unwrap().to_be_bytes());
-    message.encode(&mut bytes).unwrap();
-    bytes.into()
-}
-
 /// The status of an answer that is a refusal.
 pub async fn refusal(response: h2::client::ResponseFuture) -> (tonic::Code, String) {
-    let response = timeout(SOON, response).await.unwrap().unwrap();
+    let response = in_time("an answer", response).await.unwrap();
     let status = tonic::Status::from_header_map(response.headers());
     let status = status.expect("the answer is no refusal");
     (status.code(), status.message().to_owned())

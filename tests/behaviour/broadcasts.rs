@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::gate::Gate;
-use crate::world::{DEADLINE, Ear, World, device, eventually, json, menu, refusal, user};
+use expd_test_support::world::{Ear, World, device, json, menu, refusal, user};
+use expd_test_support::{DEADLINE, eventually};
 
 /// The daemon's instance that the gate is before.
 const FAR: &str = "far";
@@ -17,9 +18,9 @@ const FAR: &str = "far";
 /// A network with a daemon whose second instance is cut off from it.
 async fn parted() -> (World, Gate) {
     let mut world = World::dark(&[("default", device()), (FAR, user())], |_| {}).await;
-    let gate = Gate::before(world.hub.listen);
-    world.settings.instances.get_mut(FAR).unwrap().host = gate.url();
-    world.start_network().await;
+    let gate = Gate::before(world.network.settings.listen);
+    world.daemon.settings.instances.get_mut(FAR).unwrap().host = gate.url();
+    world.network.start_again().await;
     (world, gate)
 }
 
@@ -74,7 +75,7 @@ async fn last_word(client: &Client) {
 #[tokio::test]
 async fn while_offline_a_broadcast_is_refused_at_once_with_what_is_known() {
     let (mut world, gate) = parted().await;
-    world.start_daemon();
+    world.daemon.start_again();
     is_offline(&world).await;
     let client = world.client().await;
     let begun = Instant::now();
@@ -94,9 +95,9 @@ async fn while_offline_a_broadcast_is_refused_at_once_with_what_is_known() {
 #[tokio::test]
 async fn the_details_of_a_refusal_are_those_of_the_contract() {
     let (mut world, _gate) = parted().await;
-    world.start_daemon();
+    world.daemon.start_again();
     is_offline(&world).await;
-    let channel = crate::world::channel(&world).await;
+    let channel = expd_test_support::http2::channel(&world.socket()).await;
     let mut client = expd_proto::network_client::NetworkClient::new(channel);
     let request = expd_proto::BroadcastRequest {
         instance: FAR.to_owned(),
@@ -124,9 +125,9 @@ async fn before_its_deadline_a_call_hears_that_nothing_has_left() {
     // Takes connections, and never says a word of TLS.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = format!("https://{}", silent.local_addr().unwrap());
-    world.settings.instances.get_mut(FAR).unwrap().host = host;
-    world.start_daemon();
-    let channel = crate::world::channel(&world).await;
+    world.daemon.settings.instances.get_mut(FAR).unwrap().host = host;
+    world.daemon.start_again();
+    let channel = expd_test_support::http2::channel(&world.socket()).await;
     let mut client = expd_proto::network_client::NetworkClient::new(channel);
     for wait_for_connection in [false, true] {
         let mut request = tonic::Request::new(expd_proto::BroadcastRequest {
@@ -155,7 +156,7 @@ async fn before_its_deadline_a_call_hears_that_nothing_has_left() {
 #[tokio::test]
 async fn a_broadcast_that_waits_is_sent_once_when_there_is_a_connection() {
     let (mut world, mut gate) = parted().await;
-    world.start_daemon();
+    world.daemon.start_again();
     let client = world.client().await;
     let mut ear = world.ear(&Listen::to(menu())).await;
     is_offline(&world).await;
@@ -189,7 +190,7 @@ async fn a_broadcast_that_waits_is_sent_once_when_there_is_a_connection() {
 #[tokio::test]
 async fn the_waiting_broadcasts_of_one_program_leave_in_their_order() {
     let (mut world, mut gate) = parted().await;
-    world.start_daemon();
+    world.daemon.start_again();
     let client = world.client().await;
     let mut ear = world.ear(&Listen::to(menu())).await;
     is_offline(&world).await;
@@ -221,7 +222,7 @@ async fn the_waiting_broadcasts_of_one_program_leave_in_their_order() {
 #[tokio::test]
 async fn a_wait_ends_in_time_and_says_that_nothing_was_sent() {
     let (mut world, gate) = parted().await;
-    world.start_daemon();
+    world.daemon.start_again();
     is_offline(&world).await;
     let client = world.client().await;
     let begun = Instant::now();
@@ -241,7 +242,7 @@ async fn a_wait_ends_in_time_and_says_that_nothing_was_sent() {
 async fn who_goes_away_takes_its_waiting_broadcast_along_and_one_killed_in_the_queue_stops_nobody()
 {
     let (mut world, mut gate) = parted().await;
-    world.start_daemon();
+    world.daemon.start_again();
     let client = world.client().await;
     let mut ear = world.ear(&Listen::to(menu())).await;
     is_offline(&world).await;
@@ -267,10 +268,10 @@ async fn who_goes_away_takes_its_waiting_broadcast_along_and_one_killed_in_the_q
 #[tokio::test]
 async fn only_so_many_broadcasts_wait_and_a_free_seat_is_taken_again() {
     let (mut world, _gate) = parted().await;
-    let limits = &mut world.settings.daemon.limits;
+    let limits = &mut world.daemon.settings.daemon.limits;
     // All callers here are the daemon's own user, which may have all of the room.
     (limits.max_waiting, limits.max_waiting_bytes) = (3, 100_000);
-    world.start_daemon();
+    world.daemon.start_again();
     is_offline(&world).await;
     let client = world.client().await;
     let large = format!("\"{}\"", "x".repeat(100_000));
@@ -297,8 +298,8 @@ async fn only_so_many_broadcasts_wait_and_a_free_seat_is_taken_again() {
 #[tokio::test]
 async fn a_stopping_daemon_ends_the_waits_at_once() {
     let (mut world, _gate) = parted().await;
-    world.settings.daemon.drain_timeout = DEADLINE;
-    world.start_daemon();
+    world.daemon.settings.daemon.drain_timeout = DEADLINE;
+    world.daemon.start_again();
     is_offline(&world).await;
     let client = world.client().await;
     let mut calls = JoinSet::new();
@@ -308,7 +309,7 @@ async fn a_stopping_daemon_ends_the_waits_at_once() {
     }
     waiting(&client, 10).await;
     let begun = Instant::now();
-    world.stop_daemon().await;
+    world.daemon.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(2));
     while let Some(answer) = calls.join_next().await {
         let refused = refusal(answer.unwrap());
@@ -322,7 +323,7 @@ async fn a_stopping_daemon_ends_the_waits_at_once() {
 async fn a_connection_that_is_cut_in_place_of_the_answer_leaves_it_unknown_and_sent_once() {
     let (mut world, mut gate) = parted().await;
     gate.open();
-    world.start_daemon();
+    world.daemon.start_again();
     world.link(FAR, LinkState::Online).await;
     let client = world.client().await;
     let mut ear = world.ear(&Listen::to(menu())).await;
@@ -347,7 +348,7 @@ async fn a_connection_that_is_cut_in_place_of_the_answer_leaves_it_unknown_and_s
 async fn an_outage_after_a_connection_is_an_outage_too() {
     let (mut world, mut gate) = parted().await;
     gate.open();
-    world.start_daemon();
+    world.daemon.start_again();
     world.link(FAR, LinkState::Online).await;
     let client = world.client().await;
     now(&client).await.unwrap();

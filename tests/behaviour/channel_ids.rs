@@ -8,7 +8,7 @@ use expd::config::{BroadcastChannelForm, ChannelIdSpelling};
 use expd_client::{Client, Listen};
 use expd_domain::Channel;
 
-use crate::world::{World, device, json};
+use expd_test_support::world::{World, device, json};
 
 /// Names that are spelled differently in the two alphabets, in the two escapings, or hard to carry at all.
 fn names() -> Vec<String> {
@@ -66,11 +66,11 @@ async fn every_spelling_of_a_channel_reaches_its_listeners_once() {
         ChannelIdSpelling::Standard,
     ] {
         let mut world = World::dark(&[("default", device())], |_| {}).await;
-        for instance in world.settings.instances.values_mut() {
+        for instance in world.daemon.settings.instances.values_mut() {
             instance.channel_id = spelling;
         }
-        world.start_network().await;
-        world.start_daemon();
+        world.network.start_again().await;
+        world.daemon.start_again();
         let client = world.client().await;
         for name in names() {
             let mut ear = world.ear(&Listen::to(Channel::new(&name))).await;
@@ -93,11 +93,11 @@ async fn every_spelling_of_a_channel_reaches_its_listeners_once() {
 async fn a_broadcast_names_its_channel_in_either_form() {
     for form in [BroadcastChannelForm::Object, BroadcastChannelForm::Id] {
         let mut world = World::dark(&[("default", device())], |_| {}).await;
-        for instance in world.settings.instances.values_mut() {
+        for instance in world.daemon.settings.instances.values_mut() {
             instance.broadcast_channel = form;
         }
-        world.start_network().await;
-        world.start_daemon();
+        world.network.start_again().await;
+        world.daemon.start_again();
         let client = world.client().await;
         for name in names() {
             let channel = Channel::new(&name).consumer();

@@ -3,7 +3,7 @@
 use expd_client::{Code, LinkState, Listen};
 use expd_domain::Channel;
 
-use crate::world::{World, consumer_app, json, menu, refusal};
+use expd_test_support::world::{World, consumer_app, json, menu, refusal};
 
 #[tokio::test]
 async fn what_breaks_a_rule_is_refused_without_a_request() {

@@ -9,7 +9,7 @@ use expd_domain::Secret;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::world::{World, consumer_app, device, json, menu, user};
+use expd_test_support::world::{World, consumer_app, device, json, menu, user};
 
 #[tokio::test]
 async fn all_three_kinds_log_in() {
@@ -88,9 +88,9 @@ async fn tokens_change_without_a_gap_while_broadcasts_flow() {
 async fn a_hundred_calls_after_a_401_are_one_login() {
     let mut world = World::new().await;
     world.link("default", LinkState::Online).await;
-    world.stop_network().await;
-    world.forget_tokens();
-    world.start_network().await;
+    world.network.stop().await;
+    world.network.forget_tokens();
+    world.network.start_again().await;
     let mut calls = JoinSet::new();
     for _ in 0..100 {
         let client = world.client().await;

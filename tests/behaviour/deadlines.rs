@@ -9,13 +9,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tonic::Code;
 
-use crate::world::{DEADLINE, World};
+use expd_test_support::DEADLINE;
+use expd_test_support::world::World;
 
 #[tokio::test]
 async fn a_call_that_runs_into_its_deadline_is_told_so() {
     let world = World::new().await;
     let mut ear = world
-        .ear(&expd_client::Listen::to(crate::world::menu()))
+        .ear(&expd_client::Listen::to(expd_test_support::world::menu()))
         .await;
     let request = proto::BroadcastRequest {
         channel: Some(proto::Channel {

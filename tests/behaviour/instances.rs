@@ -5,7 +5,8 @@ use std::time::Duration;
 use expd_client::{Code, Event, Listen, SubscriptionState};
 use expd_domain::Channel;
 
-use crate::world::{DEADLINE, World, consumer_app, device, json, menu, refusal};
+use expd_test_support::DEADLINE;
+use expd_test_support::world::{World, consumer_app, device, json, menu, refusal};
 
 fn on(instance: &str) -> Listen {
     Listen {

@@ -6,7 +6,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::{v1, v1alpha};
 
-use crate::world::{World, channel};
+use expd_test_support::http2::channel;
+use expd_test_support::world::World;
 
 const SERVICES: [&str; 6] = [
     "expd.v1.Api",
@@ -27,7 +28,7 @@ macro_rules! services {
             host: String::new(),
             message_request: Some(MessageRequest::ListServices(String::new())),
         };
-        let mut client = ServerReflectionClient::new(channel(&$world).await);
+        let mut client = ServerReflectionClient::new(channel(&$world.socket()).await);
         let requests = futures_util::stream::iter([request]);
         let mut answers = client
             .server_reflection_info(requests)
@@ -54,7 +55,7 @@ async fn both_generations_of_reflection_list_every_service() {
 #[tokio::test]
 async fn the_daemon_and_each_of_its_services_are_healthy() {
     let world = World::new().await;
-    let mut client = HealthClient::new(channel(&world).await);
+    let mut client = HealthClient::new(channel(&world.socket()).await);
     for service in ["", "expd.v1.Network", "expd.v1.Api", "expd.v1.Daemon"] {
         let request = HealthCheckRequest {
             service: service.to_owned(),

@@ -25,4 +25,3 @@ mod sharing;
 mod socket_library;
 mod status;
 mod stopping;
-mod world;

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use expd_client::LinkState;
 use expd_hub::operator;
 
-use crate::world::{World, eventually, operator_key, unpaired};
+use expd_test_support::eventually;
+use expd_test_support::network::operator_key;
+use expd_test_support::world::{World, unpaired};
 
 #[tokio::test]
 async fn a_device_is_paired_restarted_and_unpaired() {
@@ -15,7 +17,7 @@ async fn a_device_is_paired_restarted_and_unpaired() {
     assert!(!identity.paired);
     let code = identity.pairing_code.expect("a pairing code");
 
-    let paired = operator::pair(&world.url(), Some(&operator_key()), &code)
+    let paired = operator::pair(&world.network.url(), Some(&operator_key()), &code)
         .await
         .unwrap();
     world.link("default", LinkState::Online).await;
@@ -24,7 +26,7 @@ async fn a_device_is_paired_restarted_and_unpaired() {
         (identity.uuid, identity.paired),
         (paired.uuid.clone(), true)
     );
-    let stored: Vec<_> = std::fs::read_dir(world.state_dir())
+    let stored: Vec<_> = std::fs::read_dir(world.daemon.state_dir())
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.metadata().unwrap().is_file())
@@ -35,13 +37,13 @@ async fn a_device_is_paired_restarted_and_unpaired() {
         assert_eq!(mode, 0o600, "{:?}", file.path());
     }
 
-    world.stop_daemon().await;
-    world.start_daemon();
+    world.daemon.stop().await;
+    world.daemon.start_again();
     world.link("default", LinkState::Online).await;
     let again = world.client().await.identity("").await.unwrap();
     assert_eq!(again.uuid, paired.uuid);
 
-    operator::unpair(&world.url(), Some(&operator_key()), &paired.uuid)
+    operator::unpair(&world.network.url(), Some(&operator_key()), &paired.uuid)
         .await
         .unwrap();
     world.link("default", LinkState::Pairing).await;

@@ -7,7 +7,8 @@ use expd_domain::payload::{MAX_BYTES, MAX_DEPTH};
 use expd_proto as proto;
 use expd_proto::network_client::NetworkClient;
 
-use crate::world::{World, json, menu, refusal, responder};
+use expd_test_support::http2::channel;
+use expd_test_support::world::{World, json, menu, refusal, responder};
 
 fn nested(levels: usize) -> String {
     format!("{}{}", "[".repeat(levels), "]".repeat(levels))
@@ -65,18 +66,7 @@ async fn white_space_around_a_payload_is_no_part_of_it() {
 
 /// As a program of another language would send it, unchecked.
 async fn send_raw(world: &World, form: proto::payload::Form) -> Result<(), tonic::Status> {
-    let path = world.socket();
-    let connect = tower::service_fn(move |_| {
-        let path = path.clone();
-        async move {
-            let stream = tokio::net::UnixStream::connect(path).await?;
-            Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(stream))
-        }
-    });
-    let transport = tonic::transport::Endpoint::from_static("http://localhost")
-        .connect_with_connector(connect)
-        .await
-        .unwrap();
+    let transport = channel(&world.socket()).await;
     let request = proto::BroadcastRequest {
         channel: Some(proto::Channel {
             name: "menu".to_owned(),

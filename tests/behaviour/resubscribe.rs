@@ -6,7 +6,7 @@ use expd_client::{GapReason, LinkState, Listen, SubscriptionState};
 use expd_domain::Channel;
 use tokio::time::Instant;
 
-use crate::world::{Ear, World, device, json, menu};
+use expd_test_support::world::{Ear, World, device, json, menu};
 
 async fn comes_back(ear: &mut Ear) {
     assert_eq!(ear.subscription().await, SubscriptionState::Pending);
@@ -22,8 +22,8 @@ async fn every_stream_goes_pending_then_gap_then_confirmed_and_hears_again() {
         world.ear(&Listen::to(menu())).await,
         world.ear(&Listen::to(other.clone())).await,
     ];
-    world.stop_network().await;
-    world.start_network().await;
+    world.network.stop().await;
+    world.network.start_again().await;
     let back = Instant::now();
     for ear in &mut ears {
         comes_back(ear).await;
@@ -49,11 +49,11 @@ async fn every_stream_goes_pending_then_gap_then_confirmed_and_hears_again() {
 #[tokio::test]
 async fn a_daemon_and_a_listener_from_before_the_network_are_confirmed_when_it_comes() {
     let mut world = World::dark(&[("default", device())], |_| {}).await;
-    world.start_daemon();
+    world.daemon.start_again();
     world.link("default", LinkState::Offline).await;
     let mut ear = world.deaf_ear(&Listen::to(menu())).await;
     assert_eq!(ear.subscription().await, SubscriptionState::Pending);
-    world.start_network().await;
+    world.network.start_again().await;
     // Nothing that it had a right to was missed: no Gap before the first confirmation.
     assert_eq!(ear.subscription().await, SubscriptionState::Confirmed);
     let client = world.client().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use expd_client::{Code, Listen};
 use expd_domain::Channel;
 
-use crate::world::{World, json, menu, refusal, responder};
+use expd_test_support::world::{World, json, menu, refusal, responder};
 
 const LONG: Option<Duration> = Some(Duration::from_secs(2));
 const SHORT: Option<Duration> = Some(Duration::from_millis(50));

@@ -2,7 +2,7 @@
 
 use expd_client::Listen;
 
-use crate::world::{World, json, menu};
+use expd_test_support::world::{World, json, menu};
 
 #[tokio::test]
 async fn fifty_listeners_are_one_socket_and_one_subscription() {

@@ -3,16 +3,16 @@
 use expd::config::SocketLibrary;
 use expd_client::{Listen, SubscriptionState};
 
-use crate::world::{World, device, json, menu};
+use expd_test_support::world::{World, device, json, menu};
 
 #[tokio::test]
 async fn rust_socketio_carries_a_stream_through_a_restart() {
     let mut world = World::dark(&[("default", device())], |_| {}).await;
-    for instance in world.settings.instances.values_mut() {
+    for instance in world.daemon.settings.instances.values_mut() {
         instance.socket_library = SocketLibrary::RustSocketio;
     }
-    world.start_network().await;
-    world.start_daemon();
+    world.network.start_again().await;
+    world.daemon.start_again();
     let mut ear = world.ear(&Listen::to(menu())).await;
     let client = world.client().await;
     let payload = json(r#"{"z":1,"a":0.10,"n":123456789012345678901234567890}"#);
@@ -22,8 +22,8 @@ async fn rust_socketio_carries_a_stream_through_a_restart() {
         .unwrap();
     assert_eq!(ear.broadcast().await.payload, payload);
 
-    world.stop_network().await;
-    world.start_network().await;
+    world.network.stop().await;
+    world.network.start_again().await;
     assert_eq!(ear.subscription().await, SubscriptionState::Pending);
     ear.gap().await;
     assert_eq!(ear.subscription().await, SubscriptionState::Confirmed);

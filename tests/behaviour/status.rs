@@ -3,7 +3,7 @@
 use expd_client::{LinkState, Listen};
 use futures_util::StreamExt as _;
 
-use crate::world::{World, json, menu};
+use expd_test_support::world::{World, json, menu};
 
 #[tokio::test]
 async fn the_status_tells_the_four_truths_of_a_channel() {
@@ -39,8 +39,8 @@ async fn a_watcher_sees_the_link_go_and_come_back() {
     let events = world.client().await.watch_status().await.unwrap();
     let mut states = events.map(|event| event.unwrap().state);
     assert_eq!(states.next().await, Some(LinkState::Online));
-    world.stop_network().await;
+    world.network.stop().await;
     assert_ne!(states.next().await, Some(LinkState::Online));
-    world.start_network().await;
+    world.network.start_again().await;
     while states.next().await != Some(LinkState::Online) {}
 }

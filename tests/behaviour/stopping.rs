@@ -6,14 +6,15 @@ use expd_client::{Code, Listen};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::world::{World, eventually, json, menu, refusal};
+use expd_test_support::eventually;
+use expd_test_support::world::{World, json, menu, refusal};
 
 #[tokio::test]
 async fn a_stopping_daemon_says_so_to_its_streams_and_is_gone_within_a_second() {
     let mut world = World::new().await;
     let mut ear = world.ear(&Listen::to(menu())).await;
     let begun = Instant::now();
-    world.stop_daemon().await;
+    world.daemon.stop().await;
     assert!(
         begun.elapsed() < Duration::from_secs(1),
         "{:?}",
@@ -42,7 +43,7 @@ async fn a_call_under_way_finishes_while_the_daemon_stops() {
             .ok_or(format!("{pending} pending"))
     })
     .await;
-    world.stop_daemon().await;
+    world.daemon.stop().await;
     let answer = calls.join_next().await.unwrap().unwrap();
     assert_eq!(answer.unwrap().len(), 0);
 }

@@ -8,8 +8,10 @@ use tokio::task::JoinSet;
 
 use crate::proxy::{Mode, Proxy};
 use crate::tls::Door;
-use crate::traffic::{Traffic, outages};
-use crate::world::{Daemon, Network, SOON};
+use expd_test_support::DEADLINE;
+use expd_test_support::daemon::Daemon;
+use expd_test_support::network::Network;
+use expd_test_support::traffic::{Traffic, outages};
 
 /// How long a fault lasts, and how soon after it all is well again.
 struct Case {
@@ -63,7 +65,7 @@ impl Case {
         proxy.set(self.fault);
         if self.lasts.is_zero() {
             // Only until it has struck, which may take a busy machine a moment.
-            traffic.stops(&named, SOON).await;
+            traffic.stops(&named, DEADLINE).await;
         }
         tokio::time::sleep(self.lasts).await;
         // Connections that have gone silent stay so; new ones pass.

@@ -8,15 +8,10 @@
     reason = "tests may fail by panicking"
 )]
 
-#[path = "../wire/certificates.rs"]
-mod certificates;
 mod faults;
-mod judge;
 mod model;
 mod proxy;
 mod rotation;
 mod script;
 mod subscriptions;
 mod tls;
-mod traffic;
-mod world;

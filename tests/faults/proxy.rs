@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::world::ports;
+use expd_test_support::ports;
 
 /// What it does to connections, to those that are open and to new ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,10 @@ use expd_domain::Channel;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::world::{Daemon, Ear, Network, Outcome, SOON, numbers, signals, to};
+use expd_test_support::DEADLINE;
+use expd_test_support::daemon::Daemon;
+use expd_test_support::network::{Network, Outcome};
+use expd_test_support::transcript::{Transcript, numbers, signals, to};
 
 const CHANNELS: usize = 20;
 
@@ -39,7 +42,7 @@ async fn tokens_change_unnoticed(protocol: ProtocolChoice) {
     let client = daemon.client().await;
     let mut ears = Vec::new();
     for n in 0..CHANNELS {
-        let ear = Ear::open(&client, &to(&format!("channel {n}"))).await;
+        let ear = Transcript::open(&client, &to(&format!("channel {n}"))).await;
         ear.until_confirmed().await;
         ears.push(ear);
     }
@@ -67,7 +70,7 @@ async fn tokens_change_unnoticed(protocol: ProtocolChoice) {
         let all: Vec<u64> = (0..count).collect();
         total += count;
         let ear = &ears[n];
-        ear.until("the last broadcast", SOON, |heard| {
+        ear.until("the last broadcast", DEADLINE, |heard| {
             numbers(heard).last() == all.last()
         })
         .await;

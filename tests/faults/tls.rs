@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::certificates::Authority;
+use expd_test_support::certificates::Authority;
 
 /// The network's encrypted door, with a certificate of a private authority.
 pub struct Door {

@@ -9,8 +9,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::house::{House, KNOWN};
 use crate::machine::library;
-use crate::traffic::Traffic;
-use crate::world::{Network, SOON};
+use expd_test_support::DEADLINE;
+use expd_test_support::network::Network;
+use expd_test_support::traffic::Traffic;
 
 pub const LIBRARY: &str = "libfaketimeMT.so.1";
 
@@ -124,7 +125,7 @@ pub async fn jumps() {
     // The token ends while the network is away, so that the daemon has to log in by a wrong clock.
     let started = house.counters().await;
     network.kill().await;
-    traffic.stops("the network's end", SOON).await;
+    traffic.stops("the network's end", DEADLINE).await;
     says_when_to_come_back(&house, &clock).await;
     sleep(TOKEN).await;
     network.start_again().await;

@@ -8,9 +8,10 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::time::{Instant, sleep};
 
 use crate::house::{House, KNOWN};
-use crate::process::Daemon;
-use crate::traffic::{Traffic, outages};
-use crate::world::{Network, SOON};
+use expd_test_support::DEADLINE;
+use expd_test_support::network::Network;
+use expd_test_support::process::Daemon;
+use expd_test_support::traffic::{Traffic, outages};
 
 /// From the end of the fault.
 const BOUND: Duration = Duration::from_secs(15);
@@ -44,7 +45,7 @@ pub async fn are_used_up() {
         "it is busy with nothing: {used} s"
     );
     eprintln!("descriptors used up: {used:.2} s of a core in {WATCHED:?}");
-    traffic.flows("no descriptors for others", SOON).await;
+    traffic.flows("no descriptors for others", DEADLINE).await;
     assert_eq!(traffic.outages_so_far(), [0; 3]);
 
     // The connection breaks, those who wait take what that sets free, and none is left for the next.
@@ -85,7 +86,7 @@ pub async fn are_few() {
     daemon.said("local connections are refused");
     network.kill().await;
     network.start_again().await;
-    traffic.stops("the network's restart", SOON).await;
+    traffic.stops("the network's restart", DEADLINE).await;
     let took = traffic.flows("few descriptors", BOUND).await;
     eprintln!(
         "few descriptors: back {:.1} s after the network",
@@ -93,7 +94,7 @@ pub async fn are_few() {
     );
     drop(greedy);
     // As soon as the daemon has seen that they are gone.
-    let end = Instant::now() + SOON;
+    let end = Instant::now() + DEADLINE;
     while Client::connect(Some(house.path("expd.sock")))
         .await
         .is_err()

@@ -10,9 +10,10 @@ use expd_hub::operator;
 use tokio::time::{Instant, sleep};
 
 use crate::house::House;
-use crate::process::{Daemon, accepts};
-use crate::traffic::{Traffic, outages};
-use crate::world::{Network, SOON, operator_key};
+use expd_test_support::DEADLINE;
+use expd_test_support::network::{Network, operator_key};
+use expd_test_support::process::{Daemon, accepts};
+use expd_test_support::traffic::{Traffic, outages};
 
 /// From the end of the fault until what was to be stored is stored.
 const BOUND: Duration = Duration::from_secs(15);
@@ -52,7 +53,7 @@ pub async fn is_full() {
     let script = r#"mount -t tmpfs -o size=64k,mode=0700 none "$0" && exec "$@""#;
     let mut daemon = house.start(&on_a_disk(script, &state));
     let disk = seen_by(&daemon, &state);
-    house.link_is(LinkState::Pairing, SOON).await;
+    house.link_is(LinkState::Pairing, DEADLINE).await;
     let client = house.client().await;
     let code = client.identity("").await.unwrap().pairing_code.unwrap();
 
@@ -63,7 +64,7 @@ pub async fn is_full() {
         .unwrap();
     let said = daemon.said("free some space on its disk");
     assert!(said.contains(KEY), "{said}");
-    house.link_is(LinkState::Online, SOON).await;
+    house.link_is(LinkState::Online, DEADLINE).await;
     let traffic = Traffic::start(&client, &network.sender()).await;
     daemon.signal("HUP");
     daemon.said("the settings were read again");
@@ -117,7 +118,7 @@ pub async fn is_full_or_read_only_at_the_start() {
         let said = daemon.said(word);
         assert!(said.contains(KEY), "{said}");
         daemon.said("logged in as device daemon");
-        house.link_is(LinkState::Online, SOON).await;
+        house.link_is(LinkState::Online, DEADLINE).await;
         daemon.signal("TERM");
         assert!(daemon.ended().success(), "{}", daemon.heard());
     }
@@ -135,16 +136,16 @@ pub async fn takes_no_log() {
     let mut daemon = Daemon::spawn(&mut house.command(&unheard));
     let began = Instant::now();
     while !accepts(&house.path("expd.sock")) {
-        assert!(began.elapsed() < SOON, "it does not serve");
+        assert!(began.elapsed() < DEADLINE, "it does not serve");
         sleep(Duration::from_millis(20)).await;
     }
     let traffic = Traffic::start(&house.client().await, &network.sender()).await;
     daemon.signal("HUP");
     network.kill().await;
     network.start_again().await;
-    traffic.stops("the network's restart", SOON).await;
+    traffic.stops("the network's restart", DEADLINE).await;
     traffic
-        .flows("the network's restart, without a log", SOON)
+        .flows("the network's restart, without a log", DEADLINE)
         .await;
     for (_, signals) in traffic.end("no room for the log").await {
         assert_eq!(outages(&signals), Some(1), "{signals:?}");

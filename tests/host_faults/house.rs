@@ -8,9 +8,9 @@ use expd_client::{Client, Counters, LinkState};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::process::Daemon;
+use expd_test_support::process::{Daemon, program};
 
-/// The credentials of a device that every [`crate::world::Network`] knows.
+/// The credentials of a device that every [`expd_test_support::network::Network`] knows.
 pub const KNOWN: &str = "uuid = \"daemon\"\nsecret = \"the secret of daemon\"\n";
 
 /// A folder with the settings, the socket and the state of one daemon.
@@ -43,11 +43,16 @@ impl House {
 
     /// `expd serve`, with what `before` has before it.
     pub fn command(&self, before: &[&str]) -> Command {
-        let program = env!("CARGO_BIN_EXE_expd");
-        let words = [before, &[program]].concat();
-        let mut command = Command::new(words[0]);
+        let program = program();
+        let mut command = match before.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
         command
-            .args(&words[1..])
             .args(["serve", "--config"])
             .arg(self.path("expd.toml"))
             .arg("--socket")

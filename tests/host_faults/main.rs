@@ -14,22 +14,11 @@ mod clock;
 mod descriptors;
 mod disk;
 mod house;
-#[path = "../faults/judge/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with the tests of faults")]
-mod judge;
 mod machine;
 mod names;
 mod namespace;
 mod packets;
-#[allow(dead_code, reason = "not every test that shares this uses all of it")]
-#[path = "../process/mod.rs"]
-mod process;
 mod suspend;
-#[path = "../faults/traffic.rs"]
-mod traffic;
-#[allow(dead_code, reason = "tests/faults uses the rest of it")]
-#[path = "../faults/world.rs"]
-mod world;
 
 use std::io::Write as _;
 use std::time::Instant;

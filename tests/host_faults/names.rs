@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 
 use crate::house::{House, KNOWN};
 use crate::namespace::Namespace;
-use crate::traffic::{Traffic, outages};
-use crate::world::Network;
+use expd_test_support::network::Network;
+use expd_test_support::traffic::{Traffic, outages};
 
 const NAME: &str = "exp.test";
 

@@ -7,8 +7,8 @@ use tokio::time::sleep;
 
 use crate::house::{House, KNOWN};
 use crate::namespace::Namespace;
-use crate::traffic::{Traffic, outages};
-use crate::world::Network;
+use expd_test_support::network::Network;
+use expd_test_support::traffic::{Traffic, outages};
 
 /// A connection that is dead without a sign of it is found by the probe.
 const FOUND: Duration = Duration::from_secs(32);

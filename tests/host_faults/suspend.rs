@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::house::{House, KNOWN};
-use crate::traffic::{Traffic, outages};
-use crate::world::Network;
+use expd_test_support::network::Network;
+use expd_test_support::traffic::{Traffic, outages};
 
 /// From the moment at which it goes on.
 const BOUND: Duration = Duration::from_secs(10);

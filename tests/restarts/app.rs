@@ -1,5 +1,6 @@
 //! An app: `expd listen --json` as a process, whose lines the test deals with one after the other.
 
+use expd_test_support::process::program;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::SystemTime;
@@ -14,8 +15,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::process::DEADLINE;
-use crate::world::Heard;
+use expd_test_support::DEADLINE;
+use expd_test_support::transcript::Heard;
 
 /// Killed when it is dropped.
 pub struct App {
@@ -28,7 +29,7 @@ pub struct App {
 impl App {
     /// Listens; after a position where there is one.
     pub fn start(socket: &Path, channel: &str, after: Option<&Position>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_expd"));
+        let mut command = Command::new(program());
         command.args(["listen", channel, "--json", "--socket"]);
         command.arg(socket).env_remove("EXPD_SOCKET");
         if let Some(Position { log_id, after }) = after {

@@ -6,9 +6,10 @@ use expd_client::{Event, Gap, GapReason, Listen};
 use expd_domain::Channel;
 
 use crate::app::App;
-use crate::judge::{Life, judge};
 use crate::scene::{CHANNEL, Scene};
-use crate::world::{Ear, Heard, SOON, numbers, signals};
+use expd_test_support::DEADLINE;
+use expd_test_support::judge::{Life, judge};
+use expd_test_support::transcript::{Heard, Transcript, numbers, signals};
 
 /// An app starts again after a position, and deals with everything up to the first broadcast: what it is told before that.
 async fn told_first(app: &mut App) -> Vec<Gap> {
@@ -68,7 +69,7 @@ async fn an_app_that_comes_back_after_the_log_has_moved_on_is_told_first_how_muc
         let _daemon = scene.start();
         // It keeps the channel, and with it the log.
         let client = scene.online().await;
-        let ear = Ear::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
+        let ear = Transcript::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
         ear.until_confirmed().await;
         let mut app = App::start(&scene.socket(), CHANNEL, None);
         app.until_confirmed().await;
@@ -81,7 +82,7 @@ async fn an_app_that_comes_back_after_the_log_has_moved_on_is_told_first_how_muc
             tokio::time::sleep(Duration::from_millis(1500)).await;
         }
         let last = scene.send(50).await;
-        ear.until("the last one", SOON, |heard| {
+        ear.until("the last one", DEADLINE, |heard| {
             numbers(heard).last() == Some(&last)
         })
         .await;
@@ -109,7 +110,7 @@ async fn an_app_that_comes_back_after_everybody_was_gone_is_told_first_that_the_
     let (_, position) = app.kill().await;
     // The channel goes with its last listener, after the log's span.
     let client = scene.client().await;
-    let end = tokio::time::Instant::now() + SOON;
+    let end = tokio::time::Instant::now() + DEADLINE;
     while !client.status().await.unwrap().instances[0]
         .channels
         .is_empty()

@@ -18,10 +18,12 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::app::App;
-use crate::judge::{Life, judge};
-use crate::process::{DEADLINE, accepts};
 use crate::scene::{CHANNEL, CREDENTIALS, Scene};
-use crate::world::{Ear, Heard, numbers, operator_key, signals};
+use expd_test_support::DEADLINE;
+use expd_test_support::judge::{Life, judge};
+use expd_test_support::network::operator_key;
+use expd_test_support::process::{accepts, program};
+use expd_test_support::transcript::{Heard, Transcript, numbers, signals};
 
 /// Writes down what a resuming listener gives out, up to a number.
 async fn follow(client: Client) -> Vec<Heard> {
@@ -106,7 +108,7 @@ async fn at_sigterm_running_calls_finish_waits_and_streams_end_and_new_calls_are
     let scene = Scene::new("drain_timeout = \"5s\"\n").await;
     let mut daemon = scene.start();
     let client = scene.online().await;
-    let ear = Ear::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
+    let ear = Transcript::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
     ear.until_confirmed().await;
     let pulled = client
         .open(&Listen::to(Channel::new(CHANNEL)))
@@ -218,7 +220,7 @@ async fn clients_that_do_not_answer_hold_up_the_stop_no_longer_than_the_drain() 
 async fn broadcasting(
     client: Client,
     timeout: Duration,
-    ear: &Ear,
+    ear: &Transcript,
 ) -> JoinSet<Result<Vec<Payload>, ClientError>> {
     let mut running = JoinSet::new();
     running.spawn(async move {
@@ -242,7 +244,7 @@ async fn the_next_daemon_starts_while_the_last_one_still_drains() {
     let scene = Scene::new(&settings).await;
     let mut last = scene.start();
     let client = scene.online().await;
-    let ear = Ear::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
+    let ear = Transcript::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
     ear.until_confirmed().await;
     let mut running = broadcasting(client, Duration::from_secs(3), &ear).await;
     last.signal("TERM");
@@ -268,7 +270,7 @@ async fn a_call_that_outlasts_the_drain_is_cut_off_and_its_fate_is_unknown() {
     let scene = Scene::new("drain_timeout = \"300ms\"\n").await;
     let mut daemon = scene.start();
     let client = scene.online().await;
-    let ear = Ear::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
+    let ear = Transcript::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
     ear.until_confirmed().await;
     let mut running = broadcasting(client, Duration::from_secs(600), &ear).await;
     let begun = Instant::now();
@@ -290,7 +292,7 @@ async fn sigkill_leaves_nothing_that_hinders_the_next_start() {
     for round in 0..3 {
         let mut daemon = scene.start();
         let client = scene.online().await;
-        let ear = Ear::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
+        let ear = Transcript::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
         ear.until_confirmed().await;
         // Connections that are open at the kill keep the ports in the kernel's books.
         kept.extend(ports.iter().map(|port| TcpStream::connect(port).unwrap()));
@@ -300,7 +302,7 @@ async fn sigkill_leaves_nothing_that_hinders_the_next_start() {
         assert!(!accepts(&scene.socket()), "round {round}");
     }
     // The settings' folder may be read-only to a client: it only looks.
-    let status = Command::new(env!("CARGO_BIN_EXE_expd"))
+    let status = Command::new(program())
         .args(["status", "--socket"])
         .arg(scene.socket())
         .output()
@@ -379,7 +381,7 @@ async fn the_shell_command_waits_for_the_connection_only_where_it_was_told_to() 
     scene.network.stop().await;
     scene.offline().await;
     let broadcast = |more: &[&str]| {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_expd"));
+        let mut command = tokio::process::Command::new(program());
         command.args(["broadcast", CHANNEL, "hi", "1", "--socket"]);
         command.arg(scene.socket()).args(more);
         command

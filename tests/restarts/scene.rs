@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::judge::Book;
-use crate::process::{DEADLINE, Daemon, Home};
-use crate::world::{Network, Outcome};
+use expd_test_support::DEADLINE;
+use expd_test_support::judge::Book;
+use expd_test_support::network::{Network, Outcome};
+use expd_test_support::process::{Daemon, Home, program};
 
 pub const CREDENTIALS: &str = "uuid = \"daemon\"\nsecret = \"the secret of daemon\"\n";
 
@@ -65,7 +66,7 @@ impl Scene {
 
     /// Starts the daemon, and waits until it serves.
     pub fn start(&self) -> Daemon {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_expd"));
+        let mut command = Command::new(program());
         command
             .args(["serve", "--config"])
             .arg(self.home.config())
@@ -85,16 +86,7 @@ impl Scene {
 
     /// A connection to the daemon as any gRPC client has it.
     pub async fn channel(&self) -> tonic::transport::Channel {
-        let socket = self.socket();
-        let connect = tower::service_fn(move |_: http::Uri| {
-            let socket = socket.clone();
-            async move {
-                let stream = tokio::net::UnixStream::connect(socket).await?;
-                Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(stream))
-            }
-        });
-        let endpoint = tonic::transport::Endpoint::from_static("http://localhost");
-        endpoint.connect_with_connector(connect).await.unwrap()
+        expd_test_support::http2::channel(&self.socket()).await
     }
 
     pub async fn online(&self) -> Client {

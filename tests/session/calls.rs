@@ -9,8 +9,8 @@ use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::cloud::{Cloud, Reply, Request, session};
 use crate::world::*;
+use expd_test_support::cloud::{Cloud, Reply, Request, session};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const BROADCASTS: &str = "/api/networks/current/broadcasts";
@@ -316,7 +316,7 @@ async fn a_silent_network_is_given_up_in_stated_time_and_the_call_is_unknown() {
     let began = tokio::time::Instant::now();
     let call = async { broadcast(&instance, &Payload::null()).await };
     let skip = async {
-        eventually("the call arrives", || !cloud.calls().is_empty()).await;
+        until("the call arrives", || !cloud.calls().is_empty()).await;
         // From here on nothing but the deadline can happen.
         tokio::time::pause();
     };
@@ -385,7 +385,7 @@ async fn a_large_payload_has_the_time_that_a_slow_line_needs() {
     let large = payload(&format!("\"{}\"", "x".repeat(15_000_000)));
     let call = async { broadcast(&instance, &large).await };
     let skip = async {
-        eventually("the call arrives", || !cloud.calls().is_empty()).await;
+        until("the call arrives", || !cloud.calls().is_empty()).await;
         tokio::time::pause();
     };
     let (answer, ()) = tokio::join!(call, skip);
@@ -410,7 +410,7 @@ async fn too_many_calls_at_once_are_refused_at_once() {
                 .await
         });
     }
-    eventually("three calls arrive", || cloud.calls().len() == 3).await;
+    until("three calls arrive", || cloud.calls().len() == 3).await;
     let error = broadcast(&instance, &Payload::null()).await.unwrap_err();
     assert!(matches!(error, CallError::TooMany { most: 3 }), "{error:?}");
     // Those who leave make room.
@@ -440,11 +440,11 @@ async fn a_rush_of_calls_leaves_few_connections_behind() {
                 .await
         });
     }
-    eventually("all are under way", || cloud.connections() >= RUSH).await;
+    until("all are under way", || cloud.connections() >= RUSH).await;
     for call in calls.join_all().await {
         assert_eq!(call.unwrap().status, 200);
     }
-    eventually("few are kept", || cloud.connections() <= LEFT).await;
+    until("few are kept", || cloud.connections() <= LEFT).await;
     // And those are used.
     instance
         .api

@@ -8,8 +8,8 @@ use expd_domain::login::{self, Claims};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::cloud::{Cloud, Reply, Request, now_millis, session_at};
 use crate::world::*;
+use expd_test_support::cloud::{Cloud, Reply, Request, now_millis, session_at};
 
 const DAY: i64 = 86_400_000;
 

@@ -11,8 +11,8 @@ use expd_domain::{Channel, Payload, Secret};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::cloud::{Cloud, Reply, Request, now_millis, session, session_at};
 use crate::world::*;
+use expd_test_support::cloud::{Cloud, Reply, Request, now_millis, session, session_at};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -60,7 +60,10 @@ async fn a_device_signs_its_login_with_its_secret_for_a_day() {
     assert!((iat - now_millis() / 1000).abs() < 5);
     assert_eq!(exp, Some(iat + 86_400));
     let left = logged_in.ends_at.left();
-    assert!(left + SOON > HOUR && left <= HOUR + SOON, "{left:?}");
+    assert!(
+        left + DEADLINE > HOUR && left <= HOUR + DEADLINE,
+        "{left:?}"
+    );
     instance.stop().await;
 }
 
@@ -157,7 +160,7 @@ async fn a_token_of_thirty_days_is_kept_for_its_time() {
     let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
     let logged_in = instance.logs_in().await;
     let left = logged_in.ends_at.left();
-    assert!(left + SOON > month, "{left:?}");
+    assert!(left + DEADLINE > month, "{left:?}");
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(cloud.requests().len(), 1);
 }
@@ -227,7 +230,7 @@ async fn callers_wait_for_the_refresh_that_is_under_way() {
     .await;
     let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
     instance.logs_in().await;
-    eventually("a refresh begins", || cloud.refreshes() == 1).await;
+    until("a refresh begins", || cloud.refreshes() == 1).await;
     let mut callers = JoinSet::new();
     for _ in 0..100 {
         let api = instance.api.clone();
@@ -356,7 +359,7 @@ async fn a_refresh_that_is_put_off_past_the_tokens_end_is_put_off_all_the_same()
     .await;
     let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
     instance.logs_in().await;
-    eventually("a refresh fails", || cloud.refreshes() == 1).await;
+    until("a refresh fails", || cloud.refreshes() == 1).await;
     let asked = tokio::time::Instant::now();
     let state = instance.becomes(is_failed).await;
     let SessionState::Failed { reason, .. } = state else {
@@ -481,7 +484,7 @@ async fn a_login_is_tried_until_it_succeeds() {
     let instance = Instance::with(&settings(&cloud.url, device("u", "s")), None, timing);
     let mut states = instance.session.watch();
     let mut reasons: Vec<String> = Vec::new();
-    let end = tokio::time::timeout(SOON, async {
+    let end = tokio::time::timeout(DEADLINE, async {
         loop {
             match states.borrow_and_update().clone() {
                 SessionState::Failed {
@@ -557,7 +560,7 @@ async fn a_login_under_way_is_waited_for_and_ends_with_the_daemon() {
 
     let silent = Cloud::start(|_, _| Reply::Silence).await;
     let instance = Instance::start(&settings(&silent.url, device("u", "s")));
-    eventually("a login arrives", || silent.logins() == 1).await;
+    until("a login arrives", || silent.logins() == 1).await;
     let session = instance.session.clone();
     let mut waiting = JoinSet::new();
     waiting.spawn(async move { session.current().await });

@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::cloud::session;
 use crate::world::*;
+use expd_test_support::cloud::session;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -66,7 +66,7 @@ async fn connection(mut stream: TcpStream, arrived: Arrived, mut chance: StdRng)
             return;
         };
         if path.ends_with("/login") {
-            let crate::cloud::Reply::Answer { body, .. } = session("t", HOUR) else {
+            let expd_test_support::cloud::Reply::Answer { body, .. } = session("t", HOUR) else {
                 unreachable!()
             };
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::cloud::{Cloud, Reply, Request, now_millis};
 use crate::world::*;
+use expd_test_support::cloud::{Cloud, Reply, Request, now_millis};
 
 fn unpaired() -> Credentials {
     Credentials::Device {
@@ -206,7 +206,7 @@ async fn a_key_is_not_lost_among_many_who_find_the_token_refused() {
     let instance = start(&settings(&cloud.url, unpaired()), home.path());
     waits_to_be_paired(&instance).await;
     instance.session.reject(1);
-    eventually("a login begins", || cloud.logins() == 2).await;
+    until("a login begins", || cloud.logins() == 2).await;
     for _ in 0..1000 {
         instance.session.reject(1);
     }
@@ -342,7 +342,7 @@ async fn a_key_that_cannot_be_stored_works_and_is_stored_as_soon_as_that_is_poss
     is_paired(&instance).await;
     assert_eq!(kept_uuid(&folder), None);
     fs::remove_file(&folder).unwrap();
-    eventually("the key is stored", || kept_uuid(&folder).is_some()).await;
+    until("the key is stored", || kept_uuid(&folder).is_some()).await;
     assert_eq!(cloud.logins(), 2, "storing needs no login");
     instance.stop().await;
 }

@@ -12,9 +12,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::certificates::Authority;
-use crate::cloud::{Cloud, Reply, session};
 use crate::world::*;
+use expd_test_support::certificates::Authority;
+use expd_test_support::cloud::{Cloud, Reply, session};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -15,8 +15,7 @@ use expd_domain::Secret;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Far more than anything here takes, and far less than the daemon's own patience.
-pub const SOON: Duration = Duration::from_secs(10);
+pub use expd_test_support::{DEADLINE, until};
 
 pub fn device(uuid: &str, secret: &str) -> Credentials {
     Credentials::Device {
@@ -100,7 +99,7 @@ impl Instance {
     /// Waits until the state is as wanted.
     pub async fn becomes(&self, wanted: impl Fn(&SessionState) -> bool) -> SessionState {
         let mut states = self.session.watch();
-        let found = tokio::time::timeout(SOON, states.wait_for(|state| wanted(state))).await;
+        let found = tokio::time::timeout(DEADLINE, states.wait_for(|state| wanted(state))).await;
         let Ok(state) = found else {
             panic!("the state stays {:?}", self.session.state());
         };
@@ -119,7 +118,7 @@ impl Instance {
 
     pub async fn stop(mut self) {
         self.stop.cancel();
-        tokio::time::timeout(SOON, self.running.join_next())
+        tokio::time::timeout(DEADLINE, self.running.join_next())
             .await
             .expect("the session's task ends")
             .unwrap()
@@ -133,13 +132,4 @@ pub fn is_refused(state: &SessionState) -> bool {
 
 pub fn is_failed(state: &SessionState) -> bool {
     matches!(state, SessionState::Failed { .. })
-}
-
-/// Waits until something is so.
-pub async fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = tokio::time::Instant::now() + SOON;
-    while !is_so() {
-        assert!(tokio::time::Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

@@ -20,7 +20,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::ALONE;
 use crate::process::{Counts, LOG_AGE, Process};
-use crate::world::{Ear, Network, Outcome, SOON, numbers, to};
+use expd_test_support::DEADLINE;
+use expd_test_support::network::{Network, Outcome};
+use expd_test_support::transcript::{Transcript, numbers, to};
 
 const OPENS: usize = 10_000;
 const CHANNELS: usize = 20;
@@ -41,10 +43,10 @@ async fn broken_apps_leave_nothing_behind() {
     let _alone = ALONE.lock().await;
     let mut network = Network::start(Duration::from_secs(3600)).await;
     let daemon = Process::start(&network).await;
-    let ear = Ear::open(&daemon.app().await, &to("witness")).await;
+    let ear = Transcript::open(&daemon.app().await, &to("witness")).await;
     ear.until_confirmed().await;
     let before = daemon
-        .until("one listener", SOON, |counts| {
+        .until("one listener", DEADLINE, |counts| {
             (counts.channels, counts.listeners) == (1, 1)
         })
         .await;
@@ -63,7 +65,9 @@ async fn broken_apps_leave_nothing_behind() {
     back_to(&daemon, &before, "apps that never read").await;
 
     let after = daemon
-        .until("one channel", LOG_AGE + SOON, |counts| counts.channels == 1)
+        .until("one channel", LOG_AGE + DEADLINE, |counts| {
+            counts.channels == 1
+        })
         .await;
     eprintln!("{before:?} before, {after:?} after");
     assert!(
@@ -73,7 +77,7 @@ async fn broken_apps_leave_nothing_behind() {
     let sender = network.sender();
     let sent = sender.send(&Channel::new("witness"), "n", 7).await;
     assert_eq!(sent, Outcome::Sent);
-    ear.until("the broadcast", SOON, |heard| {
+    ear.until("the broadcast", DEADLINE, |heard| {
         numbers(heard).last() == Some(&7)
     })
     .await;
@@ -84,7 +88,7 @@ async fn broken_apps_leave_nothing_behind() {
 async fn back_to(daemon: &Process, before: &Counts, after: &str) {
     let what = format!("as before ({before:?}), after {after}");
     daemon
-        .until(&what, SOON, |now| {
+        .until(&what, DEADLINE, |now| {
             now.listeners == before.listeners
                 && now.tasks <= before.tasks
                 && now.descriptors <= before.descriptors
@@ -136,7 +140,7 @@ async fn garbage(daemon: &Process) {
         stream.write_all(&words).await.ok();
         let mut answer = Vec::new();
         // Told off and closed.
-        timeout(SOON, stream.read_to_end(&mut answer))
+        timeout(DEADLINE, stream.read_to_end(&mut answer))
             .await
             .unwrap()
             .ok();
@@ -185,7 +189,9 @@ async fn die_in_mid_call(daemon: &Process) {
         });
     }
     daemon
-        .until("ten more listeners", SOON, |counts| counts.listeners == 11)
+        .until("ten more listeners", DEADLINE, |counts| {
+            counts.listeners == 11
+        })
         .await;
     // So that the calls are under way, too.
     sleep(Duration::from_millis(500)).await;
@@ -202,7 +208,7 @@ async fn never_read(daemon: &Process, network: &Network, before: &Counts) {
         listen_deafly(daemon, &mut deaf).await;
     }
     daemon
-        .until("twenty more listeners", SOON, |counts| {
+        .until("twenty more listeners", DEADLINE, |counts| {
             counts.listeners == 1 + DEAF
         })
         .await;

@@ -15,9 +15,6 @@
 mod broken;
 mod process;
 mod stalled;
-#[path = "../faults/world.rs"]
-#[allow(dead_code, reason = "shared with the tests of faults")]
-mod world;
 
 /// Latencies and memory are measured, so one test runs at a time.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -1,5 +1,6 @@
 //! The daemon as a process of its own, so that its memory, descriptors and tasks are its own.
 
+use expd_test_support::process::program;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -12,7 +13,8 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use crate::world::{Network, SOON};
+use expd_test_support::DEADLINE;
+use expd_test_support::network::Network;
 
 /// How long the daemon's logs hold events, and how long a channel that nobody listens to lingers.
 pub const LOG_AGE: Duration = Duration::from_secs(20);
@@ -65,7 +67,7 @@ impl Process {
         std::fs::write(&file, settings).unwrap();
         std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))
             .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_expd"))
+        let child = Command::new(program())
             .arg("serve")
             .arg("--config")
             .arg(&file)
@@ -80,7 +82,7 @@ impl Process {
             metrics,
             _folder: folder,
         };
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + DEADLINE;
         while Client::connect(Some(process.socket.clone())).await.is_err() {
             assert!(Instant::now() < deadline, "the daemon does not start");
             sleep(Duration::from_millis(20)).await;
@@ -95,7 +97,7 @@ impl Process {
 
     /// The program's command line as an app, in a process of its own.
     pub fn program(&self, arguments: &[&str]) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_expd"))
+        Command::new(program())
             .args(arguments)
             .env("EXPD_SOCKET", &self.socket)
             .stdin(std::process::Stdio::null())

@@ -13,7 +13,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::ALONE;
 use crate::process::Process;
-use crate::world::{Network, Outcome, SOON, Sender, to};
+use expd_test_support::DEADLINE;
+use expd_test_support::network::{Network, Outcome, Sender};
+use expd_test_support::transcript::to;
 
 const STALLED: usize = 100;
 const HEALTHY: usize = 10;
@@ -77,7 +79,7 @@ impl Healthy {
                 self.1.notified().await;
             }
         };
-        let in_time = timeout(SOON * 3, all).await;
+        let in_time = timeout(DEADLINE * 3, all).await;
         in_time.unwrap_or_else(|_| panic!("only {} of {end}", self.0.lock().unwrap().next))
     }
 }
@@ -216,7 +218,7 @@ async fn a_hundred_stalled_apps_cost_the_others_nothing() {
         let channels = &status.instances[0].channels;
         channels.first().is_some_and(|c| c.confirmed_at.is_some())
     };
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + DEADLINE;
     while !confirmed(&daemon.status().await) {
         assert!(Instant::now() < deadline, "not confirmed");
     }
@@ -272,7 +274,7 @@ async fn wakes_up(at: usize, mut stream: EventStream, numbers: std::ops::Range<u
     let mut next = numbers.start;
     let mut gaps = 0;
     while next < numbers.end {
-        let event = match timeout(SOON, stream.next()).await {
+        let event = match timeout(DEADLINE, stream.next()).await {
             Ok(Some(Ok(event))) => event,
             Ok(Some(Err(error))) => {
                 assert_eq!(at, 0, "{error}");

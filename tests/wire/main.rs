@@ -9,9 +9,7 @@
     reason = "tests may fail by panicking"
 )]
 
-mod certificates;
 mod client;
-mod front;
 mod node;
 mod oxide;
 mod trust;
@@ -23,9 +21,9 @@ use expd::config::TransportChoice::{self, Auto, Polling, Websocket};
 use expd_domain::Secret;
 use expd_wire::socket::{EVENT_QUEUE, SocketError};
 
-use certificates::Authority;
 use client::{Client, endpoint};
-use front::{Front, Kind};
+use expd_test_support::certificates::Authority;
+use expd_test_support::front::{Front, Kind};
 use node::{Node, PING_INTERVAL, PING_TIMEOUT};
 use oxide::Oxide;
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use expd::config::TransportChoice::{Polling, Websocket};
 
-use crate::certificates::Authority;
 use crate::client::{Client, endpoint};
-use crate::front::{Front, Kind};
 use crate::node::Node;
+use expd_test_support::certificates::Authority;
+use expd_test_support::front::{Front, Kind};
 
 /// Opens a connection of either kind, or says why there is none.
 async fn open(front: &Front, ca_file: Option<&Path>) -> Result<(), String> {

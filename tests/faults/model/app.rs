@@ -10,8 +10,8 @@ use super::dice::Dice;
 use super::ear::Ear;
 use super::fleet::{Fleet, Member};
 use super::{AT_ONCE, CHANNELS, HEAVY, LOG_AGE, LOG_EVENTS, NAMES, RECOVERY, channel};
-use crate::judge::{Life, Logs, Note, Rules, Said, Sent, Sum, check_shape, judge};
-use crate::world::Daemon;
+use expd_test_support::daemon::Daemon;
+use expd_test_support::judge::{Life, Logs, Note, Rules, Said, Sent, Sum, check_shape, judge};
 
 /// Half of what the daemon waits for the next question to a listener in pull form.
 const LONGEST_STALL: Duration = Duration::from_secs(30);

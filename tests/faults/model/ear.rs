@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::judge::{Life, Note};
+use expd_test_support::judge::{Life, Note};
 
 /// How long a pull asks for.
 const ASK: Duration = Duration::from_secs(1);

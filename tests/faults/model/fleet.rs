@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio_rustls::server::TlsStream;
 
 use super::dice::Dice;
-use crate::certificates::Authority;
-use crate::judge::Trouble;
 use crate::proxy::{Mode, Proxy};
-use crate::world::instance;
+use expd_test_support::certificates::Authority;
+use expd_test_support::daemon::instance;
+use expd_test_support::judge::Trouble;
 
 /// Every instance: its name, generation and transport. On the way of the calm one nothing happens, so that it has no excuse but
 /// restarts.

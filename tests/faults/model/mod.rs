@@ -18,11 +18,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::judge::{Book, Logs, Sum, Trouble};
 use crate::proxy::Mode;
-use crate::world::{Daemon, Network, Outcome, SOON};
 use app::App;
 use dice::Dice;
+use expd_test_support::DEADLINE;
+use expd_test_support::daemon::Daemon;
+use expd_test_support::judge::{Book, Logs, Sum, Trouble};
+use expd_test_support::network::{Network, Outcome};
 use fleet::Fleet;
 
 const CHANNELS: usize = 6;
@@ -326,7 +328,7 @@ impl Model {
         let mut last = BTreeMap::new();
         for (n, book) in self.books.iter().enumerate() {
             for name in NAMES {
-                let deadline = Instant::now() + SOON;
+                let deadline = Instant::now() + DEADLINE;
                 loop {
                     let (number, outcome) = book.send(&sender, &channel(n), name).await;
                     if outcome == Outcome::Sent {
@@ -404,7 +406,7 @@ impl Model {
                         .await;
                 }
             };
-            if timeout(SOON, all_heard).await.is_ok() {
+            if timeout(DEADLINE, all_heard).await.is_ok() {
                 return until;
             }
             assert!(
@@ -453,7 +455,7 @@ impl Model {
 
     /// When everybody has left, the daemon lets go of everything.
     async fn check_leftovers(&self) -> Option<String> {
-        let deadline = Instant::now() + LOG_AGE + SOON + SOON;
+        let deadline = Instant::now() + LOG_AGE + DEADLINE + DEADLINE;
         loop {
             let status = self.daemon.status().await;
             let (channels, listeners) = status.instances.iter().fold((0, 0), |(c, l), i| {

@@ -1,0 +1,111 @@
+//! The counts that are kept in the repository, and how new ones are held against them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::HotPath;
+use super::surroundings::Surroundings;
+
+/// How far a count may lie from the reference: a new version of a library moves as much at times. Unrelated code of ours moves
+/// nothing, as the profile compiles it in one unit.
+const TOLERANCE: f64 = 0.05;
+
+/// The same in other surroundings: enough that another compiler passes, little enough that a copy of every payload does not.
+const TOLERANCE_ELSEWHERE: f64 = 0.25;
+
+const RENEW: &str = "UPDATE=1 cargo bench -p expd-bench --bench instructions";
+
+/// Counts, and what made them.
+#[derive(Debug, Deserialize)]
+pub struct Reference {
+    /// What made them.
+    pub surroundings: Surroundings,
+    /// Instructions for one unit of a path's work.
+    pub instructions: BTreeMap<String, f64>,
+}
+
+impl Reference {
+    /// Those in the repository.
+    pub fn read() -> Self {
+        let text = std::fs::read_to_string(file())
+            .unwrap_or_else(|error| panic!("{}: {error}; {RENEW} writes it", file().display()));
+        toml::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}; {RENEW} writes it", file().display()))
+    }
+
+    /// Writes these counts into the repository.
+    pub fn write(&self, paths: &[HotPath]) {
+        let mut text = String::from(
+            "# Instructions of the hot paths, for one unit of their work each; 200-byte broadcasts. docs/performance.md says what they are for.\n",
+        );
+        writeln!(text, "# Renewed by: {RENEW}\n\n[surroundings]").unwrap();
+        text += &toml::to_string(&self.surroundings).unwrap();
+        text += "\n[instructions]\n";
+        for path in paths {
+            let count = self.instructions.get(path.name).unwrap();
+            writeln!(text, "# {}", path.unit).unwrap();
+            writeln!(text, "{} = {count:.1}", path.name).unwrap();
+        }
+        std::fs::write(file(), &text).unwrap();
+        print!("{text}");
+    }
+
+    /// Prints how `now` stands to these, and whether no path has become dearer.
+    ///
+    /// Lines that begin with `note:` are shown by `tests/run` even when all is well.
+    pub fn compare(&self, now: &Self) -> bool {
+        let mut tolerance = TOLERANCE;
+        if self.surroundings != now.surroundings {
+            tolerance = TOLERANCE_ELSEWHERE;
+            println!(
+                "note: the reference was made by {:?}, this is {:?}: up to {:.0} % of difference is taken",
+                self.surroundings,
+                now.surroundings,
+                tolerance * 100.0
+            );
+        }
+        let mut well = true;
+        for (name, count) in &now.instructions {
+            let Some(before) = self.instructions.get(name) else {
+                well = false;
+                println!("{name}: {count:.1}, and not in the reference: {RENEW}");
+                continue;
+            };
+            let change = count / before - 1.0;
+            println!(
+                "{name}: {count:.1} (reference {before:.1}, {:+.1} %)",
+                change * 100.0
+            );
+            if change > tolerance {
+                well = false;
+                println!(
+                    "{name} takes more instructions than the reference. Find out why (docs/performance.md, \"Instruction counts\"); where it is worth it, {RENEW}"
+                );
+            } else if change < -tolerance {
+                println!(
+                    "note: {name} takes {:.1} % fewer instructions than the reference; keep that: {RENEW}",
+                    change * -100.0
+                );
+            }
+        }
+        for name in self.instructions.keys() {
+            if !now.instructions.contains_key(name) {
+                well = false;
+                println!("{name} is in the reference, and there is no such path: {RENEW}");
+            }
+        }
+        well
+    }
+}
+
+fn file() -> PathBuf {
+    [
+        env!("CARGO_MANIFEST_DIR"),
+        "benches/instructions/reference.toml",
+    ]
+    .iter()
+    .collect()
+}

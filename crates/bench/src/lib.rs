@@ -1,0 +1,63 @@
+//! What the measurements share: the program that is measured, and where their results go.
+//!
+//! `EXPD_BINARY` names the program; otherwise each benchmark builds it itself, with the profile that
+//! its page in `docs/` names.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a measurement ends where it cannot begin"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folder of the repository.
+#[must_use]
+pub fn repository() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors()
+        .nth(2)
+        .expect("crates/bench lies two folders deep")
+}
+
+/// The program `expd`: the one that `EXPD_BINARY` names, or one that cargo builds now with this profile.
+///
+/// # Panics
+/// When cargo cannot build it.
+#[must_use]
+pub fn program(profile: &str) -> PathBuf {
+    if let Some(path) = std::env::var_os("EXPD_BINARY") {
+        return path.into();
+    }
+    let built = Command::new(env!("CARGO"))
+        .current_dir(repository())
+        .args([
+            "build",
+            "--locked",
+            "--quiet",
+            "--package",
+            "expd",
+            "--bin",
+            "expd",
+        ])
+        .args(["--profile", profile])
+        .status();
+    let built = built.expect("cargo does not start");
+    assert!(built.success(), "cargo did not build expd");
+    // cargo puts what the profile `bench` makes where `release` goes.
+    let folder = match profile {
+        "bench" => "release",
+        other => other,
+    };
+    target().join(folder).join("expd")
+}
+
+/// The folder of what cargo builds: this benchmark is in `target/release/deps`.
+#[must_use]
+pub fn target() -> PathBuf {
+    let here = std::env::current_exe().expect("no path of this process");
+    let target = here.ancestors().nth(3);
+    target
+        .expect("a benchmark lies three folders deep")
+        .to_owned()
+}

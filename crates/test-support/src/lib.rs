@@ -1,0 +1,48 @@
+//! Parts that the tests and benchmarks of all crates share; never published.
+//!
+//! - [`wait`]: the one deadline, and waiting for a condition.
+//! - [`ports`]: addresses that are taken again.
+//! - [`process`]: the program `expd` as a process.
+//! - `network` (feature `hub`): the network in the test's own process.
+//! - `daemon`, `world`, `transcript`, `traffic`, `judge` (feature `daemon`): the daemon in the test's own process, and what
+//!   its listeners heard, held against what was sent.
+//! - `certificates`, `front`, `cloud` (feature `tls`): TLS, proxies and scripted servers.
+//! - `http2` (feature `http2`): connections of other users, and raw HTTP/2.
+//!
+//! A crate's tests enable what they need, so that they build without the daemon.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::print_stderr,
+    reason = "tests fail by panicking, and are described where they are written"
+)]
+
+#[cfg(feature = "tls")]
+pub mod certificates;
+#[cfg(feature = "tls")]
+pub mod cloud;
+#[cfg(feature = "daemon")]
+pub mod daemon;
+#[cfg(feature = "tls")]
+pub mod front;
+#[cfg(feature = "http2")]
+pub mod http2;
+#[cfg(feature = "daemon")]
+pub mod judge;
+#[cfg(feature = "hub")]
+pub mod network;
+pub mod ports;
+pub mod process;
+#[cfg(feature = "daemon")]
+pub mod traffic;
+#[cfg(feature = "daemon")]
+pub mod transcript;
+pub mod wait;
+#[cfg(feature = "daemon")]
+pub mod world;
+
+pub use wait::{DEADLINE, eventually, in_time, until};
