@@ -7,15 +7,10 @@
 //! ```
 #![no_main]
 
+use expd_domain::quoted::is_hidden;
+use expd_domain::{ApiPath, PathClass};
 use libfuzzer_sys::fuzz_target;
 use percent_encoding::{percent_decode, percent_decode_str};
-
-#[allow(dead_code, unused_imports, reason = "only paths of the API are driven")]
-#[path = "../../src/exp/mod.rs"]
-mod exp;
-
-use exp::quoted::is_hidden;
-use exp::{ApiPath, PathClass};
 
 fuzz_target!(|text: &str| {
     match ApiPath::parse(text) {

@@ -6,16 +6,8 @@
 //! ```
 #![no_main]
 
+use expd_authority::{Course, Rewriter};
 use libfuzzer_sys::fuzz_target;
-
-#[allow(
-    dead_code,
-    reason = "only the rewriter is driven, not the reader around it"
-)]
-#[path = "../../src/ipc/authority/mod.rs"]
-mod authority;
-
-use authority::{Course, Rewriter};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 

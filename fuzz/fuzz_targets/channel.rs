@@ -8,18 +8,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use expd_domain::channel::MAX_NAME_BYTES;
+use expd_domain::{Alphabet, Channel, ChannelId, IdentityKind};
 use libfuzzer_sys::fuzz_target;
-
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "only channels and their IDs are driven"
-)]
-#[path = "../../src/exp/mod.rs"]
-mod exp;
-
-use exp::channel::MAX_NAME_BYTES;
-use exp::{Alphabet, Channel, ChannelId, IdentityKind};
 
 fuzz_target!(|data: &[u8]| {
     let [kind, rest @ ..] = data else {

@@ -8,39 +8,10 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use expd::config::{self, ConfigErrors, Source};
 use libfuzzer_sys::fuzz_target;
-
-#[allow(dead_code, unused_imports, reason = "only the settings are driven")]
-#[path = "../../src/config/mod.rs"]
-mod config;
-#[allow(dead_code, unused_imports, reason = "only the settings are driven")]
-#[path = "../../src/exp/mod.rs"]
-mod exp;
-#[allow(dead_code, reason = "only the settings are driven")]
-#[path = "../../src/exposure.rs"]
-mod exposure;
-
-/// What the settings take from the rooms beside them: their own files, without the doors.
-#[allow(dead_code, reason = "only the settings are driven")]
-#[path = "../../src/ipc"]
-mod ipc {
-    pub mod accounts;
-    mod verb;
-    pub mod access {
-        pub use super::verb::Verb;
-    }
-}
-
-#[path = "../../src/hub"]
-mod hub {
-    mod settings;
-    pub use settings::{HubConsumerApp, HubDevice, HubSettings, HubUser};
-}
-
-use config::{ConfigErrors, Source};
 
 /// Planted as a value where only a secret may stand, and looked for in all that is said.
 const SECRET: &str = "hunter2-hunter2";
@@ -125,7 +96,7 @@ fn source<'a>(file: &[u8], rest: impl Iterator<Item = &'a [u8]>) -> Source {
         }
     }
     Source {
-        file: Some(PathBuf::from(path)),
+        file: Some(path),
         environment,
         credentials: has_credentials.then_some(credentials),
     }

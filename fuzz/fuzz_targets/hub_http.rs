@@ -8,12 +8,6 @@
 //! ```
 #![no_main]
 
-#[allow(dead_code, unused_imports, reason = "only what comes from outside is driven")]
-#[path = "../../src/exp/mod.rs"]
-mod exp;
-#[allow(dead_code, unused_imports, reason = "the TCP side is not driven")]
-#[path = "../../src/hub/mod.rs"]
-mod hub;
 mod network;
 
 use std::time::Duration;

@@ -8,12 +8,6 @@
 //! ```
 #![no_main]
 
-#[allow(dead_code, unused_imports, reason = "only what comes from outside is driven")]
-#[path = "../../src/exp/mod.rs"]
-mod exp;
-#[allow(dead_code, unused_imports, reason = "the TCP side is not driven")]
-#[path = "../../src/hub/mod.rs"]
-mod hub;
 mod network;
 
 use std::time::Duration;
@@ -30,7 +24,11 @@ fuzz_target!(|data: &[u8]| {
     };
     let generation = if kind & 1 == 0 { 3 } else { 4 };
     Network::with(|network| {
-        let token = if kind & 8 == 0 { &*network.token } else { "nonsense" };
+        let token = if kind & 8 == 0 {
+            &*network.token
+        } else {
+            "nonsense"
+        };
         let base = format!("/socket.io/?EIO={generation}&transport=polling&b64=1&token={token}");
         let get = |url: &str| Request::get(url).body(Body::empty()).expect("no request");
         let short = Duration::from_millis(50);
@@ -41,25 +39,42 @@ fuzz_target!(|data: &[u8]| {
             return;
         }
         assert_eq!(status, StatusCode::OK, "{opened}");
-        let sid = opened.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        let sid = opened
+            .split("\"sid\":\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
         let url = format!("{base}&sid={}", sid.expect("no session"));
-        let post = |body: Vec<u8>| Request::post(&url).body(Body::from(body)).expect("no request");
+        let post = |body: Vec<u8>| {
+            Request::post(&url)
+                .body(Body::from(body))
+                .expect("no request")
+        };
         // Generation 4 opens its namespace itself.
         if generation == 4 && kind & 2 == 0 {
             network.ask(post(b"40".to_vec()), short);
         }
         network.ask(get(&url), short);
-        let form = if kind & 4 == 0 { "text/plain;charset=UTF-8" } else { "application/octet-stream" };
+        let form = if kind & 4 == 0 {
+            "text/plain;charset=UTF-8"
+        } else {
+            "application/octet-stream"
+        };
         let mut request = post(packets.to_vec());
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(form));
-        let (status, answer) = network.ask(request, short).expect("the body is never answered");
+        request
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(form));
+        let (status, answer) = network
+            .ask(request, short)
+            .expect("the body is never answered");
         assert!(!status.is_server_error(), "{status} {answer}");
         network.ask(get(&url), short);
         let goodbye = if generation == 4 { "1" } else { "1:1" };
         network.ask(post(goodbye.into()), short);
         let mut counters = get("/hub/counters");
         let key = format!("Bearer {}", network::OPERATOR_KEY);
-        counters.headers_mut().insert(AUTHORIZATION, HeaderValue::try_from(key).expect("no key"));
+        counters
+            .headers_mut()
+            .insert(AUTHORIZATION, HeaderValue::try_from(key).expect("no key"));
         let (status, _) = network.ask(counters, short).expect("it serves no more");
         assert_eq!(status, StatusCode::OK);
     });

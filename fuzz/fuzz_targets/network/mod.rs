@@ -9,9 +9,9 @@ use axum::http::{Request, StatusCode};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
-use crate::exp::Secret;
-use crate::exp::login::{self, Claims};
-use crate::hub::{Hub, HubDevice, HubSettings};
+use expd_domain::Secret;
+use expd_domain::login::{self, Claims};
+use expd_hub::{Hub, HubDevice, HubSettings};
 
 /// What the operator proves itself with.
 pub const OPERATOR_KEY: &str = "operator key";
@@ -70,7 +70,9 @@ impl Network {
             .header("content-type", "application/json")
             .body(Body::from(login))
             .expect("no request");
-        let (status, answer) = network.ask(request, Duration::from_secs(10)).expect("no login");
+        let (status, answer) = network
+            .ask(request, Duration::from_secs(10))
+            .expect("no login");
         assert_eq!(status, StatusCode::OK, "{answer}");
         let answer: serde_json::Value = serde_json::from_str(&answer).expect("no JSON");
         network.token = answer["token"].as_str().expect("no token").to_owned();
@@ -79,11 +81,16 @@ impl Network {
 
     /// Lets time pass.
     pub fn rest(&self, time: Duration) {
-        self.runtime.block_on(async { tokio::time::sleep(time).await });
+        self.runtime
+            .block_on(async { tokio::time::sleep(time).await });
     }
 
     /// Status and body, where they come in time.
-    pub fn ask(&self, mut request: Request<Body>, within: Duration) -> Option<(StatusCode, String)> {
+    pub fn ask(
+        &self,
+        mut request: Request<Body>,
+        within: Duration,
+    ) -> Option<(StatusCode, String)> {
         // Nobody comes without one in HTTP/1.1.
         let host = HeaderValue::from_static("127.0.0.1");
         request.headers_mut().entry(HOST).or_insert(host);

@@ -1,0 +1,131 @@
+//! The daemon in this process, on an embedded network: a Unix socket for the hostile program, and
+//! loopback TCP for an honest one, which is another user to the daemon.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use expd::config::{self, Source};
+use expd::daemon::{self, Doors};
+use expd::ipc::{self, Listener, SocketPlace};
+use expd_hub::{Hub, HubDevice, HubSettings};
+use expd_proto::api_client::ApiClient;
+use expd_proto::health::HealthCheckRequest;
+use expd_proto::health::health_client::HealthClient;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+
+pub struct Daemon {
+    pub runtime: Runtime,
+    pub socket: PathBuf,
+    address: SocketAddr,
+    _folder: TempDir,
+}
+
+thread_local! {
+    /// Never dropped: its tasks hold on to what would count as leaks.
+    static DAEMON: &'static Daemon = Box::leak(Box::new(Daemon::new()));
+}
+
+impl Daemon {
+    pub fn with(run: impl FnOnce(&Self)) {
+        DAEMON.with(|daemon| run(daemon));
+    }
+
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("no runtime");
+        let folder = tempfile::tempdir().expect("no folder");
+        let socket = folder.path().join("expd.sock");
+        let address = runtime.block_on(start(&folder, &socket));
+        let daemon = Self {
+            runtime,
+            socket,
+            address,
+            _folder: folder,
+        };
+        daemon.runtime.block_on(async {
+            let mut api = ApiClient::new(daemon.honest().await);
+            while api
+                .get_identity(expd_proto::GetIdentityRequest::default())
+                .await
+                .is_err()
+            {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        daemon
+    }
+
+    async fn honest(&self) -> Channel {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address));
+        endpoint
+            .expect("no address")
+            .connect()
+            .await
+            .expect("an honest program is not let in")
+    }
+
+    /// A new connection that asks for the health and for the identity.
+    pub async fn answers_honest_calls(&self) {
+        let channel = self.honest().await;
+        let health = HealthClient::new(channel.clone())
+            .check(HealthCheckRequest::default())
+            .await;
+        health.expect("no health");
+        let identity = ApiClient::new(channel)
+            .get_identity(expd_proto::GetIdentityRequest::default())
+            .await;
+        identity.expect("no identity");
+    }
+}
+
+/// Starts network and daemon in the runtime; gives the daemon's TCP address.
+async fn start(folder: &TempDir, socket: &PathBuf) -> SocketAddr {
+    let hub = HubSettings {
+        listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        devices: vec![HubDevice {
+            uuid: "screen".to_owned(),
+            secret: expd_domain::Secret::new("secret"),
+        }],
+        // No run is as long.
+        token_ttl: Duration::from_secs(86_400 * 30),
+        token_key: Some(expd_domain::Secret::new("token key")),
+        ..HubSettings::default()
+    };
+    let hub = Hub::bind(&hub).await.expect("no network");
+    let file = folder.path().join("expd.toml");
+    let settings = format!(
+        "[daemon]\naccess = \"open\"\n[instances.default]\nhost = \"http://{}\"\n\
+         [instances.default.credentials]\ntype = \"device\"\nuuid = \"screen\"\nsecret = \"secret\"\n",
+        hub.local_addr()
+    );
+    std::fs::write(&file, settings).expect("no settings");
+    tokio::spawn(hub.serve(CancellationToken::new()));
+    let source = Source {
+        file: Some(file),
+        environment: Vec::new(),
+        credentials: None,
+    };
+    let loaded = config::load(&source).expect("settings that are refused");
+    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("no port");
+    let address = tcp.local_addr().expect("no address");
+    let bound = ipc::bind(&SocketPlace::named(socket.clone()), 0o600, None).expect("no socket");
+    let mut doors = Doors::default();
+    doors.add(Listener::unix(bound).expect("no listener"));
+    doors.add(Listener::tcp(tcp));
+    let state = folder.path().join("state");
+    tokio::spawn(async move {
+        let stop = CancellationToken::new();
+        daemon::serve(&loaded.settings, Some(&state), doors, None, stop, |_| {}).await
+    });
+    address
+}
