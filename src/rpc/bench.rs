@@ -1,4 +1,4 @@
-//! A door for `benches/instructions`, and for nothing else: the stream of `Listen` without the instance, the session and the socket
+//! A door for `crates/bench/benches/instructions`, and for nothing else: the stream of `Listen` without the instance, the session and the socket
 //! around it, which would do work of their own while instructions are counted.
 
 use std::convert::Infallible;

@@ -17,6 +17,8 @@ use expd_domain::{Broadcast, ChannelId, Secret};
 
 mod detect;
 mod event;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod heartbeat;
 mod legacy;
 #[cfg(feature = "rust-socketio")]

@@ -19,6 +19,8 @@ mod refusal;
 mod websocket;
 
 pub(super) use address::Address;
+#[cfg(fuzzing)]
+pub(super) use framing::{Packets, join};
 pub(super) use polling::Polling;
 pub(super) use refusal::{Rejection, redact, words};
 pub(super) use websocket::WebSocket;
