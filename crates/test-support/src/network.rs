@@ -29,6 +29,16 @@ pub fn operator_key() -> Secret {
     Secret::new("operator key")
 }
 
+/// An HTTP client that goes straight to its server.
+pub fn http_client() -> reqwest::Client {
+    // The library brings no cryptography, and wants some even where nothing is encrypted. Another
+    // test may have installed it.
+    tokio_rustls::rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 /// The secret of a device of the network.
 pub fn secret_of(device: &str) -> Secret {
     Secret::new(format!("the secret of {device}"))
@@ -138,7 +148,7 @@ impl Network {
     pub fn sender(&self) -> Sender {
         Sender {
             host: self.url(),
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            http: http_client(),
             token: Arc::default(),
         }
     }
