@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use expd::config::{self, Source};
-use expd::daemon::{self, Doors};
+use expd::daemon::{self, Listeners, ServeParts};
 use expd::ipc::{self, Listener, SocketPlace};
 use expd_hub::{Hub, HubDevice, HubSettings};
 use expd_proto::api_client::ApiClient;
@@ -119,13 +119,16 @@ async fn start(folder: &TempDir, socket: &PathBuf) -> SocketAddr {
         .expect("no port");
     let address = tcp.local_addr().expect("no address");
     let bound = ipc::bind(&SocketPlace::named(socket.clone()), 0o600, None).expect("no socket");
-    let mut doors = Doors::default();
-    doors.add(Listener::unix(bound).expect("no listener"));
-    doors.add(Listener::tcp(tcp));
+    let mut listeners = Listeners::default();
+    listeners.add(Listener::unix(bound).expect("no listener"));
+    listeners.add(Listener::tcp(tcp));
     let state = folder.path().join("state");
     tokio::spawn(async move {
-        let stop = CancellationToken::new();
-        daemon::serve(&loaded.settings, Some(&state), doors, None, stop, |_| {}).await
+        let parts = ServeParts {
+            state_dir: Some(&state),
+            ..ServeParts::new(&loaded.settings, listeners, CancellationToken::new())
+        };
+        daemon::serve(parts, |_| {}).await
     });
     address
 }
