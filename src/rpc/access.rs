@@ -3,16 +3,13 @@
 //! Listeners belong to the user who opened them: reading, cancelling or clearing somebody else's takes the verb `admin` on the
 //! listener's channel, and without it they are as if they were not there. Callers over TCP cannot be told apart, and count as one user. Without any rule all of this is open.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use futures_util::Stream as _;
-use tokio::sync::{Semaphore, watch};
-use tokio_stream::wrappers::WatchStream;
+use tokio::sync::Semaphore;
 use tonic::Status;
 
 use super::Door;
+use super::permission::StreamPermission;
 use super::status;
 use crate::access::{AccessPolicy, Caller, Denied, Place, Rights, Verb};
 use crate::bridge::{Bridge, Bridges};
@@ -215,10 +212,15 @@ impl Door {
         Ok(move |info: &ListenerInfo| may_touch(&policy.rights(&caller), info, &names).is_ok())
     }
 
-    /// The standing leave of one stream to go on.
-    pub(super) fn leave(&self, caller: &Caller, bridge: &Bridge, channel: &Channel) -> Leave {
+    /// Permission of a stream to go on, checked again whenever the access rules are reloaded.
+    pub(super) fn stream_permission(
+        &self,
+        caller: &Caller,
+        bridge: &Bridge,
+        channel: &Channel,
+    ) -> StreamPermission {
         let policies = self.access.clone();
-        Leave::new(policies, caller.clone(), &bridge.name, channel.clone())
+        StreamPermission::new(policies, caller.clone(), &bridge.name, channel.clone())
     }
 
     fn policy(&self) -> Arc<AccessPolicy> {
@@ -319,54 +321,5 @@ impl View {
     pub(super) fn channels<'a>(&'a self, instance: &'a str) -> impl Fn(&Channel) -> bool + 'a {
         let rights = self.policy.rights(&self.caller);
         move |channel| rights.allow(Verb::Status, Place::Channel(instance, channel))
-    }
-}
-
-/// The leave of a stream to go on hearing a channel, which a reload may take away.
-pub(super) struct Leave {
-    policies: watch::Receiver<Arc<AccessPolicy>>,
-    /// Wakes a stream that waits.
-    changes: WatchStream<Arc<AccessPolicy>>,
-    caller: Caller,
-    instance: String,
-    channel: Channel,
-}
-
-impl Leave {
-    /// The leave to hear `channel` of `instance`, under the policies from now on.
-    pub(super) fn new(
-        policies: watch::Receiver<Arc<AccessPolicy>>,
-        caller: Caller,
-        instance: &str,
-        channel: Channel,
-    ) -> Self {
-        Self {
-            changes: WatchStream::from_changes(policies.clone()),
-            policies,
-            caller,
-            instance: instance.to_owned(),
-            channel,
-        }
-    }
-
-    /// Looks at the policy again where it has changed.
-    pub(super) fn check(&mut self) -> Result<(), Status> {
-        // An error means that the daemon stops; the stream will hear of it otherwise.
-        if !self.policies.has_changed().unwrap_or(false) {
-            return Ok(());
-        }
-        let policy = self.policies.borrow_and_update().clone();
-        let place = Place::Channel(&self.instance, &self.channel);
-        policy
-            .check(&self.caller, Verb::Listen, place)
-            .map_err(|denied| status::denied(&denied))
-    }
-
-    /// Arranges for the stream to be woken when the policy changes; ready where it has changed already.
-    pub(super) fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match Pin::new(&mut self.changes).poll_next(context) {
-            Poll::Ready(Some(_)) => Poll::Ready(()),
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
-        }
     }
 }

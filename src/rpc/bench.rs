@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::sync::watch;
 
-use super::access::Leave;
 use super::frame::Dress;
 use super::network::Opened;
+use super::permission::StreamPermission;
 use super::stream::ListenBody;
 use crate::access::{AccessPolicy, Caller};
 use crate::router::Listener;
@@ -23,11 +23,11 @@ pub fn stream(
 ) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
     let channel = listener.info().channel.clone();
     let dress = Dress::new(&listener, PayloadForm::Json, String::new);
-    let leave = Leave::new(access, Caller::unknown(), "default", channel);
+    let permission = StreamPermission::new(access, Caller::unknown(), "default", channel);
     let opened = Opened {
         listener,
         dress,
-        leave,
+        permission,
     };
     ListenBody::new(opened, None)
 }

@@ -16,6 +16,7 @@ mod gate;
 mod health;
 mod network;
 mod page;
+mod permission;
 mod pull;
 mod reflection;
 pub mod server;

@@ -7,9 +7,10 @@ use futures_util::stream::BoxStream;
 use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status};
 
-use super::access::{Leave, caller_of};
+use super::access::caller_of;
 use super::bounds::checked;
 use super::frame::Dress;
+use super::permission::StreamPermission;
 use super::pull::{Arrived, Leaving, PullError};
 use super::server::Call;
 use super::status::{bridge, ended, pull, router};
@@ -219,7 +220,7 @@ pub struct Opened {
     /// How its events are put.
     pub dress: Dress,
     /// What lets a stream go on.
-    pub leave: Leave,
+    pub permission: StreamPermission,
 }
 
 /// Opens a listener as a request asks, in its user's memory.
@@ -235,7 +236,7 @@ pub async fn open(
     let form = request.payload_form();
     let channel = convert::channel_in(request.channel)?;
     // Before the check, so that a reload between the two is noticed.
-    let leave = door.leave(caller, &bridge_to, &channel);
+    let permission = door.stream_permission(caller, &bridge_to, &channel);
     door.allow(caller, verb, &bridge_to, &channel).await?;
     let options = request.options.unwrap_or_default();
     let overflow = match options.overflow() {
@@ -261,6 +262,6 @@ pub async fn open(
     Ok(Opened {
         listener,
         dress,
-        leave,
+        permission,
     })
 }

@@ -15,9 +15,9 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use tonic::Status;
 
-use super::access::Leave;
 use super::frame::{self, Dress};
 use super::network::Opened;
+use super::permission::StreamPermission;
 use super::server::Call;
 use super::status::ended;
 use crate::router::{Delivery, Event, EventSink, FrameSpan, Listener, Record};
@@ -39,7 +39,7 @@ pub struct ListenBody {
     /// None when the end has been told.
     listener: Option<Listener>,
     dress: Dress,
-    leave: Leave,
+    permission: StreamPermission,
     pieces: Pieces,
     chunks: VecDeque<Bytes>,
     /// None where instructions are counted.
@@ -63,7 +63,7 @@ impl ListenBody {
                 read: Vec::new(),
             },
             dress: opened.dress,
-            leave: opened.leave,
+            permission: opened.permission,
             chunks: VecDeque::new(),
         }
     }
@@ -72,24 +72,44 @@ impl ListenBody {
     /// library has written.
     #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.waiting.is_some() {
+            ready!(self.poll_waiting(context));
+        }
+        if let Some(call) = &self.call {
+            if call.connection().is_congested() {
+                ready!(self.poll_uncongested(context));
+            }
+            if self.held > 0 && self.chunks.is_empty() {
+                self.let_go();
+            }
+        }
+        Poll::Ready(())
+    }
+
+    #[cold]
+    fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some(waiting) = &mut self.waiting {
             ready!(waiting.as_mut().poll(context));
             self.waiting = None;
         }
-        if let Some(call) = &self.call {
-            if call.connection().is_congested() {
-                let mut room: Waiting = Box::pin(call.connection().uncongested());
-                if room.as_mut().poll(context).is_pending() {
-                    self.waiting = Some(room);
-                    return Poll::Pending;
-                }
-            }
-            if self.held > 0 && self.chunks.is_empty() {
-                call.let_go(self.held);
-                self.held = 0;
-            }
-        }
         Poll::Ready(())
+    }
+
+    #[cold]
+    fn poll_uncongested(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(call) = &self.call else {
+            return Poll::Ready(());
+        };
+        self.waiting = Some(Box::pin(call.connection().uncongested()));
+        self.poll_waiting(context)
+    }
+
+    #[inline(never)]
+    fn let_go(&mut self) {
+        if let Some(call) = &self.call {
+            call.let_go(self.held);
+        }
+        self.held = 0;
     }
 
     /// Counts the chunks for their user until the library has written them; waits where there is no room for them.
@@ -103,6 +123,7 @@ impl ListenBody {
         }
     }
 
+    #[inline(never)]
     fn hold(&mut self, call: Arc<Call>, bytes: usize) {
         self.held = bytes;
         if !call.try_hold(bytes) {
@@ -120,17 +141,37 @@ impl ListenBody {
         let Some(call) = &self.call else {
             return Poll::Ready(());
         };
-        let memory = call.connection().memory();
-        if memory.has_room(MAX_BYTES) {
+        if call.connection().memory().has_room(MAX_BYTES) {
             return Poll::Ready(());
         }
-        let memory = memory.clone();
-        let mut room: Waiting = Box::pin(async move { memory.room_for(MAX_BYTES).await });
-        let ready = room.as_mut().poll(context);
-        if ready.is_pending() {
-            self.waiting = Some(room);
+        self.poll_no_room(context)
+    }
+
+    #[cold]
+    fn poll_no_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(call) = &self.call {
+            let memory = call.connection().memory().clone();
+            self.waiting = Some(Box::pin(async move { memory.room_for(MAX_BYTES).await }));
         }
-        ready
+        self.poll_waiting(context)
+    }
+
+    /// Has the other form of large payloads made elsewhere, before what was read is gathered.
+    #[cold]
+    fn poll_other_form(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let large = self.large_payloads();
+        if large.is_empty() {
+            return Poll::Ready(());
+        }
+        self.waiting = Some(Box::pin(frame::make_values(large)));
+        self.poll_waiting(context)
+    }
+
+    /// Ends the stream with a status.
+    #[cold]
+    fn end(&mut self, status: &Status) -> Frame<Bytes> {
+        self.listener = None;
+        Frame::trailers(trailers(status))
     }
 
     /// The large payloads of what was read whose other form is to be made elsewhere first.
@@ -148,16 +189,22 @@ impl ListenBody {
     }
 
     /// Makes chunks of what was read.
+    #[inline]
     fn gather(&mut self) {
-        let frames: Vec<Bytes> = self
-            .pieces
-            .read
-            .drain(..)
-            .map(|piece| match piece {
-                Piece::Span(span) => span.bytes(),
-                Piece::Event(delivery) => self.dress.frame(&delivery),
-            })
-            .collect();
+        // A lone event is a chunk already: with a calm channel that is each delivery.
+        if self.pieces.read.len() == 1
+            && let Some(only) = self.pieces.read.pop()
+        {
+            self.chunks.push_back(only.bytes(&self.dress));
+        } else {
+            self.gather_several();
+        }
+    }
+
+    #[inline(never)]
+    fn gather_several(&mut self) {
+        let read = self.pieces.read.drain(..);
+        let frames: Vec<Bytes> = read.map(|piece| piece.bytes(&self.dress)).collect();
         let mut rest = frames.as_slice();
         while let Some(first) = rest.first() {
             let mut length = 0;
@@ -189,6 +236,16 @@ struct Pieces {
 enum Piece {
     Span(FrameSpan),
     Event(Delivery),
+}
+
+impl Piece {
+    #[inline]
+    fn bytes(self, dress: &Dress) -> Bytes {
+        match self {
+            Self::Span(span) => span.bytes(),
+            Self::Event(delivery) => dress.frame(&delivery),
+        }
+    }
 }
 
 impl EventSink for Pieces {
@@ -237,35 +294,19 @@ impl Body for ListenBody {
             let Some(listener) = &mut this.listener else {
                 return Poll::Ready(None);
             };
-            if let Err(status) = this.leave.check() {
-                this.listener = None;
-                return Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))));
+            if let Err(status) = this.permission.check() {
+                return Poll::Ready(Some(Ok(this.end(&status))));
             }
             match listener.poll_read(context, &mut this.pieces) {
                 // A quiet stream, too, ends as soon as a reload takes its right.
-                Poll::Pending => match this.leave.poll_changed(context) {
+                Poll::Pending => match this.permission.poll_changed(context) {
                     Poll::Ready(()) => {}
                     Poll::Pending => return Poll::Pending,
                 },
-                Poll::Ready(Ok(())) => {
-                    // What lies ready in the log needs no other form.
-                    let large = if this.dress.is_ready() {
-                        Vec::new()
-                    } else {
-                        this.large_payloads()
-                    };
-                    if !large.is_empty() {
-                        let mut made: Waiting = Box::pin(frame::make_values(large));
-                        if made.as_mut().poll(context).is_pending() {
-                            this.waiting = Some(made);
-                            return Poll::Pending;
-                        }
-                    }
-                }
-                Poll::Ready(Err(why)) => {
-                    this.listener = None;
-                    return Poll::Ready(Some(Ok(Frame::trailers(trailers(&ended(why))))));
-                }
+                // What lies ready in the log needs no other form.
+                Poll::Ready(Ok(())) if this.dress.is_ready() => {}
+                Poll::Ready(Ok(())) => ready!(this.poll_other_form(context)),
+                Poll::Ready(Err(why)) => return Poll::Ready(Some(Ok(this.end(&ended(why))))),
             }
         }
     }
