@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use tonic::Status;
 
 use super::Door;
+use super::error;
 use super::permission::StreamPermission;
-use super::status;
 use crate::access::{AccessPolicy, Caller, Denied, Place, Rights, Verb};
 use crate::bridge::{Bridge, Bridges};
 use crate::router::{InstanceId, ListenerInfo};
@@ -142,7 +142,7 @@ impl Door {
     pub(super) fn sees_no_more(&self, caller: &Caller, instance: &str) -> Status {
         let policy = self.policy();
         let rights = policy.rights(caller);
-        status::denied(&rights.denied(Verb::Status, &Place::Instance(instance)))
+        error::denied(&rights.denied(Verb::Status, &Place::Instance(instance)))
     }
 
     /// Whether a caller may see the status of any instance; [`View`] then says of which.
@@ -181,7 +181,7 @@ impl Door {
             return Ok(());
         }
         let info = self.router.listener_info(id.to_owned()).await;
-        let info = info.map_err(|error| Untouchable::Told(status::router(&error)))?;
+        let info = info.map_err(|error| Untouchable::Told(error::router(&error)))?;
         let Some(info) = info else {
             return Ok(());
         };
@@ -282,7 +282,7 @@ async fn refused(checked: Result<(), Denied>) -> Result<(), Status> {
     };
     named(denied.caller()).await;
     log::debug!("refused: {denied}");
-    Err(status::denied(&denied))
+    Err(error::denied(&denied))
 }
 
 /// Looks up a caller's name for a message. The system's name service may take its time, and a flood of refusals must not fill the

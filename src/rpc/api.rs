@@ -4,9 +4,9 @@ use tonic::{Request, Response, Status};
 
 use super::access::caller_of;
 use super::bounds::checked;
+use super::error::{self, bridge};
 use super::network::on_behalf;
 use super::page::words;
-use super::status::{self, bridge};
 use super::unary::call_of;
 use super::{Door, convert};
 use crate::access::Verb;
@@ -29,7 +29,7 @@ impl Api for ApiService {
         let request = checked(request.into_inner())?;
         let bridge_to = self.0.bridge(&caller, Verb::Request, &request.instance);
         let bridge_to = bridge_to.await?;
-        let path = ApiPath::parse(&request.path).map_err(status::invalid)?;
+        let path = ApiPath::parse(&request.path).map_err(error::invalid)?;
         self.0.allow_request(&caller, bridge_to, &path).await?;
         let form = request.payload_form();
         let body = match request.body {

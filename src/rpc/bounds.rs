@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use tonic::Status;
 
-use super::status;
+use super::error;
 use expd_domain::channel::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use expd_proto as proto;
 
@@ -106,7 +106,7 @@ fn channel(channel: Option<&proto::Channel>) -> Result<(), Status> {
 
 fn query(query: &HashMap<String, String>) -> Result<(), Status> {
     if query.len() > MOST_PARAMETERS {
-        return Err(status::invalid(format_args!(
+        return Err(error::invalid(format_args!(
             "query has {} parameters; at most {MOST_PARAMETERS} are allowed",
             query.len()
         )));
@@ -126,7 +126,7 @@ fn most(name: &str, bytes: usize, most: usize) -> Result<(), Status> {
     if bytes <= most {
         return Ok(());
     }
-    Err(status::invalid(format_args!(
+    Err(error::invalid(format_args!(
         "{name} has {bytes} bytes; at most {most} are allowed"
     )))
 }

@@ -61,7 +61,7 @@ pub(super) async fn check(
         let reason = "no [[access]] rule of the daemon's settings is for this caller";
         Status::permission_denied(format!("{caller} may not call anything: {reason}"))
     } else {
-        super::status::denied(&rights.denied(verb, &"on any channel or instance"))
+        super::error::denied(&rights.denied(verb, &"on any channel or instance"))
     };
     log::debug!("refused: {}", denied.message());
     denied.into_http()

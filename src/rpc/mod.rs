@@ -11,6 +11,7 @@ mod bounds;
 mod convert;
 mod daemon;
 mod deadline;
+mod error;
 pub mod frame;
 mod gate;
 mod health;
@@ -20,7 +21,6 @@ mod permission;
 mod pull;
 mod reflection;
 pub mod server;
-mod status;
 mod stream;
 mod structured;
 mod unary;
@@ -83,7 +83,7 @@ impl Door {
     ) -> Result<&Arc<Bridge>, Status> {
         if self.stop.is_cancelled() {
             // A connection that was open before may bring one more call.
-            return Err(status::stopping());
+            return Err(error::stopping());
         }
         self.allow_instance(caller, verb, instance).await?;
         self.bridges.get(instance).ok_or_else(|| {
@@ -92,7 +92,7 @@ impl Door {
                 "no instance is named {}; configured for this caller are: {names}",
                 Quoted(instance)
             );
-            status::new(Code::NotFound, why)
+            error::new(Code::NotFound, why)
         })
     }
 }
@@ -163,7 +163,7 @@ async fn listen(
 ) -> http::Response<axum::body::Body> {
     match open_stream(&door, request).await {
         Ok(body) => unary::grpc(axum::body::Body::new(body)),
-        Err(status) => status::clamped(status).into_http(),
+        Err(status) => error::clamped(status).into_http(),
     }
 }
 

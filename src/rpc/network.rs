@@ -9,11 +9,11 @@ use tonic::{Request, Response, Status};
 
 use super::access::caller_of;
 use super::bounds::checked;
+use super::error::{bridge, ended, pull, router};
 use super::frame::Dress;
 use super::permission::StreamPermission;
 use super::pull::{Arrived, Leaving, PullError};
 use super::server::Call;
-use super::status::{bridge, ended, pull, router};
 use super::unary::call_of;
 use super::{Door, convert, deadline};
 use crate::access::{Caller, Verb};

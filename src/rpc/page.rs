@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tonic::Status;
 
 use super::access::View;
-use super::status::{self, router};
+use super::error::{self, router};
 use super::watching::state_out;
 use super::{Door, api};
 use crate::bridge::Bridge;
@@ -171,7 +171,7 @@ impl Start {
                     after,
                 })
             }
-            _ => Err(status::invalid(format_args!(
+            _ => Err(error::invalid(format_args!(
                 "the page token {} is none of this daemon's; begin with the first page, without one",
                 Quoted(token)
             ))),

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::unconstrained;
 use tonic::Status;
 
-use super::status;
+use super::error;
 use crate::ipc::Caller;
 use crate::ipc::access::{AccessPolicy, Place, Verb};
 use expd_domain::Channel;
@@ -65,7 +65,7 @@ impl StreamPermission {
         let place = Place::Channel(&self.instance, &self.channel);
         policy
             .check(&self.caller, Verb::Listen, place)
-            .map_err(|denied| status::denied(&denied))
+            .map_err(|denied| error::denied(&denied))
     }
 
     /// Registers the stream's waker for the next change of the policy; ready where it has changed already.

@@ -15,11 +15,11 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use tonic::Status;
 
+use super::error::ended;
 use super::frame::{self, Dress};
 use super::network::Opened;
 use super::permission::StreamPermission;
 use super::server::Call;
-use super::status::ended;
 use crate::router::{Delivery, Event, EventSink, FrameSpan, Listener, Record};
 use expd_domain::payload::MAX_BYTES;
 

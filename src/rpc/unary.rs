@@ -19,10 +19,10 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tonic::Status;
 
+use super::error::clamped;
 use super::frame::{PREFIX, frame};
 use super::pull::Leaving;
 use super::server::{AnswerBody, Call};
-use super::status::clamped;
 use super::structured;
 use expd_proto as proto;
 
