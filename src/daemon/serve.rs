@@ -18,7 +18,7 @@ use crate::bridge::{Bridges, WaitingRoom};
 use crate::config::Settings;
 use crate::router::{Router, RouterHandle, RouterSettings};
 use crate::rpc::server::Server;
-use crate::rpc::{self, Door, PullListeners};
+use crate::rpc::{self, PullListeners, ServiceContext};
 use expd_hub::Hub;
 
 /// Limit of the time that router, links and network each may take to end, once calls under way are
@@ -116,7 +116,7 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
     let pulls = PullListeners::default();
     let expiry = pulls.clone().keep_swept(servers.stop.clone());
     servers.spawn_infallible("the expiry of pull listeners", expiry);
-    let door = Door {
+    let context = ServiceContext {
         bridges: bridges.clone(),
         router: router_handle.clone(),
         pulls: pulls.clone(),
@@ -125,7 +125,7 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         started_at,
         stop: servers.stop.clone(),
     };
-    let (router, health) = rpc::service(door);
+    let (router, health) = rpc::service(context);
     servers.spawn_infallible("the health service", health.until(servers.stop.clone()));
     let server = Server {
         router,

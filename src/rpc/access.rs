@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tonic::Status;
 
-use super::Door;
+use super::context::ServiceContext;
 use super::error;
 use super::permission::StreamPermission;
 use crate::access::{AccessPolicy, Caller, Denied, Place, Rights, Verb};
@@ -25,7 +25,7 @@ pub fn caller_of(extensions: &http::Extensions) -> Caller {
         .unwrap_or_else(Caller::unknown)
 }
 
-impl Door {
+impl ServiceContext {
     /// Whether any rule gives a caller anything on the instance of that name, whether or not there is one.
     pub(super) async fn allow_instance(
         &self,

@@ -4,19 +4,19 @@ use tonic::{Request, Response, Status};
 
 use super::access::caller_of;
 use super::bounds::checked;
+use super::context::ServiceContext;
+use super::convert;
 use super::error::{self, bridge};
 use super::network::on_behalf;
-use super::page::words;
 use super::unary::call_of;
-use super::{Door, convert};
 use crate::access::Verb;
-use expd_domain::{self, ApiPath, IdentityKind};
+use expd_domain::ApiPath;
 use expd_proto as proto;
 use expd_proto::api_server::Api;
 
 /// The service.
 #[derive(Clone)]
-pub struct ApiService(pub Door);
+pub struct ApiService(pub ServiceContext);
 
 #[tonic::async_trait]
 impl Api for ApiService {
@@ -63,22 +63,6 @@ impl Api for ApiService {
         let bridge_to = self.0.bridge(&caller, Verb::Status, &instance).await?;
         self.0.allow_identity(&caller, bridge_to).await?;
         let identity = bridge_to.identity().map_err(bridge)?;
-        Ok(Response::new(identity_out(identity)))
-    }
-}
-
-/// An identity for an answer.
-pub fn identity_out(identity: expd_domain::Identity) -> proto::Identity {
-    proto::Identity {
-        r#type: match identity.kind {
-            IdentityKind::User => "user",
-            IdentityKind::Device => "device",
-            IdentityKind::ConsumerApp => "consumerApp",
-        }
-        .to_owned(),
-        uuid: words(&identity.uuid),
-        organization: words(&identity.organization),
-        paired: identity.pairing_code.is_none(),
-        pairing_code: words(&identity.pairing_code.unwrap_or_default()),
+        Ok(Response::new(convert::identity_out(identity)))
     }
 }

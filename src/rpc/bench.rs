@@ -9,7 +9,7 @@ use http_body::Body;
 use tokio::sync::watch;
 
 use super::frame::Dress;
-use super::network::Opened;
+use super::open::Opened;
 use super::permission::StreamPermission;
 use super::stream::ListenBody;
 use crate::access::{AccessPolicy, Caller};

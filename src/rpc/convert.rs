@@ -7,15 +7,21 @@ use prost_types::value::Kind;
 use serde_json::Value;
 use tonic::Status;
 
+use super::offload::off_thread;
 use super::structured;
-use super::unary::off_thread;
 use crate::router::Gap;
 use expd_domain::payload::PayloadError;
-use expd_domain::{Channel, GapReason, Payload, SubscriptionState};
+use expd_domain::quoted::shortened;
+use expd_domain::{
+    Channel, GapReason, Identity, IdentityKind, LinkState, Payload, SubscriptionState,
+};
 use expd_proto as proto;
 
 /// The longest timeout or wait that a request may name.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The most of the network's words, in bytes.
+const MOST_WORDS: usize = 1024;
 
 /// Readers of Protocol Buffers stop at 100 nested messages, and a level of JSON takes up to three.
 const MAX_VALUE_DEPTH: usize = 30;
@@ -232,6 +238,38 @@ pub fn gap_out(gap: &Gap) -> proto::Gap {
         missed: gap.missed,
         from: gap.from.map(Into::into),
         to: Some(gap.to.into()),
+    }
+}
+
+/// An identity for an answer.
+pub fn identity_out(identity: Identity) -> proto::Identity {
+    proto::Identity {
+        r#type: match identity.kind {
+            IdentityKind::User => "user",
+            IdentityKind::Device => "device",
+            IdentityKind::ConsumerApp => "consumerApp",
+        }
+        .to_owned(),
+        uuid: words(&identity.uuid),
+        organization: words(&identity.organization),
+        paired: identity.pairing_code.is_none(),
+        pairing_code: words(&identity.pairing_code.unwrap_or_default()),
+    }
+}
+
+/// The network's words, as a status tells them.
+pub(super) fn words(text: &str) -> String {
+    shortened(text, MOST_WORDS).into_owned()
+}
+
+/// A link's state as the contract has it.
+pub(super) fn link_state_out(state: LinkState) -> proto::link_event::State {
+    match state {
+        LinkState::Connecting => proto::link_event::State::Connecting,
+        LinkState::Online => proto::link_event::State::Online,
+        LinkState::Offline => proto::link_event::State::Offline,
+        LinkState::Refused => proto::link_event::State::Refused,
+        LinkState::Pairing => proto::link_event::State::Pairing,
     }
 }
 

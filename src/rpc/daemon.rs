@@ -4,9 +4,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
-use super::Door;
 use super::access::caller_of;
 use super::bounds::checked;
+use super::context::ServiceContext;
 use super::page::page;
 use super::watching::Watching;
 use expd_proto as proto;
@@ -14,7 +14,7 @@ use expd_proto::daemon_server::Daemon;
 
 /// The service.
 #[derive(Clone)]
-pub struct DaemonService(pub Door);
+pub struct DaemonService(pub ServiceContext);
 
 #[tonic::async_trait]
 impl Daemon for DaemonService {

@@ -6,12 +6,15 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use prost::Message;
 
 use super::convert;
-use super::unary::{AT_ONCE, off_thread};
+use super::offload::{AT_ONCE, off_thread};
 use crate::router::{Delivery, EncodedBatch, Event, Incoming, Listener, Record};
 use expd_proto as proto;
 
 /// A gRPC frame begins with a flag (compressed or not) and the message's length in four bytes.
 pub(super) const PREFIX: usize = 5;
+
+/// Events of so many bytes are counted for their user while they are held for one listener; for fewer a call's own room is enough.
+pub(super) const COUNTED: usize = 4 * 1024;
 
 /// Encodes broadcasts for the log: in the JSON form, which loses nothing. Takes their payloads out, so that none is copied twice.
 #[must_use]

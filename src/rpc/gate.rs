@@ -9,8 +9,8 @@ use axum::middleware::Next;
 use http::{Request, Response};
 use tonic::Status;
 
-use super::Door;
 use super::access::{caller_of, named};
+use super::context::ServiceContext;
 use crate::access::Verb;
 
 /// A method's need: one of these verbs, somewhere.
@@ -40,12 +40,12 @@ fn is_open(path: &str) -> bool {
 
 /// Refuses a call that its caller may make nowhere.
 pub(super) async fn check(
-    State(door): State<Door>,
+    State(context): State<ServiceContext>,
     request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
     let path = request.uri().path();
-    let policy = door.access.borrow().clone();
+    let policy = context.access.borrow().clone();
     if policy.is_open() || is_open(path) {
         return next.run(request).await;
     }

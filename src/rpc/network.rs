@@ -1,6 +1,5 @@
 //! `expd.v1.Network`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
@@ -9,24 +8,23 @@ use tonic::{Request, Response, Status};
 
 use super::access::caller_of;
 use super::bounds::checked;
+use super::context::ServiceContext;
 use super::error::{bridge, ended, pull, router};
-use super::frame::Dress;
-use super::permission::StreamPermission;
+use super::open::open;
 use super::pull::{Arrived, Leaving, PullError};
-use super::server::Call;
+use super::server::{Call, program_of};
 use super::unary::call_of;
-use super::{Door, convert, deadline};
-use crate::access::{Caller, Verb};
-use crate::bridge::{Bridge, OnBehalf, Outgoing, Patience};
-use crate::router::{ListenSpec, Listener, Peer, Resume, RouterError};
-use crate::shares::Memory;
-use expd_domain::{BroadcastId, ChannelId, DEFAULT_BROADCAST_TIMEOUT, Overflow};
+use super::{convert, deadline};
+use crate::access::Verb;
+use crate::bridge::{OnBehalf, Outgoing, Patience};
+use crate::router::RouterError;
+use expd_domain::{BroadcastId, ChannelId, DEFAULT_BROADCAST_TIMEOUT};
 use expd_proto as proto;
 use expd_proto::network_server::Network;
 
 /// The service.
 #[derive(Clone)]
-pub struct NetworkService(pub Door);
+pub struct NetworkService(pub ServiceContext);
 
 #[tonic::async_trait]
 impl Network for NetworkService {
@@ -50,7 +48,7 @@ impl Network for NetworkService {
         let wait = request.wait_for_connection;
         let outgoing = Outgoing {
             user: on_behalf(&call),
-            peer: peer_of(&caller),
+            peer: program_of(&caller),
             channel: &channel,
             name: &request.name,
             payload: &payload,
@@ -202,66 +200,4 @@ pub fn on_behalf(call: &Call) -> OnBehalf<'_> {
         holder: call.connection().memory().holder(),
         room: call,
     }
-}
-
-/// The process that calls; none over TCP.
-pub(super) fn peer_of(caller: &Caller) -> Option<Peer> {
-    caller.peer().map(|peer| Peer {
-        // The kernel's process IDs are positive.
-        pid: u32::try_from(peer.pid).unwrap_or(0),
-        uid: peer.uid,
-    })
-}
-
-/// A listener that was opened for a caller.
-pub struct Opened {
-    /// The listener.
-    pub listener: Listener,
-    /// How its events are put.
-    pub dress: Dress,
-    /// What lets a stream go on.
-    pub permission: StreamPermission,
-}
-
-/// Opens a listener as a request asks, in its user's memory.
-pub async fn open(
-    door: &Door,
-    request: proto::ListenRequest,
-    caller: &Caller,
-    memory: Option<Memory>,
-) -> Result<Opened, Status> {
-    let request = checked(request)?;
-    let verb = Verb::Listen;
-    let bridge_to: Arc<Bridge> = door.bridge(caller, verb, &request.instance).await?.clone();
-    let form = request.payload_form();
-    let channel = convert::channel_in(request.channel)?;
-    // Before the check, so that a reload between the two is noticed.
-    let permission = door.stream_permission(caller, &bridge_to, &channel);
-    door.allow(caller, verb, &bridge_to, &channel).await?;
-    let options = request.options.unwrap_or_default();
-    let overflow = match options.overflow() {
-        proto::listener_options::Overflow::Skip => Overflow::Skip,
-        proto::listener_options::Overflow::Cancel => Overflow::Cancel,
-    };
-    let max_age = convert::duration_in("options.max_age", options.max_age)?;
-    let spec = ListenSpec {
-        channel: channel.clone(),
-        name: Some(request.name).filter(|name| !name.is_empty()),
-        context: request.context,
-        max_age: max_age.filter(|age| !age.is_zero()),
-        overflow,
-        resume: request.resume.map(|resume| Resume {
-            log_id: resume.log_id,
-            after: resume.after,
-        }),
-        peer: peer_of(caller),
-        memory,
-    };
-    let listener = bridge_to.listen(spec).await.map_err(bridge)?;
-    let dress = Dress::new(&listener, form, move || bridge_to.channel_id(&channel));
-    Ok(Opened {
-        listener,
-        dress,
-        permission,
-    })
 }

@@ -8,9 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tonic::Status;
 
 use super::access::View;
+use super::context::ServiceContext;
+use super::convert::{identity_out, link_state_out, words};
 use super::error::{self, router};
-use super::watching::state_out;
-use super::{Door, api};
 use crate::bridge::Bridge;
 use crate::router::{ChannelSnapshot, ListenerInfo, Slice, Totals};
 use expd_domain::Channel;
@@ -30,9 +30,6 @@ const MOST_NAME: usize = 256;
 /// The longest ID of a channel that a status shows, in bytes.
 const MOST_ID: usize = 2048;
 
-/// The most of the network's words, in bytes.
-const MOST_WORDS: usize = 1024;
-
 /// Where a page begins: after an entry of an instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Start {
@@ -46,16 +43,16 @@ struct Start {
 
 /// Makes the page that a request asks for, of what a caller sees.
 pub(super) async fn page(
-    door: &Door,
+    context: &ServiceContext,
     view: &View,
     request: &proto::GetStatusRequest,
 ) -> Result<proto::Status, Status> {
-    let start = Start::read(&request.page_token, door.started_at)?;
-    let totals = door.router.totals().await.map_err(|e| router(&e))?;
+    let start = Start::read(&request.page_token, context.started_at)?;
+    let totals = context.router.totals().await.map_err(|e| router(&e))?;
     let mut room = Room::new(request.page_size);
     let mut instances = Vec::new();
     let mut next = None;
-    for (place, bridge) in door.bridges.iter().enumerate() {
+    for (place, bridge) in context.bridges.iter().enumerate() {
         if !view.instance(&bridge.name) {
             continue;
         }
@@ -68,22 +65,22 @@ pub(super) async fn page(
             } else {
                 Start::of(place)
             };
-            next = fill(door, view, bridge, start, &mut room, &mut instance).await?;
+            next = fill(context, view, bridge, start, &mut room, &mut instance).await?;
         }
         instances.push(instance);
     }
     Ok(proto::Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        started_at: Some(door.started_at.into()),
+        started_at: Some(context.started_at.into()),
         instances,
-        next_page_token: next.map_or_else(String::new, |next| next.token(door.started_at)),
+        next_page_token: next.map_or_else(String::new, |next| next.token(context.started_at)),
     })
 }
 
 /// Adds an instance's channels and listeners from `start` on, as long as there is room, and says
 /// where the next page begins.
 async fn fill(
-    door: &Door,
+    context: &ServiceContext,
     view: &View,
     bridge: &Bridge,
     mut start: Start,
@@ -97,7 +94,7 @@ async fn fill(
         most: SLICE,
     };
     while !start.listeners {
-        let channels = door.router.channels(slice(start.after)).await;
+        let channels = context.router.channels(slice(start.after)).await;
         let channels = channels.map_err(|error| router(&error))?;
         if channels.is_empty() {
             start.listeners = true;
@@ -119,7 +116,7 @@ async fn fill(
     }
     sort_by_name(&mut instance.channels);
     loop {
-        let listeners = door.router.listeners(slice(start.after)).await;
+        let listeners = context.router.listeners(slice(start.after)).await;
         let listeners = listeners.map_err(|error| router(&error))?;
         if listeners.is_empty() {
             return Ok(None);
@@ -235,9 +232,9 @@ fn instance_out(bridge: &Bridge, totals: Totals) -> proto::InstanceStatus {
     proto::InstanceStatus {
         instance: bridge.name.clone(),
         host: bridge.settings.host.clone(),
-        identity: bridge.identity().ok().map(api::identity_out),
+        identity: bridge.identity().ok().map(identity_out),
         link: Some(proto::LinkStatus {
-            state: state_out(link.state).into(),
+            state: link_state_out(link.state).into(),
             since: Some(link.since.into()),
             attempt: link.attempt,
             last_error: words(link.last_error.as_deref().unwrap_or_default()),
@@ -315,11 +312,6 @@ fn channel_name_out(channel: &Channel) -> proto::Channel {
 
 fn name(text: &str) -> String {
     shortened(text, MOST_NAME).into_owned()
-}
-
-/// The network's words, as a status tells them.
-pub(super) fn words(text: &str) -> String {
-    shortened(text, MOST_WORDS).into_owned()
 }
 
 fn count_out(count: usize) -> u32 {

@@ -10,8 +10,8 @@ use tokio::task::unconstrained;
 use tonic::Status;
 
 use super::error;
-use crate::ipc::Caller;
-use crate::ipc::access::{AccessPolicy, Place, Verb};
+use crate::access::Caller;
+use crate::access::{AccessPolicy, Place, Verb};
 use expd_domain::Channel;
 
 /// Permission of an open stream to a channel, checked again whenever the access rules are reloaded.

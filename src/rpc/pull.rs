@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::frame::Dress;
-use super::stream::COUNTED;
+use super::frame::{COUNTED, Dress};
 use crate::router::{Delivery, Ended, Listener, Moment, Peer};
 use crate::shares::{Memory, Share};
 use expd_domain::Quoted;

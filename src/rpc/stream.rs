@@ -16,8 +16,8 @@ use http_body::{Body, Frame};
 use tonic::Status;
 
 use super::error::ended;
-use super::frame::{self, Dress};
-use super::network::Opened;
+use super::frame::{self, COUNTED, Dress};
+use super::open::Opened;
 use super::permission::StreamPermission;
 use super::server::Call;
 use crate::router::{Delivery, Event, EventSink, FrameSpan, Listener, Record};
@@ -28,9 +28,6 @@ const CHUNK: usize = 32 * 1024;
 
 /// A frame from this size on is sent as it is, shared with all other streams, instead of being copied into a chunk.
 const SHARED: usize = 8 * 1024;
-
-/// Events of so many bytes are counted for their user while they are held for one listener; for fewer a call's own room is enough.
-pub(super) const COUNTED: usize = 4 * 1024;
 
 type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 

@@ -15,25 +15,19 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt as _;
 use prost::Message;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tonic::Status;
 
 use super::error::clamped;
 use super::frame::{PREFIX, frame};
+use super::offload::{AT_ONCE, off_thread};
 use super::pull::Leaving;
 use super::server::{AnswerBody, Call};
 use super::structured;
 use expd_proto as proto;
 
-/// What is up to this size is worked on at once; more goes to a thread that delivers nothing.
-pub(super) const AT_ONCE: usize = 64 << 10;
-
 /// How long a message may take to arrive.
 pub(super) const ARRIVAL: Duration = Duration::from_secs(30);
-
-/// Large works at a time: what delivers must not wait for a processor behind all of them.
-static LARGE_WORKS: Semaphore = Semaphore::const_new(2);
 
 /// A message of a request.
 pub(super) trait RequestMessage: Message + Default + 'static {
@@ -211,18 +205,4 @@ fn check_head(flag: u8, length: usize, most: usize) -> Result<(), Status> {
         )));
     }
     Ok(())
-}
-
-/// Does work on so many bytes: at once where they are few, else on a thread that delivers nothing.
-pub(super) async fn off_thread<T: Send + 'static>(
-    bytes: usize,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Status> {
-    if bytes <= AT_ONCE {
-        return Ok(work());
-    }
-    // It is never closed.
-    let _turn = LARGE_WORKS.acquire().await;
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Status::internal(format!("a large message was not worked on: {error}")))
 }

@@ -7,16 +7,15 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tokio_stream::wrappers::WatchStream;
 use tonic::Status;
 
-use super::Door;
-use super::page::words;
+use super::context::ServiceContext;
+use super::convert::{link_state_out, words};
 use crate::access::Caller;
 use crate::upstream::link::LinkStatus;
-use expd_domain::LinkState;
 use expd_proto as proto;
 
 /// One caller's watch.
 pub(super) struct Watching {
-    door: Door,
+    context: ServiceContext,
     caller: Caller,
     /// What changed on which of the instances.
     links: SelectAll<BoxStream<'static, (usize, LinkStatus)>>,
@@ -37,24 +36,24 @@ struct Instance {
 }
 
 impl Watching {
-    pub(super) fn new(door: &Door, caller: &Caller) -> Self {
-        let links = door.bridges.iter().enumerate().map(|(at, bridge)| {
+    pub(super) fn new(context: &ServiceContext, caller: &Caller) -> Self {
+        let links = context.bridges.iter().enumerate().map(|(at, bridge)| {
             WatchStream::new(bridge.link.clone())
                 .map(move |status| (at, status))
                 .boxed()
         });
-        let instances = door.bridges.iter().map(|bridge| Instance {
+        let instances = context.bridges.iter().map(|bridge| Instance {
             name: bridge.name.clone(),
             status: None,
             told: None,
         });
         Self {
             links: links.collect(),
-            reloads: WatchStream::from_changes(door.access.clone())
+            reloads: WatchStream::from_changes(context.access.clone())
                 .map(drop)
                 .boxed(),
             instances: instances.collect(),
-            door: door.clone(),
+            context: context.clone(),
             caller: caller.clone(),
             news: VecDeque::new(),
             ended: false,
@@ -76,7 +75,7 @@ impl Watching {
                 return Some(Ok(event));
             }
             let looked = tokio::select! {
-                () = self.door.stop.cancelled() => Err(stopping()),
+                () = self.context.stop.cancelled() => Err(stopping()),
                 Some(()) = self.reloads.next() => self.look(),
                 changed = self.links.next() => match changed {
                     Some((at, status)) => {
@@ -100,11 +99,11 @@ impl Watching {
     /// Finds what the caller does not know yet. A caller who loses sight of an instance that it was told of hears that, instead of
     /// a silence that looks like peace; it may watch anew what it still may see.
     fn look(&mut self) -> Result<(), Status> {
-        let view = self.door.view(&self.caller);
+        let view = self.context.view(&self.caller);
         for instance in &mut self.instances {
             if !view.instance(&instance.name) {
                 if instance.told.is_some() {
-                    return Err(self.door.sees_no_more(&self.caller, &instance.name));
+                    return Err(self.context.sees_no_more(&self.caller, &instance.name));
                 }
                 continue;
             }
@@ -128,19 +127,8 @@ fn stopping() -> Status {
 fn link_event(instance: &str, status: &LinkStatus) -> proto::LinkEvent {
     proto::LinkEvent {
         instance: instance.to_owned(),
-        state: state_out(status.state).into(),
+        state: link_state_out(status.state).into(),
         since: Some(status.since.into()),
         reason: words(&status.reason),
-    }
-}
-
-/// A link's state as the contract has it.
-pub(super) fn state_out(state: LinkState) -> proto::link_event::State {
-    match state {
-        LinkState::Connecting => proto::link_event::State::Connecting,
-        LinkState::Online => proto::link_event::State::Online,
-        LinkState::Offline => proto::link_event::State::Offline,
-        LinkState::Refused => proto::link_event::State::Refused,
-        LinkState::Pairing => proto::link_event::State::Pairing,
     }
 }

@@ -228,17 +228,42 @@ impl Drop for Piece {
     }
 }
 
-/// Runs the tasks of one connection's calls.
+/// The call of one connection for which the library starts a task next. Clones share it.
 ///
-/// The library calls the service and then this, for each request in turn, so that the call that the service left behind is the
-/// task's.
+/// For each request in turn the library calls the service and then the executor, so that the call that the service left here
+/// is the task's.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NextCall(Arc<Mutex<Option<Arc<Call>>>>);
+
+impl NextCall {
+    /// Leaves a call for the task that the library starts next.
+    pub(super) fn put(&self, call: Arc<Call>) {
+        *self.lock() = Some(call);
+    }
+
+    fn take(&self) -> Option<Arc<Call>> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Call>>> {
+        // Whole after each statement.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs the tasks of one connection's calls.
 #[derive(Clone, Debug)]
-pub(super) struct CallExecutor(pub(super) Arc<Connection>);
+pub(super) struct CallExecutor {
+    /// The connection.
+    pub connection: Arc<Connection>,
+    /// The call of the next task.
+    pub next: NextCall,
+}
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CallExecutor {
     fn execute(&self, task: F) {
-        let connection = self.0.clone();
-        let call = connection.started();
+        let connection = self.connection.clone();
+        let call = self.next.take();
         connection.call_begins();
         let tasks = connection.tasks.clone();
         tasks.spawn(async move {

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::call::Call;
 use super::users::{Admission, STRANGER_CALLS};
 use crate::access::Caller;
 use crate::shares::{Memory, Share};
@@ -38,8 +37,6 @@ pub struct Connection {
     congestion: Congestion,
     /// Since when the library works on what the client sent.
     works_since: Mutex<Option<Clock>>,
-    /// The call for which the library starts a task next.
-    starting: Mutex<Option<Arc<Call>>>,
     unwritten: Mutex<Unwritten>,
 }
 
@@ -71,7 +68,6 @@ impl Connection {
             streams: AtomicUsize::new(0),
             congestion: Congestion::default(),
             works_since: Mutex::default(),
-            starting: Mutex::default(),
             unwritten: Mutex::default(),
         }
     }
@@ -135,15 +131,6 @@ impl Connection {
         if let Some(since) = lock(&self.works_since).take() {
             self.admission.user.pace.spend(since.elapsed());
         }
-    }
-
-    /// Leaves a call for the task that the library starts next.
-    pub(super) fn starts(&self, call: Arc<Call>) {
-        *lock(&self.starting) = Some(call);
-    }
-
-    pub(super) fn started(&self) -> Option<Arc<Call>> {
-        lock(&self.starting).take()
     }
 
     /// Keeps a call's memory counted until its last words are written.

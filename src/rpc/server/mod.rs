@@ -41,9 +41,10 @@ use tower::Service as _;
 pub(super) use answer::AnswerBody;
 pub use call::Call;
 pub use connection::Connection;
+pub(super) use programs::program_of;
 pub use users::{STRANGER_BYTES, STRANGER_CALLS, STRANGER_CONNECTIONS};
 
-use call::{CallExecutor, WINDOW};
+use call::{CallExecutor, NextCall, WINDOW};
 use programs::Programs;
 use stream::MeteredStream;
 use users::Users;
@@ -181,7 +182,11 @@ impl Server {
     ) -> impl Future<Output = ()> + Send + use<> {
         let (first_frame, begun) = oneshot::channel();
         let calls = connection.most_calls(self.limits.max_calls_per_connection);
-        let mut builder = http2::Builder::new(CallExecutor(connection.clone()));
+        let next = NextCall::default();
+        let mut builder = http2::Builder::new(CallExecutor {
+            connection: connection.clone(),
+            next: next.clone(),
+        });
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(u32::try_from(calls).unwrap_or(u32::MAX))
@@ -196,6 +201,7 @@ impl Server {
         let service = Calls {
             router: self.router.clone(),
             connection: connection.clone(),
+            next,
         };
         let mut serving = Paid {
             serving: Box::pin(builder.serve_connection(io, service)),
@@ -296,6 +302,7 @@ impl Open {
 struct Calls {
     router: axum::Router,
     connection: Arc<Connection>,
+    next: NextCall,
 }
 
 impl hyper::service::Service<Request<RequestBody>> for Calls {
@@ -311,7 +318,7 @@ impl hyper::service::Service<Request<RequestBody>> for Calls {
             );
             return Box::pin(ready(Ok(refused.into_http())));
         };
-        self.connection.starts(call.clone());
+        self.next.put(call.clone());
         request
             .extensions_mut()
             .insert::<Caller>(self.connection.caller().clone());

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::access::Caller;
 use crate::router::Peer;
-use crate::rpc::network::peer_of;
 
 /// All programs with a connection. Callers over TCP are not known, and are not in it.
 #[derive(Clone)]
@@ -24,7 +23,7 @@ impl Programs {
 
     /// Counts a connection until the guard is dropped.
     pub(super) fn enter(&self, caller: &Caller) -> Option<Connected> {
-        let program = peer_of(caller)?;
+        let program = program_of(caller)?;
         *self.lock().entry(program).or_default() += 1;
         let home = self.clone();
         Some(Connected { home, program })
@@ -65,4 +64,13 @@ impl Drop for Connected {
         drop(connections);
         (self.home.gone)(self.program);
     }
+}
+
+/// The process that calls; none over TCP.
+pub(in crate::rpc) fn program_of(caller: &Caller) -> Option<Peer> {
+    caller.peer().map(|peer| Peer {
+        // The kernel's process IDs are positive.
+        pid: u32::try_from(peer.pid).unwrap_or(0),
+        uid: peer.uid,
+    })
 }

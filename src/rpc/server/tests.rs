@@ -6,7 +6,7 @@ use super::call::{CALL_BYTES, PROGRESS, WINDOW};
 use super::pace::{BURST, OWNERS_RATE, RATE};
 use super::users::CONNECTION_BYTES;
 use super::*;
-use crate::rpc::{structured, unary};
+use crate::rpc::{offload, structured, unary};
 use crate::shares::KEPT;
 
 const LIMITS: &str = include_str!("../../../docs/limits.md");
@@ -94,7 +94,7 @@ fn the_limits_page_says_what_is_enforced() {
                 format!("{} for a connection", size(CONNECTION_BYTES)),
                 format!("{} and the header fields for a call", size(CALL_BYTES)),
                 format!("{} until its message is there", size(WINDOW)),
-                format!("a message of more than {}", size(unary::AT_ONCE)),
+                format!("a message of more than {}", size(offload::AT_ONCE)),
             ],
         ),
         (

@@ -1,0 +1,76 @@
+//! Opening a listener for a caller, whichever form its events are read in.
+
+use std::sync::Arc;
+
+use tonic::Status;
+
+use super::bounds::checked;
+use super::context::ServiceContext;
+use super::convert;
+use super::error::bridge;
+use super::frame::Dress;
+use super::permission::StreamPermission;
+use super::server::program_of;
+use crate::access::Caller;
+use crate::access::Verb;
+use crate::bridge::Bridge;
+use crate::router::{ListenSpec, Listener, Resume};
+use crate::shares::Memory;
+use expd_domain::Overflow;
+use expd_proto as proto;
+
+/// A listener that was opened for a caller.
+pub struct Opened {
+    /// The listener.
+    pub listener: Listener,
+    /// How its events are put.
+    pub dress: Dress,
+    /// What lets a stream go on.
+    pub permission: StreamPermission,
+}
+
+/// Opens a listener as a request asks, in its user's memory.
+pub async fn open(
+    context: &ServiceContext,
+    request: proto::ListenRequest,
+    caller: &Caller,
+    memory: Option<Memory>,
+) -> Result<Opened, Status> {
+    let request = checked(request)?;
+    let verb = Verb::Listen;
+    let bridge_to: Arc<Bridge> = context
+        .bridge(caller, verb, &request.instance)
+        .await?
+        .clone();
+    let form = request.payload_form();
+    let channel = convert::channel_in(request.channel)?;
+    // Before the check, so that a reload between the two is noticed.
+    let permission = context.stream_permission(caller, &bridge_to, &channel);
+    context.allow(caller, verb, &bridge_to, &channel).await?;
+    let options = request.options.unwrap_or_default();
+    let overflow = match options.overflow() {
+        proto::listener_options::Overflow::Skip => Overflow::Skip,
+        proto::listener_options::Overflow::Cancel => Overflow::Cancel,
+    };
+    let max_age = convert::duration_in("options.max_age", options.max_age)?;
+    let spec = ListenSpec {
+        channel: channel.clone(),
+        name: Some(request.name).filter(|name| !name.is_empty()),
+        context: request.context,
+        max_age: max_age.filter(|age| !age.is_zero()),
+        overflow,
+        resume: request.resume.map(|resume| Resume {
+            log_id: resume.log_id,
+            after: resume.after,
+        }),
+        peer: program_of(caller),
+        memory,
+    };
+    let listener = bridge_to.listen(spec).await.map_err(bridge)?;
+    let dress = Dress::new(&listener, form, move || bridge_to.channel_id(&channel));
+    Ok(Opened {
+        listener,
+        dress,
+        permission,
+    })
+}

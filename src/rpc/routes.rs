@@ -1,0 +1,75 @@
+//! The one HTTP/2 service that answers every method.
+
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::post;
+use tonic::service::Routes;
+
+use super::context::ServiceContext;
+use super::health::{self, Health};
+use super::{api, daemon, deadline, gate, listen, network, reflection, unary};
+use expd_proto::api_server::ApiServer;
+use expd_proto::daemon_server::DaemonServer;
+use expd_proto::health::health_server::HealthServer;
+use expd_proto::network_server::NetworkServer;
+
+/// The largest message of a stream's request: to watch, to reflect, to ask for the health.
+const STREAM_REQUEST: usize = 16 << 10;
+
+/// The whole service, and its health.
+pub fn service(context: ServiceContext) -> (axum::Router, Health) {
+    let network = network::NetworkService(context.clone());
+    let api = api::ApiService(context.clone());
+    let daemon = daemon::DaemonService(context.clone());
+
+    let (health, health_service) = health::health();
+
+    // Streams, and the answer to methods that are not known.
+    let streams = Routes::new(NetworkServer::new(network.clone()))
+        .add_service(ApiServer::new(api.clone()))
+        .add_service(DaemonServer::new(daemon.clone()).max_decoding_message_size(STREAM_REQUEST))
+        .add_service(HealthServer::new(health_service).max_decoding_message_size(STREAM_REQUEST))
+        .into_axum_router();
+    let listen = axum::Router::new()
+        .route("/expd.v1.Network/Listen", post(listen::answer))
+        .with_state(context.clone());
+    let router = streams
+        .merge(unary_routes(context.max_payload, &network, &api, &daemon))
+        .merge(reflection::routes())
+        .merge(listen)
+        .layer(from_fn(deadline::keep))
+        .layer(from_fn_with_state(context, gate::check));
+    (router, health)
+}
+
+/// The methods of one message and one answer.
+fn unary_routes(
+    most: usize,
+    network: &network::NetworkService,
+    api: &api::ApiService,
+    daemon: &daemon::DaemonService,
+) -> axum::Router {
+    use expd_proto::api_server::Api as _;
+    use expd_proto::daemon_server::Daemon as _;
+    use expd_proto::network_server::Network as _;
+    macro_rules! routes {
+        ($($path:literal => $service:expr, $method:ident;)*) => {
+            axum::Router::new()$(.route(
+                $path,
+                unary::route($service.clone(), most, |service, request| async move {
+                    service.$method(request).await
+                }),
+            ))*
+        };
+    }
+    routes! {
+        "/expd.v1.Network/Broadcast" => network, broadcast;
+        "/expd.v1.Network/Respond" => network, respond;
+        "/expd.v1.Network/OpenListener" => network, open_listener;
+        "/expd.v1.Network/NextEvent" => network, next_event;
+        "/expd.v1.Network/CancelListener" => network, cancel_listener;
+        "/expd.v1.Network/ClearContext" => network, clear_context;
+        "/expd.v1.Api/Request" => api, request;
+        "/expd.v1.Api/GetIdentity" => api, get_identity;
+        "/expd.v1.Daemon/GetStatus" => daemon, get_status;
+    }
+}
