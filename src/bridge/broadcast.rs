@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::error::BridgeError;
+use super::handle::{Bridge, OnBehalf};
 use super::waiting::{Seat, Turn};
-use super::{Bridge, BridgeError, OnBehalf};
 use crate::router::Peer;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;

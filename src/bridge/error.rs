@@ -1,0 +1,53 @@
+//! Why a bridge refused a call, or how it failed.
+
+use super::waiting::Full;
+use crate::router::RouterError;
+use crate::shares;
+use crate::upstream::transport::CallError;
+use expd_domain::{ChannelRule, Quoted};
+
+/// Why a call was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// A rule of the network.
+    #[error(transparent)]
+    Rule(#[from] ChannelRule),
+    /// The call to EXP.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// A listener.
+    #[error(transparent)]
+    Router(#[from] RouterError),
+    /// Too many calls are under way.
+    #[error(
+        "nothing was sent: too many calls to EXP of this instance: {full}, of {most} (daemon.limits.max_calls); wait for some to finish, or raise it"
+    )]
+    TooManyCalls {
+        /// The limit.
+        most: usize,
+        /// Who has them.
+        full: shares::Full,
+    },
+    /// Too many broadcasts wait for the connection.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// A reload of the access rules came while a broadcast waited for the connection.
+    #[error(
+        "a reload of the access rules took the right to broadcast while this waited for the connection, and nothing was sent; have [[access]] allow it"
+    )]
+    RightTaken,
+    /// The daemon stops while a broadcast waits for the connection.
+    #[error("the daemon is stopping, and nothing was sent; send it again when the daemon is back")]
+    Stopping,
+    /// An ID that a response needs is missing.
+    #[error("{0} is empty; take it from the broadcast that is answered")]
+    MissingId(&'static str),
+    /// Not logged in.
+    #[error("instance {name} has not logged in yet: {reason}", name = Quoted(.instance))]
+    NoIdentity {
+        /// The instance.
+        instance: String,
+        /// Why not.
+        reason: String,
+    },
+}

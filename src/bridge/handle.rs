@@ -1,0 +1,177 @@
+//! The handle of one identity: listening, responding, requests, and who is logged in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+use super::error::BridgeError;
+use super::waiting::WaitingRoom;
+use crate::config::{ChannelIdSpelling, Credentials, InstanceSettings};
+use crate::metrics::Counters;
+use crate::router::{InstanceId, ListenSpec, Listener, RouterHandle};
+use crate::shares::{Holder, Share, Shares};
+use crate::upstream::api::{ApiAnswer, ApiClient};
+use crate::upstream::link::LinkStatus;
+use crate::upstream::session::{Session, SessionState};
+use crate::upstream::transport::AnswerRoom;
+use expd_domain::channel::check_event_name;
+use expd_domain::{Alphabet, BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payload};
+
+/// The user for whom a call to EXP is made.
+#[derive(Clone, Copy)]
+pub struct OnBehalf<'a> {
+    /// Of whose shares it takes.
+    pub holder: Holder,
+    /// The room for its answer.
+    pub room: &'a dyn AnswerRoom,
+}
+
+/// One identity.
+pub struct Bridge {
+    /// The instance's name.
+    pub name: String,
+    /// The instance in the router.
+    pub instance: InstanceId,
+    /// How the instance is set.
+    pub settings: InstanceSettings,
+    /// Its session.
+    pub session: Session,
+    /// Its HTTP calls.
+    pub api: ApiClient,
+    /// The router.
+    pub router: RouterHandle,
+    /// How its link stands.
+    pub link: watch::Receiver<LinkStatus>,
+    /// Its figures.
+    pub counters: Arc<Counters>,
+    /// Its calls to EXP that are under way.
+    pub calls: Shares,
+    /// The broadcasts of all instances that wait for a connection.
+    pub waiting: WaitingRoom,
+}
+
+impl Bridge {
+    /// Opens a listener.
+    ///
+    /// # Errors
+    /// A rule is broken, or a bound is reached.
+    pub async fn listen(&self, spec: ListenSpec) -> Result<Listener, BridgeError> {
+        spec.channel.may_listen(self.kind())?;
+        if let Some(name) = &spec.name {
+            check_event_name(name)?;
+        }
+        Ok(self.router.open(self.instance, spec).await?)
+    }
+
+    /// Answers a broadcast for a user.
+    ///
+    /// # Errors
+    /// An ID is missing, or the call failed.
+    pub async fn respond(
+        &self,
+        user: OnBehalf<'_>,
+        id: &BroadcastId,
+        channel: &ChannelId,
+        payload: &Payload,
+    ) -> Result<(), BridgeError> {
+        if id.as_str().is_empty() {
+            return Err(BridgeError::MissingId("broadcast_id"));
+        }
+        if channel.as_str().is_empty() {
+            return Err(BridgeError::MissingId("channel_id"));
+        }
+        let _call = self.call(user.holder)?;
+        let answer = self.api.respond(id, channel, payload, user.room).await;
+        match &answer {
+            Ok(()) => self.counters.responses_sent.inc(),
+            Err(_) => self.counters.responses_failed.inc(),
+        }
+        Ok(answer?)
+    }
+
+    /// One HTTP request of the API, for a user.
+    ///
+    /// # Errors
+    /// The request is malformed, or the call failed.
+    pub async fn request(
+        &self,
+        user: OnBehalf<'_>,
+        method: &str,
+        path: &str,
+        query: BTreeMap<String, String>,
+        body: Option<&Payload>,
+    ) -> Result<ApiAnswer, BridgeError> {
+        let _call = self.call(user.holder)?;
+        Ok(self
+            .api
+            .request(method, path, query, body, user.room)
+            .await?)
+    }
+
+    /// Counts a call to EXP for a user, until the share is dropped.
+    pub(super) fn call(&self, holder: Holder) -> Result<Share, BridgeError> {
+        let most = self.calls.most();
+        let call = self.calls.take(holder, 1);
+        call.map_err(|full| BridgeError::TooManyCalls { most, full })
+    }
+
+    /// Who the instance is logged in as.
+    ///
+    /// # Errors
+    /// It is not logged in.
+    pub fn identity(&self) -> Result<Identity, BridgeError> {
+        match self.session.state() {
+            SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {
+                Ok(session.authentication.identity.clone())
+            }
+            SessionState::LoggingIn { trouble, .. } => Err(self.no_identity(match trouble {
+                Some(trouble) => format!("the login is under way; before: {trouble}"),
+                None => "the login is under way".to_owned(),
+            })),
+            SessionState::Refused { reason, .. } | SessionState::Failed { reason, .. } => {
+                Err(self.no_identity(reason))
+            }
+        }
+    }
+
+    /// When the session's token ends.
+    pub fn token_expires_at(&self) -> Option<SystemTime> {
+        let state = self.session.state();
+        state.session().map(|session| session.ends_at.wall())
+    }
+
+    /// A channel's ID as this instance spells it first; empty while the organization is not known.
+    pub fn channel_id(&self, channel: &Channel) -> String {
+        let alphabet = match self.settings.channel_id {
+            ChannelIdSpelling::Both | ChannelIdSpelling::UrlSafe => Alphabet::UrlSafe,
+            ChannelIdSpelling::Standard => Alphabet::Standard,
+        };
+        self.identity()
+            .map(|identity| identity.organization)
+            .ok()
+            .filter(|organization| !organization.is_empty())
+            .map(|organization| {
+                ChannelId::encode(&organization, channel, alphabet)
+                    .as_str()
+                    .to_owned()
+            })
+            .unwrap_or_default()
+    }
+
+    pub(super) fn kind(&self) -> IdentityKind {
+        match self.settings.credentials {
+            Credentials::Device { .. } => IdentityKind::Device,
+            Credentials::User { .. } => IdentityKind::User,
+            Credentials::ConsumerApp { .. } => IdentityKind::ConsumerApp,
+        }
+    }
+
+    fn no_identity(&self, reason: String) -> BridgeError {
+        BridgeError::NoIdentity {
+            instance: self.name.clone(),
+            reason,
+        }
+    }
+}
