@@ -9,7 +9,6 @@ use tokio::sync::Semaphore;
 use tonic::Status;
 
 use super::context::ServiceContext;
-use super::error;
 use super::permission::StreamPermission;
 use crate::access::{AccessPolicy, Caller, Denied, Place, Rights, Verb};
 use crate::bridge::{Bridge, Bridges};
@@ -142,7 +141,9 @@ impl ServiceContext {
     pub(super) fn sees_no_more(&self, caller: &Caller, instance: &str) -> Status {
         let policy = self.policy();
         let rights = policy.rights(caller);
-        error::denied(&rights.denied(Verb::Status, &Place::Instance(instance)))
+        rights
+            .denied(Verb::Status, &Place::Instance(instance))
+            .into()
     }
 
     /// Whether a caller may see the status of any instance; [`View`] then says of which.
@@ -181,7 +182,7 @@ impl ServiceContext {
             return Ok(());
         }
         let info = self.router.listener_info(id.to_owned()).await;
-        let info = info.map_err(|error| Untouchable::Told(error::router(&error)))?;
+        let info = info.map_err(|error| Untouchable::Told(error.into()))?;
         let Some(info) = info else {
             return Ok(());
         };
@@ -282,7 +283,7 @@ async fn refused(checked: Result<(), Denied>) -> Result<(), Status> {
     };
     named(denied.caller()).await;
     log::debug!("refused: {denied}");
-    Err(error::denied(&denied))
+    Err(denied.into())
 }
 
 /// Looks up a caller's name for a message. The system's name service may take its time, and a flood of refusals must not fill the

@@ -6,7 +6,7 @@ use super::access::caller_of;
 use super::bounds::checked;
 use super::context::ServiceContext;
 use super::convert;
-use super::error::{self, bridge};
+use super::error;
 use super::network::on_behalf;
 use super::unary::call_of;
 use crate::access::Verb;
@@ -45,8 +45,7 @@ impl Api for ApiService {
                 query,
                 body.as_ref(),
             )
-            .await
-            .map_err(bridge)?;
+            .await?;
         let body = answer.body.into_iter().collect();
         Ok(Response::new(proto::ApiResponse {
             status: u32::from(answer.status),
@@ -62,7 +61,7 @@ impl Api for ApiService {
         let instance = checked(request.into_inner())?.instance;
         let bridge_to = self.0.bridge(&caller, Verb::Status, &instance).await?;
         self.0.allow_identity(&caller, bridge_to).await?;
-        let identity = bridge_to.identity().map_err(bridge)?;
+        let identity = bridge_to.identity()?;
         Ok(Response::new(convert::identity_out(identity)))
     }
 }

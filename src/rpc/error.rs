@@ -45,77 +45,82 @@ pub fn clamped(status: Status) -> Status {
     Status::with_details_and_metadata(status.code(), message, details, status.metadata().clone())
 }
 
-/// An error of a bridge.
-pub fn bridge(error: BridgeError) -> Status {
-    match error {
-        BridgeError::Rule(rule) => {
-            let code = match rule {
-                ChannelRule::ConsumerOnly(_) => Code::PermissionDenied,
-                ChannelRule::SystemBroadcast(_)
-                | ChannelRule::EmptyName(_)
-                | ChannelRule::LongName(..) => Code::InvalidArgument,
-            };
-            new(code, rule)
+impl From<BridgeError> for Status {
+    fn from(error: BridgeError) -> Self {
+        match error {
+            BridgeError::Rule(rule) => {
+                let code = match rule {
+                    ChannelRule::ConsumerOnly(_) => Code::PermissionDenied,
+                    ChannelRule::SystemBroadcast(_)
+                    | ChannelRule::EmptyName(_)
+                    | ChannelRule::LongName(..) => Code::InvalidArgument,
+                };
+                new(code, rule)
+            }
+            BridgeError::Call(error) => error.into(),
+            BridgeError::Router(error) => error.into(),
+            BridgeError::MissingId(_) => invalid(error),
+            BridgeError::TooManyCalls { .. } => with_reason(
+                Code::ResourceExhausted,
+                &error,
+                ("TOO_MANY_CALLS", Fate::Refused),
+                None,
+            ),
+            BridgeError::Full(_) => with_reason(
+                Code::ResourceExhausted,
+                &error,
+                ("TOO_MANY_WAITING", Fate::Refused),
+                None,
+            ),
+            BridgeError::RightTaken => new(Code::PermissionDenied, error),
+            BridgeError::Stopping => {
+                with_reason(Code::Unavailable, &error, ("STOPPING", Fate::Refused), None)
+            }
+            BridgeError::NoIdentity { .. } => new(Code::Unavailable, error),
         }
-        BridgeError::Call(error) => call(&error),
-        BridgeError::Router(error) => router(&error),
-        BridgeError::MissingId(_) => invalid(error),
-        BridgeError::TooManyCalls { .. } => with_reason(
-            Code::ResourceExhausted,
-            &error,
-            ("TOO_MANY_CALLS", Fate::Refused),
-            None,
-        ),
-        BridgeError::Full(_) => with_reason(
-            Code::ResourceExhausted,
-            &error,
-            ("TOO_MANY_WAITING", Fate::Refused),
-            None,
-        ),
-        BridgeError::RightTaken => new(Code::PermissionDenied, error),
-        BridgeError::Stopping => {
-            with_reason(Code::Unavailable, &error, ("STOPPING", Fate::Refused), None)
-        }
-        BridgeError::NoIdentity { .. } => new(Code::Unavailable, error),
     }
 }
 
-/// A refusal by the access rules.
-pub fn denied(denied: &Denied) -> Status {
-    new(Code::PermissionDenied, denied)
+impl From<Denied> for Status {
+    fn from(denied: Denied) -> Self {
+        new(Code::PermissionDenied, denied)
+    }
 }
 
-/// An error of the router.
-pub fn router(error: &RouterError) -> Status {
-    let code = match error {
-        RouterError::TooManyListeners { .. }
-        | RouterError::TooManyChannels { .. }
-        | RouterError::TooMuchMemory { .. } => Code::ResourceExhausted,
-        RouterError::ResumeAhead { .. } => Code::InvalidArgument,
-        RouterError::UnknownListener(_) => Code::NotFound,
-        RouterError::Stopping => Code::Unavailable,
-    };
-    new(code, error)
+impl From<RouterError> for Status {
+    fn from(error: RouterError) -> Self {
+        let code = match error {
+            RouterError::TooManyListeners { .. }
+            | RouterError::TooManyChannels { .. }
+            | RouterError::TooMuchMemory { .. } => Code::ResourceExhausted,
+            RouterError::ResumeAhead { .. } => Code::InvalidArgument,
+            RouterError::UnknownListener(_) => Code::NotFound,
+            RouterError::Stopping => Code::Unavailable,
+        };
+        new(code, error)
+    }
 }
 
-/// The end of a listener.
-pub fn ended(why: Ended) -> Status {
-    let code = match why {
-        Ended::Cancelled => Code::Cancelled,
-        Ended::Overflow => Code::ResourceExhausted,
-        Ended::Stopping => Code::Unavailable,
-    };
-    new(code, why)
+impl From<Ended> for Status {
+    fn from(why: Ended) -> Self {
+        let code = match why {
+            Ended::Cancelled => Code::Cancelled,
+            Ended::Overflow => Code::ResourceExhausted,
+            Ended::Stopping => Code::Unavailable,
+        };
+        new(code, why)
+    }
 }
 
-/// A pull listener that could not be taken.
-pub fn pull(error: &PullError) -> Status {
-    let code = match error {
-        PullError::Unknown(_) => Code::NotFound,
-        PullError::Busy(_) => Code::FailedPrecondition,
-        PullError::Ahead { .. } => Code::InvalidArgument,
-    };
-    new(code, error)
+impl From<PullError> for Status {
+    fn from(error: PullError) -> Self {
+        let code = match error {
+            PullError::Unknown(_) => Code::NotFound,
+            PullError::Busy(_) => Code::FailedPrecondition,
+            PullError::Ahead { .. } => Code::InvalidArgument,
+        };
+        new(code, error)
+    }
 }
 
 /// The daemon stops and takes no new calls.
@@ -128,40 +133,45 @@ pub fn stopping() -> Status {
     )
 }
 
-/// An error of a call to EXP.
-fn call(error: &CallError) -> Status {
-    let fate = error.fate();
-    let (code, reason, retry) = match error {
-        CallError::Offline { retry_in, .. } => (Code::Unavailable, "OFFLINE", *retry_in),
-        CallError::Unauthenticated { .. } => (Code::Unauthenticated, "CREDENTIALS_REFUSED", None),
-        CallError::Unknown { .. } => (Code::Unknown, "NO_ANSWER", None),
-        CallError::TooLarge { .. } => (Code::ResourceExhausted, "ANSWER_TOO_LARGE", None),
-        CallError::NoRoom => (Code::ResourceExhausted, "NO_ROOM_FOR_ANSWER", None),
-        CallError::TooMany { .. } => (Code::ResourceExhausted, "TOO_MANY_CALLS", None),
-        CallError::Invalid { .. } => return invalid(error),
-        CallError::Exp {
-            status,
-            code,
-            message: words,
-            retry_after,
-        } => {
-            let unknown = match fate {
-                Fate::Unknown => ": the request may have been carried out; expd does not repeat it",
-                Fate::Refused | Fate::Sent => "",
-            };
-            let words = shortened(words, LONGEST_WORDS).into_owned();
-            let metadata = [
-                ("status".to_owned(), status.to_string()),
-                ("message".to_owned(), words),
-                ("fate".to_owned(), fate.as_str().to_owned()),
-            ];
-            let mut details = ErrorDetails::new();
-            details.set_error_info(shortened(code, LONGEST_CODE), DOMAIN, metadata);
-            let message = format_args!("{error}{unknown}");
-            return with_details(code_of(*status), message, details, *retry_after);
-        }
-    };
-    with_reason(code, error, (reason, fate), retry)
+impl From<CallError> for Status {
+    fn from(error: CallError) -> Self {
+        let fate = error.fate();
+        let (code, reason, retry) = match &error {
+            CallError::Offline { retry_in, .. } => (Code::Unavailable, "OFFLINE", *retry_in),
+            CallError::Unauthenticated { .. } => {
+                (Code::Unauthenticated, "CREDENTIALS_REFUSED", None)
+            }
+            CallError::Unknown { .. } => (Code::Unknown, "NO_ANSWER", None),
+            CallError::TooLarge { .. } => (Code::ResourceExhausted, "ANSWER_TOO_LARGE", None),
+            CallError::NoRoom => (Code::ResourceExhausted, "NO_ROOM_FOR_ANSWER", None),
+            CallError::TooMany { .. } => (Code::ResourceExhausted, "TOO_MANY_CALLS", None),
+            CallError::Invalid { .. } => return invalid(error),
+            CallError::Exp {
+                status,
+                code,
+                message: words,
+                retry_after,
+            } => {
+                let unknown = match fate {
+                    Fate::Unknown => {
+                        ": the request may have been carried out; expd does not repeat it"
+                    }
+                    Fate::Refused | Fate::Sent => "",
+                };
+                let words = shortened(words, LONGEST_WORDS).into_owned();
+                let metadata = [
+                    ("status".to_owned(), status.to_string()),
+                    ("message".to_owned(), words),
+                    ("fate".to_owned(), fate.as_str().to_owned()),
+                ];
+                let mut details = ErrorDetails::new();
+                details.set_error_info(shortened(code, LONGEST_CODE), DOMAIN, metadata);
+                let message = format_args!("{error}{unknown}");
+                return with_details(code_of(*status), message, details, *retry_after);
+            }
+        };
+        with_reason(code, &error, (reason, fate), retry)
+    }
 }
 
 /// EXP's HTTP status as a gRPC code.
@@ -223,7 +233,7 @@ mod tests {
         for status in [
             invalid(&long),
             clamped(Status::not_found(long.clone())),
-            call(&CallError::Exp {
+            Status::from(CallError::Exp {
                 status: 500,
                 code: long.clone(),
                 message: long.clone(),

@@ -61,7 +61,7 @@ pub(super) async fn check(
         let reason = "no [[access]] rule of the daemon's settings is for this caller";
         Status::permission_denied(format!("{caller} may not call anything: {reason}"))
     } else {
-        super::error::denied(&rights.denied(verb, &"on any channel or instance"))
+        rights.denied(verb, &"on any channel or instance").into()
     };
     log::debug!("refused: {}", denied.message());
     denied.into_http()

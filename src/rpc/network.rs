@@ -9,7 +9,6 @@ use tonic::{Request, Response, Status};
 use super::access::caller_of;
 use super::bounds::checked;
 use super::context::ServiceContext;
-use super::error::{bridge, ended, pull, router};
 use super::open::open;
 use super::pull::{Arrived, Leaving, PullError};
 use super::server::{Call, program_of};
@@ -62,7 +61,7 @@ impl Network for NetworkService {
                 Patience::None
             },
         };
-        let responses = bridge_to.broadcast(outgoing).await.map_err(bridge)?;
+        let responses = bridge_to.broadcast(outgoing).await?;
         Ok(Response::new(proto::BroadcastResponse {
             responses: convert::payloads_out(responses, form).await?,
         }))
@@ -97,8 +96,7 @@ impl Network for NetworkService {
                 &channel,
                 &payload,
             )
-            .await
-            .map_err(bridge)?;
+            .await?;
         Ok(Response::new(proto::RespondResponse {}))
     }
 
@@ -120,7 +118,7 @@ impl Network for NetworkService {
         let caller = caller_of(request.extensions());
         let request = checked(request.into_inner())?;
         let mut policies = self.0.access.clone();
-        let unknown = || pull(&PullError::Unknown(request.listener_id.clone()));
+        let unknown = || Status::from(PullError::Unknown(request.listener_id.clone()));
         let allowed = self.0.allow_listener(&caller, &request.listener_id).await;
         allowed.map_err(|why| why.or(unknown))?;
         let wait = convert::duration_in("wait", request.wait)?.unwrap_or(Duration::ZERO);
@@ -128,11 +126,7 @@ impl Network for NetworkService {
             after: request.after,
             repeat: request.repeat,
         };
-        let mut taken = self
-            .0
-            .pulls
-            .take(&request.listener_id, arrived)
-            .map_err(|error| pull(&error))?;
+        let mut taken = self.0.pulls.take(&request.listener_id, arrived)?;
         let heard = async {
             loop {
                 tokio::select! {
@@ -142,7 +136,7 @@ impl Network for NetworkService {
                         let allowed = self.0.allow_listener(&caller, &request.listener_id).await;
                         allowed.map_err(|why| why.or(unknown))?;
                     }
-                    next = taken.next() => return next.map_err(ended),
+                    next = taken.next() => return next.map_err(Status::from),
                 }
             }
         };
@@ -159,14 +153,10 @@ impl Network for NetworkService {
     ) -> Result<Response<proto::CancelListenerResponse>, Status> {
         let caller = caller_of(request.extensions());
         let id = checked(request.into_inner())?.listener_id;
-        let unknown = || router(&RouterError::UnknownListener(id.clone()));
+        let unknown = || Status::from(RouterError::UnknownListener(id.clone()));
         let allowed = self.0.allow_listener(&caller, &id).await;
         allowed.map_err(|why| why.or(unknown))?;
-        self.0
-            .router
-            .cancel(id)
-            .await
-            .map_err(|error| router(&error))?;
+        self.0.router.cancel(id).await?;
         self.0.pulls.sweep();
         Ok(Response::new(proto::CancelListenerResponse {}))
     }
@@ -183,12 +173,7 @@ impl Network for NetworkService {
             ));
         }
         let whose = self.0.allow_clearing(&caller).await?;
-        let cancelled = self
-            .0
-            .router
-            .clear_context(context, whose)
-            .await
-            .map_err(|error| router(&error))?;
+        let cancelled = self.0.router.clear_context(context, whose).await?;
         self.0.pulls.sweep();
         Ok(Response::new(proto::ClearContextResponse { cancelled }))
     }

@@ -7,7 +7,6 @@ use tonic::Status;
 use super::bounds::checked;
 use super::context::ServiceContext;
 use super::convert;
-use super::error::bridge;
 use super::frame::Dress;
 use super::permission::StreamPermission;
 use super::server::program_of;
@@ -66,7 +65,7 @@ pub async fn open(
         peer: program_of(caller),
         memory,
     };
-    let listener = bridge_to.listen(spec).await.map_err(bridge)?;
+    let listener = bridge_to.listen(spec).await?;
     let dress = Dress::new(&listener, form, move || bridge_to.channel_id(&channel));
     Ok(Opened {
         listener,

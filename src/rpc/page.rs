@@ -10,7 +10,7 @@ use tonic::Status;
 use super::access::View;
 use super::context::ServiceContext;
 use super::convert::{identity_out, link_state_out, words};
-use super::error::{self, router};
+use super::error;
 use crate::bridge::Bridge;
 use crate::router::{ChannelSnapshot, ListenerInfo, Slice, Totals};
 use expd_domain::Channel;
@@ -48,7 +48,7 @@ pub(super) async fn page(
     request: &proto::GetStatusRequest,
 ) -> Result<proto::Status, Status> {
     let start = Start::read(&request.page_token, context.started_at)?;
-    let totals = context.router.totals().await.map_err(|e| router(&e))?;
+    let totals = context.router.totals().await?;
     let mut room = Room::new(request.page_size);
     let mut instances = Vec::new();
     let mut next = None;
@@ -94,8 +94,7 @@ async fn fill(
         most: SLICE,
     };
     while !start.listeners {
-        let channels = context.router.channels(slice(start.after)).await;
-        let channels = channels.map_err(|error| router(&error))?;
+        let channels = context.router.channels(slice(start.after)).await?;
         if channels.is_empty() {
             start.listeners = true;
             start.after = 0;
@@ -116,8 +115,7 @@ async fn fill(
     }
     sort_by_name(&mut instance.channels);
     loop {
-        let listeners = context.router.listeners(slice(start.after)).await;
-        let listeners = listeners.map_err(|error| router(&error))?;
+        let listeners = context.router.listeners(slice(start.after)).await?;
         if listeners.is_empty() {
             return Ok(None);
         }

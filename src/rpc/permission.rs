@@ -9,9 +9,7 @@ use tokio::sync::watch;
 use tokio::task::unconstrained;
 use tonic::Status;
 
-use super::error;
-use crate::access::Caller;
-use crate::access::{AccessPolicy, Place, Verb};
+use crate::access::{AccessPolicy, Caller, Place, Verb};
 use expd_domain::Channel;
 
 /// Permission of an open stream to a channel, checked again whenever the access rules are reloaded.
@@ -65,7 +63,7 @@ impl StreamPermission {
         let place = Place::Channel(&self.instance, &self.channel);
         policy
             .check(&self.caller, Verb::Listen, place)
-            .map_err(|denied| error::denied(&denied))
+            .map_err(Status::from)
     }
 
     /// Registers the stream's waker for the next change of the policy; ready where it has changed already.

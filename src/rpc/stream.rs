@@ -15,7 +15,6 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use tonic::Status;
 
-use super::error::ended;
 use super::frame::{self, COUNTED, Dress};
 use super::open::Opened;
 use super::permission::StreamPermission;
@@ -303,7 +302,7 @@ impl Body for ListenBody {
                 // What lies ready in the log needs no other form.
                 Poll::Ready(Ok(())) if this.dress.is_ready() => {}
                 Poll::Ready(Ok(())) => ready!(this.poll_other_form(context)),
-                Poll::Ready(Err(why)) => return Poll::Ready(Some(Ok(this.end(&ended(why))))),
+                Poll::Ready(Err(why)) => return Poll::Ready(Some(Ok(this.end(&why.into())))),
             }
         }
     }
