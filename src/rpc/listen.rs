@@ -6,6 +6,7 @@ use tonic::Status;
 use super::access::caller_of;
 use super::context::ServiceContext;
 use super::error::clamped;
+use super::message::read;
 use super::open::open;
 use super::stream::ListenBody;
 use super::unary::{self, call_of};
@@ -28,7 +29,8 @@ async fn open_stream(
 ) -> Result<ListenBody, Status> {
     let caller = caller_of(request.extensions());
     let call = call_of(request.extensions())?;
-    let request = unary::read::<proto::ListenRequest>(request.into_body(), &call, 0).await?;
+    let (head, body) = request.into_parts();
+    let request = read::<proto::ListenRequest>(&head.headers, body, &call, 0).await?;
     let memory = call.connection().memory().clone();
     let opened = open(context, request, &caller, Some(memory)).await?;
     call.stays_open();

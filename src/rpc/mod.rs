@@ -18,6 +18,7 @@ mod gate;
 mod health;
 mod instance;
 mod listen;
+mod message;
 mod network;
 mod offload;
 mod open;

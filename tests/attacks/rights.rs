@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tonic::Code;
 
-use crate::world::{ALONE, APP, STRANGER, World, refusal};
+use crate::world::{ALONE, APP, STRANGER, World, refusal, started};
 use expd_test_support::DEADLINE;
-use expd_test_support::http2::{channel_as, connect_as, framed, is_root, own_uid, post};
+use expd_test_support::http2::{channel_as, connect_as, framed, http2, is_root, own_uid, post};
 
 const MB: usize = 1_000_000;
 
@@ -251,4 +251,90 @@ async fn a_connection_without_a_word_is_closed_in_time() {
         "{:?}",
         start.elapsed()
     );
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_one_plain_message_is_refused_and_nothing_is_done() {
+    let (_daemon, home) = started("").await;
+    let path = "/expd.v1.Network/ClearContext";
+    let message = framed(&proto::ClearContextRequest {
+        context: "nobody's".to_owned(),
+    });
+    let changed = |at: usize, byte: u8| {
+        let mut bytes = message.to_vec();
+        bytes[at] = byte;
+        bytes
+    };
+    let length = u8::try_from(message.len() - 5).unwrap();
+    for (bytes, code, reason) in [
+        (Vec::new(), Code::Internal, "is empty"),
+        (message[..4].to_vec(), Code::Internal, "Unexpected EOF"),
+        (changed(4, length + 1), Code::Internal, "Unexpected EOF"),
+        (
+            changed(4, length - 1),
+            Code::Unimplemented,
+            "more than one message",
+        ),
+        (
+            [&message[..], &message].concat(),
+            Code::Unimplemented,
+            "more than one message",
+        ),
+        (changed(0, 1), Code::Internal, "compressed-flag"),
+        (changed(0, 2), Code::Internal, "invalid compression flag"),
+        (changed(1, 1), Code::ResourceExhausted, "takes at most"),
+        (
+            changed(5, 0xff),
+            Code::InvalidArgument,
+            "none of this method",
+        ),
+    ] {
+        let stream = connect_as(&home.socket(), own_uid()).await;
+        let mut client = http2(stream, &h2::client::Builder::new()).await.unwrap();
+        let (response, mut body) = client.post(path).await;
+        let shown = bytes.clone();
+        body.send_data(bytes.into(), true).unwrap();
+        let (found, message) = refusal(response).await;
+        assert_eq!(found, code, "{shown:?}: {message}");
+        assert!(message.contains(reason), "{shown:?}: {message}");
+    }
+    // In pieces of one byte it is the same message.
+    let stream = connect_as(&home.socket(), own_uid()).await;
+    let mut client = http2(stream, &h2::client::Builder::new()).await.unwrap();
+    let (response, mut body) = client.post(path).await;
+    for byte in &message {
+        body.send_data(Bytes::copy_from_slice(&[*byte]), false)
+            .unwrap();
+    }
+    body.send_data(Bytes::new(), true).unwrap();
+    let answer = timeout(DEADLINE, response).await.unwrap().unwrap();
+    let mut body = answer.into_body();
+    let data = timeout(DEADLINE, body.data())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        &data[..],
+        [0, 0, 0, 0, 0],
+        "nobody's listeners were cancelled"
+    );
+}
+
+#[tokio::test]
+async fn a_compressed_request_is_refused_with_the_encoding_that_is_taken() {
+    let (_daemon, home) = started("").await;
+    let stream = connect_as(&home.socket(), own_uid()).await;
+    let mut client = http2(stream, &h2::client::Builder::new()).await.unwrap();
+    client.requests = client.requests.clone().ready().await.unwrap();
+    let mut head = post("/expd.v1.Network/ClearContext");
+    let gzip = http::HeaderValue::from_static("gzip");
+    head.headers_mut().insert("grpc-encoding", gzip);
+    let (response, mut body) = client.requests.send_request(head, false).unwrap();
+    body.send_data(Bytes::from_static(&[1, 0, 0, 0, 1, 0]), true)
+        .unwrap();
+    let answer = timeout(DEADLINE, response).await.unwrap().unwrap();
+    let status = tonic::Status::from_header_map(answer.headers()).unwrap();
+    assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(answer.headers()["grpc-accept-encoding"], "identity");
 }

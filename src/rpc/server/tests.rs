@@ -6,7 +6,7 @@ use super::call::{CALL_BYTES, PROGRESS, WINDOW};
 use super::pace::{BURST, OWNERS_RATE, RATE};
 use super::users::CONNECTION_BYTES;
 use super::*;
-use crate::rpc::{offload, structured, unary};
+use crate::rpc::{message, offload, structured};
 use crate::shares::KEPT;
 
 const LIMITS: &str = include_str!("../../../docs/limits.md");
@@ -74,7 +74,7 @@ fn the_limits_page_says_what_is_enforced() {
             "a gRPC request",
             vec![
                 format!("{} besides the payload", size(structured::LARGEST_REST)),
-                format!("{} to arrive", seconds(unary::ARRIVAL)),
+                format!("{} to arrive", seconds(message::ARRIVAL)),
             ],
         ),
         (

@@ -1,0 +1,199 @@
+//! The one message of a request: its memory is counted before its bytes come, tonic's codec reads
+//! it, and structured values are bounded before they are decoded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Buf as _, Bytes};
+use futures_util::stream;
+use http::HeaderMap;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use prost::Message;
+use tokio::time::timeout;
+use tonic::Status;
+use tonic::codec::{BufferSettings, DecodeBuf, Decoder, Streaming};
+use tonic::metadata::MetadataValue;
+
+use super::frame::PREFIX;
+use super::offload::{AT_ONCE, off_thread};
+use super::server::Call;
+use super::structured;
+use expd_proto as proto;
+
+/// How long a message may take to arrive.
+pub(super) const ARRIVAL: Duration = Duration::from_secs(30);
+
+/// A message of a request.
+pub(super) trait RequestMessage: Message + Default + 'static {
+    /// The field that holds a payload; all others together are small.
+    const PAYLOAD: Option<u32>;
+}
+
+macro_rules! request_messages {
+    ($($message:ident: $payload:expr),* $(,)?) => {
+        $(impl RequestMessage for proto::$message {
+            const PAYLOAD: Option<u32> = $payload;
+        })*
+    };
+}
+
+request_messages! {
+    BroadcastRequest: Some(4),
+    RespondRequest: Some(4),
+    ListenRequest: None,
+    NextEventRequest: None,
+    CancelListenerRequest: None,
+    ClearContextRequest: None,
+    ApiRequest: Some(5),
+    GetIdentityRequest: None,
+    GetStatusRequest: None,
+}
+
+/// Reads and decodes the one message of a request.
+///
+/// # Errors
+/// The message breaks a bound, is not one message, or did not arrive in time.
+pub(super) async fn read<Q: RequestMessage>(
+    headers: &HeaderMap,
+    body: Body,
+    call: &Arc<Call>,
+    max_payload: usize,
+) -> Result<Q, Status> {
+    check_encoding(headers)?;
+    let max_bytes = structured::LARGEST_REST + Q::PAYLOAD.map_or(0, |_| max_payload);
+    let bytes = timeout(ARRIVAL, collect(body, call.clone(), max_bytes)).await;
+    let bytes = bytes.map_err(|_| {
+        Status::deadline_exceeded(format!(
+            "the request's message did not arrive within {} s, and nothing was done",
+            ARRIVAL.as_secs()
+        ))
+    })??;
+    call.has_read();
+    off_thread(bytes.len(), move || {
+        structured::check(&bytes, Q::PAYLOAD)?;
+        Q::decode(bytes).map_err(|error| {
+            Status::invalid_argument(format!("the message is none of this method: {error}"))
+        })
+    })
+    .await?
+}
+
+/// Refuses a compressed request, as tonic does, and names the one encoding that is accepted.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
+    let Some(encoding) = headers.get("grpc-encoding") else {
+        return Ok(());
+    };
+    if encoding == "identity" {
+        return Ok(());
+    }
+    let mut status =
+        Status::unimplemented("the request is compressed, which is not supported; send it plain");
+    let accepted = MetadataValue::from_static("identity");
+    status
+        .metadata_mut()
+        .insert("grpc-accept-encoding", accepted);
+    Err(status)
+}
+
+/// The bytes of the one message.
+async fn collect(body: Body, call: Arc<Call>, max_bytes: usize) -> Result<Bytes, Status> {
+    let body = BudgetedBody {
+        body,
+        call,
+        max_bytes,
+        prefix: Vec::with_capacity(PREFIX),
+        left: None,
+    };
+    let body = StreamBody::new(stream::try_unfold(body, BudgetedBody::next));
+    let mut messages = Streaming::new_request(WholeMessage, body, None, Some(max_bytes));
+    let Some(message) = messages.message().await? else {
+        return Err(Status::internal("the request is empty; send one message"));
+    };
+    // The client may still be sending; a second message ends in an error.
+    messages.message().await?;
+    Ok(message)
+}
+
+/// A request's body that hands on a message's bytes once the call holds memory for all of them.
+struct BudgetedBody {
+    body: Body,
+    call: Arc<Call>,
+    max_bytes: usize,
+    /// The message's prefix, as far as it has come.
+    prefix: Vec<u8>,
+    /// Bytes of the message that are still to come; none before its prefix is complete.
+    left: Option<usize>,
+}
+
+impl BudgetedBody {
+    async fn next(mut self) -> Result<Option<(Frame<Bytes>, Self)>, Status> {
+        let Some(frame) = self.body.frame().await else {
+            return Ok(None);
+        };
+        // Any code but CANCELLED, which tonic's codec takes for the end of the body.
+        let frame = frame.map_err(|error| {
+            Status::aborted(format!(
+                "the request broke off, and nothing was done: {error}"
+            ))
+        })?;
+        if let Some(data) = frame.data_ref() {
+            self.count(data).await?;
+        }
+        Ok(Some((frame, self)))
+    }
+
+    /// Counts the message when its prefix is there. Bytes behind it are refused: nothing is counted for them.
+    async fn count(&mut self, mut data: &[u8]) -> Result<(), Status> {
+        let mut left = if let Some(left) = self.left {
+            left
+        } else {
+            let (prefix, rest) = data.split_at(data.len().min(PREFIX - self.prefix.len()));
+            self.prefix.extend_from_slice(prefix);
+            data = rest;
+            let [_, a, b, c, d] = *self.prefix.as_slice() else {
+                return Ok(());
+            };
+            hold(&self.call, u32::from_be_bytes([a, b, c, d]), self.max_bytes).await?
+        };
+        left = left.checked_sub(data.len()).ok_or_else(|| {
+            Status::unimplemented("the request holds more than one message; send one")
+        })?;
+        self.left = Some(left);
+        Ok(())
+    }
+}
+
+/// Has the call hold memory for a message of that length.
+async fn hold(call: &Call, length: u32, max_bytes: usize) -> Result<usize, Status> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    if length > max_bytes {
+        return Err(Status::resource_exhausted(format!(
+            "the request has {length} bytes; this method takes at most {} (daemon.limits.max_payload and {} around it)",
+            max_bytes,
+            structured::LARGEST_REST
+        )));
+    }
+    // Once as it comes, and once decoded.
+    let bytes = if length > AT_ONCE { 2 * length } else { length };
+    call.hold(bytes).await?;
+    Ok(length)
+}
+
+/// Takes a message's bytes as they are; they are decoded on a thread of their own where they are many.
+struct WholeMessage;
+
+impl Decoder for WholeMessage {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(bytes.copy_to_bytes(bytes.remaining())))
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        // The codec's buffer grows to the message's length; most messages are short.
+        BufferSettings::new(512, 512)
+    }
+}
