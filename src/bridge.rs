@@ -10,7 +10,7 @@ mod handle;
 mod waiting;
 
 pub use bridges::Bridges;
-pub use broadcast::{Outgoing, Patience};
+pub use broadcast::{BroadcastRequest, WhenOffline};
 pub use error::BridgeError;
 pub use handle::{Bridge, OnBehalf};
-pub use waiting::{Full, WaitingRoom};
+pub use waiting::{OfflineQueue, QueueFull};

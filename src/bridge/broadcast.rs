@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::error::BridgeError;
 use super::handle::{Bridge, OnBehalf};
-use super::waiting::{Seat, Turn};
+use super::waiting::{QueueSlot, SendTurn};
 use crate::router::Peer;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
@@ -17,13 +17,13 @@ use expd_domain::channel::check_event_name;
 use expd_domain::{Channel, DEFAULT_BROADCAST_TIMEOUT, LinkState, Payload};
 
 /// The pauses of a waiting broadcast where the live connection is up and the API cannot be reached: nothing tells when it can.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// Further than any caller waits.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);
 
 /// What is to be broadcast.
-pub struct Outgoing<'a> {
+pub struct BroadcastRequest<'a> {
     /// The user for whom it is sent.
     pub user: OnBehalf<'a>,
     /// The program that it is of; none over TCP.
@@ -39,13 +39,13 @@ pub struct Outgoing<'a> {
     /// The moment from which on it is of no use to send it.
     pub send_by: Option<Instant>,
     /// What happens while there is no connection.
-    pub patience: Patience<'a>,
+    pub when_offline: WhenOffline<'a>,
 }
 
 /// What happens to a broadcast while there is no connection.
-pub enum Patience<'a> {
+pub enum WhenOffline<'a> {
     /// It is refused.
-    None,
+    Refuse,
     /// It waits until `send_by`.
     Wait {
         /// Whether the caller may still broadcast, asked when the wait is over.
@@ -58,13 +58,16 @@ impl Bridge {
     ///
     /// # Errors
     /// A rule is broken, or the call failed.
-    pub async fn broadcast(&self, outgoing: Outgoing<'_>) -> Result<Vec<Payload>, BridgeError> {
-        outgoing.channel.may_broadcast(self.kind())?;
-        check_event_name(outgoing.name)?;
-        let _call = self.call(outgoing.user.holder)?;
-        let answer = match outgoing.patience {
-            Patience::None => self.send_now(&outgoing).await,
-            Patience::Wait { allowed } => self.send_when_connected(&outgoing, allowed).await,
+    pub async fn broadcast(
+        &self,
+        request: BroadcastRequest<'_>,
+    ) -> Result<Vec<Payload>, BridgeError> {
+        request.channel.may_broadcast(self.kind())?;
+        check_event_name(request.name)?;
+        let _call = self.call(request.user.holder)?;
+        let answer = match request.when_offline {
+            WhenOffline::Refuse => self.send_now(&request).await,
+            WhenOffline::Wait { allowed } => self.send_when_connected(&request, allowed).await,
         };
         match &answer {
             Ok(_) => self.counters.broadcasts_sent.inc(),
@@ -75,21 +78,21 @@ impl Bridge {
 
     /// How many broadcasts wait for the connection.
     pub fn waiting_broadcasts(&self) -> usize {
-        self.waiting.seats(self.instance)
+        self.waiting.slots(self.instance)
     }
 
-    async fn send_now(&self, outgoing: &Outgoing<'_>) -> Result<Vec<Payload>, BridgeError> {
+    async fn send_now(&self, request: &BroadcastRequest<'_>) -> Result<Vec<Payload>, BridgeError> {
         if let Some(offline) = offline(&self.link.borrow()) {
             return Err(offline.into());
         }
         let departure = Departure::default();
-        let sending = self.send(outgoing, &departure);
+        let sending = self.send(request, &departure);
         tokio::pin!(sending);
         tokio::select! {
             // An answer that is there counts, whatever the time.
             biased;
             answer = &mut sending => return Ok(answer?),
-            () = sleep_until(due(outgoing)) => {}
+            () = sleep_until(due(request)) => {}
         }
         if departure.call_off() {
             return Err(self
@@ -101,32 +104,32 @@ impl Bridge {
 
     async fn send_when_connected(
         &self,
-        outgoing: &Outgoing<'_>,
+        request: &BroadcastRequest<'_>,
         allowed: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Vec<Payload>, BridgeError> {
-        let (channel, name, payload) = (outgoing.channel, outgoing.name, outgoing.payload);
+        let (channel, name, payload) = (request.channel, request.name, request.payload);
         let bytes = channel.name.len() + name.len() + payload.as_str().len();
-        let seat = self.waiting.enter(self.instance, outgoing.peer, bytes)?;
+        let slot = self.waiting.enter(self.instance, request.peer, bytes)?;
         let turn = tokio::select! {
             biased;
-            () = self.waiting.closes() => return Err(BridgeError::Stopping),
-            turn = seat.turn() => turn,
-            () = sleep_until(due(outgoing)) => {
+            () = self.waiting.stopped() => return Err(BridgeError::Stopping),
+            turn = slot.turn() => turn,
+            () = sleep_until(due(request)) => {
                 return Err(self.too_late("it was still behind other broadcasts").into());
             }
         };
-        self.send_in_turn(outgoing, seat, turn, allowed).await
+        self.send_in_turn(request, slot, turn, allowed).await
     }
 
     /// Tries until the request has left; from then on nothing holds it up or repeats it.
     async fn send_in_turn(
         &self,
-        outgoing: &Outgoing<'_>,
-        seat: Seat,
-        turn: Turn,
+        request: &BroadcastRequest<'_>,
+        slot: QueueSlot,
+        turn: SendTurn,
         allowed: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Vec<Payload>, BridgeError> {
-        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
+        let mut backoff = Backoff::new(RETRY_PAUSES.0, RETRY_PAUSES.1);
         let mut trouble = "there is no connection".to_owned();
         loop {
             let departure = Departure::default();
@@ -135,7 +138,7 @@ impl Bridge {
                 if !allowed() {
                     return Err(BridgeError::RightTaken);
                 }
-                Ok(self.send(outgoing, &departure).await?)
+                Ok(self.send(request, &departure).await?)
             };
             tokio::pin!(sending);
             let ends = tokio::select! {
@@ -149,23 +152,23 @@ impl Bridge {
                 },
                 // The next one's turn, and the room is another's.
                 () = departure.left() => {
-                    drop((seat, turn));
+                    drop((slot, turn));
                     return sending.await;
                 }
-                () = self.waiting.closes() => Some(BridgeError::Stopping),
-                () = sleep_until(due(outgoing)) => Some(self.too_late(&trouble).into()),
+                () = self.waiting.stopped() => Some(BridgeError::Stopping),
+                () = sleep_until(due(request)) => Some(self.too_late(&trouble).into()),
             };
             if let Some(error) = ends {
                 if departure.call_off() {
                     return Err(error);
                 }
-                drop((seat, turn));
+                drop((slot, turn));
                 return sending.await;
             }
             tokio::select! {
                 biased;
-                () = self.waiting.closes() => return Err(BridgeError::Stopping),
-                () = sleep_until(due(outgoing)) => return Err(self.too_late(&trouble).into()),
+                () = self.waiting.stopped() => return Err(BridgeError::Stopping),
+                () = sleep_until(due(request)) => return Err(self.too_late(&trouble).into()),
                 () = sleep(backoff.wait()) => {}
             }
         }
@@ -173,11 +176,11 @@ impl Bridge {
 
     async fn send(
         &self,
-        outgoing: &Outgoing<'_>,
+        request: &BroadcastRequest<'_>,
         departure: &Departure,
     ) -> Result<Vec<Payload>, CallError> {
-        let timeout = outgoing.timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
-        let (channel, name, payload) = (outgoing.channel, outgoing.name, outgoing.payload);
+        let timeout = request.timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
+        let (channel, name, payload) = (request.channel, request.name, request.payload);
         self.api
             .broadcast(
                 channel,
@@ -185,7 +188,7 @@ impl Bridge {
                 payload,
                 timeout,
                 departure,
-                outgoing.user.room,
+                request.user.room,
             )
             .await
     }
@@ -195,7 +198,7 @@ impl Bridge {
         let mut link = self.link.clone();
         // An error means that the link has ended, and with it the daemon.
         if link.wait_for(|link| offline(link).is_none()).await.is_err() {
-            self.waiting.closes().await;
+            self.waiting.stopped().await;
         }
     }
 
@@ -234,6 +237,6 @@ fn offline(link: &LinkStatus) -> Option<CallError> {
     })
 }
 
-fn due(outgoing: &Outgoing<'_>) -> Instant {
-    outgoing.send_by.unwrap_or_else(|| Instant::now() + NEVER)
+fn due(request: &BroadcastRequest<'_>) -> Instant {
+    request.send_by.unwrap_or_else(|| Instant::now() + NEVER)
 }

@@ -1,6 +1,6 @@
 //! Why a bridge refused a call, or how it failed.
 
-use super::waiting::Full;
+use super::waiting::QueueFull;
 use crate::router::RouterError;
 use crate::shares;
 use crate::upstream::transport::CallError;
@@ -30,7 +30,7 @@ pub enum BridgeError {
     },
     /// Too many broadcasts wait for the connection.
     #[error(transparent)]
-    Full(#[from] Full),
+    QueueFull(#[from] QueueFull),
     /// A reload of the access rules came while a broadcast waited for the connection.
     #[error(
         "a reload of the access rules took the right to broadcast while this waited for the connection, and nothing was sent; have [[access]] allow it"

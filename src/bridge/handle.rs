@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use super::error::BridgeError;
-use super::waiting::WaitingRoom;
+use super::waiting::OfflineQueue;
 use crate::config::{ChannelIdSpelling, Credentials, InstanceSettings};
 use crate::metrics::Counters;
 use crate::router::{InstanceId, ListenSpec, Listener, RouterHandle};
@@ -49,7 +49,7 @@ pub struct Bridge {
     /// Its calls to EXP that are under way.
     pub calls: Shares,
     /// The broadcasts of all instances that wait for a connection.
-    pub waiting: WaitingRoom,
+    pub waiting: OfflineQueue,
 }
 
 impl Bridge {

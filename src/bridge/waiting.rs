@@ -1,7 +1,7 @@
 //! The broadcasts that wait for a connection: how many there may be, and whose turn it is.
 //!
-//! A [`Seat`] counts one of them, and its bytes, against its user's shares; it is free again when it is dropped, whatever the
-//! reason. The broadcasts of one program on one instance take their [`Turn`] in the order in which they came.
+//! A [`QueueSlot`] counts one of them, and its bytes, against its user's shares; it is free again when it is dropped, whatever the
+//! reason. The broadcasts of one program on one instance take their [`SendTurn`] in the order in which they came.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,16 +18,16 @@ const OVERHEAD: usize = 4096;
 
 /// The room that all instances share.
 #[derive(Clone, Debug)]
-pub struct WaitingRoom {
+pub struct OfflineQueue {
     room: Arc<Room>,
     stop: CancellationToken,
 }
 
 #[derive(Debug)]
 struct Room {
-    seats: Shares,
+    slots: Shares,
     bytes: Shares,
-    /// By program. No larger than the number of seats. Locked for a few lines at a time, never over an await.
+    /// By program. No larger than the number of slots. Locked for a few lines at a time, never over an await.
     queues: Mutex<HashMap<Program, Queue>>,
 }
 
@@ -36,7 +36,7 @@ type Program = (InstanceId, Option<Peer>);
 
 #[derive(Debug)]
 struct Queue {
-    seats: usize,
+    slots: usize,
     /// One permit, which goes round in the order in which it was asked for.
     turn: Arc<Semaphore>,
 }
@@ -46,7 +46,7 @@ struct Queue {
 #[error(
     "nothing was sent: too many {what} wait for the connection: {whose}, of {most} ({setting}); wait for some to finish, or raise the limit"
 )]
-pub struct Full {
+pub struct QueueFull {
     what: &'static str,
     whose: shares::Full,
     most: usize,
@@ -55,7 +55,7 @@ pub struct Full {
 
 /// A place in the room, for as long as this is held.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct QueueSlot {
     room: Arc<Room>,
     program: Program,
     turn: Arc<Semaphore>,
@@ -65,15 +65,15 @@ pub(super) struct Seat {
 
 /// The right to send next among the broadcasts of one program, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct SendTurn {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl WaitingRoom {
+impl OfflineQueue {
     /// As large as the limits say; at `stop` everybody is to leave.
     pub fn new(limits: &Limits, stop: CancellationToken) -> Self {
         let room = Room {
-            seats: Shares::new(limits.max_waiting),
+            slots: Shares::new(limits.max_waiting),
             bytes: Shares::new(limits.max_waiting_bytes),
             queues: Mutex::default(),
         };
@@ -81,55 +81,59 @@ impl WaitingRoom {
         Self { room, stop }
     }
 
-    /// Takes a seat for a broadcast of so many bytes.
+    /// Takes a slot for a broadcast of so many bytes.
     pub(super) fn enter(
         &self,
         instance: InstanceId,
         peer: Option<Peer>,
         bytes: usize,
-    ) -> Result<Seat, Full> {
+    ) -> Result<QueueSlot, QueueFull> {
         let holder = Holder::of(peer.map(|peer| peer.uid));
-        let seat = self.room.seats.take(holder, 1).map_err(|full| Full {
+        let slot = self.room.slots.take(holder, 1).map_err(|full| QueueFull {
             what: "broadcasts",
             whose: full,
-            most: self.room.seats.most(),
+            most: self.room.slots.most(),
             setting: "daemon.limits.max_waiting",
         })?;
         let bytes = bytes.saturating_add(OVERHEAD);
-        let bytes = self.room.bytes.take(holder, bytes).map_err(|full| Full {
-            what: "bytes of broadcasts",
-            whose: full,
-            most: self.room.bytes.most(),
-            setting: "daemon.limits.max_waiting_bytes",
-        })?;
+        let bytes = self
+            .room
+            .bytes
+            .take(holder, bytes)
+            .map_err(|full| QueueFull {
+                what: "bytes of broadcasts",
+                whose: full,
+                most: self.room.bytes.most(),
+                setting: "daemon.limits.max_waiting_bytes",
+            })?;
         let program = (instance, peer);
         let mut queues = self.room.queues();
         let queue = queues.entry(program).or_insert_with(|| Queue {
-            seats: 0,
+            slots: 0,
             turn: Arc::new(Semaphore::new(1)),
         });
-        queue.seats += 1;
-        Ok(Seat {
+        queue.slots += 1;
+        Ok(QueueSlot {
             room: self.room.clone(),
             program,
             turn: queue.turn.clone(),
-            _place: seat,
+            _place: slot,
             _bytes: bytes,
         })
     }
 
     /// How many broadcasts of an instance are in the room.
-    pub(super) fn seats(&self, instance: InstanceId) -> usize {
+    pub(super) fn slots(&self, instance: InstanceId) -> usize {
         let queues = self.room.queues();
         queues
             .iter()
             .filter(|((of, _), _)| *of == instance)
-            .map(|(_, queue)| queue.seats)
+            .map(|(_, queue)| queue.slots)
             .sum()
     }
 
     /// Waits for the daemon's stop.
-    pub(super) async fn closes(&self) {
+    pub(super) async fn stopped(&self) {
         self.stop.cancelled().await;
     }
 }
@@ -141,22 +145,22 @@ impl Room {
     }
 }
 
-impl Seat {
+impl QueueSlot {
     /// Waits for the turn: after those of the same program that asked before.
-    pub(super) async fn turn(&self) -> Turn {
-        Turn {
+    pub(super) async fn turn(&self) -> SendTurn {
+        SendTurn {
             // The semaphore is never closed.
             _permit: self.turn.clone().acquire_owned().await.ok(),
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
         let mut queues = self.room.queues();
         if let Some(queue) = queues.get_mut(&self.program) {
-            queue.seats -= 1;
-            if queue.seats == 0 {
+            queue.slots -= 1;
+            if queue.slots == 0 {
                 queues.remove(&self.program);
             }
         }
@@ -169,13 +173,13 @@ mod tests {
 
     use super::*;
 
-    fn room(seats: usize, bytes: usize) -> WaitingRoom {
+    fn room(slots: usize, bytes: usize) -> OfflineQueue {
         let limits = Limits {
-            max_waiting: seats,
+            max_waiting: slots,
             max_waiting_bytes: bytes,
             ..Limits::default()
         };
-        WaitingRoom::new(&limits, CancellationToken::new())
+        OfflineQueue::new(&limits, CancellationToken::new())
     }
 
     fn program(uid: u32, pid: u32) -> Peer {
@@ -222,21 +226,21 @@ mod tests {
     fn nothing_is_kept_of_those_who_left() {
         let room = room(100, 1 << 20);
         for pid in 0..50 {
-            let seats = [room.enter(HERE, Some(program(pid, pid)), 1).unwrap()];
-            drop(seats);
+            let slots = [room.enter(HERE, Some(program(pid, pid)), 1).unwrap()];
+            drop(slots);
         }
         assert!(room.room.queues().is_empty());
-        assert_eq!((room.room.seats.taken(), room.room.bytes.taken()), (0, 0));
+        assert_eq!((room.room.slots.taken(), room.room.bytes.taken()), (0, 0));
     }
 
     #[test]
     fn turns_go_round_in_order_and_past_those_who_gave_up() {
         let room = room(100, 1 << 20);
         let enter = |pid| room.enter(HERE, Some(program(1, pid)), 1).unwrap();
-        let seats = [enter(7), enter(7), enter(7)];
-        let first = seats[0].turn().now_or_never().unwrap();
-        let mut second = Box::pin(seats[1].turn());
-        let mut third = Box::pin(seats[2].turn());
+        let slots = [enter(7), enter(7), enter(7)];
+        let first = slots[0].turn().now_or_never().unwrap();
+        let mut second = Box::pin(slots[1].turn());
+        let mut third = Box::pin(slots[2].turn());
         assert!((&mut second).now_or_never().is_none());
         assert!((&mut third).now_or_never().is_none());
         // Another program, and the same one on another instance, are not in this queue.

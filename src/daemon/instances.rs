@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::DaemonError;
 use super::task_group::TaskGroup;
-use crate::bridge::{Bridge, Bridges, WaitingRoom};
+use crate::bridge::{Bridge, Bridges, OfflineQueue};
 use crate::config::Settings;
 use crate::metrics::Counters;
 use crate::router::{InstanceId, RouterHandle};
@@ -22,7 +22,7 @@ pub(super) fn start(
     settings: &Settings,
     state_dir: Option<&Path>,
     router: &RouterHandle,
-    waiting: &WaitingRoom,
+    waiting: &OfflineQueue,
     links: &mut TaskGroup,
 ) -> Result<Bridges, DaemonError> {
     let mut bridges = Vec::new();

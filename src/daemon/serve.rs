@@ -14,7 +14,7 @@ use super::listeners::Listeners;
 use super::metrics::{Metrics, MetricsServer};
 use super::task_group::TaskGroup;
 use crate::access::AccessPolicy;
-use crate::bridge::{Bridges, WaitingRoom};
+use crate::bridge::{Bridges, OfflineQueue};
 use crate::config::Settings;
 use crate::router::{Router, RouterHandle, RouterSettings};
 use crate::rpc::server::Server;
@@ -100,7 +100,7 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         None => None,
     };
     let servers = &mut groups.servers;
-    let waiting = WaitingRoom::new(limits, servers.stop.clone());
+    let waiting = OfflineQueue::new(limits, servers.stop.clone());
     let links = &mut groups.links;
     let bridges = instances::start(settings, state_dir, &router_handle, &waiting, links)?;
     let started_at = SystemTime::now();
@@ -114,7 +114,7 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         servers.spawn("the metrics server", serving);
     }
     let pulls = PullListeners::default();
-    let expiry = pulls.clone().keep_swept(servers.stop.clone());
+    let expiry = pulls.clone().sweep_until(servers.stop.clone());
     servers.spawn_infallible("the expiry of pull listeners", expiry);
     let context = ServiceContext {
         bridges: bridges.clone(),
@@ -131,7 +131,7 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         router,
         limits: limits.clone(),
         access,
-        gone: Arc::new(move |program| pulls.leave(program)),
+        gone: Arc::new(move |program| pulls.orphan(program)),
     };
     let serving = server.serve(listeners.into_vec(), servers.stop.clone());
     servers.spawn_infallible("the gRPC server", serving);

@@ -27,17 +27,17 @@ impl Api for ApiService {
         let call = call_of(request.extensions())?;
         let caller = caller_of(request.extensions());
         let request = checked(request.into_inner())?;
-        let bridge_to = self.0.bridge(&caller, Verb::Request, &request.instance);
-        let bridge_to = bridge_to.await?;
+        let bridge = self.0.bridge(&caller, Verb::Request, &request.instance);
+        let bridge = bridge.await?;
         let path = ApiPath::parse(&request.path).map_err(error::invalid)?;
-        self.0.allow_request(&caller, bridge_to, &path).await?;
+        self.0.allow_request(&caller, bridge, &path).await?;
         let form = request.payload_form();
         let body = match request.body {
             Some(body) => Some(convert::payload_in(Some(body), self.0.max_payload).await?),
             None => None,
         };
         let query = request.query.into_iter().collect();
-        let answer = bridge_to
+        let answer = bridge
             .request(
                 on_behalf(&call),
                 &request.method,
@@ -59,9 +59,9 @@ impl Api for ApiService {
     ) -> Result<Response<proto::Identity>, Status> {
         let caller = caller_of(request.extensions());
         let instance = checked(request.into_inner())?.instance;
-        let bridge_to = self.0.bridge(&caller, Verb::Status, &instance).await?;
-        self.0.allow_identity(&caller, bridge_to).await?;
-        let identity = bridge_to.identity()?;
+        let bridge = self.0.bridge(&caller, Verb::Status, &instance).await?;
+        self.0.allow_identity(&caller, bridge).await?;
+        let identity = bridge.identity()?;
         Ok(Response::new(convert::identity_out(identity)))
     }
 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::sync::watch;
 
-use super::frame::Dress;
-use super::open::Opened;
+use super::frame::EventEncoder;
+use super::open::OpenedListener;
 use super::permission::StreamPermission;
 use super::stream::ListenBody;
 use crate::access::{AccessPolicy, Caller};
@@ -22,11 +22,11 @@ pub fn stream(
     access: watch::Receiver<Arc<AccessPolicy>>,
 ) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
     let channel = listener.info().channel.clone();
-    let dress = Dress::new(&listener, PayloadForm::Json, String::new);
+    let encoder = EventEncoder::new(&listener, PayloadForm::Json, String::new);
     let permission = StreamPermission::new(access, Caller::unknown(), "default", channel);
-    let opened = Opened {
+    let opened = OpenedListener {
         listener,
-        dress,
+        encoder,
         permission,
     };
     ListenBody::new(opened, None)

@@ -11,16 +11,16 @@ use expd_proto as proto;
 
 /// The name of an instance, the ID of a listener or of a log, a token of a page; in bytes, as all
 /// of these.
-const MOST_NAME: usize = 256;
+const MAX_NAME: usize = 256;
 
 /// A context, the ID of a broadcast.
-const MOST_TAG: usize = 1024;
+const MAX_TAG: usize = 1024;
 
 /// Keys and values of a query, all together.
-const MOST_QUERY: usize = 64 * 1024;
+const MAX_QUERY: usize = 64 * 1024;
 
 /// Parameters of a query.
-const MOST_PARAMETERS: usize = 1024;
+const MAX_PARAMETERS: usize = 1024;
 
 /// Requests that say which of their texts are too long.
 pub(super) trait Bounded {
@@ -30,7 +30,7 @@ pub(super) trait Bounded {
 
 impl Bounded for proto::BroadcastRequest {
     fn check(&self) -> Result<(), Status> {
-        field("instance", &self.instance, MOST_NAME)?;
+        field("instance", &self.instance, MAX_NAME)?;
         channel(self.channel.as_ref())?;
         field("name", &self.name, MAX_NAME_BYTES)
     }
@@ -38,58 +38,58 @@ impl Bounded for proto::BroadcastRequest {
 
 impl Bounded for proto::ListenRequest {
     fn check(&self) -> Result<(), Status> {
-        field("instance", &self.instance, MOST_NAME)?;
+        field("instance", &self.instance, MAX_NAME)?;
         channel(self.channel.as_ref())?;
         field("name", &self.name, MAX_NAME_BYTES)?;
-        field("context", &self.context, MOST_TAG)?;
+        field("context", &self.context, MAX_TAG)?;
         let log_id = self.resume.as_ref().map_or("", |resume| &resume.log_id);
-        field("resume.log_id", log_id, MOST_NAME)
+        field("resume.log_id", log_id, MAX_NAME)
     }
 }
 
 impl Bounded for proto::RespondRequest {
     fn check(&self) -> Result<(), Status> {
-        field("instance", &self.instance, MOST_NAME)?;
-        field("broadcast_id", &self.broadcast_id, MOST_TAG)?;
+        field("instance", &self.instance, MAX_NAME)?;
+        field("broadcast_id", &self.broadcast_id, MAX_TAG)?;
         field("channel_id", &self.channel_id, MAX_ID_BYTES)
     }
 }
 
 impl Bounded for proto::NextEventRequest {
     fn check(&self) -> Result<(), Status> {
-        field("listener_id", &self.listener_id, MOST_NAME)
+        field("listener_id", &self.listener_id, MAX_NAME)
     }
 }
 
 impl Bounded for proto::CancelListenerRequest {
     fn check(&self) -> Result<(), Status> {
-        field("listener_id", &self.listener_id, MOST_NAME)
+        field("listener_id", &self.listener_id, MAX_NAME)
     }
 }
 
 impl Bounded for proto::ClearContextRequest {
     fn check(&self) -> Result<(), Status> {
-        field("context", &self.context, MOST_TAG)
+        field("context", &self.context, MAX_TAG)
     }
 }
 
 impl Bounded for proto::ApiRequest {
     /// The path and the method have rules of their own, which hold their lengths.
     fn check(&self) -> Result<(), Status> {
-        field("instance", &self.instance, MOST_NAME)?;
+        field("instance", &self.instance, MAX_NAME)?;
         query(&self.query)
     }
 }
 
 impl Bounded for proto::GetIdentityRequest {
     fn check(&self) -> Result<(), Status> {
-        field("instance", &self.instance, MOST_NAME)
+        field("instance", &self.instance, MAX_NAME)
     }
 }
 
 impl Bounded for proto::GetStatusRequest {
     fn check(&self) -> Result<(), Status> {
-        field("page_token", &self.page_token, MOST_NAME)
+        field("page_token", &self.page_token, MAX_NAME)
     }
 }
 
@@ -105,9 +105,9 @@ fn channel(channel: Option<&proto::Channel>) -> Result<(), Status> {
 }
 
 fn query(query: &HashMap<String, String>) -> Result<(), Status> {
-    if query.len() > MOST_PARAMETERS {
+    if query.len() > MAX_PARAMETERS {
         return Err(error::invalid(format_args!(
-            "query has {} parameters; at most {MOST_PARAMETERS} are allowed",
+            "query has {} parameters; at most {MAX_PARAMETERS} are allowed",
             query.len()
         )));
     }
@@ -115,7 +115,7 @@ fn query(query: &HashMap<String, String>) -> Result<(), Status> {
         .iter()
         .map(|(key, value)| key.len() + value.len())
         .sum();
-    most("query", bytes, MOST_QUERY)
+    most("query", bytes, MAX_QUERY)
 }
 
 fn field(name: &str, text: &str, bytes: usize) -> Result<(), Status> {

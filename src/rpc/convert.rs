@@ -18,10 +18,10 @@ use expd_domain::{
 use expd_proto as proto;
 
 /// The longest timeout or wait that a request may name.
-const LONGEST: Duration = Duration::from_secs(3600);
+const MAX_DURATION: Duration = Duration::from_secs(3600);
 
 /// The most of the network's words, in bytes.
-const MOST_WORDS: usize = 1024;
+const MAX_NETWORK_TEXT: usize = 1024;
 
 /// Readers of Protocol Buffers stop at 100 nested messages, and a level of JSON takes up to three.
 const MAX_VALUE_DEPTH: usize = 30;
@@ -106,8 +106,8 @@ fn payload_out(payload: Payload, form: proto::PayloadForm) -> proto::Payload {
 /// The structured form of a payload; the text itself where it is too large for that, or nests too deep.
 pub fn payload_as_value(payload: proto::Payload) -> proto::Payload {
     let value = match &payload.form {
-        Some(proto::payload::Form::Json(text)) if text.len() <= structured::LARGEST => {
-            let mut values = structured::MOST_VALUES;
+        Some(proto::payload::Form::Json(text)) if text.len() <= structured::MAX_BYTES => {
+            let mut values = structured::MAX_VALUES;
             serde_json::from_str::<Value>(text)
                 .ok()
                 .and_then(|value| value_out(value, MAX_VALUE_DEPTH, &mut values))
@@ -211,7 +211,7 @@ pub fn duration_in(
     };
     match Duration::try_from(duration) {
         Err(_) => refused("it must not be negative"),
-        Ok(duration) if duration > LONGEST => refused("at most 1 hour is allowed"),
+        Ok(duration) if duration > MAX_DURATION => refused("at most 1 hour is allowed"),
         Ok(duration) => Ok(Some(duration)),
     }
 }
@@ -250,16 +250,16 @@ pub fn identity_out(identity: Identity) -> proto::Identity {
             IdentityKind::ConsumerApp => "consumerApp",
         }
         .to_owned(),
-        uuid: words(&identity.uuid),
-        organization: words(&identity.organization),
+        uuid: network_text(&identity.uuid),
+        organization: network_text(&identity.organization),
         paired: identity.pairing_code.is_none(),
-        pairing_code: words(&identity.pairing_code.unwrap_or_default()),
+        pairing_code: network_text(&identity.pairing_code.unwrap_or_default()),
     }
 }
 
 /// The network's words, as a status tells them.
-pub(super) fn words(text: &str) -> String {
-    shortened(text, MOST_WORDS).into_owned()
+pub(super) fn network_text(text: &str) -> String {
+    shortened(text, MAX_NETWORK_TEXT).into_owned()
 }
 
 /// A link's state as the contract has it.
@@ -318,8 +318,8 @@ mod tests {
 
     #[test]
     fn what_is_too_large_for_values_stays_text() {
-        let many = format!("[{}1]", "1,".repeat(structured::MOST_VALUES));
-        let long = format!("\"{}\"", "x".repeat(structured::LARGEST));
+        let many = format!("[{}1]", "1,".repeat(structured::MAX_VALUES));
+        let long = format!("\"{}\"", "x".repeat(structured::MAX_BYTES));
         for text in [many, long] {
             let out = payload_out(Payload::parse(&*text).unwrap(), proto::PayloadForm::Value);
             assert_eq!(out.form, Some(proto::payload::Form::Json(text)));

@@ -8,7 +8,7 @@ use super::access::caller_of;
 use super::bounds::checked;
 use super::context::ServiceContext;
 use super::page::page;
-use super::watching::Watching;
+use super::watching::StatusWatch;
 use expd_proto as proto;
 use expd_proto::daemon_server::Daemon;
 
@@ -37,7 +37,7 @@ impl Daemon for DaemonService {
     ) -> Result<Response<Self::WatchStatusStream>, Status> {
         let caller = caller_of(request.extensions());
         // Before the check, so that a reload between the two is noticed.
-        let watching = Watching::new(&self.0, &caller);
+        let watching = StatusWatch::new(&self.0, &caller);
         self.0.allow_status(&caller).await?;
         Ok(Response::new(watching.into_stream().boxed()))
     }

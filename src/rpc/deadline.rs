@@ -12,20 +12,20 @@ use expd_domain::ROUND_TRIP_ALLOWANCE;
 
 /// How much before its deadline a call is ended, so that the server library's own timer, which would say CANCELLED, comes later: more
 /// than the millisecond by which timers are exact.
-const SOONER: Duration = Duration::from_millis(2);
+const MARGIN: Duration = Duration::from_millis(2);
 
 /// How long a broadcast waits for the connection where its call has no deadline.
-const USUAL_WAIT: Duration = Duration::from_secs(60);
+const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 
 /// The longest that a broadcast waits, whatever the deadline.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 /// Ends a call at its deadline with the status that gRPC has for that. A stream is begun by then, and ended by its client.
-pub async fn keep(request: Request<Body>, next: Next) -> Response<Body> {
-    let Some(deadline) = of(request.headers()) else {
+pub async fn enforce(request: Request<Body>, next: Next) -> Response<Body> {
+    let Some(deadline) = from_headers(request.headers()) else {
         return next.run(request).await;
     };
-    let in_time = timeout(deadline.saturating_sub(SOONER), next.run(request)).await;
+    let in_time = timeout(deadline.saturating_sub(MARGIN), next.run(request)).await;
     in_time.unwrap_or_else(|_| {
         Status::deadline_exceeded(format!(
             "the call's deadline of {deadline:?} has passed; what it asked for may have been done"
@@ -35,7 +35,7 @@ pub async fn keep(request: Request<Body>, next: Next) -> Response<Body> {
 }
 
 /// How long after its start a call is over, where its client said so.
-pub fn of(headers: &HeaderMap) -> Option<Duration> {
+pub fn from_headers(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     // As the specification has it; the unit's prefix keeps the products in range.
@@ -67,7 +67,7 @@ pub fn send_by(deadline: Option<Duration>, timeout: Duration, wait: bool) -> Opt
         }
     });
     if wait {
-        Some(latest.unwrap_or(USUAL_WAIT).min(LONGEST_WAIT))
+        Some(latest.unwrap_or(DEFAULT_WAIT).min(MAX_WAIT))
     } else {
         latest
     }
@@ -97,9 +97,9 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert("grpc-timeout", text.parse().unwrap());
-            assert_eq!(of(&headers), told, "{text:?}");
+            assert_eq!(from_headers(&headers), told, "{text:?}");
         }
-        assert_eq!(of(&HeaderMap::new()), None);
+        assert_eq!(from_headers(&HeaderMap::new()), None);
     }
 
     #[test]
@@ -120,9 +120,9 @@ mod tests {
     #[test]
     fn a_wait_has_an_end_in_any_case() {
         assert_eq!(send_by(None, MILLI, false), None);
-        assert_eq!(send_by(None, MILLI, true), Some(USUAL_WAIT));
-        let far = Some(LONGEST_WAIT * 2);
-        assert_eq!(send_by(far, MILLI, true), Some(LONGEST_WAIT));
-        assert!(send_by(far, MILLI, false) > Some(LONGEST_WAIT));
+        assert_eq!(send_by(None, MILLI, true), Some(DEFAULT_WAIT));
+        let far = Some(MAX_WAIT * 2);
+        assert_eq!(send_by(far, MILLI, true), Some(MAX_WAIT));
+        assert!(send_by(far, MILLI, false) > Some(MAX_WAIT));
     }
 }

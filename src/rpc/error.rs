@@ -19,15 +19,15 @@ use expd_domain::{ChannelRule, Fate};
 const DOMAIN: &str = "expd";
 
 /// The longest message of a status, in bytes.
-const LONGEST_MESSAGE: usize = 1024;
+const MAX_MESSAGE: usize = 1024;
 
 /// The longest code and the longest words of EXP's that are handed on, in bytes.
-const LONGEST_CODE: usize = 64;
-const LONGEST_WORDS: usize = 512;
+const MAX_CODE: usize = 64;
+const MAX_NETWORK_MESSAGE: usize = 512;
 
-/// A status with a message of at most [`LONGEST_MESSAGE`] bytes.
+/// A status with a message of at most [`MAX_MESSAGE`] bytes.
 pub fn new(code: Code, message: impl Display) -> Status {
-    Status::new(code, bounded(message, LONGEST_MESSAGE))
+    Status::new(code, bounded(message, MAX_MESSAGE))
 }
 
 /// The request breaks a rule.
@@ -37,10 +37,10 @@ pub fn invalid(why: impl Display) -> Status {
 
 /// A status as it leaves: whoever made it, its message is held to the bound.
 pub fn clamped(status: Status) -> Status {
-    if status.message().len() <= LONGEST_MESSAGE {
+    if status.message().len() <= MAX_MESSAGE {
         return status;
     }
-    let message = bounded(status.message(), LONGEST_MESSAGE);
+    let message = bounded(status.message(), MAX_MESSAGE);
     let details = bytes::Bytes::copy_from_slice(status.details());
     Status::with_details_and_metadata(status.code(), message, details, status.metadata().clone())
 }
@@ -66,7 +66,7 @@ impl From<BridgeError> for Status {
                 ("TOO_MANY_CALLS", Fate::Refused),
                 None,
             ),
-            BridgeError::Full(_) => with_reason(
+            BridgeError::QueueFull(_) => with_reason(
                 Code::ResourceExhausted,
                 &error,
                 ("TOO_MANY_WAITING", Fate::Refused),
@@ -158,14 +158,14 @@ impl From<CallError> for Status {
                     }
                     Fate::Refused | Fate::Sent => "",
                 };
-                let words = shortened(words, LONGEST_WORDS).into_owned();
+                let words = shortened(words, MAX_NETWORK_MESSAGE).into_owned();
                 let metadata = [
                     ("status".to_owned(), status.to_string()),
                     ("message".to_owned(), words),
                     ("fate".to_owned(), fate.as_str().to_owned()),
                 ];
                 let mut details = ErrorDetails::new();
-                details.set_error_info(shortened(code, LONGEST_CODE), DOMAIN, metadata);
+                details.set_error_info(shortened(code, MAX_CODE), DOMAIN, metadata);
                 let message = format_args!("{error}{unknown}");
                 return with_details(code_of(*status), message, details, *retry_after);
             }
@@ -220,7 +220,7 @@ fn with_details(
     if retry.is_some() {
         details.set_retry_info(retry);
     }
-    Status::with_error_details(code, bounded(message, LONGEST_MESSAGE), details)
+    Status::with_error_details(code, bounded(message, MAX_MESSAGE), details)
 }
 
 #[cfg(test)]
@@ -240,10 +240,10 @@ mod tests {
                 retry_after: None,
             }),
         ] {
-            assert!(status.message().len() <= LONGEST_MESSAGE);
+            assert!(status.message().len() <= MAX_MESSAGE);
             // EXP's words are shortened within the message already.
             assert!(status.message().contains('…'));
-            assert!(status.details().len() <= 2 * LONGEST_MESSAGE);
+            assert!(status.details().len() <= 2 * MAX_MESSAGE);
         }
         assert_eq!(clamped(invalid("short")).message(), "short");
     }

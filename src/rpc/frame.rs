@@ -6,7 +6,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use prost::Message;
 
 use super::convert;
-use super::offload::{AT_ONCE, off_thread};
+use super::offload::{MAX_INLINE, off_thread};
 use crate::router::{Delivery, EncodedBatch, Event, Incoming, Listener, Record};
 use expd_proto as proto;
 
@@ -14,7 +14,7 @@ use expd_proto as proto;
 pub(super) const PREFIX: usize = 5;
 
 /// Events of so many bytes are counted for their user while they are held for one listener; for fewer a call's own room is enough.
-pub(super) const COUNTED: usize = 4 * 1024;
+pub(super) const MIN_ACCOUNTED: usize = 4 * 1024;
 
 /// Encodes broadcasts for the log: in the JSON form, which loses nothing. Takes their payloads out, so that none is copied twice.
 #[must_use]
@@ -58,7 +58,7 @@ fn event(sequence: u64, incoming: &mut Incoming) -> proto::ListenEvent {
 }
 
 /// How one listener's events become frames or messages.
-pub struct Dress {
+pub struct EventEncoder {
     listener_id: String,
     log_id: String,
     form: proto::PayloadForm,
@@ -66,7 +66,7 @@ pub struct Dress {
     channel_id: Box<dyn Fn() -> String + Send + Sync>,
 }
 
-impl Dress {
+impl EventEncoder {
     /// For a listener that wants payloads in `form`; `channel_id` tells its channel's ID.
     pub fn new(
         listener: &Listener,
@@ -100,7 +100,9 @@ impl Dress {
         delivery: &Delivery,
     ) -> impl Future<Output = proto::ListenEvent> + Send + use<> {
         let large = match &delivery.event {
-            Event::Broadcast(record) if record.size() > AT_ONCE => Ok((record.clone(), self.form)),
+            Event::Broadcast(record) if record.size() > MAX_INLINE => {
+                Ok((record.clone(), self.form))
+            }
             _ => Err(self.message(delivery)),
         };
         async move {
@@ -138,7 +140,7 @@ impl Dress {
 
     /// Whether making a broadcast's frame would keep other streams waiting; [`make_values`] does it elsewhere.
     pub fn is_large_work(&self, record: &Record) -> bool {
-        !self.is_ready() && record.size() > AT_ONCE && record.alternative.get().is_none()
+        !self.is_ready() && record.size() > MAX_INLINE && record.alternative.get().is_none()
     }
 
     fn record(&self, record: &Record) -> Bytes {
@@ -146,9 +148,9 @@ impl Dress {
     }
 }
 
-impl std::fmt::Debug for Dress {
+impl std::fmt::Debug for EventEncoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dress")
+        f.debug_struct("EventEncoder")
             .field("listener_id", &self.listener_id)
             .field("form", &self.form)
             .finish_non_exhaustive()

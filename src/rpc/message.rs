@@ -17,13 +17,13 @@ use tonic::codec::{BufferSettings, DecodeBuf, Decoder, Streaming};
 use tonic::metadata::MetadataValue;
 
 use super::frame::PREFIX;
-use super::offload::{AT_ONCE, off_thread};
+use super::offload::{MAX_INLINE, off_thread};
 use super::server::Call;
 use super::structured;
 use expd_proto as proto;
 
 /// How long a message may take to arrive.
-pub(super) const ARRIVAL: Duration = Duration::from_secs(30);
+pub(super) const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A message of a request.
 pub(super) trait RequestMessage: Message + Default + 'static {
@@ -62,12 +62,12 @@ pub(super) async fn read<Q: RequestMessage>(
     max_payload: usize,
 ) -> Result<Q, Status> {
     check_encoding(headers)?;
-    let max_bytes = structured::LARGEST_REST + Q::PAYLOAD.map_or(0, |_| max_payload);
-    let bytes = timeout(ARRIVAL, collect(body, call.clone(), max_bytes)).await;
+    let max_bytes = structured::MAX_OTHER_BYTES + Q::PAYLOAD.map_or(0, |_| max_payload);
+    let bytes = timeout(ARRIVAL_TIMEOUT, collect(body, call.clone(), max_bytes)).await;
     let bytes = bytes.map_err(|_| {
         Status::deadline_exceeded(format!(
             "the request's message did not arrive within {} s, and nothing was done",
-            ARRIVAL.as_secs()
+            ARRIVAL_TIMEOUT.as_secs()
         ))
     })??;
     call.has_read();
@@ -172,11 +172,15 @@ async fn hold(call: &Call, length: u32, max_bytes: usize) -> Result<usize, Statu
         return Err(Status::resource_exhausted(format!(
             "the request has {length} bytes; this method takes at most {} (daemon.limits.max_payload and {} around it)",
             max_bytes,
-            structured::LARGEST_REST
+            structured::MAX_OTHER_BYTES
         )));
     }
     // Once as it comes, and once decoded.
-    let bytes = if length > AT_ONCE { 2 * length } else { length };
+    let bytes = if length > MAX_INLINE {
+        2 * length
+    } else {
+        length
+    };
     call.hold(bytes).await?;
     Ok(length)
 }

@@ -10,12 +10,12 @@ use super::access::caller_of;
 use super::bounds::checked;
 use super::context::ServiceContext;
 use super::open::open;
-use super::pull::{Arrived, Leaving, PullError};
+use super::pull::{Acknowledgement, HandOut, PullError};
 use super::server::{Call, program_of};
 use super::unary::call_of;
 use super::{convert, deadline};
 use crate::access::Verb;
-use crate::bridge::{OnBehalf, Outgoing, Patience};
+use crate::bridge::{BroadcastRequest, OnBehalf, WhenOffline};
 use crate::router::RouterError;
 use expd_domain::{BroadcastId, ChannelId, DEFAULT_BROADCAST_TIMEOUT};
 use expd_proto as proto;
@@ -32,20 +32,20 @@ impl Network for NetworkService {
         request: Request<proto::BroadcastRequest>,
     ) -> Result<Response<proto::BroadcastResponse>, Status> {
         let arrived = Instant::now();
-        let deadline = deadline::of(request.metadata().as_ref());
+        let deadline = deadline::from_headers(request.metadata().as_ref());
         let call = call_of(request.extensions())?;
         let caller = caller_of(request.extensions());
         let request = checked(request.into_inner())?;
         let verb = Verb::Broadcast;
-        let bridge_to = self.0.bridge(&caller, verb, &request.instance).await?;
+        let bridge = self.0.bridge(&caller, verb, &request.instance).await?;
         let form = request.payload_form();
         let channel = convert::channel_in(request.channel)?;
-        self.0.allow(&caller, verb, bridge_to, &channel).await?;
+        self.0.allow(&caller, verb, bridge, &channel).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
         let timeout = convert::duration_in("timeout", request.timeout)?;
         let collecting = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
         let wait = request.wait_for_connection;
-        let outgoing = Outgoing {
+        let broadcast = BroadcastRequest {
             user: on_behalf(&call),
             peer: program_of(&caller),
             channel: &channel,
@@ -53,15 +53,15 @@ impl Network for NetworkService {
             payload: &payload,
             timeout,
             send_by: deadline::send_by(deadline, collecting, wait).map(|after| arrived + after),
-            patience: if wait {
-                Patience::Wait {
-                    allowed: &|| self.0.allows(&caller, verb, bridge_to, &channel),
+            when_offline: if wait {
+                WhenOffline::Wait {
+                    allowed: &|| self.0.allows(&caller, verb, bridge, &channel),
                 }
             } else {
-                Patience::None
+                WhenOffline::Refuse
             },
         };
-        let responses = bridge_to.broadcast(outgoing).await?;
+        let responses = bridge.broadcast(broadcast).await?;
         Ok(Response::new(proto::BroadcastResponse {
             responses: convert::payloads_out(responses, form).await?,
         }))
@@ -85,11 +85,11 @@ impl Network for NetworkService {
         let caller = caller_of(request.extensions());
         let request = checked(request.into_inner())?;
         let verb = Verb::Respond;
-        let bridge_to = self.0.bridge(&caller, verb, &request.instance).await?;
+        let bridge = self.0.bridge(&caller, verb, &request.instance).await?;
         let channel = ChannelId::from_wire(request.channel_id);
-        self.0.allow_respond(&caller, bridge_to, &channel).await?;
+        self.0.allow_respond(&caller, bridge, &channel).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
-        bridge_to
+        bridge
             .respond(
                 on_behalf(&call),
                 &BroadcastId::new(request.broadcast_id),
@@ -107,7 +107,7 @@ impl Network for NetworkService {
         let caller = caller_of(request.extensions());
         let memory = call_of(request.extensions())?.connection().memory().clone();
         let opened = open(&self.0, request.into_inner(), &caller, Some(memory.clone())).await?;
-        let listener_id = self.0.pulls.keep(opened.listener, opened.dress, memory);
+        let listener_id = self.0.pulls.insert(opened.listener, opened.encoder, memory);
         Ok(Response::new(proto::OpenListenerResponse { listener_id }))
     }
 
@@ -122,12 +122,12 @@ impl Network for NetworkService {
         let allowed = self.0.allow_listener(&caller, &request.listener_id).await;
         allowed.map_err(|why| why.or(unknown))?;
         let wait = convert::duration_in("wait", request.wait)?.unwrap_or(Duration::ZERO);
-        let arrived = Arrived {
+        let ack = Acknowledgement {
             after: request.after,
             repeat: request.repeat,
         };
-        let mut taken = self.0.pulls.take(&request.listener_id, arrived)?;
-        let heard = async {
+        let mut pull = self.0.pulls.check_out(&request.listener_id, ack)?;
+        let next_event = async {
             loop {
                 tokio::select! {
                     biased;
@@ -136,14 +136,14 @@ impl Network for NetworkService {
                         let allowed = self.0.allow_listener(&caller, &request.listener_id).await;
                         allowed.map_err(|why| why.or(unknown))?;
                     }
-                    next = taken.next() => return next.map_err(Status::from),
+                    next = pull.next() => return next.map_err(Status::from),
                 }
             }
         };
         // None where none came in time.
-        let event = timeout(wait, heard).await.ok().transpose()?;
+        let event = timeout(wait, next_event).await.ok().transpose()?;
         let mut response = Response::new(proto::NextEventResponse { event });
-        response.extensions_mut().insert(Leaving::new(taken));
+        response.extensions_mut().insert(HandOut::new(pull));
         Ok(response)
     }
 

@@ -7,7 +7,7 @@ use tonic::Status;
 use super::bounds::checked;
 use super::context::ServiceContext;
 use super::convert;
-use super::frame::Dress;
+use super::frame::EventEncoder;
 use super::permission::StreamPermission;
 use super::server::program_of;
 use crate::access::Caller;
@@ -19,11 +19,11 @@ use expd_domain::Overflow;
 use expd_proto as proto;
 
 /// A listener that was opened for a caller.
-pub struct Opened {
+pub struct OpenedListener {
     /// The listener.
     pub listener: Listener,
     /// How its events are put.
-    pub dress: Dress,
+    pub encoder: EventEncoder,
     /// What lets a stream go on.
     pub permission: StreamPermission,
 }
@@ -34,18 +34,18 @@ pub async fn open(
     request: proto::ListenRequest,
     caller: &Caller,
     memory: Option<Memory>,
-) -> Result<Opened, Status> {
+) -> Result<OpenedListener, Status> {
     let request = checked(request)?;
     let verb = Verb::Listen;
-    let bridge_to: Arc<Bridge> = context
+    let bridge: Arc<Bridge> = context
         .bridge(caller, verb, &request.instance)
         .await?
         .clone();
     let form = request.payload_form();
     let channel = convert::channel_in(request.channel)?;
     // Before the check, so that a reload between the two is noticed.
-    let permission = context.stream_permission(caller, &bridge_to, &channel);
-    context.allow(caller, verb, &bridge_to, &channel).await?;
+    let permission = context.stream_permission(caller, &bridge, &channel);
+    context.allow(caller, verb, &bridge, &channel).await?;
     let options = request.options.unwrap_or_default();
     let overflow = match options.overflow() {
         proto::listener_options::Overflow::Skip => Overflow::Skip,
@@ -65,11 +65,11 @@ pub async fn open(
         peer: program_of(caller),
         memory,
     };
-    let listener = bridge_to.listen(spec).await?;
-    let dress = Dress::new(&listener, form, move || bridge_to.channel_id(&channel));
-    Ok(Opened {
+    let listener = bridge.listen(spec).await?;
+    let encoder = EventEncoder::new(&listener, form, move || bridge.channel_id(&channel));
+    Ok(OpenedListener {
         listener,
-        dress,
+        encoder,
         permission,
     })
 }

@@ -9,7 +9,7 @@ use tonic::Status;
 
 use super::access::View;
 use super::context::ServiceContext;
-use super::convert::{identity_out, link_state_out, words};
+use super::convert::{identity_out, link_state_out, network_text};
 use super::error;
 use crate::bridge::Bridge;
 use crate::router::{ChannelSnapshot, ListenerInfo, Slice, Totals};
@@ -19,21 +19,21 @@ use expd_proto as proto;
 
 /// A page's size in bytes, which its last entry may pass by some hundred: clients take 4 MiB by
 /// default.
-const MOST_BYTES: usize = 3 << 20;
+const MAX_BYTES: usize = 3 << 20;
 
 /// Channels or listeners that are asked of the router at once.
 const SLICE: usize = 256;
 
 /// The most of a name or a context that a status shows, in bytes.
-const MOST_NAME: usize = 256;
+const MAX_NAME: usize = 256;
 
 /// The longest ID of a channel that a status shows, in bytes.
-const MOST_ID: usize = 2048;
+const MAX_ID: usize = 2048;
 
 /// Where a page begins: after an entry of an instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Start {
-    /// The instance's place among all.
+struct PageStart {
+    /// The instance's index among all.
     instance: usize,
     /// Its channels are told already, and `after` is a listener.
     listeners: bool,
@@ -47,25 +47,25 @@ pub(super) async fn page(
     view: &View,
     request: &proto::GetStatusRequest,
 ) -> Result<proto::Status, Status> {
-    let start = Start::read(&request.page_token, context.started_at)?;
+    let start = PageStart::read(&request.page_token, context.started_at)?;
     let totals = context.router.totals().await?;
-    let mut room = Room::new(request.page_size);
+    let mut budget = PageBudget::new(request.page_size);
     let mut instances = Vec::new();
     let mut next = None;
-    for (place, bridge) in context.bridges.iter().enumerate() {
+    for (index, bridge) in context.bridges.iter().enumerate() {
         if !view.instance(&bridge.name) {
             continue;
         }
         let totals = totals.get(bridge.instance.0).copied().unwrap_or_default();
         let mut instance = instance_out(bridge, totals);
-        room.take(&instance);
-        if next.is_none() && place >= start.instance {
-            let start = if place == start.instance {
+        budget.take(&instance);
+        if next.is_none() && index >= start.instance {
+            let start = if index == start.instance {
                 start
             } else {
-                Start::of(place)
+                PageStart::of(index)
             };
-            next = fill(context, view, bridge, start, &mut room, &mut instance).await?;
+            next = fill(context, view, bridge, start, &mut budget, &mut instance).await?;
         }
         instances.push(instance);
     }
@@ -77,16 +77,16 @@ pub(super) async fn page(
     })
 }
 
-/// Adds an instance's channels and listeners from `start` on, as long as there is room, and says
+/// Adds an instance's channels and listeners from `start` on, as long as there is budget, and says
 /// where the next page begins.
 async fn fill(
     context: &ServiceContext,
     view: &View,
     bridge: &Bridge,
-    mut start: Start,
-    room: &mut Room,
+    mut start: PageStart,
+    budget: &mut PageBudget,
     instance: &mut proto::InstanceStatus,
-) -> Result<Option<Start>, Status> {
+) -> Result<Option<PageStart>, Status> {
     let seen = view.channels(&bridge.name);
     let slice = |after| Slice {
         instance: bridge.instance,
@@ -100,14 +100,14 @@ async fn fill(
             start.after = 0;
         }
         for channel in channels {
-            if room.is_full() {
+            if budget.is_full() {
                 sort_by_name(&mut instance.channels);
                 return Ok(Some(start));
             }
             start.after = channel.order;
             if seen(&channel.channel) {
                 let channel = channel_out(bridge, &channel);
-                room.take_entry(&channel);
+                budget.take_entry(&channel);
                 instance.channels.push(channel);
             }
         }
@@ -120,13 +120,13 @@ async fn fill(
             return Ok(None);
         }
         for info in listeners {
-            if room.is_full() {
+            if budget.is_full() {
                 return Ok(Some(start));
             }
             start.after = info.number;
             if seen(&info.channel) {
                 let listener = listener_out(&info);
-                room.take_entry(&listener);
+                budget.take_entry(&listener);
                 instance.listeners.push(listener);
             }
         }
@@ -134,7 +134,7 @@ async fn fill(
     }
 }
 
-impl Start {
+impl PageStart {
     /// At an instance's first channel.
     fn of(instance: usize) -> Self {
         Self {
@@ -178,17 +178,17 @@ fn nanos(at: SystemTime) -> u128 {
     at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
 }
 
-/// The room that a page still has.
-struct Room {
+/// The budget that a page still has.
+struct PageBudget {
     bytes: usize,
     entries: usize,
     empty: bool,
 }
 
-impl Room {
+impl PageBudget {
     fn new(page_size: u32) -> Self {
         Self {
-            bytes: MOST_BYTES,
+            bytes: MAX_BYTES,
             entries: match page_size {
                 0 => usize::MAX,
                 most => usize::try_from(most).unwrap_or(usize::MAX),
@@ -235,7 +235,7 @@ fn instance_out(bridge: &Bridge, totals: Totals) -> proto::InstanceStatus {
             state: link_state_out(link.state).into(),
             since: Some(link.since.into()),
             attempt: link.attempt,
-            last_error: words(link.last_error.as_deref().unwrap_or_default()),
+            last_error: network_text(link.last_error.as_deref().unwrap_or_default()),
             next_try: link.next_try.map(|at| at.wall().into()),
             protocol: link.protocol,
             token_expires_at: bridge.token_expires_at().map(Into::into),
@@ -278,11 +278,11 @@ fn channel_out(bridge: &Bridge, channel: &ChannelSnapshot) -> proto::ChannelStat
 
 /// A channel's ID; none for a name that is cut, since a cut ID would name no channel.
 fn channel_id_out(bridge: &Bridge, channel: &Channel) -> String {
-    if channel.name.len() > MOST_NAME {
+    if channel.name.len() > MAX_NAME {
         return String::new();
     }
     Some(bridge.channel_id(channel))
-        .filter(|id| id.len() <= MOST_ID)
+        .filter(|id| id.len() <= MAX_ID)
         .unwrap_or_default()
 }
 
@@ -309,7 +309,7 @@ fn channel_name_out(channel: &Channel) -> proto::Channel {
 }
 
 fn name(text: &str) -> String {
-    shortened(text, MOST_NAME).into_owned()
+    shortened(text, MAX_NAME).into_owned()
 }
 
 fn count_out(count: usize) -> u32 {
@@ -323,16 +323,16 @@ mod tests {
     #[test]
     fn a_token_leads_to_where_the_page_before_ended() {
         let now = SystemTime::now();
-        let start = Start {
+        let start = PageStart {
             instance: 3,
             listeners: true,
             after: u64::MAX,
         };
-        assert_eq!(Start::read(&start.token(now), now).unwrap(), start);
-        assert_eq!(Start::read("", now).unwrap(), Start::default());
-        let of_another = Start::of(1).token(now - std::time::Duration::from_secs(1));
+        assert_eq!(PageStart::read(&start.token(now), now).unwrap(), start);
+        assert_eq!(PageStart::read("", now).unwrap(), PageStart::default());
+        let of_another = PageStart::of(1).token(now - std::time::Duration::from_secs(1));
         for wrong in ["x", "....", "1.2.3", "1.0.c.0", of_another.as_str()] {
-            let refused = Start::read(wrong, now).unwrap_err();
+            let refused = PageStart::read(wrong, now).unwrap_err();
             assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{wrong}");
         }
     }

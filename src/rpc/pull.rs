@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::frame::{COUNTED, Dress};
+use super::frame::{EventEncoder, MIN_ACCOUNTED};
 use crate::router::{Delivery, Ended, Listener, Moment, Peer};
 use crate::shares::{Memory, Share};
 use expd_domain::Quoted;
@@ -19,13 +19,13 @@ use expd_domain::payload::MAX_BYTES;
 use expd_proto as proto;
 
 /// The time that a listener is kept that nobody asks for an event.
-const UNASKED: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Listeners of one user that are kept though the programs that opened them have no connection any more.
-const LEFT_BEHIND: usize = 64;
+const MAX_ORPHANS: usize = 64;
 
 /// The interval at which those that nobody asks for are looked for.
-const SWEEP: Duration = Duration::from_secs(5);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// All listeners in pull form. There are as many at most as the router allows listeners.
 #[derive(Clone, Debug, Default)]
@@ -34,45 +34,45 @@ pub struct PullListeners(Arc<Mutex<HashMap<String, Kept>>>);
 #[derive(Debug)]
 enum Kept {
     /// Waits for the next call, since then.
-    Resting(Box<Pulled>, Instant),
+    Idle(Box<PullListener>, Instant),
     /// A call has it.
-    Out,
+    CheckedOut,
 }
 
 /// A listener between two calls: the cursor, and what it has read but not yet handed over.
 #[derive(Debug)]
-struct Pulled {
+struct PullListener {
     listener: Listener,
-    dress: Dress,
+    encoder: EventEncoder,
     /// At most one read's worth, and what a call took and did not hand out.
     ready: VecDeque<Delivery>,
     /// Handed out last, and not known to have arrived.
-    handed: Option<Delivery>,
+    handed_out: Option<Delivery>,
     /// The sequence of the last event that arrived.
-    arrived: Option<u64>,
+    acknowledged: Option<u64>,
     /// The memory of the user who opened it.
     memory: Memory,
     /// What is counted of that for the events above.
     held: Option<Share>,
     /// The program that opened it has no connection any more.
-    is_left: bool,
+    is_orphaned: bool,
 }
 
 /// A call's word on the events that were handed out before it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Arrived {
+pub struct Acknowledgement {
     /// The sequence of the last one that arrived, where the client says so.
     pub after: Option<u64>,
     /// The call before was given up.
     pub repeat: bool,
 }
 
-impl Pulled {
+impl PullListener {
     /// Counts the events that it keeps.
     fn count(&mut self, read: Option<&Delivery>) {
-        let kept = self.ready.iter().chain(&self.handed).chain(read);
+        let kept = self.ready.iter().chain(&self.handed_out).chain(read);
         let bytes: usize = kept.map(Delivery::size).sum();
-        if bytes < COUNTED {
+        if bytes < MIN_ACCOUNTED {
             self.held = None;
             return;
         }
@@ -84,27 +84,27 @@ impl Pulled {
     }
 
     /// Settles what became of the event that was handed out last: where it did not arrive, it comes next.
-    fn settle(&mut self, said: Arrived) -> Result<(), PullError> {
-        let furthest = self.handed.as_ref().map(|last| last.sequence);
-        let furthest = furthest.max(self.arrived);
-        if let (Some(after), Some(furthest)) = (said.after, furthest)
+    fn settle(&mut self, ack: Acknowledgement) -> Result<(), PullError> {
+        let furthest = self.handed_out.as_ref().map(|last| last.sequence);
+        let furthest = furthest.max(self.acknowledged);
+        if let (Some(after), Some(furthest)) = (ack.after, furthest)
             && after > furthest
         {
             return Err(PullError::Ahead { after, furthest });
         }
-        let Some(handed) = self.handed.take() else {
+        let Some(handed) = self.handed_out.take() else {
             return Ok(());
         };
-        let lost = said.after.is_some_and(|after| {
+        let lost = ack.after.is_some_and(|after| {
             // Of two with one sequence the first was taken for arrived when the second was asked
             // for.
-            let either = self.arrived == Some(handed.sequence);
-            after < handed.sequence || (said.repeat && either)
+            let either = self.acknowledged == Some(handed.sequence);
+            after < handed.sequence || (ack.repeat && either)
         });
         if lost {
             self.ready.push_front(handed);
         } else {
-            self.arrived = Some(handed.sequence);
+            self.acknowledged = Some(handed.sequence);
         }
         Ok(())
     }
@@ -137,20 +137,20 @@ pub enum PullError {
 
 impl PullListeners {
     /// Keeps a listener, and says under which ID.
-    pub fn keep(&self, listener: Listener, dress: Dress, memory: Memory) -> String {
+    pub fn insert(&self, listener: Listener, encoder: EventEncoder, memory: Memory) -> String {
         let id = listener.info().id.clone();
-        let pulled = Box::new(Pulled {
+        let pull = Box::new(PullListener {
             listener,
-            dress,
+            encoder,
             ready: VecDeque::new(),
-            handed: None,
-            arrived: None,
+            handed_out: None,
+            acknowledged: None,
             memory,
             held: None,
-            is_left: false,
+            is_orphaned: false,
         });
         self.lock()
-            .insert(id.clone(), Kept::Resting(pulled, Moment::now().at));
+            .insert(id.clone(), Kept::Idle(pull, Moment::now().at));
         id
     }
 
@@ -159,46 +159,46 @@ impl PullListeners {
     ///
     /// # Errors
     /// When there is none, another call has it, or what is said to have arrived was never handed out.
-    pub fn take(&self, id: &str, said: Arrived) -> Result<Taken, PullError> {
+    pub fn check_out(&self, id: &str, ack: Acknowledgement) -> Result<CheckedOut, PullError> {
         let mut all = self.lock();
         let kept = all
             .get_mut(id)
             .ok_or_else(|| PullError::Unknown(id.to_owned()))?;
-        let Kept::Resting(pulled, _) = kept else {
+        let Kept::Idle(pull, _) = kept else {
             return Err(PullError::Busy(id.to_owned()));
         };
-        pulled.settle(said)?;
-        match std::mem::replace(kept, Kept::Out) {
-            Kept::Resting(pulled, _) => Ok(Taken {
-                home: self.clone(),
+        pull.settle(ack)?;
+        match std::mem::replace(kept, Kept::CheckedOut) {
+            Kept::Idle(pull, _) => Ok(CheckedOut {
+                listeners: self.clone(),
                 id: id.to_owned(),
-                pulled: Some(pulled),
+                pull: Some(pull),
                 read: None,
             }),
-            Kept::Out => Err(PullError::Busy(id.to_owned())),
+            Kept::CheckedOut => Err(PullError::Busy(id.to_owned())),
         }
     }
 
     /// A program's last connection has closed. A script that asks with another program goes on with the listeners that it opened
     /// last; of a program that left more behind, the older ones end.
-    pub fn leave(&self, program: Peer) {
+    pub fn orphan(&self, program: Peer) {
         let mut all = self.lock();
         let mut left: Vec<(Instant, String)> = Vec::new();
         for (id, kept) in all.iter_mut() {
-            let Kept::Resting(pulled, asked) = kept else {
+            let Kept::Idle(pull, asked) = kept else {
                 continue;
             };
-            let opened_by = pulled.listener.info().peer;
+            let opened_by = pull.listener.info().peer;
             let Some(owner) = opened_by.filter(|owner| owner.uid == program.uid) else {
                 continue;
             };
-            pulled.is_left |= owner == program;
-            if pulled.is_left {
+            pull.is_orphaned |= owner == program;
+            if pull.is_orphaned {
                 left.push((*asked, id.clone()));
             }
         }
         left.sort_unstable();
-        let over = left.len().saturating_sub(LEFT_BEHIND);
+        let over = left.len().saturating_sub(MAX_ORPHANS);
         let ended: Vec<Kept> = left
             .iter()
             .take(over)
@@ -212,11 +212,11 @@ impl PullListeners {
     pub fn sweep(&self) {
         let now = Moment::now().at;
         let over = |kept: &Kept| match kept {
-            Kept::Resting(pulled, since) => {
-                pulled.listener.ended() || now.saturating_duration_since(*since) > UNASKED
+            Kept::Idle(pull, since) => {
+                pull.listener.ended() || now.saturating_duration_since(*since) > IDLE_TIMEOUT
             }
             // The call that has it finds out by itself.
-            Kept::Out => false,
+            Kept::CheckedOut => false,
         };
         let mut all = self.lock();
         let ids: Vec<String> = all
@@ -233,8 +233,8 @@ impl PullListeners {
     }
 
     /// Sweeps from time to time until the shutdown.
-    pub async fn keep_swept(self, shutdown: CancellationToken) {
-        let mut tick = tokio::time::interval(SWEEP);
+    pub async fn sweep_until(self, shutdown: CancellationToken) {
+        let mut tick = tokio::time::interval(SWEEP_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(tick.tick()).await.is_some() {
             self.sweep();
@@ -250,41 +250,41 @@ impl PullListeners {
 
 /// A listener that a call has taken out.
 #[derive(Debug)]
-pub struct Taken {
-    home: PullListeners,
+pub struct CheckedOut {
+    listeners: PullListeners,
     id: String,
     /// None when it is not to be put back.
-    pulled: Option<Box<Pulled>>,
+    pull: Option<Box<PullListener>>,
     /// Read, and not handed out yet.
     read: Option<Delivery>,
 }
 
-impl Taken {
+impl CheckedOut {
     /// Waits for the next event. Cancel-safe.
     ///
     /// # Errors
     /// Why the listener has ended; it is not put back then.
     pub async fn next(&mut self) -> Result<proto::ListenEvent, Ended> {
         loop {
-            let Some(pulled) = &mut self.pulled else {
+            let Some(pull) = &mut self.pull else {
                 return Err(Ended::Cancelled);
             };
-            if let Some(delivery) = pulled.ready.pop_front() {
-                let made = pulled.dress.message_anywhere(&delivery);
-                pulled.count(Some(&delivery));
+            if let Some(delivery) = pull.ready.pop_front() {
+                let made = pull.encoder.message_anywhere(&delivery);
+                pull.count(Some(&delivery));
                 self.read = Some(delivery);
                 return Ok(made.await);
             }
-            pulled.memory.room_for(MAX_BYTES).await;
+            pull.memory.room_for(MAX_BYTES).await;
             let mut read = Vec::new();
-            match pulled.listener.read_some(&mut read).await {
+            match pull.listener.read_some(&mut read).await {
                 Ok(()) => {
-                    pulled.ready.extend(read);
-                    pulled.count(None);
+                    pull.ready.extend(read);
+                    pull.count(None);
                 }
                 Err(why) => {
-                    self.pulled = None;
-                    self.home.lock().remove(&self.id);
+                    self.pull = None;
+                    self.listeners.lock().remove(&self.id);
                     return Err(why);
                 }
             }
@@ -293,8 +293,8 @@ impl Taken {
 
     /// The event leaves with the call's answer. Without this it is the next call's.
     fn hand_out(mut self) {
-        if let Some(pulled) = &mut self.pulled {
-            pulled.handed = self.read.take();
+        if let Some(pull) = &mut self.pull {
+            pull.handed_out = self.read.take();
         }
     }
 }
@@ -302,16 +302,16 @@ impl Taken {
 /// A listener that a call took, beside the answer that its event leaves with. Dropped before that,
 /// the event is the next call's.
 #[derive(Clone, Debug)]
-pub struct Leaving(Arc<Mutex<Option<Taken>>>);
+pub struct HandOut(Arc<Mutex<Option<CheckedOut>>>);
 
-impl Leaving {
+impl HandOut {
     /// Of a call whose answer is being made.
-    pub fn new(taken: Taken) -> Self {
+    pub fn new(taken: CheckedOut) -> Self {
         Self(Arc::new(Mutex::new(Some(taken))))
     }
 
     /// The answer is made and leaves.
-    pub fn leaves(&self) {
+    pub fn complete(&self) {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(taken) = taken.take() {
             taken.hand_out();
@@ -319,24 +319,24 @@ impl Leaving {
     }
 }
 
-impl Drop for Taken {
+impl Drop for CheckedOut {
     fn drop(&mut self) {
-        let Some(mut pulled) = self.pulled.take() else {
+        let Some(mut pull) = self.pull.take() else {
             return;
         };
         if let Some(read) = self.read.take() {
-            pulled.ready.push_front(read);
+            pull.ready.push_front(read);
         }
         // Whoever asks again is there.
-        pulled.is_left = false;
-        pulled.count(None);
-        let mut all = self.home.lock();
+        pull.is_orphaned = false;
+        pull.count(None);
+        let mut all = self.listeners.lock();
         let homeless = match all.get_mut(&self.id) {
             Some(kept) => {
-                *kept = Kept::Resting(pulled, Moment::now().at);
+                *kept = Kept::Idle(pull, Moment::now().at);
                 None
             }
-            None => Some(pulled),
+            None => Some(pull),
         };
         drop(all);
         drop(homeless);

@@ -13,7 +13,7 @@ use expd_proto::health::health_server::HealthServer;
 use expd_proto::network_server::NetworkServer;
 
 /// The largest message of a stream's request: to watch, to reflect, to ask for the health.
-const STREAM_REQUEST: usize = 16 << 10;
+const MAX_STREAM_REQUEST: usize = 16 << 10;
 
 /// The whole service, and its health.
 pub fn service(context: ServiceContext) -> (axum::Router, Health) {
@@ -26,8 +26,12 @@ pub fn service(context: ServiceContext) -> (axum::Router, Health) {
     // Streams, and the answer to methods that are not known.
     let streams = Routes::new(NetworkServer::new(network.clone()))
         .add_service(ApiServer::new(api.clone()))
-        .add_service(DaemonServer::new(daemon.clone()).max_decoding_message_size(STREAM_REQUEST))
-        .add_service(HealthServer::new(health_service).max_decoding_message_size(STREAM_REQUEST))
+        .add_service(
+            DaemonServer::new(daemon.clone()).max_decoding_message_size(MAX_STREAM_REQUEST),
+        )
+        .add_service(
+            HealthServer::new(health_service).max_decoding_message_size(MAX_STREAM_REQUEST),
+        )
         .into_axum_router();
     let listen = axum::Router::new()
         .route("/expd.v1.Network/Listen", post(listen::answer))
@@ -36,14 +40,14 @@ pub fn service(context: ServiceContext) -> (axum::Router, Health) {
         .merge(unary_routes(context.max_payload, &network, &api, &daemon))
         .merge(reflection::routes())
         .merge(listen)
-        .layer(from_fn(deadline::keep))
+        .layer(from_fn(deadline::enforce))
         .layer(from_fn_with_state(context, gate::check));
     (router, health)
 }
 
 /// The methods of one message and one answer.
 fn unary_routes(
-    most: usize,
+    max_payload: usize,
     network: &network::NetworkService,
     api: &api::ApiService,
     daemon: &daemon::DaemonService,
@@ -55,7 +59,7 @@ fn unary_routes(
         ($($path:literal => $service:expr, $method:ident;)*) => {
             axum::Router::new()$(.route(
                 $path,
-                unary::route($service.clone(), most, |service, request| async move {
+                unary::route($service.clone(), max_payload, |service, request| async move {
                     service.$method(request).await
                 }),
             ))*

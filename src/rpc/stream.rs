@@ -15,18 +15,18 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use tonic::Status;
 
-use super::frame::{self, COUNTED, Dress};
-use super::open::Opened;
+use super::frame::{self, EventEncoder, MIN_ACCOUNTED};
+use super::open::OpenedListener;
 use super::permission::StreamPermission;
 use super::server::Call;
 use crate::router::{Delivery, Event, EventSink, FrameSpan, Listener, Record};
 use expd_domain::payload::MAX_BYTES;
 
 /// Small frames are gathered into chunks of about this size: one write for many events.
-const CHUNK: usize = 32 * 1024;
+const CHUNK_BYTES: usize = 32 * 1024;
 
 /// A frame from this size on is sent as it is, shared with all other streams, instead of being copied into a chunk.
-const SHARED: usize = 8 * 1024;
+const SHARED_BYTES: usize = 8 * 1024;
 
 type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -34,31 +34,31 @@ type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct ListenBody {
     /// None when the end has been told.
     listener: Option<Listener>,
-    dress: Dress,
+    encoder: EventEncoder,
     permission: StreamPermission,
-    pieces: Pieces,
+    buffer: ReadBuffer,
     chunks: VecDeque<Bytes>,
     /// None where instructions are counted.
     call: Option<Arc<Call>>,
     /// Bytes that are counted for the chunks that were read last.
-    held: usize,
+    accounted: usize,
     /// What is awaited before more is handed over: the socket's room, or large payloads' other form.
     waiting: Option<Waiting>,
 }
 
 impl ListenBody {
     /// The events of a listener, for a call.
-    pub fn new(opened: Opened, call: Option<Arc<Call>>) -> Self {
+    pub fn new(opened: OpenedListener, call: Option<Arc<Call>>) -> Self {
         Self {
             call,
-            held: 0,
+            accounted: 0,
             waiting: None,
             listener: Some(opened.listener),
-            pieces: Pieces {
-                join: opened.dress.is_ready(),
-                read: Vec::new(),
+            buffer: ReadBuffer {
+                join: opened.encoder.is_ready(),
+                items: Vec::new(),
             },
-            dress: opened.dress,
+            encoder: opened.encoder,
             permission: opened.permission,
             chunks: VecDeque::new(),
         }
@@ -67,7 +67,7 @@ impl ListenBody {
     /// Waits where the client does not take what it was sent, or where something is made elsewhere; counts no more what the
     /// library has written.
     #[inline]
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_unblocked(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.waiting.is_some() {
             ready!(self.poll_waiting(context));
         }
@@ -75,8 +75,8 @@ impl ListenBody {
             if call.connection().is_congested() {
                 ready!(self.poll_uncongested(context));
             }
-            if self.held > 0 && self.chunks.is_empty() {
-                self.let_go();
+            if self.accounted > 0 && self.chunks.is_empty() {
+                self.release();
             }
         }
         Poll::Ready(())
@@ -101,27 +101,27 @@ impl ListenBody {
     }
 
     #[inline(never)]
-    fn let_go(&mut self) {
+    fn release(&mut self) {
         if let Some(call) = &self.call {
-            call.let_go(self.held);
+            call.let_go(self.accounted);
         }
-        self.held = 0;
+        self.accounted = 0;
     }
 
     /// Counts the chunks for their user until the library has written them; waits where there is no room for them.
     #[inline]
-    fn count(&mut self) {
+    fn account_chunks(&mut self) {
         let bytes = self.chunks.iter().map(Bytes::len).sum();
-        if bytes >= COUNTED
+        if bytes >= MIN_ACCOUNTED
             && let Some(call) = self.call.clone()
         {
-            self.hold(call, bytes);
+            self.account(call, bytes);
         }
     }
 
     #[inline(never)]
-    fn hold(&mut self, call: Arc<Call>, bytes: usize) {
-        self.held = bytes;
+    fn account(&mut self, call: Arc<Call>, bytes: usize) {
+        self.accounted = bytes;
         if !call.try_hold(bytes) {
             let memory = call.connection().memory().clone();
             self.waiting = Some(Box::pin(async move {
@@ -130,7 +130,7 @@ impl ListenBody {
         }
     }
 
-    /// Waits, before anything is read, where the user's memory has no room for the largest event: what is read is held for this
+    /// Waits, before anything is read, where the user's memory has no room for the largest event: what is read is accounted for this
     /// stream alone once the log has moved on.
     #[inline]
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -172,13 +172,13 @@ impl ListenBody {
 
     /// The large payloads of what was read whose other form is to be made elsewhere first.
     fn large_payloads(&self) -> Vec<Arc<Record>> {
-        let events = self.pieces.read.iter();
+        let events = self.buffer.items.iter();
         events
-            .filter_map(|piece| match piece {
-                Piece::Event(Delivery {
+            .filter_map(|item| match item {
+                ReadItem::Event(Delivery {
                     event: Event::Broadcast(record),
                     ..
-                }) if self.dress.is_large_work(record) => Some(record.clone()),
+                }) if self.encoder.is_large_work(record) => Some(record.clone()),
                 _ => None,
             })
             .collect()
@@ -188,19 +188,19 @@ impl ListenBody {
     #[inline]
     fn gather(&mut self) {
         // A lone event is a chunk already: with a calm channel that is each delivery.
-        if self.pieces.read.len() == 1
-            && let Some(only) = self.pieces.read.pop()
+        if self.buffer.items.len() == 1
+            && let Some(only) = self.buffer.items.pop()
         {
-            self.chunks.push_back(only.bytes(&self.dress));
+            self.chunks.push_back(only.bytes(&self.encoder));
         } else {
-            self.gather_several();
+            self.gather_many();
         }
     }
 
     #[inline(never)]
-    fn gather_several(&mut self) {
-        let read = self.pieces.read.drain(..);
-        let frames: Vec<Bytes> = read.map(|piece| piece.bytes(&self.dress)).collect();
+    fn gather_many(&mut self) {
+        let read = self.buffer.items.drain(..);
+        let frames: Vec<Bytes> = read.map(|item| item.bytes(&self.encoder)).collect();
         let mut rest = frames.as_slice();
         while let Some(first) = rest.first() {
             let mut length = 0;
@@ -208,7 +208,7 @@ impl ListenBody {
                 .iter()
                 .take_while(|frame| {
                     length += frame.len();
-                    frame.len() < SHARED && length <= CHUNK
+                    frame.len() < SHARED_BYTES && length <= CHUNK_BYTES
                 })
                 .count();
             let (chunk, left) = rest.split_at(run.max(1));
@@ -223,46 +223,47 @@ impl ListenBody {
 }
 
 /// What was read and is not yet a chunk.
-struct Pieces {
+struct ReadBuffer {
     /// Whether neighbours in the log go out as they lie there.
     join: bool,
-    read: Vec<Piece>,
+    items: Vec<ReadItem>,
 }
 
-enum Piece {
+enum ReadItem {
     Span(FrameSpan),
     Event(Delivery),
 }
 
-impl Piece {
+impl ReadItem {
     #[inline]
-    fn bytes(self, dress: &Dress) -> Bytes {
+    fn bytes(self, encoder: &EventEncoder) -> Bytes {
         match self {
             Self::Span(span) => span.bytes(),
-            Self::Event(delivery) => dress.frame(&delivery),
+            Self::Event(delivery) => encoder.frame(&delivery),
         }
     }
 }
 
-impl EventSink for Pieces {
+impl EventSink for ReadBuffer {
     fn broadcast(&mut self, record: &Arc<Record>) {
         if !self.join {
-            self.read.push(Piece::Event(Delivery {
+            self.items.push(ReadItem::Event(Delivery {
                 sequence: record.sequence,
                 event: Event::Broadcast(record.clone()),
             }));
             return;
         }
-        if let Some(Piece::Span(span)) = self.read.last_mut()
+        if let Some(ReadItem::Span(span)) = self.items.last_mut()
             && span.extend(record)
         {
             return;
         }
-        self.read.push(Piece::Span(FrameSpan::of(record)));
+        self.items.push(ReadItem::Span(FrameSpan::of(record)));
     }
 
     fn other(&mut self, sequence: u64, event: Event) {
-        self.read.push(Piece::Event(Delivery { sequence, event }));
+        self.items
+            .push(ReadItem::Event(Delivery { sequence, event }));
     }
 }
 
@@ -275,15 +276,15 @@ impl Body for ListenBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = &mut *self;
-        ready!(this.poll_ready(context));
+        ready!(this.poll_unblocked(context));
         loop {
             if let Some(chunk) = this.chunks.pop_front() {
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
-            if !this.pieces.read.is_empty() {
+            if !this.buffer.items.is_empty() {
                 this.gather();
-                this.count();
-                ready!(this.poll_ready(context));
+                this.account_chunks();
+                ready!(this.poll_unblocked(context));
                 continue;
             }
             ready!(this.poll_room(context));
@@ -293,14 +294,14 @@ impl Body for ListenBody {
             if let Err(status) = this.permission.check() {
                 return Poll::Ready(Some(Ok(this.end(&status))));
             }
-            match listener.poll_read(context, &mut this.pieces) {
+            match listener.poll_read(context, &mut this.buffer) {
                 // A quiet stream, too, ends as soon as a reload takes its right.
                 Poll::Pending => match this.permission.poll_changed(context) {
                     Poll::Ready(()) => {}
                     Poll::Pending => return Poll::Pending,
                 },
                 // What lies ready in the log needs no other form.
-                Poll::Ready(Ok(())) if this.dress.is_ready() => {}
+                Poll::Ready(Ok(())) if this.encoder.is_ready() => {}
                 Poll::Ready(Ok(())) => ready!(this.poll_other_form(context)),
                 Poll::Ready(Err(why)) => return Poll::Ready(Some(Ok(this.end(&why.into())))),
             }

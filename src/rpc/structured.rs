@@ -1,21 +1,21 @@
 //! The bounds on a request's message, held against its bytes before anything is decoded.
 //!
 //! Decoded, a `google.protobuf.Value` takes some 50 times the bytes that it has on the wire. So a payload in that form has at
-//! most [`LARGEST`] bytes and [`MOST_VALUES`] values; text, which takes what it has, may be as long as a payload may be.
+//! most [`MAX_BYTES`] bytes and [`MAX_VALUES`] values; text, which takes what it has, may be as long as a payload may be.
 
 use tonic::Status;
 
 /// The largest payload in structured form, in bytes of Protocol Buffers.
-pub(super) const LARGEST: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// The most values of one: numbers, texts, lists, and so on, whatever their depth.
-pub(super) const MOST_VALUES: usize = 100_000;
+pub(super) const MAX_VALUES: usize = 100_000;
 
 /// The most bytes of a message besides its payload: names, IDs, options.
-pub(super) const LARGEST_REST: usize = 256 << 10;
+pub(super) const MAX_OTHER_BYTES: usize = 256 << 10;
 
 /// Deeper than this, no decoder goes.
-const DEEPEST: usize = 100;
+const MAX_DEPTH: usize = 100;
 
 const LENGTH_DELIMITED: u64 = 2;
 
@@ -46,17 +46,17 @@ pub(super) fn check(message: &[u8], payload: Option<u32>) -> Result<(), Status> 
         for (number, value) in Fields(field) {
             if number == VALUE {
                 bytes += value.len();
-                if bytes > LARGEST || !count(value, &mut values, DEEPEST) {
+                if bytes > MAX_BYTES || !count(value, &mut values, MAX_DEPTH) {
                     return Err(Status::resource_exhausted(format!(
-                        "the payload as a structured value has more than {LARGEST} bytes or {MOST_VALUES} values; send it as text (payload.json)"
+                        "the payload as a structured value has more than {MAX_BYTES} bytes or {MAX_VALUES} values; send it as text (payload.json)"
                     )));
                 }
             }
         }
     }
-    if rest > LARGEST_REST {
+    if rest > MAX_OTHER_BYTES {
         return Err(Status::resource_exhausted(format!(
-            "the request has {rest} bytes besides its payload; at most {LARGEST_REST} are allowed"
+            "the request has {rest} bytes besides its payload; at most {MAX_OTHER_BYTES} are allowed"
         )));
     }
     Ok(())
@@ -69,7 +69,7 @@ fn count(value: &[u8], values: &mut usize, levels: usize) -> bool {
     let Some(levels) = levels.checked_sub(1) else {
         return true;
     };
-    *values <= MOST_VALUES
+    *values <= MAX_VALUES
         && Fields(value).all(|(number, field)| match number {
             LIST => {
                 Fields(field).all(|(number, item)| number != VALUES || count(item, values, levels))
@@ -178,13 +178,13 @@ mod tests {
                 list(vec![inner])
             })
         };
-        assert!(!refused(&request(Form::Value(deep(MOST_VALUES - 21)))));
-        assert!(refused(&request(Form::Value(deep(MOST_VALUES - 20)))));
+        assert!(!refused(&request(Form::Value(deep(MAX_VALUES - 21)))));
+        assert!(refused(&request(Form::Value(deep(MAX_VALUES - 20)))));
     }
 
     #[test]
     fn text_may_be_long_and_a_structured_value_may_not() {
-        let text = "x".repeat(LARGEST + 1);
+        let text = "x".repeat(MAX_BYTES + 1);
         assert!(!refused(&request(Form::Json(text.clone()))));
         let kind = Some(Kind::StringValue(text));
         assert!(refused(&request(Form::Value(Value { kind }))));
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn values_in_several_parts_count_together() {
         // The decoder merges them.
-        let part = request(Form::Value(list(vec![Value::default(); MOST_VALUES / 2])));
+        let part = request(Form::Value(list(vec![Value::default(); MAX_VALUES / 2])));
         assert!(!refused(&part));
         assert!(refused(&[&part[..], &part, &part].concat()));
     }
@@ -207,8 +207,8 @@ mod tests {
             };
             request.encode_to_vec()
         };
-        assert!(!refused(&request(LARGEST_REST - 10)));
-        assert!(refused(&request(LARGEST_REST + 1)));
+        assert!(!refused(&request(MAX_OTHER_BYTES - 10)));
+        assert!(refused(&request(MAX_OTHER_BYTES + 1)));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::error::clamped;
 use super::frame::frame;
 use super::message::{RequestMessage, read};
 use super::offload::off_thread;
-use super::pull::Leaving;
+use super::pull::HandOut;
 use super::server::{AnswerBody, Call};
 
 /// The route of a unary method, whose payload has at most so many bytes.
@@ -62,8 +62,8 @@ where
     call.hold(length).await?;
     let frame = off_thread(length, move || frame(&message)).await?;
     call.settle(frame.len());
-    if let Some(leaving) = extensions.get::<Leaving>() {
-        leaving.leaves();
+    if let Some(hand_out) = extensions.get::<HandOut>() {
+        hand_out.complete();
     }
     Ok(grpc(Body::new(AnswerBody::new(call, frame))))
 }

@@ -8,13 +8,13 @@ use tokio_stream::wrappers::WatchStream;
 use tonic::Status;
 
 use super::context::ServiceContext;
-use super::convert::{link_state_out, words};
+use super::convert::{link_state_out, network_text};
 use crate::access::Caller;
 use crate::upstream::link::LinkStatus;
 use expd_proto as proto;
 
 /// One caller's watch.
-pub(super) struct Watching {
+pub(super) struct StatusWatch {
     context: ServiceContext,
     caller: Caller,
     /// What changed on which of the instances.
@@ -22,8 +22,8 @@ pub(super) struct Watching {
     /// The access policy changed.
     reloads: BoxStream<'static, ()>,
     instances: Vec<Instance>,
-    /// To be told: one event an instance at the most.
-    news: VecDeque<proto::LinkEvent>,
+    /// To be reported: one event an instance at the most.
+    pending: VecDeque<proto::LinkEvent>,
     ended: bool,
 }
 
@@ -32,10 +32,10 @@ struct Instance {
     name: String,
     status: Option<LinkStatus>,
     /// What the caller knows of it.
-    told: Option<proto::LinkEvent>,
+    reported: Option<proto::LinkEvent>,
 }
 
-impl Watching {
+impl StatusWatch {
     pub(super) fn new(context: &ServiceContext, caller: &Caller) -> Self {
         let links = context.bridges.iter().enumerate().map(|(at, bridge)| {
             WatchStream::new(bridge.link.clone())
@@ -45,7 +45,7 @@ impl Watching {
         let instances = context.bridges.iter().map(|bridge| Instance {
             name: bridge.name.clone(),
             status: None,
-            told: None,
+            reported: None,
         });
         Self {
             links: links.collect(),
@@ -55,7 +55,7 @@ impl Watching {
             instances: instances.collect(),
             context: context.clone(),
             caller: caller.clone(),
-            news: VecDeque::new(),
+            pending: VecDeque::new(),
             ended: false,
         }
     }
@@ -71,24 +71,24 @@ impl Watching {
 
     async fn next(&mut self) -> Option<Result<proto::LinkEvent, Status>> {
         while !self.ended {
-            if let Some(event) = self.news.pop_front() {
+            if let Some(event) = self.pending.pop_front() {
                 return Some(Ok(event));
             }
-            let looked = tokio::select! {
+            let refreshed = tokio::select! {
                 () = self.context.stop.cancelled() => Err(stopping()),
-                Some(()) = self.reloads.next() => self.look(),
+                Some(()) = self.reloads.next() => self.refresh(),
                 changed = self.links.next() => match changed {
                     Some((at, status)) => {
                         if let Some(instance) = self.instances.get_mut(at) {
                             instance.status = Some(status);
                         }
-                        self.look()
+                        self.refresh()
                     }
                     // The links end after the doors.
                     None => Err(stopping()),
                 },
             };
-            if let Err(status) = looked {
+            if let Err(status) = refreshed {
                 self.ended = true;
                 return Some(Err(status));
             }
@@ -96,13 +96,13 @@ impl Watching {
         None
     }
 
-    /// Finds what the caller does not know yet. A caller who loses sight of an instance that it was told of hears that, instead of
+    /// Finds what the caller does not know yet. A caller who loses sight of an instance that it was reported of hears that, instead of
     /// a silence that looks like peace; it may watch anew what it still may see.
-    fn look(&mut self) -> Result<(), Status> {
+    fn refresh(&mut self) -> Result<(), Status> {
         let view = self.context.view(&self.caller);
         for instance in &mut self.instances {
             if !view.instance(&instance.name) {
-                if instance.told.is_some() {
+                if instance.reported.is_some() {
                     return Err(self.context.sees_no_more(&self.caller, &instance.name));
                 }
                 continue;
@@ -111,9 +111,9 @@ impl Watching {
                 continue;
             };
             let event = link_event(&instance.name, status);
-            if instance.told.as_ref() != Some(&event) {
-                self.news.push_back(event.clone());
-                instance.told = Some(event);
+            if instance.reported.as_ref() != Some(&event) {
+                self.pending.push_back(event.clone());
+                instance.reported = Some(event);
             }
         }
         Ok(())
@@ -129,6 +129,6 @@ fn link_event(instance: &str, status: &LinkStatus) -> proto::LinkEvent {
         instance: instance.to_owned(),
         state: link_state_out(status.state).into(),
         since: Some(status.since.into()),
-        reason: words(&status.reason),
+        reason: network_text(&status.reason),
     }
 }

@@ -73,15 +73,15 @@ fn the_limits_page_says_what_is_enforced() {
         (
             "a gRPC request",
             vec![
-                format!("{} besides the payload", size(structured::LARGEST_REST)),
-                format!("{} to arrive", seconds(message::ARRIVAL)),
+                format!("{} besides the payload", size(structured::MAX_OTHER_BYTES)),
+                format!("{} to arrive", seconds(message::ARRIVAL_TIMEOUT)),
             ],
         ),
         (
             "a payload as `google.protobuf.Value`",
             vec![
-                size(structured::LARGEST),
-                format!("{} values", count(structured::MOST_VALUES)),
+                size(structured::MAX_BYTES),
+                format!("{} values", count(structured::MAX_VALUES)),
             ],
         ),
         (
@@ -94,7 +94,7 @@ fn the_limits_page_says_what_is_enforced() {
                 format!("{} for a connection", size(CONNECTION_BYTES)),
                 format!("{} and the header fields for a call", size(CALL_BYTES)),
                 format!("{} until its message is there", size(WINDOW)),
-                format!("a message of more than {}", size(offload::AT_ONCE)),
+                format!("a message of more than {}", size(offload::MAX_INLINE)),
             ],
         ),
         (
