@@ -1,7 +1,8 @@
-//! One identity behind one handle: what every front door calls.
+//! One identity behind one handle, which every server calls.
 //!
-//! A bridge checks a call against the network's rules and hands it on: up to EXP over HTTP, or down to the router for a
-//! listener. It holds no state of its own but the broadcasts that wait for the connection.
+//! A bridge checks a call against the network's rules and passes it on: up to EXP over HTTP, or
+//! down to the router for a listener. Its only state is the queue of broadcasts that wait for the
+//! connection.
 
 mod bridges;
 mod broadcast;

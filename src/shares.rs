@@ -1,7 +1,8 @@
-//! Fair shares of what all local users have together: connections, calls, listeners, channels, bytes.
+//! Fair shares of limited resources among local users: connections, calls, listeners, channels,
+//! memory.
 //!
-//! One user may have half of it. A sixteenth is kept for root and the user whom the daemon runs as, who may have all of it:
-//! whatever the others hold, an operator gets in. A [`Share`] gives back what it took when it is dropped.
+//! One user may take half. A sixteenth is reserved for root and the daemon's own user, who may take
+//! everything: whatever others hold, an operator gets in. Dropping a [`Share`] releases it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,22 +11,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// One part in so many is kept for the owners.
+/// One part in this many is reserved for the owners.
 pub(crate) const KEPT: usize = 16;
 
-/// The user for whom something is held.
+/// The user for whom a share is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Holder {
-    /// Root, or the user whom the daemon runs as.
+    /// Root, or the daemon's own user.
     Owner,
     /// Any other local user.
     User(u32),
-    /// Everybody who comes over TCP: the kernel does not tell their users.
+    /// All callers over TCP, whose users the kernel does not tell.
     Tcp,
 }
 
 impl Holder {
-    /// The holder of what a process with this user asks for; none over TCP.
+    /// The holder for a process of this user; none means TCP.
     pub fn of(uid: Option<u32>) -> Self {
         match uid {
             None => Self::Tcp,
@@ -46,51 +47,51 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Something of which there is a bounded amount. Clones share it.
+/// A resource of which there is a limited amount. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Shares(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     most: usize,
-    /// The amount that is taken in all, as `taken` has it, for whoever need not know more.
+    /// Copy of `taken.all` that is read without the lock.
     all: AtomicUsize,
-    /// Locked for a few lines at a time, never over an await.
+    /// Never locked across an await.
     taken: Mutex<Taken>,
-    /// Told whenever something was given back.
+    /// Notified whenever an amount is released.
     freed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
-    /// Of that, by all but the owners.
+    /// Part of `all` that the owners do not hold.
     others: usize,
-    /// By holder; those who hold nothing are not in it.
+    /// Amounts by holder; holders of nothing are removed.
     holders: HashMap<Holder, usize>,
 }
 
-/// Why nothing was given.
+/// Reason for not giving a share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
-    /// The holder's own half is taken.
+    /// The holder's own half is exhausted.
     #[error("one user may have half, and {held} are held already for {holder}")]
     Share {
-        /// For whom.
+        /// The holder.
         holder: Holder,
-        /// Amount that is held.
+        /// The amount held.
         held: usize,
     },
-    /// All is taken, except for what is kept for root and the daemon's user.
+    /// Everything is taken, except for the part reserved for root and the daemon's user.
     #[error("{held} are held already for all users")]
     All {
-        /// Amount that is held.
+        /// The amount held.
         held: usize,
     },
 }
 
 impl Shares {
-    /// Of so many in all.
+    /// A resource of `most` in total.
     pub fn new(most: usize) -> Self {
         Self(Arc::new(Inner {
             most,
@@ -100,25 +101,25 @@ impl Shares {
         }))
     }
 
-    /// The amount that there is in all.
+    /// The total amount.
     pub fn most(&self) -> usize {
         self.0.most
     }
 
-    /// The amount that is taken, by everybody.
+    /// The amount taken by all holders.
     pub fn taken(&self) -> usize {
         self.0.taken().all
     }
 
-    /// The amount that one holder has taken.
+    /// The amount taken by one holder.
     pub fn held(&self, holder: Holder) -> usize {
         self.0.taken().holders.get(&holder).copied().unwrap_or(0)
     }
 
-    /// Takes an amount for a holder, until the share is dropped.
+    /// Takes an amount for a holder until the share is dropped.
     ///
     /// # Errors
-    /// The holder's half, or everything, is taken.
+    /// The holder's half, or everything, is exhausted.
     pub fn take(&self, holder: Holder, amount: usize) -> Result<Share, Full> {
         self.0.add(holder, amount)?;
         Ok(Share {
@@ -128,11 +129,11 @@ impl Shares {
         })
     }
 
-    /// Waits until `try_take` has taken what it wants: it is asked now, and whenever something was given back.
+    /// Waits until `try_take` succeeds: it is called now, and after each release.
     pub async fn when_freed(&self, try_take: impl Fn() -> bool) {
         loop {
             let freed = self.0.freed.notified();
-            // Something may be given back between the look and the wait.
+            // Registered before the attempt: a release may come in between.
             tokio::pin!(freed);
             freed.as_mut().enable();
             if try_take() {
@@ -145,7 +146,7 @@ impl Shares {
 
 impl Inner {
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        // Numbers that a panic elsewhere cannot leave half changed.
+        // Consistent after each statement, so a panic elsewhere does no harm.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -157,7 +158,7 @@ impl Inner {
             return Err(Full::All { held: taken.all });
         }
         if holder != Holder::Owner {
-            // Rounded so that a limit of 1 or 2 does not shut everybody else out.
+            // Rounded up, so that a limit of 1 or 2 does not exclude everybody but the owners.
             if !fits(held, self.most.div_ceil(2)) {
                 return Err(Full::Share { holder, held });
             }
@@ -174,7 +175,8 @@ impl Inner {
 
     #[inline]
     fn has_room(&self, holder: Holder, amount: usize) -> bool {
-        // Nobody holds more than all do: each stream asks before each reading, and nearly always this is enough.
+        // No holder has more than all together. Each stream asks before each read, and this answers
+        // nearly always.
         let all = self.all.load(Ordering::Relaxed);
         all.saturating_add(amount) <= self.most / 2 || self.share_has_room(holder, amount)
     }
@@ -208,7 +210,7 @@ impl Inner {
     }
 }
 
-/// The memory that one user may make the daemon hold, in bytes. Clones are the same.
+/// The memory budget of one user, in bytes. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Memory {
     shares: Shares,
@@ -216,7 +218,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Of these shares, for a user.
+    /// The budget of a user in these shares.
     pub fn new(shares: Shares, holder: Holder) -> Self {
         Self { shares, holder }
     }
@@ -226,20 +228,20 @@ impl Memory {
         self.holder
     }
 
-    /// The bytes that there are for all users.
+    /// The total of all users, in bytes.
     pub fn most(&self) -> usize {
         self.shares.most()
     }
 
-    /// Takes so many bytes, until the share is dropped.
+    /// Takes bytes until the share is dropped.
     ///
     /// # Errors
-    /// The user's half, or everything, is taken.
+    /// The user's half, or everything, is exhausted.
     pub fn take(&self, bytes: usize) -> Result<Share, Full> {
         self.shares.take(self.holder, bytes)
     }
 
-    /// Whether so many bytes more would be given, or as many as half of the user's share, where that is less.
+    /// True where `bytes` more, or half of the user's share where that is less, are available.
     pub fn has_room(&self, bytes: usize) -> bool {
         self.shares.0.has_room(self.holder, bytes)
     }
@@ -249,13 +251,13 @@ impl Memory {
         self.when_freed(|| self.has_room(bytes)).await;
     }
 
-    /// Waits until `try_take` has taken what it wants: it is asked now, and whenever something was given back.
+    /// Waits until `try_take` succeeds: it is called now, and after each release.
     pub async fn when_freed(&self, try_take: impl Fn() -> bool) {
         self.shares.when_freed(try_take).await;
     }
 }
 
-/// An amount that a holder has, until it is dropped.
+/// An amount that a holder has until it is dropped.
 #[derive(Debug)]
 pub struct Share {
     home: Arc<Inner>,
@@ -264,10 +266,10 @@ pub struct Share {
 }
 
 impl Share {
-    /// Takes or gives back what makes it this amount.
+    /// Changes the share to this amount.
     ///
     /// # Errors
-    /// As [`Shares::take`]; the share stays as it was.
+    /// As for [`Shares::take`]; the share is unchanged.
     pub fn resize(&mut self, amount: usize) -> Result<(), Full> {
         if let Some(more) = amount.checked_sub(self.amount) {
             self.home.add(self.holder, more)?;

@@ -6,23 +6,23 @@ use std::sync::Arc;
 use super::handle::Bridge;
 use crate::config::settings::DEFAULT_INSTANCE;
 
-/// All configured identities, by name.
+/// All configured identities by name. Clones share them.
 #[derive(Clone)]
 pub struct Bridges(Arc<BTreeMap<String, Arc<Bridge>>>);
 
 impl Bridges {
-    /// Of these, each under its own name.
+    /// Collects bridges under their names.
     pub fn new(bridges: impl IntoIterator<Item = Arc<Bridge>>) -> Self {
         let by_name = bridges.into_iter().map(|b| (b.name.clone(), b));
         Self(Arc::new(by_name.collect()))
     }
 
-    /// The instance of that name; the empty name means the default one.
+    /// The instance of that name; the empty name is the default instance.
     pub fn get(&self, name: &str) -> Option<&Arc<Bridge>> {
         self.0.get(Self::full_name(name))
     }
 
-    /// The name that is meant by one in a request.
+    /// Resolves the empty name in a request to the default instance's.
     pub fn full_name(name: &str) -> &str {
         if name.is_empty() {
             DEFAULT_INSTANCE

@@ -1,5 +1,5 @@
-//! Broadcasts: sent at once or refused, or, where the caller wants that, kept until there is a connection and sent then; once in
-//! any case.
+//! Sending broadcasts: at once, or where the caller asks for it when the connection is back. A
+//! broadcast is never sent twice.
 
 use std::time::Duration;
 
@@ -16,48 +16,49 @@ use crate::upstream::transport::{CallError, Departure};
 use expd_domain::channel::check_event_name;
 use expd_domain::{Channel, DEFAULT_BROADCAST_TIMEOUT, LinkState, Payload};
 
-/// The pauses of a waiting broadcast where the live connection is up and the API cannot be reached: nothing tells when it can.
+/// First and longest pause between tries of a waiting broadcast, where the live connection is up
+/// and the API is unreachable: no event announces its return.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
-/// Further than any caller waits.
+/// Longer than any caller waits.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);
 
-/// What is to be broadcast.
+/// A broadcast to send.
 pub struct BroadcastRequest<'a> {
-    /// The user for whom it is sent.
+    /// The user on whose behalf it is sent.
     pub user: OnBehalf<'a>,
-    /// The program that it is of; none over TCP.
+    /// The calling program; none over TCP.
     pub peer: Option<Peer>,
-    /// Where.
+    /// The channel.
     pub channel: &'a Channel,
     /// The event's name.
     pub name: &'a str,
-    /// What is said.
+    /// The payload.
     pub payload: &'a Payload,
-    /// How long EXP collects responses.
+    /// Time for which EXP collects responses.
     pub timeout: Option<Duration>,
-    /// The moment from which on it is of no use to send it.
+    /// Time after which it must not be sent any more.
     pub send_by: Option<Instant>,
-    /// What happens while there is no connection.
+    /// Handling while there is no connection.
     pub when_offline: WhenOffline<'a>,
 }
 
-/// What happens to a broadcast while there is no connection.
+/// Handling of a broadcast while there is no connection.
 pub enum WhenOffline<'a> {
-    /// It is refused.
+    /// Refuse it.
     Refuse,
-    /// It waits until `send_by`.
+    /// Keep it until `send_by`.
     Wait {
-        /// Whether the caller may still broadcast, asked when the wait is over.
+        /// Checks again, after the wait, that the caller may broadcast.
         allowed: &'a (dyn Fn() -> bool + Send + Sync),
     },
 }
 
 impl Bridge {
-    /// Broadcasts an event and returns what was responded within its timeout.
+    /// Broadcasts an event and returns the responses that arrived within its timeout.
     ///
     /// # Errors
-    /// A rule is broken, or the call failed.
+    /// A rule of the network is broken, or the call failed.
     pub async fn broadcast(
         &self,
         request: BroadcastRequest<'_>,
@@ -76,7 +77,7 @@ impl Bridge {
         answer
     }
 
-    /// How many broadcasts wait for the connection.
+    /// Number of broadcasts that wait for the connection.
     pub fn waiting_broadcasts(&self) -> usize {
         self.waiting.slots(self.instance)
     }
@@ -89,7 +90,7 @@ impl Bridge {
         let sending = self.send(request, &departure);
         tokio::pin!(sending);
         tokio::select! {
-            // An answer that is there counts, whatever the time.
+            // An answer that has arrived counts, even past the deadline.
             biased;
             answer = &mut sending => return Ok(answer?),
             () = sleep_until(due(request)) => {}
@@ -121,7 +122,7 @@ impl Bridge {
         self.send_in_turn(request, slot, turn, allowed).await
     }
 
-    /// Tries until the request has left; from then on nothing holds it up or repeats it.
+    /// Tries until the request has left; from then on it is neither stopped nor repeated.
     async fn send_in_turn(
         &self,
         request: &BroadcastRequest<'_>,
@@ -150,7 +151,7 @@ impl Bridge {
                     }
                     answer => return answer,
                 },
-                // The next one's turn, and the room is another's.
+                // Frees the turn and the slot for others.
                 () = departure.left() => {
                     drop((slot, turn));
                     return sending.await;
@@ -196,13 +197,13 @@ impl Bridge {
     /// Waits for the connection.
     async fn connection(&self) {
         let mut link = self.link.clone();
-        // An error means that the link has ended, and with it the daemon.
+        // An error means that the link has ended, and the daemon with it.
         if link.wait_for(|link| offline(link).is_none()).await.is_err() {
             self.waiting.stopped().await;
         }
     }
 
-    /// The caller's time is over, and nothing was sent.
+    /// The error of a call whose time is over before anything was sent.
     fn too_late(&self, why: &str) -> CallError {
         match offline(&self.link.borrow()) {
             Some(CallError::Offline { reason, retry_in }) => CallError::Offline {
@@ -217,11 +218,12 @@ impl Bridge {
     }
 }
 
-/// Why nothing can be sent, as far as the link knows.
+/// The reason for not sending, as far as the link knows; none while it is up.
 ///
-/// It is believed even though a broadcast takes another way: on a kept HTTP connection to a network that is gone, a request
-/// leaves and nobody can say what became of it. A refusal is worth more. A link that has not failed yet, or whose credentials are
-/// refused, does not stand in the way: the call itself finds out.
+/// The link's state decides although a broadcast goes over HTTP: on a kept connection to an
+/// unreachable network a request leaves and its fate is unknown, and a refusal is worth more than
+/// that. A link that has not failed yet, or whose credentials are refused, does not prevent a call,
+/// which finds out by itself.
 fn offline(link: &LinkStatus) -> Option<CallError> {
     let failed = match link.state {
         LinkState::Offline => true,

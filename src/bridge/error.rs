@@ -1,4 +1,4 @@
-//! Why a bridge refused a call, or how it failed.
+//! Errors of a bridge.
 
 use super::waiting::QueueFull;
 use crate::router::RouterError;
@@ -6,32 +6,32 @@ use crate::shares;
 use crate::upstream::transport::CallError;
 use expd_domain::{ChannelRule, Quoted};
 
-/// Why a call was refused or failed.
+/// A call was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BridgeError {
-    /// A rule of the network.
+    /// A rule of the network is broken.
     #[error(transparent)]
     Rule(#[from] ChannelRule),
-    /// The call to EXP.
+    /// The call to EXP failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// A listener.
+    /// The router refused a listener.
     #[error(transparent)]
     Router(#[from] RouterError),
-    /// Too many calls are under way.
+    /// Too many calls are open.
     #[error(
         "nothing was sent: too many calls to EXP of this instance: {full}, of {most} (daemon.limits.max_calls); wait for some to finish, or raise it"
     )]
     TooManyCalls {
         /// The limit.
         most: usize,
-        /// Who has them.
+        /// The exhausted share.
         full: shares::Full,
     },
     /// Too many broadcasts wait for the connection.
     #[error(transparent)]
     QueueFull(#[from] QueueFull),
-    /// A reload of the access rules came while a broadcast waited for the connection.
+    /// A reload revoked the right while a broadcast waited for the connection.
     #[error(
         "a reload of the access rules took the right to broadcast while this waited for the connection, and nothing was sent; have [[access]] allow it"
     )]
@@ -39,15 +39,15 @@ pub enum BridgeError {
     /// The daemon stops while a broadcast waits for the connection.
     #[error("the daemon is stopping, and nothing was sent; send it again when the daemon is back")]
     Stopping,
-    /// An ID that a response needs is missing.
+    /// A response lacks an ID.
     #[error("{0} is empty; take it from the broadcast that is answered")]
     MissingId(&'static str),
-    /// Not logged in.
+    /// The instance is not logged in.
     #[error("instance {name} has not logged in yet: {reason}", name = Quoted(.instance))]
     NoIdentity {
         /// The instance.
         instance: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }

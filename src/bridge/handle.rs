@@ -1,4 +1,4 @@
-//! The handle of one identity: listening, responding, requests, and who is logged in.
+//! The handle of one identity: listeners, responses, API requests and the login's identity.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use crate::upstream::transport::AnswerRoom;
 use expd_domain::channel::check_event_name;
 use expd_domain::{Alphabet, BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payload};
 
-/// The user for whom a call to EXP is made.
+/// The user on whose behalf a call to EXP is made.
 #[derive(Clone, Copy)]
 pub struct OnBehalf<'a> {
-    /// Of whose shares it takes.
+    /// Holder of the shares that the call takes.
     pub holder: Holder,
-    /// The room for its answer.
+    /// Memory for its answer.
     pub room: &'a dyn AnswerRoom,
 }
 
@@ -34,7 +34,7 @@ pub struct Bridge {
     pub name: String,
     /// The instance in the router.
     pub instance: InstanceId,
-    /// How the instance is set.
+    /// Its settings.
     pub settings: InstanceSettings,
     /// Its session.
     pub session: Session,
@@ -42,13 +42,13 @@ pub struct Bridge {
     pub api: ApiClient,
     /// The router.
     pub router: RouterHandle,
-    /// How its link stands.
+    /// State of its link.
     pub link: watch::Receiver<LinkStatus>,
-    /// Its figures.
+    /// Its counters.
     pub counters: Arc<Counters>,
-    /// Its calls to EXP that are under way.
+    /// Shares of its open calls to EXP.
     pub calls: Shares,
-    /// The broadcasts of all instances that wait for a connection.
+    /// Queue of the broadcasts of all instances that wait for a connection.
     pub waiting: OfflineQueue,
 }
 
@@ -56,7 +56,7 @@ impl Bridge {
     /// Opens a listener.
     ///
     /// # Errors
-    /// A rule is broken, or a bound is reached.
+    /// A rule of the network is broken, or a limit is reached.
     pub async fn listen(&self, spec: ListenSpec) -> Result<Listener, BridgeError> {
         spec.channel.may_listen(self.kind())?;
         if let Some(name) = &spec.name {
@@ -65,7 +65,7 @@ impl Bridge {
         Ok(self.router.open(self.instance, spec).await?)
     }
 
-    /// Answers a broadcast for a user.
+    /// Responds to a broadcast on behalf of a user.
     ///
     /// # Errors
     /// An ID is missing, or the call failed.
@@ -91,7 +91,7 @@ impl Bridge {
         Ok(answer?)
     }
 
-    /// One HTTP request of the API, for a user.
+    /// Sends one HTTP request of the API on behalf of a user.
     ///
     /// # Errors
     /// The request is malformed, or the call failed.
@@ -110,14 +110,14 @@ impl Bridge {
             .await?)
     }
 
-    /// Counts a call to EXP for a user, until the share is dropped.
+    /// Counts an open call to EXP until the share is dropped.
     pub(super) fn call(&self, holder: Holder) -> Result<Share, BridgeError> {
         let most = self.calls.most();
         let call = self.calls.take(holder, 1);
         call.map_err(|full| BridgeError::TooManyCalls { most, full })
     }
 
-    /// Who the instance is logged in as.
+    /// The identity that the instance is logged in as.
     ///
     /// # Errors
     /// It is not logged in.
@@ -136,13 +136,14 @@ impl Bridge {
         }
     }
 
-    /// When the session's token ends.
+    /// Expiry of the session's token.
     pub fn token_expires_at(&self) -> Option<SystemTime> {
         let state = self.session.state();
         state.session().map(|session| session.ends_at.wall())
     }
 
-    /// A channel's ID as this instance spells it first; empty while the organization is not known.
+    /// A channel's ID in this instance's preferred spelling; empty while the organization is
+    /// unknown.
     pub fn channel_id(&self, channel: &Channel) -> String {
         let alphabet = match self.settings.channel_id {
             ChannelIdSpelling::Both | ChannelIdSpelling::UrlSafe => Alphabet::UrlSafe,

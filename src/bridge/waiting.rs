@@ -1,7 +1,8 @@
-//! The broadcasts that wait for a connection: how many there may be, and whose turn it is.
+//! The queue of broadcasts that wait for a connection, its limits and its order.
 //!
-//! A [`QueueSlot`] counts one of them, and its bytes, against its user's shares; it is free again when it is dropped, whatever the
-//! reason. The broadcasts of one program on one instance take their [`SendTurn`] in the order in which they came.
+//! A [`QueueSlot`] counts one of them, and its bytes, against its user's shares until it is
+//! dropped. The broadcasts of one program on one instance get their [`SendTurn`] in the order of
+//! arrival.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +14,10 @@ use crate::config::Limits;
 use crate::router::{InstanceId, Peer};
 use crate::shares::{self, Holder, Share, Shares};
 
-/// What a waiting broadcast takes besides its names and payload: its task, its timers, its places in the maps here.
+/// Memory of a waiting broadcast besides its names and payload: its task, timers and map entries.
 const OVERHEAD: usize = 4096;
 
-/// The room that all instances share.
+/// The queue that all instances share. Clones share it.
 #[derive(Clone, Debug)]
 pub struct OfflineQueue {
     room: Arc<Room>,
@@ -27,21 +28,21 @@ pub struct OfflineQueue {
 struct Room {
     slots: Shares,
     bytes: Shares,
-    /// By program. No larger than the number of slots. Locked for a few lines at a time, never over an await.
+    /// Keyed by program, no larger than the number of slots. Never locked across an await.
     queues: Mutex<HashMap<Program, Queue>>,
 }
 
-/// A program on an instance; all callers over TCP are one.
+/// A program on an instance; all callers over TCP count as one.
 type Program = (InstanceId, Option<Peer>);
 
 #[derive(Debug)]
 struct Queue {
     slots: usize,
-    /// One permit, which goes round in the order in which it was asked for.
+    /// One permit, granted in the order of the requests.
     turn: Arc<Semaphore>,
 }
 
-/// The room, or a user's share of it, is full.
+/// The queue, or a user's share of it, is full.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "nothing was sent: too many {what} wait for the connection: {whose}, of {most} ({setting}); wait for some to finish, or raise the limit"
@@ -53,7 +54,7 @@ pub struct QueueFull {
     setting: &'static str,
 }
 
-/// A place in the room, for as long as this is held.
+/// A place in the queue, freed on drop.
 #[derive(Debug)]
 pub(super) struct QueueSlot {
     room: Arc<Room>,
@@ -63,14 +64,14 @@ pub(super) struct QueueSlot {
     _bytes: Share,
 }
 
-/// The right to send next among the broadcasts of one program, until it is dropped.
+/// The turn to send next among the broadcasts of one program, until dropped.
 #[derive(Debug)]
 pub(super) struct SendTurn {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl OfflineQueue {
-    /// As large as the limits say; at `stop` everybody is to leave.
+    /// A queue of the configured size; `stop` ends every wait.
     pub fn new(limits: &Limits, stop: CancellationToken) -> Self {
         let room = Room {
             slots: Shares::new(limits.max_waiting),
@@ -81,7 +82,7 @@ impl OfflineQueue {
         Self { room, stop }
     }
 
-    /// Takes a slot for a broadcast of so many bytes.
+    /// Takes a slot for a broadcast of `bytes` bytes.
     pub(super) fn enter(
         &self,
         instance: InstanceId,
@@ -122,7 +123,7 @@ impl OfflineQueue {
         })
     }
 
-    /// How many broadcasts of an instance are in the room.
+    /// Number of an instance's broadcasts in the queue.
     pub(super) fn slots(&self, instance: InstanceId) -> usize {
         let queues = self.room.queues();
         queues
@@ -140,13 +141,13 @@ impl OfflineQueue {
 
 impl Room {
     fn queues(&self) -> MutexGuard<'_, HashMap<Program, Queue>> {
-        // Numbers that a panic elsewhere cannot leave half changed.
+        // Consistent after each statement, so a panic elsewhere does no harm.
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl QueueSlot {
-    /// Waits for the turn: after those of the same program that asked before.
+    /// Waits for the turn, behind earlier broadcasts of the same program.
     pub(super) async fn turn(&self) -> SendTurn {
         SendTurn {
             // The semaphore is never closed.

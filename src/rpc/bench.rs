@@ -1,5 +1,5 @@
-//! A door for `crates/bench/benches/instructions`, and for nothing else: the stream of `Listen` without the instance, the session and the socket
-//! around it, which would do work of their own while instructions are counted.
+//! Entry point of `crates/bench/benches/instructions` alone: the stream of `Listen` without
+//! instance, session and socket, which would add instructions of their own.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::access::{AccessPolicy, Caller};
 use crate::router::Listener;
 use expd_proto::PayloadForm;
 
-/// The body of a `Listen` response, as an app gets it that asks for nothing special.
+/// The body of a `Listen` response with default options.
 pub fn stream(
     listener: Listener,
     access: watch::Receiver<Arc<AccessPolicy>>,

@@ -1,5 +1,5 @@
-//! The bounds of the texts in a request. They are checked first: before a text is kept, hashed,
-//! quoted or handed to another task.
+//! Length limits of the texts in a request. They are checked before a text is stored, hashed,
+//! quoted or passed to another task.
 
 use std::collections::HashMap;
 
@@ -9,22 +9,22 @@ use super::error;
 use expd_domain::channel::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use expd_proto as proto;
 
-/// The name of an instance, the ID of a listener or of a log, a token of a page; in bytes, as all
-/// of these.
+/// Limit for an instance's name, the ID of a listener or log, and a page token. In bytes, like all
+/// limits here.
 const MAX_NAME: usize = 256;
 
-/// A context, the ID of a broadcast.
+/// Limit for a context and the ID of a broadcast.
 const MAX_TAG: usize = 1024;
 
-/// Keys and values of a query, all together.
+/// Limit for all keys and values of a query together.
 const MAX_QUERY: usize = 64 * 1024;
 
-/// Parameters of a query.
+/// Limit for the number of a query's parameters.
 const MAX_PARAMETERS: usize = 1024;
 
-/// Requests that say which of their texts are too long.
+/// A request whose texts have length limits.
 pub(super) trait Bounded {
-    /// Refuses the first field that passes its bound.
+    /// Refuses the first field that exceeds its limit.
     fn check(&self) -> Result<(), Status>;
 }
 
@@ -74,7 +74,7 @@ impl Bounded for proto::ClearContextRequest {
 }
 
 impl Bounded for proto::ApiRequest {
-    /// The path and the method have rules of their own, which hold their lengths.
+    /// Path and method have rules of their own, which bound their lengths.
     fn check(&self) -> Result<(), Status> {
         field("instance", &self.instance, MAX_NAME)?;
         query(&self.query)
@@ -93,7 +93,7 @@ impl Bounded for proto::GetStatusRequest {
     }
 }
 
-/// A request whose texts are all within their bounds.
+/// The request, once all of its texts are within their limits.
 pub(super) fn checked<T: Bounded>(request: T) -> Result<T, Status> {
     request.check()?;
     Ok(request)

@@ -1,4 +1,4 @@
-//! The parts of the daemon that the services work with.
+//! The parts of the daemon that the services use.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,21 +11,21 @@ use crate::access::AccessPolicy;
 use crate::bridge::Bridges;
 use crate::router::RouterHandle;
 
-/// What the services work with.
+/// The parts of the daemon that the services use. Clones share them.
 #[derive(Clone)]
 pub struct ServiceContext {
     /// The configured identities.
     pub bridges: Bridges,
-    /// Their channels and listeners.
+    /// Channels and listeners of all identities.
     pub router: RouterHandle,
-    /// The listeners in pull form.
+    /// Listeners in pull form.
     pub pulls: PullListeners,
-    /// The largest payload that is taken, in bytes of JSON text.
+    /// Limit of a payload, in bytes of JSON text.
     pub max_payload: usize,
-    /// Who may do what; a reload changes it.
+    /// The access policy, which a reload replaces.
     pub access: watch::Receiver<Arc<AccessPolicy>>,
-    /// When the daemon started.
+    /// Start of the daemon.
     pub started_at: SystemTime,
-    /// The daemon stops: nobody new is served.
+    /// Cancelled when the daemon stops; new calls are refused from then on.
     pub stop: CancellationToken,
 }

@@ -1,4 +1,4 @@
-//! Between the contract's messages and the domain, in both directions, in this one place.
+//! Conversions between the contract's messages and the domain, in both directions.
 
 use std::time::Duration;
 
@@ -17,16 +17,16 @@ use expd_domain::{
 };
 use expd_proto as proto;
 
-/// The longest timeout or wait that a request may name.
+/// Limit of a timeout or wait in a request.
 const MAX_DURATION: Duration = Duration::from_secs(3600);
 
-/// The most of the network's words, in bytes.
+/// Limit of a text from the network in an answer, in bytes.
 const MAX_NETWORK_TEXT: usize = 1024;
 
-/// Readers of Protocol Buffers stop at 100 nested messages, and a level of JSON takes up to three.
+/// Decoders of Protocol Buffers stop at 100 nested messages, and a level of JSON takes up to three.
 const MAX_VALUE_DEPTH: usize = 30;
 
-/// A channel out of a request.
+/// Converts a request's channel.
 pub fn channel_in(channel: Option<proto::Channel>) -> Result<Channel, Status> {
     let channel = channel.ok_or_else(|| {
         Status::invalid_argument(
@@ -40,7 +40,7 @@ pub fn channel_in(channel: Option<proto::Channel>) -> Result<Channel, Status> {
     })
 }
 
-/// A channel for an answer.
+/// Converts a channel for an answer.
 pub fn channel_out(channel: &Channel) -> proto::Channel {
     proto::Channel {
         name: channel.name.clone(),
@@ -49,14 +49,14 @@ pub fn channel_out(channel: &Channel) -> proto::Channel {
     }
 }
 
-/// A payload out of a request; absent means `null`. A large one is checked on a thread that delivers nothing.
+/// Converts a request's payload; none means `null`. A large one is checked on a blocking thread.
 pub async fn payload_in(payload: Option<proto::Payload>, most: usize) -> Result<Payload, Status> {
     let Some(form) = payload.and_then(|payload| payload.form) else {
         return Ok(Payload::null());
     };
     let size = match &form {
         proto::payload::Form::Json(text) => text.len(),
-        // Bounded before it was decoded.
+        // Its size was bounded before it was decoded.
         proto::payload::Form::Value(value) => value.encoded_len(),
     };
     off_thread(size, move || check_payload(form, most)).await?
@@ -79,7 +79,8 @@ fn check_payload(form: proto::payload::Form, most: usize) -> Result<Payload, Sta
     })
 }
 
-/// Payloads for an answer, in the form that the request asked for. Large ones are put into it on a thread that delivers nothing.
+/// Converts payloads for an answer, into the form that the request asked for; large ones on a
+/// blocking thread.
 pub async fn payloads_out(
     payloads: Vec<Payload>,
     form: proto::PayloadForm,
@@ -92,7 +93,7 @@ pub async fn payloads_out(
     .await
 }
 
-/// A payload for an answer, in the form that the request asked for.
+/// Converts a payload for an answer, into the form that the request asked for.
 fn payload_out(payload: Payload, form: proto::PayloadForm) -> proto::Payload {
     let json = proto::Payload {
         form: Some(proto::payload::Form::Json(payload.into_text())),
@@ -103,7 +104,8 @@ fn payload_out(payload: Payload, form: proto::PayloadForm) -> proto::Payload {
     }
 }
 
-/// The structured form of a payload; the text itself where it is too large for that, or nests too deep.
+/// Converts a payload to its structured form. One that is too large or nested too deeply stays
+/// text.
 pub fn payload_as_value(payload: proto::Payload) -> proto::Payload {
     let value = match &payload.form {
         Some(proto::payload::Form::Json(text)) if text.len() <= structured::MAX_BYTES => {
@@ -142,13 +144,13 @@ fn value_in(value: prost_types::Value) -> Result<Value, Status> {
 }
 
 fn number_in(number: f64) -> Result<Value, Status> {
-    /// Doubles hold every whole number up to here.
+    /// Doubles represent every whole number up to this one.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0
         && number.abs() <= EXACT
         && !(number == 0.0 && number.is_sign_negative())
     {
-        // In range, as was just checked; "1", not "1.0".
+        // In range, as was just checked. An integer prints as "1", not as "1.0".
         #[expect(clippy::cast_possible_truncation)]
         return Ok(Value::from(number as i64));
     }
@@ -161,7 +163,7 @@ fn number_in(number: f64) -> Result<Value, Status> {
         })
 }
 
-/// The structured form, `levels` deep at the most, of at most so many `values`.
+/// Converts JSON to the structured form, at most `levels` deep and with at most `values` values.
 fn value_out(value: Value, levels: usize, values: &mut usize) -> Option<prost_types::Value> {
     let deeper = levels.checked_sub(1);
     *values = values.checked_sub(1)?;
@@ -186,7 +188,7 @@ fn value_out(value: Value, levels: usize, values: &mut usize) -> Option<prost_ty
     Some(prost_types::Value { kind: Some(kind) })
 }
 
-/// The nearest double; beyond the range of doubles, the largest one.
+/// The nearest double; the largest one for numbers beyond the range of doubles.
 fn number_out(number: &serde_json::Number) -> f64 {
     number
         .as_f64()
@@ -195,7 +197,7 @@ fn number_out(number: &serde_json::Number) -> f64 {
         .clamp(f64::MIN, f64::MAX)
 }
 
-/// A duration out of a request, between 0 and an hour.
+/// Converts a request's duration, between 0 and an hour.
 pub fn duration_in(
     field: &str,
     duration: Option<prost_types::Duration>,
@@ -216,7 +218,7 @@ pub fn duration_in(
     }
 }
 
-/// The state of a subscription for an answer.
+/// Converts the state of a subscription for an answer.
 pub fn state_out(state: SubscriptionState) -> proto::subscription::State {
     match state {
         SubscriptionState::Pending => proto::subscription::State::Pending,
@@ -224,7 +226,7 @@ pub fn state_out(state: SubscriptionState) -> proto::subscription::State {
     }
 }
 
-/// A gap for an answer.
+/// Converts a gap for an answer.
 pub fn gap_out(gap: &Gap) -> proto::Gap {
     use proto::gap::Reason;
     let reason = match gap.reason {
@@ -241,7 +243,7 @@ pub fn gap_out(gap: &Gap) -> proto::Gap {
     }
 }
 
-/// An identity for an answer.
+/// Converts an identity for an answer.
 pub fn identity_out(identity: Identity) -> proto::Identity {
     proto::Identity {
         r#type: match identity.kind {
@@ -257,12 +259,12 @@ pub fn identity_out(identity: Identity) -> proto::Identity {
     }
 }
 
-/// The network's words, as a status tells them.
+/// A text from the network, shortened for an answer.
 pub(super) fn network_text(text: &str) -> String {
     shortened(text, MAX_NETWORK_TEXT).into_owned()
 }
 
-/// A link's state as the contract has it.
+/// Converts a link's state for an answer.
 pub(super) fn link_state_out(state: LinkState) -> proto::link_event::State {
     match state {
         LinkState::Connecting => proto::link_event::State::Connecting,

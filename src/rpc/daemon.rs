@@ -36,7 +36,7 @@ impl Daemon for DaemonService {
         request: Request<proto::WatchStatusRequest>,
     ) -> Result<Response<Self::WatchStatusStream>, Status> {
         let caller = caller_of(request.extensions());
-        // Before the check, so that a reload between the two is noticed.
+        // Created before the check, so that a reload between the two is noticed.
         let watching = StatusWatch::new(&self.0, &caller);
         self.0.allow_status(&caller).await?;
         Ok(Response::new(watching.into_stream().boxed()))

@@ -1,4 +1,5 @@
-//! The deadline of a call, as its client told it: how a call ends there, and what is left of it for a broadcast.
+//! The deadline that a client sets for its call: the call's end, and the latest time to send a
+//! broadcast.
 
 use std::time::Duration;
 
@@ -10,17 +11,18 @@ use tonic::Status;
 
 use expd_domain::ROUND_TRIP_ALLOWANCE;
 
-/// How much before its deadline a call is ended, so that the server library's own timer, which would say CANCELLED, comes later: more
-/// than the millisecond by which timers are exact.
+/// A call is ended this long before its deadline, ahead of the server library's own timer, which
+/// would answer CANCELLED. Longer than the timers' resolution of a millisecond.
 const MARGIN: Duration = Duration::from_millis(2);
 
-/// How long a broadcast waits for the connection where its call has no deadline.
+/// Time that a broadcast waits for the connection where its call has no deadline.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 
-/// The longest that a broadcast waits, whatever the deadline.
+/// Limit of a broadcast's wait, whatever the deadline.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// Ends a call at its deadline with the status that gRPC has for that. A stream is begun by then, and ended by its client.
+/// Middleware that ends a call at its deadline with DEADLINE_EXCEEDED. A stream has begun by then;
+/// its client ends it.
 pub async fn enforce(request: Request<Body>, next: Next) -> Response<Body> {
     let Some(deadline) = from_headers(request.headers()) else {
         return next.run(request).await;
@@ -34,11 +36,11 @@ pub async fn enforce(request: Request<Body>, next: Next) -> Response<Body> {
     })
 }
 
-/// How long after its start a call is over, where its client said so.
+/// Parses the time limit of a call; none where its client set none.
 pub fn from_headers(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    // As the specification has it; the unit's prefix keeps the products in range.
+    // At most eight digits, as gRPC specifies; the products below stay in range.
     if digits.len() > 8 {
         return None;
     }
@@ -54,13 +56,14 @@ pub fn from_headers(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
-/// How long after the start of its call a broadcast may leave at the latest, so that its answer can come before the deadline:
-/// the caller then hears that nothing was sent, which it could not know from the deadline alone.
+/// Latest time to send a broadcast, from the start of its call, for its answer to arrive before the
+/// deadline. A caller whose broadcast is not sent by then learns that nothing was sent, which
+/// DEADLINE_EXCEEDED would not say.
 pub fn send_by(deadline: Option<Duration>, timeout: Duration, wait: bool) -> Option<Duration> {
     let latest = deadline.map(|deadline| {
         let rest = deadline.saturating_sub(timeout);
         if rest.is_zero() {
-            // The caller does not mean to see the answer.
+            // The caller does not wait for the responses.
             deadline / 2
         } else {
             rest.saturating_sub(ROUND_TRIP_ALLOWANCE).max(rest / 2)

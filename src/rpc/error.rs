@@ -1,5 +1,5 @@
-//! Every error of the lower rooms as a gRPC status, in this one place, which bounds it: a status travels in header fields, and
-//! what an app or a server sent may be as long as it likes.
+//! Conversion of every error of the lower rooms to a gRPC status. The messages are bounded here: a
+//! status travels in header fields, and texts of apps and servers may have any length.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::upstream::transport::CallError;
 use expd_domain::quoted::{bounded, shortened};
 use expd_domain::{ChannelRule, Fate};
 
-/// Names this program in `google.rpc.ErrorInfo`.
+/// Domain of `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "expd";
 
-/// The longest message of a status, in bytes.
+/// Limit of a status message, in bytes.
 const MAX_MESSAGE: usize = 1024;
 
-/// The longest code and the longest words of EXP's that are handed on, in bytes.
+/// Limits of EXP's error code and message in the details, in bytes.
 const MAX_CODE: usize = 64;
 const MAX_NETWORK_MESSAGE: usize = 512;
 
@@ -30,12 +30,12 @@ pub fn new(code: Code, message: impl Display) -> Status {
     Status::new(code, bounded(message, MAX_MESSAGE))
 }
 
-/// The request breaks a rule.
+/// INVALID_ARGUMENT.
 pub fn invalid(why: impl Display) -> Status {
     new(Code::InvalidArgument, why)
 }
 
-/// A status as it leaves: whoever made it, its message is held to the bound.
+/// Bounds the message of a status that another library may have made.
 pub fn clamped(status: Status) -> Status {
     if status.message().len() <= MAX_MESSAGE {
         return status;
@@ -123,7 +123,7 @@ impl From<PullError> for Status {
     }
 }
 
-/// The daemon stops and takes no new calls.
+/// The refusal of a call that arrives while the daemon stops.
 pub fn stopping() -> Status {
     with_reason(
         Code::Unavailable,
@@ -174,7 +174,7 @@ impl From<CallError> for Status {
     }
 }
 
-/// EXP's HTTP status as a gRPC code.
+/// Maps EXP's HTTP status to a gRPC code.
 fn code_of(status: u16) -> Code {
     match status {
         400 | 422 => Code::InvalidArgument,
@@ -182,7 +182,7 @@ fn code_of(status: u16) -> Code {
         403 => Code::PermissionDenied,
         404 => Code::NotFound,
         409 => Code::AlreadyExists,
-        // What was there is over: a response that comes too late.
+        // The resource is gone, as for a response that comes too late.
         410 | 412 => Code::FailedPrecondition,
         413 | 429 => Code::ResourceExhausted,
         500.. => Code::Unavailable,
@@ -209,12 +209,12 @@ fn with_details(
     retry: Option<Duration>,
 ) -> Status {
     let retry = match code {
-        // A try that is due this moment is not over yet.
+        // A retry that is due now has not finished yet.
         Code::Unavailable => {
             let ahead = retry.filter(|wait| !wait.is_zero());
             Some(ahead.unwrap_or(Duration::from_secs(1)))
         }
-        // A 429 may say when to come back, too.
+        // A 429 may state a retry time as well.
         _ => retry,
     };
     if retry.is_some() {
@@ -241,7 +241,7 @@ mod tests {
             }),
         ] {
             assert!(status.message().len() <= MAX_MESSAGE);
-            // EXP's words are shortened within the message already.
+            // EXP's own message is shortened already.
             assert!(status.message().contains('…'));
             assert!(status.details().len() <= 2 * MAX_MESSAGE);
         }

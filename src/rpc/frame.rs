@@ -1,4 +1,5 @@
-//! Events as gRPC frames. A broadcast is encoded once, when it enters its channel's log, and every stream sends those same bytes.
+//! Events as gRPC frames. A broadcast is encoded once, when it enters its channel's log; every
+//! stream sends the same bytes.
 
 use std::sync::Arc;
 
@@ -10,13 +11,15 @@ use super::offload::{MAX_INLINE, off_thread};
 use crate::router::{Delivery, EncodedBatch, Event, Incoming, Listener, Record};
 use expd_proto as proto;
 
-/// A gRPC frame begins with a flag (compressed or not) and the message's length in four bytes.
+/// Length of a gRPC frame's prefix: the compressed flag and the message's length in four bytes.
 pub(super) const PREFIX: usize = 5;
 
-/// Events of so many bytes are counted for their user while they are held for one listener; for fewer a call's own room is enough.
+/// Events held for one listener are accounted to its user from this many bytes on; the memory
+/// accounted for the call covers fewer.
 pub(super) const MIN_ACCOUNTED: usize = 4 * 1024;
 
-/// Encodes broadcasts for the log: in the JSON form, which loses nothing. Takes their payloads out, so that none is copied twice.
+/// Encodes broadcasts for the log, in the lossless JSON form. Moves their payloads out, which
+/// spares a copy.
 #[must_use]
 pub fn encode(first: u64, batch: &mut [Incoming]) -> EncodedBatch {
     let events: Vec<proto::ListenEvent> = (first..)
@@ -57,17 +60,18 @@ fn event(sequence: u64, incoming: &mut Incoming) -> proto::ListenEvent {
     }
 }
 
-/// How one listener's events become frames or messages.
+/// Encodes one listener's events as frames or messages.
 pub struct EventEncoder {
     listener_id: String,
     log_id: String,
     form: proto::PayloadForm,
-    /// Tells the channel's ID; empty while the organization is not known.
+    /// Returns the channel's ID; empty while the organization is unknown.
     channel_id: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 impl EventEncoder {
-    /// For a listener that wants payloads in `form`; `channel_id` tells its channel's ID.
+    /// An encoder for a listener that asked for payloads in `form`; `channel_id` returns its
+    /// channel's ID.
     pub fn new(
         listener: &Listener,
         form: proto::PayloadForm,
@@ -81,7 +85,7 @@ impl EventEncoder {
         }
     }
 
-    /// The event as a frame. For a broadcast the bytes are shared, not copied.
+    /// Encodes an event as a frame. A broadcast's bytes are shared, not copied.
     pub fn frame(&self, delivery: &Delivery) -> Bytes {
         match &delivery.event {
             Event::Broadcast(record) => self.record(record),
@@ -89,12 +93,12 @@ impl EventEncoder {
         }
     }
 
-    /// Whether broadcasts go out as they lie in the log.
+    /// True where broadcasts are sent as the log stores them.
     pub fn is_ready(&self) -> bool {
         self.form == proto::PayloadForm::Json
     }
 
-    /// The event as a message, for an answer that holds one; that of a large broadcast is made on a thread that delivers nothing.
+    /// Encodes an event as a message for an answer; a large broadcast on a blocking thread.
     pub fn message_anywhere(
         &self,
         delivery: &Delivery,
@@ -110,7 +114,7 @@ impl EventEncoder {
                 Ok((record, form)) => {
                     let size = record.size();
                     let made = off_thread(size, move || decode(&in_form(&record, form))).await;
-                    // It fails when the runtime stops.
+                    // Fails only when the runtime stops.
                     made.unwrap_or_default()
                 }
                 Err(message) => message,
@@ -118,7 +122,7 @@ impl EventEncoder {
         }
     }
 
-    /// The event as a message, for an answer that holds one.
+    /// Encodes an event as a message for an answer.
     pub fn message(&self, delivery: &Delivery) -> proto::ListenEvent {
         use proto::listen_event::Event as Out;
         let event = match &delivery.event {
@@ -138,7 +142,8 @@ impl EventEncoder {
         }
     }
 
-    /// Whether making a broadcast's frame would keep other streams waiting; [`make_values`] does it elsewhere.
+    /// True where encoding a broadcast would delay other streams; [`make_values`] encodes it on a
+    /// blocking thread.
     pub fn is_large_work(&self, record: &Record) -> bool {
         !self.is_ready() && record.size() > MAX_INLINE && record.alternative.get().is_none()
     }
@@ -157,7 +162,7 @@ impl std::fmt::Debug for EventEncoder {
     }
 }
 
-/// A broadcast's frame, with its payload in a form.
+/// A broadcast's frame with its payload in `form`.
 fn in_form(record: &Record, form: proto::PayloadForm) -> Bytes {
     match form {
         proto::PayloadForm::Json => record.frame(),
@@ -168,7 +173,7 @@ fn in_form(record: &Record, form: proto::PayloadForm) -> Bytes {
     }
 }
 
-/// Makes the structured form of large payloads, on a thread that delivers nothing.
+/// Encodes the structured form of large payloads on a blocking thread.
 pub async fn make_values(records: Vec<Arc<Record>>) {
     let size = records.iter().map(|record| record.size()).sum();
     let made = off_thread(size, move || {
@@ -178,11 +183,11 @@ pub async fn make_values(records: Vec<Arc<Record>>) {
                 .get_or_init(|| with_value(&record.frame()));
         }
     });
-    // It fails when the runtime stops; whoever still needs the form makes it then.
+    // Fails only when the runtime stops; the form is then encoded on demand.
     made.await.ok();
 }
 
-/// The same frame with its payload as a structured value.
+/// Encodes the frame again with its payload as a structured value.
 fn with_value(json: &Bytes) -> Bytes {
     let mut message = decode(json);
     if let Some(proto::listen_event::Event::Broadcast(broadcast)) = &mut message.event {
@@ -191,7 +196,7 @@ fn with_value(json: &Bytes) -> Bytes {
     frame(&message)
 }
 
-/// A message as a frame.
+/// Encodes a message as a frame.
 pub(super) fn frame(message: &impl Message) -> Bytes {
     let mut bytes = BytesMut::with_capacity(PREFIX + message.encoded_len());
     put_frame(&mut bytes, message);
@@ -200,13 +205,13 @@ pub(super) fn frame(message: &impl Message) -> Bytes {
 
 fn put_frame(bytes: &mut BytesMut, message: &impl Message) {
     bytes.put_u8(0);
-    // No message comes near 4 GiB: payloads, answers and pages of the status are bounded.
+    // No message comes near 4 GiB: payloads, answers and status pages are bounded.
     bytes.put_u32(u32::try_from(message.encoded_len()).unwrap_or(u32::MAX));
     message.encode_raw(bytes);
 }
 
 fn decode(frame: &Bytes) -> proto::ListenEvent {
     let message = frame.get(PREFIX..).unwrap_or_default();
-    // These bytes are our own; an event that is empty would be seen by every test.
+    // Never fails: [`encode`] made these bytes.
     proto::ListenEvent::decode(message).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! `grpc.health.v1`: the daemon serves until it stops, and so does each of its services. A watch of
-//! a name that no service has stays open, as the protocol has it.
+//! `grpc.health.v1`: every service is SERVING until the daemon stops. A watch of an unknown service
+//! stays open, as the protocol requires.
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -15,7 +15,7 @@ use expd_proto::health::{
 };
 use expd_proto::{api_server, daemon_server, network_server};
 
-/// The services whose health is told; the empty name stands for all of them.
+/// The services with a health status; the empty name stands for all of them.
 const NAMES: [&str; 4] = [
     "",
     network_server::SERVICE_NAME,
@@ -23,23 +23,22 @@ const NAMES: [&str; 4] = [
     daemon_server::SERVICE_NAME,
 ];
 
-/// The health of the services, while the daemon runs.
+/// The health status of all services.
 pub struct Health(watch::Sender<ServingStatus>);
 
 impl Health {
-    /// Tells everybody who watches at `stop` that the services do not serve any more, and ends the
-    /// watches.
+    /// Reports NOT_SERVING at `stop` and ends the watches.
     pub async fn until(self, stop: CancellationToken) {
         stop.cancelled().await;
         self.0.send_replace(ServingStatus::NotServing);
     }
 }
 
-/// The service that tells it.
+/// The service that reports the health.
 #[derive(Clone)]
 pub(super) struct HealthService(watch::Receiver<ServingStatus>);
 
-/// Health that begins as good.
+/// A health status that begins as SERVING, and its service.
 pub(super) fn health() -> (Health, HealthService) {
     let (status, told) = watch::channel(ServingStatus::Serving);
     (Health(status), HealthService(told))
@@ -90,7 +89,7 @@ impl health_server::Health for HealthService {
         Ok(Response::new(if known {
             changes.map(|status| Ok(answer(status))).boxed()
         } else {
-            // The services stay the same as long as the daemon runs: nothing is to follow.
+            // The set of services never changes, so no change follows.
             let silence = changes.filter_map(|_| std::future::ready(None));
             stream::once(async { Ok(answer(ServingStatus::ServiceUnknown)) })
                 .chain(silence)

@@ -1,4 +1,4 @@
-//! The instance that a request names.
+//! Lookup of the instance that a request names.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::bridge::Bridge;
 use expd_domain::Quoted;
 
 impl ServiceContext {
-    /// The instance that a request names; none any more once the daemon stops. A caller whom no rule gives anything there hears
-    /// the same of one that is there and one that is not, and of none that it did not name.
+    /// Finds the instance that a request names. A caller without any right on it gets the same
+    /// refusal for an existing and an unknown instance, and never learns the name of another.
     pub(super) async fn bridge(
         &self,
         caller: &Caller,
@@ -21,7 +21,7 @@ impl ServiceContext {
         instance: &str,
     ) -> Result<&Arc<Bridge>, Status> {
         if self.stop.is_cancelled() {
-            // A connection that was open before may bring one more call.
+            // A connection that was open before the stop may still bring a call.
             return Err(error::stopping());
         }
         self.allow_instance(caller, verb, instance).await?;

@@ -1,5 +1,5 @@
-//! The one message of a request: its memory is counted before its bytes come, tonic's codec reads
-//! it, and structured values are bounded before they are decoded.
+//! The message of a unary request. Its memory is accounted before its bytes arrive, tonic's codec
+//! reads it, and structured values are bounded before they are decoded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +22,12 @@ use super::server::Call;
 use super::structured;
 use expd_proto as proto;
 
-/// How long a message may take to arrive.
+/// Time limit for a message to arrive.
 pub(super) const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A message of a request.
+/// A request's message.
 pub(super) trait RequestMessage: Message + Default + 'static {
-    /// The field that holds a payload; all others together are small.
+    /// Number of the field that holds a payload; all other fields together are small.
     const PAYLOAD: Option<u32>;
 }
 
@@ -51,10 +51,10 @@ request_messages! {
     GetStatusRequest: None,
 }
 
-/// Reads and decodes the one message of a request.
+/// Reads and decodes the message of a request.
 ///
 /// # Errors
-/// The message breaks a bound, is not one message, or did not arrive in time.
+/// The message exceeds a limit, is not exactly one message, or did not arrive in time.
 pub(super) async fn read<Q: RequestMessage>(
     headers: &HeaderMap,
     body: Body,
@@ -80,7 +80,7 @@ pub(super) async fn read<Q: RequestMessage>(
     .await?
 }
 
-/// Refuses a compressed request, as tonic does, and names the one encoding that is accepted.
+/// Refuses a compressed request, as tonic does, and names the accepted encoding.
 fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
     let Some(encoding) = headers.get("grpc-encoding") else {
         return Ok(());
@@ -97,7 +97,7 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
     Err(status)
 }
 
-/// The bytes of the one message.
+/// Reads the bytes of exactly one message.
 async fn collect(body: Body, call: Arc<Call>, max_bytes: usize) -> Result<Bytes, Status> {
     let body = BudgetedBody {
         body,
@@ -111,19 +111,19 @@ async fn collect(body: Body, call: Arc<Call>, max_bytes: usize) -> Result<Bytes,
     let Some(message) = messages.message().await? else {
         return Err(Status::internal("the request is empty; send one message"));
     };
-    // The client may still be sending; a second message ends in an error.
+    // Waits for the end of the body; a second message is an error.
     messages.message().await?;
     Ok(message)
 }
 
-/// A request's body that hands on a message's bytes once the call holds memory for all of them.
+/// A request's body that passes on a message's bytes once memory for all of them is accounted.
 struct BudgetedBody {
     body: Body,
     call: Arc<Call>,
     max_bytes: usize,
-    /// The message's prefix, as far as it has come.
+    /// The message's prefix, as far as it has arrived.
     prefix: Vec<u8>,
-    /// Bytes of the message that are still to come; none before its prefix is complete.
+    /// Missing bytes of the message; none before its prefix is complete.
     left: Option<usize>,
 }
 
@@ -132,7 +132,7 @@ impl BudgetedBody {
         let Some(frame) = self.body.frame().await else {
             return Ok(None);
         };
-        // Any code but CANCELLED, which tonic's codec takes for the end of the body.
+        // Not CANCELLED, which tonic's codec takes for the end of the body.
         let frame = frame.map_err(|error| {
             Status::aborted(format!(
                 "the request broke off, and nothing was done: {error}"
@@ -144,7 +144,8 @@ impl BudgetedBody {
         Ok(Some((frame, self)))
     }
 
-    /// Counts the message when its prefix is there. Bytes behind it are refused: nothing is counted for them.
+    /// Accounts for the message once its prefix is complete. Bytes behind the message are refused,
+    /// as no memory is accounted for them.
     async fn count(&mut self, mut data: &[u8]) -> Result<(), Status> {
         let mut left = if let Some(left) = self.left {
             left
@@ -165,7 +166,7 @@ impl BudgetedBody {
     }
 }
 
-/// Has the call hold memory for a message of that length.
+/// Accounts memory for a message of that length.
 async fn hold(call: &Call, length: u32, max_bytes: usize) -> Result<usize, Status> {
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     if length > max_bytes {
@@ -175,7 +176,7 @@ async fn hold(call: &Call, length: u32, max_bytes: usize) -> Result<usize, Statu
             structured::MAX_OTHER_BYTES
         )));
     }
-    // Once as it comes, and once decoded.
+    // One copy as received, and one decoded.
     let bytes = if length > MAX_INLINE {
         2 * length
     } else {
@@ -185,7 +186,7 @@ async fn hold(call: &Call, length: u32, max_bytes: usize) -> Result<usize, Statu
     Ok(length)
 }
 
-/// Takes a message's bytes as they are; they are decoded on a thread of their own where they are many.
+/// A decoder that returns the message's bytes; large messages are decoded on a blocking thread.
 struct WholeMessage;
 
 impl Decoder for WholeMessage {
@@ -197,7 +198,7 @@ impl Decoder for WholeMessage {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        // The codec's buffer grows to the message's length; most messages are short.
+        // The buffer grows to the message's length, and most messages are short.
         BufferSettings::new(512, 512)
     }
 }

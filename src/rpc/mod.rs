@@ -1,7 +1,8 @@
-//! The gRPC front door: thin services that decode, check, call the bridge and encode.
+//! The gRPC server: thin services that decode, check access, call the bridge and encode.
 //!
-//! [`service`] makes the one HTTP/2 service that answers everything: `Network`, `Api`, `Daemon`, reflection (v1 and v1alpha) and
-//! health. `Listen` alone has a handler of its own (`listen.rs`), so that broadcasts are encoded once for all streams.
+//! [`service`] makes the HTTP/2 service that answers every method: `Network`, `Api`, `Daemon`,
+//! reflection (v1 and v1alpha) and health. `Listen` has a handler of its own (`listen.rs`), so that
+//! a broadcast is encoded once for all streams.
 
 mod access;
 mod api;

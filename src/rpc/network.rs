@@ -69,7 +69,7 @@ impl Network for NetworkService {
 
     type ListenStream = BoxStream<'static, Result<proto::ListenEvent, Status>>;
 
-    /// Never called: the route to [`super::listen`] is the more exact one.
+    /// Never called: the route to [`super::listen`] is more specific.
     async fn listen(
         &self,
         _: Request<proto::ListenRequest>,
@@ -131,7 +131,7 @@ impl Network for NetworkService {
             loop {
                 tokio::select! {
                     biased;
-                    // A reload may take the right meanwhile.
+                    // A reload may revoke the right meanwhile.
                     Ok(()) = policies.changed() => {
                         let allowed = self.0.allow_listener(&caller, &request.listener_id).await;
                         allowed.map_err(|why| why.or(unknown))?;
@@ -140,7 +140,7 @@ impl Network for NetworkService {
                 }
             }
         };
-        // None where none came in time.
+        // None where no event arrived in time.
         let event = timeout(wait, next_event).await.ok().transpose()?;
         let mut response = Response::new(proto::NextEventResponse { event });
         response.extensions_mut().insert(HandOut::new(pull));
@@ -179,7 +179,7 @@ impl Network for NetworkService {
     }
 }
 
-/// The user for whom a call is made.
+/// The user on whose behalf a call is made.
 pub fn on_behalf(call: &Call) -> OnBehalf<'_> {
     OnBehalf {
         holder: call.connection().memory().holder(),

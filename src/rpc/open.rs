@@ -1,4 +1,4 @@
-//! Opening a listener for a caller, whichever form its events are read in.
+//! Opening a listener for a caller, in stream or pull form.
 
 use std::sync::Arc;
 
@@ -18,17 +18,17 @@ use crate::shares::Memory;
 use expd_domain::Overflow;
 use expd_proto as proto;
 
-/// A listener that was opened for a caller.
+/// A listener opened for a caller.
 pub struct OpenedListener {
     /// The listener.
     pub listener: Listener,
-    /// How its events are put.
+    /// Encodes its events.
     pub encoder: EventEncoder,
-    /// What lets a stream go on.
+    /// The permission of a stream to go on.
     pub permission: StreamPermission,
 }
 
-/// Opens a listener as a request asks, in its user's memory.
+/// Opens a listener as requested; `memory` is the budget of its user.
 pub async fn open(
     context: &ServiceContext,
     request: proto::ListenRequest,
@@ -43,7 +43,7 @@ pub async fn open(
         .clone();
     let form = request.payload_form();
     let channel = convert::channel_in(request.channel)?;
-    // Before the check, so that a reload between the two is noticed.
+    // Created before the check, so that a reload between the two is noticed.
     let permission = context.stream_permission(caller, &bridge, &channel);
     context.allow(caller, verb, &bridge, &channel).await?;
     let options = request.options.unwrap_or_default();

@@ -1,6 +1,5 @@
-//! The pages of a status. What is told is gathered in slices from the router, which does nothing
-//! else during one, and between two of them everybody else has a turn: however much there is to
-//! tell, no delivery waits for it.
+//! Pages of a status. The router is asked for slices and serves others between two of them, so no
+//! delivery waits for a large status.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,31 +16,31 @@ use expd_domain::Channel;
 use expd_domain::quoted::{Quoted, shortened};
 use expd_proto as proto;
 
-/// A page's size in bytes, which its last entry may pass by some hundred: clients take 4 MiB by
-/// default.
+/// Size of a page in bytes, which its last entry may exceed by some hundred. Clients accept 4 MiB
+/// by default.
 const MAX_BYTES: usize = 3 << 20;
 
-/// Channels or listeners that are asked of the router at once.
+/// Channels or listeners in one slice from the router.
 const SLICE: usize = 256;
 
-/// The most of a name or a context that a status shows, in bytes.
+/// Limit of a name or context in a status, in bytes.
 const MAX_NAME: usize = 256;
 
-/// The longest ID of a channel that a status shows, in bytes.
+/// Limit of a channel's ID in a status, in bytes.
 const MAX_ID: usize = 2048;
 
-/// Where a page begins: after an entry of an instance.
+/// Start of a page: after an entry of an instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct PageStart {
-    /// The instance's index among all.
+    /// The instance's index.
     instance: usize,
-    /// Its channels are told already, and `after` is a listener.
+    /// Its channels are complete, and `after` is a listener.
     listeners: bool,
-    /// The number of the last entry that was told.
+    /// Number of the last entry on the page before.
     after: u64,
 }
 
-/// Makes the page that a request asks for, of what a caller sees.
+/// Makes the requested page of what the caller may see.
 pub(super) async fn page(
     context: &ServiceContext,
     view: &View,
@@ -77,8 +76,8 @@ pub(super) async fn page(
     })
 }
 
-/// Adds an instance's channels and listeners from `start` on, as long as there is budget, and says
-/// where the next page begins.
+/// Adds an instance's channels and listeners from `start` on until the page is full. Returns the
+/// start of the next page.
 async fn fill(
     context: &ServiceContext,
     view: &View,
@@ -135,7 +134,7 @@ async fn fill(
 }
 
 impl PageStart {
-    /// At an instance's first channel.
+    /// The first channel of an instance.
     fn of(instance: usize) -> Self {
         Self {
             instance,
@@ -143,7 +142,7 @@ impl PageStart {
         }
     }
 
-    /// As a token of the daemon that was started then: no other one's numbers mean the same.
+    /// Encodes the start as a page token, valid only in the daemon that started at `started_at`.
     fn token(self, started_at: SystemTime) -> String {
         let kind = if self.listeners { 'l' } else { 'c' };
         let (daemon, instance, after) = (nanos(started_at), self.instance, self.after);
@@ -178,7 +177,7 @@ fn nanos(at: SystemTime) -> u128 {
     at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
 }
 
-/// The budget that a page still has.
+/// Room that is left on a page.
 struct PageBudget {
     bytes: usize,
     entries: usize,
@@ -198,7 +197,7 @@ impl PageBudget {
     }
 
     fn take(&mut self, message: &impl prost::Message) {
-        // A key and a length stand before it.
+        // A key and a length precede it.
         let bytes = message.encoded_len() + 8;
         self.bytes = self.bytes.saturating_sub(bytes);
     }
@@ -209,7 +208,7 @@ impl PageBudget {
         self.empty = false;
     }
 
-    /// A page has one entry at least, or no page would come further.
+    /// A page has at least one entry; otherwise paging would never advance.
     fn is_full(&self) -> bool {
         !self.empty && (self.bytes == 0 || self.entries == 0)
     }
@@ -223,7 +222,7 @@ fn sort_by_name(channels: &mut [proto::ChannelStatus]) {
     channels.sort_by_cached_key(key);
 }
 
-/// The facts of an instance, without its channels and listeners.
+/// An instance's status without its channels and listeners.
 fn instance_out(bridge: &Bridge, totals: Totals) -> proto::InstanceStatus {
     let link = bridge.link.borrow().clone();
     let counters = &bridge.counters;
@@ -276,7 +275,7 @@ fn channel_out(bridge: &Bridge, channel: &ChannelSnapshot) -> proto::ChannelStat
     }
 }
 
-/// A channel's ID; none for a name that is cut, since a cut ID would name no channel.
+/// A channel's ID; none where its name is shortened, since a shortened ID names no channel.
 fn channel_id_out(bridge: &Bridge, channel: &Channel) -> String {
     if channel.name.len() > MAX_NAME {
         return String::new();

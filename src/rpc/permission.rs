@@ -1,4 +1,4 @@
-//! The permission of a stream that stays open.
+//! Permission of a stream that stays open.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -45,7 +45,7 @@ impl StreamPermission {
     /// Checks the permission again where the policy has changed.
     ///
     /// # Errors
-    /// The new policy takes it away.
+    /// The new policy revokes it.
     #[inline]
     pub(super) fn check(&mut self) -> Result<(), Status> {
         // An error means that the daemon stops, which the stream's listener reports.
@@ -66,7 +66,8 @@ impl StreamPermission {
             .map_err(Status::from)
     }
 
-    /// Registers the stream's waker for the next change of the policy; ready where it has changed already.
+    /// Registers the stream's waker for the next change of the policy; ready where it has changed
+    /// already.
     #[inline]
     pub(super) fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let registered = self.registered.as_ref();

@@ -1,8 +1,8 @@
-//! Listeners in pull form: kept between the calls of a program that asks for one event at a time.
+//! Listeners in pull form, kept between the calls of a program that asks for one event at a time.
 //!
-//! A listener is taken out for the time of a call and put back after it, so nothing is locked while
-//! a call waits. What a call has handed out is kept until the next one says that it arrived: an
-//! answer that its client gave up on is lost to nobody's knowledge.
+//! A listener is checked out for a call and put back after it, so no lock is held while a call
+//! waits. The event of an answer is kept until the next call acknowledges it: an answer that its
+//! client gave up on is not lost.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,57 +18,57 @@ use expd_domain::Quoted;
 use expd_domain::payload::MAX_BYTES;
 use expd_proto as proto;
 
-/// The time that a listener is kept that nobody asks for an event.
+/// A listener without a call for this long is cancelled.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Listeners of one user that are kept though the programs that opened them have no connection any more.
+/// Limit of one user's listeners whose programs have no connection any more.
 const MAX_ORPHANS: usize = 64;
 
-/// The interval at which those that nobody asks for are looked for.
+/// Interval between two searches for idle listeners.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// All listeners in pull form. There are as many at most as the router allows listeners.
+/// All listeners in pull form, bounded by the router's limit of listeners. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct PullListeners(Arc<Mutex<HashMap<String, Kept>>>);
 
 #[derive(Debug)]
 enum Kept {
-    /// Waits for the next call, since then.
+    /// Waits for the next call since the given time.
     Idle(Box<PullListener>, Instant),
-    /// A call has it.
+    /// Checked out by a call.
     CheckedOut,
 }
 
-/// A listener between two calls: the cursor, and what it has read but not yet handed over.
+/// A listener between two calls, with the events that it has read and not yet handed out.
 #[derive(Debug)]
 struct PullListener {
     listener: Listener,
     encoder: EventEncoder,
-    /// At most one read's worth, and what a call took and did not hand out.
+    /// At most one read, and the event that a call took and did not hand out.
     ready: VecDeque<Delivery>,
-    /// Handed out last, and not known to have arrived.
+    /// The event handed out last, not acknowledged yet.
     handed_out: Option<Delivery>,
-    /// The sequence of the last event that arrived.
+    /// Sequence of the last acknowledged event.
     acknowledged: Option<u64>,
-    /// The memory of the user who opened it.
+    /// Memory budget of the user who opened it.
     memory: Memory,
-    /// What is counted of that for the events above.
+    /// Memory accounted for the events above.
     held: Option<Share>,
     /// The program that opened it has no connection any more.
     is_orphaned: bool,
 }
 
-/// A call's word on the events that were handed out before it.
+/// A call's acknowledgement of the events handed out before it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Acknowledgement {
-    /// The sequence of the last one that arrived, where the client says so.
+    /// Sequence of the last event that arrived, where the client states it.
     pub after: Option<u64>,
-    /// The call before was given up.
+    /// The client gave up on the call before.
     pub repeat: bool,
 }
 
 impl PullListener {
-    /// Counts the events that it keeps.
+    /// Accounts memory for the events that it keeps.
     fn count(&mut self, read: Option<&Delivery>) {
         let kept = self.ready.iter().chain(&self.handed_out).chain(read);
         let bytes: usize = kept.map(Delivery::size).sum();
@@ -76,14 +76,15 @@ impl PullListener {
             self.held = None;
             return;
         }
-        // There was room for the largest event before it was read.
+        // Memory for the largest event was available before the read.
         match &mut self.held {
             Some(held) => drop(held.resize(bytes)),
             None => self.held = self.memory.take(bytes).ok(),
         }
     }
 
-    /// Settles what became of the event that was handed out last: where it did not arrive, it comes next.
+    /// Applies an acknowledgement: the event handed out last comes next again where it did not
+    /// arrive.
     fn settle(&mut self, ack: Acknowledgement) -> Result<(), PullError> {
         let furthest = self.handed_out.as_ref().map(|last| last.sequence);
         let furthest = furthest.max(self.acknowledged);
@@ -96,8 +97,7 @@ impl PullListener {
             return Ok(());
         };
         let lost = ack.after.is_some_and(|after| {
-            // Of two with one sequence the first was taken for arrived when the second was asked
-            // for.
+            // Two events may have one sequence; asking for the second acknowledged the first.
             let either = self.acknowledged == Some(handed.sequence);
             after < handed.sequence || (ack.repeat && either)
         });
@@ -110,25 +110,25 @@ impl PullListener {
     }
 }
 
-/// Why a listener could not be taken.
+/// Reason for not checking out a listener.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PullError {
-    /// Never opened, cancelled, or not asked for too long.
+    /// Never opened, cancelled, or idle for too long.
     #[error(
         "no listener has the ID {id}: it was never opened, was cancelled, or nobody asked for an event for 60 s; open another", id = Quoted(.0)
     )]
     Unknown(String),
-    /// The client says that more arrived than was handed out.
+    /// The client acknowledges more than was handed out.
     #[error(
         "after is {after}, but this listener was handed nothing further than {furthest}; give the sequence of the last event that arrived from it"
     )]
     Ahead {
-        /// The sequence that the client named.
+        /// The acknowledged sequence.
         after: u64,
-        /// The last sequence that was handed out.
+        /// The last sequence handed out.
         furthest: u64,
     },
-    /// Another call waits on it.
+    /// Checked out by another call.
     #[error(
         "another NextEvent waits on listener {id}; ask again when it has returned, or open a listener of your own", id = Quoted(.0)
     )]
@@ -136,7 +136,7 @@ pub enum PullError {
 }
 
 impl PullListeners {
-    /// Keeps a listener, and says under which ID.
+    /// Keeps a listener and returns its ID.
     pub fn insert(&self, listener: Listener, encoder: EventEncoder, memory: Memory) -> String {
         let id = listener.info().id.clone();
         let pull = Box::new(PullListener {
@@ -154,11 +154,12 @@ impl PullListeners {
         id
     }
 
-    /// Takes a listener out for one call, which says what arrived before; it is put back when the
-    /// guard is dropped.
+    /// Checks out a listener for one call, which acknowledges earlier events. Dropping the guard
+    /// puts it back.
     ///
     /// # Errors
-    /// When there is none, another call has it, or what is said to have arrived was never handed out.
+    /// The listener is unknown, is checked out by another call, or the acknowledged event was never
+    /// handed out.
     pub fn check_out(&self, id: &str, ack: Acknowledgement) -> Result<CheckedOut, PullError> {
         let mut all = self.lock();
         let kept = all
@@ -179,8 +180,8 @@ impl PullListeners {
         }
     }
 
-    /// A program's last connection has closed. A script that asks with another program goes on with the listeners that it opened
-    /// last; of a program that left more behind, the older ones end.
+    /// Handles the end of a program's last connection. A script whose next step is another program
+    /// keeps the newest listeners; beyond [`MAX_ORPHANS`] the oldest end.
     pub fn orphan(&self, program: Peer) {
         let mut all = self.lock();
         let mut left: Vec<(Instant, String)> = Vec::new();
@@ -208,14 +209,14 @@ impl PullListeners {
         drop(ended);
     }
 
-    /// Drops the listeners that have ended, and those that nobody has asked for too long, and gives back their room.
+    /// Drops listeners that have ended or been idle for too long, and shrinks the map.
     pub fn sweep(&self) {
         let now = Moment::now().at;
         let over = |kept: &Kept| match kept {
             Kept::Idle(pull, since) => {
                 pull.listener.ended() || now.saturating_duration_since(*since) > IDLE_TIMEOUT
             }
-            // The call that has it finds out by itself.
+            // The call that checked it out notices by itself.
             Kept::CheckedOut => false,
         };
         let mut all = self.lock();
@@ -227,12 +228,12 @@ impl PullListeners {
         let dropped: Vec<Kept> = ids.iter().filter_map(|id| all.remove(id)).collect();
         let enough = 2 * all.len();
         all.shrink_to(enough);
-        // Dropping a listener locks its log; this map need not be locked meanwhile.
+        // Dropping a listener locks its log, so the map is unlocked first.
         drop(all);
         drop(dropped);
     }
 
-    /// Sweeps from time to time until the shutdown.
+    /// Sweeps periodically until the shutdown.
     pub async fn sweep_until(self, shutdown: CancellationToken) {
         let mut tick = tokio::time::interval(SWEEP_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -243,19 +244,19 @@ impl PullListeners {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
-        // The map is whole after each statement, so a panic elsewhere does not spoil it.
+        // The map is consistent after each statement.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A listener that a call has taken out.
+/// A listener checked out by a call.
 #[derive(Debug)]
 pub struct CheckedOut {
     listeners: PullListeners,
     id: String,
-    /// None when it is not to be put back.
+    /// None where it must not be put back.
     pull: Option<Box<PullListener>>,
-    /// Read, and not handed out yet.
+    /// Read and not handed out yet.
     read: Option<Delivery>,
 }
 
@@ -263,7 +264,7 @@ impl CheckedOut {
     /// Waits for the next event. Cancel-safe.
     ///
     /// # Errors
-    /// Why the listener has ended; it is not put back then.
+    /// The listener has ended; it is not put back.
     pub async fn next(&mut self) -> Result<proto::ListenEvent, Ended> {
         loop {
             let Some(pull) = &mut self.pull else {
@@ -291,7 +292,7 @@ impl CheckedOut {
         }
     }
 
-    /// The event leaves with the call's answer. Without this it is the next call's.
+    /// Hands the event out with the call's answer. Without this the next call gets it.
     fn hand_out(mut self) {
         if let Some(pull) = &mut self.pull {
             pull.handed_out = self.read.take();
@@ -299,18 +300,18 @@ impl CheckedOut {
     }
 }
 
-/// A listener that a call took, beside the answer that its event leaves with. Dropped before that,
-/// the event is the next call's.
+/// Hand-out of an event, attached to its answer. Dropping it before [`Self::complete`] leaves the
+/// event to the next call.
 #[derive(Clone, Debug)]
 pub struct HandOut(Arc<Mutex<Option<CheckedOut>>>);
 
 impl HandOut {
-    /// Of a call whose answer is being made.
+    /// The hand-out of a call whose answer is being made.
     pub fn new(taken: CheckedOut) -> Self {
         Self(Arc::new(Mutex::new(Some(taken))))
     }
 
-    /// The answer is made and leaves.
+    /// Hands the event out: the answer is encoded and about to be sent.
     pub fn complete(&self) {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(taken) = taken.take() {
@@ -327,7 +328,7 @@ impl Drop for CheckedOut {
         if let Some(read) = self.read.take() {
             pull.ready.push_front(read);
         }
-        // Whoever asks again is there.
+        // A program that asks again is not gone.
         pull.is_orphaned = false;
         pull.count(None);
         let mut all = self.listeners.lock();

@@ -1,6 +1,6 @@
-//! Reflection, v1 and v1alpha: made when somebody asks for the first time.
+//! Reflection, v1 and v1alpha, built on first use.
 //!
-//! Decoded, the contract's descriptors come to 0.3 MB, and on a kiosk nobody asks.
+//! The decoded descriptors take 0.3 MB, and most installations never use them.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,12 +14,13 @@ use tower::ServiceExt as _;
 
 use expd_proto as proto;
 
-/// A request names one symbol or file, which the library quotes whole where it does not know it; in bytes.
+/// Limit of a request in bytes. It names one symbol or file, which the library quotes in full where
+/// it is unknown.
 const LONGEST_REQUEST: usize = 512;
 
 type Made = Arc<OnceLock<Result<axum::Router, Error>>>;
 
-/// Both generations.
+/// The routes of both versions.
 pub(super) fn routes() -> axum::Router {
     axum::Router::new()
         .route("/grpc.reflection.v1.ServerReflection/{method}", any(answer))
@@ -36,7 +37,7 @@ async fn answer(State(made): State<Made>, request: http::Request<Body>) -> http:
             Ok(response) => response,
             Err(never) => match never {},
         },
-        // Every test of reflection would show that.
+        // Cannot happen with the built-in descriptors, which the tests decode.
         Err(error) => Status::internal(format!("the built-in descriptors cannot be read: {error}"))
             .into_http(),
     }
@@ -46,7 +47,7 @@ fn services() -> Result<axum::Router, Error> {
     let builder = || {
         Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            // Each generation lists both, so that a client sees that it has the choice.
+            // Each version lists both, so that a client sees the choice.
             .include_reflection_service(false)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(

@@ -1,4 +1,4 @@
-//! The one HTTP/2 service that answers every method.
+//! The HTTP/2 service that answers every method.
 
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::post;
@@ -12,10 +12,10 @@ use expd_proto::daemon_server::DaemonServer;
 use expd_proto::health::health_server::HealthServer;
 use expd_proto::network_server::NetworkServer;
 
-/// The largest message of a stream's request: to watch, to reflect, to ask for the health.
+/// Limit of a request's message in services that tonic decodes: status watch, reflection, health.
 const MAX_STREAM_REQUEST: usize = 16 << 10;
 
-/// The whole service, and its health.
+/// Builds the service for every method, and its health.
 pub fn service(context: ServiceContext) -> (axum::Router, Health) {
     let network = network::NetworkService(context.clone());
     let api = api::ApiService(context.clone());
@@ -23,7 +23,7 @@ pub fn service(context: ServiceContext) -> (axum::Router, Health) {
 
     let (health, health_service) = health::health();
 
-    // Streams, and the answer to methods that are not known.
+    // Streams, and the answer to unknown methods.
     let streams = Routes::new(NetworkServer::new(network.clone()))
         .add_service(ApiServer::new(api.clone()))
         .add_service(
@@ -45,7 +45,7 @@ pub fn service(context: ServiceContext) -> (axum::Router, Health) {
     (router, health)
 }
 
-/// The methods of one message and one answer.
+/// Routes of the unary methods.
 fn unary_routes(
     max_payload: usize,
     network: &network::NetworkService,

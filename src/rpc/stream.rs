@@ -1,8 +1,10 @@
-//! The stream of `Listen`: ready frames, many to a chunk, straight from the channel's log into HTTP/2.
+//! The stream of `Listen`: encoded frames, many to a chunk, straight from the channel's log to
+//! HTTP/2.
 //!
-//! It is served beside tonic's generated code, which would encode every event again for every stream and send each on its
-//! own. The log's lock is taken once for up to 256 events, and HTTP/2 asks for more only when the client has room: a client
-//! that does not read costs one chunk, and falls off the log's tail.
+//! tonic's generated code is bypassed: it would encode every event for every stream and send each
+//! one separately. The log's lock is taken once for up to 256 events, and HTTP/2 polls for more
+//! only when the client's window is open: a client that does not read costs one chunk, and then
+//! falls off the log's tail.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -22,32 +24,32 @@ use super::server::Call;
 use crate::router::{Delivery, Event, EventSink, FrameSpan, Listener, Record};
 use expd_domain::payload::MAX_BYTES;
 
-/// Small frames are gathered into chunks of about this size: one write for many events.
+/// Small frames are gathered into chunks of about this size, to write many events at once.
 const CHUNK_BYTES: usize = 32 * 1024;
 
-/// A frame from this size on is sent as it is, shared with all other streams, instead of being copied into a chunk.
+/// Frames from this size on are shared with other streams instead of being copied into a chunk.
 const SHARED_BYTES: usize = 8 * 1024;
 
 type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The body of a `Listen` response.
 pub struct ListenBody {
-    /// None when the end has been told.
+    /// None once the final status has been sent.
     listener: Option<Listener>,
     encoder: EventEncoder,
     permission: StreamPermission,
     buffer: ReadBuffer,
     chunks: VecDeque<Bytes>,
-    /// None where instructions are counted.
+    /// None in the instruction benchmark.
     call: Option<Arc<Call>>,
-    /// Bytes that are counted for the chunks that were read last.
+    /// Bytes accounted for the chunks of the last read.
     accounted: usize,
-    /// What is awaited before more is handed over: the socket's room, or large payloads' other form.
+    /// Pending condition: the socket's or the user's room, or the other form of large payloads.
     waiting: Option<Waiting>,
 }
 
 impl ListenBody {
-    /// The events of a listener, for a call.
+    /// The stream of a listener's events for a call.
     pub fn new(opened: OpenedListener, call: Option<Arc<Call>>) -> Self {
         Self {
             call,
@@ -64,8 +66,8 @@ impl ListenBody {
         }
     }
 
-    /// Waits where the client does not take what it was sent, or where something is made elsewhere; counts no more what the
-    /// library has written.
+    /// Ready unless the stream waits for a condition or the client stopped reading. Releases the
+    /// memory of chunks that the library has written.
     #[inline]
     fn poll_unblocked(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.waiting.is_some() {
@@ -108,7 +110,8 @@ impl ListenBody {
         self.accounted = 0;
     }
 
-    /// Counts the chunks for their user until the library has written them; waits where there is no room for them.
+    /// Accounts the chunks to their user until the library has written them; the stream waits where
+    /// the user's memory is exhausted.
     #[inline]
     fn account_chunks(&mut self) {
         let bytes = self.chunks.iter().map(Bytes::len).sum();
@@ -130,8 +133,8 @@ impl ListenBody {
         }
     }
 
-    /// Waits, before anything is read, where the user's memory has no room for the largest event: what is read is accounted for this
-    /// stream alone once the log has moved on.
+    /// Waits before a read until the user's memory has room for the largest event: this stream
+    /// alone holds what it has read once the log has moved on.
     #[inline]
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(call) = &self.call else {
@@ -152,7 +155,7 @@ impl ListenBody {
         self.poll_waiting(context)
     }
 
-    /// Has the other form of large payloads made elsewhere, before what was read is gathered.
+    /// Encodes the other form of large payloads on a blocking thread, before chunks are made.
     #[cold]
     fn poll_other_form(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let large = self.large_payloads();
@@ -170,7 +173,7 @@ impl ListenBody {
         Frame::trailers(trailers(status))
     }
 
-    /// The large payloads of what was read whose other form is to be made elsewhere first.
+    /// The large payloads in the buffer whose other form is not encoded yet.
     fn large_payloads(&self) -> Vec<Arc<Record>> {
         let events = self.buffer.items.iter();
         events
@@ -184,10 +187,10 @@ impl ListenBody {
             .collect()
     }
 
-    /// Makes chunks of what was read.
+    /// Turns the buffer into chunks.
     #[inline]
     fn gather(&mut self) {
-        // A lone event is a chunk already: with a calm channel that is each delivery.
+        // A single event is a chunk already, which is the usual case of a calm channel.
         if self.buffer.items.len() == 1
             && let Some(only) = self.buffer.items.pop()
         {
@@ -214,7 +217,7 @@ impl ListenBody {
             let (chunk, left) = rest.split_at(run.max(1));
             rest = left;
             self.chunks.push_back(match chunk {
-                // What lies together in the log, be it one event or many, need not be copied.
+                // Adjacent frames of the log need no copy.
                 [_] => first.clone(),
                 several => several.concat().into(),
             });
@@ -222,9 +225,9 @@ impl ListenBody {
     }
 }
 
-/// What was read and is not yet a chunk.
+/// Events that were read and are not in a chunk yet.
 struct ReadBuffer {
-    /// Whether neighbours in the log go out as they lie there.
+    /// Adjacent frames of the log are sent as one span.
     join: bool,
     items: Vec<ReadItem>,
 }
@@ -295,12 +298,12 @@ impl Body for ListenBody {
                 return Poll::Ready(Some(Ok(this.end(&status))));
             }
             match listener.poll_read(context, &mut this.buffer) {
-                // A quiet stream, too, ends as soon as a reload takes its right.
+                // A quiet stream, too, ends as soon as a reload revokes its permission.
                 Poll::Pending => match this.permission.poll_changed(context) {
                     Poll::Ready(()) => {}
                     Poll::Pending => return Poll::Pending,
                 },
-                // What lies ready in the log needs no other form.
+                // The log stores this form already.
                 Poll::Ready(Ok(())) if this.encoder.is_ready() => {}
                 Poll::Ready(Ok(())) => ready!(this.poll_other_form(context)),
                 Poll::Ready(Err(why)) => return Poll::Ready(Some(Ok(this.end(&why.into())))),

@@ -1,20 +1,21 @@
-//! The bounds on a request's message, held against its bytes before anything is decoded.
+//! Limits of a request's message, checked on its bytes before anything is decoded.
 //!
-//! Decoded, a `google.protobuf.Value` takes some 50 times the bytes that it has on the wire. So a payload in that form has at
-//! most [`MAX_BYTES`] bytes and [`MAX_VALUES`] values; text, which takes what it has, may be as long as a payload may be.
+//! A decoded `google.protobuf.Value` takes some 50 times its bytes on the wire. A payload in that
+//! form has at most [`MAX_BYTES`] bytes and [`MAX_VALUES`] values; text may be as long as any
+//! payload.
 
 use tonic::Status;
 
-/// The largest payload in structured form, in bytes of Protocol Buffers.
+/// Limit of a structured payload, in bytes of Protocol Buffers.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
-/// The most values of one: numbers, texts, lists, and so on, whatever their depth.
+/// Limit of its values (numbers, texts, lists and so on) at all depths.
 pub(super) const MAX_VALUES: usize = 100_000;
 
-/// The most bytes of a message besides its payload: names, IDs, options.
+/// Limit of a message's other fields: names, IDs, options.
 pub(super) const MAX_OTHER_BYTES: usize = 256 << 10;
 
-/// Deeper than this, no decoder goes.
+/// Decoders stop at this depth.
 const MAX_DEPTH: usize = 100;
 
 const LENGTH_DELIMITED: u64 = 2;
@@ -22,18 +23,19 @@ const LENGTH_DELIMITED: u64 = 2;
 /// `Payload.value`.
 const VALUE: u64 = 2;
 
-/// `Value.struct_value`, `Struct.fields`, the value of one of its entries; `Value.list_value`, `ListValue.values`.
+/// `Value.struct_value`, `Struct.fields`, the value of one of its entries; `Value.list_value`,
+/// `ListValue.values`.
 const STRUCT: u64 = 5;
 const LIST: u64 = 6;
 const FIELDS: u64 = 1;
 const ENTRY_VALUE: u64 = 2;
 const VALUES: u64 = 1;
 
-/// Checks the bytes of a message whose payload, if it has one, is in that field. What is no Protocol Buffers is the decoder's to
-/// refuse.
+/// Checks the bytes of a message with a payload in the given field, if any. Malformed bytes are
+/// left to the decoder.
 ///
 /// # Errors
-/// `RESOURCE_EXHAUSTED`: a bound is broken.
+/// `RESOURCE_EXHAUSTED`: a limit is exceeded.
 pub(super) fn check(message: &[u8], payload: Option<u32>) -> Result<(), Status> {
     let payload = payload.map(u64::from);
     let mut rest = message.len();
@@ -62,10 +64,10 @@ pub(super) fn check(message: &[u8], payload: Option<u32>) -> Result<(), Status> 
     Ok(())
 }
 
-/// Counts the values of a Value; false from where there are too many.
+/// Counts the values of a Value; false once there are too many.
 fn count(value: &[u8], values: &mut usize, levels: usize) -> bool {
     *values += 1;
-    // The decoder will refuse what is deeper.
+    // The decoder refuses deeper values.
     let Some(levels) = levels.checked_sub(1) else {
         return true;
     };
@@ -83,7 +85,7 @@ fn count(value: &[u8], values: &mut usize, levels: usize) -> bool {
         })
 }
 
-/// The length-delimited fields of a message, up to where it can be read: number and bytes.
+/// Number and bytes of a message's length-delimited fields, as far as it is well-formed.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
@@ -100,7 +102,7 @@ impl<'a> Iterator for Fields<'a> {
                     let length = usize::try_from(self.varint()?).ok()?;
                     return Some((number, self.bytes(length)?));
                 }
-                // Groups hold nothing that these messages know; the decoder skips or refuses them.
+                // These messages have no groups; the decoder skips or refuses them.
                 3 | 4 => {}
                 5 => drop(self.bytes(4)?),
                 _ => return None,

@@ -1,8 +1,8 @@
-//! Calls of one message and one answer: the message is read within its user's budget, handed to
-//! its handler, and the answer encoded.
+//! Calls of one message and one answer: the message is read within its user's budget, handed to its
+//! handler, and the answer encoded.
 //!
-//! tonic's generated code would read and decode whatever comes before any check, on the thread
-//! that delivers events, and would hold answers outside every budget.
+//! tonic's generated code would read and decode whatever comes before any check, on the thread that
+//! delivers events, and would hold answers outside every budget.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::offload::off_thread;
 use super::pull::HandOut;
 use super::server::{AnswerBody, Call};
 
-/// The route of a unary method, whose payload has at most so many bytes.
+/// Routes a unary method whose payload has at most `max_payload` bytes.
 pub(super) fn route<S, Q, A, F>(
     service: S,
     max_payload: usize,
@@ -68,7 +68,7 @@ where
     Ok(grpc(Body::new(AnswerBody::new(call, frame))))
 }
 
-/// A response of gRPC.
+/// A gRPC response with this body.
 pub(super) fn grpc(body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     response.headers_mut().insert(
@@ -78,7 +78,7 @@ pub(super) fn grpc(body: Body) -> Response<Body> {
     response
 }
 
-/// The call that a request is of.
+/// The call of a request.
 pub(super) fn call_of(extensions: &http::Extensions) -> Result<Arc<Call>, Status> {
     let call = extensions.get::<Arc<Call>>().cloned();
     call.ok_or_else(|| Status::internal("the request came on no connection of this server"))

@@ -1,4 +1,5 @@
-//! The stream of `WatchStatus`: every link that the caller may see, as it is and as it changes, for as long as the caller may.
+//! The stream of `WatchStatus`: the state of every link that the caller may see, and its changes,
+//! for as long as the access rules allow it.
 
 use std::collections::VecDeque;
 
@@ -17,21 +18,21 @@ use expd_proto as proto;
 pub(super) struct StatusWatch {
     context: ServiceContext,
     caller: Caller,
-    /// What changed on which of the instances.
+    /// Changes of the links, by the index of their instance.
     links: SelectAll<BoxStream<'static, (usize, LinkStatus)>>,
-    /// The access policy changed.
+    /// Changes of the access policy.
     reloads: BoxStream<'static, ()>,
     instances: Vec<Instance>,
-    /// To be reported: one event an instance at the most.
+    /// Events to report: at most one for each instance.
     pending: VecDeque<proto::LinkEvent>,
     ended: bool,
 }
 
-/// What is known of one instance.
+/// One watched instance.
 struct Instance {
     name: String,
     status: Option<LinkStatus>,
-    /// What the caller knows of it.
+    /// The event that was reported last.
     reported: Option<proto::LinkEvent>,
 }
 
@@ -84,7 +85,7 @@ impl StatusWatch {
                         }
                         self.refresh()
                     }
-                    // The links end after the doors.
+                    // The links end after the servers.
                     None => Err(stopping()),
                 },
             };
@@ -96,8 +97,9 @@ impl StatusWatch {
         None
     }
 
-    /// Finds what the caller does not know yet. A caller who loses sight of an instance that it was reported of hears that, instead of
-    /// a silence that looks like peace; it may watch anew what it still may see.
+    /// Queues what the caller does not know yet. The stream ends with an error when a reload
+    /// revokes the view of an instance that was reported: silence would look like an unchanged
+    /// link. The caller may watch the others again.
     fn refresh(&mut self) -> Result<(), Status> {
         let view = self.context.view(&self.caller);
         for instance in &mut self.instances {

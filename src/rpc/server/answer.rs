@@ -1,4 +1,4 @@
-//! The body of a unary answer: its frame in slices, as the client makes room for them, and the status behind it.
+//! The body of a unary answer: its frame in slices as the client's window opens, then its status.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,20 +11,21 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::call::Call;
 
-/// Up to this size an answer is handed over at once, its status with it.
+/// An answer up to this size is handed to HTTP/2 at once, together with its status.
 const SLICE: usize = 16 << 10;
 
-/// An answer on its way.
+/// An answer being sent.
 pub(in crate::rpc) struct AnswerBody {
     call: Arc<Call>,
     rest: Bytes,
-    /// Waits until the last slice is written: what the library holds cannot be ended alone.
+    /// Resolves when the last slice is written: the library cannot reset a call whose bytes it
+    /// holds.
     written: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     is_over: bool,
 }
 
 impl AnswerBody {
-    /// The answer of a call, as a frame whose bytes are counted for it already.
+    /// The answer of a call, from a frame whose bytes are accounted already.
     pub(in crate::rpc) fn new(call: Arc<Call>, frame: Bytes) -> Self {
         call.progresses();
         let is_large = frame.len() > SLICE;
@@ -54,7 +55,7 @@ impl Body for AnswerBody {
             let length = this.rest.len().min(SLICE);
             let slice = this.rest.split_to(length);
             if this.rest.is_empty() {
-                // It would hold the bytes.
+                // An empty slice would keep the bytes alive.
                 this.rest = Bytes::new();
             }
             return Poll::Ready(Some(Ok(Frame::data(slice))));
@@ -69,7 +70,7 @@ impl Body for AnswerBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        // The status is to come even when no bytes are.
+        // Never exact: the status follows even where no bytes do.
         SizeHint::default()
     }
 }

@@ -1,4 +1,5 @@
-//! One call: the memory that is counted for it, and the task that ends it when its client takes nothing of the answer.
+//! One call: its accounted memory, and the task that ends it when its client stops reading the
+//! answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,44 +19,44 @@ use super::connection::{Connection, OpenStream};
 use crate::shares::Share;
 use crate::upstream::transport::AnswerRoom;
 
-/// Bytes that are counted for any call: its task, its place in HTTP/2, its answer's head.
+/// Bytes accounted for every call: its task, its HTTP/2 stream and its answer's head.
 pub(super) const CALL_BYTES: usize = 8 << 10;
 
-/// Bytes that a client may send of a request before they are asked for: the window of a call.
+/// Initial HTTP/2 window of a call: bytes of a request that may arrive before they are read.
 pub(super) const WINDOW: usize = 32 << 10;
 
-/// How long an answer waits for its client to take some of it.
+/// Time limit without progress while a client reads an answer.
 pub(super) const PROGRESS: Duration = Duration::from_secs(30);
 
-/// How long a request waits for memory that other calls of its user hold.
+/// Time that a request waits for memory held by other calls of its user.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A call, as its handler, its answer and its task share it.
+/// A call, shared by its handler, its answer and its task.
 #[derive(Debug)]
 pub struct Call {
     connection: Arc<Connection>,
     inside: Mutex<Inside>,
     is_stream: AtomicBool,
-    /// The answer's bytes are out of the daemon.
+    /// Notified when HTTP/2 has written every chunk of the answer.
     released: Notify,
 }
 
 #[derive(Debug)]
 struct Inside {
-    /// None once it is handed over to what waits to be written.
+    /// None once the connection keeps it until the last frames are written.
     memory: Option<Share>,
     bytes: usize,
-    /// What is counted of these until the call is over.
+    /// The part of `bytes` that stays accounted until the call ends.
     least: usize,
-    /// When the answer is given up; none while nothing waits for the client.
+    /// Deadline for the client's next progress; none while nothing waits for the client.
     give_up: Option<Instant>,
     stream: Option<OpenStream>,
-    /// Pieces of the answer that the library holds.
+    /// Chunks of the answer that the HTTP/2 library holds.
     pieces: usize,
 }
 
 impl Call {
-    /// A call with a head of so many bytes; none where the user's budget has no room for it.
+    /// Begins a call whose head has `head` bytes; none where the user's budget is exhausted.
     pub(super) fn begin(connection: &Arc<Connection>, head: usize) -> Option<Arc<Self>> {
         let bytes = CALL_BYTES + WINDOW + head;
         let memory = connection.memory().take(bytes).ok()?;
@@ -74,25 +75,25 @@ impl Call {
         }))
     }
 
-    /// The connection that the call came on.
+    /// The connection that the call arrived on.
     pub fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 
-    /// The request is read: nothing more waits for it in its window.
+    /// Releases the bytes of the request's window: the request has been read.
     pub(in crate::rpc) fn has_read(&self) {
         self.let_go(WINDOW);
     }
 
-    /// Counts `bytes` for the call in place of what was counted for its message and for making its answer.
+    /// Accounts `bytes` in place of everything accounted for the message and for making the answer.
     pub(in crate::rpc) fn settle(&self, bytes: usize) {
         let mut inside = self.inside();
         let settled = inside.least + bytes;
-        // More is counted by then, so that this is never refused.
+        // Never refused: more than that is accounted already.
         inside.resize(settled).ok();
     }
 
-    /// The call is a stream that stays open; its message is not kept.
+    /// Marks the call as a stream that stays open and releases its message's memory.
     pub(in crate::rpc) fn stays_open(&self) {
         self.settle(0);
         let stream = self.connection.stream_opens();
@@ -100,10 +101,10 @@ impl Call {
         self.is_stream.store(true, Ordering::Relaxed);
     }
 
-    /// Counts `bytes` more for the call, waiting for a while where other calls of the user hold too much.
+    /// Accounts `bytes` more, waiting a limited time for other calls of the user to release memory.
     ///
     /// # Errors
-    /// `RESOURCE_EXHAUSTED`: there was no room in time, or never will be.
+    /// `RESOURCE_EXHAUSTED`: the memory was not available in time.
     pub(in crate::rpc) async fn hold(&self, bytes: usize) -> Result<(), Status> {
         let memory = self.connection.admission.memory.clone();
         let room = memory.when_freed(|| self.try_hold(bytes));
@@ -117,26 +118,26 @@ impl Call {
         Ok(())
     }
 
-    /// Counts `bytes` more for the call; false where there is no room.
+    /// Accounts `bytes` more; false where the budget is exhausted.
     pub fn try_hold(&self, bytes: usize) -> bool {
         let mut inside = self.inside();
         let more = inside.bytes.saturating_add(bytes);
         inside.resize(more).is_ok()
     }
 
-    /// Counts `bytes` less.
+    /// Releases `bytes`.
     pub fn let_go(&self, bytes: usize) {
         let mut inside = self.inside();
         let less = inside.bytes.saturating_sub(bytes);
         inside.resize(less).ok();
     }
 
-    /// The client took some of the answer, or begins to be waited for.
+    /// Restarts the progress timer: the client read part of the answer, or the wait begins.
     pub(super) fn progresses(&self) {
         self.inside().give_up = Some(Instant::now() + PROGRESS);
     }
 
-    /// Wraps a piece of the answer, so that the call is held until the library has written it.
+    /// Wraps a chunk of the answer; the call keeps its memory until the library has written it.
     pub(super) fn piece(self: &Arc<Self>, bytes: Bytes) -> Bytes {
         self.inside().pieces += 1;
         Bytes::from_owner(Piece {
@@ -145,12 +146,12 @@ impl Call {
         })
     }
 
-    /// Whether the library has written all pieces that it was given.
+    /// True once the library has written every chunk.
     pub(super) fn is_released(&self) -> bool {
         self.inside().pieces == 0
     }
 
-    /// Waits until the library has written all pieces that it was given.
+    /// Waits until the library has written every chunk.
     pub(super) fn released(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
         let call = self.clone();
         async move {
@@ -166,13 +167,13 @@ impl Call {
         }
     }
 
-    /// The call's task is over; what it said last may wait to be written.
+    /// Handles the end of the call's task, whose last frames may not be written yet.
     fn is_over(&self) {
         let memory = {
             let mut inside = self.inside();
             inside.stream = None;
             if inside.pieces > 0 {
-                // These hold the memory.
+                // The chunks hold the memory.
                 return;
             }
             inside.memory.take()
@@ -183,7 +184,7 @@ impl Call {
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
-        // Each holder leaves whole values behind.
+        // The value is consistent whenever the lock is released.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -204,7 +205,7 @@ impl Inside {
     }
 }
 
-/// A piece of an answer.
+/// A chunk of an answer.
 struct Piece {
     bytes: Bytes,
     call: Arc<Call>,
@@ -228,15 +229,15 @@ impl Drop for Piece {
     }
 }
 
-/// The call of one connection for which the library starts a task next. Clones share it.
+/// The call whose task the HTTP/2 library starts next on one connection. Clones share it.
 ///
-/// For each request in turn the library calls the service and then the executor, so that the call that the service left here
-/// is the task's.
+/// The library calls the service and then the executor, one request at a time, so the call that the
+/// service left here belongs to the task.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NextCall(Arc<Mutex<Option<Arc<Call>>>>);
 
 impl NextCall {
-    /// Leaves a call for the task that the library starts next.
+    /// Sets the call of the next task.
     pub(super) fn put(&self, call: Arc<Call>) {
         *self.lock() = Some(call);
     }
@@ -246,12 +247,12 @@ impl NextCall {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Call>>> {
-        // Whole after each statement.
+        // The value is consistent after each statement.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs the tasks of one connection's calls.
+/// Spawns the tasks of one connection's calls.
 #[derive(Clone, Debug)]
 pub(super) struct CallExecutor {
     /// The connection.
@@ -269,7 +270,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CallExecutor {
         tasks.spawn(async move {
             let ended = Ended(connection);
             let Some(call) = call else {
-                // A refusal without a call.
+                // A refusal that no call was begun for.
                 task.await;
                 return;
             };
@@ -281,7 +282,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CallExecutor {
             .await;
             call.is_over();
             if !call.is_released() && timeout(PROGRESS, call.released()).await.is_err() {
-                // Nothing of the call is left that could be ended alone.
+                // The library offers no way to reset this call alone any more.
                 if !ended.0.has_streams() {
                     ended.0.end.cancel();
                 }
@@ -290,7 +291,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CallExecutor {
     }
 }
 
-/// Counts the end of a call, however it comes.
+/// Counts the end of a call on drop, so that a cancelled task is counted too.
 struct Ended(Arc<Connection>);
 
 impl Drop for Ended {
@@ -299,7 +300,8 @@ impl Drop for Ended {
     }
 }
 
-/// A call's task, which ends when its client has taken nothing of the answer for too long: HTTP/2 then resets the call.
+/// A call's task. It ends when the client has read nothing of the answer for too long, and HTTP/2
+/// resets the call.
 struct CallTask<F> {
     task: Pin<Box<F>>,
     call: Arc<Call>,
@@ -311,7 +313,7 @@ impl<F: Future<Output = ()>> Future for CallTask<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        // What streams do, others cause: whoever broadcasts.
+        // A stream's work is not charged to its user: whoever broadcasts causes it.
         let since = (!this.call.is_stream.load(Ordering::Relaxed)).then(Clock::now);
         let done = this.task.as_mut().poll(cx);
         if let Some(since) = since {

@@ -1,4 +1,4 @@
-//! One local connection as its calls know it: its caller, its budget, and whether its client takes what it is sent.
+//! One local connection as its calls see it: the caller, the budget, and back pressure.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,8 +13,8 @@ use super::users::{Admission, STRANGER_CALLS};
 use crate::access::Caller;
 use crate::shares::{Memory, Share};
 
-/// Refusals without a budget that may wait to be written, on all connections of a user together: 3 MB. A client that does not take
-/// even these is not served.
+/// Unwritten refusals outside every budget, on all connections of one user: 3 MB. A client that
+/// does not read even these is disconnected.
 const MOST_UNPAID: usize = 2048;
 
 /// One connection.
@@ -22,33 +22,32 @@ const MOST_UNPAID: usize = 2048;
 pub struct Connection {
     caller: Caller,
     pub(super) admission: Admission,
-    /// Ends the connection, and whatever is under way on it.
+    /// Closes the connection together with its open calls.
     pub(super) end: CancellationToken,
-    /// Closes the connection once its calls are over.
+    /// Closes the connection once its calls have ended.
     pub(super) retire: CancellationToken,
-    /// The calls' tasks, which end with the connection.
+    /// Tasks of the calls, which end with the connection.
     pub(super) tasks: TaskTracker,
     /// Calls whose tasks have not ended.
     calls: AtomicUsize,
-    /// When the last call ended, or the connection came.
+    /// Time at which the last call ended, or the connection was accepted.
     idle_since: Mutex<Instant>,
-    /// Of these, streams that stay open: listening, watching.
+    /// The calls among them that are streams: listening, watching.
     streams: AtomicUsize,
     congestion: Congestion,
-    /// Since when the library works on what the client sent.
+    /// Start of the HTTP/2 library's current work on received bytes.
     works_since: Mutex<Option<Clock>>,
     unwritten: Mutex<Unwritten>,
 }
 
-/// Whether the socket has no room for what is to be sent.
+/// Back pressure: the socket's buffer is full.
 #[derive(Debug, Default)]
 struct Congestion {
     is_on: AtomicBool,
     over: Arc<Notify>,
 }
 
-/// Of calls that are over, what the client may not have been sent yet: their last words wait in the library until the socket
-/// has room.
+/// Frames of ended calls that the library has not written yet, because the socket's buffer is full.
 #[derive(Debug, Default)]
 struct Unwritten {
     shares: Vec<Share>,
@@ -72,7 +71,7 @@ impl Connection {
         }
     }
 
-    /// Calls that this connection may have open.
+    /// Limit of open calls on this connection.
     pub(super) fn most_calls(&self, setting: usize) -> usize {
         if self.admission.is_stranger {
             setting.min(STRANGER_CALLS)
@@ -81,12 +80,12 @@ impl Connection {
         }
     }
 
-    /// The user's memory.
+    /// The user's memory budget.
     pub fn memory(&self) -> &Memory {
         &self.admission.memory
     }
 
-    /// The calls under way.
+    /// Number of open calls.
     pub(super) fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
     }
@@ -101,17 +100,17 @@ impl Connection {
         }
     }
 
-    /// How long the connection has had no call; none while it has one.
+    /// Time without an open call; none while there is one.
     pub(super) fn idle(&self) -> Option<Duration> {
         (self.calls() == 0).then(|| lock(&self.idle_since).elapsed())
     }
 
-    /// Who is at the other end.
+    /// The caller at the other end.
     pub(super) fn caller(&self) -> &Caller {
         &self.caller
     }
 
-    /// Counts a stream that stays open, until the guard is dropped.
+    /// Counts an open stream until the guard is dropped.
     pub(super) fn stream_opens(self: &Arc<Self>) -> OpenStream {
         self.streams.fetch_add(1, Ordering::Relaxed);
         OpenStream(self.clone())
@@ -121,24 +120,24 @@ impl Connection {
         self.streams.load(Ordering::Relaxed) > 0
     }
 
-    /// The library has bytes to work on, from now.
+    /// Notes that the library now works on received bytes.
     pub(super) fn works(&self) {
         *lock(&self.works_since) = Some(Clock::now());
     }
 
-    /// The library has worked on what it had, if anything: its user pays for the time.
+    /// Charges the user for the library's work since [`Self::works`], if any.
     pub(super) fn has_worked(&self) {
         if let Some(since) = lock(&self.works_since).take() {
             self.admission.user.pace.spend(since.elapsed());
         }
     }
 
-    /// Keeps a call's memory counted until its last words are written.
+    /// Keeps an ended call's memory accounted until its last frames are written.
     pub(super) fn keep_until_written(&self, share: Share) {
         lock(&self.unwritten).shares.push(share);
     }
 
-    /// Counts a refusal for which there is no budget. A client that leaves several unread is not served any more.
+    /// Counts a refusal outside every budget. A client that leaves too many unread is disconnected.
     pub(super) fn refuses_unpaid(&self) {
         let before = self.admission.user.unpaid.fetch_add(1, Ordering::Relaxed);
         lock(&self.unwritten).unpaid += 1;
@@ -147,7 +146,7 @@ impl Connection {
         }
     }
 
-    /// The socket took all that there was, or has no room.
+    /// Updates the back pressure after a write.
     pub(super) fn wrote(&self, is_congested: bool) {
         if is_congested {
             self.congestion.is_on.store(true, Ordering::Release);
@@ -156,7 +155,7 @@ impl Connection {
         }
     }
 
-    /// All that the library had to say is written.
+    /// Releases the memory of ended calls: every frame is written.
     pub(super) fn wrote_all(&self) {
         let mut unwritten = lock(&self.unwritten);
         unwritten.shares.clear();
@@ -167,18 +166,18 @@ impl Connection {
         }
     }
 
-    /// Whether the socket has no room.
+    /// True while the socket's buffer is full.
     pub fn is_congested(&self) -> bool {
         self.congestion.is_on.load(Ordering::Acquire)
     }
 
-    /// Waits until the socket has room.
+    /// Waits until the socket's buffer has room.
     pub fn uncongested(self: &Arc<Self>) -> impl Future<Output = ()> + Send + Sync + use<> {
         let connection = self.clone();
         async move {
             loop {
                 let over = connection.congestion.over.notified();
-                // The state may change between the look and the wait.
+                // Registered before the check: the state may change in between.
                 tokio::pin!(over);
                 over.as_mut().enable();
                 if !connection.is_congested() {
@@ -196,7 +195,7 @@ impl Drop for Connection {
     }
 }
 
-/// A stream that is open on a connection.
+/// Guard of an open stream.
 #[derive(Debug)]
 pub struct OpenStream(Arc<Connection>);
 
@@ -207,6 +206,6 @@ impl Drop for OpenStream {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each holder leaves whole values behind.
+    // The value is consistent whenever the lock is released.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,28 +1,29 @@
-//! The frames that a client sends, counted by what they cost.
+//! Cost of the frames that a client sends.
 //!
-//! HTTP/2's library does as much for a frame as the protocol asks: a SETTINGS frame of 15 bytes that changes the initial window,
-//! or a GOAWAY, goes over all open streams of its connection. So frames count, and not bytes. The estimates here are
-//! microseconds of an optimized build, and bound what is handed on before its true cost is known.
+//! A frame's cost depends on its kind rather than its size: a SETTINGS frame of 15 bytes that
+//! changes the initial window, or a GOAWAY, makes the HTTP/2 library visit every open stream of the
+//! connection. The estimates here are microseconds of an optimized build; they bound the frames
+//! passed on before their true cost is measured.
 
 use super::pace::Purse;
 
-/// The length of a client's preface (RFC 9113, section 3.4).
+/// Length of a client's preface (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
 
-/// The length of a frame's head.
+/// Length of a frame header.
 const HEAD: usize = 9;
 
-/// Estimates that are handed on at once, in microseconds.
+/// Estimated cost passed on in one read, in microseconds.
 const AT_ONCE: u32 = 2000;
 
-/// The place in a client's bytes.
+/// Position in a client's bytes.
 #[derive(Debug)]
 enum At {
-    /// In the preface; so much is to come.
+    /// In the preface, with so many bytes still missing.
     Preface(usize),
-    /// In a frame's head, of which so much came.
+    /// In a frame header, of which so many bytes have arrived.
     Head([u8; HEAD], usize),
-    /// In a frame's payload; so much is to come.
+    /// In a frame's payload, with so many bytes still missing.
     Payload(usize),
 }
 
@@ -30,7 +31,7 @@ enum At {
 #[derive(Debug)]
 pub(super) struct Meter {
     at: At,
-    /// A request's first frame has come.
+    /// The client's first frame has arrived.
     has_begun: bool,
 }
 
@@ -42,17 +43,19 @@ impl Meter {
         }
     }
 
-    /// Whether the client has said its preface and sent a frame.
+    /// True once the client has sent its preface and a frame.
     pub(super) fn has_begun(&self) -> bool {
         self.has_begun
     }
 
-    /// Counts what came, on a connection with so many calls. Returns how many of the bytes may be handed on now: one frame, and then
-    /// up to the one for which nothing is left in the purse, or before which enough is handed on at once.
+    /// Charges the received frames to the bucket, on a connection with `calls` open calls. Returns
+    /// the number of bytes to pass on now: at least one frame, and then up to the frame at which
+    /// the bucket is empty or the cost of one read is reached.
     pub(super) fn count(&mut self, came: &[u8], calls: usize, purse: &mut Purse) -> usize {
         let mut rest = came;
         let (mut frames, mut at_once) = (0, 0);
-        // It is this connection's turn: whoever spent what was in the purse since then does not stop its next frame.
+        // It is this connection's turn: tokens that others spent since then do not stop its next
+        // frame.
         let enough = |frames: u32, at_once: u32, purse: &Purse| {
             frames > 0 && (at_once > AT_ONCE || purse.wait().is_some())
         };
@@ -93,7 +96,7 @@ impl Meter {
     }
 }
 
-/// An estimate of a frame's cost in microseconds, where a connection has so many open calls.
+/// Estimated cost of a frame in microseconds, on a connection with `calls` open calls.
 fn cost(kind: u8, flags: u8, length: u32, calls: usize) -> u32 {
     const DATA: u8 = 0;
     const HEADERS: u8 = 1;
@@ -107,11 +110,11 @@ fn cost(kind: u8, flags: u8, length: u32, calls: usize) -> u32 {
     let calls = u32::try_from(calls).unwrap_or(u32::MAX / 2);
     match kind {
         DATA => 1 + length / 4096,
-        // A call; what its task does is measured.
+        // Begins a call, whose task is measured separately.
         HEADERS => 10 + length / 1024,
         CONTINUATION => 2 + length / 1024,
         SETTINGS | PING if flags & ACK != 0 => 1,
-        // These go over all streams.
+        // The library visits every stream for these.
         SETTINGS | GOAWAY => 5 + calls / 8,
         RST_STREAM | PING => 2,
         WINDOW_UPDATE => 1 + calls / 256,

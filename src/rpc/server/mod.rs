@@ -1,8 +1,9 @@
-//! The gRPC server under the services: connections are let in within their users' shares, read at their users' pace, and each
-//! call is counted for its user until its answer has left.
+//! The gRPC server below the services: it admits connections within their users' shares, reads them
+//! at their users' rate, and accounts each call to its user until its answer is written.
 //!
-//! Promises: what one user makes the daemon hold stays within that user's share; what a connection sends costs the thread that
-//! delivers no more than that user's pace; a client that takes nothing ends its own calls; what is refused is told why.
+//! Promises: memory held for one user stays within that user's share; handling a connection's input
+//! costs the delivering thread no more than that user's rate; a client that stops reading ends its
+//! own calls; a refusal states its reason.
 
 mod answer;
 mod call;
@@ -55,51 +56,52 @@ use crate::ipc::{Accepted, Listener, PeerStream};
 use crate::router::Peer;
 use crate::shares::Holder;
 
-/// Bytes that a client may send on one connection before the daemon has read them.
+/// Initial HTTP/2 window of a connection.
 const CONNECTION_WINDOW: u32 = 1 << 20;
 
-/// Bytes of one call that the library takes over before the socket does.
+/// Bytes of one call that the library buffers ahead of the socket.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// The largest list of header fields of one request, counted as `SETTINGS_MAX_HEADER_LIST_SIZE` does.
+/// Limit of one request's header list, counted as `SETTINGS_MAX_HEADER_LIST_SIZE` is.
 pub const HEADER_BYTES: u32 = 16 << 10;
 
-/// Calls of one connection that its client may cancel before the daemon has begun them.
+/// Calls of one connection that its client may cancel before they are begun.
 const CANCELLED_EARLY: usize = 4096;
 
-/// Resets by the library for frames on calls that are over: an app that sends on after refusals must not lose its streams.
+/// Resets that the library may send for frames on ended calls: an app that keeps sending after
+/// refusals must not lose its streams.
 const LATE_FRAMES: usize = 16 << 10;
 
-/// How long a client may take for its first frame.
+/// Time limit for a client's first frame.
 const PREFACE: Duration = Duration::from_secs(10);
 
-/// Where room is short, connections without a call for so long are closed.
+/// Connections without a call for this long are closed when connections run short.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How often idle connections are looked for at the most.
+/// Shortest interval between two searches for idle connections.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// An estimate of what a connection costs besides what is measured: to accept and to close it.
+/// Estimated cost of accepting and closing a connection, which is not measured.
 const ADMISSION: Duration = Duration::from_micros(50);
 
-/// Connections that are open beside those of the users' shares: of strangers, and such as are being refused.
+/// Connections accepted beyond the users' shares: those of strangers, and those being refused.
 const BESIDE: usize = 2 * STRANGER_CONNECTIONS + 64;
 
-/// The server, ready to let connections in.
+/// The server, ready to accept connections.
 pub(crate) struct Server {
     /// Answers every request.
     pub router: axum::Router,
-    /// The bounds on connections and calls.
+    /// Limits of connections and calls.
     pub limits: Limits,
-    /// Tells who has any right.
+    /// The access policy in force.
     pub access: watch::Receiver<Arc<AccessPolicy>>,
-    /// Is told of programs whose last connection has closed.
+    /// Called for each program whose last connection has closed.
     pub gone: Arc<dyn Fn(Peer) + Send + Sync>,
 }
 
 impl Server {
-    /// Serves until the shutdown: then nobody new is let in, and calls under way may finish. Socket files go with the
-    /// listeners, right at the shutdown.
+    /// Serves until the shutdown; then no connection is accepted, and open calls may finish. Socket
+    /// files are removed with the listeners, right at the shutdown.
     pub(crate) async fn serve(self, listeners: Vec<Listener>, shutdown: CancellationToken) {
         let room = Arc::new(Semaphore::new(self.limits.max_connections + BESIDE));
         let mut incoming: SelectAll<_> = listeners
@@ -132,7 +134,7 @@ impl Server {
                         drop(program);
                     });
                     pace.spend(begun.elapsed());
-                    // Whoever is ready has a turn between two connections.
+                    // Other tasks run between two accepted connections.
                     yield_now().await;
                 }
                 Some(ended) = connections.join_next() => {
@@ -145,7 +147,7 @@ impl Server {
         while connections.join_next().await.is_some() {}
     }
 
-    /// Lets a connection in, or tells it why not.
+    /// Admits a connection, or refuses it with the reason.
     fn admit(&self, users: &Users, open: &Open, stream: &PeerStream) -> Option<Arc<Connection>> {
         let caller = stream.caller();
         let is_stranger = !self.access.borrow().rights(&caller).allow_any();
@@ -193,7 +195,7 @@ impl Server {
             .initial_stream_window_size(u32::try_from(WINDOW).unwrap_or(u32::MAX))
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)
-            // The library refuses what comes up to its bound.
+            // The library's bound is exclusive.
             .max_header_list_size(HEADER_BYTES + 1)
             .max_pending_accept_reset_streams(CANCELLED_EARLY)
             .max_local_error_reset_streams(LATE_FRAMES);
@@ -209,10 +211,10 @@ impl Server {
             has_begun: false,
         };
         async move {
-            // Before anything is said, it is this user's turn.
+            // Waits for this user's turn before the handshake.
             connection.admission.user.pace.clone().turn().await;
             tokio::select! {
-                // It has begun, or ended before that, which shows below.
+                // An error means that the connection ended before its first frame.
                 begun = begun => if begun.is_err() { return },
                 _ = &mut serving => return,
                 () = sleep(PREFACE) => return,
@@ -233,7 +235,7 @@ impl Server {
     }
 }
 
-/// A connection's future, for whose time its user pays.
+/// A connection's future; the time of its polls is charged to its user.
 struct Paid<F> {
     serving: Pin<Box<F>>,
     connection: Arc<Connection>,
@@ -245,7 +247,7 @@ impl<F: Future> Future for Paid<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         if !self.has_begun {
-            // The first words are the library's own.
+            // The first poll writes the library's own preface.
             self.connection.works();
             self.has_begun = true;
         }
@@ -255,17 +257,17 @@ impl<F: Future> Future for Paid<F> {
     }
 }
 
-/// The open connections, for whoever looks for idle ones.
+/// The open connections, searched for idle ones.
 #[derive(Debug, Default)]
 struct Open {
     looked: Mutex<Looked>,
-    /// The last one was refused, and that was told.
+    /// The last connection was refused, and a warning was logged.
     is_full: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Looked {
-    /// As many as are open, and those that closed since the last look.
+    /// Open connections, and those that closed since the last search.
     connections: Vec<Weak<Connection>>,
     at: Option<Instant>,
 }
@@ -279,7 +281,7 @@ impl Open {
         looked.connections.push(Arc::downgrade(connection));
     }
 
-    /// Closes the connections that have had no call for long: others need their room.
+    /// Closes connections that have been idle for long, to make room for others.
     fn retire_idle(&self) {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         if looked.at.is_some_and(|at| at.elapsed() < LOOK) {
@@ -328,9 +330,9 @@ impl hyper::service::Service<Request<RequestBody>> for Calls {
     }
 }
 
-/// The bytes of a request's head, as the library holds it.
+/// Memory that the library holds for a request's head, in bytes.
 fn size(request: &Request<RequestBody>) -> usize {
-    /// What a field takes besides its text (RFC 9113, section 6.5.2).
+    /// Overhead of one field (RFC 9113, section 6.5.2).
     const FIELD: usize = 32;
     let fields = request.headers().iter();
     let fields: usize = fields

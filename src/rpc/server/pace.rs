@@ -1,7 +1,8 @@
-//! The pace at which one user's connections are read: by the time that they cost the thread that delivers to everybody.
+//! Rate limit of one user's connections, by the time that they cost the delivering thread.
 //!
-//! A user may cost [`RATE`] of the thread's time, after a [`BURST`]; whoever sends more is read later, and nobody else is kept
-//! waiting for longer than a burst. Part of the cost is measured, part is estimated: what frames cost by their kind ([`super::meter`]).
+//! A token bucket: a user may cost [`RATE`] of the thread's time, after a [`BURST`]. A user who
+//! sends more is read later, so nobody else waits longer than a burst. Part of the cost is
+//! measured; the cost of frames is estimated by their kind ([`super::meter`]).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,35 +10,36 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
-/// The part of the thread's time that a user may cost.
+/// Fraction of the thread's time that a user may cost.
 pub(super) const RATE: f64 = 0.4;
 
-/// The part that root and the daemon's own user may cost.
+/// Fraction for root and the daemon's own user.
 pub(super) const OWNERS_RATE: f64 = 0.8;
 
-/// What may be spent at once.
+/// Capacity of the bucket.
 pub(super) const BURST: Duration = Duration::from_millis(40);
 
-/// One user's pace, over all its connections.
+/// Rate limit of one user, over all of its connections.
 #[derive(Debug)]
 pub(super) struct Pace {
     purse: Mutex<Purse>,
-    /// One permit. Whoever found the purse empty waits with it, and the others behind it, in the order in which they came: a
-    /// thousand connections that all wake for the next microsecond would cost more than they are kept from.
+    /// One permit. The connection that found the bucket empty holds it while waiting, and the
+    /// others queue for it in order: a thousand connections that all wake for the next microsecond
+    /// would cost more than the limit saves.
     turn: Arc<Semaphore>,
 }
 
-/// What may be spent.
+/// The tokens, in time of the thread.
 #[derive(Debug)]
 pub(super) struct Purse {
     rate: f64,
-    /// Microseconds.
+    /// In microseconds.
     left: f64,
     filled: Instant,
 }
 
 impl Pace {
-    /// A user's, or the owners'.
+    /// The limit of a user, or of the owners.
     pub(super) fn new(is_owner: bool) -> Self {
         Self {
             purse: Mutex::new(Purse {
@@ -49,14 +51,14 @@ impl Pace {
         }
     }
 
-    /// Whether nobody waits, and something may be spent now.
+    /// True where nobody waits and tokens are left.
     pub(super) fn is_free(&self) -> bool {
         self.turn.available_permits() > 0 && self.purse().wait().is_none()
     }
 
-    /// Waits until something may be spent, behind those that wait already.
+    /// Waits for tokens, behind those that wait already.
     pub(super) async fn turn(self: Arc<Self>) {
-        // It is never closed.
+        // The semaphore is never closed.
         let _turn = self.turn.acquire().await;
         loop {
             let Some(wait) = self.purse().wait() else {
@@ -66,7 +68,7 @@ impl Pace {
         }
     }
 
-    /// The purse, filled up to now.
+    /// The bucket, refilled up to now.
     pub(super) fn purse(&self) -> MutexGuard<'_, Purse> {
         let mut purse = self.purse.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -76,24 +78,24 @@ impl Pace {
         purse
     }
 
-    /// Takes what was measured out of the purse.
+    /// Charges a measured time.
     pub(super) fn spend(&self, time: Duration) {
         self.purse().left -= micros(time);
     }
 }
 
 impl Purse {
-    /// Takes an estimate, in microseconds; the last may be more than there was.
+    /// Charges an estimate in microseconds, even where fewer tokens are left.
     pub(super) fn spend(&mut self, micros: u32) {
         self.left -= f64::from(micros);
     }
 
-    /// The time until something may be spent again; none where something may be now.
+    /// Time until tokens are left again; none where there are some now.
     pub(super) fn wait(&self) -> Option<Duration> {
         let missing = 1.0 - self.left;
         (missing > 0.0)
             .then(|| Duration::from_secs_f64(missing / self.rate / 1e6))
-            // Timers are exact to a millisecond; sooner would be in vain.
+            // Timers have a resolution of a millisecond.
             .map(|wait| wait.max(Duration::from_millis(1)))
     }
 }
@@ -115,7 +117,7 @@ mod tests {
         assert!((0.99..1.01).contains(&wait.as_secs_f64()), "{wait:?}");
         tokio::time::advance(wait).await;
         assert_eq!(pace.purse().wait(), None);
-        // No more is saved up than a burst.
+        // The bucket holds no more than a burst.
         tokio::time::advance(Duration::from_secs(3600)).await;
         pace.spend(BURST);
         assert!(pace.purse().wait().is_some());

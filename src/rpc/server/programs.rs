@@ -1,4 +1,4 @@
-//! The programs that are connected: a program is gone when its last connection has closed.
+//! Connected programs. A program is gone once its last connection has closed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::access::Caller;
 use crate::router::Peer;
 
-/// All programs with a connection. Callers over TCP are not known, and are not in it.
+/// Every program with a connection, except callers over TCP, whose processes are unknown.
 #[derive(Clone)]
 pub(super) struct Programs {
     connections: Arc<Mutex<HashMap<Peer, usize>>>,
@@ -15,7 +15,7 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// None so far; `gone` is called for each whose last connection has closed.
+    /// An empty set; `gone` runs for each program whose last connection has closed.
     pub(super) fn new(gone: Arc<dyn Fn(Peer) + Send + Sync>) -> Self {
         let connections = Arc::default();
         Self { connections, gone }
@@ -30,7 +30,7 @@ impl Programs {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Peer, usize>> {
-        // Whole after each statement.
+        // The value is consistent after each statement.
         self.connections
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -43,7 +43,7 @@ impl fmt::Debug for Programs {
     }
 }
 
-/// A connection of a program.
+/// Guard of one connection of a program.
 #[derive(Debug)]
 pub(super) struct Connected {
     home: Programs,
@@ -66,7 +66,7 @@ impl Drop for Connected {
     }
 }
 
-/// The process that calls; none over TCP.
+/// The calling process; none over TCP.
 pub(in crate::rpc) fn program_of(caller: &Caller) -> Option<Peer> {
     caller.peer().map(|peer| Peer {
         // The kernel's process IDs are positive.

@@ -1,4 +1,4 @@
-//! A connection's bytes, read at its user's pace.
+//! A connection's bytes, read at its user's rate.
 
 use std::io;
 use std::pin::Pin;
@@ -14,22 +14,23 @@ use crate::ipc::PeerStream;
 
 type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// An accepted connection, metered.
+/// An accepted connection whose input is metered.
 pub(super) struct MeteredStream {
     inner: PeerStream,
     connection: Arc<Connection>,
     meter: Meter,
-    /// Read, and not handed on yet: what came with the frame for which the purse was empty. No more than one read.
+    /// Bytes that were read and not passed on yet, from the frame at which the bucket was empty. At
+    /// most one read.
     held: Vec<u8>,
-    /// The socket's room, where that is awaited before more is read.
+    /// Resolves when the socket's buffer has room, where reading waits for that.
     room: Option<Room>,
-    /// The user's turn, where that is awaited.
+    /// The user's turn, where reading waits for it.
     turn: Option<AbortOnDropHandle<()>>,
     begun: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
 impl MeteredStream {
-    /// Meters a connection; `begun` is told when the client's first frame has come.
+    /// Meters a connection; `begun` fires when the client's first frame has arrived.
     pub(super) fn new(
         inner: PeerStream,
         connection: Arc<Connection>,
@@ -46,33 +47,35 @@ impl MeteredStream {
         }
     }
 
-    /// Whether something may be read now.
+    /// Ready when the connection may be read.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(room) = &mut self.room {
             ready!(room.as_mut().poll(cx));
             self.room = None;
         }
         if self.connection.is_congested() {
-            // A client that takes nothing is not heard either: each call would only add to what waits for it.
+            // A client that stops reading is not read either: each call would only add to its
+            // unsent answers.
             let room = self.room.insert(Box::pin(self.connection.uncongested()));
             ready!(room.as_mut().poll(cx));
             self.room = None;
         }
         if self.turn.is_none() && !self.connection.admission.user.pace.is_free() {
-            // A task of its own: a turn that waits for a connection that cannot write would hold up all others of its user.
+            // A task of its own: a turn held by a connection that cannot write would block all
+            // others of its user.
             let pace = self.connection.admission.user.pace.clone();
             let turn = self.connection.tasks.spawn(pace.turn());
             self.turn = Some(AbortOnDropHandle::new(turn));
         }
         if let Some(turn) = &mut self.turn {
-            // It fails when the runtime stops.
+            // Fails only when the runtime stops.
             ready!(Pin::new(turn).poll(cx)).ok();
             self.turn = None;
         }
         Poll::Ready(())
     }
 
-    /// Counts what came, and says how much of it may be handed on.
+    /// Charges the received bytes and returns how many may be passed on.
     fn count(&mut self, came: &[u8]) -> usize {
         let calls = self.connection.calls();
         let mut purse = self.connection.admission.user.pace.purse();
@@ -81,7 +84,7 @@ impl MeteredStream {
         if self.meter.has_begun()
             && let Some(begun) = self.begun.take()
         {
-            // Nobody waits for it any more where the connection is ending.
+            // The receiver is gone where the connection is ending.
             begun.send(()).ok();
         }
         taken
@@ -113,7 +116,7 @@ impl AsyncRead for MeteredStream {
         if came.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        // Some of it always: nothing read would mean the stream's end.
+        // At least one byte is passed on: an empty read would mean the end of the stream.
         let taken = this.count(came);
         this.held = came.get(taken..).unwrap_or_default().to_vec();
         buffer.set_filled(before + taken);

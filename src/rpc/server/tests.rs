@@ -1,4 +1,4 @@
-//! docs/limits.md promises of the local door what is enforced.
+//! docs/limits.md names the limits of the gRPC server that the code enforces.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn percent(part: f64) -> String {
     format!("{:.0} %", part * 100.0)
 }
 
-/// The limits that the row of an input names.
+/// The row of docs/limits.md for one input.
 fn row(input: &str) -> &'static str {
     let begins = format!("| {input} | ");
     let row = LIMITS.lines().find_map(|line| line.strip_prefix(&begins));

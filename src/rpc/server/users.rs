@@ -1,7 +1,7 @@
-//! The local users' shares: of connections, of memory, and of the time of the thread that delivers.
+//! Local users' shares of connections, memory and the delivering thread's time.
 //!
-//! A user whom no rule gives any right (a stranger) has small budgets of its own, beside those of all others, so that no
-//! number of strangers takes anything from a user of the rules.
+//! A user without any right under the access rules (a stranger) has small budgets that are separate
+//! from everybody else's, so no number of strangers takes anything from a user whom the rules name.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -11,43 +11,44 @@ use super::pace::Pace;
 use crate::config::Limits;
 use crate::shares::{Full, Holder, Memory, Share, Shares};
 
-/// Bytes that one stranger may make the daemon hold.
+/// Memory limit of one stranger, in bytes.
 pub const STRANGER_BYTES: usize = 8 << 20;
 
-/// Connections that one stranger may have.
+/// Connection limit of one stranger.
 pub const STRANGER_CONNECTIONS: usize = 32;
 
-/// Calls that a stranger may have open on one connection.
+/// Limit of open calls on one connection of a stranger.
 pub const STRANGER_CALLS: usize = 64;
 
-/// Bytes that are counted for a connection: its buffers, its tables, its task.
+/// Bytes accounted for a connection: its buffers, tables and task.
 pub(super) const CONNECTION_BYTES: usize = 32 << 10;
 
-/// All users with a connection.
+/// Every user with a connection.
 #[derive(Debug)]
 pub(super) struct Users {
     known: Budget,
     strangers: Budget,
-    /// By holder, and by whether it is a stranger. An entry whose last connection has closed goes with the next user.
+    /// Keyed by holder and stranger flag. Entries without connections are removed when the next
+    /// user is added.
     by_holder: Mutex<HashMap<(Holder, bool), Weak<User>>>,
 }
 
-/// What all connections of one user have together.
+/// State that all connections of one user share.
 #[derive(Debug)]
 pub(super) struct User {
     pub pace: Arc<Pace>,
-    /// Refusals that no budget had room for, and that are not written yet.
+    /// Refusals outside every budget that are not written yet.
     pub unpaid: AtomicUsize,
 }
 
-/// What those of one kind share.
+/// The budget that all strangers, or all other users, share.
 #[derive(Clone, Debug)]
 struct Budget {
     connections: Shares,
     memory: Shares,
 }
 
-/// One connection's part of its user's shares; given back when it is dropped.
+/// One connection's part of its user's shares, released on drop.
 #[derive(Debug)]
 pub(super) struct Admission {
     pub user: Arc<User>,
@@ -64,7 +65,7 @@ impl Users {
                 connections: Shares::new(limits.max_connections),
                 memory: Shares::new(limits.max_call_bytes),
             },
-            // One may have half.
+            // Twice the limit of one stranger, because one holder may take half of any shares.
             strangers: Budget {
                 connections: Shares::new(2 * STRANGER_CONNECTIONS),
                 memory: Shares::new(2 * STRANGER_BYTES),
@@ -73,10 +74,10 @@ impl Users {
         }
     }
 
-    /// Lets a connection in.
+    /// Admits a connection.
     ///
     /// # Errors
-    /// The refusal in words that go to the client.
+    /// The reason for the refusal, as the client reads it.
     pub(super) fn admit(&self, holder: Holder, is_stranger: bool) -> Result<Admission, String> {
         let (budget, setting) = if is_stranger {
             (&self.strangers, "no access rule is for this caller")
@@ -109,7 +110,7 @@ impl Users {
         })
     }
 
-    /// Whether more than three quarters of a holder's share, or of all, are taken.
+    /// True where more than three quarters of the holder's share, or of all connections, are taken.
     pub(super) fn is_short(&self, admission: &Admission) -> bool {
         let budget = if admission.is_stranger {
             &self.strangers
@@ -118,7 +119,7 @@ impl Users {
         };
         let connections = &budget.connections;
         let share = connections.held(admission.memory.holder());
-        // A share is half.
+        // A holder's share is half of the total.
         connections.taken() > connections.most() / 4 * 3 || share > connections.most() / 8 * 3
     }
 
