@@ -70,7 +70,7 @@ pub(super) async fn read<Q: RequestMessage>(
             ARRIVAL_TIMEOUT.as_secs()
         ))
     })??;
-    call.has_read();
+    call.release_window();
     off_thread(bytes.len(), move || {
         structured::check(&bytes, Q::PAYLOAD)?;
         Q::decode(bytes).map_err(|error| {

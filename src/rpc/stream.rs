@@ -105,7 +105,7 @@ impl ListenBody {
     #[inline(never)]
     fn release(&mut self) {
         if let Some(call) = &self.call {
-            call.let_go(self.accounted);
+            call.release(self.accounted);
         }
         self.accounted = 0;
     }

@@ -27,11 +27,11 @@ pub(in crate::rpc) struct AnswerBody {
 impl AnswerBody {
     /// The answer of a call, from a frame whose bytes are accounted already.
     pub(in crate::rpc) fn new(call: Arc<Call>, frame: Bytes) -> Self {
-        call.progresses();
+        call.restart_timer();
         let is_large = frame.len() > SLICE;
         Self {
             written: is_large.then(|| Box::pin(call.released()) as _),
-            rest: call.piece(frame),
+            rest: call.chunk(frame),
             call,
             is_over: false,
         }
@@ -50,7 +50,7 @@ impl Body for AnswerBody {
         if this.is_over {
             return Poll::Ready(None);
         }
-        this.call.progresses();
+        this.call.restart_timer();
         if !this.rest.is_empty() {
             let length = this.rest.len().min(SLICE);
             let slice = this.rest.split_to(length);

@@ -26,33 +26,33 @@ pub(super) const CALL_BYTES: usize = 8 << 10;
 pub(super) const WINDOW: usize = 32 << 10;
 
 /// Time limit without progress while a client reads an answer.
-pub(super) const PROGRESS: Duration = Duration::from_secs(30);
+pub(super) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time that a request waits for memory held by other calls of its user.
-const PATIENCE: Duration = Duration::from_secs(10);
+const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A call, shared by its handler, its answer and its task.
 #[derive(Debug)]
 pub struct Call {
     connection: Arc<Connection>,
-    inside: Mutex<Inside>,
+    state: Mutex<CallState>,
     is_stream: AtomicBool,
     /// Notified when HTTP/2 has written every chunk of the answer.
     released: Notify,
 }
 
 #[derive(Debug)]
-struct Inside {
+struct CallState {
     /// None once the connection keeps it until the last frames are written.
     memory: Option<Share>,
     bytes: usize,
     /// The part of `bytes` that stays accounted until the call ends.
-    least: usize,
+    base_bytes: usize,
     /// Deadline for the client's next progress; none while nothing waits for the client.
-    give_up: Option<Instant>,
+    deadline: Option<Instant>,
     stream: Option<OpenStream>,
     /// Chunks of the answer that the HTTP/2 library holds.
-    pieces: usize,
+    chunks: usize,
 }
 
 impl Call {
@@ -62,13 +62,13 @@ impl Call {
         let memory = connection.memory().take(bytes).ok()?;
         Some(Arc::new(Self {
             connection: connection.clone(),
-            inside: Mutex::new(Inside {
+            state: Mutex::new(CallState {
                 memory: Some(memory),
                 bytes,
-                least: CALL_BYTES + head,
-                give_up: None,
+                base_bytes: CALL_BYTES + head,
+                deadline: None,
                 stream: None,
-                pieces: 0,
+                chunks: 0,
             }),
             is_stream: AtomicBool::new(false),
             released: Notify::new(),
@@ -81,23 +81,23 @@ impl Call {
     }
 
     /// Releases the bytes of the request's window: the request has been read.
-    pub(in crate::rpc) fn has_read(&self) {
-        self.let_go(WINDOW);
+    pub(in crate::rpc) fn release_window(&self) {
+        self.release(WINDOW);
     }
 
     /// Accounts `bytes` in place of everything accounted for the message and for making the answer.
     pub(in crate::rpc) fn settle(&self, bytes: usize) {
-        let mut inside = self.inside();
-        let settled = inside.least + bytes;
+        let mut state = self.state();
+        let settled = state.base_bytes + bytes;
         // Never refused: more than that is accounted already.
-        inside.resize(settled).ok();
+        state.resize(settled).ok();
     }
 
     /// Marks the call as a stream that stays open and releases its message's memory.
-    pub(in crate::rpc) fn stays_open(&self) {
+    pub(in crate::rpc) fn mark_stream(&self) {
         self.settle(0);
-        let stream = self.connection.stream_opens();
-        self.inside().stream = Some(stream);
+        let stream = self.connection.open_stream();
+        self.state().stream = Some(stream);
         self.is_stream.store(true, Ordering::Relaxed);
     }
 
@@ -108,7 +108,7 @@ impl Call {
     pub(in crate::rpc) async fn hold(&self, bytes: usize) -> Result<(), Status> {
         let memory = self.connection.admission.memory.clone();
         let room = memory.when_freed(|| self.try_hold(bytes));
-        let Ok(()) = timeout(PATIENCE, room).await else {
+        let Ok(()) = timeout(MEMORY_TIMEOUT, room).await else {
             return Err(Status::resource_exhausted(format!(
                 "this user's calls hold too much for {bytes} bytes more (half of daemon.limits.max_call_bytes, {}); \
                  wait for some to end, or send less at once",
@@ -120,27 +120,27 @@ impl Call {
 
     /// Accounts `bytes` more; false where the budget is exhausted.
     pub fn try_hold(&self, bytes: usize) -> bool {
-        let mut inside = self.inside();
-        let more = inside.bytes.saturating_add(bytes);
-        inside.resize(more).is_ok()
+        let mut state = self.state();
+        let more = state.bytes.saturating_add(bytes);
+        state.resize(more).is_ok()
     }
 
     /// Releases `bytes`.
-    pub fn let_go(&self, bytes: usize) {
-        let mut inside = self.inside();
-        let less = inside.bytes.saturating_sub(bytes);
-        inside.resize(less).ok();
+    pub fn release(&self, bytes: usize) {
+        let mut state = self.state();
+        let less = state.bytes.saturating_sub(bytes);
+        state.resize(less).ok();
     }
 
     /// Restarts the progress timer: the client read part of the answer, or the wait begins.
-    pub(super) fn progresses(&self) {
-        self.inside().give_up = Some(Instant::now() + PROGRESS);
+    pub(super) fn restart_timer(&self) {
+        self.state().deadline = Some(Instant::now() + PROGRESS_TIMEOUT);
     }
 
     /// Wraps a chunk of the answer; the call keeps its memory until the library has written it.
-    pub(super) fn piece(self: &Arc<Self>, bytes: Bytes) -> Bytes {
-        self.inside().pieces += 1;
-        Bytes::from_owner(Piece {
+    pub(super) fn chunk(self: &Arc<Self>, bytes: Bytes) -> Bytes {
+        self.state().chunks += 1;
+        Bytes::from_owner(AnswerChunk {
             bytes,
             call: self.clone(),
         })
@@ -148,7 +148,7 @@ impl Call {
 
     /// True once the library has written every chunk.
     pub(super) fn is_released(&self) -> bool {
-        self.inside().pieces == 0
+        self.state().chunks == 0
     }
 
     /// Waits until the library has written every chunk.
@@ -168,24 +168,24 @@ impl Call {
     }
 
     /// Handles the end of the call's task, whose last frames may not be written yet.
-    fn is_over(&self) {
+    fn finish(&self) {
         let memory = {
-            let mut inside = self.inside();
-            inside.stream = None;
-            if inside.pieces > 0 {
+            let mut state = self.state();
+            state.stream = None;
+            if state.chunks > 0 {
                 // The chunks hold the memory.
                 return;
             }
-            inside.memory.take()
+            state.memory.take()
         };
         if let Some(memory) = memory {
             self.connection.keep_until_written(memory);
         }
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    fn state(&self) -> MutexGuard<'_, CallState> {
         // The value is consistent whenever the lock is released.
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -195,7 +195,7 @@ impl AnswerRoom for Call {
     }
 }
 
-impl Inside {
+impl CallState {
     fn resize(&mut self, bytes: usize) -> Result<(), crate::shares::Full> {
         if let Some(memory) = &mut self.memory {
             memory.resize(bytes)?;
@@ -206,23 +206,23 @@ impl Inside {
 }
 
 /// A chunk of an answer.
-struct Piece {
+struct AnswerChunk {
     bytes: Bytes,
     call: Arc<Call>,
 }
 
-impl AsRef<[u8]> for Piece {
+impl AsRef<[u8]> for AnswerChunk {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Piece {
+impl Drop for AnswerChunk {
     fn drop(&mut self) {
-        let mut inside = self.call.inside();
-        inside.pieces -= 1;
-        let last = inside.pieces == 0;
-        drop(inside);
+        let mut state = self.call.state();
+        state.chunks -= 1;
+        let last = state.chunks == 0;
+        drop(state);
         if last {
             self.call.released.notify_waiters();
         }
@@ -265,7 +265,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CallExecutor {
     fn execute(&self, task: F) {
         let connection = self.connection.clone();
         let call = self.next.take();
-        connection.call_begins();
+        connection.begin_call();
         let tasks = connection.tasks.clone();
         tasks.spawn(async move {
             let ended = Ended(connection);
@@ -280,8 +280,8 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CallExecutor {
                 timer: None,
             }
             .await;
-            call.is_over();
-            if !call.is_released() && timeout(PROGRESS, call.released()).await.is_err() {
+            call.finish();
+            if !call.is_released() && timeout(PROGRESS_TIMEOUT, call.released()).await.is_err() {
                 // The library offers no way to reset this call alone any more.
                 if !ended.0.has_streams() {
                     ended.0.end.cancel();
@@ -296,7 +296,7 @@ struct Ended(Arc<Connection>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.0.call_ends();
+        self.0.end_call();
     }
 }
 
@@ -321,20 +321,20 @@ impl<F: Future<Output = ()>> Future for CallTask<F> {
                 .connection
                 .admission
                 .user
-                .pace
-                .spend(since.elapsed());
+                .rate_limit
+                .charge(since.elapsed());
         }
         if done.is_ready() {
             return Poll::Ready(());
         }
-        let Some(give_up) = this.call.inside().give_up else {
+        let Some(deadline) = this.call.state().deadline else {
             return Poll::Pending;
         };
         let timer = this
             .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(give_up)));
-        if timer.deadline() != give_up {
-            timer.as_mut().reset(give_up);
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
         }
         timer.as_mut().poll(cx)
     }

@@ -15,7 +15,7 @@ use crate::shares::{Memory, Share};
 
 /// Unwritten refusals outside every budget, on all connections of one user: 3 MB. A client that
 /// does not read even these is disconnected.
-const MOST_UNPAID: usize = 2048;
+const MAX_UNBUDGETED: usize = 2048;
 
 /// One connection.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct Connection {
     streams: AtomicUsize,
     congestion: Congestion,
     /// Start of the HTTP/2 library's current work on received bytes.
-    works_since: Mutex<Option<Clock>>,
+    work_since: Mutex<Option<Clock>>,
     unwritten: Mutex<Unwritten>,
 }
 
@@ -51,7 +51,7 @@ struct Congestion {
 #[derive(Debug, Default)]
 struct Unwritten {
     shares: Vec<Share>,
-    unpaid: usize,
+    unbudgeted: usize,
 }
 
 impl Connection {
@@ -66,13 +66,13 @@ impl Connection {
             idle_since: Mutex::new(Instant::now()),
             streams: AtomicUsize::new(0),
             congestion: Congestion::default(),
-            works_since: Mutex::default(),
+            work_since: Mutex::default(),
             unwritten: Mutex::default(),
         }
     }
 
     /// Limit of open calls on this connection.
-    pub(super) fn most_calls(&self, setting: usize) -> usize {
+    pub(super) fn max_calls(&self, setting: usize) -> usize {
         if self.admission.is_stranger {
             setting.min(STRANGER_CALLS)
         } else {
@@ -90,11 +90,11 @@ impl Connection {
         self.calls.load(Ordering::Relaxed)
     }
 
-    pub(super) fn call_begins(&self) {
+    pub(super) fn begin_call(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn call_ends(&self) {
+    pub(super) fn end_call(&self) {
         if self.calls.fetch_sub(1, Ordering::Relaxed) == 1 {
             *lock(&self.idle_since) = Instant::now();
         }
@@ -111,7 +111,7 @@ impl Connection {
     }
 
     /// Counts an open stream until the guard is dropped.
-    pub(super) fn stream_opens(self: &Arc<Self>) -> OpenStream {
+    pub(super) fn open_stream(self: &Arc<Self>) -> OpenStream {
         self.streams.fetch_add(1, Ordering::Relaxed);
         OpenStream(self.clone())
     }
@@ -121,14 +121,14 @@ impl Connection {
     }
 
     /// Notes that the library now works on received bytes.
-    pub(super) fn works(&self) {
-        *lock(&self.works_since) = Some(Clock::now());
+    pub(super) fn start_work(&self) {
+        *lock(&self.work_since) = Some(Clock::now());
     }
 
-    /// Charges the user for the library's work since [`Self::works`], if any.
-    pub(super) fn has_worked(&self) {
-        if let Some(since) = lock(&self.works_since).take() {
-            self.admission.user.pace.spend(since.elapsed());
+    /// Charges the user for the library's work since [`Self::start_work`], if any.
+    pub(super) fn charge_work(&self) {
+        if let Some(since) = lock(&self.work_since).take() {
+            self.admission.user.rate_limit.charge(since.elapsed());
         }
     }
 
@@ -138,16 +138,20 @@ impl Connection {
     }
 
     /// Counts a refusal outside every budget. A client that leaves too many unread is disconnected.
-    pub(super) fn refuses_unpaid(&self) {
-        let before = self.admission.user.unpaid.fetch_add(1, Ordering::Relaxed);
-        lock(&self.unwritten).unpaid += 1;
-        if before >= MOST_UNPAID {
+    pub(super) fn count_unbudgeted_refusal(&self) {
+        let before = self
+            .admission
+            .user
+            .unbudgeted
+            .fetch_add(1, Ordering::Relaxed);
+        lock(&self.unwritten).unbudgeted += 1;
+        if before >= MAX_UNBUDGETED {
             self.end.cancel();
         }
     }
 
     /// Updates the back pressure after a write.
-    pub(super) fn wrote(&self, is_congested: bool) {
+    pub(super) fn update_congestion(&self, is_congested: bool) {
         if is_congested {
             self.congestion.is_on.store(true, Ordering::Release);
         } else if self.congestion.is_on.swap(false, Ordering::AcqRel) {
@@ -156,13 +160,13 @@ impl Connection {
     }
 
     /// Releases the memory of ended calls: every frame is written.
-    pub(super) fn wrote_all(&self) {
+    pub(super) fn release_written(&self) {
         let mut unwritten = lock(&self.unwritten);
         unwritten.shares.clear();
-        let unpaid = std::mem::take(&mut unwritten.unpaid);
-        if unpaid > 0 {
-            let all = &self.admission.user.unpaid;
-            all.fetch_sub(unpaid, Ordering::Relaxed);
+        let unbudgeted = std::mem::take(&mut unwritten.unbudgeted);
+        if unbudgeted > 0 {
+            let all = &self.admission.user.unbudgeted;
+            all.fetch_sub(unbudgeted, Ordering::Relaxed);
         }
     }
 
@@ -191,7 +195,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.wrote_all();
+        self.release_written();
     }
 }
 

@@ -5,7 +5,7 @@
 //! connection. The estimates here are microseconds of an optimized build; they bound the frames
 //! passed on before their true cost is measured.
 
-use super::pace::Purse;
+use super::rate_limit::TokenBucket;
 
 /// Length of a client's preface (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
@@ -14,11 +14,11 @@ const PREFACE: usize = 24;
 const HEAD: usize = 9;
 
 /// Estimated cost passed on in one read, in microseconds.
-const AT_ONCE: u32 = 2000;
+const MAX_PASSED_COST: u32 = 2000;
 
 /// Position in a client's bytes.
 #[derive(Debug)]
-enum At {
+enum Position {
     /// In the preface, with so many bytes still missing.
     Preface(usize),
     /// In a frame header, of which so many bytes have arrived.
@@ -30,7 +30,7 @@ enum At {
 /// Follows the frames of one connection.
 #[derive(Debug)]
 pub(super) struct Meter {
-    at: At,
+    position: Position,
     /// The client's first frame has arrived.
     has_begun: bool,
 }
@@ -38,7 +38,7 @@ pub(super) struct Meter {
 impl Meter {
     pub(super) fn new() -> Self {
         Self {
-            at: At::Preface(PREFACE),
+            position: Position::Preface(PREFACE),
             has_begun: false,
         }
     }
@@ -51,48 +51,53 @@ impl Meter {
     /// Charges the received frames to the bucket, on a connection with `calls` open calls. Returns
     /// the number of bytes to pass on now: at least one frame, and then up to the frame at which
     /// the bucket is empty or the cost of one read is reached.
-    pub(super) fn count(&mut self, came: &[u8], calls: usize, purse: &mut Purse) -> usize {
-        let mut rest = came;
-        let (mut frames, mut at_once) = (0, 0);
+    pub(super) fn count(
+        &mut self,
+        received: &[u8],
+        calls: usize,
+        bucket: &mut TokenBucket,
+    ) -> usize {
+        let mut rest = received;
+        let (mut frames, mut passed_cost) = (0, 0);
         // It is this connection's turn: tokens that others spent since then do not stop its next
         // frame.
-        let enough = |frames: u32, at_once: u32, purse: &Purse| {
-            frames > 0 && (at_once > AT_ONCE || purse.wait().is_some())
+        let enough = |frames: u32, passed_cost: u32, bucket: &TokenBucket| {
+            frames > 0 && (passed_cost > MAX_PASSED_COST || bucket.wait_time().is_some())
         };
         while let Some((first, after)) = rest.split_first() {
-            match &mut self.at {
-                At::Preface(left) | At::Payload(left) => {
+            match &mut self.position {
+                Position::Preface(left) | Position::Payload(left) => {
                     let taken = rest.len().min(*left);
                     *left -= taken;
                     rest = rest.get(taken..).unwrap_or_default();
                     if *left == 0 {
-                        self.at = At::Head([0; HEAD], 0);
+                        self.position = Position::Head([0; HEAD], 0);
                     }
                 }
-                At::Head(_, 0) if enough(frames, at_once, purse) => break,
-                At::Head(head, came) => {
-                    if let Some(byte) = head.get_mut(*came) {
+                Position::Head(_, 0) if enough(frames, passed_cost, bucket) => break,
+                Position::Head(head, received) => {
+                    if let Some(byte) = head.get_mut(*received) {
                         *byte = *first;
                     }
-                    *came += 1;
+                    *received += 1;
                     rest = after;
-                    if *came == HEAD {
+                    if *received == HEAD {
                         let [a, b, c, kind, flags, ..] = *head;
                         let length = u32::from_be_bytes([0, a, b, c]);
                         let cost = cost(kind, flags, length, calls);
                         frames += 1;
-                        at_once += cost;
-                        purse.spend(cost);
+                        passed_cost += cost;
+                        bucket.charge(cost);
                         self.has_begun = true;
-                        self.at = match usize::try_from(length) {
-                            Ok(length @ 1..) => At::Payload(length),
-                            _ => At::Head([0; HEAD], 0),
+                        self.position = match usize::try_from(length) {
+                            Ok(length @ 1..) => Position::Payload(length),
+                            _ => Position::Head([0; HEAD], 0),
                         };
                     }
                 }
             }
         }
-        came.len() - rest.len()
+        received.len() - rest.len()
     }
 }
 
@@ -124,7 +129,7 @@ fn cost(kind: u8, flags: u8, length: u32, calls: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pace::Pace;
+    use super::super::rate_limit::RateLimit;
     use super::*;
 
     fn frame(kind: u8, payload: usize) -> Vec<u8> {
@@ -138,25 +143,32 @@ mod tests {
         let frames = [frame(4, 6), frame(1, 100), frame(0, 0), frame(0, 255)].concat();
         let sent = [vec![b'P'; PREFACE], frames].concat();
         for size in [1, 2, 7, 9, 24, 1000] {
-            let (mut meter, pace) = (Meter::new(), Pace::new(false));
+            let (mut meter, rate_limit) = (Meter::new(), RateLimit::new(false));
             for piece in sent.chunks(size) {
-                assert_eq!(meter.count(piece, 0, &mut pace.purse()), piece.len());
+                assert_eq!(meter.count(piece, 0, &mut rate_limit.bucket()), piece.len());
             }
             assert!(meter.has_begun());
-            assert!(matches!(meter.at, At::Head(_, 0)), "{:?}", meter.at);
+            assert!(
+                matches!(meter.position, Position::Head(_, 0)),
+                "{:?}",
+                meter.position
+            );
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_flood_of_settings_is_cut_between_two_frames_and_goes_on_later() {
-        let (mut meter, pace) = (Meter::new(), Pace::new(false));
-        meter.count(&[b'P'; PREFACE], 0, &mut pace.purse());
+        let (mut meter, rate_limit) = (Meter::new(), RateLimit::new(false));
+        meter.count(&[b'P'; PREFACE], 0, &mut rate_limit.bucket());
         let flood = frame(4, 6).repeat(2000);
-        let taken = meter.count(&flood, 1024, &mut pace.purse());
+        let taken = meter.count(&flood, 1024, &mut rate_limit.bucket());
         assert!(taken < flood.len() && taken % 15 == 0, "{taken}");
-        pace.spend(std::time::Duration::from_millis(40));
-        assert_eq!(meter.count(&flood[taken..], 1024, &mut pace.purse()), 15);
+        rate_limit.charge(std::time::Duration::from_millis(40));
+        assert_eq!(
+            meter.count(&flood[taken..], 1024, &mut rate_limit.bucket()),
+            15
+        );
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
-        assert!(meter.count(&flood[taken + 15..], 1024, &mut pace.purse()) > 15);
+        assert!(meter.count(&flood[taken + 15..], 1024, &mut rate_limit.bucket()) > 15);
     }
 }

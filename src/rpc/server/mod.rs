@@ -9,8 +9,8 @@ mod answer;
 mod call;
 mod connection;
 mod meter;
-mod pace;
 mod programs;
+mod rate_limit;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -66,26 +66,26 @@ const SEND_BUFFER: usize = 64 << 10;
 pub const HEADER_BYTES: u32 = 16 << 10;
 
 /// Calls of one connection that its client may cancel before they are begun.
-const CANCELLED_EARLY: usize = 4096;
+const MAX_EARLY_RESETS: usize = 4096;
 
 /// Resets that the library may send for frames on ended calls: an app that keeps sending after
 /// refusals must not lose its streams.
-const LATE_FRAMES: usize = 16 << 10;
+const MAX_LATE_FRAMES: usize = 16 << 10;
 
 /// Time limit for a client's first frame.
-const PREFACE: Duration = Duration::from_secs(10);
+const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections without a call for this long are closed when connections run short.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Shortest interval between two searches for idle connections.
-const LOOK: Duration = Duration::from_secs(1);
+const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Estimated cost of accepting and closing a connection, which is not measured.
-const ADMISSION: Duration = Duration::from_micros(50);
+const ADMISSION_COST: Duration = Duration::from_micros(50);
 
 /// Connections accepted beyond the users' shares: those of strangers, and those being refused.
-const BESIDE: usize = 2 * STRANGER_CONNECTIONS + 64;
+const EXTRA_CONNECTIONS: usize = 2 * STRANGER_CONNECTIONS + 64;
 
 /// The server, ready to accept connections.
 pub(crate) struct Server {
@@ -103,7 +103,9 @@ impl Server {
     /// Serves until the shutdown; then no connection is accepted, and open calls may finish. Socket
     /// files are removed with the listeners, right at the shutdown.
     pub(crate) async fn serve(self, listeners: Vec<Listener>, shutdown: CancellationToken) {
-        let room = Arc::new(Semaphore::new(self.limits.max_connections + BESIDE));
+        let room = Arc::new(Semaphore::new(
+            self.limits.max_connections + EXTRA_CONNECTIONS,
+        ));
         let mut incoming: SelectAll<_> = listeners
             .into_iter()
             .map(|listener| {
@@ -114,7 +116,7 @@ impl Server {
             .collect();
         let users = Users::new(&self.limits);
         let programs = Programs::new(self.gone.clone());
-        let open = Open::default();
+        let open = OpenConnections::default();
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -125,7 +127,7 @@ impl Server {
                         continue;
                     };
                     let program = programs.enter(connection.caller());
-                    let (tasks, pace) = (connection.tasks.clone(), connection.admission.user.pace.clone());
+                    let (tasks, rate_limit) = (connection.tasks.clone(), connection.admission.user.rate_limit.clone());
                     let serving = self.connect(stream, connection, shutdown.clone());
                     connections.spawn(async move {
                         serving.await;
@@ -133,7 +135,7 @@ impl Server {
                         tasks.wait().await;
                         drop(program);
                     });
-                    pace.spend(begun.elapsed());
+                    rate_limit.charge(begun.elapsed());
                     // Other tasks run between two accepted connections.
                     yield_now().await;
                 }
@@ -148,14 +150,19 @@ impl Server {
     }
 
     /// Admits a connection, or refuses it with the reason.
-    fn admit(&self, users: &Users, open: &Open, stream: &PeerStream) -> Option<Arc<Connection>> {
+    fn admit(
+        &self,
+        users: &Users,
+        open: &OpenConnections,
+        stream: &PeerStream,
+    ) -> Option<Arc<Connection>> {
         let caller = stream.caller();
         let is_stranger = !self.access.borrow().rights(&caller).allow_any();
         let holder = Holder::of(caller.peer().map(|peer| peer.uid));
         match users.admit(holder, is_stranger) {
             Ok(admission) => {
                 open.is_full.store(false, Ordering::Relaxed);
-                admission.user.pace.spend(ADMISSION);
+                admission.user.rate_limit.charge(ADMISSION_COST);
                 if users.is_short(&admission) {
                     open.retire_idle();
                 }
@@ -183,7 +190,7 @@ impl Server {
         shutdown: CancellationToken,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (first_frame, begun) = oneshot::channel();
-        let calls = connection.most_calls(self.limits.max_calls_per_connection);
+        let calls = connection.max_calls(self.limits.max_calls_per_connection);
         let next = NextCall::default();
         let mut builder = http2::Builder::new(CallExecutor {
             connection: connection.clone(),
@@ -197,27 +204,27 @@ impl Server {
             .max_send_buf_size(SEND_BUFFER)
             // The library's bound is exclusive.
             .max_header_list_size(HEADER_BYTES + 1)
-            .max_pending_accept_reset_streams(CANCELLED_EARLY)
-            .max_local_error_reset_streams(LATE_FRAMES);
+            .max_pending_accept_reset_streams(MAX_EARLY_RESETS)
+            .max_local_error_reset_streams(MAX_LATE_FRAMES);
         let io = TokioIo::new(MeteredStream::new(stream, connection.clone(), first_frame));
         let service = Calls {
             router: self.router.clone(),
             connection: connection.clone(),
             next,
         };
-        let mut serving = Paid {
+        let mut serving = ChargedConnection {
             serving: Box::pin(builder.serve_connection(io, service)),
             connection: connection.clone(),
             has_begun: false,
         };
         async move {
             // Waits for this user's turn before the handshake.
-            connection.admission.user.pace.clone().turn().await;
+            connection.admission.user.rate_limit.clone().turn().await;
             tokio::select! {
                 // An error means that the connection ended before its first frame.
                 begun = begun => if begun.is_err() { return },
                 _ = &mut serving => return,
-                () = sleep(PREFACE) => return,
+                () = sleep(PREFACE_TIMEOUT) => return,
                 () = shutdown.cancelled() => {}
             }
             tokio::select! {
@@ -236,61 +243,61 @@ impl Server {
 }
 
 /// A connection's future; the time of its polls is charged to its user.
-struct Paid<F> {
+struct ChargedConnection<F> {
     serving: Pin<Box<F>>,
     connection: Arc<Connection>,
     has_begun: bool,
 }
 
-impl<F: Future> Future for Paid<F> {
+impl<F: Future> Future for ChargedConnection<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         if !self.has_begun {
             // The first poll writes the library's own preface.
-            self.connection.works();
+            self.connection.start_work();
             self.has_begun = true;
         }
         let done = self.serving.as_mut().poll(cx);
-        self.connection.has_worked();
+        self.connection.charge_work();
         done
     }
 }
 
 /// The open connections, searched for idle ones.
 #[derive(Debug, Default)]
-struct Open {
-    looked: Mutex<Looked>,
+struct OpenConnections {
+    search: Mutex<Search>,
     /// The last connection was refused, and a warning was logged.
     is_full: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Looked {
+struct Search {
     /// Open connections, and those that closed since the last search.
     connections: Vec<Weak<Connection>>,
     at: Option<Instant>,
 }
 
-impl Open {
+impl OpenConnections {
     fn add(&self, connection: &Arc<Connection>) {
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        if looked.connections.len() == looked.connections.capacity() {
-            looked.connections.retain(|open| open.strong_count() > 0);
+        let mut search = self.search.lock().unwrap_or_else(PoisonError::into_inner);
+        if search.connections.len() == search.connections.capacity() {
+            search.connections.retain(|open| open.strong_count() > 0);
         }
-        looked.connections.push(Arc::downgrade(connection));
+        search.connections.push(Arc::downgrade(connection));
     }
 
     /// Closes connections that have been idle for long, to make room for others.
     fn retire_idle(&self) {
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        if looked.at.is_some_and(|at| at.elapsed() < LOOK) {
+        let mut search = self.search.lock().unwrap_or_else(PoisonError::into_inner);
+        if search.at.is_some_and(|at| at.elapsed() < SEARCH_INTERVAL) {
             return;
         }
-        looked.at = Some(Instant::now());
-        looked.connections.retain(|open| match open.upgrade() {
+        search.at = Some(Instant::now());
+        search.connections.retain(|open| match open.upgrade() {
             Some(connection) => {
-                if connection.idle().is_some_and(|idle| idle > IDLE) {
+                if connection.idle().is_some_and(|idle| idle > IDLE_TIMEOUT) {
                     connection.retire.cancel();
                 }
                 true
@@ -314,7 +321,7 @@ impl hyper::service::Service<Request<RequestBody>> for Calls {
 
     fn call(&self, mut request: Request<RequestBody>) -> Self::Future {
         let Some(call) = Call::begin(&self.connection, size(&request)) else {
-            self.connection.refuses_unpaid();
+            self.connection.count_unbudgeted_refusal();
             let refused = Status::resource_exhausted(
                 "this user's calls hold all that is theirs (daemon.limits.max_call_bytes); wait for some to end",
             );

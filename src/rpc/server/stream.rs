@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::meter::Meter;
 use crate::ipc::PeerStream;
 
-type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Uncongested = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An accepted connection whose input is metered.
 pub(super) struct MeteredStream {
@@ -23,48 +23,50 @@ pub(super) struct MeteredStream {
     /// most one read.
     held: Vec<u8>,
     /// Resolves when the socket's buffer has room, where reading waits for that.
-    room: Option<Room>,
+    uncongested: Option<Uncongested>,
     /// The user's turn, where reading waits for it.
     turn: Option<AbortOnDropHandle<()>>,
-    begun: Option<tokio::sync::oneshot::Sender<()>>,
+    first_frame: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
 impl MeteredStream {
-    /// Meters a connection; `begun` fires when the client's first frame has arrived.
+    /// Meters a connection; `first_frame` fires when the client's first frame has arrived.
     pub(super) fn new(
         inner: PeerStream,
         connection: Arc<Connection>,
-        begun: tokio::sync::oneshot::Sender<()>,
+        first_frame: tokio::sync::oneshot::Sender<()>,
     ) -> Self {
         Self {
             inner,
             connection,
             meter: Meter::new(),
             held: Vec::new(),
-            room: None,
+            uncongested: None,
             turn: None,
-            begun: Some(begun),
+            first_frame: Some(first_frame),
         }
     }
 
     /// Ready when the connection may be read.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(room) = &mut self.room {
-            ready!(room.as_mut().poll(cx));
-            self.room = None;
+        if let Some(uncongested) = &mut self.uncongested {
+            ready!(uncongested.as_mut().poll(cx));
+            self.uncongested = None;
         }
         if self.connection.is_congested() {
             // A client that stops reading is not read either: each call would only add to its
             // unsent answers.
-            let room = self.room.insert(Box::pin(self.connection.uncongested()));
-            ready!(room.as_mut().poll(cx));
-            self.room = None;
+            let uncongested = self
+                .uncongested
+                .insert(Box::pin(self.connection.uncongested()));
+            ready!(uncongested.as_mut().poll(cx));
+            self.uncongested = None;
         }
-        if self.turn.is_none() && !self.connection.admission.user.pace.is_free() {
+        if self.turn.is_none() && !self.connection.admission.user.rate_limit.is_free() {
             // A task of its own: a turn held by a connection that cannot write would block all
             // others of its user.
-            let pace = self.connection.admission.user.pace.clone();
-            let turn = self.connection.tasks.spawn(pace.turn());
+            let rate_limit = self.connection.admission.user.rate_limit.clone();
+            let turn = self.connection.tasks.spawn(rate_limit.turn());
             self.turn = Some(AbortOnDropHandle::new(turn));
         }
         if let Some(turn) = &mut self.turn {
@@ -76,16 +78,16 @@ impl MeteredStream {
     }
 
     /// Charges the received bytes and returns how many may be passed on.
-    fn count(&mut self, came: &[u8]) -> usize {
+    fn count(&mut self, received: &[u8]) -> usize {
         let calls = self.connection.calls();
-        let mut purse = self.connection.admission.user.pace.purse();
-        let taken = self.meter.count(came, calls, &mut purse);
-        drop(purse);
+        let mut bucket = self.connection.admission.user.rate_limit.bucket();
+        let taken = self.meter.count(received, calls, &mut bucket);
+        drop(bucket);
         if self.meter.has_begun()
-            && let Some(begun) = self.begun.take()
+            && let Some(first_frame) = self.first_frame.take()
         {
             // The receiver is gone where the connection is ending.
-            begun.send(()).ok();
+            first_frame.send(()).ok();
         }
         taken
     }
@@ -98,7 +100,7 @@ impl AsyncRead for MeteredStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.connection.has_worked();
+        this.connection.charge_work();
         ready!(this.poll_ready(cx));
         if !this.held.is_empty() {
             let mut held = std::mem::take(&mut this.held);
@@ -107,20 +109,20 @@ impl AsyncRead for MeteredStream {
             buffer.put_slice(held.get(..taken).unwrap_or_default());
             held.drain(..taken);
             this.held = held;
-            this.connection.works();
+            this.connection.start_work();
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
-        let came = buffer.filled().get(before..).unwrap_or_default();
-        if came.is_empty() {
+        let received = buffer.filled().get(before..).unwrap_or_default();
+        if received.is_empty() {
             return Poll::Ready(Ok(()));
         }
         // At least one byte is passed on: an empty read would mean the end of the stream.
-        let taken = this.count(came);
-        this.held = came.get(taken..).unwrap_or_default().to_vec();
+        let taken = this.count(received);
+        this.held = received.get(taken..).unwrap_or_default().to_vec();
         buffer.set_filled(before + taken);
-        this.connection.works();
+        this.connection.start_work();
         Poll::Ready(Ok(()))
     }
 }
@@ -133,16 +135,16 @@ impl AsyncWrite for MeteredStream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write(cx, bytes);
-        this.connection.wrote(this.inner.is_congested());
+        this.connection.update_congestion(this.inner.is_congested());
         written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.inner).poll_flush(cx);
-        this.connection.wrote(this.inner.is_congested());
+        this.connection.update_congestion(this.inner.is_congested());
         if flushed.is_ready() {
-            this.connection.wrote_all();
+            this.connection.release_written();
         }
         flushed
     }

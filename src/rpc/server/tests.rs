@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::call::{CALL_BYTES, PROGRESS, WINDOW};
-use super::pace::{BURST, OWNERS_RATE, RATE};
+use super::call::{CALL_BYTES, PROGRESS_TIMEOUT, WINDOW};
+use super::rate_limit::{BURST, OWNERS_RATE, RATE};
 use super::users::CONNECTION_BYTES;
 use super::*;
 use crate::rpc::{message, offload, structured};
@@ -56,7 +56,7 @@ fn the_limits_page_says_what_is_enforced() {
                 ),
                 format!("{} on its way for each call", size(WINDOW)),
                 format!("{} for the connection", size(window)),
-                format!("{} cancelled", count(CANCELLED_EARLY)),
+                format!("{} cancelled", count(MAX_EARLY_RESETS)),
             ],
         ),
         (
@@ -66,8 +66,8 @@ fn the_limits_page_says_what_is_enforced() {
                     "`daemon.limits.max_connections` ({})",
                     count(limits.max_connections)
                 ),
-                format!("{} for the first frame", seconds(PREFACE)),
-                format!("without a call for {}", seconds(IDLE)),
+                format!("{} for the first frame", seconds(PREFACE_TIMEOUT)),
+                format!("without a call for {}", seconds(IDLE_TIMEOUT)),
             ],
         ),
         (
@@ -114,7 +114,7 @@ fn the_limits_page_says_what_is_enforced() {
         ),
         (
             "an answer of which its client takes nothing",
-            vec![seconds(PROGRESS)],
+            vec![seconds(PROGRESS_TIMEOUT)],
         ),
     ] {
         let row = row(input);

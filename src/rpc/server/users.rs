@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::pace::Pace;
+use super::rate_limit::RateLimit;
 use crate::config::Limits;
 use crate::shares::{Full, Holder, Memory, Share, Shares};
 
@@ -36,9 +36,9 @@ pub(super) struct Users {
 /// State that all connections of one user share.
 #[derive(Debug)]
 pub(super) struct User {
-    pub pace: Arc<Pace>,
+    pub rate_limit: Arc<RateLimit>,
     /// Refusals outside every budget that are not written yet.
-    pub unpaid: AtomicUsize,
+    pub unbudgeted: AtomicUsize,
 }
 
 /// The budget that all strangers, or all other users, share.
@@ -133,8 +133,8 @@ impl Users {
         }
         users.retain(|_, user| user.strong_count() > 0);
         let user = Arc::new(User {
-            pace: Arc::new(Pace::new(key.0 == Holder::Owner)),
-            unpaid: AtomicUsize::new(0),
+            rate_limit: Arc::new(RateLimit::new(key.0 == Holder::Owner)),
+            unbudgeted: AtomicUsize::new(0),
         });
         users.insert(key, Arc::downgrade(&user));
         user

@@ -21,8 +21,8 @@ pub(super) const BURST: Duration = Duration::from_millis(40);
 
 /// Rate limit of one user, over all of its connections.
 #[derive(Debug)]
-pub(super) struct Pace {
-    purse: Mutex<Purse>,
+pub(super) struct RateLimit {
+    bucket: Mutex<TokenBucket>,
     /// One permit. The connection that found the bucket empty holds it while waiting, and the
     /// others queue for it in order: a thousand connections that all wake for the next microsecond
     /// would cost more than the limit saves.
@@ -31,21 +31,21 @@ pub(super) struct Pace {
 
 /// The tokens, in time of the thread.
 #[derive(Debug)]
-pub(super) struct Purse {
+pub(super) struct TokenBucket {
     rate: f64,
     /// In microseconds.
-    left: f64,
-    filled: Instant,
+    tokens: f64,
+    refilled_at: Instant,
 }
 
-impl Pace {
+impl RateLimit {
     /// The limit of a user, or of the owners.
     pub(super) fn new(is_owner: bool) -> Self {
         Self {
-            purse: Mutex::new(Purse {
+            bucket: Mutex::new(TokenBucket {
                 rate: if is_owner { OWNERS_RATE } else { RATE },
-                left: micros(BURST),
-                filled: Instant::now(),
+                tokens: micros(BURST),
+                refilled_at: Instant::now(),
             }),
             turn: Arc::new(Semaphore::new(1)),
         }
@@ -53,7 +53,7 @@ impl Pace {
 
     /// True where nobody waits and tokens are left.
     pub(super) fn is_free(&self) -> bool {
-        self.turn.available_permits() > 0 && self.purse().wait().is_none()
+        self.turn.available_permits() > 0 && self.bucket().wait_time().is_none()
     }
 
     /// Waits for tokens, behind those that wait already.
@@ -61,7 +61,7 @@ impl Pace {
         // The semaphore is never closed.
         let _turn = self.turn.acquire().await;
         loop {
-            let Some(wait) = self.purse().wait() else {
+            let Some(wait) = self.bucket().wait_time() else {
                 return;
             };
             sleep(wait).await;
@@ -69,30 +69,30 @@ impl Pace {
     }
 
     /// The bucket, refilled up to now.
-    pub(super) fn purse(&self) -> MutexGuard<'_, Purse> {
-        let mut purse = self.purse.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn bucket(&self) -> MutexGuard<'_, TokenBucket> {
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let passed = now.saturating_duration_since(purse.filled);
-        purse.left = (purse.left + micros(passed) * purse.rate).min(micros(BURST));
-        purse.filled = now;
-        purse
+        let passed = now.saturating_duration_since(bucket.refilled_at);
+        bucket.tokens = (bucket.tokens + micros(passed) * bucket.rate).min(micros(BURST));
+        bucket.refilled_at = now;
+        bucket
     }
 
     /// Charges a measured time.
-    pub(super) fn spend(&self, time: Duration) {
-        self.purse().left -= micros(time);
+    pub(super) fn charge(&self, time: Duration) {
+        self.bucket().tokens -= micros(time);
     }
 }
 
-impl Purse {
+impl TokenBucket {
     /// Charges an estimate in microseconds, even where fewer tokens are left.
-    pub(super) fn spend(&mut self, micros: u32) {
-        self.left -= f64::from(micros);
+    pub(super) fn charge(&mut self, micros: u32) {
+        self.tokens -= f64::from(micros);
     }
 
     /// Time until tokens are left again; none where there are some now.
-    pub(super) fn wait(&self) -> Option<Duration> {
-        let missing = 1.0 - self.left;
+    pub(super) fn wait_time(&self) -> Option<Duration> {
+        let missing = 1.0 - self.tokens;
         (missing > 0.0)
             .then(|| Duration::from_secs_f64(missing / self.rate / 1e6))
             // Timers have a resolution of a millisecond.
@@ -110,30 +110,30 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_spends_too_much_waits_until_it_is_paid() {
-        let pace = Pace::new(false);
-        assert_eq!(pace.purse().wait(), None);
-        pace.spend(BURST + Duration::from_millis(400));
-        let wait = pace.purse().wait().unwrap();
+        let rate_limit = RateLimit::new(false);
+        assert_eq!(rate_limit.bucket().wait_time(), None);
+        rate_limit.charge(BURST + Duration::from_millis(400));
+        let wait = rate_limit.bucket().wait_time().unwrap();
         assert!((0.99..1.01).contains(&wait.as_secs_f64()), "{wait:?}");
         tokio::time::advance(wait).await;
-        assert_eq!(pace.purse().wait(), None);
+        assert_eq!(rate_limit.bucket().wait_time(), None);
         // The bucket holds no more than a burst.
         tokio::time::advance(Duration::from_secs(3600)).await;
-        pace.spend(BURST);
-        assert!(pace.purse().wait().is_some());
+        rate_limit.charge(BURST);
+        assert!(rate_limit.bucket().wait_time().is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn those_who_wait_go_on_in_the_order_in_which_they_came() {
-        let pace = Arc::new(Pace::new(false));
-        pace.spend(BURST * 2);
+        let rate_limit = Arc::new(RateLimit::new(false));
+        rate_limit.charge(BURST * 2);
         let order = Mutex::new(Vec::new());
         let waits = (0..5).map(|n| {
-            let (pace, order) = (pace.clone(), &order);
+            let (rate_limit, order) = (rate_limit.clone(), &order);
             async move {
-                pace.clone().turn().await;
-                assert!(n == 4 || !pace.is_free());
-                pace.spend(BURST);
+                rate_limit.clone().turn().await;
+                assert!(n == 4 || !rate_limit.is_free());
+                rate_limit.charge(BURST);
                 order.lock().unwrap().push(n);
             }
         });
