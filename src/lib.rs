@@ -1,27 +1,27 @@
-//! expd keeps one authenticated connection per EXP identity and shares it with every process on the host.
+//! The daemon: keeps one authenticated connection per EXP identity and shares it with every process
+//! on the host.
 //!
-//! The rooms, in the way of a message:
+//! The rooms, in the order in which a message passes them:
 //!
-//! - [`upstream`]: one identity's way to the cloud: the session that holds the token, HTTP calls, the live socket and its link.
+//! - [`upstream`]: one identity's way to the cloud: HTTP transport, session, API calls, live link.
 //! - [`router`]: the actor that owns channels, their logs and their listeners, for all instances.
-//! - [`bridge`]: one identity behind one handle: what every front door calls.
-//! - [`rpc`]: the gRPC front door: thin services, and the stream that shares ready frames.
-//! - [`access`]: who may do what: the rules, the caller's facts, and the decision that every door asks for.
+//! - [`bridge`]: one identity behind one handle, which every server calls.
+//! - [`rpc`]: the gRPC server: thin services, and the streams that share encoded frames.
+//! - [`access`]: who may do what: the rules, the caller's facts, and the decision.
 //! - [`ipc`]: local sockets: bound, guarded, accepted from.
-//! - [`expd_client`]: the typed local client: programs on this host, `expd` among them, speak to the daemon through it.
-//! - [`cli`]: the command line, one file a subcommand.
+//! - [`cli`]: the command line, one file a command, on top of [`expd_client`].
 //!
 //! Around them:
 //!
-//! - [`daemon`]: puts it together: starts, reloads, drains and stops in order.
-//! - [`expd_domain`]: the domain: channels, broadcasts, identities, payloads. No I/O; knows nobody.
-//! - [`expd_hub`]: an EXP-compatible network in one process: the embedded default, and what the tests run against.
-//! - [`config`]: settings, read and checked as a whole before anything is bound.
-//! - [`shares`]: what all users have together, and how much of it one may have.
-//! - [`coredump`]: that the process's memory stays its own.
-//! - [`exposure`]: files that others can read or change.
-//! - [`systemd`], [`logging`], [`metrics`]: the service manager's side, log records, figures.
-//! - [`expd_proto`]: the gRPC contract, generated from `proto/`.
+//! - [`daemon`]: puts the rooms together: starts, reloads, drains and stops.
+//! - [`config`]: the settings, read and checked as a whole before anything is bound.
+//! - [`shares`]: resources that all users share, and the part that one of them may take.
+//! - [`coredump`], [`exposure`]: protection of the process's memory and of its files.
+//! - [`systemd`], [`logging`], [`metrics`]: the service manager, the log, and the counters.
+//!
+//! Crates of their own: [`expd_domain`] (channels, events, payloads, identities; no I/O),
+//! [`expd_wire`] (the live socket), [`expd_hub`] (an EXP-compatible network), [`expd_proto`] (the
+//! gRPC contract), [`expd_client`] and [`expd_authority`].
 #![forbid(unsafe_code)]
 
 pub mod access;

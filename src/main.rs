@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-// Its settings are in `.cargo/config.toml`.
+// Configured in `.cargo/config.toml`.
 #[cfg(all(target_arch = "x86_64", not(fuzzing)))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -28,7 +28,7 @@ impl ChannelFlags {
 /// The option that chooses a configured identity.
 #[derive(Debug, Args)]
 pub(super) struct InstanceFlag {
-    /// The configured identity to use [default: the default one]
+    /// The configured identity to use, by its name [default: default]
     #[arg(
         id = "instance",
         long = "instance",

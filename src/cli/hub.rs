@@ -182,8 +182,8 @@ fn stored_key(url: &str, settings: &Settings) -> Result<Secret, Failure> {
     let is_local = ip.is_some_and(|ip| ip.is_loopback() || ip == settings.hub.listen.ip());
     if !is_local {
         return Err(Failure::Usage(format!(
-            "the operator's key of {url} is not on this host, as the network is not; \
-             give the key as hub.operator_key (EXPD__HUB__OPERATOR_KEY)"
+            "{url} is not on this host, and neither is its operator's key; give the key as \
+             hub.operator_key (EXPD__HUB__OPERATOR_KEY)"
         )));
     }
     let folder = config::hub_state_dir(settings, &StateEnvironment::from_process());
