@@ -25,17 +25,17 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
-pub mod bridge;
+mod bridge;
 pub mod cli;
 pub mod config;
-pub mod coredump;
+mod coredump;
 pub mod daemon;
-pub mod exposure;
+mod exposure;
 pub mod ipc;
-pub mod logging;
+mod logging;
 pub mod metrics;
 pub mod router;
 pub mod rpc;
-pub mod shares;
-pub mod systemd;
+mod shares;
+mod systemd;
 pub mod upstream;

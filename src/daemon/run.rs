@@ -63,7 +63,10 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
     let result = runtime.block_on(async {
         let inherited = passed
             .into_iter()
-            .map(|socket| BoundSocket::inherited(socket.listener))
+            .map(|socket| {
+                log::debug!("the service manager passed the socket {:?}", socket.name);
+                BoundSocket::inherited(socket.listener)
+            })
             .collect();
         Box::pin(run_daemon(loaded, options, inherited)).await
     });
