@@ -12,7 +12,7 @@ use crate::router::Peer;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
 use crate::upstream::link::LinkStatus;
-use crate::upstream::transport::{CallError, Departure};
+use crate::upstream::transport::{CallError, SendLatch};
 use expd_domain::channel::check_event_name;
 use expd_domain::{Channel, DEFAULT_BROADCAST_TIMEOUT, LinkState, Payload};
 
@@ -86,8 +86,8 @@ impl Bridge {
         if let Some(offline) = offline(&self.link.borrow()) {
             return Err(offline.into());
         }
-        let departure = Departure::default();
-        let sending = self.send(request, &departure);
+        let latch = SendLatch::default();
+        let sending = self.send(request, &latch);
         tokio::pin!(sending);
         tokio::select! {
             // An answer that has arrived counts, even past the deadline.
@@ -95,7 +95,7 @@ impl Bridge {
             answer = &mut sending => return Ok(answer?),
             () = sleep_until(due(request)) => {}
         }
-        if departure.call_off() {
+        if latch.try_cancel() {
             return Err(self
                 .too_late("the connection to EXP does not come about")
                 .into());
@@ -133,13 +133,13 @@ impl Bridge {
         let mut backoff = Backoff::new(RETRY_PAUSES.0, RETRY_PAUSES.1);
         let mut trouble = "there is no connection".to_owned();
         loop {
-            let departure = Departure::default();
+            let latch = SendLatch::default();
             let sending = async {
                 self.connection().await;
                 if !allowed() {
                     return Err(BridgeError::RightTaken);
                 }
-                Ok(self.send(request, &departure).await?)
+                Ok(self.send(request, &latch).await?)
             };
             tokio::pin!(sending);
             let ends = tokio::select! {
@@ -152,7 +152,7 @@ impl Bridge {
                     answer => return answer,
                 },
                 // Frees the turn and the slot for others.
-                () = departure.left() => {
+                () = latch.sent() => {
                     drop((slot, turn));
                     return sending.await;
                 }
@@ -160,7 +160,7 @@ impl Bridge {
                 () = sleep_until(due(request)) => Some(self.too_late(&trouble).into()),
             };
             if let Some(error) = ends {
-                if departure.call_off() {
+                if latch.try_cancel() {
                     return Err(error);
                 }
                 drop((slot, turn));
@@ -178,7 +178,7 @@ impl Bridge {
     async fn send(
         &self,
         request: &BroadcastRequest<'_>,
-        departure: &Departure,
+        latch: &SendLatch,
     ) -> Result<Vec<Payload>, CallError> {
         let timeout = request.timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
         let (channel, name, payload) = (request.channel, request.name, request.payload);
@@ -188,7 +188,7 @@ impl Bridge {
                 name,
                 payload,
                 timeout,
-                departure,
+                latch,
                 request.user.room,
             )
             .await

@@ -126,8 +126,8 @@ impl Bridge {
             SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {
                 Ok(session.authentication.identity.clone())
             }
-            SessionState::LoggingIn { trouble, .. } => Err(self.no_identity(match trouble {
-                Some(trouble) => format!("the login is under way; before: {trouble}"),
+            SessionState::LoggingIn { last_error, .. } => Err(self.no_identity(match last_error {
+                Some(error) => format!("the login is under way; before: {error}"),
                 None => "the login is under way".to_owned(),
             })),
             SessionState::Refused { reason, .. } | SessionState::Failed { reason, .. } => {

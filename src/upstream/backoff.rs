@@ -266,19 +266,19 @@ mod tests {
                 }
                 let floor = random.random_ratio(1, 3).then(|| any(&mut random));
                 let wait = backoff.wait_after(floor);
-                let told = format!("{wait:?} of {step:?} and {floor:?} in {first:?}..{longest:?}");
+                let case = format!("{wait:?} of {step:?} and {floor:?} in {first:?}..{longest:?}");
                 let (least, most) = match floor.map(|floor| floor.min(LONGEST_FLOOR)) {
                     Some(floor) => (floor, floor + step.max(floor / 2)),
                     None => (step.mul_f64(0.09), step),
                 };
-                assert!(wait >= least, "too short: {told}");
-                assert!(wait <= most, "too long: {told}");
+                assert!(wait >= least, "too short: {case}");
+                assert!(wait <= most, "too long: {case}");
                 assert!(
                     wait <= backoff.longest + floor.unwrap_or_default(),
-                    "{told}"
+                    "{case}"
                 );
-                assert!(backoff.step >= step, "{told}");
-                assert!(backoff.step <= (step * 2).min(backoff.longest), "{told}");
+                assert!(backoff.step >= step, "{case}");
+                assert!(backoff.step <= (step * 2).min(backoff.longest), "{case}");
                 step = backoff.step;
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use expd::config::{BroadcastChannelForm, Limits};
-use expd::upstream::transport::{CallError, Departure, Unbounded};
+use expd::upstream::transport::{CallError, SendLatch, Unbounded};
 use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -45,7 +45,7 @@ async fn broadcast(instance: &Instance, payload: &Payload) -> Result<Vec<Payload
             "hi",
             payload,
             wait,
-            &Departure::default(),
+            &SendLatch::default(),
             &Unbounded,
         )
         .await
@@ -100,7 +100,7 @@ async fn a_broadcast_names_its_channel_as_the_settings_say() {
             "hi",
             &Payload::null(),
             wait,
-            &Departure::default(),
+            &SendLatch::default(),
             &Unbounded,
         )
         .await
@@ -346,7 +346,7 @@ async fn a_broadcast_may_wait_for_its_responses_longer_than_any_other_answer() {
             "hi",
             &Payload::null(),
             wait,
-            &Departure::default(),
+            &SendLatch::default(),
             &Unbounded,
         )
         .await;

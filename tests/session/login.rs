@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use expd::config::Credentials;
-use expd::upstream::session::{SessionState, SessionTiming};
-use expd::upstream::transport::Departure;
+use expd::upstream::session::{SessionState, SessionTimings};
+use expd::upstream::transport::SendLatch;
 use expd::upstream::transport::{CallError, Unbounded};
 use expd_domain::login::{self, Claims};
 use expd_domain::{Channel, Payload, Secret};
@@ -34,7 +34,7 @@ async fn a_device_signs_its_login_with_its_secret_for_a_day() {
     let cloud = Cloud::start(numbered(HOUR)).await;
     let instance = Instance::start(&settings(&cloud.url, device("device-1", "s3cret")));
     let logged_in = instance.logs_in().await;
-    assert_eq!(logged_in.generation, 1);
+    assert_eq!(logged_in.serial, 1);
     assert_eq!(logged_in.socket_url, "http://network.example");
     assert_eq!(logged_in.socket_token.expose(), "t1");
 
@@ -119,13 +119,13 @@ async fn a_token_is_refreshed_before_it_ends() {
     let began = tokio::time::Instant::now();
     let mut states = instance.session.watch();
     // At every moment there is a token that holds.
-    let mut generation = instance.logs_in().await.generation;
-    while generation < 4 {
+    let mut serial = instance.logs_in().await.serial;
+    while serial < 4 {
         states.changed().await.unwrap();
         let state = states.borrow_and_update().clone();
         let session = state.session().unwrap_or_else(|| panic!("{state:?}"));
         assert!(session.ends_at.left() > Duration::ZERO);
-        generation = session.generation;
+        serial = session.serial;
     }
     assert!(
         began.elapsed() < Duration::from_secs(5),
@@ -202,7 +202,7 @@ async fn a_hundred_callers_with_a_refused_token_cost_one_login_and_one_retry_eac
                 "hi",
                 &Payload::null(),
                 Duration::ZERO,
-                &Departure::default(),
+                &SendLatch::default(),
                 &Unbounded,
             )
             .await
@@ -257,7 +257,7 @@ async fn a_token_that_is_refused_although_fresh_ends_the_call_and_is_not_hammere
     })
     .await;
     let settings = settings(&cloud.url, device("u", "s"));
-    let instance = Instance::with(&settings, None, SessionTiming::default());
+    let instance = Instance::with(&settings, None, SessionTimings::default());
     instance.logs_in().await;
     let call = || {
         instance
@@ -286,18 +286,15 @@ async fn a_link_whose_fresh_token_is_refused_gets_another_in_time() {
     let cloud = Cloud::start(numbered(HOUR)).await;
     let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
     // The network restarts again and again, and each time the socket finds out and waits for another token.
-    for generation in 1..6 {
-        instance.newer_than(generation - 1).await;
-        instance.session.reject(generation);
-        instance.session.reject(generation);
+    for serial in 1..6 {
+        instance.newer_than(serial - 1).await;
+        instance.session.reject(serial);
+        instance.session.reject(serial);
     }
     let last = instance.newer_than(5).await;
     // One that was refused long ago, to somebody who is late.
     instance.session.reject(3);
-    assert_eq!(
-        instance.session.renew(3).await.unwrap().generation,
-        last.generation
-    );
+    assert_eq!(instance.session.renew(3).await.unwrap().serial, last.serial);
     assert_eq!((cloud.logins(), cloud.refreshes()), (6, 0));
 }
 
@@ -411,16 +408,16 @@ async fn credentials_that_worked_before_are_tried_again_soon() {
         }
     })
     .await;
-    let timing = SessionTiming {
-        doubted: Duration::from_millis(200),
-        ..SessionTiming::default()
+    let timing = SessionTimings {
+        accepted_before: Duration::from_millis(200),
+        ..SessionTimings::default()
     };
     let instance = Instance::with(&settings(&cloud.url, device("u", "s")), None, timing);
     let first = instance.logs_in().await;
-    instance.session.reject(first.generation);
+    instance.session.reject(first.serial);
     instance.becomes(is_refused).await;
     // And not after the minute that credentials wait which never worked.
-    instance.newer_than(first.generation).await;
+    instance.newer_than(first.serial).await;
     assert_eq!(cloud.logins(), 3);
 }
 
@@ -430,7 +427,7 @@ async fn credentials_that_worked_before_are_tried_again_soon() {
 async fn a_refused_credential_is_not_hammered_over_a_day() {
     let cloud = Cloud::start(|_, _| Reply::refused("no")).await;
     let settings = settings(&cloud.url, device("u", "wrong"));
-    let instance = Instance::with(&settings, None, SessionTiming::default());
+    let instance = Instance::with(&settings, None, SessionTimings::default());
     let (held, let_go) = std::sync::mpsc::channel::<()>();
     let still = tokio::task::spawn_blocking(move || let_go.recv());
     instance.becomes(is_refused).await;
@@ -477,7 +474,7 @@ async fn a_login_is_tried_until_it_succeeds() {
         _ => session("t", HOUR),
     })
     .await;
-    let timing = SessionTiming {
+    let timing = SessionTimings {
         answer: Duration::from_millis(300),
         ..hurried()
     };

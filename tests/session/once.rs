@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use expd::upstream::transport::{Departure, Unbounded};
+use expd::upstream::transport::{SendLatch, Unbounded};
 use expd_domain::{Channel, Fate, Payload};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -119,22 +119,16 @@ async fn whatever_breaks_when_nothing_arrives_twice_and_what_is_told_is_so() {
             let mut chance = StdRng::seed_from_u64(caller);
             for number in (0..500).map(|n| u32::try_from(caller).unwrap() * 1000 + n) {
                 let payload = Payload::parse(number.to_string()).unwrap();
-                let departure = Departure::default();
+                let latch = SendLatch::default();
                 let channel = Channel::new("menu");
-                let sending = api.broadcast(
-                    &channel,
-                    "hi",
-                    &payload,
-                    Duration::ZERO,
-                    &departure,
-                    &Unbounded,
-                );
+                let sending =
+                    api.broadcast(&channel, "hi", &payload, Duration::ZERO, &latch, &Unbounded);
                 tokio::pin!(sending);
                 // Some lose patience, before or after it has left.
                 let patience = Duration::from_micros(chance.random_range(0..2000));
                 let answer = match tokio::time::timeout(patience, &mut sending).await {
                     Ok(answer) => answer,
-                    Err(_) if departure.call_off() => {
+                    Err(_) if latch.try_cancel() => {
                         told.push((number, Some(Fate::Refused)));
                         continue;
                     }

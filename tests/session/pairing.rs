@@ -295,7 +295,7 @@ async fn a_device_that_the_network_forgot_for_a_moment_needs_no_pairing() {
         home.path(),
     );
     let first = instance.logs_in().await;
-    instance.session.reject(first.generation);
+    instance.session.reject(first.serial);
     waits_to_be_paired(&instance).await;
     is_paired(&instance).await;
     assert_eq!((cloud.logins(), cloud.refreshes()), (4, 0));

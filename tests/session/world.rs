@@ -10,7 +10,7 @@ use expd::config::{
 };
 use expd::metrics::Counters;
 use expd::upstream::api::ApiClient;
-use expd::upstream::session::{LoggedIn, Session, SessionState, SessionTiming};
+use expd::upstream::session::{LoggedIn, Session, SessionState, SessionTimings};
 use expd_domain::Secret;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -40,13 +40,13 @@ pub fn settings(host: &str, credentials: Credentials) -> InstanceSettings {
 }
 
 /// Waits in milliseconds where the daemon's are in seconds or minutes.
-pub fn hurried() -> SessionTiming {
+pub fn hurried() -> SessionTimings {
     let millis = Duration::from_millis;
-    SessionTiming {
+    SessionTimings {
         answer: Duration::from_secs(2),
         retry: (millis(20), millis(200)),
         refused: (millis(300), millis(600)),
-        doubted: millis(30),
+        accepted_before: millis(30),
         renewal: (millis(100), millis(1000)),
         saving: (millis(20), millis(200)),
     }
@@ -69,7 +69,7 @@ impl Instance {
     pub fn with(
         settings: &InstanceSettings,
         state_dir: Option<&Path>,
-        timing: SessionTiming,
+        timing: SessionTimings,
     ) -> Self {
         Self::limited(settings, state_dir, timing, &Limits::default())
     }
@@ -77,7 +77,7 @@ impl Instance {
     pub fn limited(
         settings: &InstanceSettings,
         state_dir: Option<&Path>,
-        timing: SessionTiming,
+        timing: SessionTimings,
         limits: &Limits,
     ) -> Self {
         let counters = Arc::new(Counters::default());
@@ -86,7 +86,7 @@ impl Instance {
         let api = ApiClient::new(settings, limits, session.clone()).unwrap();
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
-        running.spawn(task.with_timing(timing).run(stop.clone()));
+        running.spawn(task.with_timings(timing).run(stop.clone()));
         Self {
             session,
             api,
@@ -110,9 +110,8 @@ impl Instance {
         self.newer_than(0).await
     }
 
-    pub async fn newer_than(&self, generation: u64) -> Arc<LoggedIn> {
-        let newer =
-            |state: &SessionState| state.session().is_some_and(|s| s.generation > generation);
+    pub async fn newer_than(&self, serial: u64) -> Arc<LoggedIn> {
+        let newer = |state: &SessionState| state.session().is_some_and(|s| s.serial > serial);
         self.becomes(newer).await.session().unwrap().clone()
     }
 

@@ -5,17 +5,17 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use expd_domain::excerpt::excerpt;
 
 /// What expd asks for: no `Accept-Encoding` at all would leave the choice to the server (RFC 9110, 12.5.3).
-pub const NONE: &str = "identity";
+pub const IDENTITY: &str = "identity";
 
 /// The encoding of an answer that asks to be decoded first, in words that name it and what to do. Read as if it were plain it
 /// would pass for other text than was sent.
-pub fn unasked(headers: &HeaderMap) -> Option<String> {
+pub fn unrequested(headers: &HeaderMap) -> Option<String> {
     let codings: Vec<&str> = headers
         .get_all(CONTENT_ENCODING)
         .iter()
         .flat_map(|value| value.to_str().unwrap_or("unreadable").split(','))
         .map(str::trim)
-        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(NONE))
+        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(IDENTITY))
         .collect();
     if codings.is_empty() {
         return None;
@@ -36,7 +36,7 @@ mod tests {
             let fields = values
                 .iter()
                 .map(|v| (CONTENT_ENCODING, v.parse().unwrap()));
-            unasked(&fields.collect())
+            unrequested(&fields.collect())
         };
         assert_eq!(said(&[]), None);
         assert_eq!(said(&[""]), None);

@@ -6,11 +6,15 @@
 use expd_domain::excerpt::excerpt;
 
 /// The schemes of one answer that are looked at.
-const MOST: usize = 8;
+const MAX_SCHEMES: usize = 8;
 
 /// What to do about a 407 that came with these `Proxy-Authenticate` fields; without any, what usually helps.
 pub(super) fn remedy<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
-    let schemes: Vec<String> = fields.into_iter().flat_map(schemes).take(MOST).collect();
+    let schemes: Vec<String> = fields
+        .into_iter()
+        .flat_map(schemes)
+        .take(MAX_SCHEMES)
+        .collect();
     let takes = |name: &str| {
         schemes
             .iter()

@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::names::look_up;
+use super::dns::look_up;
 
 /// How long TCP may take to one of a host's addresses; long polling deserves its turn.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,10 +19,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// The most addresses that are tried; a name may have any number.
-const MOST: usize = 16;
+const MAX_ADDRESSES: usize = 16;
 
 /// The most failures that an error tells of.
-const TOLD: usize = 3;
+const MAX_FAILURES_SHOWN: usize = 3;
 
 /// Connects to a host. The error is the reason, with a remedy where there is one.
 pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
@@ -58,14 +58,14 @@ fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
         .partition(|address| address.is_ipv6() == first_is_v6);
     let (mut preferred, mut others) = (preferred.into_iter(), others.into_iter());
     let mut order = VecDeque::new();
-    while order.len() < MOST {
+    while order.len() < MAX_ADDRESSES {
         let (one, other) = (preferred.next(), others.next());
         if one.is_none() && other.is_none() {
             break;
         }
         order.extend(one.into_iter().chain(other));
     }
-    order.truncate(MOST);
+    order.truncate(MAX_ADDRESSES);
     order
 }
 
@@ -104,18 +104,18 @@ async fn race<T, E, F: Future<Output = Result<T, E>>>(
 }
 
 fn failed(host: &str, failures: &[(SocketAddr, impl Display)]) -> String {
-    let told: Vec<String> = failures
+    let shown: Vec<String> = failures
         .iter()
-        .take(TOLD)
+        .take(MAX_FAILURES_SHOWN)
         .map(|(address, why)| format!("at {address} failed: {why}"))
         .collect();
-    let more = failures.len().saturating_sub(TOLD);
+    let more = failures.len().saturating_sub(MAX_FAILURES_SHOWN);
     let more = if more > 0 {
         format!(", and {more} more addresses")
     } else {
         String::new()
     };
-    format!("connecting to {host} {}{more}", told.join(", "))
+    format!("connecting to {host} {}{more}", shown.join(", "))
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
         let expected = ["[::1]:1", "10.0.0.1:1", "[::2]:1", "10.0.0.2:1", "[::3]:1"];
         assert_eq!(order, expected.map(address));
         let many = vec![address("10.0.0.1:1"); 1000];
-        assert_eq!(interleaved(many).len(), MOST);
+        assert_eq!(interleaved(many).len(), MAX_ADDRESSES);
         assert!(interleaved(Vec::new()).is_empty());
     }
 

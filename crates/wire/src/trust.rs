@@ -38,22 +38,22 @@ impl Trust {
     /// What is wrong with the file, and what to do.
     pub fn read(ca_file: Option<&Path>) -> Result<Self, String> {
         let pem = ca_file.map(std::fs::read).transpose();
-        Self::of(ca_file, pem)
+        Self::parse(ca_file, pem)
     }
 
     /// As [`Self::read`], without holding others up.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn read_later(ca_file: Option<&Path>) -> Result<Self, String> {
+    pub async fn read_async(ca_file: Option<&Path>) -> Result<Self, String> {
         let pem = match ca_file {
             Some(path) => tokio::fs::read(path).await.map(Some),
             None => Ok(None),
         };
-        Self::of(ca_file, pem)
+        Self::parse(ca_file, pem)
     }
 
-    fn of(file: Option<&Path>, pem: std::io::Result<Option<Vec<u8>>>) -> Result<Self, String> {
+    fn parse(file: Option<&Path>, pem: std::io::Result<Option<Vec<u8>>>) -> Result<Self, String> {
         let shown = file.unwrap_or(Path::new("")).display();
         let pem = pem.map_err(|error| format!("cannot read ca_file {shown}: {error}"))?;
         let Some(pem) = pem else {

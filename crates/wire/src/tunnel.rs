@@ -19,7 +19,7 @@ use expd_domain::excerpt::excerpt;
 const MAX_HEAD: usize = 16 << 10;
 
 /// How long a proxy that has refused is asked once more, to find out how it wants to be spoken to.
-const ASKING: Duration = Duration::from_secs(5);
+const CHALLENGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A byte stream of either kind.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -52,17 +52,17 @@ pub(super) async fn encrypt(stream: Stream, host: &str, trust: &Trust) -> Result
 
 /// Asks a proxy for a tunnel to `target`, `host:port`. The error is the reason, with a remedy where there is one.
 pub(super) async fn open(proxy: &Intercept, target: &str, trust: &Trust) -> Result<Stream, String> {
-    let said = named(proxy);
-    let (stream, head) = ask(proxy, target, trust).await?;
+    let name = display_name(proxy);
+    let (stream, head) = request_tunnel(proxy, target, trust).await?;
     let status = head.lines().next().unwrap_or_default();
     match status_of(&head) {
         Some(code) if code.starts_with('2') => Ok(stream),
-        Some("407") => Err(format!("{said} {}", remedy(challenges(&head)))),
+        Some("407") => Err(format!("{name} {}", remedy(challenges(&head)))),
         Some(_) => Err(format!(
-            "{said} refuses a tunnel to {target}: {}",
+            "{name} refuses a tunnel to {target}: {}",
             excerpt(status)
         )),
-        None => Err(format!("{said} does not answer as an HTTP proxy")),
+        None => Err(format!("{name} does not answer as an HTTP proxy")),
     }
 }
 
@@ -72,18 +72,18 @@ pub(super) async fn challenge(url: &str, setting: Option<&str>, trust: &Trust) -
     let proxy = proxy_for(url, setting)?;
     let uri: Uri = url.parse().ok()?;
     let target = format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(443));
-    let asked = timeout(ASKING, ask(&proxy, &target, trust)).await;
+    let asked = timeout(CHALLENGE_TIMEOUT, request_tunnel(&proxy, &target, trust)).await;
     let (_, head) = asked.ok()?.ok()?;
     (status_of(&head) == Some("407")).then(|| remedy(challenges(&head)))
 }
 
-fn named(proxy: &Intercept) -> String {
-    let (host, port, _) = place(proxy);
+fn display_name(proxy: &Intercept) -> String {
+    let (host, port, _) = endpoint(proxy);
     format!("the proxy {host}:{port}")
 }
 
 /// A proxy's host and port, and whether it is reached by TLS.
-fn place(proxy: &Intercept) -> (&str, u16, bool) {
+fn endpoint(proxy: &Intercept) -> (&str, u16, bool) {
     let uri = proxy.uri();
     let secure = uri.scheme_str() == Some("https");
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -92,7 +92,11 @@ fn place(proxy: &Intercept) -> (&str, u16, bool) {
 }
 
 /// Sends `CONNECT` and reads the head of the answer.
-async fn ask(proxy: &Intercept, target: &str, trust: &Trust) -> Result<(Stream, String), String> {
+async fn request_tunnel(
+    proxy: &Intercept,
+    target: &str,
+    trust: &Trust,
+) -> Result<(Stream, String), String> {
     if let Some(other) = proxy.uri().scheme_str()
         && !matches!(other, "http" | "https")
     {
@@ -100,11 +104,11 @@ async fn ask(proxy: &Intercept, target: &str, trust: &Trust) -> Result<(Stream, 
             "a proxy of the kind {other:?} is not supported; use one that is reached by http:// or https://"
         ));
     }
-    let (host, port, secure) = place(proxy);
-    let said = named(proxy);
+    let (host, port, secure) = endpoint(proxy);
+    let name = display_name(proxy);
     let stream = tcp::connect(host, port)
         .await
-        .map_err(|reason| format!("{said} is not reachable: {reason}"))?;
+        .map_err(|reason| format!("{name} is not reachable: {reason}"))?;
     let mut stream: Stream = Box::new(stream);
     if secure {
         stream = encrypt(stream, host, trust).await?;
@@ -116,7 +120,7 @@ async fn ask(proxy: &Intercept, target: &str, trust: &Trust) -> Result<(Stream, 
         request.extend_from_slice(b"\r\n");
     }
     request.extend_from_slice(b"\r\n");
-    let broke = |error: io::Error| format!("{said} broke the connection: {error}");
+    let broke = |error: io::Error| format!("{name} broke the connection: {error}");
     stream.write_all(&request).await.map_err(broke)?;
     stream.flush().await.map_err(broke)?;
     let head = head(&mut stream).await.map_err(broke)?;

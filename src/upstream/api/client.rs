@@ -17,7 +17,7 @@ use super::target;
 use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings, Limits};
 use crate::upstream::session::{LoggedIn, Session};
 use crate::upstream::transport::{
-    Answer, AnswerRoom, CallError, Departure, LARGEST_ANSWER, Wire, line_time,
+    Answer, AnswerRoom, CallError, HttpTransport, LARGEST_ANSWER, SendLatch, line_time,
 };
 use expd_domain::excerpt::sentence;
 use expd_domain::message;
@@ -25,10 +25,10 @@ use expd_domain::{Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Payload};
 
 /// How long an answer may take to begin, all tries and the logins between them together, beyond the time that the call itself asks
 /// for and what its body needs on a slow line.
-const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes around a payload in most bodies: names and IDs.
-const AROUND: usize = 1 << 10;
+const ENVELOPE_BYTES: usize = 1 << 10;
 
 /// The answer of an API request: any status below 500.
 #[derive(Clone, Debug)]
@@ -42,13 +42,13 @@ pub struct ApiAnswer {
 /// One identity's HTTP calls.
 #[derive(Clone, Debug)]
 pub struct ApiClient {
-    wire: Wire,
+    transport: HttpTransport,
     session: Session,
     host: String,
-    form: BroadcastChannelForm,
+    channel_form: BroadcastChannelForm,
     spelling: ChannelIdSpelling,
     calls: Arc<Semaphore>,
-    most: usize,
+    max_calls: usize,
 }
 
 #[derive(Serialize)]
@@ -76,17 +76,17 @@ impl ApiClient {
         session: Session,
     ) -> Result<Self, String> {
         Ok(Self {
-            wire: Wire::new(settings)?,
+            transport: HttpTransport::new(settings)?,
             session,
             host: settings.host.clone(),
-            form: settings.broadcast_channel,
+            channel_form: settings.broadcast_channel,
             spelling: settings.channel_id,
             calls: Arc::new(Semaphore::new(limits.max_calls)),
-            most: limits.max_calls,
+            max_calls: limits.max_calls,
         })
     }
 
-    /// Broadcasts, and returns what was responded within `wait`. Notes in `departure` when the request leaves.
+    /// Broadcasts, and returns what was responded within `wait`. Notes in `latch` when the request leaves.
     ///
     /// # Errors
     /// As [`CallError`] says.
@@ -96,7 +96,7 @@ impl ApiClient {
         name: &str,
         payload: &Payload,
         wait: Duration,
-        departure: &Departure,
+        latch: &SendLatch,
         room: &dyn AnswerRoom,
     ) -> Result<Vec<Payload>, CallError> {
         // A rest is rounded up: asking for less time than the caller wants would lose responses.
@@ -104,7 +104,7 @@ impl ApiClient {
         let path = format!("/api/networks/current/broadcasts?timeout={millis}");
         let url = target::url(&self.host, &path)?;
         let body = |session: &LoggedIn| {
-            let channel = match self.form {
+            let channel = match self.channel_form {
                 BroadcastChannelForm::Object => ChannelBody::Object {
                     name: &channel.name,
                     consumer: channel.consumer,
@@ -126,8 +126,8 @@ impl ApiClient {
                 Method::POST,
                 url,
                 body,
-                wait.saturating_add(ANSWER),
-                departure,
+                wait.saturating_add(ANSWER_TIMEOUT),
+                latch,
                 room,
             )
             .await?;
@@ -158,15 +158,15 @@ impl ApiClient {
             };
             to_json(&body, payload).map(Some)
         };
-        let departure = Departure::default();
-        let answer = self.call(Method::POST, url, body, ANSWER, &departure, room);
+        let latch = SendLatch::default();
+        let answer = self.call(Method::POST, url, body, ANSWER_TIMEOUT, &latch, room);
         let answer = expect_success(answer.await?)?;
-        if answer.is_of_an_api() {
+        if answer.is_api_answer() {
             return Ok(());
         }
         let what = format!(
             "what it says is nothing that EXP answers ({}); check whether a login page (a captive portal) or a proxy answers in its place",
-            answer.begins(),
+            answer.quoted_start(),
         );
         Err(CallError::unreadable(&self.host, answer.status, &what))
     }
@@ -190,9 +190,9 @@ impl ApiClient {
         let parameters = query.iter().map(|(key, value)| (&**key, &**value));
         let url = target::app_url(&self.host, &path, parameters)?;
         let text = |_: &LoggedIn| Ok(body.map(|body| body.as_str().as_bytes().to_vec()));
-        let departure = Departure::default();
+        let latch = SendLatch::default();
         let answer = self
-            .call(method, url, text, ANSWER, &departure, room)
+            .call(method, url, text, ANSWER_TIMEOUT, &latch, room)
             .await?;
         if answer.status.is_server_error() {
             return Err(answer.into_error());
@@ -204,43 +204,42 @@ impl ApiClient {
     }
 
     /// Sends a request with the session's token; a token that is refused leads to one fresh login and one more try. The answer
-    /// begins `within` that time, and what the body takes on a slow line, whatever comes in between.
+    /// quoted_start `within` that time, and what the body takes on a slow line, whatever comes in between.
     async fn call(
         &self,
         method: Method,
         url: Url,
         body: impl Fn(&LoggedIn) -> Result<Option<Vec<u8>>, CallError>,
         within: Duration,
-        departure: &Departure,
+        latch: &SendLatch,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
-        let _permit = self
-            .calls
-            .try_acquire()
-            .map_err(|_| CallError::TooMany { most: self.most })?;
+        let _permit = self.calls.try_acquire().map_err(|_| CallError::TooMany {
+            most: self.max_calls,
+        })?;
         let begun = Instant::now();
         let session = self.session.current().await?;
         let first = body(&session)?;
         let within = within + line_time(first.as_ref().map_or(0, Vec::len));
         let left = || within.saturating_sub(begun.elapsed());
         let request = self.prepare(&session, method.clone(), url.clone())?;
-        let answer = self.send(request, first, left(), departure, room).await?;
+        let answer = self.send(request, first, left(), latch, room).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        let renewed = timeout(left(), self.session.renew(session.generation)).await;
+        let renewed = timeout(left(), self.session.renew(session.serial)).await;
         let session = renewed.map_err(|_| CallError::Offline {
             reason: "EXP refused the token, and the new login takes long".to_owned(),
             retry_in: None,
         })??;
         let second = body(&session)?;
         let request = self.prepare(&session, method, url)?;
-        let answer = self.send(request, second, left(), departure, room).await?;
+        let answer = self.send(request, second, left(), latch, room).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
         Err(CallError::Unauthenticated {
-            reason: answer.words(),
+            reason: answer.message(),
         })
     }
 
@@ -251,24 +250,26 @@ impl ApiClient {
         url: Url,
     ) -> Result<RequestBuilder, CallError> {
         let token = session.authentication.token.expose();
-        Ok(self.wire.request(method, url)?.bearer_auth(token))
+        Ok(self.transport.request(method, url)?.bearer_auth(token))
     }
 
     async fn send(
         &self,
         request: RequestBuilder,
         body: Option<Vec<u8>>,
-        patience: Duration,
-        departure: &Departure,
+        answer_within: Duration,
+        latch: &SendLatch,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
         let Some(body) = body else {
-            let exchange = self.wire.exchange(request, patience, LARGEST_ANSWER, room);
+            let exchange = self
+                .transport
+                .exchange(request, answer_within, LARGEST_ANSWER, room);
             return exchange.await;
         };
         let request = request.header(CONTENT_TYPE, "application/json");
-        self.wire
-            .exchange_body(request, body, departure, patience, room)
+        self.transport
+            .exchange_body(request, body, latch, answer_within, room)
             .await
     }
 
@@ -283,7 +284,7 @@ impl ApiClient {
 /// The JSON of a body that carries a payload. Its room is taken at once: growing by doubling would hold up to three times a large
 /// payload meanwhile.
 fn to_json(body: &impl Serialize, payload: &Payload) -> Result<Vec<u8>, CallError> {
-    let mut json = Vec::with_capacity(payload.as_str().len() + AROUND);
+    let mut json = Vec::with_capacity(payload.as_str().len() + ENVELOPE_BYTES);
     let written = serde_json::to_writer(&mut json, body);
     written.map_err(|error| CallError::Invalid {
         reason: format!("the request makes no JSON: {error}"),

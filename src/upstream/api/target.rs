@@ -53,7 +53,7 @@ pub(super) fn app_url<'q>(
     let base = Url::parse(host).map_err(|e| no_host(host, e))?;
     let mut url = url(host, path.as_str())?;
     url.set_query(path.query());
-    // What the server gets is the path that was classified, to the letter: nothing between here and
+    // What the server gets is the path that was classified, to the letter: nothing between unsent and
     // there may have changed it.
     let sent = format!("{}{path}", base.path().trim_end_matches('/'));
     if url.path() != sent || url.origin() != base.origin() {
@@ -143,7 +143,7 @@ mod tests {
     fn methods_are_taken_in_any_case() {
         assert_eq!(method("pAtCh").unwrap(), Method::PATCH);
         let long = "G".repeat(1 << 20);
-        for unknown in ["CONNECT", "", "GET ", long.as_str()] {
+        for unknown in ["CONNECT_TIMEOUT", "", "GET ", long.as_str()] {
             let refused = method(unknown).unwrap_err().to_string();
             assert!(refused.len() < 256, "{refused}");
         }

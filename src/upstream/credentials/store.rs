@@ -36,7 +36,7 @@ pub struct StoredKey {
     /// A digest of the credentials in the settings when the device was paired. Where the settings have changed since, the
     /// operator's newer word holds. Missing: the key holds whatever the settings say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instead_of: Option<String>,
+    pub settings_digest: Option<String>,
 }
 
 /// Why a paired device's key could not be kept or read.
@@ -278,7 +278,7 @@ mod tests {
                 uuid: "u".to_owned(),
                 secret: Secret::new("s"),
             },
-            instead_of: Some("digest".to_owned()),
+            settings_digest: Some("digest".to_owned()),
         }
     }
 

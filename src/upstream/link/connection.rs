@@ -55,11 +55,11 @@ pub(super) struct Refusal {
     pub reason: String,
 }
 
-/// What [`Connection::tend`] did.
+/// What [`Connection::maintain`] did.
 #[derive(Debug, Default)]
-pub(super) struct Tended {
+pub(super) struct MaintenanceReport {
     /// Asked again.
-    pub again: Vec<Arc<Channel>>,
+    pub reasked: Vec<Arc<Channel>>,
     /// Confirmed once, and not confirmed again when it was asked for; with the time until which it was good.
     pub lost: Vec<(Arc<Channel>, Moment)>,
     /// Asked for many times, and neither confirmed nor refused; counted when something is asked again.
@@ -115,7 +115,7 @@ impl Connection {
         self.send(ids).await
     }
 
-    /// When something is to be done by [`Connection::tend`].
+    /// When something is to be done by [`Connection::maintain`].
     pub fn next_due(&self) -> Instant {
         let answer = self.subscriptions.answer_due(self.timings.probe_answer);
         let repeat = self.subscriptions.next_due();
@@ -127,17 +127,17 @@ impl Connection {
     ///
     /// # Errors
     /// Why the connection counts as dead.
-    pub async fn tend(&mut self) -> Result<Tended, String> {
+    pub async fn maintain(&mut self) -> Result<MaintenanceReport, String> {
         let now = Moment::now();
         let at = Instant::from_std(now.at);
-        let mut tended = Tended::default();
+        let mut report = MaintenanceReport::default();
         let mut ids = Vec::new();
         if let Some(due) = self.subscriptions.answer_due(self.timings.probe_answer)
             && due <= at
         {
             let since = due - self.timings.probe_answer;
             if at.duration_since(due) > OVERSLEPT {
-                self.subscriptions.forgive();
+                self.subscriptions.restart_deadlines();
                 self.next_probe = at;
             } else if self.subscriptions.unanswered(since) {
                 return Err(format!(
@@ -145,22 +145,22 @@ impl Connection {
                     self.timings.probe_answer
                 ));
             } else {
-                tended.lost = self.subscriptions.demote_unproved(since);
+                report.lost = self.subscriptions.demote_unanswered(since);
             }
         }
-        let (again, repeated) = self.subscriptions.repeat_due(now);
-        if !again.is_empty() {
-            tended.unanswered = self.subscriptions.unanswered_asks(UNANSWERED_ASKS);
-            tended.refused = self.subscriptions.refused();
+        let (reasked, repeated) = self.subscriptions.repeat_due(now);
+        if !reasked.is_empty() {
+            report.unanswered = self.subscriptions.unanswered_asks(UNANSWERED_ASKS);
+            report.refused = self.subscriptions.refused();
         }
-        tended.again = again;
+        report.reasked = reasked;
         ids.extend(repeated);
         if at >= self.next_probe {
             self.next_probe = at + self.timings.probe_every;
             ids.extend(self.subscriptions.start_probe(now));
         }
         self.send(ids).await.map_err(|error| error.to_string())?;
-        Ok(tended)
+        Ok(report)
     }
 
     /// Asks for a confirmed channel again, so that the answer marks a place in the stream of events: everything that the
@@ -192,8 +192,8 @@ impl Connection {
                             received,
                         }),
                         // What nobody wants any more goes on coming.
-                        None if self.subscriptions.gathered() > 0 => {}
-                        None => arrivals.unexpected.push(stray(&broadcast)),
+                        None if self.subscriptions.surplus() > 0 => {}
+                        None => arrivals.unexpected.push(unasked_broadcast(&broadcast)),
                     }
                 }
                 SocketEvent::Subscribed(ids) => {
@@ -212,7 +212,7 @@ impl Connection {
             }
         }
         if arrivals.closed.is_none() {
-            self.subscriptions.heard();
+            self.subscriptions.on_any_message();
         }
         arrivals
     }
@@ -239,7 +239,7 @@ impl Connection {
     }
 }
 
-fn stray(broadcast: &Broadcast) -> String {
+fn unasked_broadcast(broadcast: &Broadcast) -> String {
     format!(
         "a broadcast on a channel that was not asked for ({})",
         excerpt(broadcast.channel.as_str())

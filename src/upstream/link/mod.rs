@@ -68,12 +68,12 @@ pub struct Link {
     states: watch::Receiver<SessionState>,
     status: watch::Sender<LinkStatus>,
     /// What was told of `wanted` to the present connection.
-    seen: u64,
+    wanted_seen: u64,
     /// What became wanted while a new connection was about to take over, and was asked for on that alone. Bounded by what is
     /// wanted in those seconds.
-    newcomers: Vec<Arc<Channel>>,
+    new_channels: Vec<Arc<Channel>>,
     /// How what is wanted had shrunk when the connection last forgot what is not.
-    shrunk: u64,
+    shrunk_seen: u64,
     refusal_notice: refusals::RefusalNotice,
     recent: Recent,
     /// Since when the network confirms what is asked for, connections that replaced each other taken together.
@@ -82,7 +82,7 @@ pub struct Link {
     refused: Option<u64>,
     detected: Option<socket::Detected>,
     /// Old connections that say goodbye; each ends within seconds.
-    goodbyes: JoinSet<()>,
+    closing: JoinSet<()>,
 }
 
 /// Why a connection is not served any more.
@@ -105,15 +105,15 @@ impl Link {
             states: parts.session.watch(),
             parts,
             status,
-            seen: 0,
-            newcomers: Vec::new(),
-            shrunk: 0,
+            wanted_seen: 0,
+            new_channels: Vec::new(),
+            shrunk_seen: 0,
             refusal_notice: refusals::RefusalNotice::default(),
             recent: Recent::default(),
             confirmed_since: None,
             refused: None,
             detected: None,
-            goodbyes: JoinSet::new(),
+            closing: JoinSet::new(),
         };
         (link, watcher)
     }
@@ -132,7 +132,7 @@ impl Link {
                 () = shutdown.cancelled() => break,
                 opened = self.open(&session) => opened,
             };
-            let mut left_alone = None;
+            let mut retry_after = None;
             let reason = match opened {
                 Ok(connection) => {
                     let end = self.serve(connection).await;
@@ -149,20 +149,20 @@ impl Link {
                 }
                 Err(error) => {
                     if matches!(error, SocketError::Refused { .. }) {
-                        self.parts.session.reject(session.generation);
-                        if self.refused.replace(session.generation).is_none() {
+                        self.parts.session.reject(session.serial);
+                        if self.refused.replace(session.serial).is_none() {
                             // The network was started afresh, perhaps. A new token is tried at once, but only one.
                             log::info!(instance = self.parts.name; "{error}; logging in again");
                             continue;
                         }
                     }
-                    left_alone = error.retry_after();
+                    retry_after = error.retry_after();
                     error.to_string()
                 }
             };
-            let wait = backoff.wait_after(left_alone);
+            let wait = backoff.wait_after(retry_after);
             self.status.send_modify(|status| {
-                status.go(LinkState::Offline, &reason);
+                status.enter(LinkState::Offline, &reason);
                 status.attempt += 1;
                 status.last_error = Some(reason.clone());
                 status.next_try = Some(Deadline::after(wait));
@@ -173,7 +173,7 @@ impl Link {
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        while self.goodbyes.join_next().await.is_some() {}
+        while self.closing.join_next().await.is_some() {}
     }
 
     /// Waits for a session to connect with, telling meanwhile why there is none.
@@ -182,7 +182,7 @@ impl Link {
             let waiting_for = match &*self.states.borrow_and_update() {
                 // One that was refused is about to be replaced.
                 SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. }
-                    if self.refused == Some(session.generation) =>
+                    if self.refused == Some(session.serial) =>
                 {
                     None
                 }
@@ -206,12 +206,12 @@ impl Link {
             };
             self.status.send_modify(|status| match waiting_for {
                 Some((state, reason, next_try, attempt)) => {
-                    status.go(state, &reason);
+                    status.enter(state, &reason);
                     status.attempt = attempt.unwrap_or(status.attempt + 1);
                     status.last_error = Some(reason);
                     status.next_try = Some(next_try);
                 }
-                None => status.go(LinkState::Connecting, "logging in"),
+                None => status.enter(LinkState::Connecting, "logging in"),
             });
             if self.states.changed().await.is_err() {
                 // The session has stopped, and so will the link: the shutdown ends this wait.
@@ -223,12 +223,12 @@ impl Link {
     /// Opens a socket and asks for everything that is wanted.
     async fn open(&mut self, session: &Arc<LoggedIn>) -> Result<Connection, SocketError> {
         self.status.send_modify(|status| {
-            status.go(LinkState::Connecting, "opening the socket");
+            status.enter(LinkState::Connecting, "opening the socket");
             status.next_try = None;
         });
         let mut connection = connect(&self.parts, &mut self.detected, session).await?;
-        let (asked, last) = self.everything_wanted(session);
-        self.seen = last;
+        let (asked, last) = self.all_wanted(session);
+        self.wanted_seen = last;
         // Where nothing is wanted, nothing can be confirmed.
         self.confirmed_since = asked.is_empty().then(Instant::now);
         connection.subscribe(&asked).await?;
@@ -236,7 +236,7 @@ impl Link {
         Ok(connection)
     }
 
-    fn tell_online(&self, connection: &Connection) {
+    fn publish_online(&self, connection: &Connection) {
         let identity = connection.identity();
         let state = if identity.pairing_code.is_some() {
             LinkState::Pairing
@@ -244,7 +244,7 @@ impl Link {
             LinkState::Online
         };
         self.status.send_modify(|status| {
-            status.go(state, "");
+            status.enter(state, "");
             status.attempt = 0;
             status.last_error.clone_from(&self.refusal_notice.shown);
             status.next_try = None;
@@ -264,7 +264,7 @@ impl Link {
 
     /// Everything that a new connection shall subscribe: what is wanted, and what the daemon itself listens to.
     /// Returns the place in what is wanted, too, up to which that goes.
-    fn everything_wanted(&self, session: &LoggedIn) -> (Vec<Arc<Channel>>, u64) {
+    fn all_wanted(&self, session: &LoggedIn) -> (Vec<Arc<Channel>>, u64) {
         let identity = &session.authentication.identity;
         let mut channels = Vec::new();
         if identity.kind == IdentityKind::Device {

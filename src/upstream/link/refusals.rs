@@ -10,7 +10,7 @@ use super::connection::{Connection, Refusal};
 use super::rotation::Rotation;
 
 /// How often the log speaks of it.
-const TOLD_EVERY: Duration = Duration::from_secs(10);
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// How often a connection is replaced because channels are refused on it.
 const REPLACED_EVERY: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ pub(super) struct RefusalNotice {
 impl Link {
     /// Tells of channels that the network has refused on the present connection, and has a connection replaced that holds
     /// channels which nobody wants any more: where the network limits the channels of a socket, those are in the way.
-    pub(super) fn take_refusals(
+    pub(super) fn on_refusals(
         &mut self,
         refusals: Vec<Refusal>,
         connection: &Connection,
@@ -41,7 +41,7 @@ impl Link {
         for Refusal { channels, reason } in refusals {
             let pending = connection.subscriptions.has_pending();
             if channels.is_empty() && !pending {
-                self.note_unexpected(&[format!("an error: {reason}")]);
+                self.count_unexpected(&[format!("an error: {reason}")]);
                 continue;
             }
             let subject = match channels.as_slice() {
@@ -60,14 +60,14 @@ impl Link {
 
     /// Some channels were asked for again. Tells of those that the network neither confirms nor refuses, and has a connection
     /// replaced on which one is refused still.
-    pub(super) fn take_unanswered(
+    pub(super) fn on_unanswered(
         &mut self,
         (unanswered, refused): (usize, usize),
         connection: &Connection,
         rotation: &mut Rotation,
     ) {
         if refused > 0 {
-            self.replace_gathered(connection, rotation);
+            self.replace_surplus(connection, rotation);
         }
         if unanswered > 0 {
             let fact = format!(
@@ -84,10 +84,10 @@ impl Link {
         connection: &Connection,
         rotation: &mut Rotation,
     ) {
-        let gathered = connection.subscriptions.gathered();
-        let remedy = if gathered > 0 {
+        let surplus = connection.subscriptions.surplus();
+        let remedy = if surplus > 0 {
             format!(
-                "the connection still holds {gathered} channels that nobody listens to any more, and is replaced by one without them"
+                "the connection still holds {surplus} channels that nobody listens to any more, and is replaced by one without them"
             )
         } else {
             "they are asked for again; if the network limits the channels of a socket, end listeners or spread them over several instances, else check what this identity may listen to".to_owned()
@@ -95,7 +95,7 @@ impl Link {
         let message = format!("{fact}; {remedy}");
         let now = Instant::now();
         let notice = &mut self.refusal_notice;
-        if notice.logged_at.is_none_or(|at| now - at >= TOLD_EVERY) {
+        if notice.logged_at.is_none_or(|at| now - at >= LOG_EVERY) {
             notice.logged_at = Some(now);
             let count = std::mem::take(&mut notice.count);
             log::warn!(instance = self.parts.name, channels = count; "{message}");
@@ -103,14 +103,14 @@ impl Link {
         notice.shown = Some(message.clone());
         self.status
             .send_modify(|status| status.last_error = Some(message));
-        self.replace_gathered(connection, rotation);
+        self.replace_surplus(connection, rotation);
     }
 
-    fn replace_gathered(&mut self, connection: &Connection, rotation: &mut Rotation) {
+    fn replace_surplus(&mut self, connection: &Connection, rotation: &mut Rotation) {
         let now = Instant::now();
         let last = self.refusal_notice.replaced_at;
         let lately = last.is_some_and(|at| now - at < REPLACED_EVERY);
-        if connection.subscriptions.gathered() > 0 && !lately {
+        if connection.subscriptions.surplus() > 0 && !lately {
             self.refusal_notice.replaced_at = Some(now);
             rotation.start();
         }

@@ -30,12 +30,12 @@ use expd_domain::Channel;
 use expd_wire::socket::{self, SocketError};
 
 /// How much is held back before the new connection takes over with what it has. Only what the present one has not brought
-/// counts, so that these are reached when the present one delivers nothing any more.
+/// counts, so that these are reached when the present one delivers nothing any added.
 const MOST_HELD: usize = 20_000;
 const MOST_HELD_BYTES: usize = 32 << 20;
 
 /// What is held back is looked through for what the present connection has brought whenever it has grown by this much.
-const SIFT_EVERY: usize = 512;
+const CLEAN_EVERY: usize = 512;
 
 /// How long channels that become wanted may wait for the new connection, so that those on both do not grow in number, and how long
 /// it is until that is tried again.
@@ -46,14 +46,14 @@ const CLOSING_AGAIN: Duration = Duration::from_secs(30);
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// Far enough to mean "not until something happens".
-const LATER: Duration = Duration::from_secs(3600);
+const FAR_FUTURE: Duration = Duration::from_secs(3600);
 
 /// What the new connection heard before it took over.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     pub broadcasts: Vec<Incoming>,
     bytes: usize,
-    sift_at: usize,
+    clean_at: usize,
     unexpected: Vec<String>,
     refusals: Vec<Refusal>,
 }
@@ -76,9 +76,9 @@ enum Stage {
     Wanted(Instant),
     Opening {
         opening: BoxFuture<'static, Result<Connection, SocketError>>,
-        generation: u64,
+        serial: u64,
         /// Channels that became wanted meanwhile.
-        more: Vec<Arc<Channel>>,
+        added: Vec<Arc<Channel>>,
     },
     Confirming(Box<Candidate>),
 }
@@ -88,13 +88,13 @@ struct Candidate {
     new: Connection,
     held: Held,
     /// To be asked for, too.
-    more: Vec<Arc<Channel>>,
+    added: Vec<Arc<Channel>>,
     /// When it takes over with what it has.
     at_latest: Instant,
-    ripe: Ripe,
-    /// It does not come to [`Ripe::Closing`] before.
+    readiness: Readiness,
+    /// It does not come to [`Readiness::Closing`] before.
     closing_at: Instant,
-    /// It has opened a moment ago; what nobody wants any more is to be forgotten on it.
+    /// It has opened a moment ago; what nobody wants any added is to be forgotten on it.
     opened: bool,
 }
 
@@ -102,11 +102,11 @@ struct Candidate {
 pub(super) enum Step {
     /// Nothing to do before the next event or [`Rotation::next_due`].
     Wait,
-    /// The network refused the token of this generation for the new connection: the session is told.
+    /// The network refused the token of this serial for the new connection: the session is told.
     RejectToken(u64),
-    /// A new connection is due: [`Rotation::open`] it, or [`Rotation::call_off`] where there is no session.
+    /// A new connection is due: [`Rotation::open`] it, or [`Rotation::cancel`] where there is no session.
     Open,
-    /// The new connection has just opened: channels that nobody wants any more are forgotten on both.
+    /// The new connection has just opened: channels that nobody wants any added are forgotten on both.
     AbandonUnwanted,
     /// The network refuses channels on the new connection.
     ReportRefusals(Vec<Refusal>),
@@ -118,9 +118,9 @@ pub(super) enum Step {
 
 /// How near the new connection is to taking over.
 #[derive(Clone, Copy)]
-enum Ripe {
+enum Readiness {
     /// It lacks channels.
-    No,
+    Incomplete,
     /// It has all that the present connection had when it opened. What becomes wanted is asked for on it alone from here on, so
     /// that apps which open channels without end do not put it off; it has until then to confirm the rest.
     Closing(Instant),
@@ -138,18 +138,20 @@ impl Rotation {
         }
     }
 
-    /// When [`Rotation::tend`] or [`Rotation::next`] has something to do at the latest.
+    /// When [`Rotation::maintain`] or [`Rotation::next`] has something to do at the latest.
     pub fn next_due(&self) -> Instant {
         match &self.stage {
-            Stage::None | Stage::Opening { .. } => Instant::now() + LATER,
+            Stage::None | Stage::Opening { .. } => Instant::now() + FAR_FUTURE,
             Stage::Wanted(at) => *at,
             Stage::Confirming(candidate) => {
-                let ripe = match candidate.ripe {
-                    Ripe::No => candidate.at_latest,
-                    Ripe::Closing(until) | Ripe::Settling(until) => until.min(candidate.at_latest),
-                    Ripe::Fenced => Instant::now() + LATER,
+                let readiness = match candidate.readiness {
+                    Readiness::Incomplete => candidate.at_latest,
+                    Readiness::Closing(until) | Readiness::Settling(until) => {
+                        until.min(candidate.at_latest)
+                    }
+                    Readiness::Fenced => Instant::now() + FAR_FUTURE,
                 };
-                ripe.min(candidate.new.next_due())
+                readiness.min(candidate.new.next_due())
             }
         }
     }
@@ -157,8 +159,8 @@ impl Rotation {
     /// Decides the next step, given the present connection. `is_known` tells which broadcasts that one has
     /// brought. The link takes the step and asks again until there is nothing to do but to wait.
     pub fn next(&mut self, present: &Connection, is_known: impl Fn(&Incoming) -> bool) -> Step {
-        if let Some(generation) = self.refused.take() {
-            return Step::RejectToken(generation);
+        if let Some(serial) = self.refused.take() {
+            return Step::RejectToken(serial);
         }
         match &mut self.stage {
             Stage::None | Stage::Opening { .. } => Step::Wait,
@@ -170,16 +172,16 @@ impl Rotation {
 
     /// Asks the new connection for what became wanted while it opened, and repeats what was not
     /// confirmed in time.
-    pub async fn tend(&mut self) {
+    pub async fn maintain(&mut self) {
         let Stage::Confirming(candidate) = &mut self.stage else {
             return;
         };
-        let more = std::mem::take(&mut candidate.more);
-        if let Err(error) = candidate.new.subscribe(&more).await {
+        let added = std::mem::take(&mut candidate.added);
+        if let Err(error) = candidate.new.subscribe(&added).await {
             return self.retry(&error.to_string(), None);
         }
         if candidate.new.next_due() <= Instant::now()
-            && let Err(reason) = candidate.new.tend().await
+            && let Err(reason) = candidate.new.maintain().await
         {
             self.retry(&reason, None);
         }
@@ -194,7 +196,7 @@ impl Rotation {
         channels: Vec<Arc<Channel>>,
     ) {
         let parts = parts.clone();
-        let generation = session.generation;
+        let serial = session.serial;
         let opening = async move {
             let mut connection = connect(&parts, &mut detected, &session).await?;
             connection.subscribe(&channels).await?;
@@ -202,8 +204,8 @@ impl Rotation {
         };
         self.stage = Stage::Opening {
             opening: opening.boxed(),
-            generation,
-            more: Vec::new(),
+            serial,
+            added: Vec::new(),
         };
     }
 
@@ -213,8 +215,8 @@ impl Rotation {
             Stage::None | Stage::Wanted(_) => pending().await,
             Stage::Opening {
                 opening,
-                generation,
-                more,
+                serial,
+                added,
             } => match opening.await {
                 Ok(new) => {
                     let now = Instant::now();
@@ -224,16 +226,16 @@ impl Rotation {
                     self.stage = Stage::Confirming(Box::new(Candidate {
                         new,
                         held: Held::default(),
-                        more: std::mem::take(more),
+                        added: std::mem::take(added),
                         at_latest: (at_latest - early).max(now),
-                        ripe: Ripe::No,
+                        readiness: Readiness::Incomplete,
                         closing_at: now,
                         opened: true,
                     }));
                 }
                 Err(error) => {
                     if matches!(error, SocketError::Refused { .. }) {
-                        self.refused = Some(*generation);
+                        self.refused = Some(*serial);
                     }
                     self.retry(&error.to_string(), error.retry_after());
                 }
@@ -252,18 +254,18 @@ impl Rotation {
     }
 
     /// Whether channels that become wanted are asked for on the new connection alone.
-    pub fn takes_newcomers(&self) -> bool {
-        matches!(&self.stage, Stage::Confirming(candidate) if !matches!(candidate.ripe, Ripe::No))
+    pub fn takes_new_channels(&self) -> bool {
+        matches!(&self.stage, Stage::Confirming(candidate) if !matches!(candidate.readiness, Readiness::Incomplete))
     }
 
-    /// Asks the new connection for channels that have become wanted: it alone where it takes newcomers.
+    /// Asks the new connection for channels that have become wanted: it alone where it takes new_channels.
     pub async fn subscribe(&mut self, channels: &[Arc<Channel>]) {
         if channels.is_empty() {
             return;
         }
         match &mut self.stage {
             Stage::None | Stage::Wanted(_) => {}
-            Stage::Opening { more, .. } => more.extend_from_slice(channels),
+            Stage::Opening { added, .. } => added.extend_from_slice(channels),
             Stage::Confirming(candidate) => {
                 if let Err(error) = candidate.new.subscribe(channels).await {
                     self.retry(&error.to_string(), None);
@@ -272,7 +274,7 @@ impl Rotation {
         }
     }
 
-    /// Has the new connection forget what nobody wants any more.
+    /// Has the new connection forget what nobody wants any added.
     pub fn abandon(&mut self, is_wanted: impl Fn(&Arc<Channel>) -> bool) {
         if let Stage::Confirming(candidate) = &mut self.stage {
             candidate.new.subscriptions.abandon(is_wanted);
@@ -281,13 +283,13 @@ impl Rotation {
 
     /// True while the present connection's answer to the fence is awaited.
     pub fn awaits_fence(&self) -> bool {
-        matches!(&self.stage, Stage::Confirming(candidate) if matches!(candidate.ripe, Ripe::Fenced))
+        matches!(&self.stage, Stage::Confirming(candidate) if matches!(candidate.readiness, Readiness::Fenced))
     }
 
     /// The fence was sent on the present connection.
     pub fn wait_for_fence(&mut self) {
         if let Stage::Confirming(candidate) = &mut self.stage {
-            candidate.ripe = Ripe::Fenced;
+            candidate.readiness = Readiness::Fenced;
         }
     }
 
@@ -306,29 +308,29 @@ impl Rotation {
             return None;
         };
         let Candidate { new, mut held, .. } = *candidate;
-        held.sift(present, new.opened, is_known);
+        held.drop_delivered(present, new.opened, is_known);
         Some((new, held.broadcasts))
     }
 
     /// There is no session to open a connection with; the next one starts a new rotation.
-    pub fn call_off(&mut self) {
+    pub fn cancel(&mut self) {
         self.stage = Stage::None;
     }
 
     /// Gives the replacement up.
-    pub fn give_up(&mut self, goodbyes: &mut JoinSet<()>) {
+    pub fn abort(&mut self, closing: &mut JoinSet<()>) {
         if let Stage::Confirming(candidate) = std::mem::take(&mut self.stage) {
-            goodbyes.spawn(candidate.new.close());
+            closing.spawn(candidate.new.close());
         }
     }
 
     /// The new connection has to be tried again, no sooner than the server wants.
-    fn retry(&mut self, reason: &str, left_alone: Option<Duration>) {
+    fn retry(&mut self, reason: &str, retry_after: Option<Duration>) {
         let (shortest, longest) = RETRY;
         let backoff = self
             .backoff
             .get_or_insert_with(|| Backoff::new(shortest, longest));
-        let wait = backoff.wait_after(left_alone);
+        let wait = backoff.wait_after(retry_after);
         log::debug!("the new connection failed, the present one goes on: {reason}");
         self.stage = Stage::Wanted(Instant::now() + wait);
     }
@@ -345,8 +347,8 @@ impl Candidate {
         if !self.held.unexpected.is_empty() {
             return Step::ReportUnexpected(std::mem::take(&mut self.held.unexpected));
         }
-        if self.held.wants_sifting() {
-            self.held.sift(present, self.new.opened, is_known);
+        if self.held.wants_cleaning() {
+            self.held.drop_delivered(present, self.new.opened, is_known);
         }
         if self.wants_fence(&present.subscriptions) {
             Step::Fence
@@ -355,32 +357,32 @@ impl Candidate {
         }
     }
 
-    /// Brings `ripe` up to date. True when the present connection is to be fenced now.
+    /// Brings `readiness` up to date. True when the present connection is to be fenced now.
     fn wants_fence(&mut self, present: &Subscriptions) -> bool {
         let now = Instant::now();
         let new = &self.new;
         let covers = new.subscriptions.covers(present);
-        self.ripe = match self.ripe {
-            Ripe::Fenced => return false,
-            Ripe::No | Ripe::Closing(_) if covers => {
+        self.readiness = match self.readiness {
+            Readiness::Fenced => return false,
+            Readiness::Incomplete | Readiness::Closing(_) if covers => {
                 let left = self.at_latest.saturating_duration_since(now);
                 let settle = new.timings().settle.min(left / 2);
-                Ripe::Settling(now + settle)
+                Readiness::Settling(now + settle)
             }
-            Ripe::No
+            Readiness::Incomplete
                 if self.closing_at <= now
                     && new.subscriptions.covers_since(present, new.opened) =>
             {
-                Ripe::Closing(now + CLOSING)
+                Readiness::Closing(now + CLOSING)
             }
-            Ripe::Closing(until) if until <= now => {
+            Readiness::Closing(until) if until <= now => {
                 self.closing_at = now + CLOSING_AGAIN;
-                Ripe::No
+                Readiness::Incomplete
             }
-            Ripe::Settling(_) if !covers => Ripe::No,
-            ripe => ripe,
+            Readiness::Settling(_) if !covers => Readiness::Incomplete,
+            readiness => readiness,
         };
-        let settled = matches!(self.ripe, Ripe::Settling(until) if until <= now);
+        let settled = matches!(self.readiness, Readiness::Settling(until) if until <= now);
         settled || self.at_latest <= now || self.held.full()
     }
 }
@@ -395,14 +397,14 @@ impl Held {
         self.broadcasts.len() >= MOST_HELD || self.bytes >= MOST_HELD_BYTES
     }
 
-    fn wants_sifting(&self) -> bool {
-        self.broadcasts.len() >= self.sift_at.max(SIFT_EVERY) || self.full()
+    fn wants_cleaning(&self) -> bool {
+        self.broadcasts.len() >= self.clean_at.max(CLEAN_EVERY) || self.full()
     }
 
     /// Drops what `present` has brought. On a channel that became subscribed on both while the new connection was `opened`
     /// already, the new one may have been the first and have heard what came before the confirmation on `present`: nothing
     /// was promised then, and it would come out of order now.
-    fn sift(
+    fn drop_delivered(
         &mut self,
         present: &Connection,
         opened: Instant,
@@ -430,7 +432,7 @@ impl Held {
         kept.reverse();
         self.broadcasts = kept;
         self.bytes = self.broadcasts.iter().map(size).sum();
-        self.sift_at = self.broadcasts.len() + SIFT_EVERY;
+        self.clean_at = self.broadcasts.len() + CLEAN_EVERY;
     }
 }
 

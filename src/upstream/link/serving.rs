@@ -6,7 +6,7 @@ use futures_util::future::pending;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::{Arrivals, Connection, Refusal, Tended};
+use super::connection::{Arrivals, Connection, MaintenanceReport, Refusal};
 use super::rotation::{Rotation, Step};
 use super::{End, Link, PAIRING_CHANNEL};
 use crate::router::{Incoming, Report};
@@ -22,16 +22,16 @@ impl Link {
     pub(super) async fn serve(&mut self, mut connection: Connection) -> End {
         self.parts.counters.connects.inc();
         self.refusal_notice.shown = None;
-        self.newcomers.clear();
-        self.tell_online(&connection);
+        self.new_channels.clear();
+        self.publish_online(&connection);
         let mut rotation = Rotation::default();
         loop {
             let Err(end) = self.step(&mut connection, &mut rotation).await else {
                 continue;
             };
             if matches!(end, End::Shutdown) {
-                rotation.give_up(&mut self.goodbyes);
-                self.goodbyes.spawn(connection.close());
+                rotation.abort(&mut self.closing);
+                self.closing.spawn(connection.close());
                 return end;
             }
             self.parts.counters.disconnects.inc();
@@ -46,8 +46,8 @@ impl Link {
                 self.finish_rotation(&mut connection, &mut rotation).await;
                 continue;
             }
-            rotation.give_up(&mut self.goodbyes);
-            self.goodbyes.spawn(connection.close());
+            rotation.abort(&mut self.closing);
+            self.closing.spawn(connection.close());
             return end;
         }
     }
@@ -62,7 +62,7 @@ impl Link {
         let token_end = connection.session.ends_at.instant();
         tokio::select! {
             () = self.parts.shutdown.cancelled() => Err(End::Shutdown),
-            arrivals = connection.read() => self.take(arrivals, connection, rotation).await,
+            arrivals = connection.read() => self.on_arrivals(arrivals, connection, rotation).await,
             () = rotation.progress(token_end) => self.advance(connection, rotation).await,
             changed = self.parts.wanted.changed() => {
                 if changed.is_err() {
@@ -77,22 +77,22 @@ impl Link {
                 self.follow_session(connection, rotation)
             }
             // A goodbye that is finished needs no more.
-            Some(_) = self.goodbyes.join_next() => Ok(()),
+            Some(_) = self.closing.join_next() => Ok(()),
             () = sleep_until(due) => {
-                let Tended { again, lost, unanswered, refused } = connection.tend().await.map_err(End::Broken)?;
-                self.report_asked(again).await;
+                let MaintenanceReport { reasked, lost, unanswered, refused } = connection.maintain().await.map_err(End::Broken)?;
+                self.report_asked(reasked).await;
                 if !lost.is_empty() {
                     log::warn!(instance = self.parts.name; "the network does not confirm {} channels any more; asking again", lost.len());
                     self.report(Report::Lost(lost)).await;
                 }
-                self.take_unanswered((unanswered, refused), connection, rotation);
+                self.on_unanswered((unanswered, refused), connection, rotation);
                 self.advance(connection, rotation).await
             }
         }
     }
 
     /// Takes what arrived on the present connection.
-    async fn take(
+    async fn on_arrivals(
         &mut self,
         arrivals: Arrivals,
         connection: &mut Connection,
@@ -111,9 +111,9 @@ impl Link {
             self.report(Report::Confirmed(confirmed)).await;
             self.end_refusals(connection);
         }
-        self.take_refusals(refused, connection, rotation);
+        self.on_refusals(refused, connection, rotation);
         self.forward(broadcasts, connection.kind()).await;
-        self.note_unexpected(&unexpected);
+        self.count_unexpected(&unexpected);
         if let Some(reason) = closed {
             return Err(End::Broken(reason));
         }
@@ -141,7 +141,7 @@ impl Link {
         });
         if kind == IdentityKind::Device {
             for incoming in broadcasts.iter().filter(|i| i.channel.system) {
-                self.obey(incoming);
+                self.handle_device_broadcast(incoming);
             }
         }
         // A device's secret is the daemon's alone, whoever else listens there.
@@ -150,7 +150,7 @@ impl Link {
     }
 
     /// What the network tells a device about its own credentials.
-    fn obey(&self, incoming: &Incoming) {
+    fn handle_device_broadcast(&self, incoming: &Incoming) {
         #[derive(Deserialize)]
         struct Credentials {
             uuid: String,
@@ -180,7 +180,7 @@ impl Link {
         Some(session.authentication.identity.uuid.clone())
     }
 
-    pub(super) fn note_unexpected(&self, unexpected: &[String]) {
+    pub(super) fn count_unexpected(&self, unexpected: &[String]) {
         for what in unexpected {
             self.parts.counters.unexpected_messages.inc();
             log::debug!(instance = self.parts.name; "unexpected message: {what}");
@@ -195,37 +195,37 @@ impl Link {
     ) -> Result<(), End> {
         let ((channels, last), shrunk) = {
             let wanted = self.parts.wanted.borrow_and_update();
-            (wanted.after(self.seen), wanted.shrunk())
+            (wanted.after(self.wanted_seen), wanted.shrunk())
         };
-        self.seen = last;
+        self.wanted_seen = last;
         if connection.identity().pairing_code.is_some() {
             // Without an organization they have no IDs; the paired session's connection asks for them.
             return Ok(());
         }
         rotation.subscribe(&channels).await;
-        self.newcomers.extend(channels);
-        self.ask_newcomers(connection, rotation).await?;
-        if std::mem::replace(&mut self.shrunk, shrunk) != shrunk {
+        self.new_channels.extend(channels);
+        self.ask_new_channels(connection, rotation).await?;
+        if std::mem::replace(&mut self.shrunk_seen, shrunk) != shrunk {
             self.abandon_unwanted(connection, rotation);
             self.end_refusals(connection);
         }
         let wanted = self.parts.wanted.borrow().len();
-        if connection.subscriptions.gathered() > wanted + SURPLUS {
+        if connection.subscriptions.surplus() > wanted + SURPLUS {
             rotation.start();
         }
         Ok(())
     }
 
     /// Asks the present connection for what has become wanted, unless the new one alone takes that.
-    async fn ask_newcomers(
+    async fn ask_new_channels(
         &mut self,
         connection: &mut Connection,
         rotation: &mut Rotation,
     ) -> Result<(), End> {
-        if self.newcomers.is_empty() || rotation.takes_newcomers() {
+        if self.new_channels.is_empty() || rotation.takes_new_channels() {
             return Ok(());
         }
-        let channels = std::mem::take(&mut self.newcomers);
+        let channels = std::mem::take(&mut self.new_channels);
         connection
             .subscribe(&channels)
             .await
@@ -236,7 +236,7 @@ impl Link {
 
     /// Has the connections forget what nobody wants any more.
     fn abandon_unwanted(&self, connection: &mut Connection, rotation: &mut Rotation) {
-        let (wanted, _) = self.everything_wanted(&connection.session);
+        let (wanted, _) = self.all_wanted(&connection.session);
         let wanted: HashSet<_> = wanted.into_iter().collect();
         connection.subscriptions.abandon(|c| wanted.contains(c));
         rotation.abandon(|c| wanted.contains(c));
@@ -259,7 +259,7 @@ impl Link {
             // The connection stays for as long as the network lets it.
             return Ok(());
         };
-        if session.generation == connection.session.generation {
+        if session.serial == connection.session.serial {
             return Ok(());
         }
         let (old, new) = (connection.identity(), &session.authentication.identity);
@@ -277,12 +277,12 @@ impl Link {
         rotation: &mut Rotation,
     ) -> Result<(), End> {
         loop {
-            rotation.tend().await;
+            rotation.maintain().await;
             let recent = &self.recent;
             let is_known = |held: &Incoming| recent.knows(&held.channel, &held.broadcast.id);
             match rotation.next(connection, is_known) {
                 Step::Wait => break,
-                Step::RejectToken(generation) => self.parts.session.reject(generation),
+                Step::RejectToken(serial) => self.parts.session.reject(serial),
                 Step::Open => self.open_replacement(rotation),
                 Step::AbandonUnwanted => self.abandon_unwanted(connection, rotation),
                 Step::ReportRefusals(refusals) => {
@@ -290,7 +290,7 @@ impl Link {
                         log::warn!(instance = self.parts.name; "the network refuses {} channels on the connection that is to replace the present one, which goes on: {reason}", channels.len().max(1));
                     }
                 }
-                Step::ReportUnexpected(unexpected) => self.note_unexpected(&unexpected),
+                Step::ReportUnexpected(unexpected) => self.count_unexpected(&unexpected),
                 Step::Fence => match connection.fence().await {
                     Ok(true) => rotation.wait_for_fence(),
                     // Nothing is subscribed, so nothing can be on its way.
@@ -299,16 +299,16 @@ impl Link {
                 },
             }
         }
-        self.ask_newcomers(connection, rotation).await
+        self.ask_new_channels(connection, rotation).await
     }
 
     fn open_replacement(&self, rotation: &mut Rotation) {
         let Some(session) = self.states.borrow().session().cloned() else {
-            return rotation.call_off();
+            return rotation.cancel();
         };
         // Channels that became wanted and were not asked for on the present connection yet are asked
         // for on both.
-        let (channels, _) = self.everything_wanted(&session);
+        let (channels, _) = self.all_wanted(&session);
         rotation.open(&self.parts, self.detected.clone(), session, channels);
     }
 
@@ -320,26 +320,26 @@ impl Link {
             return;
         };
         let old = std::mem::replace(connection, new);
-        self.newcomers.clear();
+        self.new_channels.clear();
         let until = old.subscriptions.verified_until();
         let lacking = connection.subscriptions.lacking(&old.subscriptions);
-        self.goodbyes.spawn(old.close());
+        self.closing.spawn(old.close());
         self.parts.counters.connects.inc();
         log::debug!(instance = self.parts.name; "a new connection has taken over");
-        self.tell_online(connection);
+        self.publish_online(connection);
         self.report_asked(connection.subscriptions.all()).await;
         if !lacking.is_empty() {
             log::warn!(instance = self.parts.name; "the new connection has taken over without {} channels that the network has not confirmed on it; asking again", lacking.len());
             let lost = lacking.into_iter().map(|channel| (channel, until));
             self.report(Report::Lost(lost.collect())).await;
         }
-        let confirmed = connection.subscriptions.confirmed_ones();
+        let confirmed = connection.subscriptions.confirmed_channels();
         self.report(Report::Confirmed(confirmed)).await;
         self.end_refusals(connection);
         self.forward(held, connection.kind()).await;
         // The token may have changed once more meanwhile.
         let newer = matches!(&*self.states.borrow(), SessionState::LoggedIn(session)
-            if session.generation > connection.session.generation);
+            if session.serial > connection.session.serial);
         if newer {
             rotation.start();
         }

@@ -40,7 +40,7 @@ impl Default for LinkStatus {
 
 impl LinkStatus {
     /// Goes into a state; staying in it keeps its time.
-    pub(super) fn go(&mut self, state: LinkState, reason: &str) {
+    pub(super) fn enter(&mut self, state: LinkState, reason: &str) {
         if self.state != state {
             self.state = state;
             self.since = SystemTime::now();

@@ -1,7 +1,7 @@
 //! What one connection was asked to subscribe, and what of it the server confirmed.
 
 mod ask;
-mod question;
+mod probe;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use ask::{Ask, Standing};
-use question::{Fence, Probe, Proof};
+use probe::{Fence, Probe, Proof};
 
 use crate::config::ChannelIdSpelling;
 use crate::router::Moment;
@@ -29,8 +29,8 @@ pub(super) struct Subscriptions {
     ask_again: (Duration, Duration),
     /// Bounded by the channels that are wanted: one that nobody wants any more is forgotten here, though the server keeps it.
     asks: HashMap<Arc<Channel>, Ask>,
-    /// Channels that the server was asked for and nobody wants any more. The link replaces a connection that has gathered many.
-    gathered: usize,
+    /// Channels that the server was asked for and nobody wants any more. The link replaces a connection that has surplus many.
+    surplus: usize,
     /// Whether one was forgotten to which an answer may still come.
     forgot_unanswered: bool,
     /// The spellings that were asked for, so that an arriving broadcast need not be decoded to find its channel.
@@ -56,7 +56,7 @@ impl Subscriptions {
             spelling,
             ask_again,
             asks: HashMap::new(),
-            gathered: 0,
+            surplus: 0,
             forgot_unanswered: false,
             by_id: HashMap::new(),
             pending: HashSet::new(),
@@ -69,8 +69,8 @@ impl Subscriptions {
 
     /// How many channels the server was asked for and nobody wants any more: it goes on sending what is broadcast on them, and
     /// they count where it limits the channels of a socket.
-    pub fn gathered(&self) -> usize {
-        self.gathered
+    pub fn surplus(&self) -> usize {
+        self.surplus
     }
 
     /// How many wanted channels the server refuses.
@@ -99,7 +99,7 @@ impl Subscriptions {
     }
 
     /// What is confirmed.
-    pub fn confirmed_ones(&self) -> Vec<Arc<Channel>> {
+    pub fn confirmed_channels(&self) -> Vec<Arc<Channel>> {
         let channels = self.wanted().map(|(channel, _)| channel);
         let confirmed = channels.filter(|channel| !self.pending.contains(*channel));
         confirmed.cloned().collect()
@@ -113,7 +113,7 @@ impl Subscriptions {
     /// Whether everything that `other` has confirmed and somebody wants is confirmed here.
     pub fn covers(&self, other: &Self) -> bool {
         let mut confirmed = other.wanted().filter(|(c, _)| !other.pending.contains(*c));
-        confirmed.all(|(channel, _)| self.confirmed(channel))
+        confirmed.all(|(channel, _)| self.is_confirmed(channel))
     }
 
     /// The same of what `other` had confirmed before that moment.
@@ -122,16 +122,16 @@ impl Subscriptions {
             let before = ask.confirmed_at.is_some_and(|at| at <= moment);
             before && !other.pending.contains(*channel)
         });
-        confirmed.all(|(channel, _)| self.confirmed(channel))
+        confirmed.all(|(channel, _)| self.is_confirmed(channel))
     }
 
     /// What `other` was asked for, somebody wants, and is not confirmed here.
     pub fn lacking(&self, other: &Self) -> Vec<Arc<Channel>> {
-        let lacking = other.wanted().filter(|(c, _)| !self.confirmed(c));
+        let lacking = other.wanted().filter(|(c, _)| !self.is_confirmed(c));
         lacking.map(|(channel, _)| channel.clone()).collect()
     }
 
-    fn confirmed(&self, channel: &Arc<Channel>) -> bool {
+    fn is_confirmed(&self, channel: &Arc<Channel>) -> bool {
         let wanted = self.asks.get(channel).is_some_and(|ask| !ask.abandoned());
         wanted && !self.pending.contains(channel)
     }
@@ -145,7 +145,7 @@ impl Subscriptions {
                 continue;
             }
             ask.standing = Standing::Abandoned;
-            self.gathered += 1;
+            self.surplus += 1;
             self.pending.remove(channel);
         }
         let awaited = |channel: &Arc<Channel>| {
@@ -171,7 +171,7 @@ impl Subscriptions {
     /// Notes that these are asked for now, as far as they are not pending already, and returns the IDs to send.
     pub fn ask(&mut self, channels: &[Arc<Channel>], now: Moment) -> Vec<ChannelId> {
         // An answer to what was forgotten would pass for one to this: it proves no more than is proved already.
-        let doubted = self.forgot_unanswered.then_some(self.verified_until);
+        let stale_since = self.forgot_unanswered.then_some(self.verified_until);
         let mut ids = Vec::new();
         for channel in channels {
             if self.pending.contains(channel) {
@@ -181,11 +181,11 @@ impl Subscriptions {
                 Some(ask) => ask.ids.clone(),
                 None => self.spell(channel),
             };
-            let fresh = || Ask::new(spelled.clone(), now, doubted);
+            let fresh = || Ask::new(spelled.clone(), now, stale_since);
             let ask = self.asks.entry(channel.clone()).or_insert_with(fresh);
             if ask.abandoned() {
                 ask.standing = Standing::Wanted;
-                self.gathered = self.gathered.saturating_sub(1);
+                self.surplus = self.surplus.saturating_sub(1);
             }
             ask.reasked = ask.confirmed_at.is_some();
             ask.send(now);
@@ -211,7 +211,7 @@ impl Subscriptions {
             };
             ask.outstanding = ask.outstanding.saturating_sub(1);
             if let Some(since) = ask.unanswered_since.take() {
-                ask.good_at = Some(since);
+                ask.verified_at = Some(since);
                 self.verified_until = self.verified_until.max(since);
             }
             let all_back = ask.outstanding == 0;
@@ -287,7 +287,7 @@ impl Subscriptions {
     }
 
     /// Something came, whatever it was.
-    pub fn heard(&mut self) {
+    pub fn on_any_message(&mut self) {
         if let Some(probe) = &self.probe
             && matches!(probe.proof, Proof::Anything)
         {
@@ -377,7 +377,7 @@ impl Subscriptions {
     }
 
     /// Starts a fence: see [`Connection::fence`](super::connection::Connection::fence). Returns the IDs to send, of a channel
-    /// for which no other question is open, where there is one.
+    /// for which no other probe is open, where there is one.
     pub fn start_fence(&mut self, now: Moment) -> Vec<ChannelId> {
         let confirmed = || {
             self.probe_queue
@@ -426,7 +426,7 @@ impl Subscriptions {
     }
 
     /// Forgets what was not answered.
-    pub fn forgive(&mut self) {
+    pub fn restart_deadlines(&mut self) {
         self.probe = None;
         if let Some(fence) = &mut self.fence {
             fence.sent = Instant::now();
@@ -435,7 +435,7 @@ impl Subscriptions {
 
     /// What a probe asked for at `since` or before and the server has not confirmed again is pending from now on. Returns it, with the
     /// time until which each was good.
-    pub fn demote_unproved(&mut self, since: Instant) -> Vec<(Arc<Channel>, Moment)> {
+    pub fn demote_unanswered(&mut self, since: Instant) -> Vec<(Arc<Channel>, Moment)> {
         let Some(probe) = self.probe.take_if(|probe| probe.sent <= since) else {
             return Vec::new();
         };
@@ -447,8 +447,8 @@ impl Subscriptions {
             if self.pending.insert(channel.clone()) {
                 ask.times = 1;
                 ask.reasked = false;
-                let good_at = ask.good_at.unwrap_or(self.verified_until);
-                lost.push((channel, good_at));
+                let verified_at = ask.verified_at.unwrap_or(self.verified_until);
+                lost.push((channel, verified_at));
             }
         }
         lost

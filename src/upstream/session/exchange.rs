@@ -34,7 +34,7 @@ const LARGEST_ANSWER: usize = 1 << 20;
 /// Why a login or a refresh did not succeed.
 pub(super) enum Failure {
     Refused(String),
-    Passing(String, Option<Duration>),
+    Transient(String, Option<Duration>),
 }
 
 /// A token with its time by the clock that cannot jump.
@@ -46,28 +46,28 @@ pub(super) struct Token {
 impl SessionTask {
     /// Logs in, and publishes the token.
     pub(super) async fn log_in(&mut self) -> Result<Token, Failure> {
-        let dated = self.clock;
+        let clock_before = self.clock;
         let mut answer = self.try_to_log_in().await;
-        let doubted = match &answer {
+        let doubtful = match &answer {
             Ok(token) => token.session.authentication.identity.pairing_code.is_some(),
             Err(Failure::Refused(_)) => true,
-            Err(Failure::Passing(..)) => false,
+            Err(Failure::Transient(..)) => false,
         };
-        if doubted && self.proves_a_secret() && self.clock.disagrees_with(dated) {
+        if doubtful && self.signs_with_secret() && self.clock.disagrees_with(clock_before) {
             // What was not accepted bore a wrong date, and the answer told the right one.
             answer = self.try_to_log_in().await;
         }
         let token = answer?;
         let identity = &token.session.authentication.identity;
         if identity.pairing_code.is_none() {
-            self.refusals.taken();
+            self.refusals.accepted();
             log::info!(instance = self.name, uuid = excerpt(&identity.uuid), organization = excerpt(&identity.organization); "logged in as {} {}", identity.kind, excerpt(&identity.uuid));
         }
         Ok(token)
     }
 
-    /// Whether a login is signed with a secret, and so dated.
-    pub(super) fn proves_a_secret(&self) -> bool {
+    /// Whether a login is signed with a secret, and so clock_before.
+    pub(super) fn signs_with_secret(&self) -> bool {
         match &self.credentials {
             Credentials::User { .. } => false,
             Credentials::ConsumerApp { .. } => true,
@@ -81,8 +81,8 @@ impl SessionTask {
         let now = self.clock.now(SystemTime::now()) / 1000 - 1;
         let body = login_request(&self.credentials, self.keyring.key(), now);
         let url = format!("{}/api/auth/login", self.host);
-        let request = self.wire.request(Method::POST, url);
-        let request = request.map_err(|error| self.passing(error))?.json(&body);
+        let request = self.transport.request(Method::POST, url);
+        let request = request.map_err(|error| self.transient(error))?.json(&body);
         self.authenticate(request).await
     }
 
@@ -91,31 +91,31 @@ impl SessionTask {
         self.counters.refreshes.inc();
         let url = format!("{}/api/auth/token", self.host);
         let token = session.authentication.token.expose();
-        let request = self.wire.request(Method::POST, url);
-        let request = request.map_err(|error| self.passing(error))?;
+        let request = self.transport.request(Method::POST, url);
+        let request = request.map_err(|error| self.transient(error))?;
         self.authenticate(request.bearer_auth(token)).await
     }
 
     /// Sends a login or a refresh, and publishes the token that comes back.
     async fn authenticate(&mut self, request: RequestBuilder) -> Result<Token, Failure> {
         let answered = self
-            .wire
-            .exchange(request, self.timing.answer, LARGEST_ANSWER, &Unbounded)
+            .transport
+            .exchange(request, self.timings.answer, LARGEST_ANSWER, &Unbounded)
             .await;
-        let mut answer = answered.map_err(|error| self.passing(error))?;
-        self.learn_time(answer.date);
+        let mut answer = answered.map_err(|error| self.transient(error))?;
+        self.update_clock(answer.date);
         if answer.status == StatusCode::UNAUTHORIZED {
-            return Err(Failure::Refused(answer.words()));
+            return Err(Failure::Refused(answer.message()));
         }
         if !answer.status.is_success() {
-            let (host, status, words) = (&self.host, answer.status, answer.words());
+            let (host, status, message) = (&self.host, answer.status, answer.message());
             let remedy = if status.is_redirection() || status == StatusCode::NOT_FOUND {
                 "; check the host setting: it has to be the API's own address"
             } else {
                 ""
             };
-            let reason = format!("{host} answered {status}: {words}{remedy}");
-            return Err(Failure::Passing(reason, answer.retry_after));
+            let reason = format!("{host} answered {status}: {message}{remedy}");
+            return Err(Failure::Transient(reason, answer.retry_after));
         }
         let unusable = |why: &dyn std::fmt::Display| {
             // The parser quotes what it does not understand, however long it is.
@@ -124,7 +124,7 @@ impl SessionTask {
                 "{} answered with something that is no authentication payload ({why}); check the host setting",
                 self.host
             );
-            Failure::Passing(reason, None)
+            Failure::Transient(reason, None)
         };
         let authentication = serde_json::from_slice::<Authentication>(&answer.body);
         // The tokens live on in what was read.
@@ -133,43 +133,43 @@ impl SessionTask {
         if let Err(error) = authentication.identity.check() {
             return Err(unusable(&error));
         }
-        Ok(self.take_up(authentication))
+        Ok(self.adopt(authentication))
     }
 
-    fn passing(&self, error: CallError) -> Failure {
+    fn transient(&self, error: CallError) -> Failure {
         let reason = match error {
             // That it may have arrived is of no account: one more login harms nobody.
             CallError::Offline { reason, .. } | CallError::Unknown { reason } => reason,
             other => format!("{}: {other}; check the host setting", self.host),
         };
-        Failure::Passing(reason, None)
+        Failure::Transient(reason, None)
     }
 
-    fn learn_time(&mut self, date: Option<SystemTime>) {
+    fn update_clock(&mut self, date: Option<SystemTime>) {
         let before = self.clock;
-        self.clock.learn(date, SystemTime::now());
-        if let Some(seconds) = self.clock.is_off()
+        self.clock.update(date, SystemTime::now());
+        if let Some(seconds) = self.clock.offset_to_warn_of()
             && self.clock.disagrees_with(before)
         {
-            let way = if seconds > 0 { "behind" } else { "ahead of" };
-            log::warn!(instance = self.name; "this machine's clock is {} s {way} EXP's; logins allow for it, certificates do not: set it right", seconds.unsigned_abs());
+            let direction = if seconds > 0 { "behind" } else { "ahead of" };
+            log::warn!(instance = self.name; "this machine's clock is {} s {direction} EXP's; logins allow for it, certificates do not: set it right", seconds.unsigned_abs());
         }
     }
 
-    fn take_up(&mut self, authentication: Authentication) -> Token {
+    fn adopt(&mut self, authentication: Authentication) -> Token {
         let now = Instant::now();
         let life = (self.clock).life_or_guess(authentication.expiration, SystemTime::now());
-        self.generation += 1;
+        self.serial += 1;
         let network = &authentication.network;
         let address = socket_address(network.host.as_deref(), &self.host);
         if let Some(warning) = &address.warning
-            && self.warned != address.warning
+            && self.warned_of_address != address.warning
         {
             log::warn!(instance = self.name; "{warning}");
         }
-        self.warned = address.warning;
+        self.warned_of_address = address.warning;
         let session = Arc::new(LoggedIn {
-            generation: self.generation,
+            serial: self.serial,
             socket_url: address.url,
             socket_token: network
                 .token
@@ -191,11 +191,11 @@ impl SessionTask {
     fn show_pairing_code(&mut self, session: &LoggedIn) {
         let code = session.authentication.identity.pairing_code.clone();
         if let Some(code) = &code
-            && self.shown_code.as_ref() != Some(code)
+            && self.shown_pairing_code.as_ref() != Some(code)
         {
             let shown = excerpt(&display_pairing_code(code));
             log::info!(instance = self.name, pairing_code = shown; "waiting to be paired: the pairing code is {shown}; have an operator enter it in EXP (with an expd hub: expd hub pair {shown})");
         }
-        self.shown_code = code;
+        self.shown_pairing_code = code;
     }
 }

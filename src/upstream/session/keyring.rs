@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::{SessionError, SessionTiming};
+use super::{SessionError, SessionTimings};
 use crate::config::Credentials;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::credentials::{DeviceKey, PairedStore, StoreError, StoredKey};
@@ -36,7 +36,7 @@ impl Keyring {
         name: &str,
         credentials: &Credentials,
         state_dir: Option<&Path>,
-        timing: &SessionTiming,
+        timings: &SessionTimings,
     ) -> Result<Self, SessionError> {
         let mut keyring = Self {
             name: name.to_owned(),
@@ -44,7 +44,7 @@ impl Keyring {
             key: None,
             digest: digest(credentials),
             due: None,
-            backoff: Backoff::new(timing.saving.0, timing.saving.1),
+            backoff: Backoff::new(timings.saving.0, timings.saving.1),
         };
         if let Credentials::Device {
             allow_pairing: true,
@@ -74,10 +74,14 @@ impl Keyring {
                 None
             }
         };
-        let Some(StoredKey { key, instead_of }) = stored else {
+        let Some(StoredKey {
+            key,
+            settings_digest,
+        }) = stored
+        else {
             return Ok(None);
         };
-        if instead_of.is_some_and(|digest| digest != self.digest) {
+        if settings_digest.is_some_and(|digest| digest != self.digest) {
             log::warn!(instance = self.name; "the credentials in the settings have changed since this device was paired: they are used, and those in {} are not", store.file().display());
             return Ok(None);
         }
@@ -85,8 +89,8 @@ impl Keyring {
     }
 
     /// Other waits.
-    pub(super) fn set_timing(&mut self, timing: &SessionTiming) {
-        self.backoff = Backoff::new(timing.saving.0, timing.saving.1);
+    pub(super) fn set_timing(&mut self, timings: &SessionTimings) {
+        self.backoff = Backoff::new(timings.saving.0, timings.saving.1);
     }
 
     /// The key, if the device is paired.
@@ -95,7 +99,7 @@ impl Keyring {
     }
 
     /// The device was paired.
-    pub(super) async fn keep(&mut self, key: DeviceKey) {
+    pub(super) async fn pair(&mut self, key: DeviceKey) {
         log::info!(instance = self.name, uuid = excerpt(&key.uuid); "paired as device {}", excerpt(&key.uuid));
         self.key = Some(key);
         self.backoff.reset();
@@ -103,7 +107,7 @@ impl Keyring {
     }
 
     /// The device was unpaired.
-    pub(super) async fn forget(&mut self) {
+    pub(super) async fn unpair(&mut self) {
         log::warn!(instance = self.name; "EXP has unpaired this device");
         self.key = None;
         self.backoff.reset();
@@ -123,12 +127,12 @@ impl Keyring {
         };
         let wanted = self.key.clone().map(|key| StoredKey {
             key,
-            instead_of: Some(self.digest.clone()),
+            settings_digest: Some(self.digest.clone()),
         });
         let paired = wanted.is_some();
         // The disk may be slow, and this task shares its thread with others.
         let saved = tokio::task::spawn_blocking(move || bring_in_line(&store, wanted.as_ref()));
-        let trouble = match saved.await {
+        let error = match saved.await {
             Ok(Ok(())) => {
                 if again {
                     log::info!(instance = self.name; "the paired device's credentials are in order on disk now");
@@ -144,7 +148,7 @@ impl Keyring {
         } else {
             "the device goes back to pairing all the same"
         };
-        log::error!(instance = self.name; "{trouble}; until then {until_then}; trying again in {:.0} s", wait.as_secs_f64());
+        log::error!(instance = self.name; "{error}; until then {until_then}; trying again in {:.0} s", wait.as_secs_f64());
         self.due = Some(Instant::now() + wait);
     }
 }

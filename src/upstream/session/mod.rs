@@ -10,7 +10,7 @@ mod keyring;
 mod refusals;
 mod renewals;
 mod task;
-mod timing;
+mod timings;
 
 use std::fmt;
 use std::path::Path;
@@ -29,13 +29,13 @@ use expd_domain::Secret;
 use expd_domain::identity::{Authentication, MAX_IDENTITY_BYTES};
 
 pub use task::SessionTask;
-pub use timing::SessionTiming;
+pub use timings::SessionTimings;
 
-/// News of the device's credentials that wait for the session's task. An operator sends one in minutes.
-const NEWS: usize = 16;
+/// CredentialEvent of the device's credentials that wait for the session's task. An operator sends one in minutes.
+const CREDENTIAL_EVENTS: usize = 16;
 
 /// How long a caller waits for a login that is under way.
-const PATIENCE: Duration = Duration::from_secs(20);
+const LOGIN_WAIT: Duration = Duration::from_secs(20);
 
 /// How a session stands.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub enum SessionState {
         /// The number of the try since the last success.
         attempt: u32,
         /// What the try before failed with.
-        trouble: Option<String>,
+        last_error: Option<String>,
     },
     /// There is a token. It stays valid while it is being refreshed.
     LoggedIn(Arc<LoggedIn>),
@@ -91,7 +91,7 @@ impl SessionState {
 /// A token and what came with it.
 pub struct LoggedIn {
     /// Counts tokens; a newer one has a higher number.
-    pub generation: u64,
+    pub serial: u64,
     /// What EXP answered.
     pub authentication: Authentication,
     /// Where the socket is opened.
@@ -107,7 +107,7 @@ pub struct LoggedIn {
 impl fmt::Debug for LoggedIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoggedIn")
-            .field("generation", &self.generation)
+            .field("serial", &self.serial)
             .field("identity", &self.authentication.identity)
             .finish_non_exhaustive()
     }
@@ -115,7 +115,7 @@ impl fmt::Debug for LoggedIn {
 
 /// What the network says of this device's credentials.
 #[derive(Debug)]
-enum News {
+enum CredentialEvent {
     /// It has paired this device.
     Paired(DeviceKey),
     /// It has unpaired it.
@@ -125,7 +125,7 @@ enum News {
 /// The handle to a session.
 #[derive(Clone, Debug)]
 pub struct Session {
-    news: mpsc::Sender<News>,
+    credential_events: mpsc::Sender<CredentialEvent>,
     /// The newest token that EXP has refused to anybody. One number, so that any number of callers may say the same.
     rejected: watch::Sender<u64>,
     states: watch::Receiver<SessionState>,
@@ -156,23 +156,23 @@ impl Session {
         state_dir: Option<&Path>,
         counters: Arc<Counters>,
     ) -> Result<(Self, SessionTask), SessionError> {
-        let (news, mailbox) = mpsc::channel(NEWS);
+        let (credential_events, received) = mpsc::channel(CREDENTIAL_EVENTS);
         let rejected = watch::Sender::new(0);
         let states = watch::Sender::new(SessionState::LoggingIn {
             attempt: 1,
-            trouble: None,
+            last_error: None,
         });
         let session = Self {
-            news,
+            credential_events,
             rejected: rejected.clone(),
             states: states.subscribe(),
         };
-        let ears = task::Ears {
-            news: mailbox,
+        let inbox = task::Inbox {
+            credential_events: received,
             rejected: rejected.subscribe(),
         };
-        let timing = SessionTiming::default();
-        let task = SessionTask::new(name, settings, state_dir, timing, counters, ears, states)?;
+        let timings = SessionTimings::default();
+        let task = SessionTask::new(name, settings, state_dir, timings, counters, inbox, states)?;
         Ok((session, task))
     }
 
@@ -200,7 +200,7 @@ impl Session {
     /// The login failed, or takes too long; or the refused token is fresh from such a login.
     pub async fn renew(&self, refused: u64) -> Result<Arc<LoggedIn>, CallError> {
         if let Some(session) = self.state().session()
-            && session.generation == refused
+            && session.serial == refused
             && let Some(wait) = session.renewable_in()
         {
             return Err(CallError::Unauthenticated {
@@ -214,13 +214,13 @@ impl Session {
         self.newer_than(refused).await
     }
 
-    /// Says that EXP refuses the token of that generation.
+    /// Says that EXP refuses the token of that serial.
     pub fn reject(&self, refused: u64) {
         self.rejected.send_if_modified(|highest| {
             // Told again is told anew: the task may have found it too early the last time.
-            let news = refused >= *highest;
+            let changed = refused >= *highest;
             *highest = refused.max(*highest);
-            news
+            changed
         });
     }
 
@@ -235,7 +235,11 @@ impl Session {
             log::warn!(
                 "the network sent pairing credentials longer than {MAX_IDENTITY_BYTES} bytes; still waiting to be paired"
             );
-        } else if self.news.try_send(News::Paired(key)).is_err() {
+        } else if self
+            .credential_events
+            .try_send(CredentialEvent::Paired(key))
+            .is_err()
+        {
             log::error!("pairing credentials came while the session was too busy; pair once more");
         }
     }
@@ -243,20 +247,22 @@ impl Session {
     /// The network has taken this device's credentials back.
     pub fn unpaired(&self) {
         // Full: the credentials will be refused at the next login.
-        self.news.try_send(News::Unpaired).ok();
+        self.credential_events
+            .try_send(CredentialEvent::Unpaired)
+            .ok();
     }
 
-    async fn newer_than(&self, generation: u64) -> Result<Arc<LoggedIn>, CallError> {
+    async fn newer_than(&self, serial: u64) -> Result<Arc<LoggedIn>, CallError> {
         let mut states = self.states.clone();
         let settled = states.wait_for(|state| match state {
             SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {
-                session.generation > generation
+                session.serial > serial
             }
             SessionState::LoggingIn { attempt, .. } => *attempt > 1,
             SessionState::Refused { .. } | SessionState::Failed { .. } => true,
         });
         let offline = |reason: String, retry_in| CallError::Offline { reason, retry_in };
-        let state = timeout(PATIENCE, settled)
+        let state = timeout(LOGIN_WAIT, settled)
             .await
             .map_err(|_| offline("the login takes long".to_owned(), None))?
             .map_err(|_| offline("the daemon is stopping".to_owned(), None))?
@@ -265,8 +271,11 @@ impl Session {
             SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {
                 Ok(session)
             }
-            SessionState::LoggingIn { attempt, trouble } => {
-                let before = trouble.map(|trouble| format!("; before: {trouble}"));
+            SessionState::LoggingIn {
+                attempt,
+                last_error,
+            } => {
+                let before = last_error.map(|last_error| format!("; before: {last_error}"));
                 let reason = format!("logging in, try {attempt}{}", before.unwrap_or_default());
                 Err(offline(reason, Some(Duration::from_secs(1))))
             }

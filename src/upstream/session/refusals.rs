@@ -2,11 +2,11 @@
 //!
 //! A credential that EXP has never taken is wrong until an operator corrects it, and waits long. One that it took before, in
 //! this process's life, is more likely refused by a network in trouble (a directory that is restarting, a proxy that answers in
-//! its place), which passes: it is tried again soon, a few times, ever more rarely, and then waits as long as any other.
+//! its place), which passes: it is tried again next_short_wait, a few times, ever more rarely, and then waits as long as any other.
 
 use std::time::Duration;
 
-use super::SessionTiming;
+use super::SessionTimings;
 use crate::upstream::backoff::{Backoff, jittered};
 
 /// The waits between refusals.
@@ -14,32 +14,32 @@ pub(super) struct Refusals {
     /// Added to every long wait: the shortest one is a promise to the network.
     least: Duration,
     backoff: Backoff,
-    soonest: Duration,
+    first_short_wait: Duration,
     /// The next short wait of a credential that was taken before; `None` where none was, or its short waits are over.
-    soon: Option<Duration>,
+    next_short_wait: Option<Duration>,
 }
 
 impl Refusals {
-    pub(super) fn new(timing: &SessionTiming) -> Self {
-        let (least, most) = timing.refused;
+    pub(super) fn new(timings: &SessionTimings) -> Self {
+        let (least, most) = timings.refused;
         Self {
             least,
             backoff: Backoff::new(least, most),
-            soonest: timing.doubted,
-            soon: None,
+            first_short_wait: timings.accepted_before,
+            next_short_wait: None,
         }
     }
 
     /// EXP took the credential.
-    pub(super) fn taken(&mut self) {
+    pub(super) fn accepted(&mut self) {
         self.backoff.reset();
-        self.soon = Some(self.soonest);
+        self.next_short_wait = Some(self.first_short_wait);
     }
 
     /// There is another credential now, of which nothing is known.
     pub(super) fn replaced(&mut self) {
         self.backoff.reset();
-        self.soon = None;
+        self.next_short_wait = None;
     }
 
     /// EXP refused it: how long until the next try.
@@ -51,10 +51,10 @@ impl Refusals {
 
     /// The next short wait of a credential that was taken before, where there is one left.
     pub(super) fn short_wait(&mut self) -> Option<Duration> {
-        let soon = self.soon.take()?;
-        let next = soon * 2;
-        self.soon = (next < self.least).then_some(next);
-        Some(soon + jittered(soon, 1.0))
+        let next_short_wait = self.next_short_wait.take()?;
+        let next = next_short_wait * 2;
+        self.next_short_wait = (next < self.least).then_some(next);
+        Some(next_short_wait + jittered(next_short_wait, 1.0))
     }
 }
 
@@ -70,17 +70,17 @@ mod tests {
 
     #[test]
     fn one_that_was_never_taken_waits_long() {
-        let mut refusals = Refusals::new(&SessionTiming::default());
+        let mut refusals = Refusals::new(&SessionTimings::default());
         within(refusals.wait(), 60, 120);
         within(refusals.wait(), 60, 180);
     }
 
     #[test]
     fn one_that_was_taken_before_is_tried_soon_and_not_for_long() {
-        let mut refusals = Refusals::new(&SessionTiming::default());
+        let mut refusals = Refusals::new(&SessionTimings::default());
         // A second outage is as short as the first.
         for _ in 0..2 {
-            refusals.taken();
+            refusals.accepted();
             for (least, most) in [(5, 10), (10, 20), (20, 40), (40, 80), (60, 120), (60, 180)] {
                 within(refusals.wait(), least, most);
             }
@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn another_credential_has_to_prove_itself() {
-        let mut refusals = Refusals::new(&SessionTiming::default());
-        refusals.taken();
+        let mut refusals = Refusals::new(&SessionTimings::default());
+        refusals.accepted();
         refusals.replaced();
         within(refusals.wait(), 60, 120);
     }

@@ -9,7 +9,7 @@ use crate::upstream::backoff::Backoff;
 /// When a refused token leads to a login.
 pub(super) struct Renewals {
     backoff: Backoff,
-    forgiven_after: Duration,
+    reset_after: Duration,
     last: Option<Instant>,
     /// A token that is refused from here on leads to a login at once; before, at this moment.
     pub(super) allowed_at: Instant,
@@ -19,7 +19,7 @@ impl Renewals {
     pub(super) fn new(waits: (Duration, Duration)) -> Self {
         Self {
             backoff: Backoff::new(waits.0, waits.1),
-            forgiven_after: waits.1 * 2,
+            reset_after: waits.1 * 2,
             last: None,
             allowed_at: Instant::now(),
         }
@@ -28,10 +28,7 @@ impl Renewals {
     /// A refused token leads to a login now. The next one for this reason has to wait.
     pub(super) fn begin(&mut self) {
         let now = Instant::now();
-        if self
-            .last
-            .is_none_or(|last| now - last > self.forgiven_after)
-        {
+        if self.last.is_none_or(|last| now - last > self.reset_after) {
             self.backoff.reset();
         }
         self.last = Some(now);

@@ -13,45 +13,45 @@ use super::exchange::{Failure, Token};
 use super::keyring::Keyring;
 use super::refusals::Refusals;
 use super::renewals::Renewals;
-use super::{News, SessionError, SessionState, SessionTiming};
+use super::{CredentialEvent, SessionError, SessionState, SessionTimings};
 use crate::config::{Credentials, InstanceSettings};
 use crate::metrics::Counters;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
-use crate::upstream::transport::Wire;
+use crate::upstream::transport::HttpTransport;
 
 /// Further than any try is ahead; what is due then is not due.
-const NEVER: Duration = Duration::from_secs(365 * 86_400);
+const FAR_FUTURE: Duration = Duration::from_secs(365 * 86_400);
 
 /// Logs in, refreshes, and does as it is told.
 pub struct SessionTask {
     pub(super) name: String,
     pub(super) host: String,
     pub(super) credentials: Credentials,
-    pub(super) wire: Wire,
+    pub(super) transport: HttpTransport,
     pub(super) keyring: Keyring,
     pub(super) clock: ServerClock,
-    pub(super) timing: SessionTiming,
+    pub(super) timings: SessionTimings,
     pub(super) counters: Arc<Counters>,
-    ears: Ears,
+    inbox: Inbox,
     pub(super) states: watch::Sender<SessionState>,
-    pub(super) generation: u64,
+    pub(super) serial: u64,
     /// What was last told of the address that EXP announces for the socket.
-    pub(super) warned: Option<String>,
+    pub(super) warned_of_address: Option<String>,
     /// Set while the device waits to be paired.
-    pub(super) shown_code: Option<String>,
+    pub(super) shown_pairing_code: Option<String>,
     pub(super) renewals: Renewals,
     pub(super) refusals: Refusals,
 }
 
 /// Where the task hears from the handles.
-pub(super) struct Ears {
-    pub(super) news: mpsc::Receiver<News>,
+pub(super) struct Inbox {
+    pub(super) credential_events: mpsc::Receiver<CredentialEvent>,
     pub(super) rejected: watch::Receiver<u64>,
 }
 
 /// Why a token is not held any longer.
-enum Over {
+enum TokenLost {
     /// A login is due at once.
     LogIn,
     /// It ended while it could not be refreshed; the next try is due then.
@@ -63,64 +63,64 @@ impl SessionTask {
         name: &str,
         settings: &InstanceSettings,
         state_dir: Option<&Path>,
-        timing: SessionTiming,
+        timings: SessionTimings,
         counters: Arc<Counters>,
-        ears: Ears,
+        inbox: Inbox,
         states: watch::Sender<SessionState>,
     ) -> Result<Self, SessionError> {
         Ok(Self {
             name: name.to_owned(),
             host: settings.host.trim_end_matches('/').to_owned(),
             credentials: settings.credentials.clone(),
-            wire: Wire::new(settings).map_err(SessionError::Client)?,
-            keyring: Keyring::open(name, &settings.credentials, state_dir, &timing)?,
+            transport: HttpTransport::new(settings).map_err(SessionError::Client)?,
+            keyring: Keyring::open(name, &settings.credentials, state_dir, &timings)?,
             clock: ServerClock::default(),
-            renewals: Renewals::new(timing.renewal),
-            refusals: Refusals::new(&timing),
-            timing,
+            renewals: Renewals::new(timings.renewal),
+            refusals: Refusals::new(&timings),
+            timings,
             counters,
-            ears,
+            inbox,
             states,
-            generation: 0,
-            warned: None,
-            shown_code: None,
+            serial: 0,
+            warned_of_address: None,
+            shown_pairing_code: None,
         })
     }
 
     /// The same task with other waits, for tests and simulations.
     #[must_use]
-    pub fn with_timing(mut self, timing: SessionTiming) -> Self {
-        self.renewals = Renewals::new(timing.renewal);
-        self.refusals = Refusals::new(&timing);
-        self.keyring.set_timing(&timing);
-        self.timing = timing;
+    pub fn with_timings(mut self, timings: SessionTimings) -> Self {
+        self.renewals = Renewals::new(timings.renewal);
+        self.refusals = Refusals::new(&timings);
+        self.keyring.set_timing(&timings);
+        self.timings = timings;
         self
     }
 
     /// Keeps the session until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         // Ending in the middle of a request loses nothing: the next start logs in afresh. What is being stored is stored.
-        stop.run_until_cancelled(self.keep()).await;
+        stop.run_until_cancelled(self.keep_logged_in()).await;
     }
 
-    async fn keep(&mut self) {
-        let mut backoff = Backoff::new(self.timing.retry.0, self.timing.retry.1);
+    async fn keep_logged_in(&mut self) {
+        let mut backoff = Backoff::new(self.timings.retry.0, self.timings.retry.1);
         let mut attempt = 1;
-        let mut trouble = None;
+        let mut last_error = None;
         loop {
             self.publish(SessionState::LoggingIn {
                 attempt,
-                trouble: trouble.take(),
+                last_error: last_error.take(),
             });
             let next_try = match self.log_in().await {
                 Ok(token) => {
                     backoff.reset();
                     attempt = 1;
-                    match self.hold(token).await {
-                        Over::LogIn => continue,
-                        Over::Unrefreshed { reason, next_try } => {
+                    match self.keep_token_fresh(token).await {
+                        TokenLost::LogIn => continue,
+                        TokenLost::Unrefreshed { reason, next_try } => {
                             let wait = next_try.saturating_duration_since(Instant::now());
-                            trouble = Some(self.failed(reason, attempt, wait));
+                            last_error = Some(self.failed(reason, attempt, wait));
                             next_try
                         }
                     }
@@ -132,28 +132,28 @@ impl SessionTask {
                         reason: reason.clone(),
                         next_try: Deadline::after(wait),
                     });
-                    trouble = Some(format!("EXP refused the credentials: {reason}"));
+                    last_error = Some(format!("EXP refused the credentials: {reason}"));
                     Instant::now() + wait
                 }
-                Err(Failure::Passing(reason, floor)) => {
+                Err(Failure::Transient(reason, floor)) => {
                     let wait = backoff.wait_after(floor);
                     log::warn!(instance = self.name; "the login failed: {reason}; trying again in {:.1} s", wait.as_secs_f64());
-                    trouble = Some(self.failed(reason, attempt, wait));
+                    last_error = Some(self.failed(reason, attempt, wait));
                     Instant::now() + wait
                 }
             };
             attempt += 1;
-            self.rest(next_try).await;
+            self.sleep_until_next_try(next_try).await;
         }
     }
 
     /// Waits for the next try; news about the credentials ends the wait.
-    async fn rest(&mut self, until: Instant) {
+    async fn sleep_until_next_try(&mut self, until: Instant) {
         loop {
             tokio::select! {
                 () = sleep_until(until) => return,
-                Some(news) = self.ears.news.recv() => {
-                    if self.hear(news).await {
+                Some(event) = self.inbox.credential_events.recv() => {
+                    if self.on_credential_event(event).await {
                         return;
                     }
                 }
@@ -163,15 +163,15 @@ impl SessionTask {
     }
 
     /// Holds a token: refreshes it in time, until a new login is needed.
-    async fn hold(&mut self, mut token: Token) -> Over {
-        let mut backoff = Backoff::new(self.timing.retry.0, self.timing.retry.1);
+    async fn keep_token_fresh(&mut self, mut token: Token) -> TokenLost {
+        let mut backoff = Backoff::new(self.timings.retry.0, self.timings.retry.1);
         let mut refresh_at = token.refresh_at;
-        let mut trouble: Option<(String, u32)> = None;
+        let mut last_error: Option<(String, u32)> = None;
         let mut log_in_at = None;
         // A network that has a device wait to be paired did not take the secret it showed, which may pass as any refusal: it
-        // is shown again, soon where it was taken before, and else whenever the token needs replacing.
-        let doubts = self.shown_code.is_some() && self.proves_a_secret();
-        let prove_at = if doubts {
+        // is shown again, next_short_wait where it was taken before, and else whenever the token needs replacing.
+        let recheck = self.shown_pairing_code.is_some() && self.signs_with_secret();
+        let prove_at = if recheck {
             let wait = self.refusals.short_wait();
             wait.map(|wait| Instant::now() + wait)
         } else {
@@ -182,44 +182,44 @@ impl SessionTask {
                 // Of two moments that have both passed, in a machine that was asleep, the end counts.
                 biased;
                 () = sleep_until(token.session.ends_at.instant()) => {
-                    return match trouble {
-                        Some((reason, _)) => Over::Unrefreshed { reason, next_try: refresh_at },
-                        None => Over::LogIn,
+                    return match last_error {
+                        Some((reason, _)) => TokenLost::Unrefreshed { reason, next_try: refresh_at },
+                        None => TokenLost::LogIn,
                     };
                 }
-                Some(news) = self.ears.news.recv() => {
-                    if self.hear(news).await {
-                        return Over::LogIn;
+                Some(event) = self.inbox.credential_events.recv() => {
+                    if self.on_credential_event(event).await {
+                        return TokenLost::LogIn;
                     }
                 }
-                Ok(()) = self.ears.rejected.changed() => {
-                    let refused = *self.ears.rejected.borrow_and_update();
+                Ok(()) = self.inbox.rejected.changed() => {
+                    let refused = *self.inbox.rejected.borrow_and_update();
                     // An older one was refused to somebody who was late: there is a newer one already.
-                    if refused >= token.session.generation {
+                    if refused >= token.session.serial {
                         log_in_at = Some(self.renewals.allowed_at);
                     }
                 }
                 () = sleep_until(due(log_in_at)) => {
                     self.renewals.begin();
-                    return Over::LogIn;
+                    return TokenLost::LogIn;
                 }
-                () = sleep_until(due(prove_at)) => return Over::LogIn,
-                () = sleep_until(refresh_at), if doubts => return Over::LogIn,
+                () = sleep_until(due(prove_at)) => return TokenLost::LogIn,
+                () = sleep_until(refresh_at), if recheck => return TokenLost::LogIn,
                 () = sleep_until(refresh_at) => match self.refresh(&token.session).await {
                     Ok(fresh) => {
                         backoff.reset();
-                        (trouble, log_in_at) = (None, None);
+                        (last_error, log_in_at) = (None, None);
                         refresh_at = fresh.refresh_at;
                         token = fresh;
                     }
                     Err(Failure::Refused(reason)) => {
                         log::info!(instance = self.name; "EXP does not refresh the token ({reason}); logging in again");
-                        return Over::LogIn;
+                        return TokenLost::LogIn;
                     }
-                    Err(Failure::Passing(reason, floor)) => {
+                    Err(Failure::Transient(reason, floor)) => {
                         let wait = backoff.wait_after(floor);
                         refresh_at = Instant::now() + wait;
-                        let attempt = trouble.map_or(1, |(_, attempt)| attempt + 1);
+                        let attempt = last_error.map_or(1, |(_, attempt)| attempt + 1);
                         log::warn!(instance = self.name; "refreshing the token failed: {reason}; the present one still holds; trying again in {:.1} s", wait.as_secs_f64());
                         self.publish(SessionState::RefreshFailing {
                             session: token.session.clone(),
@@ -227,7 +227,7 @@ impl SessionTask {
                             attempt,
                             next_try: Deadline::after(wait),
                         });
-                        trouble = Some((reason, attempt));
+                        last_error = Some((reason, attempt));
                     }
                 },
                 () = sleep_until(due(self.keyring.due())) => self.keyring.save().await,
@@ -236,15 +236,15 @@ impl SessionTask {
     }
 
     /// Acts on what the network says of this device's credentials. Says whether they changed.
-    async fn hear(&mut self, news: News) -> bool {
-        match news {
+    async fn on_credential_event(&mut self, event: CredentialEvent) -> bool {
+        match event {
             // Whoever listens on the pairing channel hears what is meant for others.
-            News::Paired(_) if self.shown_code.is_none() => {
+            CredentialEvent::Paired(_) if self.shown_pairing_code.is_none() => {
                 log::warn!(instance = self.name; "passing over pairing credentials: this device does not wait to be paired");
                 return false;
             }
-            News::Paired(key) => self.keyring.keep(key).await,
-            News::Unpaired => self.keyring.forget().await,
+            CredentialEvent::Paired(key) => self.keyring.pair(key).await,
+            CredentialEvent::Unpaired => self.keyring.unpair().await,
         }
         self.refusals.replaced();
         true
@@ -265,5 +265,5 @@ impl SessionTask {
 }
 
 fn due(at: Option<Instant>) -> Instant {
-    at.unwrap_or_else(|| Instant::now() + NEVER)
+    at.unwrap_or_else(|| Instant::now() + FAR_FUTURE)
 }

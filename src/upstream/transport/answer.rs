@@ -15,15 +15,15 @@ use expd_domain::Payload;
 use expd_domain::excerpt::excerpt;
 use expd_domain::message::ErrorBody;
 use expd_domain::quoted::{QUOTED_CHARS, shortened};
+use expd_wire::diagnosis::RouteDescription;
 use expd_wire::server_time;
-use expd_wire::trouble::Way;
 
 /// How long the rest of an answer may take, once it has begun, besides the time that its bytes need on a slow line.
-const REST: Duration = Duration::from_secs(30);
+const REST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most that is kept of the short name of an error, and of the sentence about it, in bytes.
 const LONGEST_CODE: usize = 64;
-const LONGEST_WORDS: usize = 512;
+const LONGEST_MESSAGE: usize = 512;
 
 /// What came back.
 pub struct Answer {
@@ -64,11 +64,11 @@ impl Answer {
     }
 
     /// Takes in an answer that has begun.
-    pub(super) async fn take(
+    pub(super) async fn read(
         mut response: Response,
         most: usize,
         room: &dyn AnswerRoom,
-        way: &Way,
+        route: &RouteDescription,
     ) -> Result<Self, CallError> {
         let status = response.status();
         let date = server_time::now(response.headers());
@@ -76,16 +76,16 @@ impl Answer {
         let mut begun = Instant::now();
         let mut body = Vec::new();
         loop {
-            let deadline = begun + REST + line_time(body.len());
+            let deadline = begun + REST_TIMEOUT + line_time(body.len());
             let broke_off = |why: String| CallError::Unknown {
                 reason: format!(
                     "the answer of {} (status {status}) broke off: {why}",
-                    way.host()
+                    route.host()
                 ),
             };
             match timeout_at(deadline, response.chunk()).await {
                 Err(_) => return Err(broke_off("the rest of it takes too long".to_owned())),
-                Ok(Err(error)) => return Err(broke_off(way.describe(&error))),
+                Ok(Err(error)) => return Err(broke_off(route.describe(&error))),
                 Ok(Ok(Some(chunk))) if body.len() + chunk.len() > most => {
                     return Err(CallError::TooLarge { most });
                 }
@@ -110,17 +110,17 @@ impl Answer {
     }
 
     /// What EXP says is wrong, cut to what is kept and handed on; empty where it does not say it in its own form.
-    pub fn error(&self) -> ErrorBody {
+    pub fn error_body(&self) -> ErrorBody {
         let said: ErrorBody = serde_json::from_slice(&self.body).unwrap_or_default();
         ErrorBody {
             code: shortened(&said.code, LONGEST_CODE).into_owned(),
-            message: shortened(&said.message, LONGEST_WORDS).into_owned(),
+            message: shortened(&said.message, LONGEST_MESSAGE).into_owned(),
         }
     }
 
     /// What EXP says is wrong, or else the name of the status.
-    pub fn words(&self) -> String {
-        let said = self.error().message;
+    pub fn message(&self) -> String {
+        let said = self.error_body().message;
         if said.is_empty() {
             self.status.to_string()
         } else {
@@ -130,7 +130,7 @@ impl Answer {
 
     /// Whether an API may have given this answer to a call that has no result: nothing, JSON, or the status' own name, which some
     /// servers send as the body. A page of HTML comes from somebody else.
-    pub fn is_of_an_api(&self) -> bool {
+    pub fn is_api_answer(&self) -> bool {
         let body = self.body.trim_ascii();
         let name = self.status.canonical_reason().unwrap_or_default();
         body.is_empty()
@@ -139,7 +139,7 @@ impl Answer {
     }
 
     /// The beginning of the body, to be told.
-    pub fn begins(&self) -> String {
+    pub fn quoted_start(&self) -> String {
         // Four bytes hold any character.
         let most = self.body.len().min(4 * (QUOTED_CHARS + 1));
         let head = self.body.get(..most).unwrap_or_default();
@@ -148,7 +148,7 @@ impl Answer {
 
     /// The answer as an error.
     pub fn into_error(self) -> CallError {
-        let ErrorBody { code, message } = self.error();
+        let ErrorBody { code, message } = self.error_body();
         CallError::Exp {
             status: self.status.as_u16(),
             code,
@@ -195,12 +195,12 @@ mod tests {
             "\"thanks\"",
             r#"{"code":"x"}"#,
         ] {
-            assert!(answer(body).is_of_an_api(), "{body:?}");
+            assert!(answer(body).is_api_answer(), "{body:?}");
         }
         for body in ["<html>Log in</html>", "OK, log in", "{", "\u{1f}\u{8b}"] {
-            assert!(!answer(body).is_of_an_api(), "{body:?}");
+            assert!(!answer(body).is_api_answer(), "{body:?}");
         }
-        assert!(answer(&"<p>".repeat(300_000)).begins().len() < 100);
+        assert!(answer(&"<p>".repeat(300_000)).quoted_start().len() < 100);
     }
 
     #[test]

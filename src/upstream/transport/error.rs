@@ -21,7 +21,7 @@ pub enum CallError {
     /// EXP refuses the token, also a fresh one.
     #[error("EXP refuses the credentials: {reason}")]
     Unauthenticated {
-        /// EXP's words.
+        /// EXP's message.
         reason: String,
     },
     /// EXP answered with an error.
@@ -31,7 +31,7 @@ pub enum CallError {
         status: u16,
         /// EXP's short name of the error.
         code: String,
-        /// EXP's words.
+        /// EXP's message.
         message: String,
         /// When to come back, where EXP said so.
         retry_after: Option<Duration>,
@@ -57,9 +57,9 @@ pub enum CallError {
         "EXP's answer was not taken in, since this user's calls hold too much (daemon.limits.max_call_bytes); the request was carried out"
     )]
     NoRoom,
-    /// Too many calls are under way.
+    /// Too many calls are under route.
     #[error(
-        "{most} calls are under way already, the limit (daemon.limits.max_calls); wait for some to finish, or raise it"
+        "{most} calls are under route already, the limit (daemon.limits.max_calls); wait for some to finish, or raise it"
     )]
     TooMany {
         /// The bound.
@@ -103,7 +103,7 @@ impl CallError {
     }
 }
 
-/// What a status says of the request. Where a gateway's server did not answer it (502, 504), or a server failed on the way, it
+/// What a status says of the request. Where a gateway's server did not answer it (502, 504), or a server failed on the route, it
 /// may have been carried out; a server that says that it is out of order has not begun.
 fn fate_of(status: u16) -> Fate {
     match status {
@@ -112,11 +112,11 @@ fn fate_of(status: u16) -> Fate {
     }
 }
 
-fn said(words: &str) -> String {
-    if words.is_empty() {
+fn said(message: &str) -> String {
+    if message.is_empty() {
         String::new()
     } else {
-        format!(": {}", excerpt(words))
+        format!(": {}", excerpt(message))
     }
 }
 

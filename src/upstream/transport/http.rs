@@ -8,20 +8,20 @@ use reqwest::{Body, Client, IntoUrl, Method, Proxy, RequestBuilder, Response, St
 use tokio::time::timeout;
 
 use super::answer::{Answer, AnswerRoom};
-use super::departure::{DepartingBody, Departure};
 use super::error::CallError;
+use super::send_latch::{LatchedBody, SendLatch};
 use crate::config::InstanceSettings;
+use expd_wire::diagnosis::{RouteDescription, never_sent};
+use expd_wire::dns::Resolver;
 use expd_wire::encoding;
-use expd_wire::names::Names;
-use expd_wire::trouble::{Way, never_left};
 use expd_wire::trust::Trust;
 
 /// How long a connection may take to come about: DNS, TCP, proxy and TLS together.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections that are kept for later calls, of those that a rush has opened: 2,000 would hold 30 MB for minutes, and as many
 /// sockets of the network's.
-const KEPT: usize = 32;
+const IDLE_CONNECTIONS: usize = 32;
 
 /// The slowest line that is waited for, in bytes a second: a payload of 16 MB then has eight minutes.
 pub(super) const SLOWEST_LINE: usize = 32 << 10;
@@ -31,31 +31,31 @@ pub(in crate::upstream) const LARGEST_ANSWER: usize = 64 << 20;
 
 /// Sends requests to one instance's host.
 #[derive(Clone, Debug)]
-pub struct Wire {
+pub struct HttpTransport {
     /// Made for the first request: reading the system's authorities would hold up the start of the daemon by 10 ms.
     client: Arc<OnceLock<Result<Client, String>>>,
     proxy: Option<Proxy>,
     trust: Trust,
-    way: Way,
+    route: RouteDescription,
 }
 
-impl Wire {
+impl HttpTransport {
     /// As the settings want it.
     ///
     /// # Errors
     /// When the proxy or the authorities' file cannot be used.
     pub fn new(settings: &InstanceSettings) -> Result<Self, String> {
-        let way = Way::new(&settings.host, settings.proxy.as_deref());
+        let route = RouteDescription::new(&settings.host, settings.proxy.as_deref());
         let proxy = settings.proxy.as_ref().map(Proxy::all).transpose();
         let proxy = proxy.map_err(|_| {
-            let shown = way.proxy().unwrap_or_default();
+            let shown = route.proxy().unwrap_or_default();
             format!("the proxy setting ({shown}) is no URL; write http://[user:password@]host:port")
         })?;
         Ok(Self {
             client: Arc::default(),
             proxy,
             trust: Trust::read(settings.ca_file.as_deref())?,
-            way,
+            route,
         })
     }
 
@@ -74,15 +74,15 @@ impl Wire {
     }
 
     fn client(&self) -> Result<Client, String> {
-        let plain = HeaderValue::from_static(encoding::NONE);
+        let plain = HeaderValue::from_static(encoding::IDENTITY);
         let mut builder = Client::builder()
             .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, plain)]))
             .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")))
             .use_preconfigured_tls(self.trust.connector()?.as_ref().clone())
-            .connect_timeout(CONNECT)
-            .pool_max_idle_per_host(KEPT)
-            .dns_resolver(Arc::new(Names))
-            // What a request's end says of its fate was thought through for this version (`departure.rs`). Without ALPN, which is
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .dns_resolver(Arc::new(Resolver))
+            // What a request's end says of its fate was thought through for this version (`latch.rs`). Without ALPN, which is
             // not compiled in, no other is spoken anyway.
             .http1_only()
             // A redirected POST would be another request than the one that was asked for.
@@ -95,7 +95,7 @@ impl Wire {
             .map_err(|error| format!("no HTTP client can be made: {error:?}"))
     }
 
-    /// Sends a request, once, and takes the answer in, up to `most` bytes of it. The answer has to begin within `patience`.
+    /// Sends a request, once, and takes the answer in, up to `most` bytes of it. The answer has to begin within `answer_within`.
     ///
     /// The HTTP library underneath repeats a request by itself only where not one byte of it was written: where a kept
     /// connection turns out to be closed before the request was taken for writing.
@@ -105,15 +105,15 @@ impl Wire {
     pub async fn exchange(
         &self,
         request: RequestBuilder,
-        patience: Duration,
+        answer_within: Duration,
         most: usize,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
-        let answered = self.send(request.send(), patience, || false).await;
-        self.take_in(answered?, most, room).await
+        let answered = self.send(request.send(), answer_within, || false).await;
+        self.read_response(answered?, most, room).await
     }
 
-    /// The same with a body, which notes in `departure` when it leaves.
+    /// The same with a body, which notes in `latch` when it leaves.
     ///
     /// # Errors
     /// As [`Self::exchange`].
@@ -121,36 +121,37 @@ impl Wire {
         &self,
         request: RequestBuilder,
         body: Vec<u8>,
-        departure: &Departure,
-        patience: Duration,
+        latch: &SendLatch,
+        answer_within: Duration,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
-        let body = DepartingBody::new(body.into(), departure.clone());
+        let body = LatchedBody::new(body.into(), latch.clone());
         let sending = request.body(Body::wrap(body)).send();
-        let answered = self.send(sending, patience, || departure.call_off());
-        self.take_in(answered.await?, LARGEST_ANSWER, room).await
+        let answered = self.send(sending, answer_within, || latch.try_cancel());
+        self.read_response(answered.await?, LARGEST_ANSWER, room)
+            .await
     }
 
-    /// `call_off` says that the request, which has failed, certainly was not carried out, whatever its error.
+    /// `try_cancel` says that the request, which has failed, certainly was not carried out, whatever its error.
     async fn send(
         &self,
         sending: impl Future<Output = reqwest::Result<Response>>,
-        patience: Duration,
-        call_off: impl Fn() -> bool,
+        answer_within: Duration,
+        cancelled: impl Fn() -> bool,
     ) -> Result<Response, CallError> {
-        let (reason, here) = match timeout(patience, sending).await {
+        let (reason, unsent) = match timeout(answer_within, sending).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => {
-                let here = never_left(&error);
-                (self.way.diagnose(&error, &self.trust).await, here)
+                let unsent = never_sent(&error);
+                (self.route.diagnose(&error, &self.trust).await, unsent)
             }
             Err(_) => {
-                let host = self.way.host();
-                let reason = format!("{host} did not answer within {patience:.0?}");
+                let host = self.route.host();
+                let reason = format!("{host} did not answer within {answer_within:.0?}");
                 (reason, false)
             }
         };
-        Err(if call_off() || here {
+        Err(if cancelled() || unsent {
             CallError::Offline {
                 reason,
                 retry_in: None,
@@ -160,7 +161,7 @@ impl Wire {
         })
     }
 
-    async fn take_in(
+    async fn read_response(
         &self,
         response: Response,
         most: usize,
@@ -170,19 +171,19 @@ impl Wire {
             let fields = response.headers().get_all(PROXY_AUTHENTICATE).iter();
             let fields = fields.filter_map(|field| field.to_str().ok());
             return Err(CallError::Offline {
-                reason: self.way.proxy_wants(fields),
+                reason: self.route.describe_proxy_challenge(fields),
                 retry_in: None,
             });
         }
         let status = response.status();
-        let Some(reason) = encoding::unasked(response.headers()) else {
-            return Answer::take(response, most, room, &self.way).await;
+        let Some(reason) = encoding::unrequested(response.headers()) else {
+            return Answer::read(response, most, room, &self.route).await;
         };
         if status == StatusCode::UNAUTHORIZED || status.is_server_error() {
             // The status says enough, and more than an error about the body would.
             return Ok(Answer::without_body(&response));
         }
-        Err(CallError::unreadable(self.way.host(), status, &reason))
+        Err(CallError::unreadable(self.route.host(), status, &reason))
     }
 }
 

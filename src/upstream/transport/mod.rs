@@ -1,12 +1,12 @@
 //! HTTP towards one instance's host: one request, one answer, and what became of the request.
 
 mod answer;
-mod departure;
 mod error;
 mod http;
+mod send_latch;
 
 pub use answer::{Answer, AnswerRoom, Unbounded};
-pub use departure::Departure;
 pub use error::CallError;
-pub use http::Wire;
+pub use http::HttpTransport;
 pub(super) use http::{LARGEST_ANSWER, line_time};
+pub use send_latch::SendLatch;

@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::engine_session::CLOSE_LIMIT;
 use super::packet::Packet;
-use super::session::CLOSE_LIMIT;
-use super::transport::{Address, Failure, Incoming, Polling, Rejection, Transport, WebSocket};
+use super::transport::{Address, OpenFailure, Polling, Received, Rejection, Transport, WebSocket};
 use super::{Generation, SocketError};
 use crate::trust::Trust;
 
 /// How long a WebSocket that was blocked stays untried. Networks change; a kiosk runs for months.
 const BLOCKED_FOR: Duration = Duration::from_secs(600);
 
-/// How long a server of generation 3 may take from accepting a WebSocket to its first packet, which it sends unasked.
+/// How long a server of generation 3 may take from accepting a WebSocket to its first packet, which it sends unrequested.
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// What is remembered of a host after a connection to it was opened. Its owner keeps it from one
@@ -49,10 +49,10 @@ pub(super) async fn by_polling(
     address: &Address<'_>,
     forced: Option<Generation>,
     trust: &Trust,
-) -> Result<Polling, Failure> {
+) -> Result<Polling, OpenFailure> {
     let asked = forced.unwrap_or(Generation::V4);
     let polling = match Polling::open(address, asked, trust).await {
-        Err(Failure::Rejected(Rejection::Generation(_))) if forced.is_none() => {
+        Err(OpenFailure::Rejected(Rejection::Generation(_))) if forced.is_none() => {
             Polling::open(address, Generation::V3, trust).await?
         }
         answer => answer?,
@@ -60,7 +60,7 @@ pub(super) async fn by_polling(
     let speaks = polling.generation();
     if forced.is_some_and(|forced| forced != speaks) {
         discard(Transport::Polling(Box::new(polling))).await;
-        return Err(Failure::Broken(address.failed(format!(
+        return Err(OpenFailure::Broken(address.failed(format!(
             "the server speaks Engine.IO {}, and the setting protocol forces {}; set it to auto",
             speaks.number(),
             asked.number()
@@ -79,7 +79,7 @@ pub(super) async fn by_websocket(
             let mut transport = Transport::WebSocket(Box::new(websocket));
             let first = transport.receive(true).await;
             discard(transport).await;
-            if let Ok(Incoming::Text(text)) = first
+            if let Ok(Received::Text(text)) = first
                 && let Ok(Packet::Open(handshake)) = Packet::parse(text.as_str())
                 && handshake.max_payload.is_some()
             {
@@ -87,7 +87,7 @@ pub(super) async fn by_websocket(
                 return Ok(Generation::V4);
             }
         }
-        Err(Failure::Rejected(Rejection::Generation(_))) => {}
+        Err(OpenFailure::Rejected(Rejection::Generation(_))) => {}
         Err(failure) => return Err(failure.into_error(address)),
     }
     match WebSocket::open(address, Generation::V3, trust).await {
@@ -96,12 +96,12 @@ pub(super) async fn by_websocket(
             let first = timeout(SILENCE, transport.receive(true)).await;
             discard(transport).await;
             Ok(match first {
-                Ok(Ok(Incoming::Text(_))) => Generation::V3,
+                Ok(Ok(Received::Text(_))) => Generation::V3,
                 // Socket.IO 3 refuses by completing the WebSocket and not saying a word.
                 _ => Generation::V4,
             })
         }
-        Err(Failure::Rejected(Rejection::Generation(_))) => Ok(Generation::V4),
+        Err(OpenFailure::Rejected(Rejection::Generation(_))) => Ok(Generation::V4),
         Err(failure) => Err(failure.into_error(address)),
     }
 }

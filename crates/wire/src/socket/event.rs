@@ -36,15 +36,15 @@ pub(super) fn read(array: &str) -> SocketEvent {
 pub(super) fn refused(json: &str) -> SocketEvent {
     let mut channels = Vec::new();
     let mut reason = None;
-    match serde_json::from_str::<Complaint>(json) {
-        Ok(Complaint::Text(text)) => reason = Some(excerpt(&text)),
-        Ok(Complaint::One(item)) => {
+    match serde_json::from_str::<ErrorArgument>(json) {
+        Ok(ErrorArgument::Text(text)) => reason = Some(excerpt(&text)),
+        Ok(ErrorArgument::One(item)) => {
             channels.extend(item.id());
             reason = Some(item.reason());
         }
-        Ok(Complaint::Many(items)) => {
-            reason = items.first().map(Item::reason);
-            channels.extend(items.iter().filter_map(Item::id).take(MAX_SUBSCRIBED));
+        Ok(ErrorArgument::Many(items)) => {
+            reason = items.first().map(ErrorItem::reason);
+            channels.extend(items.iter().filter_map(ErrorItem::id).take(MAX_SUBSCRIBED));
         }
         Err(_) => {}
     }
@@ -57,14 +57,14 @@ pub(super) fn refused(json: &str) -> SocketEvent {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Complaint {
+enum ErrorArgument {
     Text(String),
-    Many(Vec<Item>),
-    One(Item),
+    Many(Vec<ErrorItem>),
+    One(ErrorItem),
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct ErrorItem {
     #[serde(default)]
     channel: Option<String>,
     #[serde(default)]
@@ -73,16 +73,16 @@ struct Item {
     message: Option<String>,
 }
 
-impl Item {
+impl ErrorItem {
     fn id(&self) -> Option<ChannelId> {
         let id = self.channel.clone().filter(|id| !id.is_empty())?;
         Some(ChannelId::from_wire(id))
     }
 
     fn reason(&self) -> String {
-        let words = [self.code.as_deref(), self.message.as_deref()];
-        let words: Vec<&str> = words.into_iter().flatten().collect();
-        excerpt(&words.join(": "))
+        let parts = [self.code.as_deref(), self.message.as_deref()];
+        let parts: Vec<&str> = parts.into_iter().flatten().collect();
+        excerpt(&parts.join(": "))
     }
 }
 
@@ -293,7 +293,7 @@ mod tests {
                 "surrogate",
             ),
             (r#"["subscribed","hunter2"]"#, "no list"),
-            (r#"["hello","hunter2"]"#, "\"hello\""),
+            (r#"["opening_packet","hunter2"]"#, "\"opening_packet\""),
             (
                 &format!(r#"["broadcast",{{"id":"1","name":"n","channel":"c","payload":{deep}}}]"#),
                 "nests deeper",

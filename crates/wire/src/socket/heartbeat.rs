@@ -110,7 +110,7 @@ impl Heartbeat {
 
     /// Something arrived. Whatever it is, the server lives: an answer may stand in line behind a large message.
     /// Also called while nothing is read, since then silence proves nothing.
-    pub fn heard(&mut self, now: Instant) {
+    pub fn on_received(&mut self, now: Instant) {
         match self {
             Self::Ours { answer_by, .. } => *answer_by = None,
             Self::Theirs { heard_at, .. } => *heard_at = now,
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(heartbeat.due(), at(25));
         assert_eq!(heartbeat.beat(at(24)), Beat::Wait);
         assert_eq!(heartbeat.beat(at(25)), Beat::Ping);
-        heartbeat.heard(at(26));
+        heartbeat.on_received(at(26));
         assert_eq!(heartbeat.beat(at(50)), Beat::Ping);
         assert_eq!(heartbeat.beat(at(75)), Beat::Wait);
         assert_eq!(heartbeat.due(), at(100));
@@ -153,7 +153,7 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut heartbeat = Heartbeat::theirs(&handshake(), start);
         assert_eq!(heartbeat.due(), at(85));
-        heartbeat.heard(at(80));
+        heartbeat.on_received(at(80));
         assert_eq!(heartbeat.beat(at(85)), Beat::Wait);
         assert!(matches!(heartbeat.beat(at(165)), Beat::Dead(_)));
     }

@@ -2,10 +2,10 @@
 
 use tokio::time::Instant;
 
+use super::engine_session::{Dialect, NamespaceStep, open as open_session};
 use super::heartbeat::Heartbeat;
 use super::packet::{Handshake, Message};
-use super::session::{Dialect, Welcome, open as open_session};
-use super::transport::{Address, Transport, words};
+use super::transport::{Address, Transport, error_message};
 use super::{Generation, Socket, SocketError};
 
 /// Makes a connection in generation 3 out of a transport.
@@ -29,16 +29,18 @@ impl Dialect for Legacy {
         Heartbeat::ours(handshake, now)
     }
 
-    fn hello(&self) -> Option<&'static str> {
+    fn opening_packet(&self) -> Option<&'static str> {
         None
     }
 
-    fn welcome(&self, message: &Message<'_>) -> Welcome {
+    fn namespace_step(&self, message: &Message<'_>) -> NamespaceStep {
         match message {
-            Message::Connect(_) => Welcome::Joined,
-            Message::Refused(json) => Welcome::Refused(words(json)),
-            Message::Disconnect => Welcome::Refused("it disconnects during the handshake".into()),
-            Message::Event(_) | Message::Other(_) => Welcome::Wait,
+            Message::Connect(_) => NamespaceStep::Joined,
+            Message::Refused(json) => NamespaceStep::Refused(error_message(json)),
+            Message::Disconnect => {
+                NamespaceStep::Refused("it disconnects during the handshake".into())
+            }
+            Message::Event(_) | Message::Other(_) => NamespaceStep::Wait,
         }
     }
 }

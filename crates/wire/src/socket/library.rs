@@ -50,7 +50,7 @@ struct Subscribe {
 }
 
 /// Whether the library was chosen and can speak this way: generation 4 over a direct WebSocket.
-pub fn carries(address: &Address<'_>, generation: Generation) -> bool {
+pub fn supports(address: &Address<'_>, generation: Generation) -> bool {
     address.endpoint.library == SocketLibrary::RustSocketio
         && generation == Generation::V4
         && address.is_direct()
@@ -202,11 +202,11 @@ async fn connect(
         .query_pairs_mut()
         .append_pair("token", endpoint.token.expose());
     let (verdict, mut verdicts) = mpsc::channel::<Result<(), String>>(1);
-    let trouble: Arc<Mutex<Option<String>>> = Arc::default();
+    let last_error: Arc<Mutex<Option<String>>> = Arc::default();
 
     let on_connect = verdict.clone();
-    let on_error = (verdict, trouble.clone(), endpoint.clone());
-    let on_end = (events.clone(), trouble);
+    let on_error = (verdict, last_error.clone(), endpoint.clone());
+    let on_end = (events.clone(), last_error);
     let mut builder = ClientBuilder::new(address)
         .transport_type(TransportType::Websocket)
         .reconnect(true)
@@ -217,10 +217,10 @@ async fn connect(
             async {}.boxed()
         })
         .on(Event::Error, move |arguments, _| {
-            let (verdict, trouble, endpoint) = &on_error;
+            let (verdict, last_error, endpoint) = &on_error;
             let text = redact(&text_of(&arguments), endpoint);
             verdict.try_send(Err(text.clone())).ok();
-            *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+            *last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
             async {}.boxed()
         })
         .on_any(move |event, arguments, _| {
@@ -232,9 +232,9 @@ async fn connect(
             .boxed()
         })
         .on_reconnect(move || {
-            let (events, trouble) = on_end.clone();
+            let (events, last_error) = on_end.clone();
             async move {
-                let reason = trouble
+                let reason = last_error
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .take();

@@ -1,6 +1,6 @@
 //! The live socket to the EXP network: the one room that knows Socket.IO.
 //!
-//! A [`Socket`] is one open connection. It subscribes, hands over what arrives in order, and says once that it is closed. It
+//! A [`Socket`] is one open connection. It subscribes, hands over what arrives in command, and says once that it is closed. It
 //! does not reconnect and does not remember what was subscribed; the link does.
 //!
 //! [`open()`] chooses the way: which generation of the protocol, which transport. The wire is our own: `session.rs` drives a
@@ -16,6 +16,7 @@ use crate::choice::SocketLibrary;
 use expd_domain::{Broadcast, ChannelId, Secret};
 
 mod detect;
+mod engine_session;
 mod event;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -26,7 +27,6 @@ mod library;
 mod modern;
 mod open;
 mod packet;
-mod session;
 mod transport;
 
 pub use detect::Detected;

@@ -3,10 +3,10 @@
 
 use tokio::time::Instant;
 
+use super::engine_session::{Dialect, NamespaceStep, open as open_session};
 use super::heartbeat::Heartbeat;
 use super::packet::{Handshake, Message};
-use super::session::{Dialect, Welcome, open as open_session};
-use super::transport::{Address, Transport, words};
+use super::transport::{Address, Transport, error_message};
 use super::{Generation, Socket, SocketError};
 
 /// Makes a connection in generation 4 out of a transport.
@@ -30,20 +30,22 @@ impl Dialect for Modern {
         Heartbeat::theirs(handshake, now)
     }
 
-    fn hello(&self) -> Option<&'static str> {
+    fn opening_packet(&self) -> Option<&'static str> {
         Some("40")
     }
 
-    fn welcome(&self, message: &Message<'_>) -> Welcome {
+    fn namespace_step(&self, message: &Message<'_>) -> NamespaceStep {
         match message {
-            // A server of generation 3 opens the namespace unasked and gives no ID.
+            // A server of generation 3 opens the namespace unrequested and gives no ID.
             Message::Connect("") => {
-                Welcome::Wrong("the server speaks Engine.IO 3; set protocol to auto or 3")
+                NamespaceStep::Wrong("the server speaks Engine.IO 3; set protocol to auto or 3")
             }
-            Message::Connect(_) => Welcome::Joined,
-            Message::Refused(json) => Welcome::Refused(words(json)),
-            Message::Disconnect => Welcome::Refused("it disconnects during the handshake".into()),
-            Message::Event(_) | Message::Other(_) => Welcome::Wait,
+            Message::Connect(_) => NamespaceStep::Joined,
+            Message::Refused(json) => NamespaceStep::Refused(error_message(json)),
+            Message::Disconnect => {
+                NamespaceStep::Refused("it disconnects during the handshake".into())
+            }
+            Message::Event(_) | Message::Other(_) => NamespaceStep::Wait,
         }
     }
 }

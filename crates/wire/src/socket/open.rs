@@ -1,33 +1,33 @@
-//! Chooses the way to a server: the generation and the transport that get through.
+//! Chooses the opener to a server: the generation and the transport that get through.
 
 use tokio::time::{Instant, timeout};
 
 use super::detect::{self, Detected};
-use super::transport::{Address, Failure, Polling, Rejection, Transport, WebSocket};
+use super::transport::{Address, OpenFailure, Polling, Rejection, Transport, WebSocket};
 use super::{Endpoint, Generation, Socket, SocketError, legacy, modern};
 use crate::choice::{ProtocolChoice, TransportChoice};
 use crate::trust::Trust;
 
 /// Opens a live socket, within [`Endpoint::timeout`] as a whole.
 ///
-/// `memory` holds what an earlier opening found out about the host. It is used, brought up to date, and emptied where opening
+/// `detected` holds what an earlier opening found out about the host. It is used, brought up to date, and emptied where opening
 /// fails. A server that was replaced by one of the other generation is noticed and looked at again.
 ///
 /// # Errors
-/// Why no way led to the server, or that the server refuses the token.
+/// Why no opener led to the server, or that the server refuses the token.
 pub async fn open(
     endpoint: &Endpoint,
     transport: TransportChoice,
     protocol: ProtocolChoice,
-    memory: &mut Option<Detected>,
+    detected: &mut Option<Detected>,
 ) -> Result<Box<dyn Socket>, SocketError> {
     let address = Address::new(endpoint)?;
-    let known = memory.take().filter(|known| known.url == endpoint.url);
+    let known = detected.take().filter(|known| known.url == endpoint.url);
     let opening = async {
-        let trust = Trust::read_later(endpoint.ca_file.as_deref())
+        let trust = Trust::read_async(endpoint.ca_file.as_deref())
             .await
             .map_err(|reason| address.failed(reason))?;
-        let way = Way {
+        let opener = Opener {
             address: &address,
             trust: &trust,
             forced: match protocol {
@@ -39,15 +39,15 @@ pub async fn open(
             deadline: Instant::now() + endpoint.timeout,
         };
         match transport {
-            TransportChoice::Websocket => way.websocket().await,
-            TransportChoice::Polling => way.polling().await,
-            TransportChoice::Auto => way.either().await,
+            TransportChoice::Websocket => opener.websocket().await,
+            TransportChoice::Polling => opener.polling().await,
+            TransportChoice::Auto => opener.websocket_or_polling().await,
         }
     };
     let (socket, blocked_at) = timeout(endpoint.timeout, opening)
         .await
         .map_err(|_| address.timeout(endpoint.timeout))??;
-    *memory = Some(Detected {
+    *detected = Some(Detected {
         url: endpoint.url.clone(),
         generation: socket.generation(),
         blocked_at,
@@ -58,7 +58,7 @@ pub async fn open(
 /// A socket, and since when WebSocket is known not to get through.
 type Opened = (Box<dyn Socket>, Option<Instant>);
 
-struct Way<'a> {
+struct Opener<'a> {
     address: &'a Address<'a>,
     trust: &'a Trust,
     forced: Option<Generation>,
@@ -66,7 +66,7 @@ struct Way<'a> {
     deadline: Instant,
 }
 
-impl Way<'_> {
+impl Opener<'_> {
     /// The generation, where it need not be found out.
     fn generation(&self) -> Option<Generation> {
         self.forced
@@ -92,12 +92,12 @@ impl Way<'_> {
         let polling = detect::by_polling(self.address, self.forced, self.trust)
             .await
             .map_err(|failure| failure.into_error(self.address))?;
-        Ok((carry(self.address, polling).await?, None))
+        Ok((open_over_polling(self.address, polling).await?, None))
     }
 
     /// WebSocket where it gets through, else long polling. What the WebSocket failed of does not matter: if the server turns
     /// the client away, it says so over long polling as well, and a proxy in between does not.
-    async fn either(&self) -> Result<Opened, SocketError> {
+    async fn websocket_or_polling(&self) -> Result<Opened, SocketError> {
         let blocked_at = self
             .known
             .as_ref()
@@ -115,7 +115,7 @@ impl Way<'_> {
         }
         let polling = match detect::by_polling(self.address, self.forced, self.trust).await {
             Ok(polling) => polling,
-            Err(Failure::Rejected(Rejection::Transport(_))) => return self.websocket().await,
+            Err(OpenFailure::Rejected(Rejection::Transport(_))) => return self.websocket().await,
             Err(failure) => return Err(failure.into_error(self.address)),
         };
         let probed_at = Instant::now();
@@ -138,7 +138,7 @@ impl Way<'_> {
                 .await
                 .map_err(|failure| failure.into_error(self.address))?
         };
-        let socket = carry(self.address, polling).await?;
+        let socket = open_over_polling(self.address, polling).await?;
         if blocked_at.is_none() {
             log::info!(
                 "WebSocket does not get through to {}; long polling carries the connection",
@@ -152,7 +152,7 @@ impl Way<'_> {
         log::debug!("WebSocket to {} failed: {error}", self.address.endpoint.url);
     }
 
-    /// Like [`Way::websocket_in`], in half of the time that is left: one that gets no answer at all must leave time for others.
+    /// Like [`Opener::websocket_in`], in half of the time that is left: one that gets no answer at all must leave time for others.
     async fn websocket_in_time(
         &self,
         generation: Generation,
@@ -166,7 +166,7 @@ impl Way<'_> {
     /// Opens a WebSocket in a generation that is known.
     async fn websocket_in(&self, generation: Generation) -> Result<Box<dyn Socket>, SocketError> {
         #[cfg(feature = "rust-socketio")]
-        if super::library::carries(self.address, generation) {
+        if super::library::supports(self.address, generation) {
             return super::library::open(self.address.endpoint).await;
         }
         let websocket = WebSocket::open(self.address, generation, self.trust)
@@ -181,7 +181,10 @@ impl Way<'_> {
 }
 
 /// Makes a connection out of a session that was opened over long polling.
-async fn carry(address: &Address<'_>, polling: Polling) -> Result<Box<dyn Socket>, SocketError> {
+async fn open_over_polling(
+    address: &Address<'_>,
+    polling: Polling,
+) -> Result<Box<dyn Socket>, SocketError> {
     let handshake = Some(polling.handshake().clone());
     let generation = polling.generation();
     let transport = Transport::Polling(Box::new(polling));

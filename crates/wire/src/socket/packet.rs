@@ -41,7 +41,7 @@ pub(super) enum Packet<'a> {
 /// What the server announces when it opens a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Handshake {
-    /// Names the session in every later request of long polling.
+    /// Resolver the session in every later request of long polling.
     pub sid: String,
     /// The time between two pings.
     pub ping_interval: Duration,

@@ -16,22 +16,22 @@ use tokio_rustls::rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
 };
 
-/// Trusts the system's authorities and others besides. The verdict is rustls's own but for two cases: authorities that have come to the system
-/// since they were read, and a server's certificate that is itself among the others.
+/// Trusts the system's authorities and extra besides. The verdict is rustls's own but for two cases: authorities that have come to the system
+/// since they were read, and a server's certificate that is itself among the extra.
 #[derive(Debug)]
 pub(super) struct Verifier {
     provider: Arc<CryptoProvider>,
-    others: Vec<CertificateDer<'static>>,
+    extra: Vec<CertificateDer<'static>>,
     /// Made for the first certificate: where nothing is encrypted the system's authorities, 0.2 MB, are never read.
-    judge: Mutex<Option<Arc<WebPkiServerVerifier>>>,
+    delegate: Mutex<Option<Arc<WebPkiServerVerifier>>>,
 }
 
 impl Verifier {
-    pub fn new(others: Vec<CertificateDer<'static>>) -> Self {
+    pub fn new(extra: Vec<CertificateDer<'static>>) -> Self {
         Self {
             provider: Arc::new(ring::default_provider()),
-            others,
-            judge: Mutex::default(),
+            extra,
+            delegate: Mutex::default(),
         }
     }
 
@@ -44,14 +44,14 @@ impl Verifier {
     }
 
     /// With the system's authorities as they are now.
-    fn new_judge(&self) -> Result<Arc<WebPkiServerVerifier>, Error> {
+    fn new_delegate(&self) -> Result<Arc<WebPkiServerVerifier>, Error> {
         let mut roots = RootCertStore::empty();
         let system = rustls_native_certs::load_native_certs();
         for error in system.errors {
             log::debug!("some of the system's certificate authorities cannot be read: {error}");
         }
         roots.add_parsable_certificates(system.certs);
-        roots.add_parsable_certificates(self.others.iter().cloned());
+        roots.add_parsable_certificates(self.extra.iter().cloned());
         if roots.is_empty() {
             return Err(Error::General(
                 "this machine has no certificate authorities (Debian's are in the package ca-certificates)".to_owned(),
@@ -62,23 +62,23 @@ impl Verifier {
             .map_err(|error| Error::General(error.to_string()))
     }
 
-    /// Asks the judge that is there and, where that one does not know the issuer, a new one.
-    fn judged(
+    /// Asks the delegate that is there and, where that one does not know the issuer, a new one.
+    fn with_delegate(
         &self,
         verdict: impl Fn(&WebPkiServerVerifier) -> Result<ServerCertVerified, Error>,
     ) -> Result<ServerCertVerified, Error> {
-        let slot = || self.judge.lock().unwrap_or_else(PoisonError::into_inner);
-        let judge = slot().clone();
-        if let Some(judge) = judge {
-            let said = verdict(&judge);
+        let slot = || self.delegate.lock().unwrap_or_else(PoisonError::into_inner);
+        let delegate = slot().clone();
+        if let Some(delegate) = delegate {
+            let said = verdict(&delegate);
             // Machines run for months, and authorities come and go meanwhile.
             if !matches!(&said, Err(error) if is_unknown_issuer(error)) {
                 return said;
             }
         }
-        let judge = self.new_judge()?;
-        *slot() = Some(Arc::clone(&judge));
-        verdict(&judge)
+        let delegate = self.new_delegate()?;
+        *slot() = Some(Arc::clone(&delegate));
+        verdict(&delegate)
     }
 }
 
@@ -91,13 +91,13 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let said = self.judged(|judge| {
-            judge.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let said = self.with_delegate(|delegate| {
+            delegate.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         });
         match said {
             // What `openssl req -x509` makes is an authority as well as a server's certificate, and signed by itself. Where it is named as
             // trusted, nothing but the name is left to be checked: that of its time comes before this refusal.
-            Err(error) if is_authority(&error) && self.others.contains(end_entity) => {
+            Err(error) if is_authority(&error) && self.extra.contains(end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }

@@ -18,7 +18,7 @@ pub(super) struct Ask {
     /// IDs that were sent and have not come back in a confirmation.
     pub outstanding: usize,
     /// When the latest ask was sent that was answered.
-    pub good_at: Option<Moment>,
+    pub verified_at: Option<Moment>,
     /// When it was last confirmed after it was not.
     pub confirmed_at: Option<Instant>,
     /// Whether it was confirmed when it was last asked for.
@@ -41,15 +41,15 @@ pub(super) enum Standing {
 }
 
 impl Ask {
-    /// A channel that was not asked for yet. `doubted` is set where an answer to an earlier request for it may still come.
-    pub fn new(ids: Vec<ChannelId>, now: Moment, doubted: Option<Moment>) -> Self {
+    /// A channel that was not asked for yet. `stale_since` is set where an answer to an earlier request for it may still come.
+    pub fn new(ids: Vec<ChannelId>, now: Moment, stale_since: Option<Moment>) -> Self {
         Self {
             ids,
             asked_at: Instant::from_std(now.at),
             times: 0,
-            unanswered_since: doubted,
+            unanswered_since: stale_since,
             outstanding: 0,
-            good_at: None,
+            verified_at: None,
             confirmed_at: None,
             reasked: false,
             in_probe_queue: false,

@@ -102,7 +102,7 @@ fn a_channel_that_a_probe_does_not_confirm_is_pending_again() {
     s.confirm(&answer);
     assert!(!s.unanswered(Instant::now()));
     assert_eq!(s.verified_until().wall, later.wall);
-    let lost = s.demote_unproved(Instant::now() + Duration::from_secs(30));
+    let lost = s.demote_unanswered(Instant::now() + Duration::from_secs(30));
     assert_eq!(lost.len(), 1);
     assert_eq!(lost[0].1.wall, start.wall);
     assert!(s.next_due().is_some());
@@ -137,7 +137,7 @@ fn one_channel_that_the_server_forgot_does_not_cost_the_connection() {
         s.confirm(&answer);
         let due = Instant::now() + Duration::from_secs(30);
         assert!(!s.unanswered(due), "{forgotten}");
-        let lost = s.demote_unproved(due);
+        let lost = s.demote_unanswered(due);
         assert_eq!(lost.len(), 1);
         assert_eq!(lost[0].0.name, forgotten);
     }
@@ -149,7 +149,7 @@ fn where_nothing_is_confirmed_anything_proves_the_connection_alive() {
     s.ask(&channels(&["a"]), Moment::now());
     assert_eq!(s.start_probe(Moment::now()).len(), 1);
     assert!(s.unanswered(Instant::now()));
-    s.heard();
+    s.on_any_message();
     assert!(!s.unanswered(Instant::now()));
 }
 
@@ -180,7 +180,7 @@ fn what_nobody_wants_any_more_is_forgotten_and_covers_nothing() {
     assert!(!new.covers(&old));
     assert_eq!(new.lacking(&old).len(), 2);
     old.abandon(|channel| channel.name == "a");
-    assert_eq!(old.gathered(), 2);
+    assert_eq!(old.surplus(), 2);
     assert!(new.covers(&old) && new.lacking(&old).is_empty());
     assert_eq!(
         (old.asks.len(), old.by_id.len(), old.probe_queue.len()),
@@ -200,12 +200,12 @@ fn what_a_probe_or_a_mark_waits_for_is_forgotten_after_it() {
     s.confirm(&ids);
     let fence = s.start_fence(now);
     s.abandon(|_| false);
-    assert_eq!((s.gathered(), s.asks.len()), (1, 1));
-    assert!(s.all().is_empty() && s.confirmed_ones().is_empty());
+    assert_eq!((s.surplus(), s.asks.len()), (1, 1));
+    assert!(s.all().is_empty() && s.confirmed_channels().is_empty());
     s.confirm(&fence);
     assert!(s.fence_answered());
     s.abandon(|_| false);
-    assert_eq!((s.gathered(), s.asks.len()), (1, 0));
+    assert_eq!((s.surplus(), s.asks.len()), (1, 0));
     // Nothing is there to be probed.
     assert!(s.start_probe(now).is_empty());
 }
@@ -220,7 +220,7 @@ fn an_abandoned_channel_is_not_lost_when_a_probe_misses_it() {
     s.abandon(|channel| channel.name == "a");
     let a = channels(&["a"]);
     s.confirm(&[ChannelId::encode("o", &a[0], Alphabet::UrlSafe)]);
-    let lost = s.demote_unproved(Instant::now() + Duration::from_secs(30));
+    let lost = s.demote_unanswered(Instant::now() + Duration::from_secs(30));
     assert!(lost.is_empty());
 }
 
@@ -262,6 +262,6 @@ fn a_refusal_answers_a_probe_and_a_mark() {
     assert!(s.unanswered(Instant::now()));
     s.refuse(&ids);
     assert!(!s.unanswered(Instant::now()), "the connection lives");
-    let lost = s.demote_unproved(Instant::now() + Duration::from_secs(30));
+    let lost = s.demote_unanswered(Instant::now() + Duration::from_secs(30));
     assert_eq!(lost.len(), 1, "and the channel is lost");
 }

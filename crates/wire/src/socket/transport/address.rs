@@ -6,8 +6,8 @@ use hyper_util::client::proxy::matcher::Intercept;
 use reqwest::Url;
 
 use super::redact;
+use crate::diagnosis::RouteDescription;
 use crate::socket::{Endpoint, Generation, SocketError};
-use crate::trouble::Way;
 use crate::tunnel::proxy_for;
 
 /// An endpoint, checked.
@@ -66,7 +66,7 @@ impl<'a> Address<'a> {
             .append_pair("token", self.endpoint.token.expose());
     }
 
-    /// Whether the way is encrypted.
+    /// Whether the route is encrypted.
     pub fn secure(&self) -> bool {
         self.base.scheme() == "https"
     }
@@ -93,19 +93,19 @@ impl<'a> Address<'a> {
         )
     }
 
-    /// The proxy on the way, from the setting or else from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
+    /// The proxy on the route, from the setting or else from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
     /// `NO_PROXY`).
     pub fn proxy(&self) -> Option<Intercept> {
         proxy_for(self.base.as_str(), self.endpoint.proxy.as_deref())
     }
 
-    /// The way there, to tell a failure of.
-    pub fn way(&self) -> Way {
-        Way::new(&self.endpoint.url, self.endpoint.proxy.as_deref())
+    /// The route there, to tell a failure of.
+    pub fn route(&self) -> RouteDescription {
+        RouteDescription::new(&self.endpoint.url, self.endpoint.proxy.as_deref())
     }
 
     #[cfg(feature = "rust-socketio")]
-    /// Whether `rust_socketio` finds the way: it knows no proxies, and takes a path in the URL for the whole path.
+    /// Whether `rust_socketio` finds the route: it knows no proxies, and takes a path in the URL for the whole path.
     pub fn is_direct(&self) -> bool {
         self.proxy().is_none() && self.base.path() == "/socket.io/"
     }

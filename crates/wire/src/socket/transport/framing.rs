@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use super::{Incoming, Text};
+use super::{Received, Text};
 use crate::socket::Generation;
 use crate::socket::packet::MAX_PACKET;
 
@@ -72,7 +72,7 @@ impl Packets {
     }
 
     /// The next packet.
-    pub fn next(&mut self) -> Option<Result<Incoming, Malformed>> {
+    pub fn next(&mut self) -> Option<Result<Received, Malformed>> {
         loop {
             let rest = self.body.get(self.at..).unwrap_or_default();
             if rest.is_empty() {
@@ -101,10 +101,10 @@ impl Packets {
             }
             let packet = self.body.slice(start..end);
             return Some(if frame.binary {
-                Ok(Incoming::Binary(packet.len()))
+                Ok(Received::Binary(packet.len()))
             } else {
                 Text::try_from(packet)
-                    .map(Incoming::Text)
+                    .map(Received::Text)
                     .map_err(|_| Malformed::NotText)
             });
         }
@@ -239,8 +239,8 @@ mod tests {
         let mut texts = Vec::new();
         while let Some(packet) = packets.next() {
             texts.push(match packet? {
-                Incoming::Text(text) => text.as_str().to_owned(),
-                Incoming::Binary(length) => format!("binary {length}"),
+                Received::Text(text) => text.as_str().to_owned(),
+                Received::Binary(length) => format!("binary {length}"),
             });
         }
         Ok(texts)

@@ -22,7 +22,7 @@ pub(super) use address::Address;
 #[cfg(fuzzing)]
 pub(super) use framing::{Packets, join};
 pub(super) use polling::Polling;
-pub(super) use refusal::{Rejection, redact, words};
+pub(super) use refusal::{Rejection, error_message, redact};
 pub(super) use websocket::WebSocket;
 
 use super::SocketError;
@@ -35,14 +35,14 @@ pub(super) const OUTBOX: usize = 256;
 
 /// What arrives.
 #[derive(Debug)]
-pub(super) enum Incoming {
+pub(super) enum Received {
     /// A packet.
     Text(Text),
     /// A binary message of so many bytes, which EXP never sends.
     Binary(usize),
 }
 
-impl Incoming {
+impl Received {
     /// Whether this carries a Socket.IO packet, and is no more than a sign of life otherwise.
     fn is_message(&self) -> bool {
         match self {
@@ -55,39 +55,39 @@ impl Incoming {
 /// The connection is gone; the text says how that showed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Lost(pub String);
+pub(super) struct ConnectionLost(pub String);
 
 /// Why a transport did not open.
 #[derive(Debug)]
-pub(super) enum Failure {
-    /// The server, or something on the way, answered the handshake with something else.
+pub(super) enum OpenFailure {
+    /// The server, or something on the route, answered the handshake with something else.
     Rejected(Rejection),
     /// It did not come to an answer.
     Broken(SocketError),
 }
 
-impl Failure {
+impl OpenFailure {
     /// As the caller of [`open`](super::open::open) hears of it.
     pub fn into_error(self, address: &Address<'_>) -> SocketError {
         match self {
             Self::Rejected(Rejection::Token(words)) => address.refused(words),
             Self::Rejected(Rejection::Busy(words, retry_after)) => address.busy(words, retry_after),
-            Self::Rejected(rejection) => address.failed(rejection.words()),
+            Self::Rejected(rejection) => address.failed(rejection.message()),
             Self::Broken(error) => error,
         }
     }
 }
 
-/// A packet on its way out.
+/// A packet on its route out.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct ToSend {
     /// The packet.
     pub text: String,
     /// Told when the packet has left; dropped when it could not.
     pub sent: Option<oneshot::Sender<()>>,
 }
 
-/// One open way to the server.
+/// One open route to the server.
 #[derive(Debug)]
 pub(super) enum Transport {
     /// Frames on a connection of our own.
@@ -98,10 +98,10 @@ pub(super) enum Transport {
 
 impl Transport {
     /// Puts a packet into the outbox; [`Transport::poll`] moves it on.
-    pub fn send(&mut self, packet: Outgoing) -> Result<(), Lost> {
+    pub fn send(&mut self, packet: ToSend) -> Result<(), ConnectionLost> {
         let outbox = self.outbox();
         if outbox.len() >= OUTBOX {
-            return Err(Lost(format!(
+            return Err(ConnectionLost(format!(
                 "the server took none of the last {OUTBOX} packets"
             )));
         }
@@ -109,7 +109,7 @@ impl Transport {
         Ok(())
     }
 
-    fn outbox(&mut self) -> &mut VecDeque<Outgoing> {
+    fn outbox(&mut self) -> &mut VecDeque<ToSend> {
         match self {
             Self::WebSocket(websocket) => websocket.outbox(),
             Self::Polling(polling) => polling.outbox(),
@@ -117,7 +117,11 @@ impl Transport {
     }
 
     /// Moves what is to be sent, and with `read` takes what arrived. Nothing is lost when the caller turns to something else.
-    pub fn poll(&mut self, cx: &mut Context<'_>, read: bool) -> Poll<Result<Incoming, Lost>> {
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: bool,
+    ) -> Poll<Result<Received, ConnectionLost>> {
         match self {
             Self::WebSocket(websocket) => websocket.poll(cx, read),
             Self::Polling(polling) => polling.poll(cx, read),
@@ -125,7 +129,7 @@ impl Transport {
     }
 
     /// Waits for the next packet. Cancel-safe.
-    pub async fn receive(&mut self, read: bool) -> Result<Incoming, Lost> {
+    pub async fn receive(&mut self, read: bool) -> Result<Received, ConnectionLost> {
         poll_fn(|cx| self.poll(cx, read)).await
     }
 

@@ -25,11 +25,11 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// `patience` is how long the server waits for a sign of life: it must never miss one for a pause.
-    pub fn new(patience: Duration) -> Self {
+    /// `ping_timeout` is how long the server waits for a sign of life: it must never miss one for a pause.
+    pub fn new(ping_timeout: Duration) -> Self {
         Self {
             pause: Duration::ZERO,
-            longest: (patience / 4).clamp(FIRST, LONGEST),
+            longest: (ping_timeout / 4).clamp(FIRST, LONGEST),
             asked_at: Instant::now(),
             message: true,
         }

@@ -18,9 +18,9 @@ use tokio::time::sleep_until;
 use super::cookies::Cookies;
 use super::framing::{Packets, join};
 use super::pace::Pace;
-use super::{Address, Failure, Incoming, Lost, Outgoing, Rejection};
-use crate::encoding::{self, unasked};
-use crate::names::Names;
+use super::{Address, ConnectionLost, OpenFailure, Received, Rejection, ToSend};
+use crate::dns::Resolver;
+use crate::encoding::{self, unrequested};
 use crate::socket::Generation;
 use crate::socket::packet::{Handshake, Packet};
 use crate::tls::explain;
@@ -48,12 +48,12 @@ pub(in crate::socket) struct Polling {
     generation: Generation,
     handshake: Handshake,
     packets: Packets,
-    poll: Option<BoxFuture<'static, Result<Taken, Lost>>>,
-    post: Option<BoxFuture<'static, Result<Taken, Lost>>>,
-    outbox: VecDeque<Outgoing>,
-    /// Those who wait for the request that is under way; as many as its packets.
+    poll: Option<BoxFuture<'static, Result<PollAnswer, ConnectionLost>>>,
+    post: Option<BoxFuture<'static, Result<PollAnswer, ConnectionLost>>>,
+    outbox: VecDeque<ToSend>,
+    /// Those who wait for the request that is under route; as many as its packets.
     posted: Vec<oneshot::Sender<()>>,
-    /// Makes each URL another one, so that nothing on the way answers from a cache.
+    /// Makes each URL another one, so that nothing on the route answers from a cache.
     count: u64,
 }
 
@@ -63,37 +63,37 @@ impl Polling {
         address: &Address<'_>,
         generation: Generation,
         trust: &Trust,
-    ) -> Result<Self, Failure> {
-        let broken = |reason: String| Failure::Broken(address.failed(reason));
+    ) -> Result<Self, OpenFailure> {
+        let broken = |reason: String| OpenFailure::Broken(address.failed(reason));
         let client = client(address, trust).map_err(broken)?;
         let mut url = address.polling(generation);
         let request = client.get(url.clone()).send();
         let answer = match request.await {
             Ok(answer) => answer,
-            Err(error) => return Err(broken(address.way().diagnose(&error, trust).await)),
+            Err(error) => return Err(broken(address.route().diagnose(&error, trust).await)),
         };
 
         let mut cookies = Cookies::default();
         cookies.update(answer.headers());
         if !answer.status().is_success() {
-            return Err(Failure::Rejected(rejection(answer).await));
+            return Err(OpenFailure::Rejected(rejection(answer).await));
         }
-        if let Some(reason) = unasked(answer.headers()) {
+        if let Some(reason) = unrequested(answer.headers()) {
             return Err(broken(reason));
         }
         let body = body(answer, MAX_BODY)
             .await
             .map_err(|lost| broken(lost.0))?;
-        let stranger = || {
+        let no_handshake = || {
             broken("the answer is no Engine.IO handshake; is this an EXP network's address?".into())
         };
-        let generation = generation_of(&body).ok_or_else(stranger)?;
-        let mut packets = Packets::new(generation, body).map_err(|_| stranger())?;
-        let Some(Ok(Incoming::Text(first))) = packets.next() else {
-            return Err(stranger());
+        let generation = generation_of(&body).ok_or_else(no_handshake)?;
+        let mut packets = Packets::new(generation, body).map_err(|_| no_handshake())?;
+        let Some(Ok(Received::Text(first))) = packets.next() else {
+            return Err(no_handshake());
         };
         let Ok(Packet::Open(handshake)) = Packet::parse(first.as_str()) else {
-            return Err(stranger());
+            return Err(no_handshake());
         };
         url.query_pairs_mut().append_pair("sid", &handshake.sid);
         Ok(Self {
@@ -122,7 +122,7 @@ impl Polling {
         &self.handshake
     }
 
-    pub(super) fn outbox(&mut self) -> &mut VecDeque<Outgoing> {
+    pub(super) fn outbox(&mut self) -> &mut VecDeque<ToSend> {
         &mut self.outbox
     }
 
@@ -130,7 +130,7 @@ impl Polling {
         &mut self,
         cx: &mut Context<'_>,
         read: bool,
-    ) -> Poll<Result<Incoming, Lost>> {
+    ) -> Poll<Result<Received, ConnectionLost>> {
         if let Poll::Ready(Err(lost)) = self.poll_write(cx) {
             return Poll::Ready(Err(lost));
         }
@@ -146,7 +146,9 @@ impl Polling {
                     return Poll::Ready(Ok(packet));
                 }
                 Some(Err(malformed)) => {
-                    return Poll::Ready(Err(Lost(format!("the server sent {malformed}"))));
+                    return Poll::Ready(Err(ConnectionLost(format!(
+                        "the server sent {malformed}"
+                    ))));
                 }
                 None => {}
             }
@@ -158,22 +160,24 @@ impl Polling {
                 return Poll::Pending;
             };
             self.poll = None;
-            let Taken { headers, body } = match answer {
-                Ok(taken) => taken,
+            let PollAnswer { headers, body } = match answer {
+                Ok(answer) => answer,
                 Err(lost) => return Poll::Ready(Err(lost)),
             };
             self.cookies.update(&headers);
             match Packets::new(self.generation, body) {
                 Ok(packets) => self.packets = packets,
                 Err(malformed) => {
-                    return Poll::Ready(Err(Lost(format!("the server sent {malformed}"))));
+                    return Poll::Ready(Err(ConnectionLost(format!(
+                        "the server sent {malformed}"
+                    ))));
                 }
             }
         }
     }
 
     /// Sends the outbox, one request after the other.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionLost>> {
         loop {
             if let Some(post) = &mut self.post {
                 match post.poll_unpin(cx) {
@@ -216,24 +220,24 @@ impl Polling {
         url
     }
 
-    fn get(&mut self) -> BoxFuture<'static, Result<Taken, Lost>> {
+    fn get(&mut self) -> BoxFuture<'static, Result<PollAnswer, ConnectionLost>> {
         let url = self.request_url();
         let request = self.client.get(url).headers(self.cookie_header());
         let at = self.pace.next();
         async move {
             sleep_until(at).await;
-            take(request.send().await, MAX_BODY).await
+            read_answer(request.send().await, MAX_BODY).await
         }
         .boxed()
     }
 
-    fn post(&mut self, text: String) -> BoxFuture<'static, Result<Taken, Lost>> {
+    fn post(&mut self, text: String) -> BoxFuture<'static, Result<PollAnswer, ConnectionLost>> {
         let url = self.request_url();
         let request = (self.client.post(url).headers(self.cookie_header()))
             .header(CONTENT_TYPE, "text/plain;charset=UTF-8")
             .body(text);
         // Read to its end, so that the connection can be used again.
-        async move { take(request.send().await, MAX_REFUSAL).await }.boxed()
+        async move { read_answer(request.send().await, MAX_REFUSAL).await }.boxed()
     }
 
     fn cookie_header(&self) -> HeaderMap {
@@ -242,11 +246,11 @@ impl Polling {
     }
 
     pub(super) async fn close(mut self) {
-        self.outbox.push_back(Outgoing {
+        self.outbox.push_back(ToSend {
             text: "1".to_owned(),
             sent: None,
         });
-        // Nothing to be done about a failure: the session ends either way. A poll that waits is answered by the server
+        // Nothing to be done about a failure: the session ends either route. A poll that waits is answered by the server
         // before the good-bye is.
         std::future::poll_fn(|cx| {
             if let Some(poll) = &mut self.poll
@@ -268,14 +272,14 @@ impl fmt::Debug for Polling {
 }
 
 fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, String> {
-    let none = HeaderValue::from_static(encoding::NONE);
+    let none = HeaderValue::from_static(encoding::IDENTITY);
     let plain = HeaderMap::from_iter([(ACCEPT_ENCODING, none)]);
     let mut builder = Client::builder()
         .use_preconfigured_tls(trust.connector()?.as_ref().clone())
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
-        .dns_resolver(Arc::new(Names))
+        .dns_resolver(Arc::new(Resolver))
         .tcp_nodelay(true)
         .default_headers(plain)
         .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")));
@@ -307,31 +311,34 @@ fn generation_of(body: &[u8]) -> Option<Generation> {
 }
 
 /// What a good answer holds.
-struct Taken {
+struct PollAnswer {
     headers: HeaderMap,
     body: Bytes,
 }
 
 /// Takes in the answer to a request of an open session, if it is a good one.
-async fn take(answer: Result<Response, reqwest::Error>, bound: usize) -> Result<Taken, Lost> {
+async fn read_answer(
+    answer: Result<Response, reqwest::Error>,
+    bound: usize,
+) -> Result<PollAnswer, ConnectionLost> {
     let answer = answer.map_err(|error| {
-        Lost(format!(
+        ConnectionLost(format!(
             "the connection broke: {}",
             explain(&error.without_url(), "the server")
         ))
     })?;
     if answer.status().is_success() {
-        if let Some(reason) = unasked(answer.headers()) {
-            return Err(Lost(reason));
+        if let Some(reason) = unrequested(answer.headers()) {
+            return Err(ConnectionLost(reason));
         }
-        return Ok(Taken {
+        return Ok(PollAnswer {
             headers: answer.headers().clone(),
             body: body(answer, bound).await?,
         });
     }
-    Err(Lost(format!(
+    Err(ConnectionLost(format!(
         "the server ended the session ({})",
-        rejection(answer).await.words()
+        rejection(answer).await.message()
     )))
 }
 
@@ -344,9 +351,9 @@ async fn rejection(answer: Response) -> Rejection {
 }
 
 /// Reads a body up to a bound.
-async fn body(mut answer: Response, bound: usize) -> Result<Bytes, Lost> {
+async fn body(mut answer: Response, bound: usize) -> Result<Bytes, ConnectionLost> {
     let broke = |error: reqwest::Error| {
-        Lost(format!(
+        ConnectionLost(format!(
             "the connection broke: {}",
             explain(&error.without_url(), "the server")
         ))
@@ -359,7 +366,7 @@ async fn body(mut answer: Response, bound: usize) -> Result<Bytes, Lost> {
             first = Bytes::new();
         }
         if more.len() + chunk.len() > bound {
-            return Err(Lost(format!(
+            return Err(ConnectionLost(format!(
                 "the server answered with more than {bound} bytes"
             )));
         }

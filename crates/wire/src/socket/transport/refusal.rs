@@ -7,14 +7,14 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::encoding::unasked;
+use crate::encoding::unrequested;
 use crate::proxy_challenge::remedy;
 use crate::server_time;
 use crate::socket::Endpoint;
 use expd_domain::excerpt::excerpt;
 
 /// So many characters of a token's beginning are taken for the token.
-const TELLING: usize = 12;
+const TOKEN_PREFIX: usize = 12;
 
 /// Why a server turned a handshake down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,12 +45,12 @@ impl Rejection {
             code: Option<Value>,
         }
         // Of an encoded body nothing can be told.
-        let body = if unasked(headers).is_some() {
+        let body = if unrequested(headers).is_some() {
             &[]
         } else {
             body
         };
-        let said = format!("HTTP {status}{}", words_of(body));
+        let said = format!("HTTP {status}{}", suffix_of(body));
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Self::Token(said);
         }
@@ -105,7 +105,7 @@ impl Rejection {
     }
 
     /// The server's words.
-    pub fn words(&self) -> &str {
+    pub fn message(&self) -> &str {
         match self {
             Self::Token(said)
             | Self::Transport(said)
@@ -117,9 +117,9 @@ impl Rejection {
 }
 
 /// The sentence in an error's body, if it looks like one.
-fn words_of(body: &[u8]) -> String {
+fn suffix_of(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    let words = words(&text);
+    let words = error_message(&text);
     if words.is_empty() || words.starts_with('<') {
         return String::new();
     }
@@ -127,7 +127,7 @@ fn words_of(body: &[u8]) -> String {
 }
 
 /// The sentence in JSON that reports an error: a text, or an object's `message`.
-pub(in crate::socket) fn words(json: &str) -> String {
+pub(in crate::socket) fn error_message(json: &str) -> String {
     let sentence = match serde_json::from_str(json) {
         Ok(Value::String(text)) => text,
         Ok(Value::Object(fields)) => match fields.get("message") {
@@ -143,7 +143,7 @@ pub(in crate::socket) fn words(json: &str) -> String {
 /// token counts as the token.
 pub(in crate::socket) fn redact(text: &str, endpoint: &Endpoint) -> String {
     let token = endpoint.token.expose();
-    let head: String = token.chars().take(TELLING).collect();
+    let head: String = token.chars().take(TOKEN_PREFIX).collect();
     if head.is_empty() {
         return text.to_owned();
     }
@@ -231,10 +231,10 @@ mod tests {
 
     #[test]
     fn words_are_short_and_plain() {
-        assert_eq!(words(r#""not authorized""#), "not authorized");
-        assert_eq!(words(r#"{"message":"no","data":{}}"#), "no");
-        assert_eq!(words("a\nb\u{1b}[0m"), "a b [0m");
-        assert_eq!(words(&"x".repeat(5000)), "x".repeat(64) + "…");
+        assert_eq!(error_message(r#""not authorized""#), "not authorized");
+        assert_eq!(error_message(r#"{"message":"no","data":{}}"#), "no");
+        assert_eq!(error_message("a\nb\u{1b}[0m"), "a b [0m");
+        assert_eq!(error_message(&"x".repeat(5000)), "x".repeat(64) + "…");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::dial::{Stream, dial};
-use super::{Address, Failure, Incoming, Lost, Outgoing, Rejection};
+use super::{Address, ConnectionLost, OpenFailure, Received, Rejection, ToSend};
 use crate::socket::Generation;
 use crate::socket::packet::MAX_PACKET;
 use crate::tls::explain;
@@ -35,7 +35,7 @@ const TAKEN_BYTES: usize = 4 << 10;
 /// An open WebSocket.
 pub(in crate::socket) struct WebSocket {
     stream: WebSocketStream<BufReader<Stream>>,
-    outbox: VecDeque<Outgoing>,
+    outbox: VecDeque<ToSend>,
     /// Written, and not yet flushed. As long as the outbox at most.
     written: Vec<oneshot::Sender<()>>,
     flushed: bool,
@@ -47,8 +47,8 @@ impl WebSocket {
         address: &Address<'_>,
         generation: Generation,
         trust: &Trust,
-    ) -> Result<Self, Failure> {
-        let broken = |reason: String| Failure::Broken(address.failed(reason));
+    ) -> Result<Self, OpenFailure> {
+        let broken = |reason: String| OpenFailure::Broken(address.failed(reason));
         let mut request = address
             .websocket(generation)
             .as_str()
@@ -69,7 +69,7 @@ impl WebSocket {
                 let extensions = answer.headers().get(SEC_WEBSOCKET_EXTENSIONS);
                 let named = extensions.and_then(|value| value.to_str().ok());
                 Err(broken(format!(
-                    "the server chose a WebSocket extension that was not asked for ({}); have it, or the proxy on the way, send messages plain",
+                    "the server chose a WebSocket extension that was not asked for ({}); have it, or the proxy on the route, send messages plain",
                     excerpt(named.unwrap_or_default())
                 )))
             }
@@ -79,7 +79,7 @@ impl WebSocket {
                 written: Vec::new(),
                 flushed: true,
             }),
-            Err(Error::Http(answer)) => Err(Failure::Rejected(Rejection::read(
+            Err(Error::Http(answer)) => Err(OpenFailure::Rejected(Rejection::read(
                 answer.status(),
                 answer.headers(),
                 answer.body().as_deref().unwrap_or_default(),
@@ -91,7 +91,7 @@ impl WebSocket {
         }
     }
 
-    pub(super) fn outbox(&mut self) -> &mut VecDeque<Outgoing> {
+    pub(super) fn outbox(&mut self) -> &mut VecDeque<ToSend> {
         &mut self.outbox
     }
 
@@ -99,7 +99,7 @@ impl WebSocket {
         &mut self,
         cx: &mut Context<'_>,
         read: bool,
-    ) -> Poll<Result<Incoming, Lost>> {
+    ) -> Poll<Result<Received, ConnectionLost>> {
         if let Poll::Ready(Err(error)) = self.poll_write(cx) {
             return Poll::Ready(Err(lost(&error)));
         }
@@ -108,9 +108,9 @@ impl WebSocket {
         }
         loop {
             return Poll::Ready(match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
-                Some(Ok(Message::Text(text))) => Ok(Incoming::Text(text)),
-                Some(Ok(Message::Binary(bytes))) => Ok(Incoming::Binary(bytes.len())),
-                Some(Ok(Message::Close(frame))) => Err(Lost(match frame {
+                Some(Ok(Message::Text(text))) => Ok(Received::Text(text)),
+                Some(Ok(Message::Binary(bytes))) => Ok(Received::Binary(bytes.len())),
+                Some(Ok(Message::Close(frame))) => Err(ConnectionLost(match frame {
                     Some(frame) => format!(
                         "the server closed the connection (code {} {})",
                         u16::from(frame.code),
@@ -121,7 +121,7 @@ impl WebSocket {
                 // WebSocket's own pings, which some proxies send, are answered by the library.
                 Some(Ok(_)) => continue,
                 Some(Err(error)) => Err(lost(&error)),
-                None => Err(Lost("the server ended the connection".to_owned())),
+                None => Err(ConnectionLost("the server ended the connection".to_owned())),
             });
         }
     }
@@ -148,7 +148,7 @@ impl WebSocket {
     }
 
     pub(super) async fn close(mut self) {
-        // Nothing to be done about a failure: the connection ends either way.
+        // Nothing to be done about a failure: the connection ends either route.
         if std::future::poll_fn(|cx| self.poll_write(cx))
             .await
             .is_err()
@@ -166,8 +166,8 @@ impl fmt::Debug for WebSocket {
     }
 }
 
-fn lost(error: &Error) -> Lost {
-    Lost(match error {
+fn lost(error: &Error) -> ConnectionLost {
+    ConnectionLost(match error {
         Error::Capacity(_) => {
             format!("the server sent a message of more than {MAX_PACKET} bytes")
         }
@@ -175,7 +175,7 @@ fn lost(error: &Error) -> Lost {
             "the server ended the connection".to_owned()
         }
         Error::Protocol(ProtocolError::NonZeroReservedBits) => {
-            "the server breaks the WebSocket protocol (reserved bits are set): it compresses, which was not asked for, or speaks something else; have it, or the proxy on the way, send messages plain, and leave protocol at auto".to_owned()
+            "the server breaks the WebSocket protocol (reserved bits are set): it compresses, which was not asked for, or speaks something else; have it, or the proxy on the route, send messages plain, and leave protocol at auto".to_owned()
         }
         error => format!("the connection broke: {}", sentence(error)),
     })

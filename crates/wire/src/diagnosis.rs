@@ -1,4 +1,4 @@
-//! What went wrong on the way to EXP, in words that a person can act on.
+//! What went wrong on the route to EXP, in words that a person can act on.
 
 use std::error::Error as StdError;
 
@@ -12,22 +12,22 @@ use expd_domain::Secret;
 use expd_domain::excerpt::sentence;
 
 /// Whether the request certainly never left this host: no connection came about, so it may be sent again without harm.
-pub fn never_left(error: &reqwest::Error) -> bool {
+pub fn never_sent(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_builder()
 }
 
-/// The way from here to an instance's host, as far as it is known: what a failure is told about.
+/// The route from here to an instance's host, as far as it is known: what a failure is told about.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub struct RouteDescription {
     host: String,
     name: String,
     /// Without user name and password.
     proxy: Option<String>,
     /// As it is set.
-    setting: Option<Secret>,
+    proxy_setting: Option<Secret>,
 }
 
-impl Way {
+impl RouteDescription {
     /// To a host (a base URL), through the proxy that is set or that the environment names for it.
     pub fn new(host: &str, proxy: Option<&str>) -> Self {
         let parsed = Url::parse(host).ok();
@@ -39,7 +39,7 @@ impl Way {
                 Some(proxy) => Some(without_password(proxy)),
                 None => from_environment(host),
             },
-            setting: proxy.map(Secret::new),
+            proxy_setting: proxy.map(Secret::new),
         }
     }
 
@@ -54,23 +54,26 @@ impl Way {
     }
 
     /// A proxy answered 407, with these fields `Proxy-Authenticate`.
-    pub fn proxy_wants<'a>(&self, fields: impl IntoIterator<Item = &'a str>) -> String {
-        self.proxy_says(&remedy_of_407(fields))
+    pub fn describe_proxy_challenge<'a>(
+        &self,
+        fields: impl IntoIterator<Item = &'a str>,
+    ) -> String {
+        self.describe_proxy(&remedy_of_407(fields))
     }
 
-    fn proxy_says(&self, remedy: &str) -> String {
+    fn describe_proxy(&self, remedy: &str) -> String {
         let proxy = self.proxy().unwrap_or_default();
-        format!("the proxy {proxy} on the way to {} {remedy}", self.host)
+        format!("the proxy {proxy} on the route to {} {remedy}", self.host)
     }
 
-    /// Says what happened, as [`Way::describe`] does. A proxy that refused a tunnel is asked what it wants.
+    /// Says what happened, as [`RouteDescription::describe`] does. A proxy that refused a tunnel is asked what it wants.
     pub async fn diagnose(&self, error: &reqwest::Error, trust: &Trust) -> String {
         if !wants_authentication(&causes(error)) {
             return self.describe(error);
         }
-        let setting = self.setting.as_ref().map(Secret::expose);
+        let setting = self.proxy_setting.as_ref().map(Secret::expose);
         match challenge(&self.host, setting, trust).await {
-            Some(remedy) => self.proxy_says(&remedy),
+            Some(remedy) => self.describe_proxy(&remedy),
             None => self.describe(error),
         }
     }
@@ -82,7 +85,7 @@ impl Way {
         let Self { host, name, .. } = self;
         let last = last_cause(error);
         if wants_authentication(&causes) {
-            return self.proxy_wants([]);
+            return self.describe_proxy_challenge([]);
         }
         let unreached = has(&["dns error", "tcp connect error"]) || error.is_timeout();
         let untunnelled = has(&["tunnel", "proxy"]);
@@ -101,7 +104,7 @@ impl Way {
                 )
             } else {
                 format!(
-                    "the proxy {proxy} on the way to {host} cannot be reached ({last}); check the proxy setting, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment"
+                    "the proxy {proxy} on the route to {host} cannot be reached ({last}); check the proxy setting, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment"
                 )
             };
         }
@@ -120,7 +123,7 @@ impl Way {
                 "{host} refuses connections; check the host setting, or whether the server runs"
             )
         } else if has(&["unreachable"]) {
-            format!("there is no way to {host} ({last}); check this machine's network")
+            format!("there is no route to {host} ({last}); check this machine's network")
         } else if error.is_connect() && error.is_timeout() {
             format!(
                 "{host} did not accept a connection in time; check the host setting, this machine's network, and what its firewall allows"
@@ -191,9 +194,9 @@ mod tests {
             ("joe:pass@proxy:3128", "proxy:3128"),
             ("http://proxy:3128/", "http://proxy:3128"),
         ] {
-            let way = Way::new("https://exp.example", Some(proxy));
-            assert_eq!(way.proxy(), Some(said));
-            assert!(way.proxy_wants([]).contains(said));
+            let route = RouteDescription::new("https://exp.example", Some(proxy));
+            assert_eq!(route.proxy(), Some(said));
+            assert!(route.describe_proxy_challenge([]).contains(said));
         }
     }
 }

@@ -10,14 +10,14 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// How long the name service has. The C library asks a second time after 5 s, which is often enough for an answer.
-const PATIENCE: Duration = Duration::from_secs(6);
+const TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Why a name has no addresses.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NameError {
     /// The name service says nothing.
-    #[error("the name service did not answer within {PATIENCE:?}")]
-    Silent,
+    #[error("the name service did not answer within {TIMEOUT:?}")]
+    Timeout,
     /// It does not know the name, or is in trouble.
     #[error(transparent)]
     Failed(#[from] io::Error),
@@ -25,17 +25,17 @@ pub(crate) enum NameError {
 
 /// The addresses of a host. What is given up here goes on in a thread of the runtime's, which the C library ends.
 pub(crate) async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, NameError> {
-    let found = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, port)))
+    let found = tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((host, port)))
         .await
-        .map_err(|_| NameError::Silent)??;
+        .map_err(|_| NameError::Timeout)??;
     Ok(found.collect())
 }
 
 /// The same for the HTTP library.
 #[derive(Debug)]
-pub struct Names;
+pub struct Resolver;
 
-impl Resolve for Names {
+impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             // The library puts the port in.

@@ -31,13 +31,13 @@ pub(super) enum Proof {
 pub(super) struct Fence {
     pub channel: Arc<Channel>,
     pub sent: Instant,
-    /// Whether nothing else was on its way for this channel, so that the answer cannot be to an older question.
+    /// Whether nothing else was on its way for this channel, so that the answer cannot be to an older probe.
     pub clean: bool,
     pub answered: bool,
 }
 
 impl Fence {
-    /// An answer came on a channel, to the last question on its way or to one before it.
+    /// An answer came on a channel, to the last probe on its way or to one before it.
     pub(super) fn on_answer(&mut self, channel: &Arc<Channel>, all_back: bool) {
         if self.channel == *channel && (all_back || !self.clean) {
             self.answered = true;

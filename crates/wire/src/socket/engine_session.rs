@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::heartbeat::{Beat, Heartbeat};
 use super::packet::{Handshake, Message, Packet, subscribe};
-use super::transport::{Address, Incoming, Lost, Outgoing, Transport};
+use super::transport::{Address, ConnectionLost, Received, ToSend, Transport};
 use super::{EVENT_QUEUE, Generation, Socket, SocketError, SocketEvent, event};
 use expd_domain::ChannelId;
 
@@ -38,17 +38,17 @@ pub(super) trait Dialect: fmt::Debug + Send + Sync {
     fn heartbeat(&self, handshake: &Handshake, now: Instant) -> Heartbeat;
 
     /// What the client says first, if anything.
-    fn hello(&self) -> Option<&'static str>;
+    fn opening_packet(&self) -> Option<&'static str>;
 
     /// What a message means while the connection is being opened.
-    fn welcome(&self, message: &Message<'_>) -> Welcome;
+    fn namespace_step(&self, message: &Message<'_>) -> NamespaceStep;
 }
 
 /// A step of opening the root namespace.
-pub(super) enum Welcome {
+pub(super) enum NamespaceStep {
     /// It is open.
     Joined,
-    /// The server refuses the token, in its words.
+    /// The server refuses the token, in its message.
     Refused(String),
     /// This is not how the generation goes.
     Wrong(&'static str),
@@ -64,7 +64,7 @@ pub(super) async fn open(
     handshake: Option<Handshake>,
     dialect: &'static dyn Dialect,
 ) -> Result<Box<dyn Socket>, SocketError> {
-    let heartbeat = match greet(address, &mut transport, handshake, dialect).await {
+    let heartbeat = match open_namespace(address, &mut transport, handshake, dialect).await {
         Ok(heartbeat) => heartbeat,
         Err(error) => {
             // The server should not keep a session that nobody uses; if it does not listen, its ping timeout will end it.
@@ -76,17 +76,17 @@ pub(super) async fn open(
     };
     let (events, received) = mpsc::channel(EVENT_QUEUE);
     // The socket sends one command at a time and waits for it.
-    let (commands, orders) = mpsc::channel(1);
-    let session = Session {
+    let (commands, received_commands) = mpsc::channel(1);
+    let session = EngineSession {
         transport,
         heartbeat,
         events,
-        orders,
+        commands: received_commands,
         held: None,
     };
     let mut task = JoinSet::new();
     task.spawn(session.run());
-    Ok(Box::new(WireSocket {
+    Ok(Box::new(EngineSocket {
         generation: dialect.generation(),
         events: received,
         commands,
@@ -95,20 +95,20 @@ pub(super) async fn open(
     }))
 }
 
-async fn greet(
+async fn open_namespace(
     address: &Address<'_>,
     transport: &mut Transport,
     handshake: Option<Handshake>,
     dialect: &dyn Dialect,
 ) -> Result<Heartbeat, SocketError> {
-    let failed = |lost: Lost| address.failed(lost.0);
+    let failed = |lost: ConnectionLost| address.failed(lost.0);
     let mut heartbeat = None;
     let mut announced = handshake;
     loop {
         if let Some(handshake) = announced.take() {
             heartbeat = Some(dialect.heartbeat(&handshake, Instant::now()));
-            if let Some(hello) = dialect.hello() {
-                transport.send(packet(hello)).map_err(failed)?;
+            if let Some(opening_packet) = dialect.opening_packet() {
+                transport.send(packet(opening_packet)).map_err(failed)?;
             }
         }
         let due = heartbeat.as_ref().map(Heartbeat::due);
@@ -130,24 +130,24 @@ async fn greet(
             }
         };
         if let Some(heartbeat) = &mut heartbeat {
-            heartbeat.heard(Instant::now());
+            heartbeat.on_received(Instant::now());
         }
-        let Incoming::Text(text) = incoming else {
+        let Received::Text(text) = incoming else {
             continue;
         };
         match Packet::parse(text.as_str()) {
             Ok(Packet::Open(handshake)) if heartbeat.is_none() => announced = Some(handshake),
-            Ok(Packet::Message(message)) => match dialect.welcome(&message) {
-                Welcome::Joined => {
+            Ok(Packet::Message(message)) => match dialect.namespace_step(&message) {
+                NamespaceStep::Joined => {
                     return heartbeat.ok_or_else(|| {
                         address.failed(
                         "the server opened without a handshake; is this an EXP network's address?",
                     )
                     });
                 }
-                Welcome::Refused(words) => return Err(address.refused(words)),
-                Welcome::Wrong(reason) => return Err(address.failed(reason)),
-                Welcome::Wait => {}
+                NamespaceStep::Refused(message) => return Err(address.refused(message)),
+                NamespaceStep::Wrong(reason) => return Err(address.failed(reason)),
+                NamespaceStep::Wait => {}
             },
             Ok(Packet::Ping(text)) => answer(transport, text).map_err(failed)?,
             Ok(Packet::Close) => {
@@ -163,20 +163,20 @@ async fn greet(
     }
 }
 
-fn packet(text: &str) -> Outgoing {
-    Outgoing {
+fn packet(text: &str) -> ToSend {
+    ToSend {
         text: text.to_owned(),
         sent: None,
     }
 }
 
-fn answer(transport: &mut Transport, ping: &str) -> Result<(), Lost> {
+fn answer(transport: &mut Transport, ping: &str) -> Result<(), ConnectionLost> {
     let text = if ping.len() <= MAX_PING { ping } else { "" };
     transport.send(packet(&format!("3{text}")))
 }
 
 /// An open connection of our own wire.
-struct WireSocket {
+struct EngineSocket {
     generation: Generation,
     events: mpsc::Receiver<SocketEvent>,
     commands: mpsc::Sender<Command>,
@@ -186,11 +186,11 @@ struct WireSocket {
 }
 
 enum Command {
-    Send(Outgoing),
+    Send(ToSend),
     Close,
 }
 
-impl Socket for WireSocket {
+impl Socket for EngineSocket {
     fn generation(&self) -> Generation {
         self.generation
     }
@@ -199,7 +199,7 @@ impl Socket for WireSocket {
         Box::pin(async move {
             for text in subscribe(&channels) {
                 let (sent, left) = oneshot::channel();
-                let command = Command::Send(Outgoing {
+                let command = Command::Send(ToSend {
                     text,
                     sent: Some(sent),
                 });
@@ -242,12 +242,12 @@ impl Socket for WireSocket {
     }
 }
 
-/// The task's side of a [`WireSocket`].
-struct Session {
+/// The task's side of a [`EngineSocket`].
+struct EngineSession {
     transport: Transport,
     heartbeat: Heartbeat,
     events: mpsc::Sender<SocketEvent>,
-    orders: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<Command>,
     /// The event for which the queue had no room. While there is one, nothing is read.
     held: Option<SocketEvent>,
 }
@@ -262,13 +262,13 @@ enum End {
     Lost(String),
 }
 
-impl From<Lost> for End {
-    fn from(Lost(reason): Lost) -> Self {
+impl From<ConnectionLost> for End {
+    fn from(ConnectionLost(reason): ConnectionLost) -> Self {
         Self::Lost(reason)
     }
 }
 
-impl Session {
+impl EngineSession {
     async fn run(mut self) {
         let Err(end) = self.drive().await;
         let reason = match end {
@@ -301,7 +301,7 @@ impl Session {
             let stalled = self.held.is_some();
             tokio::select! {
                 biased;
-                order = self.orders.recv() => match order {
+                command = self.commands.recv() => match command {
                     Some(Command::Send(packet)) => self.transport.send(packet)?,
                     Some(Command::Close) | None => {
                         self.transport.send(packet("41"))?;
@@ -317,10 +317,10 @@ impl Session {
                     if let Some(event) = self.held.take() {
                         room.send(event);
                     }
-                    self.heartbeat.heard(Instant::now());
+                    self.heartbeat.on_received(Instant::now());
                 }
                 incoming = self.transport.receive(!stalled) => {
-                    self.heartbeat.heard(Instant::now());
+                    self.heartbeat.on_received(Instant::now());
                     if let Some(event) = self.read(incoming?)? {
                         self.hand_over(event)?;
                     }
@@ -335,7 +335,7 @@ impl Session {
             Beat::Wait => {}
             Beat::Ping => self.transport.send(packet("2"))?,
             // What was not read may well have been sent.
-            Beat::Dead(_) if self.held.is_some() => self.heartbeat.heard(now),
+            Beat::Dead(_) if self.held.is_some() => self.heartbeat.on_received(now),
             Beat::Dead(reason) => return Err(End::Lost(reason)),
         }
         Ok(())
@@ -353,10 +353,10 @@ impl Session {
     }
 
     /// Acts on a packet and says what the link should hear of it.
-    fn read(&mut self, incoming: Incoming) -> Result<Option<SocketEvent>, End> {
+    fn read(&mut self, incoming: Received) -> Result<Option<SocketEvent>, End> {
         let text = match incoming {
-            Incoming::Text(text) => text,
-            Incoming::Binary(length) => {
+            Received::Text(text) => text,
+            Received::Binary(length) => {
                 return Ok(unexpected(format!("a binary message of {length} bytes")));
             }
         };
@@ -426,13 +426,13 @@ mod tests {
     #[tokio::test]
     async fn a_socket_whose_task_died_is_closed_and_says_so() {
         let (dying, events) = mpsc::channel(EVENT_QUEUE);
-        let (commands, orders) = mpsc::channel(1);
+        let (commands, received_commands) = mpsc::channel(1);
         let mut task = JoinSet::new();
         task.spawn(async move {
-            let _held = (&dying, &orders);
+            let _held = (&dying, &received_commands);
             panic!("a defect");
         });
-        let mut socket: Box<dyn Socket> = Box::new(WireSocket {
+        let mut socket: Box<dyn Socket> = Box::new(EngineSocket {
             generation: Generation::V4,
             events,
             commands,
