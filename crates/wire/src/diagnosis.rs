@@ -1,4 +1,4 @@
-//! What went wrong on the route to EXP, in words that a person can act on.
+//! What went wrong on the way to EXP, in words that a person can act on.
 
 use std::error::Error as StdError;
 
@@ -63,7 +63,7 @@ impl RouteDescription {
 
     fn describe_proxy(&self, remedy: &str) -> String {
         let proxy = self.proxy().unwrap_or_default();
-        format!("the proxy {proxy} on the route to {} {remedy}", self.host)
+        format!("the proxy {proxy} on the way to {} {remedy}", self.host)
     }
 
     /// Says what happened, as [`RouteDescription::describe`] does. A proxy that refused a tunnel is asked what it wants.
@@ -104,7 +104,7 @@ impl RouteDescription {
                 )
             } else {
                 format!(
-                    "the proxy {proxy} on the route to {host} cannot be reached ({last}); check the proxy setting, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment"
+                    "the proxy {proxy} on the way to {host} cannot be reached ({last}); check the proxy setting, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment"
                 )
             };
         }
@@ -123,7 +123,7 @@ impl RouteDescription {
                 "{host} refuses connections; check the host setting, or whether the server runs"
             )
         } else if has(&["unreachable"]) {
-            format!("there is no route to {host} ({last}); check this machine's network")
+            format!("there is no way to {host} ({last}); check this machine's network")
         } else if error.is_connect() && error.is_timeout() {
             format!(
                 "{host} did not accept a connection in time; check the host setting, this machine's network, and what its firewall allows"

@@ -143,7 +143,7 @@ mod tests {
     fn methods_are_taken_in_any_case() {
         assert_eq!(method("pAtCh").unwrap(), Method::PATCH);
         let long = "G".repeat(1 << 20);
-        for unknown in ["CONNECT_TIMEOUT", "", "GET ", long.as_str()] {
+        for unknown in ["CONNECT", "", "GET ", long.as_str()] {
             let refused = method(unknown).unwrap_err().to_string();
             assert!(refused.len() < 256, "{refused}");
         }

@@ -35,7 +35,11 @@ pub struct StoredKey {
     pub key: DeviceKey,
     /// A digest of the credentials in the settings when the device was paired. Where the settings have changed since, the
     /// operator's newer word holds. Missing: the key holds whatever the settings say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "instead_of",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub settings_digest: Option<String>,
 }
 

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::refusals::UNANSWERED_ASKS;
+use super::parts::LinkParts;
 use super::subscriptions::Subscriptions;
 use super::timings::LinkTimings;
-use crate::config::ChannelIdSpelling;
 use crate::router::{Incoming, Moment};
 use crate::upstream::session::LoggedIn;
 use expd_domain::excerpt::excerpt;
 use expd_domain::{Broadcast, Channel, ChannelId, Identity, IdentityKind};
-use expd_wire::socket::{Socket, SocketError, SocketEvent};
+use expd_wire::socket::{self, Detected, Endpoint, Socket, SocketError, SocketEvent};
 
 /// Channel IDs in one subscribe request, so that no request grows past what servers take in one packet.
 const IDS_PER_REQUEST: usize = 500;
@@ -21,6 +20,9 @@ const IDS_PER_REQUEST: usize = 500;
 /// A deadline that is found to have passed by more than this was slept through (a suspended machine, a stopped process): the
 /// peer is asked again before it is judged.
 const OVERSLEPT: Duration = Duration::from_secs(2);
+
+/// A channel that was asked for so many times, the last time 15 s after the first, is told as unanswered.
+pub(super) const UNANSWERED_ASKS: u32 = 3;
 
 /// One connection, logged in with one session.
 pub(super) struct Connection {
@@ -69,23 +71,34 @@ pub(super) struct MaintenanceReport {
 }
 
 impl Connection {
-    pub fn new(
-        socket: Box<dyn Socket>,
-        session: Arc<LoggedIn>,
-        spelling: ChannelIdSpelling,
-        timings: LinkTimings,
-    ) -> Self {
+    /// Opens a socket with a session's token.
+    pub async fn open(
+        parts: &LinkParts,
+        detected: &mut Option<Detected>,
+        session: &Arc<LoggedIn>,
+    ) -> Result<Self, SocketError> {
+        let (settings, timings) = (&parts.settings, parts.timings.clone());
+        let endpoint = Endpoint {
+            url: session.socket_url.clone(),
+            token: session.socket_token.clone(),
+            proxy: settings.proxy.clone(),
+            ca_file: settings.ca_file.clone(),
+            library: settings.socket_library,
+            timeout: timings.open,
+        };
+        let socket =
+            socket::open(&endpoint, settings.transport, settings.protocol, detected).await?;
         let now = Instant::now();
         let organization = session.authentication.identity.organization.clone();
-        Self {
+        Ok(Self {
             socket,
-            subscriptions: Subscriptions::new(organization, spelling, timings.ask_again),
-            session,
+            subscriptions: Subscriptions::new(organization, settings.channel_id, timings.ask_again),
+            session: session.clone(),
             opened: now,
             next_probe: now + timings.probe_every,
             timings,
             events: Vec::new(),
-        }
+        })
     }
 
     /// How long it waits for what.

@@ -1,13 +1,16 @@
 //! Channels that the network refuses, or leaves unanswered, as they are told: in the log, not at each of thousands; and in the
 //! status, for as long as it lasts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Link;
-use super::connection::{Connection, Refusal};
-use super::rotation::Rotation;
+use super::connection::{Connection, Refusal, UNANSWERED_ASKS};
+use super::status::LinkStatus;
+use crate::metrics::Counters;
+use expd_domain::excerpt::excerpt;
 
 /// How often the log speaks of it.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -15,75 +18,88 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 /// How often a connection is replaced because channels are refused on it.
 const REPLACED_EVERY: Duration = Duration::from_secs(10);
 
-/// A channel that was asked for so many times, the last time 15 s after the first, is told as unanswered.
-pub(super) const UNANSWERED_ASKS: u32 = 3;
-
-/// What was told of refusals, and when.
-#[derive(Debug, Default)]
+/// What was reported of refusals, and when.
 pub(super) struct RefusalNotice {
+    name: String,
+    status: watch::Sender<LinkStatus>,
+    counters: Arc<Counters>,
     logged_at: Option<Instant>,
     replaced_at: Option<Instant>,
-    /// What the status says.
-    pub shown: Option<String>,
-    /// Refused since the log spoke of it last.
+    /// The error in the status.
+    shown: Option<String>,
+    /// Channels refused since the last line in the log.
     count: usize,
 }
 
-impl Link {
-    /// Tells of channels that the network has refused on the present connection, and has a connection replaced that holds
-    /// channels which nobody wants any more: where the network limits the channels of a socket, those are in the way.
-    pub(super) fn on_refusals(
-        &mut self,
-        refusals: Vec<Refusal>,
-        connection: &Connection,
-        rotation: &mut Rotation,
-    ) {
+impl RefusalNotice {
+    pub fn new(name: String, status: watch::Sender<LinkStatus>, counters: Arc<Counters>) -> Self {
+        Self {
+            name,
+            status,
+            counters,
+            logged_at: None,
+            replaced_at: None,
+            shown: None,
+            count: 0,
+        }
+    }
+
+    /// The error that the status shows because of refusals.
+    pub fn shown(&self) -> Option<&str> {
+        self.shown.as_deref()
+    }
+
+    /// A new connection begins: nothing is refused on it yet.
+    pub fn reset(&mut self) {
+        self.shown = None;
+    }
+
+    /// Reports channels that the network has refused. True where the connection is to be replaced,
+    /// since it holds channels that nobody wants any more: where the network limits the channels of
+    /// a socket, those are in the way.
+    pub fn on_refusals(&mut self, refusals: Vec<Refusal>, connection: &Connection) -> bool {
+        let mut replace = false;
         for Refusal { channels, reason } in refusals {
-            let pending = connection.subscriptions.has_pending();
-            if channels.is_empty() && !pending {
-                self.count_unexpected(&[format!("an error: {reason}")]);
+            if channels.is_empty() && !connection.subscriptions.has_pending() {
+                self.counters.unexpected_messages.inc();
+                log::debug!(instance = self.name; "unexpected message: an error: {reason}");
                 continue;
             }
             let subject = match channels.as_slice() {
                 [] => "a subscription".to_owned(),
-                [one] => format!("the channel {:?}", shortened(&one.name)),
+                [one] => format!("the channel {:?}", excerpt(&one.name)),
                 [one, rest @ ..] => {
-                    let name = shortened(&one.name);
+                    let name = excerpt(&one.name);
                     format!("the channel {name:?} and {} more", rest.len())
                 }
             };
-            self.refusal_notice.count += channels.len().max(1);
+            self.count += channels.len().max(1);
             let fact = format!("the network refuses {subject} ({reason})");
-            self.report_unsubscribed(&fact, connection, rotation);
+            replace |= self.report(&fact, connection);
         }
+        replace
     }
 
-    /// Some channels were asked for again. Tells of those that the network neither confirms nor refuses, and has a connection
-    /// replaced on which one is refused still.
-    pub(super) fn on_unanswered(
+    /// Reports channels that were asked for again and that the network neither confirms nor refuses.
+    /// True where the connection is to be replaced, as [`Self::on_refusals`] says.
+    pub fn on_unanswered(
         &mut self,
-        (unanswered, refused): (usize, usize),
+        unanswered: usize,
+        refused: usize,
         connection: &Connection,
-        rotation: &mut Rotation,
-    ) {
-        if refused > 0 {
-            self.replace_surplus(connection, rotation);
-        }
+    ) -> bool {
+        let mut replace = refused > 0 && self.is_replacement_due(connection);
         if unanswered > 0 {
             let fact = format!(
                 "the network leaves {unanswered} subscriptions unanswered, the oldest after {UNANSWERED_ASKS} requests or more"
             );
-            self.refusal_notice.count += unanswered;
-            self.report_unsubscribed(&fact, connection, rotation);
+            self.count += unanswered;
+            replace |= self.report(&fact, connection);
         }
+        replace
     }
 
-    fn report_unsubscribed(
-        &mut self,
-        fact: &str,
-        connection: &Connection,
-        rotation: &mut Rotation,
-    ) {
+    fn report(&mut self, fact: &str, connection: &Connection) -> bool {
         let surplus = connection.subscriptions.surplus();
         let remedy = if surplus > 0 {
             format!(
@@ -94,36 +110,37 @@ impl Link {
         };
         let message = format!("{fact}; {remedy}");
         let now = Instant::now();
-        let notice = &mut self.refusal_notice;
-        if notice.logged_at.is_none_or(|at| now - at >= LOG_EVERY) {
-            notice.logged_at = Some(now);
-            let count = std::mem::take(&mut notice.count);
-            log::warn!(instance = self.parts.name, channels = count; "{message}");
+        if self.logged_at.is_none_or(|at| now - at >= LOG_EVERY) {
+            self.logged_at = Some(now);
+            let count = std::mem::take(&mut self.count);
+            log::warn!(instance = self.name, channels = count; "{message}");
         }
-        notice.shown = Some(message.clone());
+        self.shown = Some(message.clone());
         self.status
             .send_modify(|status| status.last_error = Some(message));
-        self.replace_surplus(connection, rotation);
+        self.is_replacement_due(connection)
     }
 
-    fn replace_surplus(&mut self, connection: &Connection, rotation: &mut Rotation) {
+    /// True, and noted, where the connection holds channels that nobody wants any more and none was
+    /// replaced for that lately.
+    fn is_replacement_due(&mut self, connection: &Connection) -> bool {
         let now = Instant::now();
-        let last = self.refusal_notice.replaced_at;
-        let lately = last.is_some_and(|at| now - at < REPLACED_EVERY);
-        if connection.subscriptions.surplus() > 0 && !lately {
-            self.refusal_notice.replaced_at = Some(now);
-            rotation.start();
+        let lately = (self.replaced_at).is_some_and(|at| now - at < REPLACED_EVERY);
+        let due = connection.subscriptions.surplus() > 0 && !lately;
+        if due {
+            self.replaced_at = Some(now);
         }
+        due
     }
 
-    /// Takes the trouble out of the status once every channel that is wanted is confirmed.
-    pub(super) fn end_refusals(&mut self, connection: &Connection) {
-        if self.refusal_notice.shown.is_none() || connection.subscriptions.has_pending() {
+    /// Removes the error from the status once every channel that is wanted is confirmed.
+    pub fn end(&mut self, connection: &Connection) {
+        if self.shown.is_none() || connection.subscriptions.has_pending() {
             return;
         }
-        let shown = self.refusal_notice.shown.take();
-        self.refusal_notice.logged_at = None;
-        log::info!(instance = self.parts.name; "the network confirms every channel that is wanted");
+        let shown = self.shown.take();
+        self.logged_at = None;
+        log::info!(instance = self.name; "the network confirms every channel that is wanted");
         self.status.send_if_modified(|status| {
             let ours = status.last_error == shown;
             if ours {
@@ -132,9 +149,4 @@ impl Link {
             ours
         });
     }
-}
-
-/// The beginning of a channel's name, which may be 16 KiB long.
-fn shortened(name: &str) -> String {
-    expd_domain::excerpt::excerpt(name)
 }

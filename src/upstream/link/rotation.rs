@@ -21,16 +21,17 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::connection::{Connection, Refusal};
+use super::parts::LinkParts;
 use super::subscriptions::Subscriptions;
-use super::{LinkParts, connect};
+
 use crate::router::Incoming;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::session::LoggedIn;
 use expd_domain::Channel;
-use expd_wire::socket::{self, SocketError};
+use expd_wire::socket::{Detected, SocketError};
 
 /// How much is held back before the new connection takes over with what it has. Only what the present one has not brought
-/// counts, so that these are reached when the present one delivers nothing any added.
+/// counts, so that these are reached when the present one delivers nothing any more.
 const MOST_HELD: usize = 20_000;
 const MOST_HELD_BYTES: usize = 32 << 20;
 
@@ -94,7 +95,7 @@ struct Candidate {
     readiness: Readiness,
     /// It does not come to [`Readiness::Closing`] before.
     closing_at: Instant,
-    /// It has opened a moment ago; what nobody wants any added is to be forgotten on it.
+    /// It has opened a moment ago; what nobody wants any more is to be forgotten on it.
     opened: bool,
 }
 
@@ -106,7 +107,7 @@ pub(super) enum Step {
     RejectToken(u64),
     /// A new connection is due: [`Rotation::open`] it, or [`Rotation::cancel`] where there is no session.
     Open,
-    /// The new connection has just opened: channels that nobody wants any added are forgotten on both.
+    /// The new connection has just opened: channels that nobody wants any more are forgotten on both.
     AbandonUnwanted,
     /// The network refuses channels on the new connection.
     ReportRefusals(Vec<Refusal>),
@@ -191,14 +192,14 @@ impl Rotation {
     pub fn open(
         &mut self,
         parts: &LinkParts,
-        mut detected: Option<socket::Detected>,
+        mut detected: Option<Detected>,
         session: Arc<LoggedIn>,
         channels: Vec<Arc<Channel>>,
     ) {
         let parts = parts.clone();
         let serial = session.serial;
         let opening = async move {
-            let mut connection = connect(&parts, &mut detected, &session).await?;
+            let mut connection = Connection::open(&parts, &mut detected, &session).await?;
             connection.subscribe(&channels).await?;
             Ok(connection)
         };
@@ -274,7 +275,7 @@ impl Rotation {
         }
     }
 
-    /// Has the new connection forget what nobody wants any added.
+    /// Has the new connection forget what nobody wants any more.
     pub fn abandon(&mut self, is_wanted: impl Fn(&Arc<Channel>) -> bool) {
         if let Stage::Confirming(candidate) = &mut self.stage {
             candidate.new.subscriptions.abandon(is_wanted);

@@ -1,27 +1,96 @@
 //! Serving a connection: what arrives on it, what is asked for on it, and the one that replaces it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures_util::future::pending;
 use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::connection::{Arrivals, Connection, MaintenanceReport, Refusal};
+use super::parts::LinkParts;
+use super::recent::Recent;
+use super::refusals::RefusalNotice;
 use super::rotation::{Rotation, Step};
-use super::{End, Link, PAIRING_CHANNEL};
+use super::status::LinkStatus;
 use crate::router::{Incoming, Report};
-use crate::upstream::session::SessionState;
-use expd_domain::{IdentityKind, Secret};
+use crate::upstream::session::{LoggedIn, SessionState};
+use expd_domain::{Channel, IdentityKind, LinkState, Secret};
+use expd_wire::socket::{Detected, SocketError};
 
 /// A connection is replaced when it holds this many channels that nobody wants any more, besides as many as are wanted: the network
 /// knows no unsubscribe.
 const SURPLUS: usize = 1000;
 
-impl Link {
+/// The channel on which a device that waits to be paired hears its credentials.
+const PAIRING_CHANNEL: &str = "pairing";
+
+/// The state of a link while connections come and go.
+pub(super) struct Serving {
+    pub parts: LinkParts,
+    pub states: watch::Receiver<SessionState>,
+    pub status: watch::Sender<LinkStatus>,
+    /// The position in `wanted` up to which the present connection was told.
+    wanted_seen: u64,
+    /// Channels that became wanted while a new connection was about to take over, and that were
+    /// asked for on that one alone. Bounded by what is wanted in those seconds.
+    new_channels: Vec<Arc<Channel>>,
+    /// How often `wanted` had shrunk when the connection last forgot channels.
+    shrunk_seen: u64,
+    refusal_notice: RefusalNotice,
+    recent: Recent,
+    /// Since when the network confirms subscriptions, over connections that replaced each other.
+    pub confirmed_since: Option<Instant>,
+    pub detected: Option<Detected>,
+    /// Old connections that are being closed; each ends within seconds.
+    pub closing: JoinSet<()>,
+}
+
+/// Why a connection is not served any more.
+pub(super) enum End {
+    /// The daemon stops.
+    Shutdown,
+    /// It is broken.
+    Broken(String),
+    /// The session became somebody else's.
+    OtherIdentity,
+}
+
+impl Serving {
+    pub fn new(parts: LinkParts, status: watch::Sender<LinkStatus>) -> Self {
+        let (name, counters) = (parts.name.clone(), parts.counters.clone());
+        Self {
+            states: parts.session.watch(),
+            refusal_notice: RefusalNotice::new(name, status.clone(), counters),
+            parts,
+            status,
+            wanted_seen: 0,
+            new_channels: Vec::new(),
+            shrunk_seen: 0,
+            recent: Recent::default(),
+            confirmed_since: None,
+            detected: None,
+            closing: JoinSet::new(),
+        }
+    }
+
+    /// Asks a new connection for everything that is wanted.
+    pub async fn subscribe_all(&mut self, connection: &mut Connection) -> Result<(), SocketError> {
+        let (asked, last) = self.all_wanted(&connection.session);
+        self.wanted_seen = last;
+        // Where nothing is wanted, nothing can be confirmed.
+        self.confirmed_since = asked.is_empty().then(Instant::now);
+        connection.subscribe(&asked).await?;
+        self.report(Report::Asked(asked)).await;
+        Ok(())
+    }
+
     /// Serves a connection, and those that replace it, until the last of them ends.
-    pub(super) async fn serve(&mut self, mut connection: Connection) -> End {
+    pub async fn serve(&mut self, mut connection: Connection) -> End {
         self.parts.counters.connects.inc();
-        self.refusal_notice.shown = None;
+        self.refusal_notice.reset();
         self.new_channels.clear();
         self.publish_online(&connection);
         let mut rotation = Rotation::default();
@@ -85,7 +154,9 @@ impl Link {
                     log::warn!(instance = self.parts.name; "the network does not confirm {} channels any more; asking again", lost.len());
                     self.report(Report::Lost(lost)).await;
                 }
-                self.on_unanswered((unanswered, refused), connection, rotation);
+                if self.refusal_notice.on_unanswered(unanswered, refused, connection) {
+                    rotation.start();
+                }
                 self.advance(connection, rotation).await
             }
         }
@@ -109,9 +180,11 @@ impl Link {
         if !confirmed.is_empty() {
             self.confirmed_since.get_or_insert_with(Instant::now);
             self.report(Report::Confirmed(confirmed)).await;
-            self.end_refusals(connection);
+            self.refusal_notice.end(connection);
         }
-        self.on_refusals(refused, connection, rotation);
+        if self.refusal_notice.on_refusals(refused, connection) {
+            rotation.start();
+        }
         self.forward(broadcasts, connection.kind()).await;
         self.count_unexpected(&unexpected);
         if let Some(reason) = closed {
@@ -180,7 +253,7 @@ impl Link {
         Some(session.authentication.identity.uuid.clone())
     }
 
-    pub(super) fn count_unexpected(&self, unexpected: &[String]) {
+    fn count_unexpected(&self, unexpected: &[String]) {
         for what in unexpected {
             self.parts.counters.unexpected_messages.inc();
             log::debug!(instance = self.parts.name; "unexpected message: {what}");
@@ -207,7 +280,7 @@ impl Link {
         self.ask_new_channels(connection, rotation).await?;
         if std::mem::replace(&mut self.shrunk_seen, shrunk) != shrunk {
             self.abandon_unwanted(connection, rotation);
-            self.end_refusals(connection);
+            self.refusal_notice.end(connection);
         }
         let wanted = self.parts.wanted.borrow().len();
         if connection.subscriptions.surplus() > wanted + SURPLUS {
@@ -335,7 +408,7 @@ impl Link {
         }
         let confirmed = connection.subscriptions.confirmed_channels();
         self.report(Report::Confirmed(confirmed)).await;
-        self.end_refusals(connection);
+        self.refusal_notice.end(connection);
         self.forward(held, connection.kind()).await;
         // The token may have changed once more meanwhile.
         let newer = matches!(&*self.states.borrow(), SessionState::LoggedIn(session)
@@ -343,6 +416,52 @@ impl Link {
         if newer {
             rotation.start();
         }
+    }
+
+    fn publish_online(&self, connection: &Connection) {
+        let identity = connection.identity();
+        let state = if identity.pairing_code.is_some() {
+            LinkState::Pairing
+        } else {
+            LinkState::Online
+        };
+        self.status.send_modify(|status| {
+            status.enter(state, "");
+            status.attempt = 0;
+            status.last_error = self.refusal_notice.shown().map(str::to_owned);
+            status.next_try = None;
+            status.protocol = connection.protocol();
+        });
+    }
+
+    async fn report_asked(&self, channels: Vec<Arc<Channel>>) {
+        if !channels.is_empty() {
+            self.report(Report::Asked(channels)).await;
+        }
+    }
+
+    async fn report(&self, report: Report) {
+        self.parts.router.report(self.parts.instance, report).await;
+    }
+
+    /// Everything that a new connection shall subscribe: what is wanted, and what the daemon itself listens to.
+    /// Returns the place in what is wanted, too, up to which that goes.
+    fn all_wanted(&self, session: &LoggedIn) -> (Vec<Arc<Channel>>, u64) {
+        let identity = &session.authentication.identity;
+        let mut channels = Vec::new();
+        if identity.kind == IdentityKind::Device {
+            let own = match identity.pairing_code {
+                Some(_) => PAIRING_CHANNEL,
+                None => &identity.uuid,
+            };
+            channels.push(Arc::new(Channel::new(own).system()));
+        }
+        let (wanted, last) = self.parts.wanted.borrow().after(0);
+        // A device that waits to be paired has no organization yet, so no other channel has an ID.
+        if identity.pairing_code.is_none() {
+            channels.extend(wanted);
+        }
+        (channels, last)
     }
 }
 

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::{SessionError, SessionTimings};
+use super::error::SessionError;
+use super::timings::SessionTimings;
 use crate::config::Credentials;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::credentials::{DeviceKey, PairedStore, StoreError, StoredKey};
@@ -89,7 +90,7 @@ impl Keyring {
     }
 
     /// Other waits.
-    pub(super) fn set_timing(&mut self, timings: &SessionTimings) {
+    pub(super) fn set_timings(&mut self, timings: &SessionTimings) {
         self.backoff = Backoff::new(timings.saving.0, timings.saving.1);
     }
 

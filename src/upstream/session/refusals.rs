@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::SessionTimings;
+use super::timings::SessionTimings;
 use crate::upstream::backoff::{Backoff, jittered};
 
 /// The waits between refusals.

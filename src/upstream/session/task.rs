@@ -1,53 +1,24 @@
 //! The session's own task.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::clock::ServerClock;
-use super::exchange::{Failure, Token};
-use super::keyring::Keyring;
-use super::refusals::Refusals;
-use super::renewals::Renewals;
-use super::{CredentialEvent, SessionError, SessionState, SessionTimings};
-use crate::config::{Credentials, InstanceSettings};
-use crate::metrics::Counters;
+use super::authenticator::{Authenticator, Failure, Token};
+use super::inbox::{CredentialEvent, Inbox};
+use super::state::SessionState;
+use super::timings::SessionTimings;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
-use crate::upstream::transport::HttpTransport;
 
 /// Further than any try is ahead; what is due then is not due.
 const FAR_FUTURE: Duration = Duration::from_secs(365 * 86_400);
 
-/// Logs in, refreshes, and does as it is told.
+/// Logs in, refreshes, and acts on what the handles report.
 pub struct SessionTask {
-    pub(super) name: String,
-    pub(super) host: String,
-    pub(super) credentials: Credentials,
-    pub(super) transport: HttpTransport,
-    pub(super) keyring: Keyring,
-    pub(super) clock: ServerClock,
-    pub(super) timings: SessionTimings,
-    pub(super) counters: Arc<Counters>,
+    auth: Authenticator,
     inbox: Inbox,
-    pub(super) states: watch::Sender<SessionState>,
-    pub(super) serial: u64,
-    /// What was last told of the address that EXP announces for the socket.
-    pub(super) warned_of_address: Option<String>,
-    /// Set while the device waits to be paired.
-    pub(super) shown_pairing_code: Option<String>,
-    pub(super) renewals: Renewals,
-    pub(super) refusals: Refusals,
-}
-
-/// Where the task hears from the handles.
-pub(super) struct Inbox {
-    pub(super) credential_events: mpsc::Receiver<CredentialEvent>,
-    pub(super) rejected: watch::Receiver<u64>,
 }
 
 /// Why a token is not held any longer.
@@ -59,41 +30,14 @@ enum TokenLost {
 }
 
 impl SessionTask {
-    pub(super) fn new(
-        name: &str,
-        settings: &InstanceSettings,
-        state_dir: Option<&Path>,
-        timings: SessionTimings,
-        counters: Arc<Counters>,
-        inbox: Inbox,
-        states: watch::Sender<SessionState>,
-    ) -> Result<Self, SessionError> {
-        Ok(Self {
-            name: name.to_owned(),
-            host: settings.host.trim_end_matches('/').to_owned(),
-            credentials: settings.credentials.clone(),
-            transport: HttpTransport::new(settings).map_err(SessionError::Client)?,
-            keyring: Keyring::open(name, &settings.credentials, state_dir, &timings)?,
-            clock: ServerClock::default(),
-            renewals: Renewals::new(timings.renewal),
-            refusals: Refusals::new(&timings),
-            timings,
-            counters,
-            inbox,
-            states,
-            serial: 0,
-            warned_of_address: None,
-            shown_pairing_code: None,
-        })
+    pub(super) fn new(auth: Authenticator, inbox: Inbox) -> Self {
+        Self { auth, inbox }
     }
 
     /// The same task with other waits, for tests and simulations.
     #[must_use]
     pub fn with_timings(mut self, timings: SessionTimings) -> Self {
-        self.renewals = Renewals::new(timings.renewal);
-        self.refusals = Refusals::new(&timings);
-        self.keyring.set_timing(&timings);
-        self.timings = timings;
+        self.auth.set_timings(timings);
         self
     }
 
@@ -104,15 +48,15 @@ impl SessionTask {
     }
 
     async fn keep_logged_in(&mut self) {
-        let mut backoff = Backoff::new(self.timings.retry.0, self.timings.retry.1);
+        let mut backoff = Backoff::new(self.auth.timings.retry.0, self.auth.timings.retry.1);
         let mut attempt = 1;
         let mut last_error = None;
         loop {
-            self.publish(SessionState::LoggingIn {
+            self.auth.publish(SessionState::LoggingIn {
                 attempt,
                 last_error: last_error.take(),
             });
-            let next_try = match self.log_in().await {
+            let next_try = match self.auth.log_in().await {
                 Ok(token) => {
                     backoff.reset();
                     attempt = 1;
@@ -126,9 +70,9 @@ impl SessionTask {
                     }
                 }
                 Err(Failure::Refused(reason)) => {
-                    let wait = self.refusals.wait();
-                    log::error!(instance = self.name; "EXP refuses the credentials: {reason}; correct them and restart, or wait: they are tried again in {} s", wait.as_secs());
-                    self.publish(SessionState::Refused {
+                    let wait = self.auth.refusals.wait();
+                    log::error!(instance = self.auth.name; "EXP refuses the credentials: {reason}; correct them and restart, or wait: they are tried again in {} s", wait.as_secs());
+                    self.auth.publish(SessionState::Refused {
                         reason: reason.clone(),
                         next_try: Deadline::after(wait),
                     });
@@ -137,7 +81,7 @@ impl SessionTask {
                 }
                 Err(Failure::Transient(reason, floor)) => {
                     let wait = backoff.wait_after(floor);
-                    log::warn!(instance = self.name; "the login failed: {reason}; trying again in {:.1} s", wait.as_secs_f64());
+                    log::warn!(instance = self.auth.name; "the login failed: {reason}; trying again in {:.1} s", wait.as_secs_f64());
                     last_error = Some(self.failed(reason, attempt, wait));
                     Instant::now() + wait
                 }
@@ -157,22 +101,22 @@ impl SessionTask {
                         return;
                     }
                 }
-                () = sleep_until(due(self.keyring.due())) => self.keyring.save().await,
+                () = sleep_until(due(self.auth.keyring.due())) => self.auth.keyring.save().await,
             }
         }
     }
 
     /// Holds a token: refreshes it in time, until a new login is needed.
     async fn keep_token_fresh(&mut self, mut token: Token) -> TokenLost {
-        let mut backoff = Backoff::new(self.timings.retry.0, self.timings.retry.1);
+        let mut backoff = Backoff::new(self.auth.timings.retry.0, self.auth.timings.retry.1);
         let mut refresh_at = token.refresh_at;
         let mut last_error: Option<(String, u32)> = None;
         let mut log_in_at = None;
         // A network that has a device wait to be paired did not take the secret it showed, which may pass as any refusal: it
         // is shown again, next_short_wait where it was taken before, and else whenever the token needs replacing.
-        let recheck = self.shown_pairing_code.is_some() && self.signs_with_secret();
+        let recheck = self.auth.shown_pairing_code.is_some() && self.auth.signs_with_secret();
         let prove_at = if recheck {
-            let wait = self.refusals.short_wait();
+            let wait = self.auth.refusals.short_wait();
             wait.map(|wait| Instant::now() + wait)
         } else {
             None
@@ -196,16 +140,16 @@ impl SessionTask {
                     let refused = *self.inbox.rejected.borrow_and_update();
                     // An older one was refused to somebody who was late: there is a newer one already.
                     if refused >= token.session.serial {
-                        log_in_at = Some(self.renewals.allowed_at);
+                        log_in_at = Some(self.auth.renewals.allowed_at);
                     }
                 }
                 () = sleep_until(due(log_in_at)) => {
-                    self.renewals.begin();
+                    self.auth.renewals.begin();
                     return TokenLost::LogIn;
                 }
                 () = sleep_until(due(prove_at)) => return TokenLost::LogIn,
                 () = sleep_until(refresh_at), if recheck => return TokenLost::LogIn,
-                () = sleep_until(refresh_at) => match self.refresh(&token.session).await {
+                () = sleep_until(refresh_at) => match self.auth.refresh(&token.session).await {
                     Ok(fresh) => {
                         backoff.reset();
                         (last_error, log_in_at) = (None, None);
@@ -213,15 +157,15 @@ impl SessionTask {
                         token = fresh;
                     }
                     Err(Failure::Refused(reason)) => {
-                        log::info!(instance = self.name; "EXP does not refresh the token ({reason}); logging in again");
+                        log::info!(instance = self.auth.name; "EXP does not refresh the token ({reason}); logging in again");
                         return TokenLost::LogIn;
                     }
                     Err(Failure::Transient(reason, floor)) => {
                         let wait = backoff.wait_after(floor);
                         refresh_at = Instant::now() + wait;
                         let attempt = last_error.map_or(1, |(_, attempt)| attempt + 1);
-                        log::warn!(instance = self.name; "refreshing the token failed: {reason}; the present one still holds; trying again in {:.1} s", wait.as_secs_f64());
-                        self.publish(SessionState::RefreshFailing {
+                        log::warn!(instance = self.auth.name; "refreshing the token failed: {reason}; the present one still holds; trying again in {:.1} s", wait.as_secs_f64());
+                        self.auth.publish(SessionState::RefreshFailing {
                             session: token.session.clone(),
                             reason: reason.clone(),
                             attempt,
@@ -230,7 +174,7 @@ impl SessionTask {
                         last_error = Some((reason, attempt));
                     }
                 },
-                () = sleep_until(due(self.keyring.due())) => self.keyring.save().await,
+                () = sleep_until(due(self.auth.keyring.due())) => self.auth.keyring.save().await,
             }
         }
     }
@@ -239,28 +183,24 @@ impl SessionTask {
     async fn on_credential_event(&mut self, event: CredentialEvent) -> bool {
         match event {
             // Whoever listens on the pairing channel hears what is meant for others.
-            CredentialEvent::Paired(_) if self.shown_pairing_code.is_none() => {
-                log::warn!(instance = self.name; "passing over pairing credentials: this device does not wait to be paired");
+            CredentialEvent::Paired(_) if self.auth.shown_pairing_code.is_none() => {
+                log::warn!(instance = self.auth.name; "passing over pairing credentials: this device does not wait to be paired");
                 return false;
             }
-            CredentialEvent::Paired(key) => self.keyring.pair(key).await,
-            CredentialEvent::Unpaired => self.keyring.unpair().await,
+            CredentialEvent::Paired(key) => self.auth.keyring.pair(key).await,
+            CredentialEvent::Unpaired => self.auth.keyring.unpair().await,
         }
-        self.refusals.replaced();
+        self.auth.refusals.replaced();
         true
     }
 
     fn failed(&self, reason: String, attempt: u32, wait: Duration) -> String {
-        self.publish(SessionState::Failed {
+        self.auth.publish(SessionState::Failed {
             reason: reason.clone(),
             attempt,
             next_try: Deadline::after(wait),
         });
         reason
-    }
-
-    pub(super) fn publish(&self, state: SessionState) {
-        self.states.send_replace(state);
     }
 }
 

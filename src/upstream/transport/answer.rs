@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::CallError;
-use super::http::line_time;
+use super::line::line_time;
 use expd_domain::Payload;
 use expd_domain::excerpt::excerpt;
 use expd_domain::message::ErrorBody;

@@ -57,9 +57,9 @@ pub enum CallError {
         "EXP's answer was not taken in, since this user's calls hold too much (daemon.limits.max_call_bytes); the request was carried out"
     )]
     NoRoom,
-    /// Too many calls are under route.
+    /// Too many calls are under way.
     #[error(
-        "{most} calls are under route already, the limit (daemon.limits.max_calls); wait for some to finish, or raise it"
+        "{most} calls are under way already, the limit (daemon.limits.max_calls); wait for some to finish, or raise it"
     )]
     TooMany {
         /// The bound.
@@ -103,7 +103,7 @@ impl CallError {
     }
 }
 
-/// What a status says of the request. Where a gateway's server did not answer it (502, 504), or a server failed on the route, it
+/// What a status says of the request. Where a gateway's server did not answer it (502, 504), or a server failed on the way, it
 /// may have been carried out; a server that says that it is out of order has not begun.
 fn fate_of(status: u16) -> Fate {
     match status {

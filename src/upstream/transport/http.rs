@@ -23,9 +23,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// sockets of the network's.
 const IDLE_CONNECTIONS: usize = 32;
 
-/// The slowest line that is waited for, in bytes a second: a payload of 16 MB then has eight minutes.
-pub(super) const SLOWEST_LINE: usize = 32 << 10;
-
 /// The largest answer that is taken in: one payload at its largest, or several responses, with room for what surrounds them.
 pub(in crate::upstream) const LARGEST_ANSWER: usize = 64 << 20;
 
@@ -185,9 +182,4 @@ impl HttpTransport {
         }
         Err(CallError::unreadable(self.route.host(), status, &reason))
     }
-}
-
-/// How long so many bytes take on the slowest line.
-pub(in crate::upstream) fn line_time(bytes: usize) -> Duration {
-    Duration::from_millis((bytes as u64).saturating_mul(1000) / SLOWEST_LINE as u64)
 }

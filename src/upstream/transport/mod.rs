@@ -3,10 +3,12 @@
 mod answer;
 mod error;
 mod http;
+mod line;
 mod send_latch;
 
 pub use answer::{Answer, AnswerRoom, Unbounded};
 pub use error::CallError;
 pub use http::HttpTransport;
-pub(super) use http::{LARGEST_ANSWER, line_time};
+pub(super) use http::LARGEST_ANSWER;
+pub(super) use line::line_time;
 pub use send_latch::SendLatch;

@@ -293,7 +293,7 @@ mod tests {
                 "surrogate",
             ),
             (r#"["subscribed","hunter2"]"#, "no list"),
-            (r#"["opening_packet","hunter2"]"#, "\"opening_packet\""),
+            (r#"["hello","hunter2"]"#, "\"hello\""),
             (
                 &format!(r#"["broadcast",{{"id":"1","name":"n","channel":"c","payload":{deep}}}]"#),
                 "nests deeper",

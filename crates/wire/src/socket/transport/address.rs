@@ -93,7 +93,7 @@ impl<'a> Address<'a> {
         )
     }
 
-    /// The proxy on the route, from the setting or else from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
+    /// The proxy on the way, from the setting or else from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
     /// `NO_PROXY`).
     pub fn proxy(&self) -> Option<Intercept> {
         proxy_for(self.base.as_str(), self.endpoint.proxy.as_deref())

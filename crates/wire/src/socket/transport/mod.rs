@@ -60,7 +60,7 @@ pub(super) struct ConnectionLost(pub String);
 /// Why a transport did not open.
 #[derive(Debug)]
 pub(super) enum OpenFailure {
-    /// The server, or something on the route, answered the handshake with something else.
+    /// The server, or something on the way, answered the handshake with something else.
     Rejected(Rejection),
     /// It did not come to an answer.
     Broken(SocketError),
@@ -78,7 +78,7 @@ impl OpenFailure {
     }
 }
 
-/// A packet on its route out.
+/// A packet on its way out.
 #[derive(Debug)]
 pub(super) struct ToSend {
     /// The packet.

@@ -51,9 +51,9 @@ pub(in crate::socket) struct Polling {
     poll: Option<BoxFuture<'static, Result<PollAnswer, ConnectionLost>>>,
     post: Option<BoxFuture<'static, Result<PollAnswer, ConnectionLost>>>,
     outbox: VecDeque<ToSend>,
-    /// Those who wait for the request that is under route; as many as its packets.
+    /// Those who wait for the request that is under way; as many as its packets.
     posted: Vec<oneshot::Sender<()>>,
-    /// Makes each URL another one, so that nothing on the route answers from a cache.
+    /// Makes each URL another one, so that nothing on the way answers from a cache.
     count: u64,
 }
 
@@ -250,7 +250,7 @@ impl Polling {
             text: "1".to_owned(),
             sent: None,
         });
-        // Nothing to be done about a failure: the session ends either route. A poll that waits is answered by the server
+        // Nothing to be done about a failure: the session ends either way. A poll that waits is answered by the server
         // before the good-bye is.
         std::future::poll_fn(|cx| {
             if let Some(poll) = &mut self.poll

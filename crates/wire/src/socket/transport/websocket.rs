@@ -69,7 +69,7 @@ impl WebSocket {
                 let extensions = answer.headers().get(SEC_WEBSOCKET_EXTENSIONS);
                 let named = extensions.and_then(|value| value.to_str().ok());
                 Err(broken(format!(
-                    "the server chose a WebSocket extension that was not asked for ({}); have it, or the proxy on the route, send messages plain",
+                    "the server chose a WebSocket extension that was not asked for ({}); have it, or the proxy on the way, send messages plain",
                     excerpt(named.unwrap_or_default())
                 )))
             }
@@ -148,7 +148,7 @@ impl WebSocket {
     }
 
     pub(super) async fn close(mut self) {
-        // Nothing to be done about a failure: the connection ends either route.
+        // Nothing to be done about a failure: the connection ends either way.
         if std::future::poll_fn(|cx| self.poll_write(cx))
             .await
             .is_err()
@@ -175,7 +175,7 @@ fn lost(error: &Error) -> ConnectionLost {
             "the server ended the connection".to_owned()
         }
         Error::Protocol(ProtocolError::NonZeroReservedBits) => {
-            "the server breaks the WebSocket protocol (reserved bits are set): it compresses, which was not asked for, or speaks something else; have it, or the proxy on the route, send messages plain, and leave protocol at auto".to_owned()
+            "the server breaks the WebSocket protocol (reserved bits are set): it compresses, which was not asked for, or speaks something else; have it, or the proxy on the way, send messages plain, and leave protocol at auto".to_owned()
         }
         error => format!("the connection broke: {}", sentence(error)),
     })

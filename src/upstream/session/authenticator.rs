@@ -1,20 +1,28 @@
 //! What the session's task says to EXP, and what it makes of the answers.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use zeroize::Zeroize as _;
 
 use super::announced::socket_address;
-use super::task::SessionTask;
-use super::{LoggedIn, SessionState};
-use crate::config::Credentials;
+use super::clock::ServerClock;
+use super::error::SessionError;
+use super::keyring::Keyring;
+use super::refusals::Refusals;
+use super::renewals::Renewals;
+use super::state::{LoggedIn, SessionState};
+use super::timings::SessionTimings;
+use crate::config::{Credentials, InstanceSettings};
+use crate::metrics::Counters;
 use crate::upstream::backoff::jittered;
 use crate::upstream::credentials::login_request;
 use crate::upstream::deadline::Deadline;
-use crate::upstream::transport::{CallError, Unbounded};
+use crate::upstream::transport::{CallError, HttpTransport, Unbounded};
 use expd_domain::excerpt::{excerpt, sentence};
 use expd_domain::identity::{Authentication, display_pairing_code};
 
@@ -43,7 +51,66 @@ pub(super) struct Token {
     pub(super) refresh_at: Instant,
 }
 
-impl SessionTask {
+/// Logs in and refreshes with one instance's credentials, and publishes what comes of it.
+pub(super) struct Authenticator {
+    pub(super) name: String,
+    host: String,
+    credentials: Credentials,
+    transport: HttpTransport,
+    pub(super) keyring: Keyring,
+    clock: ServerClock,
+    pub(super) timings: SessionTimings,
+    counters: Arc<Counters>,
+    states: watch::Sender<SessionState>,
+    /// The serial number of the newest token.
+    serial: u64,
+    /// The warning that was last logged about the address that EXP announces for the socket.
+    warned_of_address: Option<String>,
+    /// Set while the device waits to be paired.
+    pub(super) shown_pairing_code: Option<String>,
+    pub(super) renewals: Renewals,
+    pub(super) refusals: Refusals,
+}
+
+impl Authenticator {
+    pub(super) fn new(
+        name: &str,
+        settings: &InstanceSettings,
+        state_dir: Option<&Path>,
+        timings: SessionTimings,
+        counters: Arc<Counters>,
+        states: watch::Sender<SessionState>,
+    ) -> Result<Self, SessionError> {
+        Ok(Self {
+            name: name.to_owned(),
+            host: settings.host.trim_end_matches('/').to_owned(),
+            credentials: settings.credentials.clone(),
+            transport: HttpTransport::new(settings).map_err(SessionError::Client)?,
+            keyring: Keyring::open(name, &settings.credentials, state_dir, &timings)?,
+            clock: ServerClock::default(),
+            renewals: Renewals::new(timings.renewal),
+            refusals: Refusals::new(&timings),
+            timings,
+            counters,
+            states,
+            serial: 0,
+            warned_of_address: None,
+            shown_pairing_code: None,
+        })
+    }
+
+    /// Other waits, for tests and simulations.
+    pub(super) fn set_timings(&mut self, timings: SessionTimings) {
+        self.renewals = Renewals::new(timings.renewal);
+        self.refusals = Refusals::new(&timings);
+        self.keyring.set_timings(&timings);
+        self.timings = timings;
+    }
+
+    pub(super) fn publish(&self, state: SessionState) {
+        self.states.send_replace(state);
+    }
+
     /// Logs in, and publishes the token.
     pub(super) async fn log_in(&mut self) -> Result<Token, Failure> {
         let clock_before = self.clock;

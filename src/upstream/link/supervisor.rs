@@ -1,0 +1,151 @@
+//! The supervisor: opens connections, has them served, and backs off in between.
+
+use std::sync::Arc;
+
+use futures_util::future::pending;
+use tokio::sync::watch;
+
+use super::connection::Connection;
+use super::parts::LinkParts;
+use super::serving::{End, Serving};
+use super::status::LinkStatus;
+use crate::upstream::backoff::Backoff;
+use crate::upstream::deadline::Deadline;
+use crate::upstream::session::{LoggedIn, SessionState};
+use expd_domain::LinkState;
+use expd_wire::socket::SocketError;
+
+/// The supervisor of one instance's live socket.
+pub struct Link {
+    serving: Serving,
+    /// The token that the network refused last, since a connection was up.
+    refused: Option<u64>,
+}
+
+impl Link {
+    /// A link and the place to watch its state.
+    #[must_use]
+    pub fn new(parts: LinkParts) -> (Self, watch::Receiver<LinkStatus>) {
+        let status = watch::Sender::new(LinkStatus::default());
+        let watcher = status.subscribe();
+        let link = Self {
+            serving: Serving::new(parts, status),
+            refused: None,
+        };
+        (link, watcher)
+    }
+
+    /// Keeps the socket up until the shutdown.
+    pub async fn run(mut self) {
+        let (shortest, longest) = self.serving.parts.timings.retry;
+        let mut backoff = Backoff::new(shortest, longest);
+        let shutdown = self.serving.parts.shutdown.clone();
+        loop {
+            let session = tokio::select! {
+                () = shutdown.cancelled() => break,
+                session = self.session() => session,
+            };
+            let opened = tokio::select! {
+                () = shutdown.cancelled() => break,
+                opened = self.open(&session) => opened,
+            };
+            let mut retry_after = None;
+            let reason = match opened {
+                Ok(connection) => {
+                    let end = self.serving.serve(connection).await;
+                    // A socket on which the network confirmed nothing was no success.
+                    if let Some(since) = self.serving.confirmed_since.take() {
+                        backoff.reset_after(since.elapsed());
+                    }
+                    self.refused = None;
+                    match end {
+                        End::Shutdown => break,
+                        End::OtherIdentity => continue,
+                        End::Broken(reason) => reason,
+                    }
+                }
+                Err(error) => {
+                    if matches!(error, SocketError::Refused { .. }) {
+                        self.serving.parts.session.reject(session.serial);
+                        if self.refused.replace(session.serial).is_none() {
+                            // The network was started afresh, perhaps. A new token is tried at once, but only one.
+                            log::info!(instance = self.serving.parts.name; "{error}; logging in again");
+                            continue;
+                        }
+                    }
+                    retry_after = error.retry_after();
+                    error.to_string()
+                }
+            };
+            let wait = backoff.wait_after(retry_after);
+            self.serving.status.send_modify(|status| {
+                status.enter(LinkState::Offline, &reason);
+                status.attempt += 1;
+                status.last_error = Some(reason.clone());
+                status.next_try = Some(Deadline::after(wait));
+            });
+            log::warn!(instance = self.serving.parts.name; "not connected: {reason}; trying again in {:.1} s", wait.as_secs_f64());
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        while self.serving.closing.join_next().await.is_some() {}
+    }
+
+    /// Waits for a session to connect with, telling meanwhile why there is none.
+    async fn session(&mut self) -> Arc<LoggedIn> {
+        loop {
+            let waiting_for = match &*self.serving.states.borrow_and_update() {
+                // One that was refused is about to be replaced.
+                SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. }
+                    if self.refused == Some(session.serial) =>
+                {
+                    None
+                }
+                SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {
+                    return session.clone();
+                }
+                SessionState::LoggingIn { .. } => None,
+                SessionState::Refused { reason, next_try } => {
+                    Some((LinkState::Refused, reason.clone(), *next_try, None))
+                }
+                SessionState::Failed {
+                    reason,
+                    attempt,
+                    next_try,
+                } => Some((
+                    LinkState::Offline,
+                    reason.clone(),
+                    *next_try,
+                    Some(*attempt),
+                )),
+            };
+            self.serving.status.send_modify(|status| match waiting_for {
+                Some((state, reason, next_try, attempt)) => {
+                    status.enter(state, &reason);
+                    status.attempt = attempt.unwrap_or(status.attempt + 1);
+                    status.last_error = Some(reason);
+                    status.next_try = Some(next_try);
+                }
+                None => status.enter(LinkState::Connecting, "logging in"),
+            });
+            if self.serving.states.changed().await.is_err() {
+                // The session has stopped, and so will the link: the shutdown ends this wait.
+                pending::<()>().await;
+            }
+        }
+    }
+
+    /// Opens a socket and asks for everything that is wanted.
+    async fn open(&mut self, session: &Arc<LoggedIn>) -> Result<Connection, SocketError> {
+        self.serving.status.send_modify(|status| {
+            status.enter(LinkState::Connecting, "opening the socket");
+            status.next_try = None;
+        });
+        let (parts, detected) = (&self.serving.parts, &mut self.serving.detected);
+        let mut connection = Connection::open(parts, detected, session).await?;
+        self.serving.subscribe_all(&mut connection).await?;
+        Ok(connection)
+    }
+}
