@@ -1,41 +1,45 @@
-//! How long to wait before the next try: ever longer up to a bound, and never in step with others.
+//! Backoff: waits between tries, jittered and bounded.
 
 use std::time::Duration;
 
 use rand::RngExt as _;
 
-/// The least part of a step that is waited.
+/// Least share of a step that is waited.
 const LEAST: f64 = 0.1;
 
-/// No step grows past this, whatever is asked for.
+/// Upper bound on all steps.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// A success is steady once it has lasted so many first steps: 5 s where the first step is 2 s.
+/// Number of first steps after which a success counts as steady: 5 s where the first step is 2 s.
 const STEADY: f64 = 2.5;
 
-/// A server may ask for this much patience and no more: a slip in one header must not silence a kiosk for days.
+/// Bound on the wait that a server may ask for: a slip in one header must not silence a kiosk for
+/// days.
 const LONGEST_FLOOR: Duration = Duration::from_secs(3600);
 
-/// Exponential backoff with jitter: each wait is drawn evenly from (nearly) the whole present step, and the step grows by what
-/// was waited, up to the longest. A fleet that fell together thus comes back spread out from the first try on; and since no wait
-/// is longer than the ones before together and the first step, a kiosk is back soon after a short outage, however the draws fall.
-/// (A step that grows by a factor for each try outruns a row of short waits: one of a thousand was not back 30 s after an outage of 12 s.)
+/// Exponential backoff with jitter. Each wait is drawn evenly from (nearly) the whole step, and the
+/// step grows by what was waited, up to the longest. A fleet that lost its connections together
+/// therefore comes back spread out from the first try on; and since no wait exceeds the sum of the
+/// earlier ones and the first step, a kiosk is back soon after a short outage, however the draws
+/// fall. (A step that doubles with each try outruns a row of short waits: one kiosk of a thousand
+/// was not back 30 s after an outage of 12 s.)
 ///
-/// A success starts the waits over, so that a line which breaks again and again is used whenever it is well. A success that ends
-/// within 2.5 first steps (5 s) is a short one: the wait after the first short one is as short as any first wait, and each
-/// further one in a row doubles it. A server that accepts and drops at once is thus asked ever more rarely.
+/// A success resets the waits, so that a flapping line is used whenever it works. A success that
+/// ends within 2.5 first steps (5 s) is a short one: the wait after the first short one is as short
+/// as any first wait, and each further one in a row doubles it. A server that accepts and drops at
+/// once is thus asked ever more rarely.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     first: Duration,
     longest: Duration,
     step: Duration,
-    /// Short successes in a row.
+    /// Number of short successes in a row.
     short: u32,
 }
 
 impl Backoff {
-    /// A first wait of up to `first`, and none above `longest`; the two are put in order where they are not, and
-    /// between 1 ms and a day.
+    /// Waits of up to `first` at the start, and never above `longest`. The two are put in order,
+    /// and clamped to between 1 ms and a day.
     #[must_use]
     pub fn new(first: Duration, longest: Duration) -> Self {
         let first = first.clamp(Duration::from_millis(1), LONGEST);
@@ -54,8 +58,8 @@ impl Backoff {
         wait
     }
 
-    /// The next wait where the server asked for at least `floor` (an hour of it at most); others were asked the same, so it
-    /// is spread upwards, over half of that again at the least.
+    /// The next wait where the server asked for at least `floor` (of which an hour counts at most).
+    /// Other clients were asked the same, so the wait is spread upwards by at least half of that.
     pub fn wait_after(&mut self, floor: Option<Duration>) -> Duration {
         let wait = self.wait();
         match floor.map(|floor| floor.min(LONGEST_FLOOR)) {
@@ -70,8 +74,8 @@ impl Backoff {
         self.short = 0;
     }
 
-    /// Starts over after a success that has ended. Short ones in a row start ever higher: with the first step, twice that, and so
-    /// on up to the longest.
+    /// Starts over after a success that has ended. Short ones in a row start with the first step,
+    /// twice that, and so on up to the longest.
     pub fn reset_after(&mut self, lasted: Duration) {
         if lasted >= self.first.mul_f64(STEADY) {
             self.reset();
@@ -138,7 +142,7 @@ mod tests {
             backoff.wait();
         }
         assert_eq!(most, [2, 4, 8, 16, 32, 60, 60, 60]);
-        // In an hour it is asked as often as a server that is away, and not every second or two.
+        // In an hour it is asked as often as a server that is down, and not every second or two.
         let mut tries = 0;
         let mut passed = Duration::ZERO;
         while passed < Duration::from_secs(3600) {
@@ -151,7 +155,8 @@ mod tests {
         assert_eq!(backoff.step, first, "one that holds ends the row");
     }
 
-    /// The share of the time in which a line is used that is down and well in turn; connecting takes 300 ms.
+    /// Share of the time up in which a line is used that is down and up in turn; connecting takes
+    /// 300 ms.
     fn used(down: f64, well: f64) -> f64 {
         let period = down + well;
         let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
@@ -173,7 +178,8 @@ mod tests {
 
     #[test]
     fn a_line_that_breaks_again_and_again_is_used_while_it_is_well() {
-        // Down, well; the least share. Starting over after steady connections alone, whatever the waits were, leaves 13 % of the first.
+        // Down, up; the least share. Resetting only after steady connections leaves 13 % of the
+        // first.
         for (down, well, least) in [(6.0, 14.0, 0.50), (20.0, 20.0, 0.28), (2.0, 30.0, 0.85)] {
             let used = used(down, well);
             eprintln!("down {down} s, well {well} s: used {:.0} %", used * 100.0);
@@ -184,7 +190,7 @@ mod tests {
     #[test]
     fn a_fleet_that_is_dropped_at_once_again_and_again_does_not_come_in_step() {
         const FLEET: usize = 1000;
-        // Connections that are taken and dropped by a server in trouble, at the same moment for all.
+        // A server in trouble accepts all connections and drops them at the same moment.
         let mut tries = std::collections::HashMap::<u64, usize>::new();
         for _ in 0..FLEET {
             let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
@@ -284,8 +290,8 @@ mod tests {
         }
     }
 
-    /// When each of a fleet is back after an outage of `down`, in seconds after its end, and how many tries came in the
-    /// busiest tenth of a second.
+    /// The seconds after an outage of `down` at which each of a fleet is back, and the number of
+    /// tries in the busiest tenth of a second.
     fn comes_back(fleet: usize, down: f64, retry_after: Option<f64>) -> (Vec<f64>, usize) {
         let mut back = Vec::new();
         let mut tries = std::collections::HashMap::<u64, usize>::new();
@@ -311,7 +317,8 @@ mod tests {
     #[test]
     fn a_fleet_does_not_come_back_in_step() {
         const FLEET: usize = 1000;
-        // Outage; the busiest tenth of a second, as a share of the fleet; the median and the slowest return.
+        // Outage; the busiest tenth of a second, as a share of the fleet; the median and the
+        // slowest return.
         for (down, busiest, median, slowest) in [
             (0.0, 0.15, 1.5, 2.0),
             (1.0, 0.15, 1.5, 3.0),

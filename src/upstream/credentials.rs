@@ -1,4 +1,5 @@
-//! What an instance logs in with: the configured credentials, or those that a device got by pairing and keeps on disk.
+//! Credentials of an instance: the configured ones, or the key that a device got by pairing and
+//! keeps on disk.
 
 mod store;
 
@@ -10,27 +11,25 @@ use expd_domain::login::{self, Claims, LoginRequest, NO_CREDENTIAL, UserLogin, U
 
 pub use store::{PairedStore, StoreError, StoredKey};
 
-/// How long a login token holds, in seconds; as in the vendor's JS SDK.
+/// Life of a login token in seconds, as in the vendor's JS SDK.
 const LOGIN_TOKEN_LIFE: i64 = 86_400;
 
 /// A device's uuid and secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceKey {
-    /// The device.
     pub uuid: String,
-    /// Its secret.
     pub secret: Secret,
 }
 
 impl DeviceKey {
-    /// Whether both parts are there.
+    /// True where neither part is empty.
     pub fn is_whole(&self) -> bool {
         !self.uuid.is_empty() && !self.secret.is_empty()
     }
 }
 
-/// The body of a login with these credentials at `now`, in seconds since the epoch by EXP's clock; a device that was paired logs
-/// in with its stored key.
+/// The body of a login with these credentials at `now`, in seconds since the epoch by EXP's clock.
+/// A paired device logs in with its stored key.
 pub fn login_request(
     credentials: &Credentials,
     paired: Option<&DeviceKey>,

@@ -1,33 +1,33 @@
-//! A moment ahead: kept by the clock that cannot jump, told by the one that people read.
+//! Deadlines: kept on the monotonic clock, displayed on the wall clock.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-/// When something ends or is tried again.
+/// The instant at which something ends or is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// So long from now.
+    /// A deadline `wait` from now.
     #[must_use]
     pub fn after(wait: Duration) -> Self {
         Self(Instant::now() + wait)
     }
 
-    /// To be waited for.
+    /// The instant, for timers.
     #[must_use]
     pub fn instant(self) -> Instant {
         self.0
     }
 
-    /// How long it is until then; nothing where it has passed.
+    /// Time left; zero where it has passed.
     #[must_use]
     pub fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// As the clock will show it, or showed it, by what it shows now.
+    /// The wall clock's time of it, by what that clock shows now.
     #[must_use]
     pub fn wall(self) -> SystemTime {
         let now = Instant::now();

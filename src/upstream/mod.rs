@@ -1,4 +1,7 @@
-//! One identity's way to the cloud: the session that holds the token, the HTTP calls, and the live socket.
+//! One identity's way to the cloud.
+//!
+//! Imports go one way: `transport` (HTTP) < `session` (the token) < `api` (calls), and `link` (the
+//! live socket) beside `api`.
 
 pub mod api;
 pub mod backoff;

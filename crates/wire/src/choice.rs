@@ -1,9 +1,9 @@
-//! The choices of how a socket is opened, as the settings name them.
+//! Choices in the settings about how a socket is opened.
 
-/// `transport`
+/// Setting `transport`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TransportChoice {
-    /// WebSocket, or polling where that is blocked.
+    /// WebSocket, or long polling where WebSocket is blocked.
     #[default]
     Auto,
     /// WebSocket alone.
@@ -12,10 +12,10 @@ pub enum TransportChoice {
     Polling,
 }
 
-/// `protocol`
+/// Setting `protocol`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProtocolChoice {
-    /// Told from the server's handshake.
+    /// Detected from the server's handshake.
     #[default]
     Auto,
     /// Engine.IO 3 (Socket.IO 1 and 2).
@@ -24,12 +24,12 @@ pub enum ProtocolChoice {
     V4,
 }
 
-/// `socket_library`
+/// Setting `socket_library`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SocketLibrary {
-    /// Our own, for every generation and transport. Payloads go through it to the letter.
+    /// expd's own, for both generations and both transports. Payloads pass through it unchanged.
     #[default]
     Own,
-    /// The `rust_socketio` crate, for generation 4 over a direct WebSocket; our own elsewhere.
+    /// The `rust_socketio` crate, for generation 4 over a direct WebSocket; expd's own elsewhere.
     RustSocketio,
 }

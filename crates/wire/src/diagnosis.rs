@@ -1,4 +1,4 @@
-//! What went wrong on the way to EXP, in words that a person can act on.
+//! Diagnosis of failed connections to EXP: the cause, and a remedy for a person.
 
 use std::error::Error as StdError;
 
@@ -11,24 +11,26 @@ use super::tunnel::challenge;
 use expd_domain::Secret;
 use expd_domain::excerpt::sentence;
 
-/// Whether the request certainly never left this host: no connection came about, so it may be sent again without harm.
+/// True where the request certainly never left this host: no connection was made, so sending it
+/// again is harmless.
 pub fn never_sent(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_builder()
 }
 
-/// The route from here to an instance's host, as far as it is known: what a failure is told about.
+/// The route from here to an instance's host, as far as it is known, for error messages.
 #[derive(Clone, Debug)]
 pub struct RouteDescription {
     host: String,
     name: String,
     /// Without user name and password.
     proxy: Option<String>,
-    /// As it is set.
+    /// As it is configured.
     proxy_setting: Option<Secret>,
 }
 
 impl RouteDescription {
-    /// To a host (a base URL), through the proxy that is set or that the environment names for it.
+    /// The route to a host (a base URL), through the configured proxy or the one that the
+    /// environment names for it.
     pub fn new(host: &str, proxy: Option<&str>) -> Self {
         let parsed = Url::parse(host).ok();
         let name = parsed.as_ref().and_then(Url::host_str).unwrap_or(host);
@@ -43,17 +45,17 @@ impl RouteDescription {
         }
     }
 
-    /// The host, as it is set.
+    /// The host as it is configured.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The proxy, without its user name and password.
+    /// The proxy without its user name and password.
     pub fn proxy(&self) -> Option<&str> {
         self.proxy.as_deref()
     }
 
-    /// A proxy answered 407, with these fields `Proxy-Authenticate`.
+    /// The message for a proxy that answered 407 with these `Proxy-Authenticate` fields.
     pub fn describe_proxy_challenge<'a>(
         &self,
         fields: impl IntoIterator<Item = &'a str>,
@@ -66,7 +68,8 @@ impl RouteDescription {
         format!("the proxy {proxy} on the way to {} {remedy}", self.host)
     }
 
-    /// Says what happened, as [`RouteDescription::describe`] does. A proxy that refused a tunnel is asked what it wants.
+    /// Diagnoses an error, as [`RouteDescription::describe`] does. A proxy that refused a tunnel is
+    /// first asked which authentication it wants.
     pub async fn diagnose(&self, error: &reqwest::Error, trust: &Trust) -> String {
         if !wants_authentication(&causes(error)) {
             return self.describe(error);
@@ -78,7 +81,8 @@ impl RouteDescription {
         }
     }
 
-    /// Says what happened, to which host, and what to look at. Carries neither tokens nor queries.
+    /// Describes an error: the cause, the host, and what to check. Contains neither tokens nor
+    /// queries.
     pub fn describe(&self, error: &reqwest::Error) -> String {
         let causes = causes(error);
         let has = |needles: &[&str]| needles.iter().any(|needle| causes.contains(needle));
@@ -89,7 +93,8 @@ impl RouteDescription {
         }
         let unreached = has(&["dns error", "tcp connect error"]) || error.is_timeout();
         let untunnelled = has(&["tunnel", "proxy"]);
-        // What comes after the connection, and before the request, is the handshake; it may break off without a word of TLS.
+        // After connecting and before the request comes the TLS handshake, which may break off
+        // without a TLS error.
         let handshake =
             host.starts_with("https:") && error.is_connect() && !unreached && !untunnelled;
         let refusal = tls_error(error);
@@ -138,13 +143,13 @@ impl RouteDescription {
     }
 }
 
-/// The proxy that the environment names for a host, as the HTTP library finds it.
+/// The proxy that the environment names for a host, by the HTTP library's rules.
 fn from_environment(host: &str) -> Option<String> {
     let intercept = Matcher::from_env().intercept(&host.parse().ok()?)?;
     Some(without_password(&intercept.uri().to_string()))
 }
 
-/// A proxy's URL may hold a password; what follows the last @ never does.
+/// A proxy's URL may hold a password, but never after the last `@`.
 fn without_password(proxy: &str) -> String {
     match (proxy.split_once("://"), proxy.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
@@ -159,7 +164,7 @@ fn wants_authentication(causes: &str) -> bool {
         .any(|word| causes.contains(&format!("proxy {word} required")))
 }
 
-/// All causes in one lowercase text, to look for words in.
+/// All causes in one lowercase text, for a search by words: the HTTP library has no types for them.
 fn causes(error: &dyn StdError) -> String {
     let mut text = String::new();
     let mut cause = error.source();
@@ -171,7 +176,7 @@ fn causes(error: &dyn StdError) -> String {
     text
 }
 
-/// The innermost cause, which is the one that says most. Never the outermost, which names the URL with its query.
+/// The innermost cause, which says most. Never the outermost, which names the URL with its query.
 fn last_cause(error: &dyn StdError) -> String {
     let Some(mut innermost) = error.source() else {
         return "no cause is known".to_owned();

@@ -1,14 +1,15 @@
-//! Answers that come encoded although nobody asked for it.
+//! Answers with a content encoding that was not requested.
 
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
 use expd_domain::excerpt::excerpt;
 
-/// What expd asks for: no `Accept-Encoding` at all would leave the choice to the server (RFC 9110, 12.5.3).
+/// The requested encoding: without `Accept-Encoding` the choice would be the server's (RFC 9110,
+/// 12.5.3).
 pub const IDENTITY: &str = "identity";
 
-/// The encoding of an answer that asks to be decoded first, in words that name it and what to do. Read as if it were plain it
-/// would pass for other text than was sent.
+/// Error message for an answer with a content encoding; `None` where it is plain. Reading an
+/// encoded body as plain text would yield other text than was sent.
 pub fn unrequested(headers: &HeaderMap) -> Option<String> {
     let codings: Vec<&str> = headers
         .get_all(CONTENT_ENCODING)

@@ -1,7 +1,9 @@
-//! The wire towards EXP: Engine.IO and Socket.IO clients of the generations 3 and 4 over WebSocket and long polling.
+//! Engine.IO and Socket.IO clients towards EXP: generations 3 and 4, over WebSocket and long
+//! polling.
 //!
-//! [`socket`] is the live socket. The rest is what it and HTTP calls share: dialling ([`tcp`], [`dns`], [`tunnel`]), TLS
-//! ([`trust`], [`tls`]), and telling what went wrong ([`diagnosis`]). It knows the domain alone.
+//! [`socket`] is the live socket. The rest is shared with HTTP calls: dialling ([`tcp`], [`dns`],
+//! [`tunnel`]), TLS ([`trust`], [`tls`]), and the diagnosis of failures ([`diagnosis`]). The crate
+//! depends on the domain alone.
 #![forbid(unsafe_code)]
 
 mod choice;

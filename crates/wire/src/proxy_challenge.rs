@@ -1,14 +1,14 @@
-//! What a proxy that answers 407 asks for, and what an operator can do about it.
+//! Proxies that answer 407: the authentication they want, and a remedy.
 //!
-//! expd proves itself to proxies with a name and a password (`Basic`). A proxy that takes only `NTLM` or `Negotiate`, as many in
-//! Windows domains do, needs somebody in between who speaks that.
+//! expd authenticates to proxies with a user name and a password (`Basic`). A proxy that accepts
+//! only `NTLM` or `Negotiate`, as many in Windows domains do, needs an intermediary that speaks it.
 
 use expd_domain::excerpt::excerpt;
 
-/// The schemes of one answer that are looked at.
+/// Bound on the schemes of one answer that are read.
 const MAX_SCHEMES: usize = 8;
 
-/// What to do about a 407 that came with these `Proxy-Authenticate` fields; without any, what usually helps.
+/// Remedy for a 407 with these `Proxy-Authenticate` fields; without any, the usual one.
 pub(super) fn remedy<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let schemes: Vec<String> = fields
         .into_iter()
@@ -35,7 +35,8 @@ pub(super) fn remedy<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// The schemes of one field: the first word of each challenge. Parameters, which hold a `=`, and NTLM's tokens are passed over.
+/// The schemes of one field: the first word of each challenge. Parameters, which hold a `=`, and
+/// NTLM's tokens are skipped.
 fn schemes(field: &str) -> Vec<String> {
     field
         .split(',')

@@ -1,15 +1,15 @@
-//! The times that a server tells in an answer's header fields.
+//! Times in the header fields of an answer.
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
-/// The server's clock, where it told; to the second.
+/// The server's clock (`Date`), to the second.
 pub fn now(headers: &HeaderMap) -> Option<SystemTime> {
     date(headers, &DATE)
 }
 
-/// When the server wants to be asked again: in seconds, or at a time of its own clock.
+/// The wait that the server asks for (`Retry-After`): in seconds, or until a time by its own clock.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

@@ -1,4 +1,5 @@
-//! TCP to a name with several addresses: they are raced (RFC 8305), so that one which swallows what it is sent costs a moment.
+//! TCP to a name with several addresses, which are raced (RFC 8305), so that an address that drops
+//! packets costs only a moment.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -12,19 +13,20 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::dns::look_up;
 
-/// How long TCP may take to one of a host's addresses; long polling deserves its turn.
+/// Bound on TCP to one address; long polling needs time as well.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an address has before the next one is tried beside it: the Connection Attempt Delay that RFC 8305 recommends.
+/// Head start of an address before the next one is tried beside it: the Connection Attempt Delay
+/// that RFC 8305 recommends.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The most addresses that are tried; a name may have any number.
+/// Bound on the addresses that are tried; a name may have any number.
 const MAX_ADDRESSES: usize = 16;
 
-/// The most failures that an error tells of.
+/// Bound on the failures that an error lists.
 const MAX_FAILURES_SHOWN: usize = 3;
 
-/// Connects to a host. The error is the reason, with a remedy where there is one.
+/// Connects to a host.
 pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
     let addresses = look_up(host, port).await.map_err(|error| {
         format!(
@@ -45,7 +47,7 @@ pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, String> 
     let stream = race(interleaved(addresses), connect)
         .await
         .map_err(|failures| failed(host, &failures))?;
-    // A ping that waits for company is late. Where the option is not to be had, nothing is lost but that.
+    // Without this option pings are delayed; a failure to set it costs no more than that.
     stream.set_nodelay(true).unwrap_or_default();
     Ok(stream)
 }
@@ -69,8 +71,8 @@ fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     order
 }
 
-/// Tries one address after the other, the next one when the latest has failed or had its delay, and takes whichever answers
-/// first. The others are dropped, and their connections with them.
+/// Tries one address after the other, the next one when the latest has failed or had its head
+/// start, and returns the first connection. The other attempts are dropped.
 async fn race<T, E, F: Future<Output = Result<T, E>>>(
     mut waiting: VecDeque<SocketAddr>,
     attempt: impl Fn(SocketAddr) -> F,
@@ -139,8 +141,8 @@ mod tests {
         assert!(interleaved(Vec::new()).is_empty());
     }
 
-    /// Races addresses: port 1 swallows, port 2 refuses, any other answers after so many milliseconds. Returns the winner and when
-    /// each was tried.
+    /// Races addresses: port 1 drops packets, port 2 refuses, any other accepts after as many
+    /// milliseconds. Returns the winner and when each was tried.
     async fn raced(addresses: &[&str]) -> (Result<SocketAddr, usize>, Vec<u128>) {
         let began = Instant::now();
         let tried = Mutex::new(Vec::new());

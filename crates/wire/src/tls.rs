@@ -1,11 +1,11 @@
-//! What an error of a connection means for an operator, certificates above all.
+//! Messages for errors of a connection, certificates above all.
 
 use std::error::Error;
 
 use super::trust::{remedy, tls_error};
 use expd_domain::excerpt::sentence;
 
-/// Says what an error of TLS, TCP or HTTP means.
+/// Describes an error of TLS, TCP or HTTP, with a remedy for TLS.
 pub(super) fn explain(error: &(dyn Error + 'static), host: &str) -> String {
     let chain = chain(error);
     match tls_error(error) {
@@ -18,7 +18,7 @@ pub(super) fn explain(error: &(dyn Error + 'static), host: &str) -> String {
     }
 }
 
-/// An error and its causes in one line, without saying the same twice.
+/// An error and its causes in one line, without repetitions.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut said = error.to_string();
     let mut cause = error.source();

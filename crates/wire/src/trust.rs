@@ -1,7 +1,9 @@
-//! Trust: the certificate authorities that encrypted connections accept, and the one connector of all that accept the same.
+//! Certificate authorities that TLS connections trust, and one shared TLS configuration for each
+//! set of them.
 //!
-//! Sessions, calls and sockets share connectors for the life of the process, and with them the system's authorities and what a host said of
-//! resuming its sessions. TLS is rustls's: 1.2 and 1.3, with the ciphers that are safe today.
+//! Sessions, calls and sockets share these configurations for the life of the process, and with
+//! them the system's authorities and the tickets for resuming TLS sessions. TLS is rustls: 1.2 and
+//! 1.3, with ciphers that are safe today.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,16 +19,17 @@ mod verifier;
 pub use refusal::{remedy, tls_error};
 use verifier::Verifier;
 
-/// A file of authorities and what it held. There are as many as the settings name.
+/// Configurations by the file of authorities, with the contents of the file. As many as the
+/// settings name.
 type Connectors = BTreeMap<Option<PathBuf>, (Vec<u8>, Arc<ClientConfig>)>;
 
 static CONNECTORS: Mutex<Connectors> = Mutex::new(BTreeMap::new());
 
-/// The system's certificate authorities and those of a file.
+/// The system's certificate authorities, and those of a file.
 #[derive(Clone)]
 pub struct Trust {
     file: Option<PathBuf>,
-    /// What the file held when it was read.
+    /// Contents of the file when it was read.
     pem: Vec<u8>,
     authorities: Vec<CertificateDer<'static>>,
 }
@@ -35,13 +38,13 @@ impl Trust {
     /// Reads `ca_file`.
     ///
     /// # Errors
-    /// What is wrong with the file, and what to do.
+    /// The file cannot be read, or holds no certificates.
     pub fn read(ca_file: Option<&Path>) -> Result<Self, String> {
         let pem = ca_file.map(std::fs::read).transpose();
         Self::parse(ca_file, pem)
     }
 
-    /// As [`Self::read`], without holding others up.
+    /// As [`Self::read`], without blocking the runtime.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -83,12 +86,12 @@ impl Trust {
         })
     }
 
-    /// What opens encrypted connections: the one that is there already, unless the file has changed since.
+    /// The shared TLS configuration; a new one if the file has changed.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
+    /// TLS cannot be set up.
     pub fn connector(&self) -> Result<Arc<ClientConfig>, String> {
-        // Whoever waits here while another makes one would else make one itself.
+        // The lock is held while one is built: others would build the same.
         let mut made = CONNECTORS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((pem, connector)) = made.get(&self.file)
             && *pem == self.pem
@@ -111,10 +114,11 @@ impl Trust {
     }
 
     #[cfg(feature = "rust-socketio")]
-    /// The same for the Socket.IO library, which brings OpenSSL and takes nothing else. It reads the system's authorities each time.
+    /// A TLS configuration for the Socket.IO library, which accepts OpenSSL's alone. It reads the
+    /// system's authorities each time.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
+    /// TLS cannot be set up.
     pub fn library_connector(&self) -> Result<native_tls::TlsConnector, String> {
         let mut builder = native_tls::TlsConnector::builder();
         builder.min_protocol_version(Some(native_tls::Protocol::Tlsv12));

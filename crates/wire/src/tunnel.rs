@@ -1,4 +1,4 @@
-//! A way to a server of our own: TCP, and through a proxy's tunnel (`CONNECT`) where there is one.
+//! Connections to a server through a proxy's tunnel (`CONNECT`), and TLS on them.
 
 use std::io;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use super::tls::explain;
 use super::trust::Trust;
 use expd_domain::excerpt::excerpt;
 
-/// The longest head of a proxy's answer, in bytes.
+/// Bound on the head of a proxy's answer, in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
-/// How long a proxy that has refused is asked once more, to find out how it wants to be spoken to.
+/// Bound on asking a proxy again after a 407, to learn which authentication it wants.
 const CHALLENGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A byte stream of either kind.
+/// A byte stream, encrypted or not.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
@@ -29,8 +29,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 /// An open connection.
 pub(super) type Stream = Box<dyn Io>;
 
-/// The proxy on the way to a URL, from the setting or else from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
-/// `NO_PROXY`).
+/// The configured proxy for a URL, or else the environment's (`HTTPS_PROXY`, `HTTP_PROXY`,
+/// `ALL_PROXY`, `NO_PROXY`).
 pub(super) fn proxy_for(url: &str, setting: Option<&str>) -> Option<Intercept> {
     let matcher = match setting {
         Some(proxy) => Matcher::builder().all(proxy).build(),
@@ -39,7 +39,7 @@ pub(super) fn proxy_for(url: &str, setting: Option<&str>) -> Option<Intercept> {
     matcher.intercept(&url.parse().ok()?)
 }
 
-/// Encrypts a connection to a host. The error is the reason, with a remedy where there is one.
+/// Encrypts a connection to a host.
 pub(super) async fn encrypt(stream: Stream, host: &str, trust: &Trust) -> Result<Stream, String> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| format!("{host:?} is no name that a certificate could have"))?;
@@ -50,7 +50,7 @@ pub(super) async fn encrypt(stream: Stream, host: &str, trust: &Trust) -> Result
     Ok(Box::new(stream))
 }
 
-/// Asks a proxy for a tunnel to `target`, `host:port`. The error is the reason, with a remedy where there is one.
+/// Requests a tunnel to `target` (`host:port`) from a proxy.
 pub(super) async fn open(proxy: &Intercept, target: &str, trust: &Trust) -> Result<Stream, String> {
     let name = display_name(proxy);
     let (stream, head) = request_tunnel(proxy, target, trust).await?;
@@ -66,8 +66,8 @@ pub(super) async fn open(proxy: &Intercept, target: &str, trust: &Trust) -> Resu
     }
 }
 
-/// Finds out what a proxy wants that the HTTP library was refused by with 407: the library tells the status alone. `None` where
-/// the proxy does not say it again.
+/// Asks a proxy which authentication it wants, after the HTTP library was refused with 407: the
+/// library passes on the status alone. `None` where the proxy does not repeat the refusal.
 pub(super) async fn challenge(url: &str, setting: Option<&str>, trust: &Trust) -> Option<String> {
     let proxy = proxy_for(url, setting)?;
     let uri: Uri = url.parse().ok()?;
@@ -132,7 +132,7 @@ fn status_of(head: &str) -> Option<&str> {
     (code.len() == 3).then_some(code)
 }
 
-/// What a proxy's answer says in `Proxy-Authenticate`.
+/// The values of `Proxy-Authenticate` in an answer's head.
 fn challenges(head: &str) -> impl Iterator<Item = &str> {
     let fields = head.lines().filter_map(|line| line.split_once(':'));
     fields
@@ -140,7 +140,7 @@ fn challenges(head: &str) -> impl Iterator<Item = &str> {
         .map(|(_, value)| value)
 }
 
-/// Reads the head of an answer and not a byte more: what follows belongs to the tunnel.
+/// Reads the head of an answer and not a byte more: the rest belongs to the tunnel.
 async fn head(stream: &mut Stream) -> io::Result<String> {
     let mut head = Vec::with_capacity(256);
     while !head.ends_with(b"\r\n\r\n") {

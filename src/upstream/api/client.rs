@@ -1,7 +1,7 @@
-//! The HTTP calls: broadcasts, responses, resources.
+//! The client of the API: broadcasts, responses, resources.
 //!
-//! A call is sent once. It is repeated only when EXP refused its token (after one fresh login); where it may have
-//! arrived and no answer came, the caller is told so and decides.
+//! A call is sent once. It is repeated only where EXP refused its token, after one fresh login. A
+//! caller whose request may have arrived without an answer is told so, and decides.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,23 +23,22 @@ use expd_domain::excerpt::sentence;
 use expd_domain::message;
 use expd_domain::{Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Payload};
 
-/// How long an answer may take to begin, all tries and the logins between them together, beyond the time that the call itself asks
-/// for and what its body needs on a slow line.
+/// Time until an answer begins, over all tries and logins of a call; added to the time that the
+/// call itself asks for and that its body needs on a slow line.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes around a payload in most bodies: names and IDs.
 const ENVELOPE_BYTES: usize = 1 << 10;
 
-/// The answer of an API request: any status below 500.
+/// Answer to an API request: any status below 500.
 #[derive(Clone, Debug)]
 pub struct ApiAnswer {
-    /// The HTTP status.
     pub status: u16,
-    /// The body; a text that is no JSON comes as a JSON string.
+    /// The body; text that is not JSON becomes a JSON string.
     pub body: Option<Payload>,
 }
 
-/// One identity's HTTP calls.
+/// API calls of one identity.
 #[derive(Clone, Debug)]
 pub struct ApiClient {
     transport: HttpTransport,
@@ -66,10 +65,10 @@ enum ChannelBody<'a> {
 }
 
 impl ApiClient {
-    /// Calls with the tokens of `session`.
+    /// A client that calls with the tokens of `session`.
     ///
     /// # Errors
-    /// When the proxy or the authorities' file cannot be used.
+    /// The proxy or the file of certificate authorities is unusable.
     pub fn new(
         settings: &InstanceSettings,
         limits: &Limits,
@@ -86,7 +85,8 @@ impl ApiClient {
         })
     }
 
-    /// Broadcasts, and returns what was responded within `wait`. Notes in `latch` when the request leaves.
+    /// Broadcasts, and returns the responses that came within `wait`. Fires `latch` when the
+    /// request is sent.
     ///
     /// # Errors
     /// As [`CallError`] says.
@@ -99,7 +99,7 @@ impl ApiClient {
         latch: &SendLatch,
         room: &dyn AnswerRoom,
     ) -> Result<Vec<Payload>, CallError> {
-        // A rest is rounded up: asking for less time than the caller wants would lose responses.
+        // Rounded up: a shorter time than the caller's would lose responses.
         let millis = wait.as_nanos().div_ceil(1_000_000);
         let path = format!("/api/networks/current/broadcasts?timeout={millis}");
         let url = target::url(&self.host, &path)?;
@@ -171,7 +171,7 @@ impl ApiClient {
         Err(CallError::unreadable(&self.host, answer.status, &what))
     }
 
-    /// One request of the API.
+    /// Sends any other API request.
     ///
     /// # Errors
     /// As [`CallError`] says; an answer below 500 is no error, except 401.
@@ -203,8 +203,9 @@ impl ApiClient {
         })
     }
 
-    /// Sends a request with the session's token; a token that is refused leads to one fresh login and one more try. The answer
-    /// quoted_start `within` that time, and what the body takes on a slow line, whatever comes in between.
+    /// Sends a request with the session's token. A refused token leads to one fresh login and one
+    /// more try. The answer has to begin within `within` and the time that the body takes on a slow
+    /// line, logins included.
     async fn call(
         &self,
         method: Method,
@@ -281,8 +282,8 @@ impl ApiClient {
     }
 }
 
-/// The JSON of a body that carries a payload. Its room is taken at once: growing by doubling would hold up to three times a large
-/// payload meanwhile.
+/// Serializes a body that carries a payload. Its buffer is allocated at once: growing by doubling
+/// would hold up to three times a large payload.
 fn to_json(body: &impl Serialize, payload: &Payload) -> Result<Vec<u8>, CallError> {
     let mut json = Vec::with_capacity(payload.as_str().len() + ENVELOPE_BYTES);
     let written = serde_json::to_writer(&mut json, body);

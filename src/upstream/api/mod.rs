@@ -1,4 +1,4 @@
-//! The calls of the API: broadcasts, responses, resources.
+//! API calls with a session's token: broadcasts, responses, resources.
 
 mod client;
 mod target;

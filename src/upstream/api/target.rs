@@ -1,17 +1,17 @@
-//! Where an API request goes: a path below the configured host's own, exactly as it was given.
+//! The URL of an API request: a path below the configured host's own, exactly as the app wrote it.
 
 use reqwest::{Method, Url};
 
 use crate::upstream::transport::CallError;
 use expd_domain::{ApiPath, PathClass, Quoted};
 
-/// The longest name of a method that is looked at, in letters.
+/// Bound on the length of a method's name.
 const LONGEST_METHOD: usize = 16;
 
-/// The longest URL that the HTTP library sends, in bytes.
+/// Bound on the length of a URL, which is the HTTP library's, in bytes.
 const LONGEST_URL: usize = u16::MAX as usize - 1;
 
-/// The method that a caller names, in any case.
+/// Parses a method, in any case.
 pub(super) fn method(name: &str) -> Result<Method, CallError> {
     let known = [
         Method::GET,
@@ -32,13 +32,13 @@ pub(super) fn method(name: &str) -> Result<Method, CallError> {
         })
 }
 
-/// The URL of one of the daemon's own calls at `host`, which is a base URL. The path is expd's own.
+/// The URL of one of the daemon's own calls. `host` is a base URL; the path is expd's.
 pub(super) fn url(host: &str, path: &str) -> Result<Url, CallError> {
     Url::parse(&format!("{}{path}", host.trim_end_matches('/'))).map_err(|e| no_host(host, e))
 }
 
-/// The URL of a path that an app gave, with the query parameters that it gave apart from it. The
-/// session's own calls are not for apps: their answers are tokens.
+/// The URL of an app's path and query parameters. The login paths are closed to apps: their answers
+/// are tokens.
 pub(super) fn app_url<'q>(
     host: &str,
     path: &ApiPath,
@@ -53,8 +53,8 @@ pub(super) fn app_url<'q>(
     let base = Url::parse(host).map_err(|e| no_host(host, e))?;
     let mut url = url(host, path.as_str())?;
     url.set_query(path.query());
-    // What the server gets is the path that was classified, to the letter: nothing between unsent and
-    // there may have changed it.
+    // The server must get exactly the path that was classified and checked: nothing may have
+    // rewritten it since.
     let sent = format!("{}{path}", base.path().trim_end_matches('/'));
     if url.path() != sent || url.origin() != base.origin() {
         return Err(refused(format!(

@@ -1,8 +1,8 @@
 //! The paired device's key on disk.
 //!
-//! One file an instance, readable by the daemon's user alone. It is whole at any moment: a new one is written beside it and
-//! renamed over it, both on the disk before anybody is told. No symbolic link is followed, and what
-//! another user put there is not believed.
+//! One file per instance, readable by the daemon's user alone, and complete at any moment: a new
+//! one is written beside it, synced and renamed over it. Symbolic links are not followed, and a
+//! file of another user is not trusted.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -18,23 +18,23 @@ use zeroize::Zeroizing;
 use super::DeviceKey;
 use crate::exposure::{self, Others, Ownership, User};
 
-/// More than any key takes.
+/// Bound on the file's size, above any key's.
 const LARGEST: u64 = 64 << 10;
 
-/// Where a paired device's key is kept: one file, readable by the daemon's user alone.
+/// Store of one paired device's key.
 #[derive(Clone, Debug)]
 pub struct PairedStore {
     file: PathBuf,
 }
 
-/// What is kept.
+/// Contents of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredKey {
-    /// The key.
     #[serde(flatten)]
     pub key: DeviceKey,
-    /// A digest of the credentials in the settings when the device was paired. Where the settings have changed since, the
-    /// operator's newer word holds. Missing: the key holds whatever the settings say.
+    /// Digest of the configured credentials at the time of pairing. Where the settings have changed
+    /// since, the operator's newer credentials count. Without a digest the key counts whatever the
+    /// settings say.
     #[serde(
         rename = "instead_of",
         default,
@@ -43,7 +43,7 @@ pub struct StoredKey {
     pub settings_digest: Option<String>,
 }
 
-/// Why a paired device's key could not be kept or read.
+/// Error of storing or reading a paired device's key.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing} the paired device's credentials at {}: {source}; {remedy}", path.display())]
 pub struct StoreError {
@@ -70,7 +70,7 @@ fn remedy(error: &io::Error) -> &'static str {
 }
 
 impl StoreError {
-    /// Whether there is no room, which may pass.
+    /// True where the disk is full, which may pass.
     pub fn is_full_disk(&self) -> bool {
         matches!(
             self.source.kind(),
@@ -87,10 +87,11 @@ impl PairedStore {
         }
     }
 
-    /// Finds out, before anybody is paired, whether a key could be kept. Makes the folder where it is missing.
+    /// Checks, before a device is paired, that a key could be stored. Creates the folder where it
+    /// is missing.
     ///
     /// # Errors
-    /// The folder cannot be made or written to.
+    /// The folder cannot be created or written to.
     pub fn check_writable(&self) -> Result<(), StoreError> {
         let probe = self.file.with_extension("probe");
         self.make_folder()?;
@@ -105,10 +106,10 @@ impl PairedStore {
         fs::remove_file(&probe).map_err(self.failed("make room for"))
     }
 
-    /// The key, if the device is paired.
+    /// The stored key, if the device is paired.
     ///
     /// # Errors
-    /// The file is there and cannot be read, or holds something else.
+    /// The file exists, and cannot be read or holds something else.
     pub fn read(&self) -> Result<Option<StoredKey>, StoreError> {
         match self.read_file() {
             Ok(text) => match serde_json::from_slice::<StoredKey>(&text) {
@@ -121,8 +122,7 @@ impl PairedStore {
         }
     }
 
-    /// The file's text. It may stand in a folder to which others can write, with whatever they put
-    /// there.
+    /// The file's contents. Others may be able to write to its folder, and have put anything there.
     fn read_file(&self) -> io::Result<Zeroizing<Vec<u8>>> {
         let file = OpenOptions::new()
             .read(true)
@@ -155,10 +155,10 @@ impl PairedStore {
         Ok(text)
     }
 
-    /// Keeps a key: either the old file stays whole or the new one is, whenever the power goes.
+    /// Stores a key. After a loss of power either the old file or the new one is complete.
     ///
     /// # Errors
-    /// What could not be done.
+    /// The file cannot be written.
     pub fn write(&self, key: &StoredKey) -> Result<(), StoreError> {
         self.make_folder()?;
         let text = serde_json::to_vec(key)
@@ -172,16 +172,16 @@ impl PairedStore {
             self.sync_folder()
         });
         written.map_err(|error| {
-            // Half a file is of no use; that it cannot be removed either changes nothing.
+            // Half a file is of no use; a failure to remove it changes nothing.
             fs::remove_file(&fresh).ok();
             self.failed("write")(error)
         })
     }
 
-    /// Forgets the key.
+    /// Removes the stored key.
     ///
     /// # Errors
-    /// The file is there and cannot be removed.
+    /// The file exists and cannot be removed.
     pub fn remove(&self) -> Result<(), StoreError> {
         match fs::remove_file(&self.file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -192,17 +192,17 @@ impl PairedStore {
         }
     }
 
-    /// Puts a file that cannot be understood out of the way, for somebody to look at.
+    /// Renames a file that cannot be parsed, for a person to look at.
     ///
     /// # Errors
-    /// It cannot be renamed.
+    /// The file cannot be renamed.
     pub fn set_aside(&self) -> Result<PathBuf, StoreError> {
         let aside = self.file.with_extension("unreadable");
         fs::rename(&self.file, &aside).map_err(self.failed("set aside"))?;
         Ok(aside)
     }
 
-    /// Where the key is kept.
+    /// Path of the file.
     pub fn file(&self) -> &Path {
         &self.file
     }
@@ -254,8 +254,8 @@ fn invalid(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-/// A new file that its owner alone may read, in place of what a daemon left behind that was killed,
-/// or somebody else put there.
+/// Creates a file that its owner alone may read, replacing one that a killed daemon left behind or
+/// somebody else put there.
 fn create_private(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -266,7 +266,7 @@ fn create_private(path: &Path) -> io::Result<File> {
         .create_new(true)
         .mode(0o600)
         .open(path)?;
-    // The umask may have taken bits away.
+    // The umask may have removed bits.
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(store.read().unwrap(), Some(key()));
         let mode = fs::metadata(&store.file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        // What a link leads to was not stored here.
+        // A link's target was not stored by the daemon.
         fs::rename(&store.file, &precious).unwrap();
         std::os::unix::fs::symlink(&precious, &store.file).unwrap();
         store.read().unwrap_err();

@@ -1,4 +1,4 @@
-//! One connection of the link: a socket, what was subscribed on it, and whether it is alive.
+//! One connection of the link: a socket, the subscriptions on it, and the proof that it is alive.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,21 +14,22 @@ use expd_domain::excerpt::excerpt;
 use expd_domain::{Broadcast, Channel, ChannelId, Identity, IdentityKind};
 use expd_wire::socket::{self, Detected, Endpoint, Socket, SocketError, SocketEvent};
 
-/// Channel IDs in one subscribe request, so that no request grows past what servers take in one packet.
+/// Bound on the channel IDs of one subscribe request, below what servers accept in one packet.
 const IDS_PER_REQUEST: usize = 500;
 
-/// A deadline that is found to have passed by more than this was slept through (a suspended machine, a stopped process): the
-/// peer is asked again before it is judged.
+/// A deadline that is found to have passed by more than this was slept through (a suspended
+/// machine, a stopped process). The peer is asked again before it counts as dead.
 const OVERSLEPT: Duration = Duration::from_secs(2);
 
-/// A channel that was asked for so many times, the last time 15 s after the first, is told as unanswered.
+/// A channel that was asked for this many times, the last time 15 s after the first, is reported as
+/// unanswered.
 pub(super) const UNANSWERED_ASKS: u32 = 3;
 
-/// One connection, logged in with one session.
+/// One connection, opened with one token.
 pub(super) struct Connection {
     socket: Box<dyn Socket>,
     pub subscriptions: Subscriptions,
-    /// The session that it was opened with.
+    /// The token it was opened with.
     pub session: Arc<LoggedIn>,
     pub opened: Instant,
     timings: LinkTimings,
@@ -36,37 +37,39 @@ pub(super) struct Connection {
     events: Vec<SocketEvent>,
 }
 
-/// What came in one read.
+/// Result of one read.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     pub broadcasts: Vec<Incoming>,
     pub confirmed: Vec<Arc<Channel>>,
     pub refused: Vec<Refusal>,
-    /// Things that could not be understood or that nobody asked for.
+    /// Messages that are malformed or that nobody asked for.
     pub unexpected: Vec<String>,
-    /// The connection has ended, with the reason.
+    /// The reason why the connection has ended.
     pub closed: Option<String>,
 }
 
-/// What the server refuses.
+/// A refusal of subscriptions by the server.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    /// Channels that are without a subscription by it, and were not refused before. Empty where the server does not say which.
+    /// Channels that lost or never got their subscription by it, and were not refused before. Empty
+    /// where the server does not name them.
     pub channels: Vec<Arc<Channel>>,
-    /// The server's words.
     pub reason: String,
 }
 
-/// What [`Connection::maintain`] did.
+/// Result of [`Connection::maintain`].
 #[derive(Debug, Default)]
 pub(super) struct MaintenanceReport {
-    /// Asked again.
+    /// Channels that were asked for again.
     pub reasked: Vec<Arc<Channel>>,
-    /// Confirmed once, and not confirmed again when it was asked for; with the time until which it was good.
+    /// Channels that were confirmed, and that a probe found unconfirmed; with the time up to which
+    /// they were verified.
     pub lost: Vec<(Arc<Channel>, Moment)>,
-    /// Asked for many times, and neither confirmed nor refused; counted when something is asked again.
+    /// Number of channels that were asked for many times, and neither confirmed nor refused;
+    /// counted when something is asked again.
     pub unanswered: usize,
-    /// Refused, and asked for again or about to be; counted then, too.
+    /// Number of refused channels; counted when something is asked again.
     pub refused: usize,
 }
 
@@ -101,34 +104,32 @@ impl Connection {
         })
     }
 
-    /// How long it waits for what.
     pub fn timings(&self) -> &LinkTimings {
         &self.timings
     }
 
-    /// Whose connection it is.
+    /// The identity of its token.
     pub fn identity(&self) -> &Identity {
         &self.session.authentication.identity
     }
 
-    /// What kind of identity that is.
     pub fn kind(&self) -> IdentityKind {
         self.identity().kind
     }
 
-    /// The Engine.IO protocol that it speaks.
+    /// The number of its Engine.IO protocol.
     pub fn protocol(&self) -> u32 {
         self.socket.generation().number()
     }
 
-    /// Asks for channels: those that were not asked for on this connection yet, and again for those that were confirmed,
-    /// since whoever wants them now waits to hear so.
+    /// Asks for channels that were not asked for on this connection yet; and again for confirmed
+    /// ones, since a new listener waits for a confirmation.
     pub async fn subscribe(&mut self, channels: &[Arc<Channel>]) -> Result<(), SocketError> {
         let ids = self.subscriptions.ask(channels, Moment::now());
         self.send(ids).await
     }
 
-    /// When something is to be done by [`Connection::maintain`].
+    /// Instant at which [`Connection::maintain`] is due.
     pub fn next_due(&self) -> Instant {
         let answer = self.subscriptions.answer_due(self.timings.probe_answer);
         let repeat = self.subscriptions.next_due();
@@ -136,10 +137,10 @@ impl Connection {
         dues.into_iter().flatten().min().unwrap_or(self.next_probe)
     }
 
-    /// Repeats asks that were not confirmed in time, and proves the connection alive.
+    /// Repeats requests that were not confirmed in time, and probes the connection.
     ///
     /// # Errors
-    /// Why the connection counts as dead.
+    /// The reason why the connection counts as dead.
     pub async fn maintain(&mut self) -> Result<MaintenanceReport, String> {
         let now = Moment::now();
         let at = Instant::from_std(now.at);
@@ -176,8 +177,9 @@ impl Connection {
         Ok(report)
     }
 
-    /// Asks for a confirmed channel again, so that the answer marks a place in the stream of events: everything that the
-    /// server sent before has arrived when it does. False where nothing is confirmed, and so nothing is to be waited for.
+    /// Asks for a confirmed channel again, so that the answer marks a position in the stream of
+    /// events: everything that the server sent before it has arrived by then. False where nothing
+    /// is confirmed, so that there is nothing to wait for.
     pub async fn fence(&mut self) -> Result<bool, SocketError> {
         let ids = self.subscriptions.start_fence(Moment::now());
         let fenced = !ids.is_empty();
@@ -185,12 +187,11 @@ impl Connection {
         Ok(fenced)
     }
 
-    /// Whether the fence was answered.
     pub fn fence_answered(&self) -> bool {
         self.subscriptions.fence_answered()
     }
 
-    /// Waits for what the server sends. Cancel-safe.
+    /// Waits for events from the server. Cancel-safe.
     pub async fn read(&mut self) -> Arrivals {
         self.socket.next_events(&mut self.events).await;
         let received = Moment::now();
@@ -204,7 +205,7 @@ impl Connection {
                             broadcast,
                             received,
                         }),
-                        // What nobody wants any more goes on coming.
+                        // Broadcasts on channels that nobody wants any more keep arriving.
                         None if self.subscriptions.surplus() > 0 => {}
                         None => arrivals.unexpected.push(unasked_broadcast(&broadcast)),
                     }
@@ -215,7 +216,7 @@ impl Connection {
                 SocketEvent::Refused { channels, reason } => {
                     let named = !channels.is_empty();
                     let channels = self.subscriptions.refuse(&channels);
-                    // One that was told before is no news.
+                    // A repeated refusal is not reported again.
                     if !named || !channels.is_empty() {
                         arrivals.refused.push(Refusal { channels, reason });
                     }
@@ -230,12 +231,13 @@ impl Connection {
         arrivals
     }
 
-    /// Says goodbye, within a bounded time.
+    /// Closes the socket, within a bounded time.
     pub async fn close(self) {
         self.socket.close().await;
     }
 
-    /// Sends a request. A peer that does not take it in the time of an answer is as dead as one that does not answer.
+    /// Sends a request. A peer that does not take it within the time allowed for an answer counts
+    /// as dead.
     async fn send(&mut self, ids: Vec<ChannelId>) -> Result<(), SocketError> {
         for chunk in ids.chunks(IDS_PER_REQUEST) {
             let sending = self.socket.subscribe(chunk.to_vec());

@@ -1,9 +1,12 @@
-//! The link: keeps one instance's live socket up, and everything that is wanted subscribed on it.
+//! The link: keeps one instance's live socket connected, and all wanted channels subscribed.
 //!
-//! It follows the session (a token), opens a socket, asks for every wanted channel, and reports to the router what is asked,
-//! confirmed, broadcast and lost. A new token gets its own socket: everything is confirmed on it, and the old one has
-//! handed over all it was sent, before the old one is closed. It never gives up: what fails is tried again, with jitter
-//! and ever more rarely up to a bound.
+//! It follows the session's token, opens a socket, asks for every wanted channel, and reports to
+//! the router what was asked, confirmed, broadcast and lost. A new token gets its own socket: the
+//! old one is closed after everything is confirmed on the new one and everything sent on the old
+//! one has arrived. It never gives up: failures are retried with jittered, bounded backoff.
+//!
+//! Imports go one way: `supervisor` (connect, back off) > `serving` > `rotation` and `refusals` >
+//! `connection` > `subscriptions`.
 
 mod connection;
 mod parts;

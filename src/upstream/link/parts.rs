@@ -11,25 +11,24 @@ use crate::metrics::Counters;
 use crate::router::{InstanceId, RouterHandle, Wanted};
 use crate::upstream::session::Session;
 
-/// What a link is made of.
+/// Parts of a link.
 #[derive(Clone)]
 pub struct LinkParts {
-    /// The instance's name, for the log.
+    /// Name of the instance, for the log.
     pub name: String,
-    /// The instance in the router.
+    /// The instance's ID in the router.
     pub instance: InstanceId,
-    /// How the socket travels and how channels are spelled.
+    /// The instance's settings: transport, protocol, spelling of channel IDs.
     pub settings: InstanceSettings,
-    /// Where tokens come from.
+    /// Source of tokens.
     pub session: Session,
-    /// Where everything that arrives goes.
+    /// Sink for everything that arrives.
     pub router: RouterHandle,
-    /// What is to be subscribed.
+    /// The channels to subscribe to.
     pub wanted: watch::Receiver<Wanted>,
-    /// Figures of the instance.
+    /// The instance's counters.
     pub counters: Arc<Counters>,
-    /// How long it waits for what.
     pub timings: LinkTimings,
-    /// Ends the link.
+    /// Stops the link.
     pub shutdown: CancellationToken,
 }

@@ -1,16 +1,16 @@
-//! Which broadcasts came lately, so that what arrives twice is delivered once.
+//! Recently received broadcasts, so that duplicates are delivered once.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 
 use expd_domain::{BroadcastId, Channel};
 
-/// How many broadcasts are remembered. A second copy comes on another spelling of the channel right after the first, or on the
-/// new socket while a token changes; a change takes seconds.
+/// Bound on remembered broadcasts. A duplicate comes on another spelling of the channel right after
+/// the first copy, or on the new socket while a connection is replaced, which takes seconds.
 const REMEMBERED: usize = 32_768;
 
-/// The latest broadcasts, as hashes with a random key: nobody can make two collide on purpose, and by chance two of 32,768
-/// do so once in some 10^10 changes.
+/// The latest broadcasts, as hashes with a random key. Nobody can make two collide on purpose; by
+/// chance two of 32,768 collide once in 10^10 replacements.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     hasher: RandomState,
@@ -19,12 +19,13 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Whether a broadcast came before. One without an ID cannot be told from others.
+    /// True where the broadcast came before. One without an ID cannot be told from others.
     pub fn knows(&self, channel: &Channel, id: &BroadcastId) -> bool {
         !id.as_str().is_empty() && self.known.contains(&self.hasher.hash_one((channel, id)))
     }
 
-    /// Notes a broadcast; false when it had come before. One without an ID cannot be told from others and is always new.
+    /// Remembers a broadcast; false where it came before. One without an ID cannot be told from
+    /// others and is always new.
     pub fn is_new(&mut self, channel: &Channel, id: &BroadcastId) -> bool {
         if id.as_str().is_empty() {
             return true;

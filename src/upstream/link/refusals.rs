@@ -1,5 +1,5 @@
-//! Channels that the network refuses, or leaves unanswered, as they are told: in the log, not at each of thousands; and in the
-//! status, for as long as it lasts.
+//! Reports channels that the network refuses or leaves unanswered: one log line for many of them,
+//! and an error in the status while it lasts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use super::status::LinkStatus;
 use crate::metrics::Counters;
 use expd_domain::excerpt::excerpt;
 
-/// How often the log speaks of it.
+/// Least time between two log lines.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// How often a connection is replaced because channels are refused on it.
+/// Least time between two replacements of a connection because of refusals.
 const REPLACED_EVERY: Duration = Duration::from_secs(10);
 
-/// What was reported of refusals, and when.
+/// Reporter of refusals, with the times of the last reports.
 pub(super) struct RefusalNotice {
     name: String,
     status: watch::Sender<LinkStatus>,
@@ -27,7 +27,7 @@ pub(super) struct RefusalNotice {
     replaced_at: Option<Instant>,
     /// The error in the status.
     shown: Option<String>,
-    /// Channels refused since the last line in the log.
+    /// Channels refused since the last log line.
     count: usize,
 }
 
@@ -44,19 +44,19 @@ impl RefusalNotice {
         }
     }
 
-    /// The error that the status shows because of refusals.
+    /// The error in the status, if refusals caused one.
     pub fn shown(&self) -> Option<&str> {
         self.shown.as_deref()
     }
 
-    /// A new connection begins: nothing is refused on it yet.
+    /// Starts over with a new connection, on which nothing is refused yet.
     pub fn reset(&mut self) {
         self.shown = None;
     }
 
-    /// Reports channels that the network has refused. True where the connection is to be replaced,
-    /// since it holds channels that nobody wants any more: where the network limits the channels of
-    /// a socket, those are in the way.
+    /// Reports refused channels. True where the connection is to be replaced because it holds
+    /// channels that nobody wants any more: where the network limits the channels of a socket,
+    /// those take up the room.
     pub fn on_refusals(&mut self, refusals: Vec<Refusal>, connection: &Connection) -> bool {
         let mut replace = false;
         for Refusal { channels, reason } in refusals {
@@ -80,8 +80,8 @@ impl RefusalNotice {
         replace
     }
 
-    /// Reports channels that were asked for again and that the network neither confirms nor refuses.
-    /// True where the connection is to be replaced, as [`Self::on_refusals`] says.
+    /// Reports channels that were asked for again and that the network neither confirms nor
+    /// refuses. True where the connection is to be replaced, as in [`Self::on_refusals`].
     pub fn on_unanswered(
         &mut self,
         unanswered: usize,
@@ -121,8 +121,8 @@ impl RefusalNotice {
         self.is_replacement_due(connection)
     }
 
-    /// True, and noted, where the connection holds channels that nobody wants any more and none was
-    /// replaced for that lately.
+    /// True, and noted, where the connection holds channels that nobody wants any more and no
+    /// connection was replaced for that lately.
     fn is_replacement_due(&mut self, connection: &Connection) -> bool {
         let now = Instant::now();
         let lately = (self.replaced_at).is_some_and(|at| now - at < REPLACED_EVERY);
@@ -133,7 +133,7 @@ impl RefusalNotice {
         due
     }
 
-    /// Removes the error from the status once every channel that is wanted is confirmed.
+    /// Removes the error from the status once every wanted channel is confirmed.
     pub fn end(&mut self, connection: &Connection) {
         if self.shown.is_none() || connection.subscriptions.has_pending() {
             return;

@@ -1,15 +1,18 @@
-//! Make before break: the next connection, from the wish for it until it takes over.
+//! Make before break: replaces the present connection by a new one.
 //!
-//! The new connection is opened beside the present one and asked for everything that is wanted. What it hears is held back. When
-//! it has confirmed all of that which the present one has confirmed and somebody wants still, and both were listened to for a moment longer, the present one is asked for a
-//! fence: once that is answered, everything that was sent on it has arrived, and the new one can take over with what was held,
-//! less what came twice. So nothing is missed, nothing comes twice, and the order on each channel is kept.
+//! The new connection is opened beside the present one and asked for all wanted channels. What it
+//! receives is held back. Once it has confirmed every wanted channel that the present one has
+//! confirmed, and both have been read for a moment longer, a fence is sent on the present one. When
+//! the fence is answered, everything sent on the present connection has arrived, and the new one
+//! takes over with the held broadcasts less the duplicates. So nothing is missed, nothing is
+//! delivered twice, and the order on each channel is kept.
 //!
-//! What becomes wanted is asked for on both, and, from when the new connection has all that was wanted when it opened, on the new one
-//! alone: apps that open channels without end would put the change off for ever.
+//! Channels that become wanted meanwhile are asked for on both; and on the new connection alone
+//! once it has all that was wanted when it opened. Otherwise apps that open channels without end
+//! would put off the replacement for ever.
 //!
-//! A new connection that does not confirm everything takes over all the same shortly before the present one's token ends; what
-//! it lacks is then told as lost.
+//! A new connection that does not confirm everything takes over shortly before the present token
+//! ends all the same; the channels it lacks are reported as lost.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -30,26 +33,27 @@ use crate::upstream::session::LoggedIn;
 use expd_domain::Channel;
 use expd_wire::socket::{Detected, SocketError};
 
-/// How much is held back before the new connection takes over with what it has. Only what the present one has not brought
-/// counts, so that these are reached when the present one delivers nothing any more.
+/// Bounds on held broadcasts, at which the new connection takes over as it is. Only broadcasts that
+/// the present connection has not delivered count, so the bounds are reached where that one
+/// delivers nothing any more.
 const MOST_HELD: usize = 20_000;
 const MOST_HELD_BYTES: usize = 32 << 20;
 
-/// What is held back is looked through for what the present connection has brought whenever it has grown by this much.
+/// Growth of the held broadcasts after which duplicates are removed from them.
 const CLEAN_EVERY: usize = 512;
 
-/// How long channels that become wanted may wait for the new connection, so that those on both do not grow in number, and how long
-/// it is until that is tried again.
+/// Time that newly wanted channels may wait for the new connection alone, so that the channels on
+/// both stop growing in number; and the time until the next try.
 const CLOSING: Duration = Duration::from_secs(5);
 const CLOSING_AGAIN: Duration = Duration::from_secs(30);
 
-/// The waits between tries to open the new connection.
+/// Waits between tries to open the new connection.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
-/// Far enough to mean "not until something happens".
+/// Stands in for "never" in a timer.
 const FAR_FUTURE: Duration = Duration::from_secs(3600);
 
-/// What the new connection heard before it took over.
+/// Messages that the new connection received before it took over.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     pub broadcasts: Vec<Incoming>,
@@ -64,16 +68,16 @@ pub(super) struct Held {
 pub(super) struct Rotation {
     stage: Stage,
     backoff: Option<Backoff>,
-    /// The token that the network refused for the new connection.
+    /// Serial number of the token that the network refused for the new connection.
     refused: Option<u64>,
 }
 
 #[derive(Default)]
 enum Stage {
-    /// Nothing is to be replaced.
+    /// Nothing is being replaced.
     #[default]
     None,
-    /// To be opened, from that moment on.
+    /// To be opened from that instant on.
     Wanted(Instant),
     Opening {
         opening: BoxFuture<'static, Result<Connection, SocketError>>,
@@ -84,62 +88,65 @@ enum Stage {
     Confirming(Box<Candidate>),
 }
 
-/// The new connection, before it takes over.
+/// The new connection before it takes over.
 struct Candidate {
     new: Connection,
     held: Held,
-    /// To be asked for, too.
+    /// Channels still to be asked for.
     added: Vec<Arc<Channel>>,
-    /// When it takes over with what it has.
+    /// Instant at which it takes over as it is.
     at_latest: Instant,
     readiness: Readiness,
-    /// It does not come to [`Readiness::Closing`] before.
+    /// Earliest instant for [`Readiness::Closing`].
     closing_at: Instant,
-    /// It has opened a moment ago; what nobody wants any more is to be forgotten on it.
+    /// Set when it has just opened: channels that nobody wants any more are to be forgotten on it.
     opened: bool,
 }
 
-/// The link's part in a replacement, as [`Rotation::next`] decides it.
+/// Next action of the link for a replacement, as [`Rotation::next`] decides it.
 pub(super) enum Step {
     /// Nothing to do before the next event or [`Rotation::next_due`].
     Wait,
-    /// The network refused the token of this serial for the new connection: the session is told.
+    /// Report to the session that the network refused the token with this serial number.
     RejectToken(u64),
-    /// A new connection is due: [`Rotation::open`] it, or [`Rotation::cancel`] where there is no session.
+    /// Open the new connection with [`Rotation::open`], or [`Rotation::cancel`] where there is no
+    /// token.
     Open,
-    /// The new connection has just opened: channels that nobody wants any more are forgotten on both.
+    /// The new connection has just opened: forget channels that nobody wants any more on both.
     AbandonUnwanted,
-    /// The network refuses channels on the new connection.
+    /// Report channels that the network refuses on the new connection.
     ReportRefusals(Vec<Refusal>),
-    /// Messages on the new connection could not be understood.
+    /// Report malformed messages on the new connection.
     ReportUnexpected(Vec<String>),
-    /// The new connection is ready: the present one is fenced, then [`Rotation::wait_for_fence`].
+    /// Send a fence on the present connection, then call [`Rotation::wait_for_fence`].
     Fence,
 }
 
-/// How near the new connection is to taking over.
+/// Stages of the new connection until it takes over.
 #[derive(Clone, Copy)]
 enum Readiness {
-    /// It lacks channels.
+    /// Channels are missing.
     Incomplete,
-    /// It has all that the present connection had when it opened. What becomes wanted is asked for on it alone from here on, so
-    /// that apps which open channels without end do not put it off; it has until then to confirm the rest.
+    /// It has everything that the present connection had confirmed when it opened. Newly wanted
+    /// channels are asked for on it alone from here on, so that apps that open channels without end
+    /// do not put it off; the rest has to be confirmed by that instant.
     Closing(Instant),
-    /// It has all of them; a moment longer, for what comes late.
+    /// Nothing is missing; both are read until that instant, for broadcasts that come late.
     Settling(Instant),
     /// The fence was sent on the present connection.
     Fenced,
 }
 
 impl Rotation {
-    /// Wishes for a new connection. One that is under way goes on: its token is newer than the present connection's.
+    /// Requests a new connection. One in progress continues: its token is newer than the present
+    /// connection's.
     pub fn start(&mut self) {
         if matches!(self.stage, Stage::None) {
             self.stage = Stage::Wanted(Instant::now());
         }
     }
 
-    /// When [`Rotation::maintain`] or [`Rotation::next`] has something to do at the latest.
+    /// Instant at which [`Rotation::maintain`] or [`Rotation::next`] is due at the latest.
     pub fn next_due(&self) -> Instant {
         match &self.stage {
             Stage::None | Stage::Opening { .. } => Instant::now() + FAR_FUTURE,
@@ -157,8 +164,8 @@ impl Rotation {
         }
     }
 
-    /// Decides the next step, given the present connection. `is_known` tells which broadcasts that one has
-    /// brought. The link takes the step and asks again until there is nothing to do but to wait.
+    /// Decides the next step, given the present connection. `is_known` tells which broadcasts that
+    /// one has delivered. The link takes the step, and asks again until it is [`Step::Wait`].
     pub fn next(&mut self, present: &Connection, is_known: impl Fn(&Incoming) -> bool) -> Step {
         if let Some(serial) = self.refused.take() {
             return Step::RejectToken(serial);
@@ -171,8 +178,8 @@ impl Rotation {
         }
     }
 
-    /// Asks the new connection for what became wanted while it opened, and repeats what was not
-    /// confirmed in time.
+    /// Asks the new connection for channels that became wanted while it opened, and repeats
+    /// requests that were not confirmed in time.
     pub async fn maintain(&mut self) {
         let Stage::Confirming(candidate) = &mut self.stage else {
             return;
@@ -210,7 +217,7 @@ impl Rotation {
         };
     }
 
-    /// Waits for the new connection to come a step further. Cancel-safe.
+    /// Waits for progress of the new connection. Cancel-safe.
     pub async fn progress(&mut self, at_latest: Instant) {
         match &mut self.stage {
             Stage::None | Stage::Wanted(_) => pending().await,
@@ -221,7 +228,7 @@ impl Rotation {
             } => match opening.await {
                 Ok(new) => {
                     let now = Instant::now();
-                    // Never at once: half of the time that is left is for confirming.
+                    // Half of the time left at least is for confirmations.
                     let half = at_latest.saturating_duration_since(now) / 2;
                     let early = new.timings().take_over_early.min(half);
                     self.stage = Stage::Confirming(Box::new(Candidate {
@@ -254,12 +261,12 @@ impl Rotation {
         }
     }
 
-    /// Whether channels that become wanted are asked for on the new connection alone.
+    /// True where newly wanted channels are asked for on the new connection alone.
     pub fn takes_new_channels(&self) -> bool {
         matches!(&self.stage, Stage::Confirming(candidate) if !matches!(candidate.readiness, Readiness::Incomplete))
     }
 
-    /// Asks the new connection for channels that have become wanted: it alone where it takes new_channels.
+    /// Asks the new connection for newly wanted channels.
     pub async fn subscribe(&mut self, channels: &[Arc<Channel>]) {
         if channels.is_empty() {
             return;
@@ -275,31 +282,32 @@ impl Rotation {
         }
     }
 
-    /// Has the new connection forget what nobody wants any more.
+    /// Makes the new connection forget channels that nobody wants any more.
     pub fn abandon(&mut self, is_wanted: impl Fn(&Arc<Channel>) -> bool) {
         if let Stage::Confirming(candidate) = &mut self.stage {
             candidate.new.subscriptions.abandon(is_wanted);
         }
     }
 
-    /// True while the present connection's answer to the fence is awaited.
+    /// True while the answer to the fence is awaited.
     pub fn awaits_fence(&self) -> bool {
         matches!(&self.stage, Stage::Confirming(candidate) if matches!(candidate.readiness, Readiness::Fenced))
     }
 
-    /// The fence was sent on the present connection.
+    /// Notes that the fence was sent on the present connection.
     pub fn wait_for_fence(&mut self) {
         if let Stage::Confirming(candidate) = &mut self.stage {
             candidate.readiness = Readiness::Fenced;
         }
     }
 
-    /// Whether there is a new connection that could take over.
+    /// True where a new connection is open and could take over.
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Confirming(_))
     }
 
-    /// The new connection and what it heard that `present` has not brought, if there is one; the rotation is over.
+    /// Ends the rotation, and returns the new connection with the held broadcasts that `present`
+    /// has not delivered, if one is open.
     pub fn finish(
         self,
         present: &Connection,
@@ -313,19 +321,20 @@ impl Rotation {
         Some((new, held.broadcasts))
     }
 
-    /// There is no session to open a connection with; the next one starts a new rotation.
+    /// Ends the rotation where there is no token to open a connection with; the next token starts
+    /// another.
     pub fn cancel(&mut self) {
         self.stage = Stage::None;
     }
 
-    /// Gives the replacement up.
+    /// Ends the rotation and closes the new connection.
     pub fn abort(&mut self, closing: &mut JoinSet<()>) {
         if let Stage::Confirming(candidate) = std::mem::take(&mut self.stage) {
             closing.spawn(candidate.new.close());
         }
     }
 
-    /// The new connection has to be tried again, no sooner than the server wants.
+    /// Schedules another try, no sooner than the server wants.
     fn retry(&mut self, reason: &str, retry_after: Option<Duration>) {
         let (shortest, longest) = RETRY;
         let backoff = self
@@ -358,7 +367,7 @@ impl Candidate {
         }
     }
 
-    /// Brings `readiness` up to date. True when the present connection is to be fenced now.
+    /// Advances `readiness`. True where the present connection is to be fenced now.
     fn wants_fence(&mut self, present: &Subscriptions) -> bool {
         let now = Instant::now();
         let new = &self.new;
@@ -402,9 +411,10 @@ impl Held {
         self.broadcasts.len() >= self.clean_at.max(CLEAN_EVERY) || self.full()
     }
 
-    /// Drops what `present` has brought. On a channel that became subscribed on both while the new connection was `opened`
-    /// already, the new one may have been the first and have heard what came before the confirmation on `present`: nothing
-    /// was promised then, and it would come out of order now.
+    /// Drops broadcasts that `present` has delivered. On a channel that was subscribed on both
+    /// after the new connection was `opened`, the new one may have confirmed first and received
+    /// broadcasts from before the confirmation on `present`. Nothing was promised for those, and
+    /// they would now come out of order.
     fn drop_delivered(
         &mut self,
         present: &Connection,

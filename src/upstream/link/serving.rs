@@ -1,4 +1,4 @@
-//! Serving a connection: what arrives on it, what is asked for on it, and the one that replaces it.
+//! Serving a connection: reads it, asks for channels on it, and replaces it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,41 +20,41 @@ use crate::upstream::session::{LoggedIn, SessionState};
 use expd_domain::{Channel, IdentityKind, LinkState, Secret};
 use expd_wire::socket::{Detected, SocketError};
 
-/// A connection is replaced when it holds this many channels that nobody wants any more, besides as many as are wanted: the network
-/// knows no unsubscribe.
+/// A connection is replaced once it holds this many more channels than are wanted: the network has
+/// no unsubscribe.
 const SURPLUS: usize = 1000;
 
-/// The channel on which a device that waits to be paired hears its credentials.
+/// System channel on which a device that waits to be paired receives its credentials.
 const PAIRING_CHANNEL: &str = "pairing";
 
-/// The state of a link while connections come and go.
+/// State of a link across its connections.
 pub(super) struct Serving {
     pub parts: LinkParts,
     pub states: watch::Receiver<SessionState>,
     pub status: watch::Sender<LinkStatus>,
-    /// The position in `wanted` up to which the present connection was told.
+    /// Position in `wanted` up to which the present connection was asked.
     wanted_seen: u64,
     /// Channels that became wanted while a new connection was about to take over, and that were
     /// asked for on that one alone. Bounded by what is wanted in those seconds.
     new_channels: Vec<Arc<Channel>>,
-    /// How often `wanted` had shrunk when the connection last forgot channels.
+    /// Count of removals from `wanted` when the connection last forgot channels.
     shrunk_seen: u64,
     refusal_notice: RefusalNotice,
     recent: Recent,
-    /// Since when the network confirms subscriptions, over connections that replaced each other.
+    /// Instant of the first confirmation, over connections that replaced each other.
     pub confirmed_since: Option<Instant>,
     pub detected: Option<Detected>,
     /// Old connections that are being closed; each ends within seconds.
     pub closing: JoinSet<()>,
 }
 
-/// Why a connection is not served any more.
+/// Reason for no longer serving a connection.
 pub(super) enum End {
     /// The daemon stops.
     Shutdown,
-    /// It is broken.
+    /// The connection is broken.
     Broken(String),
-    /// The session became somebody else's.
+    /// The session logged in as another identity.
     OtherIdentity,
 }
 
@@ -80,7 +80,7 @@ impl Serving {
     pub async fn subscribe_all(&mut self, connection: &mut Connection) -> Result<(), SocketError> {
         let (asked, last) = self.all_wanted(&connection.session);
         self.wanted_seen = last;
-        // Where nothing is wanted, nothing can be confirmed.
+        // Where nothing is wanted, no confirmation will come.
         self.confirmed_since = asked.is_empty().then(Instant::now);
         connection.subscribe(&asked).await?;
         self.report(Report::Asked(asked)).await;
@@ -109,8 +109,8 @@ impl Serving {
             if let End::Broken(reason) = &end
                 && rotation.is_open()
             {
-                // The replacement takes over with what it has; what was still on its way on the broken one is lost, as was
-                // just told.
+                // The replacement takes over as it is. Whatever was still on its way on the broken
+                // connection is lost, as just reported.
                 log::info!(instance = self.parts.name; "the connection broke while it was being replaced: {reason}");
                 self.finish_rotation(&mut connection, &mut rotation).await;
                 continue;
@@ -121,7 +121,7 @@ impl Serving {
         }
     }
 
-    /// Waits for the next thing to happen and deals with it.
+    /// Waits for the next event and handles it.
     async fn step(
         &mut self,
         connection: &mut Connection,
@@ -145,7 +145,6 @@ impl Serving {
                 }
                 self.follow_session(connection, rotation)
             }
-            // A goodbye that is finished needs no more.
             Some(_) = self.closing.join_next() => Ok(()),
             () = sleep_until(due) => {
                 let MaintenanceReport { reasked, lost, unanswered, refused } = connection.maintain().await.map_err(End::Broken)?;
@@ -162,7 +161,7 @@ impl Serving {
         }
     }
 
-    /// Takes what arrived on the present connection.
+    /// Handles what arrived on the present connection.
     async fn on_arrivals(
         &mut self,
         arrivals: Arrivals,
@@ -176,7 +175,7 @@ impl Serving {
             unexpected,
             closed,
         } = arrivals;
-        // Confirmations first: what is broadcast on a channel comes after them.
+        // Confirmations first: the broadcasts on a channel come after its confirmation.
         if !confirmed.is_empty() {
             self.confirmed_since.get_or_insert_with(Instant::now);
             self.report(Report::Confirmed(confirmed)).await;
@@ -196,7 +195,8 @@ impl Serving {
         Ok(())
     }
 
-    /// Hands broadcasts to the router, each once, and acts on those that are for the daemon itself.
+    /// Passes broadcasts to the router, each once, and handles those that are for the daemon
+    /// itself.
     async fn forward(&mut self, mut broadcasts: Vec<Incoming>, kind: IdentityKind) {
         if broadcasts.is_empty() {
             return;
@@ -217,12 +217,12 @@ impl Serving {
                 self.handle_device_broadcast(incoming);
             }
         }
-        // A device's secret is the daemon's alone, whoever else listens there.
+        // Nobody but the daemon may see a device's secret, whoever listens on that channel.
         broadcasts.retain(|incoming| !are_credentials(incoming));
         self.report(Report::Broadcasts(broadcasts)).await;
     }
 
-    /// What the network tells a device about its own credentials.
+    /// Handles what the network tells a device about its own credentials.
     fn handle_device_broadcast(&self, incoming: &Incoming) {
         #[derive(Deserialize)]
         struct Credentials {
@@ -272,7 +272,8 @@ impl Serving {
         };
         self.wanted_seen = last;
         if connection.identity().pairing_code.is_some() {
-            // Without an organization they have no IDs; the paired session's connection asks for them.
+            // Without an organization channels have no IDs; the connection of the paired session
+            // asks for them.
             return Ok(());
         }
         rotation.subscribe(&channels).await;
@@ -289,7 +290,7 @@ impl Serving {
         Ok(())
     }
 
-    /// Asks the present connection for what has become wanted, unless the new one alone takes that.
+    /// Asks the present connection for newly wanted channels, unless the new one alone takes them.
     async fn ask_new_channels(
         &mut self,
         connection: &mut Connection,
@@ -307,7 +308,7 @@ impl Serving {
         Ok(())
     }
 
-    /// Has the connections forget what nobody wants any more.
+    /// Makes the connections forget channels that nobody wants any more.
     fn abandon_unwanted(&self, connection: &mut Connection, rotation: &mut Rotation) {
         let (wanted, _) = self.all_wanted(&connection.session);
         let wanted: HashSet<_> = wanted.into_iter().collect();
@@ -315,7 +316,7 @@ impl Serving {
         rotation.abandon(|c| wanted.contains(c));
     }
 
-    /// The session changed: a new token gets its own connection.
+    /// Follows the session: a new token gets its own connection.
     fn follow_session(
         &mut self,
         connection: &Connection,
@@ -323,13 +324,13 @@ impl Serving {
     ) -> Result<(), End> {
         let state = self.states.borrow_and_update().clone();
         if let SessionState::RefreshFailing { reason, .. } = &state {
-            // The connection stays up, for as long as the token holds.
+            // The connection stays up while the token is valid.
             self.status.send_modify(|status| {
                 status.last_error = Some(format!("refreshing the token fails: {reason}"));
             });
         }
         let Some(session) = state.session() else {
-            // The connection stays for as long as the network lets it.
+            // The connection stays up for as long as the network lets it.
             return Ok(());
         };
         if session.serial == connection.session.serial {
@@ -379,13 +380,13 @@ impl Serving {
         let Some(session) = self.states.borrow().session().cloned() else {
             return rotation.cancel();
         };
-        // Channels that became wanted and were not asked for on the present connection yet are asked
-        // for on both.
+        // Includes newly wanted channels that were not asked for on the present connection yet:
+        // they are asked for on both.
         let (channels, _) = self.all_wanted(&session);
         rotation.open(&self.parts, self.detected.clone(), session, channels);
     }
 
-    /// The new connection takes over.
+    /// Lets the new connection take over.
     async fn finish_rotation(&mut self, connection: &mut Connection, rotation: &mut Rotation) {
         let is_known = |held: &Incoming| self.recent.knows(&held.channel, &held.broadcast.id);
         let finished = std::mem::take(rotation).finish(connection, is_known);
@@ -410,7 +411,7 @@ impl Serving {
         self.report(Report::Confirmed(confirmed)).await;
         self.refusal_notice.end(connection);
         self.forward(held, connection.kind()).await;
-        // The token may have changed once more meanwhile.
+        // The token may have changed again meanwhile.
         let newer = matches!(&*self.states.borrow(), SessionState::LoggedIn(session)
             if session.serial > connection.session.serial);
         if newer {
@@ -444,8 +445,8 @@ impl Serving {
         self.parts.router.report(self.parts.instance, report).await;
     }
 
-    /// Everything that a new connection shall subscribe: what is wanted, and what the daemon itself listens to.
-    /// Returns the place in what is wanted, too, up to which that goes.
+    /// Everything that a new connection subscribes to: the wanted channels, and those that the
+    /// daemon itself listens on. Also returns the position in `wanted` that this covers.
     fn all_wanted(&self, session: &LoggedIn) -> (Vec<Arc<Channel>>, u64) {
         let identity = &session.authentication.identity;
         let mut channels = Vec::new();
@@ -457,7 +458,7 @@ impl Serving {
             channels.push(Arc::new(Channel::new(own).system()));
         }
         let (wanted, last) = self.parts.wanted.borrow().after(0);
-        // A device that waits to be paired has no organization yet, so no other channel has an ID.
+        // A device that waits to be paired has no organization, so no other channel has an ID.
         if identity.pairing_code.is_none() {
             channels.extend(wanted);
         }
@@ -465,7 +466,7 @@ impl Serving {
     }
 }
 
-/// Whether a broadcast tells a device its uuid and secret.
+/// True for a broadcast that carries a device's uuid and secret.
 fn are_credentials(incoming: &Incoming) -> bool {
     let channel = &incoming.channel;
     channel.system && channel.name == PAIRING_CHANNEL && incoming.broadcast.name == "credentials"

@@ -1,26 +1,25 @@
-//! How a link stands, for people.
+//! Status of a link.
 
 use std::time::SystemTime;
 
 use crate::upstream::deadline::Deadline;
 use expd_domain::LinkState;
 
-/// How a link stands.
+/// Status of a link, for people.
 #[derive(Clone, Debug)]
 pub struct LinkStatus {
-    /// The state.
     pub state: LinkState,
-    /// Since when it is in this state.
+    /// Time at which it entered this state.
     pub since: SystemTime,
-    /// Why, in words; may be empty.
+    /// Reason in words; may be empty.
     pub reason: String,
-    /// Tries since the link was last up.
+    /// Number of tries since the link was last online.
     pub attempt: u32,
-    /// What the last try failed with.
+    /// Error of the last try.
     pub last_error: Option<String>,
-    /// When the next try comes.
+    /// Time of the next try.
     pub next_try: Option<Deadline>,
-    /// The Engine.IO protocol in use; 0 while not connected.
+    /// Number of the Engine.IO protocol in use; 0 while not connected.
     pub protocol: u32,
 }
 
@@ -39,7 +38,7 @@ impl Default for LinkStatus {
 }
 
 impl LinkStatus {
-    /// Goes into a state; staying in it keeps its time.
+    /// Enters a state. Entering the present one again keeps its time.
     pub(super) fn enter(&mut self, state: LinkState, reason: &str) {
         if self.state != state {
             self.state = state;

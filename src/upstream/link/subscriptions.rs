@@ -1,4 +1,4 @@
-//! What one connection was asked to subscribe, and what of it the server confirmed.
+//! Subscriptions of one connection: what was asked for, and what the server confirmed.
 
 mod ask;
 mod probe;
@@ -16,32 +16,37 @@ use crate::config::ChannelIdSpelling;
 use crate::router::Moment;
 use expd_domain::{Alphabet, Channel, ChannelId};
 
-/// How many confirmed channels one probe asks for again, at most. The vendor's network tells nobody when it forgets a
-/// subscription, so all are asked for again by and by.
+/// Bound on the confirmed channels that one probe asks for again. The vendor's network does not
+/// tell when it forgets a subscription, so every channel is probed in turn.
 const PROBE_CHANNELS: usize = 500;
 
-/// The subscriptions of one connection.
+/// Subscriptions of one connection.
 #[derive(Debug)]
 pub(super) struct Subscriptions {
     organization: String,
     spelling: ChannelIdSpelling,
-    /// When an ask is repeated first, and how rarely at last.
+    /// First and longest wait before an unconfirmed request is repeated.
     ask_again: (Duration, Duration),
-    /// Bounded by the channels that are wanted: one that nobody wants any more is forgotten here, though the server keeps it.
+    /// Bounded by the wanted channels: one that nobody wants any more is forgotten here, though the
+    /// server keeps it.
     asks: HashMap<Arc<Channel>, Ask>,
-    /// Channels that the server was asked for and nobody wants any more. The link replaces a connection that has surplus many.
+    /// Number of channels that the server was asked for and nobody wants any more. The link
+    /// replaces a connection with many of them.
     surplus: usize,
-    /// Whether one was forgotten to which an answer may still come.
+    /// Set once a channel was forgotten for which an answer may still come.
     forgot_unanswered: bool,
-    /// The spellings that were asked for, so that an arriving broadcast need not be decoded to find its channel.
+    /// Channels by the spellings that were asked for, so that finding a broadcast's channel needs
+    /// no decoding.
     by_id: HashMap<ChannelId, Arc<Channel>>,
-    /// Asked and not confirmed.
+    /// Asked for and not confirmed.
     pending: HashSet<Arc<Channel>>,
-    /// Confirmed, the longest unprobed first. May hold channels that are pending again, or forgotten; those are passed over.
+    /// Confirmed channels, the longest unprobed first. May hold channels that are pending again or
+    /// forgotten; those are skipped.
     probe_queue: VecDeque<Arc<Channel>>,
     probe: Option<Probe>,
     fence: Option<Fence>,
-    /// Everything that the server sent before this moment has arrived: when the latest ask was sent that was answered.
+    /// Everything that the server sent before this moment has arrived: the time of sending of the
+    /// latest request that was answered.
     verified_until: Moment,
 }
 
@@ -67,24 +72,24 @@ impl Subscriptions {
         }
     }
 
-    /// How many channels the server was asked for and nobody wants any more: it goes on sending what is broadcast on them, and
-    /// they count where it limits the channels of a socket.
+    /// Number of channels that the server was asked for and nobody wants any more. It keeps sending
+    /// their broadcasts, and they count towards its limit on the channels of a socket.
     pub fn surplus(&self) -> usize {
         self.surplus
     }
 
-    /// How many wanted channels the server refuses.
+    /// Number of wanted channels that the server refuses.
     pub fn refused(&self) -> usize {
         let asks = self.pending.iter().filter_map(|c| self.asks.get(c));
         asks.filter(|ask| ask.refused()).count()
     }
 
-    /// Whether something was asked for and is not confirmed.
+    /// True where a wanted channel is not confirmed.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Everything that was asked for and is wanted.
+    /// All wanted channels that were asked for.
     pub fn all(&self) -> Vec<Arc<Channel>> {
         self.wanted().map(|(channel, _)| channel.clone()).collect()
     }
@@ -93,12 +98,12 @@ impl Subscriptions {
         self.asks.iter().filter(|(_, ask)| !ask.abandoned())
     }
 
-    /// Since when a channel is heard here.
+    /// Instant from which a channel has been received here.
     pub fn confirmed_at(&self, channel: &Arc<Channel>) -> Option<Instant> {
         self.asks.get(channel)?.confirmed_at
     }
 
-    /// What is confirmed.
+    /// All wanted channels that are confirmed.
     pub fn confirmed_channels(&self) -> Vec<Arc<Channel>> {
         let channels = self.wanted().map(|(channel, _)| channel);
         let confirmed = channels.filter(|channel| !self.pending.contains(*channel));
@@ -110,13 +115,13 @@ impl Subscriptions {
         self.verified_until
     }
 
-    /// Whether everything that `other` has confirmed and somebody wants is confirmed here.
+    /// True where every wanted channel that `other` has confirmed is confirmed here.
     pub fn covers(&self, other: &Self) -> bool {
         let mut confirmed = other.wanted().filter(|(c, _)| !other.pending.contains(*c));
         confirmed.all(|(channel, _)| self.is_confirmed(channel))
     }
 
-    /// The same of what `other` had confirmed before that moment.
+    /// As `covers`, for channels that `other` had confirmed before `moment`.
     pub fn covers_since(&self, other: &Self, moment: Instant) -> bool {
         let mut confirmed = other.wanted().filter(|(channel, ask)| {
             let before = ask.confirmed_at.is_some_and(|at| at <= moment);
@@ -125,7 +130,7 @@ impl Subscriptions {
         confirmed.all(|(channel, _)| self.is_confirmed(channel))
     }
 
-    /// What `other` was asked for, somebody wants, and is not confirmed here.
+    /// Wanted channels that `other` was asked for and that are not confirmed here.
     pub fn lacking(&self, other: &Self) -> Vec<Arc<Channel>> {
         let lacking = other.wanted().filter(|(c, _)| !self.is_confirmed(c));
         lacking.map(|(channel, _)| channel.clone()).collect()
@@ -136,7 +141,8 @@ impl Subscriptions {
         wanted && !self.pending.contains(channel)
     }
 
-    /// Forgets what nobody wants any more. It is not asked for again, and another connection need not have it.
+    /// Forgets channels that nobody wants any more. They are not asked for again, and another
+    /// connection need not have them.
     pub fn abandon(&mut self, is_wanted: impl Fn(&Arc<Channel>) -> bool) {
         let (probe, fence) = (self.probe.as_ref(), self.fence.as_ref());
         let fence = fence.filter(|fence| !fence.answered);
@@ -168,9 +174,10 @@ impl Subscriptions {
             .retain(|channel| asks.contains_key(channel));
     }
 
-    /// Notes that these are asked for now, as far as they are not pending already, and returns the IDs to send.
+    /// Notes that channels are asked for now, unless they are pending, and returns the IDs to send.
     pub fn ask(&mut self, channels: &[Arc<Channel>], now: Moment) -> Vec<ChannelId> {
-        // An answer to what was forgotten would pass for one to this: it proves no more than is proved already.
+        // An answer to a forgotten request could pass for one to this request. It proves nothing
+        // beyond what is verified.
         let stale_since = self.forgot_unanswered.then_some(self.verified_until);
         let mut ids = Vec::new();
         for channel in channels {
@@ -199,7 +206,7 @@ impl Subscriptions {
         ids
     }
 
-    /// Takes the server's confirmation and returns the channels it speaks of. One spelling confirms its channel.
+    /// Handles a confirmation and returns its channels. One spelling confirms its channel.
     pub fn confirm(&mut self, ids: &[ChannelId]) -> Vec<Arc<Channel>> {
         let mut confirmed = Vec::new();
         for id in ids {
@@ -219,7 +226,7 @@ impl Subscriptions {
                 ask.standing = Standing::Wanted;
             }
             if self.pending.remove(&channel) {
-                // One that was asked for anew was heard all the time.
+                // A channel that was only asked for again was received all the time.
                 if !ask.reasked {
                     ask.confirmed_at = Some(Instant::now());
                 }
@@ -246,8 +253,9 @@ impl Subscriptions {
         confirmed
     }
 
-    /// Takes the server's refusal and returns the channels that it leaves without a subscription and that were not refused before.
-    /// A channel is refused when the server refuses each of its spellings; it stays pending, and is asked for again.
+    /// Handles a refusal and returns the channels that it leaves without a subscription and that
+    /// were not refused before. A channel is refused once the server has refused each of its
+    /// spellings; it stays pending, and is asked for again.
     pub fn refuse(&mut self, ids: &[ChannelId]) -> Vec<Arc<Channel>> {
         let mut refused = Vec::new();
         for id in ids {
@@ -259,7 +267,7 @@ impl Subscriptions {
             };
             ask.outstanding = ask.outstanding.saturating_sub(1);
             ask.refused_ids += 1;
-            // A refusal is an answer, too.
+            // A refusal is an answer as well.
             if let Some(probe) = &mut self.probe
                 && probe.left.contains(&channel)
                 && matches!(probe.proof, Proof::Confirmed)
@@ -279,14 +287,15 @@ impl Subscriptions {
         refused
     }
 
-    /// How many channels were asked for at least so many times, and neither confirmed nor refused.
+    /// Number of channels that were asked for at least `times` times, and neither confirmed nor
+    /// refused.
     pub fn unanswered_asks(&self, times: u32) -> usize {
         let asks = self.pending.iter().filter_map(|c| self.asks.get(c));
         asks.filter(|ask| ask.times >= times && !ask.refused())
             .count()
     }
 
-    /// Something came, whatever it was.
+    /// Notes that some message arrived.
     pub fn on_any_message(&mut self) {
         if let Some(probe) = &self.probe
             && matches!(probe.proof, Proof::Anything)
@@ -310,7 +319,7 @@ impl Subscriptions {
             .map(|(known, _)| known.clone())
     }
 
-    /// When an unconfirmed ask is to be repeated next.
+    /// Instant at which the next unconfirmed request is to be repeated.
     pub fn next_due(&self) -> Option<Instant> {
         self.pending
             .iter()
@@ -319,7 +328,8 @@ impl Subscriptions {
             .min()
     }
 
-    /// Notes that every unconfirmed ask that is due is repeated now, and returns the channels and the IDs to send.
+    /// Notes that all unconfirmed requests that are due are repeated now, and returns their
+    /// channels and the IDs to send.
     pub fn repeat_due(&mut self, now: Moment) -> (Vec<Arc<Channel>>, Vec<ChannelId>) {
         let mut channels = Vec::new();
         let mut ids = Vec::new();
@@ -335,8 +345,9 @@ impl Subscriptions {
         (channels, ids)
     }
 
-    /// The IDs to ask for again, to prove that the connection still delivers. Where nothing is confirmed, what is pending
-    /// serves, and any answer will do; empty when nothing was asked for at all.
+    /// Starts a probe, and returns the IDs to ask for again to prove that the connection still
+    /// delivers. Where nothing is confirmed, a pending channel serves, and any message is proof;
+    /// empty where nothing was asked for.
     pub fn start_probe(&mut self, now: Moment) -> Vec<ChannelId> {
         let mut ids = Vec::new();
         let mut left = HashSet::new();
@@ -376,8 +387,9 @@ impl Subscriptions {
         ids
     }
 
-    /// Starts a fence: see [`Connection::fence`](super::connection::Connection::fence). Returns the IDs to send, of a channel
-    /// for which no other probe is open, where there is one.
+    /// Starts a fence, as [`Connection::fence`](super::connection::Connection::fence) describes it.
+    /// Returns the IDs to send, of a channel without other requests on their way where there is
+    /// one.
     pub fn start_fence(&mut self, now: Moment) -> Vec<ChannelId> {
         let confirmed = || {
             self.probe_queue
@@ -402,12 +414,12 @@ impl Subscriptions {
         ask.ids.clone()
     }
 
-    /// Whether the fence was answered.
     pub fn fence_answered(&self) -> bool {
         self.fence.as_ref().is_some_and(|fence| fence.answered)
     }
 
-    /// When the next answer to a probe or a fence is overdue, if it may take so long.
+    /// Instant at which the next answer to a probe or a fence is overdue, where `answer` is
+    /// allowed.
     pub fn answer_due(&self, answer: Duration) -> Option<Instant> {
         let probe = self.probe.as_ref().map(|probe| probe.sent);
         let fence = self.fence.as_ref().filter(|fence| !fence.answered);
@@ -416,7 +428,8 @@ impl Subscriptions {
         sent.map(|sent| sent + answer)
     }
 
-    /// Whether what had to be answered when it was sent at `since` or before was not: the connection is dead.
+    /// True where a probe or a fence sent at `since` or before was not answered: the connection is
+    /// dead.
     pub fn unanswered(&self, since: Instant) -> bool {
         let fence = self.fence.as_ref();
         let probe = self.probe.as_ref();
@@ -425,7 +438,7 @@ impl Subscriptions {
                 .is_some_and(|probe| !matches!(probe.proof, Proof::Given) && probe.sent <= since)
     }
 
-    /// Forgets what was not answered.
+    /// Gives open probes and fences their full time again.
     pub fn restart_deadlines(&mut self) {
         self.probe = None;
         if let Some(fence) = &mut self.fence {
@@ -433,8 +446,8 @@ impl Subscriptions {
         }
     }
 
-    /// What a probe asked for at `since` or before and the server has not confirmed again is pending from now on. Returns it, with the
-    /// time until which each was good.
+    /// Makes channels pending again that a probe sent at `since` or before asked for and the server
+    /// did not confirm. Returns them with the time up to which each was verified.
     pub fn demote_unanswered(&mut self, since: Instant) -> Vec<(Arc<Channel>, Moment)> {
         let Some(probe) = self.probe.take_if(|probe| probe.sent <= since) else {
             return Vec::new();

@@ -15,15 +15,15 @@ use crate::upstream::session::{LoggedIn, SessionState};
 use expd_domain::LinkState;
 use expd_wire::socket::SocketError;
 
-/// The supervisor of one instance's live socket.
+/// Supervisor of one instance's live socket.
 pub struct Link {
     serving: Serving,
-    /// The token that the network refused last, since a connection was up.
+    /// Serial number of the token that the network refused last, since a connection was up.
     refused: Option<u64>,
 }
 
 impl Link {
-    /// A link and the place to watch its state.
+    /// Creates a link, and the receiver of its status.
     #[must_use]
     pub fn new(parts: LinkParts) -> (Self, watch::Receiver<LinkStatus>) {
         let status = watch::Sender::new(LinkStatus::default());
@@ -35,7 +35,7 @@ impl Link {
         (link, watcher)
     }
 
-    /// Keeps the socket up until the shutdown.
+    /// Keeps the socket connected until the shutdown.
     pub async fn run(mut self) {
         let (shortest, longest) = self.serving.parts.timings.retry;
         let mut backoff = Backoff::new(shortest, longest);
@@ -53,7 +53,7 @@ impl Link {
             let reason = match opened {
                 Ok(connection) => {
                     let end = self.serving.serve(connection).await;
-                    // A socket on which the network confirmed nothing was no success.
+                    // A socket on which the network confirmed nothing does not count as a success.
                     if let Some(since) = self.serving.confirmed_since.take() {
                         backoff.reset_after(since.elapsed());
                     }
@@ -68,7 +68,8 @@ impl Link {
                     if matches!(error, SocketError::Refused { .. }) {
                         self.serving.parts.session.reject(session.serial);
                         if self.refused.replace(session.serial).is_none() {
-                            // The network was started afresh, perhaps. A new token is tried at once, but only one.
+                            // The network may have restarted. One new token is tried at once, and
+                            // only one.
                             log::info!(instance = self.serving.parts.name; "{error}; logging in again");
                             continue;
                         }
@@ -93,11 +94,11 @@ impl Link {
         while self.serving.closing.join_next().await.is_some() {}
     }
 
-    /// Waits for a session to connect with, telling meanwhile why there is none.
+    /// Waits for a token to connect with; meanwhile the status says why there is none.
     async fn session(&mut self) -> Arc<LoggedIn> {
         loop {
             let waiting_for = match &*self.serving.states.borrow_and_update() {
-                // One that was refused is about to be replaced.
+                // A refused token is about to be replaced.
                 SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. }
                     if self.refused == Some(session.serial) =>
                 {
@@ -131,7 +132,7 @@ impl Link {
                 None => status.enter(LinkState::Connecting, "logging in"),
             });
             if self.serving.states.changed().await.is_err() {
-                // The session has stopped, and so will the link: the shutdown ends this wait.
+                // The session has stopped, and the link is about to: the shutdown ends this wait.
                 pending::<()>().await;
             }
         }

@@ -1,26 +1,28 @@
-//! How long a link waits for what.
+//! The times of a link.
 
 use std::time::Duration;
 
-/// The link's times. The defaults are what an instance runs with; tests shorten them.
+/// Times of a link. The defaults are an instance's; tests shorten them.
 #[derive(Clone, Debug)]
 pub struct LinkTimings {
-    /// How long opening a socket may take.
+    /// Bound on opening a socket.
     pub open: Duration,
-    /// The bounds of the first wait before the next try and of all, as [`Backoff`](crate::upstream::backoff::Backoff) takes them.
+    /// Waits between tries: the longest first one and the longest of all, as for
+    /// [`Backoff`](crate::upstream::backoff::Backoff).
     pub retry: (Duration, Duration),
-    /// How often a connection is proved alive end to end, by asking again for channels that are confirmed.
+    /// Interval at which a connection is probed end to end, by asking again for confirmed channels.
     pub probe_every: Duration,
-    /// How long the answer to a probe may take before the connection counts as dead. A peer that answers pings and delivers
-    /// nothing is thus found within `probe_every` and this.
+    /// Time for the answer to a probe before the connection counts as dead. A peer that answers
+    /// pings and delivers nothing is detected within `probe_every` and this.
     pub probe_answer: Duration,
-    /// When an ask that was not confirmed is repeated: after the first, then twice as late each time, up to the second. No ask
-    /// is given up.
+    /// Wait before an unconfirmed request is repeated: the first, doubling up to the second. No
+    /// request is given up.
     pub ask_again: (Duration, Duration),
-    /// How long both connections are listened to after the new one has confirmed everything. A network of many servers hands
-    /// a broadcast to each a little earlier or later; within this time the old connection still gets what the new one missed.
+    /// Time for which both connections are read after the new one has confirmed everything. In a
+    /// network of several servers a broadcast reaches each a little earlier or later; within this
+    /// time the old connection still receives what the new one missed.
     pub settle: Duration,
-    /// The longest time before a token's end at which the new connection takes over with what it has.
+    /// Longest time before a token's end at which the new connection takes over as it is.
     pub take_over_early: Duration,
 }
 

@@ -1,17 +1,18 @@
-//! The address of the live socket that a login's answer announces, made fit for use.
+//! The address of the live socket that a login's answer announces, made safe to use.
 //!
-//! The announcement comes from the network, and the session's token goes where it says. So a host that is set with `https` never
-//! leads to an unencrypted socket: `http` and `ws` are taken as `https`. What is no address falls back to the host that is set, as
-//! a missing one does.
+//! The announcement comes from the network, and the session's token goes where it points. A host
+//! that is configured with `https` therefore never leads to an unencrypted socket: `http` and `ws`
+//! become `https`. An invalid announcement falls back to the configured host, as a missing one
+//! does.
 
 use reqwest::Url;
 
 use expd_domain::excerpt::excerpt;
 
-/// The longest announcement that is read, in bytes: a name has 253 at most.
+/// Bound on an announcement in bytes: a name has 253 at most.
 const MAX_LENGTH: usize = 300;
 
-/// Where the socket is opened, and what the operator should know of it.
+/// URL of the socket, and a warning for the operator.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SocketAddress {
     pub(super) url: String,
@@ -40,7 +41,8 @@ pub(super) fn socket_address(announced: Option<&str>, host: &str) -> SocketAddre
     if !plain || !host.starts_with("https:") {
         return fine(url.as_str());
     }
-    // Cannot fail between schemes that both have hosts and ports; the default port becomes the other's default.
+    // Cannot fail between schemes that both have hosts and ports. A default port becomes the other
+    // scheme's default.
     url.set_scheme("https").unwrap_or_default();
     let fine = fine(url.as_str());
     SocketAddress {
@@ -53,7 +55,7 @@ pub(super) fn socket_address(announced: Option<&str>, host: &str) -> SocketAddre
     }
 }
 
-/// The announcement as `http` or `https`. One that names no scheme takes the configured host's.
+/// The announcement as `http` or `https`. One without a scheme takes the configured host's.
 fn parse(announced: &str, host: &str) -> Option<Url> {
     if announced.len() > MAX_LENGTH {
         return None;

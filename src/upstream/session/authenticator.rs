@@ -1,4 +1,4 @@
-//! What the session's task says to EXP, and what it makes of the answers.
+//! Logins and refreshes: the requests of the session, and the tokens that come of them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,32 +26,34 @@ use crate::upstream::transport::{CallError, HttpTransport, Unbounded};
 use expd_domain::excerpt::{excerpt, sentence};
 use expd_domain::identity::{Authentication, display_pairing_code};
 
-/// The part of a token's life after which it is refreshed, at the latest. The SDKs take a half and three quarters.
+/// Share of a token's life after which it is refreshed at the latest. The vendor's SDKs use a half
+/// and three quarters.
 const REFRESH_AT: f64 = 0.65;
 
-/// How far that moment is drawn forward at random, so that a fleet does not refresh in step.
+/// Share by which that moment is moved forward at random, so that a fleet does not refresh in step.
 const REFRESH_JITTER: f64 = 0.15;
 
-/// The longest and the shortest time to a refresh, however long the token lives.
+/// Bounds on the time to a refresh, however long the token lives.
 const LATEST_REFRESH: Duration = Duration::from_secs(7 * 86_400);
 const EARLIEST_REFRESH: Duration = Duration::from_millis(300);
 
-/// An answer larger than this is no authentication payload.
+/// Bound on the size of an authentication payload in bytes.
 const LARGEST_ANSWER: usize = 1 << 20;
 
-/// Why a login or a refresh did not succeed.
+/// Outcome of a login or a refresh that failed: refused by EXP, or transient with EXP's
+/// `Retry-After`.
 pub(super) enum Failure {
     Refused(String),
     Transient(String, Option<Duration>),
 }
 
-/// A token with its time by the clock that cannot jump.
+/// A token, and the instant of its refresh on the monotonic clock.
 pub(super) struct Token {
     pub(super) session: Arc<LoggedIn>,
     pub(super) refresh_at: Instant,
 }
 
-/// Logs in and refreshes with one instance's credentials, and publishes what comes of it.
+/// Logs in and refreshes with one instance's credentials, and publishes the resulting state.
 pub(super) struct Authenticator {
     pub(super) name: String,
     host: String,
@@ -62,11 +64,11 @@ pub(super) struct Authenticator {
     pub(super) timings: SessionTimings,
     counters: Arc<Counters>,
     states: watch::Sender<SessionState>,
-    /// The serial number of the newest token.
+    /// Serial number of the newest token.
     serial: u64,
-    /// The warning that was last logged about the address that EXP announces for the socket.
+    /// The last warning about the socket's announced address that was logged.
     warned_of_address: Option<String>,
-    /// Set while the device waits to be paired.
+    /// The pairing code that was logged; set while the device waits to be paired.
     pub(super) shown_pairing_code: Option<String>,
     pub(super) renewals: Renewals,
     pub(super) refusals: Refusals,
@@ -99,7 +101,7 @@ impl Authenticator {
         })
     }
 
-    /// Other waits, for tests and simulations.
+    /// Replaces the waits, for tests and simulations.
     pub(super) fn set_timings(&mut self, timings: SessionTimings) {
         self.renewals = Renewals::new(timings.renewal);
         self.refusals = Refusals::new(&timings);
@@ -121,7 +123,7 @@ impl Authenticator {
             Err(Failure::Transient(..)) => false,
         };
         if doubtful && self.signs_with_secret() && self.clock.disagrees_with(clock_before) {
-            // What was not accepted bore a wrong date, and the answer told the right one.
+            // The refused login was dated by a wrong clock, and its answer told the right time.
             answer = self.try_to_log_in().await;
         }
         let token = answer?;
@@ -133,7 +135,7 @@ impl Authenticator {
         Ok(token)
     }
 
-    /// Whether a login is signed with a secret, and so clock_before.
+    /// True where logins are signed with a secret, and therefore dated.
     pub(super) fn signs_with_secret(&self) -> bool {
         match &self.credentials {
             Credentials::User { .. } => false,
@@ -144,7 +146,7 @@ impl Authenticator {
 
     async fn try_to_log_in(&mut self) -> Result<Token, Failure> {
         self.counters.logins.inc();
-        // A second ago: nobody is to think that it comes from the future.
+        // A second ago, so that no server takes it for a date in the future.
         let now = self.clock.now(SystemTime::now()) / 1000 - 1;
         let body = login_request(&self.credentials, self.keyring.key(), now);
         let url = format!("{}/api/auth/login", self.host);
@@ -153,7 +155,7 @@ impl Authenticator {
         self.authenticate(request).await
     }
 
-    /// Has a token replaced by a fresh one, and publishes that.
+    /// Exchanges a token for a fresh one, and publishes it.
     pub(super) async fn refresh(&mut self, session: &LoggedIn) -> Result<Token, Failure> {
         self.counters.refreshes.inc();
         let url = format!("{}/api/auth/token", self.host);
@@ -163,7 +165,7 @@ impl Authenticator {
         self.authenticate(request.bearer_auth(token)).await
     }
 
-    /// Sends a login or a refresh, and publishes the token that comes back.
+    /// Sends a login or a refresh, and publishes the token of the answer.
     async fn authenticate(&mut self, request: RequestBuilder) -> Result<Token, Failure> {
         let answered = self
             .transport
@@ -185,7 +187,7 @@ impl Authenticator {
             return Err(Failure::Transient(reason, answer.retry_after));
         }
         let unusable = |why: &dyn std::fmt::Display| {
-            // The parser quotes what it does not understand, however long it is.
+            // The parser's error may quote its input at any length.
             let why = sentence(why);
             let reason = format!(
                 "{} answered with something that is no authentication payload ({why}); check the host setting",
@@ -194,7 +196,7 @@ impl Authenticator {
             Failure::Transient(reason, None)
         };
         let authentication = serde_json::from_slice::<Authentication>(&answer.body);
-        // The tokens live on in what was read.
+        // The parsed tokens are copies; the raw body is wiped.
         answer.body.zeroize();
         let authentication = authentication.map_err(|error| unusable(&error))?;
         if let Err(error) = authentication.identity.check() {
@@ -205,7 +207,7 @@ impl Authenticator {
 
     fn transient(&self, error: CallError) -> Failure {
         let reason = match error {
-            // That it may have arrived is of no account: one more login harms nobody.
+            // It does not matter that the request may have arrived: another login does no harm.
             CallError::Offline { reason, .. } | CallError::Unknown { reason } => reason,
             other => format!("{}: {other}; check the host setting", self.host),
         };

@@ -1,40 +1,42 @@
-//! What time it is at EXP, for a machine whose own clock may be years off.
+//! EXP's clock, for a machine whose own clock may be years off.
 //!
-//! Login tokens are dated and session tokens end by EXP's clock. Each answer tells it, to the second; between answers it is this
-//! machine's clock and the difference. What has been measured out from there (a token's life) runs on the clock that
-//! cannot jump.
+//! Login tokens are dated by EXP's clock, and session tokens end by it. Each answer tells the time
+//! to the second; between answers it is this machine's clock plus the measured offset. Durations
+//! derived from it (a token's life) run on the monotonic clock.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What the server tells are whole seconds, so that up to one more has passed, and the time on the wire. A difference within
-/// these milliseconds may come from that alone; this machine's clock is then the finer one.
+/// Offsets in milliseconds that count as no offset. The server tells whole seconds, so up to one
+/// second has passed since, and the time on the wire; within that, this machine's clock is the
+/// finer one.
 const AGREEING: RangeInclusive<i64> = -1500..=500;
 
-/// Added to what the server tells elsewhere: a token must not be thought to live longer than it does.
+/// Added to other offsets: a token must not be taken to live longer than it does.
 const REST_OF_THE_SECOND: i64 = 1000;
 
-/// From here on two readings of the server's clock are not of one clock.
+/// Offsets further apart than this are not of the same clock.
 const REDATED: Duration = Duration::from_secs(5);
 
-/// From here on a difference is worth an operator's attention: certificates and logs depend on the clock, too.
+/// Offset that an operator is warned of: certificates and logs depend on the clock as well.
 const WARN_FROM: Duration = Duration::from_secs(60);
 
-/// A token that is said to live longer, or to be over already, is dated by a clock that is not known.
+/// Bound on a token's plausible life. An expiry beyond it, or in the past, is dated by an unknown
+/// clock.
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// How long a token is taken to live where nobody can tell. A wrong guess is mended by the next 401.
+/// Assumed life of a token with an implausible expiry. The next 401 corrects a wrong guess.
 const UNKNOWN_LIFE: Duration = Duration::from_secs(600);
 
 /// EXP's clock, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ServerClock {
-    /// By how many milliseconds it is offset of this machine's.
+    /// Milliseconds by which it is ahead of this machine's clock.
     offset: i64,
 }
 
 impl ServerClock {
-    /// Takes note of what an answer's `Date` said, while this machine's clock says `local`.
+    /// Learns from an answer's `Date`, received when this machine's clock said `local`.
     pub(super) fn update(&mut self, date: Option<SystemTime>, local: SystemTime) {
         if let Some(date) = date {
             let offset = millis(date).saturating_sub(millis(local));
@@ -46,29 +48,30 @@ impl ServerClock {
         }
     }
 
-    /// The time at EXP.
+    /// EXP's time in milliseconds since the epoch.
     pub(super) fn now(self, local: SystemTime) -> i64 {
         millis(local).saturating_add(self.offset)
     }
 
-    /// Whether something dated by this clock has another date by that one.
+    /// True where the two clocks give different dates.
     pub(super) fn disagrees_with(self, other: Self) -> bool {
         !within(self.offset.saturating_sub(other.offset), REDATED)
     }
 
-    /// By how many seconds EXP is offset, where that should be looked at.
+    /// Seconds by which EXP's clock is ahead, where an operator should be warned.
     pub(super) fn offset_to_warn_of(self) -> Option<i64> {
         (!within(self.offset, WARN_FROM)).then_some(self.offset / 1000)
     }
 
-    /// How long a token lives that ends at `expiration` (milliseconds since the epoch); `None` where that makes no sense.
+    /// Life of a token that ends at `expiration` (milliseconds since the epoch); `None` where
+    /// implausible.
     fn life(self, expiration: i64, local: SystemTime) -> Option<Duration> {
         let left = expiration.saturating_sub(self.now(local));
         let life = Duration::from_millis(u64::try_from(left).ok()?);
         (!life.is_zero() && life <= LONGEST_LIFE).then_some(life)
     }
 
-    /// The same, by this machine's clock where EXP's makes no sense, and else a guess.
+    /// As `life`; by this machine's clock where EXP's gives an implausible life, and else a guess.
     pub(super) fn life_or_guess(self, expiration: i64, local: SystemTime) -> Duration {
         self.life(expiration, local)
             .or_else(|| Self::default().life(expiration, local))
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_guessed() {
-        // The answer names no date, and this machine lives in 1970, or a year offset.
+        // The answer has no date, and this machine's clock is in 1970, or a year ahead.
         let unknown = ServerClock::default();
         assert_eq!(unknown.life_or_guess(NOW, at(1000)), UNKNOWN_LIFE);
         assert_eq!(
@@ -140,7 +143,7 @@ mod tests {
                 UNKNOWN_LIFE
             );
         }
-        // The date comes from something on the way; the expiration fits this machine's clock.
+        // The date is a proxy's; the expiry fits this machine's clock.
         assert_eq!(
             clock_after(NOW + 86_400_000).life_or_guess(NOW + 5000, at(NOW)),
             Duration::from_secs(5)

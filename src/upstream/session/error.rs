@@ -1,17 +1,15 @@
-//! Why a session cannot begin.
+//! Errors that keep a session from starting.
 
 use crate::upstream::credentials::StoreError;
 
-/// Why a session cannot be had.
+/// Error of [`Session::new`](super::Session::new).
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The HTTP client.
     #[error("{0}")]
     Client(String),
-    /// The paired device's credentials.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no folder to keep the paired device's credentials in.
+    /// No folder is configured for the paired device's credentials.
     #[error("allow_pairing needs a place to keep the credentials; set daemon.state_dir")]
     NoStateDir,
 }

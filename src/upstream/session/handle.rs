@@ -1,4 +1,4 @@
-//! The handle to a session.
+//! The handle to a session, for the API client and the link.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,23 +20,24 @@ use crate::upstream::transport::CallError;
 use expd_domain::Secret;
 use expd_domain::identity::MAX_IDENTITY_BYTES;
 
-/// How long a caller waits for a login that is under way.
+/// Bound on a caller's wait for a login in progress.
 const LOGIN_WAIT: Duration = Duration::from_secs(20);
 
-/// The handle to a session.
+/// Handle to a session: shows its state, and asks for newer tokens.
 #[derive(Clone, Debug)]
 pub struct Session {
     credential_events: mpsc::Sender<CredentialEvent>,
-    /// The newest token that EXP has refused to anybody. One number, so that any number of callers may say the same.
+    /// Serial number of the newest token that EXP refused to anybody. A single number, so that any
+    /// number of callers may report the same token.
     rejected: watch::Sender<u64>,
     states: watch::Receiver<SessionState>,
 }
 
 impl Session {
-    /// A session and its task.
+    /// Creates a session and its task.
     ///
     /// # Errors
-    /// The proxy or `ca_file` cannot be used, or a paired device's credentials could not be kept.
+    /// The proxy or `ca_file` is unusable, or a paired device's credentials could not be stored.
     pub fn new(
         name: &str,
         settings: &InstanceSettings,
@@ -64,28 +65,28 @@ impl Session {
         Ok((session, task))
     }
 
-    /// The state, to be watched.
+    /// Watches the state.
     pub fn watch(&self) -> watch::Receiver<SessionState> {
         self.states.clone()
     }
 
-    /// The state now.
+    /// The present state.
     pub fn state(&self) -> SessionState {
         self.states.borrow().clone()
     }
 
-    /// The present token; waits where the first try of a login is under way.
+    /// The present token; waits where the first try of a login is in progress.
     ///
     /// # Errors
-    /// There is none, and why.
+    /// No token, and the reason.
     pub async fn current(&self) -> Result<Arc<LoggedIn>, CallError> {
         self.newer_than(0).await
     }
 
-    /// A token that is newer than a refused one. However many ask, one login serves them.
+    /// A newer token than the refused one. One login serves all callers.
     ///
     /// # Errors
-    /// The login failed, or takes too long; or the refused token is fresh from such a login.
+    /// The login failed or takes too long, or the refused token is fresh from such a login.
     pub async fn renew(&self, refused: u64) -> Result<Arc<LoggedIn>, CallError> {
         if let Some(session) = self.state().session()
             && session.serial == refused
@@ -102,17 +103,18 @@ impl Session {
         self.newer_than(refused).await
     }
 
-    /// Says that EXP refuses the token of that serial.
+    /// Reports that EXP refuses the token with this serial number.
     pub fn reject(&self, refused: u64) {
         self.rejected.send_if_modified(|highest| {
-            // Told again is told anew: the task may have found it too early the last time.
+            // A repeated report counts as a change: the task may have found the first one too
+            // early.
             let changed = refused >= *highest;
             *highest = refused.max(*highest);
             changed
         });
     }
 
-    /// The network has given this device credentials.
+    /// Reports that the network has given this device credentials.
     pub fn paired(&self, uuid: String, secret: Secret) {
         let key = DeviceKey { uuid, secret };
         if !key.is_whole() {
@@ -132,9 +134,9 @@ impl Session {
         }
     }
 
-    /// The network has taken this device's credentials back.
+    /// Reports that the network has revoked this device's credentials.
     pub fn unpaired(&self) {
-        // Full: the credentials will be refused at the next login.
+        // Where the queue is full, the next login is refused instead.
         self.credential_events
             .try_send(CredentialEvent::Unpaired)
             .ok();

@@ -4,19 +4,19 @@ use tokio::sync::{mpsc, watch};
 
 use crate::upstream::credentials::DeviceKey;
 
-/// CredentialEvent of the device's credentials that wait for the session's task. An operator sends one in minutes.
+/// Bound on queued events. An operator causes one in minutes.
 pub(super) const CREDENTIAL_EVENTS: usize = 16;
 
-/// What the network says of this device's credentials.
+/// An event about this device's credentials, received from the network.
 #[derive(Debug)]
 pub(super) enum CredentialEvent {
-    /// It has paired this device.
+    /// The network has paired this device.
     Paired(DeviceKey),
-    /// It has unpaired it.
+    /// The network has unpaired this device.
     Unpaired,
 }
 
-/// The task's end of the handles' channels.
+/// The task's receiving ends.
 pub(super) struct Inbox {
     pub(super) credential_events: mpsc::Receiver<CredentialEvent>,
     pub(super) rejected: watch::Receiver<u64>,

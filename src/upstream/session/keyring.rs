@@ -1,4 +1,5 @@
-//! The key that a device got by pairing: in memory, where it counts at once, and on disk, where it shall survive a restart.
+//! The key of a paired device: in memory, where it takes effect at once, and on disk, where it
+//! survives restarts.
 
 use std::path::Path;
 
@@ -15,24 +16,25 @@ use crate::upstream::credentials::{DeviceKey, PairedStore, StoreError, StoredKey
 use expd_domain::Secret;
 use expd_domain::excerpt::excerpt;
 
-/// One instance's paired key. Empty and without a store where pairing is not allowed.
+/// The paired key of one instance. Empty and without a store where pairing is not allowed.
 pub(super) struct Keyring {
     name: String,
     store: Option<PairedStore>,
     key: Option<DeviceKey>,
-    /// Of the credentials in the settings.
+    /// Digest of the configured credentials.
     digest: String,
-    /// When the disk is brought in line with the memory; `None` where it is.
+    /// Instant of the next try to write to disk; `None` where disk and memory agree.
     due: Option<Instant>,
     backoff: Backoff,
 }
 
 impl Keyring {
-    /// Finds out whether a key could be stored, and reads the one that is.
+    /// Checks that a key could be stored, and reads the stored one.
     ///
     /// # Errors
-    /// Where pairing is allowed and its outcome could not be stored. A disk that is full may be freed, and a device that is
-    /// paired already has nothing to store: then it is only said.
+    /// Pairing is allowed and its result could not be stored. A full disk is only logged, since it
+    /// may be freed; so is any disk error of a device that is paired already, since there is
+    /// nothing to store.
     pub(super) fn open(
         name: &str,
         credentials: &Credentials,
@@ -89,7 +91,7 @@ impl Keyring {
         Ok(Some(key))
     }
 
-    /// Other waits.
+    /// Replaces the waits, for tests and simulations.
     pub(super) fn set_timings(&mut self, timings: &SessionTimings) {
         self.backoff = Backoff::new(timings.saving.0, timings.saving.1);
     }
@@ -99,7 +101,7 @@ impl Keyring {
         self.key.as_ref()
     }
 
-    /// The device was paired.
+    /// Takes the key of a new pairing.
     pub(super) async fn pair(&mut self, key: DeviceKey) {
         log::info!(instance = self.name, uuid = excerpt(&key.uuid); "paired as device {}", excerpt(&key.uuid));
         self.key = Some(key);
@@ -107,7 +109,7 @@ impl Keyring {
         self.save().await;
     }
 
-    /// The device was unpaired.
+    /// Drops the key of a device that was unpaired.
     pub(super) async fn unpair(&mut self) {
         log::warn!(instance = self.name; "EXP has unpaired this device");
         self.key = None;
@@ -115,12 +117,12 @@ impl Keyring {
         self.save().await;
     }
 
-    /// When [`Self::save`] should be called.
+    /// Instant at which [`Self::save`] is due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Brings the disk in line with the memory; where that fails, it is due again later.
+    /// Writes memory to disk; a failure makes it due again later.
     pub(super) async fn save(&mut self) {
         let again = self.due.take().is_some();
         let Some(store) = self.store.clone() else {
@@ -161,14 +163,14 @@ fn bring_in_line(store: &PairedStore, wanted: Option<&StoredKey>) -> Result<(), 
     }
 }
 
-/// Tells one device's configured credentials from another's, and not what they are.
+/// Digest that tells configured credentials from others without revealing them.
 fn digest(credentials: &Credentials) -> String {
     let Credentials::Device { uuid, secret, .. } = credentials else {
         return String::new();
     };
     let uuid = uuid.as_deref().unwrap_or_default();
     let secret = secret.as_ref().map_or("", Secret::expose);
-    // Lengths keep the parts apart.
+    // The length keeps the parts apart.
     let parts = format!("{}:{uuid}{secret}", uuid.len());
     URL_SAFE_NO_PAD.encode(Sha256::digest(parts))
 }

@@ -1,7 +1,7 @@
-//! The session: logs in, keeps the token fresh, and is the one place that holds it.
+//! The session: logs in, keeps the token fresh, and is the only place that holds it.
 //!
-//! One task does all of it, so however many callers find a token stale, one request replaces it. Everybody else holds a
-//! [`Session`], a handle that shows the present state and can ask for a newer one.
+//! One task does all of it, so any number of callers with a stale token cause a single request.
+//! Others hold a [`Session`], a handle that shows the present state and can ask for a newer token.
 
 mod announced;
 mod authenticator;

@@ -1,21 +1,24 @@
-//! How long a refused credential waits for its next try.
+//! Waits after refused credentials.
 //!
-//! A credential that EXP has never taken is wrong until an operator corrects it, and waits long. One that it took before, in
-//! this process's life, is more likely refused by a network in trouble (a directory that is restarting, a proxy that answers in
-//! its place), which passes: it is tried again next_short_wait, a few times, ever more rarely, and then waits as long as any other.
+//! Credentials that EXP has never accepted are wrong until an operator corrects them, and wait
+//! long. Credentials that it accepted before, in this process's life, are more likely refused by a
+//! network in trouble (a restarting directory, a proxy that answers in its place), which passes:
+//! they are tried again soon and ever more rarely, a few times, and then wait as long as any
+//! others.
 
 use std::time::Duration;
 
 use super::timings::SessionTimings;
 use crate::upstream::backoff::{Backoff, jittered};
 
-/// The waits between refusals.
+/// Waits between refused logins.
 pub(super) struct Refusals {
-    /// Added to every long wait: the shortest one is a promise to the network.
+    /// Added to every long wait: the minimum is a promise to the network.
     least: Duration,
     backoff: Backoff,
     first_short_wait: Duration,
-    /// The next short wait of a credential that was taken before; `None` where none was, or its short waits are over.
+    /// The next short wait of credentials that were accepted before; `None` where they never were,
+    /// or the short waits are used up.
     next_short_wait: Option<Duration>,
 }
 
@@ -30,26 +33,26 @@ impl Refusals {
         }
     }
 
-    /// EXP took the credential.
+    /// EXP accepted the credentials.
     pub(super) fn accepted(&mut self) {
         self.backoff.reset();
         self.next_short_wait = Some(self.first_short_wait);
     }
 
-    /// There is another credential now, of which nothing is known.
+    /// There are new credentials, of which nothing is known.
     pub(super) fn replaced(&mut self) {
         self.backoff.reset();
         self.next_short_wait = None;
     }
 
-    /// EXP refused it: how long until the next try.
+    /// EXP refused the credentials; returns the wait until the next try.
     pub(super) fn wait(&mut self) -> Duration {
-        // Jittered upwards: at least so much is promised.
+        // Jittered upwards, so that the minimum holds.
         self.short_wait()
             .unwrap_or_else(|| self.least + self.backoff.wait())
     }
 
-    /// The next short wait of a credential that was taken before, where there is one left.
+    /// Takes the next short wait, if one is left.
     pub(super) fn short_wait(&mut self) -> Option<Duration> {
         let next_short_wait = self.next_short_wait.take()?;
         let next = next_short_wait * 2;

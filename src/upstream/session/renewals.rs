@@ -1,4 +1,4 @@
-//! Logins that only follow from refused tokens, and how they are kept rare where they do not help.
+//! Logins that are caused by refused tokens, made rare where they do not help.
 
 use std::time::Duration;
 
@@ -6,12 +6,13 @@ use tokio::time::Instant;
 
 use crate::upstream::backoff::Backoff;
 
-/// When a refused token leads to a login.
+/// Schedule of logins after refused tokens.
 pub(super) struct Renewals {
     backoff: Backoff,
     reset_after: Duration,
     last: Option<Instant>,
-    /// A token that is refused from here on leads to a login at once; before, at this moment.
+    /// Instant from which a refused token leads to a login at once; an earlier refusal waits for
+    /// it.
     pub(super) allowed_at: Instant,
 }
 
@@ -25,7 +26,7 @@ impl Renewals {
         }
     }
 
-    /// A refused token leads to a login now. The next one for this reason has to wait.
+    /// Notes a login after a refused token. The next one for this reason has to wait.
     pub(super) fn begin(&mut self) {
         let now = Instant::now();
         if self.last.is_none_or(|last| now - last > self.reset_after) {

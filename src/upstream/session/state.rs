@@ -1,4 +1,4 @@
-//! How a session stands, for everybody who holds its handle.
+//! The states of a session.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,49 +10,49 @@ use crate::upstream::deadline::Deadline;
 use expd_domain::Secret;
 use expd_domain::identity::Authentication;
 
-/// How a session stands.
+/// State of a session.
 #[derive(Clone, Debug)]
 pub enum SessionState {
-    /// A login is under way; the first try is number 1.
+    /// A login is in progress.
     LoggingIn {
-        /// The number of the try since the last success.
+        /// Number of the try since the last success, from 1.
         attempt: u32,
-        /// What the try before failed with.
+        /// Error of the previous try.
         last_error: Option<String>,
     },
     /// There is a token. It stays valid while it is being refreshed.
     LoggedIn(Arc<LoggedIn>),
-    /// There is a token that still holds, but refreshing it fails.
+    /// There is a valid token, but refreshing it fails.
     RefreshFailing {
         /// The token.
         session: Arc<LoggedIn>,
-        /// What happened.
+        /// The error.
         reason: String,
-        /// How many tries have failed.
+        /// Number of failed tries.
         attempt: u32,
-        /// When the next one comes.
+        /// The next try.
         next_try: Deadline,
     },
     /// EXP refuses the credentials.
     Refused {
-        /// EXP's words.
+        /// EXP's message.
         reason: String,
-        /// When they are tried again.
+        /// The next try.
         next_try: Deadline,
     },
     /// The login failed for another reason.
     Failed {
-        /// What happened.
+        /// The error.
         reason: String,
-        /// How many tries have failed.
+        /// Number of failed tries.
         attempt: u32,
-        /// When the next one comes.
+        /// The next try.
         next_try: Deadline,
     },
 }
 
 impl SessionState {
-    /// The token, in the states in which there is one that holds.
+    /// The token, in the states that have a valid one.
     pub fn session(&self) -> Option<&Arc<LoggedIn>> {
         match self {
             Self::LoggedIn(session) | Self::RefreshFailing { session, .. } => Some(session),
@@ -61,19 +61,20 @@ impl SessionState {
     }
 }
 
-/// A token and what came with it.
+/// A token, and what came with it.
 pub struct LoggedIn {
-    /// Counts tokens; a newer one has a higher number.
+    /// Serial number of the token; a newer token has a higher one.
     pub serial: u64,
-    /// What EXP answered.
+    /// EXP's answer to the login or refresh.
     pub authentication: Authentication,
-    /// Where the socket is opened.
+    /// URL of the live socket.
     pub socket_url: String,
-    /// What opens it.
+    /// Token of the live socket.
     pub socket_token: Secret,
-    /// When the token ends.
+    /// End of the token's life.
     pub ends_at: Deadline,
-    /// That EXP refuses this token leads to a new login from here on; before, the login that made it was too short a time ago.
+    /// Before this instant a 401 does not trigger a login: the token is too fresh for another one
+    /// to help.
     pub(super) renewable_at: Instant,
 }
 
@@ -87,7 +88,7 @@ impl fmt::Debug for LoggedIn {
 }
 
 impl LoggedIn {
-    /// How long until a refusal of this token leads to a new login; `None` where it does so now.
+    /// Time until a refusal of this token triggers a login; `None` where it does now.
     pub(super) fn renewable_in(&self) -> Option<Duration> {
         let wait = self.renewable_at.saturating_duration_since(Instant::now());
         (!wait.is_zero()).then_some(wait)

@@ -1,4 +1,4 @@
-//! The session's own task.
+//! The session's task: decides when to log in, refresh and store.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use super::timings::SessionTimings;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
 
-/// Further than any try is ahead; what is due then is not due.
+/// Stands in for "never" in a timer.
 const FAR_FUTURE: Duration = Duration::from_secs(365 * 86_400);
 
-/// Logs in, refreshes, and acts on what the handles report.
+/// The session's task.
 pub struct SessionTask {
     auth: Authenticator,
     inbox: Inbox,
 }
 
-/// Why a token is not held any longer.
+/// Reason for giving up a token.
 enum TokenLost {
     /// A login is due at once.
     LogIn,
-    /// It ended while it could not be refreshed; the next try is due then.
+    /// The token ended while refreshes failed; the next try is due then.
     Unrefreshed { reason: String, next_try: Instant },
 }
 
@@ -34,7 +34,7 @@ impl SessionTask {
         Self { auth, inbox }
     }
 
-    /// The same task with other waits, for tests and simulations.
+    /// Replaces the waits, for tests and simulations.
     #[must_use]
     pub fn with_timings(mut self, timings: SessionTimings) -> Self {
         self.auth.set_timings(timings);
@@ -43,7 +43,8 @@ impl SessionTask {
 
     /// Keeps the session until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
-        // Ending in the middle of a request loses nothing: the next start logs in afresh. What is being stored is stored.
+        // Stopping in the middle of a request loses nothing: the next start logs in afresh. A write
+        // to disk that has begun is completed.
         stop.run_until_cancelled(self.keep_logged_in()).await;
     }
 
@@ -91,7 +92,7 @@ impl SessionTask {
         }
     }
 
-    /// Waits for the next try; news about the credentials ends the wait.
+    /// Waits for the next try; a change of the credentials ends the wait.
     async fn sleep_until_next_try(&mut self, until: Instant) {
         loop {
             tokio::select! {
@@ -106,14 +107,15 @@ impl SessionTask {
         }
     }
 
-    /// Holds a token: refreshes it in time, until a new login is needed.
+    /// Refreshes a token in time, until a new login is needed.
     async fn keep_token_fresh(&mut self, mut token: Token) -> TokenLost {
         let mut backoff = Backoff::new(self.auth.timings.retry.0, self.auth.timings.retry.1);
         let mut refresh_at = token.refresh_at;
         let mut last_error: Option<(String, u32)> = None;
         let mut log_in_at = None;
-        // A network that has a device wait to be paired did not take the secret it showed, which may pass as any refusal: it
-        // is shown again, next_short_wait where it was taken before, and else whenever the token needs replacing.
+        // A network that lets a device with a secret wait to be paired has not accepted that
+        // secret. As with any refusal, this may pass: the secret is shown again, soon where it was
+        // accepted before, and else when the token needs replacing.
         let recheck = self.auth.shown_pairing_code.is_some() && self.auth.signs_with_secret();
         let prove_at = if recheck {
             let wait = self.auth.refusals.short_wait();
@@ -123,7 +125,8 @@ impl SessionTask {
         };
         loop {
             tokio::select! {
-                // Of two moments that have both passed, in a machine that was asleep, the end counts.
+                // On a machine that was asleep both moments may have passed; then the end of the
+                // token counts.
                 biased;
                 () = sleep_until(token.session.ends_at.instant()) => {
                     return match last_error {
@@ -138,7 +141,7 @@ impl SessionTask {
                 }
                 Ok(()) = self.inbox.rejected.changed() => {
                     let refused = *self.inbox.rejected.borrow_and_update();
-                    // An older one was refused to somebody who was late: there is a newer one already.
+                    // A late report about an older token: there is a newer one already.
                     if refused >= token.session.serial {
                         log_in_at = Some(self.auth.renewals.allowed_at);
                     }
@@ -179,10 +182,11 @@ impl SessionTask {
         }
     }
 
-    /// Acts on what the network says of this device's credentials. Says whether they changed.
+    /// Handles an event about this device's credentials. True where they changed.
     async fn on_credential_event(&mut self, event: CredentialEvent) -> bool {
         match event {
-            // Whoever listens on the pairing channel hears what is meant for others.
+            // All devices that wait to be paired share the pairing channel and hear each other's
+            // credentials.
             CredentialEvent::Paired(_) if self.auth.shown_pairing_code.is_none() => {
                 log::warn!(instance = self.auth.name; "passing over pairing credentials: this device does not wait to be paired");
                 return false;

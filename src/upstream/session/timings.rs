@@ -1,24 +1,26 @@
-//! How patient a session is.
+//! The waits of a session.
 
 use std::time::Duration;
 
-/// The waits of a session. The defaults are what a daemon lives by; tests are in more of a hurry.
+/// Waits of a session. The defaults are a daemon's; tests shorten them.
 #[derive(Clone, Debug)]
 pub struct SessionTimings {
-    /// How long an answer to a login or a refresh may take to begin.
+    /// Bound on the time until the answer to a login or a refresh begins.
     pub answer: Duration,
-    /// The longest first and the longest of all waits between tries that fail because EXP cannot be reached or is in trouble.
+    /// Waits between tries while EXP is unreachable or in trouble: the longest first one, and the
+    /// longest of all.
     pub retry: (Duration, Duration),
-    /// The same between tries that EXP refuses: an operator may mend the credentials, but nothing else will. The first is a
-    /// promise to the network: it is added to every wait.
+    /// Waits between tries that EXP refuses, as in `retry`. Only an operator can correct the
+    /// credentials. The first is a promise to the network: it is added to every wait.
     pub refused: (Duration, Duration),
-    /// The first and shortest wait of credentials that EXP took before and refuses now; then twice as long each time, until it
+    /// First wait of credentials that EXP accepted before and refuses now; it doubles until it
     /// reaches the long waits.
     pub accepted_before: Duration,
-    /// The same between logins that only follow from refused tokens. The first comes at once; where fresh tokens are refused,
-    /// too, another login does not help, and each would cost the network a login and a socket.
+    /// Waits between logins that are caused by refused tokens, as in `retry`. The first login comes
+    /// at once; where fresh tokens are refused too, another login does not help, and each would
+    /// cost the network a login and a socket.
     pub renewal: (Duration, Duration),
-    /// The same between tries to store a paired device's credentials.
+    /// Waits between tries to store a paired device's credentials, as in `retry`.
     pub saving: (Duration, Duration),
 }
 

@@ -1,4 +1,4 @@
-//! Answers: taken in up to a bound and in bounded time, and read as EXP means them.
+//! HTTP answers: read up to a bound and in bounded time.
 
 use std::future::ready;
 use std::time::{Duration, SystemTime};
@@ -18,32 +18,30 @@ use expd_domain::quoted::{QUOTED_CHARS, shortened};
 use expd_wire::diagnosis::RouteDescription;
 use expd_wire::server_time;
 
-/// How long the rest of an answer may take, once it has begun, besides the time that its bytes need on a slow line.
+/// Time for the rest of an answer once it has begun, beyond what its bytes need on a slow line.
 const REST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most that is kept of the short name of an error, and of the sentence about it, in bytes.
+/// Bounds in bytes on the code and the message of an error that are kept and passed on.
 const LONGEST_CODE: usize = 64;
 const LONGEST_MESSAGE: usize = 512;
 
-/// What came back.
+/// An HTTP answer, read to its end.
 pub struct Answer {
-    /// The HTTP status.
     pub status: StatusCode,
-    /// When to come back, where the server said so.
+    /// The server's `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// The server's clock, where it told; to the second.
+    /// The server's clock (`Date`), to the second.
     pub date: Option<SystemTime>,
-    /// The whole body.
     pub body: Vec<u8>,
 }
 
-/// Counts the memory of an answer for whoever asked.
+/// Accounts for the memory of an answer on behalf of its caller.
 pub trait AnswerRoom: Send + Sync {
-    /// Waits for a while for room for so many bytes more; false where there is none in time.
+    /// Reserves bytes, waiting a while for them; false where there is no memory in time.
     fn hold(&self, bytes: usize) -> BoxFuture<'_, bool>;
 }
 
-/// Of those answers that no app asked for: logins and refreshes, which are small.
+/// No accounting: for answers that no app asked for (logins and refreshes), which are small.
 pub struct Unbounded;
 
 impl AnswerRoom for Unbounded {
@@ -53,7 +51,7 @@ impl AnswerRoom for Unbounded {
 }
 
 impl Answer {
-    /// An answer whose body is no use.
+    /// An answer whose body is not read.
     pub(super) fn without_body(response: &Response) -> Self {
         Self {
             status: response.status(),
@@ -63,7 +61,7 @@ impl Answer {
         }
     }
 
-    /// Takes in an answer that has begun.
+    /// Reads an answer whose head has arrived.
     pub(super) async fn read(
         mut response: Response,
         most: usize,
@@ -90,7 +88,7 @@ impl Answer {
                     return Err(CallError::TooLarge { most });
                 }
                 Ok(Ok(Some(chunk))) => {
-                    // As it comes, and as what it is read into.
+                    // Twice: the chunk as it arrives, and the buffer that it is copied to.
                     let waited = Instant::now();
                     if !room.hold(2 * chunk.len()).await {
                         return Err(CallError::NoRoom);
@@ -109,7 +107,8 @@ impl Answer {
         })
     }
 
-    /// What EXP says is wrong, cut to what is kept and handed on; empty where it does not say it in its own form.
+    /// EXP's error code and message, truncated to what is passed on; empty where the body is not
+    /// EXP's error object.
     pub fn error_body(&self) -> ErrorBody {
         let said: ErrorBody = serde_json::from_slice(&self.body).unwrap_or_default();
         ErrorBody {
@@ -118,7 +117,7 @@ impl Answer {
         }
     }
 
-    /// What EXP says is wrong, or else the name of the status.
+    /// EXP's error message, or else the name of the status.
     pub fn message(&self) -> String {
         let said = self.error_body().message;
         if said.is_empty() {
@@ -128,8 +127,9 @@ impl Answer {
         }
     }
 
-    /// Whether an API may have given this answer to a call that has no result: nothing, JSON, or the status' own name, which some
-    /// servers send as the body. A page of HTML comes from somebody else.
+    /// True where an API may have given this answer to a call without a result: an empty body,
+    /// JSON, or the name of the status, which some servers send as the body. A page of HTML comes
+    /// from a captive portal or a proxy.
     pub fn is_api_answer(&self) -> bool {
         let body = self.body.trim_ascii();
         let name = self.status.canonical_reason().unwrap_or_default();
@@ -138,15 +138,15 @@ impl Answer {
             || serde_json::from_slice::<IgnoredAny>(body).is_ok()
     }
 
-    /// The beginning of the body, to be told.
+    /// The beginning of the body, quoted for an error message.
     pub fn quoted_start(&self) -> String {
-        // Four bytes hold any character.
+        // A character takes at most four bytes.
         let most = self.body.len().min(4 * (QUOTED_CHARS + 1));
         let head = self.body.get(..most).unwrap_or_default();
         format!("{:?}", excerpt(&String::from_utf8_lossy(head)))
     }
 
-    /// The answer as an error.
+    /// Turns the answer into an error.
     pub fn into_error(self) -> CallError {
         let ErrorBody { code, message } = self.error_body();
         CallError::Exp {
@@ -157,7 +157,8 @@ impl Answer {
         }
     }
 
-    /// The body as a payload. What breaks the limits on payloads, or is no JSON, is handed on as text.
+    /// The body as a payload. A body that is not JSON, or breaks the limits on payloads, becomes a
+    /// JSON string.
     pub fn payload(&self) -> Option<Payload> {
         if self.body.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! Why a call failed: what the caller may conclude, one variant for each conclusion.
+//! Call errors: one variant for each conclusion that a caller can draw.
 
 use std::time::Duration;
 
@@ -7,75 +7,58 @@ use reqwest::StatusCode;
 use expd_domain::Fate;
 use expd_domain::excerpt::excerpt;
 
-/// Why a call failed.
+/// Error of a call to EXP.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// Nothing was sent.
+    /// The request was not sent.
     #[error("not connected to EXP, nothing was sent: {reason}")]
     Offline {
-        /// Why not.
         reason: String,
-        /// When the daemon itself tries again.
+        /// Time until the daemon itself tries again.
         retry_in: Option<Duration>,
     },
-    /// EXP refuses the token, also a fresh one.
+    /// EXP refuses the token, and a fresh one too.
     #[error("EXP refuses the credentials: {reason}")]
-    Unauthenticated {
-        /// EXP's message.
-        reason: String,
-    },
+    Unauthenticated { reason: String },
     /// EXP answered with an error.
     #[error("EXP answered {status}{}{}", said(.code), said(.message))]
     Exp {
-        /// The HTTP status.
         status: u16,
-        /// EXP's short name of the error.
+        /// EXP's error code.
         code: String,
-        /// EXP's message.
+        /// EXP's error message.
         message: String,
-        /// When to come back, where EXP said so.
+        /// EXP's `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// The request left, and no answer came, or none that is EXP's.
+    /// The request was sent, and no answer came, or one that is not EXP's.
     #[error(
         "the request left, and no answer of EXP's came ({reason}): it may have been carried out; expd does not repeat it"
     )]
-    Unknown {
-        /// What happened.
-        reason: String,
-    },
-    /// The answer is larger than the daemon takes in.
+    Unknown { reason: String },
+    /// The answer exceeds the bound on answers.
     #[error(
         "EXP's answer is larger than {most} bytes and was not taken in; the request was carried out"
     )]
-    TooLarge {
-        /// The bound.
-        most: usize,
-    },
-    /// Other calls of the user hold too much.
+    TooLarge { most: usize },
+    /// The user's other calls hold all the memory that one user may have.
     #[error(
         "EXP's answer was not taken in, since this user's calls hold too much (daemon.limits.max_call_bytes); the request was carried out"
     )]
     NoRoom,
-    /// Too many calls are under way.
+    /// The limit on simultaneous calls is reached.
     #[error(
         "{most} calls are under way already, the limit (daemon.limits.max_calls); wait for some to finish, or raise it"
     )]
-    TooMany {
-        /// The bound.
-        most: usize,
-    },
-    /// The call cannot be made.
+    TooMany { most: usize },
+    /// The arguments make no valid request.
     #[error("{reason}")]
-    Invalid {
-        /// Why not, and what to do.
-        reason: String,
-    },
+    Invalid { reason: String },
 }
 
 impl CallError {
-    /// An answer with this status cannot be read, or is not EXP's. A success that is not EXP's proves nothing; any other status says
-    /// what became of the request.
+    /// The error for an answer that cannot be read or is not EXP's. A success that is not EXP's
+    /// proves nothing; any other status tells the fate of the request.
     pub(in crate::upstream) fn unreadable(host: &str, status: StatusCode, what: &str) -> Self {
         if status.is_success() {
             let reason = format!("{host} answered {status}, and {what}");
@@ -89,7 +72,7 @@ impl CallError {
         }
     }
 
-    /// What became of the request.
+    /// The fate of the request.
     pub fn fate(&self) -> Fate {
         match self {
             Self::Offline { .. }
@@ -103,8 +86,9 @@ impl CallError {
     }
 }
 
-/// What a status says of the request. Where a gateway's server did not answer it (502, 504), or a server failed on the way, it
-/// may have been carried out; a server that says that it is out of order has not begun.
+/// The fate that a status tells. The request may have been carried out where a gateway's server did
+/// not answer (502, 504) or a server failed while working on it; a server that is unavailable (503)
+/// has not begun.
 fn fate_of(status: u16) -> Fate {
     match status {
         500 | 502 | 504 | 506.. => Fate::Unknown,

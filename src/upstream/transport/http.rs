@@ -1,4 +1,5 @@
-//! The HTTP client as an instance's settings want it, and the one exchange that every request goes through.
+//! The HTTP client, configured from an instance's settings, and the one exchange that every request
+//! goes through.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,20 +17,22 @@ use expd_wire::dns::Resolver;
 use expd_wire::encoding;
 use expd_wire::trust::Trust;
 
-/// How long a connection may take to come about: DNS, TCP, proxy and TLS together.
+/// Bound on connecting: DNS, TCP, proxy and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections that are kept for later calls, of those that a rush has opened: 2,000 would hold 30 MB for minutes, and as many
-/// sockets of the network's.
+/// Idle connections that are kept after a burst of calls: 2,000 would hold 30 MB and as many of the
+/// network's sockets for minutes.
 const IDLE_CONNECTIONS: usize = 32;
 
-/// The largest answer that is taken in: one payload at its largest, or several responses, with room for what surrounds them.
+/// Bound on answers in bytes: one payload of the largest size, or several responses, with their
+/// envelope.
 pub(in crate::upstream) const LARGEST_ANSWER: usize = 64 << 20;
 
 /// Sends requests to one instance's host.
 #[derive(Clone, Debug)]
 pub struct HttpTransport {
-    /// Made for the first request: reading the system's authorities would hold up the start of the daemon by 10 ms.
+    /// Built for the first request: reading the system's certificate authorities takes 10 ms, which
+    /// would delay the daemon's start.
     client: Arc<OnceLock<Result<Client, String>>>,
     proxy: Option<Proxy>,
     trust: Trust,
@@ -37,10 +40,10 @@ pub struct HttpTransport {
 }
 
 impl HttpTransport {
-    /// As the settings want it.
+    /// Configures the client; connects to nothing yet.
     ///
     /// # Errors
-    /// When the proxy or the authorities' file cannot be used.
+    /// The proxy or the file of certificate authorities is unusable.
     pub fn new(settings: &InstanceSettings) -> Result<Self, String> {
         let route = RouteDescription::new(&settings.host, settings.proxy.as_deref());
         let proxy = settings.proxy.as_ref().map(Proxy::all).transpose();
@@ -56,7 +59,7 @@ impl HttpTransport {
         })
     }
 
-    /// A request to be filled and handed to [`Self::exchange`].
+    /// A request to be completed and passed to [`Self::exchange`].
     ///
     /// # Errors
     /// [`CallError::Offline`] where TLS cannot be set up.
@@ -79,10 +82,10 @@ impl HttpTransport {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .dns_resolver(Arc::new(Resolver))
-            // What a request's end says of its fate was thought through for this version (`latch.rs`). Without ALPN, which is
-            // not compiled in, no other is spoken anyway.
+            // HTTP/1.1 alone: the fates of failed requests (`send_latch.rs`) are derived for it.
+            // ALPN is not compiled in, so no other version would be negotiated anyway.
             .http1_only()
-            // A redirected POST would be another request than the one that was asked for.
+            // Following a redirect would turn a POST into another request than the caller's.
             .redirect(reqwest::redirect::Policy::none());
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(proxy.clone());
@@ -92,13 +95,15 @@ impl HttpTransport {
             .map_err(|error| format!("no HTTP client can be made: {error:?}"))
     }
 
-    /// Sends a request, once, and takes the answer in, up to `most` bytes of it. The answer has to begin within `answer_within`.
+    /// Sends a request once, and reads at most `most` bytes of the answer, whose head has to arrive
+    /// within `answer_within`.
     ///
-    /// The HTTP library underneath repeats a request by itself only where not one byte of it was written: where a kept
-    /// connection turns out to be closed before the request was taken for writing.
+    /// The HTTP library repeats a request by itself only where none of its bytes were written: a
+    /// kept connection turned out to be closed.
     ///
     /// # Errors
-    /// [`CallError::Offline`] where the request certainly was not carried out; [`CallError::Unknown`] where it may have been.
+    /// [`CallError::Offline`] where the request certainly was not carried out;
+    /// [`CallError::Unknown`] where it may have been.
     pub async fn exchange(
         &self,
         request: RequestBuilder,
@@ -110,7 +115,7 @@ impl HttpTransport {
         self.read_response(answered?, most, room).await
     }
 
-    /// The same with a body, which notes in `latch` when it leaves.
+    /// As [`Self::exchange`], with a body that fires `latch` when it is sent.
     ///
     /// # Errors
     /// As [`Self::exchange`].
@@ -129,7 +134,8 @@ impl HttpTransport {
             .await
     }
 
-    /// `try_cancel` says that the request, which has failed, certainly was not carried out, whatever its error.
+    /// Awaits the answer's head. `cancelled` tells of a failed request that it certainly was not
+    /// carried out, whatever its error.
     async fn send(
         &self,
         sending: impl Future<Output = reqwest::Result<Response>>,
@@ -177,7 +183,7 @@ impl HttpTransport {
             return Answer::read(response, most, room, &self.route).await;
         };
         if status == StatusCode::UNAUTHORIZED || status.is_server_error() {
-            // The status says enough, and more than an error about the body would.
+            // The status is worth more than an error about the body's encoding.
             return Ok(Answer::without_body(&response));
         }
         Err(CallError::unreadable(self.route.host(), status, &reason))

@@ -1,4 +1,4 @@
-//! HTTP towards one instance's host: one request, one answer, and what became of the request.
+//! HTTP with one instance's host: one request, one answer, and the fate of the request.
 
 mod answer;
 mod error;

@@ -1,8 +1,9 @@
-//! The moment at which a request sends: before it, the request is certainly not carried out; after it, nobody can tell.
+//! Decides a race: a request is either sent or cancelled, never both.
 //!
-//! A request with a body is carried out only where the server has the whole body, and the HTTP library takes the body when it
-//! writes it to a connection, not before. So whoever wants to give up asks [`SendLatch::try_cancel`]: either the body stays here for
-//! good, or it has sent already. There is nothing in between.
+//! A server carries out a request with a body only once it has the whole body, and the HTTP library
+//! takes the body when it writes it to a connection, not earlier. A caller that gives up calls
+//! [`SendLatch::try_cancel`]: either the body is kept back for good, or it has been sent. There is
+//! nothing in between.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,30 +18,30 @@ const PENDING: u8 = 0;
 const SENT: u8 = 1;
 const CANCELLED: u8 = 2;
 
-/// Whether one request has sent. Clones are about the same request.
+/// Latch of one request. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct SendLatch(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Set once, by whoever comes first.
+    /// Set once, by the first of the two sides.
     state: AtomicU8,
-    /// Told when it is [`SENT`].
+    /// Cancelled (fired) when the state becomes [`SENT`].
     sent: CancellationToken,
 }
 
 impl SendLatch {
-    /// Waits until the request sends, which may be never.
+    /// Waits until the request is sent, which may be never.
     pub async fn sent(&self) {
         self.0.sent.cancelled().await;
     }
 
-    /// Keeps the request here for good. False where it has sent already.
+    /// Cancels the request. False where it has been sent already.
     pub fn try_cancel(&self) -> bool {
         self.settle(CANCELLED)
     }
 
-    /// The request sends now. False where it was called off.
+    /// Marks the request as sent. False where it was cancelled.
     fn try_send(&self) -> bool {
         let sends = self.settle(SENT);
         if sends {
@@ -58,14 +59,14 @@ impl SendLatch {
     }
 }
 
-/// A request's body, which notes its latch.
+/// A request's body that takes the latch when it is sent.
 pub(super) struct LatchedBody {
     bytes: Option<Bytes>,
     latch: SendLatch,
 }
 
 impl LatchedBody {
-    /// `bytes` are not empty: what has no body is carried out without one.
+    /// `bytes` must not be empty: a request without a body is carried out without asking for one.
     pub(super) fn new(bytes: Bytes, latch: SendLatch) -> Self {
         Self {
             bytes: Some(bytes),
@@ -74,7 +75,7 @@ impl LatchedBody {
     }
 }
 
-/// The body was asked for after it had been called off.
+/// The body was asked for after the request had been cancelled.
 #[derive(Debug, thiserror::Error)]
 #[error("the request was called off")]
 pub(super) struct Cancelled;

@@ -1,9 +1,10 @@
-//! Finds out which generation a server speaks, by its answer to a handshake.
+//! Detects a server's protocol generation by its answer to a handshake.
 //!
-//! Over long polling, generation 4 is asked for first: servers of generation 3 do not look at the number and answer in their
-//! own framing, those of generation 4 in theirs, so one request is enough. A server that minds the number (400) is asked again
-//! for 3. Over WebSocket the first packets of most servers look alike, so there generation 3 is asked for as well, which
-//! generation 4 refuses unless it was told to serve both.
+//! Over long polling, generation 4 is requested first: servers of generation 3 ignore the number
+//! and answer in their own framing, those of generation 4 in theirs, so one request is enough. A
+//! server that rejects the number (400) is asked for 3. Over WebSocket the first packets of most
+//! servers look alike, so generation 3 is requested as well, which generation 4 refuses unless it
+//! was configured to serve both.
 
 use std::time::Duration;
 
@@ -15,14 +16,15 @@ use super::transport::{Address, OpenFailure, Polling, Received, Rejection, Trans
 use super::{Generation, SocketError};
 use crate::trust::Trust;
 
-/// How long a WebSocket that was blocked stays untried. Networks change; a kiosk runs for months.
+/// Time for which a blocked WebSocket is not tried again. Networks change, and a kiosk runs for
+/// months.
 const BLOCKED_FOR: Duration = Duration::from_secs(600);
 
-/// How long a server of generation 3 may take from accepting a WebSocket to its first packet, which it sends unrequested.
+/// Time for a server of generation 3 from accepting a WebSocket to its first packet, which it sends
+/// by itself.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// What is remembered of a host after a connection to it was opened. Its owner keeps it from one
-/// opening to the next.
+/// Facts about a host from an earlier opening. The caller keeps them from one opening to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detected {
     pub(super) url: String,
@@ -31,20 +33,20 @@ pub struct Detected {
 }
 
 impl Detected {
-    /// The generation that the host speaks.
+    /// The host's generation.
     #[must_use]
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// Whether WebSocket did not get through, and is not worth another try yet.
+    /// True where WebSocket did not get through, and is not worth another try yet.
     #[must_use]
     pub fn websocket_blocked(&self) -> bool {
         self.blocked_at.is_some_and(|at| at.elapsed() < BLOCKED_FOR)
     }
 }
 
-/// Opens a session over long polling, in the generation that is `forced` or else in the server's.
+/// Opens a session over long polling, in the `forced` generation or else in the server's.
 pub(super) async fn by_polling(
     address: &Address<'_>,
     forced: Option<Generation>,
@@ -69,7 +71,7 @@ pub(super) async fn by_polling(
     Ok(polling)
 }
 
-/// Finds the generation out over WebSocket alone.
+/// Detects the generation over WebSocket alone.
 pub(super) async fn by_websocket(
     address: &Address<'_>,
     trust: &Trust,
@@ -97,7 +99,7 @@ pub(super) async fn by_websocket(
             discard(transport).await;
             Ok(match first {
                 Ok(Ok(Received::Text(_))) => Generation::V3,
-                // Socket.IO 3 refuses by completing the WebSocket and not saying a word.
+                // Socket.IO 3 refuses by completing the WebSocket handshake and staying silent.
                 _ => Generation::V4,
             })
         }
@@ -106,9 +108,10 @@ pub(super) async fn by_websocket(
     }
 }
 
-/// Ends a session that only served to find out, so that the server does not keep it until its ping timeout.
+/// Closes a session that served for detection, so that the server need not keep it until its ping
+/// timeout.
 pub(super) async fn discard(transport: Transport) {
-    // A server that does not take the good-bye will miss the pings.
+    // A server that does not accept the close will miss the pings.
     timeout(CLOSE_LIMIT, transport.close())
         .await
         .unwrap_or_default();

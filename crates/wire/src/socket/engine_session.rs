@@ -1,8 +1,9 @@
-//! One open connection of our own wire, in either generation and over either transport: a task that reads, pings and sends,
-//! and the [`Socket`] that owns it.
+//! One open Engine.IO connection of expd's own client, in either generation and over either
+//! transport: a task that reads, pings and sends, and the [`Socket`] that owns it.
 //!
-//! The task ends when the connection does, when it is asked to, or when its socket is dropped. It hands events over through a
-//! queue of [`EVENT_QUEUE`]; when that is full it stops reading, and goes on pinging where the pings are ours.
+//! The task ends with the connection, on request, or when its socket is dropped. It passes events
+//! on through a queue of [`EVENT_QUEUE`]. While that is full it stops reading, but keeps pinging
+//! where the client pings.
 
 use std::fmt;
 use std::future::pending;
@@ -20,44 +21,43 @@ use super::transport::{Address, ConnectionLost, Received, ToSend, Transport};
 use super::{EVENT_QUEUE, Generation, Socket, SocketError, SocketEvent, event};
 use expd_domain::ChannelId;
 
-/// How long a good-bye may take.
+/// Bound on closing a connection politely.
 pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// The longest text of a ping that is sent back.
+/// Bound on the text of a ping that is echoed.
 const MAX_PING: usize = 128;
 
-/// The event by which a paired device gets its credentials.
+/// Name of the broadcast that gives a paired device its credentials.
 const CREDENTIALS: &str = "credentials";
 
-/// What the generations do differently once the bytes flow.
+/// Differences between the generations once bytes flow.
 pub(super) trait Dialect: fmt::Debug + Send + Sync {
-    /// The generation this is.
     fn generation(&self) -> Generation;
 
-    /// Who pings.
+    /// The heartbeat, which says who pings.
     fn heartbeat(&self, handshake: &Handshake, now: Instant) -> Heartbeat;
 
-    /// What the client says first, if anything.
+    /// The client's first packet, if it sends one.
     fn opening_packet(&self) -> Option<&'static str>;
 
-    /// What a message means while the connection is being opened.
+    /// The meaning of a message while the root namespace is being opened.
     fn namespace_step(&self, message: &Message<'_>) -> NamespaceStep;
 }
 
-/// A step of opening the root namespace.
+/// Step towards an open root namespace.
 pub(super) enum NamespaceStep {
     /// It is open.
     Joined,
-    /// The server refuses the token, in its message.
+    /// The server refuses the token, with this message.
     Refused(String),
-    /// This is not how the generation goes.
+    /// The message does not belong to this generation.
     Wrong(&'static str),
-    /// Not yet.
+    /// More messages are needed.
     Wait,
 }
 
-/// Opens the root namespace on a transport and hands the connection to a task of its own. Without a `handshake` the server's
-/// first packet is one.
+/// Opens the root namespace on a transport, and hands the connection to a task. Without a
+/// `handshake` the server's first packet is one.
 pub(super) async fn open(
     address: &Address<'_>,
     mut transport: Transport,
@@ -67,7 +67,8 @@ pub(super) async fn open(
     let heartbeat = match open_namespace(address, &mut transport, handshake, dialect).await {
         Ok(heartbeat) => heartbeat,
         Err(error) => {
-            // The server should not keep a session that nobody uses; if it does not listen, its ping timeout will end it.
+            // The server should not keep an unused session. If it does not accept the close, its
+            // ping timeout ends the session.
             timeout(CLOSE_LIMIT, transport.close())
                 .await
                 .unwrap_or_default();
@@ -75,7 +76,7 @@ pub(super) async fn open(
         }
     };
     let (events, received) = mpsc::channel(EVENT_QUEUE);
-    // The socket sends one command at a time and waits for it.
+    // The socket sends one command at a time and waits until it is done.
     let (commands, received_commands) = mpsc::channel(1);
     let session = EngineSession {
         transport,
@@ -175,12 +176,12 @@ fn answer(transport: &mut Transport, ping: &str) -> Result<(), ConnectionLost> {
     transport.send(packet(&format!("3{text}")))
 }
 
-/// An open connection of our own wire.
+/// An open connection of expd's own client.
 struct EngineSocket {
     generation: Generation,
     events: mpsc::Receiver<SocketEvent>,
     commands: mpsc::Sender<Command>,
-    /// Holds the session's task alone; dropping it ends the task.
+    /// Holds only the session's task, which ends when this is dropped.
     task: JoinSet<()>,
     closed: bool,
 }
@@ -228,7 +229,7 @@ impl Socket for EngineSocket {
         Box::pin(async move {
             socket.events.close();
             let ended = async {
-                // An error says that the task has ended already.
+                // An error means that the task has ended already.
                 socket
                     .commands
                     .send(Command::Close)
@@ -242,23 +243,23 @@ impl Socket for EngineSocket {
     }
 }
 
-/// The task's side of a [`EngineSocket`].
+/// The task's side of an [`EngineSocket`].
 struct EngineSession {
     transport: Transport,
     heartbeat: Heartbeat,
     events: mpsc::Sender<SocketEvent>,
     commands: mpsc::Receiver<Command>,
-    /// The event for which the queue had no room. While there is one, nothing is read.
+    /// An event that did not fit into the queue. While there is one, nothing is read.
     held: Option<SocketEvent>,
 }
 
-/// How a session ends.
+/// Reason for the end of a session.
 enum End {
-    /// We are asked to close.
+    /// We were asked to close it.
     Asked,
-    /// The server says so.
+    /// The server closed it.
     Server(&'static str),
-    /// The connection is gone.
+    /// The connection broke.
     Lost(String),
 }
 
@@ -277,7 +278,7 @@ impl EngineSession {
             End::Lost(ref reason) => Some(reason.clone()),
         };
         if let Some(event) = self.held.take() {
-            // An error says that nobody listens any more.
+            // An error means that nobody listens any more.
             self.events.send(event).await.unwrap_or_default();
         }
         if let Some(reason) = reason {
@@ -334,7 +335,7 @@ impl EngineSession {
         match self.heartbeat.beat(now) {
             Beat::Wait => {}
             Beat::Ping => self.transport.send(packet("2"))?,
-            // What was not read may well have been sent.
+            // Nothing was read, so answers may be waiting.
             Beat::Dead(_) if self.held.is_some() => self.heartbeat.on_received(now),
             Beat::Dead(reason) => return Err(End::Lost(reason)),
         }
@@ -352,7 +353,7 @@ impl EngineSession {
         }
     }
 
-    /// Acts on a packet and says what the link should hear of it.
+    /// Handles a packet, and returns the event for the link.
     fn read(&mut self, incoming: Received) -> Result<Option<SocketEvent>, End> {
         let text = match incoming {
             Received::Text(text) => text,
@@ -393,8 +394,8 @@ impl EngineSession {
     }
 }
 
-/// Shows what came, but for what may hold a secret: credentials that a device is given, and
-/// whatever is not understood as something else.
+/// Logs what was received, except what may hold a secret: the credentials of a device, and messages
+/// that are not understood.
 fn trace(text: &str, event: Option<&SocketEvent>) {
     match event {
         Some(SocketEvent::Broadcast(broadcast)) if broadcast.name == CREDENTIALS => {

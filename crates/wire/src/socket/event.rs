@@ -1,7 +1,9 @@
-//! The Socket.IO events of EXP, read from a packet's text in one pass; payloads keep their exact text.
+//! EXP's Socket.IO events, decoded from a packet's text in one pass; payloads keep their exact
+//! text.
 //!
-//! What does not fit is [`SocketEvent::Unexpected`] with the reason, found in a second look, and never with a payload in it:
-//! serde's own words may quote what they read, so they are not used.
+//! A malformed event becomes [`SocketEvent::Unexpected`] with the reason, which a second pass
+//! finds. The reason never contains a payload: serde's messages may quote their input, so they are
+//! not used.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,10 +17,11 @@ use super::SocketEvent;
 use expd_domain::excerpt::excerpt;
 use expd_domain::{Broadcast, ChannelId, Payload};
 
-/// The most channel IDs that one confirmation may list; far more than a client may have, in both spellings.
+/// Bound on the channel IDs of one confirmation, far above what a client may subscribe to in both
+/// spellings.
 const MAX_SUBSCRIBED: usize = 100_000;
 
-/// Reads the JSON array of an event packet.
+/// Decodes the JSON array of an event packet.
 pub(super) fn read(array: &str) -> SocketEvent {
     match serde_json::from_str::<Event>(array) {
         Ok(Event::Subscribed(channels)) => SocketEvent::Subscribed(channels),
@@ -31,8 +34,8 @@ pub(super) fn read(array: &str) -> SocketEvent {
     }
 }
 
-/// Reads what a server says is wrong: a text, an object with `code` and `message`, or a list of such objects, each with the
-/// `channel` that it refuses.
+/// Decodes a server's error: a text, an object with `code` and `message`, or a list of such
+/// objects, each with the `channel` that it refuses.
 pub(super) fn refused(json: &str) -> SocketEvent {
     let mut channels = Vec::new();
     let mut reason = None;
@@ -98,7 +101,7 @@ enum Event {
 enum Name {
     Subscribed,
     Broadcast,
-    /// The embedded network's name for it, and Socket.IO's.
+    /// The name in the embedded network, and Socket.IO's own.
     #[serde(rename = "subscribe_error", alias = "error")]
     Refused,
     #[serde(other)]
@@ -136,7 +139,7 @@ impl<'de> Deserialize<'de> for Event {
     }
 }
 
-/// A list of channel IDs that ends at a bound.
+/// A bounded list of channel IDs.
 struct Channels(Vec<ChannelId>);
 
 impl<'de> Deserialize<'de> for Channels {
@@ -166,7 +169,7 @@ impl<'de> Deserialize<'de> for Channels {
     }
 }
 
-/// Says what is wrong with an event that could not be read.
+/// Explains why an event could not be decoded.
 fn explain(array: &str) -> String {
     let Ok(parts) = serde_json::from_str::<Vec<&RawValue>>(array) else {
         return "an event that is no JSON array".to_owned();
@@ -192,7 +195,7 @@ fn explain(array: &str) -> String {
     }
 }
 
-/// What keeps a broadcast from being one.
+/// Explains why an object is not a broadcast.
 fn fault(broadcast: &RawValue) -> String {
     let Ok(fields) = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(broadcast.get())
     else {

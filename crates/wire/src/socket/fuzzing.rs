@@ -1,14 +1,14 @@
-//! Entry points for `fuzz/` alone: the decoders without a transport, and what has to hold for whatever they read.
+//! Entry points for `fuzz/` alone: the decoders without a transport, and what has to hold for any input.
 #![allow(clippy::panic, clippy::expect_used, reason = "a finding is a panic")]
 
 use bytes::Bytes;
 use expd_domain::{ChannelId, Payload};
 
 use super::packet::{self, MAX_PACKET, Message, Packet};
-use super::transport::{Incoming, Packets, join};
+use super::transport::{Packets, Received, join};
 use super::{Generation, SocketEvent, event};
 
-/// A body of long polling, as each generation frames it.
+/// Drives the framing of a long-polling body.
 pub fn body(generation: Generation, body: &[u8]) {
     let Ok(mut packets) = Packets::new(generation, Bytes::copy_from_slice(body)) else {
         return;
@@ -17,18 +17,18 @@ pub fn body(generation: Generation, body: &[u8]) {
     let mut seen = 0;
     while let Some(next) = packets.next() {
         match next {
-            Ok(Incoming::Text(text)) => {
+            Ok(Received::Text(text)) => {
                 assert!(!text.is_empty() && text.len() <= MAX_PACKET);
                 seen += text.len();
                 packet(&text);
                 texts.push(text.to_string());
             }
-            Ok(Incoming::Binary(length)) => seen += length,
+            Ok(Received::Binary(length)) => seen += length,
             Err(error) => assert!(error.to_string().len() < 100),
         }
         assert!(seen <= body.len(), "more came out than went in");
     }
-    // Generation 3 is written in ASCII alone.
+    // Packets of generation 3 are sent in ASCII alone.
     if generation == Generation::V3 && !texts.iter().all(|text| text.is_ascii()) {
         return;
     }
@@ -39,14 +39,14 @@ pub fn body(generation: Generation, body: &[u8]) {
     let mut again = Packets::new(generation, joined.into()).expect("what was joined is framed");
     for text in texts {
         match again.next() {
-            Some(Ok(Incoming::Text(read))) => assert_eq!(read.as_str(), text),
+            Some(Ok(Received::Text(read))) => assert_eq!(read.as_str(), text),
             other => panic!("{other:?} in place of {text:?}"),
         }
     }
     assert!(again.next().is_none());
 }
 
-/// One packet.
+/// Drives the parser of packets.
 pub fn packet(text: &str) {
     match Packet::parse(text) {
         Ok(Packet::Open(handshake)) => {
@@ -62,7 +62,7 @@ pub fn packet(text: &str) {
     }
 }
 
-/// The array of an event.
+/// Drives the decoder of events.
 pub fn event(array: &str) {
     let read = event::read(array);
     if let SocketEvent::Broadcast(broadcast) = &read {

@@ -1,4 +1,4 @@
-//! Tells a live connection from a dead one by its pings. Pure: the time is given, the caller sends.
+//! Detects dead connections by their pings. Pure: the caller passes the time, and sends.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use tokio::time::Instant;
 
 use super::packet::Handshake;
 
-/// The pings of one connection. In generation 3 the client sends them, in generation 4 the server.
+/// Heartbeat of one connection. In generation 3 the client pings, in generation 4 the server.
 #[derive(Debug)]
 pub(super) enum Heartbeat {
-    /// Sends a ping at each interval; the server has to be heard within the timeout.
+    /// The client pings at each interval; something has to arrive within the timeout.
     Ours {
         interval: Duration,
         timeout: Duration,
         ping_at: Instant,
         answer_by: Option<Instant>,
     },
-    /// Waits for the server's pings.
+    /// The server pings.
     Theirs {
         interval: Duration,
         timeout: Duration,
@@ -24,14 +24,14 @@ pub(super) enum Heartbeat {
     },
 }
 
-/// What is to be done now.
+/// Action that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Beat {
     /// Nothing before [`Heartbeat::due`].
     Wait,
     /// Send a ping.
     Ping,
-    /// The server is gone; the text says how that shows.
+    /// The server is gone, for this reason.
     Dead(String),
 }
 
@@ -55,7 +55,7 @@ impl Heartbeat {
         }
     }
 
-    /// When [`Heartbeat::beat`] has to be asked next.
+    /// Instant at which [`Heartbeat::beat`] is due.
     pub fn due(&self) -> Instant {
         match self {
             Self::Ours {
@@ -69,7 +69,7 @@ impl Heartbeat {
         }
     }
 
-    /// What is due at `now`.
+    /// The action that is due at `now`.
     pub fn beat(&mut self, now: Instant) -> Beat {
         match self {
             Self::Ours {
@@ -87,7 +87,8 @@ impl Heartbeat {
                     return Beat::Wait;
                 }
                 *ping_at = now + *interval;
-                // One question at a time: where the timeout is longer than the interval, the first answer is waited for.
+                // One ping at a time: where the timeout is longer than the interval, the first
+                // answer is awaited.
                 if answer_by.is_some() {
                     return Beat::Wait;
                 }
@@ -108,8 +109,8 @@ impl Heartbeat {
         }
     }
 
-    /// Something arrived. Whatever it is, the server lives: an answer may stand in line behind a large message.
-    /// Also called while nothing is read, since then silence proves nothing.
+    /// Notes that something arrived, which proves the server alive: an answer may be queued behind
+    /// a large message. Also called while nothing is read, since silence proves nothing then.
     pub fn on_received(&mut self, now: Instant) {
         match self {
             Self::Ours { answer_by, .. } => *answer_by = None,

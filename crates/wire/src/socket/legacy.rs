@@ -1,4 +1,5 @@
-//! Engine.IO 3, with the Socket.IO of its time (1 and 2): the client pings, and the server opens the root namespace by itself.
+//! Engine.IO 3 with Socket.IO 1 and 2: the client pings, and the server opens the root namespace by
+//! itself.
 
 use tokio::time::Instant;
 
@@ -8,7 +9,7 @@ use super::packet::{Handshake, Message};
 use super::transport::{Address, Transport, error_message};
 use super::{Generation, Socket, SocketError};
 
-/// Makes a connection in generation 3 out of a transport.
+/// Opens a connection of generation 3 on a transport.
 pub(super) async fn open(
     address: &Address<'_>,
     transport: Transport,

@@ -1,13 +1,15 @@
-//! Generation 4 through the `rust_socketio` crate, for those who choose it (`socket_library`).
+//! Generation 4 through the `rust_socketio` crate, where the setting `socket_library` chooses it.
 //!
-//! It is not the default: the crate reads payloads into values and so respells them (`1e400` comes out as `1e+400`), drops
-//! packets that nest deeper than 127 levels without a word, and knows no proxies. Our own wire is one for both generations.
+//! It is not the default: the crate parses payloads and so respells them (`1e400` comes out as
+//! `1e+400`), silently drops packets that nest deeper than 127 levels, and does not support
+//! proxies.
 //!
-//! The library is kept on a short lead. It spawns a task of its own that nobody can end, so each socket runs it in a small
-//! runtime on a thread of its own: dropping that runtime is the one sure way to end every task and descriptor of it. It must
-//! not reconnect by itself, since the link does that with a fresh token and a truthful account of what was lost; and it says
-//! nothing when its connection ends, except that it asks how to reconnect. That question is what tells us. Its callbacks
-//! run one after the other and wait for room in our queue, so a full queue slows the server down by way of TCP.
+//! The crate spawns a task that nobody can end, so each socket runs it in a small runtime on a
+//! thread of its own: dropping the runtime is the one reliable way to end all its tasks and
+//! descriptors. It must not reconnect by itself, since the link does that with a fresh token and
+//! reports what was lost. It does not tell when its connection ends; it only asks how to reconnect,
+//! and that question is our signal. Its callbacks run one after the other and wait for room in our
+//! queue, so a full queue slows the server down through TCP.
 
 use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,13 +30,14 @@ use crate::trust::Trust;
 use expd_domain::excerpt::{excerpt, sentence};
 use expd_domain::{Broadcast, BroadcastId, ChannelId, Payload};
 
-/// How long a polite goodbye may take.
+/// Bound on closing politely.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How long sending one request may take before the connection counts as broken.
+/// Bound on sending one request before the connection counts as broken.
 const SEND: Duration = Duration::from_secs(10);
 
-/// Subscribe requests that wait for the socket's thread. The link sends one at a time and waits for it.
+/// Queue of subscribe requests for the socket's thread. The link sends one at a time and waits
+/// until it is done.
 const REQUESTS: usize = 1;
 
 /// An open Engine.IO 4 connection.
@@ -49,7 +52,7 @@ struct Subscribe {
     done: oneshot::Sender<Result<(), SocketError>>,
 }
 
-/// Whether the library was chosen and can speak this way: generation 4 over a direct WebSocket.
+/// True where the library was chosen and supports the route: generation 4 over a direct WebSocket.
 pub fn supports(address: &Address<'_>, generation: Generation) -> bool {
     address.endpoint.library == SocketLibrary::RustSocketio
         && generation == Generation::V4
@@ -78,10 +81,10 @@ pub async fn open(endpoint: &Endpoint) -> Result<Box<dyn Socket>, SocketError> {
         {
             Ok(runtime) => {
                 runtime.block_on(serve(&endpoint, opened, requests_out, events_in));
-                // Without waiting: a name look-up may still be under way.
+                // Without waiting: a name look-up may still be in progress.
                 runtime.shutdown_background();
             }
-            // The opener may have gone away meanwhile; then nobody needs to know.
+            // The opener may be gone; then nobody needs the error.
             Err(error) => drop(opened.send(Err(cannot(format!("no runtime for it: {error}"))))),
         }
     };
@@ -129,16 +132,16 @@ impl Socket for LibrarySocket {
                 mut events,
             } = *self;
             drop(requests);
-            // The thread says goodbye and ends, and with it the queue. What still arrives is not wanted any more.
+            // The thread disconnects and ends, and the queue with it. Late events are dropped.
             let drained = async { while events.recv().await.is_some() {} };
-            // Late or not, the thread ends by itself.
+            // The thread ends by itself, even past the limit.
             timeout(GOODBYE * 2, drained).await.ok();
         }
         .boxed()
     }
 }
 
-/// The thread's work: opens the connection, sends what is requested, and says goodbye when nobody can request any more.
+/// The thread's work: opens the connection, sends requests, and disconnects when no more can come.
 async fn serve(
     endpoint: &Endpoint,
     opened: oneshot::Sender<Result<(), SocketError>>,
@@ -158,7 +161,7 @@ async fn serve(
     let client = match connected {
         Ok(client) => client,
         Err(error) => {
-            // Nobody to tell when the opener is gone.
+            // The opener may be gone.
             opened.send(Err(error)).ok();
             return;
         }
@@ -177,21 +180,21 @@ async fn serve(
                 Ok(sent) => sent.map_err(|error| SocketError::Send(chain(&error))),
                 Err(_) => Err(SocketError::Send(format!("it took longer than {SEND:?}"))),
             };
-            // The requester may have gone away.
+            // The requester may be gone.
             done.send(result).ok();
         }
     }
-    // A server that does not hear the goodbye sees the connection end.
+    // A server that does not get the disconnect sees the connection end.
     timeout(GOODBYE, client.disconnect()).await.ok();
 }
 
-/// Opens the connection and waits for the server's word on the namespace.
+/// Opens the connection and waits for the server's decision on the namespace.
 async fn connect(
     endpoint: &Endpoint,
     events: mpsc::Sender<SocketEvent>,
 ) -> Result<Client, SocketError> {
     let url = &endpoint.url;
-    // The library's words may quote the address, and that has the token.
+    // The library's errors may quote the URL, which contains the token.
     let cannot = |reason: String| SocketError::Connect {
         url: url.clone(),
         reason: redact(&reason, endpoint),
@@ -212,7 +215,7 @@ async fn connect(
         .reconnect(true)
         .reconnect_on_disconnect(true)
         .on(Event::Connect, move |_, _| {
-            // Only the first word counts; the queue is full when it has been said.
+            // Only the first decision counts; it fills the queue.
             on_connect.try_send(Ok(())).ok();
             async {}.boxed()
         })
@@ -241,7 +244,7 @@ async fn connect(
                 let reason = reason.unwrap_or_else(|| "the server ended the connection".to_owned());
                 // As above.
                 events.send(SocketEvent::Closed(reason)).await.ok();
-                // Never answered: the link opens another socket, and this runtime goes.
+                // Never answered: the link opens another socket, and this runtime is dropped.
                 pending().await
             }
             .boxed()
@@ -272,7 +275,7 @@ async fn connect(
     }
 }
 
-/// What an event of the server's means to us.
+/// Translates an event of the library.
 fn read(event: &Event, arguments: Arguments) -> SocketEvent {
     let Arguments::Text(mut arguments) = arguments else {
         return SocketEvent::Unexpected(format!("binary event {:?}", excerpt(event.as_str())));
@@ -326,7 +329,7 @@ fn text_of(arguments: &Arguments) -> String {
     }
 }
 
-/// An error with all its causes; the library's own words alone say little.
+/// An error with all its causes; the library's outer message alone says little.
 fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

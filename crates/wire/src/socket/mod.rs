@@ -1,11 +1,12 @@
-//! The live socket to the EXP network: the one room that knows Socket.IO.
+//! The live socket to the EXP network: the only module that knows Socket.IO.
 //!
-//! A [`Socket`] is one open connection. It subscribes, hands over what arrives in command, and says once that it is closed. It
-//! does not reconnect and does not remember what was subscribed; the link does.
+//! A [`Socket`] is one open connection. It subscribes, delivers events in order, and reports once
+//! that it is closed. It neither reconnects nor remembers subscriptions; the link does.
 //!
-//! [`open()`] chooses the way: which generation of the protocol, which transport. The wire is our own: `session.rs` drives a
-//! connection, `legacy.rs` and `modern.rs` are what differs between generations 3 and 4, `transport` moves packets.
-//! `library.rs` is the other way to speak generation 4, for those who choose it.
+//! [`open()`] chooses the protocol generation and the transport. In expd's own client
+//! `engine_session.rs` drives a connection, `legacy.rs` and `modern.rs` hold the differences
+//! between generations 3 and 4, and `transport` moves packets. `library.rs` is an optional other
+//! client for generation 4.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,28 +33,28 @@ mod transport;
 pub use detect::Detected;
 pub use open::open;
 
-/// How many events a socket holds that the link has not taken yet. Past that the socket stops reading, so that TCP slows the
-/// server down; the link never waits for a listener, so this fills for moments only.
+/// Bound on events that the link has not taken yet. Beyond it the socket stops reading, so that TCP
+/// slows the server down. The link never waits for a listener, so the queue fills for moments only.
 pub const EVENT_QUEUE: usize = 1024;
 
-/// Where and how a socket is opened.
+/// Address and options of a socket.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     /// The base URL, `http(s)://host[:port][/path]`, without a query.
     pub url: String,
-    /// Travels as the query parameter `token` of the handshake.
+    /// Token, sent as the query parameter `token` of the handshake.
     pub token: Secret,
-    /// The HTTP proxy that was configured.
+    /// The configured HTTP proxy.
     pub proxy: Option<String>,
     /// Certificate authorities that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// What carries generation 4 over a direct WebSocket.
+    /// Client for generation 4 over a direct WebSocket.
     pub library: SocketLibrary,
-    /// How long opening may take, handshake included.
+    /// Bound on opening, handshake included.
     pub timeout: Duration,
 }
 
-/// The generation of the Engine.IO protocol.
+/// Generation of the Engine.IO protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
     /// Engine.IO 3: Socket.IO 1 and 2.
@@ -63,7 +64,7 @@ pub enum Generation {
 }
 
 impl Generation {
-    /// The number as Engine.IO counts it.
+    /// Engine.IO's own number of it.
     #[must_use]
     pub fn number(self) -> u32 {
         match self {
@@ -73,52 +74,54 @@ impl Generation {
     }
 }
 
-/// What a socket hands over.
+/// Event that a socket delivers.
 #[derive(Debug)]
 pub enum SocketEvent {
     /// The server confirmed subscriptions to these channels.
     Subscribed(Vec<ChannelId>),
     /// The server refuses subscriptions.
     Refused {
-        /// To these channels; empty where it does not say which.
+        /// The refused channels; empty where the server does not name them.
         channels: Vec<ChannelId>,
-        /// Its words, bounded.
+        /// The server's message, bounded.
         reason: String,
     },
-    /// Something was broadcast.
+    /// A broadcast.
     Broadcast(Broadcast),
-    /// Something arrived that is neither; it is counted and passed over. The text says what, without payloads.
+    /// A message that is neither; it is counted and ignored. The text describes it, without
+    /// payloads.
     Unexpected(String),
-    /// The connection is gone, with the reason. Nothing comes after it.
+    /// The connection has ended, for this reason. Nothing follows.
     Closed(String),
 }
 
 /// One open connection to the network.
 pub trait Socket: Send {
-    /// The protocol generation that it speaks.
+    /// The generation of its protocol.
     fn generation(&self) -> Generation;
 
-    /// Asks for subscriptions. Success means that the request left, not that the server confirmed.
+    /// Requests subscriptions. Success means that the request was sent, not that the server
+    /// confirmed.
     fn subscribe(&mut self, channels: Vec<ChannelId>) -> BoxFuture<'_, Result<(), SocketError>>;
 
-    /// Waits for at least one event and moves all that are there (up to a bound) to the end of `events`. Cancel-safe: what was
-    /// not moved comes with the next call.
+    /// Waits for at least one event, and moves all available ones (up to a bound) to the end of
+    /// `events`. Cancel-safe: the next call returns what was not moved.
     fn next_events<'a>(&'a mut self, events: &'a mut Vec<SocketEvent>) -> BoxFuture<'a, ()>;
 
-    /// Closes the connection politely, within a bounded time. Dropping a socket closes it without ceremony; either way every
-    /// task and descriptor of it ends.
+    /// Closes the connection politely, within a bounded time. Dropping a socket closes it abruptly;
+    /// either way all its tasks and descriptors end.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
-/// Why a socket could not be opened or used.
+/// Error of opening or using a socket.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Nothing usable at the other end: DNS, TCP, TLS or HTTP failed, as the text says.
+    /// DNS, TCP, TLS or HTTP failed.
     #[error("opening the socket to {url} failed: {reason}")]
     Connect {
         /// The base URL, without the token.
         url: String,
-        /// The cause and, where there is one, the remedy.
+        /// The cause, with a remedy where there is one.
         reason: String,
     },
     /// The server refuses the token.
@@ -126,17 +129,16 @@ pub enum SocketError {
     Refused {
         /// The base URL, without the token.
         url: String,
-        /// The server's words.
+        /// The server's message.
         reason: String,
     },
-    /// The server is too busy, and says when it wants to be asked again.
+    /// The server is too busy, and says when to come back.
     #[error("{url} asks to be left alone for {}: {reason}", humantime(*.retry_after))]
     Busy {
         /// The base URL, without the token.
         url: String,
-        /// The server's words.
+        /// The server's message.
         reason: String,
-        /// How long.
         retry_after: Duration,
     },
     /// Opening took longer than [`Endpoint::timeout`].
@@ -144,7 +146,7 @@ pub enum SocketError {
     Timeout {
         /// The base URL, without the token.
         url: String,
-        /// How long it was waited for.
+        /// The time it was given.
         after: Duration,
     },
     /// The connection broke while sending.
@@ -153,7 +155,7 @@ pub enum SocketError {
 }
 
 impl SocketError {
-    /// How long the server wants to be left alone, where it said so.
+    /// The wait that the server asks for.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -1,5 +1,5 @@
-//! Engine.IO 4, with the Socket.IO of the present day. The server pings, and the root namespace is open when the server answers our
-//! request for it with a session ID.
+//! Engine.IO 4 with Socket.IO 3 and later: the server pings, and the root namespace is open once
+//! the server answers our request for it with a session ID.
 
 use tokio::time::Instant;
 
@@ -9,7 +9,7 @@ use super::packet::{Handshake, Message};
 use super::transport::{Address, Transport, error_message};
 use super::{Generation, Socket, SocketError};
 
-/// Makes a connection in generation 4 out of a transport.
+/// Opens a connection of generation 4 on a transport.
 pub(super) async fn open(
     address: &Address<'_>,
     transport: Transport,
@@ -36,7 +36,7 @@ impl Dialect for Modern {
 
     fn namespace_step(&self, message: &Message<'_>) -> NamespaceStep {
         match message {
-            // A server of generation 3 opens the namespace unrequested and gives no ID.
+            // A server of generation 3 opens the namespace by itself and gives no ID.
             Message::Connect("") => {
                 NamespaceStep::Wrong("the server speaks Engine.IO 3; set protocol to auto or 3")
             }

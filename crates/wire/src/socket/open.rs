@@ -1,4 +1,4 @@
-//! Chooses the opener to a server: the generation and the transport that get through.
+//! Opens a socket in the generation and over the transport that get through.
 
 use tokio::time::{Instant, timeout};
 
@@ -10,11 +10,12 @@ use crate::trust::Trust;
 
 /// Opens a live socket, within [`Endpoint::timeout`] as a whole.
 ///
-/// `detected` holds what an earlier opening found out about the host. It is used, brought up to date, and emptied where opening
-/// fails. A server that was replaced by one of the other generation is noticed and looked at again.
+/// `detected` holds facts about the host from an earlier opening. They are used and updated, and
+/// dropped where opening fails. A server that was replaced by one of the other generation is
+/// detected again.
 ///
 /// # Errors
-/// Why no opener led to the server, or that the server refuses the token.
+/// The server cannot be reached, or refuses the token.
 pub async fn open(
     endpoint: &Endpoint,
     transport: TransportChoice,
@@ -55,7 +56,7 @@ pub async fn open(
     Ok(socket)
 }
 
-/// A socket, and since when WebSocket is known not to get through.
+/// A socket, and the instant at which WebSocket was found blocked.
 type Opened = (Box<dyn Socket>, Option<Instant>);
 
 struct Opener<'a> {
@@ -67,7 +68,7 @@ struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    /// The generation, where it need not be found out.
+    /// The generation, where it is known.
     fn generation(&self) -> Option<Generation> {
         self.forced
             .or(self.known.as_ref().map(Detected::generation))
@@ -95,8 +96,9 @@ impl Opener<'_> {
         Ok((open_over_polling(self.address, polling).await?, None))
     }
 
-    /// WebSocket where it gets through, else long polling. What the WebSocket failed of does not matter: if the server turns
-    /// the client away, it says so over long polling as well, and a proxy in between does not.
+    /// WebSocket where it gets through, else long polling. The error of the WebSocket does not
+    /// matter: a server that rejects the client says so over long polling as well, and a proxy in
+    /// between does not.
     async fn websocket_or_polling(&self) -> Result<Opened, SocketError> {
         let blocked_at = self
             .known
@@ -132,7 +134,7 @@ impl Opener<'_> {
         let polling = if probed_at.elapsed() < polling.handshake().ping_interval {
             polling
         } else {
-            // Nobody answered its pings meanwhile, so the server may have given the session up.
+            // Nobody answered its pings meanwhile, so the server may have dropped the session.
             detect::discard(Transport::Polling(Box::new(polling))).await;
             detect::by_polling(self.address, Some(generation), self.trust)
                 .await
@@ -152,7 +154,8 @@ impl Opener<'_> {
         log::debug!("WebSocket to {} failed: {error}", self.address.endpoint.url);
     }
 
-    /// Like [`Opener::websocket_in`], in half of the time that is left: one that gets no answer at all must leave time for others.
+    /// As [`Opener::websocket_in`], within half of the time left, so that a WebSocket without an
+    /// answer leaves time for polling.
     async fn websocket_in_time(
         &self,
         generation: Generation,
@@ -163,7 +166,7 @@ impl Opener<'_> {
             .unwrap_or_else(|_| Err(self.address.timeout(limit)))
     }
 
-    /// Opens a WebSocket in a generation that is known.
+    /// Opens a WebSocket in a known generation.
     async fn websocket_in(&self, generation: Generation) -> Result<Box<dyn Socket>, SocketError> {
         #[cfg(feature = "rust-socketio")]
         if super::library::supports(self.address, generation) {
@@ -180,7 +183,7 @@ impl Opener<'_> {
     }
 }
 
-/// Makes a connection out of a session that was opened over long polling.
+/// Opens a connection on a session that was opened over long polling.
 async fn open_over_polling(
     address: &Address<'_>,
     polling: Polling,

@@ -1,8 +1,8 @@
-//! The text of Engine.IO and Socket.IO packets, as much of it as EXP uses, in both generations.
+//! Text of Engine.IO and Socket.IO packets in both generations, as far as EXP uses them.
 //!
-//! Reading borrows from the text it reads and never fails on what a server may rightly send: packets that mean nothing to
-//! EXP (binary ones, other namespaces, acknowledgements) have a name here too. What an event holds is
-//! [`event`](super::event)'s to say.
+//! Parsing borrows from its input and never fails on anything that a server may rightly send:
+//! packets without a meaning for EXP (binary ones, other namespaces, acknowledgements) are parsed
+//! as well. [`event`](super::event) decodes the contents of events.
 
 use std::time::Duration;
 
@@ -10,21 +10,22 @@ use serde::Deserialize;
 
 use expd_domain::ChannelId;
 
-/// The longest packet that is read, in bytes. The largest payload EXP allows, the envelope, and room for a server that
-/// escapes what could be plain.
+/// Bound on packets that are read, in bytes: EXP's largest payload, the envelope, and room for a
+/// server that escapes what could be plain.
 pub(super) const MAX_PACKET: usize = 20 << 20;
 
-/// The most bytes of channel IDs in one `subscribe` packet. Socket.IO 3 and later cut the connection at a message of 1 MB.
+/// Bound on the channel IDs of one `subscribe` packet, in bytes. Socket.IO 3 and later cut the
+/// connection at a message of 1 MB.
 const SUBSCRIBE_BYTES: usize = 128 << 10;
 
-/// Bounds on the times a server announces: none may make the client spin, or wait for ever.
+/// Bounds on announced times in milliseconds: none may make the client spin or wait for ever.
 const PING_INTERVAL: std::ops::RangeInclusive<u64> = 50..=3_600_000;
 const PING_TIMEOUT: std::ops::RangeInclusive<u64> = 50..=3_600_000;
 
-/// One Engine.IO packet.
+/// An Engine.IO packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Packet<'a> {
-    /// The server's side of the handshake.
+    /// The server's handshake.
     Open(Handshake),
     /// The connection ends.
     Close,
@@ -34,39 +35,39 @@ pub(super) enum Packet<'a> {
     Pong,
     /// Carries a Socket.IO packet.
     Message(Message<'a>),
-    /// Means nothing; it ends a waiting poll.
+    /// Carries nothing; ends a pending poll.
     Noop,
 }
 
-/// What the server announces when it opens a connection.
+/// The server's announcements when it opens a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Handshake {
-    /// Resolver the session in every later request of long polling.
+    /// ID of the session, in every later request of long polling.
     pub sid: String,
-    /// The time between two pings.
+    /// Time between two pings.
     pub ping_interval: Duration,
-    /// How long the answer to a ping may take.
+    /// Time for the answer to a ping.
     pub ping_timeout: Duration,
-    /// The largest message the server takes. Late servers of generation 4 alone say so.
+    /// The largest message that the server accepts. Only late servers of generation 4 announce it.
     pub max_payload: Option<u64>,
 }
 
-/// One Socket.IO packet.
+/// A Socket.IO packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message<'a> {
-    /// The root namespace is open; generation 4 adds a JSON object with an `sid`.
+    /// The root namespace is open; generation 4 adds a JSON object with a `sid`.
     Connect(&'a str),
-    /// The server ended the root namespace.
+    /// The server closed the root namespace.
     Disconnect,
     /// A JSON array: the event's name and its arguments.
     Event(&'a str),
-    /// Opening the root namespace was refused; JSON with the reason.
+    /// The server refuses to open the root namespace, or reports an error; JSON with the reason.
     Refused(&'a str),
-    /// Something that EXP does not use, by name.
+    /// A message that EXP does not use, by name.
     Other(&'static str),
 }
 
-/// Why a text is no packet. Never quotes the text.
+/// Reason why a text is not a packet. Never quotes the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Malformed {
     #[error("an empty packet")]
@@ -82,7 +83,7 @@ pub(super) enum Malformed {
 }
 
 impl<'a> Packet<'a> {
-    /// Reads one packet.
+    /// Parses one packet.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
         let kind = text.chars().next().ok_or(Malformed::Empty)?;
         let rest = text.get(kind.len_utf8()..).unwrap_or_default();
@@ -113,7 +114,7 @@ impl Handshake {
         let within = |millis: u64, bounds: std::ops::RangeInclusive<u64>| {
             Duration::from_millis(millis.clamp(*bounds.start(), *bounds.end()))
         };
-        // A session ID goes into every URL of long polling.
+        // The session ID goes into every URL of long polling.
         if wire.sid.is_empty() || wire.sid.len() > 1024 {
             return Err(Malformed::Handshake);
         }
@@ -136,7 +137,7 @@ impl<'a> Message<'a> {
             _ => return Err(Malformed::MessageType),
         }
         let (namespace, rest) = match rest.strip_prefix('/') {
-            // Older servers leave the comma out where nothing follows.
+            // Older servers omit the comma where nothing follows.
             Some(named) => named.split_once(',').unwrap_or((named, "")),
             None => ("", rest),
         };
@@ -144,7 +145,7 @@ impl<'a> Message<'a> {
         if !namespace.is_empty() {
             return Ok(Self::Other("a message of another namespace"));
         }
-        // An event that asks for an acknowledgement carries a number here; EXP asks for none.
+        // A number here asks for an acknowledgement, which EXP never does.
         let body = rest.trim_start_matches(|c: char| c.is_ascii_digit());
         Ok(match kind {
             '0' => Self::Connect(rest),
@@ -152,13 +153,14 @@ impl<'a> Message<'a> {
             '2' if body.is_empty() => return Err(Malformed::Head),
             '2' => Self::Event(body),
             '3' => Self::Other("an acknowledgement that nothing asked for"),
-            // An error may well be a number; it has no head.
+            // An error may itself be a number, so no number is stripped.
             _ => Self::Refused(rest),
         })
     }
 }
 
-/// The packets that ask for subscriptions to `channels`: few, but none so long that a server would cut the connection.
+/// Packets that request subscriptions to `channels`: as few as possible, none so long that a server
+/// would cut the connection.
 pub(super) fn subscribe(channels: &[ChannelId]) -> Vec<String> {
     let mut packets = Vec::new();
     let mut ids = String::new();
@@ -183,8 +185,8 @@ fn subscribe_packet(ids: &str) -> String {
     format!(r#"42["subscribe",[{ids}]]"#)
 }
 
-/// A text as a JSON string of ASCII alone. The implementations of generation 3 count and encode the rest of Unicode in
-/// long polling each in its own way; ASCII is common ground.
+/// A text as a JSON string of ASCII alone. Implementations of generation 3 differ in how they count
+/// and encode other characters in long polling.
 fn ascii_json(text: &str) -> String {
     use std::fmt::Write as _;
     let mut json = String::with_capacity(text.len() + 2);
@@ -198,7 +200,7 @@ fn ascii_json(text: &str) -> String {
             ' '..='~' => json.push(c),
             _ => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    // Writing to a String cannot fail.
+                    // Writing to a `String` cannot fail.
                     write!(json, "\\u{unit:04x}").unwrap_or_default();
                 }
             }

@@ -1,4 +1,4 @@
-//! What to do when a connection cannot be encrypted.
+//! Remedies for TLS errors.
 
 use std::error::Error as StdError;
 use std::io;
@@ -7,14 +7,14 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, InvalidMes
 
 use super::verifier::{is_authority, is_unknown_issuer};
 
-/// What TLS itself says, somewhere among the causes of an error.
+/// The TLS error among the causes of an error.
 pub fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        // What an I/O error was made of is not among its causes.
+        // The inner error of an I/O error is not among its causes.
         let within = error
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref);
@@ -26,7 +26,7 @@ pub fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
     None
 }
 
-/// What an operator can do. Without a word of TLS, the connection ended before its handshake did.
+/// Remedy for an operator. Without a TLS error, the connection ended before its handshake did.
 pub fn remedy(error: Option<&Error>) -> &'static str {
     use CertificateError as Certificate;
     match error {

@@ -1,4 +1,4 @@
-//! The verdict on a server's certificate.
+//! Verification of server certificates.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,13 +16,15 @@ use tokio_rustls::rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
 };
 
-/// Trusts the system's authorities and extra besides. The verdict is rustls's own but for two cases: authorities that have come to the system
-/// since they were read, and a server's certificate that is itself among the extra.
+/// Trusts the system's authorities and extra ones. Verification is rustls's except in two cases:
+/// authorities that were installed after the system's were read, and a server certificate that is
+/// itself one of the extra ones.
 #[derive(Debug)]
 pub(super) struct Verifier {
     provider: Arc<CryptoProvider>,
     extra: Vec<CertificateDer<'static>>,
-    /// Made for the first certificate: where nothing is encrypted the system's authorities, 0.2 MB, are never read.
+    /// Built for the first certificate: without TLS the system's authorities, 0.2 MB, are never
+    /// read.
     delegate: Mutex<Option<Arc<WebPkiServerVerifier>>>,
 }
 
@@ -43,7 +45,7 @@ impl Verifier {
         &self.provider.signature_verification_algorithms
     }
 
-    /// With the system's authorities as they are now.
+    /// A verifier with the system's present authorities.
     fn new_delegate(&self) -> Result<Arc<WebPkiServerVerifier>, Error> {
         let mut roots = RootCertStore::empty();
         let system = rustls_native_certs::load_native_certs();
@@ -62,7 +64,7 @@ impl Verifier {
             .map_err(|error| Error::General(error.to_string()))
     }
 
-    /// Asks the delegate that is there and, where that one does not know the issuer, a new one.
+    /// Asks the present verifier, and a new one where that does not know the issuer.
     fn with_delegate(
         &self,
         verdict: impl Fn(&WebPkiServerVerifier) -> Result<ServerCertVerified, Error>,
@@ -71,7 +73,7 @@ impl Verifier {
         let delegate = slot().clone();
         if let Some(delegate) = delegate {
             let said = verdict(&delegate);
-            // Machines run for months, and authorities come and go meanwhile.
+            // Machines run for months, and authorities come and go.
             if !matches!(&said, Err(error) if is_unknown_issuer(error)) {
                 return said;
             }
@@ -95,8 +97,9 @@ impl ServerCertVerifier for Verifier {
             delegate.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         });
         match said {
-            // What `openssl req -x509` makes is an authority as well as a server's certificate, and signed by itself. Where it is named as
-            // trusted, nothing but the name is left to be checked: that of its time comes before this refusal.
+            // `openssl req -x509` makes a certificate that is both an authority's and a server's,
+            // and self-signed. Where it is configured as trusted, only the name is left to verify:
+            // the validity period was checked before this error.
             Err(error) if is_authority(&error) && self.extra.contains(end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
@@ -128,8 +131,8 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Whether a server was refused because no authority here has signed its certificate: none of the issuer's name, or one of that name that has
-/// another key, as an authority has that was made anew.
+/// True where no authority here has signed the certificate: there is none of the issuer's name, or
+/// the one of that name has another key, as an authority has that was created anew.
 pub(super) fn is_unknown_issuer(error: &Error) -> bool {
     matches!(
         error,
@@ -137,7 +140,7 @@ pub(super) fn is_unknown_issuer(error: &Error) -> bool {
     )
 }
 
-/// Whether a server was refused because its certificate is an authority's.
+/// True where the server's certificate is an authority's.
 pub(super) fn is_authority(error: &Error) -> bool {
     let Error::InvalidCertificate(CertificateError::Other(OtherError(error))) = error else {
         return false;

@@ -7,29 +7,29 @@ use tokio::time::Instant;
 use crate::router::Moment;
 use expd_domain::ChannelId;
 
-/// A channel that was asked for.
+/// The requests for one channel.
 #[derive(Debug)]
 pub(super) struct Ask {
     pub ids: Vec<ChannelId>,
     pub asked_at: Instant,
     pub times: u32,
-    /// When the oldest ask was sent that was not answered.
+    /// Time of the oldest unanswered request.
     pub unanswered_since: Option<Moment>,
-    /// IDs that were sent and have not come back in a confirmation.
+    /// IDs that were sent and have not come back in an answer.
     pub outstanding: usize,
-    /// When the latest ask was sent that was answered.
+    /// Time of sending of the latest request that was answered.
     pub verified_at: Option<Moment>,
-    /// When it was last confirmed after it was not.
+    /// Instant of the confirmation that ended the latest time without one.
     pub confirmed_at: Option<Instant>,
-    /// Whether it was confirmed when it was last asked for.
+    /// True where the latest request was for a channel that was confirmed already.
     pub reasked: bool,
     pub in_probe_queue: bool,
-    /// How many of its IDs the server has refused since it was last asked for.
+    /// Number of IDs that the server has refused since the latest request.
     pub refused_ids: usize,
     pub standing: Standing,
 }
 
-/// Whether a channel is to be had.
+/// Demand for a channel, and the server's view of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Somebody wants it.
@@ -41,7 +41,8 @@ pub(super) enum Standing {
 }
 
 impl Ask {
-    /// A channel that was not asked for yet. `stale_since` is set where an answer to an earlier request for it may still come.
+    /// A channel that was not asked for yet. `stale_since` is set where an answer to an earlier
+    /// request for it may still come.
     pub fn new(ids: Vec<ChannelId>, now: Moment, stale_since: Option<Moment>) -> Self {
         Self {
             ids,

@@ -1,4 +1,5 @@
-//! Questions whose answers prove something: that a connection delivers, and how far it has come.
+//! Probes and fences: requests whose answers prove that a connection delivers, and how far it has
+//! come.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,13 +8,13 @@ use tokio::time::Instant;
 
 use expd_domain::Channel;
 
-/// Channels that were asked for again to prove that they are still delivered.
+/// Confirmed channels that were asked for again, to prove that they are still delivered.
 #[derive(Debug)]
 pub(super) struct Probe {
     pub sent: Instant,
-    /// What proves the connection alive.
+    /// Proof that is required of the connection.
     pub proof: Proof,
-    /// Asked, and not confirmed again.
+    /// Channels that were not confirmed again yet.
     pub left: HashSet<Arc<Channel>>,
 }
 
@@ -21,9 +22,9 @@ pub(super) struct Probe {
 pub(super) enum Proof {
     /// The confirmation of any of the probe's channels: the server may have forgotten the others.
     Confirmed,
-    /// Anything: nothing is confirmed, so the answer may as well be a refusal.
+    /// Any message: nothing is confirmed, so the answer may be a refusal.
     Anything,
-    /// It has come.
+    /// The proof has been given.
     Given,
 }
 
@@ -31,13 +32,14 @@ pub(super) enum Proof {
 pub(super) struct Fence {
     pub channel: Arc<Channel>,
     pub sent: Instant,
-    /// Whether nothing else was on its way for this channel, so that the answer cannot be to an older probe.
+    /// True where no other request for this channel was on its way, so that the answer cannot be to
+    /// an older one.
     pub clean: bool,
     pub answered: bool,
 }
 
 impl Fence {
-    /// An answer came on a channel, to the last probe on its way or to one before it.
+    /// Handles an answer for a channel. `all_back` tells that no other answer for it is due.
     pub(super) fn on_answer(&mut self, channel: &Arc<Channel>, all_back: bool) {
         if self.channel == *channel && (all_back || !self.clean) {
             self.answered = true;

@@ -1,4 +1,4 @@
-//! Where a handshake goes: the endpoint's URL made ready for each transport, and what may be said about it.
+//! Handshake URLs of an endpoint for each transport, and errors about it without its token.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::diagnosis::RouteDescription;
 use crate::socket::{Endpoint, Generation, SocketError};
 use crate::tunnel::proxy_for;
 
-/// An endpoint, checked.
+/// A validated endpoint.
 #[derive(Clone, Debug)]
 pub(in crate::socket) struct Address<'a> {
-    /// What was asked for.
+    /// The endpoint as it was requested.
     pub endpoint: &'a Endpoint,
     base: Url,
 }
 
 impl<'a> Address<'a> {
-    /// Checks an endpoint's URL.
+    /// Validates an endpoint's URL.
     pub fn new(endpoint: &'a Endpoint) -> Result<Self, SocketError> {
         let wrong = |reason: String| SocketError::Connect {
             url: endpoint.url.clone(),
@@ -66,7 +66,7 @@ impl<'a> Address<'a> {
             .append_pair("token", self.endpoint.token.expose());
     }
 
-    /// Whether the route is encrypted.
+    /// True for TLS.
     pub fn secure(&self) -> bool {
         self.base.scheme() == "https"
     }
@@ -79,12 +79,11 @@ impl<'a> Address<'a> {
             .trim_matches(['[', ']'])
     }
 
-    /// The port.
     pub fn port(&self) -> u16 {
         self.base.port_or_known_default().unwrap_or_default()
     }
 
-    /// Host and port as an HTTP request names them.
+    /// Host and port as in an HTTP request.
     pub fn authority(&self) -> String {
         format!(
             "{}:{}",
@@ -93,24 +92,25 @@ impl<'a> Address<'a> {
         )
     }
 
-    /// The proxy on the way, from the setting or else from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
+    /// The configured proxy, or else the environment's (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
     /// `NO_PROXY`).
     pub fn proxy(&self) -> Option<Intercept> {
         proxy_for(self.base.as_str(), self.endpoint.proxy.as_deref())
     }
 
-    /// The route there, to tell a failure of.
+    /// The route, for error messages.
     pub fn route(&self) -> RouteDescription {
         RouteDescription::new(&self.endpoint.url, self.endpoint.proxy.as_deref())
     }
 
     #[cfg(feature = "rust-socketio")]
-    /// Whether `rust_socketio` finds the route: it knows no proxies, and takes a path in the URL for the whole path.
+    /// True where `rust_socketio` gets through: it supports no proxies, and takes a path in the URL
+    /// for the whole path.
     pub fn is_direct(&self) -> bool {
         self.proxy().is_none() && self.base.path() == "/socket.io/"
     }
 
-    /// Opening failed.
+    /// The error for a failed opening.
     pub fn failed(&self, reason: impl AsRef<str>) -> SocketError {
         SocketError::Connect {
             url: self.endpoint.url.clone(),
@@ -118,7 +118,7 @@ impl<'a> Address<'a> {
         }
     }
 
-    /// The token is refused.
+    /// The error for a refused token.
     pub fn refused(&self, reason: impl AsRef<str>) -> SocketError {
         SocketError::Refused {
             url: self.endpoint.url.clone(),
@@ -126,7 +126,7 @@ impl<'a> Address<'a> {
         }
     }
 
-    /// The server wants to be left alone.
+    /// The error for a busy server.
     pub fn busy(&self, reason: impl AsRef<str>, retry_after: Duration) -> SocketError {
         SocketError::Busy {
             url: self.endpoint.url.clone(),
@@ -135,7 +135,7 @@ impl<'a> Address<'a> {
         }
     }
 
-    /// Opening took too long.
+    /// The error for an opening that took too long.
     pub fn timeout(&self, after: Duration) -> SocketError {
         SocketError::Timeout {
             url: self.endpoint.url.clone(),

@@ -1,23 +1,23 @@
-//! The cookies of a session over long polling: a load balancer hands them out to find the server again that holds the session, at
-//! the handshake or later.
+//! Cookies of a session over long polling. A load balancer sets them, at the handshake or later, to
+//! route requests to the server that holds the session.
 
 use std::time::SystemTime;
 
 use reqwest::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
-/// The most bytes of cookies that are carried. What is set beyond is not taken up.
+/// Bound on the cookies in bytes. Those beyond are ignored.
 const MAX_BYTES: usize = 8 << 10;
 
-/// The most cookies that are carried.
+/// Bound on the number of cookies.
 const MAX_COOKIES: usize = 64;
 
-/// Cookies by name, in the order in which they were first set. All requests of a session go to one host and one path, so that
-/// their attributes make no difference, but for those by which a server takes a cookie back.
+/// Cookies by name, in the order of their first setting. All requests of a session go to one host
+/// and path, so their attributes do not matter, except those that delete a cookie.
 #[derive(Debug, Default)]
 pub(super) struct Cookies(Vec<(String, String)>);
 
 impl Cookies {
-    /// Takes up what an answer sets.
+    /// Applies the cookies that an answer sets.
     pub fn update(&mut self, headers: &HeaderMap) {
         for cookie in headers.get_all(SET_COOKIE) {
             if let Ok(cookie) = cookie.to_str() {
@@ -54,7 +54,7 @@ impl Cookies {
         }
     }
 
-    /// As a request carries them; `None` where there are none.
+    /// The `Cookie` field; `None` where there are no cookies.
     pub fn header(&self) -> Option<HeaderValue> {
         if self.0.is_empty() {
             return None;
@@ -64,12 +64,12 @@ impl Cookies {
     }
 }
 
-/// Bytes of one cookie in a request: the pair, and what keeps it apart from the next.
+/// Bytes of a cookie in a request, with its separators.
 fn size(name: &str, value: &str) -> usize {
     name.len() + value.len() + "=; ".len()
 }
 
-/// Whether an attribute says that the cookie is over.
+/// True for an attribute that deletes the cookie.
 fn ends(attribute: &str) -> bool {
     let Some((name, value)) = attribute.split_once('=') else {
         return false;
@@ -78,7 +78,7 @@ fn ends(attribute: &str) -> bool {
     if name.eq_ignore_ascii_case("max-age") {
         return value.parse::<i64>().is_ok_and(|seconds| seconds <= 0);
     }
-    // A clock that is off may take a cookie for over that is not; a session's are for days, or have no date.
+    // A wrong clock may delete a valid cookie; a session's last for days, or have no date.
     name.eq_ignore_ascii_case("expires")
         && httpdate::parse_http_date(value).is_ok_and(|date| date < SystemTime::now())
 }
@@ -120,7 +120,7 @@ mod tests {
         }
         assert!(jar.0.len() <= MAX_COOKIES);
         assert!(jar.header().unwrap().len() <= MAX_BYTES);
-        // One that grows replaces itself, and not beyond the bound.
+        // A growing cookie replaces itself, but not beyond the bound.
         for n in 0..1000 {
             jar.set(&format!("cookie0={}", "x".repeat(n * 10)));
         }

@@ -1,4 +1,4 @@
-//! A connection of our own to the server: TCP, through a proxy's tunnel where one is set, then TLS.
+//! Dials the server: TCP, through a proxy's tunnel where there is one, then TLS.
 
 use super::Address;
 use crate::tcp;
@@ -6,7 +6,7 @@ use crate::trust::Trust;
 pub(super) use crate::tunnel::Stream;
 use crate::tunnel::{self, encrypt};
 
-/// Connects to `address`. The error is the reason, with a remedy where there is one.
+/// Connects to `address`.
 pub(super) async fn dial(address: &Address<'_>, trust: &Trust) -> Result<Stream, String> {
     let stream = match address.proxy() {
         Some(proxy) => tunnel::open(&proxy, &address.authority(), trust).await?,

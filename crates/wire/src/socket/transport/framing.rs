@@ -1,9 +1,10 @@
-//! How packets share one body in long polling.
+//! Framing of packets in the bodies of long polling.
 //!
-//! Generation 4 separates them by U+001E. Generation 3 counts, in one of two forms: as text, `LENGTH:PACKET`, or as bytes,
-//! `0 DIGITS 255 PACKET` with a digit a byte, which Socket.IO 1 always uses towards a client that takes bytes. In the text form
-//! the JavaScript servers count UTF-16 units, others count characters; the two are told apart by which one comes out even.
-//! We ask for neither form: with `b64=1` Socket.IO 1 would encode Unicode twice, and nobody could tell.
+//! Generation 4 separates packets by U+001E. Generation 3 counts, in one of two forms: text,
+//! `LENGTH:PACKET`, or bytes, `0 DIGITS 255 PACKET` with one digit per byte, which Socket.IO 1
+//! always uses towards a client that accepts bytes. In the text form JavaScript servers count
+//! UTF-16 units and others count characters; only the right measure fits the body's length. We
+//! request neither form: with `b64=1` Socket.IO 1 would encode Unicode twice, undetectably.
 
 use bytes::Bytes;
 
@@ -11,7 +12,7 @@ use super::{Received, Text};
 use crate::socket::Generation;
 use crate::socket::packet::MAX_PACKET;
 
-/// The packets of one body, taken out one after the other without copying.
+/// Packets of one body, taken out one by one without copying.
 #[derive(Debug)]
 pub(in crate::socket) struct Packets {
     body: Bytes,
@@ -26,14 +27,14 @@ enum Framing {
     Counted(Measure),
 }
 
-/// What the lengths of the text form count.
+/// Unit of the lengths in the text form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Measure {
     Utf16,
     Characters,
 }
 
-/// Why a body holds no packets. Never quotes the body.
+/// Reason why a body cannot be split into packets. Never quotes the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::socket) enum Malformed {
     #[error("a polling answer that is not UTF-8")]
@@ -45,7 +46,7 @@ pub(in crate::socket) enum Malformed {
 }
 
 impl Packets {
-    /// Recognizes how `body` is framed.
+    /// Detects the framing of `body`.
     pub fn new(generation: Generation, body: Bytes) -> Result<Self, Malformed> {
         let mut packets = Self {
             body,
@@ -59,7 +60,7 @@ impl Packets {
             packets.framing = Framing::Bytes;
             return Ok(packets);
         }
-        // Checked as a whole, so that what is measured below starts and ends with whole characters.
+        // Validated as a whole, so that the measures below start and end at whole characters.
         let text = std::str::from_utf8(&packets.body)
             .map_err(|_| Malformed::NotText)?
             .as_bytes();
@@ -111,7 +112,7 @@ impl Packets {
     }
 }
 
-/// Where a packet lies in the rest of a body.
+/// Position of a packet in the rest of a body.
 struct Frame {
     head: usize,
     length: usize,
@@ -166,7 +167,7 @@ fn counted_text(rest: &[u8], measure: Measure) -> Result<Frame, Malformed> {
     })
 }
 
-/// The number that decimal digits make. Nine of them are more than any body holds.
+/// The number that decimal digits spell. Nine of them exceed any body.
 fn number(digits: impl ExactSizeIterator<Item = u8>) -> Result<usize, Malformed> {
     if !(1..=9).contains(&digits.len()) {
         return Err(Malformed::Length);
@@ -178,7 +179,8 @@ fn number(digits: impl ExactSizeIterator<Item = u8>) -> Result<usize, Malformed>
 }
 
 impl Measure {
-    /// How many bytes the first `count` units of a UTF-8 text take; none if it is shorter or a character would be cut.
+    /// Number of bytes of the first `count` units of a UTF-8 text; `None` if it is shorter, or a
+    /// character would be cut.
     fn bytes(self, text: &[u8], count: usize) -> Option<usize> {
         // Most text is ASCII, where all measures agree.
         if text.get(..count)?.is_ascii() {
@@ -217,7 +219,7 @@ impl Measure {
     }
 }
 
-/// Puts packets together for one request. In generation 3 they are ASCII, where every server counts alike.
+/// Joins packets for one request. In generation 3 they are ASCII, which every server counts alike.
 pub(in crate::socket) fn join(generation: Generation, packets: &[&str]) -> String {
     match generation {
         Generation::V4 => packets.join("\u{1e}"),

@@ -1,7 +1,7 @@
-//! The two ways a packet travels: WebSocket and HTTP long polling.
+//! The transports of packets: WebSocket and HTTP long polling.
 //!
-//! A [`Transport`] belongs to one task, which polls it. It keeps what is to be sent until it is sent, and nothing of what
-//! arrived beyond the body or frame that is being read.
+//! A [`Transport`] belongs to one task, which polls it. It keeps outgoing packets until they are
+//! sent, and of incoming data only the body or frame that is being read.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -27,23 +27,23 @@ pub(super) use websocket::WebSocket;
 
 use super::SocketError;
 
-/// The text of a packet, shared with the buffer it arrived in.
+/// Text of a packet, shared with the buffer it arrived in.
 pub(super) use tokio_tungstenite::tungstenite::Utf8Bytes as Text;
 
-/// How many packets wait to be sent. A client that only subscribes and pings gets near it when the server stopped reading.
+/// Bound on packets that wait to be sent. A client that only subscribes and pings approaches it
+/// where the server has stopped reading.
 pub(super) const OUTBOX: usize = 256;
 
-/// What arrives.
+/// A packet that was received.
 #[derive(Debug)]
 pub(super) enum Received {
-    /// A packet.
     Text(Text),
-    /// A binary message of so many bytes, which EXP never sends.
+    /// A binary message of this many bytes, which EXP never sends.
     Binary(usize),
 }
 
 impl Received {
-    /// Whether this carries a Socket.IO packet, and is no more than a sign of life otherwise.
+    /// True where it carries a Socket.IO packet, and is more than a sign of life.
     fn is_message(&self) -> bool {
         match self {
             Self::Text(text) => text.starts_with('4'),
@@ -52,22 +52,22 @@ impl Received {
     }
 }
 
-/// The connection is gone; the text says how that showed.
+/// The connection is lost, for this reason.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct ConnectionLost(pub String);
 
-/// Why a transport did not open.
+/// Reason why a transport did not open.
 #[derive(Debug)]
 pub(super) enum OpenFailure {
-    /// The server, or something on the way, answered the handshake with something else.
+    /// The server, or a proxy, answered the handshake with something else.
     Rejected(Rejection),
-    /// It did not come to an answer.
+    /// There was no answer.
     Broken(SocketError),
 }
 
 impl OpenFailure {
-    /// As the caller of [`open`](super::open::open) hears of it.
+    /// The error of [`open`](super::open::open).
     pub fn into_error(self, address: &Address<'_>) -> SocketError {
         match self {
             Self::Rejected(Rejection::Token(words)) => address.refused(words),
@@ -78,26 +78,25 @@ impl OpenFailure {
     }
 }
 
-/// A packet on its way out.
+/// A packet to be sent.
 #[derive(Debug)]
 pub(super) struct ToSend {
-    /// The packet.
     pub text: String,
-    /// Told when the packet has left; dropped when it could not.
+    /// Completed when the packet was sent; dropped when it could not be.
     pub sent: Option<oneshot::Sender<()>>,
 }
 
-/// One open route to the server.
+/// An open transport.
 #[derive(Debug)]
 pub(super) enum Transport {
-    /// Frames on a connection of our own.
+    /// WebSocket frames on a connection that was dialled here.
     WebSocket(Box<WebSocket>),
-    /// One waiting request down, one at a time up.
+    /// One pending request for receiving, one at a time for sending.
     Polling(Box<Polling>),
 }
 
 impl Transport {
-    /// Puts a packet into the outbox; [`Transport::poll`] moves it on.
+    /// Appends a packet to the outbox; [`Transport::poll`] sends it.
     pub fn send(&mut self, packet: ToSend) -> Result<(), ConnectionLost> {
         let outbox = self.outbox();
         if outbox.len() >= OUTBOX {
@@ -116,7 +115,7 @@ impl Transport {
         }
     }
 
-    /// Moves what is to be sent, and with `read` takes what arrived. Nothing is lost when the caller turns to something else.
+    /// Sends from the outbox, and receives where `read` is set. Cancel-safe.
     pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -133,7 +132,8 @@ impl Transport {
         poll_fn(|cx| self.poll(cx, read)).await
     }
 
-    /// Says good-bye, after what is still to be sent. Takes as long as the server makes it; the caller sets the bound.
+    /// Sends the outbox, then closes. Takes as long as the server lets it; the caller sets the
+    /// bound.
     pub async fn close(self) {
         match self {
             Self::WebSocket(websocket) => websocket.close().await,

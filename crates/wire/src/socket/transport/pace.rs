@@ -1,31 +1,33 @@
-//! How soon a server is polled again that answered with nothing.
+//! Pauses between polls of a server that answers with nothing.
 //!
-//! A server of long polling holds a request until it has something to say. One that answers at once, and with nothing that means
-//! anything to EXP, would be asked thousands of times a second.
+//! A server of long polling holds a request until it has something to say. One that answers at once
+//! without a message would otherwise be asked thousands of times a second.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The first pause after an answer with nothing in it.
+/// First pause after an answer without a message.
 const FIRST: Duration = Duration::from_millis(100);
 
-/// The longest one, and a server's message waits no longer than this.
+/// Longest pause; a server's message is delayed by no more than this.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The pause between polls: none after one that brought a message; after one that did not, ever longer, counted from the beginning
-/// of that poll. So a server that holds polls, as it should, is asked again at once.
+/// Pause between polls: none after a poll that brought a message; after one that did not, ever
+/// longer, counted from the start of that poll. A server that holds polls, as it should, is
+/// therefore asked again at once.
 #[derive(Debug)]
 pub(super) struct Pace {
     pause: Duration,
     longest: Duration,
     asked_at: Instant,
-    /// Whether the answer to the latest poll held a message.
+    /// Set where the answer to the latest poll held a message.
     message: bool,
 }
 
 impl Pace {
-    /// `ping_timeout` is how long the server waits for a sign of life: it must never miss one for a pause.
+    /// `ping_timeout` is the server's bound on the time without a sign of life, which no pause may
+    /// exceed.
     pub fn new(ping_timeout: Duration) -> Self {
         Self {
             pause: Duration::ZERO,
@@ -35,12 +37,12 @@ impl Pace {
         }
     }
 
-    /// A packet that carries a message has come.
+    /// Notes that a packet with a message has come.
     pub fn message(&mut self) {
         self.message = true;
     }
 
-    /// When the next poll, which is due now, may leave.
+    /// Instant at which the next poll, which is due now, may be sent.
     pub fn next(&mut self) -> Instant {
         let now = Instant::now();
         let held = now.saturating_duration_since(self.asked_at);
@@ -59,7 +61,8 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// How many polls there are in a minute, where each is held for so long and every so manieth brings a message.
+    /// Number of polls in a minute, where each is held for `held` and every `message_every`th
+    /// brings a message.
     async fn polls(held: Duration, message_every: Option<u32>) -> u32 {
         let mut pace = Pace::new(Duration::from_secs(20));
         let end = Instant::now() + Duration::from_secs(60);

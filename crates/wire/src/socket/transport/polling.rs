@@ -1,4 +1,4 @@
-//! Packets in HTTP bodies: one request waits for what the server has to say, and one at a time carries what we have.
+//! HTTP long polling: one pending request receives packets, and one at a time sends them.
 
 use std::collections::VecDeque;
 use std::error::Error as _;
@@ -26,16 +26,17 @@ use crate::socket::packet::{Handshake, Packet};
 use crate::tls::explain;
 use crate::trust::Trust;
 
-/// The longest body that is read: one packet at its longest, and what else came up while the last poll was answered.
+/// Bound on a body in bytes: one packet of the largest size, and those that came while the last
+/// poll was answered.
 const MAX_BODY: usize = 64 << 20;
 
-/// The most of a refusal's body that is read.
+/// Bound on the bytes of an error's body that are read.
 const MAX_REFUSAL: usize = 4 << 10;
 
-/// The most bytes of packets in one request; a server of generation 4 takes 1 MB by default.
+/// Bound on the packets of one request in bytes; a server of generation 4 accepts 1 MB by default.
 const MAX_POST: usize = 256 << 10;
 
-/// How long TCP and TLS may take, so that a dead address shows before the whole time is up.
+/// Bound on TCP and TLS, so that a dead address is noticed before the whole time is used up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A session over long polling.
@@ -51,14 +52,15 @@ pub(in crate::socket) struct Polling {
     poll: Option<BoxFuture<'static, Result<PollAnswer, ConnectionLost>>>,
     post: Option<BoxFuture<'static, Result<PollAnswer, ConnectionLost>>>,
     outbox: VecDeque<ToSend>,
-    /// Those who wait for the request that is under way; as many as its packets.
+    /// Those who wait for the request in progress; at most as many as its packets.
     posted: Vec<oneshot::Sender<()>>,
-    /// Makes each URL another one, so that nothing on the way answers from a cache.
+    /// Makes every URL different, so that no cache answers.
     count: u64,
 }
 
 impl Polling {
-    /// Opens a session, asking for `generation`; the server may answer in the other one, which is then the session's.
+    /// Opens a session in `generation`. The server may answer in the other one, which is then the
+    /// session's.
     pub async fn open(
         address: &Address<'_>,
         generation: Generation,
@@ -117,7 +119,7 @@ impl Polling {
         self.generation
     }
 
-    /// What the server announced.
+    /// The server's handshake.
     pub fn handshake(&self) -> &Handshake {
         &self.handshake
     }
@@ -188,7 +190,7 @@ impl Polling {
                     }
                 }
                 for sent in self.posted.drain(..) {
-                    // Who asked may have stopped waiting.
+                    // The requester may have stopped waiting.
                     sent.send(()).unwrap_or_default();
                 }
             }
@@ -236,7 +238,7 @@ impl Polling {
         let request = (self.client.post(url).headers(self.cookie_header()))
             .header(CONTENT_TYPE, "text/plain;charset=UTF-8")
             .body(text);
-        // Read to its end, so that the connection can be used again.
+        // Read to its end, so that the connection can be reused.
         async move { read_answer(request.send().await, MAX_REFUSAL).await }.boxed()
     }
 
@@ -250,8 +252,8 @@ impl Polling {
             text: "1".to_owned(),
             sent: None,
         });
-        // Nothing to be done about a failure: the session ends either way. A poll that waits is answered by the server
-        // before the good-bye is.
+        // A failure changes nothing: the session ends either way. The server answers a pending poll
+        // before the close.
         std::future::poll_fn(|cx| {
             if let Some(poll) = &mut self.poll
                 && poll.poll_unpin(cx).is_ready()
@@ -283,7 +285,8 @@ fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, String> {
         .tcp_nodelay(true)
         .default_headers(plain)
         .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")));
-    // Without a setting, reqwest takes the environment's proxies by the rules that `Address::proxy` uses.
+    // Without the setting, reqwest takes the environment's proxies by the rules of
+    // `Address::proxy`.
     if let Some(proxy) = &address.endpoint.proxy {
         let proxy = reqwest::Proxy::all(proxy)
             .map_err(|error| format!("the proxy setting is no URL: {}", error.without_url()))?;
@@ -295,7 +298,7 @@ fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, String> {
     })
 }
 
-/// Which generation a handshake's body is in.
+/// The generation of a handshake's body.
 fn generation_of(body: &[u8]) -> Option<Generation> {
     match body {
         [b'0', b'{', ..] => Some(Generation::V4),
@@ -310,13 +313,13 @@ fn generation_of(body: &[u8]) -> Option<Generation> {
     }
 }
 
-/// What a good answer holds.
+/// A successful answer.
 struct PollAnswer {
     headers: HeaderMap,
     body: Bytes,
 }
 
-/// Takes in the answer to a request of an open session, if it is a good one.
+/// Reads the answer to a request of an open session.
 async fn read_answer(
     answer: Result<Response, reqwest::Error>,
     bound: usize,
@@ -342,10 +345,10 @@ async fn read_answer(
     )))
 }
 
-/// What an answer means that is no good one.
+/// Classifies an answer that is no success.
 async fn rejection(answer: Response) -> Rejection {
     let (status, headers) = (answer.status(), answer.headers().clone());
-    // Whatever of the body cannot be read is missing in the words of the error alone.
+    // A body that cannot be read is only missing in the error's message.
     let body = body(answer, MAX_REFUSAL).await.unwrap_or_default();
     Rejection::read(status, &headers, &body)
 }

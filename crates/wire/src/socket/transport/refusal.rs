@@ -1,4 +1,4 @@
-//! What an HTTP answer that is no handshake means.
+//! HTTP answers to a handshake that are errors.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::server_time;
 use crate::socket::Endpoint;
 use expd_domain::excerpt::excerpt;
 
-/// So many characters of a token's beginning are taken for the token.
+/// Number of a token's first characters that identify it in a text.
 const TOKEN_PREFIX: usize = 12;
 
-/// Why a server turned a handshake down.
+/// Reason why a server rejected a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::socket) enum Rejection {
     /// It does not accept the token.
@@ -25,26 +25,26 @@ pub(in crate::socket) enum Rejection {
     Transport(String),
     /// It does not speak this generation, or does not understand the request in it.
     Generation(String),
-    /// It has too much to do, and says for how long.
+    /// It is overloaded, and says when to come back.
     Busy(String, Duration),
-    /// Anything else: not a Socket.IO server, one in trouble, or a proxy's word.
+    /// Anything else: not a Socket.IO server, a failing one, or a proxy.
     Other(String),
 }
 
-/// The codes of Engine.IO's error answers.
+/// Codes of Engine.IO's error answers.
 const TRANSPORT_UNKNOWN: u64 = 0;
 const BAD_REQUEST: u64 = 3;
 const FORBIDDEN: u64 = 4;
 const UNSUPPORTED_GENERATION: u64 = 5;
 
 impl Rejection {
-    /// Reads an answer's status, its header fields and the beginning of its body.
+    /// Classifies an answer by its status, header fields and the beginning of its body.
     pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Wire {
             code: Option<Value>,
         }
-        // Of an encoded body nothing can be told.
+        // An encoded body is not decoded.
         let body = if unrequested(headers).is_some() {
             &[]
         } else {
@@ -72,7 +72,7 @@ impl Rejection {
         if status != StatusCode::BAD_REQUEST {
             return Self::Other(format!("{said}; is this an EXP network's address?"));
         }
-        // Socket.IO 1 passes on whatever code the application chose to refuse with.
+        // Socket.IO 1 passes on whatever code the application refused with.
         let code = serde_json::from_slice::<Wire>(body)
             .ok()
             .and_then(|wire| wire.code);
@@ -85,7 +85,8 @@ impl Rejection {
         }
     }
 
-    /// To a WebSocket, Engine.IO answers in plain text: its own sentence, or the one the application refused with.
+    /// To a WebSocket, Engine.IO answers in plain text: its own message, or the one that the
+    /// application refused with.
     fn read_plain(said: String) -> Self {
         let lower = said.to_ascii_lowercase();
         let words = lower.split_once(": ").map_or("", |(_, words)| words);
@@ -104,7 +105,7 @@ impl Rejection {
         Self::Token(said)
     }
 
-    /// The server's words.
+    /// The status and the server's message.
     pub fn message(&self) -> &str {
         match self {
             Self::Token(said)
@@ -116,7 +117,7 @@ impl Rejection {
     }
 }
 
-/// The sentence in an error's body, if it looks like one.
+/// The message in an error's body, if it looks like one.
 fn suffix_of(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let words = error_message(&text);
@@ -126,7 +127,7 @@ fn suffix_of(body: &[u8]) -> String {
     format!(": {words}")
 }
 
-/// The sentence in JSON that reports an error: a text, or an object's `message`.
+/// The message in the JSON of an error: a text, or an object's `message`.
 pub(in crate::socket) fn error_message(json: &str) -> String {
     let sentence = match serde_json::from_str(json) {
         Ok(Value::String(text)) => text,
@@ -139,8 +140,8 @@ pub(in crate::socket) fn error_message(json: &str) -> String {
     excerpt(&sentence)
 }
 
-/// A text without the endpoint's token, in case someone quotes it back to us. What is quoted was cut, so the beginning of the
-/// token counts as the token.
+/// Removes the endpoint's token from a text that may quote it. Quotes are truncated, so the
+/// beginning of the token counts as the token.
 pub(in crate::socket) fn redact(text: &str, endpoint: &Endpoint) -> String {
     let token = endpoint.token.expose();
     let head: String = token.chars().take(TOKEN_PREFIX).collect();

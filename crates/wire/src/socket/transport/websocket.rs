@@ -25,18 +25,19 @@ use crate::tls::explain;
 use crate::trust::Trust;
 use expd_domain::excerpt::{excerpt, sentence};
 
-/// How much is read at once.
+/// Bytes of one read from the connection.
 const READ_BYTES: usize = 32 << 10;
 
-/// How much of that the library takes at a time. It clears so much before each read, two of which a lone broadcast takes; with all of
-/// [`READ_BYTES`] that was a third of the instructions from socket to stream, and swept the processor's nearest cache.
+/// Bytes that the library reads from that buffer at a time. It zeroes as many before each read, and
+/// a single broadcast takes two reads; with all of [`READ_BYTES`] that was a third of the
+/// instructions from socket to stream, and evicted the processor's first-level cache.
 const TAKEN_BYTES: usize = 4 << 10;
 
 /// An open WebSocket.
 pub(in crate::socket) struct WebSocket {
     stream: WebSocketStream<BufReader<Stream>>,
     outbox: VecDeque<ToSend>,
-    /// Written, and not yet flushed. As long as the outbox at most.
+    /// Packets that were written and not flushed yet. At most as many as in a full outbox.
     written: Vec<oneshot::Sender<()>>,
     flushed: bool,
 }
@@ -118,7 +119,7 @@ impl WebSocket {
                     ),
                     None => "the server closed the connection".to_owned(),
                 })),
-                // WebSocket's own pings, which some proxies send, are answered by the library.
+                // The library answers WebSocket's own pings, which some proxies send.
                 Some(Ok(_)) => continue,
                 Some(Err(error)) => Err(lost(&error)),
                 None => Err(ConnectionLost("the server ended the connection".to_owned())),
@@ -126,7 +127,7 @@ impl WebSocket {
         }
     }
 
-    /// Writes the outbox as far as the connection takes it.
+    /// Writes the outbox as far as the connection accepts it.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while !self.outbox.is_empty() {
             ready!(Pin::new(&mut self.stream).poll_ready(cx))?;
@@ -140,7 +141,7 @@ impl WebSocket {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
             self.flushed = true;
             for sent in self.written.drain(..) {
-                // Who asked may have stopped waiting.
+                // The requester may have stopped waiting.
                 sent.send(()).unwrap_or_default();
             }
         }
@@ -148,7 +149,7 @@ impl WebSocket {
     }
 
     pub(super) async fn close(mut self) {
-        // Nothing to be done about a failure: the connection ends either way.
+        // A failure changes nothing: the connection ends either way.
         if std::future::poll_fn(|cx| self.poll_write(cx))
             .await
             .is_err()
