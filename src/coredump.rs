@@ -32,7 +32,7 @@ impl Outcome {
     pub fn tell(self) {
         if let Err(error) = self.0 {
             log::warn!(
-                "a core dump of this process may hold its secrets: {error}; forbid dumps (LimitCORE=0, sysctl kernel.core_pattern)"
+                "cannot disable core dumps of this process, which would contain its secrets: {error}; disable them for the service (LimitCORE=0) or the host (sysctl kernel.core_pattern)"
             );
         }
     }

@@ -16,7 +16,7 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 
 /// Maximum number of passed sockets. No unit of expd passes as many; a larger number is a mistake.
-const MOST_SOCKETS: usize = 64;
+const MAX_SOCKETS: usize = 64;
 
 /// Sender of notifications to the service manager.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl Notifier {
             Ok(_) => self.failed.store(false, Ordering::Relaxed),
             Err(error) => {
                 if !self.failed.swap(true, Ordering::Relaxed) {
-                    log::warn!("cannot tell the service manager: {error}");
+                    log::warn!("cannot notify the service manager: {error}");
                 }
             }
         }
@@ -165,7 +165,7 @@ pub fn listen_fds() -> Result<Vec<PassedSocket>, PassedSocketError> {
     let count = std::env::var("LISTEN_FDS").unwrap_or_default();
     if count
         .parse::<usize>()
-        .map_or(true, |count| count > MOST_SOCKETS)
+        .map_or(true, |count| count > MAX_SOCKETS)
     {
         return Err(PassedSocketError::Count { count });
     }
@@ -199,17 +199,17 @@ pub fn listen_fds() -> Result<Vec<PassedSocket>, PassedSocketError> {
 pub enum PassedSocketError {
     /// `LISTEN_FDS` is invalid.
     #[error(
-        "LISTEN_FDS is {count:?}, not a number up to {MOST_SOCKETS}; start expd from a socket unit or without LISTEN_FDS"
+        "LISTEN_FDS is {count:?}, not a number up to {MAX_SOCKETS}; start expd from a socket unit or without LISTEN_FDS"
     )]
     Count { count: String },
     /// The descriptor is not a Unix stream socket.
     #[error(
-        "the socket {name:?} passed by the service manager is no Unix stream socket ({source}); use ListenStream= with a path"
+        "the socket {name:?} passed by the service manager is not a Unix stream socket ({source}); use ListenStream= with a path"
     )]
     NotAUnixSocket { name: String, source: io::Error },
     /// The socket is a connection rather than a listener.
     #[error(
-        "the socket {name:?} passed by the service manager does not listen; use ListenStream= with Accept=no"
+        "the socket {name:?} passed by the service manager is not listening; use ListenStream= with Accept=no"
     )]
     NotListening { name: String },
 }
@@ -360,14 +360,14 @@ mod tests {
         assert_eq!(taken(listener("b"), ""), "[\"unknown\"] and 0 later");
         let (connected, _other) = UnixStream::pair().unwrap();
         assert!(
-            taken(connected, "x").contains("\"x\" passed by the service manager does not listen")
+            taken(connected, "x").contains("\"x\" passed by the service manager is not listening")
         );
         let datagram = UnixDatagram::unbound().unwrap();
-        assert!(taken(datagram, "x").contains("no Unix stream socket"));
+        assert!(taken(datagram, "x").contains("not a Unix stream socket"));
         let file = std::fs::File::open(folder.path()).unwrap();
-        assert!(taken(file, "x").contains("no Unix stream socket"));
+        assert!(taken(file, "x").contains("not a Unix stream socket"));
         let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        assert!(taken(tcp, "x").contains("no Unix stream socket"));
+        assert!(taken(tcp, "x").contains("not a Unix stream socket"));
         assert!(listen_fds().unwrap().is_empty());
     }
 }

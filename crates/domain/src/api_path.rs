@@ -119,24 +119,26 @@ pub struct ApiPathError {
 enum Reason {
     #[error("has {0} bytes; at most {MAX_PATH_BYTES} are allowed")]
     TooLong(usize),
-    #[error("holds a control character, also where it is encoded; leave it out")]
+    #[error("contains a control character, plain or encoded; remove it")]
     Control,
-    #[error("holds a #; write %23 where it is meant")]
+    #[error("contains a #; write %23 for a literal one")]
     Fragment,
     #[error("does not start with /api/")]
     Elsewhere,
-    #[error("holds a backslash, which many servers take for a slash; write %5C where it is meant")]
+    #[error(
+        "contains a backslash, which many servers treat as a slash; write %5C for a literal one"
+    )]
     Backslash,
-    #[error("holds a % that begins no escape; write %25 where it is meant")]
+    #[error("contains a % that starts no escape; write %25 for a literal one")]
     Percent,
-    #[error("escapes what is no UTF-8")]
+    #[error("contains escapes that are not UTF-8")]
     NotUtf8,
-    #[error("is encoded more than {MAX_ENCODINGS} times, one upon the other")]
+    #[error("is percent-encoded more than {MAX_ENCODINGS} times")]
     Encodings,
-    #[error("leads elsewhere: a segment of it is . or .., also where it is encoded")]
+    #[error("contains a . or .. segment, plain or encoded; remove it")]
     DotSegment,
     #[error(
-        "may be read in different ways: as written it reaches {written}, and to a server that reads it otherwise {read}; write its first two segments plainly, in small letters"
+        "is ambiguous: as written it reaches {written}, but some servers read it as {read}; write its first two segments plainly, in lower case"
     )]
     Ambiguous {
         written: &'static str,

@@ -205,7 +205,7 @@ impl ChannelId {
             .map_err(|_| refused("it is not Base64"))?;
         let (organization, name, system, consumer): (String, String, Flag, Flag) =
             serde_json::from_slice(&json)
-                .map_err(|_| refused("it holds no [organization, name, system, consumer]"))?;
+                .map_err(|_| refused("it has no [organization, name, system, consumer]"))?;
         let channel = Channel {
             name,
             system: system.0,
@@ -237,7 +237,7 @@ impl<'de> Deserialize<'de> for Flag {
 
 /// Error of a text that is not a channel ID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{id} is no channel ID: {reason}")]
+#[error("{id} is not a channel ID: {reason}")]
 pub struct ChannelIdError {
     /// Start of the text, quoted.
     id: String,
@@ -275,9 +275,9 @@ mod tests {
     fn what_is_no_id_is_refused_with_a_reason() {
         for (text, reason) in [
             ("*", "not Base64"),
-            ("", "holds no"),
-            ("WzFd", "holds no"),
-            ("WyJhIiwiYiIsMiwwXQ==", "holds no"),
+            ("", "has no"),
+            ("WzFd", "has no"),
+            ("WyJhIiwiYiIsMiwwXQ==", "has no"),
         ] {
             let error = ChannelId::from_wire(text).decode().unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
