@@ -51,7 +51,7 @@ fn text_that_is_not_utf_8_is_wrong_usage_and_says_so() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
         assert!(
-            said.contains(named) && said.contains("is not UTF-8, as JSON is (at byte 12)"),
+            said.contains(named) && said.contains("is not UTF-8 (at byte 12), as JSON must be"),
             "{said}"
         );
     }
@@ -168,7 +168,10 @@ fn a_stranger_at_the_network_cannot_fill_the_log() {
     let lines = heard.matches("refused a login").count();
     // The last of those that are shown says so, and the count comes with the end.
     assert!((2..=62).contains(&lines), "{lines} lines");
-    assert!(heard.contains("are counted for a minute"), "{heard}");
+    assert!(
+        heard.contains("similar records are suppressed for a minute"),
+        "{heard}"
+    );
     assert!(
         heard.contains("940 similar records suppressed within"),
         "{heard}"
