@@ -343,3 +343,6 @@ impl Drop for CheckedOut {
         drop(homeless);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Tests of the idle timeout, with paused time.
+
+use futures_util::FutureExt as _;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::config::Limits;
+use crate::router::{InstanceId, ListenSpec, Router, RouterError, RouterHandle, RouterSettings};
+use crate::rpc::frame::encode;
+use crate::shares::{Holder, Shares};
+use expd_domain::{Channel, Overflow};
+
+const HOME: InstanceId = InstanceId(0);
+
+/// Listeners in pull form, swept as in the daemon, and the router that they belong to.
+struct World {
+    listeners: PullListeners,
+    router: RouterHandle,
+    _tasks: JoinSet<()>,
+}
+
+fn world() -> World {
+    let (router, handle) = Router::new(RouterSettings {
+        instances: 1,
+        limits: Limits::default(),
+        encode,
+    });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(router.run());
+    let listeners = PullListeners::default();
+    let sweeps = listeners.clone().sweep_until(CancellationToken::new());
+    tasks.spawn(sweeps);
+    World {
+        listeners,
+        router: handle,
+        _tasks: tasks,
+    }
+}
+
+impl World {
+    async fn open(&self) -> String {
+        let memory = Memory::new(Shares::new(1 << 30), Holder::Owner);
+        let spec = ListenSpec {
+            channel: Channel::new("menu"),
+            name: None,
+            context: String::new(),
+            max_age: None,
+            overflow: Overflow::Skip,
+            resume: None,
+            peer: None,
+            memory: None,
+        };
+        let listener = self.router.open(HOME, spec).await.unwrap();
+        let encoder = EventEncoder::new(&listener, proto::PayloadForm::Json, String::new);
+        self.listeners.insert(listener, encoder, memory)
+    }
+
+    /// One call that asks and takes what is there.
+    fn ask(&self, id: &str) -> Result<(), PullError> {
+        let mut taken = self.listeners.check_out(id, Acknowledgement::default())?;
+        // Nothing new is no error.
+        if let Some(event) = taken.next().now_or_never() {
+            event.unwrap();
+        }
+        Ok(())
+    }
+
+    /// The number of listeners that the router knows.
+    async fn count(&self) -> usize {
+        self.router.snapshot().await.unwrap()[0].listeners.len()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_nobody_asks_for_a_minute_is_cancelled() {
+    let world = world();
+    let id = world.open().await;
+    assert_eq!(world.ask(&id), Ok(()));
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    assert_eq!(world.count().await, 1);
+    // The next sweep is at most five seconds late.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert_eq!(world.ask(&id), Err(PullError::Unknown(id.clone())));
+    assert_eq!(world.count().await, 0);
+    assert_eq!(
+        world.router.cancel(id.clone()).await,
+        Err(RouterError::UnknownListener(id))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_call_gives_a_listener_another_minute() {
+    let world = world();
+    let (asked, idle) = (world.open().await, world.open().await);
+    for _ in 0..6 {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        assert_eq!(world.ask(&asked), Ok(()));
+    }
+    assert_eq!(world.ask(&idle), Err(PullError::Unknown(idle.clone())));
+    assert_eq!(world.count().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_is_kept_while_a_call_waits_on_it() {
+    let world = world();
+    let id = world.open().await;
+    let mut waiting = world
+        .listeners
+        .check_out(&id, Acknowledgement::default())
+        .unwrap();
+    // The first event is the subscription's state.
+    waiting.next().await.unwrap();
+    let none = tokio::time::timeout(Duration::from_secs(600), waiting.next());
+    assert!(none.await.is_err());
+    assert_eq!(world.ask(&id), Err(PullError::Busy(id.clone())));
+    // The minute begins with the end of the call.
+    drop(waiting);
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    assert_eq!(world.ask(&id), Ok(()));
+    tokio::time::sleep(Duration::from_secs(66)).await;
+    assert_eq!(world.ask(&id), Err(PullError::Unknown(id)));
+}
