@@ -23,7 +23,7 @@ use crate::ipc::{self, BoundSocket, Listener};
 use crate::logging::{self, LoggingError};
 use crate::systemd::{self, Notifier, PassedSocketError};
 use expd_client::{SocketEnvironment, SocketPath};
-use expd_hub::{Hub, HubError};
+use expd_hub::{Hub, HubError, MAX_CONNECTIONS};
 
 /// Reason why `expd serve` did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +101,7 @@ async fn run_daemon(
     helpers.spawn(end_at_signal(shutdown.clone())?);
     let reload = Reload::new(options, &loaded)?;
     let mut settings = loaded.settings;
-    limit_connections(&mut settings);
+    limit_connections(&mut settings, options.embedded);
 
     // The sockets come first: a daemon that finds them taken must not have started anything else.
     let environment = SocketEnvironment::from_process();
@@ -154,10 +154,12 @@ async fn run_daemon(
     Ok(served?)
 }
 
-/// Lowers the limit of connections to what the limit of open files leaves room for.
-fn limit_connections(settings: &mut Settings) {
+/// Lowers the limit of connections to what the limit of open files leaves room for. An embedded
+/// network has connections of its own.
+fn limit_connections(settings: &mut Settings, embedded: bool) {
     let wanted = settings.daemon.limits.max_connections;
-    let possible = ipc::allow_open_files(wanted);
+    let of_hub = if embedded { MAX_CONNECTIONS } else { 0 };
+    let possible = ipc::allow_open_files(wanted.saturating_add(of_hub)).min(wanted);
     if possible < wanted {
         log::warn!(
             "the limit of open files leaves room for {possible} local connections instead of \

@@ -45,7 +45,7 @@ pub(super) struct ResourceStore(Mutex<Documents>);
 /// Documents in order of creation. The lock is held while a change is broadcast.
 #[derive(Default)]
 pub(super) struct Documents {
-    documents: BTreeMap<(Collection, u64), Resource>,
+    by_number: BTreeMap<(Collection, u64), Resource>,
     last: u64,
     bytes: usize,
 }
@@ -87,7 +87,7 @@ impl Documents {
         &self,
         collection: Collection,
     ) -> impl Iterator<Item = (&(Collection, u64), &Resource)> {
-        self.documents
+        self.by_number
             .range((collection, 0)..=(collection, u64::MAX))
     }
 
@@ -98,7 +98,7 @@ impl Documents {
         document: Document,
     ) -> Result<Payload, ApiError> {
         let document = as_payload(document)?;
-        if self.documents.len() >= MAX_RESOURCES {
+        if self.by_number.len() >= MAX_RESOURCES {
             return Err(full());
         }
         self.bytes = self.room_for(&document, 0)?;
@@ -107,7 +107,7 @@ impl Documents {
             uuid,
             document: document.clone(),
         };
-        self.documents.insert((collection, self.last), resource);
+        self.by_number.insert((collection, self.last), resource);
         Ok(document)
     }
 
@@ -118,7 +118,7 @@ impl Documents {
         change: impl FnOnce(&mut Document),
     ) -> Result<Payload, ApiError> {
         let number = self.find(collection, uuid).ok_or_else(|| unknown(uuid))?;
-        let old = self.documents.get(&(collection, number));
+        let old = self.by_number.get(&(collection, number));
         let old = old.ok_or_else(|| unknown(uuid))?.document.as_str();
         // Only parsed documents are stored.
         let mut document: Document = serde_json::from_str(old).unwrap_or_default();
@@ -126,7 +126,7 @@ impl Documents {
         document.insert("uuid".to_owned(), Value::from(uuid));
         let document = as_payload(document)?;
         self.bytes = self.room_for(&document, old.len())?;
-        if let Some(resource) = self.documents.get_mut(&(collection, number)) {
+        if let Some(resource) = self.by_number.get_mut(&(collection, number)) {
             resource.document = document.clone();
         }
         Ok(document)
@@ -144,7 +144,7 @@ impl Documents {
     pub(super) fn remove(&mut self, collection: Collection, uuid: &str) -> bool {
         let removed = self
             .find(collection, uuid)
-            .and_then(|number| self.documents.remove(&(collection, number)));
+            .and_then(|number| self.by_number.remove(&(collection, number)));
         self.bytes -= removed.as_ref().map_or(0, |r| r.document.as_str().len());
         removed.is_some()
     }

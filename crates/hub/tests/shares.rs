@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use expd_domain::login::{self, Claims};
 use expd_domain::{Alphabet, Channel, ChannelId, Secret};
-use expd_hub::{CountersSnapshot, Hub, HubDevice, HubSettings};
+use expd_hub::{CountersSnapshot, Hub, HubDevice, HubError, HubSettings};
 use futures_util::future::join_all;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -31,7 +32,8 @@ const CALLS: usize = 2048;
 
 struct World {
     address: SocketAddr,
-    _stop: DropGuard,
+    /// Ends the hub when it is dropped.
+    _serving: JoinSet<Result<(), HubError>>,
 }
 
 impl World {
@@ -49,11 +51,11 @@ impl World {
         };
         let hub = Hub::bind(&settings).await.unwrap();
         let address = hub.local_addr();
-        let stop = CancellationToken::new();
-        tokio::spawn(hub.serve(stop.clone()));
+        let mut serving = JoinSet::new();
+        serving.spawn(hub.serve(CancellationToken::new()));
         Self {
             address,
-            _stop: stop.drop_guard(),
+            _serving: serving,
         }
     }
 
@@ -192,7 +194,8 @@ async fn sockets_of_one_identity_that_do_not_read_hold_its_share_together() {
         unread.push(world.subscribed(&token).await);
     }
     let mut read = world.subscribed(&other).await;
-    let drained = tokio::spawn(async move {
+    let mut drained = JoinSet::new();
+    drained.spawn(async move {
         let mut total = 0;
         let mut part = vec![0; 65_536];
         while let Ok(Ok(length)) = timeout(SOON, read.read(&mut part)).await {
@@ -214,7 +217,7 @@ async fn sockets_of_one_identity_that_do_not_read_hold_its_share_together() {
     let slow = counters.slow_disconnects;
     assert!((1..=3).contains(&slow), "{counters:?}");
     assert!(
-        drained.await.unwrap() > 9 * 4_000_000,
+        drained.join_next().await.unwrap().unwrap() > 9 * 4_000_000,
         "another one's socket was cut"
     );
     drop(unread);
