@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{Method, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use socketioxide::SocketIo;
@@ -98,7 +98,6 @@ async fn serve(
                 "this socket goes on over another connection already",
             ));
         }
-        hub.sockets.attach(sid, &connection);
     }
     let polls = !by_websocket && request.method() == Method::GET;
     let answered = async {
@@ -117,6 +116,10 @@ async fn serve(
         )),
         response = answered => response?,
     };
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        hub.sockets.attach(sid, &connection);
+        charge(hub, &connection, &owner);
+    }
     if polls {
         let length = response.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -163,10 +166,22 @@ async fn open(
     if !polls {
         // The slot lasts as long as the connection.
         connection.keep(slot);
-        return Ok(engine.serve(class, request).await);
+        let response = engine.serve(class, request).await;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            charge(hub, connection, &owner);
+        }
+        return Ok(response);
     }
     let response = engine.serve(class, request).await;
     register_session(hub, response, slot).await
+}
+
+/// Charges the memory of a WebSocket to its identity from the first frame on, before the client has
+/// opened its namespace.
+fn charge(hub: &HubState, connection: &ClientConnection, owner: &SessionOwner) {
+    if let SessionOwner::Identity(identity) = owner {
+        connection.carry(hub.socket_memory.open(identity));
+    }
 }
 
 /// Registers the session ID that a handshake response assigns.

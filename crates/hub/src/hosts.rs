@@ -29,7 +29,7 @@ impl Hosts {
     /// Names of a server on `listen` with further `names`. Without names, and not on a loopback
     /// address, it accepts any.
     #[must_use]
-    pub fn new(listen: SocketAddr, names: &[String]) -> Self {
+    pub(super) fn new(listen: SocketAddr, names: &[String]) -> Self {
         let any = names.is_empty() && !listen.ip().to_canonical().is_loopback();
         let lower = || names.iter().map(|name| name.to_ascii_lowercase()).collect();
         Self {

@@ -155,6 +155,7 @@ fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), ConnectError> {
     if let Some(connection) = own_connection(socket).or_else(|| hub.engine_sessions.upgraded(sid)) {
         live_socket.attach(connection);
     }
+    live_socket.memory.finished();
     let removed = live_socket.removed.clone();
     if !hub.sockets.insert(sid, live_socket) {
         dismiss_after_grace(hub, sid, own_connection(socket));

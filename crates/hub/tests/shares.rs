@@ -222,3 +222,31 @@ async fn sockets_of_one_identity_that_do_not_read_hold_its_share_together() {
     );
     drop(unread);
 }
+
+#[tokio::test]
+async fn unfinished_messages_of_one_identity_are_bounded_together() {
+    let world = World::start().await;
+    let token = world.token("screen").await;
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        sockets.push(world.subscribed(&token).await);
+    }
+    let mut unfinished = JoinSet::new();
+    for mut socket in sockets {
+        unfinished.spawn(async move {
+            // A frame of 16 MB, of which 5 MB come. Those that are closed may reset.
+            let mut frame = vec![0x81, 0xff];
+            frame.extend(16_000_000_u64.to_be_bytes());
+            frame.resize(5_000_000, 0);
+            socket.write_all(&frame).await.ok();
+            socket.read_to_end(&mut Vec::new()).await.ok();
+        });
+    }
+    // 64 MiB hold thirteen of them.
+    for closed in 0..7 {
+        let next = timeout(SOON, unfinished.join_next()).await;
+        next.unwrap_or_else(|_| panic!("{closed} are closed"));
+    }
+    world.counters_become(|c| c.connections <= 13).await;
+    world.token("other").await;
+}
