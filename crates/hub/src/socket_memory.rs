@@ -25,6 +25,9 @@ struct Account {
 }
 
 /// Bytes held by one socket; released when it is closed or dropped.
+///
+/// The account is charged before the socket and released after it (release and acquire), so that it
+/// never falls below zero where another thread is faster.
 pub(super) struct SocketUse {
     account: Arc<Account>,
     /// Bytes sent and not read. Slightly low (frames and heartbeats count as read, too), and exact
@@ -104,8 +107,8 @@ impl SocketUse {
 
     /// Charges a message that was handed to the socket.
     pub(super) fn sent(&self, bytes: u64) {
-        self.outstanding.fetch_add(bytes, Ordering::Relaxed);
         self.account.take(bytes);
+        self.outstanding.fetch_add(bytes, Ordering::Release);
     }
 
     /// Releases bytes that the client read.
@@ -113,7 +116,7 @@ impl SocketUse {
         let lower = |outstanding: u64| Some(outstanding.saturating_sub(bytes));
         let before = self
             .outstanding
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, lower)
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, lower)
             .unwrap_or(0);
         self.account.give_back(before.min(bytes));
     }
@@ -121,14 +124,14 @@ impl SocketUse {
     /// Charges bytes of the client. Fails where they do not fit.
     pub(super) fn received(&self, bytes: u64) -> Result<(), Full> {
         self.room_for(bytes)?;
-        self.unfinished.fetch_add(bytes, Ordering::Relaxed);
         self.account.take(bytes);
+        self.unfinished.fetch_add(bytes, Ordering::Release);
         Ok(())
     }
 
     /// Releases a complete message of the client.
     pub(super) fn finished(&self) {
-        let bytes = self.unfinished.swap(0, Ordering::Relaxed);
+        let bytes = self.unfinished.swap(0, Ordering::Acquire);
         self.account.give_back(bytes);
     }
 

@@ -116,11 +116,14 @@ impl LiveSocket {
         if let Err(full) = self.memory.room_for(size) {
             return Delivery::NoRoom(full);
         }
-        match self.socket.emit("broadcast", event) {
-            Ok(()) => {
-                self.memory.sent(size);
-                Delivery::Sent
-            }
+        // Charged first: another thread may write the message at once.
+        self.memory.sent(size);
+        let sent = self.socket.emit("broadcast", event);
+        if sent.is_err() {
+            self.memory.taken(size);
+        }
+        match sent {
+            Ok(()) => Delivery::Sent,
             Err(socketioxide::SendError::Socket(SocketError::InternalChannelFull)) => {
                 Delivery::Slow
             }

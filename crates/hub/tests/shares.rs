@@ -250,3 +250,37 @@ async fn unfinished_messages_of_one_identity_are_bounded_together() {
     world.counters_become(|c| c.connections <= 13).await;
     world.token("other").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_that_reads_holds_nothing_however_much_it_was_sent() {
+    const MESSAGES: usize = 400;
+    const SIZE: usize = 256 * 1024;
+    let world = World::start().await;
+    let token = world.token("screen").await;
+    let mut socket = world.subscribed(&token).await;
+    let mut reading = JoinSet::new();
+    reading.spawn(async move {
+        let mut part = vec![0; 65_536];
+        let mut left = MESSAGES * SIZE;
+        while left > 0 {
+            let length = timeout(SOON, socket.read(&mut part))
+                .await
+                .unwrap()
+                .unwrap();
+            assert!(
+                length > 0,
+                "the socket was cut, {left} bytes before the end"
+            );
+            left = left.saturating_sub(length);
+        }
+    });
+    let payload = "x".repeat(SIZE);
+    let body = json!({"name": "n", "channel": {"name": "menu"}, "payload": payload}).to_string();
+    // More than its share in all.
+    for _ in 0..MESSAGES {
+        let (status, _) = world.ask(&broadcast(&token, 0), &body).await.unwrap();
+        assert_eq!(status, 200);
+    }
+    reading.join_next().await.unwrap().unwrap();
+    assert_eq!(world.counters().await.slow_disconnects, 0);
+}
