@@ -91,13 +91,11 @@ async fn serve(
         hub.admission.identify(&connection, identity)?;
     }
     let by_websocket = query.is_websocket();
-    if by_websocket {
-        if !hub.engine_sessions.upgrade(sid, &connection) {
-            return Err(ApiError::bad_request(
-                "network.socket.upgraded",
-                "this socket goes on over another connection already",
-            ));
-        }
+    if by_websocket && !hub.engine_sessions.upgrade(sid, &connection) {
+        return Err(ApiError::bad_request(
+            "network.socket.upgraded",
+            "this socket goes on over another connection already",
+        ));
     }
     let polls = !by_websocket && request.method() == Method::GET;
     let answered = async {
