@@ -71,55 +71,53 @@ impl Layer {
         if !errors.is_empty() {
             return None;
         }
-        let mut layer = Self::default();
-        layer.read_table(path, &text, &Route::default(), table.get_ref(), findings);
+        let mut document = Document {
+            file: path,
+            text: &text,
+            layer: Self::default(),
+        };
+        document.read_table(&Route::default(), table.get_ref());
         let end = FileEnd {
             unfinished_line: !text.is_empty() && !text.ends_with('\n'),
             rule: last_rule(table.get_ref()),
         };
-        Some((layer, end))
+        Some((document.layer, end))
     }
+}
 
-    fn read_table(
-        &mut self,
-        file: &Path,
-        text: &str,
-        route: &Route,
-        table: &DeTable<'_>,
-        findings: &mut Findings,
-    ) {
+/// A parsed file, which becomes a layer.
+struct Document<'a> {
+    file: &'a Path,
+    text: &'a str,
+    layer: Layer,
+}
+
+impl Document<'_> {
+    fn read_table(&mut self, route: &Route, table: &DeTable<'_>) {
         for (key, value) in table {
             let route = route.key(key.get_ref());
-            self.read_value(file, text, &route, key.span().start, value, findings);
+            self.read_value(&route, key.span().start, value);
         }
     }
 
-    fn read_value(
-        &mut self,
-        file: &Path,
-        text: &str,
-        route: &Route,
-        start: usize,
-        value: &Spanned<DeValue<'_>>,
-        findings: &mut Findings,
-    ) {
-        let (line, _) = position(text, start);
+    fn read_value(&mut self, route: &Route, start: usize, value: &Spanned<DeValue<'_>>) {
+        let (line, _) = position(self.text, start);
         let origin = Origin::File {
-            file: file.to_owned(),
+            file: self.file.to_owned(),
             line,
             column: 0,
         };
         let kind = match value.get_ref() {
             DeValue::Table(table) => {
-                self.push(route, ValueKind::Table(Map::new()), &origin);
-                return self.read_table(file, text, route, table, findings);
+                self.layer
+                    .push(route, ValueKind::Table(Map::new()), &origin);
+                return self.read_table(route, table);
             }
             DeValue::Array(items)
                 if !items.is_empty() && items.iter().all(|item| item.get_ref().is_table()) =>
             {
                 for (index, item) in items.iter().enumerate() {
-                    let route = route.item(index);
-                    self.read_value(file, text, &route, item.span().start, item, findings);
+                    self.read_value(&route.item(index), item.span().start, item);
                 }
                 return;
             }
@@ -128,7 +126,7 @@ impl Layer {
             }
             other => plain(other).kind,
         };
-        self.push(route, kind, &origin);
+        self.layer.push(route, kind, &origin);
     }
 }
 
