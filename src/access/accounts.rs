@@ -1,4 +1,4 @@
-//! Users and groups by name, as the system knows them.
+//! Users and groups, as the system's name service knows them.
 
 use std::io;
 
@@ -20,25 +20,25 @@ pub fn user_id(name: &str) -> io::Result<Option<u32>> {
     Ok(User::from_name(name)?.map(|user| user.uid.as_raw()))
 }
 
-/// A group, as the system lists it. Users whose own group it is are not among the members.
+/// A group. Its members do not include users whose primary group it is.
 #[derive(Clone, Debug)]
-pub struct GroupEntry {
-    /// Its name.
+pub struct GroupInfo {
+    /// The name.
     pub name: String,
-    /// Its listed members, by name.
+    /// The listed members, by name.
     pub members: Vec<String>,
 }
 
-/// A group by its numeric ID; none where the system knows none, or cannot say.
-pub fn group(gid: u32) -> Option<GroupEntry> {
+/// The group with this ID; none where the system knows none, or the lookup fails.
+pub fn group(gid: u32) -> Option<GroupInfo> {
     let group = Group::from_gid(Gid::from_raw(gid)).ok()??;
-    Some(GroupEntry {
+    Some(GroupInfo {
         name: group.name,
         members: group.mem,
     })
 }
 
-/// The name of a user; none where the system knows none, or cannot say.
+/// The name of a user; none where the system knows none, or the lookup fails.
 pub fn user_name(uid: u32) -> Option<String> {
     let user = User::from_uid(Uid::from_raw(uid)).ok()??;
     Some(user.name)

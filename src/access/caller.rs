@@ -1,11 +1,12 @@
-//! Who calls: the process at the other end of a connection, as far as the kernel tells.
+//! Callers: the process at the other end of a connection, as far as the kernel identifies it.
 //!
-//! User and group are noted by the kernel when the process connects, and cost nothing. What else is known of a process (its
-//! supplementary groups, its systemd unit) is read from `/proc` when somebody asks for it first, once per connection.
+//! The kernel records user and group when the process connects; they cost nothing. Supplementary
+//! groups and the systemd unit are read from `/proc` on first use, once per connection.
 //!
-//! A process ID may be another's by then. So all of it is read through one open `/proc/PID`, which stays the same
-//! process, and is believed only if that process has the user whom the kernel noted and was started before the connection was
-//! accepted. What remains is a process of the same user, which could do as the other one does anyway.
+//! By then the process ID may belong to another process. All of it is therefore read through one
+//! open `/proc/PID`, which stays with one process, and is trusted only if that process has the user
+//! that the kernel recorded and was started before the connection was accepted. What remains is a
+//! process of the same user, which could act as the caller anyway.
 
 use std::fmt;
 use std::fs::File;
@@ -15,28 +16,30 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use rustix::fs::{Mode, OFlags};
+use tokio::sync::Semaphore;
 
 use super::accounts;
 
-/// The kernel gives times of processes in hundredths of a second (`USER_HZ`), on every machine that Rust's Linux runs on.
+/// Unit of process times in `/proc` (`USER_HZ`), the same on every architecture of Rust's Linux.
 const TICK: Duration = Duration::from_millis(10);
 
-/// More than any of the files that are read here has; `Groups:` may have 65,536 entries.
+/// Limit on the files read here; `Groups:` may have 65,536 entries.
 const LONGEST: u64 = 1 << 20;
 
-/// The process that connected, as the kernel noted it then (`SO_PEERCRED`). The process may have passed the connection on since, and
-/// once it ended its ID may be another's.
+/// The process that connected, as the kernel recorded it then (`SO_PEERCRED`). It may have passed
+/// the connection on since, and its ID may be reused once it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The process; 0 where it is in another namespace.
+    /// The process ID; 0 where it is in another namespace.
     pub pid: i32,
-    /// The effective user at the time of connecting.
+    /// Effective user at the time of connecting.
     pub uid: u32,
-    /// The effective group at the time of connecting.
+    /// Effective group at the time of connecting.
     pub gid: u32,
 }
 
-/// Who is at the other end of a connection. Clones are the same caller; every request of the connection carries one.
+/// The caller of a connection. Every request of the connection carries a clone; all share what was
+/// read.
 #[derive(Clone, Debug)]
 pub struct Caller(Arc<Known>);
 
@@ -44,14 +47,14 @@ pub struct Caller(Arc<Known>);
 struct Known {
     /// None over TCP.
     peer: Option<Peer>,
-    /// When the connection was accepted, since boot.
+    /// Time of accepting the connection, since boot.
     accepted: Duration,
     process: OnceLock<Option<Process>>,
     /// The user's name, for messages.
     name: OnceLock<Option<String>>,
 }
 
-/// What `/proc` tells of a process.
+/// Facts about a process from `/proc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Process {
     groups: Vec<u32>,
@@ -59,12 +62,12 @@ struct Process {
 }
 
 impl Caller {
-    /// The process that the kernel named.
+    /// The caller on a Unix socket.
     pub fn local(peer: Peer) -> Self {
         Self::new(Some(peer))
     }
 
-    /// Somebody of whom nothing is known.
+    /// A caller of whom nothing is known.
     pub fn unknown() -> Self {
         Self::new(None)
     }
@@ -78,12 +81,12 @@ impl Caller {
         }))
     }
 
-    /// The process that connected; unknown on TCP.
+    /// The process that connected; none over TCP.
     pub fn peer(&self) -> Option<Peer> {
         self.0.peer
     }
 
-    /// Whether the process is in a group, as its own or a supplementary one.
+    /// True if the process is in a group, primary or supplementary.
     pub fn in_group(&self, group: u32) -> bool {
         let own = self.0.peer.is_some_and(|peer| peer.gid == group);
         own || self
@@ -91,18 +94,32 @@ impl Caller {
             .is_some_and(|process| process.groups.contains(&group))
     }
 
-    /// The systemd unit of the system in which the process runs.
+    /// The process's systemd unit, among those of the system.
     pub fn unit(&self) -> Option<&str> {
         self.process()?.unit.as_deref()
     }
 
-    /// Whether the user's name was looked up, or there is none to look for.
-    pub fn is_named(&self) -> bool {
-        self.0.peer.is_none() || self.0.name.get().is_some()
+    /// Looks up the user's name for messages, off the async threads: the system's name service may
+    /// take its time. While many others look one up, the name is left out, so that a flood of
+    /// refusals does not fill the threads that wait for the service.
+    pub async fn resolve_name(&self) {
+        static LOOKUPS: Semaphore = Semaphore::const_new(4);
+        if self.0.peer.is_none() || self.0.name.get().is_some() {
+            return;
+        }
+        let Ok(permit) = LOOKUPS.try_acquire() else {
+            return;
+        };
+        let caller = self.clone();
+        let lookup = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            caller.look_up_name();
+        });
+        // It fails when the runtime stops; the name is then left out.
+        lookup.await.ok();
     }
 
-    /// Looks up the user's name for messages. May wait for the system's name service, so that an async task calls it elsewhere.
-    pub fn look_up_name(&self) {
+    pub(super) fn look_up_name(&self) {
         self.0
             .name
             .get_or_init(|| accounts::user_name(self.0.peer?.uid));
@@ -115,7 +132,7 @@ impl Caller {
             match Process::of(peer, known.accepted) {
                 Ok(process) => Some(process),
                 Err(error) => {
-                    log::debug!(pid = peer.pid, uid = peer.uid; "a caller's groups and unit are not known: {error}");
+                    log::debug!(pid = peer.pid, uid = peer.uid; "groups and unit of a caller are unknown: {error}");
                     None
                 }
             }
@@ -171,14 +188,15 @@ impl Process {
     }
 }
 
-/// The time since boot on the clock by which the kernel notes the start of processes, in its own coarse steps.
+/// Time since boot, on the clock and in the coarse steps of process start times.
 fn since_boot() -> Duration {
     let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
     let ticks = now.as_millis() / TICK.as_millis();
     TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
 }
 
-/// When a process was started, from `/proc/PID/stat`. The name in it may hold anything, so that reading begins after it.
+/// Start time of a process, from `/proc/PID/stat`. The name in it may hold anything, so parsing
+/// begins after it.
 fn started(stat: &str) -> Option<Duration> {
     const STARTTIME: usize = 22 - 3;
     let (_, after_name) = stat.rsplit_once(')')?;
@@ -207,8 +225,8 @@ fn groups(status: &str) -> Vec<u32> {
         .unwrap_or_default()
 }
 
-/// The system's unit, from `/proc/PID/cgroup`: the first part of the path that is no slice. What lies below it was named by
-/// whoever the unit was given to: a user's own `kiosk.service` is not the system's.
+/// The system's unit, from `/proc/PID/cgroup`: the first part of the path that is not a slice. What
+/// lies below was named by the unit's owner: a user's own `kiosk.service` is not the system's.
 fn unit(cgroup: &str) -> Option<String> {
     let path = cgroup
         .lines()
@@ -247,7 +265,7 @@ mod tests {
             .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        // It has its user and groups once it answers.
+        // Once it answers, it has its user and groups.
         std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"x").unwrap();
         let mut byte = [0];
         child

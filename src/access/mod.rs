@@ -1,15 +1,25 @@
 //! Access control: which caller may do what, on which instance and channel.
 //!
-//! The settings' [`AccessRule`]s become an [`AccessPolicy`], and every door asks it about its
-//! [`Caller`]s: the processes at the other end of local connections, as the kernel identifies them.
+//! The settings' [`AccessRule`]s become an [`AccessPolicy`]. Every door describes an operation as
+//! an [`Action`] and asks the policy about the [`Caller`]: the process at the other end of its
+//! connection, as the kernel identifies it. No door has a rule of its own.
+//!
+//! Promises: without rules, everyone who can connect may do everything but what is reserved to the
+//! daemon; with rules, anything that none of them allows is refused, root's calls included.
 
 pub mod accounts;
+mod action;
 mod caller;
 mod policy;
+mod refusal;
 mod rule;
 mod verb;
 
+pub use action::Action;
+#[cfg(test)]
+pub(crate) use action::Scope;
 pub use caller::{Caller, Peer};
-pub use policy::{AccessPolicy, Denied, Place, Rights};
+pub use policy::{AccessPolicy, Rights};
+pub use refusal::Refusal;
 pub use rule::AccessRule;
 pub use verb::Verb;

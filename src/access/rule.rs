@@ -1,23 +1,23 @@
-//! Access rules as the settings have them.
+//! Access rules in the form of the settings.
 
 use super::verb::Verb;
 
-/// `[[access]]`: one rule on who may do what. Matching is the access policy's; without any rule, whoever may open the socket
-/// may do everything.
+/// `[[access]]`: one rule. It applies to a caller that matches all of `uid`, `user`, `group` and
+/// `unit` that it sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessRule {
-    /// Numeric user IDs.
+    /// The numeric user ID.
     pub uid: Option<u32>,
-    /// A user's name.
+    /// The user's name.
     pub user: Option<String>,
-    /// A group's name.
+    /// The group's name.
     pub group: Option<String>,
-    /// A systemd unit.
+    /// The systemd unit.
     pub unit: Option<String>,
-    /// What is allowed.
+    /// The permissions.
     pub allow: Vec<Verb>,
-    /// Channel names it is allowed on; empty for all.
+    /// The channels on which they hold; all where empty.
     pub channels: Vec<String>,
-    /// Instances it is allowed on; empty for all.
+    /// The instances on which they hold; all where empty.
     pub instances: Vec<String>,
 }

@@ -1,9 +1,9 @@
-//! What the access policy speaks of. Apart from the policy, so that the settings are read without any of the room's doors.
+//! Permissions that access rules grant.
 
-/// What a caller may be allowed to do.
+/// A permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Hear what is broadcast.
+    /// Receive broadcasts.
     Listen,
     /// Broadcast.
     Broadcast,
@@ -11,14 +11,14 @@ pub enum Verb {
     Respond,
     /// Send requests to EXP's API.
     Request,
-    /// See how the daemon stands.
+    /// See the daemon's status.
     Status,
-    /// Deal with the listeners of other users.
+    /// Read, cancel and clear the listeners of other users.
     Admin,
 }
 
 impl Verb {
-    /// Every one.
+    /// All verbs.
     pub const ALL: [Self; 6] = [
         Self::Listen,
         Self::Broadcast,
@@ -28,7 +28,7 @@ impl Verb {
         Self::Admin,
     ];
 
-    /// As the settings spell them.
+    /// Their names in the settings.
     pub const NAMES: [&str; 6] = [
         Self::Listen.name(),
         Self::Broadcast.name(),
@@ -38,7 +38,7 @@ impl Verb {
         Self::Admin.name(),
     ];
 
-    /// As the settings spell it.
+    /// Its name in the settings.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Listen => "listen",
@@ -50,8 +50,34 @@ impl Verb {
         }
     }
 
-    /// The verb of that name.
+    /// The verb with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|verb| verb.name() == name)
+    }
+
+    /// Description in words, as it follows "may not".
+    pub(super) fn description(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::Broadcast => "broadcast",
+            Self::Respond => "respond",
+            Self::Request => "send API requests",
+            Self::Status => "see the status",
+            Self::Admin => "administer",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbs_have_the_names_of_the_settings() {
+        for verb in Verb::ALL {
+            assert_eq!(Verb::from_name(verb.name()), Some(verb));
+            assert!(Verb::NAMES.contains(&verb.name()));
+        }
+        assert_eq!(Verb::from_name("listn"), None);
     }
 }

@@ -81,7 +81,7 @@ mod tests {
 
     use super::super::load::{Source, load};
     use super::*;
-    use crate::access::{AccessPolicy, Caller, Peer, Place, Verb};
+    use crate::access::{AccessPolicy, Caller, Peer, Scope, Verb};
     use expd_domain::Channel;
 
     const INSTANCE: &str =
@@ -121,13 +121,13 @@ mod tests {
         });
         for caller in uids.iter().chain([&Caller::unknown()]) {
             for verb in Verb::NAMES.map(|name| Verb::from_name(name).unwrap()) {
-                let mut scopes = vec![Place::Instance("default"), Place::AnyChannel("default")];
+                let mut scopes = vec![Scope::Instance("default"), Scope::EveryChannel("default")];
                 for channel in &channels {
-                    scopes.push(Place::Channel("default", channel));
-                    scopes.push(Place::Channel("second", channel));
+                    scopes.push(Scope::Channel("default", channel));
+                    scopes.push(Scope::Channel("second", channel));
                 }
                 for scope in scopes {
-                    if policy.check(caller, verb, scope).is_ok() {
+                    if policy.rights(caller).allows(verb, scope) {
                         let mut what = String::new();
                         write!(what, "{caller} {} {scope}", verb.name()).unwrap();
                         all.push(what);

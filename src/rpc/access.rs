@@ -1,23 +1,24 @@
-//! Where every call is held against the access policy, so that no handler has a rule of its own.
+//! Access checks of the gRPC door: every call asks the access room, so that no handler has a rule
+//! of its own.
 //!
-//! Listeners belong to the user who opened them: reading, cancelling or clearing somebody else's takes the verb `admin` on the
-//! listener's channel, and without it they are as if they were not there. Callers over TCP cannot be told apart, and count as one user. Without any rule all of this is open.
+//! Listeners belong to the user that opened them: reading, cancelling or clearing another user's
+//! needs the verb `admin` on the listener's channel, and without it they seem not to exist. Callers
+//! over TCP cannot be told apart and count as one user. Without rules all of this is open.
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tonic::Status;
 
 use super::context::ServiceContext;
 use super::permission::StreamPermission;
-use crate::access::{AccessPolicy, Caller, Denied, Place, Rights, Verb};
+use crate::access::{AccessPolicy, Action, Caller, Refusal, Rights, Verb};
 use crate::bridge::{Bridge, Bridges};
 use crate::router::{InstanceId, ListenerInfo};
-use expd_domain::{ApiPath, Channel, ChannelId, PathClass};
+use expd_domain::Channel;
 
-/// The caller of a request, as its connection knows it.
+/// The caller of a request, as its connection identifies it.
 pub fn caller_of(extensions: &http::Extensions) -> Caller {
-    // Every connection of ours says who it is; of any other nothing is known.
+    // Every connection of the server has a caller; of any other nothing is known.
     extensions
         .get::<Caller>()
         .cloned()
@@ -25,7 +26,7 @@ pub fn caller_of(extensions: &http::Extensions) -> Caller {
 }
 
 impl ServiceContext {
-    /// Whether any rule gives a caller anything on the instance of that name, whether or not there is one.
+    /// Refuses a caller whom no rule allows anything on an instance, whether or not that exists.
     pub(super) async fn allow_instance(
         &self,
         caller: &Caller,
@@ -33,23 +34,17 @@ impl ServiceContext {
         instance: &str,
     ) -> Result<(), Status> {
         let policy = self.policy();
-        let rights = policy.rights(caller);
         let instance = Bridges::full_name(instance);
-        let checked = if rights.allow_anything_on(instance) {
-            Ok(())
-        } else {
-            Err(rights.denied(verb, &Place::Instance(instance)))
-        };
-        refused(checked).await
+        answer(policy.rights(caller).check_instance(verb, instance)).await
     }
 
-    /// The names of the instances on which a caller may do anything, for messages.
+    /// Names of the instances on which a caller may do anything, for messages.
     pub(super) fn instances_for(&self, caller: &Caller) -> String {
         let policy = self.policy();
         let rights = policy.rights(caller);
         let names = self.bridges.iter().map(|bridge| bridge.name.as_str());
         let names: Vec<&str> = names
-            .filter(|name| rights.allow_anything_on(name))
+            .filter(|name| rights.permits_anything_on(name))
             .collect();
         if names.is_empty() {
             "none".to_owned()
@@ -58,108 +53,30 @@ impl ServiceContext {
         }
     }
 
-    /// Whether a caller may listen or broadcast on a channel.
+    /// Decides whether a caller may do something on an instance.
     pub(super) async fn allow(
         &self,
         caller: &Caller,
-        verb: Verb,
         bridge: &Bridge,
-        channel: &Channel,
+        action: &Action<'_>,
     ) -> Result<(), Status> {
-        let place = Place::Channel(&bridge.name, channel);
-        let checked = self.policy().check(caller, verb, place);
-        refused(checked).await
+        let checked = self.policy().check(caller, &bridge.name, action);
+        answer(checked).await
     }
 
-    /// The same without a refusal in words.
-    pub(super) fn allows(
-        &self,
-        caller: &Caller,
-        verb: Verb,
-        bridge: &Bridge,
-        channel: &Channel,
-    ) -> bool {
-        let place = Place::Channel(&bridge.name, channel);
-        self.policy().rights(caller).allow(verb, place)
+    /// The same without a reason.
+    pub(super) fn permits(&self, caller: &Caller, bridge: &Bridge, action: &Action<'_>) -> bool {
+        self.policy().rights(caller).permits(&bridge.name, action)
     }
 
-    /// Whether a caller may respond on the channel of that ID. An ID that does not say its channel is any channel.
-    pub(super) async fn allow_respond(
-        &self,
-        caller: &Caller,
-        bridge: &Bridge,
-        channel: &ChannelId,
-    ) -> Result<(), Status> {
-        let decoded = channel.decode().ok();
-        let place = match &decoded {
-            Some((_, channel)) => Place::Channel(&bridge.name, channel),
-            None => Place::AnyChannel(&bridge.name),
-        };
-        let checked = self.policy().check(caller, Verb::Respond, place);
-        refused(checked).await
-    }
-
-    /// Whether a caller may send a request. Requests that broadcast, respond or hand out tokens need the rights for that, too:
-    /// else `request` would stand for all of them.
-    pub(super) async fn allow_request(
-        &self,
-        caller: &Caller,
-        bridge: &Bridge,
-        path: &ApiPath,
-    ) -> Result<(), Status> {
-        let policy = self.policy();
-        let verbs: &[Verb] = match path.class() {
-            PathClass::Resources => &[Verb::Request],
-            PathClass::Network => &[Verb::Request, Verb::Broadcast, Verb::Respond],
-            PathClass::Logins => &[Verb::Request, Verb::Admin],
-        };
-        let place = Place::AnyChannel(&bridge.name);
-        let checked = verbs
-            .iter()
-            .try_for_each(|verb| policy.check(caller, *verb, place));
-        refused(checked).await
-    }
-
-    /// Whether a caller may know as whom an instance is logged in.
-    pub(super) async fn allow_identity(
-        &self,
-        caller: &Caller,
-        bridge: &Bridge,
-    ) -> Result<(), Status> {
-        let policy = self.policy();
-        if policy
-            .check(caller, Verb::Request, Place::AnyChannel(&bridge.name))
-            .is_ok()
-        {
-            return Ok(());
-        }
-        let checked = policy.check(caller, Verb::Status, Place::Instance(&bridge.name));
-        refused(checked).await
-    }
-
-    /// The refusal to tell a caller of an instance any more.
-    pub(super) fn sees_no_more(&self, caller: &Caller, instance: &str) -> Status {
-        let policy = self.policy();
-        let rights = policy.rights(caller);
-        rights
-            .denied(Verb::Status, &Place::Instance(instance))
-            .into()
-    }
-
-    /// Whether a caller may see the status of any instance; [`View`] then says of which.
+    /// Refuses a caller who may see the status of no instance; [`View`] then tells which it sees.
     pub(super) async fn allow_status(&self, caller: &Caller) -> Result<(), Status> {
         let policy = self.policy();
-        let rights = policy.rights(caller);
-        let sees = |bridge: &Arc<Bridge>| rights.allow(Verb::Status, Place::Instance(&bridge.name));
-        let checked = if self.bridges.iter().any(sees) {
-            Ok(())
-        } else {
-            Err(rights.denied(Verb::Status, &"of any instance"))
-        };
-        refused(checked).await
+        let names = self.bridges.iter().map(|bridge| bridge.name.as_str());
+        answer(policy.rights(caller).check_status_of_any(names)).await
     }
 
-    /// What a caller sees of the status.
+    /// The part of the status that a caller may see.
     pub(super) fn view(&self, caller: &Caller) -> View {
         View {
             policy: self.policy(),
@@ -167,11 +84,12 @@ impl ServiceContext {
         }
     }
 
-    /// Whether a caller may read or end a listener. One that does not exist is left to whoever looks for it next.
+    /// Decides whether a caller may read or end a listener. One that does not exist is left to the
+    /// lookup that follows.
     ///
     /// # Errors
-    /// [`Untouchable::Unknown`] for somebody else's, which a caller without `admin` is told nothing of: not that it is there,
-    /// nor its channel.
+    /// [`Untouchable::Unknown`] for another user's, of which a caller without `admin` learns
+    /// neither its existence nor its channel.
     pub(super) async fn allow_listener(
         &self,
         caller: &Caller,
@@ -186,31 +104,25 @@ impl ServiceContext {
         let Some(info) = info else {
             return Ok(());
         };
-        let names = self.instance_names();
-        let rights = policy.rights(caller);
-        let checked = may_touch(&rights, &info, &names);
-        if checked.is_err() && !is_own(&rights, &info) {
-            return Err(Untouchable::Unknown);
+        match check_listener(&policy.rights(caller), &info, &self.instance_names()) {
+            Err(Refusal::HiddenListener) => Err(Untouchable::Unknown),
+            checked => answer(checked).await.map_err(Untouchable::Told),
         }
-        refused(checked).await.map_err(Untouchable::Told)
     }
 
-    /// Which listeners of a context a caller may end.
+    /// Filter for the listeners of a context that a caller may end.
     pub(super) async fn allow_clearing(
         &self,
         caller: &Caller,
     ) -> Result<impl Fn(&ListenerInfo) -> bool + Send + 'static, Status> {
         let policy = self.policy();
-        let rights = policy.rights(caller);
-        let checked = if rights.allow_somewhere(Verb::Listen) || rights.allow_somewhere(Verb::Admin)
-        {
-            Ok(())
-        } else {
-            Err(rights.denied(Verb::Listen, &"on any channel, nor clear a context"))
-        };
-        refused(checked).await?;
+        answer(policy.rights(caller).check_clear_context()).await?;
         let (names, caller) = (self.instance_names(), caller.clone());
-        Ok(move |info: &ListenerInfo| may_touch(&policy.rights(&caller), info, &names).is_ok())
+        Ok(
+            move |info: &ListenerInfo| {
+                check_listener(&policy.rights(&caller), info, &names).is_ok()
+            },
+        )
     }
 
     /// Permission of a stream to go on, checked again whenever the access rules are reloaded.
@@ -234,40 +146,33 @@ impl ServiceContext {
     }
 }
 
-/// A listener is its user's, who must still be allowed to listen; anybody else needs `admin`.
-fn may_touch(
+/// Decides whether a caller may read or end a listener.
+fn check_listener(
     rights: &Rights<'_>,
     info: &ListenerInfo,
     names: &[(InstanceId, String)],
-) -> Result<(), Denied> {
+) -> Result<(), Refusal> {
     let name = names
         .iter()
         .find(|(instance, _)| *instance == info.instance);
-    let place = Place::Channel(name.map_or("", |(_, name)| name), &info.channel);
-    if rights.allow(Verb::Admin, place) {
-        return Ok(());
-    }
-    let own = is_own(rights, info);
-    rights.check(if own { Verb::Listen } else { Verb::Admin }, place)
+    let action = Action::UseListener {
+        owner: info.peer.map(|peer| peer.uid),
+        channel: &info.channel,
+    };
+    rights.check(name.map_or("", |(_, name)| name), &action)
 }
 
-/// Whether the caller's user opened a listener.
-fn is_own(rights: &Rights<'_>, info: &ListenerInfo) -> bool {
-    let owner = info.peer.map(|peer| peer.uid);
-    owner == rights.caller().peer().map(|peer| peer.uid)
-}
-
-/// Why a caller may not read or end a listener.
+/// Reason for which a caller may not read or end a listener.
 #[derive(Debug)]
 pub(super) enum Untouchable {
-    /// It is as if there were none.
+    /// It seems not to exist.
     Unknown,
-    /// A refusal that the caller may hear.
+    /// A refusal with its reason.
     Told(Status),
 }
 
 impl Untouchable {
-    /// The refusal, with what is said where there is no such listener.
+    /// The refusal as a status; `unknown` is that of a listener that does not exist.
     pub(super) fn or(self, unknown: impl FnOnce() -> Status) -> Status {
         match self {
             Self::Unknown => unknown(),
@@ -276,51 +181,49 @@ impl Untouchable {
     }
 }
 
-/// A refusal as a status, with the caller's name.
-async fn refused(checked: Result<(), Denied>) -> Result<(), Status> {
-    let Err(denied) = checked else {
-        return Ok(());
-    };
-    named(denied.caller()).await;
-    log::debug!("refused: {denied}");
-    Err(denied.into())
+/// A decision as a status, which names the caller.
+async fn answer(checked: Result<(), Refusal>) -> Result<(), Status> {
+    match checked {
+        Ok(()) => Ok(()),
+        Err(refusal) => Err(refused(refusal).await),
+    }
 }
 
-/// Looks up a caller's name for a message. The system's name service may take its time, and a flood of refusals must not fill the
-/// threads that wait for it: while others look, the name is left out.
-pub(super) async fn named(caller: &Caller) {
-    static LOOKS: Semaphore = Semaphore::const_new(4);
-    let Some(look) = (!caller.is_named())
-        .then(|| LOOKS.try_acquire().ok())
-        .flatten()
-    else {
-        return;
-    };
-    let caller = caller.clone();
-    let named = tokio::task::spawn_blocking(move || {
-        let _look = look;
-        caller.look_up_name();
-    });
-    // It fails when the runtime stops; the name is then left out.
-    named.await.ok();
+/// A refusal as a status, which names the caller.
+pub(super) async fn refused(refusal: Refusal) -> Status {
+    if let Some(caller) = refusal.caller() {
+        caller.resolve_name().await;
+    }
+    log::debug!("refused: {refusal}");
+    refusal.into()
 }
 
-/// What a caller sees of the status: the instances of its rules, with the channels and listeners of its rules.
+/// The part of the status that a caller may see: the instances of its rules, with their channels
+/// and listeners.
 pub(super) struct View {
     policy: Arc<AccessPolicy>,
     caller: Caller,
 }
 
 impl View {
-    /// Whether an instance is seen.
+    /// True if an instance is visible.
     pub(super) fn instance(&self, name: &str) -> bool {
         let rights = self.policy.rights(&self.caller);
-        rights.allow(Verb::Status, Place::Instance(name))
+        rights.permits(name, &Action::ReadStatus)
+    }
+
+    /// Refuses an instance that is not visible.
+    ///
+    /// # Errors
+    /// The caller may not see it.
+    pub(super) fn check(&self, name: &str) -> Result<(), Refusal> {
+        let rights = self.policy.rights(&self.caller);
+        rights.check(name, &Action::ReadStatus)
     }
 
     /// A filter for the channels of an instance.
     pub(super) fn channels<'a>(&'a self, instance: &'a str) -> impl Fn(&Channel) -> bool + 'a {
         let rights = self.policy.rights(&self.caller);
-        move |channel| rights.allow(Verb::Status, Place::Channel(instance, channel))
+        move |channel| rights.permits(instance, &Action::ReadChannelStatus(channel))
     }
 }

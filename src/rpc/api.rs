@@ -9,7 +9,7 @@ use super::convert;
 use super::error;
 use super::network::on_behalf;
 use super::unary::call_of;
-use crate::access::Verb;
+use crate::access::{Action, Verb};
 use expd_domain::ApiPath;
 use expd_proto as proto;
 use expd_proto::api_server::Api;
@@ -30,7 +30,8 @@ impl Api for ApiService {
         let bridge = self.0.bridge(&caller, Verb::Request, &request.instance);
         let bridge = bridge.await?;
         let path = ApiPath::parse(&request.path).map_err(error::invalid)?;
-        self.0.allow_request(&caller, bridge, &path).await?;
+        let action = Action::Request(&path);
+        self.0.allow(&caller, bridge, &action).await?;
         let form = request.payload_form();
         let body = match request.body {
             Some(body) => Some(convert::payload_in(Some(body), self.0.max_payload).await?),
@@ -60,7 +61,8 @@ impl Api for ApiService {
         let caller = caller_of(request.extensions());
         let instance = checked(request.into_inner())?.instance;
         let bridge = self.0.bridge(&caller, Verb::Status, &instance).await?;
-        self.0.allow_identity(&caller, bridge).await?;
+        let action = Action::ReadIdentity;
+        self.0.allow(&caller, bridge, &action).await?;
         let identity = bridge.identity()?;
         Ok(Response::new(convert::identity_out(identity)))
     }

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::pull::PullError;
-use crate::access::Denied;
+use crate::access::Refusal;
 use crate::bridge::BridgeError;
 use crate::router::{Ended, RouterError};
 use crate::upstream::transport::CallError;
@@ -81,9 +81,14 @@ impl From<BridgeError> for Status {
     }
 }
 
-impl From<Denied> for Status {
-    fn from(denied: Denied) -> Self {
-        new(Code::PermissionDenied, denied)
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let code = match refusal {
+            Refusal::Denied { .. } | Refusal::NoRights(_) => Code::PermissionDenied,
+            Refusal::HiddenListener => Code::NotFound,
+            Refusal::ReservedPath(_) => Code::InvalidArgument,
+        };
+        new(code, refusal)
     }
 }
 

@@ -1,19 +1,18 @@
-//! The look at a call's rights on its headers, before any of its message is read.
+//! Access check on a call's headers, before any of its message is read.
 //!
-//! A caller whom no rule allows what the method needs, anywhere, is refused here. Where a rule allows it somewhere, the handler
-//! decides: only the message says on which instance and channel.
+//! A caller whom no rule allows what the method needs, on any channel or instance, is refused here.
+//! Otherwise the handler decides: only the message names the instance and channel.
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::middleware::Next;
 use http::{Request, Response};
-use tonic::Status;
 
-use super::access::{caller_of, named};
+use super::access::{caller_of, refused};
 use super::context::ServiceContext;
 use crate::access::Verb;
 
-/// A method's need: one of these verbs, somewhere.
+/// The permissions of a method: one of them is needed somewhere.
 fn needs(path: &str) -> &'static [Verb] {
     match path {
         "/expd.v1.Network/Broadcast" => &[Verb::Broadcast],
@@ -25,12 +24,12 @@ fn needs(path: &str) -> &'static [Verb] {
         "/expd.v1.Api/Request" => &[Verb::Request],
         "/expd.v1.Api/GetIdentity" => &[Verb::Request, Verb::Status],
         "/expd.v1.Daemon/GetStatus" | "/expd.v1.Daemon/WatchStatus" => &[Verb::Status],
-        // Reflection, and what is not known: whoever has any right may ask.
+        // Reflection and unknown methods: for callers with any permission.
         _ => &Verb::ALL,
     }
 }
 
-/// Whether the method is for everybody: monitors ask for the health, and learn nothing else.
+/// True for a method that everyone may call: monitors ask for the health, and learn nothing else.
 fn is_open(path: &str) -> bool {
     matches!(
         path,
@@ -50,21 +49,10 @@ pub(super) async fn check(
         return next.run(request).await;
     }
     let caller = caller_of(request.extensions());
-    let verbs = needs(path);
-    let rights = policy.rights(&caller);
-    if verbs.iter().any(|verb| rights.allow_somewhere(*verb)) {
+    let Err(refusal) = policy.rights(&caller).check_anywhere(needs(path)) else {
         return next.run(request).await;
-    }
-    let verb = verbs.first().copied().unwrap_or(Verb::Status);
-    named(&caller).await;
-    let denied = if verbs.len() == Verb::ALL.len() {
-        let reason = "no [[access]] rule of the daemon's settings is for this caller";
-        Status::permission_denied(format!("{caller} may not call anything: {reason}"))
-    } else {
-        rights.denied(verb, &"on any channel or instance").into()
     };
-    log::debug!("refused: {}", denied.message());
-    denied.into_http()
+    refused(refusal).await.into_http()
 }
 
 #[cfg(test)]
@@ -73,11 +61,11 @@ mod tests {
 
     use super::*;
 
-    /// A method that is forgotten here would be open to whoever has any right at all.
+    /// A method missing in `needs` would be open to callers with any permission.
     #[test]
     fn every_method_of_the_contract_has_its_need() {
         let set: FileDescriptorSet = prost::Message::decode(expd_proto::DESCRIPTORS).unwrap();
-        // The health is told to whoever may call anything, or to all.
+        // Health is for everyone, or for callers with any permission.
         let contract = set
             .file
             .into_iter()

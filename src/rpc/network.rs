@@ -14,7 +14,7 @@ use super::pull::{Acknowledgement, HandOut, PullError};
 use super::server::{Call, program_of};
 use super::unary::call_of;
 use super::{convert, deadline};
-use crate::access::Verb;
+use crate::access::{Action, Verb};
 use crate::bridge::{BroadcastRequest, OnBehalf, WhenOffline};
 use crate::router::RouterError;
 use expd_domain::{BroadcastId, ChannelId, DEFAULT_BROADCAST_TIMEOUT};
@@ -40,7 +40,8 @@ impl Network for NetworkService {
         let bridge = self.0.bridge(&caller, verb, &request.instance).await?;
         let form = request.payload_form();
         let channel = convert::channel_in(request.channel)?;
-        self.0.allow(&caller, verb, bridge, &channel).await?;
+        let action = Action::Broadcast(&channel);
+        self.0.allow(&caller, bridge, &action).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
         let timeout = convert::duration_in("timeout", request.timeout)?;
         let collecting = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
@@ -55,7 +56,7 @@ impl Network for NetworkService {
             send_by: deadline::send_by(deadline, collecting, wait).map(|after| arrived + after),
             when_offline: if wait {
                 WhenOffline::Wait {
-                    allowed: &|| self.0.allows(&caller, verb, bridge, &channel),
+                    allowed: &|| self.0.permits(&caller, bridge, &action),
                 }
             } else {
                 WhenOffline::Refuse
@@ -87,7 +88,8 @@ impl Network for NetworkService {
         let verb = Verb::Respond;
         let bridge = self.0.bridge(&caller, verb, &request.instance).await?;
         let channel = ChannelId::from_wire(request.channel_id);
-        self.0.allow_respond(&caller, bridge, &channel).await?;
+        let action = Action::respond_on(&channel);
+        self.0.allow(&caller, bridge, &action).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
         bridge
             .respond(

@@ -10,8 +10,7 @@ use super::convert;
 use super::frame::EventEncoder;
 use super::permission::StreamPermission;
 use super::server::program_of;
-use crate::access::Caller;
-use crate::access::Verb;
+use crate::access::{Action, Caller, Verb};
 use crate::bridge::Bridge;
 use crate::router::{ListenSpec, Listener, Resume};
 use crate::shares::Memory;
@@ -45,7 +44,8 @@ pub async fn open(
     let channel = convert::channel_in(request.channel)?;
     // Created before the check, so that a reload between the two is noticed.
     let permission = context.stream_permission(caller, &bridge, &channel);
-    context.allow(caller, verb, &bridge, &channel).await?;
+    let action = Action::Listen(&channel);
+    context.allow(caller, &bridge, &action).await?;
     let options = request.options.unwrap_or_default();
     let overflow = match options.overflow() {
         proto::listener_options::Overflow::Skip => Overflow::Skip,

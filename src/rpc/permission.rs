@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::unconstrained;
 use tonic::Status;
 
-use crate::access::{AccessPolicy, Caller, Place, Verb};
+use crate::access::{AccessPolicy, Action, Caller};
 use expd_domain::Channel;
 
 /// Permission of an open stream to a channel, checked again whenever the access rules are reloaded.
@@ -60,10 +60,9 @@ impl StreamPermission {
         // The change that `change` waited for has woken the stream.
         self.registered = None;
         let policy = self.policies.borrow_and_update().clone();
-        let place = Place::Channel(&self.instance, &self.channel);
-        policy
-            .check(&self.caller, Verb::Listen, place)
-            .map_err(Status::from)
+        let action = Action::Listen(&self.channel);
+        policy.check(&self.caller, &self.instance, &action)?;
+        Ok(())
     }
 
     /// Registers the stream's waker for the next change of the policy; ready where it has changed

@@ -103,9 +103,9 @@ impl StatusWatch {
     fn refresh(&mut self) -> Result<(), Status> {
         let view = self.context.view(&self.caller);
         for instance in &mut self.instances {
-            if !view.instance(&instance.name) {
+            if let Err(refusal) = view.check(&instance.name) {
                 if instance.reported.is_some() {
-                    return Err(self.context.sees_no_more(&self.caller, &instance.name));
+                    return Err(refusal.into());
                 }
                 continue;
             }

@@ -88,6 +88,17 @@ impl ApiPath {
         self.class
     }
 
+    /// Refuses a path that no application may request, whatever its rights.
+    ///
+    /// # Errors
+    /// It reaches logins and tokens, which the daemon keeps to itself.
+    pub fn check_for_apps(&self) -> Result<(), ReservedPath> {
+        match self.class {
+            PathClass::Logins => Err(ReservedPath(Quoted(&self.path).to_string())),
+            PathClass::Network | PathClass::Resources => Ok(()),
+        }
+    }
+
     /// The path as it is sent: as written, with characters that no request line can hold (spaces,
     /// non-ASCII letters) encoded.
     pub fn as_str(&self) -> &str {
@@ -105,6 +116,16 @@ impl fmt::Display for ApiPath {
         f.write_str(&self.path)
     }
 }
+
+/// A path that belongs to the daemon's own session: the answers to it are tokens.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the path {0} is the daemon's own: it logs in and keeps the token to itself; any other path under /api/ is sent with it"
+)]
+pub struct ReservedPath(
+    /// Start of the path, quoted.
+    String,
+);
 
 /// Error of a path that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -24,7 +24,7 @@ pub mod quoted;
 pub mod secret;
 pub mod subscription;
 
-pub use api_path::{ApiPath, PathClass};
+pub use api_path::{ApiPath, PathClass, ReservedPath};
 pub use channel::{Alphabet, Channel, ChannelId, ChannelRule};
 pub use fate::Fate;
 pub use identity::{Identity, IdentityKind};

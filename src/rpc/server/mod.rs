@@ -157,7 +157,7 @@ impl Server {
         stream: &PeerStream,
     ) -> Option<Arc<Connection>> {
         let caller = stream.caller();
-        let is_stranger = !self.access.borrow().rights(&caller).allow_any();
+        let is_stranger = !self.access.borrow().rights(&caller).permits_anything();
         let holder = Holder::of(caller.peer().map(|peer| peer.uid));
         match users.admit(holder, is_stranger) {
             Ok(admission) => {

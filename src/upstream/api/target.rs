@@ -3,7 +3,7 @@
 use reqwest::{Method, Url};
 
 use crate::upstream::transport::CallError;
-use expd_domain::{ApiPath, PathClass, Quoted};
+use expd_domain::{ApiPath, Quoted};
 
 /// Bound on the length of a method's name.
 const LONGEST_METHOD: usize = 16;
@@ -44,12 +44,8 @@ pub(super) fn app_url<'q>(
     path: &ApiPath,
     query: impl IntoIterator<Item = (&'q str, &'q str)>,
 ) -> Result<Url, CallError> {
-    if path.class() == PathClass::Logins {
-        return Err(refused(format!(
-            "the path {} is the daemon's own: it logs in and keeps the token to itself; any other path under /api/ is sent with it",
-            Quoted(path.as_str())
-        )));
-    }
+    path.check_for_apps()
+        .map_err(|error| refused(error.to_string()))?;
     let base = Url::parse(host).map_err(|e| no_host(host, e))?;
     let mut url = url(host, path.as_str())?;
     url.set_query(path.query());

@@ -32,6 +32,24 @@ fn a_path_reaches_what_its_first_segment_below_api_says() {
 }
 
 #[test]
+fn paths_of_logins_are_for_no_app() {
+    for path in ["/api/auth/token", "/api/auth/login?x", "/api/auth"] {
+        let refused = ApiPath::parse(path).unwrap().check_for_apps().unwrap_err();
+        assert!(
+            refused.to_string().contains("the daemon's own"),
+            "{refused}"
+        );
+    }
+    for path in [
+        "/api/networks/current/broadcasts",
+        "/api/authors",
+        "/api/data/auth/x",
+    ] {
+        assert_eq!(ApiPath::parse(path).unwrap().check_for_apps(), Ok(()));
+    }
+}
+
+#[test]
 fn what_is_encoded_within_a_segment_stays_as_it_is() {
     for path in [
         "/api/data/group/key%2Fwith%2Fslashes",
