@@ -14,4 +14,4 @@ pub use bridges::Bridges;
 pub use broadcast::{BroadcastRequest, WhenOffline};
 pub use error::BridgeError;
 pub use handle::{Bridge, OnBehalf};
-pub use waiting::{OfflineQueue, QueueFull};
+pub use waiting::OfflineQueue;

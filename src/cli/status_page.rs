@@ -385,15 +385,15 @@ default  offline for 5s
     }
 
     #[test]
-    fn a_duration_is_told_in_its_two_largest_units() {
-        for (seconds, told) in [
+    fn a_duration_is_shown_in_its_two_largest_units() {
+        for (seconds, shown) in [
             (0, "0s"),
             (59, "59s"),
             (61, "1m 1s"),
             (3_660, "1h 1m"),
             (90_000, "1d 1h"),
         ] {
-            assert_eq!(rough(Duration::from_secs(seconds)), told);
+            assert_eq!(rough(Duration::from_secs(seconds)), shown);
         }
     }
 }

@@ -71,7 +71,7 @@ pub struct Refusal {
     pub exp: Option<ExpError>,
     /// Pause after which another try makes sense, where the daemon knows one.
     pub retry_after: Option<Duration>,
-    /// Outcome of the call, where the daemon told it.
+    /// Outcome of the call, where the daemon names it.
     pub fate: Option<Fate>,
 }
 
@@ -122,7 +122,7 @@ impl ClientError {
         }
     }
 
-    /// Pause after which another try makes sense, where the daemon told one.
+    /// Pause after which another try makes sense, where the daemon names one.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after,

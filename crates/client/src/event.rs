@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_a_kind_this_version_does_not_know_is_told() {
+    fn an_event_of_an_unknown_kind_is_an_error() {
         for event in [
             None,
             Some(proto::listen_event::Event::Gap(proto::Gap::default())),

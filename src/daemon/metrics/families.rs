@@ -24,12 +24,14 @@ type Instance<'a> = (&'a Bridge, &'a InstanceSnapshot);
 type CounterFamily = (&'static str, &'static str, fn(&Counters) -> &Counter);
 
 const COUNTERS: [CounterFamily; 11] = [
-    ("expd_connects_total", "Times the socket came up.", |c| {
-        &c.connects
-    }),
+    (
+        "expd_connects_total",
+        "Times the live socket opened.",
+        |c| &c.connects,
+    ),
     (
         "expd_disconnects_total",
-        "Times the socket was lost.",
+        "Times the live socket was lost.",
         |c| &c.disconnects,
     ),
     ("expd_logins_total", "Login requests sent.", |c| &c.logins),
@@ -38,12 +40,12 @@ const COUNTERS: [CounterFamily; 11] = [
     }),
     (
         "expd_broadcasts_received_total",
-        "Broadcasts that came over the socket, duplicates included.",
+        "Broadcasts received over the live socket, duplicates included.",
         |c| &c.broadcasts_received,
     ),
     (
         "expd_duplicates_total",
-        "Broadcasts that had come before.",
+        "Broadcasts received before, and not delivered again.",
         |c| &c.duplicates,
     ),
     (
@@ -68,7 +70,7 @@ const COUNTERS: [CounterFamily; 11] = [
     ),
     (
         "expd_unexpected_messages_total",
-        "Messages on the socket that could not be understood, or that nobody had asked for.",
+        "Messages on the live socket that were malformed or not asked for.",
         |c| &c.unexpected_messages,
     ),
 ];
@@ -85,13 +87,13 @@ const COMPUTED: [ComputedFamily; 8] = [
     (
         "expd_deliveries_total",
         Kind::Counter,
-        "Broadcasts handed to listeners, summed over listeners.",
+        "Broadcasts delivered, summed over listeners.",
         |s| s.totals.deliveries,
     ),
     (
         "expd_gaps_total",
         Kind::Counter,
-        "Gaps told to listeners.",
+        "Gaps reported to listeners.",
         |s| s.totals.gaps,
     ),
     (
@@ -117,7 +119,7 @@ const COMPUTED: [ComputedFamily; 8] = [
     (
         "expd_listener_behind_events",
         Kind::Gauge,
-        "Events that the slowest listener has not been handed yet.",
+        "Events that the slowest listener has yet to receive.",
         |s| {
             s.listeners
                 .iter()
@@ -185,7 +187,7 @@ impl Metrics {
         let mut missed = text.family(
             "expd_listener_missed_events",
             Kind::Gauge,
-            "Events that the open listeners were told they missed.",
+            "Missed events that gaps reported to the open listeners.",
         );
         for (bridge, snapshot) in &all {
             let sum: u64 = snapshot
@@ -205,7 +207,7 @@ impl Metrics {
         text.family(
             "expd_start_time_seconds",
             Kind::Gauge,
-            "When the daemon started, in seconds since the epoch.",
+            "Start of the daemon, in seconds since the epoch.",
         )
         .sample(&[], started);
         let tasks = tokio::runtime::Handle::current()
@@ -214,7 +216,7 @@ impl Metrics {
         text.family(
             "expd_tasks",
             Kind::Gauge,
-            "Tasks of the daemon's runtime that have not ended.",
+            "Running tasks of the daemon's runtime.",
         )
         .sample(&[], tasks);
         // Left out where the system does not tell it, and never reported as zero.
@@ -222,7 +224,7 @@ impl Metrics {
             text.family(
                 "expd_process_resident_memory_bytes",
                 Kind::Gauge,
-                "Memory of the daemon's process that is in RAM.",
+                "Resident memory of the daemon's process.",
             )
             .sample(&[], bytes);
         }
@@ -230,7 +232,7 @@ impl Metrics {
             text.family(
                 "expd_process_open_fds",
                 Kind::Gauge,
-                "File descriptors that the daemon has open.",
+                "Open file descriptors of the daemon's process.",
             )
             .sample(&[], count);
         }
@@ -241,7 +243,7 @@ fn add_links(text: &mut Exposition, all: &[Instance<'_>]) {
     let mut family = text.family(
         "expd_link_state",
         Kind::Gauge,
-        "1 for the state that the way to EXP is in, 0 for the others.",
+        "1 for the present state of the link, 0 for the others.",
     );
     for (bridge, _) in all {
         let now = bridge.link.borrow().state;
@@ -256,7 +258,7 @@ fn add_links(text: &mut Exposition, all: &[Instance<'_>]) {
     let mut family = text.family(
         "expd_link_state_since_seconds",
         Kind::Gauge,
-        "Since when it is in that state, in seconds since the epoch.",
+        "Beginning of the present state of the link, in seconds since the epoch.",
     );
     for (bridge, _) in all {
         let since = seconds(bridge.link.borrow().since);
@@ -265,7 +267,7 @@ fn add_links(text: &mut Exposition, all: &[Instance<'_>]) {
     let mut family = text.family(
         "expd_link_attempts",
         Kind::Gauge,
-        "Tries since the link was last up; 0 while it is up.",
+        "Failed tries since the link was last up; 0 while it is up.",
     );
     for (bridge, _) in all {
         let attempt = bridge.link.borrow().attempt;
@@ -274,7 +276,7 @@ fn add_links(text: &mut Exposition, all: &[Instance<'_>]) {
     let mut family = text.family(
         "expd_token_expiry_seconds",
         Kind::Gauge,
-        "When the session's token ends, in seconds since the epoch; absent without a session.",
+        "Expiry of the session's token, in seconds since the epoch; absent without a session.",
     );
     for (bridge, _) in all {
         if let Some(ends) = bridge.token_expires_at() {
