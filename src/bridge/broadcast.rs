@@ -183,14 +183,7 @@ impl Bridge {
         let timeout = request.timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
         let (channel, name, payload) = (request.channel, request.name, request.payload);
         self.api
-            .broadcast(
-                channel,
-                name,
-                payload,
-                timeout,
-                latch,
-                request.user.room,
-            )
+            .broadcast(channel, name, payload, timeout, latch, request.user.room)
             .await
     }
 
