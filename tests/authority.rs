@@ -14,6 +14,7 @@ use expd::daemon::{self, DaemonError, Listeners, ServeParts};
 use expd::ipc::{self, Listener, SocketPath};
 use expd_hub::Hub;
 use expd_proto as proto;
+use expd_test_support::DEADLINE;
 use prost::Message;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,8 +22,6 @@ use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-
-const SOON: Duration = Duration::from_secs(10);
 
 /// What clients send on `unix:PATH`: grpcurl 1.8 and older Go, grpcio, others; then what h2 takes, and what else it refuses.
 const AUTHORITIES: [Option<&[u8]>; 12] = [
@@ -86,7 +85,7 @@ impl Daemon {
 
     async fn stop(mut self) {
         self.stop.cancel();
-        let ended = timeout(SOON, self.serving.join_next()).await.unwrap();
+        let ended = timeout(DEADLINE, self.serving.join_next()).await.unwrap();
         ended.unwrap().unwrap().unwrap();
     }
 }
@@ -137,7 +136,9 @@ impl Connection {
                 payload,
             }
         };
-        timeout(SOON, read).await.expect("the daemon says nothing")
+        timeout(DEADLINE, read)
+            .await
+            .expect("the daemon says nothing")
     }
 
     /// Sends a call with its one message; returns its stream.

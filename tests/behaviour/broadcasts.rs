@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::gate::Gate;
 use expd_test_support::world::{Ear, World, device, json, menu, refusal, user};
-use expd_test_support::{DEADLINE, eventually};
+use expd_test_support::{DEADLINE, eventually, in_time};
 
 /// The daemon's instance that the gate is before.
 const FAR: &str = "far";
@@ -78,9 +78,7 @@ async fn while_offline_a_broadcast_is_refused_at_once_with_what_is_known() {
     world.daemon.start_again();
     is_offline(&world).await;
     let client = world.client().await;
-    let begun = Instant::now();
-    let error = now(&client).await.unwrap_err();
-    assert!(begun.elapsed() < Duration::from_secs(1), "{error}");
+    let error = in_time("the refusal", now(&client)).await.unwrap_err();
     assert_eq!(error.fate(), Fate::Refused);
     let refusal = refusal(Answer::Err(error));
     assert_eq!(refusal.code, Code::Unavailable);
@@ -148,7 +146,7 @@ async fn before_its_deadline_a_call_hears_that_nothing_has_left() {
         assert!(status.message().contains("nothing was sent"), "{status:?}");
         let details = tonic_types::StatusExt::get_error_details(&status);
         assert_eq!(details.error_info().unwrap().metadata["fate"], "refused");
-        assert!(took < Duration::from_millis(2900), "{took:?}");
+        // The client's own timer, which ends later, would have made another error.
         assert!(took > Duration::from_millis(1400), "{took:?}");
     }
 }
@@ -234,7 +232,7 @@ async fn a_wait_ends_in_time_and_says_that_nothing_was_sent() {
     assert_eq!(refusal.code, Code::Unavailable, "{refusal:?}");
     assert!(refusal.message.contains("time is over"), "{refusal:?}");
     assert!(refusal.message.contains("nothing was sent"), "{refusal:?}");
-    assert!(took >= wait && took < wait * 2, "{took:?}");
+    assert!(took >= wait, "{took:?}");
     assert_eq!(gate.broadcasts(), 0);
 }
 
@@ -298,19 +296,19 @@ async fn only_so_many_broadcasts_wait_and_a_free_seat_is_taken_again() {
 #[tokio::test]
 async fn a_stopping_daemon_ends_the_waits_at_once() {
     let (mut world, _gate) = parted().await;
-    world.daemon.settings.daemon.drain_timeout = DEADLINE;
+    // Far longer than the stop may take.
+    let long = DEADLINE * 4;
+    world.daemon.settings.daemon.drain_timeout = long;
     world.daemon.start_again();
     is_offline(&world).await;
     let client = world.client().await;
     let mut calls = JoinSet::new();
     for _ in 0..10 {
         let client = client.clone();
-        calls.spawn(async move { when_connected(&client, "1", DEADLINE).await });
+        calls.spawn(async move { when_connected(&client, "1", long).await });
     }
     waiting(&client, 10).await;
-    let begun = Instant::now();
     world.daemon.stop().await;
-    assert!(begun.elapsed() < Duration::from_secs(2));
     while let Some(answer) = calls.join_next().await {
         let refused = refusal(answer.unwrap());
         assert_eq!(refused.code, Code::Unavailable, "{refused:?}");

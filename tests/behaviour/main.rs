@@ -16,6 +16,8 @@ mod deadlines;
 mod gate;
 mod instances;
 mod introspection;
+#[cfg(feature = "rust-socketio")]
+mod library_client;
 mod pairing;
 mod payloads;
 mod resubscribe;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use expd_client::{GapReason, LinkState, Listen, SubscriptionState};
 use expd_domain::Channel;
-use tokio::time::Instant;
 
 use expd_test_support::world::{Ear, World, device, json, menu};
 
@@ -24,12 +23,9 @@ async fn every_stream_goes_pending_then_gap_then_confirmed_and_hears_again() {
     ];
     world.network.stop().await;
     world.network.start_again().await;
-    let back = Instant::now();
     for ear in &mut ears {
         comes_back(ear).await;
     }
-    let took = back.elapsed();
-    assert!(took < Duration::from_secs(5), "it took {took:?}");
 
     let client = world.client().await;
     for channel in [menu(), other] {

@@ -105,7 +105,7 @@ async fn listeners_are_taken_up_by_the_next_daemon_and_told_of_all_that_they_mis
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_sigterm_running_calls_finish_waits_and_streams_end_and_new_calls_are_refused() {
-    let scene = Scene::new("drain_timeout = \"5s\"\n").await;
+    let scene = Scene::new("drain_timeout = \"1m\"\n").await;
     let mut daemon = scene.start();
     let client = scene.online().await;
     let ear = Transcript::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
@@ -119,14 +119,13 @@ async fn at_sigterm_running_calls_finish_waits_and_streams_end_and_new_calls_are
         let client = client.clone();
         running.spawn(async move {
             let (channel, null) = (Channel::new(CHANNEL), Payload::null());
-            let timeout = Some(Duration::from_millis(1200));
+            let timeout = Some(Duration::from_secs(4));
             client.broadcast("", &channel, "hi", &null, timeout).await
         });
     }
     // All of them are heard while they collect responses.
     ear.until("twenty broadcasts", DEADLINE, |heard| heard.len() >= 22)
         .await;
-    let begun = Instant::now();
     daemon.signal("TERM");
     ear.until("the end of the stream", DEADLINE, |_| {
         ear.ended.lock().unwrap().is_some()
@@ -134,11 +133,8 @@ async fn at_sigterm_running_calls_finish_waits_and_streams_end_and_new_calls_are
     .await;
     let ended = ear.ended.lock().unwrap().clone().unwrap();
     assert!(ended.contains("listen again, with resume"), "{ended}");
-    assert!(
-        begun.elapsed() < Duration::from_millis(800),
-        "streams end at once"
-    );
-    assert!(!running.is_empty());
+    let finished = running.try_join_next();
+    assert!(finished.is_none(), "streams end at once: {finished:?}");
     // On the connection that the running calls hold open.
     let (channel, null) = (Channel::new(CHANNEL), Payload::null());
     let refused = client.broadcast("", &channel, "late", &null, None).await;
@@ -150,8 +146,6 @@ async fn at_sigterm_running_calls_finish_waits_and_streams_end_and_new_calls_are
         assert_eq!(answer.unwrap().unwrap(), []);
     }
     assert!(daemon.ended().success(), "{}", daemon.heard());
-    let took = begun.elapsed();
-    assert!(took < Duration::from_secs(3), "{took:?}");
     assert!(!daemon.heard().contains("cut off"), "{}", daemon.heard());
     let left: Vec<_> = std::fs::read_dir(scene.home.folder.path())
         .unwrap()
@@ -173,7 +167,6 @@ async fn whoever_only_watches_does_not_hold_up_the_stop_and_is_told() {
     let mut health = health.watch(all).await.unwrap().into_inner();
     let serving = health.message().await.unwrap().unwrap();
     assert_eq!(serving.status(), ServingStatus::Serving);
-    let begun = Instant::now();
     daemon.signal("TERM");
     let end = loop {
         match tokio::time::timeout(DEADLINE, links.next()).await.unwrap() {
@@ -187,8 +180,6 @@ async fn whoever_only_watches_does_not_hold_up_the_stop_and_is_told() {
     assert_eq!(last.status(), ServingStatus::NotServing);
     assert!(health.message().await.unwrap().is_none());
     assert!(daemon.ended().success(), "{}", daemon.heard());
-    let took = begun.elapsed();
-    assert!(took < Duration::from_millis(1500), "{took:?}");
     assert!(!daemon.heard().contains("cut off"), "{}", daemon.heard());
 }
 
@@ -206,11 +197,9 @@ async fn clients_that_do_not_answer_hold_up_the_stop_no_longer_than_the_drain() 
     let mut app = App::start(&scene.socket(), CHANNEL, None);
     app.until_confirmed().await;
     app.signal("STOP");
-    let begun = Instant::now();
     daemon.signal("TERM");
+    // They would never end by themselves.
     assert!(daemon.ended().success(), "{}", daemon.heard());
-    let took = begun.elapsed();
-    assert!(took < Duration::from_millis(1750), "{took:?}");
     app.signal("CONT");
     let _daemon = scene.start();
     app.until_confirmed().await;
@@ -273,11 +262,9 @@ async fn a_call_that_outlasts_the_drain_is_cut_off_and_its_fate_is_unknown() {
     let ear = Transcript::open(&client, &Listen::to(Channel::new(CHANNEL))).await;
     ear.until_confirmed().await;
     let mut running = broadcasting(client, Duration::from_secs(600), &ear).await;
-    let begun = Instant::now();
     daemon.signal("TERM");
+    // Long before the calls' ten minutes are over.
     assert!(daemon.ended().success(), "{}", daemon.heard());
-    let took = begun.elapsed();
-    assert!(took < Duration::from_millis(1500), "{took:?}");
     let error = running.join_next().await.unwrap().unwrap().unwrap_err();
     assert_eq!(error.fate(), Fate::Unknown, "{error:?}");
     assert!(daemon.heard().contains("cut off"), "{}", daemon.heard());

@@ -46,15 +46,12 @@ async fn a_device_whose_clock_is_days_off_logs_in_and_refreshes_in_time() {
         devices.spawn(async move {
             let cloud = network(ahead, 3000).await;
             let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
-            let began = tokio::time::Instant::now();
             let session = instance.logs_in().await;
             // The first was refused and told the time.
             assert_eq!(cloud.logins(), 2, "{ahead}");
             let left = session.ends_at.left();
             assert!(left <= Duration::from_secs(3), "{left:?}");
             instance.newer_than(2).await;
-            let took = began.elapsed();
-            assert!(took < Duration::from_secs(6), "{ahead}: {took:?}");
             assert_eq!((cloud.logins(), cloud.refreshes()), (2, 2), "{ahead}");
         });
     }
@@ -124,9 +121,6 @@ async fn a_clock_that_jumps_while_a_token_is_held_changes_nothing() {
     let began = tokio::time::Instant::now();
     instance.newer_than(3).await;
     let took = began.elapsed();
-    assert!(
-        took > Duration::from_secs(2) && took < Duration::from_secs(8),
-        "{took:?}"
-    );
+    assert!(took > Duration::from_secs(2), "{took:?}");
     assert_eq!(cloud.logins(), 1);
 }

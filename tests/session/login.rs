@@ -8,6 +8,8 @@ use expd::upstream::transport::SendLatch;
 use expd::upstream::transport::{CallError, Unbounded};
 use expd_domain::login::{self, Claims};
 use expd_domain::{Channel, Payload, Secret};
+use expd_test_support::in_time;
+use expd_test_support::network::http_client;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -121,17 +123,12 @@ async fn a_token_is_refreshed_before_it_ends() {
     // At every moment there is a token that holds.
     let mut serial = instance.logs_in().await.serial;
     while serial < 4 {
-        states.changed().await.unwrap();
+        in_time("another token", states.changed()).await.unwrap();
         let state = states.borrow_and_update().clone();
         let session = state.session().unwrap_or_else(|| panic!("{state:?}"));
         assert!(session.ends_at.left() > Duration::ZERO);
         serial = session.serial;
     }
-    assert!(
-        began.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        began.elapsed()
-    );
     assert!(
         began.elapsed() > Duration::from_secs(3),
         "{:?}",
@@ -153,6 +150,16 @@ async fn a_token_is_refreshed_before_it_ends() {
     );
 }
 
+/// Lets the runtime turn, and with it the session: so many round trips take more turns than a
+/// request of the session's takes.
+async fn goes_on_for_a_while(cloud: &Cloud) {
+    let http = http_client();
+    for _ in 0..50 {
+        let url = format!("{}/elsewhere", cloud.url);
+        in_time("an answer", http.get(url).send()).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_token_of_thirty_days_is_kept_for_its_time() {
     let month = Duration::from_secs(30 * 86_400);
@@ -161,8 +168,8 @@ async fn a_token_of_thirty_days_is_kept_for_its_time() {
     let logged_in = instance.logs_in().await;
     let left = logged_in.ends_at.left();
     assert!(left + DEADLINE > month, "{left:?}");
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(cloud.requests().len(), 1);
+    goes_on_for_a_while(&cloud).await;
+    assert_eq!(cloud.logins() + cloud.refreshes(), 1);
 }
 
 #[tokio::test]
@@ -174,9 +181,9 @@ async fn a_nonsensical_expiration_leads_to_no_flood() {
         instance.logs_in().await;
         devices.push((expiration, cloud, instance));
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
     for (expiration, cloud, _) in &devices {
-        assert_eq!(cloud.requests().len(), 1, "{expiration}");
+        goes_on_for_a_while(cloud).await;
+        assert_eq!(cloud.logins() + cloud.refreshes(), 1, "{expiration}");
     }
 }
 

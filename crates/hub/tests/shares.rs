@@ -16,6 +16,7 @@ use std::time::Duration;
 use expd_domain::login::{self, Claims};
 use expd_domain::{Alphabet, Channel, ChannelId, Secret};
 use expd_hub::{CountersSnapshot, Hub, HubDevice, HubError, HubSettings};
+use expd_test_support::DEADLINE;
 use futures_util::future::join_all;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
@@ -24,8 +25,6 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-
-const SOON: Duration = Duration::from_secs(30);
 
 /// Broadcasts that one daemon has in flight, each on a connection of its own.
 const CALLS: usize = 2048;
@@ -129,7 +128,7 @@ impl World {
     }
 
     async fn counters_become(&self, wanted: impl Fn(&CountersSnapshot) -> bool) {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + DEADLINE;
         loop {
             let counters = self.counters().await;
             if wanted(&counters) {
@@ -198,7 +197,7 @@ async fn sockets_of_one_identity_that_do_not_read_hold_its_share_together() {
     drained.spawn(async move {
         let mut total = 0;
         let mut part = vec![0; 65_536];
-        while let Ok(Ok(length)) = timeout(SOON, read.read(&mut part)).await {
+        while let Ok(Ok(length)) = timeout(DEADLINE, read.read(&mut part)).await {
             total += length;
             if length == 0 || total > 9 * 4_000_000 {
                 break;
@@ -244,7 +243,7 @@ async fn unfinished_messages_of_one_identity_are_bounded_together() {
     }
     // 64 MiB hold thirteen of them.
     for closed in 0..7 {
-        let next = timeout(SOON, unfinished.join_next()).await;
+        let next = timeout(DEADLINE, unfinished.join_next()).await;
         next.unwrap_or_else(|_| panic!("{closed} are closed"));
     }
     world.counters_become(|c| c.connections <= 13).await;
@@ -263,7 +262,7 @@ async fn a_socket_that_reads_holds_nothing_however_much_it_was_sent() {
         let mut part = vec![0; 65_536];
         let mut left = MESSAGES * SIZE;
         while left > 0 {
-            let length = timeout(SOON, socket.read(&mut part))
+            let length = timeout(DEADLINE, socket.read(&mut part))
                 .await
                 .unwrap()
                 .unwrap();

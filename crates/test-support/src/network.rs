@@ -214,7 +214,8 @@ impl Sender {
         }
     }
 
-    async fn token(&self) -> Option<String> {
+    /// The token of its session, which it logs in for.
+    pub async fn token(&self) -> Option<String> {
         let mut held = self.token.lock().await;
         if held.is_none() {
             let claims = Claims::Device {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use expd::config::TransportChoice::{Polling, Websocket};
+use expd_wire::TransportChoice::{Polling, Websocket};
 
 use crate::client::{Client, endpoint};
 use crate::node::Node;

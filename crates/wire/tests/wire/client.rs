@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
 use expd_domain::{Broadcast, ChannelId, Secret};
 use expd_wire::socket::{Detected, Endpoint, Socket, SocketError, SocketEvent, open};
+use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
+use futures_util::FutureExt as _;
 use tokio::time::timeout;
 
-use crate::node::SOON;
+use expd_test_support::DEADLINE;
 
 pub fn endpoint(url: &str) -> Endpoint {
     Endpoint {
@@ -63,7 +64,7 @@ impl Client {
             .iter()
             .map(|id| ChannelId::from_wire(*id))
             .collect();
-        timeout(SOON, self.socket.subscribe(channels.clone()))
+        timeout(DEADLINE, self.socket.subscribe(channels.clone()))
             .await
             .expect("the request leaves")
             .unwrap();
@@ -76,7 +77,7 @@ impl Client {
     /// Asks for subscriptions without waiting for the confirmation.
     pub async fn ask(&mut self, channels: &[String]) {
         let channels = channels.iter().map(ChannelId::from_wire).collect();
-        timeout(SOON, self.socket.subscribe(channels))
+        timeout(DEADLINE, self.socket.subscribe(channels))
             .await
             .expect("the request leaves")
             .unwrap();
@@ -91,7 +92,9 @@ impl Client {
     }
 
     pub async fn event(&mut self) -> SocketEvent {
-        timeout(SOON, self.next()).await.expect("an event comes")
+        timeout(DEADLINE, self.next())
+            .await
+            .expect("an event comes")
     }
 
     async fn next(&mut self) -> SocketEvent {
@@ -124,7 +127,11 @@ impl Client {
     pub async fn closed(&mut self) -> String {
         match self.event().await {
             SocketEvent::Closed(reason) => {
-                self.silent(Duration::from_millis(50)).await;
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                    let more = self.next().now_or_never();
+                    assert!(more.is_none(), "{more:?} after {reason}");
+                }
                 reason
             }
             other => panic!("not closed, but {other:?}"),
@@ -139,7 +146,7 @@ impl Client {
     }
 
     pub async fn close(self) {
-        timeout(SOON, self.socket.close())
+        timeout(DEADLINE, self.socket.close())
             .await
             .expect("closing ends");
     }

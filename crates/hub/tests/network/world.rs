@@ -1,13 +1,13 @@
 //! A hub with one of each kind of client, and the clients.
 
-use std::time::Duration;
-
 use expd_domain::identity::Authentication;
 use expd_domain::login::{self, Claims};
 use expd_domain::{Alphabet, Channel, ChannelId, Secret};
 use expd_hub::{
     CountersSnapshot, Hub, HubConsumerApp, HubDevice, HubError, HubSettings, HubUser, operator,
 };
+use expd_test_support::network::http_client;
+use expd_test_support::{eventually, in_time};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -79,12 +79,11 @@ impl World {
         }
     }
 
-    /// Stops the hub and says how long it took.
-    pub async fn stop(mut self) -> Duration {
-        let began = std::time::Instant::now();
+    /// Stops the hub.
+    pub async fn stop(mut self) {
         self.shutdown.cancel();
-        self.serving.join_next().await.unwrap().unwrap().unwrap();
-        began.elapsed()
+        let ended = in_time("the hub ends", self.serving.join_next()).await;
+        ended.unwrap().unwrap().unwrap();
     }
 
     pub async fn login(&self, body: &Value) -> Response {
@@ -132,27 +131,13 @@ impl World {
 
     /// Waits until the counters are as `wanted`.
     pub async fn counters_become(&self, wanted: impl Fn(&CountersSnapshot) -> bool) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-        loop {
+        let look = async || {
             let counters = self.counters().await;
-            if wanted(&counters) {
-                return;
-            }
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "the counters stay {counters:?}"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            let is_so = wanted(&counters);
+            is_so.then_some(()).ok_or_else(|| format!("{counters:?}"))
+        };
+        eventually("the counters become as wanted", look).await;
     }
-}
-
-pub fn http_client() -> reqwest::Client {
-    // The library brings no cryptography, and wants some even where nothing is encrypted.
-    tokio_rustls::rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
-    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 pub fn now() -> i64 {
@@ -303,8 +288,7 @@ impl Polling {
                 }
             }
             let polled = self.http.get(&self.url).send();
-            let polled = tokio::time::timeout(Duration::from_secs(10), polled).await;
-            let polled = polled.expect("nothing came").unwrap();
+            let polled = in_time("a packet", polled).await.unwrap();
             if polled.status() != StatusCode::OK {
                 return None;
             }

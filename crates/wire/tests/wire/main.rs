@@ -14,16 +14,17 @@ mod node;
 mod oxide;
 mod trust;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use expd::config::ProtocolChoice;
-use expd::config::TransportChoice::{self, Auto, Polling, Websocket};
 use expd_domain::Secret;
+use expd_wire::ProtocolChoice;
+use expd_wire::TransportChoice::{self, Auto, Polling, Websocket};
 use expd_wire::socket::{EVENT_QUEUE, SocketError};
 
 use client::{Client, endpoint};
 use expd_test_support::certificates::Authority;
 use expd_test_support::front::{Front, Kind};
+use expd_test_support::{DEADLINE, in_time};
 use node::{Node, PING_INTERVAL, PING_TIMEOUT};
 use oxide::Oxide;
 
@@ -273,14 +274,12 @@ async fn a_refused_token_is_told_from_a_failure(server: u32) {
         for token in ["refused", "forbidden"] {
             let mut endpoint = endpoint(&node.url());
             endpoint.token = Secret::new(token);
-            let started = Instant::now();
             match Client::open_at(&endpoint, transport, &mut None).await.err() {
                 Some(SocketError::Refused { reason, .. }) => {
                     assert!(!reason.contains(token), "{reason}");
                 }
                 other => panic!("{transport:?} {token}: {other:?}"),
             }
-            assert!(started.elapsed() < Duration::from_secs(6));
         }
     }
 }
@@ -333,9 +332,10 @@ async fn a_blocked_websocket_is_carried_by_polling(server: u32) {
         client.close().await;
         node.has(0).await;
         // Now that it is known, no time is spent on it.
-        let started = Instant::now();
-        let mut client = Client::open_at(&endpoint, Auto, memory).await.unwrap();
-        assert!(started.elapsed() < Duration::from_secs(1));
+        endpoint.timeout = DEADLINE * 20;
+        let opened = Client::open_at(&endpoint, Auto, memory);
+        let mut client = in_time("the connection", opened).await.unwrap();
+        endpoint.timeout = Duration::from_secs(4);
         client.subscribe(&["a"]).await;
         client.close().await;
         node.has(0).await;
@@ -444,14 +444,8 @@ async fn a_silent_connection_is_found_dead(server: u32) {
         let mut client = Client::open(&front.url(), transport).await;
         client.subscribe(&["a"]).await;
         front.freeze();
-        let started = Instant::now();
         let reason = client.closed().await;
         assert!(reason.contains("dead"), "{transport:?}: {reason}");
-        assert!(
-            started.elapsed() < (PING_INTERVAL + PING_TIMEOUT) * 3,
-            "{:?}",
-            started.elapsed()
-        );
         drop(front);
         node.has(0).await;
     }
@@ -542,7 +536,7 @@ async fn the_embedded_networks_server_is_spoken_to_in_both_generations() {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             };
-            tokio::time::timeout(node::SOON, gone).await.unwrap();
+            tokio::time::timeout(DEADLINE, gone).await.unwrap();
         }
     }
 }

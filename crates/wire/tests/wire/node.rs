@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use expd_test_support::DEADLINE;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -13,9 +14,6 @@ use tokio::time::timeout;
 /// The interval and the timeout of the servers' pings.
 pub const PING_INTERVAL: Duration = Duration::from_millis(300);
 pub const PING_TIMEOUT: Duration = Duration::from_millis(700);
-
-/// How long anything may take that is bound to happen.
-pub const SOON: Duration = Duration::from_secs(20);
 
 pub struct Node {
     pub port: u16,
@@ -35,7 +33,7 @@ impl Node {
 
     /// Starts Socket.IO `generation` with a ping timeout for what keeps both sides busy.
     pub async fn start_patient(generation: u32) -> Self {
-        Self::start_with(generation, 0, "", SOON).await
+        Self::start_with(generation, 0, "", DEADLINE).await
     }
 
     /// Starts Socket.IO `generation` on `port`, with some transports alone if they are named.
@@ -49,7 +47,7 @@ impl Node {
         transports: &str,
         ping_timeout: Duration,
     ) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers");
         assert!(
             folder.join("node_modules/.package-lock.json").exists(),
             "the Socket.IO servers are not installed; run tests/servers/install first"
@@ -116,7 +114,7 @@ impl Node {
                 }
             }
         };
-        timeout(SOON, waiting)
+        timeout(DEADLINE, waiting)
             .await
             .unwrap_or_else(|_| panic!("the server never said {key}"))
     }
@@ -139,7 +137,7 @@ impl Node {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(SOON, waiting)
+        timeout(DEADLINE, waiting)
             .await
             .unwrap_or_else(|_| panic!("the server never had {clients} clients"));
     }

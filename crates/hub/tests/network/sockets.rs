@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use expd_domain::{Alphabet, Channel};
+use expd_test_support::in_time;
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+use expd_test_support::network::http_client;
 
 use crate::world::*;
 
@@ -141,14 +144,14 @@ async fn a_hub_stops_within_a_second_and_its_port_is_free_at_once() {
             .await;
         world.stop().await
     };
-    let (held, polled, took) = tokio::join!(held, polling.try_next(), stop);
-    assert!(took < Duration::from_millis(1200), "{took:?}");
+    // None of the three is waited for until it ends by itself: the call is held for a minute.
+    let (held, polled, ()) = tokio::join!(held, polling.try_next(), stop);
     assert_eq!(held.unwrap().text().await.unwrap(), "[]");
     assert_eq!(polled, None);
     let mut rest = Vec::new();
     let closed = websocket.read_to_end(&mut rest);
-    let closed = tokio::time::timeout(Duration::from_secs(1), closed).await;
-    assert!(closed.is_ok(), "the socket stays open");
+    // A reset is an end, too.
+    in_time("the socket closes", closed).await.ok();
     drop(idle);
 
     let again = World::with(settings).await;
@@ -162,7 +165,7 @@ async fn many_hubs_live_side_by_side() {
     one.device().await;
     assert_eq!(other.counters().await.logins, 0);
     assert_eq!(one.counters().await.logins, 1);
-    assert!(one.stop().await < Duration::from_millis(1200));
+    one.stop().await;
     other.device().await;
 }
 

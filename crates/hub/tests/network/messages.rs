@@ -6,6 +6,8 @@ use expd_domain::payload::MAX_BYTES;
 use expd_domain::{Alphabet, Channel, ChannelId};
 use serde_json::{Value, json};
 
+use expd_test_support::DEADLINE;
+
 use crate::world::*;
 
 fn menu() -> Channel {
@@ -76,7 +78,8 @@ async fn a_broadcast_is_held_open_for_its_timeout() {
         assert_eq!(response.text().await.unwrap(), "[]");
         let took = began.elapsed();
         assert!(took >= Duration::from_millis(timeout), "{took:?}");
-        assert!(took < Duration::from_millis(timeout + 250), "{took:?}");
+        // Nowhere near the longest that it may ask for, which is an hour.
+        assert!(took < DEADLINE, "{took:?}");
     }
 }
 
@@ -85,9 +88,10 @@ async fn a_broadcaster_that_goes_away_is_waited_for_no_more() {
     let world = World::start().await;
     let device = world.device().await;
     let channel = json!({"name": "menu"});
-    let held = device.broadcast(&channel, "hi", "1", 60_000);
-    let given_up = tokio::time::timeout(Duration::from_millis(300), held).await;
-    assert!(given_up.is_err());
+    tokio::select! {
+        _ = device.broadcast(&channel, "hi", "1", 60_000) => panic!("it is not held open"),
+        () = world.counters_become(|c| c.pending_broadcasts == 1) => {}
+    }
     world.counters_become(|c| c.pending_broadcasts == 0).await;
 }
 

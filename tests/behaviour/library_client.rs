@@ -1,21 +1,21 @@
-//! A real client of the present generation: the `rust_socketio` crate.
+//! A client of a library on the embedded network: the `rust_socketio` crate.
 
 use std::time::Duration;
 
-use expd_domain::{Alphabet, Channel};
+use expd_domain::{Alphabet, Channel, ChannelId};
+use expd_test_support::network::Network;
+use expd_test_support::{eventually, in_time};
 use futures_util::FutureExt as _;
 use rust_socketio::asynchronous::ClientBuilder;
 use rust_socketio::{Event, Payload, TransportType};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::world::*;
-
 type Heard = mpsc::Receiver<(Event, Value)>;
 
 /// Opens a real Socket.IO client and hands over its events as they come, once it is connected.
 async fn real_client(
-    world: &World,
+    network: &Network,
     token: &str,
     transport: TransportType,
 ) -> (rust_socketio::asynchronous::Client, Heard) {
@@ -32,7 +32,7 @@ async fn real_client(
         .boxed()
     };
     let connected = hand_over.clone();
-    let client = ClientBuilder::new(format!("{}/?token={token}", world.url))
+    let client = ClientBuilder::new(format!("{}/?token={token}", network.url()))
         .transport_type(transport)
         .reconnect(false)
         .on(Event::Connect, move |payload, _| {
@@ -48,41 +48,47 @@ async fn real_client(
 
 async fn expect(heard: &mut Heard, wanted: impl Into<Event>) -> Value {
     let wanted = wanted.into();
-    tokio::time::timeout(Duration::from_secs(10), async {
+    let found = async {
         loop {
             let (event, value) = heard.recv().await.expect("the client ended");
             if event == wanted {
                 return value;
             }
         }
-    })
-    .await
-    .unwrap_or_else(|_| panic!("{wanted:?} did not come"))
+    };
+    in_time(&format!("{wanted:?}"), found).await
 }
 
 #[tokio::test]
 async fn a_real_client_listens_over_each_transport() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let network = Network::start(Duration::from_secs(3600)).await;
+    let sender = network.sender();
+    let menu = Channel::new("menu");
     for transport in [
         TransportType::Polling,
         TransportType::Websocket,
         TransportType::WebsocketUpgrade,
     ] {
-        let token = device.auth.token.expose();
-        let (client, mut heard) = real_client(&world, token, transport).await;
-        let ids = json!([channel_id(&Channel::new("menu"), Alphabet::UrlSafe)]);
+        let token = sender.token().await.unwrap();
+        let (client, mut heard) = real_client(&network, &token, transport).await;
+        let organization = &network.settings.organization;
+        let id = ChannelId::encode(organization, &menu, Alphabet::UrlSafe);
+        let ids = json!([id.as_str()]);
         client.emit("subscribe", ids.clone()).await.unwrap();
         assert_eq!(expect(&mut heard, "subscribed").await, json!([ids]));
-        device
-            .broadcast(&json!({"name": "menu"}), "hi", r#"{"a":1}"#, 0)
-            .await;
+        sender.send_json(&menu, "hi", r#"{"a":1}"#).await;
         let broadcast = expect(&mut heard, "broadcast").await;
         assert_eq!(broadcast[0]["payload"], json!({"a": 1}));
-        assert_eq!(world.counters().await.connections, 1);
+        assert_eq!(network.counters().await.connections, 1);
         client.disconnect().await.unwrap();
-        world.counters_become(|c| c.connections == 0).await;
-        assert_eq!(world.counters().await.subscriptions, 0);
+        eventually("the connection is gone", async || {
+            let counters = network.counters().await;
+            (counters.connections == 0)
+                .then_some(())
+                .ok_or(format!("{counters:?}"))
+        })
+        .await;
+        assert_eq!(network.counters().await.subscriptions, 0);
     }
-    assert_eq!(world.counters().await.connections_total, 3);
+    assert_eq!(network.counters().await.connections_total, 3);
 }

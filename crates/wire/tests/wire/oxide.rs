@@ -8,7 +8,9 @@ use socketioxide::extract::{Data, SocketRef};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::node::{PING_INTERVAL, SOON};
+use expd_test_support::DEADLINE;
+
+use crate::node::PING_INTERVAL;
 
 /// Serves until it is dropped.
 pub struct Oxide {
@@ -21,7 +23,7 @@ impl Oxide {
     pub async fn start() -> Self {
         let (layer, io) = SocketIo::builder()
             .ping_interval(PING_INTERVAL)
-            .ping_timeout(SOON)
+            .ping_timeout(DEADLINE)
             .max_payload(20_000_000)
             .build_layer();
         io.ns("/", async |socket: SocketRef| {

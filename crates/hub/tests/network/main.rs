@@ -1,0 +1,19 @@
+//! The embedded network, started in process on a free port and used over HTTP, WebSocket, and long
+//! polling by hand in both generations, where each byte can be seen. tests/behaviour/library_client.rs
+//! has a client of a library.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod world;
+
+mod auth;
+mod messages;
+mod pairing;
+mod resources;
+mod sockets;
