@@ -7,8 +7,6 @@
     reason = "a test fails by panicking"
 )]
 
-use std::time::Duration;
-
 use expd::config::{self, Source};
 use expd::daemon::{self, DaemonError, Listeners, ServeParts};
 use expd::ipc::{self, Listener, SocketPath};

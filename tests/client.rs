@@ -11,7 +11,7 @@ use expd_test_support::process::program;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use expd_client::{
     Client, ClientError, Code, Event, GapReason, Listen, ListenUpdate, Position, ResumingListener,

@@ -10,7 +10,6 @@
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use expd_domain::Channel;
 use expd_proto as proto;

@@ -1,24 +1,30 @@
 //! Shares: whatever one user takes, others and root get in.
 
-use std::time::Duration;
-
 use expd::rpc::server::STRANGER_CONNECTIONS;
 use expd_proto as proto;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tonic::Code;
 
 use crate::world::{ALONE, APP, OTHER_APP, STRANGER, World, identity};
-use expd_test_support::DEADLINE;
-use expd_test_support::http2::is_root;
+use expd_test_support::http2::{PREFACE, frame, is_root};
+use expd_test_support::{DEADLINE, in_time};
 
-/// Whether the daemon keeps a connection, and what it said where it does not.
+/// Whether the daemon keeps a connection, which it then answers a PING on, and what it said where it
+/// does not.
 async fn is_kept(stream: &mut UnixStream) -> Result<(), String> {
-    let mut said = Vec::new();
-    match timeout(Duration::from_millis(300), stream.read_to_end(&mut said)).await {
-        Err(_) => Ok(()),
-        Ok(_) => Err(String::from_utf8_lossy(&said).into_owned()),
+    let ping = |flags| frame(6, flags, 0, &[7; 8]);
+    let hello = [PREFACE, &frame(4, 0, 0, &[]), &ping(0)].concat();
+    // Refused before it says a word, where it is.
+    stream.write_all(&hello).await.ok();
+    let (mut said, pong) = (Vec::new(), ping(1));
+    loop {
+        match in_time("an answer", stream.read_buf(&mut said)).await {
+            Ok(1..) if said.windows(pong.len()).any(|part| part == pong) => return Ok(()),
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return Err(String::from_utf8_lossy(&said).into_owned()),
+        }
     }
 }
 

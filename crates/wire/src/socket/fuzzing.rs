@@ -101,6 +101,7 @@ fn judge(read: SocketEvent) {
             }
             assert_eq!(asked, channels);
         }
+        SocketEvent::Closed(why) => panic!("no packet closes a connection: {why}"),
         SocketEvent::Unexpected(why) => assert!(why.len() < 64 * 12 + 128, "{why}"),
     }
 }
