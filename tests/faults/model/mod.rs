@@ -64,7 +64,7 @@ async fn whatever_happens_nothing_is_lost_in_silence() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         u64::try_from(now.as_nanos() % 1_000_000_007).unwrap()
     });
-    let seconds = from_env("EXPD_MODEL_SECONDS").unwrap_or(60);
+    let seconds = from_env("EXPD_MODEL_SECONDS").unwrap_or(20);
     let program = async {
         let model = Model::start(seed).await;
         model.run(Duration::from_secs(seconds)).await;
