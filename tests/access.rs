@@ -1,5 +1,5 @@
-//! The access rules, through gRPC on the real daemon's socket, with callers that are other users. To be run as root, which
-//! alone can become somebody else.
+//! The access rules, through gRPC on the real daemon's socket, with callers that are other users.
+//! To be run as root, which alone can become somebody else.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -53,8 +53,8 @@ impl Other {
         // The checkout may lie where other users cannot look.
         let program = home.folder.path().join("other");
         if !program.exists() {
-            // By a process of its own: a child that another test begins at that moment would hold the copy open for writing, and
-            // it could not be run.
+            // By a process of its own: a child that another test begins at that moment would hold
+            // the copy open for writing, and it could not be run.
             let copied = Command::new("cp")
                 .arg(std::env::current_exe().unwrap())
                 .arg(&program)

@@ -1,4 +1,5 @@
-//! The whole daemon, and a client that writes HTTP/2 by hand: whatever it calls the server, its calls are served.
+//! The whole daemon, and a client that writes HTTP/2 by hand: whatever it calls the server, its
+//! calls are served.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +22,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// What clients send on `unix:PATH`: grpcurl 1.8 and older Go, grpcio, others; then what h2 takes, and what else it refuses.
+/// What clients send on `unix:PATH`: grpcurl 1.8 and older Go, grpcio, others; then what h2 takes,
+/// and what else it refuses.
 const AUTHORITIES: [Option<&[u8]>; 12] = [
     Some(b"/run/expd/expd.sock"),
     Some(b"run%2Fexpd%2Fexpd.sock"),
@@ -242,7 +244,8 @@ async fn calls_and_streams_are_served_whatever_the_authority() {
     daemon.stop().await;
 }
 
-/// The rewriting rests on the protocol's defaults for these; whoever announces others must teach it.
+/// The rewriting rests on the protocol's defaults for these; whoever announces others must teach
+/// it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_announces_no_other_table_or_frame_size() {
     const HEADER_TABLE_SIZE: u16 = 1;

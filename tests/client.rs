@@ -1,4 +1,5 @@
-//! The typed client over a real gRPC connection: a scripted daemon on a Unix socket, which can be stopped and started again.
+//! The typed client over a real gRPC connection: a scripted daemon on a Unix socket, which can be
+//! stopped and started again.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -143,7 +144,8 @@ impl Network for Scripted {
     }
 }
 
-/// A daemon's socket, and who serves it now: a runtime of its own, so that all its connections end with it.
+/// A daemon's socket, and who serves it now: a runtime of its own, so that all its connections end
+/// with it.
 struct Daemon {
     scripted: Scripted,
     socket: PathBuf,

@@ -1,4 +1,5 @@
-//! A thousand daemons whose network restarts come back spread out: the real sessions and links, against the real network.
+//! A thousand daemons whose network restarts come back spread out: the real sessions and links,
+//! against the real network.
 //!
 //! With `UPDATE=1` it draws `docs/herd.svg`.
 #![allow(
@@ -29,13 +30,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How many daemons there are.
+/// Number of daemons.
 const FLEET: usize = 1000;
 
-/// How long the network is down.
+/// Time that the network is down.
 const DOWN: Duration = Duration::from_secs(12);
 
-/// How soon all are back: the longest wait after an outage of that length, a login, and a slow machine.
+/// How soon all are back: the longest wait after an outage of that length, a login, and a slow
+/// machine.
 const BACK: Duration = Duration::from_secs(30);
 
 /// In no tenth of a second may more than this part of the fleet come.
@@ -77,7 +79,8 @@ async fn a_thousand_daemons_do_not_come_back_in_step() {
 
     network.stop().await;
     let asked = busy(network.settings.listen, RETRY_AFTER + RETRY_AFTER / 2).await;
-    // The first time each comes when it would; the second time no sooner than it was told to, and not all at the same moment.
+    // The first time each comes when it would; the second time no sooner than it was told to, and
+    // not all at the same moment.
     let tenths = usize::try_from(RETRY_AFTER.as_millis() / 100).unwrap();
     let first: u64 = asked[..tenths].iter().sum();
     assert!(
@@ -136,7 +139,7 @@ fn fleet(network: SocketAddr) -> Settings {
     settings
 }
 
-/// What the operator proves itself with.
+/// Key that the operator proves itself with.
 fn operator_key() -> Secret {
     Secret::new("operator key")
 }
@@ -245,7 +248,8 @@ async fn busy(address: SocketAddr, lasts: Duration) -> Vec<u64> {
     asked
 }
 
-/// Both as bars over the time since the network came back, beside a fleet that waits without jitter.
+/// Both as bars over the time since the network came back, beside a fleet that waits without
+/// jitter.
 fn draw(file: &Path, logins: &[u64], connects: &[u64]) {
     let area = SVGBackend::new(file, (720, 420)).into_drawing_area();
     area.fill(&WHITE).unwrap();

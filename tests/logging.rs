@@ -18,7 +18,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// Broadcasts that make more of a log than a pipe holds and the daemon keeps: each is shown, up to the bound of a line.
+/// Broadcasts that make more of a log than a pipe holds and the daemon keeps: each is shown, up to
+/// the bound of a line.
 const MANY: usize = 1000;
 const LARGE: usize = 8000;
 

@@ -1,4 +1,5 @@
-//! The daemon and its service manager: what it is told, the socket that it passes on, and reloading.
+//! The daemon and its service manager: what it is told, the socket that it passes on, and
+//! reloading.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

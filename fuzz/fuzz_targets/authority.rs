@@ -1,5 +1,5 @@
-//! Whatever a client sends, in whatever pieces: no panic, no growth, and out comes either what went in or what h2 reads without a
-//! table. Run it with
+//! Whatever a client sends, in whatever pieces: no panic, no growth, and out comes either what went
+//! in or what h2 reads without a table. Run it with
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run authority -- -max_total_time=600
@@ -14,8 +14,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// HEADERS of stream 1 with `:authority: /x`, put into the table.
 const BAD_REQUEST: &[u8] = b"\0\0\x05\x01\x04\0\0\0\x01\x83\x41\x02/x";
 
-/// The most that may be made ready at once, besides what was fed: [`Rewriter::feed`] stops at 64 KiB, one block of 64 KiB and its
-/// frames' heads may come on top.
+/// The most that may be made ready at once, besides what was fed: [`Rewriter::feed`] stops at 64
+/// KiB, one block of 64 KiB and its frames' heads may come on top.
 const MOST: usize = 2 * 65_536 + 1024;
 
 fuzz_target!(|data: &[u8]| {
@@ -40,7 +40,8 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(whole, pieces);
     assert_eq!(course, course_in_pieces);
 
-    // Without a bad authority it is the client's own bytes; a connection that waits for its first request's end has seen none.
+    // Without a bad authority it is the client's own bytes; a connection that waits for its first
+    // request's end has seen none.
     if course == Course::PassThrough || whole == sent {
         assert_eq!(whole, sent);
         return;
@@ -96,7 +97,7 @@ fn check_rewritten(seen: &[u8], course: Course) {
     assert!(rest.is_empty() && block.is_empty() && blocks > 0);
 }
 
-/// What comes after a string in plain octets.
+/// Rest after a string in plain octets.
 fn string(block: &[u8]) -> &[u8] {
     let (first, mut rest) = block.split_first().expect("no length");
     let mut length = usize::from(*first);
@@ -114,7 +115,8 @@ fn string(block: &[u8]) -> &[u8] {
     &rest[length..]
 }
 
-/// Frames from the fuzzer's bytes, so that it need not find lengths by itself: kind, flags, stream, length, and so much payload.
+/// Frames from the fuzzer's bytes, so that it need not find lengths by itself: kind, flags, stream,
+/// length, and so much payload.
 fn as_frames(mut rest: &[u8], sent: &mut Vec<u8>) {
     const KINDS: [u8; 8] = [1, 1, 1, 9, 9, 0, 4, 5];
     while let [kind, flags, stream, length, after @ ..] = rest {

@@ -1,5 +1,5 @@
-//! Whatever a network sends for a channel's ID: no panic, a bound on what is decoded, and what decodes is found again from both
-//! alphabets.
+//! Whatever a network sends for a channel's ID: no panic, a bound on what is decoded, and what
+//! decodes is found again from both alphabets.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run channel -- -max_total_time=600
@@ -54,7 +54,8 @@ fn read(id: &ChannelId) {
     }
 }
 
-/// What is encoded decodes to itself, in either alphabet, and no name that the rules allow is too long for it.
+/// Checks that what is encoded decodes to itself, in either alphabet, and that no name that the
+/// rules allow is too long for it.
 fn write(organization: &str, channel: &Channel) {
     let allowed = channel.may_listen(IdentityKind::Device).is_ok();
     assert_eq!(

@@ -1,5 +1,6 @@
-//! Whatever the file, the environment and the credentials directory hold: no panic; what is taken is taken again; what is refused
-//! says where, what and what to do, a line each, and names the key; and no secret is told.
+//! Whatever the file, the environment and the credentials directory hold: no panic; what is taken
+//! is taken again; what is refused says where, what and what to do, a line each, and names the key;
+//! and no secret is told.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run config -- -max_total_time=600 -dict=fuzz/config.dict
@@ -19,8 +20,8 @@ const SECRET: &str = "hunter2-hunter2";
 static FOLDER: LazyLock<tempfile::TempDir> =
     LazyLock::new(|| tempfile::tempdir().expect("a folder for the settings"));
 
-// The text before the first zero byte is the file; then come `NAME=VALUE`, each to a zero byte; those that begin with `expd.` are
-// credentials.
+// The text before the first zero byte is the file; then come `NAME=VALUE`, each to a zero byte;
+// those that begin with `expd.` are credentials.
 fuzz_target!(|data: &[u8]| {
     let mut parts = data.split(|byte| *byte == 0);
     let source = source(parts.next().unwrap_or_default(), parts);
@@ -54,7 +55,8 @@ fn check(errors: &ConfigErrors) {
             "{line}"
         );
         assert!(!line.contains(SECRET), "a secret is told: {line}");
-        // A key is named, or the file could not be read as a whole, or it is a variable or a credential, which names itself.
+        // A key is named, or the file could not be read as a whole, or it is a variable or a
+        // credential, which names itself.
         let whole = ["not TOML: ", "cannot read "]
             .iter()
             .any(|what| mistake.what.starts_with(what));

@@ -1,5 +1,6 @@
-//! Frames of HTTP/2 at the daemon's gRPC server: whatever one program sends after the preface, nothing
-//! panics, and another program that connects meanwhile is answered within a bounded number of steps.
+//! Frames of HTTP/2 at the daemon's gRPC server: whatever one program sends after the preface,
+//! nothing panics, and another program that connects meanwhile is answered within a bounded number
+//! of steps.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run http2_frames -- -max_total_time=600

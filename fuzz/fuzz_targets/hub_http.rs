@@ -1,7 +1,8 @@
-//! The network's HTTP side: whatever is asked, it answers in time, with a status that blames the right side.
+//! The network's HTTP side: whatever is asked, it answers in time, with a status that blames the
+//! right side.
 //!
-//! The first line is method and path, the second whose token goes with it, each further one up to an empty line a header; the rest is
-//! the body.
+//! The first line is method and path, the second whose token goes with it, each further one up to
+//! an empty line a header; the rest is the body.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run hub_http -- -max_total_time=600
@@ -46,7 +47,8 @@ fuzz_target!(|data: &[u8]| {
         let Ok(request) = request.body(Body::from(body.to_vec())) else {
             return;
         };
-        // The longest wait that a caller may ask for is an hour, on a clock that stands still only while there is work.
+        // The longest wait that a caller may ask for is an hour, on a clock that stands still only
+        // while there is work.
         let answer = network.ask(request, Duration::from_secs(4_000));
         let (status, text) = answer.expect("no answer");
         assert!(!status.is_server_error(), "{status} {text}");

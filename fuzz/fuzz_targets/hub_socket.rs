@@ -1,7 +1,9 @@
-//! The network's sockets: whatever a client sends as the body of long polling, it is answered, and the network goes on serving.
+//! The network's sockets: whatever a client sends as the body of long polling, it is answered, and
+//! the network goes on serving.
 //!
-//! The first byte chooses the generation, the form of the body (text or bytes), and whether the client is logged in; the rest is the
-//! body of one request of long polling, as it comes from the wire. What it frames well are packets as a WebSocket's messages would be.
+//! The first byte chooses the generation, the form of the body (text or bytes), and whether the
+//! client is logged in; the rest is the body of one request of long polling, as it comes from the
+//! wire. What it frames well are packets as a WebSocket's messages would be.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run hub_socket -- -max_total_time=600
@@ -34,7 +36,8 @@ fuzz_target!(|data: &[u8]| {
         let short = Duration::from_millis(50);
         let (status, opened) = network.ask(get(&base), short).expect("no handshake");
         if [StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE].contains(&status) {
-            // As many are here as may be; their sessions end with time, which only passes while nothing is to be done.
+            // As many are here as may be; their sessions end with time, which only passes while
+            // nothing is to be done.
             network.rest(Duration::from_secs(100));
             return;
         }

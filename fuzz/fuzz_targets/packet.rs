@@ -1,5 +1,6 @@
-//! Whatever a server sends, in either generation of the wire: no panic, no packet beyond the bound, a payload passed on to the
-//! letter, no packet's text in what is said of a broken one, and what is framed by us is read again.
+//! Whatever a server sends, in either generation of the wire: no panic, no packet beyond the bound,
+//! a payload passed on to the letter, no packet's text in what is said of a broken one, and what is
+//! framed by us is read again.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run packet -- -max_total_time=600

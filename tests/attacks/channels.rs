@@ -1,4 +1,5 @@
-//! Apps that open channels without end: the network knows no unsubscribe, and others must not suffer.
+//! Apps that open channels without end: the network knows no unsubscribe, and others must not
+//! suffer.
 
 use std::time::{Duration, Instant};
 

@@ -15,7 +15,8 @@ use expd_test_support::http2::{PREFACE, connect_as, frame, framed, head, http2, 
 /// How long each flood goes on.
 const FLOOD: Duration = Duration::from_secs(4);
 
-/// Listens on streams that stay open, and then sends `flood` over and over, while another app is served.
+/// Listens on streams that stay open, and then sends `flood` over and over, while another app is
+/// served.
 async fn flood(open_calls: u32, flood: impl Fn(u32) -> Vec<u8>) {
     let _alone = ALONE.lock().await;
     let world = World::start("").await;

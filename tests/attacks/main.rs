@@ -1,8 +1,9 @@
-//! Attacks from outside, one file a kind: by local users with and without rights, by pages, by strangers at the hub, and by
-//! hostile and broken servers. Each test holds the real program against a stated budget, a refusal, or the promise that
-//! nothing stands still for others.
+//! Attacks from outside, one file a kind: by local users with and without rights, by pages, by
+//! strangers at the hub, and by hostile and broken servers. Each test holds the real program
+//! against a stated budget, a refusal, or the promise that nothing stands still for others.
 //!
-//! Tests of several users need root, which may connect as anybody; without it they say what they skipped.
+//! Tests of several users need root, which may connect as anybody; without it they say what they
+//! skipped.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -324,7 +324,8 @@ async fn the_words_of_a_server_flood_neither_log_nor_status() {
     }
 }
 
-/// A network over long polling alone: it opens, confirms each subscription, and then answers polls as `later` says.
+/// A network over long polling alone: it opens, confirms each subscription, and then answers polls
+/// as `later` says.
 fn polled(
     later: impl Fn(&Request) -> Reply + Send + Sync + 'static,
 ) -> impl Fn(&Request, usize) -> Reply {

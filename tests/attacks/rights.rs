@@ -1,4 +1,5 @@
-//! Rights before bytes: whoever may nothing is refused on the headers, and what others send is counted before it comes.
+//! Rights before bytes: whoever may nothing is refused on the headers, and what others send is
+//! counted before it comes.
 
 use std::time::Duration;
 

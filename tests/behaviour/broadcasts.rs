@@ -1,4 +1,5 @@
-//! What a caller is told of its broadcast: it was sent, it was refused, or nobody knows; and that it is never sent twice.
+//! What a caller is told of its broadcast: it was sent, it was refused, or nobody knows; and that
+//! it is never sent twice.
 
 use std::time::Duration;
 

@@ -10,7 +10,8 @@ use expd_domain::Channel;
 
 use expd_test_support::world::{World, device, json};
 
-/// Names that are spelled differently in the two alphabets, in the two escapings, or hard to carry at all.
+/// Names that are spelled differently in the two alphabets, in the two escapings, or hard to carry
+/// at all.
 fn names() -> Vec<String> {
     vec![
         "menu".to_owned(),
@@ -22,7 +23,8 @@ fn names() -> Vec<String> {
     ]
 }
 
-/// The ID as others may spell it: the alphabet, padded or not, and `\u` escapes as the Python SDK makes them.
+/// The ID as others may spell it: the alphabet, padded or not, and `\u` escapes as the Python SDK
+/// makes them.
 fn spellings(name: &str) -> Vec<String> {
     let plain = serde_json::json!(["demo", name, 0, 0]).to_string();
     let escaped: String = plain

@@ -1,4 +1,5 @@
-//! A gate before the network, for one instance of a daemon: closed at first, so that connections are refused.
+//! A gate before the network, for one instance of a daemon: closed at first, so that connections
+//! are refused.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

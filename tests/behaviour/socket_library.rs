@@ -1,4 +1,5 @@
-//! The other implementation of Socket.IO, for those who choose it: the same stream, through a restart of the network.
+//! The other implementation of Socket.IO, for those who choose it: the same stream, through a
+//! restart of the network.
 
 use expd::config::SocketLibrary;
 use expd_client::{Listen, SubscriptionState};

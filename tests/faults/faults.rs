@@ -1,5 +1,5 @@
-//! Faults on the way to the network: after each the daemon is back by itself within a bound, its streams stayed open, and what
-//! was lost was told.
+//! Faults on the way to the network: after each the daemon is back by itself within a bound, its
+//! streams stayed open, and what was lost was told.
 
 use std::time::Duration;
 
@@ -107,7 +107,8 @@ impl Case {
     }
 }
 
-/// One test a fault: for how many seconds it lasts, and how many it may take until all is well again.
+/// One test a fault: for how many seconds it lasts, and how many it may take until all is well
+/// again.
 macro_rules! faults {
     ($($name:ident: $case:expr;)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,9 +118,10 @@ macro_rules! faults {
     )*};
 }
 
-// Silence is found by the probe, after 30 s at the latest. Slow sends some 12 kB a second, so that the connection falls ever
-// further behind. A credential that was taken before is tried again after 5 to 10 s. Within TLS, `Cut` ends the connection in the
-// middle of a record, `End` between two, without close_notify, and `EndGreeted` right after the handshake.
+// Silence is found by the probe, after 30 s at the latest. Slow sends some 12 kB a second, so that
+// the connection falls ever further behind. A credential that was taken before is tried again after
+// 5 to 10 s. Within TLS, `Cut` ends the connection in the middle of a record, `End` between two,
+// without close_notify, and `EndGreeted` right after the handshake.
 faults! {
     a_reset: case(Mode::Reset, 0, 8);
     resets_for_a_while: case(Mode::Reset, 8, 15);

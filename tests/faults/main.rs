@@ -1,5 +1,5 @@
-//! Nothing is lost in silence: the daemon under changing tokens, faults of the network and slow apps, held against what was
-//! really sent.
+//! Nothing is lost in silence: the daemon under changing tokens, faults of the network and slow
+//! apps, held against what was really sent.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

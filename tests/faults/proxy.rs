@@ -23,24 +23,28 @@ pub enum Mode {
     Silence,
     /// Takes nothing and hands on nothing; goes on later where it stopped.
     Stall,
-    /// The same, on live sockets that are open; new ones pass, and so do calls, as far as they can be told apart.
+    /// The same, on live sockets that are open; new ones pass, and so do calls, as far as they can
+    /// be told apart.
     StallOpen,
     /// So many bytes a second in each direction.
     Slow(usize),
     /// Hands on half of what comes next from the server, and ends.
     Cut,
-    /// Ends every connection at once, between two messages and without a word; new ones are accepted and ended, too.
+    /// Ends every connection at once, between two messages and without a word; new ones are
+    /// accepted and ended, too.
     End,
-    /// Ends open connections, and new ones once the client has answered the server's first words: within TLS, right after the
-    /// handshake.
+    /// Ends open connections, and new ones once the client has answered the server's first words:
+    /// within TLS, right after the handshake.
     EndGreeted,
     /// Says something else between what the server says.
     Garbage,
     /// Announces a WebSocket frame of a terabyte.
     Oversized,
-    /// Answers every request with this status, and `Retry-After` where it is not 0; open connections are reset.
+    /// Answers every request with this status, and `Retry-After` where it is not 0; open
+    /// connections are reset.
     Http(u16, u64),
-    /// Answers 401 to every request but logins, on open connections, too; what was upgraded before passes.
+    /// Answers 401 to every request but logins, on open connections, too; what was upgraded before
+    /// passes.
     Unauthorized,
     /// Lets new connections wait for so many milliseconds; open ones pass.
     Late(u64),

@@ -1,4 +1,5 @@
-//! A network that keeps its promises badly, on a script: it logs anybody in, and confirms, forgets and delivers as it is told.
+//! A network that keeps its promises badly, on a script: it logs anybody in, and confirms, forgets
+//! and delivers as it is told.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};

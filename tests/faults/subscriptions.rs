@@ -1,5 +1,5 @@
-//! The truth about subscriptions: what is not confirmed is asked for again for ever, and a connection that looks alive and is
-//! not is found and replaced.
+//! The truth about subscriptions: what is not confirmed is asked for again for ever, and a
+//! connection that looks alive and is not is found and replaced.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -195,7 +195,8 @@ async fn what_is_not_confirmed_is_asked_for_again_for_ever() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let asks = network.asks("b");
-    // 200 ms, doubled up to 1600 ms; a busy machine may take longer, and a little off one wait is on the next.
+    // 200 ms, doubled up to 1600 ms; a busy machine may take longer, and a little off one wait is
+    // on the next.
     let waits = asks.windows(2).map(|pair| pair[1] - pair[0]);
     for (wait, least) in waits.zip([150, 300, 600, 1200, 1200, 1200]) {
         assert!(wait >= Duration::from_millis(least), "{wait:?} of {asks:?}");
@@ -401,7 +402,8 @@ async fn a_channel_beyond_the_limit_of_a_socket_is_told_and_gets_a_connection_wi
     let mut a = upstream.listen(Channel::new("a")).await;
     a.until("Confirmed", AT_ONCE).await;
     upstream.pass_through("short-lived", 190).await;
-    // The limit is reached while the first ones still linger, so that nothing is to be given up yet.
+    // The limit is reached while the first ones still linger, so that nothing is to be given up
+    // yet.
     let mut others = Vec::new();
     for n in 0..50 {
         let other = upstream.listen(Channel::new(format!("other {n}")));

@@ -1,4 +1,5 @@
-//! Ends TLS in front of the network, as reverse proxies do, so that faults can strike what is encrypted.
+//! Ends TLS in front of the network, as reverse proxies do, so that faults can strike what is
+//! encrypted.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -35,7 +36,8 @@ impl Door {
                     ) else {
                         return;
                     };
-                    // The first request of a connection, that is where logins are, says how it came.
+                    // The first request of a connection, that is where logins are, says how it
+                    // came.
                     let mut line = Vec::new();
                     while !line.ends_with(b"\r\n") {
                         match client.read_u8().await {

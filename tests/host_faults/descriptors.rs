@@ -22,7 +22,8 @@ const WAITING: usize = 10;
 /// A second in what Linux tells of processes.
 const TICKS: f64 = 100.0;
 
-/// How long it is watched, and the most of a core that it may take meanwhile: it carries 60 broadcasts a second.
+/// How long it is watched, and the most of a core that it may take meanwhile: it carries 60
+/// broadcasts a second.
 const WATCHED: Duration = Duration::from_secs(3);
 const BUSY: f64 = 0.4;
 
@@ -48,7 +49,8 @@ pub async fn are_used_up() {
     traffic.flows("no descriptors for others", DEADLINE).await;
     assert_eq!(traffic.outages_so_far(), [0; 3]);
 
-    // The connection breaks, those who wait take what that sets free, and none is left for the next.
+    // The connection breaks, those who wait take what that sets free, and none is left for the
+    // next.
     network.kill().await;
     network.start_again().await;
     let said = daemon.said("not connected: opening");
@@ -70,7 +72,8 @@ pub async fn are_used_up() {
     network.stop().await;
 }
 
-/// A low limit from the start, and local programs that take all they can get: what the connection to EXP needs is not theirs.
+/// A low limit from the start, and local programs that take all they can get: what the connection
+/// to EXP needs is not theirs.
 pub async fn are_few() {
     let mut network = Network::start(Duration::from_secs(3600)).await;
     let house = House::new(&format!("http://{}", network.address()), KNOWN);

@@ -20,7 +20,8 @@ const BOUND: Duration = Duration::from_secs(15);
 
 const KEY: &str = "default.credentials.json";
 
-/// Mounts a small disk of the process's own on the folder that comes first, as the options say, and runs the rest.
+/// Mounts a small disk of the process's own on the folder that comes first, as the options say, and
+/// runs the rest.
 fn on_a_disk<'a>(script: &'a str, state: &'a Path) -> [&'a str; 6] {
     let state = state.to_str().unwrap();
     ["unshare", "--mount", "sh", "-c", script, state]

@@ -1,8 +1,8 @@
-//! Faults of the host under the real daemon: after each it is back by itself within a stated bound (docs/faults.md), its streams
-//! stayed open, and what was lost was told.
+//! Faults of the host under the real daemon: after each it is back by itself within a stated bound
+//! (docs/faults.md), its streams stayed open, and what was lost was told.
 //!
-//! Most of the time each test waits, so that all can run at once: `cargo test --test host_faults -- --test-threads 16`. What the
-//! machine does not let a test do, the test says, and passes.
+//! Most of the time each test waits, so that all can run at once: `cargo test --test host_faults --
+//! --test-threads 16`. What the machine does not let a test do, the test says, and passes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

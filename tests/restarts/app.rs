@@ -92,7 +92,8 @@ impl App {
         assert!(sent.unwrap().success());
     }
 
-    /// SIGKILL. What it has not dealt with by now it never will. Gives what a later one goes on with.
+    /// SIGKILL. What it has not dealt with by now it never will. Gives what a later one goes on
+    /// with.
     pub async fn kill(mut self) -> (Vec<Heard>, Position) {
         self.child.kill().await.unwrap();
         let log_id = self.heard.iter().rev().find_map(|h| match &h.event.event {

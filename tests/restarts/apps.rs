@@ -11,7 +11,8 @@ use expd_test_support::DEADLINE;
 use expd_test_support::judge::{Life, judge};
 use expd_test_support::transcript::{Heard, Transcript, numbers, signals};
 
-/// An app starts again after a position, and deals with everything up to the first broadcast: what it is told before that.
+/// An app starts again after a position, and deals with everything up to the first broadcast: what
+/// it is told before that.
 async fn told_first(app: &mut App) -> Vec<Gap> {
     app.until(|event| matches!(event, Event::Broadcast(_)))
         .await;

@@ -89,7 +89,8 @@ async fn listeners_are_taken_up_by_the_next_daemon_and_told_of_all_that_they_mis
     let followed = tokio::time::timeout(DEADLINE, program.join_next()).await;
     let followed = followed.expect("the program hears the last one, too");
     let sent = scene.book.sent();
-    // The app was waited for after each restart; the program may come back so late that it misses one daemon altogether.
+    // The app was waited for after each restart; the program may come back so late that it misses
+    // one daemon altogether.
     for (who, heard, restarts) in [
         ("the app", &app.heard, 4),
         ("the program", &followed.unwrap().unwrap(), 1),
@@ -188,7 +189,8 @@ async fn clients_that_do_not_answer_hold_up_the_stop_no_longer_than_the_drain() 
     let scene = Scene::new("").await;
     let mut daemon = scene.start();
     scene.online().await;
-    // Connected, and not a byte more; one that stops in the middle of a frame's head; one that is stopped itself.
+    // Connected, and not a byte more; one that stops in the middle of a frame's head; one that is
+    // stopped itself.
     let _silent = UnixStream::connect(scene.socket()).unwrap();
     let mut broken_off = UnixStream::connect(scene.socket()).unwrap();
     broken_off

@@ -1,5 +1,5 @@
-//! Apps and daemons that are killed, stopped and started again, as processes, on a network whose record of what was sent they
-//! are held against.
+//! Apps and daemons that are killed, stopped and started again, as processes, on a network whose
+//! record of what was sent they are held against.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! A network in this process, which keeps going; a daemon on it as a process; and somebody who broadcasts numbers.
+//! A network in this process, which keeps going; a daemon on it as a process; and somebody who
+//! broadcasts numbers.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -242,8 +242,9 @@ async fn a_broadcast_that_arrived_and_got_no_answer_is_unknown_and_sent_once() {
 
 #[tokio::test]
 async fn a_kept_connection_that_closes_on_the_next_request_leaves_it_unknown() {
-    // The connection of the login and of the first call is kept; on the third request the server reads it and hangs up. A
-    // library that takes this for a stale connection would send the broadcast twice.
+    // The connection of the login and of the first call is kept; on the third request the server
+    // reads it and hangs up. A library that takes this for a stale connection would send the
+    // broadcast twice.
     let cloud = network(|_, before| match before {
         0 => Reply::new(200, "[]"),
         _ => Reply::Close,

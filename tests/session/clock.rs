@@ -13,8 +13,8 @@ use expd_test_support::cloud::{Cloud, Reply, Request, now_millis, session_at};
 
 const DAY: i64 = 86_400_000;
 
-/// A network whose clock is `ahead` milliseconds ahead of this machine's. It takes logins by that clock, from `iat` to `exp`,
-/// and its tokens live for `life`.
+/// A network whose clock is `ahead` milliseconds ahead of this machine's. It takes logins by that
+/// clock, from `iat` to `exp`, and its tokens live for `life`.
 async fn network(ahead: i64, life: i64) -> Cloud {
     Cloud::start(move |request, before| {
         let now = now_millis() + ahead;
@@ -62,7 +62,8 @@ async fn a_device_whose_clock_is_days_off_logs_in_and_refreshes_in_time() {
 
 #[tokio::test]
 async fn a_wrong_date_does_not_make_a_paired_device_wait_to_be_paired() {
-    // This network takes credentials that do not hold, and be it for their date, for a wish to be paired.
+    // This network takes credentials that do not hold, and be it for their date, for a wish to be
+    // paired.
     let cloud = Cloud::start(|request, before| {
         let now = now_millis() + 3 * DAY;
         let date = SystemTime::UNIX_EPOCH + Duration::from_millis(now.try_into().unwrap());
@@ -105,7 +106,8 @@ async fn wrong_credentials_are_refused_once_more_at_most_for_the_clocks_sake() {
 
 #[tokio::test]
 async fn a_clock_that_jumps_while_a_token_is_held_changes_nothing() {
-    // Not this machine's clock, which a test must not touch, but the network's, which is the same to a session.
+    // Not this machine's clock, which a test must not touch, but the network's, which is the same
+    // to a session.
     let cloud = Cloud::start(|request, before| {
         let ahead = if request.is_refresh() && before % 2 == 0 {
             DAY

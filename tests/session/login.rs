@@ -227,7 +227,8 @@ async fn a_hundred_callers_with_a_refused_token_cost_one_login_and_one_retry_eac
 
 #[tokio::test]
 async fn callers_wait_for_the_refresh_that_is_under_way() {
-    // The old token is refused from the moment its refresh began: callers get the fresh one, without a login.
+    // The old token is refused from the moment its refresh began: callers get the fresh one,
+    // without a login.
     let cloud = Cloud::start(|request, _| match request.path.as_str() {
         "/api/auth/login" => session("t1", Duration::from_secs(1)),
         "/api/auth/token" => session("t2", HOUR).after(Duration::from_millis(300)),
@@ -277,7 +278,8 @@ async fn a_token_that_is_refused_although_fresh_ends_the_call_and_is_not_hammere
         "{error:?}"
     );
     assert_eq!((cloud.logins(), cloud.calls().len()), (2, 2));
-    // An app that asks again and again for what no token opens costs no login each time, and no new socket.
+    // An app that asks again and again for what no token opens costs no login each time, and no new
+    // socket.
     for _ in 0..50 {
         let error = call().await.unwrap_err();
         assert!(
@@ -292,7 +294,8 @@ async fn a_token_that_is_refused_although_fresh_ends_the_call_and_is_not_hammere
 async fn a_link_whose_fresh_token_is_refused_gets_another_in_time() {
     let cloud = Cloud::start(numbered(HOUR)).await;
     let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
-    // The network restarts again and again, and each time the socket finds out and waits for another token.
+    // The network restarts again and again, and each time the socket finds out and waits for
+    // another token.
     for serial in 1..6 {
         instance.newer_than(serial - 1).await;
         instance.session.reject(serial);
@@ -428,8 +431,8 @@ async fn credentials_that_worked_before_are_tried_again_soon() {
     assert_eq!(cloud.logins(), 3);
 }
 
-/// Time stands still but where the test moves it on: a blocking task keeps the runtime from skipping over the waits for
-/// the network, which passes in real time.
+/// Time stands still but where the test moves it on: a blocking task keeps the runtime from
+/// skipping over the waits for the network, which passes in real time.
 #[tokio::test]
 async fn a_refused_credential_is_not_hammered_over_a_day() {
     let cloud = Cloud::start(|_, _| Reply::refused("no")).await;

@@ -1,4 +1,5 @@
-//! An identity's way to the cloud, against scripted servers that count and keep every request, and against the embedded network.
+//! An identity's way to the cloud, against scripted servers that count and keep every request, and
+//! against the embedded network.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! A broadcast arrives once or not at all, and what the caller is told of it is so, whatever moment the connection breaks in.
+//! A broadcast arrives once or not at all, and what the caller is told of it is so, whatever moment
+//! the connection breaks in.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -20,8 +21,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// How often each number has arrived, whole.
 type Arrived = Arc<Mutex<HashMap<u32, u32>>>;
 
-/// A server whose connections break in every moment that there is: before a request, while it is being read, once it is read,
-/// in the middle of the answer, and right after it, when the client may have taken the connection for the next request already.
+/// A server whose connections break in every moment that there is: before a request, while it is
+/// being read, once it is read, in the middle of the answer, and right after it, when the client
+/// may have taken the connection for the next request already.
 async fn brittle(arrived: Arrived, seed: u64) -> (String, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -34,7 +34,8 @@ fn configured(uuid: &str, secret: &str) -> Credentials {
     }
 }
 
-/// Knows the device `paired` with the secret `good`; everybody else waits to be paired, each login and refresh with a new code.
+/// Knows the device `paired` with the secret `good`; everybody else waits to be paired, each login
+/// and refresh with a new code.
 async fn network(life_ms: i64) -> Cloud {
     let codes = std::sync::atomic::AtomicUsize::new(0);
     Cloud::start(move |request, before| {
@@ -262,7 +263,8 @@ async fn refused_settings_lead_to_pairing_and_its_key_outlives_a_restart() {
     );
 }
 
-/// Knows everybody but from the login of that number on, for as many logins: then it has everybody wait to be paired.
+/// Knows everybody but from the login of that number on, for as many logins: then it has everybody
+/// wait to be paired.
 async fn forgetful(from: usize, logins: usize, life_ms: i64) -> Cloud {
     let count = std::sync::atomic::AtomicUsize::new(0);
     Cloud::start(move |request, before| {
@@ -388,7 +390,7 @@ async fn a_folder_that_cannot_be_written_is_told_before_anything_starts() {
     assert!(refusal(None).contains("set daemon.state_dir"));
 }
 
-/// What the operator proves itself with.
+/// Key that the operator proves itself with.
 fn operator_key() -> Secret {
     Secret::new("operator key")
 }
@@ -453,7 +455,8 @@ async fn the_embedded_network_logs_in_refreshes_refuses_and_unpairs() {
     let paired = operator::pair(&network.url, Some(&operator_key()), code(&state).unwrap())
         .await
         .unwrap();
-    // What the operator gave reaches the device over its socket, which is the link's; here its refresh shows the code is used.
+    // What the operator gave reaches the device over its socket, which is the link's; here its
+    // refresh shows the code is used.
     assert_ne!(paired.uuid, "");
     operator::unpair(&network.url, Some(&operator_key()), "device-1")
         .await

@@ -1,5 +1,5 @@
-//! Apps that come and go by the thousand, die in mid-call, half close, never read, or send garbage: nothing of them stays, by the
-//! daemon's own counters.
+//! Apps that come and go by the thousand, die in mid-call, half close, never read, or send garbage:
+//! nothing of them stays, by the daemon's own counters.
 
 use std::io;
 use std::pin::Pin;
@@ -32,7 +32,8 @@ const DEAF: usize = 20;
 const LARGE: usize = 100_000;
 const SENDS: usize = 200;
 
-/// What the daemon, unoptimized, may hold beyond its start while nobody reads: one channel's log and a little for each stream.
+/// What the daemon, unoptimized, may hold beyond its start while nobody reads: one channel's log
+/// and a little for each stream.
 const DEAF_KIB: usize = 40 * 1024;
 
 /// What its memory may have grown by in the end: the allocator keeps some of what was freed.
@@ -135,7 +136,8 @@ async fn garbage(daemon: &Process) {
     for _ in 0..25 {
         let mut stream = greeted(daemon).await;
         let mut words = noise(2000);
-        // Longer than a frame may be. One in a thousand would be a frame of which the daemon awaits the rest.
+        // Longer than a frame may be. One in a thousand would be a frame of which the daemon awaits
+        // the rest.
         words[0] |= 0x80;
         stream.write_all(&words).await.ok();
         let mut answer = Vec::new();
@@ -170,7 +172,8 @@ async fn half_close(daemon: &Process) -> Vec<UnixStream> {
     open
 }
 
-/// Programs that are killed while they listen or wait for an answer, and connections that break in a call.
+/// Programs that are killed while they listen or wait for an answer, and connections that break in
+/// a call.
 async fn die_in_mid_call(daemon: &Process) {
     let mut programs = Vec::new();
     for _ in 0..10 {

@@ -1,5 +1,5 @@
-//! Slow and broken apps harm themselves alone: the real daemon under apps that do not read, that die in mid-call, that come and
-//! go by the thousand, and that send garbage.
+//! Slow and broken apps harm themselves alone: the real daemon under apps that do not read, that
+//! die in mid-call, that come and go by the thousand, and that send garbage.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -24,12 +24,14 @@ const HEALTHY: usize = 10;
 const SIZE: usize = 10_000;
 const BEAT: Duration = Duration::from_millis(10);
 
-/// Broadcasts before there are stalled streams, until what lies between the daemon and their apps is full (1 MiB each), and after.
+/// Broadcasts before there are stalled streams, until what lies between the daemon and their apps
+/// is full (1 MiB each), and after.
 const BEFORE: u64 = 500;
 const FULL: u64 = BEFORE + 300;
 const END: u64 = FULL + 1200;
 
-/// The cap on the whole daemon's memory, unoptimized: its logs (4 MiB of this channel), and what 100 streams hold of it.
+/// The cap on the whole daemon's memory, unoptimized: its logs (4 MiB of this channel), and what
+/// 100 streams hold of it.
 const MEMORY_KIB: usize = 100 * 1024;
 
 /// The cap on the channel's log, by default.
@@ -69,7 +71,8 @@ impl Healthy {
         }
     }
 
-    /// Waits until everything before a number was heard or told as missing; returns how late each was, and starts afresh.
+    /// Waits until everything before a number was heard or told as missing; returns how late each
+    /// was, and starts afresh.
     async fn up_to(&self, end: u64) -> Vec<Late> {
         let all = async {
             loop {
@@ -257,7 +260,8 @@ async fn a_hundred_stalled_apps_cost_the_others_nothing() {
         memory_before / 1024,
         peak / 1024
     );
-    // The middle is the daemon's own; the worst thousandth is the machine's, too, on which others work.
+    // The middle is the daemon's own; the worst thousandth is the machine's, too, on which others
+    // work.
     assert!(late.middle < 3.0 * base.middle + 20.0, "{late:?}, {base:?}");
     assert!(late.worst < 5.0 * base.worst + 500.0, "{late:?}, {base:?}");
     assert!(peak < MEMORY_KIB, "{peak} KiB");
@@ -269,7 +273,8 @@ async fn a_hundred_stalled_apps_cost_the_others_nothing() {
     network.stop().await;
 }
 
-/// A stalled stream is told how many it missed, and has all others in order; the first one had asked to be ended instead.
+/// A stalled stream is told how many it missed, and has all others in order; the first one had
+/// asked to be ended instead.
 async fn wakes_up(at: usize, mut stream: EventStream, numbers: std::ops::Range<u64>) {
     let mut next = numbers.start;
     let mut gaps = 0;

@@ -1,6 +1,8 @@
-//! How fast the wire takes broadcasts in: a WebSocket server on another thread sends as fast as it can, one thread reads.
+//! How fast the wire takes broadcasts in: a WebSocket server on another thread sends as fast as it
+//! can, one thread reads.
 //!
-//! `cargo bench -p expd-bench --bench wire`. Prints broadcasts a second and what the reading thread's processor time comes to; asserts nothing.
+//! `cargo bench -p expd-bench --bench wire`. Prints broadcasts a second and what the reading
+//! thread's processor time comes to; asserts nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,7 +1,7 @@
-//! What the measurements share: the program that is measured, and where their results go.
+//! Parts that the measurements share: the program that is measured, and the folders of results.
 //!
-//! `EXPD_BINARY` names the program; otherwise each benchmark builds it itself, with the profile that
-//! its page in `docs/` names.
+//! `EXPD_BINARY` names the program; otherwise each benchmark builds it itself, with the profile
+//! that its page in `docs/` names.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -20,7 +20,8 @@ pub fn repository() -> &'static Path {
         .expect("crates/bench lies two folders deep")
 }
 
-/// The program `expd`: the one that `EXPD_BINARY` names, or one that cargo builds now with this profile.
+/// The program `expd`: the one that `EXPD_BINARY` names, or one that cargo builds now with this
+/// profile.
 ///
 /// # Panics
 /// When cargo cannot build it.

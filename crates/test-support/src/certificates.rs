@@ -30,7 +30,8 @@ impl Authority {
         Self::from_params(params(NAME, &[], false))
     }
 
-    /// One whose own certificate serves for a DNS name or an IP address, too, as `openssl req -x509` makes them.
+    /// One whose own certificate serves for a DNS name or an IP address, too, as `openssl req
+    /// -x509` makes them.
     pub fn serving(name: &str, expired: bool) -> Self {
         Self::from_params(params(name, &[name], expired))
     }

@@ -1,4 +1,5 @@
-//! A server that answers as a test scripts it, over plain or encrypted TCP, and keeps every request.
+//! A server that answers as a test scripts it, over plain or encrypted TCP, and keeps every
+//! request.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -46,14 +47,14 @@ impl Request {
             .unwrap_or_default()
     }
 
-    /// What a device or a consumer app claims in a login, not verified.
+    /// Claims of a device or a consumer app in a login, not verified.
     pub fn claims(&self) -> Claims {
         let body: Value = serde_json::from_str(&self.body).unwrap();
         login::peek(&Secret::new(body["token"].as_str().unwrap())).unwrap()
     }
 }
 
-/// What a test answers.
+/// Answer of a script.
 #[derive(Clone, Debug)]
 pub enum Reply {
     Answer {
@@ -208,7 +209,7 @@ impl Cloud {
         }
     }
 
-    /// How many connections are open.
+    /// Number of open connections.
     pub fn connections(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }

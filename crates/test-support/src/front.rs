@@ -1,4 +1,4 @@
-//! What stands between a client and a server: middleboxes and proxies, small and real.
+//! Middleboxes and proxies between a client and a server, small and real.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Front {
     _tasks: JoinSet<()>,
 }
 
-/// What a front does with a connection.
+/// Treatment of a connection.
 #[derive(Clone)]
 pub enum Kind {
     /// Hands everything on to a port, until it is frozen: then nothing more, and no end either.
@@ -30,7 +30,8 @@ pub enum Kind {
     SilentUpgrade(u16),
     /// Ends TLS with this certificate and hands on to a port.
     Tls(u16, TlsAcceptor),
-    /// An HTTP proxy: CONNECT and plain requests. With credentials it wants exactly these (`Basic …`).
+    /// An HTTP proxy: CONNECT and plain requests. With credentials it wants exactly these (`Basic
+    /// …`).
     Proxy(Option<&'static str>),
 }
 

@@ -18,7 +18,7 @@ pub fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Whether this process may connect as other users; says so where it may not.
+/// True where this process may connect as other users; says so where it may not.
 pub fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {

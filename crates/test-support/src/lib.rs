@@ -4,8 +4,8 @@
 //! - [`ports`]: addresses that are taken again.
 //! - [`process`]: the program `expd` as a process.
 //! - `network` (feature `hub`): the network in the test's own process.
-//! - `daemon`, `world`, `transcript`, `traffic`, `judge` (feature `daemon`): the daemon in the test's own process, and what
-//!   its listeners heard, held against what was sent.
+//! - `daemon`, `world`, `transcript`, `traffic`, `judge` (feature `daemon`): the daemon in the
+//!   test's own process, and what its listeners heard, held against what was sent.
 //! - `certificates`, `front`, `cloud` (feature `tls`): TLS, proxies and scripted servers.
 //! - `http2` (feature `http2`): connections of other users, and raw HTTP/2.
 //!

@@ -1,4 +1,5 @@
-//! The network in the test's own process, on an address that it keeps, and a device that broadcasts.
+//! The network in the test's own process, on an address that it keeps, and a device that
+//! broadcasts.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
@@ -24,7 +25,7 @@ const SENDER: &str = "sender";
 static PASSWORD_HASH: LazyLock<String> =
     LazyLock::new(|| hash_password(&Secret::new("password")).unwrap());
 
-/// What the operator proves itself with.
+/// Key that the operator proves itself with.
 pub fn operator_key() -> Secret {
     Secret::new("operator key")
 }
@@ -162,7 +163,7 @@ pub struct Sender {
     token: Arc<tokio::sync::Mutex<Option<String>>>,
 }
 
-/// What became of a broadcast.
+/// Fate of a broadcast, as its sender knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The network took it.

@@ -194,7 +194,7 @@ impl Drop for Daemon {
     }
 }
 
-/// Whether somebody accepts connections there.
+/// True where somebody accepts connections.
 pub fn accepts(socket: &Path) -> bool {
     UnixStream::connect(socket).is_ok()
 }

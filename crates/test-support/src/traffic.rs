@@ -1,4 +1,5 @@
-//! Listeners on a few channels and somebody who broadcasts on them all the while, from before a fault until after it.
+//! Listeners on a few channels and somebody who broadcasts on them all the while, from before a
+//! fault until after it.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +15,7 @@ use crate::transcript::{Transcript, numbers, signals, state, to};
 
 const CHANNELS: [&str; 3] = ["a", "b", "c"];
 
-/// How often there is a broadcast on each channel.
+/// Pause between two broadcasts on a channel.
 const BEAT: Duration = Duration::from_millis(50);
 
 pub struct Traffic {
@@ -50,7 +51,8 @@ impl Traffic {
         }
     }
 
-    /// Waits until every channel is confirmed and brings what is sent from now on. Says how long that took.
+    /// Waits until every channel is confirmed and brings what is sent from now on. Says how long
+    /// that took.
     pub async fn flows(&self, after: &str, within: Duration) -> Duration {
         let from = Instant::now();
         for (ear, book) in &self.ears {
@@ -77,14 +79,14 @@ impl Traffic {
         }
     }
 
-    /// How many outages each listener was told of.
+    /// Outages that each listener was told of.
     pub fn outages_so_far(&self) -> Vec<usize> {
         let told = |(ear, _): &(Transcript, Book)| outages(&signals(&ear.heard())).unwrap();
         self.ears.iter().map(told).collect()
     }
 
-    /// Ends the broadcasts, and asserts that no stream ended and that everything was delivered or told. Gives for each listener
-    /// what its stream came to, and the changes and gaps it told.
+    /// Ends the broadcasts, and asserts that no stream ended and that everything was delivered or
+    /// told. Gives for each listener what its stream came to, and the changes and gaps it told.
     pub async fn end(mut self, fault: &str) -> Vec<(Sum, Vec<String>)> {
         self.stop.cancel();
         while let Some(sent) = self.senders.join_next().await {
@@ -112,7 +114,8 @@ impl Traffic {
     }
 }
 
-/// How many outages a stream told of, each as it should: pending, the gap, confirmed. `None` where it told something else.
+/// Outages that a stream told of, each as it should: pending, the gap, confirmed. `None` where it
+/// told something else.
 pub fn outages(signals: &[String]) -> Option<usize> {
     let signals: Vec<&str> = signals.iter().map(String::as_str).collect();
     let rest = signals.strip_prefix(&["Pending"]).unwrap_or(&signals);

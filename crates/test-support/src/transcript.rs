@@ -1,4 +1,4 @@
-//! What a listener heard, written down as it came.
+//! Events of a listener, written down as they come.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};

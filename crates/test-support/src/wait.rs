@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-/// Bound on everything that a test waits for. It says that something never comes, and measures nothing: a busy machine may take
-/// most of it.
+/// Bound on everything that a test waits for. It says that something never comes, and measures
+/// nothing: a busy machine may take most of it.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Pause between two looks at a condition that nobody announces.

@@ -1,5 +1,5 @@
-//! The one world of tests in process: a network with everybody who may log in to it, a daemon, and clients. Each part can be
-//! stopped and started again.
+//! The one world of tests in process: a network with everybody who may log in to it, a daemon, and
+//! clients. Each part can be stopped and started again.
 
 use std::path::PathBuf;
 

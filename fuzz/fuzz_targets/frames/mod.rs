@@ -1,4 +1,5 @@
-//! Bytes of an HTTP/2 connection from the fuzzer's, so that it need not find lengths and tables by itself.
+//! Bytes of an HTTP/2 connection from the fuzzer's, so that it need not find lengths and tables by
+//! itself.
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -61,7 +62,8 @@ const KINDS: [Step; 16] = [
     Step::Frame(0xfe),
 ];
 
-/// The preface, SETTINGS unless `how` leaves them out, and then either the bytes themselves or frames.
+/// The preface, SETTINGS unless `how` leaves them out, and then either the bytes themselves or
+/// frames.
 pub fn connection(how: u8, rest: &[u8]) -> Vec<u8> {
     let mut bytes = PREFACE.to_vec();
     if how & 1 == 0 {

@@ -13,7 +13,7 @@ use expd_domain::Secret;
 use expd_domain::login::{self, Claims};
 use expd_hub::{Hub, HubDevice, HubSettings};
 
-/// What the operator proves itself with.
+/// Key that the operator proves itself with.
 pub const OPERATOR_KEY: &str = "operator key";
 
 /// The network, and a token of its one device.
@@ -24,7 +24,8 @@ pub struct Network {
 }
 
 thread_local! {
-    /// Never dropped: the Socket.IO server would keep the sockets that are open then, and they would count as leaks.
+    /// Never dropped: the Socket.IO server would keep the sockets that are open then, and they
+    /// would count as leaks.
     static NETWORK: &'static Network = Box::leak(Box::new(Network::new()));
 }
 

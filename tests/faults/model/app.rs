@@ -136,7 +136,8 @@ impl App {
         }
     }
 
-    /// Whether it has stalled for so long that a listener in pull form, which nobody asks, would be taken for deserted.
+    /// Whether it has stalled for so long that a listener in pull form, which nobody asks, would be
+    /// taken for deserted.
     pub fn has_slept(&self, now: Instant) -> bool {
         self.stalled && now.saturating_duration_since(self.stalled_at) > LONGEST_STALL
     }

@@ -1,5 +1,5 @@
-//! The instances of one daemon, each with its own way to the same network and its own faults on it: both generations of the
-//! wire, both transports, and TLS.
+//! The instances of one daemon, each with its own way to the same network and its own faults on it:
+//! both generations of the wire, both transports, and TLS.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,8 +17,8 @@ use expd_test_support::certificates::Authority;
 use expd_test_support::daemon::instance;
 use expd_test_support::judge::Trouble;
 
-/// Every instance: its name, generation and transport. On the way of the calm one nothing happens, so that it has no excuse but
-/// restarts.
+/// Every instance: its name, generation and transport. On the way of the calm one nothing happens,
+/// so that it has no excuse but restarts.
 const MEMBERS: [(&str, ProtocolChoice, TransportChoice); 6] = [
     (CALM, ProtocolChoice::Auto, TransportChoice::Auto),
     ("default", ProtocolChoice::V4, TransportChoice::Websocket),
@@ -214,7 +214,8 @@ async fn hand_on(client: TlsStream<TcpStream>, server: TcpStream) -> io::Result<
     }
 }
 
-/// The network does not know of the TLS before it: in what it answers to a login, its own address is put right.
+/// The network does not know of the TLS before it: in what it answers to a login, its own address
+/// is put right.
 fn https(answer: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(answer).ok()?;
     let plain = r#""host":"http://"#;

@@ -1,7 +1,9 @@
-//! The model check: a seeded program of random listeners, broadcasts, faults, restarts and token changes, after which every
-//! listener's stream is held against what the network was sent. `docs/model.md` says what it covers.
+//! The model check: a seeded program of random listeners, broadcasts, faults, restarts and token
+//! changes, after which every listener's stream is held against what the network was sent.
+//! `docs/model.md` says what it covers.
 //!
-//! `EXPD_MODEL_SEED` repeats a program (as far as the machine's timing lets it), `EXPD_MODEL_SECONDS` sets how long it runs.
+//! `EXPD_MODEL_SEED` repeats a program (as far as the machine's timing lets it),
+//! `EXPD_MODEL_SECONDS` sets how long it runs.
 
 mod app;
 mod dice;
@@ -39,14 +41,15 @@ const TOKEN: Duration = Duration::from_secs(6);
 const LOG_EVENTS: usize = 64;
 const LOG_AGE: Duration = Duration::from_secs(8);
 
-/// How soon all is well again after the last fault: a silent connection is found within 30 s, and the next try may be that far
-/// away as well.
+/// How soon all is well again after the last fault: a silent connection is found within 30 s, and
+/// the next try may be that far away as well.
 const RECOVERY: Duration = Duration::from_secs(90);
 
 /// How soon the end of a connection is noticed, on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// What was sent longer ago than this has come to an app that is told that all is well, and that reads.
+/// What was sent longer ago than this has come to an app that is told that all is well, and that
+/// reads.
 const LAG: Duration = Duration::from_secs(45);
 
 fn channel(n: usize) -> Channel {
@@ -235,7 +238,8 @@ impl Model {
     async fn cancel(&mut self) {
         let Some(at) = self.pick() else { return };
         let mut app = self.apps.swap_remove(at);
-        // It may be told that all is well, and is to have heard everything then but what is on its way.
+        // It may be told that all is well, and is to have heard everything then but what is on its
+        // way.
         let until = app.is_well().then(|| SystemTime::now() - LAG);
         app.leave().await;
         self.ended.push((app, until));
@@ -374,7 +378,8 @@ impl Model {
         self.network.stop().await;
     }
 
-    /// Waits until every app that has not ended is confirmed and hears again; returns until when all is accounted for.
+    /// Waits until every app that has not ended is confirmed and hears again; returns until when
+    /// all is accounted for.
     async fn all_well(&mut self, well: Instant) -> SystemTime {
         for app in &mut self.apps {
             app.wake();
@@ -395,7 +400,8 @@ impl Model {
                 );
             }
         }
-        // A connection may be dead and not have been found so yet, so this is said until all have heard it.
+        // A connection may be dead and not have been found so yet, so this is said until all have
+        // heard it.
         loop {
             let last = self.say_something().await;
             let until = SystemTime::now();

@@ -95,7 +95,8 @@ fn values(count: usize) -> proto::payload::Form {
     })
 }
 
-/// Sends frames over and over, on connections with so many open streams, anew whenever one is closed.
+/// Sends frames over and over, on connections with so many open streams, anew whenever one is
+/// closed.
 async fn frames(socket: PathBuf, streams: u32, flood: fn(u32) -> Vec<u8>) {
     loop {
         let Ok(stream) = try_connect_as(&socket, ATTACKER).await else {
@@ -151,7 +152,8 @@ async fn come_and_go(socket: PathBuf) {
     tasks.join_next().await;
 }
 
-/// Sends one message on each of many connections, over and over; the last part of it not, where it is to stay half sent.
+/// Sends one message on each of many connections, over and over; the last part of it not, where it
+/// is to stay half sent.
 async fn messages(socket: PathBuf, uid: u32, form: proto::payload::Form, half: bool) {
     let mut message = framed(&broadcast(form));
     if half {

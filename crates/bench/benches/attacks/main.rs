@@ -1,9 +1,11 @@
-//! What others notice of an attack: while one user attacks the daemon, another asks for its identity and hears broadcasts, and the
-//! latencies of both are written down, with what the daemon's memory grew by.
+//! What others notice of an attack: while one user attacks the daemon, another asks for its
+//! identity and hears broadcasts, and the latencies of both are written down, with what the
+//! daemon's memory grew by.
 //!
-//! `cargo bench -p expd-bench --bench attacks` runs every attack for some seconds, beside a calm run, and prints the table of
-//! `docs/attacks.md`; `-- NAME ...` runs those alone, for `SECONDS` each (10). It needs root, which may connect as any user.
-//! `EXPD_BINARY` names the daemon to attack; otherwise it is built with the profile of the benchmark itself.
+//! `cargo bench -p expd-bench --bench attacks` runs every attack for some seconds, beside a calm
+//! run, and prints the table of `docs/attacks.md`; `-- NAME ...` runs those alone, for `SECONDS`
+//! each (10). It needs root, which may connect as any user. `EXPD_BINARY` names the daemon to
+//! attack; otherwise it is built with the profile of the benchmark itself.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! What a broadcast through the daemon costs over one sent to the network directly, and what two thousand at a time do.
+//! What a broadcast through the daemon costs over one sent to the network directly, and what two
+//! thousand at a time do.
 
 use std::fmt::Write as _;
 use std::path::Path;

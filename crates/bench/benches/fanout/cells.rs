@@ -1,5 +1,5 @@
-//! What is measured: every system under every load, so often that the spread shows, in turns, so that a busy moment of the
-//! machine hits all of them.
+//! What is measured: every system under every load, so often that the spread shows, in turns, so
+//! that a busy moment of the machine hits all of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -68,7 +68,8 @@ pub async fn own(port: u16, mut account: Account) -> Account {
 }
 
 #[cfg(feature = "rust-socketio")]
-/// With the Socket.IO library of Rust, as a program that needs one channel would be written: a callback for each broadcast.
+/// With the Socket.IO library of Rust, as a program that needs one channel would be written: a
+/// callback for each broadcast.
 pub async fn library(port: u16, account: Account) -> Account {
     let account = Arc::new(Mutex::new(Some(account)));
     let over = Arc::new(Notify::new());

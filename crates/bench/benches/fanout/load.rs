@@ -1,4 +1,5 @@
-//! What is sent: how many messages, how large, how fast; and the credit that keeps full speed from becoming loss.
+//! What is sent: how many messages, how large, how fast; and the credit that keeps full speed from
+//! becoming loss.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,7 +30,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// How far the feed may be ahead of the slowest stream: half of what a channel's log holds, so that nothing is ever lost.
+    /// How far the feed may be ahead of the slowest stream: half of what a channel's log holds, so
+    /// that nothing is ever lost.
     pub fn window(&self) -> u64 {
         (2 * 1024 * 1024 / self.size as u64).clamp(8, 512)
     }

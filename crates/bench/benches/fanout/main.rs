@@ -1,15 +1,16 @@
-//! What a delivery costs: the whole path and its last part, against what one would do without expd, in the same run; what a
-//! broadcast call costs over a direct one; and how cost grows.
+//! What a delivery costs: the whole path and its last part, against what one would do without expd,
+//! in the same run; what a broadcast call costs over a direct one; and how cost grows.
 //!
 //! - `cargo bench -p expd-bench --bench fanout` measures deliveries and calls, within ten minutes;
 //! - `cargo bench -p expd-bench --bench fanout -- quick` the most important of them, within one;
 //! - `cargo bench -p expd-bench --bench fanout -- calls` broadcast calls alone;
-//! - `cargo bench -p expd-bench --bench fanout -- scale` how cost grows with listeners, channels and sizes.
+//! - `cargo bench -p expd-bench --bench fanout -- scale` how cost grows with listeners, channels
+//!   and sizes.
 //!
 //! Each prints its tables, writes them as JSON beside its plots to `target/fanout/`, and ends by
 //! itself. With `UPDATE=1` the plots go to `docs/performance/`. `EXPD_BINARY` names the daemon to
-//! measure; otherwise it is built with the profile of the benchmark itself. `CONNECTIONS` bounds the
-//! connections that streams are spread over (100).
+//! measure; otherwise it is built with the profile of the benchmark itself. `CONNECTIONS` bounds
+//! the connections that streams are spread over (100).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,7 +1,8 @@
-//! A network for the runs: logs everybody in and sends what it is told to every socket, as packets made once.
+//! A network for the runs: logs everybody in and sends what it is told to every socket, as packets
+//! made once.
 //!
-//! It speaks WebSocket by hand, since a full server would be what limits the whole path: the older generation, and the newer one to those who
-//! ask for it.
+//! It speaks WebSocket by hand, since a full server would be what limits the whole path: the older
+//! generation, and the newer one to those who ask for it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,7 +88,8 @@ impl Network {
             self.converse(stream, newer).await;
             return;
         }
-        // A login. What comes with it is not looked at; reading until there is nothing for a moment takes all of it.
+        // A login. What comes with it is not looked at; reading until there is nothing for a moment
+        // takes all of it.
         let mut all = vec![0; 64 * 1024];
         let mut got = 0;
         while got < seen || !all[..got].ends_with(b"}") {
@@ -108,7 +110,8 @@ impl Network {
         stream.write_all(answer.as_bytes()).await.unwrap();
     }
 
-    /// In the newer generation the client says first that it comes, and the server pings, though not within a run.
+    /// In the newer generation the client says first that it comes, and the server pings, though
+    /// not within a run.
     async fn converse(&self, stream: TcpStream, newer: bool) {
         let socket = tokio_tungstenite::accept_async(stream).await.unwrap();
         let (mut out, mut words) = socket.split();
@@ -159,7 +162,8 @@ impl Sink for Feed {
         let channel = ChannelId::encode("demo", &Channel::new("menu"), Alphabet::UrlSafe);
         let channel = channel.as_str();
         let packets = payloads.iter().map(|payload| {
-            // No two alike: a daemon takes a second one of the same ID for the first one, come twice.
+            // No two alike: a daemon takes a second one of the same ID for the first one, come
+            // twice.
             self.sent += 1;
             let (id, payload) = (self.sent, payload.as_str());
             Message::text(format!(

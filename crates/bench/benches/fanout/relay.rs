@@ -1,4 +1,5 @@
-//! A process between the network and a socket that does nothing but hand on what comes: what any process in between costs.
+//! A process between the network and a socket that does nothing but hand on what comes: what any
+//! process in between costs.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -55,7 +55,8 @@ fn cpu(sample: &Sample) -> f64 {
 /// As wide as the longest of what [`told`] tells.
 const COLUMN: usize = 29;
 
-/// A cell as a table: a row for each figure, with its median, its spread, and its ratio to what it is held against.
+/// A cell as a table: a row for each figure, with its median, its spread, and its ratio to what it
+/// is held against.
 pub fn table(cell: &Cell) -> String {
     let there: Vec<_> = SYSTEMS
         .into_iter()
@@ -210,7 +211,8 @@ pub fn summary(cells: &[Cell]) -> String {
 /// Its file, its title, what is on it, and the figure drawn.
 type Plot<'a> = (&'a str, &'a str, Vec<&'a Cell>, fn(&Sample) -> f64);
 
-/// Draws deliveries a second and CPU per delivery over the number of streams, at full speed and paced.
+/// Draws deliveries a second and CPU per delivery over the number of streams, at full speed and
+/// paced.
 pub fn draw(cells: &[Cell], folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
     let full = |cell: &&Cell| cell.load.rate.is_none() && cell.load.size == 200;

@@ -57,7 +57,8 @@ pub enum Door {
 pub struct Sample {
     /// Messages that arrived, a second.
     pub rate: f64,
-    /// Processor seconds that the server spent on a million of them; for sockets without a server, none.
+    /// Processor seconds that the server spent on a million of them; for sockets without a server,
+    /// none.
     pub cpu: Option<f64>,
     /// Times that a thread of the server went to sleep, for each message sent.
     pub sleeps: f64,

@@ -1,5 +1,5 @@
-//! How cost grows: with listeners, with channels, with the size of payloads. What is shared must stay flat, and nothing may
-//! grow faster than what it is counted by.
+//! How cost grows: with listeners, with channels, with the size of payloads. What is shared must
+//! stay flat, and nothing may grow faster than what it is counted by.
 
 use std::fmt::Write as _;
 use std::path::Path;

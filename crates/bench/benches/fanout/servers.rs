@@ -1,4 +1,5 @@
-//! What serves the streams: the daemon fed where its link would hand broadcasts over, and the plain server it is held against.
+//! What serves the streams: the daemon fed where its link would hand broadcasts over, and the plain
+//! server it is held against.
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -108,7 +109,8 @@ impl Sink for Handover {
 
 type Sender = mpsc::Sender<Result<proto::ListenEvent, Status>>;
 
-/// What one writes first: a queue for each stream, the message cloned into each, encoded by the generated code.
+/// What one writes first: a queue for each stream, the message cloned into each, encoded by the
+/// generated code.
 #[derive(Clone, Default)]
 struct Plain(Arc<Mutex<Vec<Sender>>>);
 
@@ -125,8 +127,9 @@ pub async fn plain(folder: &Path) {
         let load = load::order().await;
         let mut feed = plain.clone();
         let obeying = async move { load::obey(load, &mut feed, credit).await };
-        // As suits it best under the loads that have targets: paced from a task like expd's link; at full speed from a thread of its own,
-        // by which it is twice as fast to 100 streams (and a tenth slower to one or ten).
+        // As suits it best under the loads that have targets: paced from a task like expd's link;
+        // at full speed from a thread of its own, by which it is twice as fast to 100 streams (and
+        // a tenth slower to one or ten).
         if load.rate.is_some() {
             in_task(obeying).await
         } else {

@@ -1,4 +1,5 @@
-//! Those who listen, in a process of their own: gRPC streams of a local socket, or sockets of the network itself (`direct.rs`).
+//! Those who listen, in a process of their own: gRPC streams of a local socket, or sockets of the
+//! network itself (`direct.rs`).
 //!
 //! They count frames and look into as few as they can, so that what is measured is the sender.
 
@@ -29,7 +30,8 @@ use super::run::Door;
 /// At full speed every so many messages are looked into.
 const SAMPLE: u64 = 64;
 
-/// Connections over which streams are spread at the most, unless `CONNECTIONS` says otherwise: a host has apps by the dozen, not by the thousand.
+/// Connections over which streams are spread at the most, unless `CONNECTIONS` says otherwise: a
+/// host has apps by the dozen, not by the thousand.
 const CONNECTIONS: usize = 100;
 
 fn connections() -> usize {
@@ -209,7 +211,8 @@ fn sum(accounts: &[Account]) -> Got {
     got
 }
 
-/// Listens on so many channels, the one of all loads among them, and tells whenever all are confirmed and whenever none is.
+/// Listens on so many channels, the one of all loads among them, and tells whenever all are
+/// confirmed and whenever none is.
 pub async fn listeners(folder: &Path, count: usize) {
     let (told, mut tellings) = mpsc::channel(count * 4);
     let mut streams = JoinSet::new();
@@ -274,7 +277,8 @@ async fn connect(path: PathBuf) -> tonic::transport::Channel {
         .unwrap()
 }
 
-/// One stream; its frames are walked over as they come, since decoding each would cost more than sending it.
+/// One stream; its frames are walked over as they come, since decoding each would cost more than
+/// sending it.
 async fn grpc(mut channel: tonic::transport::Channel, mut account: Account) -> Account {
     let request = proto::ListenRequest {
         channel: Some(proto::Channel {

@@ -92,7 +92,8 @@ impl Home {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // As a service manager starts it. The last two are another way to the authorities, which would be read twice.
+        // As a service manager starts it. The last two are another way to the authorities, which
+        // would be read twice.
         for name in [
             "EXPD_SOCKET",
             "NOTIFY_SOCKET",

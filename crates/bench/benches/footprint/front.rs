@@ -1,5 +1,5 @@
-//! Ends TLS before a network that speaks none. The network names itself by `http:`, so what comes unencrypted is let
-//! through, too: logins and calls are encrypted, the live socket is not.
+//! Ends TLS before a network that speaks none. The network names itself by `http:`, so what comes
+//! unencrypted is let through, too: logins and calls are encrypted, the live socket is not.
 
 use std::net::Ipv4Addr;
 

@@ -1,9 +1,11 @@
-//! How small the daemon is: the release binary, run as a service would run it, through its public doors.
+//! How small the daemon is: the release binary, run as a service would run it, through its public
+//! doors.
 //!
-//! `cargo bench -p expd-bench --bench footprint` takes four minutes and prints JSON; with
-//! `-- --short` it leaves out what has to be waited for longest, and takes one; with `-- --hour`
+//! `cargo bench -p expd-bench --bench footprint` takes four minutes and prints JSON; with `--
+//! --short` it leaves out what has to be waited for longest, and takes one; with `-- --hour`
 //! programs come and go for an hour. It builds the program with the profile `dist`, as packages do;
-//! `EXPD_BINARY` names another one. docs/performance.md says what the figures mean. Asserts nothing.
+//! `EXPD_BINARY` names another one. docs/performance.md says what the figures mean. Asserts
+//! nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -151,7 +153,8 @@ async fn large(home: &Home, daemon: &Daemon) -> Value {
     json!({ "before": before, "peak_rss_kib": daemon.peak_kib(), "after": daemon.memory() })
 }
 
-/// Programs that come, listen, hear something and go; then what is left when the logs of their channels have run out.
+/// Programs that come, listen, hear something and go; then what is left when the logs of their
+/// channels have run out.
 async fn churn(
     home: &Home,
     daemon: &Daemon,

@@ -8,7 +8,8 @@ pub const RUN: &str = "run";
 
 /// Runs `work` and has callgrind count it.
 ///
-/// It is known by its name, so it is neither inlined, nor generic, nor does it end in a jump to `work` instead of a call.
+/// It is known by its name, so it is neither inlined, nor generic, nor does it end in a jump to
+/// `work` instead of a call.
 #[inline(never)]
 pub fn counted(work: &mut dyn FnMut()) {
     work();

@@ -1,8 +1,10 @@
-//! How many instructions the hot paths take, counted by callgrind and held against the counts in `reference.toml`.
+//! How many instructions the hot paths take, counted by callgrind and held against the counts in
+//! `reference.toml`.
 //!
-//! `cargo bench -p expd-bench --bench instructions` compares, and fails where a path has become dearer; with `UPDATE=1` it writes the reference
-//! anew. Instructions are counted, not timed, so that a busy machine changes nothing. Each path runs in a process of its own under
-//! valgrind, on fixed input, in one thread, and only what [`callgrind::counted`] surrounds is counted.
+//! `cargo bench -p expd-bench --bench instructions` compares, and fails where a path has become
+//! dearer; with `UPDATE=1` it writes the reference anew. Instructions are counted, not timed, so
+//! that a busy machine changes nothing. Each path runs in a process of its own under valgrind, on
+//! fixed input, in one thread, and only what [`callgrind::counted`] surrounds is counted.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -76,7 +78,8 @@ fn main() -> ExitCode {
         (path.expect("a path of that name").run)();
         return ExitCode::SUCCESS;
     }
-    // `cargo test --all-targets` starts every benchmark, too, in a build whose counts would say nothing.
+    // `cargo test --all-targets` starts every benchmark, too, in a build whose counts would say
+    // nothing.
     if !words.iter().any(|word| word == "--bench") {
         return ExitCode::SUCCESS;
     }

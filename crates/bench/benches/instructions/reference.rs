@@ -9,11 +9,12 @@ use serde::Deserialize;
 use super::HotPath;
 use super::surroundings::Surroundings;
 
-/// How far a count may lie from the reference: a new version of a library moves as much at times. Unrelated code of ours moves
-/// nothing, as the profile compiles it in one unit.
+/// How far a count may lie from the reference: a new version of a library moves as much at times.
+/// Unrelated code of ours moves nothing, as the profile compiles it in one unit.
 const TOLERANCE: f64 = 0.05;
 
-/// The same in other surroundings: enough that another compiler passes, little enough that a copy of every payload does not.
+/// The same in other surroundings: enough that another compiler passes, little enough that a copy
+/// of every payload does not.
 const TOLERANCE_ELSEWHERE: f64 = 0.25;
 
 const RENEW: &str = "UPDATE=1 cargo bench -p expd-bench --bench instructions";

@@ -11,7 +11,8 @@ pub struct Surroundings {
     pub rustc: String,
     /// The C library, whose allocator and memory copying are counted, too.
     pub libc: String,
-    /// The processor's architecture, and whether it has AVX2: copying and parsing choose their code by that.
+    /// The processor's architecture, and whether it has AVX2: copying and parsing choose their code
+    /// by that.
     pub processor: String,
 }
 

@@ -22,7 +22,8 @@ use tokio::task::JoinSet;
 
 const HOME: InstanceId = InstanceId(0);
 
-/// What stands in the broadcasts as the time of their arrival: how long it is when encoded depends on the time.
+/// What stands in the broadcasts as the time of their arrival: how long it is when encoded depends
+/// on the time.
 const ARRIVED: Duration = Duration::from_millis(1_700_000_000_123);
 
 /// With its envelope 200 bytes on the wire.
@@ -102,7 +103,8 @@ impl World {
             for report in reports {
                 self.router.report(HOME, report).await;
             }
-            // The router has its turn. It could be asked for a snapshot instead, but that would take more than all the rest.
+            // The router has its turn. It could be asked for a snapshot instead, but that would
+            // take more than all the rest.
             tokio::task::yield_now().await;
         });
     }

@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub const ORGANIZATION: &str = "demo";
-/// Hash of `correct horse` with the least work that Argon2 allows, so that debug builds check it quickly.
+/// Hash of `correct horse` with the least work that Argon2 allows, so that debug builds check it
+/// quickly.
 const CHEAP_HASH: fn() -> String = || {
     use argon2::password_hash::PasswordHasher as _;
     let params = argon2::Params::new(8, 1, 1, None).unwrap();
@@ -24,7 +25,7 @@ const CHEAP_HASH: fn() -> String = || {
         .to_string()
 };
 
-/// What the operator proves itself with.
+/// Key that the operator proves itself with.
 pub fn operator_key() -> Secret {
     Secret::new("operator key")
 }

@@ -1,4 +1,5 @@
-//! What a listener heard, stripped to what is judged: an app's lives, one a stream, each going on where the one before ended.
+//! Events that a listener heard, stripped to what is judged: an app's lives, one a stream, each
+//! going on where the one before ended.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -32,7 +33,7 @@ pub enum Said {
 }
 
 impl Note {
-    /// What of an event is judged. A payload is a number, or a list that begins with one.
+    /// Part of an event that is judged. A payload is a number, or a list that begins with one.
     pub fn of(event: &ListenEvent, at: SystemTime) -> Self {
         let said = match &event.event {
             Event::Subscription(subscription) => Said::Subscription {
@@ -66,7 +67,7 @@ pub struct Life {
     /// Where it was to go on.
     pub resume: Option<Position>,
     pub notes: Vec<Note>,
-    /// What the stream ended with by itself.
+    /// Error that the stream ended with by itself.
     pub ended: Option<String>,
 }
 
@@ -87,7 +88,8 @@ impl Life {
         })
     }
 
-    /// Where the app's next life goes on. Before the gap that tells of another log has come, that is where this one was to.
+    /// Where the app's next life goes on. Before the gap that tells of another log has come, that
+    /// is where this one was to.
     pub fn position(&self) -> Option<Position> {
         let (log_id, last) = (self.log_id()?, self.notes.last()?);
         if let Some(resume) = &self.resume
@@ -134,7 +136,8 @@ impl Life {
     }
 }
 
-/// What every stream brought of each log: a position means the same event to everybody, and nobody passes one over in silence.
+/// Events of each log, as all streams brought them: a position means the same event to everybody,
+/// and nobody passes one over in silence.
 #[derive(Default)]
 pub struct Logs(BTreeMap<(usize, String), BTreeMap<u64, (u64, String)>>);
 
@@ -161,7 +164,8 @@ impl Logs {
         Ok(())
     }
 
-    /// Whether a stream brought, or counted as missed, everything that others heard of its log while it passed.
+    /// Checks that a stream brought, or counted as missed, everything that others heard of its log
+    /// while it passed.
     pub fn check(&self, channel: usize, name: Option<&str>, life: &Life) -> Result<(), String> {
         let Some((log_id, first)) = life.log_id().zip(life.notes.first()) else {
             return Ok(());

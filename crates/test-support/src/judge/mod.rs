@@ -1,4 +1,5 @@
-//! Holds what a listener heard against what the network was sent. `docs/model.md` says what is promised and so checked.
+//! Holds what a listener heard against what the network was sent. `docs/model.md` says what is
+//! promised and so checked.
 
 mod life;
 mod shape;
@@ -77,7 +78,7 @@ impl Book {
     }
 }
 
-/// What a listener's streams came to.
+/// Totals of a listener's streams.
 #[derive(Clone, Debug, Default)]
 pub struct Sum {
     pub delivered: usize,
@@ -95,13 +96,14 @@ impl Sum {
     }
 }
 
-/// Whether a gap tells of what the listener was too slow for.
+/// True for a gap that tells of what the listener was too slow for.
 pub fn is_slow(gap: &Gap) -> bool {
     matches!(gap.reason, GapReason::Overflow | GapReason::Expired)
 }
 
-/// Checks order, duplicates, and that everything not delivered was told. `name` is the listener's filter. Where
-/// there is an `until`, the stream is confirmed and nothing is on its way, and everything sent until then is accounted for.
+/// Checks order, duplicates, and that everything not delivered was told. `name` is the listener's
+/// filter. Where there is an `until`, the stream is confirmed and nothing is on its way, and
+/// everything sent until then is accounted for.
 pub fn judge(
     name: Option<&str>,
     lives: &[Life],
@@ -165,8 +167,8 @@ fn first(lives: &[Life]) -> SystemTime {
     lives[0].notes[0].at
 }
 
-/// What was skipped between two deliveries has to be told by the gaps between them. What was sent after `until` may still be
-/// on its way.
+/// Checks that what was skipped between two deliveries is told by the gaps between them. What was
+/// sent after `until` may still be on its way.
 fn account(
     skipped: &[&Sent],
     gaps: &[&Gap],
@@ -202,7 +204,8 @@ fn account(
             ));
         }
     }
-    // Where the daemon counts, it counts right; what may or may not have been sent, it may or may not have counted.
+    // Where the daemon counts, it counts right; what may or may not have been sent, it may or may
+    // not have counted.
     let slow = gaps.iter().filter(|gap| is_slow(gap));
     let told: Option<u64> = slow.map(|gap| gap.missed).sum();
     if let Some(told) = told

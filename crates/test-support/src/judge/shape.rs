@@ -1,5 +1,6 @@
-//! What a stream's events must look like by themselves and beside the troubles that were made: states that alternate, gaps where
-//! they belong, with a reason that is true and a span that is not wider than it must be.
+//! Form of a stream's events, by themselves and beside the troubles that were made: states that
+//! alternate, gaps where they belong, with a reason that is true and a span that is not wider than
+//! it must be.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,8 +8,8 @@ use expd_client::{Gap, GapReason, SubscriptionState};
 
 use super::{CLOCK, Life, Said};
 
-/// How far a gap may begin before the connection was known to be lost: a connection is proved alive every 20 s, the proof may
-/// take 10 s, and a busy machine a little.
+/// Time that a gap may begin before the connection was known to be lost: a connection is proved
+/// alive every 20 s, the proof may take 10 s, and a busy machine a little.
 const EARLY: Duration = Duration::from_secs(36);
 
 /// A time in which the way to the network was disturbed, by intention.
@@ -18,7 +19,7 @@ pub struct Trouble {
     pub to: SystemTime,
 }
 
-/// What the listener asked for, and what its daemon promises.
+/// Request of the listener, and promises of its daemon.
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub filtered: bool,
@@ -26,9 +27,10 @@ pub struct Rules {
     /// Events that the log holds; `None` where it may be the bytes that bound it.
     pub log_events: Option<u64>,
     pub log_age: Duration,
-    /// How long after a trouble all is well again at the latest.
+    /// Longest time from the end of a trouble until all is well again.
     pub recovery: Duration,
-    /// How long after the end of a trouble a confirmed channel may still be lost because of it.
+    /// Time after the end of a trouble in which a confirmed channel may still be lost because of
+    /// it.
     pub lingers: Duration,
 }
 
@@ -122,10 +124,12 @@ impl Reader<'_> {
                         self.anchor = None;
                     }
                     GapReason::Offline => {
-                        // A channel that is wanted anew has a first confirmation to wait for, without any trouble.
+                        // A channel that is wanted anew has a first confirmation to wait for,
+                        // without any trouble.
                         let begins = told.filter(|_| at <= 2).map(|(_, since)| since);
                         let anew = begins == gap.from.map(|from| from.0);
-                        // The outage of that very loss, where nothing was passed over between the two.
+                        // The outage of that very loss, where nothing was passed over between the
+                        // two.
                         let known = told.filter(|_| note.sequence == told_at + 1);
                         let new_log = self.restarted >= gap.from.map(|from| from.0);
                         self.outage(gap, known, anew || new_log)?;
@@ -133,7 +137,8 @@ impl Reader<'_> {
                     }
                     GapReason::Overflow | GapReason::Expired => {
                         slow_gaps += 1;
-                        // Of a position that has left the log long ago, not everything is remembered.
+                        // Of a position that has left the log long ago, not everything is
+                        // remembered.
                         let known = life.resume.is_none() || slow_gaps > 1;
                         if known && gap.missed.is_none() {
                             return Err(format!("no count: {note:?}"));
@@ -204,7 +209,8 @@ impl Reader<'_> {
             return Err(format!("without an end: {gap:?}"));
         };
         if gap.from.is_some_and(|from| from > to) {
-            // Broadcasts that a new connection held back while it took over are older than what came before them.
+            // Broadcasts that a new connection held back while it took over are older than what
+            // came before them.
             let backwards = gap.from.map(|from| from.0.duration_since(to.0));
             if backwards.is_some_and(|by| by.is_ok_and(|by| by > Duration::from_secs(15))) {
                 return Err(format!("backwards: {gap:?}"));

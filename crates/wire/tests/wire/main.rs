@@ -1,4 +1,5 @@
-//! The wire against real parts: Socket.IO 1, 2, 3 and 4 from npm, a CONNECT proxy, middleboxes, TLS with a private authority.
+//! The wire against real parts: Socket.IO 1, 2, 3 and 4 from npm, a CONNECT proxy, middleboxes, TLS
+//! with a private authority.
 //!
 //! Run `tests/servers/install` first.
 #![allow(
@@ -232,7 +233,8 @@ async fn a_client_leaves_politely_or_by_being_dropped(server: u32) {
         node.has(1).await;
         client.close().await;
         let left = node.says_all("disconnected").await;
-        // Over polling both good-byes travel in one body, and the servers act on the second one first.
+        // Over polling both good-byes travel in one body, and the servers act on the second one
+        // first.
         let expected = match transport {
             Polling => ["client namespace disconnect", "transport close"],
             _ => ["client namespace disconnect"; 2],
@@ -541,7 +543,8 @@ async fn the_embedded_networks_server_is_spoken_to_in_both_generations() {
     }
 }
 
-/// Run by [`the_environment_names_the_proxy`] in a process of its own, since the environment is one for all tests.
+/// Run by [`the_environment_names_the_proxy`] in a process of its own, since the environment is one
+/// for all tests.
 #[tokio::test]
 #[ignore = "needs the environment that the_environment_names_the_proxy makes"]
 async fn opened_by_the_environment() {

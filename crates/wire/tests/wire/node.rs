@@ -21,7 +21,8 @@ pub struct Node {
     child: Child,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
-    /// What the server complained of. Never our own standard error: node would make that non-blocking.
+    /// What the server complained of. Never our own standard error: node would make that
+    /// non-blocking.
     complaints: NamedTempFile,
 }
 
@@ -119,7 +120,8 @@ impl Node {
             .unwrap_or_else(|_| panic!("the server never said {key}"))
     }
 
-    /// How many clients the server has, and how many handshakes were made over polling and WebSocket.
+    /// How many clients the server has, and how many handshakes were made over polling and
+    /// WebSocket.
     pub async fn count(&mut self) -> (u64, u64, u64) {
         self.tell("count").await;
         let counts = self.says_all("clients").await;

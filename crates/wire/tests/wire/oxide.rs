@@ -1,4 +1,5 @@
-//! The Socket.IO server that the embedded network stands on (socketioxide), which speaks both generations at once.
+//! The Socket.IO server that the embedded network stands on (socketioxide), which speaks both
+//! generations at once.
 
 use std::net::Ipv4Addr;
 
