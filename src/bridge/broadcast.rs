@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::error::BridgeError;
 use super::handle::{Bridge, OnBehalf};
 use super::waiting::{QueueSlot, SendTurn};
-use crate::router::Peer;
+use crate::router::Program;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
 use crate::upstream::link::LinkStatus;
@@ -28,7 +28,7 @@ pub struct BroadcastRequest<'a> {
     /// The user on whose behalf it is sent.
     pub user: OnBehalf<'a>,
     /// The calling program; none over TCP.
-    pub peer: Option<Peer>,
+    pub peer: Option<Program>,
     /// The channel.
     pub channel: &'a Channel,
     /// The event's name.

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
-use crate::router::{InstanceId, Peer};
+use crate::router::{InstanceId, Program};
 use crate::shares::{self, Holder, Share, Shares};
 
 /// Memory of a waiting broadcast besides its names and payload: its task, timers and map entries.
@@ -29,11 +29,11 @@ struct Room {
     slots: Shares,
     bytes: Shares,
     /// Keyed by program, no larger than the number of slots. Never locked across an await.
-    queues: Mutex<HashMap<Program, Queue>>,
+    queues: Mutex<HashMap<QueueKey, Queue>>,
 }
 
 /// A program on an instance; all callers over TCP count as one.
-type Program = (InstanceId, Option<Peer>);
+type QueueKey = (InstanceId, Option<Program>);
 
 #[derive(Debug)]
 struct Queue {
@@ -58,7 +58,7 @@ pub struct QueueFull {
 #[derive(Debug)]
 pub(super) struct QueueSlot {
     room: Arc<Room>,
-    program: Program,
+    program: QueueKey,
     turn: Arc<Semaphore>,
     _place: Share,
     _bytes: Share,
@@ -86,7 +86,7 @@ impl OfflineQueue {
     pub(super) fn enter(
         &self,
         instance: InstanceId,
-        peer: Option<Peer>,
+        peer: Option<Program>,
         bytes: usize,
     ) -> Result<QueueSlot, QueueFull> {
         let holder = Holder::of(peer.map(|peer| peer.uid));
@@ -140,7 +140,7 @@ impl OfflineQueue {
 }
 
 impl Room {
-    fn queues(&self) -> MutexGuard<'_, HashMap<Program, Queue>> {
+    fn queues(&self) -> MutexGuard<'_, HashMap<QueueKey, Queue>> {
         // Consistent after each statement, so a panic elsewhere does no harm.
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,8 +183,8 @@ mod tests {
         OfflineQueue::new(&limits, CancellationToken::new())
     }
 
-    fn program(uid: u32, pid: u32) -> Peer {
-        Peer { pid, uid }
+    fn program(uid: u32, pid: u32) -> Program {
+        Program { pid, uid }
     }
 
     const HERE: InstanceId = InstanceId(0);

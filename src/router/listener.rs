@@ -20,9 +20,9 @@ const LISTENER_BYTES: usize = 1 << 10;
 /// Bytes that a channel is counted with, besides its name and its log.
 const CHANNEL_BYTES: usize = 2 << 10;
 
-/// The process at the other end of a socket, as the kernel reported it for the connection.
+/// A local program: the process and the user that the kernel reported for its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Peer {
+pub struct Program {
     pub pid: u32,
     pub uid: u32,
 }
@@ -42,7 +42,7 @@ pub struct ListenSpec {
     /// Position at which an earlier stream ended.
     pub resume: Option<Resume>,
     /// The listening process, where the kernel names it.
-    pub peer: Option<Peer>,
+    pub peer: Option<Program>,
     /// The memory budget of the user; `None` where memory is not counted.
     pub memory: Option<Memory>,
 }
@@ -91,7 +91,7 @@ pub struct ListenerInfo {
     /// The context; empty for none.
     pub context: String,
     /// The listening process.
-    pub peer: Option<Peer>,
+    pub peer: Option<Program>,
     /// Number of delivered broadcasts.
     pub delivered: AtomicU64,
     /// Number of broadcasts reported as missed.

@@ -35,7 +35,7 @@ pub use cursor::Resume;
 pub use error::RouterError;
 pub use event::{Delivery, Ended, Event, EventSink, Gap};
 pub use handle::RouterHandle;
-pub use listener::{ListenSpec, Listener, ListenerInfo, Peer};
+pub use listener::{ListenSpec, Listener, ListenerInfo, Program};
 pub use moment::Moment;
 pub use record::{Encode, EncodedBatch, FrameSpan, Record};
 pub use report::{Incoming, InstanceId, Report};

@@ -456,7 +456,7 @@ async fn bounds_on_listeners_and_channels_are_kept_and_freed() {
     });
     // Root may use the whole limit.
     let spec = |name| ListenSpec {
-        peer: Some(Peer { pid: 1, uid: 0 }),
+        peer: Some(Program { pid: 1, uid: 0 }),
         ..spec(name)
     };
     let first = world.listen(spec(None)).await;

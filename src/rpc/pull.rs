@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{EventEncoder, MIN_ACCOUNTED};
-use crate::router::{Delivery, Ended, Listener, Moment, Peer};
+use crate::router::{Delivery, Ended, Listener, Moment, Program};
 use crate::shares::{Memory, Share};
 use expd_domain::Quoted;
 use expd_domain::payload::MAX_BYTES;
@@ -182,7 +182,7 @@ impl PullListeners {
 
     /// Handles the end of a program's last connection. A script whose next step is another program
     /// keeps the newest listeners; beyond [`MAX_ORPHANS`] the oldest end.
-    pub fn orphan(&self, program: Peer) {
+    pub fn orphan(&self, program: Program) {
         let mut all = self.lock();
         let mut left: Vec<(Instant, String)> = Vec::new();
         for (id, kept) in all.iter_mut() {

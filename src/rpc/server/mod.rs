@@ -53,7 +53,7 @@ use users::Users;
 use crate::access::{AccessPolicy, Caller};
 use crate::config::Limits;
 use crate::ipc::{Accepted, Listener, PeerStream};
-use crate::router::Peer;
+use crate::router::Program;
 use crate::shares::Holder;
 
 /// Initial HTTP/2 window of a connection.
@@ -96,7 +96,7 @@ pub(crate) struct Server {
     /// The access policy in force.
     pub access: watch::Receiver<Arc<AccessPolicy>>,
     /// Called for each program whose last connection has closed.
-    pub gone: Arc<dyn Fn(Peer) + Send + Sync>,
+    pub gone: Arc<dyn Fn(Program) + Send + Sync>,
 }
 
 impl Server {

@@ -5,18 +5,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::access::Caller;
-use crate::router::Peer;
+use crate::router::Program;
 
 /// Every program with a connection, except callers over TCP, whose processes are unknown.
 #[derive(Clone)]
 pub(super) struct Programs {
-    connections: Arc<Mutex<HashMap<Peer, usize>>>,
-    gone: Arc<dyn Fn(Peer) + Send + Sync>,
+    connections: Arc<Mutex<HashMap<Program, usize>>>,
+    gone: Arc<dyn Fn(Program) + Send + Sync>,
 }
 
 impl Programs {
     /// An empty set; `gone` runs for each program whose last connection has closed.
-    pub(super) fn new(gone: Arc<dyn Fn(Peer) + Send + Sync>) -> Self {
+    pub(super) fn new(gone: Arc<dyn Fn(Program) + Send + Sync>) -> Self {
         let connections = Arc::default();
         Self { connections, gone }
     }
@@ -29,7 +29,7 @@ impl Programs {
         Some(Connected { home, program })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Peer, usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Program, usize>> {
         // The value is consistent after each statement.
         self.connections
             .lock()
@@ -47,7 +47,7 @@ impl fmt::Debug for Programs {
 #[derive(Debug)]
 pub(super) struct Connected {
     home: Programs,
-    program: Peer,
+    program: Program,
 }
 
 impl Drop for Connected {
@@ -67,8 +67,8 @@ impl Drop for Connected {
 }
 
 /// The calling process; none over TCP.
-pub(in crate::rpc) fn program_of(caller: &Caller) -> Option<Peer> {
-    caller.peer().map(|peer| Peer {
+pub(in crate::rpc) fn program_of(caller: &Caller) -> Option<Program> {
+    caller.peer().map(|peer| Program {
         // The kernel's process IDs are positive.
         pid: u32::try_from(peer.pid).unwrap_or(0),
         uid: peer.uid,
