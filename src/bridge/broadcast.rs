@@ -14,7 +14,7 @@ use crate::upstream::deadline::Deadline;
 use crate::upstream::link::LinkStatus;
 use crate::upstream::transport::{CallError, SendLatch};
 use expd_domain::channel::check_event_name;
-use expd_domain::{Channel, DEFAULT_BROADCAST_TIMEOUT, LinkState, Payload};
+use expd_domain::{Channel, LinkState, Payload};
 
 /// First and longest pause between tries of a waiting broadcast, where the live connection is up
 /// and the API is unreachable: no event announces its return.
@@ -36,7 +36,7 @@ pub struct BroadcastRequest<'a> {
     /// The payload.
     pub payload: &'a Payload,
     /// Time for which EXP collects responses.
-    pub timeout: Option<Duration>,
+    pub timeout: Duration,
     /// Time after which it must not be sent any more.
     pub send_by: Option<Instant>,
     /// Handling while there is no connection.
@@ -180,10 +180,16 @@ impl Bridge {
         request: &BroadcastRequest<'_>,
         latch: &SendLatch,
     ) -> Result<Vec<Payload>, CallError> {
-        let timeout = request.timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
         let (channel, name, payload) = (request.channel, request.name, request.payload);
         self.api
-            .broadcast(channel, name, payload, timeout, latch, request.user.room)
+            .broadcast(
+                channel,
+                name,
+                payload,
+                request.timeout,
+                latch,
+                request.user.room,
+            )
             .await
     }
 

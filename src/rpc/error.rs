@@ -30,7 +30,7 @@ pub fn new(code: Code, message: impl Display) -> Status {
     Status::new(code, bounded(message, MAX_MESSAGE))
 }
 
-/// INVALID_ARGUMENT.
+/// `INVALID_ARGUMENT`.
 pub fn invalid(why: impl Display) -> Status {
     new(Code::InvalidArgument, why)
 }

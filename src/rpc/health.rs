@@ -27,7 +27,7 @@ const NAMES: [&str; 4] = [
 pub struct Health(watch::Sender<ServingStatus>);
 
 impl Health {
-    /// Reports NOT_SERVING at `stop` and ends the watches.
+    /// Reports `NOT_SERVING` at `stop` and ends the watches.
     pub async fn until(self, stop: CancellationToken) {
         stop.cancelled().await;
         self.0.send_replace(ServingStatus::NotServing);

@@ -74,7 +74,7 @@ pub(super) async fn read<Q: RequestMessage>(
     off_thread(bytes.len(), move || {
         structured::check(&bytes, Q::PAYLOAD)?;
         Q::decode(bytes).map_err(|error| {
-            Status::invalid_argument(format!("the message is none of this method: {error}"))
+            Status::invalid_argument(format!("the message is not this method's: {error}"))
         })
     })
     .await?

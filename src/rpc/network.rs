@@ -44,7 +44,7 @@ impl Network for NetworkService {
         self.0.allow(&caller, bridge, &action).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
         let timeout = convert::duration_in("timeout", request.timeout)?;
-        let collecting = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
+        let timeout = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
         let wait = request.wait_for_connection;
         let broadcast = BroadcastRequest {
             user: on_behalf(&call),
@@ -53,7 +53,7 @@ impl Network for NetworkService {
             name: &request.name,
             payload: &payload,
             timeout,
-            send_by: deadline::send_by(deadline, collecting, wait).map(|after| arrived + after),
+            send_by: deadline::send_by(deadline, timeout, wait).map(|after| arrived + after),
             when_offline: if wait {
                 WhenOffline::Wait {
                     allowed: &|| self.0.permits(&caller, bridge, &action),

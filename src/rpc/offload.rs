@@ -20,5 +20,7 @@ pub(super) async fn off_thread<T: Send + 'static>(
     // The semaphore is never closed.
     let _turn = LARGE_JOBS.acquire().await;
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Status::internal(format!("a large message was not worked on: {error}")))
+    done.map_err(|error| {
+        Status::internal(format!("a large message could not be processed: {error}"))
+    })
 }

@@ -64,7 +64,7 @@ pub(super) async fn page(
             } else {
                 PageStart::of(index)
             };
-            next = fill(context, view, bridge, start, &mut budget, &mut instance).await?;
+            next = fill((context, view), bridge, start, &mut budget, &mut instance).await?;
         }
         instances.push(instance);
     }
@@ -79,8 +79,7 @@ pub(super) async fn page(
 /// Adds an instance's channels and listeners from `start` on until the page is full. Returns the
 /// start of the next page.
 async fn fill(
-    context: &ServiceContext,
-    view: &View,
+    (context, view): (&ServiceContext, &View),
     bridge: &Bridge,
     mut start: PageStart,
     budget: &mut PageBudget,

@@ -284,11 +284,7 @@ async fn a_request_that_is_not_one_plain_message_is_refused_and_nothing_is_done(
         (changed(0, 1), Code::Internal, "compressed-flag"),
         (changed(0, 2), Code::Internal, "invalid compression flag"),
         (changed(1, 1), Code::ResourceExhausted, "takes at most"),
-        (
-            changed(5, 0xff),
-            Code::InvalidArgument,
-            "none of this method",
-        ),
+        (changed(5, 0xff), Code::InvalidArgument, "not this method's"),
     ] {
         let stream = connect_as(&home.socket(), own_uid()).await;
         let mut client = http2(stream, &h2::client::Builder::new()).await.unwrap();

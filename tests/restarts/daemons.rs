@@ -147,7 +147,11 @@ async fn at_sigterm_running_calls_finish_waits_and_streams_end_and_new_calls_are
         assert_eq!(answer.unwrap().unwrap(), []);
     }
     assert!(daemon.ended().success(), "{}", daemon.heard());
-    assert!(!daemon.heard().contains("were aborted"), "{}", daemon.heard());
+    assert!(
+        !daemon.heard().contains("were aborted"),
+        "{}",
+        daemon.heard()
+    );
     let left: Vec<_> = std::fs::read_dir(scene.home.folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -181,7 +185,11 @@ async fn whoever_only_watches_does_not_hold_up_the_stop_and_is_told() {
     assert_eq!(last.status(), ServingStatus::NotServing);
     assert!(health.message().await.unwrap().is_none());
     assert!(daemon.ended().success(), "{}", daemon.heard());
-    assert!(!daemon.heard().contains("were aborted"), "{}", daemon.heard());
+    assert!(
+        !daemon.heard().contains("were aborted"),
+        "{}",
+        daemon.heard()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -269,7 +277,11 @@ async fn a_call_that_outlasts_the_drain_is_cut_off_and_its_fate_is_unknown() {
     assert!(daemon.ended().success(), "{}", daemon.heard());
     let error = running.join_next().await.unwrap().unwrap().unwrap_err();
     assert_eq!(error.fate(), Fate::Unknown, "{error:?}");
-    assert!(daemon.heard().contains("were aborted"), "{}", daemon.heard());
+    assert!(
+        daemon.heard().contains("were aborted"),
+        "{}",
+        daemon.heard()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -110,7 +110,7 @@ impl Call {
         let room = memory.when_freed(|| self.try_hold(bytes));
         let Ok(()) = timeout(MEMORY_TIMEOUT, room).await else {
             return Err(Status::resource_exhausted(format!(
-                "this user's calls hold too much for {bytes} bytes more (half of daemon.limits.max_call_bytes, {}); \
+                "this user's calls leave no memory for {bytes} bytes more (half of daemon.limits.max_call_bytes, {}); \
                  wait for some to end, or send less at once",
                 memory.most()
             )));

@@ -170,14 +170,16 @@ impl Server {
                 open.add(&connection);
                 Some(connection)
             }
-            Err(reason) => {
+            Err(error) => {
                 open.retire_idle();
                 if open.is_full.swap(true, Ordering::Relaxed) {
-                    log::debug!("refused a connection of {caller}: {reason}");
+                    log::debug!("refused a connection of {caller}: {error}");
                 } else {
-                    log::warn!("local connections are refused, first one of {caller}: {reason}");
+                    log::warn!(
+                        "local connections are refused; the first was from {caller}: {error}"
+                    );
                 }
-                stream.refuse(&reason);
+                stream.refuse(&error.to_string());
                 None
             }
         }
@@ -323,7 +325,7 @@ impl hyper::service::Service<Request<RequestBody>> for Calls {
         let Some(call) = Call::begin(&self.connection, size(&request)) else {
             self.connection.count_unbudgeted_refusal();
             let refused = Status::resource_exhausted(
-                "this user's calls hold all that is theirs (daemon.limits.max_call_bytes); wait for some to end",
+                "this user's calls hold the user's whole memory (daemon.limits.max_call_bytes); wait for some to end",
             );
             return Box::pin(ready(Ok(refused.into_http())));
         };

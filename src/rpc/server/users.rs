@@ -58,6 +58,16 @@ pub(super) struct Admission {
     _bytes: Share,
 }
 
+/// A connection was refused: a share is exhausted.
+#[derive(Debug, thiserror::Error)]
+#[error("too many {what}: {full}, of {limit} ({setting}); close some")]
+pub(super) struct AdmissionError {
+    what: &'static str,
+    full: Full,
+    limit: usize,
+    setting: &'static str,
+}
+
 impl Users {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
@@ -77,16 +87,22 @@ impl Users {
     /// Admits a connection.
     ///
     /// # Errors
-    /// The reason for the refusal, as the client reads it.
-    pub(super) fn admit(&self, holder: Holder, is_stranger: bool) -> Result<Admission, String> {
+    /// A share is exhausted.
+    pub(super) fn admit(
+        &self,
+        holder: Holder,
+        is_stranger: bool,
+    ) -> Result<Admission, AdmissionError> {
         let (budget, setting) = if is_stranger {
             (&self.strangers, "no access rule is for this caller")
         } else {
             (&self.known, "daemon.limits.max_connections")
         };
-        let refused = |what: &str, setting: &str, full: Full, shares: &Shares| {
-            let most = shares.most();
-            format!("too many {what}: {full}, of {most} ({setting}); close some")
+        let refused = |what, setting, full, shares: &Shares| AdmissionError {
+            what,
+            full,
+            limit: shares.most(),
+            setting,
         };
         let connection = budget.connections.take(holder, 1);
         let connection = connection
