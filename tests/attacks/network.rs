@@ -204,7 +204,7 @@ async fn compression_of_a_websocket_that_nobody_asked_for_is_refused() {
         (
             "Sec-WebSocket-Extensions: permessage-deflate\r\n",
             "",
-            "extension that was not asked for (permessage-deflate)",
+            "extension that was not requested (permessage-deflate)",
         ),
         // The first frame says by a reserved bit that it is compressed.
         ("", "\u{41}\u{02}xx", "reserved bits are set"),
@@ -302,7 +302,7 @@ async fn the_words_of_a_server_flood_neither_log_nor_status() {
     for _ in 0..3 {
         daemon.said("the login failed");
     }
-    daemon.said("which is no address");
+    daemon.said("which is not an address");
     daemon.said("logged in");
     daemon.said("not connected");
     let client = client(&home).await;

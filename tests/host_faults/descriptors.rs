@@ -54,7 +54,7 @@ pub async fn are_used_up() {
     network.kill().await;
     network.start_again().await;
     let said = daemon.said("not connected: opening");
-    assert!(said.contains("may open no more files"), "{said}");
+    assert!(said.contains("too many open files"), "{said}");
     limit(&daemon, before);
     let took = traffic.flows("descriptors used up", BOUND).await;
     eprintln!(

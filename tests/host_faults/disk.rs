@@ -72,7 +72,7 @@ pub async fn is_full() {
 
     std::fs::remove_file(disk.join("ballast")).unwrap();
     let freed = Instant::now();
-    daemon.said("credentials are in order on disk now");
+    daemon.said("credentials on disk are up to date again");
     let took = freed.elapsed();
     assert!(took < BOUND, "{took:?}");
     eprintln!("a full disk: stored {:.1} s after it", took.as_secs_f64());

@@ -64,7 +64,7 @@ async fn a_refused_connection() {
 #[tokio::test]
 async fn a_name_that_does_not_exist() {
     let told = told(&settings("https://nowhere.invalid", device("u", "s"))).await;
-    says(&told, &["nowhere.invalid", "cannot be looked up", "DNS"]);
+    says(&told, &["nowhere.invalid", "cannot be resolved", "DNS"]);
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn proxies_that_do_not_let_through() {
         &[
             "the proxy",
             &refusing.url,
-            "makes no connection to https://exp.example",
+            "does not connect to https://exp.example",
         ],
     );
     assert!(

@@ -105,7 +105,7 @@ impl RouteDescription {
         {
             return if untunnelled && !unreached {
                 format!(
-                    "the proxy {proxy} makes no connection to {host} ({last}); check the host setting, and what the proxy allows"
+                    "the proxy {proxy} does not connect to {host} ({last}); check the host setting, and what the proxy allows"
                 )
             } else {
                 format!(
@@ -115,11 +115,11 @@ impl RouteDescription {
         }
         if has(&["too many open files"]) {
             format!(
-                "this process may open no more files, and so no connection to {host} ({last}); raise its limit (LimitNOFILE=)"
+                "too many open files in this process to connect to {host} ({last}); raise its limit (LimitNOFILE=)"
             )
         } else if has(&["dns error", "failed to lookup address"]) {
             format!(
-                "the name {name:?} cannot be looked up ({last}); check the host setting and this machine's DNS"
+                "the name {name:?} cannot be resolved ({last}); check the host setting and this machine's DNS"
             )
         } else if tls {
             format!("TLS with {name:?} failed ({last}): {}", remedy(refusal))
@@ -128,7 +128,7 @@ impl RouteDescription {
                 "{host} refuses connections; check the host setting, or whether the server runs"
             )
         } else if has(&["unreachable"]) {
-            format!("there is no way to {host} ({last}); check this machine's network")
+            format!("{host} is unreachable ({last}); check this machine's network")
         } else if error.is_connect() && error.is_timeout() {
             format!(
                 "{host} did not accept a connection in time; check the host setting, this machine's network, and what its firewall allows"

@@ -22,7 +22,7 @@ pub fn unrequested(headers: &HeaderMap) -> Option<String> {
         return None;
     }
     Some(format!(
-        "the answer comes encoded ({}), which was not asked for; have the server, or the proxy on the way, send it plain",
+        "the answer comes encoded ({}), which was not requested; make the server, or the proxy on the way, send it plain",
         excerpt(&codings.join(", "))
     ))
 }

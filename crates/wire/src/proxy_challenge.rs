@@ -21,16 +21,16 @@ pub(super) fn remedy<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
             .any(|scheme| scheme.eq_ignore_ascii_case(name))
     };
     if schemes.is_empty() || takes("Basic") {
-        return "wants a user name and password, or refuses those it got; write the credentials into its URL: proxy = \"http://USER:PASSWORD@HOST:PORT\"".to_owned();
+        return "requires a user name and password, or refuses the given ones; write the credentials into its URL: proxy = \"http://USER:PASSWORD@HOST:PORT\"".to_owned();
     }
     let named = schemes.join(" and ");
     if takes("NTLM") || takes("Negotiate") {
         format!(
-            "wants {named} authentication, which expd does not speak; run a local proxy that does (such as cntlm) and set proxy to that, or have this one accept Basic"
+            "requires {named} authentication, which expd does not support; run a local proxy that does (such as cntlm) and set proxy to that, or make this one accept Basic"
         )
     } else {
         format!(
-            "wants {named} authentication, and expd speaks Basic alone; have it accept Basic, or set proxy to a local proxy that speaks {named}"
+            "requires {named} authentication, and expd supports only Basic; make it accept Basic, or set proxy to a local proxy that supports {named}"
         )
     }
 }

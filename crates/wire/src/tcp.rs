@@ -30,7 +30,7 @@ const MAX_FAILURES_SHOWN: usize = 3;
 pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
     let addresses = look_up(host, port).await.map_err(|error| {
         format!(
-            "the name {host:?} cannot be looked up ({error}); check the host setting and this machine's DNS"
+            "the name {host:?} cannot be resolved ({error}); check the host setting and this machine's DNS"
         )
     })?;
     if addresses.is_empty() {

@@ -67,7 +67,7 @@ impl Trust {
             });
         };
         let none = |why: &str| {
-            format!("ca_file {shown} holds no PEM certificates{why}; name a file that does")
+            format!("ca_file {shown} contains no PEM certificates{why}; name a file that does")
         };
         let authorities = CertificateDer::pem_slice_iter(&pem)
             .collect::<Result<Vec<_>, _>>()

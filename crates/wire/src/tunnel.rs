@@ -42,7 +42,7 @@ pub(super) fn proxy_for(url: &str, setting: Option<&str>) -> Option<Intercept> {
 /// Encrypts a connection to a host.
 pub(super) async fn encrypt(stream: Stream, host: &str, trust: &Trust) -> Result<Stream, String> {
     let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| format!("{host:?} is no name that a certificate could have"))?;
+        .map_err(|_| format!("{host:?} is not a name that a certificate can have"))?;
     let stream = tokio_rustls::TlsConnector::from(trust.connector()?)
         .connect(name, stream)
         .await
@@ -101,7 +101,7 @@ async fn request_tunnel(
         && !matches!(other, "http" | "https")
     {
         return Err(format!(
-            "a proxy of the kind {other:?} is not supported; use one that is reached by http:// or https://"
+            "proxies with the scheme {other:?} are not supported; use one with http:// or https://"
         ));
     }
     let (host, port, secure) = endpoint(proxy);
@@ -145,7 +145,7 @@ async fn head(stream: &mut Stream) -> io::Result<String> {
     let mut head = Vec::with_capacity(256);
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() == MAX_HEAD {
-            return Err(io::Error::other("its answer has no end"));
+            return Err(io::Error::other("the head of its answer does not end"));
         }
         head.push(stream.read_u8().await?);
     }

@@ -133,7 +133,7 @@ impl ApiClient {
             .await?;
         let answer = expect_success(answer)?;
         serde_json::from_slice::<Vec<Payload>>(&answer.body).map_err(|error| {
-            let what = format!("that is no list of responses: {}", sentence(&error));
+            let what = format!("the body is not a list of responses: {}", sentence(&error));
             CallError::unreadable(&self.host, answer.status, &what)
         })
     }
@@ -165,7 +165,7 @@ impl ApiClient {
             return Ok(());
         }
         let what = format!(
-            "what it says is nothing that EXP answers ({}); check whether a login page (a captive portal) or a proxy answers in its place",
+            "the body is not an EXP answer ({}); check whether a captive portal or a proxy answers in its place",
             answer.quoted_start(),
         );
         Err(CallError::unreadable(&self.host, answer.status, &what))
@@ -230,7 +230,7 @@ impl ApiClient {
         }
         let renewed = timeout(left(), self.session.renew(session.serial)).await;
         let session = renewed.map_err(|_| CallError::Offline {
-            reason: "EXP refused the token, and the new login takes long".to_owned(),
+            reason: "EXP refused the token, and the new login is still in progress".to_owned(),
             retry_in: None,
         })??;
         let second = body(&session)?;
@@ -288,7 +288,7 @@ fn to_json(body: &impl Serialize, payload: &Payload) -> Result<Vec<u8>, CallErro
     let mut json = Vec::with_capacity(payload.as_str().len() + ENVELOPE_BYTES);
     let written = serde_json::to_writer(&mut json, body);
     written.map_err(|error| CallError::Invalid {
-        reason: format!("the request makes no JSON: {error}"),
+        reason: format!("the request cannot be written as JSON: {error}"),
     })?;
     Ok(json)
 }

@@ -26,7 +26,7 @@ pub(super) fn method(name: &str) -> Result<Method, CallError> {
         .find(|method| short && method.as_str().eq_ignore_ascii_case(name))
         .ok_or_else(|| {
             refused(format!(
-                "the method {} is not known; use GET, POST, PATCH, PUT or DELETE",
+                "unknown method {}; use GET, POST, PATCH, PUT or DELETE",
                 Quoted(name)
             ))
         })
@@ -54,7 +54,7 @@ pub(super) fn app_url<'q>(
     let sent = format!("{}{path}", base.path().trim_end_matches('/'));
     if url.path() != sent || url.origin() != base.origin() {
         return Err(refused(format!(
-            "the path {} cannot be sent as it is written; percent-encode what is special in it",
+            "the path {} cannot be sent as it is written; percent-encode its special characters",
             Quoted(path.as_str())
         )));
     }
@@ -64,7 +64,7 @@ pub(super) fn app_url<'q>(
     }
     if url.as_str().len() > LONGEST_URL {
         return Err(refused(format!(
-            "the path and the query make a URL of {} bytes; at most {LONGEST_URL} are allowed",
+            "the URL of path and query has {} bytes; at most {LONGEST_URL} are allowed",
             url.as_str().len()
         )));
     }
@@ -73,7 +73,7 @@ pub(super) fn app_url<'q>(
 
 fn no_host(host: &str, error: impl std::fmt::Display) -> CallError {
     refused(format!(
-        "the host setting {} makes no URL: {error}",
+        "the host setting {} is not a URL: {error}",
         Quoted(host)
     ))
 }

@@ -133,7 +133,7 @@ impl PairedStore {
             return Err(invalid("it is no plain file".to_owned()));
         }
         if !exposure::is_trusted(metadata.uid()) {
-            return Err(invalid(format!("it belongs to {}", User(metadata.uid()))));
+            return Err(invalid(format!("it is owned by {}", User(metadata.uid()))));
         }
         if let Some(others) = Ownership::from(&metadata).readers() {
             let path = self.file.display();

@@ -245,7 +245,7 @@ impl Connection {
                 .await
                 .unwrap_or_else(|_| {
                     Err(SocketError::Send(format!(
-                        "the server did not take a request within {:?}",
+                        "the server did not accept a request within {:?}",
                         self.timings.probe_answer
                     )))
                 })?;
@@ -256,7 +256,7 @@ impl Connection {
 
 fn unasked_broadcast(broadcast: &Broadcast) -> String {
     format!(
-        "a broadcast on a channel that was not asked for ({})",
+        "a broadcast on a channel that was not requested ({})",
         excerpt(broadcast.channel.as_str())
     )
 }

@@ -103,7 +103,7 @@ impl RefusalNotice {
         let surplus = connection.subscriptions.surplus();
         let remedy = if surplus > 0 {
             format!(
-                "the connection still holds {surplus} channels that nobody listens to any more, and is replaced by one without them"
+                "the connection still holds {surplus} channels without listeners, and is replaced by one without them"
             )
         } else {
             "they are asked for again; if the network limits the channels of a socket, end listeners or spread them over several instances, else check what this identity may listen to".to_owned()
@@ -140,7 +140,7 @@ impl RefusalNotice {
         }
         let shown = self.shown.take();
         self.logged_at = None;
-        log::info!(instance = self.name; "the network confirms every channel that is wanted");
+        log::info!(instance = self.name; "the network confirms all wanted channels");
         self.status.send_if_modified(|status| {
             let ours = status.last_error == shown;
             if ours {

@@ -341,7 +341,7 @@ impl Rotation {
             .backoff
             .get_or_insert_with(|| Backoff::new(shortest, longest));
         let wait = backoff.wait_after(retry_after);
-        log::debug!("the new connection failed, the present one goes on: {reason}");
+        log::debug!("the new connection failed; the present one stays in use: {reason}");
         self.stage = Stage::Wanted(Instant::now() + wait);
     }
 }

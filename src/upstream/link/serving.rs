@@ -150,7 +150,7 @@ impl Serving {
                 let MaintenanceReport { reasked, lost, unanswered, refused } = connection.maintain().await.map_err(End::Broken)?;
                 self.report_asked(reasked).await;
                 if !lost.is_empty() {
-                    log::warn!(instance = self.parts.name; "the network does not confirm {} channels any more; asking again", lost.len());
+                    log::warn!(instance = self.parts.name; "the network no longer confirms {} channels; asking again", lost.len());
                     self.report(Report::Lost(lost)).await;
                 }
                 if self.refusal_notice.on_unanswered(unanswered, refused, connection) {
@@ -361,7 +361,7 @@ impl Serving {
                 Step::AbandonUnwanted => self.abandon_unwanted(connection, rotation),
                 Step::ReportRefusals(refusals) => {
                     for Refusal { channels, reason } in refusals {
-                        log::warn!(instance = self.parts.name; "the network refuses {} channels on the connection that is to replace the present one, which goes on: {reason}", channels.len().max(1));
+                        log::warn!(instance = self.parts.name; "the network refuses {} channels on the replacement connection; the present one stays in use: {reason}", channels.len().max(1));
                     }
                 }
                 Step::ReportUnexpected(unexpected) => self.count_unexpected(&unexpected),
@@ -399,11 +399,11 @@ impl Serving {
         let lacking = connection.subscriptions.lacking(&old.subscriptions);
         self.closing.spawn(old.close());
         self.parts.counters.connects.inc();
-        log::debug!(instance = self.parts.name; "a new connection has taken over");
+        log::debug!(instance = self.parts.name; "the new connection took over");
         self.publish_online(connection);
         self.report_asked(connection.subscriptions.all()).await;
         if !lacking.is_empty() {
-            log::warn!(instance = self.parts.name; "the new connection has taken over without {} channels that the network has not confirmed on it; asking again", lacking.len());
+            log::warn!(instance = self.parts.name; "the new connection took over without {} channels that the network has not confirmed; asking again", lacking.len());
             let lost = lacking.into_iter().map(|channel| (channel, until));
             self.report(Report::Lost(lost.collect())).await;
         }

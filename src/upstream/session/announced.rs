@@ -31,7 +31,7 @@ pub(super) fn socket_address(announced: Option<&str>, host: &str) -> SocketAddre
     let Some(mut url) = parse(announced, host) else {
         return SocketAddress {
             warning: Some(format!(
-                "EXP announces its live socket at {:?}, which is no address of the form http(s)://host[:port]; the host setting, {host}, is used instead",
+                "EXP announces its live socket at {:?}, which is not an address of the form http(s)://host[:port]; using the host setting instead: {host}",
                 excerpt(announced)
             )),
             ..fine(host)
@@ -47,7 +47,7 @@ pub(super) fn socket_address(announced: Option<&str>, host: &str) -> SocketAddre
     let fine = fine(url.as_str());
     SocketAddress {
         warning: Some(format!(
-            "EXP announces its live socket unencrypted ({}), and the host setting is https: the token goes to {} alone; have the network announce an https address",
+            "EXP announces an unencrypted live socket ({}), but the host setting is https: connecting to {} instead; make the network announce an https address",
             excerpt(announced),
             excerpt(&fine.url)
         )),

@@ -179,7 +179,7 @@ impl Authenticator {
         if !answer.status.is_success() {
             let (host, status, message) = (&self.host, answer.status, answer.message());
             let remedy = if status.is_redirection() || status == StatusCode::NOT_FOUND {
-                "; check the host setting: it has to be the API's own address"
+                "; check the host setting: it must be the API's own address"
             } else {
                 ""
             };
@@ -190,7 +190,7 @@ impl Authenticator {
             // The parser's error may quote its input at any length.
             let why = sentence(why);
             let reason = format!(
-                "{} answered with something that is no authentication payload ({why}); check the host setting",
+                "{} answered with something other than an authentication payload ({why}); check the host setting",
                 self.host
             );
             Failure::Transient(reason, None)
@@ -221,7 +221,7 @@ impl Authenticator {
             && self.clock.disagrees_with(before)
         {
             let direction = if seconds > 0 { "behind" } else { "ahead of" };
-            log::warn!(instance = self.name; "this machine's clock is {} s {direction} EXP's; logins allow for it, certificates do not: set it right", seconds.unsigned_abs());
+            log::warn!(instance = self.name; "this machine's clock is {} s {direction} EXP's; logins allow for it, certificates do not: correct it", seconds.unsigned_abs());
         }
     }
 

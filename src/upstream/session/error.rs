@@ -10,6 +10,6 @@ pub enum SessionError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// No folder is configured for the paired device's credentials.
-    #[error("allow_pairing needs a place to keep the credentials; set daemon.state_dir")]
+    #[error("allow_pairing needs a folder for the credentials; set daemon.state_dir")]
     NoStateDir,
 }

@@ -94,7 +94,7 @@ impl Session {
         {
             return Err(CallError::Unauthenticated {
                 reason: format!(
-                    "it refused a token that is fresh from a login; the next login for this reason comes in {:.0} s at the earliest",
+                    "it refused a token from a recent login; the next login for this reason is in {:.0} s at the earliest",
                     wait.as_secs_f64().ceil()
                 ),
             });
@@ -130,7 +130,7 @@ impl Session {
             .try_send(CredentialEvent::Paired(key))
             .is_err()
         {
-            log::error!("pairing credentials came while the session was too busy; pair once more");
+            log::error!("pairing credentials dropped: the session was busy; pair the device again");
         }
     }
 
@@ -154,7 +154,7 @@ impl Session {
         let offline = |reason: String, retry_in| CallError::Offline { reason, retry_in };
         let state = timeout(LOGIN_WAIT, settled)
             .await
-            .map_err(|_| offline("the login takes long".to_owned(), None))?
+            .map_err(|_| offline("the login is still in progress".to_owned(), None))?
             .map_err(|_| offline("the daemon is stopping".to_owned(), None))?
             .clone();
         match state {

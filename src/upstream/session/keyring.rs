@@ -61,7 +61,7 @@ impl Keyring {
                 if keyring.key.is_none() && !error.is_full_disk() {
                     return Err(error.into());
                 }
-                log::error!(instance = name; "{error}; until then no change of the paired device's credentials outlives a restart");
+                log::error!(instance = name; "{error}; until then changes of the paired device's credentials do not survive a restart");
             }
             keyring.store = Some(store);
         }
@@ -73,7 +73,7 @@ impl Keyring {
             Ok(stored) => stored,
             Err(error) => {
                 let aside = store.set_aside()?;
-                log::error!(instance = self.name; "{error}; it is kept as {}, and the device has to be paired again", aside.display());
+                log::error!(instance = self.name; "{error}; renamed to {}; pair the device again", aside.display());
                 None
             }
         };
@@ -85,7 +85,7 @@ impl Keyring {
             return Ok(None);
         };
         if settings_digest.is_some_and(|digest| digest != self.digest) {
-            log::warn!(instance = self.name; "the credentials in the settings have changed since this device was paired: they are used, and those in {} are not", store.file().display());
+            log::warn!(instance = self.name; "the configured credentials have changed since this device was paired: using them instead of those in {}", store.file().display());
             return Ok(None);
         }
         Ok(Some(key))
@@ -138,18 +138,20 @@ impl Keyring {
         let error = match saved.await {
             Ok(Ok(())) => {
                 if again {
-                    log::info!(instance = self.name; "the paired device's credentials are in order on disk now");
+                    log::info!(instance = self.name; "the paired device's credentials on disk are up to date again");
                 }
                 return;
             }
             Ok(Err(error)) => error.to_string(),
-            Err(error) => format!("storing the paired device's credentials ended early: {error}"),
+            Err(error) => {
+                format!("storing the paired device's credentials was interrupted: {error}")
+            }
         };
         let wait = self.backoff.wait();
         let until_then = if paired {
-            "the device works, and would have to be paired again after a restart"
+            "the device works, but would have to be paired again after a restart"
         } else {
-            "the device goes back to pairing all the same"
+            "the device returns to pairing all the same"
         };
         log::error!(instance = self.name; "{error}; until then {until_then}; trying again in {:.0} s", wait.as_secs_f64());
         self.due = Some(Instant::now() + wait);

@@ -167,7 +167,7 @@ impl SessionTask {
                         let wait = backoff.wait_after(floor);
                         refresh_at = Instant::now() + wait;
                         let attempt = last_error.map_or(1, |(_, attempt)| attempt + 1);
-                        log::warn!(instance = self.auth.name; "refreshing the token failed: {reason}; the present one still holds; trying again in {:.1} s", wait.as_secs_f64());
+                        log::warn!(instance = self.auth.name; "refreshing the token failed: {reason}; the present token is still valid; trying again in {:.1} s", wait.as_secs_f64());
                         self.auth.publish(SessionState::RefreshFailing {
                             session: token.session.clone(),
                             reason: reason.clone(),
@@ -188,7 +188,7 @@ impl SessionTask {
             // All devices that wait to be paired share the pairing channel and hear each other's
             // credentials.
             CredentialEvent::Paired(_) if self.auth.shown_pairing_code.is_none() => {
-                log::warn!(instance = self.auth.name; "passing over pairing credentials: this device does not wait to be paired");
+                log::warn!(instance = self.auth.name; "ignored pairing credentials: this device is not waiting to be paired");
                 return false;
             }
             CredentialEvent::Paired(key) => self.auth.keyring.pair(key).await,

@@ -77,12 +77,12 @@ impl Answer {
             let deadline = begun + REST_TIMEOUT + line_time(body.len());
             let broke_off = |why: String| CallError::Unknown {
                 reason: format!(
-                    "the answer of {} (status {status}) broke off: {why}",
+                    "the answer from {} (status {status}) broke off: {why}",
                     route.host()
                 ),
             };
             match timeout_at(deadline, response.chunk()).await {
-                Err(_) => return Err(broke_off("the rest of it takes too long".to_owned())),
+                Err(_) => return Err(broke_off("its rest did not arrive in time".to_owned())),
                 Ok(Err(error)) => return Err(broke_off(route.describe(&error))),
                 Ok(Ok(Some(chunk))) if body.len() + chunk.len() > most => {
                     return Err(CallError::TooLarge { most });

@@ -33,22 +33,20 @@ pub enum CallError {
     },
     /// The request was sent, and no answer came, or one that is not EXP's.
     #[error(
-        "the request left, and no answer of EXP's came ({reason}): it may have been carried out; expd does not repeat it"
+        "the request was sent, but EXP did not answer ({reason}): it may have been carried out; expd does not repeat it"
     )]
     Unknown { reason: String },
     /// The answer exceeds the bound on answers.
-    #[error(
-        "EXP's answer is larger than {most} bytes and was not taken in; the request was carried out"
-    )]
+    #[error("EXP's answer exceeds {most} bytes and was not read; the request was carried out")]
     TooLarge { most: usize },
     /// The user's other calls hold all the memory that one user may have.
     #[error(
-        "EXP's answer was not taken in, since this user's calls hold too much (daemon.limits.max_call_bytes); the request was carried out"
+        "EXP's answer was not read: this user's calls hold too much memory (daemon.limits.max_call_bytes); the request was carried out"
     )]
     NoRoom,
     /// The limit on simultaneous calls is reached.
     #[error(
-        "{most} calls are under way already, the limit (daemon.limits.max_calls); wait for some to finish, or raise it"
+        "{most} calls are in progress, the limit (daemon.limits.max_calls); wait for some to finish, or raise it"
     )]
     TooMany { most: usize },
     /// The arguments make no valid request.

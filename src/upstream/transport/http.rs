@@ -49,7 +49,9 @@ impl HttpTransport {
         let proxy = settings.proxy.as_ref().map(Proxy::all).transpose();
         let proxy = proxy.map_err(|_| {
             let shown = route.proxy().unwrap_or_default();
-            format!("the proxy setting ({shown}) is no URL; write http://[user:password@]host:port")
+            format!(
+                "the proxy setting ({shown}) is not a URL; write http://[user:password@]host:port"
+            )
         })?;
         Ok(Self {
             client: Arc::default(),
@@ -92,7 +94,7 @@ impl HttpTransport {
         }
         builder
             .build()
-            .map_err(|error| format!("no HTTP client can be made: {error:?}"))
+            .map_err(|error| format!("the HTTP client cannot be set up: {error:?}"))
     }
 
     /// Sends a request once, and reads at most `most` bytes of the answer, whose head has to arrive

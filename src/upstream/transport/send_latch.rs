@@ -77,7 +77,7 @@ impl LatchedBody {
 
 /// The body was asked for after the request had been cancelled.
 #[derive(Debug, thiserror::Error)]
-#[error("the request was called off")]
+#[error("the request was cancelled")]
 pub(super) struct Cancelled;
 
 impl http_body::Body for LatchedBody {

@@ -63,7 +63,7 @@ pub(super) async fn by_polling(
     if forced.is_some_and(|forced| forced != speaks) {
         discard(Transport::Polling(Box::new(polling))).await;
         return Err(OpenFailure::Broken(address.failed(format!(
-            "the server speaks Engine.IO {}, and the setting protocol forces {}; set it to auto",
+            "the server speaks Engine.IO {}, and the setting protocol requires {}; set it to auto",
             speaks.number(),
             asked.number()
         ))));

@@ -142,7 +142,7 @@ async fn open_namespace(
                 NamespaceStep::Joined => {
                     return heartbeat.ok_or_else(|| {
                         address.failed(
-                        "the server opened without a handshake; is this an EXP network's address?",
+                        "the server opened the namespace without a handshake; is this an EXP network's address?",
                     )
                     });
                 }
@@ -204,7 +204,7 @@ impl Socket for EngineSocket {
                     text,
                     sent: Some(sent),
                 });
-                let broke = || SocketError::Send("the connection is gone".to_owned());
+                let broke = || SocketError::Send("the connection is closed".to_owned());
                 self.commands.send(command).await.map_err(|_| broke())?;
                 left.await.map_err(|_| broke())?;
             }

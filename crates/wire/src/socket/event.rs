@@ -54,7 +54,7 @@ pub(super) fn refused(json: &str) -> SocketEvent {
     let reason = reason.filter(|reason| !reason.is_empty());
     SocketEvent::Refused {
         channels,
-        reason: reason.unwrap_or_else(|| "it does not say why".to_owned()),
+        reason: reason.unwrap_or_else(|| "no reason given".to_owned()),
     }
 }
 
@@ -172,7 +172,7 @@ impl<'de> Deserialize<'de> for Channels {
 /// Explains why an event could not be decoded.
 fn explain(array: &str) -> String {
     let Ok(parts) = serde_json::from_str::<Vec<&RawValue>>(array) else {
-        return "an event that is no JSON array".to_owned();
+        return "an event that is not a JSON array".to_owned();
     };
     let Some(name) = parts
         .first()
@@ -182,14 +182,14 @@ fn explain(array: &str) -> String {
     };
     match (name.as_str(), parts.get(1)) {
         ("broadcast", Some(broadcast)) => {
-            format!("a broadcast that cannot be delivered: {}", fault(broadcast))
+            format!("an undeliverable broadcast: {}", fault(broadcast))
         }
         ("subscribed", Some(_)) => {
-            format!("a confirmation that is no list of at most {MAX_SUBSCRIBED} channel IDs")
+            format!("a confirmation that is not a list of at most {MAX_SUBSCRIBED} channel IDs")
         }
         ("broadcast" | "subscribed", None) => format!("the event {name:?} without its argument"),
         _ => format!(
-            "an event of the name {:?}, which EXP does not have",
+            "an event named {:?}, which EXP does not have",
             excerpt(&name)
         ),
     }
@@ -199,13 +199,13 @@ fn explain(array: &str) -> String {
 fn fault(broadcast: &RawValue) -> String {
     let Ok(fields) = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(broadcast.get())
     else {
-        return "it is no JSON object".to_owned();
+        return "it is not a JSON object".to_owned();
     };
     for field in ["id", "name", "channel"] {
         match fields.get(field) {
             None => return format!("it has no {field:?}"),
             Some(value) if serde_json::from_str::<String>(value.get()).is_err() => {
-                return format!("its {field:?} is no text");
+                return format!("its {field:?} is not text");
             }
             Some(_) => {}
         }
@@ -276,16 +276,16 @@ mod tests {
         let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
         let very_deep = "[".repeat(100_000) + &"]".repeat(100_000);
         for (array, why) in [
-            ("[", "no JSON array"),
-            ("{}", "no JSON array"),
+            ("[", "not a JSON array"),
+            ("{}", "not a JSON array"),
             ("[]", "without a name"),
             ("[7]", "without a name"),
             (r#"["broadcast"]"#, "without its argument"),
-            (r#"["broadcast","hunter2"]"#, "no JSON object"),
+            (r#"["broadcast","hunter2"]"#, "not a JSON object"),
             (r#"["broadcast",{"id":"1","name":"n"}]"#, "no \"channel\""),
             (
                 r#"["broadcast",{"id":{"hunter2":1},"name":"n","channel":"c"}]"#,
-                "\"id\" is no text",
+                "\"id\" is not text",
             ),
             (
                 r#"["broadcast",{"id":"1","id":"1","name":"n","channel":"c"}]"#,
@@ -295,7 +295,7 @@ mod tests {
                 r#"["broadcast",{"id":"1","name":"n","channel":"c","payload":"\ud800"}]"#,
                 "surrogate",
             ),
-            (r#"["subscribed","hunter2"]"#, "no list"),
+            (r#"["subscribed","hunter2"]"#, "not a list"),
             (r#"["hello","hunter2"]"#, "\"hello\""),
             (
                 &format!(r#"["broadcast",{{"id":"1","name":"n","channel":"c","payload":{deep}}}]"#),

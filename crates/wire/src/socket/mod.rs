@@ -133,7 +133,7 @@ pub enum SocketError {
         reason: String,
     },
     /// The server is too busy, and says when to come back.
-    #[error("{url} asks to be left alone for {}: {reason}", humantime(*.retry_after))]
+    #[error("{url} asks to wait for {}: {reason}", humantime(*.retry_after))]
     Busy {
         /// The base URL, without the token.
         url: String,

@@ -32,12 +32,10 @@ pub fn remedy(error: Option<&Error>) -> &'static str {
     match error {
         Some(Error::InvalidCertificate(
             Certificate::Expired | Certificate::ExpiredContext { .. },
-        )) => {
-            "the server's certificate has expired; have it renewed, or set this machine's clock right"
-        }
+        )) => "the server's certificate has expired; renew it, or correct this machine's clock",
         Some(Error::InvalidCertificate(
             Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
-        )) => "the server's certificate is not valid yet; set this machine's clock right",
+        )) => "the server's certificate is not valid yet; correct this machine's clock",
         Some(Error::InvalidCertificate(
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
         )) => {
@@ -55,12 +53,13 @@ pub fn remedy(error: Option<&Error>) -> &'static str {
                 | AlertDescription::InsufficientSecurity,
             ),
         ) => {
-            "it speaks no TLS that is safe today (1.2 with ECDHE and an AEAD cipher, or 1.3); have it brought up to date"
+            "it supports no TLS that is safe today (1.2 with ECDHE and an AEAD cipher, or 1.3); update it"
         }
         Some(Error::General(_)) => "install the system's certificate authorities, or set ca_file",
-        Some(Error::InvalidCertificate(_)) => "have the server's certificate replaced",
+        Some(Error::InvalidCertificate(_)) => "replace the server's certificate",
         _ => "check that the host speaks TLS on that port",
     }
 }
 
-const UNKNOWN: &str = "its issuer is not trusted here; set ca_file to that authority's certificate, if it is to be trusted";
+const UNKNOWN: &str =
+    "its issuer is not trusted here; set ca_file to that authority's certificate to trust it";

@@ -56,7 +56,8 @@ impl Verifier {
         roots.add_parsable_certificates(self.extra.iter().cloned());
         if roots.is_empty() {
             return Err(Error::General(
-                "this machine has no certificate authorities (Debian's are in the package ca-certificates)".to_owned(),
+                "no certificate authorities are installed (on Debian: the package ca-certificates)"
+                    .to_owned(),
             ));
         }
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider())

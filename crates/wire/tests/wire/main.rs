@@ -119,7 +119,7 @@ async fn what_does_not_fit_is_reported_and_the_connection_stays(server: u32) {
             ),
             (r#"broadcast {"id":1}"#.to_owned(), "\"id\" is no text"),
             ("emit greeting {}".to_owned(), "greeting"),
-            ("raw 2{".to_owned(), "no JSON array"),
+            ("raw 2{".to_owned(), "not a JSON array"),
             ("raw 9".to_owned(), "unknown type"),
         ] {
             node.tell(&command).await;

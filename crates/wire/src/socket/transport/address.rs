@@ -27,12 +27,12 @@ impl<'a> Address<'a> {
         };
         let mut base = Url::parse(&endpoint.url).map_err(|error| {
             wrong(format!(
-                "that is no URL ({error}); write http(s)://host[:port]"
+                "it is not a URL ({error}); write http(s)://host[:port]"
             ))
         })?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
             return Err(wrong(
-                "only http:// and https:// URLs with a host are known".into(),
+                "only http:// and https:// URLs with a host are supported".into(),
             ));
         }
         base.set_query(None);

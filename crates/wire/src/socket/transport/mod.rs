@@ -101,7 +101,7 @@ impl Transport {
         let outbox = self.outbox();
         if outbox.len() >= OUTBOX {
             return Err(ConnectionLost(format!(
-                "the server took none of the last {OUTBOX} packets"
+                "the server accepted none of the last {OUTBOX} packets"
             )));
         }
         outbox.push_back(packet);

@@ -87,7 +87,10 @@ impl Polling {
             .await
             .map_err(|lost| broken(lost.0))?;
         let no_handshake = || {
-            broken("the answer is no Engine.IO handshake; is this an EXP network's address?".into())
+            broken(
+                "the answer is not an Engine.IO handshake; is this an EXP network's address?"
+                    .into(),
+            )
         };
         let generation = generation_of(&body).ok_or_else(no_handshake)?;
         let mut packets = Packets::new(generation, body).map_err(|_| no_handshake())?;
@@ -289,7 +292,7 @@ fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, String> {
     // `Address::proxy`.
     if let Some(proxy) = &address.endpoint.proxy {
         let proxy = reqwest::Proxy::all(proxy)
-            .map_err(|error| format!("the proxy setting is no URL: {}", error.without_url()))?;
+            .map_err(|error| format!("the proxy setting is not a URL: {}", error.without_url()))?;
         builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| match error.source() {

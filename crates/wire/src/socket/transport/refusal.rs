@@ -66,7 +66,7 @@ impl Rejection {
         }
         if status.is_redirection() {
             return Self::Other(format!(
-                "{said}; the server sends clients elsewhere, set the host to that address"
+                "{said}; the server redirects clients; set host to the address it names"
             ));
         }
         if status != StatusCode::BAD_REQUEST {
@@ -211,7 +211,7 @@ mod tests {
             matches!(read(404, "<html>not here</html>"), Other(said) if !said.contains("html"))
         );
         assert!(matches!(read(502, "bad gateway"), Other(_)));
-        assert!(matches!(read(302, ""), Other(said) if said.contains("elsewhere")));
+        assert!(matches!(read(302, ""), Other(said) if said.contains("redirects")));
         assert!(matches!(read(407, ""), Other(said) if said.contains("user name and password")));
     }
 

@@ -70,7 +70,7 @@ impl WebSocket {
                 let extensions = answer.headers().get(SEC_WEBSOCKET_EXTENSIONS);
                 let named = extensions.and_then(|value| value.to_str().ok());
                 Err(broken(format!(
-                    "the server chose a WebSocket extension that was not asked for ({}); have it, or the proxy on the way, send messages plain",
+                    "the server chose a WebSocket extension that was not requested ({}); make it, or the proxy on the way, send plain messages",
                     excerpt(named.unwrap_or_default())
                 )))
             }
@@ -176,7 +176,7 @@ fn lost(error: &Error) -> ConnectionLost {
             "the server ended the connection".to_owned()
         }
         Error::Protocol(ProtocolError::NonZeroReservedBits) => {
-            "the server breaks the WebSocket protocol (reserved bits are set): it compresses, which was not asked for, or speaks something else; have it, or the proxy on the way, send messages plain, and leave protocol at auto".to_owned()
+            "the server breaks the WebSocket protocol (reserved bits are set): it compresses, which was not requested, or speaks another protocol; make it, or the proxy on the way, send plain messages, and leave protocol at auto".to_owned()
         }
         error => format!("the connection broke: {}", sentence(error)),
     })
