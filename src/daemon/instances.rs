@@ -37,7 +37,7 @@ pub(super) fn start(
             Session::new(name, instance_settings, state_dir, counters.clone())
                 .map_err(|error| refused(error.to_string()))?;
         let api = ApiClient::new(instance_settings, &settings.daemon.limits, session.clone())
-            .map_err(refused)?;
+            .map_err(|error| refused(error.to_string()))?;
         let wanted = router
             .wanted(instance)
             .ok_or_else(|| refused("the router does not know it".to_owned()))?;

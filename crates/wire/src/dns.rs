@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Reason why a name has no addresses.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NameError {
+pub enum NameError {
     /// The name service does not answer.
     #[error("the name service did not answer within {TIMEOUT:?}")]
     Timeout,

@@ -10,6 +10,7 @@ mod choice;
 pub mod diagnosis;
 pub mod dns;
 pub mod encoding;
+mod error;
 mod proxy_challenge;
 pub mod server_time;
 pub mod socket;
@@ -19,3 +20,4 @@ pub mod trust;
 mod tunnel;
 
 pub use choice::{ProtocolChoice, SocketLibrary, TransportChoice};
+pub use error::ConnectError;

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::dns::look_up;
+use super::error::ConnectError;
 
 /// Bound on TCP to one address; long polling needs time as well.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,16 +28,15 @@ const MAX_ADDRESSES: usize = 16;
 const MAX_FAILURES_SHOWN: usize = 3;
 
 /// Connects to a host.
-pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
-    let addresses = look_up(host, port).await.map_err(|error| {
-        format!(
-            "the name {host:?} cannot be resolved ({error}); check the host setting and this machine's DNS"
-        )
-    })?;
+pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+    let addresses = look_up(host, port)
+        .await
+        .map_err(|source| ConnectError::Unresolved {
+            host: host.to_owned(),
+            source,
+        })?;
     if addresses.is_empty() {
-        return Err(format!(
-            "the name {host:?} has no addresses; check the host setting and this machine's DNS"
-        ));
+        return Err(ConnectError::NoAddresses(host.to_owned()));
     }
     let connect = |address: SocketAddr| async move {
         match timeout(TIMEOUT, TcpStream::connect(address)).await {
@@ -46,7 +46,10 @@ pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, String> 
     };
     let stream = race(interleaved(addresses), connect)
         .await
-        .map_err(|failures| failed(host, &failures))?;
+        .map_err(|failures| ConnectError::Unreachable {
+            host: host.to_owned(),
+            failures: listed(&failures),
+        })?;
     // Without this option pings are delayed; a failure to set it costs no more than that.
     stream.set_nodelay(true).unwrap_or_default();
     Ok(stream)
@@ -105,7 +108,8 @@ async fn race<T, E, F: Future<Output = Result<T, E>>>(
     }
 }
 
-fn failed(host: &str, failures: &[(SocketAddr, impl Display)]) -> String {
+/// The failures in one line: the first of them, and the number of the others.
+fn listed(failures: &[(SocketAddr, impl Display)]) -> String {
     let shown: Vec<String> = failures
         .iter()
         .take(MAX_FAILURES_SHOWN)
@@ -117,7 +121,7 @@ fn failed(host: &str, failures: &[(SocketAddr, impl Display)]) -> String {
     } else {
         String::new()
     };
-    format!("connecting to {host} {}{more}", shown.join(", "))
+    format!("{}{more}", shown.join(", "))
 }
 
 #[cfg(test)]
@@ -204,7 +208,11 @@ mod tests {
         let failures: Vec<_> = (1..=5)
             .map(|n| (address(&format!("10.0.0.{n}:443")), "no answer"))
             .collect();
-        let said = failed("exp.example", &failures);
+        let said = ConnectError::Unreachable {
+            host: "exp.example".to_owned(),
+            failures: listed(&failures),
+        }
+        .to_string();
         assert!(said.contains("exp.example at 10.0.0.1:443 failed: no answer"));
         assert!(said.ends_with("and 2 more addresses"), "{said}");
     }

@@ -16,6 +16,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 mod refusal;
 mod verifier;
 
+use super::error::ConnectError;
 pub use refusal::{remedy, tls_error};
 use verifier::Verifier;
 
@@ -39,7 +40,7 @@ impl Trust {
     ///
     /// # Errors
     /// The file cannot be read, or holds no certificates.
-    pub fn read(ca_file: Option<&Path>) -> Result<Self, String> {
+    pub fn read(ca_file: Option<&Path>) -> Result<Self, ConnectError> {
         let pem = ca_file.map(std::fs::read).transpose();
         Self::parse(ca_file, pem)
     }
@@ -48,7 +49,7 @@ impl Trust {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn read_async(ca_file: Option<&Path>) -> Result<Self, String> {
+    pub async fn read_async(ca_file: Option<&Path>) -> Result<Self, ConnectError> {
         let pem = match ca_file {
             Some(path) => tokio::fs::read(path).await.map(Some),
             None => Ok(None),
@@ -56,9 +57,15 @@ impl Trust {
         Self::parse(ca_file, pem)
     }
 
-    fn parse(file: Option<&Path>, pem: std::io::Result<Option<Vec<u8>>>) -> Result<Self, String> {
-        let shown = file.unwrap_or(Path::new("")).display();
-        let pem = pem.map_err(|error| format!("cannot read ca_file {shown}: {error}"))?;
+    fn parse(
+        file: Option<&Path>,
+        pem: std::io::Result<Option<Vec<u8>>>,
+    ) -> Result<Self, ConnectError> {
+        let path = || file.map(Path::to_owned).unwrap_or_default();
+        let pem = pem.map_err(|source| ConnectError::CaFile {
+            path: path(),
+            source,
+        })?;
         let Some(pem) = pem else {
             return Ok(Self {
                 file: None,
@@ -66,18 +73,19 @@ impl Trust {
                 authorities: Vec::new(),
             });
         };
-        let none = |why: &str| {
-            format!("ca_file {shown} contains no PEM certificates{why}; name a file that does")
+        let none = |detail: String| ConnectError::NoCertificates {
+            path: path(),
+            detail,
         };
         let authorities = CertificateDer::pem_slice_iter(&pem)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| none(&format!(" ({error})")))?;
+            .map_err(|error| none(format!(" ({error})")))?;
         for authority in &authorities {
             let tried = RootCertStore::empty().add(authority.clone());
-            tried.map_err(|error| none(&format!(" that can be read ({error})")))?;
+            tried.map_err(|error| none(format!(" that can be read ({error})")))?;
         }
         if authorities.is_empty() {
-            return Err(none(""));
+            return Err(none(String::new()));
         }
         Ok(Self {
             file: file.map(Path::to_owned),
@@ -90,7 +98,7 @@ impl Trust {
     ///
     /// # Errors
     /// TLS cannot be set up.
-    pub fn connector(&self) -> Result<Arc<ClientConfig>, String> {
+    pub fn connector(&self) -> Result<Arc<ClientConfig>, ConnectError> {
         // The lock is held while one is built: others would build the same.
         let mut made = CONNECTORS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((pem, connector)) = made.get(&self.file)
@@ -119,7 +127,7 @@ impl Trust {
     ///
     /// # Errors
     /// TLS cannot be set up.
-    pub fn library_connector(&self) -> Result<native_tls::TlsConnector, String> {
+    pub fn library_connector(&self) -> Result<native_tls::TlsConnector, ConnectError> {
         let mut builder = native_tls::TlsConnector::builder();
         builder.min_protocol_version(Some(native_tls::Protocol::Tlsv12));
         for authority in &self.authorities {
@@ -130,8 +138,8 @@ impl Trust {
     }
 }
 
-fn cannot(error: impl std::fmt::Display) -> String {
-    format!("TLS could not be set up: {error}")
+fn cannot(error: impl std::fmt::Display) -> ConnectError {
+    ConnectError::TlsSetup(error.to_string())
 }
 
 impl std::fmt::Debug for Trust {

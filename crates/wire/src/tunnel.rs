@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::error::ConnectError;
 use super::proxy_challenge::remedy;
 use super::tcp;
 use super::tls::explain;
@@ -40,29 +41,41 @@ pub(super) fn proxy_for(url: &str, setting: Option<&str>) -> Option<Intercept> {
 }
 
 /// Encrypts a connection to a host.
-pub(super) async fn encrypt(stream: Stream, host: &str, trust: &Trust) -> Result<Stream, String> {
+pub(super) async fn encrypt(
+    stream: Stream,
+    host: &str,
+    trust: &Trust,
+) -> Result<Stream, ConnectError> {
     let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| format!("{host:?} is not a name that a certificate can have"))?;
+        .map_err(|_| ConnectError::ServerName(host.to_owned()))?;
     let stream = tokio_rustls::TlsConnector::from(trust.connector()?)
         .connect(name, stream)
         .await
-        .map_err(|error| explain(&error, host))?;
+        .map_err(|error| ConnectError::Handshake(explain(&error, host)))?;
     Ok(Box::new(stream))
 }
 
 /// Requests a tunnel to `target` (`host:port`) from a proxy.
-pub(super) async fn open(proxy: &Intercept, target: &str, trust: &Trust) -> Result<Stream, String> {
-    let name = display_name(proxy);
+pub(super) async fn open(
+    proxy: &Intercept,
+    target: &str,
+    trust: &Trust,
+) -> Result<Stream, ConnectError> {
+    let proxy_name = display_name(proxy);
     let (stream, head) = request_tunnel(proxy, target, trust).await?;
     let status = head.lines().next().unwrap_or_default();
     match status_of(&head) {
         Some(code) if code.starts_with('2') => Ok(stream),
-        Some("407") => Err(format!("{name} {}", remedy(challenges(&head)))),
-        Some(_) => Err(format!(
-            "{name} refuses a tunnel to {target}: {}",
-            excerpt(status)
-        )),
-        None => Err(format!("{name} does not answer as an HTTP proxy")),
+        Some("407") => Err(ConnectError::ProxyAuthentication {
+            proxy: proxy_name,
+            remedy: remedy(challenges(&head)),
+        }),
+        Some(_) => Err(ConnectError::ProxyRefused {
+            proxy: proxy_name,
+            target: target.to_owned(),
+            status: excerpt(status),
+        }),
+        None => Err(ConnectError::NotAProxy(proxy_name)),
     }
 }
 
@@ -96,19 +109,21 @@ async fn request_tunnel(
     proxy: &Intercept,
     target: &str,
     trust: &Trust,
-) -> Result<(Stream, String), String> {
+) -> Result<(Stream, String), ConnectError> {
     if let Some(other) = proxy.uri().scheme_str()
         && !matches!(other, "http" | "https")
     {
-        return Err(format!(
-            "proxies with the scheme {other:?} are not supported; use one with http:// or https://"
-        ));
+        return Err(ConnectError::ProxyScheme(other.to_owned()));
     }
     let (host, port, secure) = endpoint(proxy);
     let name = display_name(proxy);
-    let stream = tcp::connect(host, port)
-        .await
-        .map_err(|reason| format!("{name} is not reachable: {reason}"))?;
+    let stream =
+        tcp::connect(host, port)
+            .await
+            .map_err(|error| ConnectError::ProxyUnreachable {
+                proxy: name.clone(),
+                source: Box::new(error),
+            })?;
     let mut stream: Stream = Box::new(stream);
     if secure {
         stream = encrypt(stream, host, trust).await?;
@@ -120,7 +135,10 @@ async fn request_tunnel(
         request.extend_from_slice(b"\r\n");
     }
     request.extend_from_slice(b"\r\n");
-    let broke = |error: io::Error| format!("{name} broke the connection: {error}");
+    let broke = |source: io::Error| ConnectError::ProxyBroke {
+        proxy: name.clone(),
+        source,
+    };
     stream.write_all(&request).await.map_err(broke)?;
     stream.flush().await.map_err(broke)?;
     let head = head(&mut stream).await.map_err(broke)?;

@@ -17,7 +17,7 @@ use super::target;
 use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings, Limits};
 use crate::upstream::session::{LoggedIn, Session};
 use crate::upstream::transport::{
-    Answer, AnswerRoom, CallError, HttpTransport, LARGEST_ANSWER, SendLatch, line_time,
+    Answer, AnswerRoom, CallError, HttpTransport, LARGEST_ANSWER, SendLatch, SetupError, line_time,
 };
 use expd_domain::excerpt::sentence;
 use expd_domain::message;
@@ -73,7 +73,7 @@ impl ApiClient {
         settings: &InstanceSettings,
         limits: &Limits,
         session: Session,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SetupError> {
         Ok(Self {
             transport: HttpTransport::new(settings)?,
             session,

@@ -73,6 +73,17 @@ pub(super) struct MaintenanceReport {
     pub refused: usize,
 }
 
+/// Reason why a connection counts as dead.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Dead {
+    #[error(
+        "the server did not confirm a subscription within {0:?}, though the connection looks open"
+    )]
+    Unanswered(Duration),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+}
+
 impl Connection {
     /// Opens a socket with a session's token.
     pub async fn open(
@@ -141,7 +152,7 @@ impl Connection {
     ///
     /// # Errors
     /// The reason why the connection counts as dead.
-    pub async fn maintain(&mut self) -> Result<MaintenanceReport, String> {
+    pub async fn maintain(&mut self) -> Result<MaintenanceReport, Dead> {
         let now = Moment::now();
         let at = Instant::from_std(now.at);
         let mut report = MaintenanceReport::default();
@@ -154,10 +165,7 @@ impl Connection {
                 self.subscriptions.restart_deadlines();
                 self.next_probe = at;
             } else if self.subscriptions.unanswered(since) {
-                return Err(format!(
-                    "the server did not confirm a subscription within {:?}, though the connection looks open",
-                    self.timings.probe_answer
-                ));
+                return Err(Dead::Unanswered(self.timings.probe_answer));
             } else {
                 report.lost = self.subscriptions.demote_unanswered(since);
             }
@@ -173,7 +181,7 @@ impl Connection {
             self.next_probe = at + self.timings.probe_every;
             ids.extend(self.subscriptions.start_probe(now));
         }
-        self.send(ids).await.map_err(|error| error.to_string())?;
+        self.send(ids).await?;
         Ok(report)
     }
 

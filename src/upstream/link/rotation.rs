@@ -189,9 +189,9 @@ impl Rotation {
             return self.retry(&error.to_string(), None);
         }
         if candidate.new.next_due() <= Instant::now()
-            && let Err(reason) = candidate.new.maintain().await
+            && let Err(dead) = candidate.new.maintain().await
         {
-            self.retry(&reason, None);
+            self.retry(&dead.to_string(), None);
         }
     }
 

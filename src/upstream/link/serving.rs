@@ -147,7 +147,7 @@ impl Serving {
             }
             Some(_) = self.closing.join_next() => Ok(()),
             () = sleep_until(due) => {
-                let MaintenanceReport { reasked, lost, unanswered, refused } = connection.maintain().await.map_err(End::Broken)?;
+                let MaintenanceReport { reasked, lost, unanswered, refused } = connection.maintain().await.map_err(|dead| End::Broken(dead.to_string()))?;
                 self.report_asked(reasked).await;
                 if !lost.is_empty() {
                     log::warn!(instance = self.parts.name; "the network no longer confirms {} channels; asking again", lost.len());

@@ -87,7 +87,7 @@ impl Authenticator {
             name: name.to_owned(),
             host: settings.host.trim_end_matches('/').to_owned(),
             credentials: settings.credentials.clone(),
-            transport: HttpTransport::new(settings).map_err(SessionError::Client)?,
+            transport: HttpTransport::new(settings)?,
             keyring: Keyring::open(name, &settings.credentials, state_dir, &timings)?,
             clock: ServerClock::default(),
             renewals: Renewals::new(timings.renewal),

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::answer::{Answer, AnswerRoom};
 use super::error::CallError;
 use super::send_latch::{LatchedBody, SendLatch};
+use super::setup::SetupError;
 use crate::config::InstanceSettings;
 use expd_wire::diagnosis::{RouteDescription, never_sent};
 use expd_wire::dns::Resolver;
@@ -33,7 +34,7 @@ pub(in crate::upstream) const LARGEST_ANSWER: usize = 64 << 20;
 pub struct HttpTransport {
     /// Built for the first request: reading the system's certificate authorities takes 10 ms, which
     /// would delay the daemon's start.
-    client: Arc<OnceLock<Result<Client, String>>>,
+    client: Arc<OnceLock<Result<Client, SetupError>>>,
     proxy: Option<Proxy>,
     trust: Trust,
     route: RouteDescription,
@@ -44,15 +45,11 @@ impl HttpTransport {
     ///
     /// # Errors
     /// The proxy or the file of certificate authorities is unusable.
-    pub fn new(settings: &InstanceSettings) -> Result<Self, String> {
+    pub fn new(settings: &InstanceSettings) -> Result<Self, SetupError> {
         let route = RouteDescription::new(&settings.host, settings.proxy.as_deref());
         let proxy = settings.proxy.as_ref().map(Proxy::all).transpose();
-        let proxy = proxy.map_err(|_| {
-            let shown = route.proxy().unwrap_or_default();
-            format!(
-                "the proxy setting ({shown}) is not a URL; write http://[user:password@]host:port"
-            )
-        })?;
+        let proxy =
+            proxy.map_err(|_| SetupError::Proxy(route.proxy().unwrap_or_default().to_owned()))?;
         Ok(Self {
             client: Arc::default(),
             proxy,
@@ -68,14 +65,14 @@ impl HttpTransport {
     pub fn request(&self, method: Method, url: impl IntoUrl) -> Result<RequestBuilder, CallError> {
         match self.client.get_or_init(|| self.client()) {
             Ok(client) => Ok(client.request(method, url)),
-            Err(reason) => Err(CallError::Offline {
-                reason: reason.clone(),
+            Err(error) => Err(CallError::Offline {
+                reason: error.to_string(),
                 retry_in: None,
             }),
         }
     }
 
-    fn client(&self) -> Result<Client, String> {
+    fn client(&self) -> Result<Client, SetupError> {
         let plain = HeaderValue::from_static(encoding::IDENTITY);
         let mut builder = Client::builder()
             .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, plain)]))
@@ -92,9 +89,7 @@ impl HttpTransport {
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(proxy.clone());
         }
-        builder
-            .build()
-            .map_err(|error| format!("the HTTP client cannot be set up: {error:?}"))
+        builder.build().map_err(SetupError::Client)
     }
 
     /// Sends a request once, and reads at most `most` bytes of the answer, whose head has to arrive

@@ -5,6 +5,7 @@ mod error;
 mod http;
 mod line;
 mod send_latch;
+mod setup;
 
 pub use answer::{Answer, AnswerRoom, Unbounded};
 pub use error::CallError;
@@ -12,3 +13,4 @@ pub use http::HttpTransport;
 pub(super) use http::LARGEST_ANSWER;
 pub(super) use line::line_time;
 pub use send_latch::SendLatch;
+pub use setup::SetupError;

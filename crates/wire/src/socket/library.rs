@@ -252,7 +252,7 @@ async fn connect(
     if secure {
         let connector = Trust::read(endpoint.ca_file.as_deref())
             .and_then(|trust| trust.library_connector())
-            .map_err(cannot)?;
+            .map_err(|error| cannot(error.to_string()))?;
         builder = builder.tls_config(connector);
     }
     let refused = |reason: String| SocketError::Refused {

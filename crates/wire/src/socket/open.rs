@@ -27,7 +27,7 @@ pub async fn open(
     let opening = async {
         let trust = Trust::read_async(endpoint.ca_file.as_deref())
             .await
-            .map_err(|reason| address.failed(reason))?;
+            .map_err(|error| address.failed(error.to_string()))?;
         let opener = Opener {
             address: &address,
             trust: &trust,

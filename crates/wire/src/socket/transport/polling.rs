@@ -21,6 +21,7 @@ use super::pace::Pace;
 use super::{Address, ConnectionLost, OpenFailure, Received, Rejection, ToSend};
 use crate::dns::Resolver;
 use crate::encoding::{self, unrequested};
+use crate::error::ConnectError;
 use crate::socket::Generation;
 use crate::socket::packet::{Handshake, Packet};
 use crate::tls::explain;
@@ -67,7 +68,7 @@ impl Polling {
         trust: &Trust,
     ) -> Result<Self, OpenFailure> {
         let broken = |reason: String| OpenFailure::Broken(address.failed(reason));
-        let client = client(address, trust).map_err(broken)?;
+        let client = client(address, trust).map_err(|error| broken(error.to_string()))?;
         let mut url = address.polling(generation);
         let request = client.get(url.clone()).send();
         let answer = match request.await {
@@ -276,7 +277,7 @@ impl fmt::Debug for Polling {
     }
 }
 
-fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, String> {
+fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, ConnectError> {
     let none = HeaderValue::from_static(encoding::IDENTITY);
     let plain = HeaderMap::from_iter([(ACCEPT_ENCODING, none)]);
     let mut builder = Client::builder()
@@ -292,12 +293,14 @@ fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, String> {
     // `Address::proxy`.
     if let Some(proxy) = &address.endpoint.proxy {
         let proxy = reqwest::Proxy::all(proxy)
-            .map_err(|error| format!("the proxy setting is not a URL: {}", error.without_url()))?;
+            .map_err(|error| ConnectError::ProxySetting(error.without_url()))?;
         builder = builder.proxy(proxy);
     }
-    builder.build().map_err(|error| match error.source() {
-        Some(cause) => format!("the HTTP client could not be set up: {cause}"),
-        None => format!("the HTTP client could not be set up: {error}"),
+    builder.build().map_err(|error| {
+        ConnectError::HttpClient(match error.source() {
+            Some(cause) => cause.to_string(),
+            None => error.to_string(),
+        })
     })
 }
 

@@ -59,7 +59,9 @@ impl WebSocket {
             USER_AGENT,
             HeaderValue::from_static(concat!("expd/", env!("CARGO_PKG_VERSION"))),
         );
-        let stream = dial(address, trust).await.map_err(broken)?;
+        let stream = dial(address, trust)
+            .await
+            .map_err(|error| broken(error.to_string()))?;
         let stream = BufReader::with_capacity(READ_BYTES, stream);
         let config = WebSocketConfig::default()
             .read_buffer_size(TAKEN_BYTES)
