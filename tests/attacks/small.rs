@@ -4,7 +4,6 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use expd_proto::health::health_check_response::ServingStatus;
 use expd_proto::health::health_client::HealthClient;

@@ -1,7 +1,5 @@
 //! Streams outlive the network.
 
-use std::time::Duration;
-
 use expd_client::{GapReason, LinkState, Listen, SubscriptionState};
 use expd_domain::Channel;
 
