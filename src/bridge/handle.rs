@@ -17,7 +17,9 @@ use crate::upstream::link::LinkStatus;
 use crate::upstream::session::{Session, SessionState};
 use crate::upstream::transport::AnswerRoom;
 use expd_domain::channel::check_event_name;
-use expd_domain::{Alphabet, BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payload};
+use expd_domain::{
+    Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payload,
+};
 
 /// The user on whose behalf a call to EXP is made.
 #[derive(Clone, Copy)]
@@ -99,7 +101,7 @@ impl Bridge {
         &self,
         user: OnBehalf<'_>,
         method: &str,
-        path: &str,
+        path: ApiPath,
         query: BTreeMap<String, String>,
         body: Option<&Payload>,
     ) -> Result<ApiAnswer, BridgeError> {

@@ -6,7 +6,7 @@
 //!
 //! - `load` and `reload` (may these settings replace those in force?) put it together;
 //! - `access`, `daemon`, `hub` and `instance` read and check one section each;
-//! - `section` and `secret` give them typed values from the `reader`, which holds all layers merged;
+//! - `section` and `secret` give them typed values from the `reader`, which merges all layers;
 //! - `file` and `layer` bring the sources into one form, with the origin of every value;
 //! - `keys` is the one table of what may be set; `settings` has the types of the result.
 

@@ -90,7 +90,7 @@ impl Drop for SocketFile {
     }
 }
 
-/// Binds a socket and listens on it, with mode and group of its file set before anybody can connect.
+/// Binds a socket and listens on it. Its file has its mode and group before anybody can connect.
 ///
 /// A lock beside the path excludes other daemons from before the first look at the file until the
 /// socket is closed, so that a stale file can be removed without a race. The socket listens last:
@@ -333,8 +333,8 @@ mod tests {
         socket
     }
 
-    /// Leaves a file behind, as a killed daemon does. One that had listened would live on in a process
-    /// that another test starts at that moment, until it executes its program.
+    /// Leaves a file behind, as a killed daemon does. One that had listened would live on in a
+    /// process that another test starts at that moment, until it executes its program.
     fn leave_stale_file(path: &Path) {
         drop(bound(path));
     }

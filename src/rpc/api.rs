@@ -42,7 +42,7 @@ impl Api for ApiService {
             .request(
                 on_behalf(&call),
                 &request.method,
-                &request.path,
+                path,
                 query,
                 body.as_ref(),
             )

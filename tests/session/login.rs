@@ -243,7 +243,7 @@ async fn callers_wait_for_the_refresh_that_is_under_way() {
     for _ in 0..100 {
         let api = instance.api.clone();
         callers.spawn(async move {
-            api.request("GET", "/api/devices", [].into(), None, &Unbounded)
+            api.request("GET", api_path("/api/devices"), [].into(), None, &Unbounded)
                 .await
                 .unwrap()
         });
@@ -270,7 +270,7 @@ async fn a_token_that_is_refused_although_fresh_ends_the_call_and_is_not_hammere
     let call = || {
         instance
             .api
-            .request("GET", "/api/devices", [].into(), None, &Unbounded)
+            .request("GET", api_path("/api/devices"), [].into(), None, &Unbounded)
     };
     let error = call().await.unwrap_err();
     assert!(
@@ -349,7 +349,7 @@ async fn the_old_token_serves_while_its_refresh_fails() {
     );
     let answer = instance
         .api
-        .request("GET", "/api/devices", [].into(), None, &Unbounded)
+        .request("GET", api_path("/api/devices"), [].into(), None, &Unbounded)
         .await;
     assert_eq!(answer.unwrap().status, 200);
     instance.newer_than(1).await;
@@ -399,7 +399,7 @@ async fn wrong_credentials_are_told_as_such_and_tried_rarely() {
     assert!(next_try.left() > Duration::ZERO);
     let error = instance
         .api
-        .request("GET", "/api/devices", [].into(), None, &Unbounded)
+        .request("GET", api_path("/api/devices"), [].into(), None, &Unbounded)
         .await;
     assert!(
         matches!(error, Err(CallError::Unauthenticated { ref reason }) if reason.contains("secret")),

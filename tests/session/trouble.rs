@@ -40,7 +40,7 @@ async fn told(settings: &InstanceSettings) -> String {
     // A caller hears the same, and that nothing was sent.
     let error = instance
         .api
-        .request("GET", "/api/devices", [].into(), None, &Unbounded)
+        .request("GET", api_path("/api/devices"), [].into(), None, &Unbounded)
         .await
         .unwrap_err();
     assert!(matches!(error, CallError::Offline { .. }), "{error:?}");
@@ -243,7 +243,7 @@ async fn no_query_and_no_token_is_ever_told() {
     let query = [("key".to_owned(), "secret-query".to_owned())].into();
     let error = instance
         .api
-        .request("GET", "/api/devices", query, None, &Unbounded)
+        .request("GET", api_path("/api/devices"), query, None, &Unbounded)
         .await
         .unwrap_err();
     let said = format!(

@@ -11,11 +11,16 @@ use expd::config::{
 use expd::metrics::Counters;
 use expd::upstream::api::ApiClient;
 use expd::upstream::session::{LoggedIn, Session, SessionState, SessionTimings};
-use expd_domain::Secret;
+use expd_domain::{ApiPath, Secret};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use expd_test_support::{DEADLINE, until};
+
+/// A path of the API that is well-formed.
+pub fn api_path(text: &str) -> ApiPath {
+    ApiPath::parse(text).unwrap()
+}
 
 pub fn device(uuid: &str, secret: &str) -> Credentials {
     Credentials::Device {

@@ -178,15 +178,12 @@ impl ApiClient {
     pub async fn request(
         &self,
         method: &str,
-        path: &str,
+        path: ApiPath,
         query: BTreeMap<String, String>,
         body: Option<&Payload>,
         room: &dyn AnswerRoom,
     ) -> Result<ApiAnswer, CallError> {
         let method = target::method(method)?;
-        let path = ApiPath::parse(path).map_err(|error| CallError::Invalid {
-            reason: error.to_string(),
-        })?;
         let parameters = query.iter().map(|(key, value)| (&**key, &**value));
         let url = target::app_url(&self.host, &path, parameters)?;
         let text = |_: &LoggedIn| Ok(body.map(|body| body.as_str().as_bytes().to_vec()));
