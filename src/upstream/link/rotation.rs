@@ -171,9 +171,8 @@ impl Rotation {
             return Step::RejectToken(serial);
         }
         match &mut self.stage {
-            Stage::None | Stage::Opening { .. } => Step::Wait,
             Stage::Wanted(at) if *at <= Instant::now() => Step::Open,
-            Stage::Wanted(_) => Step::Wait,
+            Stage::None | Stage::Wanted(_) | Stage::Opening { .. } => Step::Wait,
             Stage::Confirming(candidate) => candidate.next(present, is_known),
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn socket_address(announced: Option<&str>, host: &str) -> SocketAddre
     }
     // Cannot fail between schemes that both have hosts and ports. A default port becomes the other
     // scheme's default.
-    url.set_scheme("https").unwrap_or_default();
+    url.set_scheme("https").ok();
     let fine = fine(url.as_str());
     SocketAddress {
         warning: Some(format!(

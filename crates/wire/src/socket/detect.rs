@@ -112,7 +112,5 @@ pub(super) async fn by_websocket(
 /// timeout.
 pub(super) async fn discard(transport: Transport) {
     // A server that does not accept the close will miss the pings.
-    timeout(CLOSE_LIMIT, transport.close())
-        .await
-        .unwrap_or_default();
+    timeout(CLOSE_LIMIT, transport.close()).await.ok();
 }

@@ -69,9 +69,7 @@ pub(super) async fn open(
         Err(error) => {
             // The server should not keep an unused session. If it does not accept the close, its
             // ping timeout ends the session.
-            timeout(CLOSE_LIMIT, transport.close())
-                .await
-                .unwrap_or_default();
+            timeout(CLOSE_LIMIT, transport.close()).await.ok();
             return Err(error);
         }
     };
@@ -230,15 +228,11 @@ impl Socket for EngineSocket {
             socket.events.close();
             let ended = async {
                 // An error means that the task has ended already.
-                socket
-                    .commands
-                    .send(Command::Close)
-                    .await
-                    .unwrap_or_default();
+                socket.commands.send(Command::Close).await.ok();
                 while socket.task.join_next().await.is_some() {}
             };
             // Past the limit, dropping the socket ends the task.
-            timeout(CLOSE_LIMIT, ended).await.unwrap_or_default();
+            timeout(CLOSE_LIMIT, ended).await.ok();
         })
     }
 }
@@ -279,18 +273,13 @@ impl EngineSession {
         };
         if let Some(event) = self.held.take() {
             // An error means that nobody listens any more.
-            self.events.send(event).await.unwrap_or_default();
+            self.events.send(event).await.ok();
         }
         if let Some(reason) = reason {
-            self.events
-                .send(SocketEvent::Closed(reason))
-                .await
-                .unwrap_or_default();
+            self.events.send(SocketEvent::Closed(reason)).await.ok();
         }
         if !matches!(end, End::Lost(_)) {
-            timeout(CLOSE_LIMIT, self.transport.close())
-                .await
-                .unwrap_or_default();
+            timeout(CLOSE_LIMIT, self.transport.close()).await.ok();
         }
     }
 

@@ -201,7 +201,7 @@ fn ascii_json(text: &str) -> String {
             _ => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     // Writing to a `String` cannot fail.
-                    write!(json, "\\u{unit:04x}").unwrap_or_default();
+                    write!(json, "\\u{unit:04x}").ok();
                 }
             }
         }

@@ -54,7 +54,7 @@ impl<'a> Address<'a> {
         let mut url = self.base.clone();
         let scheme = if self.secure() { "wss" } else { "ws" };
         // Cannot fail between schemes that both have hosts and ports.
-        url.set_scheme(scheme).unwrap_or_default();
+        url.set_scheme(scheme).ok();
         self.query(&mut url, generation, "websocket");
         url
     }

@@ -7,84 +7,25 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
-
 mod address;
 mod cookies;
 mod dial;
+mod failure;
 mod framing;
 mod pace;
+mod packets;
 mod polling;
 mod refusal;
 mod websocket;
 
 pub(super) use address::Address;
+pub(super) use failure::OpenFailure;
 #[cfg(fuzzing)]
 pub(super) use framing::{Packets, join};
+pub(super) use packets::{ConnectionLost, OUTBOX, Received, Text, ToSend};
 pub(super) use polling::Polling;
 pub(super) use refusal::{Rejection, error_message, redact};
 pub(super) use websocket::WebSocket;
-
-use super::SocketError;
-
-/// Text of a packet, shared with the buffer it arrived in.
-pub(super) use tokio_tungstenite::tungstenite::Utf8Bytes as Text;
-
-/// Bound on packets that wait to be sent. A client that only subscribes and pings approaches it
-/// where the server has stopped reading.
-pub(super) const OUTBOX: usize = 256;
-
-/// A packet that was received.
-#[derive(Debug)]
-pub(super) enum Received {
-    Text(Text),
-    /// A binary message of this many bytes, which EXP never sends.
-    Binary(usize),
-}
-
-impl Received {
-    /// True where it carries a Socket.IO packet, and is more than a sign of life.
-    fn is_message(&self) -> bool {
-        match self {
-            Self::Text(text) => text.starts_with('4'),
-            Self::Binary(_) => true,
-        }
-    }
-}
-
-/// The connection is lost, for this reason.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct ConnectionLost(pub String);
-
-/// Reason why a transport did not open.
-#[derive(Debug)]
-pub(super) enum OpenFailure {
-    /// The server, or a proxy, answered the handshake with something else.
-    Rejected(Rejection),
-    /// There was no answer.
-    Broken(SocketError),
-}
-
-impl OpenFailure {
-    /// The error of [`open`](super::open::open).
-    pub fn into_error(self, address: &Address<'_>) -> SocketError {
-        match self {
-            Self::Rejected(Rejection::Token(words)) => address.refused(words),
-            Self::Rejected(Rejection::Busy(words, retry_after)) => address.busy(words, retry_after),
-            Self::Rejected(rejection) => address.failed(rejection.message()),
-            Self::Broken(error) => error,
-        }
-    }
-}
-
-/// A packet to be sent.
-#[derive(Debug)]
-pub(super) struct ToSend {
-    pub text: String,
-    /// Completed when the packet was sent; dropped when it could not be.
-    pub sent: Option<oneshot::Sender<()>>,
-}
 
 /// An open transport.
 #[derive(Debug)]

@@ -195,7 +195,7 @@ impl Polling {
                 }
                 for sent in self.posted.drain(..) {
                     // The requester may have stopped waiting.
-                    sent.send(()).unwrap_or_default();
+                    sent.send(()).ok();
                 }
             }
             let mut packets = Vec::new();
@@ -267,7 +267,7 @@ impl Polling {
             self.poll_write(cx)
         })
         .await
-        .unwrap_or_default();
+        .ok();
     }
 }
 

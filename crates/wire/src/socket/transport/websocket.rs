@@ -144,7 +144,7 @@ impl WebSocket {
             self.flushed = true;
             for sent in self.written.drain(..) {
                 // The requester may have stopped waiting.
-                sent.send(()).unwrap_or_default();
+                sent.send(()).ok();
             }
         }
         Poll::Ready(Ok(()))
