@@ -62,13 +62,13 @@ mod tests {
             (vec!["NTLM", "Basic realm=x"], "USER:PASSWORD"),
             (
                 vec!["Negotiate, NTLM"],
-                "wants Negotiate and NTLM authentication",
+                "requires Negotiate and NTLM authentication",
             ),
             (vec!["NTLM TlRMTVNTUAACAAAA"], "cntlm"),
             (vec!["negotiate"], "cntlm"),
             (
                 vec!["Digest realm=\"r\", nonce=\"n\""],
-                "wants Digest authentication",
+                "requires Digest authentication",
             ),
         ] {
             let remedy = remedy(fields.iter().copied());
