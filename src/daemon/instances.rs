@@ -36,7 +36,7 @@ pub(super) fn start(
         let (session, session_task) =
             Session::new(name, instance_settings, state_dir, counters.clone())
                 .map_err(|error| refused(error.to_string()))?;
-        let api = ApiClient::new(instance_settings, &settings.daemon.limits, session.clone())
+        let api = ApiClient::new(instance_settings, session.clone())
             .map_err(|error| refused(error.to_string()))?;
         let wanted = router
             .wanted(instance)

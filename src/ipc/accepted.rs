@@ -58,8 +58,10 @@ impl Listener {
 /// closes then.
 ///
 /// As many connections as the semaphore has permits are open at a time, over all listeners that
-/// share it. Further ones wait in the kernel's queue until one closes, so that a burst at boot is a
-/// delay and not an error; past that queue the kernel lets clients wait or refuses them.
+/// share it; further ones wait in the kernel's queue until one closes, and past that queue
+/// connecting itself waits or is refused by the kernel. The server gives more permits than users
+/// may have connections, so that each one beyond a user's share is accepted and told why it is
+/// refused: this bound is reached only by those who are being refused.
 #[derive(Debug)]
 pub struct Accepted {
     listener: Listener,
@@ -129,7 +131,7 @@ impl Accepted {
         }
         if !self.full {
             log::warn!(
-                "the limit of local connections is reached; further ones wait until one closes (daemon.limits.max_connections)"
+                "as many local connections are open as are accepted at a time, those that are being refused among them; more wait until one closes (daemon.limits.max_connections)"
             );
             self.full = true;
         }

@@ -149,7 +149,6 @@ impl From<CallError> for Status {
             CallError::Unknown { .. } => (Code::Unknown, "NO_ANSWER", None),
             CallError::TooLarge { .. } => (Code::ResourceExhausted, "ANSWER_TOO_LARGE", None),
             CallError::NoRoom => (Code::ResourceExhausted, "NO_ROOM_FOR_ANSWER", None),
-            CallError::TooMany { .. } => (Code::ResourceExhausted, "TOO_MANY_CALLS", None),
             CallError::Invalid { .. } => return invalid(error),
             CallError::Exp {
                 status,

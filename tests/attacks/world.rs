@@ -51,11 +51,33 @@ pub async fn started(settings: &str) -> (Daemon, Home) {
 
 /// What of a process's memory is its own, in bytes.
 pub fn private_memory(home: &Home, pid: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
-    let status = status.unwrap_or_else(|_| panic!("{} has ended", home.socket().display()));
-    let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
-    let digits: String = line.unwrap().chars().filter(char::is_ascii_digit).collect();
-    digits.parse::<usize>().unwrap() * 1024
+    let memory = own_memory(&format!("/proc/{pid}/status"));
+    memory.unwrap_or_else(|| panic!("{} has ended", home.socket().display()))
+}
+
+fn own_memory(status: &str) -> Option<usize> {
+    let status = std::fs::read_to_string(status).ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"))?;
+    let digits: String = line.chars().filter(char::is_ascii_digit).collect();
+    Some(digits.parse::<usize>().ok()? * 1024)
+}
+
+/// These settings, and the rules.
+fn with_rules(settings: &str) -> String {
+    format!(
+        r#"
+        {settings}
+        [[access]]
+        uid = {APP}
+        allow = ["listen", "broadcast", "respond", "request", "status"]
+        [[access]]
+        uid = {OTHER_APP}
+        allow = ["listen", "broadcast", "respond", "request", "status"]
+        [[access]]
+        uid = 0
+        allow = ["listen", "broadcast", "respond", "request", "status", "admin"]
+        "#
+    )
 }
 
 /// A daemon under attack, on a network of its own, with rules for two apps; a stranger has none.
@@ -67,29 +89,26 @@ pub struct World {
 impl World {
     /// With these settings besides the rules.
     pub async fn start(settings: &str) -> Self {
-        let rules = format!(
-            r#"
-            {settings}
-            [[access]]
-            uid = {APP}
-            allow = ["listen", "broadcast", "respond", "request", "status"]
-            [[access]]
-            uid = {OTHER_APP}
-            allow = ["listen", "broadcast", "respond", "request", "status"]
-            [[access]]
-            uid = 0
-            allow = ["listen", "broadcast", "respond", "request", "status", "admin"]
-            "#
-        );
-        let (daemon, home) = started(&rules).await;
-        let world = Self { home, daemon };
-        let honest = world.api(OTHER_APP).await;
+        let (daemon, home) = started(&with_rules(settings)).await;
+        Self { home, daemon }.logged_in().await
+    }
+
+    /// The same with the network elsewhere, so that what is measured is the daemon's alone.
+    pub async fn start_apart(settings: &str) -> Self {
+        let home = Home::new(&with_rules(settings));
+        let started = tokio::task::spawn_blocking(move || (daemon_of(&home), home));
+        let (daemon, home) = started.await.unwrap();
+        Self { home, daemon }.logged_in().await
+    }
+
+    async fn logged_in(self) -> Self {
+        let honest = self.api(OTHER_APP).await;
         let deadline = Instant::now() + DEADLINE;
         while identity(honest.clone()).await.is_err() {
             assert!(Instant::now() < deadline, "it does not log in");
             sleep(Duration::from_millis(20)).await;
         }
-        world
+        self
     }
 
     pub async fn connect(&self, uid: u32) -> UnixStream {
@@ -126,6 +145,12 @@ impl World {
     /// The daemon's own memory.
     pub fn memory(&self) -> usize {
         private_memory(&self.home, self.daemon.child.id())
+    }
+
+    /// Reads the daemon's own memory, now and later.
+    pub fn memory_reader(&self) -> impl Fn() -> usize + Send + use<> {
+        let status = format!("/proc/{}/status", self.daemon.child.id());
+        move || own_memory(&status).unwrap_or_default()
     }
 
     /// Asks for the identity as another app, again and again, until it is stopped.

@@ -1,11 +1,14 @@
 //! Calls: what goes over the wire, and what is said of how they ended.
 
 use std::collections::BTreeMap;
+use std::future::ready;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use expd::config::{BroadcastChannelForm, Limits};
-use expd::upstream::transport::{CallError, SendLatch, Unbounded};
-use expd_domain::{ApiPath, BroadcastId, Channel, ChannelId, Payload};
+use expd::config::BroadcastChannelForm;
+use expd::upstream::transport::{AnswerRoom, CallError, SendLatch, Unbounded};
+use expd_domain::{ApiPath, BroadcastId, Channel, ChannelId, Fate, Payload};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -403,34 +406,61 @@ async fn a_large_payload_has_the_time_that_a_slow_line_needs() {
     answer.unwrap();
 }
 
+/// Room for so many bytes.
+struct Room(AtomicUsize);
+
+impl AnswerRoom for Room {
+    fn hold(&self, bytes: usize) -> BoxFuture<'_, bool> {
+        let left = self.0.load(Ordering::Relaxed).checked_sub(bytes);
+        if let Some(left) = left {
+            self.0.store(left, Ordering::Relaxed);
+        }
+        Box::pin(ready(left.is_some()))
+    }
+}
+
+async fn get(instance: &Instance, room: &Room) -> Result<(), CallError> {
+    let call = instance
+        .api
+        .request("GET", api_path("/api/x"), BTreeMap::new(), None, room);
+    let ended = tokio::time::timeout(Duration::from_secs(20), call).await;
+    ended.expect("the call waits").map(drop)
+}
+
 #[tokio::test]
-async fn too_many_calls_at_once_are_refused_at_once() {
-    let cloud = network(|_, _| Reply::Silence).await;
-    let limits = Limits {
-        max_calls: 3,
-        ..Limits::default()
-    };
-    let settings = settings(&cloud.url, device("u", "s"));
-    let instance = Instance::limited(&settings, None, hurried(), &limits);
+async fn an_answer_is_counted_as_it_is_announced_before_it_is_read() {
+    const LENGTH: usize = 10_000_000;
+    // None of it comes, so that whoever waited for it would wait.
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n");
+    let cloud = network(move |_, _| Reply::Raw(head.clone())).await;
+    let instance = connect(&cloud);
     instance.logs_in().await;
-    let mut waiting = JoinSet::new();
-    for _ in 0..3 {
-        let api = instance.api.clone();
-        waiting.spawn(async move {
-            api.request("GET", api_path("/api/x"), BTreeMap::new(), None, &Unbounded)
-                .await
-        });
-    }
-    until("three calls arrive", || cloud.calls().len() == 3).await;
-    let error = broadcast(&instance, &Payload::null()).await.unwrap_err();
-    assert!(matches!(error, CallError::TooMany { most: 3 }), "{error:?}");
-    // Those who leave make room.
-    waiting.shutdown().await;
-    let api = &instance.api;
-    tokio::select! {
-        refused = api.request("GET", api_path("/api/x"), BTreeMap::new(), None, &Unbounded) => panic!("{refused:?}"),
-        () = until("the call arrives", || cloud.calls().len() == 4) => {}
-    }
+    let error = get(&instance, &Room(LENGTH.into())).await.unwrap_err();
+    assert!(matches!(error, CallError::NoRoom), "{error:?}");
+    assert_eq!(error.fate(), Fate::Sent);
+    let room = Room((3 * LENGTH).into());
+    let error = get(&instance, &room).await.unwrap_err();
+    assert!(matches!(error, CallError::Unknown { .. }), "{error:?}");
+    assert!(room.0.into_inner() <= LENGTH);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_length_is_counted_as_it_grows() {
+    const LENGTH: usize = 1_000_000;
+    let body = format!("\"{}\"", "x".repeat(LENGTH - 2));
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{LENGTH:x}\r\n{body}\r\n0\r\n\r\n"
+    );
+    let cloud = network(move |_, _| Reply::Raw(answer.clone())).await;
+    let instance = connect(&cloud);
+    instance.logs_in().await;
+    let error = get(&instance, &Room((LENGTH / 2).into()))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::NoRoom), "{error:?}");
+    let room = Room((5 * LENGTH).into());
+    get(&instance, &room).await.unwrap();
+    assert!(room.0.into_inner() <= 3 * LENGTH);
 }
 
 #[tokio::test]

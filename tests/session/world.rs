@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expd::config::{
-    BroadcastChannelForm, ChannelIdSpelling, Credentials, InstanceSettings, Limits, ProtocolChoice,
+    BroadcastChannelForm, ChannelIdSpelling, Credentials, InstanceSettings, ProtocolChoice,
     SocketLibrary, TransportChoice,
 };
 use expd::metrics::Counters;
@@ -76,19 +76,10 @@ impl Instance {
         state_dir: Option<&Path>,
         timing: SessionTimings,
     ) -> Self {
-        Self::limited(settings, state_dir, timing, &Limits::default())
-    }
-
-    pub fn limited(
-        settings: &InstanceSettings,
-        state_dir: Option<&Path>,
-        timing: SessionTimings,
-        limits: &Limits,
-    ) -> Self {
         let counters = Arc::new(Counters::default());
         let (session, task) =
             Session::new("default", settings, state_dir, counters.clone()).unwrap();
-        let api = ApiClient::new(settings, limits, session.clone()).unwrap();
+        let api = ApiClient::new(settings, session.clone()).unwrap();
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
         running.spawn(task.with_timings(timing).run(stop.clone()));

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
 use tonic::Streaming;
 use tonic::transport::{Channel as Transport, Endpoint};
 use tower::service_fn;
@@ -19,6 +18,7 @@ use expd_proto::api_client::ApiClient;
 use expd_proto::daemon_client::DaemonClient;
 use expd_proto::network_client::NetworkClient;
 
+use crate::connection::DaemonStream;
 use crate::convert::{duration_to_wire, payload_from_wire, payload_to_wire};
 use crate::error::{ClientError, ConnectFailed};
 use crate::event::ListenEvent;
@@ -81,7 +81,7 @@ impl Client {
         let connector = service_fn(move |_| {
             let target = target.clone();
             async move {
-                UnixStream::connect(target)
+                DaemonStream::connect(&target)
                     .await
                     .map(TokioIo::new)
                     .map_err(ConnectFailed)

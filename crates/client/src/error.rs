@@ -150,6 +150,9 @@ impl ClientError {
     }
 
     pub(crate) fn from_transport(path: &Path, error: &tonic::transport::Error) -> Self {
+        if let Some(reason) = refusal(error) {
+            return Self::connection_refused(path, reason);
+        }
         match find::<ConnectFailed>(error) {
             Some(failed) => Self::not_reachable(path, &failed.0),
             None => Self::NotReachable {
@@ -157,6 +160,14 @@ impl ClientError {
                 reason: innermost(error),
                 remedy: "is it a daemon that listens there? Name the right socket with --socket or EXPD_SOCKET",
             },
+        }
+    }
+
+    fn connection_refused(path: &Path, reason: String) -> Self {
+        Self::NotReachable {
+            path: path.to_owned(),
+            reason: format!("the daemon refuses the connection: {reason}"),
+            remedy: "the call was not carried out",
         }
     }
 
@@ -200,6 +211,9 @@ impl ClientError {
                 return Self::TimedOut {
                     path: path.to_owned(),
                 };
+            }
+            if let Some(reason) = refusal(source) {
+                return Self::connection_refused(path, reason);
             }
             if chain(source).any(never_left) {
                 return Self::NotReachable {
@@ -260,6 +274,12 @@ fn never_left(error: &(dyn Error + 'static)) -> bool {
         error.is_reset() && said(h2::Reason::REFUSED_STREAM)
             || error.is_go_away() && said(h2::Reason::NO_ERROR)
     })
+}
+
+/// The daemon's reason to refuse the connection, as `DaemonStream` hands it to the HTTP/2 library.
+fn refusal(error: &(dyn Error + 'static)) -> Option<String> {
+    let refused = find::<h2::Error>(error)?.get_io()?;
+    (refused.kind() == io::ErrorKind::ConnectionRefused).then(|| refused.to_string())
 }
 
 fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {

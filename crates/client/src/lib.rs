@@ -4,6 +4,7 @@
 
 mod broadcast;
 mod client;
+mod connection;
 mod convert;
 mod error;
 mod event;

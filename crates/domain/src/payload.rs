@@ -39,6 +39,19 @@ impl Payload {
             .map_err(|error| PayloadError::NotJson(error.to_string()))
     }
 
+    /// Makes a payload of a text: the text itself where it is one, without a copy, else a JSON string.
+    #[must_use]
+    pub fn from_text(text: String) -> Self {
+        let document = text.trim_matches([' ', '\t', '\r', '\n']);
+        let is_payload = document.len() <= MAX_BYTES
+            && check_depth_and_escapes(document.as_bytes()).is_ok()
+            && serde_json::from_str::<&RawValue>(document).is_ok();
+        if !is_payload {
+            return Self::from(serde_json::Value::from(text));
+        }
+        RawValue::from_string(text).map_or_else(|_| Self::null(), Self)
+    }
+
     /// JSON `null`, the form of "no payload".
     #[must_use]
     pub fn null() -> Self {

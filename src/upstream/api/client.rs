@@ -4,17 +4,15 @@
 //! caller whose request may have arrived without an answer is told so, and decides.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Serialize;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::target;
-use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings, Limits};
+use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings};
 use crate::upstream::session::{LoggedIn, Session};
 use crate::upstream::transport::{
     Answer, AnswerRoom, CallError, HttpTransport, LARGEST_ANSWER, SendLatch, SetupError, line_time,
@@ -46,8 +44,6 @@ pub struct ApiClient {
     host: String,
     channel_form: BroadcastChannelForm,
     spelling: ChannelIdSpelling,
-    calls: Arc<Semaphore>,
-    max_calls: usize,
 }
 
 #[derive(Serialize)]
@@ -69,19 +65,13 @@ impl ApiClient {
     ///
     /// # Errors
     /// The proxy or the file of certificate authorities is unusable.
-    pub fn new(
-        settings: &InstanceSettings,
-        limits: &Limits,
-        session: Session,
-    ) -> Result<Self, SetupError> {
+    pub fn new(settings: &InstanceSettings, session: Session) -> Result<Self, SetupError> {
         Ok(Self {
             transport: HttpTransport::new(settings)?,
             session,
             host: settings.host.clone(),
             channel_form: settings.broadcast_channel,
             spelling: settings.channel_id,
-            calls: Arc::new(Semaphore::new(limits.max_calls)),
-            max_calls: limits.max_calls,
         })
     }
 
@@ -196,7 +186,7 @@ impl ApiClient {
         }
         Ok(ApiAnswer {
             status: answer.status.as_u16(),
-            body: answer.payload(),
+            body: answer.into_payload(),
         })
     }
 
@@ -212,9 +202,6 @@ impl ApiClient {
         latch: &SendLatch,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
-        let _permit = self.calls.try_acquire().map_err(|_| CallError::TooMany {
-            most: self.max_calls,
-        })?;
         let begun = Instant::now();
         let session = self.session.current().await?;
         let first = body(&session)?;

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::BoxFuture;
 use reqwest::{Response, StatusCode};
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::CallError;
@@ -61,50 +60,41 @@ impl Answer {
         }
     }
 
-    /// Reads an answer whose head has arrived.
+    /// Reads an answer whose head has arrived. Its bytes are accounted for before they are read: all
+    /// at once where the server announces their number, else as the buffer grows.
     pub(super) async fn read(
         mut response: Response,
         most: usize,
         room: &dyn AnswerRoom,
         route: &RouteDescription,
     ) -> Result<Self, CallError> {
-        let status = response.status();
-        let date = server_time::now(response.headers());
-        let retry_after = server_time::retry_after(response.headers());
+        let mut answer = Self::without_body(&response);
+        let status = answer.status;
+        let broke_off = |why: String| CallError::Unknown {
+            reason: format!(
+                "the answer from {} (status {status}) broke off: {why}",
+                route.host()
+            ),
+        };
         let mut begun = Instant::now();
-        let mut body = Vec::new();
+        let body = &mut answer.body;
+        // The HTTP library accepts no more bytes than were announced.
+        if let Some(announced) = response.content_length() {
+            let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+            begun += reserve(body, announced, most, room).await?;
+        }
         loop {
             let deadline = begun + REST_TIMEOUT + line_time(body.len());
-            let broke_off = |why: String| CallError::Unknown {
-                reason: format!(
-                    "the answer from {} (status {status}) broke off: {why}",
-                    route.host()
-                ),
-            };
             match timeout_at(deadline, response.chunk()).await {
                 Err(_) => return Err(broke_off("its rest did not arrive in time".to_owned())),
                 Ok(Err(error)) => return Err(broke_off(route.describe(&error))),
-                Ok(Ok(Some(chunk))) if body.len() + chunk.len() > most => {
-                    return Err(CallError::TooLarge { most });
-                }
                 Ok(Ok(Some(chunk))) => {
-                    // Twice: the chunk as it arrives, and the buffer that it is copied to.
-                    let waited = Instant::now();
-                    if !room.hold(2 * chunk.len()).await {
-                        return Err(CallError::NoRoom);
-                    }
-                    begun += waited.elapsed();
+                    begun += reserve(body, chunk.len(), most, room).await?;
                     body.extend_from_slice(&chunk);
                 }
-                Ok(Ok(None)) => break,
+                Ok(Ok(None)) => return Ok(answer),
             }
         }
-        Ok(Self {
-            status,
-            retry_after,
-            date,
-            body,
-        })
     }
 
     /// EXP's error code and message, truncated to what is passed on; empty where the body is not
@@ -157,18 +147,43 @@ impl Answer {
         }
     }
 
-    /// The body as a payload. A body that is not JSON, or breaks the limits on payloads, becomes a
-    /// JSON string.
-    pub fn payload(&self) -> Option<Payload> {
+    /// Turns the body into a payload. A body that is not JSON, or breaks the limits on payloads,
+    /// becomes a JSON string.
+    pub fn into_payload(self) -> Option<Payload> {
         if self.body.is_empty() {
             return None;
         }
-        let text = String::from_utf8_lossy(&self.body);
-        let document = serde_json::from_str::<Box<RawValue>>(&text)
-            .ok()
-            .and_then(|raw| Payload::parse(raw.get()).ok());
-        Some(document.unwrap_or_else(|| Payload::from(serde_json::Value::from(text.as_ref()))))
+        let text = String::from_utf8(self.body)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        Some(Payload::from_text(text))
     }
+}
+
+/// Reserves room for `more` bytes in a body, and accounts for it first. Returns the time waited.
+async fn reserve(
+    body: &mut Vec<u8>,
+    more: usize,
+    most: usize,
+    room: &dyn AnswerRoom,
+) -> Result<Duration, CallError> {
+    let needed = body.len().saturating_add(more);
+    if needed > most {
+        return Err(CallError::TooLarge { most });
+    }
+    if needed <= body.capacity() {
+        return Ok(Duration::ZERO);
+    }
+    let capacity = match body.capacity() {
+        0 => needed,
+        before => needed.max(2 * before).min(most),
+    };
+    let asked = Instant::now();
+    // Twice: the chunks as they arrive, and the buffer that they are copied to.
+    if !room.hold(2 * (capacity - body.capacity())).await {
+        return Err(CallError::NoRoom);
+    }
+    body.reserve_exact(capacity - body.len());
+    Ok(asked.elapsed())
 }
 
 #[cfg(test)]
@@ -212,8 +227,8 @@ mod tests {
             ("Bad Gateway", "\"Bad Gateway\""),
             ("{\"a\":", "\"{\\\"a\\\":\""),
         ] {
-            assert_eq!(answer(body).payload().unwrap().as_str(), payload);
+            assert_eq!(answer(body).into_payload().unwrap().as_str(), payload);
         }
-        assert_eq!(answer("").payload(), None);
+        assert_eq!(answer("").into_payload(), None);
     }
 }

@@ -44,11 +44,6 @@ pub enum CallError {
         "EXP's answer was not read: this user's calls hold too much memory (daemon.limits.max_call_bytes); the request was carried out"
     )]
     NoRoom,
-    /// The limit on simultaneous calls is reached.
-    #[error(
-        "{most} calls are in progress, the limit (daemon.limits.max_calls); wait for some to finish, or raise it"
-    )]
-    TooMany { most: usize },
     /// The arguments make no valid request.
     #[error("{reason}")]
     Invalid { reason: String },
@@ -73,10 +68,9 @@ impl CallError {
     /// The fate of the request.
     pub fn fate(&self) -> Fate {
         match self {
-            Self::Offline { .. }
-            | Self::Unauthenticated { .. }
-            | Self::TooMany { .. }
-            | Self::Invalid { .. } => Fate::Refused,
+            Self::Offline { .. } | Self::Unauthenticated { .. } | Self::Invalid { .. } => {
+                Fate::Refused
+            }
             Self::TooLarge { .. } | Self::NoRoom => Fate::Sent,
             Self::Unknown { .. } => Fate::Unknown,
             Self::Exp { status, .. } => fate_of(*status),

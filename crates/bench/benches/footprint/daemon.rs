@@ -150,7 +150,8 @@ pub struct Memory {
     pub rss_kib: u64,
     /// With shared pages divided among those who share them.
     pub pss_kib: u64,
-    pub anonymous_kib: u64,
+    /// Private memory: heap, stacks, and file pages that the process has changed.
+    pub private_kib: u64,
     /// Of the binary and the system's libraries.
     pub file_kib: u64,
 }
@@ -219,7 +220,7 @@ impl Daemon {
         Memory {
             rss_kib: field(&status, "VmRSS:"),
             pss_kib: field(&self.read("smaps_rollup"), "Pss:"),
-            anonymous_kib: field(&status, "RssAnon:"),
+            private_kib: field(&status, "RssAnon:"),
             file_kib: field(&status, "RssFile:"),
         }
     }
