@@ -146,7 +146,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
-        let refusing = tokio::spawn(async move {
+        let mut refusing = tokio::task::JoinSet::new();
+        refusing.spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut frames = vec![0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -167,6 +168,5 @@ mod tests {
                 "{error:?}"
             );
         }
-        refusing.abort();
     }
 }

@@ -151,7 +151,7 @@ impl ClientError {
 
     pub(crate) fn from_transport(path: &Path, error: &tonic::transport::Error) -> Self {
         if let Some(reason) = refusal(error) {
-            return Self::connection_refused(path, reason);
+            return Self::connection_refused(path, &reason);
         }
         match find::<ConnectFailed>(error) {
             Some(failed) => Self::not_reachable(path, &failed.0),
@@ -163,7 +163,7 @@ impl ClientError {
         }
     }
 
-    fn connection_refused(path: &Path, reason: String) -> Self {
+    fn connection_refused(path: &Path, reason: &str) -> Self {
         Self::NotReachable {
             path: path.to_owned(),
             reason: format!("the daemon refuses the connection: {reason}"),
@@ -213,7 +213,7 @@ impl ClientError {
                 };
             }
             if let Some(reason) = refusal(source) {
-                return Self::connection_refused(path, reason);
+                return Self::connection_refused(path, &reason);
             }
             if chain(source).any(never_left) {
                 return Self::NotReachable {

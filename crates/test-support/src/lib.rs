@@ -18,6 +18,8 @@
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::print_stderr,
+    clippy::new_without_default,
+    clippy::return_self_not_must_use,
     reason = "tests fail by panicking, and are described where they are written"
 )]
 
