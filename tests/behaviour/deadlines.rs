@@ -27,13 +27,13 @@ async fn a_call_that_runs_into_its_deadline_is_told_so() {
         timeout: Some(Duration::from_secs(5).try_into().unwrap()),
         ..Default::default()
     };
-    for _ in 0..10 {
+    for _ in 0..4 {
         let begun = Instant::now();
-        let (code, words) = call(&world, "/expd.v1.Network/Broadcast", &request, "100m").await;
+        let (code, words) = call(&world, "/expd.v1.Network/Broadcast", &request, "500m").await;
         let took = begun.elapsed();
         assert_eq!(code, Code::DeadlineExceeded, "{words}");
-        assert!(words.contains("100ms"), "{words}");
-        assert!(took > Duration::from_millis(90), "{took:?}");
+        assert!(words.contains("500ms"), "{words}");
+        assert!(took > Duration::from_millis(450), "{took:?}");
         // It may well have been carried out, and was.
         assert_eq!(ear.broadcast().await.name, "slow");
     }
