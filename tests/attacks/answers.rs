@@ -95,7 +95,7 @@ async fn unread(world: &World, requests: usize) -> (Http2, Vec<RecvStream>, usiz
 
 /// Reads the daemon's memory until it is dropped.
 struct Highest {
-    reading: tokio::task::JoinHandle<usize>,
+    reading: tokio::task::JoinSet<usize>,
     stop: tokio_util::sync::CancellationToken,
 }
 
@@ -104,7 +104,8 @@ impl Highest {
         let stop = tokio_util::sync::CancellationToken::new();
         let stopped = stop.clone();
         let memory = world.memory_reader();
-        let reading = tokio::spawn(async move {
+        let mut reading = tokio::task::JoinSet::new();
+        reading.spawn(async move {
             let mut highest = memory();
             while !stopped.is_cancelled() {
                 highest = highest.max(memory());
@@ -115,9 +116,9 @@ impl Highest {
         Self { reading, stop }
     }
 
-    async fn ends(self) -> usize {
+    async fn ends(mut self) -> usize {
         self.stop.cancel();
-        self.reading.await.unwrap()
+        self.reading.join_next().await.unwrap().unwrap()
     }
 }
 

@@ -138,21 +138,21 @@ async fn one_identity_has_two_thousand_broadcasts_in_flight() {
     let hub = Hub::start();
     let token = hub.token(HERE, &device()).await;
     let before = hub.memory();
-    let head = format!(
+    let request = format!(
         "POST /api/networks/current/broadcasts?timeout=15000 HTTP/1.1\r\nAuthorization: Bearer {token}"
     );
     let body = json!({"name": "n", "channel": {"name": "c"}, "payload": 7}).to_string();
     // Each on a connection of its own, and all of them connect before any speaks.
-    let broadcasts = join_all((0..CALLS).map(|_| hub.ask(HERE, &head, body.as_bytes())));
+    let broadcasts = join_all((0..CALLS).map(|_| hub.ask(HERE, &request, body.as_bytes())));
     let all_wait = async {
         let deadline = Instant::now() + DEADLINE;
         loop {
             let pending = hub.counters().await.pending_broadcasts;
             if pending == CALLS {
-                let held = hub.memory().saturating_sub(before);
+                let kept = hub.memory().saturating_sub(before);
                 // The identity has room for its socket, too, which a daemon has besides.
                 subscribe(&mut websocket(&hub, HERE, &token).await).await;
-                return held;
+                return kept;
             }
             assert!(Instant::now() < deadline, "{pending} are in flight");
             tokio::time::sleep(Duration::from_millis(50)).await;

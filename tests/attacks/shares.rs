@@ -14,11 +14,11 @@ use expd_test_support::{DEADLINE, in_time};
 /// Whether the daemon keeps a connection, which it then answers a PING on, and what it said where
 /// it does not.
 async fn is_kept(stream: &mut UnixStream) -> Result<(), String> {
-    let ping = |flags| frame(6, flags, 0, &[7; 8]);
-    let hello = [PREFACE, &frame(4, 0, 0, &[]), &ping(0)].concat();
+    let ping_frame = |flags| frame(6, flags, 0, &[7; 8]);
+    let hello = [PREFACE, &frame(4, 0, 0, &[]), &ping_frame(0)].concat();
     // Refused before it says a word, where it is.
     stream.write_all(&hello).await.ok();
-    let (mut said, pong) = (Vec::new(), ping(1));
+    let (mut said, pong) = (Vec::new(), ping_frame(1));
     loop {
         match in_time("an answer", stream.read_buf(&mut said)).await {
             Ok(1..) if said.windows(pong.len()).any(|part| part == pong) => return Ok(()),

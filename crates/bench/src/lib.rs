@@ -5,6 +5,7 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
+    clippy::missing_panics_doc,
     reason = "a measurement ends where it cannot begin"
 )]
 

@@ -59,7 +59,7 @@ const COLUMN: usize = 29;
 /// is held against.
 pub fn table(cell: &Cell) -> String {
     let there: Vec<_> = SYSTEMS
-        .into_iter()
+        .iter()
         .filter(|(system, _)| cell.samples.contains_key(system))
         .collect();
     let mut text = format!("\n{}\n  {:<22}", words(&cell.load), "");

@@ -1,6 +1,6 @@
 //! The embedded network, started in process on a free port and used over HTTP, WebSocket, and long
 //! polling by hand in both generations, where each byte can be seen.
-//! tests/behaviour/library_client.rs has a client of a library.
+//! `tests/behaviour/library_client.rs` has a client of a library.
 
 #![allow(
     clippy::unwrap_used,

@@ -142,7 +142,7 @@ async fn a_hub_stops_within_a_second_and_its_port_is_free_at_once() {
         world
             .counters_become(|c| c.pending_broadcasts == 1 && c.connections == 2)
             .await;
-        world.stop().await
+        world.stop().await;
     };
     // None of the three is waited for until it ends by itself: the call is held for a minute.
     let (held, polled, ()) = tokio::join!(held, polling.try_next(), stop);
