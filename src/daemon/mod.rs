@@ -1,7 +1,7 @@
 //! The daemon: puts the rooms together, starts them in order, and stops them in order.
 //!
-//! [`serve`] is a function of settings, listeners and a shutdown, so that tests start it in
-//! process; [`run`] adds what belongs to a process: signals, the log, the service manager.
+//! [`serve()`] is a function of settings, listeners and a shutdown, so that tests start it in
+//! process; [`run()`] adds what belongs to a process: signals, the log, the service manager.
 
 mod banner;
 mod error;
