@@ -13,7 +13,7 @@ pub(in crate::socket) enum OpenFailure {
 }
 
 impl OpenFailure {
-    /// The error of [`open`](crate::socket::open).
+    /// The error of [`open`](crate::socket::open()).
     pub fn into_error(self, address: &Address<'_>) -> SocketError {
         match self {
             Self::Rejected(Rejection::Token(words)) => address.refused(words),
