@@ -1,4 +1,4 @@
-//! Entry points for `fuzz/` alone: the decoders without a transport, and what has to hold for any input.
+//! Entry points for `fuzz/`: the decoders without a transport, and what holds for any input.
 #![allow(clippy::panic, clippy::expect_used, reason = "a finding is a panic")]
 
 use bytes::Bytes;
