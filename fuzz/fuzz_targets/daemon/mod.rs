@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use expd::config::{self, Source};
 use expd::daemon::{self, Listeners, ServeParts};
-use expd::ipc::{self, Listener, SocketPlace};
+use expd::ipc::{self, Listener, SocketPath};
 use expd_hub::{Hub, HubDevice, HubSettings};
 use expd_proto::api_client::ApiClient;
 use expd_proto::health::HealthCheckRequest;
@@ -118,7 +118,7 @@ async fn start(folder: &TempDir, socket: &PathBuf) -> SocketAddr {
         .await
         .expect("no port");
     let address = tcp.local_addr().expect("no address");
-    let bound = ipc::bind(&SocketPlace::named(socket.clone()), 0o600, None).expect("no socket");
+    let bound = ipc::bind(&SocketPath::named(socket.clone()), 0o600, None).expect("no socket");
     let mut listeners = Listeners::default();
     listeners.add(Listener::unix(bound).expect("no listener"));
     listeners.add(Listener::tcp(tcp));
