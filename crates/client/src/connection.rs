@@ -8,6 +8,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
@@ -23,8 +24,12 @@ const FIXED: usize = 8;
 /// The most that is read of a refusal.
 const LONGEST: usize = 1 << 10;
 
-/// A connection. A refusal comes out of it as an error of the kind
-/// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), with the daemon's reason.
+/// The daemon's reason to refuse the connection.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct RefusedByDaemon(String);
+
+/// A connection. A refusal comes out of it as an I/O error that holds [`RefusedByDaemon`].
 #[derive(Debug)]
 pub(super) struct DaemonStream {
     stream: UnixStream,
@@ -46,8 +51,9 @@ impl DaemonStream {
             return error;
         }
         let mut came = [0; LONGEST];
-        match self.stream.try_read(&mut came) {
-            Ok(length) => refusal(came.get(..length).unwrap_or_default()).unwrap_or(error),
+        // Past the runtime's notion of readiness, which may be older than the refusal.
+        match rustix::net::recv(&self.stream, &mut came, RecvFlags::DONTWAIT) {
+            Ok((length, _)) => refusal(came.get(..length).unwrap_or_default()).unwrap_or(error),
             Err(_) => error,
         }
     }
@@ -121,7 +127,8 @@ fn refusal(came: &[u8]) -> Option<io::Error> {
         return None;
     }
     let reason = String::from_utf8_lossy(reason).into_owned();
-    Some(io::Error::new(io::ErrorKind::ConnectionRefused, reason))
+    let refused = RefusedByDaemon(reason);
+    Some(io::Error::new(io::ErrorKind::ConnectionRefused, refused))
 }
 
 /// The kind and payload of the first frame, and what follows it.

@@ -11,6 +11,7 @@ use tonic_types::StatusExt as _;
 
 use expd_domain::Fate;
 
+use crate::connection::RefusedByDaemon;
 use crate::socket_path::UnsafeFolder;
 
 /// Error of a call to the daemon.
@@ -278,8 +279,11 @@ fn never_left(error: &(dyn Error + 'static)) -> bool {
 
 /// The daemon's reason to refuse the connection, as `DaemonStream` hands it to the HTTP/2 library.
 fn refusal(error: &(dyn Error + 'static)) -> Option<String> {
-    let refused = find::<h2::Error>(error)?.get_io()?;
-    (refused.kind() == io::ErrorKind::ConnectionRefused).then(|| refused.to_string())
+    chain(error).find_map(|error| {
+        let io = error.downcast_ref::<io::Error>();
+        let io = io.or_else(|| error.downcast_ref::<h2::Error>()?.get_io())?;
+        Some(io.get_ref()?.downcast_ref::<RefusedByDaemon>()?.to_string())
+    })
 }
 
 fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
