@@ -29,7 +29,7 @@ pub const MAX_CONNECTIONS: usize = 8192;
 
 /// Divisors of that limit: the share of anonymous connections, which is also reserved for silent
 /// ones, and the largest share that may be silent.
-const ANONYMOUS_DIVISOR: usize = 16;
+const ANONYMOUS_DIVISOR: usize = 24;
 const SILENT_DIVISOR: usize = 3;
 
 /// Open files that the process needs besides connections.
@@ -355,7 +355,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_newcomer_takes_the_place_of_the_stranger_that_waited_the_longest() {
-        let admission = Admission::with_slots(128);
+        let admission = Admission::with_slots(192);
         let (flood, other) = ([127, 0, 0, 1], [127, 0, 0, 2]);
         let mut slots = Vec::new();
         let first = anonymous_connection(&admission, flood, &mut slots).unwrap();
@@ -377,7 +377,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_heard_where_all_wait_for_the_network() {
-        let admission = Admission::with_slots(128);
+        let admission = Admission::with_slots(192);
         let mut slots = Vec::new();
         for _ in 0..2 {
             let one = anonymous_connection(&admission, [10, 0, 0, 1], &mut slots).unwrap();
@@ -388,7 +388,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_is_known_leaves_the_strangers_and_has_a_share_alone() {
-        let admission = Admission::with_slots(64);
+        let admission = Admission::with_slots(96);
         let mut slots = Vec::new();
         let mut identify = |identity: &str, ip| {
             let connection = anonymous_connection(&admission, ip, &mut slots).unwrap();
@@ -396,21 +396,21 @@ mod tests {
             let identified = admission.identify(&connection, identity);
             identified.map(|()| connection).map_err(|error| error.code)
         };
-        // 56 identified connections: 18 of an identity, 28 of an address.
+        // 88 identified connections: 29 of an identity, 44 of an address.
         let full = Some("network.connections.tooMany");
         let first = identify("a", [10, 0, 0, 1]).unwrap();
-        for _ in 1..18 {
+        for _ in 1..29 {
             assert!(identify("a", [10, 0, 0, 1]).is_ok());
         }
         assert_eq!(identify("a", [10, 0, 0, 2]).err(), full);
-        for _ in 0..10 {
+        for _ in 0..15 {
             assert!(identify("b", [10, 0, 0, 1]).is_ok());
         }
         assert_eq!(identify("c", [10, 0, 0, 1]).err(), full);
         assert!(identify("c", [10, 0, 0, 3]).is_ok());
         // An idle connection makes room for another one of its identity.
         first.end_request();
-        assert_eq!(lock(&admission.inner).by_identity["a"], 18);
+        assert_eq!(lock(&admission.inner).by_identity["a"], 29);
         assert!(identify("a", [10, 0, 0, 4]).is_ok());
         assert!(first.is_cut());
     }
