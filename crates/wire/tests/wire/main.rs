@@ -117,7 +117,7 @@ async fn what_does_not_fit_is_reported_and_the_connection_stays(server: u32) {
                 format!(r#"broadcast {{"id":"1","name":"n","channel":"c","payload":{deep}}}"#),
                 "nests deeper",
             ),
-            (r#"broadcast {"id":1}"#.to_owned(), "\"id\" is no text"),
+            (r#"broadcast {"id":1}"#.to_owned(), "\"id\" is not text"),
             ("emit greeting {}".to_owned(), "greeting"),
             ("raw 2{".to_owned(), "not a JSON array"),
             ("raw 9".to_owned(), "unknown type"),
