@@ -19,7 +19,7 @@ const SHARE: usize = 64 << 20;
 
 /// Memory beyond the share that is not accounted for: freed pages that the allocator keeps for a
 /// second, and what the HTTP library reads ahead.
-const UNACCOUNTED: usize = SHARE / 8;
+const UNACCOUNTED: usize = SHARE / 4;
 
 /// The same where connections have carried large answers before: the HTTP library then reads up to
 /// 408 KiB at a time on each (docs/limits.md).

@@ -20,6 +20,12 @@ use expd_wire::server_time;
 /// Time for the rest of an answer once it has begun, beyond what its bytes need on a slow line.
 const REST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Bytes that the HTTP library reads ahead of an answer without a length: it reads twice as much each
+/// time, up to 408 KiB, and holds the next chunk and the one it is reading beside the one in hand.
+const FIRST_READS: usize = 64 << 10;
+const READ_AHEAD_FACTOR: usize = 7;
+const MAX_READ_AHEAD: usize = READ_AHEAD_FACTOR * (408 << 10);
+
 /// Bounds in bytes on the code and the message of an error that are kept and passed on.
 const LONGEST_CODE: usize = 64;
 const LONGEST_MESSAGE: usize = 512;
@@ -79,9 +85,13 @@ impl Answer {
         let mut begun = Instant::now();
         let body = &mut answer.body;
         // The HTTP library accepts no more bytes than were announced.
-        if let Some(announced) = response.content_length() {
+        let announced = response.content_length();
+        let mut read_ahead = 0;
+        if let Some(announced) = announced {
             let announced = usize::try_from(announced).unwrap_or(usize::MAX);
             begun += reserve(body, announced, most, room).await?;
+        } else {
+            begun += hold_read_ahead(&mut read_ahead, FIRST_READS, room).await?;
         }
         loop {
             let deadline = begun + REST_TIMEOUT + line_time(body.len());
@@ -89,6 +99,10 @@ impl Answer {
                 Err(_) => return Err(broke_off("its rest did not arrive in time".to_owned())),
                 Ok(Err(error)) => return Err(broke_off(route.describe(&error))),
                 Ok(Ok(Some(chunk))) => {
+                    if announced.is_none() {
+                        let ahead = chunk.len().saturating_mul(READ_AHEAD_FACTOR);
+                        begun += hold_read_ahead(&mut read_ahead, ahead, room).await?;
+                    }
                     begun += reserve(body, chunk.len(), most, room).await?;
                     body.extend_from_slice(&chunk);
                 }
@@ -157,6 +171,25 @@ impl Answer {
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         Some(Payload::from_text(text))
     }
+}
+
+/// Accounts for what the HTTP library reads ahead of an answer without a length, up to `ahead` bytes
+/// in all. Returns the time waited.
+async fn hold_read_ahead(
+    held: &mut usize,
+    ahead: usize,
+    room: &dyn AnswerRoom,
+) -> Result<Duration, CallError> {
+    let more = ahead.min(MAX_READ_AHEAD).saturating_sub(*held);
+    if more == 0 {
+        return Ok(Duration::ZERO);
+    }
+    let asked = Instant::now();
+    if !room.hold(more).await {
+        return Err(CallError::NoRoom);
+    }
+    *held += more;
+    Ok(asked.elapsed())
 }
 
 /// Reserves room for `more` bytes in a body, and accounts for it first. Returns the time waited.
