@@ -184,12 +184,9 @@ async fn hold_read_ahead(
     if more == 0 {
         return Ok(Duration::ZERO);
     }
-    let asked = Instant::now();
-    if !room.hold(more).await {
-        return Err(CallError::NoRoom);
-    }
+    let waited = hold(more, room).await?;
     *held += more;
-    Ok(asked.elapsed())
+    Ok(waited)
 }
 
 /// Reserves room for `more` bytes in a body, and accounts for it first. Returns the time waited.
@@ -210,13 +207,20 @@ async fn reserve(
         0 => needed,
         before => needed.max(2 * before).min(most),
     };
-    let asked = Instant::now();
     // Twice: the chunks as they arrive, and the buffer that they are copied to.
-    if !room.hold(2 * (capacity - body.capacity())).await {
-        return Err(CallError::NoRoom);
-    }
+    let waited = hold(2 * (capacity - body.capacity()), room).await?;
     body.reserve_exact(capacity - body.len());
-    Ok(asked.elapsed())
+    Ok(waited)
+}
+
+/// Accounts for bytes of an answer. Returns the time waited.
+async fn hold(bytes: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
+    let asked = Instant::now();
+    if room.hold(bytes).await {
+        Ok(asked.elapsed())
+    } else {
+        Err(CallError::NoRoom)
+    }
 }
 
 #[cfg(test)]
