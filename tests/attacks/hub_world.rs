@@ -69,6 +69,17 @@ impl Hub {
         private_memory(&self.home, self.daemon.child.id())
     }
 
+    /// Waits until the hub holds no more than this many bytes. The allocator returns freed pages
+    /// within a second; the wait is shorter than the time limit of whatever is half-sent.
+    pub async fn holds_at_most(&self, bound: usize) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.memory() >= bound {
+            let held = self.memory();
+            assert!(Instant::now() < deadline, "{held} bytes are held, of {bound}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// `expd hub …` on the hub's settings.
     pub async fn operate(&self, arguments: &[&str]) -> std::process::Output {
         let mut command = expd();
