@@ -22,8 +22,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// What clients send on `unix:PATH`: grpcurl 1.8 and older Go, grpcio, others; then what h2 takes,
-/// and what else it refuses.
+/// Values of `:authority`: those that clients send on `unix:PATH` (grpcurl 1.8 and older Go,
+/// grpcio, others), and further ones, some of which h2 accepts and some of which it refuses.
 const AUTHORITIES: [Option<&[u8]>; 12] = [
     Some(b"/run/expd/expd.sock"),
     Some(b"run%2Fexpd%2Fexpd.sock"),

@@ -33,7 +33,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 type Script = tokio::sync::mpsc::Receiver<Result<proto::ListenEvent, Status>>;
 type Events = tokio::sync::mpsc::Sender<Result<proto::ListenEvent, Status>>;
 
-/// What the daemon was asked, and what it answers.
+/// Requests that the daemon received, and the script of its answers.
 #[derive(Clone, Default)]
 struct Scripted {
     asked: Arc<Mutex<Vec<proto::ListenRequest>>>,
@@ -547,7 +547,7 @@ mod command {
         kill_process(pid, signal).unwrap();
     }
 
-    /// What the command printed and how it ended, which it does in 20 s at the latest.
+    /// Waits up to 20 s for the command to end; returns its output and exit status.
     async fn ended(child: Child) -> Output {
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
         let mut ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());

@@ -36,14 +36,14 @@ const FLEET: usize = 1000;
 /// Time that the network is down.
 const DOWN: Duration = Duration::from_secs(12);
 
-/// How soon all are back: the longest wait after an outage of that length, a login, and a slow
-/// machine.
+/// Time within which all are back: the longest wait after an outage of that length, a login, and a
+/// slow machine.
 const BACK: Duration = Duration::from_secs(30);
 
 /// In no tenth of a second may more than this part of the fleet come.
 const MOST_AT_ONCE: f64 = 0.12;
 
-/// What a busy network asks for.
+/// `Retry-After` of a busy network.
 const RETRY_AFTER: Duration = Duration::from_secs(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

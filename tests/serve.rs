@@ -20,7 +20,7 @@ use expd_test_support::DEADLINE;
 use expd_test_support::process::{Daemon, Home, accepts, program};
 use tonic::transport::Endpoint;
 
-/// What it says before it ends with a failure, as one line.
+/// Waits for the daemon to end with status 1; returns the last line that it printed.
 fn refuses(command: &mut Command) -> String {
     let mut daemon = Daemon::spawn(command);
     let status = daemon.ended();

@@ -14,7 +14,7 @@ use std::process::Command;
 use expd_test_support::DEADLINE;
 use expd_test_support::process::{Daemon, Home, accepts, program};
 
-/// What the service manager hears.
+/// The service manager's end of the notification socket.
 struct Manager(UnixDatagram);
 
 impl Manager {

@@ -12,7 +12,7 @@ use crate::world::{ALONE, APP, OTHER_APP, World, identity};
 use expd_test_support::DEADLINE;
 use expd_test_support::http2::{PREFACE, connect_as, frame, framed, head, http2, is_root, own_uid};
 
-/// How long each flood goes on.
+/// Duration of each flood.
 const FLOOD: Duration = Duration::from_secs(4);
 
 /// Listens on streams that stay open, and then sends `flood` over and over, while another app is

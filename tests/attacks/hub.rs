@@ -19,13 +19,13 @@ use crate::world::{ALONE, STANDSTILL};
 use expd_test_support::DEADLINE;
 use expd_test_support::process::Home;
 
-/// What all strangers of one address may make the hub hold.
+/// Bytes that all strangers of one address together may make the hub hold.
 const HELD: usize = 8 * 1024 * 1024;
 
-/// What one identity may make the hub hold.
+/// Bytes that one identity may make the hub hold.
 const HELD_BY_IDENTITY: usize = 64 * 1024 * 1024;
 
-/// What no measurement of memory is finer than: the allocator's own.
+/// Resolution of a memory measurement in bytes; the allocator allows no finer one.
 const NOISE: usize = 2 * 1024 * 1024;
 
 /// Opens a session of long polling and gives its path.

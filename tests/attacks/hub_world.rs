@@ -94,7 +94,7 @@ impl Hub {
             .unwrap()
     }
 
-    /// What has happened there, as the operator sees it.
+    /// Reads the hub's counters as its operator does.
     pub async fn counters(&self) -> CountersSnapshot {
         let key = self.home.folder.path().join("state/hub/operator.key");
         let key = expd_hub::read_key(&key).unwrap();

@@ -18,7 +18,8 @@ fn header_bytes() -> usize {
     kib << 10
 }
 
-/// What the status of a call is whose fields count so many bytes (RFC 9113, section 6.5.2).
+/// Sends a call whose header fields count so many bytes (RFC 9113, section 6.5.2); returns its
+/// status.
 async fn with_fields(home: &Home, bytes: usize) -> Result<http::StatusCode, h2::Error> {
     let stream = connect_as(&home.socket(), own_uid()).await;
     let mut client = http2(stream, &h2::client::Builder::new()).await?;

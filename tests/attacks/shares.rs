@@ -11,8 +11,8 @@ use crate::world::{ALONE, APP, OTHER_APP, STRANGER, World, identity};
 use expd_test_support::http2::{PREFACE, frame, is_root};
 use expd_test_support::{DEADLINE, in_time};
 
-/// Whether the daemon keeps a connection, which it then answers a PING on, and what it said where
-/// it does not.
+/// Checks that the daemon keeps a connection, which it then answers a PING on. The error is what
+/// the daemon said where it closed the connection.
 async fn is_kept(stream: &mut UnixStream) -> Result<(), String> {
     let ping_frame = |flags| frame(6, flags, 0, &[7; 8]);
     let hello = [PREFACE, &frame(4, 0, 0, &[]), &ping_frame(0)].concat();

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-/// How long nothing may stand still for others.
+/// Longest time for which an attack may block others.
 pub const STANDSTILL: Duration = Duration::from_secs(2);
 
 /// Users that no rule of these tests knows, or each its own.
@@ -49,7 +49,7 @@ pub async fn started(settings: &str) -> (Daemon, Home) {
     started.await.unwrap()
 }
 
-/// What of a process's memory is its own, in bytes.
+/// Reads a process's private (anonymous) memory in bytes.
 pub fn private_memory(home: &Home, pid: u32) -> usize {
     let memory = own_memory(&format!("/proc/{pid}/status"));
     memory.unwrap_or_else(|| panic!("{} has ended", home.socket().display()))

@@ -1,5 +1,5 @@
-//! What a caller is told of its broadcast: it was sent, it was refused, or nobody knows; and that
-//! it is never sent twice.
+//! The outcome of a broadcast as its caller is told it: sent, refused or unknown; and that no
+//! broadcast is sent twice.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ async fn waiting(client: &Client, wanted: u32) {
     .await;
 }
 
-/// What is heard, up to the last word.
+/// Collects the payloads of broadcasts up to the one named `last`.
 async fn heard(ear: &mut Ear) -> Vec<String> {
     let mut heard = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! Who logs in, how often, and what happens when the network says no.
+//! Logins: by whom, how often, and after the network has refused one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a call is told that runs into its deadline, seen by a client without a timer of its own.
+//! Answers to calls that run into their deadline, seen by a client without a timer of its own.
 
 use std::time::Duration;
 

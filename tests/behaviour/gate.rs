@@ -21,7 +21,7 @@ pub struct Gate {
 
 #[derive(Default)]
 struct Traffic {
-    /// Whether a connection that brings a broadcast is cut in place of its answer.
+    /// Cuts a connection that brings a broadcast, in place of passing its answer.
     cuts_answers: AtomicBool,
     broadcasts: AtomicUsize,
 }
@@ -63,7 +63,7 @@ impl Gate {
         self.traffic.cuts_answers.store(cut, Ordering::SeqCst);
     }
 
-    /// How many requests to broadcast have come through.
+    /// Returns the number of broadcast requests that have passed.
     pub fn broadcasts(&self) -> usize {
         self.traffic.broadcasts.load(Ordering::SeqCst)
     }

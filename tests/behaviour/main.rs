@@ -1,6 +1,6 @@
-//! What expd promises, tried through its public doors: real Socket.IO and HTTP to the embedded
-//! network, real gRPC on a Unix socket to the daemon. One file a capability; [`world`] has the
-//! network, the daemon, and the ways to stop and restart both.
+//! The promises of expd, tested through its public interfaces: real Socket.IO and HTTP to the
+//! embedded network, real gRPC on a Unix socket to the daemon. One file a capability;
+//! `expd_test_support::world` has the network, the daemon, and the ways to stop and restart both.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

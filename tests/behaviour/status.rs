@@ -1,4 +1,4 @@
-//! What the daemon says of itself.
+//! The daemon's status, read once and watched.
 
 use expd_client::{LinkState, Listen};
 use futures_util::StreamExt as _;

@@ -1,4 +1,4 @@
-//! How the daemon stops, seen from its clients; and calls that get in each other's way.
+//! Shutdown of the daemon as its clients see it; and calls that get in each other's way.
 
 use std::time::Duration;
 

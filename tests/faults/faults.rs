@@ -12,16 +12,15 @@ use expd_test_support::daemon::Daemon;
 use expd_test_support::network::Network;
 use expd_test_support::traffic::{Traffic, outages};
 
-/// How long a fault lasts, and how soon after it all is well again.
+/// A fault, its duration, and the time within which all is well again.
 struct Case {
     fault: Mode,
     lasts: Duration,
     /// From the end of the fault.
     bound: Duration,
-    /// Whether the fault breaks the connection.
+    /// True if the fault breaks the connection.
     breaks: bool,
     protocol: ProtocolChoice,
-    /// Whether the connection is encrypted.
     tls: bool,
 }
 

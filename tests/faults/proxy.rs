@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use expd_test_support::ports;
 
-/// What it does to connections, to those that are open and to new ones.
+/// Effect of the proxy on connections, both open and new ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Carries.
@@ -233,7 +233,7 @@ fn said_of(status: u16, retry_after: u64) -> String {
     )
 }
 
-/// Whether a request begins here that is no login.
+/// Returns true if a request other than a login begins here.
 fn is_refused(read: &[u8]) -> bool {
     let begins = |word: &str| read.starts_with(word.as_bytes());
     (begins("GET /") || begins("POST /")) && !begins("POST /api/auth/login")

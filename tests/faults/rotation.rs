@@ -17,10 +17,11 @@ const CHANNELS: usize = 20;
 /// Broadcasts a second on each channel; 200 on all.
 const RATE: u32 = 10;
 
-/// How long the network's tokens live.
+/// Lifetime of the network's tokens.
 const TOKEN: Duration = Duration::from_secs(5);
 
-/// How long it goes on: `EXPD_ROTATION_SECONDS=120` for the whole measure of at least 20 changes.
+/// Duration of the test: `EXPD_ROTATION_SECONDS=120` for the full measure of at least 20 token
+/// changes.
 fn span() -> Duration {
     let seconds = std::env::var("EXPD_ROTATION_SECONDS").map_or(20, |text| text.parse().unwrap());
     Duration::from_secs(seconds)

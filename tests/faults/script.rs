@@ -26,15 +26,15 @@ struct State {
     ignored: HashSet<String>,
     /// Nothing is confirmed or delivered; pings are answered.
     deaf: bool,
-    /// How many channels a socket may have, and whether it is told what is beyond.
+    /// Maximum number of channels of a socket, and whether the client is told of those beyond it.
     limit: Option<(usize, bool)>,
     /// Every socket is disconnected once it was confirmed something.
     drops: bool,
-    /// How long a confirmation takes.
+    /// Delay of each confirmation.
     delay: Duration,
     /// Every ask, by channel.
     asks: HashMap<String, Vec<Instant>>,
-    /// Who hears what.
+    /// Subscribed channels of each open socket.
     subscribed: HashMap<Sid, (SocketRef, HashSet<String>)>,
     connects: usize,
     sent: u64,
@@ -117,7 +117,7 @@ impl Scripted {
         self.state.lock().unwrap().drops = drops;
     }
 
-    /// How many sockets are open.
+    /// Returns the number of open sockets.
     pub fn open(&self) -> usize {
         self.state.lock().unwrap().subscribed.len()
     }

@@ -25,7 +25,7 @@ const HOME: InstanceId = InstanceId(0);
 /// Within this things happen that need no waiting.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// How long a channel without listeners stays subscribed; the router looks every 5 s.
+/// Time for which a channel without listeners stays subscribed; the router looks every 5 s.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// The link's times, a tenth to a fortieth of the real ones.

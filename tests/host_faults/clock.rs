@@ -44,7 +44,8 @@ impl Clock {
         std::fs::rename(&fresh, &self.0).unwrap();
     }
 
-    /// What a command begins with to live by it. The clock that cannot jump does not.
+    /// Prefix of a command that is to live by this clock. The monotonic clock, which cannot jump,
+    /// stays the real one.
     fn enter(&self, library: &Path) -> Vec<String> {
         vec![
             "env".to_owned(),

@@ -22,8 +22,8 @@ const WAITING: usize = 10;
 /// A second in what Linux tells of processes.
 const TICKS: f64 = 100.0;
 
-/// How long it is watched, and the most of a core that it may take meanwhile: it carries 60
-/// broadcasts a second.
+/// Time for which the daemon is watched, and the most of a core that it may use meanwhile: it
+/// carries 60 broadcasts a second.
 const WATCHED: Duration = Duration::from_secs(3);
 const BUSY: f64 = 0.4;
 

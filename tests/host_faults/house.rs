@@ -78,7 +78,6 @@ impl House {
         Client::connect(Some(self.path("expd.sock"))).await.unwrap()
     }
 
-    /// What it has counted so far.
     pub async fn counters(&self) -> Counters {
         let status = self.client().await.status().await.unwrap();
         status.instances[0].counters.clone()

@@ -1,9 +1,9 @@
-//! What this machine lets a test do.
+//! Capabilities of this machine that some tests need.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What a fault needs.
+/// Requirement of a fault.
 #[derive(Clone, Copy)]
 pub enum Need {
     /// A command that works here. Being root is not enough in every container.
@@ -12,7 +12,7 @@ pub enum Need {
     Library(&'static str),
 }
 
-/// What is lacking, in words, with the remedy.
+/// Describes the first requirement that is not met, with the remedy.
 pub fn lacks(needs: &[Need]) -> Option<String> {
     needs.iter().find_map(|need| match need {
         Need::Works(words) => {

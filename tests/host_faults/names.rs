@@ -17,7 +17,7 @@ const NAME: &str = "exp.test";
 /// From the end of the fault. The C library asks again after 5 s where nobody answers.
 const BOUND: Duration = Duration::from_secs(20);
 
-/// What the name service does with a question.
+/// Response of the name service to a query.
 #[derive(Clone, Copy, Debug)]
 enum Service {
     Answers,

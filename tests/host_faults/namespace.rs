@@ -46,7 +46,7 @@ impl Namespace {
         namespace
     }
 
-    /// What a command begins with to run in here.
+    /// Prefix of a command that is to run in this namespace.
     pub fn enter(&self) -> [&str; 4] {
         ["ip", "netns", "exec", &self.name]
     }

@@ -14,7 +14,7 @@ const BOUND: Duration = Duration::from_secs(10);
 /// A short sleep, within the network's patience.
 const NAP: Duration = Duration::from_secs(4);
 
-/// How long the long one is: `EXPD_SUSPEND_SECONDS=120` for minutes.
+/// Duration of the long sleep: `EXPD_SUSPEND_SECONDS=120` for minutes.
 fn long() -> Duration {
     let seconds = std::env::var("EXPD_SUSPEND_SECONDS").map_or(20, |text| text.parse().unwrap());
     Duration::from_secs(seconds)

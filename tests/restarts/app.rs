@@ -22,7 +22,7 @@ use expd_test_support::transcript::Heard;
 pub struct App {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    /// What it has dealt with.
+    /// Events dealt with so far.
     pub heard: Vec<Heard>,
 }
 

@@ -18,7 +18,7 @@ use expd_test_support::cloud::session;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// How often each number has arrived, whole.
+/// Number of complete arrivals of each broadcast, by the number that it carries.
 type Arrived = Arc<Mutex<HashMap<u32, u32>>>;
 
 /// A server whose connections break in every moment that there is: before a request, while it is

@@ -1,4 +1,5 @@
-//! What an operator is told when the way to EXP does not work: what, where, and what to do.
+//! Errors as an operator is told them when EXP cannot be reached: the cause, the place and the
+//! remedy.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -31,7 +32,7 @@ async fn closed_port() -> u16 {
         .port()
 }
 
-/// What the first login's failure is told as.
+/// Returns the reason that is reported for the failure of the first login.
 async fn told(settings: &InstanceSettings) -> String {
     let instance = Instance::start(settings);
     let SessionState::Failed { reason, .. } = instance.becomes(is_failed).await else {

@@ -32,11 +32,11 @@ const DEAF: usize = 20;
 const LARGE: usize = 100_000;
 const SENDS: usize = 200;
 
-/// What the daemon, unoptimized, may hold beyond its start while nobody reads: one channel's log
-/// and a little for each stream.
+/// Memory growth that the daemon, unoptimized, may show while nobody reads: one channel's log and a
+/// little for each stream.
 const DEAF_KIB: usize = 40 * 1024;
 
-/// What its memory may have grown by in the end: the allocator keeps some of what was freed.
+/// Memory growth that may be left in the end: the allocator keeps some of what was freed.
 const KEPT_KIB: usize = 40 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,8 @@ use tokio::time::{Instant, sleep};
 use expd_test_support::DEADLINE;
 use expd_test_support::network::Network;
 
-/// How long the daemon's logs hold events, and how long a channel that nobody listens to lingers.
+/// Maximum age of events in the daemon's logs, and time for which a channel without listeners
+/// lingers.
 pub const LOG_AGE: Duration = Duration::from_secs(20);
 
 pub struct Process {
@@ -26,7 +27,7 @@ pub struct Process {
     _folder: TempDir,
 }
 
-/// What the daemon counts of itself.
+/// Figures from the daemon's metrics; memory in KiB.
 #[derive(Clone, Copy, Debug)]
 pub struct Counts {
     pub tasks: usize,

@@ -88,7 +88,7 @@ impl Healthy {
 }
 
 impl Heard {
-    /// How late everything before a number was, once that is there.
+    /// Takes the delays of all numbers below `end`, once each was heard or told as missing.
     fn taken_up_to(&mut self, end: u64) -> Option<Vec<Late>> {
         assert_eq!(self.wrong, None, "{:?}", self.gaps);
         (self.next >= end).then(|| std::mem::take(&mut self.lates))

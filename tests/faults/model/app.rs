@@ -136,8 +136,8 @@ impl App {
         }
     }
 
-    /// Whether it has stalled for so long that a listener in pull form, which nobody asks, would be
-    /// taken for deserted.
+    /// Returns true once it has stalled for so long that the daemon would soon remove a listener in
+    /// pull form, since nobody asks for its events.
     pub fn has_slept(&self, now: Instant) -> bool {
         self.stalled && now.saturating_duration_since(self.stalled_at) > LONGEST_STALL
     }
@@ -148,7 +148,7 @@ impl App {
         }
     }
 
-    /// Whether it reads and was told last that its channel is confirmed.
+    /// Returns true if it reads and its channel was last reported as confirmed.
     pub fn is_well(&self) -> bool {
         let state = self.ear.as_ref().and_then(|ear| ear.life().state());
         !self.stalled && state == Some(SubscriptionState::Confirmed)
@@ -165,7 +165,7 @@ impl App {
         notes.split_off(notes.len().saturating_sub(12))
     }
 
-    /// Whether the daemon's figures of this listener agree with what it heard.
+    /// Compares the daemon's figures of this listener with what it heard.
     pub fn check_figures(&self, listeners: &[&ListenerStatus]) -> Result<(), String> {
         let Some(life) = self.ear.as_ref().map(Ear::life) else {
             return Ok(());

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use expd_test_support::judge::{Life, Note};
 
-/// How long a pull asks for.
+/// Time that one pull waits for an event.
 const ASK: Duration = Duration::from_secs(1);
 
 pub struct Ear {

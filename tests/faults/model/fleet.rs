@@ -34,7 +34,7 @@ const MEMBERS: [(&str, ProtocolChoice, TransportChoice); 6] = [
 
 const CALM: &str = "calm";
 
-/// What can happen on the way.
+/// Faults that can strike on the way to the network.
 const FAULTS: [Mode; 21] = [
     Mode::Reset,
     Mode::Refuse,

@@ -41,15 +41,15 @@ const TOKEN: Duration = Duration::from_secs(6);
 const LOG_EVENTS: usize = 64;
 const LOG_AGE: Duration = Duration::from_secs(8);
 
-/// How soon all is well again after the last fault: a silent connection is found within 30 s, and
-/// the next try may be that far away as well.
+/// Time from the last fault until all is well again: a silent connection is found within 30 s, and
+/// the next attempt may be as far away.
 const RECOVERY: Duration = Duration::from_secs(90);
 
-/// How soon the end of a connection is noticed, on a busy machine.
+/// Time within which the end of a connection is noticed, on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// What was sent longer ago than this has come to an app that is told that all is well, and that
-/// reads.
+/// Age from which a broadcast must have reached an app that reads and whose channel was last
+/// reported as confirmed.
 const LAG: Duration = Duration::from_secs(45);
 
 fn channel(n: usize) -> Channel {
@@ -80,7 +80,7 @@ async fn whatever_happens_nothing_is_lost_in_silence() {
     }
 }
 
-/// What the dice may not bring in a short run.
+/// Restarts, which the dice may not bring in a short run.
 enum Rare {
     Daemon,
     Network,
