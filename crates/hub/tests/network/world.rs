@@ -239,7 +239,7 @@ pub struct Polling {
     http: reqwest::Client,
     url: String,
     generation: u32,
-    /// What came and was not asked for yet.
+    /// Packets received and not asked for yet.
     packets: std::collections::VecDeque<String>,
 }
 

@@ -21,8 +21,7 @@ pub struct Node {
     child: Child,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
-    /// What the server complained of. Never our own standard error: node would make that
-    /// non-blocking.
+    /// Standard error of the server. It never inherits our own, which node would make non-blocking.
     complaints: NamedTempFile,
 }
 
@@ -120,8 +119,7 @@ impl Node {
             .unwrap_or_else(|_| panic!("the server never said {key}"))
     }
 
-    /// How many clients the server has, and how many handshakes were made over polling and
-    /// WebSocket.
+    /// Returns the number of clients, and of handshakes over polling and over WebSocket.
     pub async fn count(&mut self) -> (u64, u64, u64) {
         self.tell("count").await;
         let counts = self.says_all("clients").await;

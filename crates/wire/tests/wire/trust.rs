@@ -1,4 +1,4 @@
-//! Whose certificates are trusted besides those that a private authority has signed.
+//! Certificates that are trusted besides those that a private authority has signed.
 
 use std::path::Path;
 
