@@ -1,5 +1,5 @@
-//! How fast the wire takes broadcasts in: a WebSocket server on another thread sends as fast as it
-//! can, one thread reads.
+//! Receive throughput of the wire: a WebSocket server on another thread sends as fast as it can,
+//! one thread reads.
 //!
 //! `cargo bench -p expd-bench --bench wire`. Prints broadcasts a second and what the reading
 //! thread's processor time comes to; asserts nothing.
@@ -95,7 +95,7 @@ async fn read(endpoint: &Endpoint) {
     );
 }
 
-/// What this thread has spent so far; the kernel counts it in nanoseconds.
+/// Processor time of this thread so far; the kernel counts it in nanoseconds.
 fn processor_time() -> Duration {
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     let nanoseconds = statistics.split(' ').next().unwrap().parse().unwrap();

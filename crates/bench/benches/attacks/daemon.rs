@@ -87,7 +87,7 @@ impl Daemon {
         self.folder.path().join("expd.sock")
     }
 
-    /// What of its memory is its own, in bytes.
+    /// Reads its private (anonymous) memory in bytes.
     pub fn memory(&self) -> usize {
         let status = format!("/proc/{}/status", self.serve.id());
         let status = std::fs::read_to_string(status).expect("the daemon has ended");

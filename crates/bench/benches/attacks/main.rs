@@ -1,6 +1,6 @@
-//! What others notice of an attack: while one user attacks the daemon, another asks for its
-//! identity and hears broadcasts, and the latencies of both are written down, with what the
-//! daemon's memory grew by.
+//! Effect of an attack on others: while one user attacks the daemon, another asks for its identity
+//! and hears broadcasts, and the latencies of both are recorded, with the growth of the daemon's
+//! memory.
 //!
 //! `cargo bench -p expd-bench --bench attacks` runs every attack for some seconds, beside a calm
 //! run, and prints the table of `docs/attacks.md`; `-- NAME ...` runs those alone, for `SECONDS`
@@ -31,7 +31,7 @@ use attack::ATTACKS;
 use daemon::Daemon;
 use victim::Victim;
 
-/// What a run came to.
+/// Results of a run: latencies, and the growth of the daemon's memory in bytes.
 struct Row {
     name: &'static str,
     calls: Vec<Duration>,

@@ -15,7 +15,7 @@ use tonic::Streaming;
 
 use super::daemon::{Daemon, VICTIM, channel};
 
-/// How often it asks, and how often it is sent something.
+/// Interval of its requests, and of the broadcasts sent to it.
 const PERIOD: Duration = Duration::from_millis(20);
 
 /// Nothing takes so long that is not stuck.

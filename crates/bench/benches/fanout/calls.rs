@@ -1,5 +1,5 @@
-//! What a broadcast through the daemon costs over one sent to the network directly, and what two
-//! thousand at a time do.
+//! Cost of a broadcast through the daemon against one sent to the network directly, and of two
+//! thousand at a time.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -23,10 +23,10 @@ const CALLS: usize = 2_000;
 /// Calls at a time.
 const AT_ONCE: usize = 2_000;
 
-/// How often so many at a time are sent: what grows would grow with each.
+/// Rounds of `AT_ONCE` calls: a leak would grow with each.
 const ROUNDS: usize = 20;
 
-/// What came out.
+/// Latencies, failures, throughput and memory.
 #[derive(Clone, Debug, Serialize)]
 pub struct Calls {
     /// Microseconds of half of the calls, to the network directly.

@@ -1,4 +1,4 @@
-//! What is measured: every system under every load, so often that the spread shows, in turns, so
+//! The measurements: every system under every load, repeated so that the spread shows, in turns so
 //! that a busy moment of the machine hits all of them.
 
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ impl Cell {
         self.spread(system, figure).map(|(median, ..)| median)
     }
 
-    /// How a figure of one system compares with that of another.
+    /// Ratio of a figure's medians, one system's to another's.
     pub fn ratio(
         &self,
         of: System,
@@ -107,7 +107,7 @@ pub fn loads(quick: bool) -> Vec<Load> {
     loads
 }
 
-/// What is measured only where a message goes one way to one program.
+/// Returns true for a system that is measured only where messages go one way to one program.
 fn is_for_one(system: System) -> bool {
     match system {
         #[cfg(feature = "rust-socketio")]

@@ -1,5 +1,5 @@
-//! What is sent: how many messages, how large, how fast; and the credit that keeps full speed from
-//! becoming loss.
+//! The load: number, size and rate of messages; and the credit that keeps full speed from becoming
+//! loss.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,8 +30,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// How far the feed may be ahead of the slowest stream: half of what a channel's log holds, so
-    /// that nothing is ever lost.
+    /// Messages that the feed may be ahead of the slowest stream: half of what a channel's log
+    /// holds, so that none is ever lost.
     pub fn window(&self) -> u64 {
         (2 * 1024 * 1024 / self.size as u64).clamp(8, 512)
     }
@@ -79,16 +79,16 @@ pub trait Sink {
     fn send(&mut self, payloads: Vec<Payload>) -> impl Future<Output = ()> + Send;
 }
 
-/// What the feed did.
+/// Result of the feed.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Fed {
     /// Messages sent.
     pub sent: u64,
-    /// Whatever else the role can tell.
+    /// Other figures of the role.
     pub more: BTreeMap<String, u64>,
 }
 
-/// How many messages the slowest stream has taken, as the subscribers tell on a socket.
+/// Messages that the slowest stream has taken, as the subscribers report them on a socket.
 pub fn credit(path: &Path) -> watch::Receiver<u64> {
     let listener = UnixListener::bind(path).unwrap();
     let (sender, receiver) = watch::channel(0);

@@ -1,5 +1,5 @@
-//! What a delivery costs: the whole path and its last part, against what one would do without expd,
-//! in the same run; what a broadcast call costs over a direct one; and how cost grows.
+//! Cost of a delivery, over the whole path and over its last part, against the alternatives without
+//! expd, in the same run; cost of a broadcast call against a direct one; and growth of cost.
 //!
 //! - `cargo bench -p expd-bench --bench fanout` measures deliveries and calls, within ten minutes;
 //! - `cargo bench -p expd-bench --bench fanout -- quick` the most important of them, within one;

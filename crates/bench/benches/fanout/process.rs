@@ -11,7 +11,7 @@ pub struct Process {
     out: BufReader<ChildStdout>,
 }
 
-/// What a process has spent, and what it holds.
+/// Resources that a process has spent, and those that it holds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
     /// Processor time in seconds, of its user and of the kernel for it.
@@ -55,7 +55,6 @@ impl Process {
         stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
-    /// What it has spent so far.
     pub fn spent(&self) -> Spent {
         let folder = format!("/proc/{}", self.child.id());
         let mut spent = Spent::default();

@@ -1,4 +1,4 @@
-//! What is printed, and what is drawn.
+//! Tables and plots of the results.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn words(load: &Load) -> String {
     format!("{} B to {} streams, {pace}", load.size, load.streams)
 }
 
-/// What is printed: its name, to which system it is held, and how it is read.
+/// A printed figure: its name, the system that it is compared with, and its value in a sample.
 type Figure = (&'static str, System, fn(&Sample) -> f64);
 
 const FIGURES: [Figure; 10] = [

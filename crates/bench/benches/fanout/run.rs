@@ -9,7 +9,7 @@ use super::load::{Fed, Load};
 use super::process::Process;
 use super::subscribers::Got;
 
-/// Who serves the streams.
+/// A system that serves streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum System {
@@ -29,7 +29,7 @@ pub enum System {
 }
 
 impl System {
-    /// Whether the streams are sockets of the network.
+    /// Returns true if the streams are sockets of the network.
     fn is_direct(self) -> bool {
         match self {
             Self::Direct | Self::Relay => true,
@@ -52,7 +52,7 @@ pub enum Door {
     NetworkByLibrary(u16),
 }
 
-/// What one run measured.
+/// Measurements of one run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sample {
     /// Messages that arrived, a second.

@@ -1,5 +1,5 @@
-//! How cost grows: with listeners, with channels, with the size of payloads. What is shared must
-//! stay flat, and nothing may grow faster than what it is counted by.
+//! Growth of cost with listeners, with channels, and with the size of payloads. A shared cost must
+//! stay flat, and none may grow faster than linearly.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,9 +16,9 @@ use super::subscribers::Got;
 /// One curve.
 #[derive(Clone, Debug, Serialize)]
 pub struct Curve {
-    /// What grows.
+    /// The quantity that grows.
     pub axis: &'static str,
-    /// What is measured.
+    /// The quantity that is measured.
     pub figure: &'static str,
     /// The exponent that fits best: 1 is linear, 0 is flat.
     pub slope: f64,
@@ -138,7 +138,7 @@ fn sizes(binary: &Path) -> Vec<Curve> {
     ]
 }
 
-/// What so many channels, each with a listener, cost.
+/// Cost of `count` channels, each with a listener.
 struct Channels {
     count: f64,
     /// Seconds until all are confirmed.
@@ -149,7 +149,7 @@ struct Channels {
     memory: f64,
     /// Seconds of a million deliveries to ten more streams of one of them, 50 broadcasts a second.
     cpu: f64,
-    /// How long half of those took at the most, in microseconds.
+    /// Median latency of those deliveries in microseconds.
     latency: f64,
 }
 

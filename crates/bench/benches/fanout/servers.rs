@@ -1,5 +1,5 @@
-//! What serves the streams: the daemon fed where its link would hand broadcasts over, and the plain
-//! server it is held against.
+//! Servers of the streams: the daemon fed at the point where its link would hand broadcasts over,
+//! and the plain server that it is compared with.
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -109,8 +109,8 @@ impl Sink for Handover {
 
 type Sender = mpsc::Sender<Result<proto::ListenEvent, Status>>;
 
-/// What one writes first: a queue for each stream, the message cloned into each, encoded by the
-/// generated code.
+/// The server that one writes first: a queue for each stream, the message cloned into each, encoded
+/// by the generated code.
 #[derive(Clone, Default)]
 struct Plain(Arc<Mutex<Vec<Sender>>>);
 

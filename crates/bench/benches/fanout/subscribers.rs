@@ -42,7 +42,7 @@ fn connections() -> usize {
     })
 }
 
-/// What the subscribers got.
+/// Result of the subscribers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Got {
     /// Messages, over all streams.
@@ -59,7 +59,7 @@ pub struct Got {
     pub max: u64,
 }
 
-/// What all streams share.
+/// State that all streams share.
 struct Shared {
     load: Load,
     /// Streams that have passed each mark, a mark being a quarter of the window.
@@ -76,7 +76,7 @@ pub struct Account {
     first: Option<Instant>,
     last: Option<Instant>,
     latencies: Vec<u64>,
-    /// Whether the run's last message is there, or will never come.
+    /// True once the run's last message is there, or can no longer come.
     pub ended: bool,
 }
 
@@ -93,7 +93,8 @@ impl Account {
         }
     }
 
-    /// Whether the next message is to be looked into.
+    /// Returns true if the next message is to be inspected: all of a paced load, one in `SAMPLE` at
+    /// full speed.
     pub fn wants_to_look(&self) -> bool {
         self.shared.load.rate.is_some() || self.count.is_multiple_of(SAMPLE)
     }

@@ -20,7 +20,7 @@ use expd_proto::{
     BroadcastRequest, Channel, GetStatusRequest, ListenEvent, ListenRequest, Payload, payload,
 };
 
-/// How long anything may take; a channel's log runs out within 60 s.
+/// Time limit of every wait; a channel's log expires within 60 s.
 const DEADLINE: Duration = Duration::from_secs(90);
 
 /// So much a stream takes before it is read; the same for each of a thousand.

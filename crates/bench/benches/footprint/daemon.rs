@@ -32,7 +32,7 @@ fn hub(token_seconds: u32) -> String {
 /// A folder with settings.
 pub struct Home {
     folder: TempDir,
-    /// Whether the daemon brings its own network along.
+    /// Starts the daemon with `--embedded`, on a network of its own.
     embedded: bool,
 }
 
@@ -144,7 +144,7 @@ impl Network {
     }
 }
 
-/// What a process holds, in KiB.
+/// Memory of a process.
 #[derive(Clone, Debug, Serialize)]
 pub struct Memory {
     pub rss_kib: u64,
@@ -156,7 +156,7 @@ pub struct Memory {
     pub file_kib: u64,
 }
 
-/// What a process has used.
+/// Wakeups and processor time of a process so far.
 #[derive(Clone, Copy)]
 pub struct Spent {
     pub wakeups: u64,
@@ -172,7 +172,7 @@ impl Daemon {
         Self::start_and_time(home).0
     }
 
-    /// How long it takes from the start of the process until it is ready.
+    /// Measures the time from the start of the process until it is ready.
     pub fn time_to_ready(home: &Home) -> Duration {
         Self::start_and_time(home).1
     }

@@ -1,5 +1,5 @@
-//! How small the daemon is: the release binary, run as a service would run it, through its public
-//! doors.
+//! Footprint of the daemon: of the release binary, run as a service would run it, through its
+//! public interfaces.
 //!
 //! `cargo bench -p expd-bench --bench footprint` takes four minutes and prints JSON; with `--
 //! --short` it leaves out what has to be waited for longest, and takes one; with `-- --hour`
@@ -116,7 +116,7 @@ fn starts(home: &Home) -> Value {
     json!({ "median": millis[STARTS / 2], "least": millis[0], "most": millis[STARTS - 1] })
 }
 
-/// How often a thread of a daemon wakes that has nothing to do but keep its connection.
+/// Measures the wakeups and the processor time of a daemon that only keeps its connection.
 async fn wakeups(daemon: &Daemon) -> Value {
     const SPAN: Duration = Duration::from_secs(60);
     let before = daemon.spent();

@@ -1,4 +1,4 @@
-//! How many instructions the hot paths take, counted by callgrind and held against the counts in
+//! Instruction counts of the hot paths, taken by callgrind and compared with those in
 //! `reference.toml`.
 //!
 //! `cargo bench -p expd-bench --bench instructions` compares, and fails where a path has become
@@ -30,9 +30,9 @@ use reference::Reference;
 struct HotPath {
     /// Its key in the reference.
     name: &'static str,
-    /// What it does once; counts are told for one of these.
+    /// One unit of its work, for which the counts are given.
     unit: &'static str,
-    /// How many of them one run does.
+    /// Units of work in one run.
     units: u32,
     run: fn(),
 }

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::HotPath;
 use super::surroundings::Surroundings;
 
-/// How far a count may lie from the reference: a new version of a library moves as much at times.
-/// Unrelated code of ours moves nothing, as the profile compiles it in one unit.
+/// Tolerated deviation of a count from the reference: a new version of a library moves as much at
+/// times. Unrelated code of ours moves nothing, as the profile compiles with one codegen unit.
 const TOLERANCE: f64 = 0.05;
 
 /// The same in other surroundings: enough that another compiler passes, little enough that a copy
@@ -22,7 +22,7 @@ const RENEW: &str = "UPDATE=1 cargo bench -p expd-bench --bench instructions";
 /// Counts, and what made them.
 #[derive(Debug, Deserialize)]
 pub struct Reference {
-    /// What made them.
+    /// Environment in which they were counted.
     pub surroundings: Surroundings,
     /// Instructions for one unit of a path's work.
     pub instructions: BTreeMap<String, f64>,

@@ -1,10 +1,11 @@
-//! What counts depend on besides the code.
+//! The environment: all that counts depend on besides the code.
 
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-/// What made a count. In other surroundings it differs a little without anybody's doing.
+/// Environment of a count. In another one the count differs a little without any change of the
+/// code.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surroundings {
     /// The compiler.

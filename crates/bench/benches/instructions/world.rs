@@ -22,8 +22,7 @@ use tokio::task::JoinSet;
 
 const HOME: InstanceId = InstanceId(0);
 
-/// What stands in the broadcasts as the time of their arrival: how long it is when encoded depends
-/// on the time.
+/// Arrival time in the broadcasts; fixed, because the length of its encoding depends on the time.
 const ARRIVED: Duration = Duration::from_millis(1_700_000_000_123);
 
 /// With its envelope 200 bytes on the wire.
