@@ -1,4 +1,5 @@
-//! Compiles the contract in `proto/`; protox does it in Rust, so that no `protoc` need be installed.
+//! Compiles the contract in `proto/`; protox does it in Rust, so that no `protoc` need be
+//! installed.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! Settings: defaults, then the file, then the environment, then systemd's credentials directory;
 //! read and checked as a whole before anything is bound, with every mistake named.
 //!
-//! [`load()`] is a function of its [`Source`], so that tests need neither a process's environment nor
-//! files in `/etc`. The way down:
+//! [`load()`] is a function of its [`Source`], so that tests need neither a process's environment
+//! nor files in `/etc`. The way down:
 //!
 //! - `load` and `reload` (may these settings replace those in force?) put it together;
 //! - `access`, `daemon`, `hub` and `instance` read and check one section each;

@@ -21,8 +21,8 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 /// Limit of a broadcast's wait, whatever the deadline.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// Middleware that ends a call at its deadline with `DEADLINE_EXCEEDED`. A stream has begun by then;
-/// its client ends it.
+/// Middleware that ends a call at its deadline with `DEADLINE_EXCEEDED`. A stream has begun by
+/// then; its client ends it.
 pub async fn enforce(request: Request<Body>, next: Next) -> Response<Body> {
     let Some(deadline) = from_headers(request.headers()) else {
         return next.run(request).await;

@@ -39,7 +39,8 @@ impl Payload {
             .map_err(|error| PayloadError::NotJson(error.to_string()))
     }
 
-    /// Makes a payload of a text: the text itself where it is one, without a copy, else a JSON string.
+    /// Makes a payload of a text: the text itself where it is one, without a copy, else a JSON
+    /// string.
     #[must_use]
     pub fn from_text(text: String) -> Self {
         let document = text.trim_matches([' ', '\t', '\r', '\n']);

@@ -20,8 +20,9 @@ use expd_wire::server_time;
 /// Time for the rest of an answer once it has begun, beyond what its bytes need on a slow line.
 const REST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Bytes that the HTTP library reads ahead of an answer without a length: it reads twice as much each
-/// time, up to 408 KiB, and holds the next chunk and the one it is reading beside the one in hand.
+/// Bytes that the HTTP library reads ahead of an answer without a length: it reads twice as much
+/// each time, up to 408 KiB, and holds the next chunk and the one it is reading beside the one in
+/// hand.
 const FIRST_READS: usize = 64 << 10;
 const READ_AHEAD_FACTOR: usize = 7;
 const MAX_READ_AHEAD: usize = READ_AHEAD_FACTOR * (408 << 10);
@@ -66,8 +67,8 @@ impl Answer {
         }
     }
 
-    /// Reads an answer whose head has arrived. Its bytes are accounted for before they are read: all
-    /// at once where the server announces their number, else as the buffer grows.
+    /// Reads an answer whose head has arrived. Its bytes are accounted for before they are read:
+    /// all at once where the server announces their number, else as the buffer grows.
     pub(super) async fn read(
         mut response: Response,
         most: usize,
@@ -173,8 +174,8 @@ impl Answer {
     }
 }
 
-/// Accounts for what the HTTP library reads ahead of an answer without a length, up to `ahead` bytes
-/// in all. Returns the time waited.
+/// Accounts for what the HTTP library reads ahead of an answer without a length, up to `ahead`
+/// bytes in all. Returns the time waited.
 async fn hold_read_ahead(
     held: &mut usize,
     ahead: usize,
