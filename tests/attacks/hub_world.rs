@@ -75,7 +75,10 @@ impl Hub {
         let deadline = Instant::now() + Duration::from_secs(5);
         while self.memory() >= bound {
             let held = self.memory();
-            assert!(Instant::now() < deadline, "{held} bytes are held, of {bound}");
+            assert!(
+                Instant::now() < deadline,
+                "{held} bytes are held, of {bound}"
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
