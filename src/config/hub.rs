@@ -13,16 +13,15 @@ use super::section::Section;
 pub(super) fn read(reader: &mut Reader) -> HubSettings {
     let default = HubSettings::default();
     let hub = Route::default().key("hub");
-    // A uuid identifies one device or consumer app.
-    let mut uuids = BTreeSet::new();
-    let devices = read_devices(reader, &hub, &mut uuids);
-    let consumer_apps = read_consumer_apps(reader, &hub, &mut uuids);
+    let devices = read_devices(reader, &hub);
+    let consumer_apps = read_consumer_apps(reader, &hub);
     let users = read_users(reader, &hub);
     let mut section = Section::new(reader, hub);
     HubSettings {
         listen: section.address("listen").unwrap_or(default.listen),
         organization: section.text("organization").unwrap_or(default.organization),
         token_ttl: section.duration("token_ttl").unwrap_or(default.token_ttl),
+        url: section.url("url"),
         hosts: hosts(&mut section),
         token_key: secret::read(&mut section, "token_key"),
         operator_key: secret::read(&mut section, "operator_key"),
@@ -60,11 +59,12 @@ fn hosts(section: &mut Section<'_>) -> Vec<String> {
     hosts
 }
 
-fn read_devices(reader: &mut Reader, hub: &Route, uuids: &mut BTreeSet<String>) -> Vec<HubDevice> {
+fn read_devices(reader: &mut Reader, hub: &Route) -> Vec<HubDevice> {
+    let mut uuids = BTreeSet::new();
     let mut devices = Vec::new();
     for route in reader.items(&hub.key("devices")) {
         let mut section = Section::new(reader, route);
-        let uuid = unique(&mut section, "uuid", uuids);
+        let uuid = unique(&mut section, "uuid", &mut uuids);
         let secret = secret::required(&mut section, "secret");
         if let (Some(uuid), Some(secret)) = (uuid, secret) {
             devices.push(HubDevice { uuid, secret });
@@ -73,15 +73,13 @@ fn read_devices(reader: &mut Reader, hub: &Route, uuids: &mut BTreeSet<String>) 
     devices
 }
 
-fn read_consumer_apps(
-    reader: &mut Reader,
-    hub: &Route,
-    uuids: &mut BTreeSet<String>,
-) -> Vec<HubConsumerApp> {
+fn read_consumer_apps(reader: &mut Reader, hub: &Route) -> Vec<HubConsumerApp> {
+    // A device may have the same uuid as an app.
+    let mut uuids = BTreeSet::new();
     let mut apps = Vec::new();
     for route in reader.items(&hub.key("consumer_apps")) {
         let mut section = Section::new(reader, route);
-        let uuid = unique(&mut section, "uuid", uuids);
+        let uuid = unique(&mut section, "uuid", &mut uuids);
         let api_key = secret::required(&mut section, "api_key");
         if let (Some(uuid), Some(api_key)) = (uuid, api_key) {
             apps.push(HubConsumerApp { uuid, api_key });
@@ -97,10 +95,12 @@ fn read_users(reader: &mut Reader, hub: &Route) -> Vec<HubUser> {
         let mut section = Section::new(reader, route);
         let username = unique(&mut section, "username", &mut names);
         let password_hash = read_password(&mut section);
+        let role = section.text("role");
         if let (Some(username), Some(password_hash)) = (username, password_hash) {
             users.push(HubUser {
                 username,
                 password_hash,
+                role: role.unwrap_or_else(|| expd_hub::DEFAULT_ROLE.to_owned()),
             });
         }
     }

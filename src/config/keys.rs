@@ -154,6 +154,7 @@ pub(super) const KEYS: &[Key] = &[
     key("hub", "organization", ValueType::Text, r#""demo""#, "The organization that it serves."),
     // The SDKs set a 32-bit timer of milliseconds to it, which overflows at 25 days.
     key("hub", "token_ttl", ValueType::Duration(SECOND, Duration::from_secs(24 * 86_400)), r#""1h""#, "Lifetime of a token."),
+    key("hub", "url", ValueType::Url, "", "URL by which clients reach the network, where it is not the address that they asked, as behind a proxy. It is announced to them for API calls and live sockets, and its host is one of the network's own."),
     key("hub", "hosts", ValueType::Texts, "[]", "Host names of the network in addition to loopback names and addresses, such as that of a proxy in front of it. If any are set, and always on a loopback address, a request with another `Host` is refused."),
     key("hub", "token_key", ValueType::Secret, "", "Key that signs the tokens of sessions. Where not set: a random key in `hub/token.key` in `daemon.state_dir`, so that tokens survive a restart."),
     key("hub", "operator_key", ValueType::Secret, "", "Key that authenticates the operator's commands (`expd hub pair`). Where not set: a random key in `hub/operator.key` in `daemon.state_dir`, where commands of the same user find it."),
@@ -166,6 +167,7 @@ pub(super) const KEYS: &[Key] = &[
     key("hub.users[]", "username", ValueType::Text, "", "The user's name. Required."),
     key("hub.users[]", "password_hash", ValueType::Text, "", "Argon2 hash of the password in PHC form (`expd hub hash-password` makes one). Required, or `password`."),
     key("hub.users[]", "password", ValueType::Secret, "", "The password itself, for development; hashed when it is read."),
+    key("hub.users[]", "role", ValueType::Text, r#""owner""#, "The role that the network names when the user logs in. It grants nothing: every user may do everything."),
 
     key("hub.consumer_apps[]", "uuid", ValueType::Text, "", "The app's uuid. Required."),
     key("hub.consumer_apps[]", "api_key", ValueType::Secret, "", "The app's API key. Required."),

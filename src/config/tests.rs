@@ -437,6 +437,7 @@ async fn a_hash_that_the_hub_refuses_is_a_mistake_of_the_settings() {
         settings.users.push(HubUser {
             username: "u".to_owned(),
             password_hash: hash.clone(),
+            role: expd_hub::DEFAULT_ROLE.into(),
         });
         let bound = expd_hub::Hub::bind(&settings).await;
         assert_eq!(bound.is_ok(), accepted, "{hash}: {:?}", bound.err());

@@ -3,23 +3,21 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, FromRequestParts, State};
-use axum::http::request::Parts;
-use axum::http::uri::Authority;
-use axum::http::{HeaderValue, header};
+use axum::extract::{ConnectInfo, State};
 
 use super::address::Address;
+use super::authentication::{Authentication, PublicUrl};
 use super::body::{JsonBody, PUBLIC_BODY};
 use super::connection::RequestConnection;
 use super::disconnect;
 use super::error::ApiError;
 use super::login::Login;
+use super::login_request::{ClaimedKind, LoginClaims, LoginRequest, UserLogin};
 use super::pairing_codes::IssuedCode;
 use super::password;
 use super::state::HubState;
 use super::tokens::now_millis;
-use expd_domain::identity::{Authentication, Network};
-use expd_domain::login::{self as login_token, Claims, LoginRequest, UserLogin};
+use expd_domain::login as login_token;
 use expd_domain::{Identity, IdentityKind, Secret};
 
 /// Hash that is checked for an unknown user, so that response times do not reveal which users
@@ -36,7 +34,7 @@ pub(super) async fn log_in(
     let address = connection.address();
     let attempt = match body.value {
         LoginRequest::User(user) => log_in_user(&hub, address, user).await,
-        LoginRequest::Token { token } => log_in_with_token(&hub, address, &token),
+        LoginRequest::Token(token, kind) => log_in_with_token(&hub, address, &token, kind),
     };
     match attempt {
         Ok((identity, fingerprint, expiration)) => {
@@ -46,7 +44,7 @@ pub(super) async fn log_in(
             }
             hub.counters.logins.increment();
             log::info!("{login} logged in");
-            Ok(authentication(&hub, login, host))
+            Ok(Json(Authentication::new(&hub, login, host)))
         }
         Err(error) => {
             hub.counters.logins_refused.increment();
@@ -64,11 +62,14 @@ pub(super) async fn refresh(
 ) -> Result<Json<Authentication>, ApiError> {
     let mut login = login.inspect_err(|_| hub.counters.refreshes_refused.increment())?;
     login.expiration = hub.tokens.expiration();
-    if let Some(code) = &login.identity.pairing_code {
-        hub.directory.extend_code(code, login.expiration);
+    match &login.identity.pairing_code {
+        Some(code) => hub.directory.extend_code(code, login.expiration),
+        None => hub
+            .refreshed_logins
+            .note(&login.id, &login.owner(), login.expiration),
     }
     hub.counters.refreshes.increment();
-    Ok(authentication(&hub, login, host))
+    Ok(Json(Authentication::new(&hub, login, host)))
 }
 
 type LoggedIn = (Identity, u64, i64);
@@ -82,7 +83,6 @@ async fn log_in_user(
         username,
         password,
         organization,
-        ..
     } = user;
     let known = hub.directory.password_hash(&username);
     let hash = known.unwrap_or(DUMMY_HASH).to_owned();
@@ -91,7 +91,7 @@ async fn log_in_user(
         .password_checks
         .check(address, &username, known.is_some(), check);
     let matches = checked.await? && known.is_some();
-    if !matches || organization != hub.organization {
+    if !matches || organization.is_some_and(|named| named != hub.organization) {
         return Err(wrong_credentials(
             "the username, the password or the organization is wrong",
         ));
@@ -99,7 +99,7 @@ async fn log_in_user(
     let identity = Identity {
         uuid: username,
         kind: IdentityKind::User,
-        organization,
+        organization: hub.organization.clone(),
         pairing_code: None,
     };
     Ok((identity, 0, hub.tokens.expiration()))
@@ -109,119 +109,74 @@ fn log_in_with_token(
     hub: &Arc<HubState>,
     address: Address,
     token: &Secret,
+    kind: Option<ClaimedKind>,
 ) -> Result<LoggedIn, ApiError> {
-    let claims: Claims =
+    let claims: LoginClaims =
         login_token::peek(token).map_err(|error| wrong_credentials(&error.to_string()))?;
     if claims.expired(now_millis()) {
         return Err(wrong_credentials(
             "the login token has expired; check the clock of the device",
         ));
     }
+    let signed_with = |secret: &Secret| login_token::verify::<LoginClaims>(token, secret).is_ok();
     let expiration = hub.tokens.expiration();
-    let identity = |kind, uuid: &str| Identity {
+    let uuid = claims.uuid();
+    // What was signed goes first. Where neither says it, the secret that fits does.
+    let kind = claims.kind.or(kind);
+    if kind != Some(ClaimedKind::ConsumerApp)
+        && let Some(device) = hub.directory.device(uuid)
+        && signed_with(&device.secret)
+    {
+        let identity = identity(hub, IdentityKind::Device, uuid);
+        return Ok((identity, device.fingerprint, expiration));
+    }
+    if kind != Some(ClaimedKind::Device)
+        && let Some(fingerprint) = hub.directory.app_fingerprint(uuid)
+        && hub.directory.api_key(uuid).is_some_and(signed_with)
+    {
+        let identity = identity(hub, IdentityKind::ConsumerApp, uuid);
+        return Ok((identity, fingerprint, expiration));
+    }
+    if kind == Some(ClaimedKind::ConsumerApp) {
+        return Err(wrong_credentials(
+            "the consumer app's uuid or its API key is wrong",
+        ));
+    }
+    if !claims.allow_pairing() {
+        return Err(wrong_credentials(
+            "the device's uuid or its secret is wrong",
+        ));
+    }
+    let code = issue_code(hub, address, expiration)?;
+    let identity = Identity {
+        pairing_code: Some(code),
+        ..identity(hub, IdentityKind::Device, "")
+    };
+    Ok((identity, 0, expiration))
+}
+
+fn issue_code(hub: &Arc<HubState>, address: Address, expiration: i64) -> Result<String, ApiError> {
+    let IssuedCode { code, replaced } = hub.directory.issue_code(address, expiration)?;
+    if let Some(replaced) = replaced {
+        // The device that waits with the replaced code has to ask for another one.
+        for socket in hub.sockets.sockets_of_code(&replaced) {
+            disconnect::disconnect(hub, socket);
+        }
+    }
+    Ok(code)
+}
+
+fn identity(hub: &HubState, kind: IdentityKind, uuid: &str) -> Identity {
+    Identity {
         uuid: uuid.to_owned(),
         kind,
         organization: hub.organization.clone(),
         pairing_code: None,
-    };
-    match &claims {
-        Claims::ConsumerApp { uuid, .. } => {
-            let known = hub.directory.api_key(uuid);
-            known
-                .filter(|key| login_token::verify::<Claims>(token, key).is_ok())
-                .ok_or_else(|| {
-                    wrong_credentials("the consumer app's uuid or its API key is wrong")
-                })?;
-            let fingerprint = hub.directory.app_fingerprint(uuid).unwrap_or(0);
-            let identity = identity(IdentityKind::ConsumerApp, uuid);
-            Ok((identity, fingerprint, expiration))
-        }
-        Claims::Device {
-            uuid,
-            allow_pairing,
-            ..
-        } => {
-            let known = hub
-                .directory
-                .device(uuid)
-                .filter(|device| login_token::verify::<Claims>(token, &device.secret).is_ok());
-            if let Some(device) = known {
-                let identity = identity(IdentityKind::Device, uuid);
-                return Ok((identity, device.fingerprint, expiration));
-            }
-            if !allow_pairing {
-                return Err(wrong_credentials(
-                    "the device's uuid or its secret is wrong",
-                ));
-            }
-            let IssuedCode { code, replaced } = hub.directory.issue_code(address, expiration)?;
-            if let Some(replaced) = replaced {
-                // The device that waits with the replaced code has to ask for another one.
-                for socket in hub.sockets.sockets_of_code(&replaced) {
-                    disconnect::disconnect(hub, socket);
-                }
-            }
-            let identity = Identity {
-                pairing_code: Some(code),
-                ..identity(IdentityKind::Device, "")
-            };
-            Ok((identity, 0, expiration))
-        }
     }
 }
 
 fn wrong_credentials(message: &str) -> ApiError {
     ApiError::unauthorized("authentication.refused", message)
-}
-
-fn authentication(
-    hub: &HubState,
-    login: Login,
-    PublicUrl(host): PublicUrl,
-) -> Json<Authentication> {
-    let token = hub.tokens.issue(
-        login.identity.clone(),
-        login.fingerprint(),
-        login.expiration,
-    );
-    Json(Authentication {
-        token,
-        expiration: login.expiration,
-        identity: login.identity,
-        network: Network {
-            host: Some(host),
-            token: None,
-        },
-        restricted_token: None,
-    })
-}
-
-/// URL by which the client reached this server, announced as the address of its live socket. A
-/// proxy that terminates TLS sets `X-Forwarded-Proto`; a client that sets it itself misleads nobody
-/// else.
-pub(super) struct PublicUrl(String);
-
-impl FromRequestParts<Arc<HubState>> for PublicUrl {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _hub: &Arc<HubState>) -> Result<Self, ApiError> {
-        let forwarded = parts.headers.get("x-forwarded-proto");
-        let scheme = match forwarded.map(HeaderValue::as_bytes) {
-            Some(b"https") => "https",
-            _ => "http",
-        };
-        parts
-            .headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok())
-            .map(|authority| Self(format!("{scheme}://{authority}")))
-            .ok_or_else(|| {
-                ApiError::bad_request(
-                    "request.host.missing",
-                    "the request needs a Host header that names this network",
-                )
-            })
-    }
 }
 
 #[cfg(test)]

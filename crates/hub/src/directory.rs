@@ -18,11 +18,16 @@ const MAX_DEVICES: usize = 10_000;
 const MAX_UUID_BYTES: usize = 64;
 
 pub(super) struct Directory {
-    users: HashMap<String, String>,
+    users: HashMap<String, User>,
     consumer_apps: HashMap<String, Secret>,
     devices: Mutex<Devices>,
     organization: String,
     tokens: Tokens,
+}
+
+struct User {
+    password_hash: String,
+    role: String,
 }
 
 #[derive(Default)]
@@ -49,7 +54,13 @@ impl Directory {
             users: settings
                 .users
                 .iter()
-                .map(|user| (user.username.clone(), user.password_hash.clone()))
+                .map(|user| {
+                    let known = User {
+                        password_hash: user.password_hash.clone(),
+                        role: user.role.clone(),
+                    };
+                    (user.username.clone(), known)
+                })
                 .collect(),
             consumer_apps: settings
                 .consumer_apps
@@ -63,7 +74,12 @@ impl Directory {
     }
 
     pub(super) fn password_hash(&self, username: &str) -> Option<&str> {
-        self.users.get(username).map(String::as_str)
+        let user = self.users.get(username)?;
+        Some(&user.password_hash)
+    }
+
+    pub(super) fn role(&self, username: &str) -> Option<&str> {
+        Some(&self.users.get(username)?.role)
     }
 
     pub(super) fn api_key(&self, uuid: &str) -> Option<&Secret> {

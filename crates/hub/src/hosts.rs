@@ -26,14 +26,16 @@ impl Hosts {
         }
     }
 
-    /// Names of a server on `listen` with further `names`. Without names, and not on a loopback
-    /// address, it accepts any.
+    /// Names of a server on `listen` with further `names`, and that of the URL by which it is
+    /// reached. Without names, and not on a loopback address, it accepts any.
     #[must_use]
-    pub(super) fn new(listen: SocketAddr, names: &[String]) -> Self {
+    pub(super) fn new(listen: SocketAddr, names: &[String], url: Option<&str>) -> Self {
         let any = names.is_empty() && !listen.ip().to_canonical().is_loopback();
-        let lower = || names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let url: Option<Uri> = url.and_then(|url| url.parse().ok());
+        let own = url.as_ref().and_then(Uri::host);
+        let all = names.iter().map(String::as_str).chain(own);
         Self {
-            names: (!any).then(lower),
+            names: (!any).then(|| all.map(str::to_ascii_lowercase).collect()),
         }
     }
 
@@ -87,7 +89,11 @@ mod tests {
     #[test]
     fn a_loopback_server_is_called_by_loopback_names_and_its_own() {
         let listen = "127.0.0.1:9000".parse().unwrap();
-        let hosts = Hosts::new(listen, &["Exp.Example.org".to_owned()]);
+        let hosts = Hosts::new(
+            listen,
+            &["Exp.Example.org".to_owned()],
+            Some("https://Hub.example"),
+        );
         for host in [
             "127.0.0.1:9000",
             "127.9.9.9",
@@ -99,6 +105,7 @@ mod tests {
             "[::ffff:127.0.0.1]",
             "exp.example.org",
             "EXP.example.org:443",
+            "hub.example",
         ] {
             assert!(allows(&hosts, &[host]), "{host}");
         }
@@ -127,8 +134,11 @@ mod tests {
     #[test]
     fn elsewhere_any_name_will_do_unless_there_are_some() {
         let listen = "0.0.0.0:9000".parse().unwrap();
-        assert!(allows(&Hosts::new(listen, &[]), &["whatever.example"]));
-        let named = Hosts::new(listen, &["exp.example.org".to_owned()]);
+        assert!(allows(
+            &Hosts::new(listen, &[], Some("https://hub.example")),
+            &["whatever.example"]
+        ));
+        let named = Hosts::new(listen, &["exp.example.org".to_owned()], None);
         assert!(allows(&named, &["exp.example.org"]));
         assert!(!allows(&named, &["whatever.example"]));
     }

@@ -10,13 +10,13 @@
 //! - server: `hub`, `server` (accept, HTTP/1), `router` (paths, CORS, `Host`);
 //! - handlers: `auth`, `broadcasts`, `data`, `resources`, `operator_api`, and `engine` and `socket`
 //!   for live sockets;
-//! - used by handlers: `login` (the token of a request), `body`, `polling_body`, `legacy_polling`,
+//! - used by handlers: `login` (the token of a request), `login_request`, `authentication`, `body`, `polling_body`, `legacy_polling`,
 //!   `publish`, `disconnect`;
 //! - `state`: one of each part;
 //! - parts that admit: `admission`, `stream`, `connection`, `address`, `byte_budget`,
 //!   `body_memory`, `socket_memory`;
 //! - parts that identify: `directory`, `pairing_codes`, `password_checks`, `password`, `tokens`,
-//!   `keys`, `hosts`;
+//!   `refreshed_logins`, `keys`, `hosts`;
 //! - parts that hold messages and documents: `socket_registry`, `engine_sessions`, `pending`,
 //!   `resource_store`, `data_store`, `counters`;
 //! - below all: `engine_query`, `legacy_framing`, `rate_limiter`, `settings`, `error`, `lock`.
@@ -31,6 +31,7 @@
 mod address;
 mod admission;
 mod auth;
+mod authentication;
 mod body;
 mod body_memory;
 mod broadcasts;
@@ -54,6 +55,7 @@ mod legacy_framing;
 mod legacy_polling;
 mod lock;
 mod login;
+mod login_request;
 pub mod operator;
 mod operator_api;
 mod pairing_codes;
@@ -63,6 +65,7 @@ mod pending;
 mod polling_body;
 mod publish;
 mod rate_limiter;
+mod refreshed_logins;
 mod resource_store;
 mod resources;
 mod router;
@@ -82,4 +85,4 @@ pub use hosts::Hosts;
 pub use hub::Hub;
 pub use keys::{operator_key_file, read_key};
 pub use password::{HashError, check_password_hash, hash_password};
-pub use settings::{HubConsumerApp, HubDevice, HubSettings, HubUser};
+pub use settings::{DEFAULT_ROLE, HubConsumerApp, HubDevice, HubSettings, HubUser};

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, header};
 use super::connection::{ClientConnection, RequestConnection};
 use super::error::ApiError;
 use super::state::HubState;
+use super::tokens::{self, TokenClaims, now_millis};
 use expd_domain::{Channel, ChannelRule, Identity, IdentityKind, Quoted, Secret};
 
 /// Logged-in identity.
@@ -17,6 +18,8 @@ use expd_domain::{Channel, ChannelRule, Identity, IdentityKind, Quoted, Secret};
 pub(super) struct Login {
     pub identity: Identity,
     pub expiration: i64,
+    /// Stays the same over refreshes.
+    pub id: String,
     fingerprint: u64,
 }
 
@@ -25,6 +28,7 @@ impl Login {
         Self {
             identity,
             expiration,
+            id: uuid::Uuid::new_v4().to_string(),
             fingerprint,
         }
     }
@@ -35,16 +39,27 @@ impl Login {
 
     /// Verifies a token.
     pub(super) fn from_token(hub: &HubState, token: &Secret) -> Result<Self, ApiError> {
-        let claims = hub.tokens.verify(token)?;
+        Self::from_claims(hub, hub.tokens.verify(token)?)
+    }
+
+    /// Verifies a token of a live socket, which may be older than the last refresh of its login.
+    pub(super) fn from_socket_token(hub: &HubState, token: &Secret) -> Result<Self, ApiError> {
+        let mut claims = hub.tokens.read(token)?;
+        if claims.expiration <= now_millis() {
+            let refreshed = hub.refreshed_logins.expiration(&claims.login);
+            claims.expiration = refreshed.ok_or_else(tokens::expired)?;
+        }
+        Self::from_claims(hub, claims)
+    }
+
+    fn from_claims(hub: &HubState, claims: TokenClaims) -> Result<Self, ApiError> {
         if !hub.directory.is_valid(&claims.identity, claims.fingerprint) {
-            return Err(ApiError::unauthorized(
-                "authentication.token.revoked",
-                "the identity of this token was removed, or its credentials changed; log in again",
-            ));
+            return Err(revoked());
         }
         Ok(Self {
             identity: claims.identity,
             expiration: claims.expiration,
+            id: claims.login,
             fingerprint: claims.fingerprint,
         })
     }
@@ -111,6 +126,30 @@ impl fmt::Display for Login {
             None => write!(f, "{} {}", self.identity.kind, Quoted(&self.identity.uuid)),
         }
     }
+}
+
+/// Identity that a restricted token proves, for reading content.
+///
+/// # Errors
+/// When the token is not a restricted one, has expired, or its identity is gone or waits to be
+/// paired.
+#[allow(dead_code, reason = "the delivery of content calls it")]
+pub(super) fn restricted_identity(hub: &HubState, token: &Secret) -> Result<Identity, ApiError> {
+    let claims = hub.tokens.verify_restricted(token)?;
+    if !hub.directory.is_valid(&claims.identity, claims.fingerprint) {
+        return Err(revoked());
+    }
+    if claims.identity.pairing_code.is_some() {
+        return Err(pairing_only());
+    }
+    Ok(claims.identity)
+}
+
+fn revoked() -> ApiError {
+    ApiError::unauthorized(
+        "authentication.token.revoked",
+        "the identity of this token was removed, or its credentials changed; log in again",
+    )
 }
 
 fn pairing_only() -> ApiError {

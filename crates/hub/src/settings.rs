@@ -16,6 +16,8 @@ pub struct HubSettings {
     pub organization: String,
     /// Lifetime of a token.
     pub token_ttl: Duration,
+    /// URL by which clients reach it, announced to them; when not set, the address that they asked.
+    pub url: Option<String>,
     /// Host names besides loopback ones; see [`Hosts`](super::Hosts).
     pub hosts: Vec<String>,
     /// Key that signs tokens; when not set, one is kept in `state_dir`.
@@ -42,6 +44,7 @@ impl Default for HubSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
             organization: "demo".to_owned(),
             token_ttl: Duration::from_secs(3600),
+            url: None,
             hosts: Vec::new(),
             token_key: None,
             operator_key: None,
@@ -69,7 +72,12 @@ pub struct HubUser {
     /// Argon2 hash in PHC form, as `expd hub hash-password` makes it. A plain `password` in the
     /// file is hashed when it is read.
     pub password_hash: String,
+    /// Role that the network tells of the user; it grants nothing.
+    pub role: String,
 }
+
+/// Role of a user whose settings name none.
+pub const DEFAULT_ROLE: &str = "owner";
 
 impl fmt::Debug for HubUser {
     // Leaves out the hash: it is no secret, but a password may be guessed from it.

@@ -98,7 +98,7 @@ pub(super) fn login_of(hub: &HubState, uri: &Uri) -> Result<Login, ApiError> {
             "the socket needs the token of a login as the query parameter token",
         )
     })?;
-    Login::from_token(hub, &token)
+    Login::from_socket_token(hub, &token)
 }
 
 fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), ConnectError> {

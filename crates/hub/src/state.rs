@@ -18,6 +18,7 @@ use super::keys::Keys;
 use super::password;
 use super::password_checks::PasswordChecks;
 use super::pending::PendingBroadcasts;
+use super::refreshed_logins::RefreshedLogins;
 use super::resource_store::ResourceStore;
 use super::settings::HubSettings;
 use super::socket_memory::SocketMemory;
@@ -33,6 +34,9 @@ pub(super) struct HubState {
     pub hosts: Hosts,
     pub directory: Directory,
     pub tokens: Tokens,
+    pub refreshed_logins: RefreshedLogins,
+    /// URL by which clients reach the server, where it is not the address that they ask.
+    pub url: Option<String>,
     pub sockets: SocketRegistry,
     pub pending: PendingBroadcasts,
     pub resources: ResourceStore,
@@ -70,9 +74,11 @@ impl HubState {
         Ok(Self {
             organization: settings.organization.clone(),
             operator_key: keys.operator,
-            hosts: Hosts::new(settings.listen, &settings.hosts),
+            hosts: Hosts::new(settings.listen, &settings.hosts, settings.url.as_deref()),
             directory: Directory::new(settings, tokens.clone()),
             tokens,
+            refreshed_logins: RefreshedLogins::default(),
+            url: settings.url.clone(),
             sockets: SocketRegistry::default(),
             pending: PendingBroadcasts::default(),
             resources,

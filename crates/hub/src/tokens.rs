@@ -1,5 +1,8 @@
 //! Tokens, signed with a key that the server keeps (see `keys`), so that they outlive a restart as
 //! those of the real network do: SDKs reconnect with the token that they have.
+//!
+//! Restricted tokens are good for reading content alone, and live longer: they are part of URLs.
+//! Their key is derived from the other, so that neither kind is ever taken for the other.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,10 +14,16 @@ use super::error::ApiError;
 use expd_domain::login::{self, TokenError};
 use expd_domain::{Identity, Secret};
 
+/// A restricted token holds for 30 to 31 days. It is the same for all logins of an identity on one
+/// day, so that the URLs of content stay the same and are cached.
+const DAY: i64 = 24 * 60 * 60 * 1000;
+const RESTRICTED_DAYS: i64 = 31;
+
 /// Signs and verifies tokens.
 #[derive(Clone)]
 pub(super) struct Tokens {
     key: Secret,
+    restricted_key: Secret,
     ttl: Duration,
 }
 
@@ -24,6 +33,9 @@ pub(super) struct TokenClaims {
     pub identity: Identity,
     /// Fingerprint of the credentials behind it: the token ends when they change. 0 for users.
     pub fingerprint: u64,
+    /// The login that it comes from, by way of refreshes. Empty in tokens of earlier versions.
+    #[serde(default)]
+    pub login: String,
     /// Milliseconds since the epoch, as in the authentication payload.
     pub expiration: i64,
     /// The same in seconds, for standard JWT readers.
@@ -33,9 +45,22 @@ pub(super) struct TokenClaims {
     jti: String,
 }
 
+/// Claims of a restricted token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RestrictedClaims {
+    pub identity: Identity,
+    /// As in [`TokenClaims`].
+    pub fingerprint: u64,
+    pub expiration: i64,
+}
+
 impl Tokens {
     pub(super) fn new(key: Secret, ttl: Duration) -> Self {
-        Self { key, ttl }
+        Self {
+            restricted_key: derived_key(&key, "restricted tokens"),
+            key,
+            ttl,
+        }
     }
 
     /// Fingerprint of credentials, which reveals nothing about them to readers of tokens.
@@ -62,10 +87,17 @@ impl Tokens {
         now_millis().saturating_add(i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX))
     }
 
-    pub(super) fn issue(&self, identity: Identity, fingerprint: u64, expiration: i64) -> Secret {
+    pub(super) fn issue(
+        &self,
+        identity: Identity,
+        fingerprint: u64,
+        login: &str,
+        expiration: i64,
+    ) -> Secret {
         let claims = TokenClaims {
             identity,
             fingerprint,
+            login: login.to_owned(),
             expiration,
             exp: expiration / 1000,
             iat: now_millis() / 1000,
@@ -75,23 +107,63 @@ impl Tokens {
     }
 
     pub(super) fn verify(&self, token: &Secret) -> Result<TokenClaims, ApiError> {
-        let claims: TokenClaims = login::verify(token, &self.key).map_err(|error| {
-            let message = match error {
-                TokenError::Signature => {
-                    "the token is not signed with this network's key; log in again".to_owned()
-                }
-                other => format!("{other}; log in again"),
-            };
-            ApiError::unauthorized("authentication.token.invalid", message)
-        })?;
+        let claims = self.read(token)?;
         if claims.expiration <= now_millis() {
-            return Err(ApiError::unauthorized(
-                "authentication.token.expired",
-                "the token has expired; log in again",
-            ));
+            return Err(expired());
         }
         Ok(claims)
     }
+
+    /// Claims of a token that may have expired.
+    pub(super) fn read(&self, token: &Secret) -> Result<TokenClaims, ApiError> {
+        login::verify(token, &self.key).map_err(invalid)
+    }
+
+    pub(super) fn issue_restricted(&self, identity: Identity, fingerprint: u64) -> Secret {
+        let claims = RestrictedClaims {
+            identity,
+            fingerprint,
+            expiration: (now_millis() / DAY + RESTRICTED_DAYS) * DAY,
+        };
+        login::sign(&claims, &self.restricted_key)
+    }
+
+    pub(super) fn verify_restricted(&self, token: &Secret) -> Result<RestrictedClaims, ApiError> {
+        let claims: RestrictedClaims =
+            login::verify(token, &self.restricted_key).map_err(invalid)?;
+        if claims.expiration <= now_millis() {
+            return Err(expired());
+        }
+        Ok(claims)
+    }
+}
+
+pub(super) fn expired() -> ApiError {
+    ApiError::unauthorized(
+        "authentication.token.expired",
+        "the token has expired; log in again",
+    )
+}
+
+fn invalid(error: TokenError) -> ApiError {
+    let message = match error {
+        TokenError::Signature => {
+            "the token is not signed with this network's key; log in again".to_owned()
+        }
+        other => format!("{other}; log in again"),
+    };
+    ApiError::unauthorized("authentication.token.invalid", message)
+}
+
+fn derived_key(key: &Secret, purpose: &str) -> Secret {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()) else {
+        // HMAC accepts keys of every length.
+        return key.clone();
+    };
+    // Neither tokens nor fingerprints begin with a zero byte and text.
+    mac.update(&[0]);
+    mac.update(purpose.as_bytes());
+    Secret::new(hex(&mac.finalize().into_bytes()))
 }
 
 pub(super) fn now_millis() -> i64 {
@@ -129,13 +201,13 @@ mod tests {
     #[test]
     fn a_token_holds_until_it_expires_and_under_its_key_alone() {
         let tokens = Tokens::new(Secret::new("key"), TTL);
-        let token = tokens.issue(identity(), 3, tokens.expiration());
+        let token = tokens.issue(identity(), 3, "login", tokens.expiration());
         let again = Tokens::new(Secret::new("key"), TTL);
         let claims = again.verify(&token).unwrap();
         assert_eq!((claims.identity, claims.fingerprint), (identity(), 3));
         assert_ne!(
             token,
-            tokens.issue(identity(), 3, tokens.expiration()),
+            tokens.issue(identity(), 3, "login", tokens.expiration()),
             "no two tokens are the same"
         );
         let other = Tokens::new(Secret::new("another"), TTL);
@@ -143,11 +215,33 @@ mod tests {
             other.verify(&token).unwrap_err().code,
             "authentication.token.invalid"
         );
-        let old = tokens.issue(identity(), 3, now_millis());
+        let old = tokens.issue(identity(), 3, "login", now_millis());
         assert_eq!(
             tokens.verify(&old).unwrap_err().code,
             "authentication.token.expired"
         );
+    }
+
+    #[test]
+    fn a_restricted_token_is_the_same_all_day_and_none_of_the_other_kind() {
+        let tokens = Tokens::new(Secret::new("key"), TTL);
+        let restricted = tokens.issue_restricted(identity(), 3);
+        let again = tokens.issue_restricted(identity(), 3);
+        // Midnight may pass between the two.
+        let (one, two) = (
+            tokens.verify_restricted(&restricted).unwrap(),
+            tokens.verify_restricted(&again).unwrap(),
+        );
+        assert!(restricted == again || one.expiration + DAY == two.expiration);
+        assert_eq!((one.identity, one.fingerprint), (identity(), 3));
+        assert!(one.expiration > now_millis() + 30 * DAY);
+        let token = tokens.issue(identity(), 3, "login", tokens.expiration());
+        for refused in [
+            tokens.verify(&restricted).unwrap_err(),
+            tokens.verify_restricted(&token).unwrap_err(),
+        ] {
+            assert_eq!(refused.code, "authentication.token.invalid");
+        }
     }
 
     #[test]

@@ -89,6 +89,7 @@ impl Network {
             users: vec![HubUser {
                 username: "ada".to_owned(),
                 password_hash: PASSWORD_HASH.clone(),
+                role: expd_hub::DEFAULT_ROLE.into(),
             }],
             consumer_apps: vec![HubConsumerApp {
                 uuid: "app".to_owned(),

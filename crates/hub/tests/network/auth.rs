@@ -106,6 +106,7 @@ async fn a_password_hashed_by_hash_password_logs_in() {
     settings.users.push(HubUser {
         username: "ann".into(),
         password_hash: hash_password(&Secret::new("pässword")).unwrap(),
+        role: expd_hub::DEFAULT_ROLE.into(),
     });
     let world = World::with(settings).await;
     world

@@ -43,6 +43,7 @@ pub fn settings() -> HubSettings {
         users: vec![HubUser {
             username: "joe@example.com".into(),
             password_hash: CHEAP_HASH(),
+            role: expd_hub::DEFAULT_ROLE.into(),
         }],
         consumer_apps: vec![HubConsumerApp {
             uuid: "app-1".into(),
