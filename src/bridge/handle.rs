@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::error::BridgeError;
 use super::waiting::OfflineQueue;
-use crate::config::{ChannelIdSpelling, Credentials, InstanceSettings};
+use crate::config::{ChannelIdSpelling, InstanceSettings};
 use crate::metrics::Counters;
 use crate::router::{InstanceId, ListenSpec, Listener, RouterHandle};
 use crate::shares::{Holder, Share, Shares};
@@ -18,7 +18,7 @@ use crate::upstream::session::{Session, SessionState};
 use crate::upstream::transport::AnswerRoom;
 use expd_domain::channel::check_event_name;
 use expd_domain::{
-    Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payload,
+    Alphabet, ApiPath, BroadcastId, Channel, ChannelId, IdentityKind, KnownIdentity, Payload,
 };
 
 /// The user on whose behalf a call to EXP is made.
@@ -123,7 +123,7 @@ impl Bridge {
     ///
     /// # Errors
     /// It is not logged in.
-    pub fn identity(&self) -> Result<Identity, BridgeError> {
+    pub fn identity(&self) -> Result<KnownIdentity, BridgeError> {
         match self.session.state() {
             SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {
                 Ok(session.authentication.identity.clone())
@@ -164,11 +164,7 @@ impl Bridge {
     }
 
     pub(super) fn kind(&self) -> IdentityKind {
-        match self.settings.credentials {
-            Credentials::Device { .. } => IdentityKind::Device,
-            Credentials::User { .. } => IdentityKind::User,
-            Credentials::ConsumerApp { .. } => IdentityKind::ConsumerApp,
-        }
+        self.settings.credentials.kind()
     }
 
     fn no_identity(&self, reason: String) -> BridgeError {

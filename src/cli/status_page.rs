@@ -333,6 +333,11 @@ mod tests {
                     organization: String::new(),
                     pairing_code: Some("abcdef".to_owned()),
                     paired: false,
+                    expires_at: None,
+                    username: None,
+                    role: None,
+                    rest: String::new(),
+                    unknown: Vec::new(),
                 }),
                 link: LinkStatus {
                     state: LinkState::Offline,

@@ -10,7 +10,8 @@ use super::route::Route;
 use super::secret;
 use super::section::Section;
 use super::settings::{
-    BroadcastChannelForm, ChannelIdSpelling, Credentials, DEFAULT_INSTANCE, InstanceSettings,
+    BroadcastChannelForm, ChannelIdSpelling, Credentials, DEFAULT_INSTANCE, HostsChoice,
+    InstanceSettings,
 };
 use super::text_file::read_text;
 use crate::exposure;
@@ -50,6 +51,25 @@ fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<I
     };
     if let Some(url) = host.as_deref().and_then(|host| Url::parse(host).ok()) {
         check_host(section, &url);
+    }
+    let hosts = match section.choice("hosts") {
+        Some("configured") => HostsChoice::Configured,
+        _ => HostsChoice::Announced,
+    };
+    let network = section.flag("network").unwrap_or(true);
+    let pairs = matches!(
+        credentials,
+        Some(Credentials::Device {
+            allow_pairing: true,
+            ..
+        })
+    );
+    if !network && pairs {
+        section.mistake(
+            "network",
+            "is false, but a device receives its credentials over the live socket",
+            "leave it out, or allow_pairing = false",
+        );
     }
     let transport = match section.choice("transport") {
         Some("websocket") => TransportChoice::Websocket,
@@ -106,6 +126,8 @@ fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<I
     let proxy = section.url("proxy");
     Some(InstanceSettings {
         host: host?,
+        hosts,
+        network,
         transport,
         protocol,
         socket_library,

@@ -125,6 +125,8 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon.limits", "max_waiting_bytes", ValueType::Size(KIB, 64 * GIB), r#""64MiB""#, "Bytes of all waiting broadcasts together. One user may have half of them."),
 
     key("instances.NAME", "host", ValueType::Url, r#""https://api.goexp.io""#, "Base URL of the API."),
+    key("instances.NAME", "hosts", ValueType::Choice(&["announced", "configured"]), r#""announced""#, "Hosts of calls and of the live socket: those that the login's answer announces (`api.host`, `network.host`), or `host` alone. The token goes to no other. An announced host that is no URL, or that is `http` where `host` is `https`, is not used."),
+    key("instances.NAME", "network", ValueType::Bool, "true", "Open the live socket. Where `false`, API calls and broadcasts work, and listening is refused."),
     key("instances.NAME", "transport", ValueType::Choice(&["auto", "websocket", "polling"]), r#""auto""#, "Transport of the live socket: WebSocket, HTTP long polling, or whichever works."),
     key("instances.NAME", "protocol", ValueType::Choice(&["auto", "3", "4"]), r#""auto""#, "Engine.IO protocol of the live socket; `auto` detects it from the server's handshake."),
     key("instances.NAME", "socket_library", ValueType::Choice(&["own", "rust_socketio"]), r#""own""#, "Implementation of Socket.IO: expd's own, or the `rust_socketio` crate for Engine.IO 4 over a direct WebSocket, which reformats payloads (`1e400` becomes `1e+400`) and drops those nested deeper than 127 levels."),

@@ -42,8 +42,8 @@ pub use load::{DEFAULT_FILE, Loaded, Source, load};
 pub use mistake::{ConfigErrors, Mistake, Origin};
 pub use reference::reference;
 pub use settings::{
-    BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings, InstanceSettings, Limits,
-    LogLevel, Settings,
+    BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings, HostsChoice,
+    InstanceSettings, Limits, LogLevel, Settings,
 };
 pub use state_dir::{StateEnvironment, hub_state_dir, state_dir};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};

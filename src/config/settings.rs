@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::access::AccessRule;
-use expd_domain::Secret;
 use expd_domain::payload;
+use expd_domain::{IdentityKind, Secret};
 use expd_hub::HubSettings;
 use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 
@@ -153,6 +153,10 @@ pub struct InstanceSettings {
     pub protocol: ProtocolChoice,
     /// Implementation of Socket.IO.
     pub socket_library: SocketLibrary,
+    /// Hosts that the instance uses.
+    pub hosts: HostsChoice,
+    /// False for API calls alone: no live socket is opened, and nobody can listen.
+    pub network: bool,
     /// HTTP proxy for API and live socket; the environment's (`HTTPS_PROXY`, `NO_PROXY`) where not
     /// set.
     pub proxy: Option<String>,
@@ -177,6 +181,8 @@ impl InstanceSettings {
             transport: TransportChoice::default(),
             protocol: ProtocolChoice::default(),
             socket_library: SocketLibrary::default(),
+            hosts: HostsChoice::default(),
+            network: true,
             proxy: None,
             ca_file: None,
             channel_id: ChannelIdSpelling::default(),
@@ -193,6 +199,8 @@ impl fmt::Debug for InstanceSettings {
             transport,
             protocol,
             socket_library,
+            hosts,
+            network,
             proxy,
             ca_file,
             channel_id,
@@ -206,6 +214,8 @@ impl fmt::Debug for InstanceSettings {
             .field("transport", transport)
             .field("protocol", protocol)
             .field("socket_library", socket_library)
+            .field("hosts", hosts)
+            .field("network", network)
             .field("proxy", &proxy)
             .field("ca_file", ca_file)
             .field("channel_id", channel_id)
@@ -225,6 +235,16 @@ pub enum ChannelIdSpelling {
     UrlSafe,
     /// Standard Base64, as in the SDKs.
     Standard,
+}
+
+/// `hosts`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostsChoice {
+    /// Those that the login's answer announces.
+    #[default]
+    Announced,
+    /// The configured one alone, as in the vendor's SDKs of line 5.
+    Configured,
 }
 
 /// `broadcast_channel`
@@ -265,4 +285,15 @@ pub enum Credentials {
         /// The app's API key.
         api_key: Secret,
     },
+}
+
+impl Credentials {
+    /// Kind of the identity that they are for.
+    pub fn kind(&self) -> IdentityKind {
+        match self {
+            Self::Device { .. } => IdentityKind::Device,
+            Self::User { .. } => IdentityKind::User,
+            Self::ConsumerApp { .. } => IdentityKind::ConsumerApp,
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::bridge::Bridges;
-use expd_domain::{Identity, LinkState};
+use expd_domain::{KnownIdentity, LinkState};
 
 /// Limit of the wait for the first login, which takes milliseconds on the embedded network.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -35,7 +35,7 @@ impl Banner {
         anstream::eprint!("{}", self.text(identity.as_ref()));
     }
 
-    fn text(&self, identity: Option<&Identity>) -> String {
+    fn text(&self, identity: Option<&KnownIdentity>) -> String {
         let socket = quoted(&self.socket.display().to_string());
         // The lines work as they are printed.
         let option = if self.is_default {

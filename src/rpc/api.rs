@@ -64,6 +64,7 @@ impl Api for ApiService {
         let action = Action::ReadIdentity;
         self.0.allow(&caller, bridge, &action).await?;
         let identity = bridge.identity()?;
-        Ok(Response::new(convert::identity_out(identity)))
+        let expires_at = bridge.token_expires_at();
+        Ok(Response::new(convert::identity_out(identity, expires_at)))
     }
 }

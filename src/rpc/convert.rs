@@ -1,6 +1,6 @@
 //! Conversions between the contract's messages and the domain, in both directions.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prost::Message as _;
 use prost_types::value::Kind;
@@ -12,9 +12,7 @@ use super::structured;
 use crate::router::Gap;
 use expd_domain::payload::PayloadError;
 use expd_domain::quoted::shortened;
-use expd_domain::{
-    Channel, GapReason, Identity, IdentityKind, LinkState, Payload, SubscriptionState,
-};
+use expd_domain::{Channel, GapReason, KnownIdentity, LinkState, Payload, SubscriptionState};
 use expd_proto as proto;
 
 /// Limit of a timeout or wait in a request.
@@ -243,19 +241,20 @@ pub fn gap_out(gap: &Gap) -> proto::Gap {
     }
 }
 
-/// Converts an identity for an answer.
-pub fn identity_out(identity: Identity) -> proto::Identity {
+/// Converts an identity for an answer, with the expiry of its token.
+pub fn identity_out(identity: KnownIdentity, expires_at: Option<SystemTime>) -> proto::Identity {
+    let text = |text: Option<&str>| network_text(text.unwrap_or_default());
     proto::Identity {
-        r#type: match identity.kind {
-            IdentityKind::User => "user",
-            IdentityKind::Device => "device",
-            IdentityKind::ConsumerApp => "consumerApp",
-        }
-        .to_owned(),
+        r#type: identity.kind.as_word().to_owned(),
         uuid: network_text(&identity.uuid),
         organization: network_text(&identity.organization),
-        paired: identity.pairing_code.is_none(),
-        pairing_code: network_text(&identity.pairing_code.unwrap_or_default()),
+        paired: !identity.is_pairing(),
+        pairing_code: text(identity.pairing_code.as_deref()),
+        expires_at: expires_at.map(Into::into),
+        username: text(identity.username.as_deref()),
+        role: text(identity.role.as_deref()),
+        unknown: identity.unknown.into_iter().map(str::to_owned).collect(),
+        rest: identity.rest,
     }
 }
 

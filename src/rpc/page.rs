@@ -12,8 +12,8 @@ use super::convert::{identity_out, link_state_out, network_text};
 use super::error;
 use crate::bridge::Bridge;
 use crate::router::{ChannelSnapshot, ListenerInfo, Slice, Totals};
-use expd_domain::Channel;
 use expd_domain::quoted::{Quoted, shortened};
+use expd_domain::{Channel, KnownIdentity};
 use expd_proto as proto;
 
 /// Size of a page in bytes, which its last entry may exceed by some hundred. Clients accept 4 MiB
@@ -228,7 +228,14 @@ fn instance_out(bridge: &Bridge, totals: Totals) -> proto::InstanceStatus {
     proto::InstanceStatus {
         instance: bridge.name.clone(),
         host: bridge.settings.host.clone(),
-        identity: bridge.identity().ok().map(identity_out),
+        identity: bridge.identity().ok().map(|identity| {
+            // A status is read often, and is no place for what no field tells.
+            let rest = String::new();
+            identity_out(
+                KnownIdentity { rest, ..identity },
+                bridge.token_expires_at(),
+            )
+        }),
         link: Some(proto::LinkStatus {
             state: link_state_out(link.state).into(),
             since: Some(link.since.into()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use expd::config::Credentials;
+use expd::config::{Credentials, HostsChoice};
 use expd::upstream::session::{SessionState, SessionTimings};
 use expd::upstream::transport::SendLatch;
 use expd::upstream::transport::{CallError, Unbounded};
@@ -574,4 +574,153 @@ async fn a_login_under_way_is_waited_for_and_ends_with_the_daemon() {
     instance.stop().await;
     let error = waiting.join_next().await.unwrap().unwrap().unwrap_err();
     assert!(error.to_string().contains("stopping"), "{error}");
+}
+
+/// Answers that are a login, however little the network tells; and the members that are unknown.
+fn thin_answers() -> Vec<Value> {
+    let hour = now_millis() + 3_600_000;
+    let whole = json!({
+        "token": "t", "expiration": hour,
+        "identity": {"uuid": "u", "type": "device", "organization": "o"},
+        "network": {}, "api": {},
+    });
+    let mut answers = vec![json!({"token": "t"})];
+    for value in [Value::Null, json!(7), json!("word"), json!([]), json!({})] {
+        let mut all = whole.clone();
+        for member in [
+            "identity",
+            "network",
+            "api",
+            "expiration",
+            "restrictedToken",
+        ] {
+            let mut answer = whole.clone();
+            answer[member] = value.clone();
+            all[member] = value.clone();
+            answers.push(answer);
+        }
+        for member in ["uuid", "type", "organization", "pairingCode", "isPairing"] {
+            let mut answer = whole.clone();
+            answer["identity"][member] = value.clone();
+            if member != "pairingCode" {
+                answers.push(answer);
+            }
+        }
+        answers.push(all);
+    }
+    let fractional: Value = serde_json::from_str(&format!("{hour}.5")).unwrap();
+    for expiration in [fractional, json!(hour.to_string()), json!("tomorrow")] {
+        let mut answer = whole.clone();
+        answer["expiration"] = expiration;
+        answers.push(answer);
+    }
+    answers
+}
+
+#[tokio::test]
+async fn a_login_fails_for_lack_of_a_token_and_for_nothing_else() {
+    for answer in thin_answers() {
+        let reply = Reply::json(200, &answer);
+        let cloud = Cloud::start(move |_, _| reply.clone()).await;
+        let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+        let logged_in = instance.logs_in().await;
+        let left = logged_in.ends_at.left();
+        assert!(left > Duration::from_secs(500), "{answer}: {left:?}");
+        assert_eq!(cloud.logins(), 1, "{answer}");
+        let identity = &logged_in.authentication.identity;
+        assert_eq!(identity.kind, expd_domain::IdentityKind::Device, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn calls_and_the_socket_go_where_the_latest_login_says() {
+    let (first, second) = (
+        Cloud::start(|_, _| Reply::new(200, "[1]")).await,
+        Cloud::start(|_, _| Reply::new(200, "[2]")).await,
+    );
+    let urls = [first.url.clone(), second.url.clone()];
+    let cloud = Cloud::start(move |request, _| {
+        let (number, life) = if request.is_login() {
+            (0, 1)
+        } else {
+            (1, 3600)
+        };
+        Reply::json(
+            200,
+            &json!({
+                "token": format!("t{number}"), "expiration": now_millis() + life * 1000,
+                "identity": {"uuid": "u", "type": "device", "organization": "o"},
+                "api": {"host": urls[number]}, "network": {"host": "https://net.example"},
+            }),
+        )
+    })
+    .await;
+    let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+    let logged_in = instance.logs_in().await;
+    assert_eq!(logged_in.socket_url, "https://net.example");
+    let broadcast = async || {
+        let channel = Channel::new("menu");
+        let latch = SendLatch::default();
+        let (payload, wait) = (Payload::null(), Duration::ZERO);
+        let api = &instance.api;
+        let answer = api.broadcast(&channel, "hi", &payload, wait, &latch, &Unbounded);
+        answer.await.unwrap()[0].as_str().to_owned()
+    };
+    assert_eq!(broadcast().await, "1");
+    instance.newer_than(1).await;
+    assert_eq!(broadcast().await, "2");
+    let answer = instance
+        .api
+        .request("GET", api_path("/api/devices"), [].into(), None, &Unbounded)
+        .await;
+    assert_eq!(answer.unwrap().status, 200);
+    assert_eq!(
+        (cloud.logins(), cloud.refreshes()),
+        (1, 1),
+        "at the login's host"
+    );
+    assert!(cloud.calls().is_empty());
+    let bearers = |cloud: &Cloud| {
+        let calls = cloud.calls();
+        calls
+            .iter()
+            .map(|c| c.bearer().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(bearers(&first), ["t0"]);
+    assert_eq!(bearers(&second), ["t1", "t1"]);
+}
+
+#[tokio::test]
+async fn a_host_that_is_refused_gets_no_token() {
+    let elsewhere = Cloud::start(|_, _| Reply::new(200, "[]")).await;
+    for (host, choice) in [
+        (json!("ftp://elsewhere.example"), HostsChoice::Announced),
+        (json!("nonsense"), HostsChoice::Announced),
+        (json!(null), HostsChoice::Announced),
+        (json!(elsewhere.url), HostsChoice::Configured),
+    ] {
+        let announced = host.clone();
+        let cloud = Cloud::start(move |request, _| {
+            if !request.is_login() {
+                return Reply::new(200, "[]");
+            }
+            Reply::json(
+                200,
+                &json!({"token": "t", "api": {"host": announced}, "network": {"host": announced}}),
+            )
+        })
+        .await;
+        let mut settings = settings(&cloud.url, device("u", "s"));
+        settings.hosts = choice;
+        let instance = Instance::start(&settings);
+        assert_eq!(instance.logs_in().await.socket_url, cloud.url, "{host}");
+        let call =
+            instance
+                .api
+                .request("GET", api_path("/api/devices"), [].into(), None, &Unbounded);
+        assert_eq!(call.await.unwrap().status, 200);
+        assert_eq!(cloud.calls().len(), 1, "{host}");
+    }
+    assert!(elsewhere.requests().is_empty());
 }

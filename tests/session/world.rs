@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expd::config::{
-    BroadcastChannelForm, ChannelIdSpelling, Credentials, InstanceSettings, ProtocolChoice,
-    SocketLibrary, TransportChoice,
+    BroadcastChannelForm, ChannelIdSpelling, Credentials, HostsChoice, InstanceSettings,
+    ProtocolChoice, SocketLibrary, TransportChoice,
 };
 use expd::metrics::Counters;
 use expd::upstream::api::ApiClient;
@@ -36,6 +36,8 @@ pub fn settings(host: &str, credentials: Credentials) -> InstanceSettings {
         transport: TransportChoice::Auto,
         protocol: ProtocolChoice::Auto,
         socket_library: SocketLibrary::Own,
+        hosts: HostsChoice::Announced,
+        network: true,
         proxy: None,
         ca_file: None,
         channel_id: ChannelIdSpelling::Both,

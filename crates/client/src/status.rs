@@ -60,6 +60,21 @@ pub struct Identity {
     pub pairing_code: Option<String>,
     /// False for a device in pairing mode.
     pub paired: bool,
+    /// End of the token's life; the daemon refreshes it before.
+    pub expires_at: Option<Time>,
+    /// A user's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// A user's role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Members of EXP's identity that no field above tells, as the JSON text of an object; empty
+    /// where there are none, and in a status.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub rest: String,
+    /// Members of EXP's answer to the login that are missing or cannot be used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
 }
 
 /// State of the connection between an instance and EXP.
@@ -210,6 +225,10 @@ impl Status {
     }
 }
 
+fn present(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
 impl Identity {
     pub(crate) fn from_wire(identity: proto::Identity) -> Result<Self, ClientError> {
         let kind = match identity.r#type.as_str() {
@@ -227,8 +246,13 @@ impl Identity {
             kind,
             uuid: identity.uuid,
             organization: identity.organization,
-            pairing_code: Some(identity.pairing_code).filter(|code| !code.is_empty()),
+            pairing_code: present(identity.pairing_code),
             paired: identity.paired,
+            expires_at: Time::from_wire(identity.expires_at),
+            username: present(identity.username),
+            role: present(identity.role),
+            rest: identity.rest,
+            unknown: identity.unknown,
         })
     }
 }

@@ -18,6 +18,26 @@ pub enum IdentityKind {
     ConsumerApp,
 }
 
+impl IdentityKind {
+    /// The kind that one of EXP's words names.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::User, Self::Device, Self::ConsumerApp]
+            .into_iter()
+            .find(|kind| kind.as_word() == word)
+    }
+
+    /// EXP's word for the kind.
+    #[must_use]
+    pub fn as_word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Device => "device",
+            Self::ConsumerApp => "consumerApp",
+        }
+    }
+}
+
 impl fmt::Display for IdentityKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -46,38 +66,9 @@ pub struct Identity {
     pub pairing_code: Option<String>,
 }
 
-/// The longest uuid, organization and pairing code that is accepted from a network, in bytes.
+/// The longest text of an identity (uuid, organization, pairing code) that is taken from a network,
+/// in bytes: they appear in every channel ID, status and log line.
 pub const MAX_IDENTITY_BYTES: usize = 1024;
-
-impl Identity {
-    /// Checks the length of its texts, which appear in every channel ID, status and log line.
-    ///
-    /// # Errors
-    /// One of them is too long.
-    pub fn check(&self) -> Result<(), IdentityError> {
-        let code = self.pairing_code.as_deref().unwrap_or_default();
-        let texts = [
-            ("uuid", self.uuid.len()),
-            ("organization", self.organization.len()),
-            ("pairing code", code.len()),
-        ];
-        match texts.iter().find(|(_, bytes)| *bytes > MAX_IDENTITY_BYTES) {
-            Some((what, bytes)) => Err(IdentityError {
-                what,
-                bytes: *bytes,
-            }),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Error of an identity with a text that is too long.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its {what} has {bytes} bytes; at most {MAX_IDENTITY_BYTES} are allowed")]
-pub struct IdentityError {
-    what: &'static str,
-    bytes: usize,
-}
 
 /// Response to a login and to a token refresh.
 #[derive(Clone, Debug, Serialize, Deserialize)]

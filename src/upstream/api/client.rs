@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
@@ -44,6 +44,15 @@ pub struct ApiClient {
     host: String,
     channel_form: BroadcastChannelForm,
     spelling: ChannelIdSpelling,
+}
+
+/// One try of a call.
+struct Attempt {
+    method: Method,
+    url: Url,
+    body: Option<Vec<u8>>,
+    /// Time until the answer has to begin.
+    answer_within: Duration,
 }
 
 #[derive(Serialize)]
@@ -92,7 +101,7 @@ impl ApiClient {
         // Rounded up: a shorter time than the caller's would lose responses.
         let millis = wait.as_nanos().div_ceil(1_000_000);
         let path = format!("/api/networks/current/broadcasts?timeout={millis}");
-        let url = target::url(&self.host, &path)?;
+        let url = |host: &str| target::url(host, &path);
         let body = |session: &LoggedIn| {
             let channel = match self.channel_form {
                 BroadcastChannelForm::Object => ChannelBody::Object {
@@ -139,7 +148,7 @@ impl ApiClient {
         payload: &Payload,
         room: &dyn AnswerRoom,
     ) -> Result<(), CallError> {
-        let url = target::url(&self.host, "/api/networks/current/responses")?;
+        let url = |host: &str| target::url(host, "/api/networks/current/responses");
         let body = |_: &LoggedIn| {
             let body = message::Response {
                 id: id.clone(),
@@ -174,8 +183,8 @@ impl ApiClient {
         room: &dyn AnswerRoom,
     ) -> Result<ApiAnswer, CallError> {
         let method = target::method(method)?;
-        let parameters = query.iter().map(|(key, value)| (&**key, &**value));
-        let url = target::app_url(&self.host, &path, parameters)?;
+        let parameters = || query.iter().map(|(key, value)| (&**key, &**value));
+        let url = |host: &str| target::app_url(host, &path, parameters());
         let text = |_: &LoggedIn| Ok(body.map(|body| body.as_str().as_bytes().to_vec()));
         let latch = SendLatch::default();
         let answer = self
@@ -192,23 +201,30 @@ impl ApiClient {
 
     /// Sends a request with the session's token. A refused token leads to one fresh login and one
     /// more try. The answer has to begin within `within` and the time that the body takes on a slow
-    /// line, logins included.
+    /// line, logins included. Each try goes to the host that its token came with.
     async fn call(
         &self,
         method: Method,
-        url: Url,
+        url: impl Fn(&str) -> Result<Url, CallError>,
         body: impl Fn(&LoggedIn) -> Result<Option<Vec<u8>>, CallError>,
         within: Duration,
         latch: &SendLatch,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
         let begun = Instant::now();
+        // Arguments that make no request are refused before anything is waited for.
+        url(&self.host)?;
         let session = self.session.current().await?;
         let first = body(&session)?;
         let within = within + line_time(first.as_ref().map_or(0, Vec::len));
         let left = || within.saturating_sub(begun.elapsed());
-        let request = self.prepare(&session, method.clone(), url.clone())?;
-        let answer = self.send(request, first, left(), latch, room).await?;
+        let attempt = Attempt {
+            method: method.clone(),
+            url: url(&session.api_url)?,
+            body: first,
+            answer_within: left(),
+        };
+        let answer = self.send(&session, attempt, latch, room).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
@@ -217,9 +233,13 @@ impl ApiClient {
             reason: "EXP refused the token, and the new login is still in progress".to_owned(),
             retry_in: None,
         })??;
-        let second = body(&session)?;
-        let request = self.prepare(&session, method, url)?;
-        let answer = self.send(request, second, left(), latch, room).await?;
+        let attempt = Attempt {
+            method,
+            url: url(&session.api_url)?,
+            body: body(&session)?,
+            answer_within: left(),
+        };
+        let answer = self.send(&session, attempt, latch, room).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
@@ -228,32 +248,29 @@ impl ApiClient {
         })
     }
 
-    fn prepare(
-        &self,
-        session: &LoggedIn,
-        method: Method,
-        url: Url,
-    ) -> Result<RequestBuilder, CallError> {
-        let token = session.authentication.token.expose();
-        Ok(self.transport.request(method, url)?.bearer_auth(token))
-    }
-
+    /// Sends a request once, with the token of a session to a host that came with it.
     async fn send(
         &self,
-        request: RequestBuilder,
-        body: Option<Vec<u8>>,
-        answer_within: Duration,
+        session: &LoggedIn,
+        attempt: Attempt,
         latch: &SendLatch,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
+        let Attempt {
+            method,
+            url,
+            body,
+            answer_within,
+        } = attempt;
+        let transport = self.transport.at(&session.api_url);
+        let token = session.authentication.token.expose();
+        let request = transport.request(method, url)?.bearer_auth(token);
         let Some(body) = body else {
-            let exchange = self
-                .transport
-                .exchange(request, answer_within, LARGEST_ANSWER, room);
+            let exchange = transport.exchange(request, answer_within, LARGEST_ANSWER, room);
             return exchange.await;
         };
         let request = request.header(CONTENT_TYPE, "application/json");
-        self.transport
+        transport
             .exchange_body(request, body, latch, answer_within, room)
             .await
     }

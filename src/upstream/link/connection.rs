@@ -11,7 +11,7 @@ use super::timings::LinkTimings;
 use crate::router::{Incoming, Moment};
 use crate::upstream::session::LoggedIn;
 use expd_domain::excerpt::excerpt;
-use expd_domain::{Broadcast, Channel, ChannelId, Identity, IdentityKind};
+use expd_domain::{Broadcast, Channel, ChannelId, IdentityKind, KnownIdentity};
 use expd_wire::socket::{self, Detected, Endpoint, Socket, SocketError, SocketEvent};
 
 /// Bound on the channel IDs of one subscribe request, below what servers accept in one packet.
@@ -120,7 +120,7 @@ impl Connection {
     }
 
     /// The identity of its token.
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &KnownIdentity {
         &self.session.authentication.identity
     }
 

@@ -240,7 +240,10 @@ impl Serving {
                     }
                 }
             }
-            "unpair" if identity.is_some_and(|uuid| uuid == incoming.channel.name) => {
+            "unpair"
+                if identity
+                    .is_some_and(|uuid| !uuid.is_empty() && uuid == incoming.channel.name) =>
+            {
                 self.parts.session.unpaired();
             }
             _ => {}
@@ -271,7 +274,7 @@ impl Serving {
             (wanted.after(self.wanted_seen), wanted.shrunk())
         };
         self.wanted_seen = last;
-        if connection.identity().pairing_code.is_some() {
+        if connection.identity().is_pairing() {
             // Without an organization channels have no IDs; the connection of the paired session
             // asks for them.
             return Ok(());
@@ -421,7 +424,7 @@ impl Serving {
 
     fn publish_online(&self, connection: &Connection) {
         let identity = connection.identity();
-        let state = if identity.pairing_code.is_some() {
+        let state = if identity.is_pairing() {
             LinkState::Pairing
         } else {
             LinkState::Online
@@ -451,15 +454,19 @@ impl Serving {
         let identity = &session.authentication.identity;
         let mut channels = Vec::new();
         if identity.kind == IdentityKind::Device {
-            let own = match identity.pairing_code {
-                Some(_) => PAIRING_CHANNEL,
-                None => &identity.uuid,
+            let own = if identity.is_pairing() {
+                PAIRING_CHANNEL
+            } else {
+                &identity.uuid
             };
-            channels.push(Arc::new(Channel::new(own).system()));
+            // Nobody is named by the empty text.
+            if !own.is_empty() {
+                channels.push(Arc::new(Channel::new(own).system()));
+            }
         }
         let (wanted, last) = self.parts.wanted.borrow().after(0);
         // A device that waits to be paired has no organization, so no other channel has an ID.
-        if identity.pairing_code.is_none() {
+        if !identity.is_pairing() {
             channels.extend(wanted);
         }
         (channels, last)

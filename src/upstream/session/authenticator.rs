@@ -9,22 +9,24 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use zeroize::Zeroize as _;
 
-use super::announced::socket_address;
 use super::clock::ServerClock;
 use super::error::SessionError;
+use super::hosts::{Hosts, hosts};
 use super::keyring::Keyring;
 use super::refusals::Refusals;
 use super::renewals::Renewals;
 use super::state::{LoggedIn, SessionState};
 use super::timings::SessionTimings;
-use crate::config::{Credentials, InstanceSettings};
+use crate::config::{Credentials, HostsChoice, InstanceSettings};
 use crate::metrics::Counters;
 use crate::upstream::backoff::jittered;
 use crate::upstream::credentials::login_request;
 use crate::upstream::deadline::Deadline;
 use crate::upstream::transport::{CallError, HttpTransport, Unbounded};
-use expd_domain::excerpt::{excerpt, sentence};
-use expd_domain::identity::{Authentication, display_pairing_code};
+use expd_domain::LoginAnswer;
+use expd_domain::excerpt::excerpt;
+use expd_domain::identity::display_pairing_code;
+use expd_domain::login_answer::Claimant;
 
 /// Share of a token's life after which it is refreshed at the latest. The vendor's SDKs use a half
 /// and three quarters.
@@ -36,6 +38,9 @@ const REFRESH_JITTER: f64 = 0.15;
 /// Bounds on the time to a refresh, however long the token lives.
 const LATEST_REFRESH: Duration = Duration::from_secs(7 * 86_400);
 const EARLIEST_REFRESH: Duration = Duration::from_millis(300);
+
+/// Assumed life of a token whose expiry the network does not tell.
+const UNTOLD_LIFE: Duration = Duration::from_secs(3600);
 
 /// Bound on the size of an authentication payload in bytes.
 const LARGEST_ANSWER: usize = 1 << 20;
@@ -57,6 +62,7 @@ pub(super) struct Token {
 pub(super) struct Authenticator {
     pub(super) name: String,
     host: String,
+    hosts: HostsChoice,
     credentials: Credentials,
     transport: HttpTransport,
     pub(super) keyring: Keyring,
@@ -66,8 +72,8 @@ pub(super) struct Authenticator {
     states: watch::Sender<SessionState>,
     /// Serial number of the newest token.
     serial: u64,
-    /// The last warning about the socket's announced address that was logged.
-    warned_of_address: Option<String>,
+    /// The last warnings about announced hosts that were logged.
+    warned_of_hosts: Vec<String>,
     /// The pairing code that was logged; set while the device waits to be paired.
     pub(super) shown_pairing_code: Option<String>,
     pub(super) renewals: Renewals,
@@ -86,6 +92,7 @@ impl Authenticator {
         Ok(Self {
             name: name.to_owned(),
             host: settings.host.trim_end_matches('/').to_owned(),
+            hosts: settings.hosts,
             credentials: settings.credentials.clone(),
             transport: HttpTransport::new(settings)?,
             keyring: Keyring::open(name, &settings.credentials, state_dir, &timings)?,
@@ -96,7 +103,7 @@ impl Authenticator {
             counters,
             states,
             serial: 0,
-            warned_of_address: None,
+            warned_of_hosts: Vec::new(),
             shown_pairing_code: None,
         })
     }
@@ -118,7 +125,7 @@ impl Authenticator {
         let clock_before = self.clock;
         let mut answer = self.try_to_log_in().await;
         let doubtful = match &answer {
-            Ok(token) => token.session.authentication.identity.pairing_code.is_some(),
+            Ok(token) => token.session.authentication.identity.is_pairing(),
             Err(Failure::Refused(_)) => true,
             Err(Failure::Transient(..)) => false,
         };
@@ -128,9 +135,12 @@ impl Authenticator {
         }
         let token = answer?;
         let identity = &token.session.authentication.identity;
-        if identity.pairing_code.is_none() {
+        if !identity.is_pairing() {
             self.refusals.accepted();
             log::info!(instance = self.name, uuid = excerpt(&identity.uuid), organization = excerpt(&identity.organization); "logged in as {} {}", identity.kind, excerpt(&identity.uuid));
+            if !identity.unknown.is_empty() {
+                log::debug!(instance = self.name; "EXP's answer to the login leaves out {}", identity.unknown.join(", "));
+            }
         }
         Ok(token)
     }
@@ -186,23 +196,33 @@ impl Authenticator {
             let reason = format!("{host} answered {status}: {message}{remedy}");
             return Err(Failure::Transient(reason, answer.retry_after));
         }
-        let unusable = |why: &dyn std::fmt::Display| {
-            // The parser's error may quote its input at any length.
-            let why = sentence(why);
+        let authentication = LoginAnswer::read(&answer.body, self.claimant());
+        // The parsed tokens are copies; the raw body is wiped.
+        answer.body.zeroize();
+        let authentication = authentication.map_err(|why| {
             let reason = format!(
                 "{} answered with something other than an authentication payload ({why}); check the host setting",
                 self.host
             );
             Failure::Transient(reason, None)
-        };
-        let authentication = serde_json::from_slice::<Authentication>(&answer.body);
-        // The parsed tokens are copies; the raw body is wiped.
-        answer.body.zeroize();
-        let authentication = authentication.map_err(|error| unusable(&error))?;
-        if let Err(error) = authentication.identity.check() {
-            return Err(unusable(&error));
-        }
+        })?;
         Ok(self.adopt(authentication))
+    }
+
+    /// Kind and uuid that the login is for.
+    fn claimant(&self) -> Claimant<'_> {
+        let uuid = match &self.credentials {
+            Credentials::Device { uuid, .. } => {
+                let paired = self.keyring.key().map(|key| key.uuid.as_str());
+                paired.or(uuid.as_deref())
+            }
+            Credentials::ConsumerApp { uuid, .. } => Some(uuid.as_str()),
+            Credentials::User { .. } => None,
+        };
+        Claimant {
+            kind: self.credentials.kind(),
+            uuid,
+        }
     }
 
     fn transient(&self, error: CallError) -> Failure {
@@ -225,23 +245,30 @@ impl Authenticator {
         }
     }
 
-    fn adopt(&mut self, authentication: Authentication) -> Token {
+    fn adopt(&mut self, authentication: LoginAnswer) -> Token {
         let now = Instant::now();
-        let life = (self.clock).life_or_guess(authentication.expiration, SystemTime::now());
+        let life = match authentication.expiration {
+            Some(expiration) => self.clock.life_or_guess(expiration, SystemTime::now()),
+            None => UNTOLD_LIFE,
+        };
         self.serial += 1;
-        let network = &authentication.network;
-        let address = socket_address(network.host.as_deref(), &self.host);
-        if let Some(warning) = &address.warning
-            && self.warned_of_address != address.warning
-        {
-            log::warn!(instance = self.name; "{warning}");
+        let Hosts {
+            api,
+            socket,
+            warnings,
+        } = hosts(&authentication, self.hosts, &self.host);
+        for warning in &warnings {
+            if !self.warned_of_hosts.contains(warning) {
+                log::warn!(instance = self.name; "{warning}");
+            }
         }
-        self.warned_of_address = address.warning;
+        self.warned_of_hosts = warnings;
         let session = Arc::new(LoggedIn {
             serial: self.serial,
-            socket_url: address.url,
-            socket_token: network
-                .token
+            api_url: api,
+            socket_url: socket,
+            socket_token: authentication
+                .network_token
                 .clone()
                 .unwrap_or_else(|| authentication.token.clone()),
             ends_at: Deadline::after(life),
@@ -262,6 +289,11 @@ impl Authenticator {
         if let Some(code) = &code
             && self.shown_pairing_code.as_ref() != Some(code)
         {
+            if code.is_empty() {
+                log::info!(instance = self.name; "waiting to be paired; EXP has told no pairing code");
+                self.shown_pairing_code = Some(String::new());
+                return;
+            }
             let shown = excerpt(&display_pairing_code(code));
             log::info!(instance = self.name, pairing_code = shown; "waiting to be paired: the pairing code is {shown}; have an operator enter it in EXP (with an expd hub: expd hub pair {shown})");
         }

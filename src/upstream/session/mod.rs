@@ -3,11 +3,11 @@
 //! One task does all of it, so any number of callers with a stale token cause a single request.
 //! Others hold a [`Session`], a handle that shows the present state and can ask for a newer token.
 
-mod announced;
 mod authenticator;
 mod clock;
 mod error;
 mod handle;
+mod hosts;
 mod inbox;
 mod keyring;
 mod refusals;

@@ -7,8 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::upstream::deadline::Deadline;
-use expd_domain::Secret;
-use expd_domain::identity::Authentication;
+use expd_domain::{LoginAnswer, Secret};
 
 /// State of a session.
 #[derive(Clone, Debug)]
@@ -66,7 +65,9 @@ pub struct LoggedIn {
     /// Serial number of the token; a newer token has a higher one.
     pub serial: u64,
     /// EXP's answer to the login or refresh.
-    pub authentication: Authentication,
+    pub authentication: LoginAnswer,
+    /// Base URL of API calls, without a trailing slash.
+    pub api_url: String,
     /// URL of the live socket.
     pub socket_url: String,
     /// Token of the live socket.

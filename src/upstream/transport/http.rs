@@ -1,6 +1,7 @@
 //! The HTTP client, configured from an instance's settings, and the one exchange that every request
 //! goes through.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -29,13 +30,14 @@ const IDLE_CONNECTIONS: usize = 32;
 /// envelope.
 pub(in crate::upstream) const LARGEST_ANSWER: usize = 64 << 20;
 
-/// Sends requests to one instance's host.
+/// Sends requests of one instance.
 #[derive(Clone, Debug)]
 pub struct HttpTransport {
     /// Built for the first request: reading the system's certificate authorities takes 10 ms, which
     /// would delay the daemon's start.
     client: Arc<OnceLock<Result<Client, SetupError>>>,
     proxy: Option<Proxy>,
+    proxy_setting: Option<String>,
     trust: Trust,
     route: RouteDescription,
 }
@@ -53,8 +55,21 @@ impl HttpTransport {
         Ok(Self {
             client: Arc::default(),
             proxy,
+            proxy_setting: settings.proxy.clone(),
             trust: Trust::read(settings.ca_file.as_deref())?,
             route,
+        })
+    }
+
+    /// The same for another host than the configured one: errors name it.
+    pub fn at(&self, host: &str) -> Cow<'_, Self> {
+        if host == self.route.host() {
+            return Cow::Borrowed(self);
+        }
+        let route = RouteDescription::new(host, self.proxy_setting.as_deref());
+        Cow::Owned(Self {
+            route,
+            ..self.clone()
         })
     }
 
