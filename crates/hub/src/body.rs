@@ -48,7 +48,7 @@ const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
 const MIN_PROGRESS: usize = 16 * 1024;
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// JSON body of at most `LIMIT` bytes. The handler's other extractors run first, so only authorized
+/// JSON body of at most `LIMIT` bytes; no body at all is `null`. The handler's other extractors run first, so only authorized
 /// clients get to send one.
 pub(super) struct JsonBody<T, const LIMIT: usize> {
     pub value: T,
@@ -80,7 +80,8 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for Jso
             limit: LIMIT,
         };
         let (bytes, reservation) = read(hub, connection, body, terms).await?;
-        let value = serde_json::from_slice(&bytes).map_err(|error| {
+        let text = if bytes.is_empty() { b"null" } else { &*bytes };
+        let value = serde_json::from_slice(text).map_err(|error| {
             ApiError::bad_request(
                 "request.body.malformed",
                 format!("the body is not the expected JSON: {error}"),

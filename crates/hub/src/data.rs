@@ -1,9 +1,12 @@
-//! Handlers of `/api/data/GROUP/KEY`: documents that are returned exactly as they were stored.
+//! Handlers of `/api/data` and `/api/data/GROUP/KEY`: documents that are returned exactly as they
+//! were stored.
 //!
-//! PUT takes the value alone; responses are `{"group","key","value"}`, as the SDKs expect. Each
-//! change is broadcast as `update` on the system channel `data:GROUP:KEY` with the same document,
-//! or `null` once it is deleted.
+//! PUT takes the value alone, no body being `null`; responses are `{"group","key","value"}`, as the
+//! SDKs expect. Each change is broadcast as `update` with the same document, or `null` once it is
+//! deleted, on the system channels that the SDKs name after the item: `data:KEY:GROUP` (JS),
+//! `data:GROUP:KEY` (Python) and `data:KEYGROUP` (Android, iOS).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -13,6 +16,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::body::{self, JsonBody, PAYLOAD_BODY, PathParams, json};
+use super::collection_query::CollectionQuery;
 use super::error::ApiError;
 use super::login::Login;
 use super::publish::announce;
@@ -25,6 +29,17 @@ struct DataDocument<'a> {
     group: &'a str,
     key: &'a str,
     value: &'a Payload,
+}
+
+/// `GET` over all groups.
+pub(super) async fn list(
+    State(hub): State<Arc<HubState>>,
+    login: Login,
+    query: CollectionQuery,
+) -> Result<Response, ApiError> {
+    login.require_paired()?;
+    let documents = hub.data.lock().all();
+    Ok(query.run(documents).await?.into_response())
 }
 
 /// `GET`
@@ -64,10 +79,9 @@ pub(super) async fn put(
 
     let items = &mut *hub.data.lock();
     let name = (group, key);
-    let channel = channel(&name);
-    items.put(name, document.clone())?;
+    items.put(name.clone(), document.clone())?;
     // Sent under the lock, so that listeners receive changes in order.
-    announce(&hub, &channel, "update", &document, Audience::Everyone);
+    announce_update(&hub, &name, &document);
     Ok(json(document.as_str().to_owned()))
 }
 
@@ -82,18 +96,20 @@ pub(super) async fn delete(
     if !items.remove(&name) {
         return Err(unknown());
     }
-    announce(
-        &hub,
-        &channel(&name),
-        "update",
-        &Payload::null(),
-        Audience::Everyone,
-    );
+    announce_update(&hub, &name, &Payload::null());
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn channel((group, key): &(String, String)) -> Channel {
-    Channel::new(format!("data:{group}:{key}")).system()
+fn announce_update(hub: &Arc<HubState>, (group, key): &(String, String), document: &Payload) {
+    let names = BTreeSet::from([
+        format!("data:{key}:{group}"),
+        format!("data:{group}:{key}"),
+        format!("data:{key}{group}"),
+    ]);
+    for name in names {
+        let channel = Channel::new(name).system();
+        announce(hub, &channel, "update", document, Audience::Everyone);
+    }
 }
 
 fn unknown() -> ApiError {

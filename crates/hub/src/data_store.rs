@@ -1,7 +1,7 @@
-//! Data items, in memory.
+//! Data items, in memory: put, remove, get, and all of them.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::error::ApiError;
 use super::lock::lock;
@@ -15,10 +15,10 @@ const MAX_DATA_BYTES: usize = 256 * 1024 * 1024;
 #[derive(Default)]
 pub(super) struct DataStore(Mutex<Items>);
 
-/// Data items. The lock is held while a change is broadcast.
+/// Data items by group and key. The lock is held while a change is broadcast.
 #[derive(Default)]
 pub(super) struct Items {
-    documents: HashMap<(String, String), Payload>,
+    documents: BTreeMap<(String, String), Arc<Payload>>,
     bytes: usize,
 }
 
@@ -29,8 +29,13 @@ impl DataStore {
 }
 
 impl Items {
-    pub(super) fn get(&self, name: &(String, String)) -> Option<&Payload> {
+    pub(super) fn get(&self, name: &(String, String)) -> Option<&Arc<Payload>> {
         self.documents.get(name)
+    }
+
+    /// Documents of all groups.
+    pub(super) fn all(&self) -> Vec<Arc<Payload>> {
+        self.documents.values().cloned().collect()
     }
 
     /// Stores a document under a group and a key.
@@ -54,7 +59,7 @@ impl Items {
             ));
         }
         self.bytes = bytes;
-        self.documents.insert(name, document);
+        self.documents.insert(name, Arc::new(document));
         Ok(())
     }
 

@@ -42,13 +42,26 @@ struct Devices {
 pub(super) struct Device {
     pub secret: Secret,
     pub fingerprint: u64,
+    pub origin: Origin,
+}
+
+/// Way by which a device became known, and by which it is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The settings name it, at each start again.
+    Settings,
+    /// The operator paired it.
+    Pairing,
+    /// A client created it, and may delete it.
+    Resource,
 }
 
 impl Directory {
     pub(super) fn new(settings: &HubSettings, tokens: Tokens) -> Self {
         let mut devices = Devices::default();
         for device in &settings.devices {
-            devices.add(&tokens, &device.uuid, device.secret.clone());
+            let secret = device.secret.clone();
+            devices.add(&tokens, &device.uuid, secret, Origin::Settings);
         }
         Self {
             users: settings
@@ -135,21 +148,38 @@ impl Directory {
             None => uuid::Uuid::new_v4().to_string(),
         };
         let devices = &mut *lock(&self.devices);
-        let full = devices.known.len() >= MAX_DEVICES && !devices.known.contains_key(&uuid);
+        let full = devices.is_full_for(&uuid);
         let slot = devices.codes.credentials_slot(code)?;
         if full {
-            return Err(ApiError::full(
-                "pairing.devices.full",
-                format!("{MAX_DEVICES} devices are known already; unpair one first"),
-            ));
+            return Err(too_many_devices());
         }
         let credentials = Credentials {
             uuid: uuid.clone(),
-            secret: Secret::new(hex(&rand::random::<[u8; 32]>())),
+            secret: random_secret(),
         };
         *slot = Some(credentials.clone());
-        devices.add(&self.tokens, &uuid, credentials.secret.clone());
+        let secret = credentials.secret.clone();
+        devices.add(&self.tokens, &uuid, secret, Origin::Pairing);
         Ok(credentials)
+    }
+
+    /// Lets a device log in that a client creates, with a secret of the client's choice or a random
+    /// one. Returns the secret.
+    ///
+    /// # Errors
+    /// When there are too many devices.
+    pub(super) fn create_device(
+        &self,
+        uuid: &str,
+        secret: Option<Secret>,
+    ) -> Result<Secret, ApiError> {
+        let devices = &mut *lock(&self.devices);
+        if devices.is_full_for(uuid) {
+            return Err(too_many_devices());
+        }
+        let secret = secret.unwrap_or_else(random_secret);
+        devices.add(&self.tokens, uuid, secret.clone(), Origin::Resource);
+        Ok(secret)
     }
 
     /// Credentials that the device with this code has to receive, once it is paired.
@@ -166,14 +196,30 @@ impl Directory {
 }
 
 impl Devices {
-    fn add(&mut self, tokens: &Tokens, uuid: &str, secret: Secret) {
+    fn is_full_for(&self, uuid: &str) -> bool {
+        self.known.len() >= MAX_DEVICES && !self.known.contains_key(uuid)
+    }
+
+    fn add(&mut self, tokens: &Tokens, uuid: &str, secret: Secret, origin: Origin) {
         let fingerprint = tokens.fingerprint(uuid, &secret);
         let device = Device {
             secret,
             fingerprint,
+            origin,
         };
         self.known.insert(uuid.to_owned(), device);
     }
+}
+
+fn random_secret() -> Secret {
+    Secret::new(hex(&rand::random::<[u8; 32]>()))
+}
+
+fn too_many_devices() -> ApiError {
+    ApiError::full(
+        "pairing.devices.full",
+        format!("{MAX_DEVICES} devices are known already; unpair or delete one first"),
+    )
 }
 
 fn check_uuid(uuid: String) -> Result<String, ApiError> {

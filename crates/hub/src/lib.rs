@@ -8,9 +8,9 @@
 //! Imports go one way, from the top of this map to its bottom:
 //!
 //! - server: `hub`, `server` (accept, HTTP/1), `router` (paths, CORS, `Host`);
-//! - handlers: `auth`, `broadcasts`, `data`, `resources`, `operator_api`, and `engine` and `socket`
-//!   for live sockets;
-//! - used by handlers: `login` (the token of a request), `login_request`, `authentication`, `body`, `polling_body`, `legacy_polling`,
+//! - handlers: `auth`, `broadcasts`, `data`, `resources`, `feeds`, `current`, `operator_api`, and
+//!   `engine` and `socket` for live sockets;
+//! - used by handlers: `login` (the token of a request), `login_request`, `authentication`, `body`, `collection_query`, `polling_body`, `legacy_polling`,
 //!   `publish`, `disconnect`;
 //! - `state`: one of each part;
 //! - parts that admit: `admission`, `stream`, `connection`, `address`, `byte_budget`,
@@ -36,8 +36,10 @@ mod body;
 mod body_memory;
 mod broadcasts;
 mod byte_budget;
+mod collection_query;
 mod connection;
 mod counters;
+mod current;
 mod data;
 mod data_store;
 mod directory;
@@ -46,6 +48,7 @@ mod engine;
 mod engine_query;
 mod engine_sessions;
 mod error;
+mod feeds;
 #[cfg(fuzzing)]
 mod fuzzing;
 mod hosts;

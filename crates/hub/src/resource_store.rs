@@ -1,7 +1,7 @@
-//! Documents of EXP resources, in memory.
+//! Documents of EXP resources, in memory: insert, replace, remove, get, and all of a collection.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Map, Value};
 
@@ -18,7 +18,7 @@ const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
 pub(super) type Document = Map<String, Value>;
 
 /// Collections, with their paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Collection {
     Devices,
     Things,
@@ -37,6 +37,18 @@ impl Collection {
         (Self::Feeds, "/api/connectors/feeds"),
         (Self::Content, "/api/content"),
     ];
+
+    /// Name of a resource that is created without one.
+    pub(super) fn default_name(self) -> &'static str {
+        match self {
+            Self::Devices => "New device",
+            Self::Things => "New thing",
+            Self::Experiences => "New experience",
+            Self::Locations => "New location",
+            Self::Feeds => "New feed",
+            Self::Content => "New content",
+        }
+    }
 }
 
 #[derive(Default)]
@@ -45,14 +57,10 @@ pub(super) struct ResourceStore(Mutex<Documents>);
 /// Documents in order of creation. The lock is held while a change is broadcast.
 #[derive(Default)]
 pub(super) struct Documents {
-    by_number: BTreeMap<(Collection, u64), Resource>,
+    by_number: BTreeMap<(Collection, u64), Arc<Payload>>,
+    numbers: HashMap<(Collection, String), u64>,
     last: u64,
     bytes: usize,
-}
-
-pub(super) struct Resource {
-    pub uuid: String,
-    pub document: Payload,
 }
 
 impl ResourceStore {
@@ -63,9 +71,12 @@ impl ResourceStore {
     /// Creates the document of a device that may log in, unless it has one.
     pub(super) fn add_device(&self, uuid: &str) {
         let inner = &mut *lock(&self.0);
-        if inner.find(Collection::Devices, uuid).is_none() {
-            let document = Map::from_iter([("uuid".to_owned(), Value::from(uuid))]);
-            if let Err(error) = inner.insert(Collection::Devices, uuid.to_owned(), document) {
+        if inner.get(Collection::Devices, uuid).is_none() {
+            let document = Map::from_iter([
+                ("uuid".to_owned(), Value::from(uuid)),
+                ("name".to_owned(), Value::from(uuid)),
+            ]);
+            if let Err(error) = inner.insert(Collection::Devices, uuid, document) {
                 log::warn!("no document for the device {}: {error}", Quoted(uuid));
             }
         }
@@ -77,59 +88,76 @@ impl ResourceStore {
 }
 
 impl Documents {
-    fn find(&self, collection: Collection, uuid: &str) -> Option<u64> {
-        self.of_collection(collection)
-            .find(|(_, resource)| resource.uuid == uuid)
-            .map(|((_, number), _)| *number)
+    /// Document of a resource.
+    pub(super) fn get(&self, collection: Collection, uuid: &str) -> Option<&Arc<Payload>> {
+        let number = self.numbers.get(&(collection, uuid.to_owned()))?;
+        self.by_number.get(&(collection, *number))
     }
 
-    pub(super) fn of_collection(
-        &self,
-        collection: Collection,
-    ) -> impl Iterator<Item = (&(Collection, u64), &Resource)> {
+    /// Documents of a collection.
+    pub(super) fn all(&self, collection: Collection) -> Vec<Arc<Payload>> {
         self.by_number
             .range((collection, 0)..=(collection, u64::MAX))
+            .map(|(_, document)| document.clone())
+            .collect()
     }
 
+    /// Stores a new document.
+    ///
+    /// # Errors
+    /// When it is no payload, or the store is full.
     pub(super) fn insert(
         &mut self,
         collection: Collection,
-        uuid: String,
+        uuid: &str,
         document: Document,
-    ) -> Result<Payload, ApiError> {
+    ) -> Result<Arc<Payload>, ApiError> {
         let document = as_payload(document)?;
         if self.by_number.len() >= MAX_RESOURCES {
             return Err(full());
         }
         self.bytes = self.room_for(&document, 0)?;
         self.last += 1;
-        let resource = Resource {
-            uuid,
-            document: document.clone(),
-        };
-        self.by_number.insert((collection, self.last), resource);
+        self.numbers
+            .insert((collection, uuid.to_owned()), self.last);
+        self.by_number
+            .insert((collection, self.last), document.clone());
         Ok(document)
     }
 
+    /// Changes a document. Its uuid stays.
+    ///
+    /// # Errors
+    /// When there is none, or the new one is no payload or finds no room.
     pub(super) fn replace(
         &mut self,
         collection: Collection,
         uuid: &str,
         change: impl FnOnce(&mut Document),
-    ) -> Result<Payload, ApiError> {
-        let number = self.find(collection, uuid).ok_or_else(|| unknown(uuid))?;
+    ) -> Result<Arc<Payload>, ApiError> {
+        let key = (collection, uuid.to_owned());
+        let number = *self.numbers.get(&key).ok_or_else(|| unknown(uuid))?;
         let old = self.by_number.get(&(collection, number));
-        let old = old.ok_or_else(|| unknown(uuid))?.document.as_str();
+        let old = old.ok_or_else(|| unknown(uuid))?.as_str();
         // Only parsed documents are stored.
         let mut document: Document = serde_json::from_str(old).unwrap_or_default();
         change(&mut document);
         document.insert("uuid".to_owned(), Value::from(uuid));
         let document = as_payload(document)?;
         self.bytes = self.room_for(&document, old.len())?;
-        if let Some(resource) = self.by_number.get_mut(&(collection, number)) {
-            resource.document = document.clone();
-        }
+        self.by_number
+            .insert((collection, number), document.clone());
         Ok(document)
+    }
+
+    /// Removes a document; false where there was none.
+    pub(super) fn remove(&mut self, collection: Collection, uuid: &str) -> bool {
+        let removed = self
+            .numbers
+            .remove(&(collection, uuid.to_owned()))
+            .and_then(|number| self.by_number.remove(&(collection, number)));
+        self.bytes -= removed.as_ref().map_or(0, |old| old.as_str().len());
+        removed.is_some()
     }
 
     /// Total bytes after `document` has replaced `replaced` bytes.
@@ -140,19 +168,12 @@ impl Documents {
         }
         Ok(bytes)
     }
-
-    pub(super) fn remove(&mut self, collection: Collection, uuid: &str) -> bool {
-        let removed = self
-            .find(collection, uuid)
-            .and_then(|number| self.by_number.remove(&(collection, number)));
-        self.bytes -= removed.as_ref().map_or(0, |r| r.document.as_str().len());
-        removed.is_some()
-    }
 }
 
 /// Text of a document, within the limits of a payload: listeners have to be able to receive it.
-fn as_payload(document: Document) -> Result<Payload, ApiError> {
-    Ok(Payload::parse(Value::from(document).to_string())?)
+fn as_payload(document: Document) -> Result<Arc<Payload>, ApiError> {
+    let text = Value::from(document).to_string();
+    Ok(Arc::new(Payload::parse(text)?))
 }
 
 fn full() -> ApiError {
@@ -169,4 +190,52 @@ pub(super) fn unknown(uuid: &str) -> ApiError {
         "resource.unknown",
         format!("no resource of this kind has the uuid {}", Quoted(uuid)),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(size: usize) -> Document {
+        Map::from_iter([("x".to_owned(), Value::from("x".repeat(size)))])
+    }
+
+    #[test]
+    fn the_store_is_bounded_in_bytes_and_gives_them_back() {
+        let store = ResourceStore::default();
+        let mut documents = store.lock();
+        let large = 8_000_000;
+        for n in 0..8 {
+            documents
+                .insert(Collection::Things, &n.to_string(), document(large))
+                .unwrap();
+        }
+        let full = documents.insert(Collection::Feeds, "8", document(large));
+        assert_eq!(full.unwrap_err().code, "resource.full");
+        let full = documents.replace(Collection::Things, "0", |own| {
+            own.insert("y".to_owned(), Value::from("y".repeat(large)));
+        });
+        assert_eq!(full.unwrap_err().code, "resource.full");
+        assert!(documents.get(Collection::Feeds, "8").is_none());
+        for n in 0..8 {
+            assert!(documents.remove(Collection::Things, &n.to_string()));
+        }
+        assert!(!documents.remove(Collection::Things, "0"));
+        assert_eq!((documents.bytes, documents.numbers.len()), (0, 0));
+    }
+
+    #[test]
+    fn the_store_is_bounded_in_number() {
+        let store = ResourceStore::default();
+        let mut documents = store.lock();
+        for n in 0..MAX_RESOURCES {
+            documents
+                .insert(Collection::Things, &n.to_string(), Document::new())
+                .unwrap();
+        }
+        let full = documents.insert(Collection::Feeds, "one more", Document::new());
+        assert_eq!(full.unwrap_err().code, "resource.full");
+        assert_eq!(documents.all(Collection::Things).len(), MAX_RESOURCES);
+        assert!(documents.all(Collection::Feeds).is_empty());
+    }
 }

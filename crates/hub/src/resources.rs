@@ -1,9 +1,12 @@
 //! Handlers of some EXP resources: devices, things, experiences, locations, feeds, content.
 //!
-//! A collection returns `{"total","results"}` (with `limit` and `skip`), POST creates with a new
+//! A collection returns `{"total","results"}` (see `collection_query`), POST creates with a new
 //! uuid, PATCH sets the fields it names, PUT replaces. Each change is broadcast as `update` on the
 //! system channel named by the resource's uuid, with the document as payload, or `null` once it is
 //! deleted.
+//!
+//! A device that is created may log in. Its `secret` is in the answer that creates it, and nowhere
+//! else: whoever may read devices is not to log in as each of them.
 
 #![expect(
     clippy::needless_pass_by_value,
@@ -12,69 +15,77 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::body::{JsonBody, PathParams, SMALL_BODY, json};
+use super::collection_query::CollectionQuery;
+use super::directory::Origin;
+use super::disconnect::disconnect;
 use super::error::ApiError;
 use super::login::Login;
 use super::publish::announce;
 use super::resource_store::{Collection, Document, unknown};
 use super::socket_registry::Audience;
 use super::state::HubState;
-use expd_domain::{Channel, Payload};
+use expd_domain::{Channel, IdentityKind, Payload, Secret};
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Page {
-    limit: Option<usize>,
-    skip: Option<usize>,
-}
+/// Limit of a secret that a client chooses for a device.
+const MAX_SECRET_BYTES: usize = 256;
 
 /// `GET` of a collection.
-pub(super) fn list(
+pub(super) async fn list(
     collection: Collection,
     State(hub): State<Arc<HubState>>,
     login: Login,
-    page: Result<Query<Page>, QueryRejection>,
+    query: CollectionQuery,
 ) -> Result<Response, ApiError> {
-    login.require_paired()?;
-    let Query(page) =
-        page.map_err(|error| ApiError::bad_request("request.query.malformed", error.body_text()))?;
-    let documents = hub.resources.lock();
-    let results: Vec<&str> = documents
-        .of_collection(collection)
-        .skip(page.skip.unwrap_or(0))
-        .take(page.limit.unwrap_or(usize::MAX))
-        .map(|(_, resource)| resource.document.as_str())
-        .collect();
-    let total = documents.of_collection(collection).count();
-    let results = results.join(",");
-    Ok(json(format!(
-        r#"{{"total":{total},"results":[{results}]}}"#
-    )))
+    may_read(collection, &login, "")?;
+    let documents = hub.resources.lock().all(collection);
+    Ok(query.run(documents).await?.into_response())
 }
 
-/// `POST` to a collection.
+/// `POST` to a collection; no body creates a resource with defaults.
 pub(super) fn create(
     collection: Collection,
     State(hub): State<Arc<HubState>>,
     login: Login,
-    body: JsonBody<Document, SMALL_BODY>,
+    body: JsonBody<Option<Document>, SMALL_BODY>,
 ) -> Result<Response, ApiError> {
-    login.may_write()?;
+    may_write(collection, &login, "")?;
     let uuid = uuid::Uuid::new_v4().to_string();
+    let given = body.value.unwrap_or_default();
     let mut document = Map::from_iter([("uuid".to_owned(), Value::from(uuid.as_str()))]);
-    document.extend(body.value.into_iter().filter(|(name, _)| name != "uuid"));
+    document.extend(given.into_iter().filter(|(name, _)| name != "uuid"));
+    if document.get("name").is_none_or(Value::is_null) {
+        document.insert("name".to_owned(), Value::from(collection.default_name()));
+    }
+    if collection == Collection::Locations && document.get("zones").is_none_or(Value::is_null) {
+        document.insert("zones".to_owned(), Value::from(Vec::<Value>::new()));
+    }
+    let secret = match collection {
+        Collection::Devices => {
+            let chosen = chosen_secret(document.remove("secret"))?;
+            Some(hub.directory.create_device(&uuid, chosen)?)
+        }
+        _ => None,
+    };
     let documents = &mut *hub.resources.lock();
-    let document = documents.insert(collection, uuid.clone(), document)?;
-    announce_update(&hub, &uuid, &document);
-    Ok((StatusCode::CREATED, json(document.as_str().to_owned())).into_response())
+    let stored = documents
+        .insert(collection, &uuid, document)
+        .inspect_err(|_| {
+            if secret.is_some() {
+                hub.directory.forget_device(&uuid);
+            }
+        })?;
+    announce_update(&hub, &uuid, &stored);
+    let answer = match secret {
+        Some(secret) => with_secret(&stored, &secret),
+        None => stored.as_str().to_owned(),
+    };
+    Ok((StatusCode::CREATED, json(answer)).into_response())
 }
 
 /// `GET` of one resource.
@@ -84,12 +95,11 @@ pub(super) fn read(
     login: Login,
     PathParams(uuid): PathParams<String>,
 ) -> Result<Response, ApiError> {
-    login.require_paired()?;
+    may_read(collection, &login, &uuid)?;
     let documents = hub.resources.lock();
     documents
-        .of_collection(collection)
-        .find(|(_, resource)| resource.uuid == uuid)
-        .map(|(_, resource)| json(resource.document.as_str().to_owned()))
+        .get(collection, &uuid)
+        .map(|document| json(document.as_str().to_owned()))
         .ok_or_else(|| unknown(&uuid))
 }
 
@@ -99,10 +109,10 @@ pub(super) fn patch(
     State(hub): State<Arc<HubState>>,
     login: Login,
     PathParams(uuid): PathParams<String>,
-    body: JsonBody<Document, SMALL_BODY>,
+    body: JsonBody<Option<Document>, SMALL_BODY>,
 ) -> Result<Response, ApiError> {
     change(collection, &hub, &login, &uuid, |document| {
-        document.extend(body.value);
+        document.extend(body.value.unwrap_or_default());
     })
 }
 
@@ -126,9 +136,15 @@ fn change(
     uuid: &str,
     change: impl FnOnce(&mut Document),
 ) -> Result<Response, ApiError> {
-    login.may_write()?;
+    may_write(collection, login, uuid)?;
     let documents = &mut *hub.resources.lock();
-    let document = documents.replace(collection, uuid, change)?;
+    let document = documents.replace(collection, uuid, |document| {
+        change(document);
+        if collection == Collection::Devices {
+            // The SDKs send back the whole document that they got when they created it.
+            document.remove("secret");
+        }
+    })?;
     // Sent under the lock, so that listeners receive changes in order.
     announce_update(hub, uuid, &document);
     Ok(json(document.as_str().to_owned()))
@@ -141,28 +157,74 @@ pub(super) fn delete(
     login: Login,
     PathParams(uuid): PathParams<String>,
 ) -> Result<StatusCode, ApiError> {
-    login.may_write()?;
-    if collection == Collection::Devices && hub.directory.device(&uuid).is_some() {
-        return Err(ApiError::new(
-            StatusCode::CONFLICT,
-            "resource.inUse",
-            "this device may log in; its operator forgets it with `expd hub unpair UUID`",
-        ));
+    may_write(collection, &login, &uuid)?;
+    let device = match collection {
+        Collection::Devices => hub.directory.device(&uuid),
+        _ => None,
+    };
+    match device.as_ref().map(|device| device.origin) {
+        None | Some(Origin::Resource) => {}
+        Some(Origin::Settings | Origin::Pairing) => {
+            return Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "resource.inUse",
+                "this device may log in; its operator forgets it with `expd hub unpair UUID`",
+            ));
+        }
     }
-    let documents = &mut *hub.resources.lock();
-    if !documents.remove(collection, &uuid) {
-        return Err(unknown(&uuid));
+    {
+        let documents = &mut *hub.resources.lock();
+        if !documents.remove(collection, &uuid) {
+            return Err(unknown(&uuid));
+        }
+        announce_update(&hub, &uuid, &Payload::null());
     }
-    announce_update(&hub, &uuid, &Payload::null());
+    if device.is_some() {
+        hub.directory.forget_device(&uuid);
+        for socket in hub.sockets.sockets_of(&uuid) {
+            disconnect(&hub, socket);
+        }
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Refuses devices that wait to be paired, and hides devices from consumer apps.
+fn may_read(collection: Collection, login: &Login, uuid: &str) -> Result<(), ApiError> {
+    login.require_paired()?;
+    if collection == Collection::Devices && login.identity.kind == IdentityKind::ConsumerApp {
+        return Err(unknown(uuid));
+    }
+    Ok(())
+}
+
+fn may_write(collection: Collection, login: &Login, uuid: &str) -> Result<(), ApiError> {
+    may_read(collection, login, uuid)?;
+    login.may_write()
+}
+
+/// Secret that the client chooses, if any.
+fn chosen_secret(given: Option<Value>) -> Result<Option<Secret>, ApiError> {
+    match given {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if (1..=MAX_SECRET_BYTES).contains(&text.len()) => {
+            Ok(Some(Secret::new(text)))
+        }
+        Some(_) => Err(ApiError::bad_request(
+            "resource.secret.invalid",
+            format!("a device's secret is a text of 1 to {MAX_SECRET_BYTES} bytes"),
+        )),
+    }
+}
+
+/// A device's document with its secret at the end.
+fn with_secret(document: &Payload, secret: &Secret) -> String {
+    // Only parsed documents are stored.
+    let mut document: Document = serde_json::from_str(document.as_str()).unwrap_or_default();
+    document.insert("secret".to_owned(), Value::from(secret.expose()));
+    Value::from(document).to_string()
 }
 
 fn announce_update(hub: &Arc<HubState>, uuid: &str, document: &Payload) {
     let channel = Channel::new(uuid).system();
     announce(hub, &channel, "update", document, Audience::Everyone);
-}
-
-/// `GET /api/organizations/current`
-pub(super) async fn organization(State(hub): State<Arc<HubState>>, _login: Login) -> Json<Value> {
-    Json(serde_json::json!({"name": hub.organization}))
 }

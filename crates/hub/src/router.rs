@@ -15,7 +15,7 @@ use super::engine::{self, Engine};
 use super::error::ApiError;
 use super::resource_store::Collection;
 use super::state::HubState;
-use super::{auth, broadcasts, data, legacy_polling, operator_api, resources};
+use super::{auth, broadcasts, current, data, feeds, legacy_polling, operator_api, resources};
 
 /// Lifetime of a preflight response; browsers cap it at two hours or less.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
@@ -30,7 +30,11 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
             post(broadcasts::broadcast),
         )
         .route("/api/networks/current/responses", post(broadcasts::respond))
-        .route("/api/organizations/current", get(resources::organization))
+        .route("/api/organizations/current", get(current::organization))
+        .route("/api/users/current", get(current::user))
+        .route("/api/logs", post(current::log))
+        .route("/api/connectors/feeds/{uuid}/data", get(feeds::data))
+        .route("/api/data", get(data::list))
         .route(
             "/api/data/{group}/{key}",
             get(data::read).put(data::put).delete(data::delete),
@@ -42,7 +46,7 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
         router = router
             .route(
                 path,
-                get(move |s, a, b| async move { resources::list(collection, s, a, b) })
+                get(move |s, a, b| resources::list(collection, s, a, b))
                     .post(move |s, a, b| async move { resources::create(collection, s, a, b) }),
             )
             .route(

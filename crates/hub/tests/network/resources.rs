@@ -91,7 +91,10 @@ async fn devices_that_may_log_in_are_listed_and_cannot_be_deleted() {
     let (_, text) = call(&user, Method::GET, "/api/devices", "").await;
     let devices = parse(&text);
     assert_eq!(devices["total"], 2);
-    assert_eq!(devices["results"][0], json!({"uuid": "device-1"}));
+    assert_eq!(
+        devices["results"][0],
+        json!({"uuid": "device-1", "name": "device-1"})
+    );
     let (status, text) = call(&user, Method::DELETE, "/api/devices/device-1", "").await;
     assert_eq!(
         (status, &parse(&text)["code"]),
