@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use expd_domain::identity::Authentication;
 use expd_domain::login::Claims;
-use expd_domain::{IdentityKind, Secret};
-use expd_hub::{Hub, HubError, HubUser, hash_password};
+use expd_domain::{Alphabet, Channel, ChannelId, IdentityKind, Secret};
+use expd_hub::{Hub, HubConsumerApp, HubError, HubUser, hash_password};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::*;
 
@@ -98,6 +98,301 @@ async fn the_python_sdks_milliseconds_are_understood() {
         exp: Some((now() + 30) * 1000),
     };
     world.session(&token_login(&claims, "device secret")).await;
+}
+
+/// Body of a login as a client sends it: the claims, the secret, and what stands beside the token.
+fn signed(claims: &Value, secret: &str, beside: &Value) -> Value {
+    let mut body = beside.clone();
+    let token = expd_domain::login::sign(claims, &Secret::new(secret));
+    body["token"] = json!(token.expose());
+    body
+}
+
+#[tokio::test]
+async fn every_clients_login_is_taken() {
+    let mut settings = settings();
+    // One uuid of two kinds, with two secrets.
+    settings.consumer_apps.push(HubConsumerApp {
+        uuid: "device-1".into(),
+        api_key: Secret::new("another key"),
+    });
+    let world = World::with(settings).await;
+    let in_seconds = json!({"iat": now(), "exp": now() + 86_400});
+    let with = |claims: Value| {
+        let mut all = in_seconds.clone();
+        for (name, value) in claims.as_object().unwrap() {
+            all[name] = value.clone();
+        }
+        all
+    };
+    let millis = (now() + 30) * 1000;
+    let (user, device, app) = ("joe@example.com", "device-1", "app-1");
+    let none = json!({});
+    for (client, body, kind, uuid) in [
+        (
+            "JS, user",
+            user_login(user, "correct horse", ORGANIZATION),
+            "user",
+            user,
+        ),
+        (
+            "Python, user",
+            json!({"username": user, "password": "correct horse", "organization": ORGANIZATION}),
+            "user",
+            user,
+        ),
+        (
+            "Android, user",
+            json!({"username": user, "password": "correct horse", "organization": ORGANIZATION, "host": "http://x", "enableEvents": true}),
+            "user",
+            user,
+        ),
+        (
+            "documented, user",
+            json!({"username": user, "password": "correct horse"}),
+            "user",
+            user,
+        ),
+        (
+            "JS, device",
+            signed(
+                &with(json!({"type": "device", "uuid": device})),
+                "device secret",
+                &none,
+            ),
+            "device",
+            device,
+        ),
+        (
+            "Python, device",
+            signed(
+                &json!({"type": "device", "uuid": device, "allowPairing": null, "exp": millis}),
+                "device secret",
+                &none,
+            ),
+            "device",
+            device,
+        ),
+        (
+            "Android, device",
+            signed(
+                &json!({"uuid": device, "type": "device"}),
+                "device secret",
+                &none,
+            ),
+            "device",
+            device,
+        ),
+        (
+            "documented, device",
+            signed(
+                &json!({"uuid": device}),
+                "device secret",
+                &json!({"type": "device"}),
+            ),
+            "device",
+            device,
+        ),
+        (
+            "nobody says the kind",
+            signed(&json!({"uuid": device}), "another key", &none),
+            "consumerApp",
+            device,
+        ),
+        (
+            "JS, app",
+            signed(
+                &with(json!({"type": "consumerApp", "uuid": app})),
+                "api key",
+                &none,
+            ),
+            "consumerApp",
+            app,
+        ),
+        (
+            "Python, app",
+            signed(
+                &json!({"type": "consumerApp", "uuid": app, "exp": millis}),
+                "api key",
+                &none,
+            ),
+            "consumerApp",
+            app,
+        ),
+        (
+            "documented, app",
+            signed(
+                &json!({"uuid": device}),
+                "another key",
+                &json!({"type": "consumerApp"}),
+            ),
+            "consumerApp",
+            device,
+        ),
+        (
+            "JS, pairing",
+            signed(
+                &with(json!({"type": "device", "allowPairing": true})),
+                "_",
+                &none,
+            ),
+            "device",
+            "",
+        ),
+        (
+            "Python, pairing",
+            signed(
+                &json!({"type": "device", "uuid": "_", "allowPairing": true, "exp": millis}),
+                "_",
+                &none,
+            ),
+            "device",
+            "",
+        ),
+    ] {
+        let answer = world.login(&body).await;
+        assert_eq!(answer.status(), 200, "{client}");
+        let answer: Value = answer.json().await.unwrap();
+        let identity = &answer["identity"];
+        assert_eq!(
+            (&identity["type"], &identity["uuid"]),
+            (&json!(kind), &json!(uuid)),
+            "{client}"
+        );
+        assert_eq!(identity["organization"], ORGANIZATION, "{client}");
+        for host in ["api", "network"] {
+            assert_eq!(answer[host]["host"], world.url, "{client}");
+        }
+        for token in ["token", "restrictedToken"] {
+            assert!(
+                answer[token].as_str().is_some_and(|t| !t.is_empty()),
+                "{client}"
+            );
+        }
+        assert!(answer["expiration"].is_i64(), "{client}");
+        let pairs = client.ends_with("pairing");
+        assert_eq!(identity["isPairing"] == true, pairs, "{client}");
+        assert_eq!(identity["pairingCode"].is_string(), pairs, "{client}");
+        if kind == "user" {
+            assert_eq!(
+                (&identity["username"], &identity["role"]),
+                (&json!(user), &json!("owner"))
+            );
+            assert!(identity["connectionId"].is_string());
+        }
+    }
+    // A secret of the other kind does not fit.
+    for body in [
+        signed(
+            &json!({"uuid": device, "type": "device"}),
+            "another key",
+            &none,
+        ),
+        signed(
+            &json!({"uuid": device, "type": "consumerApp"}),
+            "device secret",
+            &none,
+        ),
+        signed(
+            &json!({"uuid": device}),
+            "another key",
+            &json!({"type": "device"}),
+        ),
+        signed(&json!({"type": "device", "allowPairing": null}), "_", &none),
+    ] {
+        assert_eq!(refusal(world.login(&body).await).await.0, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_network_with_a_url_of_its_own_announces_it_and_answers_to_it() {
+    let mut settings = settings();
+    settings.url = Some("https://exp.example:8443".into());
+    let world = World::with(settings).await;
+    let login = device_login("device-1", "device secret", false);
+    let called = world.http.post(format!("{}/api/auth/login", world.url));
+    let answer = called.header("host", "exp.example:8443").json(&login);
+    let answer: Value = answer.send().await.unwrap().json().await.unwrap();
+    for host in ["api", "network"] {
+        assert_eq!(answer[host]["host"], "https://exp.example:8443");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_opens_with_the_first_token_while_a_refreshed_one_holds() {
+    let mut settings = settings();
+    settings.token_ttl = Duration::from_secs(2);
+    let world = World::with(settings).await;
+    let first = world.device().await;
+    let mut latest = first.auth.clone();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    // Refreshes of refreshes belong to the same login.
+    loop {
+        let client = Client {
+            world: &world,
+            auth: latest,
+        };
+        let refreshed = client.post("/api/auth/token", "").await;
+        latest = refreshed.json().await.unwrap();
+        let things = first.request(Method::GET, "/api/things");
+        if things.send().await.unwrap().status() == 401 {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let menu = channel_id(&Channel::new("menu"), Alphabet::Standard);
+    first.socket(3).await.subscribed(&[&menu]).await;
+    let refused = first.post("/api/auth/token", "").await;
+    assert_eq!(
+        refusal(refused).await,
+        (401, "authentication.token.expired".into())
+    );
+}
+
+#[tokio::test]
+async fn rules_are_403_and_never_401() {
+    let world = World::start().await;
+    let (app, device) = (world.consumer_app().await, world.device().await);
+    let waiting = world.session(&device_login("_", "_", true)).await;
+    let menu = json!({"name": "menu"});
+    let system = json!({"name": "menu", "system": true});
+    let foreign = json!(ChannelId::encode(
+        "another",
+        &Channel::new("menu"),
+        Alphabet::Standard
+    ));
+    for refused in [
+        app.broadcast(&menu, "hi", "1", 0).await,
+        app.respond("1", &menu, "1").await,
+        app.post("/api/things", "{}").await,
+        app.request(Method::PUT, "/api/data/a/b")
+            .body("1")
+            .send()
+            .await
+            .unwrap(),
+        device.broadcast(&system, "hi", "1", 0).await,
+        device.broadcast(&foreign, "hi", "1", 0).await,
+        waiting.broadcast(&menu, "hi", "1", 0).await,
+        waiting
+            .request(Method::GET, "/api/things")
+            .send()
+            .await
+            .unwrap(),
+        waiting
+            .request(Method::GET, "/api/users/current")
+            .send()
+            .await
+            .unwrap(),
+        waiting
+            .request(Method::GET, "/api/data")
+            .send()
+            .await
+            .unwrap(),
+        waiting.post("/api/logs", "[]").await,
+    ] {
+        assert_eq!(refusal(refused).await.0, 403);
+    }
 }
 
 #[tokio::test]

@@ -157,3 +157,250 @@ async fn a_data_document_is_kept_to_the_letter() {
     let too_large = format!("\"{}\"", "x".repeat(MAX_BYTES - 2));
     assert_eq!(call(&user, Method::PUT, path, &too_large).await.0, 413);
 }
+
+/// Creates a resource and returns its document.
+async fn create(client: &Client<'_>, path: &str, document: &Value) -> Value {
+    let (status, text) = call(client, Method::POST, path, &document.to_string()).await;
+    assert_eq!(status, 201, "{text}");
+    parse(&text)
+}
+
+async fn get(client: &Client<'_>, path: &str) -> Value {
+    let (status, text) = call(client, Method::GET, path, "").await;
+    assert_eq!(status, 200, "{path}: {text}");
+    parse(&text)
+}
+
+#[tokio::test]
+async fn a_collection_is_filtered_sorted_and_paged() {
+    let world = World::start().await;
+    let user = world.user().await;
+    for (name, location) in [
+        (
+            "b",
+            json!({"uuid": "x", "zones": [{"key": "1"}, {"key": "2"}]}),
+        ),
+        ("a", json!({"uuid": "x", "zones": [{"key": "3"}]})),
+        ("c", json!({"uuid": null})),
+    ] {
+        create(
+            &user,
+            "/api/things",
+            &json!({"name": name, "location": location}),
+        )
+        .await;
+    }
+    for (query, total, names) in [
+        ("", 3, vec!["b", "a", "c"]),
+        ("?name=nobody", 0, vec![]),
+        ("?location.uuid=x&sort=name", 2, vec!["a", "b"]),
+        ("?location.uuid=x&location.zones.key=2", 1, vec!["b"]),
+        ("?sort=-name&limit=1", 3, vec!["c"]),
+        ("?sort=name&skip=1&limit=1", 3, vec!["b"]),
+        ("?limit=0", 3, vec![]),
+        ("?limit=undefined&name=c", 1, vec!["c"]),
+    ] {
+        let found = get(&user, &format!("/api/things{query}")).await;
+        let results = found["results"].as_array().unwrap();
+        let found_names: Vec<_> = results
+            .iter()
+            .map(|one| one["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            (&found["total"], found_names),
+            (&json!(total), names),
+            "{query}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_resource_without_a_body_has_a_name_and_a_location_zones() {
+    let world = World::start().await;
+    let device = world.device().await;
+    for (path, zones) in [
+        ("/api/devices", Value::Null),
+        ("/api/things", Value::Null),
+        ("/api/experiences", Value::Null),
+        ("/api/locations", json!([])),
+        ("/api/connectors/feeds", Value::Null),
+    ] {
+        let (status, text) = call(&device, Method::POST, path, "").await;
+        assert_eq!(status, 201, "{path}: {text}");
+        let created = parse(&text);
+        assert!(
+            created["name"].as_str().is_some_and(|n| !n.is_empty()),
+            "{created}"
+        );
+        assert_eq!(created["zones"], zones, "{path}");
+        let own = format!("{path}/{}", created["uuid"].as_str().unwrap());
+        let (status, text) = call(&device, Method::PATCH, &own, "").await;
+        assert_eq!((status, &parse(&text)["name"]), (200, &created["name"]));
+    }
+}
+
+#[tokio::test]
+async fn a_created_device_logs_in_with_its_secret_until_it_is_deleted() {
+    let world = World::start().await;
+    let user = world.user().await;
+    let id = channel_id(&Channel::new("menu"), Alphabet::Standard);
+    for chosen in [
+        json!({"subtype": "scala:device:player"}),
+        json!({"secret": "ours"}),
+    ] {
+        let created = create(&user, "/api/devices", &chosen).await;
+        let uuid = created["uuid"].as_str().unwrap();
+        let secret = created["secret"].as_str().unwrap();
+        match chosen["secret"].as_str() {
+            Some(chosen) => assert_eq!(secret, chosen),
+            None => assert!(secret.len() == 64 && secret.bytes().all(|b| b.is_ascii_hexdigit())),
+        }
+        // Nobody else learns it, and the SDKs' save, which sends it back, changes nothing.
+        let own = format!("/api/devices/{uuid}");
+        assert_eq!(get(&user, &own).await["secret"], Value::Null);
+        let (_, saved) = call(&user, Method::PATCH, &own, &created.to_string()).await;
+        assert_eq!(parse(&saved)["secret"], Value::Null);
+
+        let device = world.session(&device_login(uuid, secret, false)).await;
+        let current = format!("/api/devices/{}", device.auth.identity.uuid);
+        assert_eq!(get(&device, &current).await["uuid"], uuid);
+        let mut socket = device.socket(4).await.subscribed(&[&id]).await;
+        assert_eq!(call(&user, Method::DELETE, &own, "").await.0, 204);
+        assert_eq!(socket.next().await, "41");
+        let refused = call(&device, Method::GET, "/api/things", "").await;
+        assert_eq!(refused.0, 401, "{}", refused.1);
+        let login = device_login(uuid, secret, false);
+        assert_eq!(refusal(world.login(&login).await).await.0, 401);
+    }
+    for bad in [
+        json!({"secret": ""}),
+        json!({"secret": 7}),
+        json!({"secret": "x".repeat(300)}),
+    ] {
+        let (status, text) = call(&user, Method::POST, "/api/devices", &bad.to_string()).await;
+        assert_eq!(
+            (status, &parse(&text)["code"]),
+            (400, &json!("resource.secret.invalid"))
+        );
+    }
+    assert_eq!(get(&user, "/api/devices").await["total"], 2);
+}
+
+#[tokio::test]
+async fn data_is_found_over_all_groups_and_heard_under_every_name() {
+    let world = World::start().await;
+    let device = world.device().await;
+    let names = ["data:fluffy:cats", "data:cats:fluffy", "data:fluffycats"];
+    let ids = names.map(|name| channel_id(&Channel::new(name).system(), Alphabet::Standard));
+    let ids = ids.each_ref().map(String::as_str);
+    let mut socket = device.socket(3).await.subscribed(&ids).await;
+    for (path, value) in [
+        ("/api/data/dogs/rex", r#"{"a":1}"#),
+        ("/api/data/cats/fluffy", r#"{"a":2}"#),
+        ("/api/data/cats/none", ""),
+    ] {
+        assert_eq!(call(&device, Method::PUT, path, value).await.0, 200);
+    }
+    let mut heard = Vec::new();
+    for _ in names {
+        let event = socket.event("broadcast").await;
+        assert_eq!(
+            event["payload"],
+            json!({"group": "cats", "key": "fluffy", "value": {"a": 2}})
+        );
+        heard.push(event["channel"].as_str().unwrap().to_owned());
+    }
+    heard.sort();
+    let mut expected = ids;
+    expected.sort_unstable();
+    assert_eq!(heard, expected);
+
+    let all = get(&device, "/api/data?sort=-key").await;
+    assert_eq!(
+        (&all["total"], &all["results"][0]["key"]),
+        (&json!(3), &json!("rex"))
+    );
+    let cats = get(&device, "/api/data?group=cats").await;
+    assert_eq!(cats["total"], 2);
+    assert_eq!(
+        cats["results"][1],
+        json!({"group": "cats", "key": "none", "value": null})
+    );
+    assert_eq!(get(&device, "/api/data?value.a=1").await["total"], 1);
+    let unquoted = call(&device, Method::PUT, "/api/data/cats/fluffy", "meow").await;
+    assert_eq!(unquoted.0, 400);
+}
+
+#[tokio::test]
+async fn a_feed_has_data() {
+    let world = World::start().await;
+    let device = world.device().await;
+    let stored = json!({"search": {"search": "19713"}, "details": {}, "items": [{"text": "rain"}]});
+    let feed = json!({"subtype": "scala:feed:weather", "dataType": "static", "searchValue": "19713", "data": stored});
+    let feed = create(&device, "/api/connectors/feeds", &feed).await;
+    let path = format!(
+        "/api/connectors/feeds/{}/data",
+        feed["uuid"].as_str().unwrap()
+    );
+    assert_eq!(get(&device, &path).await, stored);
+    let feed = json!({"subtype": "scala:feed:weather", "dataType": "dynamic", "searchValue": ""});
+    let feed = create(&device, "/api/connectors/feeds", &feed).await;
+    let path = format!(
+        "/api/connectors/feeds/{}/data?searchValue=19713",
+        feed["uuid"].as_str().unwrap()
+    );
+    assert_eq!(get(&device, &path).await["search"]["search"], "19713");
+    let unknown = call(
+        &device,
+        Method::GET,
+        "/api/connectors/feeds/nobody/data",
+        "",
+    )
+    .await;
+    assert_eq!(unknown.0, 404);
+}
+
+#[tokio::test]
+async fn the_caller_has_an_organization_a_log_and_perhaps_a_user() {
+    let world = World::start().await;
+    let (user, device, app) = (
+        world.user().await,
+        world.device().await,
+        world.consumer_app().await,
+    );
+    let current = get(&user, "/api/users/current").await;
+    assert_eq!(
+        (&current["username"], &current["role"]),
+        (&json!("joe@example.com"), &json!("owner"))
+    );
+    for nobody in [&device, &app] {
+        assert_eq!(
+            call(nobody, Method::GET, "/api/users/current", "").await.0,
+            404
+        );
+    }
+    for client in [&user, &device, &app] {
+        let organization = get(client, "/api/organizations/current").await;
+        assert_eq!(organization["name"], ORGANIZATION);
+        let logged = call(client, Method::POST, "/api/logs", r#"[{"message":"x"}]"#).await;
+        assert_eq!(logged, (204, String::new()));
+    }
+}
+
+#[tokio::test]
+async fn devices_are_hidden_from_consumer_apps() {
+    let world = World::start().await;
+    let app = world.consumer_app().await;
+    for (method, path) in [
+        (Method::GET, "/api/devices"),
+        (Method::GET, "/api/devices/device-1"),
+        (Method::PATCH, "/api/devices/device-1"),
+        (Method::DELETE, "/api/devices/device-1"),
+    ] {
+        let (status, text) = call(&app, method, path, "{}").await;
+        assert_eq!(
+            (status, &parse(&text)["code"]),
+            (404, &json!("resource.unknown"))
+        );
+    }
+}
