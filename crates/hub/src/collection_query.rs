@@ -377,11 +377,13 @@ mod tests {
     #[test]
     fn a_page_ends_before_it_is_too_large() {
         let document = Payload::from(Value::from("x".repeat(MAX_PAGE_BYTES / 2 - 100)));
-        let documents = vec![Arc::new(document); 5];
+        let document = Arc::new(document);
+        let documents = (0..5).map(|_| document.clone()).collect();
         let page = query(&[]).unwrap().page(documents);
         assert_eq!((page.total, page.results.len()), (5, 2));
         let large = Payload::parse(format!("\"{}\"", "x".repeat(15_999_000))).unwrap();
-        let page = query(&[]).unwrap().page(vec![Arc::new(large); 2]);
+        let large = Arc::new(large);
+        let page = query(&[]).unwrap().page(vec![large.clone(), large]);
         assert_eq!((page.total, page.results.len()), (2, 1));
     }
 }

@@ -108,148 +108,133 @@ fn signed(claims: &Value, secret: &str, beside: &Value) -> Value {
     body
 }
 
+/// A login, with the kind and the uuid that it leads to.
+struct Attempt {
+    client: &'static str,
+    body: Value,
+    kind: &'static str,
+    uuid: &'static str,
+}
+
+const USER: &str = "joe@example.com";
+const DEVICE: &str = "device-1";
+
+fn attempt(client: &'static str, kind: &'static str, uuid: &'static str, body: Value) -> Attempt {
+    Attempt {
+        client,
+        body,
+        kind,
+        uuid,
+    }
+}
+
+fn user_attempts() -> Vec<Attempt> {
+    let body = |more: Value| {
+        let mut body = json!({"username": USER, "password": "correct horse"});
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        body
+    };
+    let of = |client, more| attempt(client, "user", USER, body(more));
+    vec![
+        of(
+            "JS, user",
+            json!({"type": "user", "organization": ORGANIZATION}),
+        ),
+        of("Python, user", json!({"organization": ORGANIZATION})),
+        of(
+            "Android, user",
+            json!({"organization": ORGANIZATION, "host": "http://x", "enableEvents": true}),
+        ),
+        of("documented, user", json!({})),
+    ]
+}
+
+fn device_attempts() -> Vec<Attempt> {
+    let millis = (now() + 30) * 1000;
+    let none = json!({});
+    let of = |client, claims: Value, beside: &Value| {
+        let body = signed(&claims, "device secret", beside);
+        attempt(client, "device", DEVICE, body)
+    };
+    let pairing =
+        |client, claims: Value| attempt(client, "device", "", signed(&claims, "_", &none));
+    vec![
+        of(
+            "JS, device",
+            json!({"type": "device", "uuid": DEVICE, "iat": now(), "exp": now() + 86_400}),
+            &none,
+        ),
+        of(
+            "Python, device",
+            json!({"type": "device", "uuid": DEVICE, "allowPairing": null, "exp": millis}),
+            &none,
+        ),
+        of(
+            "Android, device",
+            json!({"uuid": DEVICE, "type": "device"}),
+            &none,
+        ),
+        of(
+            "documented, device",
+            json!({"uuid": DEVICE}),
+            &json!({"type": "device"}),
+        ),
+        pairing(
+            "JS, pairing",
+            json!({"type": "device", "allowPairing": true, "iat": now(), "exp": now() + 86_400}),
+        ),
+        pairing(
+            "Python, pairing",
+            json!({"type": "device", "uuid": "_", "allowPairing": true, "exp": millis}),
+        ),
+    ]
+}
+
+/// Logins of a consumer app with the uuid of a device.
+fn app_attempts() -> Vec<Attempt> {
+    let none = json!({});
+    let of = |client, claims: Value, beside: &Value| {
+        let body = signed(&claims, "another key", beside);
+        attempt(client, "consumerApp", DEVICE, body)
+    };
+    let typed = json!({"type": "consumerApp", "uuid": DEVICE});
+    let with = |name: &str, value: i64| {
+        let mut claims = typed.clone();
+        claims[name] = json!(value);
+        claims
+    };
+    vec![
+        of("JS, app", with("exp", now() + 86_400), &none),
+        of("Python, app", with("exp", (now() + 30) * 1000), &none),
+        of("Android, app", typed.clone(), &none),
+        of(
+            "documented, app",
+            json!({"uuid": DEVICE}),
+            &json!({"type": "consumerApp"}),
+        ),
+        of("an app that names no kind", json!({"uuid": DEVICE}), &none),
+    ]
+}
+
 #[tokio::test]
 async fn every_clients_login_is_taken() {
     let mut settings = settings();
     // One uuid of two kinds, with two secrets.
     settings.consumer_apps.push(HubConsumerApp {
-        uuid: "device-1".into(),
+        uuid: DEVICE.into(),
         api_key: Secret::new("another key"),
     });
     let world = World::with(settings).await;
-    let in_seconds = json!({"iat": now(), "exp": now() + 86_400});
-    let with = |claims: Value| {
-        let mut all = in_seconds.clone();
-        for (name, value) in claims.as_object().unwrap() {
-            all[name] = value.clone();
-        }
-        all
-    };
-    let millis = (now() + 30) * 1000;
-    let (user, device, app) = ("joe@example.com", "device-1", "app-1");
-    let none = json!({});
-    for (client, body, kind, uuid) in [
-        (
-            "JS, user",
-            user_login(user, "correct horse", ORGANIZATION),
-            "user",
-            user,
-        ),
-        (
-            "Python, user",
-            json!({"username": user, "password": "correct horse", "organization": ORGANIZATION}),
-            "user",
-            user,
-        ),
-        (
-            "Android, user",
-            json!({"username": user, "password": "correct horse", "organization": ORGANIZATION, "host": "http://x", "enableEvents": true}),
-            "user",
-            user,
-        ),
-        (
-            "documented, user",
-            json!({"username": user, "password": "correct horse"}),
-            "user",
-            user,
-        ),
-        (
-            "JS, device",
-            signed(
-                &with(json!({"type": "device", "uuid": device})),
-                "device secret",
-                &none,
-            ),
-            "device",
-            device,
-        ),
-        (
-            "Python, device",
-            signed(
-                &json!({"type": "device", "uuid": device, "allowPairing": null, "exp": millis}),
-                "device secret",
-                &none,
-            ),
-            "device",
-            device,
-        ),
-        (
-            "Android, device",
-            signed(
-                &json!({"uuid": device, "type": "device"}),
-                "device secret",
-                &none,
-            ),
-            "device",
-            device,
-        ),
-        (
-            "documented, device",
-            signed(
-                &json!({"uuid": device}),
-                "device secret",
-                &json!({"type": "device"}),
-            ),
-            "device",
-            device,
-        ),
-        (
-            "nobody says the kind",
-            signed(&json!({"uuid": device}), "another key", &none),
-            "consumerApp",
-            device,
-        ),
-        (
-            "JS, app",
-            signed(
-                &with(json!({"type": "consumerApp", "uuid": app})),
-                "api key",
-                &none,
-            ),
-            "consumerApp",
-            app,
-        ),
-        (
-            "Python, app",
-            signed(
-                &json!({"type": "consumerApp", "uuid": app, "exp": millis}),
-                "api key",
-                &none,
-            ),
-            "consumerApp",
-            app,
-        ),
-        (
-            "documented, app",
-            signed(
-                &json!({"uuid": device}),
-                "another key",
-                &json!({"type": "consumerApp"}),
-            ),
-            "consumerApp",
-            device,
-        ),
-        (
-            "JS, pairing",
-            signed(
-                &with(json!({"type": "device", "allowPairing": true})),
-                "_",
-                &none,
-            ),
-            "device",
-            "",
-        ),
-        (
-            "Python, pairing",
-            signed(
-                &json!({"type": "device", "uuid": "_", "allowPairing": true, "exp": millis}),
-                "_",
-                &none,
-            ),
-            "device",
-            "",
-        ),
-    ] {
+    let attempts = [user_attempts(), device_attempts(), app_attempts()];
+    for Attempt {
+        client,
+        body,
+        kind,
+        uuid,
+    } in attempts.into_iter().flatten()
+    {
         let answer = world.login(&body).await;
         assert_eq!(answer.status(), 200, "{client}");
         let answer: Value = answer.json().await.unwrap();
@@ -264,41 +249,46 @@ async fn every_clients_login_is_taken() {
             assert_eq!(answer[host]["host"], world.url, "{client}");
         }
         for token in ["token", "restrictedToken"] {
-            assert!(
-                answer[token].as_str().is_some_and(|t| !t.is_empty()),
-                "{client}"
-            );
+            let token = answer[token].as_str().unwrap();
+            assert!(!token.is_empty(), "{client}");
         }
         assert!(answer["expiration"].is_i64(), "{client}");
         let pairs = client.ends_with("pairing");
         assert_eq!(identity["isPairing"] == true, pairs, "{client}");
         assert_eq!(identity["pairingCode"].is_string(), pairs, "{client}");
-        if kind == "user" {
-            assert_eq!(
-                (&identity["username"], &identity["role"]),
-                (&json!(user), &json!("owner"))
-            );
-            assert!(identity["connectionId"].is_string());
-        }
+        let user = (kind == "user").then_some((USER, "owner"));
+        let named = identity["username"].as_str();
+        assert_eq!(named.zip(identity["role"].as_str()), user, "{client}");
+        assert_eq!(identity["connectionId"].is_string(), user.is_some());
     }
-    // A secret of the other kind does not fit.
+}
+
+#[tokio::test]
+async fn a_secret_fits_its_own_kind_alone() {
+    let world = World::start().await;
+    let none = json!({});
     for body in [
         signed(
-            &json!({"uuid": device, "type": "device"}),
-            "another key",
-            &none,
-        ),
-        signed(
-            &json!({"uuid": device, "type": "consumerApp"}),
+            &json!({"uuid": DEVICE, "type": "consumerApp"}),
             "device secret",
             &none,
         ),
         signed(
-            &json!({"uuid": device}),
-            "another key",
-            &json!({"type": "device"}),
+            &json!({"uuid": DEVICE}),
+            "device secret",
+            &json!({"type": "consumerApp"}),
+        ),
+        signed(
+            &json!({"uuid": "app-1", "type": "device"}),
+            "api key",
+            &none,
         ),
         signed(&json!({"type": "device", "allowPairing": null}), "_", &none),
+        signed(
+            &json!({"type": "robot", "uuid": DEVICE}),
+            "device secret",
+            &none,
+        ),
     ] {
         assert_eq!(refusal(world.login(&body).await).await.0, 401);
     }
