@@ -4,14 +4,18 @@
 //! down to the router for a listener. Its only state is the queue of broadcasts that wait for the
 //! connection.
 
+mod assembly;
 mod bridges;
 mod broadcast;
 mod error;
 mod handle;
+mod runner;
 mod waiting;
 
+pub use assembly::{Assembly, InstanceParts, Origin, SharedParts};
 pub use bridges::Bridges;
 pub use broadcast::{BroadcastRequest, WhenOffline};
 pub use error::BridgeError;
 pub use handle::{Bridge, OnBehalf};
+pub use runner::{InstanceRunner, NewInstance, RunnerError, RunningInstance};
 pub use waiting::OfflineQueue;

@@ -17,6 +17,8 @@ pub enum Action<'a> {
     Request(&'a ApiPath),
     /// Read the identity that the instance is logged in as.
     ReadIdentity,
+    /// Run an identity that the caller brings along, as an instance of that name.
+    Run,
     /// See the instance in the status.
     ReadStatus,
     /// See one channel and its listeners in the status.

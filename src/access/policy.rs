@@ -130,6 +130,7 @@ impl Rights<'_> {
                 let request = self.require(Verb::Request, Scope::EveryChannel(instance));
                 request.or_else(|_| self.require(Verb::Status, Scope::Instance(instance)))
             }
+            Action::Run => self.require(Verb::Run, Scope::Instance(instance)),
             Action::ReadStatus => self.require(Verb::Status, Scope::Instance(instance)),
             Action::ReadChannelStatus(channel) => self.require(Verb::Status, on(channel)),
             Action::UseListener { owner, channel } => {
@@ -144,14 +145,20 @@ impl Rights<'_> {
         }
     }
 
+    /// True where the caller is of this user; none means TCP.
+    pub fn is_of(&self, user: Option<u32>) -> bool {
+        self.caller.peer().map(|peer| peer.uid) == user
+    }
+
     /// True where any rule allows the caller anything.
     pub fn permits_anything(&self) -> bool {
         self.any(|rule| !rule.allow.is_empty())
     }
 
     /// True where any rule allows the caller anything on an instance, whether or not that exists.
+    /// `run` is no right on an instance that there is.
     pub fn permits_anything_on(&self, instance: &str) -> bool {
-        self.any(|rule| !rule.allow.is_empty() && rule.is_on(instance))
+        self.any(|rule| rule.allow.iter().any(|verb| *verb != Verb::Run) && rule.is_on(instance))
     }
 
     /// Refuses a caller whom no rule allows anything on an instance, whether or not that exists.

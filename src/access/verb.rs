@@ -11,6 +11,8 @@ pub enum Verb {
     Respond,
     /// Send requests to EXP's API.
     Request,
+    /// Run an identity that the caller brings along.
+    Run,
     /// See the daemon's status.
     Status,
     /// Read, cancel and clear the listeners of other users.
@@ -19,21 +21,23 @@ pub enum Verb {
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Listen,
         Self::Broadcast,
         Self::Respond,
         Self::Request,
+        Self::Run,
         Self::Status,
         Self::Admin,
     ];
 
     /// Their names in the settings.
-    pub const NAMES: [&str; 6] = [
+    pub const NAMES: [&str; 7] = [
         Self::Listen.name(),
         Self::Broadcast.name(),
         Self::Respond.name(),
         Self::Request.name(),
+        Self::Run.name(),
         Self::Status.name(),
         Self::Admin.name(),
     ];
@@ -45,6 +49,7 @@ impl Verb {
             Self::Broadcast => "broadcast",
             Self::Respond => "respond",
             Self::Request => "request",
+            Self::Run => "run",
             Self::Status => "status",
             Self::Admin => "admin",
         }
@@ -62,6 +67,7 @@ impl Verb {
             Self::Broadcast => "broadcast",
             Self::Respond => "respond",
             Self::Request => "send API requests",
+            Self::Run => "run an identity",
             Self::Status => "see the status",
             Self::Admin => "administer",
         }

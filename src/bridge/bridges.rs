@@ -1,25 +1,60 @@
-//! All configured identities.
+//! All identities: the configured ones, and those that local programs run.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
 
 use super::handle::Bridge;
 use crate::config::settings::DEFAULT_INSTANCE;
+use crate::router::InstanceId;
 
-/// All configured identities by name. Clones share them.
+/// All identities by name. Clones share them.
 #[derive(Clone)]
-pub struct Bridges(Arc<BTreeMap<String, Arc<Bridge>>>);
+pub struct Bridges(Arc<Inner>);
+
+struct Inner {
+    configured: BTreeMap<String, Arc<Bridge>>,
+    /// Transient ones, by user and name: as many as `daemon.limits.max_run_instances`. Never locked
+    /// across an await.
+    transient: Mutex<BTreeMap<(u32, String), Arc<Bridge>>>,
+    /// Changes whenever `transient` does.
+    changes: watch::Sender<()>,
+}
+
+/// An instance of that name exists already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameTaken {
+    #[error("it is configured")]
+    Configured,
+    #[error("this user runs one already")]
+    Run,
+}
 
 impl Bridges {
-    /// Collects bridges under their names.
+    /// Collects configured bridges under their names.
     pub fn new(bridges: impl IntoIterator<Item = Arc<Bridge>>) -> Self {
         let by_name = bridges.into_iter().map(|b| (b.name.clone(), b));
-        Self(Arc::new(by_name.collect()))
+        Self(Arc::new(Inner {
+            configured: by_name.collect(),
+            transient: Mutex::default(),
+            changes: watch::Sender::new(()),
+        }))
     }
 
-    /// The instance of that name; the empty name is the default instance.
+    /// The configured instance of that name; the empty name is the default instance.
     pub fn get(&self, name: &str) -> Option<&Arc<Bridge>> {
-        self.0.get(Self::full_name(name))
+        self.0.configured.get(Self::full_name(name))
+    }
+
+    /// The instance of that name which a user may call: a configured one, or the user's own. Callers
+    /// over TCP have none of their own.
+    pub fn get_for(&self, user: Option<u32>, name: &str) -> Option<Arc<Bridge>> {
+        if let Some(configured) = self.get(name) {
+            return Some(configured.clone());
+        }
+        let key = (user?, name.to_owned());
+        self.transient().get(&key).cloned()
     }
 
     /// Resolves the empty name in a request to the default instance's.
@@ -31,10 +66,92 @@ impl Bridges {
         }
     }
 
-    /// The default instance first, then the others by name.
+    /// The configured instances: the default instance first, then the others by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Bridge>> {
-        let default = self.0.get(DEFAULT_INSTANCE);
-        let others = self.0.values().filter(|b| b.name != DEFAULT_INSTANCE);
+        let default = self.0.configured.get(DEFAULT_INSTANCE);
+        let others = self.0.configured.values();
+        let others = others.filter(|b| b.name != DEFAULT_INSTANCE);
         default.into_iter().chain(others)
+    }
+
+    /// The instances that a user may call: the configured ones, then the user's own in the order in
+    /// which they were run.
+    pub fn for_user(&self, user: Option<u32>) -> Vec<Arc<Bridge>> {
+        let mut bridges: Vec<Arc<Bridge>> = self.iter().cloned().collect();
+        bridges.extend(user.map(|user| self.run_by(user)).unwrap_or_default());
+        bridges
+    }
+
+    /// Number of transient instances.
+    pub fn transient_count(&self) -> usize {
+        self.transient().len()
+    }
+
+    /// Notified whenever a transient instance begins or ends.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.0.changes.subscribe()
+    }
+
+    /// Adds a transient instance.
+    ///
+    /// # Errors
+    /// Its name is taken.
+    pub(super) fn add(&self, user: u32, bridge: &Arc<Bridge>) -> Result<(), NameTaken> {
+        self.check_name(user, &bridge.name)?;
+        let key = (user, bridge.name.clone());
+        let mut transient = self.transient();
+        if transient.contains_key(&key) {
+            return Err(NameTaken::Run);
+        }
+        transient.insert(key, bridge.clone());
+        drop(transient);
+        self.0.changes.send_replace(());
+        Ok(())
+    }
+
+    /// Refuses the name of an instance that a user could call already.
+    ///
+    /// # Errors
+    /// There is one.
+    pub(super) fn check_name(&self, user: u32, name: &str) -> Result<(), NameTaken> {
+        if self.0.configured.contains_key(name) {
+            return Err(NameTaken::Configured);
+        }
+        let key = (user, name.to_owned());
+        if self.transient().contains_key(&key) {
+            return Err(NameTaken::Run);
+        }
+        Ok(())
+    }
+
+    /// Removes a transient instance.
+    pub(super) fn remove(&self, user: u32, name: &str) {
+        let key = (user, name.to_owned());
+        let removed = self.transient().remove(&key);
+        drop(removed);
+        self.0.changes.send_replace(());
+    }
+
+    /// The instance with this ID, where this user runs it.
+    pub fn run_as(&self, user: u32, instance: InstanceId) -> Option<Arc<Bridge>> {
+        let transient = self.transient();
+        let mut own = transient.iter().filter(|((of, _), _)| *of == user);
+        let found = own.find(|(_, bridge)| bridge.instance == instance);
+        found.map(|(_, bridge)| bridge.clone())
+    }
+
+    fn run_by(&self, user: u32) -> Vec<Arc<Bridge>> {
+        let transient = self.transient();
+        let own = transient.iter().filter(|((of, _), _)| *of == user);
+        let mut own: Vec<Arc<Bridge>> = own.map(|(_, bridge)| bridge.clone()).collect();
+        drop(transient);
+        own.sort_unstable_by_key(|bridge| bridge.instance);
+        own
+    }
+
+    fn transient(&self) -> MutexGuard<'_, BTreeMap<(u32, String), Arc<Bridge>>> {
+        // The map is consistent after each statement.
+        let transient = &self.0.transient;
+        transient.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,7 @@
 //! Sending broadcasts: at once, or where the caller asks for it when the connection is back. A
 //! broadcast is never sent twice.
 
+use std::future::pending;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
@@ -113,7 +114,7 @@ impl Bridge {
         let slot = self.waiting.enter(self.instance, request.peer, bytes)?;
         let turn = tokio::select! {
             biased;
-            () = self.waiting.stopped() => return Err(BridgeError::Stopping),
+            stops = self.waiting.stopped() => return Err(BridgeError::stopped(stops)),
             turn = slot.turn() => turn,
             () = sleep_until(due(request)) => {
                 return Err(self.too_late("it was still behind other broadcasts").into());
@@ -156,7 +157,7 @@ impl Bridge {
                     drop((slot, turn));
                     return sending.await;
                 }
-                () = self.waiting.stopped() => Some(BridgeError::Stopping),
+                stops = self.waiting.stopped() => Some(BridgeError::stopped(stops)),
                 () = sleep_until(due(request)) => Some(self.too_late(&trouble).into()),
             };
             if let Some(error) = ends {
@@ -168,7 +169,7 @@ impl Bridge {
             }
             tokio::select! {
                 biased;
-                () = self.waiting.stopped() => return Err(BridgeError::Stopping),
+                stops = self.waiting.stopped() => return Err(BridgeError::stopped(stops)),
                 () = sleep_until(due(request)) => return Err(self.too_late(&trouble).into()),
                 () = sleep(backoff.wait()) => {}
             }
@@ -196,9 +197,9 @@ impl Bridge {
     /// Waits for the connection.
     async fn connection(&self) {
         let mut link = self.link.clone();
-        // An error means that the link has ended, and the daemon with it.
+        // An error means that the link has ended: the instance's end or the daemon's ends this wait.
         if link.wait_for(|link| offline(link).is_none()).await.is_err() {
-            self.waiting.stopped().await;
+            pending::<()>().await;
         }
     }
 

@@ -39,6 +39,11 @@ pub enum BridgeError {
     /// The daemon stops while a broadcast waits for the connection.
     #[error("the daemon is stopping, and nothing was sent; send it again when the daemon is back")]
     Stopping,
+    /// The instance ends while a broadcast waits for the connection.
+    #[error(
+        "the instance has ended with the call that ran it (RunInstance), and nothing was sent; run it again"
+    )]
+    InstanceEnded,
     /// A response lacks an ID.
     #[error("{0} is empty; take it from the broadcast that is answered")]
     MissingId(&'static str),
@@ -50,4 +55,15 @@ pub enum BridgeError {
         /// The reason.
         reason: String,
     },
+}
+
+impl BridgeError {
+    /// The error of a broadcast whose wait ended with the daemon or with the instance.
+    pub(super) fn stopped(daemon_stops: bool) -> Self {
+        if daemon_stops {
+            Self::Stopping
+        } else {
+            Self::InstanceEnded
+        }
+    }
 }

@@ -34,6 +34,8 @@ pub struct OnBehalf<'a> {
 pub struct Bridge {
     /// The instance's name.
     pub name: String,
+    /// The user who runs it, and alone may call it; none for a configured one.
+    pub user: Option<u32>,
     /// The instance in the router.
     pub instance: InstanceId,
     /// Its settings.

@@ -21,7 +21,10 @@ const OVERHEAD: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct OfflineQueue {
     room: Arc<Room>,
+    /// Stops the daemon.
     stop: CancellationToken,
+    /// Ends the instance; never cancelled for a configured one.
+    ended: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -79,7 +82,16 @@ impl OfflineQueue {
             queues: Mutex::default(),
         };
         let room = Arc::new(room);
-        Self { room, stop }
+        let ended = CancellationToken::new();
+        Self { room, stop, ended }
+    }
+
+    /// The same queue for an instance that `ended` ends.
+    pub(super) fn ending_with(&self, ended: CancellationToken) -> Self {
+        Self {
+            ended,
+            ..self.clone()
+        }
     }
 
     /// Takes a slot for a broadcast of `bytes` bytes.
@@ -133,9 +145,13 @@ impl OfflineQueue {
             .sum()
     }
 
-    /// Waits for the daemon's stop.
-    pub(super) async fn stopped(&self) {
-        self.stop.cancelled().await;
+    /// Waits for the daemon's stop or the instance's end; true for the former.
+    pub(super) async fn stopped(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => true,
+            () = self.ended.cancelled() => false,
+        }
     }
 }
 

@@ -64,7 +64,17 @@ pub(super) fn read(reader: &mut Reader, instances: &[String]) -> Vec<AccessRule>
                     "give \"request\" a rule of its own, without channels",
                 );
             }
-            for instance in &rule.instances {
+            let runs = rule.allow.contains(&Verb::Run);
+            let is_known = |name: &String| name == DEFAULT_INSTANCE || instances.contains(name);
+            if runs && !rule.instances.is_empty() && rule.instances.iter().all(is_known) {
+                section.mistake(
+                    "instances",
+                    "\"run\" is about identities that programs bring along, and these names are configured: this rule would never allow one",
+                    "give \"run\" a rule of its own, or name here what may be run",
+                );
+            }
+            // A rule with `run` names what is run, which no settings know.
+            for instance in rule.instances.iter().filter(|_| !runs) {
                 if instance != DEFAULT_INSTANCE && !instances.contains(instance) {
                     section.mistake(
                         "instances",

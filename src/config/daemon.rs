@@ -82,6 +82,9 @@ fn read_limits(reader: &mut Reader) -> Limits {
         max_waiting_bytes: section
             .size("max_waiting_bytes")
             .unwrap_or(default.max_waiting_bytes),
+        max_run_instances: section
+            .count("max_run_instances")
+            .unwrap_or(default.max_run_instances),
     };
     if limits.log_bytes > limits.total_log_bytes {
         let name = if log_bytes.is_some() {

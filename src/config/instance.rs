@@ -1,10 +1,10 @@
 //! `[instances.NAME]` and its credentials, checked.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use url::{Host, Url};
+use url::Url;
 
+use super::host::{check_bare, is_exposed};
 use super::reader::Reader;
 use super::route::Route;
 use super::secret;
@@ -140,17 +140,10 @@ fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<I
 }
 
 fn check_host(section: &mut Section<'_>, url: &Url) {
-    if !url.username().is_empty() || url.password().is_some() {
-        let remedy = "put the credentials into [instances.NAME.credentials]";
-        section.mistake("host", "holds a user or a password", remedy);
+    if let Err(fault) = check_bare(url) {
+        section.mistake("host", fault.what, fault.remedy);
     }
-    let local = match url.host() {
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    if url.scheme() == "http" && !local {
+    if is_exposed(url) {
         let what = "the token travels in the clear, readable and usable by all on the way";
         section.warning("host", what, "use https://");
     }

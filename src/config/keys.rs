@@ -80,7 +80,7 @@ const MOST_CONNECTIONS: usize = 100_000;
 /// The array of access rules, and the key that declares that there are none.
 pub(super) const ACCESS: &str = "access";
 
-pub(super) const VERBS: [&str; 6] = Verb::NAMES;
+pub(super) const VERBS: [&str; 7] = Verb::NAMES;
 
 const fn key(
     section: &'static str,
@@ -123,6 +123,7 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon.limits", "max_calls", ValueType::Count(1, MILLION), "4096", "Concurrent calls to EXP, per instance. One user may have half of them."),
     key("daemon.limits", "max_waiting", ValueType::Count(1, MILLION), "1024", "Broadcasts waiting for a connection (`wait_for_connection`), over all instances. One user may have half of them."),
     key("daemon.limits", "max_waiting_bytes", ValueType::Size(KIB, 64 * GIB), r#""64MiB""#, "Bytes of all waiting broadcasts together. One user may have half of them."),
+    key("daemon.limits", "max_run_instances", ValueType::Count(1, 10_000), "32", "Instances that programs run with identities of their own (`RunInstance`). One user may have half of them."),
 
     key("instances.NAME", "host", ValueType::Url, r#""https://api.goexp.io""#, "Base URL of the API."),
     key("instances.NAME", "hosts", ValueType::Choice(&["announced", "configured"]), r#""announced""#, "Hosts of calls and of the live socket: those that the login's answer announces (`api.host`, `network.host`), or `host` alone. The token goes to no other. An announced host that is no URL, or that is `http` where `host` is `https`, is not used."),
@@ -148,7 +149,7 @@ pub(super) const KEYS: &[Key] = &[
     key("access[]", "user", ValueType::Text, "", "Name of a user. A name that does not exist matches nobody."),
     key("access[]", "group", ValueType::Text, "", "Name of a group that the calling process must be in."),
     key("access[]", "unit", ValueType::Text, "", "A systemd unit, as in `kiosk.service`. Only units of the system: those of a user's own service manager count as `user@UID.service`."),
-    key("access[]", "allow", ValueType::Choices(&VERBS), "", "The permissions. Required. `status` shows the channels and instances of the rule; `request` includes reading the identity; `admin` allows reading, cancelling and clearing the listeners of other users. Paths of the API that broadcast or respond (`/api/networks/`) need those permissions on every channel as well. Paths of logins (`/api/auth/`) are refused to everyone: the daemon keeps its token to itself."),
+    key("access[]", "allow", ValueType::Choices(&VERBS), "", "The permissions. Required. `status` shows the channels and instances of the rule; `request` includes reading the identity; `run` allows bringing identities along (`RunInstance`), of any host that the daemon reaches, under the names in `instances`; what is called on them needs its own permissions; `admin` allows reading, cancelling and clearing the listeners of other users. Paths of the API that broadcast or respond (`/api/networks/`) need those permissions on every channel as well. Paths of logins (`/api/auth/`) are refused to everyone: the daemon keeps its token to itself."),
     key("access[]", "channels", ValueType::Texts, "[]", "Names of the channels on which the permissions hold; all where empty."),
     key("access[]", "instances", ValueType::Texts, "[]", "Names of the instances on which the permissions hold; all where empty."),
 

@@ -7,6 +7,7 @@
 //! - `load` and `reload` (may these settings replace those in force?) put it together;
 //! - `access`, `daemon`, `hub` and `instance` read and check one section each;
 //! - `section` and `secret` give them typed values from the `reader`, which merges all layers;
+//! - `host` reads base URLs, those of programs too;
 //! - `file` and `layer` bring the sources into one form, with the origin of every value;
 //! - `keys` is the one table of what may be set; `settings` has the types of the result.
 
@@ -15,6 +16,7 @@ mod daemon;
 mod digests;
 mod embedded;
 mod file;
+mod host;
 mod hub;
 mod instance;
 mod keys;
@@ -38,6 +40,7 @@ mod wipe;
 pub use digests::ValueDigests;
 pub use embedded::{embed, follow};
 pub use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
+pub use host::{ApiHost, HostFault};
 pub use load::{DEFAULT_FILE, Loaded, Source, load};
 pub use mistake::{ConfigErrors, Mistake, Origin};
 pub use reference::reference;

@@ -6,6 +6,7 @@ use super::digests::ValueDigests;
 use super::keys::{self, Shape};
 use super::mistake::{Findings, Origin, Origins, quoted};
 use super::route::{Route, Step};
+use super::settings::{INSTANCE_NAME_RULE, is_instance_name};
 use super::wipe::wipe;
 
 /// The merged values.
@@ -112,19 +113,13 @@ impl Reader {
     }
 
     fn check_instance(&mut self, route: &Route, name: &str, value: &Value) {
-        let fits = !name.is_empty()
-            && name.len() <= 64
-            && !name.contains("__")
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        if !fits {
+        if !is_instance_name(name) {
             let origin = self.origin(route);
             self.findings.mistake(
                 origin,
                 "instances",
                 format!("{} cannot name an instance", quoted(name)),
-                "use up to 64 letters, digits, - and single _",
+                INSTANCE_NAME_RULE,
             );
         }
         self.check_table(route, value);

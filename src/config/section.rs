@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Value, ValueKind};
-use url::Url;
 
+use super::host::base_url;
 use super::keys::{self, ValueType};
 use super::mistake::{Origin, quoted};
 use super::reader::Reader;
@@ -283,28 +283,8 @@ impl<'r> Section<'r> {
     /// it.
     pub(super) fn url(&mut self, name: &str) -> Option<String> {
         let text = self.text(name)?;
-        let url = match Url::parse(&text) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => url,
-            Ok(_) => {
-                self.mistake(
-                    name,
-                    "must be an http or https URL",
-                    "begin it with https://",
-                );
-                return None;
-            }
-            Err(error) => {
-                let what = format!("is no URL: {error}");
-                self.mistake(name, what, "write it as in \"https://api.goexp.io\"");
-                return None;
-            }
-        };
-        if url.query().is_some() || url.fragment().is_some() {
-            self.mistake(
-                name,
-                "has a query or a fragment",
-                "end it before the ? or #",
-            );
+        if let Err(fault) = base_url(&text) {
+            self.mistake(name, fault.what, fault.remedy);
             return None;
         }
         Some(text.trim_end_matches('/').to_owned())

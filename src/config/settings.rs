@@ -17,6 +17,15 @@ use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 /// Name of the instance that a request with an empty `instance` means.
 pub const DEFAULT_INSTANCE: &str = "default";
 
+/// The rule that [`is_instance_name`] checks, in words.
+pub const INSTANCE_NAME_RULE: &str = "use up to 64 letters, digits, - and single _";
+
+/// True for a text that may name an instance.
+pub fn is_instance_name(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    !name.is_empty() && name.len() <= 64 && !name.contains("__") && name.bytes().all(fits)
+}
+
 /// All settings, for `expd serve` and `expd hub` alike.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -120,6 +129,8 @@ pub struct Limits {
     pub max_waiting: usize,
     /// Bytes of these together.
     pub max_waiting_bytes: usize,
+    /// Instances that programs run.
+    pub max_run_instances: usize,
 }
 
 impl Default for Limits {
@@ -138,6 +149,7 @@ impl Default for Limits {
             max_calls: 4096,
             max_waiting: 1024,
             max_waiting_bytes: 64 << 20,
+            max_run_instances: 32,
         }
     }
 }

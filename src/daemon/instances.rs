@@ -1,20 +1,19 @@
-//! Start of the configured instances.
+//! Start of the configured instances, and of the runner of all others.
 
 use std::path::Path;
-use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
 
 use super::error::DaemonError;
 use super::task_group::TaskGroup;
-use crate::bridge::{Bridge, Bridges, OfflineQueue};
+use crate::bridge::{
+    Assembly, Bridges, InstanceParts, InstanceRunner, OfflineQueue, Origin, SharedParts,
+};
 use crate::config::Settings;
-use crate::metrics::Counters;
 use crate::router::{InstanceId, RouterHandle};
-use crate::shares::Shares;
-use crate::upstream::api::ApiClient;
-use crate::upstream::link::{Link, LinkParts, LinkTimings};
-use crate::upstream::session::Session;
 
-/// Starts session and link of every configured instance among `links`.
+/// Starts session and link of every configured instance among `links`, and the runner of those that
+/// programs bring along.
 ///
 /// # Errors
 /// An instance cannot be started as it is configured.
@@ -22,9 +21,15 @@ pub(super) fn start(
     settings: &Settings,
     state_dir: Option<&Path>,
     router: &RouterHandle,
-    waiting: &OfflineQueue,
+    servers_stop: CancellationToken,
     links: &mut TaskGroup,
-) -> Result<Bridges, DaemonError> {
+) -> Result<(Bridges, InstanceRunner), DaemonError> {
+    let limits = &settings.daemon.limits;
+    let shared = SharedParts {
+        router: router.clone(),
+        waiting: OfflineQueue::new(limits, servers_stop),
+        max_calls: limits.max_calls,
+    };
     let mut bridges = Vec::new();
     for (index, (name, instance_settings)) in settings.instances.iter().enumerate() {
         let refused = |reason: String| DaemonError::Instance {
@@ -32,40 +37,30 @@ pub(super) fn start(
             reason,
         };
         let instance = InstanceId(index);
-        let counters = Arc::new(Counters::default());
-        let (session, session_task) =
-            Session::new(name, instance_settings, state_dir, counters.clone())
-                .map_err(|error| refused(error.to_string()))?;
-        let api = ApiClient::new(instance_settings, session.clone())
-            .map_err(|error| refused(error.to_string()))?;
         let wanted = router
             .wanted(instance)
             .ok_or_else(|| refused("the router does not know it".to_owned()))?;
-        let (link, link_status) = Link::new(LinkParts {
-            name: name.clone(),
-            instance,
+        let parts = InstanceParts {
+            name,
             settings: instance_settings.clone(),
-            session: session.clone(),
-            router: router.clone(),
+            instance,
             wanted,
-            counters: counters.clone(),
-            timings: LinkTimings::default(),
-            shutdown: links.stop.clone(),
-        });
-        links.spawn_infallible("a session", session_task.run(links.stop.clone()));
-        links.spawn_infallible("a link", link.run());
-        bridges.push(Arc::new(Bridge {
-            name: name.clone(),
-            instance,
-            settings: instance_settings.clone(),
-            session,
-            api,
-            router: router.clone(),
-            link: link_status,
-            counters,
-            calls: Shares::new(settings.daemon.limits.max_calls),
-            waiting: waiting.clone(),
-        }));
+            origin: Origin::Settings(state_dir),
+            stop: links.stop.clone(),
+        };
+        let assembly = Assembly::new(&shared, parts);
+        let assembly = assembly.map_err(|error| refused(error.to_string()))?;
+        let session = assembly.session.run(links.stop.clone());
+        links.spawn_infallible("a session", session);
+        links.spawn_infallible("a link", assembly.link.run());
+        bridges.push(assembly.bridge);
     }
-    Ok(Bridges::new(bridges))
+    let bridges = Bridges::new(bridges);
+    let stop = links.stop.clone();
+    let (runner, tasks) = InstanceRunner::new(bridges.clone(), shared, limits, stop);
+    links.spawn("the runner of instances", async move {
+        let ended = tasks.run().await;
+        ended.map_err(|panic| DaemonError::Panicked(panic.to_string()))
+    });
+    Ok((bridges, runner))
 }

@@ -14,7 +14,7 @@ use super::listeners::Listeners;
 use super::metrics::{Metrics, MetricsServer};
 use super::task_group::TaskGroup;
 use crate::access::AccessPolicy;
-use crate::bridge::{Bridges, OfflineQueue};
+use crate::bridge::Bridges;
 use crate::config::Settings;
 use crate::router::{Router, RouterHandle, RouterSettings};
 use crate::rpc::server::Server;
@@ -100,9 +100,10 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         None => None,
     };
     let servers = &mut groups.servers;
-    let waiting = OfflineQueue::new(limits, servers.stop.clone());
+    let servers_stop = servers.stop.clone();
     let links = &mut groups.links;
-    let bridges = instances::start(settings, state_dir, &router_handle, &waiting, links)?;
+    let (bridges, runner) =
+        instances::start(settings, state_dir, &router_handle, servers_stop, links)?;
     let started_at = SystemTime::now();
     if let Some(server) = metrics {
         let metrics = Metrics {
@@ -118,6 +119,7 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
     servers.spawn_infallible("the expiry of pull listeners", expiry);
     let context = ServiceContext {
         bridges: bridges.clone(),
+        runner,
         router: router_handle.clone(),
         pulls: pulls.clone(),
         max_payload: limits.max_payload,

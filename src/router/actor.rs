@@ -1,7 +1,7 @@
 //! The router's own task.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::RouterError;
 use super::handle::{MAILBOX, RouterCommand, RouterHandle};
 use super::instance::{ChannelState, Instance};
+use super::instances::Instances;
 use super::listener::{ListenSpec, Listener, NewListener};
 use super::log::ChannelLog;
 use super::moment::Moment;
@@ -32,6 +33,7 @@ const BATCH: usize = 64;
 
 #[derive(Clone, Debug)]
 pub struct RouterSettings {
+    /// Number of configured instances; others are added as programs run them.
     pub instances: usize,
     pub limits: Limits,
     /// Encoder of broadcasts for the listeners.
@@ -44,7 +46,7 @@ pub struct Router {
     stopped: CancellationToken,
     limits: Limits,
     encode: Encode,
-    instances: Vec<Instance>,
+    instances: Instances,
     listeners: Registry,
     /// Bytes in all logs.
     total_bytes: Arc<AtomicUsize>,
@@ -56,11 +58,10 @@ impl Router {
     #[must_use]
     pub fn new(settings: RouterSettings) -> (Self, RouterHandle) {
         let (sender, mailbox) = mpsc::channel(MAILBOX);
-        let instances: Vec<Instance> = (0..settings.instances)
-            .map(|_| Instance::new(settings.limits.max_channels))
-            .collect();
+        let instances = Instances::new(settings.instances, settings.limits.max_channels);
         let stopped = CancellationToken::new();
-        let wanted = instances.iter().map(|i| i.wanted.subscribe()).collect();
+        let configured = instances.configured().iter();
+        let wanted = configured.map(|i| i.wanted.subscribe()).collect();
         let handle = RouterHandle::new(sender, wanted, stopped.clone());
         let router = Self {
             mailbox,
@@ -122,7 +123,17 @@ impl Router {
             RouterCommand::Totals(reply) => answer(reply, self.totals()),
             RouterCommand::Channels(slice, reply) => answer(reply, self.channels(slice)),
             RouterCommand::Listeners(slice, reply) => answer(reply, self.listeners.slice(slice)),
+            RouterCommand::Add(reply) => answer(reply, self.instances.add()),
+            RouterCommand::Remove(instance, reply) => answer(reply, self.remove(instance)),
             RouterCommand::Stop => self.listeners.stop_all(),
+        }
+    }
+
+    /// Removes a transient instance, and ends its listeners.
+    fn remove(&mut self, id: InstanceId) {
+        let removed = self.instances.remove(id);
+        if removed.is_some_and(|instance| !instance.channels.is_empty()) {
+            self.listeners.end_instance(id);
         }
     }
 
@@ -130,8 +141,8 @@ impl Router {
         let now = Moment::now();
         let share = self.listeners.take_share(&spec)?;
         let memory = spec.take_memory()?;
-        let found = self.instances.get_mut(instance.0);
-        let found = found.ok_or(RouterError::Stopping)?;
+        let found = self.instances.get_mut(instance);
+        let found = found.ok_or(RouterError::InstanceEnded)?;
         let state = found.channel(&spec, &self.limits, &self.total_bytes, now)?;
         let log = state.log.clone();
         if let Some(resume) = &spec.resume {
@@ -204,7 +215,7 @@ impl Router {
                 }
             }
             Report::Down { since } => {
-                let Some(found) = self.instances.get_mut(instance.0) else {
+                let Some(found) = self.instances.get_mut(instance) else {
                     return;
                 };
                 for state in found.channels.values_mut() {
@@ -222,7 +233,7 @@ impl Router {
         instance: InstanceId,
         channel: &Arc<Channel>,
     ) -> Option<&mut ChannelState> {
-        let found = self.instances.get_mut(instance.0)?;
+        let found = self.instances.get_mut(instance)?;
         found.channels.get_mut(channel)
     }
 
@@ -233,7 +244,7 @@ impl Router {
         };
         let state = self
             .instances
-            .get_mut(instance.0)
+            .get_mut(instance)
             .and_then(|found| found.channels.get_mut(&last.channel));
         // EXP has no unsubscribe: broadcasts continue to arrive on channels that nobody wants.
         let Some(state) = state else {
@@ -255,7 +266,7 @@ impl Router {
         let logs: Vec<&Arc<ChannelLog>> = self
             .instances
             .iter()
-            .flat_map(|instance| instance.channels.values())
+            .flat_map(|(_, instance)| instance.channels.values())
             .map(|state| &state.log)
             .collect();
         let mut oldest: BinaryHeap<Reverse<(Instant, usize)>> = logs
@@ -274,8 +285,8 @@ impl Router {
 
     fn snapshot(&mut self) -> Vec<InstanceSnapshot> {
         self.reap();
-        let mut snapshots: Vec<InstanceSnapshot> =
-            self.instances.iter().map(Instance::snapshot).collect();
+        let configured = self.instances.configured().iter();
+        let mut snapshots: Vec<InstanceSnapshot> = configured.map(Instance::snapshot).collect();
         for info in self.listeners.iter() {
             if let Some(snapshot) = snapshots.get_mut(info.instance.0) {
                 snapshot.totals.add(info);
@@ -285,10 +296,11 @@ impl Router {
         snapshots
     }
 
-    fn totals(&self) -> Vec<Totals> {
-        let mut totals: Vec<Totals> = self.instances.iter().map(|i| i.reaped).collect();
+    fn totals(&self) -> HashMap<InstanceId, Totals> {
+        let reaped = self.instances.iter().map(|(id, found)| (id, found.reaped));
+        let mut totals: HashMap<InstanceId, Totals> = reaped.collect();
         for info in self.listeners.iter() {
-            if let Some(total) = totals.get_mut(info.instance.0) {
+            if let Some(total) = totals.get_mut(&info.instance) {
                 total.add(info);
             }
         }
@@ -296,7 +308,7 @@ impl Router {
     }
 
     fn channels(&self, slice: Slice) -> Vec<ChannelSnapshot> {
-        let found = self.instances.get(slice.instance.0);
+        let found = self.instances.get(slice.instance);
         found
             .map(|found| found.channels_after(slice.after, slice.most))
             .unwrap_or_default()
@@ -306,7 +318,7 @@ impl Router {
     fn reap(&mut self) {
         let instances = &mut self.instances;
         self.listeners.reap(|info| {
-            if let Some(found) = instances.get_mut(info.instance.0) {
+            if let Some(found) = instances.get_mut(info.instance) {
                 found.reaped.add(info);
             }
         });
@@ -314,7 +326,10 @@ impl Router {
 
     fn sweep(&mut self, now: Moment) {
         self.reap();
-        for instance in &mut self.instances {
+        for dropped in self.instances.dropped() {
+            self.remove(dropped);
+        }
+        for instance in self.instances.iter_mut() {
             instance.sweep(now, self.limits.log_age);
         }
     }

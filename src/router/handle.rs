@@ -1,5 +1,6 @@
 //! The handle of the router: sends commands to its task and awaits the answers.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -30,10 +31,22 @@ pub(super) enum RouterCommand {
     Cancel(String, oneshot::Sender<Result<(), RouterError>>),
     ClearContext(String, ListenerFilter, oneshot::Sender<u32>),
     Snapshot(oneshot::Sender<Vec<InstanceSnapshot>>),
-    Totals(oneshot::Sender<Vec<Totals>>),
+    Totals(oneshot::Sender<HashMap<InstanceId, Totals>>),
     Channels(Slice, oneshot::Sender<Vec<ChannelSnapshot>>),
     Listeners(Slice, oneshot::Sender<Vec<Arc<ListenerInfo>>>),
+    Add(oneshot::Sender<AddedInstance>),
+    Remove(InstanceId, oneshot::Sender<()>),
     Stop,
+}
+
+/// A transient instance in the router. Where it is dropped without
+/// [`RouterHandle::remove_instance`], the router removes it within seconds.
+#[derive(Debug)]
+pub struct AddedInstance {
+    pub id: InstanceId,
+    /// The channels that its link must subscribe.
+    pub wanted: watch::Receiver<Wanted>,
+    pub(super) _alive: Arc<()>,
 }
 
 /// Handle of the router; clones share it.
@@ -119,7 +132,7 @@ impl RouterHandle {
             .await
     }
 
-    /// Channels and listeners of every instance.
+    /// Channels and listeners of every configured instance, in the order of their IDs.
     ///
     /// # Errors
     /// The daemon stops.
@@ -131,7 +144,7 @@ impl RouterHandle {
     ///
     /// # Errors
     /// The daemon stops.
-    pub async fn totals(&self) -> Result<Vec<Totals>, RouterError> {
+    pub async fn totals(&self) -> Result<HashMap<InstanceId, Totals>, RouterError> {
         self.ask(RouterCommand::Totals).await
     }
 
@@ -160,7 +173,24 @@ impl RouterHandle {
         self.stopped.cancelled().await;
     }
 
-    /// The channels that an instance's link must subscribe.
+    /// Adds a transient instance.
+    ///
+    /// # Errors
+    /// The daemon stops.
+    pub async fn add_instance(&self) -> Result<AddedInstance, RouterError> {
+        self.ask(RouterCommand::Add).await
+    }
+
+    /// Removes a transient instance; its listeners end.
+    ///
+    /// # Errors
+    /// The daemon stops.
+    pub async fn remove_instance(&self, instance: InstanceId) -> Result<(), RouterError> {
+        self.ask(|reply| RouterCommand::Remove(instance, reply))
+            .await
+    }
+
+    /// The channels that a configured instance's link must subscribe.
     pub fn wanted(&self, instance: InstanceId) -> Option<watch::Receiver<Wanted>> {
         self.wanted.get(instance.0).cloned()
     }

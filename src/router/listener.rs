@@ -112,6 +112,7 @@ impl ListenerInfo {
             Ended::Cancelled => 1,
             Ended::Overflow => 2,
             Ended::Stopping => 3,
+            Ended::Instance => 4,
         };
         // It fails where the listener has ended already: the first reason stays.
         self.ended
@@ -126,6 +127,7 @@ impl ListenerInfo {
             0 => None,
             1 => Some(Ended::Cancelled),
             2 => Some(Ended::Overflow),
+            4 => Some(Ended::Instance),
             _ => Some(Ended::Stopping),
         }
     }

@@ -5,8 +5,8 @@
 //! doors. The channels that a link must subscribe are published as [`Wanted`]. The router never
 //! waits for a listener: each reads its channel's log at its own pace.
 //!
-//! The files, from the actor down: [`actor`] owns an [`instance`] for each identity, the
-//! [`registry`] of listeners and the [`wake_queue`]; a [`listener`] reads its channel's [`log`]
+//! The files, from the actor down: [`actor`] owns an [`instance`] for each identity
+//! ([`instances`]), the [`registry`] of listeners and the [`wake_queue`]; a [`listener`] reads its channel's [`log`]
 //! through a [`cursor`]; the log guards a [`ring`] of [`record`]s.
 
 mod actor;
@@ -15,6 +15,7 @@ mod error;
 mod event;
 mod handle;
 mod instance;
+mod instances;
 mod listener;
 mod log;
 mod moment;
@@ -34,7 +35,7 @@ pub use actor::{Router, RouterSettings};
 pub use cursor::Resume;
 pub use error::RouterError;
 pub use event::{Delivery, Ended, Event, EventSink, Gap};
-pub use handle::RouterHandle;
+pub use handle::{AddedInstance, RouterHandle};
 pub use listener::{ListenSpec, Listener, ListenerInfo, Program};
 pub use moment::Moment;
 pub use record::{Encode, EncodedBatch, FrameSpan, Record};

@@ -7,6 +7,7 @@ use super::error::RouterError;
 use super::event::Ended;
 use super::handle::ListenerFilter;
 use super::listener::{ListenSpec, ListenerInfo};
+use super::report::InstanceId;
 use super::snapshot::{Slice, first_by};
 use crate::shares::{Share, Shares};
 
@@ -102,6 +103,15 @@ impl Registry {
         });
         // Ten thousand listeners that came and went leave 330 KB of unused capacity.
         self.listeners.shrink_to(2 * self.listeners.len());
+    }
+
+    /// Ends the listeners of an instance that has ended.
+    pub fn end_instance(&self, instance: InstanceId) {
+        for info in self.listeners.values() {
+            if info.instance == instance {
+                info.end(Ended::Instance);
+            }
+        }
     }
 
     /// Ends every listener because the daemon stops.

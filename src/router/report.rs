@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::moment::Moment;
 use expd_domain::{Broadcast, Channel};
 
-/// An instance, by its index in the list that the router was started with.
+/// An instance: the index among the configured ones, above them the number of a transient one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(pub usize);
 

@@ -418,6 +418,43 @@ async fn one_bound_holds_over_the_logs_of_all_channels_and_instances() {
 }
 
 #[tokio::test]
+async fn a_transient_instance_ends_with_its_listeners_and_leaves_nothing() {
+    let world = world(Limits::default());
+    let mut here = world.listen(spec(None)).await;
+    let added = world.router.add_instance().await.unwrap();
+    let id = added.id;
+    let mut there = world.router.open(id, spec(None)).await.unwrap();
+    assert_eq!(added.wanted.borrow().len(), 1);
+    world.broadcast_on(id, "menu", &["a"]).await;
+    assert_eq!(heard(&mut there), ["Pending", "a@2"]);
+    assert_eq!(world.router.totals().await.unwrap()[&id].deliveries, 1);
+    world.router.remove_instance(id).await.unwrap();
+    assert_eq!(heard(&mut there), ["Instance"]);
+    assert_eq!(heard(&mut here), ["Pending"]);
+    let again = world.router.open(id, spec(None)).await;
+    assert_eq!(again.unwrap_err(), RouterError::InstanceEnded);
+    // A late report reaches nobody, and no later instance either.
+    world.broadcast_on(id, "menu", &["b"]).await;
+    assert!(!world.router.totals().await.unwrap().contains_key(&id));
+    let next = world.router.add_instance().await.unwrap();
+    assert_ne!(next.id, id);
+    assert!(next.wanted.borrow().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transient_instance_whose_owner_is_gone_is_removed() {
+    let world = world(Limits::default());
+    let added = world.router.add_instance().await.unwrap();
+    let id = added.id;
+    let mut listener = world.router.open(id, spec(None)).await.unwrap();
+    assert_eq!(heard(&mut listener), ["Pending"]);
+    drop(added);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(heard(&mut listener), ["Instance"]);
+    assert!(!world.router.totals().await.unwrap().contains_key(&id));
+}
+
+#[tokio::test]
 async fn contexts_end_over_all_instances_and_ids_end_one() {
     let world = world(Limits::default());
     let tagged = ListenSpec {

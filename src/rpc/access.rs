@@ -13,8 +13,13 @@ use super::context::ServiceContext;
 use super::permission::StreamPermission;
 use crate::access::{AccessPolicy, Action, Caller, Refusal, Rights, Verb};
 use crate::bridge::{Bridge, Bridges};
-use crate::router::{InstanceId, ListenerInfo};
+use crate::router::ListenerInfo;
 use expd_domain::Channel;
+
+/// The caller's user; none over TCP.
+pub(super) fn user_of(caller: &Caller) -> Option<u32> {
+    caller.peer().map(|peer| peer.uid)
+}
 
 /// The caller of a request, as its connection identifies it.
 pub fn caller_of(extensions: &http::Extensions) -> Caller {
@@ -42,7 +47,8 @@ impl ServiceContext {
     pub(super) fn instances_for(&self, caller: &Caller) -> String {
         let policy = self.policy();
         let rights = policy.rights(caller);
-        let names = self.bridges.iter().map(|bridge| bridge.name.as_str());
+        let bridges = self.bridges.for_user(user_of(caller));
+        let names = bridges.iter().map(|bridge| bridge.name.as_str());
         let names: Vec<&str> = names
             .filter(|name| rights.permits_anything_on(name))
             .collect();
@@ -69,10 +75,16 @@ impl ServiceContext {
         self.policy().rights(caller).permits(&bridge.name, action)
     }
 
+    /// Decides whether a caller may run an identity as an instance of that name.
+    pub(super) async fn allow_run(&self, caller: &Caller, name: &str) -> Result<(), Status> {
+        answer(self.policy().check(caller, name, &Action::Run)).await
+    }
+
     /// Refuses a caller who may see the status of no instance; [`View`] then tells which it sees.
     pub(super) async fn allow_status(&self, caller: &Caller) -> Result<(), Status> {
         let policy = self.policy();
-        let names = self.bridges.iter().map(|bridge| bridge.name.as_str());
+        let bridges = self.bridges.for_user(user_of(caller));
+        let names = bridges.iter().map(|bridge| bridge.name.as_str());
         answer(policy.rights(caller).check_status_of_any(names)).await
     }
 
@@ -96,7 +108,7 @@ impl ServiceContext {
         id: &str,
     ) -> Result<(), Untouchable> {
         let policy = self.policy();
-        if policy.is_open() {
+        if policy.is_open() && self.bridges.transient_count() == 0 {
             return Ok(());
         }
         let info = self.router.listener_info(id.to_owned()).await;
@@ -104,7 +116,7 @@ impl ServiceContext {
         let Some(info) = info else {
             return Ok(());
         };
-        match check_listener(&policy.rights(caller), &info, &self.instance_names()) {
+        match check_listener(&policy.rights(caller), &info, &self.bridges) {
             Err(Refusal::HiddenListener) => Err(Untouchable::Unknown),
             checked => answer(checked).await.map_err(Untouchable::Told),
         }
@@ -117,12 +129,10 @@ impl ServiceContext {
     ) -> Result<impl Fn(&ListenerInfo) -> bool + Send + 'static, Status> {
         let policy = self.policy();
         answer(policy.rights(caller).check_clear_context()).await?;
-        let (names, caller) = (self.instance_names(), caller.clone());
-        Ok(
-            move |info: &ListenerInfo| {
-                check_listener(&policy.rights(&caller), info, &names).is_ok()
-            },
-        )
+        let (bridges, caller) = (self.bridges.clone(), caller.clone());
+        Ok(move |info: &ListenerInfo| {
+            check_listener(&policy.rights(&caller), info, &bridges).is_ok()
+        })
     }
 
     /// Permission of a stream to go on, checked again whenever the access rules are reloaded.
@@ -139,27 +149,28 @@ impl ServiceContext {
     fn policy(&self) -> Arc<AccessPolicy> {
         self.access.borrow().clone()
     }
-
-    fn instance_names(&self) -> Vec<(InstanceId, String)> {
-        let named = self.bridges.iter().map(|b| (b.instance, b.name.clone()));
-        named.collect()
-    }
 }
 
 /// Decides whether a caller may read or end a listener.
 fn check_listener(
     rights: &Rights<'_>,
     info: &ListenerInfo,
-    names: &[(InstanceId, String)],
+    bridges: &Bridges,
 ) -> Result<(), Refusal> {
-    let name = names
-        .iter()
-        .find(|(instance, _)| *instance == info.instance);
+    let owner = info.peer.map(|peer| peer.uid);
     let action = Action::UseListener {
-        owner: info.peer.map(|peer| peer.uid),
+        owner,
         channel: &info.channel,
     };
-    rights.check(name.map_or("", |(_, name)| name), &action)
+    if let Some(configured) = bridges.iter().find(|b| b.instance == info.instance) {
+        return rights.check(&configured.name, &action);
+    }
+    // The user who runs an instance is the only one who listens on it, and nobody else learns of
+    // that, whatever the rules allow.
+    let user = owner.filter(|_| rights.is_of(owner));
+    let own = user.and_then(|user| bridges.run_as(user, info.instance));
+    let own = own.ok_or(Refusal::HiddenListener)?;
+    rights.check(&own.name, &action)
 }
 
 /// Reason for which a caller may not read or end a listener.
@@ -206,6 +217,11 @@ pub(super) struct View {
 }
 
 impl View {
+    /// The instances that the caller could see: the configured ones, then those of its user.
+    pub(super) fn bridges(&self, bridges: &Bridges) -> Vec<Arc<Bridge>> {
+        bridges.for_user(user_of(&self.caller))
+    }
+
     /// True if an instance is visible.
     pub(super) fn instance(&self, name: &str) -> bool {
         let rights = self.policy.rights(&self.caller);

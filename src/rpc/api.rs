@@ -31,7 +31,7 @@ impl Api for ApiService {
         let bridge = bridge.await?;
         let path = ApiPath::parse(&request.path).map_err(error::invalid)?;
         let action = Action::Request(&path);
-        self.0.allow(&caller, bridge, &action).await?;
+        self.0.allow(&caller, &bridge, &action).await?;
         let form = request.payload_form();
         let body = match request.body {
             Some(body) => Some(convert::payload_in(Some(body), self.0.max_payload).await?),
@@ -62,7 +62,7 @@ impl Api for ApiService {
         let instance = checked(request.into_inner())?.instance;
         let bridge = self.0.bridge(&caller, Verb::Status, &instance).await?;
         let action = Action::ReadIdentity;
-        self.0.allow(&caller, bridge, &action).await?;
+        self.0.allow(&caller, &bridge, &action).await?;
         let identity = bridge.identity()?;
         let expires_at = bridge.token_expires_at();
         Ok(Response::new(convert::identity_out(identity, expires_at)))

@@ -13,7 +13,10 @@ use expd_proto as proto;
 /// limits here.
 const MAX_NAME: usize = 256;
 
-/// Limit for a context and the ID of a broadcast.
+/// Limit for the host of an instance that a program runs.
+const MAX_HOST: usize = 2048;
+
+/// Limit for a context, the ID of a broadcast, and each text of credentials.
 const MAX_TAG: usize = 1024;
 
 /// Limit for all keys and values of a query together.
@@ -90,6 +93,31 @@ impl Bounded for proto::GetIdentityRequest {
 impl Bounded for proto::GetStatusRequest {
     fn check(&self) -> Result<(), Status> {
         field("page_token", &self.page_token, MAX_NAME)
+    }
+}
+
+impl Bounded for proto::RunInstanceRequest {
+    fn check(&self) -> Result<(), Status> {
+        use proto::credentials::Kind;
+        field("name", &self.name, MAX_NAME)?;
+        field("host", &self.host, MAX_HOST)?;
+        let credentials = self.credentials.as_ref();
+        match credentials.and_then(|credentials| credentials.kind.as_ref()) {
+            None => Ok(()),
+            Some(Kind::Device(device)) => {
+                field("credentials.device.uuid", &device.uuid, MAX_TAG)?;
+                field("credentials.device.secret", &device.secret, MAX_TAG)
+            }
+            Some(Kind::User(user)) => {
+                field("credentials.user.username", &user.username, MAX_TAG)?;
+                field("credentials.user.password", &user.password, MAX_TAG)?;
+                field("credentials.user.organization", &user.organization, MAX_TAG)
+            }
+            Some(Kind::ConsumerApp(app)) => {
+                field("credentials.consumer_app.uuid", &app.uuid, MAX_TAG)?;
+                field("credentials.consumer_app.api_key", &app.api_key, MAX_TAG)
+            }
+        }
     }
 }
 

@@ -8,14 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::pull::PullListeners;
 use crate::access::AccessPolicy;
-use crate::bridge::Bridges;
+use crate::bridge::{Bridges, InstanceRunner};
 use crate::router::RouterHandle;
 
 /// The parts of the daemon that the services use. Clones share them.
 #[derive(Clone)]
 pub struct ServiceContext {
-    /// The configured identities.
+    /// All identities.
     pub bridges: Bridges,
+    /// Runs those that programs bring along.
+    pub runner: InstanceRunner,
     /// Channels and listeners of all identities.
     pub router: RouterHandle,
     /// Listeners in pull form.

@@ -10,6 +10,7 @@ use tonic::Status;
 use super::offload::off_thread;
 use super::structured;
 use crate::router::Gap;
+use crate::upstream::link::LinkStatus;
 use expd_domain::payload::PayloadError;
 use expd_domain::quoted::shortened;
 use expd_domain::{Channel, GapReason, KnownIdentity, LinkState, Payload, SubscriptionState};
@@ -271,6 +272,16 @@ pub(super) fn link_state_out(state: LinkState) -> proto::link_event::State {
         LinkState::Offline => proto::link_event::State::Offline,
         LinkState::Refused => proto::link_event::State::Refused,
         LinkState::Pairing => proto::link_event::State::Pairing,
+    }
+}
+
+/// Converts the state of an instance's link for an event.
+pub(super) fn link_event_out(instance: &str, status: &LinkStatus) -> proto::LinkEvent {
+    proto::LinkEvent {
+        instance: instance.to_owned(),
+        state: link_state_out(status.state).into(),
+        since: Some(status.since.into()),
+        reason: network_text(&status.reason),
     }
 }
 

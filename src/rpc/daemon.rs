@@ -29,6 +29,18 @@ impl Daemon for DaemonService {
         Ok(Response::new(page(&self.0, &view, &request).await?))
     }
 
+    type RunInstanceStream = BoxStream<'static, Result<proto::LinkEvent, Status>>;
+
+    /// Never called: the route to [`super::run`] is more specific.
+    async fn run_instance(
+        &self,
+        _: Request<proto::RunInstanceRequest>,
+    ) -> Result<Response<Self::RunInstanceStream>, Status> {
+        Err(Status::internal(
+            "RunInstance is served by its own handler",
+        ))
+    }
+
     type WatchStatusStream = BoxStream<'static, Result<proto::LinkEvent, Status>>;
 
     async fn watch_status(

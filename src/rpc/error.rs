@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::pull::PullError;
 use crate::access::Refusal;
-use crate::bridge::BridgeError;
+use crate::bridge::{BridgeError, RunnerError};
 use crate::router::{Ended, RouterError};
 use crate::upstream::transport::CallError;
 use expd_domain::quoted::{bounded, shortened};
@@ -76,8 +76,26 @@ impl From<BridgeError> for Status {
             BridgeError::Stopping => {
                 with_reason(Code::Unavailable, &error, ("STOPPING", Fate::Refused), None)
             }
+            BridgeError::InstanceEnded => with_reason(
+                Code::NotFound,
+                &error,
+                ("INSTANCE_ENDED", Fate::Refused),
+                None,
+            ),
             BridgeError::NoIdentity { .. } => new(Code::Unavailable, error),
         }
+    }
+}
+
+impl From<RunnerError> for Status {
+    fn from(error: RunnerError) -> Self {
+        let code = match error {
+            RunnerError::NameTaken { .. } => Code::AlreadyExists,
+            RunnerError::TooMany { .. } | RunnerError::NoMemory { .. } => Code::ResourceExhausted,
+            RunnerError::Assembly(_) => Code::FailedPrecondition,
+            RunnerError::Stopping => Code::Unavailable,
+        };
+        new(code, error)
     }
 }
 
@@ -99,7 +117,7 @@ impl From<RouterError> for Status {
             | RouterError::TooManyChannels { .. }
             | RouterError::TooMuchMemory { .. } => Code::ResourceExhausted,
             RouterError::ResumeAhead { .. } => Code::InvalidArgument,
-            RouterError::UnknownListener(_) => Code::NotFound,
+            RouterError::UnknownListener(_) | RouterError::InstanceEnded => Code::NotFound,
             RouterError::Stopping => Code::Unavailable,
         };
         new(code, error)
@@ -111,6 +129,7 @@ impl From<Ended> for Status {
         let code = match why {
             Ended::Cancelled => Code::Cancelled,
             Ended::Overflow => Code::ResourceExhausted,
+            Ended::Instance => Code::NotFound,
             Ended::Stopping => Code::Unavailable,
         };
         new(code, why)

@@ -24,6 +24,7 @@ fn needs(path: &str) -> &'static [Verb] {
         "/expd.v1.Api/Request" => &[Verb::Request],
         "/expd.v1.Api/GetIdentity" => &[Verb::Request, Verb::Status],
         "/expd.v1.Daemon/GetStatus" | "/expd.v1.Daemon/WatchStatus" => &[Verb::Status],
+        "/expd.v1.Daemon/RunInstance" => &[Verb::Run],
         // Reflection and unknown methods: for callers with any permission.
         _ => &Verb::ALL,
     }

@@ -49,6 +49,7 @@ request_messages! {
     ApiRequest: Some(5),
     GetIdentityRequest: None,
     GetStatusRequest: None,
+    RunInstanceRequest: None,
 }
 
 /// Reads and decodes the message of a request.

@@ -2,7 +2,8 @@
 //!
 //! [`service`] makes the HTTP/2 service that answers every method: `Network`, `Api`, `Daemon`,
 //! reflection (v1 and v1alpha) and health. `Listen` has a handler of its own (`listen.rs`), so that
-//! a broadcast is encoded once for all streams.
+//! a broadcast is encoded once for all streams, and so has `RunInstance` (`run.rs`), whose stream
+//! owns the instance.
 
 mod access;
 mod api;
@@ -11,6 +12,7 @@ pub mod bench;
 mod bounds;
 mod context;
 mod convert;
+mod credentials;
 mod daemon;
 mod deadline;
 mod error;
@@ -28,6 +30,7 @@ mod permission;
 mod pull;
 mod reflection;
 mod routes;
+mod run;
 pub mod server;
 mod stream;
 mod structured;

@@ -41,7 +41,7 @@ impl Network for NetworkService {
         let form = request.payload_form();
         let channel = convert::channel_in(request.channel)?;
         let action = Action::Broadcast(&channel);
-        self.0.allow(&caller, bridge, &action).await?;
+        self.0.allow(&caller, &bridge, &action).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
         let timeout = convert::duration_in("timeout", request.timeout)?;
         let timeout = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
@@ -56,7 +56,7 @@ impl Network for NetworkService {
             send_by: deadline::send_by(deadline, timeout, wait).map(|after| arrived + after),
             when_offline: if wait {
                 WhenOffline::Wait {
-                    allowed: &|| self.0.permits(&caller, bridge, &action),
+                    allowed: &|| self.0.permits(&caller, &bridge, &action),
                 }
             } else {
                 WhenOffline::Refuse
@@ -89,7 +89,7 @@ impl Network for NetworkService {
         let bridge = self.0.bridge(&caller, verb, &request.instance).await?;
         let channel = ChannelId::from_wire(request.channel_id);
         let action = Action::respond_on(&channel);
-        self.0.allow(&caller, bridge, &action).await?;
+        self.0.allow(&caller, &bridge, &action).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
         bridge
             .respond(

@@ -1,7 +1,5 @@
 //! Opening a listener for a caller, in stream or pull form.
 
-use std::sync::Arc;
-
 use tonic::Status;
 
 use super::bounds::checked;
@@ -11,7 +9,6 @@ use super::frame::EventEncoder;
 use super::permission::StreamPermission;
 use super::server::program_of;
 use crate::access::{Action, Caller, Verb};
-use crate::bridge::Bridge;
 use crate::router::{ListenSpec, Listener, Resume};
 use crate::shares::Memory;
 use expd_domain::Overflow;
@@ -36,10 +33,7 @@ pub async fn open(
 ) -> Result<OpenedListener, Status> {
     let request = checked(request)?;
     let verb = Verb::Listen;
-    let bridge: Arc<Bridge> = context
-        .bridge(caller, verb, &request.instance)
-        .await?
-        .clone();
+    let bridge = context.bridge(caller, verb, &request.instance).await?;
     let form = request.payload_form();
     let channel = convert::channel_in(request.channel)?;
     // Created before the check, so that a reload between the two is noticed.

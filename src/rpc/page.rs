@@ -32,7 +32,7 @@ const MAX_ID: usize = 2048;
 /// Start of a page: after an entry of an instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct PageStart {
-    /// The instance's index.
+    /// The instance's index, or the ID of a transient one.
     instance: usize,
     /// Its channels are complete, and `after` is a listener.
     listeners: bool,
@@ -51,11 +51,17 @@ pub(super) async fn page(
     let mut budget = PageBudget::new(request.page_size);
     let mut instances = Vec::new();
     let mut next = None;
-    for (index, bridge) in context.bridges.iter().enumerate() {
+    let configured = context.bridges.iter().count();
+    for (index, bridge) in view.bridges(&context.bridges).iter().enumerate() {
+        // Transient instances come and go between two pages; their IDs keep the order.
+        let index = match bridge.user {
+            Some(_) => configured.max(bridge.instance.0),
+            None => index,
+        };
         if !view.instance(&bridge.name) {
             continue;
         }
-        let totals = totals.get(bridge.instance.0).copied().unwrap_or_default();
+        let totals = totals.get(&bridge.instance).copied().unwrap_or_default();
         let mut instance = instance_out(bridge, totals);
         budget.take(&instance);
         if next.is_none() && index >= start.instance {
@@ -248,6 +254,7 @@ fn instance_out(bridge: &Bridge, totals: Totals) -> proto::InstanceStatus {
         channels: Vec::new(),
         listeners: Vec::new(),
         waiting_broadcasts: count_out(bridge.waiting_broadcasts()),
+        transient: bridge.user.is_some(),
         counters: Some(proto::Counters {
             connects: counters.connects.get(),
             disconnects: counters.disconnects.get(),

@@ -6,7 +6,7 @@ use tonic::service::Routes;
 
 use super::context::ServiceContext;
 use super::health::{self, Health};
-use super::{api, daemon, deadline, gate, listen, network, reflection, unary};
+use super::{api, daemon, deadline, gate, listen, network, reflection, run, unary};
 use expd_proto::api_server::ApiServer;
 use expd_proto::daemon_server::DaemonServer;
 use expd_proto::health::health_server::HealthServer;
@@ -35,6 +35,7 @@ pub fn service(context: ServiceContext) -> (axum::Router, Health) {
         .into_axum_router();
     let listen = axum::Router::new()
         .route("/expd.v1.Network/Listen", post(listen::answer))
+        .route("/expd.v1.Daemon/RunInstance", post(run::answer))
         .with_state(context.clone());
     let router = streams
         .merge(unary_routes(context.max_payload, &network, &api, &daemon))

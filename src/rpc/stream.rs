@@ -312,7 +312,8 @@ impl Body for ListenBody {
     }
 }
 
-fn trailers(status: &Status) -> HeaderMap {
+/// The trailers of a stream that ends with this status.
+pub(super) fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     if status.add_header(&mut trailers).is_err() {
         trailers.insert("grpc-status", HeaderValue::from_static("13"));

@@ -3,14 +3,17 @@
 
 use std::collections::VecDeque;
 
-use futures_util::stream::{BoxStream, SelectAll};
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::stream::{self, BoxStream, SelectAll};
+use futures_util::{Stream, StreamExt as _};
 use tokio_stream::wrappers::WatchStream;
 use tonic::Status;
 
+use super::access::user_of;
 use super::context::ServiceContext;
-use super::convert::{link_state_out, network_text};
+use super::convert::link_event_out;
 use crate::access::Caller;
+use crate::bridge::Bridge;
+use crate::router::InstanceId;
 use crate::upstream::link::LinkStatus;
 use expd_proto as proto;
 
@@ -18,19 +21,23 @@ use expd_proto as proto;
 pub(super) struct StatusWatch {
     context: ServiceContext,
     caller: Caller,
-    /// Changes of the links, by the index of their instance.
-    links: SelectAll<BoxStream<'static, (usize, LinkStatus)>>,
-    /// Changes of the access policy.
+    /// Changes of the links; none once a link has ended.
+    links: SelectAll<BoxStream<'static, (InstanceId, Option<LinkStatus>)>>,
+    /// Changes of the access policy, and of the instances that programs run.
     reloads: BoxStream<'static, ()>,
+    runs: BoxStream<'static, ()>,
+    /// The configured instances, and those that the caller's user runs.
     instances: Vec<Instance>,
-    /// Events to report: at most one for each instance.
+    /// Events to report: at most one for each instance, and one more for each that has ended.
     pending: VecDeque<proto::LinkEvent>,
     ended: bool,
 }
 
 /// One watched instance.
 struct Instance {
+    id: InstanceId,
     name: String,
+    transient: bool,
     status: Option<LinkStatus>,
     /// The event that was reported last.
     reported: Option<proto::LinkEvent>,
@@ -38,27 +45,21 @@ struct Instance {
 
 impl StatusWatch {
     pub(super) fn new(context: &ServiceContext, caller: &Caller) -> Self {
-        let links = context.bridges.iter().enumerate().map(|(at, bridge)| {
-            WatchStream::new(bridge.link.clone())
-                .map(move |status| (at, status))
-                .boxed()
-        });
-        let instances = context.bridges.iter().map(|bridge| Instance {
-            name: bridge.name.clone(),
-            status: None,
-            reported: None,
-        });
-        Self {
-            links: links.collect(),
+        let mut watch = Self {
+            links: SelectAll::new(),
             reloads: WatchStream::from_changes(context.access.clone())
                 .map(drop)
                 .boxed(),
-            instances: instances.collect(),
+            // Subscribed before the instances are collected, so that none is missed.
+            runs: WatchStream::from_changes(context.bridges.changes()).boxed(),
+            instances: Vec::new(),
             context: context.clone(),
             caller: caller.clone(),
             pending: VecDeque::new(),
             ended: false,
-        }
+        };
+        watch.add_instances();
+        watch
     }
 
     pub(super) fn into_stream(
@@ -70,6 +71,29 @@ impl StatusWatch {
         })
     }
 
+    /// Watches the instances that are not watched yet.
+    fn add_instances(&mut self) {
+        for bridge in self.context.bridges.for_user(user_of(&self.caller)) {
+            if self.instances.iter().all(|known| known.id != bridge.instance) {
+                self.add(&bridge);
+            }
+        }
+    }
+
+    fn add(&mut self, bridge: &Bridge) {
+        let id = bridge.instance;
+        let end = stream::once(async { None });
+        let states = WatchStream::new(bridge.link.clone()).map(Some).chain(end);
+        self.links.push(states.map(move |status| (id, status)).boxed());
+        self.instances.push(Instance {
+            id,
+            name: bridge.name.clone(),
+            transient: bridge.user.is_some(),
+            status: None,
+            reported: None,
+        });
+    }
+
     async fn next(&mut self) -> Option<Result<proto::LinkEvent, Status>> {
         while !self.ended {
             if let Some(event) = self.pending.pop_front() {
@@ -78,13 +102,12 @@ impl StatusWatch {
             let refreshed = tokio::select! {
                 () = self.context.stop.cancelled() => Err(stopping()),
                 Some(()) = self.reloads.next() => self.refresh(),
+                Some(()) = self.runs.next() => {
+                    self.add_instances();
+                    Ok(())
+                }
                 changed = self.links.next() => match changed {
-                    Some((at, status)) => {
-                        if let Some(instance) = self.instances.get_mut(at) {
-                            instance.status = Some(status);
-                        }
-                        self.refresh()
-                    }
+                    Some((id, status)) => self.on_link(id, status),
                     // The links end after the servers.
                     None => Err(stopping()),
                 },
@@ -95,6 +118,24 @@ impl StatusWatch {
             }
         }
         None
+    }
+
+    fn on_link(&mut self, id: InstanceId, status: Option<LinkStatus>) -> Result<(), Status> {
+        let Some(at) = self.instances.iter().position(|it| it.id == id) else {
+            return Ok(());
+        };
+        if status.is_none() {
+            let instance = self.instances.remove(at);
+            if !instance.transient {
+                return Err(stopping());
+            }
+            self.pending.extend(instance.reported.map(ended));
+            return Ok(());
+        }
+        if let Some(instance) = self.instances.get_mut(at) {
+            instance.status = status;
+        }
+        self.refresh()
     }
 
     /// Queues what the caller does not know yet. The stream ends with an error when a reload
@@ -112,7 +153,7 @@ impl StatusWatch {
             let Some(status) = &instance.status else {
                 continue;
             };
-            let event = link_event(&instance.name, status);
+            let event = link_event_out(&instance.name, status);
             if instance.reported.as_ref() != Some(&event) {
                 self.pending.push_back(event.clone());
                 instance.reported = Some(event);
@@ -126,11 +167,12 @@ fn stopping() -> Status {
     Status::unavailable("the daemon is stopping; watch again when it is back")
 }
 
-fn link_event(instance: &str, status: &LinkStatus) -> proto::LinkEvent {
+/// The last event of a transient instance.
+fn ended(reported: proto::LinkEvent) -> proto::LinkEvent {
     proto::LinkEvent {
-        instance: instance.to_owned(),
-        state: link_state_out(status.state).into(),
-        since: Some(status.since.into()),
-        reason: network_text(&status.reason),
+        state: proto::link_event::State::Offline.into(),
+        since: Some(std::time::SystemTime::now().into()),
+        reason: "the instance has ended with the call that ran it".to_owned(),
+        ..reported
     }
 }

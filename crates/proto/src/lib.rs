@@ -11,3 +11,16 @@ pub mod health {
 
 /// Both as a descriptor set, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/expd.v1.bin"));
+
+/// Messages with secrets, which no log may show.
+macro_rules! without_secrets {
+    ($($message:ident),*) => {
+        $(impl std::fmt::Debug for $message {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($message)).finish_non_exhaustive()
+            }
+        })*
+    };
+}
+
+without_secrets!(DeviceCredentials, UserCredentials, ConsumerAppCredentials);

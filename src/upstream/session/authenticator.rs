@@ -1,6 +1,5 @@
 //! Logins and refreshes: the requests of the session, and the tokens that come of them.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +11,7 @@ use zeroize::Zeroize as _;
 use super::clock::ServerClock;
 use super::error::SessionError;
 use super::hosts::{Hosts, hosts};
-use super::keyring::Keyring;
+use super::keyring::{KeyPlace, Keyring};
 use super::refusals::Refusals;
 use super::renewals::Renewals;
 use super::state::{LoggedIn, SessionState};
@@ -84,7 +83,7 @@ impl Authenticator {
     pub(super) fn new(
         name: &str,
         settings: &InstanceSettings,
-        state_dir: Option<&Path>,
+        place: KeyPlace<'_>,
         timings: SessionTimings,
         counters: Arc<Counters>,
         states: watch::Sender<SessionState>,
@@ -95,7 +94,7 @@ impl Authenticator {
             hosts: settings.hosts,
             credentials: settings.credentials.clone(),
             transport: HttpTransport::new(settings)?,
-            keyring: Keyring::open(name, &settings.credentials, state_dir, &timings)?,
+            keyring: Keyring::open(name, &settings.credentials, place, &timings)?,
             clock: ServerClock::default(),
             renewals: Renewals::new(timings.renewal),
             refusals: Refusals::new(&timings),

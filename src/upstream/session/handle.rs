@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::authenticator::Authenticator;
 use super::error::SessionError;
 use super::inbox::{CREDENTIAL_EVENTS, CredentialEvent, Inbox};
+use super::keyring::KeyPlace;
 use super::state::{LoggedIn, SessionState};
 use super::task::SessionTask;
 use super::timings::SessionTimings;
@@ -44,6 +45,28 @@ impl Session {
         state_dir: Option<&Path>,
         counters: Arc<Counters>,
     ) -> Result<(Self, SessionTask), SessionError> {
+        Self::with_keys(name, settings, KeyPlace::Folder(state_dir), counters)
+    }
+
+    /// As [`Self::new`], for an identity of which nothing is stored: the credentials of a paired
+    /// device stay in memory, and end with the session.
+    ///
+    /// # Errors
+    /// The proxy or `ca_file` is unusable.
+    pub fn unstored(
+        name: &str,
+        settings: &InstanceSettings,
+        counters: Arc<Counters>,
+    ) -> Result<(Self, SessionTask), SessionError> {
+        Self::with_keys(name, settings, KeyPlace::Memory, counters)
+    }
+
+    fn with_keys(
+        name: &str,
+        settings: &InstanceSettings,
+        place: KeyPlace<'_>,
+        counters: Arc<Counters>,
+    ) -> Result<(Self, SessionTask), SessionError> {
         let (credential_events, received) = mpsc::channel(CREDENTIAL_EVENTS);
         let rejected = watch::Sender::new(0);
         let states = watch::Sender::new(SessionState::LoggingIn {
@@ -60,7 +83,7 @@ impl Session {
             rejected: rejected.subscribe(),
         };
         let timings = SessionTimings::default();
-        let auth = Authenticator::new(name, settings, state_dir, timings, counters, states)?;
+        let auth = Authenticator::new(name, settings, place, timings, counters, states)?;
         let task = SessionTask::new(auth, inbox);
         Ok((session, task))
     }
@@ -155,7 +178,7 @@ impl Session {
         let state = timeout(LOGIN_WAIT, settled)
             .await
             .map_err(|_| offline("the login is still in progress".to_owned(), None))?
-            .map_err(|_| offline("the daemon is stopping".to_owned(), None))?
+            .map_err(|_| offline("the instance is being stopped".to_owned(), None))?
             .clone();
         match state {
             SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {

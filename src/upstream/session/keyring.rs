@@ -16,6 +16,15 @@ use crate::upstream::credentials::{DeviceKey, PairedStore, StoreError, StoredKey
 use expd_domain::Secret;
 use expd_domain::excerpt::excerpt;
 
+/// Place of the key of a paired device.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum KeyPlace<'a> {
+    /// A file in this folder; none is configured where absent.
+    Folder(Option<&'a Path>),
+    /// Memory alone: the key ends with the session.
+    Memory,
+}
+
 /// The paired key of one instance. Empty and without a store where pairing is not allowed.
 pub(super) struct Keyring {
     name: String,
@@ -38,7 +47,7 @@ impl Keyring {
     pub(super) fn open(
         name: &str,
         credentials: &Credentials,
-        state_dir: Option<&Path>,
+        place: KeyPlace<'_>,
         timings: &SessionTimings,
     ) -> Result<Self, SessionError> {
         let mut keyring = Self {
@@ -53,6 +62,7 @@ impl Keyring {
             allow_pairing: true,
             ..
         } = credentials
+            && let KeyPlace::Folder(state_dir) = place
         {
             let store = PairedStore::new(state_dir.ok_or(SessionError::NoStateDir)?, name);
             let writable = store.check_writable();

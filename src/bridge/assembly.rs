@@ -1,0 +1,128 @@
+//! Assembly of an instance: session, API client, link, and the bridge to them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::handle::Bridge;
+use super::waiting::OfflineQueue;
+use crate::config::InstanceSettings;
+use crate::metrics::Counters;
+use crate::router::{InstanceId, RouterHandle, Wanted};
+use crate::shares::Shares;
+use crate::upstream::api::ApiClient;
+use crate::upstream::link::{Link, LinkParts, LinkTimings};
+use crate::upstream::session::{Session, SessionError, SessionTask};
+use crate::upstream::transport::SetupError;
+
+/// Parts of the daemon that all instances share.
+#[derive(Clone)]
+pub struct SharedParts {
+    pub router: RouterHandle,
+    /// Queue of the broadcasts that wait for a connection.
+    pub waiting: OfflineQueue,
+    /// Concurrent calls to EXP, per instance.
+    pub max_calls: usize,
+}
+
+/// An instance to assemble.
+pub struct InstanceParts<'a> {
+    pub name: &'a str,
+    pub settings: InstanceSettings,
+    pub instance: InstanceId,
+    /// The channels to subscribe to.
+    pub wanted: watch::Receiver<Wanted>,
+    pub origin: Origin<'a>,
+    /// Stops the instance.
+    pub stop: CancellationToken,
+}
+
+/// Origin of an instance.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin<'a> {
+    /// The settings. The credentials of a paired device are kept in this folder.
+    Settings(Option<&'a Path>),
+    /// A program of this user; nothing is stored.
+    Program(u32),
+}
+
+/// An assembled instance. It works once both tasks run.
+pub struct Assembly {
+    pub bridge: Arc<Bridge>,
+    pub session: SessionTask,
+    pub link: Link,
+}
+
+/// An instance cannot be started as it is set.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error(transparent)]
+    Transport(#[from] SetupError),
+}
+
+impl Assembly {
+    /// Assembles an instance; nothing runs yet.
+    ///
+    /// # Errors
+    /// As [`AssemblyError`] says.
+    pub fn new(shared: &SharedParts, parts: InstanceParts<'_>) -> Result<Self, AssemblyError> {
+        let InstanceParts {
+            name,
+            settings,
+            instance,
+            wanted,
+            origin,
+            stop,
+        } = parts;
+        let counters = Arc::new(Counters::default());
+        // Instances of several users may have one name; the log tells them apart.
+        let (user, logged_as) = match origin {
+            Origin::Settings(_) => (None, name.to_owned()),
+            Origin::Program(user) => (Some(user), format!("{name}@{user}")),
+        };
+        let (session, session_task) = match origin {
+            Origin::Settings(state_dir) => {
+                Session::new(&logged_as, &settings, state_dir, counters.clone())?
+            }
+            Origin::Program(_) => Session::unstored(&logged_as, &settings, counters.clone())?,
+        };
+        let api = ApiClient::new(&settings, session.clone())?;
+        let (link, link_status) = Link::new(LinkParts {
+            name: logged_as,
+            instance,
+            settings: settings.clone(),
+            session: session.clone(),
+            router: shared.router.clone(),
+            wanted,
+            counters: counters.clone(),
+            timings: LinkTimings::default(),
+            shutdown: stop.clone(),
+        });
+        let waiting = match origin {
+            Origin::Settings(_) => shared.waiting.clone(),
+            Origin::Program(_) => shared.waiting.ending_with(stop),
+        };
+        let bridge = Arc::new(Bridge {
+            name: name.to_owned(),
+            user,
+            instance,
+            settings,
+            session,
+            api,
+            router: shared.router.clone(),
+            link: link_status,
+            counters,
+            calls: Shares::new(shared.max_calls),
+            waiting,
+        });
+        Ok(Self {
+            bridge,
+            session: session_task,
+            link,
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! Instances that local programs run with identities of their own, each for as long as its
+//! [`RunningInstance`] is kept.
+//!
+//! A user has at most half of the runner's places, and each instance takes [`INSTANCE_BYTES`] of the
+//! user's memory. Its tasks belong to the [`InstanceTasks`], which the daemon supervises; the place,
+//! the memory and the router's part are given back once they have ended.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::assembly::{Assembly, AssemblyError, InstanceParts, Origin, SharedParts};
+use super::bridges::{Bridges, NameTaken};
+use super::handle::Bridge;
+use crate::config::{InstanceSettings, Limits};
+use crate::router::RouterError;
+use crate::shares::{Full, Holder, Memory, Share, Shares};
+use expd_domain::Quoted;
+
+/// Bytes that an instance is counted with: its tasks, TLS and HTTP connections, and what the network
+/// sends it at once.
+pub const INSTANCE_BYTES: usize = 1 << 20;
+
+/// Instances whose tasks wait to be spawned; the supervisor does nothing else.
+const QUEUE: usize = 16;
+
+/// Runs instances for programs. Clones share the places.
+#[derive(Clone)]
+pub struct InstanceRunner {
+    bridges: Bridges,
+    shared: SharedParts,
+    places: Shares,
+    tasks: mpsc::Sender<BoxFuture<'static, ()>>,
+    stop: CancellationToken,
+}
+
+/// The tasks of all transient instances; [`InstanceTasks::run`] supervises them.
+pub struct InstanceTasks {
+    spawned: mpsc::Receiver<BoxFuture<'static, ()>>,
+    stop: CancellationToken,
+}
+
+/// An instance to run.
+pub struct NewInstance {
+    pub name: String,
+    pub user: u32,
+    pub settings: InstanceSettings,
+    /// Memory budget of the user.
+    pub memory: Memory,
+}
+
+/// An instance was not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    #[error(
+        "an instance named {name} exists already: {taken}; choose another name",
+        name = Quoted(.name)
+    )]
+    NameTaken {
+        name: String,
+        taken: NameTaken,
+    },
+    #[error(
+        "too many instances are run: {full}, of {most} (daemon.limits.max_run_instances); end some, or raise it"
+    )]
+    TooMany { most: usize, full: Full },
+    #[error(
+        "no memory for another instance, which takes {INSTANCE_BYTES} bytes: {full}, of {most} (daemon.limits.max_call_bytes); end some calls or instances, or raise it"
+    )]
+    NoMemory { most: usize, full: Full },
+    #[error(transparent)]
+    Assembly(#[from] AssemblyError),
+    #[error("the daemon is stopping, and the instance was not run; run it when the daemon is back")]
+    Stopping,
+}
+
+impl From<RouterError> for RunnerError {
+    fn from(_: RouterError) -> Self {
+        // An instance without channels has no other error.
+        Self::Stopping
+    }
+}
+
+/// A running instance. It ends when this is dropped.
+pub struct RunningInstance {
+    bridge: Arc<Bridge>,
+    user: u32,
+    bridges: Bridges,
+    /// Ends the tasks when dropped.
+    stop: CancellationToken,
+}
+
+impl InstanceRunner {
+    /// A runner and the supervisor of its tasks. `stop` ends all instances.
+    #[must_use]
+    pub fn new(
+        bridges: Bridges,
+        shared: SharedParts,
+        limits: &Limits,
+        stop: CancellationToken,
+    ) -> (Self, InstanceTasks) {
+        let (tasks, spawned) = mpsc::channel(QUEUE);
+        let runner = Self {
+            bridges,
+            shared,
+            places: Shares::new(limits.max_run_instances),
+            tasks,
+            stop: stop.clone(),
+        };
+        (runner, InstanceTasks { spawned, stop })
+    }
+
+    /// Runs an instance. Where the caller gives up meanwhile, nothing of it stays.
+    ///
+    /// # Errors
+    /// As [`RunnerError`] says.
+    pub async fn run(&self, new: NewInstance) -> Result<RunningInstance, RunnerError> {
+        let NewInstance {
+            name,
+            user,
+            settings,
+            memory,
+        } = new;
+        let taken = |taken| RunnerError::NameTaken {
+            name: name.clone(),
+            taken,
+        };
+        self.bridges.check_name(user, &name).map_err(taken)?;
+        let held = self.take_shares(user, &memory)?;
+        let spawn = self.tasks.reserve().await;
+        let spawn = spawn.map_err(|_| RunnerError::Stopping)?;
+        let added = self.shared.router.add_instance().await?;
+        let stop = self.stop.child_token();
+        let parts = InstanceParts {
+            name: &name,
+            settings,
+            instance: added.id,
+            wanted: added.wanted.clone(),
+            origin: Origin::Program(user),
+            stop: stop.clone(),
+        };
+        let Assembly {
+            bridge,
+            session,
+            link,
+        } = Assembly::new(&self.shared, parts)?;
+        self.bridges.add(user, &bridge).map_err(taken)?;
+        let router = self.shared.router.clone();
+        let stopped = stop.clone();
+        spawn.send(Box::pin(async move {
+            let removal = async {
+                stopped.cancelled().await;
+                // It fails where the router has stopped, and all instances with it.
+                router.remove_instance(added.id).await.ok();
+            };
+            tokio::join!(session.run(stopped.clone()), link.run(), removal);
+            drop(held);
+        }));
+        log::info!(instance = name, uid = user; "runs an identity of uid {user} as instance {name}");
+        Ok(RunningInstance {
+            bridge,
+            user,
+            bridges: self.bridges.clone(),
+            stop,
+        })
+    }
+
+    /// Takes one place, and the memory of an instance.
+    fn take_shares(&self, user: u32, memory: &Memory) -> Result<[Share; 2], RunnerError> {
+        let place = self.places.take(Holder::of(Some(user)), 1);
+        let place = place.map_err(|full| RunnerError::TooMany {
+            most: self.places.most(),
+            full,
+        })?;
+        let bytes = memory.take(INSTANCE_BYTES);
+        let bytes = bytes.map_err(|full| RunnerError::NoMemory {
+            most: memory.most(),
+            full,
+        })?;
+        Ok([place, bytes])
+    }
+}
+
+impl InstanceTasks {
+    /// Supervises the tasks until the stop, and until all of them have ended.
+    ///
+    /// # Errors
+    /// A task panicked.
+    pub async fn run(mut self) -> Result<(), tokio::task::JoinError> {
+        // As many as the runner has places.
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                Some(task) = self.spawned.recv() => drop(tasks.spawn(task)),
+                Some(ended) = tasks.join_next() => ended?,
+            }
+        }
+        self.spawned.close();
+        // Dropped unstarted.
+        while self.spawned.recv().await.is_some() {}
+        while let Some(ended) = tasks.join_next().await {
+            ended?;
+        }
+        Ok(())
+    }
+}
+
+impl RunningInstance {
+    /// The instance.
+    pub fn bridge(&self) -> &Arc<Bridge> {
+        &self.bridge
+    }
+}
+
+impl Drop for RunningInstance {
+    fn drop(&mut self) {
+        self.bridges.remove(self.user, &self.bridge.name);
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,102 @@
+//! Settings of an instance that a program brings along, from its request.
+
+use tonic::Status;
+
+use super::error;
+use crate::bridge::Bridges;
+use crate::config::settings::{INSTANCE_NAME_RULE, is_instance_name};
+use crate::config::{ApiHost, Credentials, InstanceSettings};
+use expd_domain::{Quoted, Secret};
+use expd_proto as proto;
+
+/// The settings of the requested instance. Where a configured instance has the same host, it is
+/// reached in the same way.
+///
+/// # Errors
+/// `INVALID_ARGUMENT`, without a word of any secret.
+pub(super) fn settings_in(
+    request: proto::RunInstanceRequest,
+    bridges: &Bridges,
+) -> Result<InstanceSettings, Status> {
+    let proto::RunInstanceRequest {
+        name,
+        host,
+        credentials,
+        network: _,
+    } = request;
+    if !is_instance_name(&name) {
+        let name = Quoted(&name);
+        return Err(error::invalid(format_args!(
+            "name is {name}, which cannot name an instance; {INSTANCE_NAME_RULE}"
+        )));
+    }
+    let credentials = credentials.and_then(|credentials| credentials.kind);
+    let credentials = credentials.ok_or_else(|| {
+        error::invalid(
+            "the request has no credentials; set credentials.device, credentials.user or credentials.consumer_app",
+        )
+    })?;
+    let credentials = credentials_in(credentials)?;
+    let host = host_in(&name, &host, bridges)?;
+    let same_host = bridges.iter().find(|b| b.settings.host == host);
+    Ok(match same_host {
+        Some(bridge) => InstanceSettings {
+            credentials,
+            ..bridge.settings.clone()
+        },
+        None => InstanceSettings::new(host, credentials),
+    })
+}
+
+fn host_in(name: &str, host: &str, bridges: &Bridges) -> Result<String, Status> {
+    if host.is_empty() {
+        let default = bridges.get("").map(|bridge| bridge.settings.host.clone());
+        return Ok(default.unwrap_or_else(|| InstanceSettings::DEFAULT_HOST.to_owned()));
+    }
+    let host = ApiHost::parse(host);
+    let host = host.map_err(|fault| error::invalid(format_args!("host {fault}")))?;
+    if host.is_exposed {
+        log::warn!(instance = name; "an instance that a program runs has an http:// host: its token travels in the clear, readable and usable by all on the way; use https://");
+    }
+    Ok(host.url)
+}
+
+fn credentials_in(credentials: proto::credentials::Kind) -> Result<Credentials, Status> {
+    use proto::credentials::Kind;
+    Ok(match credentials {
+        Kind::Device(device) => {
+            let allow_pairing = device.allow_pairing;
+            let text = |field, text: String| match text {
+                text if text.is_empty() && allow_pairing => Ok(None),
+                text => required("device", field, text).map(Some),
+            };
+            Credentials::Device {
+                uuid: text("uuid", device.uuid)?,
+                secret: text("secret", device.secret)?.map(Secret::new),
+                allow_pairing,
+            }
+        }
+        Kind::User(user) => Credentials::User {
+            username: required("user", "username", user.username)?,
+            password: Secret::new(required("user", "password", user.password)?),
+            organization: required("user", "organization", user.organization)?,
+        },
+        Kind::ConsumerApp(app) => Credentials::ConsumerApp {
+            uuid: required("consumer_app", "uuid", app.uuid)?,
+            api_key: Secret::new(required("consumer_app", "api_key", app.api_key)?),
+        },
+    })
+}
+
+fn required(kind: &str, field: &str, text: String) -> Result<String, Status> {
+    if text.is_empty() {
+        let hint = match kind {
+            "device" => ", or set allow_pairing",
+            _ => "",
+        };
+        return Err(error::invalid(format_args!(
+            "credentials.{kind}.{field} is empty; set it{hint}"
+        )));
+    }
+    Ok(text)
+}
