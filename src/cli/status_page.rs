@@ -349,6 +349,7 @@ mod tests {
                     token_expires_at: None,
                 },
                 waiting_broadcasts: 3,
+                transient: false,
                 channels: vec![channel("menu", Some(at(950))), channel("x", None)],
                 listeners: vec![ListenerStatus {
                     id: "l1".to_owned(),

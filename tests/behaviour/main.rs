@@ -23,6 +23,7 @@ mod pairing;
 mod payloads;
 mod resubscribe;
 mod round_trip;
+mod run_instance;
 mod sharing;
 #[cfg(feature = "rust-socketio")]
 mod socket_library;

@@ -23,6 +23,7 @@ use crate::convert::{duration_to_wire, payload_from_wire, payload_to_wire};
 use crate::error::{ClientError, ConnectFailed};
 use crate::event::ListenEvent;
 use crate::listen::Listen;
+use crate::run::{RunInstance, RunningInstance};
 use crate::socket_path::{SocketEnvironment, SocketPath};
 use crate::status::{Identity, LinkEvent, Pages, Status};
 
@@ -247,6 +248,16 @@ impl Client {
             Ok(event) => LinkEvent::from_wire(event),
             Err(status) => Err(ClientError::from_status(&path, &status)),
         }))
+    }
+
+    /// Runs an identity as one more instance of the daemon, until the returned stream is dropped.
+    /// Calls may name it once this has returned.
+    pub async fn run_instance(&self, run: &RunInstance) -> Result<RunningInstance, ClientError> {
+        let answer = self.daemon().run_instance(run.to_wire()).await;
+        Ok(RunningInstance {
+            events: self.message_of(answer)?,
+            path: self.path.clone(),
+        })
     }
 
     pub(crate) fn message_of<T>(

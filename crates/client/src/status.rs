@@ -18,11 +18,11 @@ pub struct Status {
     pub version: String,
     /// Start of the daemon.
     pub started_at: Option<Time>,
-    /// The configured identities, `default` first.
+    /// The configured identities, `default` first, then those that the caller's user runs.
     pub instances: Vec<InstanceStatus>,
 }
 
-/// State of a configured identity.
+/// State of an identity.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceStatus {
@@ -42,6 +42,8 @@ pub struct InstanceStatus {
     pub counters: Counters,
     /// Number of broadcasts that wait for the connection.
     pub waiting_broadcasts: u32,
+    /// True for an identity that a program runs ([`Client::run_instance`](crate::Client::run_instance)).
+    pub transient: bool,
 }
 
 /// Identity that an instance is logged in as.
@@ -308,6 +310,7 @@ impl InstanceStatus {
             listeners: listeners.collect::<Result<_, _>>()?,
             counters: Counters::from_wire(&instance.counters.unwrap_or_default()),
             waiting_broadcasts: instance.waiting_broadcasts,
+            transient: instance.transient,
         })
     }
 }
