@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures_util::future::pending;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -133,18 +132,14 @@ impl Serving {
             () = self.parts.shutdown.cancelled() => Err(End::Shutdown),
             arrivals = connection.read() => self.on_arrivals(arrivals, connection, rotation).await,
             () = rotation.progress(token_end) => self.advance(connection, rotation).await,
-            changed = self.parts.wanted.changed() => {
-                if changed.is_err() {
-                    pending::<()>().await;
-                }
-                self.subscribe_new(connection, rotation).await
-            }
-            changed = self.states.changed() => {
-                if changed.is_err() {
-                    pending::<()>().await;
-                }
-                self.follow_session(connection, rotation)
-            }
+            changed = self.parts.wanted.changed() => match changed {
+                Ok(()) => self.subscribe_new(connection, rotation).await,
+                Err(_) => Err(self.stopped().await),
+            },
+            changed = self.states.changed() => match changed {
+                Ok(()) => self.follow_session(connection, rotation),
+                Err(_) => Err(self.stopped().await),
+            },
             Some(_) = self.closing.join_next() => Ok(()),
             () = sleep_until(due) => {
                 let MaintenanceReport { reasked, lost, unanswered, refused } = connection.maintain().await.map_err(|dead| End::Broken(dead.to_string()))?;
@@ -159,6 +154,12 @@ impl Serving {
                 self.advance(connection, rotation).await
             }
         }
+    }
+
+    /// Waits for the shutdown, where the session or the router has ended before the link.
+    async fn stopped(&self) -> End {
+        self.parts.shutdown.cancelled().await;
+        End::Shutdown
     }
 
     /// Handles what arrived on the present connection.
