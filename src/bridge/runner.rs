@@ -59,10 +59,7 @@ pub enum RunnerError {
         "an instance named {name} exists already: {taken}; choose another name",
         name = Quoted(.name)
     )]
-    NameTaken {
-        name: String,
-        taken: NameTaken,
-    },
+    NameTaken { name: String, taken: NameTaken },
     #[error(
         "too many instances are run: {full}, of {most} (daemon.limits.max_run_instances); end some, or raise it"
     )]

@@ -88,7 +88,10 @@ mod tests {
     fn a_host_of_a_program_is_read_as_one_of_the_settings() {
         for (text, url) in [
             ("https://api.goexp.io/", "https://api.goexp.io"),
-            ("https://exp.example:8443/a/../b/", "https://exp.example:8443/b"),
+            (
+                "https://exp.example:8443/a/../b/",
+                "https://exp.example:8443/b",
+            ),
             ("https://EXP.example\n", "https://exp.example"),
             ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
         ] {

@@ -296,7 +296,7 @@ expd.toml:22: instances.person.credentials.password: is missing; set it or passw
 expd.toml:25: instances.person.credentials.allow_pairing: has no meaning for the type "user"; remove it
 expd.toml:30: instances.screen.credentials.secret: both secret and secret_file are set; keep one of them
 expd.toml:36: instances.lost.credentials.secret_file: cannot read gone.secret: No such file or directory (os error 2); create the file, or correct the path
-expd.toml:39: access[0].allow: "listn" is not known here; use "listen", "broadcast", "respond", "request", "status", "admin"; did you mean "listen"?
+expd.toml:39: access[0].allow: "listn" is not known here; use "listen", "broadcast", "respond", "request", "run", "status", "admin"; did you mean "listen"?
 expd.toml:40: access[0].instances: there is no instance "nobody"; add [instances.nobody], or name another
 expd.toml:42: access[1].allow: is missing; name what is allowed, as in ["listen", "status"]
 expd.toml:46: hub.token_ttl: "30d" is out of range; use 1s to 24days

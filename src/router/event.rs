@@ -83,6 +83,8 @@ pub enum Ended {
     #[error("the daemon is stopping; listen again, with resume, when it is back")]
     Stopping,
     /// Its instance was transient, and has ended.
-    #[error("the instance has ended with the call that ran it (RunInstance); run it again, and listen again")]
+    #[error(
+        "the instance has ended with the call that ran it (RunInstance); run it again, and listen again"
+    )]
     Instance,
 }

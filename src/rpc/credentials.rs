@@ -22,7 +22,7 @@ pub(super) fn settings_in(
         name,
         host,
         credentials,
-        network: _,
+        network,
     } = request;
     if !is_instance_name(&name) {
         let name = Quoted(&name);
@@ -37,14 +37,27 @@ pub(super) fn settings_in(
         )
     })?;
     let credentials = credentials_in(credentials)?;
+    let network = network.unwrap_or(true);
+    let pairs = matches!(
+        credentials,
+        Credentials::Device {
+            allow_pairing: true,
+            ..
+        }
+    );
+    if !network && pairs {
+        return Err(error::invalid(
+            "network is false, but a device receives its credentials over the live socket; leave it out, or allow_pairing",
+        ));
+    }
     let host = host_in(&name, &host, bridges)?;
     let same_host = bridges.iter().find(|b| b.settings.host == host);
-    Ok(match same_host {
-        Some(bridge) => InstanceSettings {
-            credentials,
-            ..bridge.settings.clone()
-        },
-        None => InstanceSettings::new(host, credentials),
+    let settings = same_host.map(|bridge| bridge.settings.clone());
+    let settings = settings.unwrap_or_else(|| InstanceSettings::new(host, credentials.clone()));
+    Ok(InstanceSettings {
+        credentials,
+        network,
+        ..settings
     })
 }
 

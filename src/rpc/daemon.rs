@@ -36,9 +36,7 @@ impl Daemon for DaemonService {
         &self,
         _: Request<proto::RunInstanceRequest>,
     ) -> Result<Response<Self::RunInstanceStream>, Status> {
-        Err(Status::internal(
-            "RunInstance is served by its own handler",
-        ))
+        Err(Status::internal("RunInstance is served by its own handler"))
     }
 
     type WatchStatusStream = BoxStream<'static, Result<proto::LinkEvent, Status>>;

@@ -74,7 +74,11 @@ impl StatusWatch {
     /// Watches the instances that are not watched yet.
     fn add_instances(&mut self) {
         for bridge in self.context.bridges.for_user(user_of(&self.caller)) {
-            if self.instances.iter().all(|known| known.id != bridge.instance) {
+            if self
+                .instances
+                .iter()
+                .all(|known| known.id != bridge.instance)
+            {
                 self.add(&bridge);
             }
         }
@@ -84,7 +88,8 @@ impl StatusWatch {
         let id = bridge.instance;
         let end = stream::once(async { None });
         let states = WatchStream::new(bridge.link.clone()).map(Some).chain(end);
-        self.links.push(states.map(move |status| (id, status)).boxed());
+        self.links
+            .push(states.map(move |status| (id, status)).boxed());
         self.instances.push(Instance {
             id,
             name: bridge.name.clone(),

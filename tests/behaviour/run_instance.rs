@@ -345,7 +345,11 @@ async fn nothing_is_left_of_instances_that_came_and_went() {
     // The network has tasks of its own, and keeps some of those who went for a while.
     world.network.stop().await;
     world.link("default", LinkState::Offline).await;
-    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
     let before = tasks();
     world.network.start_again().await;
     let round = async |n: usize| {
@@ -373,7 +377,9 @@ async fn nothing_is_left_of_instances_that_came_and_went() {
         let (instances, now) = (status.instances.len(), tasks());
         (instances == 1 && now <= before + 2)
             .then_some(())
-            .ok_or(format!("{instances} instances, {now} tasks, {before} before"))
+            .ok_or(format!(
+                "{instances} instances, {now} tasks, {before} before"
+            ))
     })
     .await;
 }
