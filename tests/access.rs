@@ -15,10 +15,13 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use expd_client::{Client, ClientError, Event, EventStream, LinkEvent, Listen, SubscriptionState};
+use expd_client::{
+    Client, ClientError, Credentials, Event, EventStream, LinkEvent, LinkState, Listen,
+    RunInstance, RunningInstance, Secret, SubscriptionState,
+};
 use expd_domain::{Alphabet, BroadcastId, Channel, ChannelId, Payload};
-use expd_test_support::DEADLINE;
 use expd_test_support::process::{Daemon, Home};
+use expd_test_support::{DEADLINE, eventually};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
@@ -124,6 +127,7 @@ struct Actor {
     client: Client,
     stream: Option<EventStream>,
     watch: Option<BoxStream<'static, Result<LinkEvent, ClientError>>>,
+    run: Option<RunningInstance>,
 }
 
 impl Actor {
@@ -133,6 +137,7 @@ impl Actor {
             client,
             stream: None,
             watch: None,
+            run: None,
         }
     }
 
@@ -223,6 +228,40 @@ impl Actor {
                 self.watch = Some(watch);
                 format!("{state:?}")
             }
+            "run" => {
+                let mut running = client.run_instance(&pairing(words[1])).await?;
+                let state = running.next().await.unwrap()?.state;
+                self.run = Some(running);
+                format!(
+                    "runs, {}",
+                    if state == LinkState::Refused {
+                        "refused"
+                    } else {
+                        "well"
+                    }
+                )
+            }
+            "end" => {
+                self.run = None;
+                "done".to_owned()
+            }
+            // Until the stream ends.
+            "ran" => loop {
+                self.run.as_mut().unwrap().next().await.unwrap()?;
+            },
+            "on" => {
+                // Open a listener on another instance than the default one.
+                let mut listen = Listen::to(Channel::new("menu"));
+                listen.instance = words[1].to_owned();
+                listen.context = "shared".to_owned();
+                client.open(&listen).await?
+            }
+            "who" => client.identity(words[1]).await?.kind.to_string(),
+            "names" => {
+                let status = client.status().await?;
+                let names = status.instances.into_iter().map(|it| it.instance);
+                names.collect::<Vec<_>>().join(",")
+            }
             // Until the stream ends: nothing happens on the link.
             "watched" => loop {
                 self.watch.as_mut().unwrap().next().await.unwrap()?;
@@ -236,6 +275,16 @@ impl Actor {
             other => panic!("{other}"),
         })
     }
+}
+
+/// A device that waits to be paired, which any network takes.
+fn pairing(name: &str) -> RunInstance {
+    let credentials = Credentials::Device {
+        uuid: String::new(),
+        secret: Secret::new(""),
+        allow_pairing: true,
+    };
+    RunInstance::new(name, credentials)
 }
 
 #[test]
@@ -565,4 +614,126 @@ fn get(address: &str, path: &str) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     text
+}
+
+#[tokio::test]
+async fn an_instance_that_a_user_runs_is_nobody_elses() {
+    for rules in [
+        "",
+        "[[access]]\nallow = [\"run\", \"listen\", \"request\", \"status\", \"admin\"]\n",
+    ] {
+        let home = Home::new(rules);
+        let mut daemon = home.start();
+        let mut root = Actor::connect(&home.socket()).await;
+        let mut nobody = Other::nobody(&home);
+        assert_eq!(nobody.told("run mine"), "runs, well");
+        assert_eq!(nobody.told("names -"), "default,mine");
+        let listener = nobody.told("on mine");
+        assert_eq!(listener.len(), 32, "{listener}");
+        // To root, and to an administrator, it does not exist.
+        assert_eq!(root.does("names -").await, "default");
+        let none = root.does("who none").await;
+        assert_eq!(root.does("who mine").await, none.replace("none", "mine"));
+        for order in ["next", "cancel"] {
+            let said = root.does(&format!("{order} {listener}")).await;
+            assert!(said.contains("no listener has the ID"), "{said}");
+        }
+        assert_eq!(root.does("clear shared").await, "0");
+        // Nor is its name taken for others.
+        assert_eq!(root.does("run mine").await, "runs, well");
+        let own = root.does("on mine").await;
+        assert_eq!(root.does("clear shared").await, "1");
+        assert!(
+            root.does(&format!("next {own}"))
+                .await
+                .contains("no listener")
+        );
+        assert_eq!(nobody.told(&format!("next {listener}")), "done");
+        // A reload leaves instances alone.
+        daemon.signal("HUP");
+        daemon.said("the settings were read again");
+        assert_eq!(nobody.told(&format!("next {listener}")), "done");
+        assert_eq!(root.does("end -").await, "done");
+        assert_eq!(nobody.told("names -"), "default,mine");
+        assert_eq!(nobody.told("clear shared"), "1");
+        assert_eq!(nobody.told("end -"), "done");
+        eventually("it is gone", async || match nobody.told("names -") {
+            names if names == "default" => Ok(()),
+            names => Err(names),
+        })
+        .await;
+        // Nothing of it was stored.
+        assert!(
+            !home
+                .folder
+                .path()
+                .join("state/mine.credentials.json")
+                .exists()
+        );
+    }
+}
+
+#[tokio::test]
+async fn running_an_identity_needs_its_right_under_its_name() {
+    const RIGHTS: &str = r#"
+[[access]]
+uid = 0
+allow = ["listen", "status", "admin"]
+[[access]]
+user = "nobody"
+allow = ["run", "listen", "status"]
+channels = ["menu"]
+instances = ["mine"]
+"#;
+    let home = Home::new(RIGHTS);
+    let mut daemon = home.start();
+    let mut root = Actor::connect(&home.socket()).await;
+    let mut nobody = Other::nobody(&home);
+    let said = root.does("run mine").await;
+    assert!(said.contains("may not run an identity"), "{said}");
+    let said = nobody.told("run other");
+    assert!(
+        said.contains("may not run an identity on instance \"other\"")
+            && said.contains("[[access]]"),
+        "{said}"
+    );
+    assert_eq!(nobody.told("run mine"), "runs, well");
+    assert_eq!(nobody.told("names -"), "mine");
+    assert_eq!(nobody.told("on mine").len(), 32);
+    // Its other rights are those of the rules.
+    let said = nobody.told("broadcast menu");
+    assert!(said.contains("may not broadcast"), "{said}");
+    home.write(&RIGHTS.replace(r#""run", "#, "").replace("mine", "default"));
+    daemon.signal("HUP");
+    let said = nobody.told("ran -");
+    assert!(said.contains("may not run an identity"), "{said}");
+}
+
+#[tokio::test]
+async fn over_tcp_nobody_runs_an_identity() {
+    let home = Home::new("listen = \"127.0.0.1:0\"\n");
+    let mut daemon = home.start();
+    let line = daemon.said("listening on 127.0.0.1:");
+    let address = line
+        .split_whitespace()
+        .find(|word| word.starts_with("127.0.0.1:"));
+    let url = format!("http://{}", address.unwrap());
+    let transport = tonic::transport::Endpoint::from_shared(url).unwrap();
+    let transport = transport.connect().await.unwrap();
+    let mut client = expd_proto::daemon_client::DaemonClient::new(transport);
+    let request = expd_proto::RunInstanceRequest {
+        name: "mine".to_owned(),
+        credentials: Some(expd_proto::Credentials {
+            kind: Some(expd_proto::credentials::Kind::Device(
+                expd_proto::DeviceCredentials {
+                    allow_pairing: true,
+                    ..expd_proto::DeviceCredentials::default()
+                },
+            )),
+        }),
+        ..expd_proto::RunInstanceRequest::default()
+    };
+    let refused = client.run_instance(request).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+    assert!(refused.message().contains("Unix socket"), "{refused}");
 }

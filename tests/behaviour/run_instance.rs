@@ -91,7 +91,7 @@ async fn an_identity_of_a_program_does_all_that_a_configured_one_does() {
             .request("mine", "GET", "/api/devices", BTreeMap::new(), None)
             .await
             .unwrap();
-        assert!([200, 403].contains(&answer.status), "{answer:?}");
+        assert_ne!(answer.status, 401, "{answer:?}");
         // EXP answers: the call went there with the identity's own token.
         let id = ChannelId::encode("demo", &open, expd_domain::Alphabet::UrlSafe);
         let responded = client
