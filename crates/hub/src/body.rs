@@ -48,8 +48,8 @@ const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
 const MIN_PROGRESS: usize = 16 * 1024;
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// JSON body of at most `LIMIT` bytes; no body at all is `null`. The handler's other extractors run first, so only authorized
-/// clients get to send one.
+/// JSON body of at most `LIMIT` bytes; no body at all is `null`. The handler's other extractors run
+/// first, so only authorized clients get to send one.
 pub(super) struct JsonBody<T, const LIMIT: usize> {
     pub value: T,
     /// Reservation in the memory budget of all bodies, released when the handler drops it.

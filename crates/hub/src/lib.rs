@@ -10,8 +10,8 @@
 //! - server: `hub`, `server` (accept, HTTP/1), `router` (paths, CORS, `Host`);
 //! - handlers: `auth`, `broadcasts`, `data`, `resources`, `feeds`, `current`, `operator_api`, and
 //!   `engine` and `socket` for live sockets;
-//! - used by handlers: `login` (the token of a request), `login_request`, `authentication`, `body`, `collection_query`, `polling_body`, `legacy_polling`,
-//!   `publish`, `disconnect`;
+//! - used by handlers: `login` (the token of a request), `login_request`, `authentication`,
+//!   `collection_query`, `body`, `polling_body`, `legacy_polling`, `publish`, `disconnect`;
 //! - `state`: one of each part;
 //! - parts that admit: `admission`, `stream`, `connection`, `address`, `byte_budget`,
 //!   `body_memory`, `socket_memory`;
