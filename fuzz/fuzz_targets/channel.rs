@@ -58,10 +58,7 @@ fn read(id: &ChannelId) {
 /// rules allow is too long for it.
 fn write(organization: &str, channel: &Channel) {
     let allowed = channel.may_listen(IdentityKind::Device).is_ok();
-    assert_eq!(
-        allowed,
-        !channel.name.is_empty() && channel.name.len() <= MAX_NAME_BYTES
-    );
+    assert_eq!(allowed, channel.name.len() <= MAX_NAME_BYTES);
     assert!(channel.may_broadcast(IdentityKind::Device).is_ok() <= !channel.system);
     assert!(channel.may_listen(IdentityKind::ConsumerApp).is_ok() <= channel.consumer);
     if organization.len() > MAX_NAME_BYTES || channel.name.len() > MAX_NAME_BYTES {

@@ -47,6 +47,14 @@ pub enum BridgeError {
     /// A response lacks an ID.
     #[error("{0} is empty; take it from the broadcast that is answered")]
     MissingId(&'static str),
+    /// The instance opens no live socket.
+    #[error(
+        "instance {name} has no live socket (network = false), so nothing can be heard; leave that key out of its settings, or listen on another instance", name = Quoted(.instance)
+    )]
+    NoSocket {
+        /// The instance.
+        instance: String,
+    },
     /// The instance is not logged in.
     #[error("instance {name} has not logged in yet: {reason}", name = Quoted(.instance))]
     NoIdentity {

@@ -60,9 +60,14 @@ impl Bridge {
     /// Opens a listener.
     ///
     /// # Errors
-    /// A rule of the network is broken, or a limit is reached.
+    /// A rule of the network is broken, a limit is reached, or the instance has no live socket.
     pub async fn listen(&self, spec: ListenSpec) -> Result<Listener, BridgeError> {
         spec.channel.may_listen(self.kind())?;
+        if !self.settings.network {
+            return Err(BridgeError::NoSocket {
+                instance: self.name.clone(),
+            });
+        }
         if let Some(name) = &spec.name {
             check_event_name(name)?;
         }

@@ -52,7 +52,7 @@ impl From<BridgeError> for Status {
                 let code = match rule {
                     ChannelRule::ConsumerOnly(_) => Code::PermissionDenied,
                     ChannelRule::SystemBroadcast(_)
-                    | ChannelRule::EmptyName(_)
+                    | ChannelRule::EmptyEventName
                     | ChannelRule::LongName(..) => Code::InvalidArgument,
                 };
                 new(code, rule)
@@ -82,6 +82,7 @@ impl From<BridgeError> for Status {
                 ("INSTANCE_ENDED", Fate::Refused),
                 None,
             ),
+            BridgeError::NoSocket { .. } => new(Code::FailedPrecondition, error),
             BridgeError::NoIdentity { .. } => new(Code::Unavailable, error),
         }
     }

@@ -15,6 +15,8 @@ use expd_test_support::world::{World, device, json};
 fn names() -> Vec<String> {
     vec![
         "menu".to_owned(),
+        String::new(),
+        "\u{e9}\u{ff}".to_owned(),
         "???>>>~~~".to_owned(),
         "café 菜单 🍽 \u{2028} ע\u{200f}".to_owned(),
         r#"quotes " and ' and \ and / and <>&"#.to_owned(),
@@ -35,8 +37,16 @@ fn spellings(name: &str) -> Vec<String> {
         })
         .collect();
     let spaced = plain.replacen("\",", "\", ", 1);
+    let ios = plain.replace('/', "\\/");
+    let gson = ["<", ">", "&", "=", "'"]
+        .into_iter()
+        .fold(plain.clone(), |text, c| {
+            text.replace(c, &format!("\\u{:04x}", c.as_bytes()[0]))
+        });
+    let latin: Option<Vec<u8>> = plain.chars().map(|c| u8::try_from(c).ok()).collect();
+    let texts = [plain, escaped, spaced, ios, gson].map(String::into_bytes);
     let mut ids = Vec::new();
-    for text in [plain, escaped, spaced] {
+    for text in texts.into_iter().chain(latin) {
         ids.push(URL_SAFE.encode(&text));
         ids.push(STANDARD.encode(&text));
         ids.push(STANDARD.encode(&text).trim_end_matches('=').to_owned());

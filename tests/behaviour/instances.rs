@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use expd_client::{Code, Event, Listen, SubscriptionState};
+use expd_client::{Code, Event, LinkState, Listen, SubscriptionState};
 use expd_domain::Channel;
 
 use expd_test_support::DEADLINE;
-use expd_test_support::world::{World, consumer_app, device, json, menu, refusal};
+use expd_test_support::world::{World, consumer_app, device, json, menu, refusal, user};
 
 fn on(instance: &str) -> Listen {
     Listen {
@@ -74,4 +74,33 @@ async fn the_pull_form_waits_gives_what_is_there_and_ends() {
     ] {
         assert_eq!(refusal(gone).code, Code::NotFound);
     }
+}
+
+#[tokio::test]
+async fn an_instance_without_a_live_socket_calls_and_broadcasts_and_cannot_listen() {
+    let mut world = World::dark(&[("default", user()), ("other", device())], |_| {}).await;
+    let quiet = world.daemon.settings.instances.get_mut("default").unwrap();
+    quiet.network = false;
+    world.network.start_again().await;
+    world.daemon.start_again();
+    world.link("default", LinkState::Online).await;
+    world.link("other", LinkState::Online).await;
+    let client = world.client().await;
+    let other = Listen {
+        instance: "other".to_owned(),
+        ..Listen::to(menu())
+    };
+    let mut ear = world.ear(&other).await;
+    let sent = client.broadcast("", &menu(), "hi", &json("1"), None).await;
+    assert!(sent.unwrap().is_empty());
+    assert_eq!(ear.broadcast().await.payload.as_str(), "1");
+    let answer = client.request("", "GET", "/api/things", [].into(), None);
+    assert_eq!(answer.await.unwrap().status, 200);
+    assert_eq!(client.identity("").await.unwrap().uuid, "ada");
+    let deaf = refusal(client.listen(&Listen::to(menu())).await);
+    assert_eq!(deaf.code, Code::FailedPrecondition, "{deaf}");
+    assert!(deaf.message.contains("network = false"), "{deaf}");
+    let status = client.status().await.unwrap();
+    let protocols = status.instances.iter().map(|it| it.link.protocol);
+    assert_eq!(protocols.collect::<Vec<_>>(), [0, 4], "one has a socket");
 }

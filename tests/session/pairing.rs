@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::world::*;
 use expd_test_support::cloud::{Cloud, Reply, Request, now_millis};
+use expd_test_support::in_time;
 
 fn unpaired() -> Credentials {
     Credentials::Device {
@@ -462,4 +463,45 @@ async fn the_embedded_network_logs_in_refreshes_refuses_and_unpairs() {
         .await
         .unwrap();
     instance.becomes(is_refused).await;
+}
+
+#[tokio::test]
+async fn a_pairing_identity_that_cannot_be_refreshed_gets_a_new_code_without_a_failure() {
+    let cloud = Cloud::start(|request, before| {
+        if request.is_refresh() {
+            return Reply::refused("not for those that wait to be paired");
+        }
+        Reply::json(
+            200,
+            &json!({
+                "token": format!("t{before}"), "expiration": now_millis() + 1000,
+                "identity": {
+                    "type": "device", "uuid": null, "organization": null,
+                    "isPairing": true, "pairingCode": format!("code0{before}"),
+                },
+            }),
+        )
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let instance = start(&settings(&cloud.url, unpaired()), folder.path());
+    let mut states = instance.session.watch();
+    let mut codes = Vec::new();
+    while codes.len() < 3 {
+        let state = states.borrow_and_update().clone();
+        match &state {
+            SessionState::LoggedIn(_) => codes.push(code(&state).unwrap().to_owned()),
+            SessionState::LoggingIn {
+                attempt,
+                last_error,
+            } => {
+                assert_eq!((*attempt, last_error), (1, &None));
+            }
+            other => panic!("{other:?}"),
+        }
+        in_time("another state", states.changed()).await.unwrap();
+    }
+    codes.dedup();
+    assert!(codes.len() >= 2, "{codes:?}");
+    assert!(cloud.refreshes() >= 1 && cloud.logins() >= 2);
 }

@@ -20,7 +20,7 @@ pub const MAX_NAME_BYTES: usize = 16 * 1024;
 /// The same name with other flags is another channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Channel {
-    /// Any text. Contextual names (a device's uuid, `organization`, …) have a meaning to EXP.
+    /// Any text, the empty one too. Contextual names (a device's uuid, `organization`, …) have a meaning to EXP.
     pub name: String,
     /// True for the channel's system side, on which only EXP itself sends.
     pub system: bool,
@@ -69,7 +69,7 @@ impl Channel {
     /// # Errors
     /// The rule that forbids it.
     pub fn may_listen(&self, kind: IdentityKind) -> Result<(), ChannelRule> {
-        check_name("channel", &self.name)?;
+        check_length("channel", &self.name)?;
         if kind == IdentityKind::ConsumerApp && !self.consumer {
             return Err(ChannelRule::ConsumerOnly(self.name.clone()));
         }
@@ -94,13 +94,13 @@ impl fmt::Display for Channel {
 /// # Errors
 /// The name is empty or too long.
 pub fn check_event_name(name: &str) -> Result<(), ChannelRule> {
-    check_name("event", name)
+    if name.is_empty() {
+        return Err(ChannelRule::EmptyEventName);
+    }
+    check_length("event", name)
 }
 
-fn check_name(what: &'static str, name: &str) -> Result<(), ChannelRule> {
-    if name.is_empty() {
-        return Err(ChannelRule::EmptyName(what));
-    }
+fn check_length(what: &'static str, name: &str) -> Result<(), ChannelRule> {
     if name.len() > MAX_NAME_BYTES {
         return Err(ChannelRule::LongName(what, name.len()));
     }
@@ -120,9 +120,9 @@ pub enum ChannelRule {
         "this connection is a consumer app, which may use consumer channels only; set the consumer flag on {name}, or use another instance", name = Quoted(.0)
     )]
     ConsumerOnly(String),
-    /// The name is empty.
-    #[error("the {0} name is empty; give it a name")]
-    EmptyName(&'static str),
+    /// The event's name is empty.
+    #[error("the event name is empty; give it a name")]
+    EmptyEventName,
     /// The name is too long.
     #[error("the {0} name has {1} bytes; at most {MAX_NAME_BYTES} are allowed")]
     LongName(&'static str, usize),
@@ -140,8 +140,8 @@ pub enum Alphabet {
 
 /// A channel's name on the wire: Base64 of the JSON text `[organization, name, system, consumer]`.
 ///
-/// One channel has several spellings (two alphabets, escaped or plain Unicode). Compare two IDs by
-/// their [decoded](ChannelId::decode) channels, never as text.
+/// One channel has several [spellings](ChannelId::spellings) (two alphabets, escaped or plain).
+/// Compare two IDs by their [decoded](ChannelId::decode) channels, never as text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ChannelId(String);
@@ -156,16 +156,62 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 pub const MAX_ID_BYTES: usize = MAX_NAME_BYTES * 16;
 
 impl ChannelId {
-    /// The ID of `channel` in `organization`.
+    /// The ID of `channel` in `organization`, as the specification and the vendor's JS SDK spell
+    /// it. An unknown (empty) organization is `null`.
     #[must_use]
     pub fn encode(organization: &str, channel: &Channel, alphabet: Alphabet) -> Self {
-        let text = serde_json::json!([
-            organization,
-            channel.name,
-            u8::from(channel.system),
-            u8::from(channel.consumer)
-        ])
-        .to_string();
+        let organization = Some(organization).filter(|text| !text.is_empty());
+        Self::of_text(json_text(organization, channel).as_bytes(), alphabet)
+    }
+
+    /// The IDs of `channel` in `organization` that the vendor's SDKs send, each once, the
+    /// specification's first.
+    ///
+    /// They differ in the alphabet; in the escapes of `/` (iOS), of `<`, `>`, `&`, `=` and `'`
+    /// (Android) and of what is not printable ASCII (Python); and in the bytes of letters up to
+    /// U+00FF (browsers). An unknown (empty) organization is `null` or the empty text.
+    #[must_use]
+    pub fn spellings(organization: &str, channel: &Channel, alphabets: &[Alphabet]) -> Vec<Self> {
+        let mut texts = vec![json_text(Some(organization), channel)];
+        if organization.is_empty() {
+            texts.insert(0, json_text(None, channel));
+        }
+        let mut spellings = Vec::new();
+        for text in &texts {
+            let escaped = [
+                escaped(text, |c| {
+                    if c == '/' {
+                        Escape::Slash
+                    } else {
+                        Escape::None
+                    }
+                }),
+                escaped(text, |c| match c {
+                    '<' | '>' | '&' | '=' | '\'' | '\u{2028}' | '\u{2029}' => Escape::Unicode,
+                    _ => Escape::None,
+                }),
+                escaped(text, |c| match c {
+                    ' '..='~' => Escape::None,
+                    _ => Escape::Unicode,
+                }),
+            ];
+            let latin: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
+            let mut forms = vec![text.as_bytes()];
+            forms.extend(escaped.iter().map(String::as_bytes));
+            forms.extend(latin.as_deref());
+            for form in forms {
+                for alphabet in alphabets {
+                    let id = Self::of_text(form, *alphabet);
+                    if !spellings.contains(&id) {
+                        spellings.push(id);
+                    }
+                }
+            }
+        }
+        spellings
+    }
+
+    fn of_text(text: &[u8], alphabet: Alphabet) -> Self {
         Self(match alphabet {
             Alphabet::UrlSafe => general_purpose::URL_SAFE.encode(text),
             Alphabet::Standard => general_purpose::STANDARD.encode(text),
@@ -183,7 +229,8 @@ impl ChannelId {
         &self.0
     }
 
-    /// The organization and the channel that this ID names, in any spelling.
+    /// The organization and the channel that this ID names, in any spelling. The organization is
+    /// empty where the ID has `null`.
     ///
     /// # Errors
     /// The text is not the Base64 of such a JSON array.
@@ -203,16 +250,49 @@ impl ChannelId {
         let json = engine
             .decode(&self.0)
             .map_err(|_| refused("it is not Base64"))?;
-        let (organization, name, system, consumer): (String, String, Flag, Flag) =
-            serde_json::from_slice(&json)
+        // A browser's Base64 function takes letters up to U+00FF, and makes a byte of each.
+        let text = String::from_utf8(json)
+            .unwrap_or_else(|error| error.as_bytes().iter().copied().map(char::from).collect());
+        let (organization, name, system, consumer): (Option<String>, String, Flag, Flag) =
+            serde_json::from_str(&text)
                 .map_err(|_| refused("it has no [organization, name, system, consumer]"))?;
         let channel = Channel {
             name,
             system: system.0,
             consumer: consumer.0,
         };
-        Ok((organization, channel))
+        Ok((organization.unwrap_or_default(), channel))
     }
+}
+
+fn json_text(organization: Option<&str>, channel: &Channel) -> String {
+    let (system, consumer) = (u8::from(channel.system), u8::from(channel.consumer));
+    serde_json::json!([organization, channel.name, system, consumer]).to_string()
+}
+
+/// Form of one character inside a JSON string.
+enum Escape {
+    None,
+    Slash,
+    Unicode,
+}
+
+/// A JSON text with more of its characters escaped; none of those that `escape` names stands
+/// outside of strings or is part of an escape.
+fn escaped(json: &str, escape: impl Fn(char) -> Escape) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match escape(c) {
+            Escape::None => text.push(c),
+            Escape::Slash => text.extend(['\\', c]),
+            Escape::Unicode => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    text.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    text
 }
 
 impl fmt::Display for ChannelId {
@@ -271,6 +351,69 @@ mod tests {
         assert_eq!(id.decode().unwrap(), expected);
     }
 
+    fn texts(organization: &str, name: &str) -> Vec<Vec<u8>> {
+        let ids = ChannelId::spellings(organization, &Channel::new(name), &[Alphabet::Standard]);
+        let decode = |id: &ChannelId| general_purpose::STANDARD.decode(id.as_str()).unwrap();
+        ids.iter().map(decode).collect()
+    }
+
+    #[test]
+    fn the_sdks_spell_a_name_in_as_many_ways_as_it_has() {
+        assert_eq!(texts("o", "menu"), [br#"["o","menu",0,0]"#]);
+        assert_eq!(texts("o", ""), [br#"["o","",0,0]"#]);
+        let name = "a/<\u{e9}\t";
+        assert_eq!(
+            texts("o", name),
+            [
+                "[\"o\",\"a/<\u{e9}\\t\",0,0]".as_bytes().to_vec(),
+                "[\"o\",\"a\\/<\u{e9}\\t\",0,0]".as_bytes().to_vec(),
+                "[\"o\",\"a/\\u003c\u{e9}\\t\",0,0]".as_bytes().to_vec(),
+                br#"["o","a/<\u00e9\t",0,0]"#.to_vec(),
+                b"[\"o\",\"a/<\xe9\\t\",0,0]".to_vec(),
+            ]
+        );
+        assert!(
+            texts("o", "\u{1F37D}\u{7f}").contains(&br#"["o","\ud83c\udf7d\u007f",0,0]"#.to_vec())
+        );
+        assert_eq!(
+            texts("", "pairing"),
+            [&br#"[null,"pairing",0,0]"#[..], br#"["","pairing",0,0]"#]
+        );
+    }
+
+    #[test]
+    fn a_name_without_escapes_has_two_spellings_at_most() {
+        let both = [Alphabet::UrlSafe, Alphabet::Standard];
+        for name in ["menu", "", "???~~~", "a b;c#d", "{}[],:", "0"] {
+            let ids = ChannelId::spellings("scala", &Channel::new(name).system(), &both);
+            assert!(!ids.is_empty() && ids.len() <= 2, "{name}: {ids:?}");
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_any_name_decodes_to_its_channel() {
+        let both = [Alphabet::UrlSafe, Alphabet::Standard];
+        for name in [
+            "",
+            "\u{e9}\u{ff}\u{df}",
+            "/<>&='\"\\",
+            "\\/\\u0041",
+            "\u{0}\u{1f}\u{7f}\u{80}\u{a0}\u{2028}\u{fffd}\u{10ffff}",
+            "\u{83dc}\u{5355} \u{1F37D}",
+        ] {
+            for organization in ["", "o", "\u{e9}/'"] {
+                let channel = Channel::new(name).consumer();
+                for id in ChannelId::spellings(organization, &channel, &both) {
+                    let unpadded = ChannelId::from_wire(id.as_str().trim_end_matches('='));
+                    for id in [id, unpadded] {
+                        let (decoded, of) = (id.decode().unwrap(), organization.to_owned());
+                        assert_eq!(decoded, (of, channel.clone()), "{id}");
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_id_is_refused_with_a_reason() {
         for (text, reason) in [
@@ -304,7 +447,8 @@ mod tests {
                 .may_broadcast(IdentityKind::ConsumerApp)
                 .is_ok()
         );
-        assert!(Channel::new("").may_listen(IdentityKind::User).is_err());
+        assert!(Channel::new("").may_broadcast(IdentityKind::User).is_ok());
+        assert!(check_event_name("").is_err());
         assert!(check_event_name(&"x".repeat(MAX_NAME_BYTES + 1)).is_err());
     }
 }

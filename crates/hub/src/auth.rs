@@ -61,13 +61,17 @@ pub(super) async fn refresh(
     login: Result<Login, ApiError>,
 ) -> Result<Json<Authentication>, ApiError> {
     let mut login = login.inspect_err(|_| hub.counters.refreshes_refused.increment())?;
-    login.expiration = hub.tokens.expiration();
-    match &login.identity.pairing_code {
-        Some(code) => hub.directory.extend_code(code, login.expiration),
-        None => hub
-            .refreshed_logins
-            .note(&login.id, &login.owner(), login.expiration),
+    if login.identity.pairing_code.is_some() {
+        // As in EXP's cloud: the device logs in anew, and gets a new code.
+        hub.counters.refreshes_refused.increment();
+        return Err(ApiError::unauthorized(
+            "authentication.pairing",
+            "the login of a device that waits to be paired cannot be refreshed; log in again for a new code",
+        ));
     }
+    login.expiration = hub.tokens.expiration();
+    hub.refreshed_logins
+        .note(&login.id, &login.owner(), login.expiration);
     hub.counters.refreshes.increment();
     Ok(Json(Authentication::new(&hub, login, host)))
 }

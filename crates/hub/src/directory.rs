@@ -136,11 +136,6 @@ impl Directory {
         lock(&self.devices).codes.issue(address, expires)
     }
 
-    /// Extends a code to the lifetime of its device's new token.
-    pub(super) fn extend_code(&self, code: &str, expires: i64) {
-        lock(&self.devices).codes.extend(code, expires);
-    }
-
     /// Creates credentials for the device with this code.
     pub(super) fn pair(&self, code: &str, uuid: Option<String>) -> Result<Credentials, ApiError> {
         let uuid = match uuid {

@@ -128,7 +128,7 @@ impl From<ChannelRule> for ApiError {
             ChannelRule::ConsumerOnly(_) => {
                 Self::forbidden("network.channel.consumerOnly", message)
             }
-            ChannelRule::EmptyName(_) | ChannelRule::LongName(..) => {
+            ChannelRule::EmptyEventName | ChannelRule::LongName(..) => {
                 Self::bad_request("network.name.invalid", message)
             }
         }
@@ -205,7 +205,7 @@ mod tests {
         let codes: Vec<_> = [
             ChannelRule::SystemBroadcast("a".into()),
             ChannelRule::ConsumerOnly("a".into()),
-            ChannelRule::EmptyName("channel"),
+            ChannelRule::EmptyEventName,
         ]
         .into_iter()
         .map(|rule| ApiError::from(rule).code)

@@ -139,13 +139,6 @@ impl PairingCodes {
         self.codes.contains_key(code)
     }
 
-    /// Extends a code to the lifetime of its device's new token.
-    pub(super) fn extend(&mut self, code: &str, expires: i64) {
-        if let Some(code) = self.codes.get_mut(code) {
-            code.expires = expires;
-        }
-    }
-
     /// Credentials for the device with this code, once it is paired.
     pub(super) fn credentials(&self, code: &str) -> Option<&Credentials> {
         self.codes.get(code)?.credentials.as_ref()

@@ -31,7 +31,7 @@ use super::publish;
 use super::socket_registry::LiveSocket;
 use super::state::HubState;
 use super::tokens::now_millis;
-use expd_domain::ChannelId;
+use expd_domain::{Channel, ChannelId};
 
 /// Limit of packets that a socket has not read; with the limit in bytes (see `socket_registry`) it
 /// defines a slow client.
@@ -212,8 +212,7 @@ fn subscribe(hub: &Arc<HubState>, login: &Login, socket: &SocketRef, ids: Vec<St
     let mut refused = Vec::new();
     let mut waits_to_be_paired = false;
     for id in ids.into_iter().map(ChannelId::from_wire) {
-        match hub
-            .decode_channel(&id)
+        match decode(hub, login, &id)
             .and_then(|channel| login.may_listen(&channel).map(|()| channel))
         {
             Ok(channel) => {
@@ -229,6 +228,20 @@ fn subscribe(hub: &Arc<HubState>, login: &Login, socket: &SocketRef, ids: Vec<St
     }
     if waits_to_be_paired && let Some(code) = &login.identity.pairing_code {
         publish::send_credentials(hub, code);
+    }
+}
+
+/// The channel of an ID. A device that waits to be paired may know no organization.
+fn decode(hub: &HubState, login: &Login, id: &ChannelId) -> Result<Channel, ApiError> {
+    match id.decode() {
+        Ok((organization, channel))
+            if organization.is_empty()
+                && login.identity.pairing_code.is_some()
+                && is_pairing_channel(&channel) =>
+        {
+            Ok(channel)
+        }
+        _ => hub.decode_channel(id),
     }
 }
 

@@ -17,6 +17,9 @@ use expd_wire::socket::{self, Detected, Endpoint, Socket, SocketError, SocketEve
 /// Bound on the channel IDs of one subscribe request, below what servers accept in one packet.
 const IDS_PER_REQUEST: usize = 500;
 
+/// Bound on the bytes of these IDs, likewise; an ID that is longer goes alone.
+const BYTES_PER_REQUEST: usize = 256 << 10;
+
 /// A deadline that is found to have passed by more than this was slept through (a suspended
 /// machine, a stopped process). The peer is asked again before it counts as dead.
 const OVERSLEPT: Duration = Duration::from_secs(2);
@@ -247,8 +250,19 @@ impl Connection {
     /// Sends a request. A peer that does not take it within the time allowed for an answer counts
     /// as dead.
     async fn send(&mut self, ids: Vec<ChannelId>) -> Result<(), SocketError> {
-        for chunk in ids.chunks(IDS_PER_REQUEST) {
-            let sending = self.socket.subscribe(chunk.to_vec());
+        let mut ids = ids.into_iter().peekable();
+        while ids.peek().is_some() {
+            let mut bytes = 0;
+            let chunk: Vec<_> = std::iter::from_fn(|| {
+                ids.next_if(|id| {
+                    let fits = bytes == 0 || bytes + id.as_str().len() <= BYTES_PER_REQUEST;
+                    bytes += id.as_str().len();
+                    fits
+                })
+            })
+            .take(IDS_PER_REQUEST)
+            .collect();
+            let sending = self.socket.subscribe(chunk);
             timeout(self.timings.probe_answer, sending)
                 .await
                 .unwrap_or_else(|_| {

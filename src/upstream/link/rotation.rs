@@ -11,6 +11,9 @@
 //! once it has all that was wanted when it opened. Otherwise apps that open channels without end
 //! would put off the replacement for ever.
 //!
+//! A channel counts as confirmed with the first of its spellings. For the others that the present
+//! connection has confirmed the new one is given a few seconds.
+//!
 //! A new connection that does not confirm everything takes over shortly before the present token
 //! ends all the same; the channels it lacks are reported as lost.
 
@@ -46,6 +49,11 @@ const CLEAN_EVERY: usize = 512;
 /// both stop growing in number; and the time until the next try.
 const CLOSING: Duration = Duration::from_secs(5);
 const CLOSING_AGAIN: Duration = Duration::from_secs(30);
+
+/// Time from its opening in which the new connection should confirm, of a channel that it has, the
+/// further spellings that the present one has confirmed. Without them it takes over all the same: a
+/// server need not confirm a spelling ever.
+const SPELLINGS: Duration = Duration::from_secs(5);
 
 /// Waits between tries to open the new connection.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -152,7 +160,11 @@ impl Rotation {
             Stage::None | Stage::Opening { .. } => Instant::now() + FAR_FUTURE,
             Stage::Wanted(at) => *at,
             Stage::Confirming(candidate) => {
+                let spellings = candidate.new.opened + SPELLINGS;
                 let readiness = match candidate.readiness {
+                    Readiness::Incomplete if spellings > Instant::now() => {
+                        spellings.min(candidate.at_latest)
+                    }
                     Readiness::Incomplete => candidate.at_latest,
                     Readiness::Closing(until) | Readiness::Settling(until) => {
                         until.min(candidate.at_latest)
@@ -370,7 +382,8 @@ impl Candidate {
     fn wants_fence(&mut self, present: &Subscriptions) -> bool {
         let now = Instant::now();
         let new = &self.new;
-        let covers = new.subscriptions.covers(present);
+        let covers = new.subscriptions.covers(present)
+            && (new.opened + SPELLINGS <= now || new.subscriptions.covers_spellings(present));
         self.readiness = match self.readiness {
             Readiness::Fenced => return false,
             Readiness::Incomplete | Readiness::Closing(_) if covers => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use ask::{Ask, Standing};
+use ask::{Ask, Standing, Verdict};
 use probe::{Fence, Probe, Proof};
 
 use crate::config::ChannelIdSpelling;
@@ -19,6 +19,9 @@ use expd_domain::{Alphabet, Channel, ChannelId};
 /// Bound on the confirmed channels that one probe asks for again. The vendor's network does not
 /// tell when it forgets a subscription, so every channel is probed in turn.
 const PROBE_CHANNELS: usize = 500;
+
+/// Bound on the unconfirmed spellings of confirmed channels that are asked for at once.
+const REST_IDS: usize = 500;
 
 /// Subscriptions of one connection.
 #[derive(Debug)]
@@ -40,6 +43,11 @@ pub(super) struct Subscriptions {
     by_id: HashMap<ChannelId, Arc<Channel>>,
     /// Asked for and not confirmed.
     pending: HashSet<Arc<Channel>>,
+    /// Channels that are confirmed in some spellings and not in all. They count as confirmed; the
+    /// rest is asked for again, ever more rarely.
+    partial: HashSet<Arc<Channel>>,
+    /// Instant at which some of them are due; not before it.
+    rest_due: Option<Instant>,
     /// Confirmed channels, the longest unprobed first. May hold channels that are pending again or
     /// forgotten; those are skipped.
     probe_queue: VecDeque<Arc<Channel>>,
@@ -65,6 +73,8 @@ impl Subscriptions {
             forgot_unanswered: false,
             by_id: HashMap::new(),
             pending: HashSet::new(),
+            partial: HashSet::new(),
+            rest_due: None,
             probe_queue: VecDeque::new(),
             probe: None,
             fence: None,
@@ -130,10 +140,27 @@ impl Subscriptions {
         confirmed.all(|(channel, _)| self.is_confirmed(channel))
     }
 
-    /// Wanted channels that `other` was asked for and that are not confirmed here.
+    /// True where every spelling is confirmed here that `other` has confirmed of a wanted channel.
+    pub fn covers_spellings(&self, other: &Self) -> bool {
+        let mut confirmed = other.wanted().filter(|(c, _)| !other.pending.contains(*c));
+        confirmed.all(|(channel, ask)| self.has_spellings(channel, ask))
+    }
+
+    /// Wanted channels that `other` was asked for and that are not confirmed here, or not in every
+    /// spelling that it has confirmed.
     pub fn lacking(&self, other: &Self) -> Vec<Arc<Channel>> {
-        let lacking = other.wanted().filter(|(c, _)| !self.is_confirmed(c));
+        let lacking = other.wanted().filter(|(channel, ask)| {
+            !self.is_confirmed(channel)
+                || !other.pending.contains(*channel) && !self.has_spellings(channel, ask)
+        });
         lacking.map(|(channel, _)| channel.clone()).collect()
+    }
+
+    fn has_spellings(&self, channel: &Arc<Channel>, other: &Ask) -> bool {
+        self.asks.get(channel).is_some_and(|ask| {
+            let here = |id: &ChannelId| ask.confirmed().any(|spelling| spelling.id == *id);
+            !ask.has_rest() || other.confirmed().all(|spelling| here(&spelling.id))
+        })
     }
 
     fn is_confirmed(&self, channel: &Arc<Channel>) -> bool {
@@ -153,6 +180,7 @@ impl Subscriptions {
             ask.standing = Standing::Abandoned;
             self.surplus += 1;
             self.pending.remove(channel);
+            self.partial.remove(channel);
         }
         let awaited = |channel: &Arc<Channel>| {
             probe.is_some_and(|probe| probe.left.contains(channel))
@@ -162,9 +190,9 @@ impl Subscriptions {
         self.asks.retain(|channel, ask| {
             let keep = !ask.abandoned() || awaited(channel);
             if !keep {
-                *unanswered |= ask.outstanding > 0;
-                for id in &ask.ids {
-                    by_id.remove(id);
+                *unanswered |= ask.is_unanswered();
+                for spelling in &ask.spellings {
+                    by_id.remove(&spelling.id);
                 }
             }
             keep
@@ -184,23 +212,24 @@ impl Subscriptions {
             if self.pending.contains(channel) {
                 continue;
             }
-            let spelled = match self.asks.get(channel) {
-                Some(ask) => ask.ids.clone(),
-                None => self.spell(channel),
+            if !self.asks.contains_key(channel) {
+                let spelled = self.spell(channel);
+                for id in &spelled {
+                    self.by_id.insert(id.clone(), channel.clone());
+                }
+                let ask = Ask::new(spelled, now, stale_since);
+                self.asks.insert(channel.clone(), ask);
+            }
+            let Some(ask) = self.asks.get_mut(channel) else {
+                continue;
             };
-            let fresh = || Ask::new(spelled.clone(), now, stale_since);
-            let ask = self.asks.entry(channel.clone()).or_insert_with(fresh);
             if ask.abandoned() {
                 ask.standing = Standing::Wanted;
                 self.surplus = self.surplus.saturating_sub(1);
             }
             ask.reasked = ask.confirmed_at.is_some();
-            ask.send(now);
-            ask.times = 1;
-            for id in &spelled {
-                self.by_id.insert(id.clone(), channel.clone());
-            }
-            ids.extend(spelled);
+            ask.times = 0;
+            ids.extend(ask.send(now));
             self.pending.insert(channel.clone());
         }
         ids
@@ -216,12 +245,12 @@ impl Subscriptions {
             let Some(ask) = self.asks.get_mut(&channel) else {
                 continue;
             };
-            ask.outstanding = ask.outstanding.saturating_sub(1);
-            if let Some(since) = ask.unanswered_since.take() {
-                ask.verified_at = Some(since);
+            let asked = self.by_id.contains_key(id);
+            let (since, all_back) = ask.on_answer(id, Verdict::Confirmed);
+            if let Some(since) = since {
+                ask.verified_at = Some(ask.verified_at.map_or(since, |before| before.max(since)));
                 self.verified_until = self.verified_until.max(since);
             }
-            let all_back = ask.outstanding == 0;
             if ask.refused() {
                 ask.standing = Standing::Wanted;
             }
@@ -235,6 +264,13 @@ impl Subscriptions {
                     self.probe_queue.push_back(channel.clone());
                 }
             }
+            if !ask.has_rest() {
+                self.partial.remove(&channel);
+            } else if !ask.abandoned() && self.partial.insert(channel.clone()) {
+                ask.put_off_rest(Moment::now(), self.ask_again);
+                let due = self.rest_due.unwrap_or(ask.rest_due);
+                self.rest_due = Some(due.min(ask.rest_due));
+            }
             if let Some(probe) = &mut self.probe {
                 if probe.left.remove(&channel) && matches!(probe.proof, Proof::Confirmed) {
                     probe.proof = Proof::Given;
@@ -244,7 +280,7 @@ impl Subscriptions {
                 }
             }
             if let Some(fence) = &mut self.fence {
-                fence.on_answer(&channel, all_back);
+                fence.on_answer(&channel, id, asked, all_back);
             }
             if confirmed.last() != Some(&channel) {
                 confirmed.push(channel);
@@ -265,8 +301,8 @@ impl Subscriptions {
             let Some(ask) = self.asks.get_mut(&channel) else {
                 continue;
             };
-            ask.outstanding = ask.outstanding.saturating_sub(1);
-            ask.refused_ids += 1;
+            let asked = self.by_id.contains_key(id);
+            let (_, all_back) = ask.on_answer(id, Verdict::Refused);
             // A refusal is an answer as well.
             if let Some(probe) = &mut self.probe
                 && probe.left.contains(&channel)
@@ -275,10 +311,10 @@ impl Subscriptions {
                 probe.proof = Proof::Given;
             }
             if let Some(fence) = &mut self.fence {
-                fence.on_answer(&channel, ask.outstanding == 0);
+                fence.on_answer(&channel, id, asked, all_back);
             }
-            if ask.refused_ids >= ask.ids.len() && self.pending.contains(&channel) {
-                ask.unanswered_since = None;
+            let all = ask.spellings.iter().all(|s| s.verdict == Verdict::Refused);
+            if all && self.pending.contains(&channel) {
                 if std::mem::replace(&mut ask.standing, Standing::Refused) == Standing::Wanted {
                     refused.push(channel);
                 }
@@ -325,11 +361,12 @@ impl Subscriptions {
             .iter()
             .filter_map(|channel| self.asks.get(channel))
             .map(|ask| ask.due(self.ask_again))
+            .chain(self.rest_due)
             .min()
     }
 
     /// Notes that all unconfirmed requests that are due are repeated now, and returns their
-    /// channels and the IDs to send.
+    /// channels and the IDs to send; those of the unconfirmed spellings of confirmed channels too.
     pub fn repeat_due(&mut self, now: Moment) -> (Vec<Arc<Channel>>, Vec<ChannelId>) {
         let mut channels = Vec::new();
         let mut ids = Vec::new();
@@ -337,12 +374,34 @@ impl Subscriptions {
             if let Some(ask) = self.asks.get_mut(channel)
                 && ask.due(self.ask_again) <= Instant::from_std(now.at)
             {
-                ask.send(now);
-                ids.extend_from_slice(&ask.ids);
+                ids.extend(ask.send(now));
                 channels.push(channel.clone());
             }
         }
+        ids.extend(self.repeat_rest(now));
         (channels, ids)
+    }
+
+    fn repeat_rest(&mut self, now: Moment) -> Vec<ChannelId> {
+        let at = Instant::from_std(now.at);
+        let mut ids = Vec::new();
+        if self.rest_due.is_none_or(|due| due > at) {
+            return ids;
+        }
+        let mut next: Option<Instant> = None;
+        for channel in &self.partial {
+            let Some(ask) = self.asks.get_mut(channel) else {
+                continue;
+            };
+            let asked_anyway = self.pending.contains(channel);
+            if ask.rest_due <= at && ids.len() < REST_IDS && !asked_anyway {
+                ids.extend(ask.send_rest(now, self.ask_again));
+            }
+            next = Some(next.map_or(ask.rest_due, |next| next.min(ask.rest_due)));
+        }
+        // However many are due: one round at a time.
+        self.rest_due = next.map(|next| next.max(at + self.ask_again.0));
+        ids
     }
 
     /// Starts a probe, and returns the IDs to ask for again to prove that the connection still
@@ -367,16 +426,19 @@ impl Subscriptions {
             }
             self.probe_queue.push_back(channel.clone());
             if !self.pending.contains(&channel) {
-                ask.send(now);
-                ids.extend_from_slice(&ask.ids);
+                ids.extend(ask.probe(now));
+                if ask.has_rest() && self.partial.insert(channel.clone()) {
+                    ask.put_off_rest(now, self.ask_again);
+                    let due = self.rest_due.unwrap_or(ask.rest_due);
+                    self.rest_due = Some(due.min(ask.rest_due));
+                }
                 left.insert(channel);
             }
         }
         let proof = if left.is_empty() {
             let pending = self.pending.iter().next();
             if let Some(ask) = pending.and_then(|channel| self.asks.get_mut(channel)) {
-                ids.extend_from_slice(&ask.ids);
-                ask.outstanding += ask.ids.len();
+                ids.extend(ask.probe(now));
             }
             Proof::Anything
         } else {
@@ -388,15 +450,15 @@ impl Subscriptions {
     }
 
     /// Starts a fence, as [`Connection::fence`](super::connection::Connection::fence) describes it.
-    /// Returns the IDs to send, of a channel without other requests on their way where there is
-    /// one.
+    /// Returns the IDs to send: one that is confirmed, since another one may never be answered; of
+    /// a channel without other requests on their way where there is one.
     pub fn start_fence(&mut self, now: Moment) -> Vec<ChannelId> {
         let confirmed = || {
             self.probe_queue
                 .iter()
                 .filter(|c| !self.pending.contains(*c))
         };
-        let clean = confirmed().find(|c| self.asks.get(*c).is_some_and(|ask| ask.outstanding == 0));
+        let clean = confirmed().find(|c| self.asks.get(*c).is_some_and(|a| !a.is_unanswered()));
         let Some(channel) = clean.or_else(|| confirmed().next()).cloned() else {
             self.fence = None;
             return Vec::new();
@@ -404,14 +466,17 @@ impl Subscriptions {
         let Some(ask) = self.asks.get_mut(&channel) else {
             return Vec::new();
         };
+        let Some((id, clean)) = ask.fence(now) else {
+            return Vec::new();
+        };
         self.fence = Some(Fence {
             channel,
+            id: id.clone(),
             sent: Instant::from_std(now.at),
-            clean: ask.outstanding == 0,
+            clean,
             answered: false,
         });
-        ask.send(now);
-        ask.ids.clone()
+        vec![id]
     }
 
     pub fn fence_answered(&self) -> bool {
@@ -460,6 +525,7 @@ impl Subscriptions {
             if self.pending.insert(channel.clone()) {
                 ask.times = 1;
                 ask.reasked = false;
+                ask.forget_answers();
                 let verified_at = ask.verified_at.unwrap_or(self.verified_until);
                 lost.push((channel, verified_at));
             }
@@ -468,16 +534,12 @@ impl Subscriptions {
     }
 
     fn spell(&self, channel: &Channel) -> Vec<ChannelId> {
-        let encode = |alphabet| ChannelId::encode(&self.organization, channel, alphabet);
-        match self.spelling {
-            ChannelIdSpelling::UrlSafe => vec![encode(Alphabet::UrlSafe)],
-            ChannelIdSpelling::Standard => vec![encode(Alphabet::Standard)],
-            ChannelIdSpelling::Both => {
-                let mut ids = vec![encode(Alphabet::UrlSafe), encode(Alphabet::Standard)];
-                ids.dedup();
-                ids
-            }
-        }
+        let alphabets: &[Alphabet] = match self.spelling {
+            ChannelIdSpelling::UrlSafe => &[Alphabet::UrlSafe],
+            ChannelIdSpelling::Standard => &[Alphabet::Standard],
+            ChannelIdSpelling::Both => &[Alphabet::UrlSafe, Alphabet::Standard],
+        };
+        ChannelId::spellings(&self.organization, channel, alphabets)
     }
 }
 

@@ -15,6 +15,9 @@ use crate::upstream::session::{LoggedIn, SessionState};
 use expd_domain::LinkState;
 use expd_wire::socket::SocketError;
 
+/// Reason of the state of an instance that opens no socket.
+const WITHOUT_SOCKET: &str = "no live socket (network = false)";
+
 /// Supervisor of one instance's live socket.
 pub struct Link {
     serving: Serving,
@@ -37,6 +40,9 @@ impl Link {
 
     /// Keeps the socket connected until the shutdown.
     pub async fn run(mut self) {
+        if !self.serving.parts.settings.network {
+            return self.run_without_socket().await;
+        }
         let (shortest, longest) = self.serving.parts.timings.retry;
         let mut backoff = Backoff::new(shortest, longest);
         let shutdown = self.serving.parts.shutdown.clone();
@@ -92,6 +98,33 @@ impl Link {
             }
         }
         while self.serving.closing.join_next().await.is_some() {}
+    }
+
+    /// Shows the session's state, where no socket is wanted.
+    async fn run_without_socket(mut self) {
+        let shutdown = self.serving.parts.shutdown.clone();
+        loop {
+            let session = tokio::select! {
+                () = shutdown.cancelled() => return,
+                session = self.session() => session,
+            };
+            let state = if session.authentication.identity.is_pairing() {
+                LinkState::Pairing
+            } else {
+                LinkState::Online
+            };
+            self.serving.status.send_modify(|status| {
+                status.enter(state, WITHOUT_SOCKET);
+                status.attempt = 0;
+                status.last_error = None;
+                status.next_try = None;
+            });
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                Ok(()) = self.serving.states.changed() => {}
+                else => pending().await,
+            }
+        }
     }
 
     /// Waits for a token to connect with; meanwhile the status says why there is none.

@@ -160,7 +160,12 @@ impl SessionTask {
                         token = fresh;
                     }
                     Err(Failure::Refused(reason)) => {
-                        log::info!(instance = self.auth.name; "EXP does not refresh the token ({reason}); logging in again");
+                        if token.session.authentication.identity.is_pairing() {
+                            // Its code ends with the token, and a login brings a new one.
+                            log::debug!(instance = self.auth.name; "the pairing code ends; logging in again for another one");
+                        } else {
+                            log::info!(instance = self.auth.name; "EXP does not refresh the token ({reason}); logging in again");
+                        }
                         return TokenLost::LogIn;
                     }
                     Err(Failure::Transient(reason, floor)) => {

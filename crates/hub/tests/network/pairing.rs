@@ -76,7 +76,7 @@ async fn a_device_that_was_away_hears_of_its_pairing_when_it_comes_back() {
 }
 
 #[tokio::test]
-async fn a_waiting_device_may_do_nothing_else_and_keeps_its_code() {
+async fn a_waiting_device_may_do_nothing_else_and_gets_a_new_code_by_a_new_login() {
     let world = World::start().await;
     // Credentials that do not hold lead to pairing, too.
     let device = world
@@ -93,9 +93,32 @@ async fn a_waiting_device_may_do_nothing_else_and_keeps_its_code() {
     for refused in [broadcast.await, things.await.unwrap()] {
         assert_eq!(refusal(refused).await, (403, "pairing.restricted".into()));
     }
-    let fresh = device.post("/api/auth/token", "").await;
-    let fresh: expd_domain::identity::Authentication = fresh.json().await.unwrap();
-    assert_eq!(fresh.identity.pairing_code.as_deref(), Some(code(&device)));
+    let refused = refusal(device.post("/api/auth/token", "").await).await;
+    assert_eq!(refused, (401, "authentication.pairing".into()));
+    let again = waiting(&world).await;
+    assert_ne!(code(&again), code(&device));
+}
+
+#[tokio::test]
+async fn a_waiting_device_may_know_no_organization() {
+    let world = World::start().await;
+    for id in [
+        "W251bGwsInBhaXJpbmciLDEsMF0=", // [null,"pairing",1,0]
+        "WyIiLCJwYWlyaW5nIiwxLDBd",     // ["","pairing",1,0]
+    ] {
+        let device = waiting(&world).await;
+        let mut socket = device.socket(3).await.subscribed(&[id]).await;
+        let paired = operator::pair(&world.url, Some(&operator_key()), code(&device)).await;
+        let heard = socket.event("broadcast").await;
+        assert_eq!(heard["channel"], id);
+        assert_eq!(heard["payload"]["uuid"], paired.unwrap().uuid);
+    }
+    // Nobody else may.
+    let user = world.user().await;
+    let mut socket = user.socket(4).await.connected().await;
+    socket.subscribe(&["W251bGwsInBhaXJpbmciLDEsMF0="]).await;
+    let refused = socket.event("subscribe_error").await;
+    assert_eq!(refused[0]["code"], "network.channel.foreign");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use expd_domain::Channel;
+use expd_domain::{Channel, ChannelId};
 
 /// Confirmed channels that were asked for again, to prove that they are still delivered.
 #[derive(Debug)]
@@ -31,17 +31,27 @@ pub(super) enum Proof {
 #[derive(Debug)]
 pub(super) struct Fence {
     pub channel: Arc<Channel>,
+    /// The one spelling of it that was asked for.
+    pub id: ChannelId,
     pub sent: Instant,
-    /// True where no other request for this channel was on its way, so that the answer cannot be to
+    /// True where no other request for this ID was on its way, so that the answer cannot be to
     /// an older one.
     pub clean: bool,
     pub answered: bool,
 }
 
 impl Fence {
-    /// Handles an answer for a channel. `all_back` tells that no other answer for it is due.
-    pub(super) fn on_answer(&mut self, channel: &Arc<Channel>, all_back: bool) {
-        if self.channel == *channel && (all_back || !self.clean) {
+    /// Handles an answer for an ID of a channel that was `asked` for, or is the server's own
+    /// spelling. `all_back` tells that no other answer for it is due.
+    pub(super) fn on_answer(
+        &mut self,
+        channel: &Channel,
+        id: &ChannelId,
+        asked: bool,
+        all_back: bool,
+    ) {
+        let mine = *self.channel == *channel && (self.id == *id || !asked);
+        if mine && (all_back || !self.clean) {
             self.answered = true;
         }
     }
