@@ -288,7 +288,7 @@ async fn the_rules_hold_for_every_client() {
     let allowed = json!({"name": "menu", "consumer": true});
     let allowed = app.broadcast(&allowed, "hi", "1", 0).await;
     assert!(allowed.status().is_success());
-    assert_eq!(world.counters().await.broadcasts, 1);
+    assert_eq!(world.counters().await.broadcasts, 2);
 }
 
 #[tokio::test]
