@@ -12,7 +12,7 @@ use crate::config::{ChannelIdSpelling, InstanceSettings};
 use crate::metrics::Counters;
 use crate::router::{InstanceId, ListenSpec, Listener, RouterHandle};
 use crate::shares::{Holder, Share, Shares};
-use crate::upstream::api::{ApiAnswer, ApiClient};
+use crate::upstream::api::{ApiAnswer, ApiClient, Content};
 use crate::upstream::link::LinkStatus;
 use crate::upstream::session::{Session, SessionState};
 use crate::upstream::transport::AnswerRoom;
@@ -117,6 +117,31 @@ impl Bridge {
             .api
             .request(method, path, query, body, user.room)
             .await?)
+    }
+
+    /// Gets content on behalf of a user, from a byte on. The call is open until the share that
+    /// comes with the content is dropped.
+    ///
+    /// # Errors
+    /// The request is malformed, or the call failed.
+    pub async fn fetch(
+        &self,
+        user: OnBehalf<'_>,
+        path: &ApiPath,
+        query: &BTreeMap<String, String>,
+        offset: u64,
+    ) -> Result<(Content, Share), BridgeError> {
+        let call = self.call(user.holder)?;
+        let content = self.api.fetch(path, query, offset, user.room).await?;
+        Ok((content, call))
+    }
+
+    /// A URL that loads content by itself.
+    ///
+    /// # Errors
+    /// The request is malformed, or the network gives no token for it.
+    pub async fn content_url(&self, path: &ApiPath, variant: &str) -> Result<String, BridgeError> {
+        Ok(self.api.content_url(path, variant).await?)
     }
 
     /// Counts an open call to EXP until the share is dropped.

@@ -13,7 +13,7 @@ use expd_client::Client;
 
 /// Ask EXP's HTTP API: devices, things, experiences, locations, feeds, data, content
 ///
-/// Prints the JSON of the answer. Where EXP answers with a status of 400 or above, the exit status
+/// Prints the JSON of the answer, or its bytes where it is something else. Where EXP answers with a status of 400 or above, the exit status
 /// is 1.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -63,6 +63,8 @@ impl Api {
             .await?;
         if let Some(body) = &answer.body {
             Output::new().payload(body).await?;
+        } else if !answer.raw.is_empty() {
+            Output::new().bytes(&answer.raw).await?;
         }
         if answer.status >= 400 {
             return Err(Failure::Failed(format!(

@@ -8,6 +8,7 @@ mod broadcast;
 mod channel_id;
 mod check_config;
 mod completions;
+mod content;
 mod failure;
 mod flags;
 mod hub;
@@ -70,6 +71,7 @@ enum Command {
     Broadcast(broadcast::Broadcast),
     Respond(respond::Respond),
     Api(api::Api),
+    Content(content::Content),
     ChannelId(channel_id::ChannelId),
     CheckConfig(check_config::CheckConfig),
     Completions(completions::Completions),
@@ -109,6 +111,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Broadcast(broadcast) => run_client(Box::pin(broadcast.run(socket))),
         Command::Respond(respond) => run_client(Box::pin(respond.run(socket))),
         Command::Api(api) => run_client(Box::pin(api.run(socket))),
+        Command::Content(content) => run_client(Box::pin(content.run(socket))),
         Command::ChannelId(channel_id) => run_client(Box::pin(channel_id.run())),
         Command::Completions(completions) => run_client(Box::pin(completions.run(Cli::command()))),
     }

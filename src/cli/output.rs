@@ -89,19 +89,73 @@ impl Output {
         }
     }
 
+    /// Writes bytes as they are. A terminal is spared what would command it: there they are shown
+    /// where they are text, escaped, and refused otherwise.
+    pub(super) async fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if !self.terminal {
+            return self.write(bytes).await;
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) if !text.contains('\0') => {
+                let lines: Vec<_> = text.lines().map(printable).collect();
+                self.line(&lines.join("\n")).await
+            }
+            _ => Err(binary()),
+        }
+    }
+
+    /// Refuses to write content that is no text to a terminal.
+    pub(super) fn check_for_bytes(&self, content_type: &str) -> Result<(), Failure> {
+        let is_text = content_type.starts_with("text/") || content_type.contains("json");
+        if self.terminal && !is_text {
+            return Err(binary());
+        }
+        Ok(())
+    }
+
+    /// Writes a piece of a larger whole, while the next one is on its way.
+    pub(super) async fn piece(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.terminal {
+            return self.bytes(bytes).await;
+        }
+        let written = self.stdout.write_all(bytes).await;
+        written.map_err(write_failed)
+    }
+
+    /// Waits until everything is written.
+    pub(super) async fn flush(&mut self) -> Result<(), Failure> {
+        let written = self.stdout.flush().await;
+        written.map_err(write_failed)
+    }
+
     async fn line(&mut self, line: &str) -> Result<(), Failure> {
         let mut bytes = Vec::with_capacity(line.len() + 1);
         bytes.extend_from_slice(line.as_bytes());
         bytes.push(b'\n');
+        self.write(&bytes).await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = async {
-            self.stdout.write_all(&bytes).await?;
+            self.stdout.write_all(bytes).await?;
             self.stdout.flush().await
         };
-        written.await.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::ReaderLeft,
-            _ => Failure::Output(error),
-        })
+        written.await.map_err(write_failed)
     }
+}
+
+fn write_failed(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::ReaderLeft,
+        _ => Failure::Output(error),
+    }
+}
+
+fn binary() -> Failure {
+    Failure::Failed(
+        "this is no text, and standard output is a terminal; send it to a file: … > FILE"
+            .to_owned(),
+    )
 }
 
 /// Waits until the reader of standard output is gone, so that a command that waits for events does

@@ -1,5 +1,6 @@
 //! `expd.v1.Api`.
 
+use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
 use super::access::caller_of;
@@ -10,6 +11,7 @@ use super::error;
 use super::network::on_behalf;
 use super::unary::call_of;
 use crate::access::{Action, Verb};
+use crate::upstream::transport::AnswerBody;
 use expd_domain::ApiPath;
 use expd_proto as proto;
 use expd_proto::api_server::Api;
@@ -47,11 +49,47 @@ impl Api for ApiService {
                 body.as_ref(),
             )
             .await?;
-        let body = answer.body.into_iter().collect();
-        Ok(Response::new(proto::ApiResponse {
+        let mut response = proto::ApiResponse {
             status: u32::from(answer.status),
-            body: convert::payloads_out(body, form).await?.pop(),
-        }))
+            ..Default::default()
+        };
+        match answer.body {
+            AnswerBody::Empty => {}
+            AnswerBody::Json(text) => response.body = Some(convert::json_out(text, form).await?),
+            AnswerBody::Raw {
+                bytes,
+                content_type,
+            } => {
+                response.raw = bytes.into();
+                response.content_type = content_type;
+            }
+        }
+        Ok(Response::new(response))
+    }
+
+    type FetchStream = BoxStream<'static, Result<proto::FetchChunk, Status>>;
+
+    /// Never called: the route to [`super::content`] is more specific.
+    async fn fetch(
+        &self,
+        _: Request<proto::FetchRequest>,
+    ) -> Result<Response<Self::FetchStream>, Status> {
+        Err(Status::internal("Fetch is served by its own handler"))
+    }
+
+    async fn get_content_url(
+        &self,
+        request: Request<proto::GetContentUrlRequest>,
+    ) -> Result<Response<proto::GetContentUrlResponse>, Status> {
+        let caller = caller_of(request.extensions());
+        let request = checked(request.into_inner())?;
+        let bridge = self.0.bridge(&caller, Verb::Request, &request.instance);
+        let bridge = bridge.await?;
+        let path = ApiPath::of_content(&request.path).map_err(error::invalid)?;
+        let action = Action::Request(&path);
+        self.0.allow(&caller, bridge, &action).await?;
+        let url = bridge.content_url(&path, &request.variant).await?;
+        Ok(Response::new(proto::GetContentUrlResponse { url }))
     }
 
     async fn get_identity(

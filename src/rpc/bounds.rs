@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use tonic::Status;
 
 use super::error;
+use expd_domain::api_path::MAX_PATH_BYTES;
 use expd_domain::channel::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use expd_proto as proto;
 
-/// Limit for an instance's name, the ID of a listener or log, and a page token. In bytes, like all
+/// Limit for an instance's name, the ID of a listener or log, a variant, and a page token. In bytes, like all
 /// limits here.
 const MAX_NAME: usize = 256;
 
@@ -81,6 +82,21 @@ impl Bounded for proto::ApiRequest {
     fn check(&self) -> Result<(), Status> {
         field("instance", &self.instance, MAX_NAME)?;
         query(&self.query)
+    }
+}
+
+impl Bounded for proto::FetchRequest {
+    fn check(&self) -> Result<(), Status> {
+        field("instance", &self.instance, MAX_NAME)?;
+        query(&self.query)
+    }
+}
+
+impl Bounded for proto::GetContentUrlRequest {
+    fn check(&self) -> Result<(), Status> {
+        field("instance", &self.instance, MAX_NAME)?;
+        field("path", &self.path, MAX_PATH_BYTES)?;
+        field("variant", &self.variant, MAX_NAME)
     }
 }
 

@@ -92,6 +92,19 @@ pub async fn payloads_out(
     .await
 }
 
+/// Converts checked JSON for an answer, to the letter, into the form that the request asked for; a
+/// large one on a blocking thread.
+pub async fn json_out(text: String, form: proto::PayloadForm) -> Result<proto::Payload, Status> {
+    let size = text.len();
+    let json = proto::Payload {
+        form: Some(proto::payload::Form::Json(text)),
+    };
+    match form {
+        proto::PayloadForm::Json => Ok(json),
+        proto::PayloadForm::Value => off_thread(size, || payload_as_value(json)).await,
+    }
+}
+
 /// Converts a payload for an answer, into the form that the request asked for.
 fn payload_out(payload: Payload, form: proto::PayloadForm) -> proto::Payload {
     let json = proto::Payload {

@@ -21,7 +21,9 @@ fn needs(path: &str) -> &'static [Verb] {
         | "/expd.v1.Network/CancelListener"
         | "/expd.v1.Network/ClearContext" => &[Verb::Listen, Verb::Admin],
         "/expd.v1.Network/Respond" => &[Verb::Respond],
-        "/expd.v1.Api/Request" => &[Verb::Request],
+        "/expd.v1.Api/Request" | "/expd.v1.Api/Fetch" | "/expd.v1.Api/GetContentUrl" => {
+            &[Verb::Request]
+        }
         "/expd.v1.Api/GetIdentity" => &[Verb::Request, Verb::Status],
         "/expd.v1.Daemon/GetStatus" | "/expd.v1.Daemon/WatchStatus" => &[Verb::Status],
         "/expd.v1.Daemon/RunInstance" => &[Verb::Run],

@@ -47,6 +47,8 @@ request_messages! {
     CancelListenerRequest: None,
     ClearContextRequest: None,
     ApiRequest: Some(5),
+    FetchRequest: None,
+    GetContentUrlRequest: None,
     GetIdentityRequest: None,
     GetStatusRequest: None,
     RunInstanceRequest: None,

@@ -2,14 +2,15 @@
 //!
 //! [`service`] makes the HTTP/2 service that answers every method: `Network`, `Api`, `Daemon`,
 //! reflection (v1 and v1alpha) and health. `Listen` has a handler of its own (`listen.rs`), so that
-//! a broadcast is encoded once for all streams, and so has `RunInstance` (`run.rs`), whose stream
-//! owns the instance.
+//! a broadcast is encoded once for all streams, and so have `RunInstance` (`run.rs`), whose stream
+//! owns the instance, and `Fetch` (`content.rs`), so that content passes without a copy.
 
 mod access;
 mod api;
 #[doc(hidden)]
 pub mod bench;
 mod bounds;
+mod content;
 mod context;
 mod convert;
 mod credentials;

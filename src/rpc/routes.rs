@@ -6,7 +6,9 @@ use tonic::service::Routes;
 
 use super::context::ServiceContext;
 use super::health::{self, Health};
-use super::{api, daemon, deadline, gate, listen, network, reflection, run, unary};
+use super::{
+    api, content, daemon, deadline, gate, listen, network, reflection, run, unary,
+};
 use expd_proto::api_server::ApiServer;
 use expd_proto::daemon_server::DaemonServer;
 use expd_proto::health::health_server::HealthServer;
@@ -33,14 +35,15 @@ pub fn service(context: ServiceContext) -> (axum::Router, Health) {
             HealthServer::new(health_service).max_decoding_message_size(MAX_STREAM_REQUEST),
         )
         .into_axum_router();
-    let listen = axum::Router::new()
+    let handwritten = axum::Router::new()
         .route("/expd.v1.Network/Listen", post(listen::answer))
         .route("/expd.v1.Daemon/RunInstance", post(run::answer))
+        .route("/expd.v1.Api/Fetch", post(content::answer))
         .with_state(context.clone());
     let router = streams
         .merge(unary_routes(context.max_payload, &network, &api, &daemon))
         .merge(reflection::routes())
-        .merge(listen)
+        .merge(handwritten)
         .layer(from_fn(deadline::enforce))
         .layer(from_fn_with_state(context, gate::check));
     (router, health)
@@ -74,6 +77,7 @@ fn unary_routes(
         "/expd.v1.Network/CancelListener" => network, cancel_listener;
         "/expd.v1.Network/ClearContext" => network, clear_context;
         "/expd.v1.Api/Request" => api, request;
+        "/expd.v1.Api/GetContentUrl" => api, get_content_url;
         "/expd.v1.Api/GetIdentity" => api, get_identity;
         "/expd.v1.Daemon/GetStatus" => daemon, get_status;
     }

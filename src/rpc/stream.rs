@@ -312,7 +312,7 @@ impl Body for ListenBody {
     }
 }
 
-/// The trailers of a stream that ends with this status.
+/// The trailers that end a stream with a status.
 pub(super) fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     if status.add_header(&mut trailers).is_err() {

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use hyper_util::rt::TokioIo;
 use tonic::Streaming;
@@ -19,6 +20,7 @@ use expd_proto::daemon_client::DaemonClient;
 use expd_proto::network_client::NetworkClient;
 
 use crate::connection::DaemonStream;
+use crate::content::Content;
 use crate::convert::{duration_to_wire, payload_from_wire, payload_to_wire};
 use crate::error::{ClientError, ConnectFailed};
 use crate::event::ListenEvent;
@@ -56,8 +58,12 @@ pub struct Client {
 pub struct ApiAnswer {
     /// The HTTP status, below 500.
     pub status: u32,
-    /// The answer's JSON; absent where it had no body.
+    /// The answer's JSON; absent where it had no body, or one that is no JSON.
     pub body: Option<Payload>,
+    /// The bytes of a body that is no JSON; empty otherwise.
+    pub raw: Bytes,
+    /// The `Content-Type` of `raw`.
+    pub content_type: String,
 }
 
 impl Client {
@@ -196,7 +202,45 @@ impl Client {
         Ok(ApiAnswer {
             status: answer.status,
             body: answer.body.map(payload_from_wire).transpose()?,
+            raw: answer.raw,
+            content_type: answer.content_type,
         })
+    }
+
+    /// Gets content of any size, from the byte at `offset` on: the answer to a GET of `path` with
+    /// the daemon's session. Any status but a success is an error.
+    pub async fn fetch(
+        &self,
+        instance: &str,
+        path: &str,
+        query: BTreeMap<String, String>,
+        offset: u64,
+    ) -> Result<Content, ClientError> {
+        let request = proto::FetchRequest {
+            instance: instance.to_owned(),
+            path: path.to_owned(),
+            query: query.into_iter().collect(),
+            offset,
+        };
+        let answer = self.api().fetch(request).await;
+        Content::new(self.message_of(answer)?, self.path.clone()).await
+    }
+
+    /// URL from which a page or a player loads content by itself. It carries a token: whoever has
+    /// it may read content. `path` is that of the content's document, or begins with `/api/`.
+    pub async fn content_url(
+        &self,
+        instance: &str,
+        path: &str,
+        variant: &str,
+    ) -> Result<String, ClientError> {
+        let request = proto::GetContentUrlRequest {
+            instance: instance.to_owned(),
+            path: path.to_owned(),
+            variant: variant.to_owned(),
+        };
+        let answer = self.api().get_content_url(request).await;
+        Ok(self.message_of(answer)?.url)
     }
 
     /// Identity that an instance is logged in as.

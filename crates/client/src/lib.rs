@@ -5,6 +5,7 @@
 mod broadcast;
 mod client;
 mod connection;
+mod content;
 mod convert;
 mod error;
 mod event;
@@ -16,6 +17,7 @@ pub mod socket_path;
 mod status;
 
 pub use client::{ApiAnswer, Client, EventStream};
+pub use content::{Content, ContentHead};
 pub use error::{ClientError, ExpError, Refusal};
 pub use event::{Broadcast, Event, Gap, ListenEvent, Subscription, Time};
 pub use expd_domain::{Fate, GapReason, LinkState, Overflow, Secret, SubscriptionState};

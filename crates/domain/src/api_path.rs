@@ -32,6 +32,19 @@ const UNSENDABLE: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// Characters of a content's path that are its own, and no part of a URL's syntax.
+const NOT_IN_CONTENT: &AsciiSet = &UNSENDABLE
+    .add(b'%')
+    .add(b'?')
+    .add(b'#')
+    .add(b'\\')
+    .add(b';')
+    .add(b'[')
+    .add(b']');
+
+/// The place below which content is delivered.
+const DELIVERY: &str = "/api/delivery";
+
 /// A path below `/api/` that every server reads alike, with its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiPath {
@@ -81,6 +94,25 @@ impl ApiPath {
             query: query.map(ToOwned::to_owned),
             class,
         })
+    }
+
+    /// Reads the path of content as its document has it (`/menus/lunch.png`, not encoded), or the
+    /// path of a request, which begins with `/api/`.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn of_content(text: &str) -> Result<Self, ApiPathError> {
+        if text.starts_with("/api/") {
+            return Self::parse(text);
+        }
+        if !text.starts_with('/') {
+            return Err(ApiPathError {
+                path: Quoted(text).to_string(),
+                reason: Reason::NotContent,
+            });
+        }
+        let path = utf8_percent_encode(text, NOT_IN_CONTENT);
+        Self::parse(&format!("{DELIVERY}{path}"))
     }
 
     /// The part of the API that it reaches.
@@ -146,6 +178,8 @@ enum Reason {
     Fragment,
     #[error("does not start with /api/")]
     Elsewhere,
+    #[error("does not start with a /; give the `path` of the content's document")]
+    NotContent,
     #[error(
         "contains a backslash, which many servers treat as a slash; write %5C for a literal one"
     )]

@@ -39,20 +39,6 @@ impl Payload {
             .map_err(|error| PayloadError::NotJson(error.to_string()))
     }
 
-    /// Makes a payload of a text: the text itself where it is one, without a copy, else a JSON
-    /// string.
-    #[must_use]
-    pub fn from_text(text: String) -> Self {
-        let document = text.trim_matches([' ', '\t', '\r', '\n']);
-        let is_payload = document.len() <= MAX_BYTES
-            && check_depth_and_escapes(document.as_bytes()).is_ok()
-            && serde_json::from_str::<&RawValue>(document).is_ok();
-        if !is_payload {
-            return Self::from(serde_json::Value::from(text));
-        }
-        RawValue::from_string(text).map_or_else(|_| Self::null(), Self)
-    }
-
     /// JSON `null`, the form of "no payload".
     #[must_use]
     pub fn null() -> Self {
@@ -132,6 +118,20 @@ pub enum PayloadError {
         "the payload escapes half of a surrogate pair (at byte {0}), which is no Unicode character"
     )]
     LoneSurrogate(usize),
+}
+
+/// Checks that a text, with the white space around it, may be a payload, without a copy.
+///
+/// # Errors
+/// As for [`Payload::parse`].
+pub fn check(text: &str) -> Result<(), PayloadError> {
+    if text.len() > MAX_BYTES {
+        return Err(PayloadError::TooLarge(text.len()));
+    }
+    check_depth_and_escapes(text.as_bytes())?;
+    serde_json::from_str::<&RawValue>(text)
+        .map(drop)
+        .map_err(|error| PayloadError::NotJson(error.to_string()))
 }
 
 /// Checks nesting and escaped surrogates in one pass over the bytes; the parser checks the rest.

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::call::Call;
 
 /// An answer up to this size is handed to HTTP/2 at once, together with its status.
-const SLICE: usize = 16 << 10;
+pub(in crate::rpc) const SLICE: usize = 16 << 10;
 
 /// An answer being sent.
 pub(in crate::rpc) struct AnswerBody {

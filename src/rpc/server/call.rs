@@ -133,12 +133,17 @@ impl Call {
     }
 
     /// Restarts the progress timer: the client read part of the answer, or the wait begins.
-    pub(super) fn restart_timer(&self) {
+    pub(in crate::rpc) fn restart_timer(&self) {
         self.state().deadline = Some(Instant::now() + PROGRESS_TIMEOUT);
     }
 
+    /// Stops the progress timer: the client waits for the answer, and not the other way round.
+    pub(in crate::rpc) fn stop_timer(&self) {
+        self.state().deadline = None;
+    }
+
     /// Wraps a chunk of the answer; the call keeps its memory until the library has written it.
-    pub(super) fn chunk(self: &Arc<Self>, bytes: Bytes) -> Bytes {
+    pub(in crate::rpc) fn chunk(self: &Arc<Self>, bytes: Bytes) -> Bytes {
         self.state().chunks += 1;
         Bytes::from_owner(AnswerChunk {
             bytes,
@@ -152,7 +157,7 @@ impl Call {
     }
 
     /// Waits until the library has written every chunk.
-    pub(super) fn released(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
+    pub(in crate::rpc) fn released(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
         let call = self.clone();
         async move {
             loop {

@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tower::Service as _;
 
-pub(super) use answer::AnswerBody;
+pub(super) use answer::{AnswerBody, SLICE};
 pub use call::Call;
 pub use connection::Connection;
 pub(super) use programs::program_of;

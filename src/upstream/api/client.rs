@@ -15,7 +15,7 @@ use super::target;
 use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings};
 use crate::upstream::session::{LoggedIn, Session};
 use crate::upstream::transport::{
-    Answer, AnswerRoom, CallError, HttpTransport, LARGEST_ANSWER, SendLatch, SetupError, line_time,
+    Answer, AnswerBody, AnswerRoom, CallError, HttpTransport, LARGEST_ANSWER, SendLatch, SetupError, line_time,
 };
 use expd_domain::excerpt::sentence;
 use expd_domain::message;
@@ -23,7 +23,7 @@ use expd_domain::{Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Payload};
 
 /// Time until an answer begins, over all tries and logins of a call; added to the time that the
 /// call itself asks for and that its body needs on a slow line.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes around a payload in most bodies: names and IDs.
 const ENVELOPE_BYTES: usize = 1 << 10;
@@ -32,16 +32,15 @@ const ENVELOPE_BYTES: usize = 1 << 10;
 #[derive(Clone, Debug)]
 pub struct ApiAnswer {
     pub status: u16,
-    /// The body; text that is not JSON becomes a JSON string.
-    pub body: Option<Payload>,
+    pub body: AnswerBody,
 }
 
 /// API calls of one identity.
 #[derive(Clone, Debug)]
 pub struct ApiClient {
-    transport: HttpTransport,
-    session: Session,
-    host: String,
+    pub(super) transport: HttpTransport,
+    pub(super) session: Session,
+    pub(super) host: String,
     channel_form: BroadcastChannelForm,
     spelling: ChannelIdSpelling,
 }
@@ -195,7 +194,7 @@ impl ApiClient {
         }
         Ok(ApiAnswer {
             status: answer.status.as_u16(),
-            body: answer.into_payload(),
+            body: answer.into_body(),
         })
     }
 

@@ -4,21 +4,24 @@ use std::future::ready;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
+use reqwest::header::{CONTENT_TYPE, HeaderName};
 use reqwest::{Response, StatusCode};
 use serde::de::IgnoredAny;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
+use super::decoder::{Coding, DecodeError, Decoder};
 use super::error::CallError;
 use super::line::line_time;
-use expd_domain::Payload;
 use expd_domain::excerpt::excerpt;
 use expd_domain::message::ErrorBody;
+use expd_domain::payload;
 use expd_domain::quoted::{QUOTED_CHARS, shortened};
 use expd_wire::diagnosis::RouteDescription;
 use expd_wire::server_time;
 
 /// Time for the rest of an answer once it has begun, beyond what its bytes need on a slow line.
-const REST_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const REST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes that the HTTP library reads ahead of an answer without a length: it reads twice as much
 /// each time, up to 408 KiB, and holds the next chunk and the one it is reading beside the one in
@@ -31,14 +34,35 @@ const MAX_READ_AHEAD: usize = READ_AHEAD_FACTOR * (408 << 10);
 const LONGEST_CODE: usize = 64;
 const LONGEST_MESSAGE: usize = 512;
 
-/// An HTTP answer, read to its end.
+/// Bound in bytes on header fields that are passed on.
+const LONGEST_FIELD: usize = 256;
+
+/// Bytes that are decoded at a time; other tasks run in between.
+pub(super) const DECODED_AT_ONCE: usize = 64 << 10;
+
+/// An HTTP answer, read to its end, and decoded.
 pub struct Answer {
     pub status: StatusCode,
     /// The server's `Retry-After`.
     pub retry_after: Option<Duration>,
     /// The server's clock (`Date`), to the second.
     pub date: Option<SystemTime>,
+    /// The server's `Content-Type`, shortened; empty where it names none.
+    pub content_type: String,
     pub body: Vec<u8>,
+}
+
+/// The body of an answer as an API call passes it on: not a byte of it is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnswerBody {
+    Empty,
+    /// JSON that may be a payload.
+    Json(String),
+    /// Anything else, with its `Content-Type`.
+    Raw {
+        bytes: Vec<u8>,
+        content_type: String,
+    },
 }
 
 /// Accounts for the memory of an answer on behalf of its caller.
@@ -63,14 +87,16 @@ impl Answer {
             status: response.status(),
             date: server_time::now(response.headers()),
             retry_after: server_time::retry_after(response.headers()),
+            content_type: field(response, CONTENT_TYPE),
             body: Vec::new(),
         }
     }
 
-    /// Reads an answer whose head has arrived. Its bytes are accounted for before they are read:
-    /// all at once where the server announces their number, else as the buffer grows.
+    /// Reads an answer whose head has arrived, and decodes it. Its bytes are accounted for before
+    /// they are read: all at once where the server announces their number, else as the buffer grows.
     pub(super) async fn read(
         mut response: Response,
+        coding: Option<Coding>,
         most: usize,
         room: &dyn AnswerRoom,
         route: &RouteDescription,
@@ -83,33 +109,53 @@ impl Answer {
                 route.host()
             ),
         };
+        let unreadable =
+            |error: DecodeError| CallError::unreadable(route.host(), status, &error.to_string());
         let mut begun = Instant::now();
         let body = &mut answer.body;
-        // The HTTP library accepts no more bytes than were announced.
-        let announced = response.content_length();
-        let mut read_ahead = 0;
+        // The HTTP library accepts no more bytes than were announced. Encoded ones are not the body.
+        let announced = response.content_length().filter(|_| coding.is_none());
+        let mut decoding = coding.map(Decoding::new);
+        let mut read_ahead = ReadAhead::default();
         if let Some(announced) = announced {
             let announced = usize::try_from(announced).unwrap_or(usize::MAX);
             begun += reserve(body, announced, most, room).await?;
         } else {
-            begun += hold_read_ahead(&mut read_ahead, FIRST_READS, room).await?;
+            begun += read_ahead.begin(room).await?;
         }
+        let mut arrived = 0;
         loop {
-            let deadline = begun + REST_TIMEOUT + line_time(body.len());
-            match timeout_at(deadline, response.chunk()).await {
+            let deadline = begun + REST_TIMEOUT + line_time(arrived);
+            let chunk = match timeout_at(deadline, response.chunk()).await {
                 Err(_) => return Err(broke_off("its rest did not arrive in time".to_owned())),
                 Ok(Err(error)) => return Err(broke_off(route.describe(&error))),
-                Ok(Ok(Some(chunk))) => {
-                    if announced.is_none() {
-                        let ahead = chunk.len().saturating_mul(READ_AHEAD_FACTOR);
-                        begun += hold_read_ahead(&mut read_ahead, ahead, room).await?;
-                    }
-                    begun += reserve(body, chunk.len(), most, room).await?;
-                    body.extend_from_slice(&chunk);
-                }
-                Ok(Ok(None)) => return Ok(answer),
+                Ok(Ok(Some(chunk))) => chunk,
+                Ok(Ok(None)) => break,
+            };
+            arrived += chunk.len();
+            if announced.is_none() {
+                begun += read_ahead.grow(chunk.len(), room).await?;
+            }
+            let Some(decoding) = &mut decoding else {
+                begun += reserve(body, chunk.len(), most, room).await?;
+                body.extend_from_slice(&chunk);
+                continue;
+            };
+            if arrived > most {
+                return Err(CallError::TooLarge { most });
+            }
+            begun += decoding.begin(&chunk, room).await?;
+            let mut input = &*chunk;
+            while let Some(piece) = decoding.piece(&mut input).map_err(unreadable)? {
+                begun += reserve(body, piece.len(), most, room).await?;
+                body.extend_from_slice(piece);
+                yield_now().await;
             }
         }
+        if let Some(decoding) = &decoding {
+            decoding.decoder.finish().map_err(unreadable)?;
+        }
+        Ok(answer)
     }
 
     /// EXP's error code and message, truncated to what is passed on; empty where the body is not
@@ -162,32 +208,112 @@ impl Answer {
         }
     }
 
-    /// Turns the body into a payload. A body that is not JSON, or breaks the limits on payloads,
-    /// becomes a JSON string.
-    pub fn into_payload(self) -> Option<Payload> {
+    /// The body: JSON where all of it is, which may be a payload.
+    pub fn into_body(self) -> AnswerBody {
         if self.body.is_empty() {
-            return None;
+            return AnswerBody::Empty;
         }
-        let text = String::from_utf8(self.body)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        Some(Payload::from_text(text))
+        let raw = |bytes| AnswerBody::Raw {
+            bytes,
+            content_type: self.content_type,
+        };
+        match String::from_utf8(self.body) {
+            Ok(text) if payload::check(&text).is_ok() => AnswerBody::Json(text),
+            Ok(text) => raw(text.into_bytes()),
+            Err(error) => raw(error.into_bytes()),
+        }
     }
 }
 
-/// Accounts for what the HTTP library reads ahead of an answer without a length, up to `ahead`
-/// bytes in all. Returns the time waited.
-async fn hold_read_ahead(
-    held: &mut usize,
-    ahead: usize,
-    room: &dyn AnswerRoom,
-) -> Result<Duration, CallError> {
-    let more = ahead.min(MAX_READ_AHEAD).saturating_sub(*held);
-    if more == 0 {
-        return Ok(Duration::ZERO);
+/// A header field of an answer, shortened; empty where it is not there or no text.
+pub(super) fn field(response: &Response, name: HeaderName) -> String {
+    let value = response.headers().get(name);
+    let text = value.and_then(|value| value.to_str().ok());
+    shortened(text.unwrap_or_default(), LONGEST_FIELD).into_owned()
+}
+
+/// A decoder with its buffer.
+pub(super) struct Decoding {
+    pub(super) decoder: Decoder,
+    output: Vec<u8>,
+}
+
+impl Decoding {
+    pub(super) fn new(coding: Coding) -> Self {
+        Self {
+            decoder: Decoder::new(coding),
+            output: Vec::new(),
+        }
     }
-    let waited = hold(more, room).await?;
-    *held += more;
-    Ok(waited)
+
+    /// Accounts for the decoder's memory before the first bytes are decoded. Returns the time
+    /// waited.
+    pub(super) async fn begin(
+        &mut self,
+        chunk: &[u8],
+        room: &dyn AnswerRoom,
+    ) -> Result<Duration, CallError> {
+        if !self.output.is_empty() || chunk.is_empty() {
+            return Ok(Duration::ZERO);
+        }
+        let bytes = DECODED_AT_ONCE + self.decoder.memory(chunk);
+        let waited = hold(bytes, room).await?;
+        self.output = vec![0; DECODED_AT_ONCE];
+        Ok(waited)
+    }
+
+    /// Decodes the next piece, and takes what was decoded from the input; none where more input is
+    /// needed.
+    pub(super) fn piece(&mut self, input: &mut &[u8]) -> Result<Option<&[u8]>, DecodeError> {
+        loop {
+            let done = self.decoder.decode(input, &mut self.output)?;
+            *input = input.get(done.taken..).unwrap_or_default();
+            if done.made > 0 {
+                return Ok(self.output.get(..done.made));
+            }
+            if input.is_empty() {
+                return Ok(None);
+            }
+            if done.taken == 0 {
+                // With room for output, a decoder takes all of its input.
+                return Err(self.decoder.stuck());
+            }
+        }
+    }
+}
+
+/// Accounts for what the HTTP library reads ahead of an answer without a length.
+#[derive(Default)]
+pub(super) struct ReadAhead {
+    held: usize,
+}
+
+impl ReadAhead {
+    /// Accounts for the first reads. Returns the time waited.
+    pub(super) async fn begin(&mut self, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
+        self.hold(FIRST_READS, room).await
+    }
+
+    /// Accounts for the reads that follow a chunk of this length. Returns the time waited.
+    pub(super) async fn grow(
+        &mut self,
+        chunk: usize,
+        room: &dyn AnswerRoom,
+    ) -> Result<Duration, CallError> {
+        self.hold(chunk.saturating_mul(READ_AHEAD_FACTOR), room)
+            .await
+    }
+
+    /// Holds `ahead` bytes in all, up to the bound.
+    async fn hold(&mut self, ahead: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
+        let more = ahead.min(MAX_READ_AHEAD).saturating_sub(self.held);
+        if more == 0 {
+            return Ok(Duration::ZERO);
+        }
+        let waited = hold(more, room).await?;
+        self.held += more;
+        Ok(waited)
+    }
 }
 
 /// Reserves room for `more` bytes in a body, and accounts for it first. Returns the time waited.
@@ -233,6 +359,7 @@ mod tests {
             status: StatusCode::OK,
             retry_after: None,
             date: None,
+            content_type: "text/plain".to_owned(),
             body: body.as_bytes().to_vec(),
         }
     }
@@ -258,15 +385,25 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_json_to_the_letter_or_else_text() {
-        for (body, payload) in [
-            ("{\"b\":1.00,\"a\":1e400}", "{\"b\":1.00,\"a\":1e400}"),
-            (" [1, 2]\n", "[1, 2]"),
-            ("Bad Gateway", "\"Bad Gateway\""),
-            ("{\"a\":", "\"{\\\"a\\\":\""),
-        ] {
-            assert_eq!(answer(body).into_payload().unwrap().as_str(), payload);
+    fn a_body_is_json_or_else_raw_and_either_to_the_letter() {
+        for json in ["{\"b\":1.00,\"a\":1e400}", " [1, 2]\n", "null"] {
+            let body = answer(json).into_body();
+            assert_eq!(body, AnswerBody::Json(json.to_owned()));
         }
-        assert_eq!(answer("").into_payload(), None);
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for text in ["Bad Gateway", "{\"a\":", " ", "\"\\ud800\"", &deep] {
+            let AnswerBody::Raw {
+                bytes,
+                content_type,
+            } = answer(text).into_body()
+            else {
+                panic!("{text} was taken for JSON");
+            };
+            assert_eq!((&*bytes, &*content_type), (text.as_bytes(), "text/plain"));
+        }
+        assert_eq!(answer("").into_body(), AnswerBody::Empty);
+        let mut latin = answer("");
+        latin.body = b"\"\xe9\"".to_vec();
+        assert!(matches!(latin.into_body(), AnswerBody::Raw { bytes, .. } if bytes.len() == 3));
     }
 }

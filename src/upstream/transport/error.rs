@@ -44,6 +44,14 @@ pub enum CallError {
         "EXP's answer was not read: this user's calls hold too much memory (daemon.limits.max_call_bytes); the request was carried out"
     )]
     NoRoom,
+    /// A part of the content has arrived, and the rest has not.
+    #[error("the content broke off: {reason}; fetch the rest of it by its offset")]
+    BrokeOff { reason: String },
+    /// The network gives no token that reads content by its URL.
+    #[error(
+        "the network's answer to the login has no restricted token, without which no URL reads content by itself; take the content from the daemon (Api.Fetch, expd content get)"
+    )]
+    NoContentToken,
     /// The arguments make no valid request.
     #[error("{reason}")]
     Invalid { reason: String },
@@ -68,10 +76,11 @@ impl CallError {
     /// The fate of the request.
     pub fn fate(&self) -> Fate {
         match self {
-            Self::Offline { .. } | Self::Unauthenticated { .. } | Self::Invalid { .. } => {
-                Fate::Refused
-            }
-            Self::TooLarge { .. } | Self::NoRoom => Fate::Sent,
+            Self::Offline { .. }
+            | Self::Unauthenticated { .. }
+            | Self::NoContentToken
+            | Self::Invalid { .. } => Fate::Refused,
+            Self::TooLarge { .. } | Self::NoRoom | Self::BrokeOff { .. } => Fate::Sent,
             Self::Unknown { .. } => Fate::Unknown,
             Self::Exp { status, .. } => fate_of(*status),
         }

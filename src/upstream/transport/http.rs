@@ -10,13 +10,14 @@ use reqwest::{Body, Client, IntoUrl, Method, Proxy, RequestBuilder, Response, St
 use tokio::time::timeout;
 
 use super::answer::{Answer, AnswerRoom};
+use super::decoder::{ACCEPTED, Coding};
 use super::error::CallError;
+use super::open_answer::OpenAnswer;
 use super::send_latch::{LatchedBody, SendLatch};
 use super::setup::SetupError;
 use crate::config::InstanceSettings;
 use expd_wire::diagnosis::{RouteDescription, never_sent};
 use expd_wire::dns::Resolver;
-use expd_wire::encoding;
 use expd_wire::trust::Trust;
 
 /// Bound on connecting: DNS, TCP, proxy and TLS together.
@@ -88,9 +89,9 @@ impl HttpTransport {
     }
 
     fn client(&self) -> Result<Client, SetupError> {
-        let plain = HeaderValue::from_static(encoding::IDENTITY);
+        let accepted = HeaderValue::from_static(ACCEPTED);
         let mut builder = Client::builder()
-            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, plain)]))
+            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, accepted)]))
             .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")))
             .use_preconfigured_tls(self.trust.connector()?.as_ref().clone())
             .connect_timeout(CONNECT_TIMEOUT)
@@ -182,22 +183,51 @@ impl HttpTransport {
         most: usize,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
-        if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-            let fields = response.headers().get_all(PROXY_AUTHENTICATE).iter();
-            let fields = fields.filter_map(|field| field.to_str().ok());
-            return Err(CallError::Offline {
-                reason: self.route.describe_proxy_challenge(fields),
-                retry_in: None,
-            });
-        }
-        let status = response.status();
-        let Some(reason) = encoding::unrequested(response.headers()) else {
-            return Answer::read(response, most, room, &self.route).await;
-        };
-        if status == StatusCode::UNAUTHORIZED || status.is_server_error() {
+        let coding = match self.coding(&response) {
+            Ok(coding) => coding,
             // The status is worth more than an error about the body's encoding.
-            return Ok(Answer::without_body(&response));
+            Err(_)
+                if response.status() == StatusCode::UNAUTHORIZED
+                    || response.status().is_server_error() =>
+            {
+                return Ok(Answer::without_body(&response));
+            }
+            Err(error) => return Err(error),
+        };
+        Answer::read(response, coding, most, room, &self.route).await
+    }
+
+    /// Sends a request once whose answer is read piece by piece, and returns it once its head has
+    /// arrived.
+    ///
+    /// # Errors
+    /// As [`Self::exchange`].
+    pub async fn open(
+        &self,
+        request: RequestBuilder,
+        answer_within: Duration,
+    ) -> Result<OpenAnswer, CallError> {
+        let answered = self.send(request.send(), answer_within, || false).await?;
+        self.check_proxy(&answered)?;
+        Ok(OpenAnswer::new(answered, self.route.clone()))
+    }
+
+    fn coding(&self, response: &Response) -> Result<Option<Coding>, CallError> {
+        self.check_proxy(response)?;
+        Coding::of(response.headers()).map_err(|error| {
+            CallError::unreadable(self.route.host(), response.status(), &error.to_string())
+        })
+    }
+
+    fn check_proxy(&self, response: &Response) -> Result<(), CallError> {
+        if response.status() != StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            return Ok(());
         }
-        Err(CallError::unreadable(self.route.host(), status, &reason))
+        let fields = response.headers().get_all(PROXY_AUTHENTICATE).iter();
+        let fields = fields.filter_map(|field| field.to_str().ok());
+        Err(CallError::Offline {
+            reason: self.route.describe_proxy_challenge(fields),
+            retry_in: None,
+        })
     }
 }

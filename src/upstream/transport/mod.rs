@@ -1,16 +1,20 @@
 //! HTTP with one instance's host: one request, one answer, and the fate of the request.
 
 mod answer;
+mod decoder;
 mod error;
 mod http;
 mod line;
+mod open_answer;
 mod send_latch;
 mod setup;
 
-pub use answer::{Answer, AnswerRoom, Unbounded};
+pub use answer::{Answer, AnswerBody, AnswerRoom, Unbounded};
 pub use error::CallError;
 pub use http::HttpTransport;
 pub(super) use http::LARGEST_ANSWER;
 pub(super) use line::line_time;
+pub use open_answer::ByteStream;
+pub(super) use open_answer::{OpenAnswer, behind_the_end};
 pub use send_latch::SendLatch;
 pub use setup::SetupError;

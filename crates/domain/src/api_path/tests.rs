@@ -184,3 +184,19 @@ fn every_server_reads_an_accepted_path_alike() {
     }
     assert!(accepted.iter().all(|count| *count > 100), "{accepted:?}");
 }
+
+#[test]
+fn the_path_of_content_is_encoded_and_that_of_a_request_is_not() {
+    for (text, path) in [
+        ("/menus/lunch.png", "/api/delivery/menus/lunch.png"),
+        ("/a b/50%.png", "/api/delivery/a%20b/50%25.png"),
+        ("/café/q?x#y;z", "/api/delivery/caf%C3%A9/q%3Fx%23y%3Bz"),
+        ("/a%2Fb", "/api/delivery/a%252Fb"),
+        ("/api/delivery/a%20b", "/api/delivery/a%20b"),
+    ] {
+        assert_eq!(ApiPath::of_content(text).unwrap().as_str(), path);
+    }
+    for text in ["", "menus/lunch.png", "/a/../b", "/a\nb", "/..", "https://x/y"] {
+        assert!(ApiPath::of_content(text).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,113 @@
+//! `expd content`: the bytes of content, and URLs that load it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::failure::Failure;
+use super::flags::InstanceFlag;
+use super::output::{Output, Progress};
+use expd_client::Client;
+use expd_domain::ApiPath;
+
+/// Get content: its bytes, or a URL that loads it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  expd content get /menus/lunch.png > lunch.png
+  expd content get /menus/lunch.png --variant small > small.png
+  expd content url /menus/lunch.png                  for a page or a player")]
+pub(super) struct Content {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Get(Get),
+    Url(Url),
+}
+
+/// Write the bytes of content to standard output
+#[derive(Debug, Args)]
+struct Get {
+    /// The content's `path`, as in /menus/lunch.png; or the path of any API request that begins with /api/
+    path: String,
+    /// The name of a variant
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+    /// Begin at byte N, to go on after an interruption
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    offset: u64,
+    #[command(flatten)]
+    instance: InstanceFlag,
+}
+
+/// Print a URL that loads content by itself
+///
+/// It carries the network's restricted token: whoever has the URL may read content.
+#[derive(Debug, Args)]
+struct Url {
+    /// The content's `path`, as in /menus/lunch.png
+    path: String,
+    /// The name of a variant
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    variant: String,
+    #[command(flatten)]
+    instance: InstanceFlag,
+}
+
+impl Content {
+    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+        match self.command {
+            Command::Get(get) => get.run(socket).await,
+            Command::Url(url) => url.run(socket).await,
+        }
+    }
+}
+
+impl Get {
+    async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+        let path = ApiPath::of_content(&self.path);
+        let path = path.map_err(|error| Failure::Usage(error.to_string()))?;
+        let mut target = path.as_str().to_owned();
+        if let Some(query) = path.query() {
+            target.extend(["?", query]);
+        }
+        let named = self.variant.map(|name| ("variant".to_owned(), name));
+        let query: BTreeMap<_, _> = named.into_iter().collect();
+        let client = Client::connect(socket).await?;
+        let fetch = client.fetch(&self.instance.name, &target, query, self.offset);
+        let waiting = Some("waiting for EXP's answer");
+        let mut content = Progress::new().during(waiting, fetch).await?;
+        let mut output = Output::new();
+        output.check_for_bytes(&content.head.content_type)?;
+        let mut reached = self.offset;
+        loop {
+            match content.next().await {
+                Ok(Some(bytes)) => {
+                    output.piece(&bytes).await?;
+                    reached += bytes.len() as u64;
+                }
+                Ok(None) => return output.flush().await,
+                Err(error) => {
+                    output.flush().await?;
+                    return Err(Failure::Failed(format!(
+                        "{error}; {reached} bytes have been written, and --offset {reached} goes on after them"
+                    )));
+                }
+            }
+        }
+    }
+}
+
+impl Url {
+    async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+        let client = Client::connect(socket).await?;
+        let url = client
+            .content_url(&self.instance.name, &self.path, &self.variant)
+            .await?;
+        Output::new().text(&url).await
+    }
+}

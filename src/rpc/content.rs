@@ -1,0 +1,237 @@
+//! `Api.Fetch`: content of any size, from the network's answer to HTTP/2 without a copy.
+//!
+//! HTTP/2 asks for bytes only when the client's window is open, and the network's answer is read
+//! only when all earlier bytes have been handed over: a client that stops reading holds up its own
+//! answer and nothing else, and is ended as any other call that nobody reads.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::extract::State;
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::stream::{self, BoxStream};
+use http_body::{Body, Frame};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::access::caller_of;
+use super::bounds::checked;
+use super::context::ServiceContext;
+use super::error::{clamped, invalid};
+use super::frame::frame;
+use super::message::read;
+use super::network::on_behalf;
+use super::server::{Call, SLICE};
+use super::stream::trailers;
+use super::unary::{self, call_of};
+use crate::access::{AccessPolicy, Action, Caller, Verb};
+use crate::bridge::Bridge;
+use crate::shares::Share;
+use crate::upstream::api::Content;
+use expd_domain::ApiPath;
+use expd_proto as proto;
+
+/// Number of the field `data` of `FetchChunk`.
+const DATA_FIELD: u32 = 2;
+
+/// The longest beginning of a frame of data: gRPC's prefix, the field's key, its length.
+const MAX_PREFIX: usize = 5 + 1 + 10;
+
+/// Answers the call with a stream of content.
+pub(super) async fn answer(
+    State(context): State<ServiceContext>,
+    request: http::Request<axum::body::Body>,
+) -> http::Response<axum::body::Body> {
+    match open(context, request).await {
+        Ok(body) => unary::grpc(axum::body::Body::new(body)),
+        Err(status) => clamped(status).into_http(),
+    }
+}
+
+async fn open(
+    context: ServiceContext,
+    request: http::Request<axum::body::Body>,
+) -> Result<FetchBody, Status> {
+    let caller = caller_of(request.extensions());
+    let call = call_of(request.extensions())?;
+    let (head, body) = request.into_parts();
+    let request = read::<proto::FetchRequest>(&head.headers, body, &call, 0).await?;
+    let request = checked(request)?;
+    let bridge = context.bridge(&caller, Verb::Request, &request.instance);
+    let bridge: Arc<Bridge> = bridge.await?.clone();
+    let path = ApiPath::parse(&request.path).map_err(invalid)?;
+    // Taken before the check, so that a reload between the two is noticed.
+    let mut policies = context.access.clone();
+    policies.mark_unchanged();
+    context
+        .allow(&caller, &bridge, &Action::Request(&path))
+        .await?;
+    let query = request.query.into_iter().collect();
+    let content = bridge.fetch(on_behalf(&call), &path, &query, request.offset);
+    let (content, share) = content.await?;
+    let first = frame(&proto::FetchChunk {
+        form: Some(proto::fetch_chunk::Form::Head(proto::FetchHead {
+            content_type: content.head.content_type.clone(),
+            size: content.head.size,
+            offset: request.offset,
+            etag: content.head.etag.clone(),
+        })),
+    });
+    let fetching = Fetching {
+        context,
+        policies,
+        caller,
+        bridge,
+        path,
+        content,
+        call: call.clone(),
+        _share: share,
+    };
+    Ok(FetchBody {
+        call,
+        content: Box::pin(stream::try_unfold(fetching, Fetching::next)),
+        prefix: first,
+        rest: Bytes::new(),
+        ending: None,
+        is_over: false,
+    })
+}
+
+/// Content on its way, and the right to it.
+struct Fetching {
+    context: ServiceContext,
+    policies: watch::Receiver<Arc<AccessPolicy>>,
+    caller: Caller,
+    bridge: Arc<Bridge>,
+    path: ApiPath,
+    content: Content,
+    call: Arc<Call>,
+    /// The open call to the network.
+    _share: Share,
+}
+
+impl Fetching {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, Status> {
+        let next = tokio::select! {
+            next = self.content.next(&*self.call) => next,
+            () = self.context.stop.cancelled() => return Err(Status::unavailable(
+                "the daemon is stopping; fetch the rest by its offset when it is back",
+            )),
+        };
+        // An error means that the daemon stops.
+        if self.policies.has_changed().unwrap_or(false) {
+            self.policies.mark_unchanged();
+            let action = Action::Request(&self.path);
+            let allowed = self.context.allow(&self.caller, &self.bridge, &action);
+            allowed.await?;
+        }
+        Ok(next?.map(|bytes| (bytes, self)))
+    }
+}
+
+/// The body of a `Fetch` response.
+struct FetchBody {
+    call: Arc<Call>,
+    content: BoxStream<'static, Result<Bytes, Status>>,
+    /// The head's frame, or the beginning of the next frame of data.
+    prefix: Bytes,
+    /// Bytes of the current frame that HTTP/2 has yet to take.
+    rest: Bytes,
+    /// The final status, and the wait until all bytes are written: the library cannot reset a call
+    /// whose bytes it holds.
+    ending: Option<(Status, Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    is_over: bool,
+}
+
+impl FetchBody {
+    fn begin(&mut self, bytes: Bytes) {
+        self.prefix = prefix(bytes.len());
+        self.rest = self.call.chunk(bytes);
+    }
+
+    fn end(&mut self, status: Status) {
+        // The network's answer is closed now, and not when the client has read what came of it.
+        self.content = Box::pin(stream::empty());
+        self.ending = Some((status, Box::pin(self.call.released())));
+    }
+}
+
+impl Body for FetchBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = &mut *self;
+        if this.is_over {
+            return Poll::Ready(None);
+        }
+        loop {
+            if !this.prefix.is_empty() {
+                this.call.restart_timer();
+                let prefix = std::mem::take(&mut this.prefix);
+                return Poll::Ready(Some(Ok(Frame::data(prefix))));
+            }
+            if !this.rest.is_empty() {
+                this.call.restart_timer();
+                let slice = this.rest.split_to(this.rest.len().min(SLICE));
+                if this.rest.is_empty() {
+                    // An empty slice would keep the bytes alive.
+                    this.rest = Bytes::new();
+                }
+                return Poll::Ready(Some(Ok(Frame::data(slice))));
+            }
+            if let Some((status, written)) = &mut this.ending {
+                ready!(written.as_mut().poll(cx));
+                this.is_over = true;
+                let trailers = trailers(status);
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+            match this.content.as_mut().poll_next(cx) {
+                Poll::Pending => {
+                    // The client waits for the network, which has bounds of its own.
+                    this.call.stop_timer();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Ok(bytes))) => this.begin(bytes),
+                Poll::Ready(Some(Err(status))) => this.end(clamped(status)),
+                Poll::Ready(None) => this.end(Status::ok("")),
+            }
+        }
+    }
+}
+
+/// The beginning of a frame with so many bytes of data.
+fn prefix(length: usize) -> Bytes {
+    let length = length as u64;
+    let message = 1 + encoded_len_varint(length) as u64 + length;
+    let mut prefix = BytesMut::with_capacity(MAX_PREFIX);
+    prefix.put_u8(0);
+    // The network's answers arrive in far smaller pieces than 4 GiB.
+    prefix.put_u32(u32::try_from(message).unwrap_or(u32::MAX));
+    encode_key(DATA_FIELD, WireType::LengthDelimited, &mut prefix);
+    encode_varint(length, &mut prefix);
+    prefix.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_a_frame_is_the_one_that_the_contract_makes() {
+        for length in [1, 127, 128, 16_383, 16_384, 417_792] {
+            let data = Bytes::from(vec![7; length]);
+            let made = frame(&proto::FetchChunk {
+                form: Some(proto::fetch_chunk::Form::Data(data.clone())),
+            });
+            let expected = [prefix(length), data].concat();
+            assert!(made == expected, "{length}");
+        }
+    }
+}
