@@ -1,15 +1,17 @@
 //! Answers that nobody reads are bounded, and end.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use expd_proto as proto;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use h2::RecvStream;
-use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::world::{ALONE, APP, World};
 use expd_test_support::DEADLINE;
-use expd_test_support::cloud::{Cloud, Reply, Request, now_millis};
+use expd_test_support::cloud::{Cloud, Reply, login_here};
 use expd_test_support::http2::{Http2, framed, is_root};
 
 const MB: usize = 1_000_000;
@@ -28,26 +30,11 @@ const READ_AHEAD: usize = SHARE / 2;
 /// Bytes of each answer.
 const LARGE: usize = 900_000;
 
-const HOUR: i64 = 3_600_000;
-
-fn login(request: &Request) -> Reply {
-    let host = request.headers.get("host").map_or("", |host| host);
-    Reply::json(
-        200,
-        &json!({
-            "token": "t0ken-of-the-session",
-            "expiration": now_millis() + HOUR,
-            "identity": {"uuid": "device-1", "type": "device", "organization": "demo"},
-            "network": {"host": host},
-        }),
-    )
-}
-
 /// A daemon whose network answers each request for data with `answer`.
 async fn world(answer: Reply) -> (World, Cloud) {
     let cloud = Cloud::start(move |request, _| {
         if request.is_login() {
-            login(request)
+            login_here(request)
         } else if request.path.starts_with("/api/data/") {
             answer.clone()
         } else {
@@ -207,4 +194,125 @@ async fn connections_that_carried_large_answers_read_ahead_within_a_bound() {
     assert!(highest <= SHARE + READ_AHEAD, "{} MB more", highest / MB);
     callers.abort_all();
     watch.ends_well().await;
+}
+
+/// Memory that one stream of content may take.
+const CONTENT: usize = 4 * MB;
+
+/// An endless answer of these bytes, with these fields in its head.
+fn endless(fields: &str, piece: Vec<u8>) -> Reply {
+    Reply::Bytes {
+        head: format!("HTTP/1.1 200 OK\r\n{fields}\r\n"),
+        piece: piece.into(),
+        times: usize::MAX,
+    }
+}
+
+/// A member of a gzip file that is a thousand times as large once it is decoded.
+fn bomb() -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&vec![0; 10 * MB]).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn content() -> proto::FetchRequest {
+    proto::FetchRequest {
+        path: "/api/data/group/key".to_owned(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_without_end_takes_four_megabytes_plain_or_as_a_bomb() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    for (what, answer) in [
+        ("plain", endless("", vec![7; 256 << 10])),
+        ("a bomb", endless("content-encoding: gzip\r\n", bomb())),
+    ] {
+        let (world, _cloud) = world(answer).await;
+        let mut api = world.api(APP).await;
+        // What the first call of all takes, and any other after it, is not the content's.
+        drop(api.fetch(content()).await.unwrap());
+        let before = world.memory();
+        let highest = Highest::of(&world);
+        let watch = world.watch().await;
+        let mut chunks = api.fetch(content()).await.unwrap().into_inner();
+        let mut bytes = 0;
+        while bytes < 100 * MB {
+            let chunk = chunks.message().await.unwrap().unwrap();
+            if let Some(proto::fetch_chunk::Form::Data(data)) = chunk.form {
+                bytes += data.len();
+            }
+        }
+        let highest = highest.ends().await.saturating_sub(before);
+        eprintln!("{what}: at most {} kB more", highest / 1000);
+        assert!(highest <= CONTENT, "{what}: {highest} bytes more");
+        watch.ends_well().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_a_bomb_is_refused_at_the_bound_on_answers() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let (world, _cloud) = world(endless("content-encoding: gzip\r\n", bomb())).await;
+    let before = world.memory();
+    let highest = Highest::of(&world);
+    let watch = world.watch().await;
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let mut api = world.api(APP).await;
+        callers.spawn(async move { api.request(get()).await.unwrap_err() });
+    }
+    while let Some(status) = callers.join_next().await {
+        let status = status.unwrap();
+        assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
+    }
+    let highest = highest.ends().await.saturating_sub(before);
+    eprintln!("at most {} MB more", highest / MB);
+    assert!(highest <= SHARE + UNACCOUNTED, "{} MB more", highest / MB);
+    watch.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_nobody_reads_takes_its_users_share_and_ends() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let (world, cloud) = world(endless("", vec![7; 256 << 10])).await;
+    let before = world.memory();
+    let highest = Highest::of(&world);
+    let watch = world.watch().await;
+    let mut client = world.http2(APP, &h2::client::Builder::new()).await;
+    let mut answers = Vec::new();
+    for _ in 0..60 {
+        let (response, mut stream) = client.post("/expd.v1.Api/Fetch").await;
+        stream.send_data(framed(&content()), true).unwrap();
+        answers.push(response);
+    }
+    let mut bodies = Vec::new();
+    for answer in answers {
+        let answer = timeout(DEADLINE, answer).await.unwrap().unwrap();
+        if tonic::Status::from_header_map(answer.headers()).is_none() {
+            bodies.push(answer.into_body());
+        }
+    }
+    let highest = highest.ends().await.saturating_sub(before);
+    eprintln!("{} wait, at most {} MB more", bodies.len(), highest / MB);
+    assert!(highest <= SHARE + UNACCOUNTED, "{} MB more", highest / MB);
+    world.root_gets_in().await;
+    watch.ends_well().await;
+
+    // Those that nobody reads end by themselves, and with them the network's answers.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while cloud.connections() > 3 {
+        assert!(Instant::now() < deadline, "{} go on", cloud.connections());
+        sleep(Duration::from_millis(200)).await;
+    }
 }

@@ -12,6 +12,7 @@
 mod broadcasts;
 mod channel_ids;
 mod channel_rules;
+mod content;
 mod credentials;
 mod deadlines;
 mod gate;

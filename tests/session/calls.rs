@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use expd::config::BroadcastChannelForm;
-use expd::upstream::transport::{AnswerRoom, CallError, SendLatch, Unbounded};
+use expd::upstream::transport::{AnswerBody, AnswerRoom, CallError, SendLatch, Unbounded};
 use expd_domain::{ApiPath, BroadcastId, Channel, ChannelId, Fate, Payload};
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -152,7 +152,9 @@ async fn resources_are_asked_for_as_given_and_answered_as_they_come() {
     let cloud = network(|request, _| match request.path.as_str() {
         "/api/missing" => Reply::json(404, &json!({"code": "no", "message": "none"})),
         "/api/empty" => Reply::new(204, ""),
-        "/api/text" => Reply::new(200, "plain \"text\""),
+        "/api/text" => {
+            Reply::new(200, "plain \"text\"").with("content-type", "text/plain")
+        }
         "/api/broken" => Reply::json(500, &json!({"code": "bug", "message": "sorry"})),
         "/api/busy" => Reply::new(503, "").with("retry-after", 7),
         _ => Reply::new(200, "{\"b\":1.0,\"a\":[]}"),
@@ -166,14 +168,16 @@ async fn resources_are_asked_for_as_given_and_answered_as_they_come() {
     };
     let answer = get("/api/missing").await.unwrap();
     assert_eq!(answer.status, 404);
-    assert_eq!(
-        answer.body.unwrap().as_str(),
-        r#"{"code":"no","message":"none"}"#
-    );
+    let json = |text: &str| AnswerBody::Json(text.to_owned());
+    assert_eq!(answer.body, json(r#"{"code":"no","message":"none"}"#));
     let answer = get("/api/empty").await.unwrap();
-    assert_eq!((answer.status, answer.body), (204, None));
+    assert_eq!((answer.status, answer.body), (204, AnswerBody::Empty));
     let answer = get("/api/text").await.unwrap();
-    assert_eq!(answer.body.unwrap().as_str(), r#""plain \"text\"""#);
+    let text = AnswerBody::Raw {
+        bytes: b"plain \"text\"".to_vec(),
+        content_type: "text/plain".to_owned(),
+    };
+    assert_eq!(answer.body, text);
     let error = get("/api/broken").await.unwrap_err();
     assert!(matches!(&error, CallError::Exp { status: 500, code, .. } if code == "bug"));
     let error = get("/api/busy").await.unwrap_err();
@@ -194,10 +198,7 @@ async fn resources_are_asked_for_as_given_and_answered_as_they_come() {
             &Unbounded,
         )
         .await;
-    assert_eq!(
-        answer.unwrap().body.unwrap().as_str(),
-        "{\"b\":1.0,\"a\":[]}"
-    );
+    assert_eq!(answer.unwrap().body, json("{\"b\":1.0,\"a\":[]}"));
     let call = cloud.calls().pop().unwrap();
     assert_eq!(call.method, "PATCH");
     assert_eq!(call.path, "/api/things/1?x=1&name=a+b%26c%3D%C3%BC");

@@ -68,6 +68,12 @@ pub enum Reply {
     Close,
     /// Exactly these bytes, then the connection is closed.
     Raw(String),
+    /// This head, then these bytes so many times, then the connection is closed.
+    Bytes {
+        head: String,
+        piece: Arc<[u8]>,
+        times: usize,
+    },
     /// Nothing, ever.
     Silence,
 }
@@ -83,6 +89,23 @@ impl Reply {
 
     pub fn json(status: u16, body: &Value) -> Self {
         Self::new(status, body.to_string())
+    }
+
+    /// A body of any bytes, with these header fields besides its length.
+    pub fn bytes(status: u16, fields: &[(&str, &str)], body: &[u8]) -> Self {
+        let mut head = format!(
+            "HTTP/1.1 {status} Word\r\ncontent-length: {}\r\nconnection: close\r\n",
+            body.len()
+        );
+        for (name, value) in fields {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        head.push_str("\r\n");
+        Self::Bytes {
+            head,
+            piece: body.into(),
+            times: 1,
+        }
     }
 
     pub fn refused(message: &str) -> Self {
@@ -136,6 +159,23 @@ pub fn session_at(token: &str, expiration: i64) -> Reply {
 pub fn now_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     since.as_millis().try_into().unwrap()
+}
+
+/// A login of a device on the server itself, with a token for content, that holds for an hour.
+pub fn login_here(request: &Request) -> Reply {
+    let host = request.headers.get("host").map_or("", |host| host);
+    let url = format!("http://{host}");
+    Reply::json(
+        200,
+        &json!({
+            "token": "t0ken-of-the-session",
+            "restrictedToken": "r3stricted&token",
+            "expiration": now_millis() + 3_600_000,
+            "identity": {"uuid": "device-1", "type": "device", "organization": "demo"},
+            "network": {"host": url},
+            "api": {"host": url},
+        }),
+    )
 }
 
 type Script = dyn Fn(&Request, usize) -> Reply + Send + Sync;
@@ -283,6 +323,16 @@ async fn answer(
             }
             Reply::Raw(text) => {
                 stream.write_all(text.as_bytes()).await.ok();
+                stream.shutdown().await.ok();
+                return;
+            }
+            Reply::Bytes { head, piece, times } => {
+                stream.write_all(head.as_bytes()).await.ok();
+                for _ in 0..times {
+                    if stream.write_all(&piece).await.is_err() {
+                        return;
+                    }
+                }
                 stream.shutdown().await.ok();
                 return;
             }

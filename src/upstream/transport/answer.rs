@@ -144,13 +144,16 @@ impl Answer {
             if arrived > most {
                 return Err(CallError::TooLarge { most });
             }
-            begun += decoding.begin(&chunk, room).await?;
+            // The server has its time for sending alone.
+            let arrived_at = Instant::now();
+            decoding.begin(&chunk, room).await?;
             let mut input = &*chunk;
             while let Some(piece) = decoding.piece(&mut input).map_err(unreadable)? {
-                begun += reserve(body, piece.len(), most, room).await?;
+                reserve(body, piece.len(), most, room).await?;
                 body.extend_from_slice(piece);
                 yield_now().await;
             }
+            begun += arrived_at.elapsed();
         }
         if let Some(decoding) = &decoding {
             decoding.decoder.finish().map_err(unreadable)?;
@@ -246,20 +249,18 @@ impl Decoding {
         }
     }
 
-    /// Accounts for the decoder's memory before the first bytes are decoded. Returns the time
-    /// waited.
+    /// Accounts for the decoder's memory before the first bytes are decoded.
     pub(super) async fn begin(
         &mut self,
         chunk: &[u8],
         room: &dyn AnswerRoom,
-    ) -> Result<Duration, CallError> {
-        if !self.output.is_empty() || chunk.is_empty() {
-            return Ok(Duration::ZERO);
+    ) -> Result<(), CallError> {
+        if self.output.is_empty() && !chunk.is_empty() {
+            let bytes = DECODED_AT_ONCE + self.decoder.memory(chunk);
+            hold(bytes, room).await?;
+            self.output = vec![0; DECODED_AT_ONCE];
         }
-        let bytes = DECODED_AT_ONCE + self.decoder.memory(chunk);
-        let waited = hold(bytes, room).await?;
-        self.output = vec![0; DECODED_AT_ONCE];
-        Ok(waited)
+        Ok(())
     }
 
     /// Decodes the next piece, and takes what was decoded from the input; none where more input is
