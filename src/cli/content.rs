@@ -52,7 +52,12 @@ struct Url {
     /// The content's `path`, as in /menus/lunch.png
     path: String,
     /// The name of a variant
-    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     variant: String,
     #[command(flatten)]
     instance: InstanceFlag,

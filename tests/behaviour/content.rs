@@ -13,9 +13,9 @@ use flate2::write::{DeflateEncoder, GzEncoder};
 
 use expd_test_support::cloud::{Cloud, Reply, Request, login_here, session};
 use expd_test_support::daemon::{Daemon, instance};
+use expd_test_support::eventually;
 use expd_test_support::http2::channel;
 use expd_test_support::network::DAEMON;
-use expd_test_support::eventually;
 
 /// Bytes of a file that is no text.
 fn file() -> Vec<u8> {
@@ -118,10 +118,16 @@ async fn content_comes_whole_and_from_any_offset() {
     let (cloud, _daemon, client) = world(move |request, _| match &*request.path {
         "/api/delivery/ranges?variant=small" => ranged(request, &served),
         "/api/delivery/no-ranges" => Reply::bytes(200, &[], &served),
-        _ => Reply::new(404, r#"{"code":"content.unknown","message":"no such content"}"#),
+        _ => Reply::new(
+            404,
+            r#"{"code":"content.unknown","message":"no such content"}"#,
+        ),
     })
     .await;
-    for path in ["/api/delivery/ranges?variant=small", "/api/delivery/no-ranges"] {
+    for path in [
+        "/api/delivery/ranges?variant=small",
+        "/api/delivery/no-ranges",
+    ] {
         for offset in [0, 1, 700_001, size - 1, size] {
             let (all, told) = fetch(&client, path, offset).await.unwrap();
             let wanted = &bytes[usize::try_from(offset).unwrap()..];
@@ -163,9 +169,7 @@ async fn content_that_comes_encoded_is_decoded_and_its_offset_counts_what_was_de
                 &zipped[5..],
             ),
         },
-        "/api/delivery/deflate" => {
-            Reply::bytes(200, &[("content-encoding", "deflate")], &deflated)
-        }
+        "/api/delivery/deflate" => Reply::bytes(200, &[("content-encoding", "deflate")], &deflated),
         "/api/delivery/cut" => {
             let cut = &zipped[..zipped.len() / 2];
             Reply::bytes(200, &[("content-encoding", "gzip")], cut)
@@ -192,9 +196,9 @@ async fn content_that_comes_encoded_is_decoded_and_its_offset_counts_what_was_de
 #[tokio::test]
 async fn what_breaks_off_is_said_and_what_came_before_arrives() {
     let (_cloud, _daemon, client) = world(|request, _| match &*request.path {
-        "/api/delivery/broken" => Reply::Raw(
-            "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nten bytes.".to_owned(),
-        ),
+        "/api/delivery/broken" => {
+            Reply::Raw("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nten bytes.".to_owned())
+        }
         "/api/delivery/moved" => {
             Reply::new(302, "").with("location", "https://cdn.example/lunch.png")
         }
@@ -209,7 +213,10 @@ async fn what_breaks_off_is_said_and_what_came_before_arrives() {
     assert_eq!(code, Code::Unavailable);
     assert!(message.contains("broke off"), "{message}");
     let (_, message) = refused(fetch(&client, "/api/delivery/moved", 0).await.unwrap_err());
-    assert!(message.contains("https://cdn.example/lunch.png"), "{message}");
+    assert!(
+        message.contains("https://cdn.example/lunch.png"),
+        "{message}"
+    );
     let (code, message) = refused(fetch(&client, "/api/delivery/x", 0).await.unwrap_err());
     assert_eq!(code, Code::Unavailable);
     assert!(message.contains("sorry"), "{message}");
@@ -271,7 +278,11 @@ async fn a_request_changes_no_byte_of_its_answer() {
 async fn a_url_for_content_carries_the_restricted_token() {
     let (cloud, _daemon, client) = world(|_, _| Reply::new(404, "")).await;
     for (path, variant, wanted) in [
-        ("/menus/a b.png", "", "/api/delivery/menus/a%20b.png?_rt=r3stricted%26token"),
+        (
+            "/menus/a b.png",
+            "",
+            "/api/delivery/menus/a%20b.png?_rt=r3stricted%26token",
+        ),
         (
             "/50%",
             "small & red",

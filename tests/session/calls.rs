@@ -152,9 +152,7 @@ async fn resources_are_asked_for_as_given_and_answered_as_they_come() {
     let cloud = network(|request, _| match request.path.as_str() {
         "/api/missing" => Reply::json(404, &json!({"code": "no", "message": "none"})),
         "/api/empty" => Reply::new(204, ""),
-        "/api/text" => {
-            Reply::new(200, "plain \"text\"").with("content-type", "text/plain")
-        }
+        "/api/text" => Reply::new(200, "plain \"text\"").with("content-type", "text/plain"),
         "/api/broken" => Reply::json(500, &json!({"code": "bug", "message": "sorry"})),
         "/api/busy" => Reply::new(503, "").with("retry-after", 7),
         _ => Reply::new(200, "{\"b\":1.0,\"a\":[]}"),

@@ -15,7 +15,8 @@ use super::target;
 use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings};
 use crate::upstream::session::{LoggedIn, Session};
 use crate::upstream::transport::{
-    Answer, AnswerBody, AnswerRoom, CallError, HttpTransport, LARGEST_ANSWER, SendLatch, SetupError, line_time,
+    Answer, AnswerBody, AnswerRoom, CallError, HttpTransport, LARGEST_ANSWER, SendLatch,
+    SetupError, line_time,
 };
 use expd_domain::excerpt::sentence;
 use expd_domain::message;

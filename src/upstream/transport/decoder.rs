@@ -53,7 +53,10 @@ impl Coding {
         };
         let rest: Vec<&str> = names.collect();
         if !rest.is_empty() {
-            return Err(UnknownCoding(excerpt(&format!("{name}, {}", rest.join(", ")))));
+            return Err(UnknownCoding(excerpt(&format!(
+                "{name}, {}",
+                rest.join(", ")
+            ))));
         }
         match name.to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => Ok(Some(Self::Gzip)),
@@ -250,7 +253,8 @@ mod tests {
     const TEXT: &[u8] = b"soup of the day: leek, leek, leek and more leek\n";
 
     /// `TEXT`, made by the reference implementation of Brotli.
-    const TEXT_IN_BROTLI: &[u8] = b"\x1b\x2f\x00\xf8\x8d\xd4\x4e\xf9\xc3\x4e\xe5\x36\x36\xd6\x16\x74\x29\x18\x44\xa3\
+    const TEXT_IN_BROTLI: &[u8] =
+        b"\x1b\x2f\x00\xf8\x8d\xd4\x4e\xf9\xc3\x4e\xe5\x36\x36\xd6\x16\x74\x29\x18\x44\xa3\
         \x06\x51\x60\xd1\x09\x1b\x70\xc0\x1e\x46\x1e\xc9\xa0\x74\x1f\xd0\x01\x37\x03\x69\
         \x7b\xa3\xe3\x24\xfe\x22\x79\x6c\xe3\xa2\x01";
 
@@ -401,9 +405,17 @@ mod tests {
         assert_eq!(of(&["", "Identity"]).unwrap(), None);
         assert_eq!(of(&["GZIP"]).unwrap(), Some(Coding::Gzip));
         assert_eq!(of(&["identity, br"]).unwrap(), Some(Coding::Brotli));
-        for values in [&["zstd"][..], &["compress"], &["gzip, zstd"], &["gzip", "br"]] {
+        for values in [
+            &["zstd"][..],
+            &["compress"],
+            &["gzip, zstd"],
+            &["gzip", "br"],
+        ] {
             let error = of(values).unwrap_err();
-            assert!(error.contains(&format!("({})", values.join(", "))), "{error}");
+            assert!(
+                error.contains(&format!("({})", values.join(", "))),
+                "{error}"
+            );
         }
         assert!(of(&[&"x".repeat(9000)]).unwrap_err().len() < 300);
     }

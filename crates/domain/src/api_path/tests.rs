@@ -196,7 +196,14 @@ fn the_path_of_content_is_encoded_and_that_of_a_request_is_not() {
     ] {
         assert_eq!(ApiPath::of_content(text).unwrap().as_str(), path);
     }
-    for text in ["", "menus/lunch.png", "/a/../b", "/a\nb", "/..", "https://x/y"] {
+    for text in [
+        "",
+        "menus/lunch.png",
+        "/a/../b",
+        "/a\nb",
+        "/..",
+        "https://x/y",
+    ] {
         assert!(ApiPath::of_content(text).is_err(), "{text}");
     }
 }
