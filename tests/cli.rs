@@ -14,13 +14,23 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use expd_test_support::process::{Daemon, Home, program};
 use serde_json::{Value, json};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 20] = [
     "serve",
     "hub",
     "status",
     "listen",
     "broadcast",
     "respond",
+    "devices",
+    "things",
+    "experiences",
+    "locations",
+    "feeds",
+    "data",
+    "content",
+    "fling",
+    "identify",
+    "restart",
     "api",
     "channel-id",
     "check-config",
@@ -28,13 +38,19 @@ const COMMANDS: [&str; 10] = [
 ];
 
 /// Those that need a daemon, with arguments that suffice.
-const CLIENTS: [&[&str]; 6] = [
+const CLIENTS: [&[&str]; 12] = [
     &["status"],
     &["status", "--watch", "--json"],
     &["listen", "menu", "--count", "1"],
     &["broadcast", "menu", "hi", "-5"],
     &["respond", "id", "WyJd", "null"],
     &["api", "get", "/api/devices", "-q", "limit=1"],
+    &["things", "list", "name=x", "--limit", "1"],
+    &["feeds", "delete", "u"],
+    &["data", "create", "key", "-1"],
+    &["content", "get", "/menus/lunch.png"],
+    &["experiences", "watch", "u"],
+    &["fling", "u", "{}"],
 ];
 
 fn expd() -> Command {
@@ -75,7 +91,7 @@ fn every_command_has_help_that_teaches() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 14] = [
         (&[], "Usage"),
         (&["nonsense"], "unrecognized subcommand"),
         (&["listen"], "<CHANNEL>"),
@@ -86,6 +102,10 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         (&["api", "GET", "/api/devices", "-q", "limit"], "KEY=VALUE"),
         (&["listen", "menu", "--resume", "17"], "LOG_ID:SEQUENCE"),
         (&["completions", "cobol"], "zsh"),
+        (&["devices", "list", "name"], "FIELD=VALUE"),
+        (&["devices", "list", "a=1", "a=2"], "given twice"),
+        (&["content", "get", "u", "--offset", "5"], "begins with a /"),
+        (&["devices", "edit", "u", "{"], "not JSON"),
     ];
     for (arguments, words) in cases {
         let output = run(arguments);
@@ -428,4 +448,119 @@ fn api_prints_the_answer_and_fails_where_exp_refuses() {
     let said = "error: EXP answered 404 to GET /api/data/menu/tomorrow\n";
     assert_eq!(stderr(&unknown), said);
     served.stop();
+}
+
+/// A process that ends with the test.
+struct Background(Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[test]
+fn resources_are_listed_made_changed_watched_and_deleted() {
+    let home = Home::new("");
+    let _daemon = home.start();
+    let socket = home.socket();
+    let expd = |arguments: &[&str]| {
+        let mut command = expd();
+        command.arg("--socket").arg(&socket).args(arguments);
+        command
+    };
+    let done = |arguments: &[&str]| {
+        let output = expd(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+        stdout(&output).to_owned()
+    };
+    let document = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let created = document(&done(&["things", "create", r#"{"name":"lamp","n":1.00}"#]));
+    let uuid = created["uuid"].as_str().unwrap();
+    done(&["things", "create"]);
+
+    // Its changes, from when EXP has confirmed the channel.
+    let mut watch = expd(&["things", "watch", uuid, "--count", "2"]);
+    let mut watch = watch
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut heard = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let notes = BufReader::new(watch.stderr.take().unwrap());
+    let mut watch = Background(watch);
+    let confirmed = notes
+        .lines()
+        .find(|line| line.as_ref().unwrap().contains("confirmed the"));
+    confirmed.expect("it is confirmed").unwrap();
+    let changed = done(&["things", "edit", uuid, r#"{"name":"bulb","at":{"x":1}}"#]);
+    assert!(changed.contains(r#""n":1.00"#), "{changed}");
+    assert_eq!(document(&changed)["name"], "bulb");
+    assert_eq!(
+        document(&heard.next().unwrap().unwrap()),
+        document(&changed)
+    );
+    let same = expd(&["things", "edit", uuid, r#"{"name":"bulb"}"#])
+        .output()
+        .unwrap();
+    assert!(stderr(&same).contains("nothing is changed"), "{same:?}");
+    let mut edit = expd(&["things", "edit", uuid]);
+    let edited = edit
+        .env_remove("VISUAL")
+        .env("EDITOR", "sed -i s/bulb/torch/")
+        .output();
+    assert_eq!(document(stdout(&edited.unwrap()))["name"], "torch");
+    assert_eq!(document(&heard.next().unwrap().unwrap())["name"], "torch");
+    assert!(watch.0.wait().unwrap().success());
+
+    let table = done(&["things", "list", "name=torch"]);
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 2, "{table}");
+    assert!(
+        lines[0].contains("name") && lines[0].contains("uuid"),
+        "{table}"
+    );
+    assert!(
+        lines[1].contains("torch") && lines[1].contains(uuid),
+        "{table}"
+    );
+    let all = done(&["things", "list", "--json", "--limit", "1"]);
+    assert_eq!(all.lines().count(), 1, "{all}");
+    assert_eq!(
+        document(&done(&["things", "get", uuid]))["n"].to_string(),
+        "1.00"
+    );
+    assert_eq!(done(&["things", "delete", uuid]), "");
+    let gone = expd(&["things", "get", uuid]).output().unwrap();
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(stderr(&gone).contains("404"), "{gone:?}");
+
+    let item = [
+        "data",
+        "create",
+        "to/day",
+        r#"{"soup":"leek","n":0.10}"#,
+        "--group",
+        "menu",
+    ];
+    assert!(done(&item).contains(r#"{"soup":"leek","n":0.10}"#));
+    let changed = done(&[
+        "data",
+        "edit",
+        "to/day",
+        r#"{"soup":null}"#,
+        "--group",
+        "menu",
+    ]);
+    assert!(changed.contains(r#""value":{"n":0.10}"#), "{changed}");
+    assert_eq!(done(&["data", "get", "to/day", "--group", "menu"]), changed);
+    assert!(done(&["data", "list", "group=menu"]).contains("to/day"));
+    done(&["data", "delete", "to/day", "--group", "menu"]);
+    assert_eq!(done(&["identify", uuid]), "");
+    assert_eq!(
+        done(&["fling", uuid, r#"{"app":"menu"}"#, "--timeout", "0s"]),
+        ""
+    );
 }

@@ -57,6 +57,25 @@ pub(super) struct Broadcast {
 }
 
 impl Broadcast {
+    /// A broadcast of this name.
+    pub(super) fn named(
+        channel: String,
+        name: &str,
+        payload: Option<String>,
+        timeout: Option<Duration>,
+        instance: InstanceFlag,
+    ) -> Self {
+        Self {
+            channel,
+            name: name.to_owned(),
+            payload,
+            flags: ChannelFlags::default(),
+            timeout,
+            wait_for_connection: None,
+            instance,
+        }
+    }
+
     pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
         let payload = payload::read(self.payload.as_deref())?;
         let channel = self.flags.channel(&self.channel);

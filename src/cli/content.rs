@@ -1,4 +1,4 @@
-//! `expd content`: the bytes of content, and URLs that load it.
+//! `expd content`: content as a resource, its bytes, and URLs that load it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,13 +8,15 @@ use clap::{Args, Subcommand};
 use super::failure::Failure;
 use super::flags::InstanceFlag;
 use super::output::{Output, Progress};
+use super::resources::{self, Collection, Create, Delete, Edit, List, Watch};
 use expd_client::Client;
 use expd_domain::ApiPath;
 
-/// Get content: its bytes, or a URL that loads it
+/// Get content, its bytes or a URL that loads it; list, change, delete and watch it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  expd content list parent=root
   expd content get /menus/lunch.png > lunch.png
   expd content get /menus/lunch.png --variant small > small.png
   expd content url /menus/lunch.png                  for a page or a player")]
@@ -25,14 +27,21 @@ pub(super) struct Content {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    List(List),
     Get(Get),
     Url(Url),
+    Create(Create),
+    Edit(Edit),
+    Delete(Delete),
+    Watch(Watch),
 }
 
-/// Write the bytes of content to standard output
+/// Write the bytes of content to standard output, or print its document
 #[derive(Debug, Args)]
 struct Get {
-    /// The content's `path`, as in /menus/lunch.png; or the path of any API request that begins with /api/
+    /// The content's `path`, as in /menus/lunch.png, for its bytes (or the path of any API request,
+    /// which begins with /api/); its uuid for its document as JSON
+    #[arg(value_name = "PATH|UUID")]
     path: String,
     /// The name of a variant
     #[arg(long, value_name = "NAME")]
@@ -66,14 +75,30 @@ struct Url {
 impl Content {
     pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
         match self.command {
+            Command::List(list) => list.run(Collection::Content, socket).await,
             Command::Get(get) => get.run(socket).await,
             Command::Url(url) => url.run(socket).await,
+            Command::Create(create) => create.run(Collection::Content, socket).await,
+            Command::Edit(edit) => edit.run(Collection::Content, socket).await,
+            Command::Delete(delete) => delete.run(Collection::Content, socket).await,
+            Command::Watch(watch) => watch.run(socket).await,
         }
     }
 }
 
 impl Get {
     async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+        if !self.path.starts_with('/') {
+            if self.variant.is_some() || self.offset > 0 {
+                return Err(Failure::Usage(
+                    "--variant and --offset are for the bytes of content; name its path, which begins with a /"
+                        .to_owned(),
+                ));
+            }
+            let (uuid, instance) = (self.path, self.instance);
+            let document = resources::Get { uuid, instance };
+            return document.run(Collection::Content, socket).await;
+        }
         let path = ApiPath::of_content(&self.path);
         let path = path.map_err(|error| Failure::Usage(error.to_string()))?;
         let mut target = path.as_str().to_owned();

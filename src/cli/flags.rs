@@ -5,7 +5,7 @@ use clap::Args;
 use expd_domain::Channel;
 
 /// The options that make a channel of its name.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct ChannelFlags {
     /// The channel's system side, on which EXP itself sends; for listening only
     #[arg(long)]
@@ -16,6 +16,14 @@ pub(super) struct ChannelFlags {
 }
 
 impl ChannelFlags {
+    /// Those of a system channel.
+    pub(super) fn system() -> Self {
+        Self {
+            system: true,
+            consumer: false,
+        }
+    }
+
     pub(super) fn channel(&self, name: &str) -> Channel {
         Channel {
             name: name.to_owned(),

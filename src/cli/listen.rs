@@ -69,8 +69,22 @@ pub(super) struct Listen {
     /// Continue after an event of an earlier `listen --json`: its `logId` and `sequence`
     #[arg(long, value_name = "LOG_ID:SEQUENCE", value_parser = position)]
     resume: Option<Position>,
+    /// Print payloads alone.
+    #[arg(skip)]
+    payloads_only: bool,
     #[command(flatten)]
     instance: InstanceFlag,
+}
+
+/// The form in which a stream is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A line for people for each broadcast.
+    Lines,
+    /// Every event as JSON.
+    Events,
+    /// The payloads of broadcasts as JSON.
+    Payloads,
 }
 
 fn position(text: &str) -> Result<Position, &'static str> {
@@ -88,6 +102,31 @@ fn position(text: &str) -> Result<Position, &'static str> {
 }
 
 impl Listen {
+    /// Prints the payloads of the `update`s of a resource, which EXP sends on its system channel.
+    pub(super) fn updates(channel: String, count: Option<u64>, instance: InstanceFlag) -> Self {
+        Self {
+            channel,
+            name: "update".to_owned(),
+            flags: ChannelFlags::system(),
+            json: false,
+            count,
+            respond: None,
+            context: String::new(),
+            max_age: None,
+            resume: None,
+            payloads_only: true,
+            instance,
+        }
+    }
+
+    fn form(&self) -> Form {
+        match (self.payloads_only, self.json) {
+            (true, _) => Form::Payloads,
+            (false, true) => Form::Events,
+            (false, false) => Form::Lines,
+        }
+    }
+
     pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
         let response = match &self.respond {
             Some(_) => Some(payload::read(self.respond.as_deref())?),
@@ -96,7 +135,7 @@ impl Listen {
         let mut stop = StopSignal::new()?;
         let mut printer = Printer {
             stdout: Output::new(),
-            json: self.json,
+            form: self.form(),
             count: self.count,
             broadcasts: 0,
             waiting_for: None,
@@ -202,7 +241,7 @@ fn report_response(result: Result<Result<(), ClientError>, tokio::task::JoinErro
 /// Printer of a stream, with the count of its broadcasts.
 struct Printer {
     stdout: Output,
-    json: bool,
+    form: Form,
     count: Option<u64>,
     broadcasts: u64,
     /// State that the progress line shows; none while broadcasts arrive.
@@ -217,15 +256,19 @@ impl Printer {
     async fn print(&mut self, update: ListenUpdate) -> Result<(), Failure> {
         match update {
             ListenUpdate::Event(event) => {
-                if self.json {
+                if self.form == Form::Events {
                     self.stdout.document(&event).await?;
                 }
                 match event.event {
                     Event::Subscription(subscription) => self.subscription(&subscription),
                     Event::Broadcast(broadcast) => {
-                        if !self.json {
-                            let line = self.line(&broadcast);
-                            self.stdout.text(&line).await?;
+                        match self.form {
+                            Form::Lines => {
+                                let line = self.line(&broadcast);
+                                self.stdout.text(&line).await?;
+                            }
+                            Form::Payloads => self.stdout.payload(&broadcast.payload).await?,
+                            Form::Events => {}
                         }
                         self.broadcasts += 1;
                     }
@@ -260,13 +303,13 @@ impl Printer {
             }
         };
         // With --json, the document on standard output says it.
-        if !self.json {
+        if self.form != Form::Events {
             output::note(state);
         }
     }
 
     fn gap(&self, gap: &Gap) {
-        if self.json {
+        if self.form == Form::Events {
             return;
         }
         let missed = match gap.missed {

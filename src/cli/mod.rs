@@ -5,10 +5,13 @@
 
 mod api;
 mod broadcast;
+mod calls;
 mod channel_id;
 mod check_config;
 mod completions;
 mod content;
+mod data;
+mod editing;
 mod failure;
 mod flags;
 mod hub;
@@ -16,13 +19,16 @@ mod listen;
 mod output;
 mod password;
 mod payload;
+mod resources;
 mod respond;
 mod runtime;
 mod serve;
 mod settings;
+mod signals;
 mod status;
 mod status_page;
 mod stop_signal;
+mod table;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -32,6 +38,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::logging;
 use failure::Failure;
+use resources::{Collection, Resources};
 use runtime::run_client;
 
 /// Shares one EXP network connection with every program on this host.
@@ -70,8 +77,23 @@ enum Command {
     Listen(listen::Listen),
     Broadcast(broadcast::Broadcast),
     Respond(respond::Respond),
-    Api(api::Api),
+    /// List, create, change, delete and watch devices
+    Devices(resources::Resources),
+    /// List, create, change, delete and watch things
+    Things(resources::Resources),
+    /// List, create, change, delete and watch experiences
+    Experiences(resources::Resources),
+    /// List, create, change, delete and watch locations
+    Locations(resources::Resources),
+    /// List, create, change, delete and watch feeds
+    Feeds(resources::Resources),
+    /// List, set, change, delete and watch data items
+    Data(data::Data),
     Content(content::Content),
+    Fling(signals::Fling),
+    Identify(signals::Identify),
+    Restart(signals::Restart),
+    Api(api::Api),
     ChannelId(channel_id::ChannelId),
     CheckConfig(check_config::CheckConfig),
     Completions(completions::Completions),
@@ -111,10 +133,29 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Broadcast(broadcast) => run_client(Box::pin(broadcast.run(socket))),
         Command::Respond(respond) => run_client(Box::pin(respond.run(socket))),
         Command::Api(api) => run_client(Box::pin(api.run(socket))),
+        Command::Devices(resources) => run_resources(resources, Collection::Devices, socket),
+        Command::Things(resources) => run_resources(resources, Collection::Things, socket),
+        Command::Experiences(resources) => {
+            run_resources(resources, Collection::Experiences, socket)
+        }
+        Command::Locations(resources) => run_resources(resources, Collection::Locations, socket),
+        Command::Feeds(resources) => run_resources(resources, Collection::Feeds, socket),
+        Command::Data(data) => run_client(Box::pin(data.run(socket))),
         Command::Content(content) => run_client(Box::pin(content.run(socket))),
+        Command::Fling(fling) => run_client(Box::pin(fling.run(socket))),
+        Command::Identify(identify) => run_client(Box::pin(identify.run(socket))),
+        Command::Restart(restart) => run_client(Box::pin(restart.run(socket))),
         Command::ChannelId(channel_id) => run_client(Box::pin(channel_id.run())),
         Command::Completions(completions) => run_client(Box::pin(completions.run(Cli::command()))),
     }
+}
+
+fn run_resources(
+    resources: Resources,
+    collection: Collection,
+    socket: Option<PathBuf>,
+) -> Result<(), Failure> {
+    run_client(Box::pin(resources.run(collection, socket)))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::output::{BAD, BOLD, DIM, GOOD, WARN, printable, styled};
+use super::table;
 use expd_client::{ChannelStatus, Identity, InstanceStatus, LinkState, ListenerStatus, Time};
 use expd_domain::identity::display_pairing_code;
 
@@ -215,24 +216,9 @@ impl StatusPage {
         if rows.is_empty() {
             return;
         }
-        let heading = heading.iter().map(|name| styled(DIM, name)).collect();
-        let table: Vec<Vec<String>> = std::iter::once(heading).chain(rows).collect();
-        let mut widths: Vec<usize> = Vec::new();
-        for row in &table {
-            widths.resize(widths.len().max(row.len()), 0);
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(width_of(cell));
-            }
-        }
         self.line("");
-        for row in &table {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                line.push_str("  ");
-                line.push_str(cell);
-                line.push_str(&" ".repeat(width - width_of(cell)));
-            }
-            self.line(line.trim_end());
+        for line in table::lines(heading, rows) {
+            self.line(&line);
         }
     }
 
@@ -287,13 +273,6 @@ fn rough(duration: Duration) -> String {
         (0, hours, minutes) => format!("{hours}h {minutes}m"),
         (days, hours, _) => format!("{days}d {hours}h"),
     }
-}
-
-/// Width of a cell without its styles; one column a character is close enough.
-fn width_of(cell: &str) -> usize {
-    anstream::adapter::strip_str(cell)
-        .map(|part| part.chars().count())
-        .sum()
 }
 
 #[cfg(test)]

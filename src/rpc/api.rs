@@ -87,7 +87,7 @@ impl Api for ApiService {
         let bridge = bridge.await?;
         let path = ApiPath::of_content(&request.path).map_err(error::invalid)?;
         let action = Action::Request(&path);
-        self.0.allow(&caller, bridge, &action).await?;
+        self.0.allow(&caller, &bridge, &action).await?;
         let url = bridge.content_url(&path, &request.variant).await?;
         Ok(Response::new(proto::GetContentUrlResponse { url }))
     }

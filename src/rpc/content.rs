@@ -61,7 +61,7 @@ async fn open(
     let request = read::<proto::FetchRequest>(&head.headers, body, &call, 0).await?;
     let request = checked(request)?;
     let bridge = context.bridge(&caller, Verb::Request, &request.instance);
-    let bridge: Arc<Bridge> = bridge.await?.clone();
+    let bridge = bridge.await?;
     let path = ApiPath::parse(&request.path).map_err(invalid)?;
     // Taken before the check, so that a reload between the two is noticed.
     let mut policies = context.access.clone();

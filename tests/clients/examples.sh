@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every example responder, then every example broadcaster: each of these must get an answer from each of those. Then the
-# daemon restarts, and the responders must answer again by themselves. Needs grpcio, grpcio-tools, the packages of
+# daemon restarts, and the responders must answer again by themselves. At last the commands for resources. Needs grpcio, grpcio-tools, the packages of
 # tests/clients/node, and the built Rust examples.
 source "$(dirname "$0")/daemon.sh"
 start_daemon
@@ -53,4 +53,25 @@ wait "$daemon" || true
 start_daemon
 if eventually all_ready 2; then ok "all responders are back"; else no "all responders are back" "$(cat "$room"/*.err)"; fi
 answered " after a restart"
+
+# The two examples of the vendor's guide, as commands.
+cli() {
+    "$expd" --socket "$socket" "$@"
+}
+field() { # field NAME: of the document on standard input
+    python -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
+}
+device=$(cli devices create '{"name": "my_sweet_device"}' | field uuid)
+start "$expd" --socket "$socket" devices watch "$device" --count 1 >"$room/watch.out" 2>"$room/watch.err"
+watch=${started[-1]}
+if eventually grep -q "has confirmed" "$room/watch.err"; then ok "a new device is watched"; else no "a new device is watched"; fi
+cli devices edit "$device" '{"name": "my_sweeter_device"}' >/dev/null
+wait "$watch" || true
+heard=$(field name <"$room/watch.out" || true)
+if [ "$heard" = my_sweeter_device ]; then ok "its update is heard"; else no "its update is heard" "$(cat "$room/watch.out")"; fi
+
+experience=$(cli experiences create '{"name": "old name"}' | field uuid)
+cli experiences edit "$experience" '{"name": "new name"}' >/dev/null
+found=$(cli experiences get "$experience" | field name)
+if [ "$found" = "new name" ]; then ok "an experience is changed in place"; else no "an experience is changed in place" "$found"; fi
 finish
