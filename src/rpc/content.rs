@@ -70,14 +70,14 @@ async fn open(
         .allow(&caller, &bridge, &Action::Request(&path))
         .await?;
     let query = request.query.into_iter().collect();
-    let content = bridge.fetch(on_behalf(&call), &path, &query, request.offset);
-    let (content, share) = content.await?;
+    let fetch = bridge.fetch(on_behalf(&call), &path, &query, request.offset);
+    let (fetched, share) = fetch.await?;
     let first = frame(&proto::FetchChunk {
         form: Some(proto::fetch_chunk::Form::Head(proto::FetchHead {
-            content_type: content.head.content_type.clone(),
-            size: content.head.size,
+            content_type: fetched.head.content_type.clone(),
+            size: fetched.head.size,
             offset: request.offset,
-            etag: content.head.etag.clone(),
+            etag: fetched.head.etag.clone(),
         })),
     });
     let fetching = Fetching {
@@ -86,7 +86,7 @@ async fn open(
         caller,
         bridge,
         path,
-        content,
+        content: fetched,
         call: call.clone(),
         _share: share,
     };
@@ -140,10 +140,16 @@ struct FetchBody {
     prefix: Bytes,
     /// Bytes of the current frame that HTTP/2 has yet to take.
     rest: Bytes,
-    /// The final status, and the wait until all bytes are written: the library cannot reset a call
-    /// whose bytes it holds.
-    ending: Option<(Status, Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    /// The end that has been reached.
+    ending: Option<Ending>,
     is_over: bool,
+}
+
+/// The end of a stream.
+struct Ending {
+    status: Status,
+    /// Resolves when all bytes are written: the library cannot reset a call whose bytes it holds.
+    written: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl FetchBody {
@@ -155,7 +161,8 @@ impl FetchBody {
     fn end(&mut self, status: Status) {
         // The network's answer is closed now, and not when the client has read what came of it.
         self.content = Box::pin(stream::empty());
-        self.ending = Some((status, Box::pin(self.call.released())));
+        let written = Box::pin(self.call.released());
+        self.ending = Some(Ending { status, written });
     }
 }
 
@@ -186,10 +193,10 @@ impl Body for FetchBody {
                 }
                 return Poll::Ready(Some(Ok(Frame::data(slice))));
             }
-            if let Some((status, written)) = &mut this.ending {
-                ready!(written.as_mut().poll(cx));
+            if let Some(ending) = &mut this.ending {
+                ready!(ending.written.as_mut().poll(cx));
                 this.is_over = true;
-                let trailers = trailers(status);
+                let trailers = trailers(&ending.status);
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
             match this.content.as_mut().poll_next(cx) {

@@ -6,9 +6,7 @@ use tonic::service::Routes;
 
 use super::context::ServiceContext;
 use super::health::{self, Health};
-use super::{
-    api, content, daemon, deadline, gate, listen, network, reflection, run, unary,
-};
+use super::{api, content, daemon, deadline, gate, listen, network, reflection, run, unary};
 use expd_proto::api_server::ApiServer;
 use expd_proto::daemon_server::DaemonServer;
 use expd_proto::health::health_server::HealthServer;

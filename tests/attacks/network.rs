@@ -194,9 +194,10 @@ async fn an_encoding_that_the_bytes_are_not_in_is_refused_wherever_it_comes() {
         .unwrap_err();
     assert!(error.to_string().contains("encoded (deflate)"), "{error}");
     for request in network.requests() {
-        let asked = match request.path.starts_with("/socket.io/") {
-            true => "identity",
-            false => "gzip, deflate, br",
+        let asked = if request.path.starts_with("/socket.io/") {
+            "identity"
+        } else {
+            "gzip, deflate, br"
         };
         assert_eq!(request.headers["accept-encoding"], asked);
     }

@@ -305,9 +305,12 @@ async fn a_url_for_content_carries_the_restricted_token() {
 
 #[tokio::test]
 async fn without_a_restricted_token_there_is_no_url_and_the_refusal_names_the_other_way() {
-    let cloud = Cloud::start(|request, _| match request.is_login() {
-        true => session("t", Duration::from_secs(3600)),
-        false => Reply::new(404, ""),
+    let cloud = Cloud::start(|request, _| {
+        if request.is_login() {
+            session("t", Duration::from_secs(3600))
+        } else {
+            Reply::new(404, "")
+        }
     })
     .await;
     let (_daemon, client) = daemon_on(&cloud).await;

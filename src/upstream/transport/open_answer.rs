@@ -182,7 +182,7 @@ impl ByteStream {
         let mut input = &*self.encoded;
         let piece = match decoding.piece(&mut input) {
             Ok(piece) => piece.map(Bytes::copy_from_slice),
-            Err(error) => return Err(broke_off(&error)),
+            Err(error) => return Err(broke_off(error)),
         };
         let left = input.len();
         self.encoded = self.encoded.split_off(self.encoded.len() - left);
@@ -191,7 +191,7 @@ impl ByteStream {
 
     fn check_whole(&self) -> Result<(), CallError> {
         match &self.decoding {
-            Some(decoding) => decoding.decoder.finish().map_err(|error| broke_off(&error)),
+            Some(decoding) => decoding.decoder.finish().map_err(broke_off),
             None => Ok(()),
         }
     }
