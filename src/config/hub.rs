@@ -27,6 +27,11 @@ pub(super) fn read(reader: &mut Reader) -> HubSettings {
         operator_key: secret::read(&mut section, "operator_key"),
         // Set once the environment is known.
         state_dir: None,
+        content_dir: section.path("content_dir"),
+        content_bytes: section
+            .size("content_bytes")
+            .unwrap_or(default.content_bytes),
+        store: section.path("store"),
         devices,
         users,
         consumer_apps,

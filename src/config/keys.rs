@@ -161,6 +161,9 @@ pub(super) const KEYS: &[Key] = &[
     key("hub", "hosts", ValueType::Texts, "[]", "Host names of the network in addition to loopback names and addresses, such as that of a proxy in front of it. If any are set, and always on a loopback address, a request with another `Host` is refused."),
     key("hub", "token_key", ValueType::Secret, "", "Key that signs the tokens of sessions. Where not set: a random key in `hub/token.key` in `daemon.state_dir`, so that tokens survive a restart."),
     key("hub", "operator_key", ValueType::Secret, "", "Key that authenticates the operator's commands (`expd hub pair`). Where not set: a random key in `hub/operator.key` in `daemon.state_dir`, where commands of the same user find it."),
+    key("hub", "content_dir", ValueType::Path, "", "Folder whose files are content: folders, files, apps (folders with an `index.html`), URLs (`NAME.url`) and variants of the file `NAME` (a folder `NAME.variants`). It is read at the start; links are not followed."),
+    key("hub", "content_bytes", ValueType::Size(MIB, 16 << 40), r#""4GiB""#, "Size of all uploads together. One identity may have half of it. They lie in `FILE.files` beside `hub.store`, else in the temporary folder while the network runs."),
+    key("hub", "store", ValueType::Path, "", "Database file that keeps resources, data, content, paired devices and revocations over a restart. Where not set, all of it is in memory."),
     key("hub", "ping_interval", ValueType::Duration(Duration::from_millis(100), Duration::from_secs(600)), r#""25s""#, "Ping interval of Engine.IO."),
     key("hub", "ping_timeout", ValueType::Duration(MILLISECOND, MINUTE), r#""20s""#, "Time that a client has to answer a ping."),
 

@@ -1,10 +1,12 @@
-//! Data items, in memory: put, remove, get, and all of them.
+//! Data items: put, remove, get, and all of them. They are in memory, and each change goes to the
+//! store.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::error::ApiError;
 use super::lock::lock;
+use super::store::{Store, Table};
 use expd_domain::Payload;
 
 const MAX_ITEMS: usize = 10_000;
@@ -20,9 +22,29 @@ pub(super) struct DataStore(Mutex<Items>);
 pub(super) struct Items {
     documents: BTreeMap<(String, String), Arc<Payload>>,
     bytes: usize,
+    store: Store,
 }
 
 impl DataStore {
+    /// Takes the items of the store, which gets each change from now on.
+    pub(super) fn new(store: Store, rows: Vec<(String, String)>) -> Self {
+        let mut items = Items::default();
+        for (key, text) in rows {
+            let name = serde_json::from_str::<(String, String)>(&key).ok();
+            let restored = name
+                .zip(Payload::parse(text).ok())
+                .is_some_and(|(name, document)| items.put(name, document).is_ok());
+            if !restored {
+                log::error!(
+                    "the store has no data item in {}",
+                    expd_domain::Quoted(&key)
+                );
+            }
+        }
+        items.store = store;
+        Self(Mutex::new(items))
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Items> {
         lock(&self.0)
     }
@@ -59,13 +81,25 @@ impl Items {
             ));
         }
         self.bytes = bytes;
+        self.keep(&name, Some(&document));
         self.documents.insert(name, Arc::new(document));
         Ok(())
+    }
+
+    /// Keeps a document, or that there is none, in the store.
+    fn keep(&self, name: &(String, String), document: Option<&Payload>) {
+        // Two texts always have a JSON form.
+        let key = serde_json::to_string(name).unwrap_or_default();
+        let text = document.map(|document| document.as_str().to_owned());
+        self.store.put(Table::Data, key, text);
     }
 
     /// Removes a document; false when there was none.
     pub(super) fn remove(&mut self, name: &(String, String)) -> bool {
         let removed = self.documents.remove(name);
+        if removed.is_some() {
+            self.keep(name, None);
+        }
         self.bytes -= removed.as_ref().map_or(0, |old| size(name, old));
         removed.is_some()
     }

@@ -4,13 +4,17 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
 use super::address::Address;
 use super::error::ApiError;
 use super::lock::lock;
 use super::pairing_codes::{Credentials, IssuedCode, PairingCodes};
-use super::settings::HubSettings;
+use super::settings::{HubDevice, HubSettings};
+use super::store::{Contents, Store, Table};
 use super::tokens::{Tokens, hex};
-use expd_domain::{Identity, IdentityKind, Secret};
+use expd_domain::{Identity, IdentityKind, Quoted, Secret};
 
 const MAX_DEVICES: usize = 10_000;
 
@@ -34,6 +38,16 @@ struct User {
 struct Devices {
     known: HashMap<String, Device>,
     codes: PairingCodes,
+    /// Digests of the secrets that the settings give to devices, by uuid.
+    configured: HashMap<String, String>,
+    store: Store,
+}
+
+/// Device in the store, under its uuid.
+#[derive(Serialize, Deserialize)]
+struct StoredDevice {
+    secret: Secret,
+    origin: Origin,
 }
 
 /// Secret of a device, and its fingerprint in tokens: tokens that were made from an earlier secret
@@ -46,7 +60,8 @@ pub(super) struct Device {
 }
 
 /// Way by which a device became known, and by which it is forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) enum Origin {
     /// The settings name it, at each start again.
     Settings,
@@ -57,12 +72,30 @@ pub(super) enum Origin {
 }
 
 impl Directory {
-    pub(super) fn new(settings: &HubSettings, tokens: Tokens) -> Self {
+    /// Takes the users, apps and devices of the settings, and the devices and revocations of the
+    /// store, which gets each change from now on.
+    pub(super) fn new(
+        settings: &HubSettings,
+        tokens: Tokens,
+        store: Store,
+        contents: &mut Contents,
+    ) -> Self {
         let mut devices = Devices::default();
-        for device in &settings.devices {
-            let secret = device.secret.clone();
-            devices.add(&tokens, &device.uuid, secret, Origin::Settings);
+        let revoked: HashMap<_, _> = contents.take(Table::Revoked).into_iter().collect();
+        for HubDevice { uuid, secret } in &settings.devices {
+            let digest = digest(uuid, secret);
+            if revoked.get(uuid) != Some(&digest) {
+                devices.add(&tokens, uuid, secret.clone(), Origin::Settings);
+            }
+            devices.configured.insert(uuid.clone(), digest);
         }
+        for (uuid, record) in contents.take(Table::Devices) {
+            match serde_json::from_str(&record) {
+                Ok(StoredDevice { secret, origin }) => devices.add(&tokens, &uuid, secret, origin),
+                Err(_) => log::error!("the store has no device in {}", Quoted(&uuid)),
+            }
+        }
+        devices.store = store;
         Self {
             users: settings
                 .users
@@ -101,6 +134,13 @@ impl Directory {
 
     pub(super) fn device(&self, uuid: &str) -> Option<Device> {
         lock(&self.devices).known.get(uuid).cloned()
+    }
+
+    /// Uuids of all devices that may log in, ordered.
+    pub(super) fn devices(&self) -> Vec<String> {
+        let mut uuids: Vec<_> = lock(&self.devices).known.keys().cloned().collect();
+        uuids.sort();
+        uuids
     }
 
     /// Fingerprint of a consumer app's API key in tokens.
@@ -186,7 +226,18 @@ impl Directory {
     pub(super) fn forget_device(&self, uuid: &str) -> bool {
         let mut devices = lock(&self.devices);
         devices.codes.forget(uuid);
-        devices.known.remove(uuid).is_some()
+        let Some(device) = devices.known.remove(uuid) else {
+            return false;
+        };
+        if device.origin != Origin::Settings {
+            devices.store.put(Table::Devices, uuid, None);
+        }
+        if let Some(digest) = devices.configured.get(uuid) {
+            // The settings name it at the next start again.
+            let digest = Some(digest.clone());
+            devices.store.put(Table::Revoked, uuid, digest);
+        }
+        true
     }
 }
 
@@ -197,6 +248,11 @@ impl Devices {
 
     fn add(&mut self, tokens: &Tokens, uuid: &str, secret: Secret, origin: Origin) {
         let fingerprint = tokens.fingerprint(uuid, &secret);
+        if origin != Origin::Settings {
+            let stored = serde_json::json!({"secret": secret.expose(), "origin": origin});
+            self.store
+                .put(Table::Devices, uuid, Some(stored.to_string()));
+        }
         let device = Device {
             secret,
             fingerprint,
@@ -204,6 +260,16 @@ impl Devices {
         };
         self.known.insert(uuid.to_owned(), device);
     }
+}
+
+/// Tells a secret of the settings from another one, without the key of tokens, which may change.
+fn digest(uuid: &str, secret: &Secret) -> String {
+    let digest = Sha256::new()
+        .chain_update(uuid.len().to_be_bytes())
+        .chain_update(uuid)
+        .chain_update(secret.expose())
+        .finalize();
+    hex(&digest)
 }
 
 fn random_secret() -> Secret {
@@ -241,7 +307,13 @@ mod tests {
 
     fn directory() -> Directory {
         let tokens = Tokens::new(Secret::new("key"), Duration::from_secs(60));
-        Directory::new(&HubSettings::default(), tokens)
+        let store = Store::default();
+        Directory::new(
+            &HubSettings::default(),
+            tokens,
+            store,
+            &mut Contents::default(),
+        )
     }
 
     fn code(directory: &Directory, expires: i64) -> String {

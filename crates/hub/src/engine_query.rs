@@ -70,6 +70,12 @@ impl<'a> EngineQuery<'a> {
         Some(Secret::new(token.decode_utf8().ok()?))
     }
 
+    /// Token of a request that opens a session of long polling.
+    pub(super) fn handshake_token(uri: &'a Uri) -> Option<Secret> {
+        let query = Self::of(uri)?;
+        (query.is_polling() && query.opens()).then(|| query.token())?
+    }
+
     fn find(self, prefix: &str) -> Option<&'a str> {
         let mut pairs = self.query.split('&');
         pairs.find_map(|pair| pair.strip_prefix(prefix))

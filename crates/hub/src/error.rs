@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::store_error::StoreError;
 use expd_domain::Quoted;
 use expd_domain::message::ErrorBody;
 use expd_domain::payload::PayloadError;
@@ -178,6 +180,15 @@ pub enum HubError {
         name = Quoted(.username)
     )]
     PasswordHash { username: String, reason: String },
+    /// The content folder cannot be read, or the folder of uploads not be made.
+    #[error("the network cannot use {path}: {source}; set hub.content_dir, and hub.store, to paths that this user may use", path = .path.display())]
+    Content { path: PathBuf, source: io::Error },
+    /// The database cannot be opened.
+    #[error(
+        "the network cannot open its store {path}: {source}; it is of one hub at a time, and a damaged one has to be replaced by a copy, or removed",
+        path = .path.display()
+    )]
+    Store { path: PathBuf, source: StoreError },
     /// Accepting connections failed.
     #[error("the network on {address} stopped serving: {source}")]
     Serve {

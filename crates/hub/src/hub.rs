@@ -30,14 +30,17 @@ impl Hub {
     /// Checks the settings and binds the address.
     ///
     /// # Errors
-    /// When the address cannot be bound, or a password hash is invalid.
-    #[expect(
-        clippy::unused_async,
-        reason = "a listener belongs to the runtime that this is called in"
-    )]
+    /// When the address cannot be bound, a password hash is invalid, or the store or the content
+    /// folder cannot be used.
     pub async fn bind(settings: &HubSettings) -> Result<Self, HubError> {
         let bind_error = |source| HubError::bind(settings.listen, source);
-        let state = Arc::new(HubState::new(settings)?);
+        let own = settings.clone();
+        // It reads the store and the content folder.
+        let state = tokio::task::spawn_blocking(move || HubState::new(&own));
+        let state = state
+            .await
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let state = Arc::new(state);
         let listener = server::listen(settings.listen).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         Ok(Self {
@@ -90,6 +93,7 @@ impl Hub {
         if tokio::time::timeout(CUT, state.tasks.wait()).await.is_err() {
             log::warn!("{} tasks have not ended", state.tasks.len());
         }
+        state.store.close().await;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
-//! The embedded EXP-compatible network: logins, live sockets, broadcasts, some resources, pairing.
+//! The embedded EXP-compatible network: logins, live sockets, broadcasts, resources, content,
+//! pairing.
 //!
-//! One process, one organization, everything in memory and bounded. [`Hub`] is a function of
+//! One process, one organization, everything bounded, and in memory unless there is a `store`. [`Hub`] is a function of
 //! settings and shutdown, without global state. `expd hub` runs it, `--embedded` brings it along,
 //! and tests run against it. It is open to anonymous clients; what one of them can make it hold or
 //! do is bounded in size, number, share and time.
@@ -8,18 +9,21 @@
 //! Imports go one way, from the top of this map to its bottom:
 //!
 //! - server: `hub`, `server` (accept, HTTP/1), `router` (paths, CORS, `Host`);
-//! - handlers: `auth`, `broadcasts`, `data`, `resources`, `feeds`, `current`, `operator_api`, and
-//!   `engine` and `socket` for live sockets;
-//! - used by handlers: `login` (the token of a request), `login_request`, `authentication`,
-//!   `collection_query`, `body`, `polling_body`, `legacy_polling`, `publish`, `disconnect`;
+//! - handlers: `auth`, `broadcasts`, `data`, `resources`, `feeds`, `current`, `content`,
+//!   `delivery`, `operator_api`, and `engine` and `socket` for live sockets;
+//! - used by handlers: `login` (the token of a request), `login_request`, `authentication`, `body`,
+//!   `collection_query`, `uploads`, `ranges`, `restricted_cookie`, `polling_body`,
+//!   `legacy_polling`, `publish`, `disconnect`;
 //! - `state`: one of each part;
 //! - parts that admit: `admission`, `stream`, `connection`, `address`, `byte_budget`,
-//!   `body_memory`, `socket_memory`;
+//!   `body_memory`, `socket_memory`, `turns`;
 //! - parts that identify: `directory`, `pairing_codes`, `password_checks`, `password`, `tokens`,
 //!   `refreshed_logins`, `keys`, `hosts`;
 //! - parts that hold messages and documents: `socket_registry`, `engine_sessions`, `pending`,
-//!   `resource_store`, `data_store`, `counters`;
-//! - below all: `engine_query`, `legacy_framing`, `rate_limiter`, `settings`, `error`, `lock`.
+//!   `resource_store`, `data_store`, `content_tree`, `content_seeds`, `content_files`, `counters`,
+//!   and `store`, which keeps what they hold;
+//! - below all: `engine_query`, `legacy_framing`, `rate_limiter`, `settings`, `error`, `store_error`,
+//!   `lock`.
 //!
 //! [`operator`] is the operator's client.
 
@@ -38,10 +42,15 @@ mod broadcasts;
 mod byte_budget;
 mod collection_query;
 mod connection;
+mod content;
+mod content_files;
+mod content_seeds;
+mod content_tree;
 mod counters;
 mod current;
 mod data;
 mod data_store;
+mod delivery;
 mod directory;
 mod disconnect;
 mod engine;
@@ -67,10 +76,12 @@ mod password_checks;
 mod pending;
 mod polling_body;
 mod publish;
+mod ranges;
 mod rate_limiter;
 mod refreshed_logins;
 mod resource_store;
 mod resources;
+mod restricted_cookie;
 mod router;
 mod server;
 mod settings;
@@ -78,8 +89,12 @@ mod socket;
 mod socket_memory;
 mod socket_registry;
 mod state;
+mod store;
+mod store_error;
 mod stream;
 mod tokens;
+mod turns;
+mod uploads;
 
 pub use admission::MAX_CONNECTIONS;
 pub use counters::{ChannelCount, CountersSnapshot};
@@ -89,3 +104,4 @@ pub use hub::Hub;
 pub use keys::{operator_key_file, read_key};
 pub use password::{HashError, check_password_hash, hash_password};
 pub use settings::{DEFAULT_ROLE, HubConsumerApp, HubDevice, HubSettings, HubUser};
+pub use store_error::StoreError;

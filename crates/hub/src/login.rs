@@ -68,7 +68,7 @@ impl Login {
     pub(super) fn owner(&self) -> String {
         match &self.identity.pairing_code {
             Some(code) => format!("pairing:{code}"),
-            None => format!("{}:{}", self.identity.kind, self.identity.uuid),
+            None => owner_of(&self.identity),
         }
     }
 
@@ -126,6 +126,11 @@ impl fmt::Display for Login {
             None => write!(f, "{} {}", self.identity.kind, Quoted(&self.identity.uuid)),
         }
     }
+}
+
+/// Name of an identity that does not wait to be paired, unique across all kinds.
+pub(super) fn owner_of(identity: &Identity) -> String {
+    format!("{}:{}", identity.kind, identity.uuid)
 }
 
 /// Identity that a restricted token proves, for reading content.

@@ -1,4 +1,5 @@
-//! Documents of EXP resources, in memory: insert, replace, remove, get, and all of a collection.
+//! Documents of EXP resources: insert, replace, remove, get, and all of a collection. They are in
+//! memory, and each change goes to the store.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::error::ApiError;
 use super::lock::lock;
+use super::store::{Store, Table};
 use expd_domain::{Payload, Quoted};
 
 /// Limit of all resources together; the next limit bounds them in bytes.
@@ -25,18 +27,22 @@ pub(super) enum Collection {
     Experiences,
     Locations,
     Feeds,
-    Content,
 }
 
 impl Collection {
-    pub(super) const ALL: [(Self, &'static str); 6] = [
+    pub(super) const ALL: [(Self, &'static str); 5] = [
         (Self::Devices, "/api/devices"),
         (Self::Things, "/api/things"),
         (Self::Experiences, "/api/experiences"),
         (Self::Locations, "/api/locations"),
         (Self::Feeds, "/api/connectors/feeds"),
-        (Self::Content, "/api/content"),
     ];
+
+    fn path(self) -> &'static str {
+        let mut all = Self::ALL.into_iter();
+        all.find_map(|(own, path)| (own == self).then_some(path))
+            .unwrap_or_default()
+    }
 
     /// Name of a resource that is created without one.
     pub(super) fn default_name(self) -> &'static str {
@@ -46,7 +52,6 @@ impl Collection {
             Self::Experiences => "New experience",
             Self::Locations => "New location",
             Self::Feeds => "New feed",
-            Self::Content => "New content",
         }
     }
 }
@@ -61,9 +66,22 @@ pub(super) struct Documents {
     numbers: HashMap<(Collection, String), u64>,
     last: u64,
     bytes: usize,
+    store: Store,
 }
 
 impl ResourceStore {
+    /// Takes the documents of the store, which gets each change from now on.
+    pub(super) fn new(store: Store, rows: Vec<(String, String)>) -> Self {
+        let mut documents = Documents::default();
+        for (key, text) in rows {
+            if documents.restore(&key, text).is_none() {
+                log::error!("the store has no resource in {}", Quoted(&key));
+            }
+        }
+        documents.store = store;
+        Self(Mutex::new(documents))
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Documents> {
         lock(&self.0)
     }
@@ -102,6 +120,30 @@ impl Documents {
             .collect()
     }
 
+    fn restore(&mut self, key: &str, text: String) -> Option<()> {
+        let (path, number) = key.split_once('#')?;
+        let mut collections = Collection::ALL.into_iter();
+        let (collection, _) = collections.find(|(_, own)| *own == path)?;
+        let number = number.parse().ok()?;
+        let document: Document = serde_json::from_str(&text).ok()?;
+        let uuid = document.get("uuid")?.as_str()?.to_owned();
+        self.last = self.last.max(number);
+        self.bytes += text.len();
+        self.numbers.insert((collection, uuid), number);
+        let document = Arc::new(Payload::parse(text).ok()?);
+        self.by_number.insert((collection, number), document);
+        Some(())
+    }
+
+    /// Keeps a document, or that there is none, in the store.
+    fn keep(&self, collection: Collection, number: u64, document: Option<&Payload>) {
+        let path = collection.path();
+        // Ordered as they were created.
+        let key = format!("{path}#{number:020}");
+        let text = document.map(|document| document.as_str().to_owned());
+        self.store.put(Table::Resources, key, text);
+    }
+
     /// Stores a new document.
     ///
     /// # Errors
@@ -122,6 +164,7 @@ impl Documents {
             .insert((collection, uuid.to_owned()), self.last);
         self.by_number
             .insert((collection, self.last), document.clone());
+        self.keep(collection, self.last, Some(&document));
         Ok(document)
     }
 
@@ -147,15 +190,17 @@ impl Documents {
         self.bytes = self.room_for(&document, old.len())?;
         self.by_number
             .insert((collection, number), document.clone());
+        self.keep(collection, number, Some(&document));
         Ok(document)
     }
 
     /// Removes a document; false where there was none.
     pub(super) fn remove(&mut self, collection: Collection, uuid: &str) -> bool {
-        let removed = self
-            .numbers
-            .remove(&(collection, uuid.to_owned()))
-            .and_then(|number| self.by_number.remove(&(collection, number)));
+        let number = self.numbers.remove(&(collection, uuid.to_owned()));
+        let removed = number.and_then(|number| {
+            self.keep(collection, number, None);
+            self.by_number.remove(&(collection, number))
+        });
         self.bytes -= removed.as_ref().map_or(0, |old| old.as_str().len());
         removed.is_some()
     }

@@ -1,4 +1,4 @@
-//! Handlers of some EXP resources: devices, things, experiences, locations, feeds, content.
+//! Handlers of some EXP resources: devices, things, experiences, locations, feeds.
 //!
 //! A collection returns `{"total","results"}` (see `collection_query`), POST creates with a new
 //! uuid, PATCH sets the fields it names, PUT replaces. Each change is broadcast as `update` on the

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +15,10 @@ use super::engine::{self, Engine};
 use super::error::ApiError;
 use super::resource_store::Collection;
 use super::state::HubState;
-use super::{auth, broadcasts, current, data, feeds, legacy_polling, operator_api, resources};
+use super::{
+    auth, broadcasts, content, current, data, delivery, feeds, legacy_polling, operator_api,
+    resources, restricted_cookie,
+};
 
 /// Lifetime of a preflight response; browsers cap it at two hours or less.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
@@ -39,6 +42,17 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
             "/api/data/{group}/{key}",
             get(data::read).put(data::put).delete(data::delete),
         )
+        .route("/api/content", get(content::list).post(content::create))
+        .route(
+            "/api/content/{uuid}",
+            get(content::read)
+                .patch(content::patch)
+                .put(content::put)
+                .delete(content::delete),
+        )
+        .route("/api/content/{uuid}/children", get(content::children))
+        .route("/api/delivery/{*path}", get(delivery::content))
+        .route("/api/locations/{uuid}/layout", get(delivery::layout))
         .route("/hub/pair", post(operator_api::pair))
         .route("/hub/unpair", post(operator_api::unpair))
         .route("/hub/counters", get(operator_api::counters));
@@ -60,12 +74,19 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
             );
     }
     let router = router
+        // Each handler bounds the body that it takes.
+        .layer(DefaultBodyLimit::disable())
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(hub.clone())
+        .layer(middleware::from_fn_with_state(hub.clone(), acknowledge))
         .layer(middleware::from_fn_with_state(
             (hub.clone(), engine.clone()),
             engine::route_socket_requests,
+        ))
+        .layer(middleware::from_fn_with_state(
+            hub.clone(),
+            restricted_cookie::set,
         ))
         .layer(middleware::from_fn(legacy_polling::answer_in_bytes))
         .layer(cors())
@@ -75,8 +96,8 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
 }
 
 /// Lets web pages of any origin use the server, as the SDK in a browser does. A token proves the
-/// login and no cookie is ever set, so a foreign page gains nothing; credentials are allowed only
-/// because the old Socket.IO client asks for them. The operator's calls are closed to pages.
+/// login; the only cookie reads content alone, and each site has its own (`restricted_cookie`), so a
+/// foreign page gains nothing. The operator's calls are closed to pages.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(|_, request| {
@@ -108,6 +129,24 @@ async fn check_host(State(hub): State<Arc<HubState>>, request: Request, next: Ne
         "the request's Host is none of this network's; use a loopback address, or add the host to hub.hosts",
     );
     refusal.into_response()
+}
+
+/// Answers a request that may change something once its changes are kept, and refuses it before they
+/// are made where nothing can be kept.
+async fn acknowledge(State(hub): State<Arc<HubState>>, request: Request, next: Next) -> Response {
+    const KEPT_NOWHERE: [&str; 2] = ["/api/networks/", "/api/auth/"];
+    let path = request.uri().path();
+    if request.method().is_safe() || KEPT_NOWHERE.iter().any(|prefix| path.starts_with(prefix)) {
+        return next.run(request).await;
+    }
+    if let Err(refusal) = hub.store.ready().await {
+        return refusal.into_response();
+    }
+    let response = next.run(request).await;
+    match hub.store.flushed().await {
+        Ok(()) => response,
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 async fn not_found(request: Request) -> ApiError {

@@ -26,6 +26,12 @@ pub struct HubSettings {
     pub operator_key: Option<Secret>,
     /// Folder for keys that are not set; without it they end with the run.
     pub state_dir: Option<PathBuf>,
+    /// Folder whose files are content from the start.
+    pub content_dir: Option<PathBuf>,
+    /// Limit of all uploads together.
+    pub content_bytes: usize,
+    /// Database file; when not set, nothing outlives the run.
+    pub store: Option<PathBuf>,
     /// `[[hub.devices]]`
     pub devices: Vec<HubDevice>,
     /// `[[hub.users]]`
@@ -49,6 +55,9 @@ impl Default for HubSettings {
             token_key: None,
             operator_key: None,
             state_dir: None,
+            content_dir: None,
+            content_bytes: 4 << 30,
+            store: None,
             devices: Vec::new(),
             users: Vec::new(),
             consumer_apps: Vec::new(),

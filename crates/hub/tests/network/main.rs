@@ -13,6 +13,7 @@
 mod world;
 
 mod auth;
+mod content;
 mod messages;
 mod pairing;
 mod resources;

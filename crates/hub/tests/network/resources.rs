@@ -26,7 +26,6 @@ async fn a_resource_is_created_changed_listed_and_deleted() {
         "/api/experiences",
         "/api/locations",
         "/api/connectors/feeds",
-        "/api/content",
     ] {
         let (status, text) = call(
             &user,

@@ -1,0 +1,462 @@
+//! Files of content on disk: seeds in the folder of the settings, which are read alone, and uploads
+//! in a folder of the network's own, within a budget.
+//!
+//! A seed is opened name by name from its folder, and no name may be a link: whatever happens to
+//! that folder while the network runs, nothing outside of it is ever delivered. An upload appears
+//! under its name once all of it is on disk, and goes where nothing refers to it.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rustix::fs::{Mode, OFlags, openat};
+use tempfile::TempDir;
+
+use super::content_tree::{Place, RemovedFile, StoredFile};
+use super::error::ApiError;
+use super::lock::lock;
+use super::store::Store;
+use super::tokens::hex;
+
+/// Part of the budget that one identity may use: half.
+const IDENTITY_DIVISOR: u64 = 2;
+
+/// Ending of an upload that is not complete.
+const PART: &str = "part";
+
+/// Length of an upload's name.
+const NAME_LENGTH: usize = 32;
+
+pub(super) struct ContentFiles {
+    seeds: Option<OwnedFd>,
+    uploads: Mutex<Folder>,
+    /// Bytes of all uploads.
+    budget: u64,
+    used: Arc<Mutex<Used>>,
+    store: Store,
+}
+
+enum Folder {
+    /// Beside the store; outlives the run.
+    Kept(PathBuf),
+    /// Made for the first upload, and removed with it.
+    Temporary(Option<TempDir>),
+}
+
+#[derive(Default)]
+struct Used {
+    all: u64,
+    by_owner: HashMap<String, u64>,
+}
+
+impl ContentFiles {
+    /// Files below `seeds`, and uploads in `kept` where they outlive the run.
+    ///
+    /// # Errors
+    /// When a folder cannot be opened or made.
+    pub(super) fn open(
+        seeds: Option<&Path>,
+        kept: Option<PathBuf>,
+        budget: u64,
+        store: Store,
+    ) -> io::Result<Self> {
+        let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let seeds = seeds
+            .map(|folder| rustix::fs::open(folder, directory, Mode::empty()))
+            .transpose()?;
+        let uploads = match kept {
+            Some(folder) => {
+                let mut builder = DirBuilder::new();
+                builder.recursive(true).mode(0o700).create(&folder)?;
+                Folder::Kept(folder)
+            }
+            None => Folder::Temporary(None),
+        };
+        Ok(Self {
+            seeds,
+            uploads: Mutex::new(uploads),
+            budget,
+            used: Arc::default(),
+            store,
+        })
+    }
+
+    /// Charges the uploads that nodes refer to, and removes all others.
+    pub(super) fn settle<'a>(
+        &self,
+        uploads: impl Iterator<Item = (&'a StoredFile, Option<&'a str>)>,
+    ) -> io::Result<()> {
+        let mut known = HashSet::new();
+        let used = &mut *lock(&self.used);
+        for (file, owner) in uploads {
+            if let Place::Upload(name) = &file.place {
+                used.add(owner, file.size);
+                known.insert(name.as_str());
+            }
+        }
+        let Folder::Kept(folder) = &*lock(&self.uploads) else {
+            return Ok(());
+        };
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_str().unwrap_or_default();
+            let (bare, is_part) = match name.strip_suffix(PART).and_then(|n| n.strip_suffix('.')) {
+                Some(bare) => (bare, true),
+                None => (name, false),
+            };
+            // What this network did not make is not its to remove.
+            if is_upload_name(bare) && (is_part || !known.contains(bare)) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a file for reading. Waits for the disk.
+    pub(super) fn read(&self, place: &Place) -> io::Result<File> {
+        let file = match place {
+            Place::Seed(path) => self.read_seed(path)?,
+            Place::Upload(name) => {
+                let path = self.upload_path(name).ok_or(io::ErrorKind::NotFound)?;
+                File::open(path)?
+            }
+        };
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no file"));
+        }
+        Ok(file)
+    }
+
+    fn read_seed(&self, path: &Path) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let seeds = self.seeds.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let mut folder = None::<OwnedFd>;
+        let mut names = path.components().peekable();
+        while let Some(Component::Normal(name)) = names.next() {
+            let at = folder.as_ref().unwrap_or(seeds).as_fd();
+            if names.peek().is_none() {
+                return Ok(openat(at, name, flags, Mode::empty())?.into());
+            }
+            folder = Some(openat(at, name, flags | OFlags::DIRECTORY, Mode::empty())?);
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    /// Begins an upload of an identity. Waits for the disk.
+    pub(super) fn begin(&self, owner: &str) -> io::Result<Upload> {
+        let name = hex(&rand::random::<[u8; NAME_LENGTH / 2]>());
+        let folder = self.make_folder()?;
+        let part = folder.join(&name).with_extension(PART);
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&part)?;
+        Ok(Upload {
+            file: Some(file),
+            part: Some(part),
+            whole: folder.join(&name),
+            folder,
+            name,
+            reserved: Reserved {
+                bytes: 0,
+                owner: owner.to_owned(),
+                budget: self.budget,
+                used: self.used.clone(),
+            },
+        })
+    }
+
+    /// Removes files that nothing refers to any more, once that is committed.
+    ///
+    /// # Errors
+    /// When the removal has ended early, by a panic.
+    pub(super) async fn remove(&self, files: Vec<RemovedFile>) -> Result<(), ApiError> {
+        let mut paths = Vec::new();
+        for file in files {
+            lock(&self.used).subtract(file.owner.as_deref(), file.size);
+            paths.extend(self.upload_path(&file.upload));
+        }
+        let Err(paths) = self.store.remove_files(paths) else {
+            return Ok(());
+        };
+        let removed = tokio::task::spawn_blocking(move || {
+            for path in paths {
+                if let Err(error) = fs::remove_file(&path) {
+                    log::warn!("cannot remove {}: {error}", path.display());
+                }
+            }
+        });
+        let ended = removed.await;
+        ended.map_err(|error| ApiError::internal(format!("files were not removed: {error}")))
+    }
+
+    fn upload_path(&self, name: &str) -> Option<PathBuf> {
+        if !is_upload_name(name) {
+            return None;
+        }
+        match &*lock(&self.uploads) {
+            Folder::Kept(folder) => Some(folder.join(name)),
+            Folder::Temporary(folder) => Some(folder.as_ref()?.path().join(name)),
+        }
+    }
+
+    fn make_folder(&self) -> io::Result<PathBuf> {
+        match &mut *lock(&self.uploads) {
+            Folder::Kept(folder) => Ok(folder.clone()),
+            Folder::Temporary(Some(folder)) => Ok(folder.path().to_owned()),
+            Folder::Temporary(none) => {
+                let folder = tempfile::Builder::new().prefix("expd-hub-").tempdir()?;
+                let path = folder.path().to_owned();
+                *none = Some(folder);
+                Ok(path)
+            }
+        }
+    }
+}
+
+/// File that is being uploaded; removed on drop, unless it was finished and kept.
+pub(super) struct Upload {
+    file: Option<File>,
+    part: Option<PathBuf>,
+    whole: PathBuf,
+    folder: PathBuf,
+    name: String,
+    reserved: Reserved,
+}
+
+/// Bytes that an upload has taken from the budget, given back on drop.
+struct Reserved {
+    bytes: u64,
+    owner: String,
+    budget: u64,
+    used: Arc<Mutex<Used>>,
+}
+
+impl Upload {
+    /// File to write to, once.
+    pub(super) fn take_file(&mut self) -> io::Result<File> {
+        self.file
+            .take()
+            .ok_or_else(|| io::Error::other("the upload has no file any more"))
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.reserved.bytes
+    }
+
+    /// Takes further bytes from the budget.
+    pub(super) fn reserve(&mut self, bytes: usize) -> Result<(), ApiError> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let Reserved {
+            budget,
+            owner,
+            used,
+            bytes: reserved,
+        } = &mut self.reserved;
+        let used = &mut *lock(used);
+        let own = used.by_owner.get(owner).copied().unwrap_or(0);
+        if used.all.saturating_add(bytes) > *budget
+            || own.saturating_add(bytes) > *budget / IDENTITY_DIVISOR
+        {
+            return Err(no_space(*budget));
+        }
+        used.add(Some(owner), bytes);
+        *reserved += bytes;
+        Ok(())
+    }
+
+    /// Brings all of the written file to disk, under its name. Waits for the disk.
+    pub(super) fn finish(mut self, file: &File) -> io::Result<FinishedUpload> {
+        file.sync_all()?;
+        if let Some(part) = &self.part {
+            fs::rename(part, &self.whole)?;
+            self.part = Some(self.whole.clone());
+        }
+        File::open(&self.folder)?.sync_all()?;
+        Ok(FinishedUpload(self))
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(part) = &self.part
+            && let Err(error) = fs::remove_file(part)
+        {
+            log::warn!("cannot remove the upload {}: {error}", part.display());
+        }
+    }
+}
+
+/// Upload that is complete; removed on drop, unless it is kept.
+pub(super) struct FinishedUpload(Upload);
+
+impl FinishedUpload {
+    pub(super) fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place::Upload(self.0.name.clone())
+    }
+
+    /// Leaves the file to the node that refers to it by now.
+    pub(super) fn keep(mut self) {
+        self.0.part = None;
+        self.0.reserved.bytes = 0;
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        lock(&self.used).subtract(Some(&self.owner), self.bytes);
+    }
+}
+
+impl Used {
+    fn add(&mut self, owner: Option<&str>, bytes: u64) {
+        self.all += bytes;
+        if let Some(owner) = owner {
+            *self.by_owner.entry(owner.to_owned()).or_default() += bytes;
+        }
+    }
+
+    fn subtract(&mut self, owner: Option<&str>, bytes: u64) {
+        self.all = self.all.saturating_sub(bytes);
+        if let Some(owner) = owner
+            && let Some(own) = self.by_owner.get_mut(owner)
+        {
+            *own = own.saturating_sub(bytes);
+            if *own == 0 {
+                self.by_owner.remove(owner);
+            }
+        }
+    }
+}
+
+fn is_upload_name(name: &str) -> bool {
+    name.len() == NAME_LENGTH && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn no_space(budget: u64) -> ApiError {
+    ApiError::full(
+        "content.full",
+        format!(
+            "uploads may use {budget} bytes of disk (hub.content_bytes), those of one identity half of that; delete a file first"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn files(seeds: Option<&Path>, kept: Option<PathBuf>, budget: u64) -> ContentFiles {
+        ContentFiles::open(seeds, kept, budget, Store::default()).unwrap()
+    }
+
+    fn upload(files: &ContentFiles, bytes: &[u8]) -> Result<FinishedUpload, ApiError> {
+        let mut upload = files.begin("joe").unwrap();
+        upload.reserve(bytes.len())?;
+        let mut file = upload.take_file().unwrap();
+        file.write_all(bytes).unwrap();
+        Ok(upload.finish(&file).unwrap())
+    }
+
+    fn text(file: io::Result<File>) -> String {
+        let mut text = String::new();
+        file.unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_seed_is_read_and_nothing_outside_of_its_folder() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("secret"), "secret").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("a")).unwrap();
+        fs::write(at("a/f"), "f").unwrap();
+        symlink(outside.path(), at("out")).unwrap();
+        symlink(outside.path().join("secret"), at("a/link")).unwrap();
+        let files = files(Some(folder.path()), None, 0);
+        let read = |path: &str| files.read(&Place::Seed(path.into()));
+        assert_eq!(text(read("a/f")), "f");
+        for path in [
+            "out/secret",
+            "a/link",
+            "a/../a/f",
+            "/etc/passwd",
+            "..",
+            "",
+            "a",
+            "a/none",
+        ] {
+            assert!(read(path).is_err(), "{path}");
+        }
+        assert!(files.read(&Place::Upload("../x".into())).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_upload_is_there_once_it_is_kept_and_its_bytes_come_back_with_it() {
+        let files = files(None, None, 20);
+        let first = upload(&files, b"0123456789").unwrap();
+        let place = first.place();
+        assert_eq!(text(files.read(&place)), "0123456789");
+        assert_eq!(upload(&files, b"x").err().unwrap().code, "content.full");
+        drop(first);
+        assert!(files.read(&place).is_err());
+        let second = upload(&files, b"second").unwrap();
+        let (place, size) = (second.place(), second.size());
+        second.keep();
+        assert_eq!(text(files.read(&place)), "second");
+        assert_eq!(lock(&files.used).all, 6);
+        let Place::Upload(upload) = &place else {
+            panic!("{place:?}");
+        };
+        let removed = files.remove(vec![RemovedFile {
+            upload: upload.clone(),
+            size,
+            owner: Some("joe".into()),
+        }]);
+        removed.await.unwrap();
+        assert!(files.read(&place).is_err());
+        assert_eq!(lock(&files.used).all, 0);
+        assert!(lock(&files.used).by_owner.is_empty());
+    }
+
+    #[test]
+    fn what_nothing_refers_to_goes_at_the_start_and_what_is_not_ours_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().join("uploads");
+        let before = files(None, Some(kept.clone()), 100);
+        let (known, unknown) = (
+            upload(&before, b"1").unwrap(),
+            upload(&before, b"2").unwrap(),
+        );
+        let part = kept.join("0".repeat(NAME_LENGTH)).with_extension(PART);
+        fs::write(&part, "half").unwrap();
+        fs::write(kept.join("README"), "ours").unwrap();
+        let (place, other) = (known.place(), unknown.place());
+        known.keep();
+        unknown.keep();
+        let after = files(None, Some(kept.clone()), 100);
+        let file = StoredFile {
+            place: place.clone(),
+            size: 1,
+            mime: String::new(),
+        };
+        after.settle([(&file, Some("joe"))].into_iter()).unwrap();
+        assert!(after.read(&place).is_ok() && after.read(&other).is_err());
+        assert!(!part.exists() && kept.join("README").exists());
+        assert_eq!(lock(&after.used).by_owner["joe"], 1);
+    }
+}

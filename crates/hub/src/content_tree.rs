@@ -1,0 +1,778 @@
+//! Tree of content: folders, files, apps and URLs below the folder `root`, in memory.
+//!
+//! A node is known by its uuid and by its path. Nodes that were found in the folder of the settings
+//! stay as the folder has them; the others are changed by clients and kept in the store.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use super::lock::lock;
+use super::resource_store::Document;
+use super::store::{Store, Table};
+use expd_domain::Quoted;
+
+/// The folder that always exists.
+pub(super) const ROOT: &str = "root";
+
+/// Limits of the tree: nodes in all and of one identity, bytes of what clients chose in them, levels
+/// of folders, bytes of a name (as in file systems), variants of a file.
+pub(super) const MAX_NODES: usize = 20_000;
+const NODES_OF_IDENTITY: usize = MAX_NODES / 2;
+const MAX_NODE_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const MAX_LEVELS: usize = 32;
+const MAX_NAME_BYTES: usize = 255;
+const MAX_URL_BYTES: usize = 8 * 1024;
+const MAX_VARIANTS: usize = 64;
+
+pub(super) const FOLDER: &str = "scala:content:folder";
+pub(super) const FILE: &str = "scala:content:file";
+pub(super) const APP: &str = "scala:content:app";
+pub(super) const URL: &str = "scala:content:url";
+
+/// Fields of a document that follow from the node, and that nobody else sets.
+const OWN_FIELDS: [&str; 10] = [
+    "uuid", "name", "subtype", "parent", "path", "mimeType", "size", "variants", "url", "children",
+];
+
+/// File on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StoredFile {
+    pub place: Place,
+    pub size: u64,
+    pub mime: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Place {
+    /// Path below the folder of the settings.
+    Seed(PathBuf),
+    /// Name among the uploads.
+    Upload(String),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Kind {
+    Folder,
+    App,
+    Url(String),
+    File {
+        file: StoredFile,
+        #[serde(default)]
+        variants: Vec<(String, StoredFile)>,
+    },
+}
+
+impl Kind {
+    pub(super) fn subtype(&self) -> &'static str {
+        match self {
+            Self::Folder => FOLDER,
+            Self::App => APP,
+            Self::Url(_) => URL,
+            Self::File { .. } => FILE,
+        }
+    }
+
+    fn has_children(&self) -> bool {
+        matches!(self, Self::Folder | Self::App)
+    }
+
+    /// Uploaded files that belong to it.
+    fn uploads(&self) -> impl Iterator<Item = &StoredFile> {
+        let (file, variants) = match self {
+            Self::File { file, variants } => (Some(file), variants.as_slice()),
+            _ => (None, [].as_slice()),
+        };
+        let all = file
+            .into_iter()
+            .chain(variants.iter().map(|(_, file)| file));
+        all.filter(|file| matches!(file.place, Place::Upload(_)))
+    }
+}
+
+/// Node; in this form it is kept in the store, under its uuid.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Node {
+    /// Order of creation.
+    number: u64,
+    pub parent: String,
+    pub name: String,
+    pub kind: Kind,
+    /// Further fields that clients have set.
+    #[serde(default)]
+    fields: Document,
+    /// Identity that is charged for it; nobody for a seed.
+    owner: Option<String>,
+}
+
+/// Node to be created.
+pub(super) struct NewNode {
+    pub parent: String,
+    pub name: String,
+    pub kind: Kind,
+    pub fields: Document,
+    /// Identity that creates it; nobody for a seed.
+    pub owner: Option<String>,
+}
+
+/// Change of a node; absent is what stays.
+#[derive(Default)]
+pub(super) struct NodeChange {
+    pub parent: Option<String>,
+    pub name: Option<String>,
+    pub url: Option<String>,
+    pub fields: Document,
+    /// Whether `fields` replaces all that there were.
+    pub replace: bool,
+}
+
+/// File that went with a removed node, and the identity that was charged for it.
+pub(super) struct RemovedFile {
+    pub upload: String,
+    pub size: u64,
+    pub owner: Option<String>,
+}
+
+pub(super) struct ContentTree(Mutex<Tree>);
+
+/// The lock is held while a change is broadcast.
+pub(super) struct Tree {
+    nodes: HashMap<String, Node>,
+    /// Uuids of the children by name.
+    children: HashMap<String, BTreeMap<String, String>>,
+    by_number: BTreeMap<u64, String>,
+    last: u64,
+    bytes: usize,
+    by_owner: HashMap<String, usize>,
+    store: Store,
+}
+
+impl ContentTree {
+    /// Tree without nodes, which keeps its changes in the store.
+    pub(super) fn new(store: Store) -> Self {
+        Self(Mutex::new(Tree {
+            nodes: HashMap::new(),
+            children: HashMap::new(),
+            by_number: BTreeMap::new(),
+            last: 0,
+            bytes: 0,
+            by_owner: HashMap::new(),
+            store,
+        }))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Tree> {
+        lock(&self.0)
+    }
+}
+
+impl Tree {
+    pub(super) fn get(&self, uuid: &str) -> Option<&Node> {
+        self.nodes.get(uuid)
+    }
+
+    /// Uuids in order of creation, the root not among them.
+    pub(super) fn uuids(&self) -> impl Iterator<Item = &str> {
+        self.by_number.values().map(String::as_str)
+    }
+
+    /// Uuids of the children of a node, by name.
+    pub(super) fn children(&self, uuid: &str) -> impl Iterator<Item = &str> {
+        let children = self.children.get(uuid).into_iter().flatten();
+        children.map(|(_, uuid)| uuid.as_str())
+    }
+
+    /// True for nodes below an app.
+    pub(super) fn is_in_app(&self, uuid: &str) -> bool {
+        self.ancestors(uuid)
+            .any(|(_, ancestor)| matches!(ancestor.kind, Kind::App))
+    }
+
+    /// Finds a node by the names on the way to it.
+    pub(super) fn resolve<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Option<(&str, &Node)> {
+        let mut uuid = ROOT;
+        for name in names {
+            uuid = self.children.get(uuid)?.get(name)?;
+        }
+        Some((uuid, self.nodes.get(uuid)?))
+    }
+
+    pub(super) fn path(&self, uuid: &str) -> String {
+        let Some(node) = self.nodes.get(uuid) else {
+            return "/".to_owned();
+        };
+        let mut names: Vec<&str> = vec![&node.name];
+        names.extend(self.ancestors(uuid).map(|(_, node)| node.name.as_str()));
+        names.push("");
+        names.reverse();
+        names.join("/")
+    }
+
+    /// Document of a node as clients see it.
+    pub(super) fn document(&self, uuid: &str) -> Option<Document> {
+        let mut document = Document::new();
+        let mut set = |name: &str, value: Value| document.insert(name.to_owned(), value);
+        if uuid == ROOT {
+            set("uuid", json!(ROOT));
+            set("name", json!(ROOT));
+            set("subtype", json!(FOLDER));
+            set("path", json!("/"));
+            return Some(document);
+        }
+        let node = self.nodes.get(uuid)?;
+        set("uuid", json!(uuid));
+        set("name", json!(node.name));
+        set("subtype", json!(node.kind.subtype()));
+        set("parent", json!(node.parent));
+        set("path", json!(self.path(uuid)));
+        match &node.kind {
+            Kind::Folder | Kind::App => {}
+            Kind::Url(url) => {
+                set("url", json!(url));
+            }
+            Kind::File { file, variants } => {
+                set("mimeType", json!(file.mime));
+                set("size", json!(file.size));
+                if !variants.is_empty() {
+                    let variant = |(name, file): &(String, StoredFile)| json!({"name": name, "mimeType": file.mime, "size": file.size});
+                    set("variants", variants.iter().map(variant).collect());
+                }
+            }
+        }
+        document.extend(node.fields.clone());
+        Some(document)
+    }
+
+    /// Checks that a node could be created here, before its file is read.
+    pub(super) fn check_new(
+        &self,
+        parent: &str,
+        name: &str,
+        owner: Option<&str>,
+    ) -> Result<(), ApiError> {
+        self.check_place(parent, name, 1)?;
+        let count = owner.and_then(|owner| self.by_owner.get(owner)).copied();
+        if self.nodes.len() >= MAX_NODES || count.unwrap_or(0) >= NODES_OF_IDENTITY {
+            return Err(full(&format!(
+                "this network stores at most {MAX_NODES} nodes of content, {NODES_OF_IDENTITY} of one identity"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Creates a node under a fresh uuid, or the given one, and gives its uuid.
+    pub(super) fn insert(&mut self, uuid: String, new: NewNode) -> Result<(), ApiError> {
+        self.check_new(&new.parent, &new.name, new.owner.as_deref())?;
+        if let Kind::Url(url) = &new.kind {
+            check_url(url)?;
+        }
+        let node = Node {
+            number: self.last + 1,
+            parent: new.parent,
+            name: new.name,
+            kind: new.kind,
+            fields: own_fields_removed(new.fields),
+            owner: new.owner,
+        };
+        self.check_bytes(&node, None)?;
+        self.keep(&uuid, &node);
+        self.link(uuid, node);
+        Ok(())
+    }
+
+    /// Takes nodes from the store. One whose folder is gone, or whose name another node has by now,
+    /// gets another place.
+    pub(super) fn restore(&mut self, records: Vec<(String, String)>) {
+        let mut by_parent = HashMap::<String, Vec<(String, Node)>>::new();
+        for (uuid, record) in records {
+            match serde_json::from_str::<Node>(&record) {
+                Ok(node) => by_parent
+                    .entry(node.parent.clone())
+                    .or_default()
+                    .push((uuid, node)),
+                Err(error) => log::error!("the store has no content in {}: {error}", Quoted(&uuid)),
+            }
+        }
+        let mut parents: Vec<String> = self.nodes.keys().cloned().collect();
+        parents.push(ROOT.to_owned());
+        loop {
+            while let Some(parent) = parents.pop() {
+                for (uuid, node) in by_parent.remove(&parent).unwrap_or_default() {
+                    parents.push(uuid.clone());
+                    self.restore_one(uuid, node);
+                }
+            }
+            // The parent of these was a folder of the settings.
+            let Some(lost) = by_parent.keys().next().cloned() else {
+                return;
+            };
+            for (uuid, node) in by_parent.remove(&lost).unwrap_or_default() {
+                parents.push(uuid.clone());
+                self.restore_one(uuid, node);
+            }
+        }
+    }
+
+    fn restore_one(&mut self, uuid: String, mut node: Node) {
+        if self.check_place(&node.parent, &node.name, 1).is_err() {
+            let own = format!("{} ({uuid})", node.name);
+            log::warn!(
+                "the content {} has no place in its folder any more; it is /{own} now",
+                Quoted(&node.name),
+            );
+            ROOT.clone_into(&mut node.parent);
+            node.name = own;
+        }
+        // The numbers of seeds may have been given to others.
+        if self.by_number.contains_key(&node.number) {
+            node.number = self.last + 1;
+        }
+        self.link(uuid, node);
+    }
+
+    pub(super) fn change(&mut self, uuid: &str, change: NodeChange) -> Result<(), ApiError> {
+        let old = self.editable(uuid)?.clone();
+        let mut node = old.clone();
+        if let Some(name) = change.name {
+            node.name = name;
+        }
+        if let Some(parent) = change.parent {
+            node.parent = parent;
+        }
+        if let (Kind::Url(url), Some(new)) = (&mut node.kind, change.url) {
+            check_url(&new)?;
+            *url = new;
+        }
+        if change.replace {
+            node.fields.clear();
+        }
+        node.fields.extend(own_fields_removed(change.fields));
+        if (&node.parent, &node.name) != (&old.parent, &old.name) {
+            let inside =
+                node.parent == uuid || self.ancestors(&node.parent).any(|(own, _)| own == uuid);
+            if inside {
+                return Err(ApiError::bad_request(
+                    "content.parent.invalid",
+                    "a folder cannot be moved into itself",
+                ));
+            }
+            self.check_place(&node.parent, &node.name, self.height(uuid))?;
+        }
+        self.check_bytes(&node, Some(&old))?;
+        self.keep(uuid, &node);
+        self.unlink(uuid);
+        self.link(uuid.to_owned(), node);
+        Ok(())
+    }
+
+    /// Adds a variant to a file, or replaces the one of this name, which is given back.
+    pub(super) fn add_variant(
+        &mut self,
+        uuid: &str,
+        name: String,
+        file: StoredFile,
+    ) -> Result<Vec<RemovedFile>, ApiError> {
+        check_name(&name)?;
+        let old = self.editable(uuid)?.clone();
+        let mut node = old.clone();
+        let Kind::File { variants, .. } = &mut node.kind else {
+            return Err(ApiError::bad_request(
+                "content.variant.invalid",
+                "only files have variants",
+            ));
+        };
+        let replaced = variants.iter().position(|(own, _)| *own == name);
+        let replaced = replaced.map(|at| variants.remove(at).1);
+        if variants.len() >= MAX_VARIANTS {
+            return Err(full(&format!("a file has at most {MAX_VARIANTS} variants")));
+        }
+        variants.push((name, file));
+        self.check_bytes(&node, Some(&old))?;
+        self.keep(uuid, &node);
+        self.unlink(uuid);
+        self.link(uuid.to_owned(), node);
+        Ok(removed_files(replaced.iter(), old.owner.as_ref()))
+    }
+
+    /// Uuid of the file that gets a variant.
+    pub(super) fn file_named(&self, parent: &str, name: &str) -> Result<&str, ApiError> {
+        let uuid = self.children.get(parent).and_then(|names| names.get(name));
+        let uuid = uuid.ok_or_else(|| unknown(name))?;
+        self.editable(uuid)?;
+        Ok(uuid)
+    }
+
+    /// Removes a node with all below it: their uuids, itself last, and their uploads.
+    pub(super) fn remove(
+        &mut self,
+        uuid: &str,
+    ) -> Result<(Vec<String>, Vec<RemovedFile>), ApiError> {
+        self.editable(uuid)?;
+        let mut found = vec![uuid.to_owned()];
+        let mut next = 0;
+        while let Some(parent) = found.get(next) {
+            let below: Vec<String> = self.children(parent).map(str::to_owned).collect();
+            found.extend(below);
+            next += 1;
+        }
+        found.reverse();
+        let mut files = Vec::new();
+        for uuid in &found {
+            if let Some(node) = self.unlink(uuid) {
+                files.extend(removed_files(node.kind.uploads(), node.owner.as_ref()));
+            }
+        }
+        self.store.put_all(
+            Table::Content,
+            found.iter().map(|uuid| (uuid.clone(), None)),
+        );
+        Ok((found, files))
+    }
+
+    /// Uploads that nodes refer to, with the identity that is charged for each.
+    pub(super) fn uploads(&self) -> impl Iterator<Item = (&StoredFile, Option<&str>)> {
+        self.nodes.values().flat_map(|node| {
+            let owner = node.owner.as_deref();
+            node.kind.uploads().map(move |file| (file, owner))
+        })
+    }
+
+    /// Node that clients may change.
+    fn editable(&self, uuid: &str) -> Result<&Node, ApiError> {
+        let node = self.nodes.get(uuid);
+        if uuid == ROOT || node.is_some_and(|node| node.owner.is_none()) {
+            return Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "content.fixed",
+                "this belongs to the network's content folder; its operator changes it there",
+            ));
+        }
+        node.ok_or_else(|| unknown(uuid))
+    }
+
+    /// Checks that a parent has room for a name, and for so many levels of nodes.
+    fn check_place(&self, parent: &str, name: &str, levels: usize) -> Result<(), ApiError> {
+        check_name(name)?;
+        let kind = self.nodes.get(parent).map(|node| &node.kind);
+        if parent != ROOT && !kind.is_some_and(Kind::has_children) {
+            return Err(ApiError::bad_request(
+                "content.parent.unknown",
+                format!("no folder or app has the uuid {}", Quoted(parent)),
+            ));
+        }
+        if self.ancestors(parent).count() + 1 + levels > MAX_LEVELS {
+            return Err(ApiError::bad_request(
+                "content.parent.invalid",
+                format!("folders are nested more than {MAX_LEVELS} levels deep"),
+            ));
+        }
+        let names = self.children.get(parent);
+        if names.is_some_and(|names| names.contains_key(name)) {
+            return Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "content.exists",
+                format!("there is something with the name {} already", Quoted(name)),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_bytes(&self, node: &Node, replaced: Option<&Node>) -> Result<(), ApiError> {
+        let bytes = self.bytes + size(node) - replaced.map_or(0, size);
+        if bytes > MAX_NODE_BYTES {
+            return Err(full(&format!(
+                "the documents of content have at most {MAX_NODE_BYTES} bytes in all"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Nodes above a node, the root not among them.
+    fn ancestors(&self, uuid: &str) -> impl Iterator<Item = (&str, &Node)> {
+        let mut parent = self.nodes.get(uuid).map(|node| node.parent.as_str());
+        std::iter::from_fn(move || {
+            let uuid = parent?;
+            let node = self.nodes.get(uuid)?;
+            parent = Some(&node.parent);
+            Some((uuid, node))
+        })
+    }
+
+    /// Levels of a node with all below it.
+    fn height(&self, uuid: &str) -> usize {
+        let below = self.children(uuid).map(|uuid| self.height(uuid));
+        below.max().unwrap_or(0) + 1
+    }
+
+    /// Keeps a node in the store; not a seed, which is found again.
+    fn keep(&self, uuid: &str, node: &Node) {
+        if node.owner.is_some()
+            && let Ok(record) = serde_json::to_string(node)
+        {
+            self.store.put(Table::Content, uuid, Some(record));
+        }
+    }
+
+    fn link(&mut self, uuid: String, node: Node) {
+        self.last = self.last.max(node.number);
+        self.bytes += size(&node);
+        if let Some(owner) = &node.owner {
+            *self.by_owner.entry(owner.clone()).or_default() += 1;
+        }
+        let siblings = self.children.entry(node.parent.clone()).or_default();
+        siblings.insert(node.name.clone(), uuid.clone());
+        self.by_number.insert(node.number, uuid.clone());
+        self.nodes.insert(uuid, node);
+    }
+
+    fn unlink(&mut self, uuid: &str) -> Option<Node> {
+        let node = self.nodes.remove(uuid)?;
+        self.by_number.remove(&node.number);
+        self.bytes -= size(&node);
+        if let Some(siblings) = self.children.get_mut(&node.parent) {
+            siblings.remove(&node.name);
+            if siblings.is_empty() {
+                self.children.remove(&node.parent);
+            }
+        }
+        if let Some(owner) = &node.owner
+            && let Some(count) = self.by_owner.get_mut(owner)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.by_owner.remove(owner);
+            }
+        }
+        Some(node)
+    }
+}
+
+fn removed_files<'a>(
+    files: impl Iterator<Item = &'a StoredFile>,
+    owner: Option<&String>,
+) -> Vec<RemovedFile> {
+    files
+        .filter_map(|file| match &file.place {
+            Place::Upload(upload) => Some(RemovedFile {
+                upload: upload.clone(),
+                size: file.size,
+                owner: owner.cloned(),
+            }),
+            Place::Seed(_) => None,
+        })
+        .collect()
+}
+
+/// Bytes that count for a node: what clients chose in it.
+fn size(node: &Node) -> usize {
+    let fields = if node.fields.is_empty() {
+        0
+    } else {
+        serde_json::to_string(&node.fields).map_or(0, |text| text.len())
+    };
+    let variants = match &node.kind {
+        Kind::Url(url) => url.len(),
+        Kind::File { variants, .. } => variants
+            .iter()
+            .map(|(name, file)| name.len() + file.mime.len() + 128)
+            .sum(),
+        Kind::Folder | Kind::App => 0,
+    };
+    node.name.len() + fields + variants
+}
+
+fn own_fields_removed(mut fields: Document) -> Document {
+    fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
+    fields
+}
+
+/// Checks a name, which becomes a part of paths.
+pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
+    let fits = (1..=MAX_NAME_BYTES).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.chars().any(|c| c == '/' || c.is_control());
+    if fits {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(
+        "content.name.invalid",
+        format!(
+            "a name of content has 1 to {MAX_NAME_BYTES} bytes without slashes and control characters, and is not . or .."
+        ),
+    ))
+}
+
+pub(super) fn unknown_subtype(subtype: &str) -> ApiError {
+    ApiError::bad_request(
+        "content.subtype.invalid",
+        format!(
+            "{} is no subtype of content; they are {}, {}, {} and {}",
+            Quoted(subtype),
+            FOLDER,
+            FILE,
+            APP,
+            URL
+        ),
+    )
+}
+
+fn check_url(url: &str) -> Result<(), ApiError> {
+    if (1..=MAX_URL_BYTES).contains(&url.len()) {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(
+        "content.url.invalid",
+        format!("content of this subtype needs a `url` of 1 to {MAX_URL_BYTES} bytes"),
+    ))
+}
+
+fn full(what: &str) -> ApiError {
+    ApiError::full("content.full", format!("{what}; delete something first"))
+}
+
+pub(super) fn unknown(name: &str) -> ApiError {
+    ApiError::not_found(
+        "content.unknown",
+        format!("there is no content {}", Quoted(name)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> ContentTree {
+        ContentTree::new(Store::default())
+    }
+
+    fn node(parent: &str, name: &str, kind: Kind) -> NewNode {
+        NewNode {
+            parent: parent.to_owned(),
+            name: name.to_owned(),
+            kind,
+            fields: Document::new(),
+            owner: Some("user:joe".to_owned()),
+        }
+    }
+
+    fn file(upload: &str) -> StoredFile {
+        StoredFile {
+            place: Place::Upload(upload.to_owned()),
+            size: 3,
+            mime: "text/plain".to_owned(),
+        }
+    }
+
+    fn text(upload: &str) -> Kind {
+        Kind::File {
+            file: file(upload),
+            variants: Vec::new(),
+        }
+    }
+
+    fn code<T>(result: Result<T, ApiError>) -> &'static str {
+        result.err().map_or("", |error| error.code)
+    }
+
+    #[test]
+    fn nodes_are_found_by_path_after_their_folder_has_moved() {
+        let tree = tree();
+        let tree = &mut *tree.lock();
+        tree.insert("a".into(), node(ROOT, "a", Kind::Folder))
+            .unwrap();
+        tree.insert("b".into(), node(ROOT, "b", Kind::App)).unwrap();
+        tree.insert("f".into(), node("a", "f", text("1"))).unwrap();
+        assert_eq!(tree.path("f"), "/a/f");
+        let mv = |parent: &str, name: &str| NodeChange {
+            parent: Some(parent.to_owned()),
+            name: Some(name.to_owned()),
+            ..NodeChange::default()
+        };
+        tree.change("a", mv("b", "c")).unwrap();
+        assert_eq!(tree.path("f"), "/b/c/f");
+        assert_eq!(tree.resolve(["b", "c", "f"]).unwrap().0, "f");
+        assert!(tree.resolve(["a"]).is_none());
+        assert!(tree.is_in_app("f") && !tree.is_in_app("b"));
+        assert_eq!(
+            code(tree.change("b", mv("a", "x"))),
+            "content.parent.invalid"
+        );
+        assert_eq!(
+            code(tree.change("a", mv("f", "x"))),
+            "content.parent.invalid"
+        );
+        assert_eq!(
+            code(tree.change("b", mv(ROOT, ".."))),
+            "content.name.invalid"
+        );
+        assert_eq!(
+            code(tree.insert("g".into(), node("a", "f", Kind::Folder))),
+            "content.exists"
+        );
+        assert_eq!(code(tree.remove(ROOT)), "content.fixed");
+        let (removed, files) = tree.remove("b").unwrap();
+        assert_eq!(removed, ["f", "a", "b"]);
+        assert_eq!(files.len(), 1);
+        assert_eq!((tree.nodes.len(), tree.bytes), (0, 0));
+        assert!(tree.children.is_empty() && tree.by_number.is_empty() && tree.by_owner.is_empty());
+    }
+
+    #[test]
+    fn folders_are_nested_so_deep_and_no_deeper() {
+        let tree = tree();
+        let tree = &mut *tree.lock();
+        let mut parent = ROOT.to_owned();
+        let mut made = 0;
+        while tree
+            .insert(made.to_string(), node(&parent, "n", Kind::Folder))
+            .is_ok()
+        {
+            parent = made.to_string();
+            made += 1;
+        }
+        assert_eq!(made, MAX_LEVELS);
+    }
+
+    #[test]
+    fn a_variant_is_replaced_by_another_of_its_name() {
+        let tree = tree();
+        let tree = &mut *tree.lock();
+        tree.insert("f".into(), node(ROOT, "f", text("1"))).unwrap();
+        assert!(tree.document("f").unwrap().get("variants").is_none());
+        tree.add_variant("f", "v".into(), file("2")).unwrap();
+        let replaced = tree.add_variant("f", "v".into(), file("3")).unwrap();
+        assert_eq!(replaced[0].upload, "2");
+        let document = tree.document("f").unwrap();
+        assert_eq!(
+            document["variants"],
+            json!([{"name": "v", "mimeType": "text/plain", "size": 3}])
+        );
+        assert_eq!(tree.remove("f").unwrap().1.len(), 2);
+    }
+
+    #[test]
+    fn a_node_whose_place_is_gone_or_taken_comes_back_elsewhere() {
+        let tree = tree();
+        let tree = &mut *tree.lock();
+        tree.insert("a".into(), node(ROOT, "a", Kind::Folder))
+            .unwrap();
+        tree.insert("f".into(), node("a", "f", text("1"))).unwrap();
+        let record = serde_json::to_string(&tree.nodes["f"]).unwrap();
+        tree.remove("a").unwrap();
+        tree.restore(vec![("f".into(), record.clone())]);
+        assert_eq!(tree.path("f"), "/f (f)");
+        tree.restore(vec![("g".into(), record), ("h".into(), "nonsense".into())]);
+        assert_eq!(tree.path("g"), "/f (g)");
+        assert!(tree.get("h").is_none());
+    }
+}

@@ -1,0 +1,504 @@
+//! Embedded database behind the parts that hold documents: what a part is told to keep outlives a
+//! restart.
+//!
+//! Every part works in memory; a change goes to the store as the new value of one key, in the order
+//! of the changes, under the lock of its part. A thread of its own commits what has gathered as one
+//! transaction, so that many requests share one write to disk. A request that changed something is
+//! answered once its change is committed (`acknowledge`). A change that cannot be committed stays
+//! pending, further requests that would change something are refused before they do, and each of
+//! them makes the store try again.
+//!
+//! Without a file, a store keeps nothing and everything succeeds at once.
+
+use std::collections::HashMap;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use tokio::sync::watch;
+
+use super::error::ApiError;
+use super::lock::lock;
+use super::store_error::StoreError;
+
+/// Memory for pages of the database. Nothing is read after the start.
+const CACHE: usize = 8 * 1024 * 1024;
+
+/// Layout of the tables and of their values.
+const FORMAT: &str = "1";
+
+/// Tables; keys and values are text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Table {
+    Resources,
+    Data,
+    Content,
+    /// Secrets of paired devices, and of those that were created with one.
+    Devices,
+    /// Fingerprints of configured devices that were unpaired.
+    Revoked,
+    Meta,
+}
+
+type Definition = TableDefinition<'static, &'static str, &'static str>;
+
+impl Table {
+    const ALL: [Self; 6] = [
+        Self::Resources,
+        Self::Data,
+        Self::Content,
+        Self::Devices,
+        Self::Revoked,
+        Self::Meta,
+    ];
+
+    fn definition(self) -> Definition {
+        TableDefinition::new(match self {
+            Self::Resources => "resources",
+            Self::Data => "data",
+            Self::Content => "content",
+            Self::Devices => "devices",
+            Self::Revoked => "revoked",
+            Self::Meta => "meta",
+        })
+    }
+}
+
+/// Rows of all tables as they were at the start, ordered by key.
+#[derive(Default)]
+pub(super) struct Contents(HashMap<Table, Vec<(String, String)>>);
+
+impl Contents {
+    pub(super) fn take(&mut self, table: Table) -> Vec<(String, String)> {
+        self.0.remove(&table).unwrap_or_default()
+    }
+}
+
+/// Handle of the store; closed with the last one.
+#[derive(Clone, Default)]
+pub(super) struct Store(Option<Arc<Handle>>);
+
+struct Handle {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+struct Shared {
+    path: PathBuf,
+    state: Mutex<State>,
+    work: Condvar,
+    progress: watch::Sender<Progress>,
+}
+
+struct State {
+    pending: Changes,
+    /// Number of the batch that `pending` will be.
+    batch: u64,
+    wanted: bool,
+    closing: bool,
+}
+
+/// Changes that belong to one transaction. There is one for each key, so its size is bounded by the
+/// limits of the parts, and by one key for each request while a commit lasts.
+#[derive(Default)]
+struct Changes {
+    values: HashMap<(Table, String), Option<String>>,
+    /// Files that nothing refers to once the changes are committed.
+    files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Default)]
+struct Progress {
+    /// Last batch that was tried, and the last that was committed.
+    tried: u64,
+    committed: u64,
+    error: Option<Arc<str>>,
+}
+
+impl Store {
+    /// Opens or creates the database and reads all of it.
+    pub(super) fn open(path: &Path) -> Result<(Self, Contents), StoreError> {
+        if let Some(folder) = path.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
+        }
+        let database = open(path)?;
+        let contents = read(&database)?;
+        Ok((Self::start(path, Some(database))?, contents))
+    }
+
+    fn start(path: &Path, database: Option<Database>) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            path: path.to_owned(),
+            state: Mutex::new(State {
+                pending: Changes::default(),
+                batch: 1,
+                wanted: false,
+                closing: false,
+            }),
+            work: Condvar::new(),
+            progress: watch::Sender::default(),
+        });
+        let writer = shared.clone();
+        let thread = thread::Builder::new()
+            .name("hub-store".to_owned())
+            .spawn(move || writer.commit_batches(database))?;
+        let handle = Handle {
+            shared,
+            thread: Mutex::new(Some(thread)),
+        };
+        Ok(Self(Some(Arc::new(handle))))
+    }
+
+    /// Sets the value of a key, or removes the key.
+    pub(super) fn put(&self, table: Table, key: impl Into<String>, value: Option<String>) {
+        self.change(|changes| {
+            changes.values.insert((table, key.into()), value);
+        });
+    }
+
+    /// Sets values of one transaction: all of them are kept, or none.
+    pub(super) fn put_all(
+        &self,
+        table: Table,
+        values: impl IntoIterator<Item = (String, Option<String>)>,
+    ) {
+        self.change(|changes| {
+            let values = values.into_iter();
+            changes
+                .values
+                .extend(values.map(|(key, value)| ((table, key), value)));
+        });
+    }
+
+    /// Removes files once the changes so far are committed; without a database, the caller has to.
+    pub(super) fn remove_files(&self, files: Vec<PathBuf>) -> Result<(), Vec<PathBuf>> {
+        if self.0.is_none() {
+            return Err(files);
+        }
+        self.change(|changes| changes.files.extend(files));
+        Ok(())
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Changes)) {
+        if let Some(handle) = &self.0 {
+            let state = &mut *lock(&handle.shared.state);
+            change(&mut state.pending);
+            state.wanted = true;
+            handle.shared.work.notify_one();
+        }
+    }
+
+    /// Refuses while changes cannot be committed; each call makes the store try again.
+    pub(super) async fn ready(&self) -> Result<(), ApiError> {
+        match &self.0 {
+            Some(handle) if handle.shared.progress.borrow().error.is_some() => self.flushed().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Completes once every change so far is committed.
+    pub(super) async fn flushed(&self) -> Result<(), ApiError> {
+        let Some(handle) = &self.0 else {
+            return Ok(());
+        };
+        let shared = &handle.shared;
+        let batch = {
+            let state = &mut *lock(&shared.state);
+            if state.pending.is_empty() {
+                state.batch - 1
+            } else {
+                state.wanted = true;
+                shared.work.notify_one();
+                state.batch
+            }
+        };
+        let mut progress = shared.progress.subscribe();
+        let progress = progress.wait_for(|progress| progress.tried >= batch).await;
+        match progress {
+            Ok(progress) if progress.committed >= batch => Ok(()),
+            Ok(progress) => Err(not_kept(
+                progress.error.as_deref().unwrap_or("it is closed"),
+            )),
+            Err(_) => Err(not_kept("it is closed")),
+        }
+    }
+
+    /// Commits what is pending and closes the database, so that another process may open it.
+    pub(super) async fn close(&self) {
+        let Some(handle) = &self.0 else {
+            return;
+        };
+        handle.shared.close();
+        let thread = lock(&handle.thread).take();
+        if let Some(thread) = thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                log::error!("the thread of the hub's store has panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl Shared {
+    fn close(&self) {
+        lock(&self.state).closing = true;
+        self.work.notify_one();
+    }
+
+    /// Commits one batch after another until the store is closed.
+    fn commit_batches(&self, mut database: Option<Database>) {
+        while let Some((changes, batch)) = self.next_batch() {
+            let committed = commit(&mut database, &self.path, &changes);
+            let failed = committed
+                .as_ref()
+                .err()
+                .map(|error| Arc::from(error.to_string()));
+            match committed {
+                Ok(()) => remove(&changes.files),
+                Err(error) => {
+                    log::error!(
+                        "the hub's store {} cannot be written: {error}; changes are refused until it can",
+                        self.path.display()
+                    );
+                    lock(&self.state).pending.put_back(changes);
+                }
+            }
+            self.progress.send_modify(|progress| {
+                progress.tried = batch;
+                progress.error = failed;
+                if progress.error.is_none() {
+                    progress.committed = batch;
+                }
+            });
+        }
+        drop(database);
+        // Nobody waits for a batch that will not come.
+        self.progress.send_modify(|progress| {
+            progress.tried = u64::MAX;
+        });
+    }
+
+    /// Waits for changes; nothing once the store is closed and all changes were tried.
+    fn next_batch(&self) -> Option<(Changes, u64)> {
+        let mut state = lock(&self.state);
+        while !state.wanted && !state.closing {
+            state = self
+                .work
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if !state.wanted {
+            return None;
+        }
+        state.wanted = false;
+        let batch = state.batch;
+        state.batch += 1;
+        Some((std::mem::take(&mut state.pending), batch))
+    }
+}
+
+impl Changes {
+    fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.files.is_empty()
+    }
+
+    /// Takes back changes that could not be committed; later ones win.
+    fn put_back(&mut self, earlier: Self) {
+        for (key, value) in earlier.values {
+            self.values.entry(key).or_insert(value);
+        }
+        self.files.extend(earlier.files);
+    }
+}
+
+fn open(path: &Path) -> Result<Database, StoreError> {
+    // Secrets of devices are in it.
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    let mut builder = Database::builder();
+    // A damaged file is reported instead of trusted.
+    builder
+        .set_cache_size(CACHE)
+        .set_check_integrity_on_open(true);
+    builder.create(path).map_err(StoreError::database)
+}
+
+fn read(database: &Database) -> Result<Contents, StoreError> {
+    // Creates the tables, so that reading finds each of them.
+    let transaction = database.begin_write().map_err(StoreError::database)?;
+    {
+        for table in Table::ALL {
+            transaction
+                .open_table(table.definition())
+                .map_err(StoreError::database)?;
+        }
+        let mut meta = transaction
+            .open_table(Table::Meta.definition())
+            .map_err(StoreError::database)?;
+        let format = meta.get("format").map_err(StoreError::database)?;
+        let format = format.map(|format| format.value().to_owned());
+        match format.as_deref() {
+            Some(FORMAT) => {}
+            None => {
+                meta.insert("format", FORMAT)
+                    .map_err(StoreError::database)?;
+            }
+            Some(other) => return Err(StoreError::Format(other.chars().take(16).collect())),
+        }
+    }
+    transaction.commit().map_err(StoreError::database)?;
+
+    let transaction = database.begin_read().map_err(StoreError::database)?;
+    let mut contents = HashMap::new();
+    for table in Table::ALL {
+        let opened = transaction
+            .open_table(table.definition())
+            .map_err(StoreError::database)?;
+        let mut rows = Vec::new();
+        for row in opened.iter().map_err(StoreError::database)? {
+            let (key, value) = row.map_err(StoreError::database)?;
+            rows.push((key.value().to_owned(), value.value().to_owned()));
+        }
+        contents.insert(table, rows);
+    }
+    Ok(Contents(contents))
+}
+
+/// Commits changes as one transaction. After a failure, the database refuses everything until it is
+/// opened again, which the next call does.
+fn commit(
+    database: &mut Option<Database>,
+    path: &Path,
+    changes: &Changes,
+) -> Result<(), StoreError> {
+    let opened = match database.take() {
+        Some(opened) => opened,
+        None => open(path)?,
+    };
+    write(&opened, changes)?;
+    *database = Some(opened);
+    Ok(())
+}
+
+fn write(database: &Database, changes: &Changes) -> Result<(), StoreError> {
+    if changes.values.is_empty() {
+        return Ok(());
+    }
+    let transaction = database.begin_write().map_err(StoreError::database)?;
+    for table in Table::ALL {
+        let mut opened = transaction
+            .open_table(table.definition())
+            .map_err(StoreError::database)?;
+        let of_table = changes.values.iter().filter(|((of, _), _)| *of == table);
+        for ((_, key), value) in of_table {
+            match value {
+                Some(value) => opened.insert(key.as_str(), value.as_str()),
+                None => opened.remove(key.as_str()),
+            }
+            .map_err(StoreError::database)?;
+        }
+    }
+    transaction.commit().map_err(StoreError::database)
+}
+
+fn remove(files: &[PathBuf]) {
+    for file in files {
+        if let Err(error) = fs::remove_file(file)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            log::warn!("cannot remove {}: {error}", file.display());
+        }
+    }
+}
+
+fn not_kept(reason: &str) -> ApiError {
+    ApiError::busy(
+        "network.store.failed",
+        format!("this network cannot write its store: {reason}; the change may be lost"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn rows(path: &Path, table: Table) -> Vec<(String, String)> {
+        let (store, mut contents) = Store::open(path).unwrap();
+        store.close().await;
+        contents.take(table)
+    }
+
+    #[tokio::test]
+    async fn what_was_put_is_there_again_and_what_was_removed_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/folder/hub.db");
+        let (store, _) = Store::open(&path).unwrap();
+        store.put(Table::Data, "a", Some("1".to_owned()));
+        store.put(Table::Data, "b", Some("2".to_owned()));
+        store.put(Table::Devices, "a", Some("3".to_owned()));
+        store.flushed().await.unwrap();
+        let gone = folder.path().join("file");
+        fs::write(&gone, "x").unwrap();
+        store.put(Table::Data, "a", None);
+        store.remove_files(vec![gone.clone()]).unwrap();
+        store.close().await;
+        assert!(!gone.exists());
+        assert!(store.flushed().await.is_ok(), "all was committed");
+        store.put(Table::Data, "late", Some("4".to_owned()));
+        assert_eq!(
+            store.flushed().await.unwrap_err().code,
+            "network.store.failed"
+        );
+        assert_eq!(rows(&path, Table::Data).await, [("b".into(), "2".into())]);
+        assert_eq!(
+            rows(&path, Table::Devices).await,
+            [("a".into(), "3".into())]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_change_that_cannot_be_committed_is_said_to_be_and_committed_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hub.db");
+        // As after a failed write, the database has to be opened again, and cannot be.
+        fs::create_dir(&path).unwrap();
+        let store = Store::start(&path, None).unwrap();
+        store.put(Table::Data, "a", Some("1".to_owned()));
+        assert!(store.flushed().await.is_err());
+        assert!(store.ready().await.is_err(), "it is tried again");
+        fs::remove_dir(&path).unwrap();
+        store.ready().await.unwrap();
+        store.flushed().await.unwrap();
+        store.close().await;
+        assert_eq!(rows(&path, Table::Data).await, [("a".into(), "1".into())]);
+    }
+
+    #[test]
+    fn a_damaged_store_and_one_in_use_are_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hub.db");
+        let (_store, _) = Store::open(&path).unwrap();
+        let error = Store::open(&path).err().unwrap();
+        assert!(error.to_string().contains("already open"), "{error}");
+        let damaged = folder.path().join("damaged");
+        fs::write(&damaged, "no database ".repeat(1000)).unwrap();
+        assert!(Store::open(&damaged).is_err());
+    }
+}
