@@ -136,11 +136,13 @@ impl Directory {
         lock(&self.devices).known.get(uuid).cloned()
     }
 
-    /// Uuids of all devices that may log in, ordered.
-    pub(super) fn devices(&self) -> Vec<String> {
-        let mut uuids: Vec<_> = lock(&self.devices).known.keys().cloned().collect();
-        uuids.sort();
-        uuids
+    /// All devices that may log in, ordered by uuid.
+    pub(super) fn devices(&self) -> Vec<(String, Origin)> {
+        let devices = lock(&self.devices);
+        let known = devices.known.iter();
+        let mut all: Vec<_> = known.map(|(uuid, d)| (uuid.clone(), d.origin)).collect();
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        all
     }
 
     /// Fingerprint of a consumer app's API key in tokens.

@@ -74,12 +74,15 @@ pub(super) async fn unpair(
     body: JsonBody<DeviceUuid, PUBLIC_BODY>,
 ) -> Result<Json<DeviceUuid>, ApiError> {
     let uuid = body.value.uuid;
-    if !hub.directory.forget_device(&uuid) {
+    if hub.directory.device(&uuid).is_none() {
         return Err(ApiError::not_found(
             "pairing.device.unknown",
             format!("no device has the uuid {}", Quoted(&uuid)),
         ));
     }
+    // In this order: where the process is killed in between, the device is as it was.
+    hub.resources.remove_device(&uuid);
+    hub.directory.forget_device(&uuid);
     log::info!("unpaired the device {}", Quoted(&uuid));
     let channel = Channel::new(uuid.as_str()).system();
     announce(
@@ -92,7 +95,6 @@ pub(super) async fn unpair(
     for socket in hub.sockets.sockets_of(&uuid) {
         disconnect(&hub, socket);
     }
-    hub.resources.remove_device(&uuid);
     Ok(Json(DeviceUuid { uuid }))
 }
 

@@ -14,7 +14,7 @@ use super::content_seeds;
 use super::content_tree::ContentTree;
 use super::counters::Counters;
 use super::data_store::DataStore;
-use super::directory::Directory;
+use super::directory::{Directory, Origin};
 use super::engine_sessions::EngineSessions;
 use super::error::{ApiError, HubError};
 use super::hosts::Hosts;
@@ -23,7 +23,7 @@ use super::password;
 use super::password_checks::PasswordChecks;
 use super::pending::PendingBroadcasts;
 use super::refreshed_logins::RefreshedLogins;
-use super::resource_store::ResourceStore;
+use super::resource_store::{Collection, ResourceStore};
 use super::settings::HubSettings;
 use super::socket_memory::SocketMemory;
 use super::socket_registry::SocketRegistry;
@@ -85,8 +85,17 @@ impl HubState {
         let resources = ResourceStore::new(store.clone(), contents.take(Table::Resources));
         let data = DataStore::new(store.clone(), contents.take(Table::Data));
         let directory = Directory::new(settings, tokens.clone(), store.clone(), &mut contents);
-        for uuid in directory.devices() {
-            resources.add_device(&uuid);
+        for (uuid, origin) in directory.devices() {
+            let has_document = resources.lock().get(Collection::Devices, &uuid).is_some();
+            if has_document {
+                continue;
+            }
+            if origin == Origin::Resource {
+                // The process was killed while it was created or deleted.
+                directory.forget_device(&uuid);
+            } else {
+                resources.add_device(&uuid);
+            }
         }
         Ok(Self {
             organization: settings.organization.clone(),
