@@ -14,6 +14,7 @@
 
 mod answers;
 mod channels;
+mod content;
 mod files;
 mod frames;
 mod hub;

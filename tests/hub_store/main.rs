@@ -72,12 +72,8 @@ async fn what_an_operator_and_clients_did_holds_after_a_restart() {
     let mut hub = StoredHub::start(&home);
     let client = hub.log_in("device-1", "device secret").await;
     // A device that a client created, one that was paired, and one of the settings that was unpaired.
-    let created = client.call(
-        Method::POST,
-        "/api/devices",
-        &json!({"name": "n", "secret": "s"}),
-    );
-    let created = created.await.1;
+    let body = json!({"name": "n", "secret": "s"});
+    let (_, created) = client.call(Method::POST, "/api/devices", &body).await;
     let code = hub.pairing_code().await;
     hub.operate(&["pair", &code, "--uuid", "screen-7"]);
     hub.operate(&["unpair", "device-2"]);

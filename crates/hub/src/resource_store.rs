@@ -258,7 +258,7 @@ mod tests {
         let full = documents.insert(Collection::Feeds, "8", document(large));
         assert_eq!(full.unwrap_err().code, "resource.full");
         let full = documents.replace(Collection::Things, "0", |own| {
-            own.insert("y".to_owned(), Value::from("y".repeat(large)));
+            own.insert("y".to_owned(), Value::from("y".repeat(large / 2)));
         });
         assert_eq!(full.unwrap_err().code, "resource.full");
         assert!(documents.get(Collection::Feeds, "8").is_none());
