@@ -75,6 +75,32 @@ async fn opened(network: &mut NetworkClient<tonic::transport::Channel>) -> Strin
     opened.into_inner().listener_id
 }
 
+/// The time until a call is given up: random, and longer after many in a row, so that a slow machine
+/// gets through as well.
+struct Patience {
+    random: rand::rngs::StdRng,
+    given_up_in_a_row: u64,
+}
+
+impl Patience {
+    fn new(seed: u64) -> Self {
+        Self {
+            random: rand::rngs::StdRng::seed_from_u64(seed),
+            given_up_in_a_row: 0,
+        }
+    }
+
+    fn next(&mut self) -> Duration {
+        self.given_up_in_a_row += 1;
+        let most = 6000 * (1 + self.given_up_in_a_row / 16);
+        Duration::from_micros(self.random.random_range(0..most))
+    }
+
+    fn arrived(&mut self) {
+        self.given_up_in_a_row = 0;
+    }
+}
+
 #[tokio::test]
 async fn what_a_given_up_call_was_handed_comes_again_until_it_arrived() {
     let home = Home::new("");
@@ -97,15 +123,16 @@ async fn what_a_given_up_call_was_handed_comes_again_until_it_arrived() {
     let client = Client::connect(Some(home.socket())).await.unwrap();
     let mut broadcasting = JoinSet::new();
     broadcasting.spawn(count(client));
-    let mut random = rand::rngs::StdRng::seed_from_u64(3);
+    let mut patience = Patience::new(3);
     let (mut heard, mut given_up) = (Vec::new(), 0);
     let hearing = async {
         while heard.len() < usize::try_from(NUMBERS).unwrap() {
-            let patience = Duration::from_micros(random.random_range(0..6000));
+            let limit = patience.next();
             let asked = next(&mut network, &id, LONG, after);
-            match timeout(patience, asked).await {
+            match timeout(limit, asked).await {
                 Ok(Ok(answer)) => {
                     let event = answer.event.unwrap();
+                    patience.arrived();
                     after = Some(event.sequence);
                     heard.extend(number(&event));
                 }
@@ -137,19 +164,22 @@ async fn the_client_loses_nothing_whenever_it_is_dropped() {
     }
     let mut broadcasting = JoinSet::new();
     broadcasting.spawn(count(client.clone()));
-    let mut random = rand::rngs::StdRng::seed_from_u64(4);
+    let mut patience = Patience::new(4);
     let (mut heard, mut given_up) = (Vec::new(), 0);
     let hearing = async {
         while heard.len() < usize::try_from(NUMBERS).unwrap() {
-            let patience = Duration::from_micros(random.random_range(0..6000));
-            match timeout(patience, listener.next(LONG)).await {
-                Ok(event) => match event.unwrap().unwrap().event {
-                    Event::Broadcast(broadcast) => {
-                        heard.push(broadcast.payload.as_str().to_owned());
+            let limit = patience.next();
+            match timeout(limit, listener.next(LONG)).await {
+                Ok(event) => {
+                    patience.arrived();
+                    match event.unwrap().unwrap().event {
+                        Event::Broadcast(broadcast) => {
+                            heard.push(broadcast.payload.as_str().to_owned());
+                        }
+                        Event::Subscription(_) => {}
+                        Event::Gap(gap) => panic!("{gap:?}"),
                     }
-                    Event::Subscription(_) => {}
-                    Event::Gap(gap) => panic!("{gap:?}"),
-                },
+                }
                 Err(_) => given_up += 1,
             }
         }
