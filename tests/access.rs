@@ -686,7 +686,7 @@ channels = ["menu"]
 instances = ["mine"]
 "#;
     let home = Home::new(RIGHTS);
-    let mut daemon = home.start();
+    let daemon = home.start();
     let mut root = Actor::connect(&home.socket()).await;
     let mut nobody = Other::nobody(&home);
     let said = root.does("run mine").await;

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -12,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::RouterError;
 use super::handle::{MAILBOX, RouterCommand, RouterHandle};
-use super::instance::{ChannelState, Instance};
+use super::instance::{ChannelState, Instance, LogBytes};
 use super::instances::Instances;
 use super::listener::{ListenSpec, Listener, NewListener};
 use super::log::ChannelLog;
@@ -48,8 +47,6 @@ pub struct Router {
     encode: Encode,
     instances: Instances,
     listeners: Registry,
-    /// Bytes in all logs.
-    total_bytes: Arc<AtomicUsize>,
     wake_queue: WakeQueue,
 }
 
@@ -58,7 +55,9 @@ impl Router {
     #[must_use]
     pub fn new(settings: RouterSettings) -> (Self, RouterHandle) {
         let (sender, mailbox) = mpsc::channel(MAILBOX);
-        let instances = Instances::new(settings.instances, settings.limits.max_channels);
+        let limits = &settings.limits;
+        let log_bytes = LogBytes::new(limits.total_log_bytes);
+        let instances = Instances::new(settings.instances, limits.max_channels, &log_bytes);
         let stopped = CancellationToken::new();
         let configured = instances.configured().iter();
         let wanted = configured.map(|i| i.wanted.subscribe()).collect();
@@ -70,7 +69,6 @@ impl Router {
             limits: settings.limits,
             encode: settings.encode,
             instances,
-            total_bytes: Arc::default(),
             wake_queue: WakeQueue::default(),
         };
         (router, handle)
@@ -124,7 +122,10 @@ impl Router {
             RouterCommand::Channels(slice, reply) => answer(reply, self.channels(slice)),
             RouterCommand::Listeners(slice, reply) => answer(reply, self.listeners.slice(slice)),
             RouterCommand::Add(reply) => answer(reply, self.instances.add()),
-            RouterCommand::Remove(instance, reply) => answer(reply, self.remove(instance)),
+            RouterCommand::Remove(instance, reply) => {
+                self.remove(instance);
+                answer(reply, ());
+            }
             RouterCommand::Stop => self.listeners.stop_all(),
         }
     }
@@ -143,7 +144,7 @@ impl Router {
         let memory = spec.take_memory()?;
         let found = self.instances.get_mut(instance);
         let found = found.ok_or(RouterError::InstanceEnded)?;
-        let state = found.channel(&spec, &self.limits, &self.total_bytes, now)?;
+        let state = found.channel(&spec, &self.limits, now)?;
         let log = state.log.clone();
         if let Some(resume) = &spec.resume {
             let (_, _, newest) = log.size();
@@ -183,7 +184,7 @@ impl Router {
                 {
                     self.append(instance, batch);
                 }
-                self.keep_total();
+                self.keep_total(instance);
             }
             Report::Asked(channels) => {
                 for channel in &channels {
@@ -255,31 +256,39 @@ impl Router {
         self.wake_queue.push(state.log.clone());
     }
 
-    /// Keeps all logs together within their bound by evicting the oldest events. It goes an eighth
-    /// below the bound, so that the search over all logs is rare.
-    fn keep_total(&mut self) {
-        let bound = self.limits.total_log_bytes;
-        let total = || self.total_bytes.load(Ordering::Relaxed);
-        if total() <= bound {
+    /// Keeps the logs that share a bound with those of `instance` within it by evicting the oldest
+    /// events. It goes an eighth below the bound, so that the search over all logs is rare.
+    fn keep_total(&self, instance: InstanceId) {
+        let Some(found) = self.instances.get(instance) else {
+            return;
+        };
+        let bytes = &found.log_bytes;
+        if bytes.total() <= bytes.bound {
             return;
         }
-        let logs: Vec<&Arc<ChannelLog>> = self
-            .instances
-            .iter()
-            .flat_map(|(_, instance)| instance.channels.values())
-            .map(|state| &state.log)
-            .collect();
+        let is_configured = self.instances.is_configured(instance);
+        let sharing = match is_configured {
+            true => self.instances.configured(),
+            false => std::slice::from_ref(found),
+        };
+        let channels = sharing.iter().flat_map(|it| it.channels.values());
+        let logs: Vec<&Arc<ChannelLog>> = channels.map(|state| &state.log).collect();
         let mut oldest: BinaryHeap<Reverse<(Instant, usize)>> = logs
             .iter()
             .enumerate()
             .filter_map(|(index, log)| Some(Reverse((log.oldest()?, index))))
             .collect();
-        while total() > bound - bound / 8 {
+        while bytes.total() > bytes.bound - bytes.bound / 8 {
             let Some(Reverse((_, index))) = oldest.pop() else {
                 break;
             };
             let next = logs.get(index).and_then(|log| log.evict_oldest());
             oldest.extend(next.map(|next| Reverse((next, index))));
+        }
+        // The newest events of many channels may exceed the bound by themselves; those of a network
+        // that a program chose are not worth the memory.
+        if !is_configured && bytes.total() > bytes.bound {
+            logs.iter().for_each(|log| log.clear());
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
@@ -25,7 +25,28 @@ pub(super) struct Instance {
     pub channels: HashMap<Arc<Channel>, ChannelState>,
     /// Totals of listeners that were reaped.
     pub reaped: Totals,
+    /// Bytes in its logs, and in others that share its bound.
+    pub log_bytes: LogBytes,
     shares: Shares,
+}
+
+/// Bytes in logs, and their bound.
+#[derive(Clone, Debug)]
+pub(super) struct LogBytes {
+    pub total: Arc<AtomicUsize>,
+    pub bound: usize,
+}
+
+impl LogBytes {
+    /// No bytes yet.
+    pub fn new(bound: usize) -> Self {
+        let total = Arc::default();
+        Self { total, bound }
+    }
+
+    pub fn total(&self) -> usize {
+        self.total.load(Ordering::Relaxed)
+    }
 }
 
 /// One channel, from its first listener until it has had none for a while.
@@ -79,8 +100,9 @@ impl ChannelState {
 
 impl Instance {
     /// An instance without channels, which may have `max_channels` of them.
-    pub fn new(max_channels: usize) -> Self {
+    pub fn new(max_channels: usize, log_bytes: LogBytes) -> Self {
         Self {
+            log_bytes,
             wanted: watch::Sender::new(Wanted::default()),
             channels: HashMap::new(),
             reaped: Totals::default(),
@@ -93,7 +115,6 @@ impl Instance {
         &mut self,
         spec: &ListenSpec,
         limits: &Limits,
-        total_bytes: &Arc<AtomicUsize>,
         now: Moment,
     ) -> Result<&mut ChannelState, RouterError> {
         let channel = Arc::new(spec.channel.clone());
@@ -116,7 +137,12 @@ impl Instance {
                 self.wanted
                     .send_modify(|wanted| order = wanted.add(channel));
                 vacant.insert(ChannelState {
-                    log: Arc::new(ChannelLog::new(id, bounds, total_bytes.clone(), now)),
+                    log: Arc::new(ChannelLog::new(
+                        id,
+                        bounds,
+                        self.log_bytes.total.clone(),
+                        now,
+                    )),
                     order,
                     wanted_since: now,
                     asked_at: None,

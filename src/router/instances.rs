@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use super::handle::AddedInstance;
-use super::instance::Instance;
+use super::instance::{Instance, LogBytes};
 use super::report::InstanceId;
 
 /// Instances by ID. An ID is never used again: a late report of an instance that has ended reaches
@@ -19,6 +19,11 @@ pub(super) struct Instances {
     max_channels: usize,
 }
 
+/// Bound on the logs of one transient instance, in bytes. They are not among the logs that share
+/// `total_log_bytes`: whoever runs an instance chooses its network too, and a flood from there must
+/// not push the events of others out.
+pub(super) const TRANSIENT_LOG_BYTES: usize = 2 << 20;
+
 struct Transient {
     instance: Instance,
     /// Its [`AddedInstance`].
@@ -26,11 +31,12 @@ struct Transient {
 }
 
 impl Instances {
-    /// `configured` instances, each of which may have `max_channels` channels.
-    pub fn new(configured: usize, max_channels: usize) -> Self {
+    /// `configured` instances, each of which may have `max_channels` channels, with `log_bytes` for
+    /// all of them.
+    pub fn new(configured: usize, max_channels: usize, log_bytes: &LogBytes) -> Self {
         Self {
             configured: (0..configured)
-                .map(|_| Instance::new(max_channels))
+                .map(|_| Instance::new(max_channels, log_bytes.clone()))
                 .collect(),
             transient: HashMap::new(),
             next: configured,
@@ -47,7 +53,8 @@ impl Instances {
     pub fn add(&mut self) -> AddedInstance {
         let id = InstanceId(self.next);
         self.next += 1;
-        let instance = Instance::new(self.max_channels);
+        let log_bytes = LogBytes::new(TRANSIENT_LOG_BYTES);
+        let instance = Instance::new(self.max_channels, log_bytes);
         let alive = Arc::new(());
         let added = AddedInstance {
             id,
@@ -87,6 +94,11 @@ impl Instances {
             Some(instance) => Some(instance),
             None => Some(&mut self.transient.get_mut(&id)?.instance),
         }
+    }
+
+    /// True for a configured instance.
+    pub fn is_configured(&self, id: InstanceId) -> bool {
+        id.0 < self.configured.len()
     }
 
     /// Every instance.

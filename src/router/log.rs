@@ -158,6 +158,14 @@ impl ChannelLog {
             .flatten()
     }
 
+    /// Evicts every entry, the newest too.
+    pub fn clear(&self) {
+        let mut ring = self.lock();
+        while !ring.entries.is_empty() {
+            self.evict(&mut ring, true);
+        }
+    }
+
     /// Number of events, number of bytes, and the newest sequence.
     pub fn size(&self) -> (usize, usize, u64) {
         let ring = self.lock();

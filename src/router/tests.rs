@@ -441,6 +441,51 @@ async fn a_transient_instance_ends_with_its_listeners_and_leaves_nothing() {
     assert!(next.wanted.borrow().is_empty());
 }
 
+#[tokio::test]
+async fn the_logs_of_a_transient_instance_have_a_bound_of_their_own() {
+    let world = world(Limits {
+        total_log_bytes: 4000,
+        ..Limits::default()
+    });
+    let mut here = world.listen(spec(None)).await;
+    world.broadcast(&["a"; 10]).await;
+    let added = world.router.add_instance().await.unwrap();
+    let mut there = Vec::new();
+    let large = "x".repeat(super::instances::TRANSIENT_LOG_BYTES / 3);
+    let payload = Payload::parse(format!("\"{large}\"")).unwrap();
+    for name in ["one", "two", "three", "four"] {
+        let spec = ListenSpec {
+            channel: Channel::new(name),
+            ..spec(None)
+        };
+        there.push(world.router.open(added.id, spec).await.unwrap());
+        // The newest event of each channel.
+        let incoming = Incoming {
+            channel: Arc::new(Channel::new(name)),
+            broadcast: Broadcast {
+                id: BroadcastId::new("id"),
+                name: "e".to_owned(),
+                channel: ChannelId::from_wire("c"),
+                payload: payload.clone(),
+            },
+            received: Moment::now(),
+        };
+        let report = Report::Broadcasts(vec![incoming]);
+        world.router.report(added.id, report).await;
+    }
+    let slice = Slice {
+        instance: added.id,
+        after: 0,
+        most: 10,
+    };
+    let channels = world.router.channels(slice).await.unwrap();
+    let total: usize = channels.iter().map(|channel| channel.log_bytes).sum();
+    assert!(total <= super::instances::TRANSIENT_LOG_BYTES, "{total}");
+    // It was never read, and the listener is told so.
+    assert_eq!(heard(&mut there[0]), ["Pending", "Overflow 1"]);
+    assert_eq!(heard(&mut here).len(), 11);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_transient_instance_whose_owner_is_gone_is_removed() {
     let world = world(Limits::default());

@@ -55,8 +55,8 @@ pub(super) fn settings_in(
     let settings = same_host.map(|bridge| bridge.settings.clone());
     let settings = settings.unwrap_or_else(|| InstanceSettings::new(host, credentials.clone()));
     Ok(InstanceSettings {
-        credentials,
         network,
+        credentials,
         ..settings
     })
 }
