@@ -16,6 +16,11 @@ use crate::upstream::api::ApiClient;
 use crate::upstream::link::{Link, LinkParts, LinkTimings};
 use crate::upstream::session::{Session, SessionError, SessionTask};
 use crate::upstream::transport::SetupError;
+use expd_wire::socket::MAX_MESSAGE;
+
+/// Bound on a message of the live socket of a transient instance, in bytes: whoever runs it chooses
+/// its network too, and what is being received is counted to nobody but the instance.
+const MAX_TRANSIENT_MESSAGE: usize = 1 << 20;
 
 /// Parts of the daemon that all instances share.
 #[derive(Clone)]
@@ -100,6 +105,10 @@ impl Assembly {
             wanted,
             counters: counters.clone(),
             timings: LinkTimings::default(),
+            max_message: match origin {
+                Origin::Settings(_) => MAX_MESSAGE,
+                Origin::Program(_) => MAX_TRANSIENT_MESSAGE,
+            },
             shutdown: stop.clone(),
         });
         let waiting = match origin {

@@ -20,9 +20,9 @@ use crate::router::RouterError;
 use crate::shares::{Full, Holder, Memory, Share, Shares};
 use expd_domain::Quoted;
 
-/// Bytes that an instance is counted with: its tasks, TLS and HTTP connections, and what the network
-/// sends it at once.
-pub const INSTANCE_BYTES: usize = 1 << 20;
+/// Bytes that an instance is counted with: its tasks, TLS and HTTP connections (100 KiB), what its
+/// network sends at once (twice 1 MiB), and its logs (1 MiB).
+pub const INSTANCE_BYTES: usize = 4 << 20;
 
 /// Instances whose tasks wait to be spawned; the supervisor does nothing else.
 const QUEUE: usize = 16;

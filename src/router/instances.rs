@@ -22,7 +22,7 @@ pub(super) struct Instances {
 /// Bound on the logs of one transient instance, in bytes. They are not among the logs that share
 /// `total_log_bytes`: whoever runs an instance chooses its network too, and a flood from there must
 /// not push the events of others out.
-pub(super) const TRANSIENT_LOG_BYTES: usize = 2 << 20;
+pub(super) const TRANSIENT_LOG_BYTES: usize = 1 << 20;
 
 struct Transient {
     instance: Instance,

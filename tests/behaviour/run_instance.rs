@@ -383,3 +383,71 @@ async fn nothing_is_left_of_instances_that_came_and_went() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_thousand_at_once_on_a_host_that_swallows_all_are_refused_and_gone() {
+    // It accepts in its backlog, and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = format!("http://{}", silent.local_addr().unwrap());
+    let world = World::new().await;
+    let client = world.client().await;
+    let _quiet = world.ear(&Listen::to(menu())).await;
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
+    let mut calls = tokio::task::JoinSet::new();
+    for n in 0..1000 {
+        let (client, host) = (client.clone(), host.clone());
+        calls.spawn(async move {
+            let run = RunInstance {
+                host,
+                ..RunInstance::new(format!("n{n}"), screen())
+            };
+            client.run_instance(&run).await
+        });
+    }
+    let answers = in_time("all answers", calls.join_all()).await;
+    let (running, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert!((16..=32).contains(&running.len()), "{}", running.len());
+    for answer in refused {
+        assert_eq!(refusal(answer).code, Code::ResourceExhausted);
+    }
+    // The others are served meanwhile.
+    client
+        .broadcast("", &menu(), "hi", &json("1"), None)
+        .await
+        .unwrap();
+    drop(running);
+    eventually("nothing is left", async || {
+        let (names, now) = (names(&client).await, tasks());
+        (names.len() == 1 && now <= before + 2)
+            .then_some(())
+            .ok_or(format!("{names:?}, {now} tasks, {before} before"))
+    })
+    .await;
+    let mut again = run(&client, "n0", screen()).await;
+    enters(&mut again, LinkState::Online).await;
+}
+
+#[tokio::test]
+async fn a_message_too_large_for_the_instance_of_a_program_is_a_gap() {
+    let world = World::new().await;
+    let client = world.client().await;
+    let mut running = run(&client, "mine", screen()).await;
+    enters(&mut running, LinkState::Online).await;
+    let mut configured = world.ear(&on("")).await;
+    let mut own = world.ear(&on("mine")).await;
+    let large = json(&format!("\"{}\"", "x".repeat(3 << 19)));
+    client
+        .broadcast("", &Channel::new("menu").consumer(), "large", &large, None)
+        .await
+        .unwrap();
+    assert_eq!(configured.broadcast().await.name, "large");
+    // Pending, the gap, confirmed again.
+    own.subscription().await;
+    own.gap().await;
+    own.subscription().await;
+}

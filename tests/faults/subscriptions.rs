@@ -89,6 +89,7 @@ impl Upstream {
             settings,
             session,
             router: handle.clone(),
+            max_message: usize::MAX,
             wanted: handle.wanted(HOME).unwrap(),
             counters,
             timings,

@@ -40,6 +40,7 @@ fn main() {
         ca_file: None,
         library: SocketLibrary::Own,
         timeout: Duration::from_secs(10),
+        max_message: usize::MAX,
     };
     runtime().block_on(read(&endpoint));
     drop(server);

@@ -102,6 +102,7 @@ impl Connection {
             ca_file: settings.ca_file.clone(),
             library: settings.socket_library,
             timeout: timings.open,
+            max_message: parts.max_message,
         };
         let socket =
             socket::open(&endpoint, settings.transport, settings.protocol, detected).await?;

@@ -29,6 +29,8 @@ pub struct LinkParts {
     /// The instance's counters.
     pub counters: Arc<Counters>,
     pub timings: LinkTimings,
+    /// Bound on a message of the live socket, in bytes.
+    pub max_message: usize,
     /// Stops the link.
     pub shutdown: CancellationToken,
 }

@@ -30,6 +30,7 @@ pub async fn own(port: u16, mut account: Account) -> Account {
         ca_file: None,
         library: SocketLibrary::Own,
         timeout: Duration::from_secs(10),
+        max_message: usize::MAX,
     };
     let mut socket = open(
         &endpoint,

@@ -51,6 +51,7 @@ fn decode(protocol: ProtocolChoice) {
         ca_file: None,
         library: SocketLibrary::Own,
         timeout: Duration::from_secs(60),
+        max_message: usize::MAX,
     };
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let transport = TransportChoice::Websocket;

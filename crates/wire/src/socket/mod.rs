@@ -52,7 +52,12 @@ pub struct Endpoint {
     pub library: SocketLibrary,
     /// Bound on opening, handshake included.
     pub timeout: Duration,
+    /// Bound on a message from the server, in bytes; [`MAX_MESSAGE`] at most.
+    pub max_message: usize,
 }
+
+/// Bound on any message from a server, in bytes: above the largest payload with its envelope.
+pub const MAX_MESSAGE: usize = packet::MAX_PACKET;
 
 /// Generation of the Engine.IO protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

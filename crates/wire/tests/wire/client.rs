@@ -19,6 +19,7 @@ pub fn endpoint(url: &str) -> Endpoint {
         ca_file: None,
         library: SocketLibrary::Own,
         timeout: Duration::from_secs(10),
+        max_message: usize::MAX,
     }
 }
 

@@ -7,6 +7,7 @@ use reqwest::Url;
 
 use super::redact;
 use crate::diagnosis::RouteDescription;
+use crate::socket::packet::MAX_PACKET;
 use crate::socket::{Endpoint, Generation, SocketError};
 use crate::tunnel::proxy_for;
 
@@ -64,6 +65,11 @@ impl<'a> Address<'a> {
             .append_pair("EIO", &generation.number().to_string())
             .append_pair("transport", transport)
             .append_pair("token", self.endpoint.token.expose());
+    }
+
+    /// Bound on a message, in bytes.
+    pub fn max_message(&self) -> usize {
+        self.endpoint.max_message.min(MAX_PACKET)
     }
 
     /// True for TLS.
@@ -158,6 +164,7 @@ mod tests {
             ca_file: None,
             library: SocketLibrary::Own,
             timeout: Duration::from_secs(1),
+            max_message: usize::MAX,
         }
     }
 

@@ -23,13 +23,21 @@ use crate::dns::Resolver;
 use crate::encoding::{self, unrequested};
 use crate::error::ConnectError;
 use crate::socket::Generation;
-use crate::socket::packet::{Handshake, Packet};
+use crate::socket::packet::{Handshake, MAX_PACKET, Packet};
 use crate::tls::explain;
 use crate::trust::Trust;
 
 /// Bound on a body in bytes: one packet of the largest size, and those that came while the last
 /// poll was answered.
 const MAX_BODY: usize = 64 << 20;
+
+/// Bound on the bodies of one endpoint: where its messages are bounded lower, two of them.
+fn max_body(address: &Address<'_>) -> usize {
+    match address.max_message() {
+        MAX_PACKET.. => MAX_BODY,
+        less => 2 * less,
+    }
+}
 
 /// Bound on the bytes of an error's body that are read.
 const MAX_REFUSAL: usize = 4 << 10;
@@ -57,6 +65,8 @@ pub(in crate::socket) struct Polling {
     posted: Vec<oneshot::Sender<()>>,
     /// Makes every URL different, so that no cache answers.
     count: u64,
+    /// Bound on a body in bytes.
+    max_body: usize,
 }
 
 impl Polling {
@@ -84,7 +94,8 @@ impl Polling {
         if let Some(reason) = unrequested(answer.headers()) {
             return Err(broken(reason));
         }
-        let body = body(answer, MAX_BODY)
+        let max_body = max_body(address);
+        let body = body(answer, max_body)
             .await
             .map_err(|lost| broken(lost.0))?;
         let no_handshake = || {
@@ -115,6 +126,7 @@ impl Polling {
             outbox: VecDeque::new(),
             posted: Vec::new(),
             count: 0,
+            max_body,
         })
     }
 
@@ -230,9 +242,10 @@ impl Polling {
         let url = self.request_url();
         let request = self.client.get(url).headers(self.cookie_header());
         let at = self.pace.next();
+        let max_body = self.max_body;
         async move {
             sleep_until(at).await;
-            read_answer(request.send().await, MAX_BODY).await
+            read_answer(request.send().await, max_body).await
         }
         .boxed()
     }

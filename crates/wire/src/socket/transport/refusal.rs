@@ -247,6 +247,7 @@ mod tests {
             ca_file: None,
             library: crate::choice::SocketLibrary::Own,
             timeout: Duration::from_secs(1),
+            max_message: usize::MAX,
         };
         for (said, redacted) in [
             (

@@ -10,7 +10,7 @@ use tokio::io::BufReader;
 use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::http::header::{
     HeaderValue, SEC_WEBSOCKET_EXTENSIONS, USER_AGENT,
 };
@@ -20,7 +20,6 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::dial::{Stream, dial};
 use super::{Address, ConnectionLost, OpenFailure, Received, Rejection, ToSend};
 use crate::socket::Generation;
-use crate::socket::packet::MAX_PACKET;
 use crate::tls::explain;
 use crate::trust::Trust;
 use expd_domain::excerpt::{excerpt, sentence};
@@ -65,8 +64,8 @@ impl WebSocket {
         let stream = BufReader::with_capacity(READ_BYTES, stream);
         let config = WebSocketConfig::default()
             .read_buffer_size(TAKEN_BYTES)
-            .max_message_size(Some(MAX_PACKET))
-            .max_frame_size(Some(MAX_PACKET));
+            .max_message_size(Some(address.max_message()))
+            .max_frame_size(Some(address.max_message()));
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
             Ok((_, answer)) if answer.headers().contains_key(SEC_WEBSOCKET_EXTENSIONS) => {
                 let extensions = answer.headers().get(SEC_WEBSOCKET_EXTENSIONS);
@@ -171,8 +170,8 @@ impl fmt::Debug for WebSocket {
 
 fn lost(error: &Error) -> ConnectionLost {
     ConnectionLost(match error {
-        Error::Capacity(_) => {
-            format!("the server sent a message of more than {MAX_PACKET} bytes")
+        Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
+            format!("the server sent a message of more than {max_size} bytes")
         }
         Error::ConnectionClosed | Error::AlreadyClosed => {
             "the server ended the connection".to_owned()
