@@ -267,9 +267,10 @@ impl Router {
             return;
         }
         let is_configured = self.instances.is_configured(instance);
-        let sharing = match is_configured {
-            true => self.instances.configured(),
-            false => std::slice::from_ref(found),
+        let sharing = if is_configured {
+            self.instances.configured()
+        } else {
+            std::slice::from_ref(found)
         };
         let channels = sharing.iter().flat_map(|it| it.channels.values());
         let logs: Vec<&Arc<ChannelLog>> = channels.map(|state| &state.log).collect();
@@ -288,7 +289,9 @@ impl Router {
         // The newest events of many channels may exceed the bound by themselves; those of a network
         // that a program chose are not worth the memory.
         if !is_configured && bytes.total() > bytes.bound {
-            logs.iter().for_each(|log| log.clear());
+            for log in logs {
+                log.clear();
+            }
         }
     }
 
