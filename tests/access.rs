@@ -228,6 +228,24 @@ impl Actor {
                 self.watch = Some(watch);
                 format!("{state:?}")
             }
+            // Until the stream ends: nothing happens on the link.
+            "watched" => loop {
+                self.watch.as_mut().unwrap().next().await.unwrap()?;
+            },
+            "hear" => loop {
+                let event = self.stream.as_mut().unwrap().next().await.unwrap()?;
+                if let Event::Broadcast(broadcast) = event.event {
+                    break broadcast.name;
+                }
+            },
+            _ => return self.try_with_instances(&words).await,
+        })
+    }
+
+    /// Orders about instances other than the default one.
+    async fn try_with_instances(&mut self, words: &[&str]) -> Result<String, ClientError> {
+        let client = &self.client;
+        Ok(match words[0] {
             "run" => {
                 let mut running = client.run_instance(&pairing(words[1])).await?;
                 let state = running.next().await.unwrap()?.state;
@@ -253,7 +271,7 @@ impl Actor {
                 // Open a listener on another instance than the default one.
                 let mut listen = Listen::to(Channel::new("menu"));
                 listen.instance = words[1].to_owned();
-                listen.context = "shared".to_owned();
+                "shared".clone_into(&mut listen.context);
                 client.open(&listen).await?
             }
             "who" => client.identity(words[1]).await?.kind.to_string(),
@@ -262,16 +280,6 @@ impl Actor {
                 let names = status.instances.into_iter().map(|it| it.instance);
                 names.collect::<Vec<_>>().join(",")
             }
-            // Until the stream ends: nothing happens on the link.
-            "watched" => loop {
-                self.watch.as_mut().unwrap().next().await.unwrap()?;
-            },
-            "hear" => loop {
-                let event = self.stream.as_mut().unwrap().next().await.unwrap()?;
-                if let Event::Broadcast(broadcast) = event.event {
-                    break broadcast.name;
-                }
-            },
             other => panic!("{other}"),
         })
     }

@@ -169,16 +169,17 @@ async fn a_broadcast_that_waits_ends_with_its_instance_and_is_not_sent() {
     enters(&mut running, LinkState::Online).await;
     world.network.stop().await;
     enters(&mut running, LinkState::Offline).await;
-    let waiting = {
+    let mut waiting = tokio::task::JoinSet::new();
+    {
         let client = client.clone();
-        tokio::spawn(async move {
+        waiting.spawn(async move {
             let hour = Duration::from_secs(3600);
             let (channel, payload) = (menu(), json("1"));
             client
                 .broadcast_when_connected("mine", &channel, "late", &payload, None, hour)
                 .await
-        })
-    };
+        });
+    }
     eventually("it waits", async || {
         let status = client.status().await.unwrap();
         let mine = status.instances.iter().find(|it| it.instance == "mine");
@@ -188,7 +189,12 @@ async fn a_broadcast_that_waits_ends_with_its_instance_and_is_not_sent() {
     })
     .await;
     drop(running);
-    let ended = refusal(in_time("its end", waiting).await.unwrap());
+    let ended = refusal(
+        in_time("its end", waiting.join_next())
+            .await
+            .unwrap()
+            .unwrap(),
+    );
     assert_eq!(ended.code, Code::NotFound, "{ended}");
     assert!(ended.message.contains("nothing was sent"), "{ended}");
     world.network.start_again().await;
