@@ -457,3 +457,21 @@ async fn a_message_too_large_for_the_instance_of_a_program_is_a_gap() {
     own.gap().await;
     own.subscription().await;
 }
+
+#[tokio::test]
+async fn an_identity_without_a_socket_calls_and_does_not_listen() {
+    let world = World::new().await;
+    let client = world.client().await;
+    let request = RunInstance {
+        network: false,
+        ..RunInstance::new("mine", screen())
+    };
+    let _running = client.run_instance(&request).await.unwrap();
+    client
+        .broadcast("mine", &menu(), "hi", &json("1"), None)
+        .await
+        .unwrap();
+    let refused = refusal(client.listen(&on("mine")).await);
+    assert!(refused.message.contains("network"), "{refused}");
+    assert_eq!(world.counters().await.connections, 1);
+}
