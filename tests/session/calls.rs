@@ -237,8 +237,8 @@ async fn a_broadcast_that_arrived_and_got_no_answer_is_unknown_and_sent_once() {
         Reply::Raw("HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n[1,2".to_owned()),
         Reply::Raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_owned()),
         Reply::Raw("garbage\r\n\r\n".to_owned()),
-        Reply::new(200, "{\"not\":\"a list\"}"),
         Reply::new(200, "[1,"),
+        Reply::new(200, "<html>log in</html>"),
     ] {
         let scripted = reply.clone();
         let cloud = network(move |_, _| scripted.clone()).await;
@@ -522,6 +522,65 @@ async fn a_call_whose_fresh_login_is_refused_says_so() {
         "{error:?}"
     );
     assert_eq!((cloud.logins(), cloud.calls().len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_broadcast_that_was_taken_without_a_list_was_sent_and_has_no_responses() {
+    for body in [
+        "",
+        " ",
+        "null",
+        "{}",
+        "{\"not\":\"a list\"}",
+        "true",
+        "\"OK\"",
+        "OK",
+    ] {
+        for status in [200, 201, 204] {
+            let body = if status == 204 { "" } else { body };
+            let cloud = network(move |_, _| Reply::new(status, body)).await;
+            let instance = connect(&cloud);
+            let responses = broadcast(&instance, &Payload::null()).await.unwrap();
+            assert!(responses.is_empty(), "{status} {body:?}");
+            assert_eq!(cloud.calls().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_portal_in_the_networks_place_is_said_to_be_one_and_a_redirect_names_where_to() {
+    let cloud = network(|request, _| match request.path.as_str() {
+        "/api/devices" | "/api/delivery/index.html" => {
+            Reply::new(200, "<!doctype html><p>Welcome</p>")
+        }
+        _ => Reply::new(302, "").with("location", "https://portal.example/login"),
+    })
+    .await;
+    let instance = connect(&cloud);
+    let get = async |path: &str| {
+        let path = api_path(path);
+        let api = &instance.api;
+        api.request("GET", path, BTreeMap::new(), None, &Unbounded)
+            .await
+    };
+    let error = get("/api/devices").await.unwrap_err();
+    assert_eq!(error.fate(), expd_domain::Fate::Unknown, "{error}");
+    assert!(error.to_string().contains("captive portal"), "{error}");
+    assert_eq!(get("/api/delivery/index.html").await.unwrap().status, 200);
+    let (id, channel) = (BroadcastId::new("b-1"), ChannelId::from_wire("abc="));
+    let answer = payload("1");
+    let respond = instance.api.respond(&id, &channel, &answer, &Unbounded);
+    for error in [
+        get("/api/things").await.unwrap_err(),
+        respond.await.unwrap_err(),
+        broadcast(&instance, &Payload::null()).await.unwrap_err(),
+    ] {
+        assert_eq!(error.fate(), expd_domain::Fate::Refused, "{error}");
+        assert!(
+            error.to_string().contains("https://portal.example/login"),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test]

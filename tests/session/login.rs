@@ -724,3 +724,23 @@ async fn a_host_that_is_refused_gets_no_token() {
     }
     assert!(elsewhere.requests().is_empty());
 }
+
+#[tokio::test]
+async fn a_login_says_that_a_captive_portal_answers_and_where_a_redirect_leads() {
+    for (reply, said) in [
+        (Reply::new(200, "<html>Welcome</html>"), "captive portal"),
+        (
+            Reply::new(302, "").with("location", "https://portal.example/"),
+            "a redirect to https://portal.example/",
+        ),
+        (Reply::new(511, "<html>"), "captive portal"),
+    ] {
+        let scripted = reply.clone();
+        let cloud = Cloud::start(move |_, _| scripted.clone()).await;
+        let instance = Instance::start(&settings(&cloud.url, device("u", "s")));
+        let SessionState::Failed { reason, .. } = instance.becomes(is_failed).await else {
+            unreachable!();
+        };
+        assert!(reason.contains(said), "{reason}");
+    }
+}

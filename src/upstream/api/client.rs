@@ -130,11 +130,7 @@ impl ApiClient {
                 room,
             )
             .await?;
-        let answer = expect_success(answer)?;
-        serde_json::from_slice::<Vec<Payload>>(&answer.body).map_err(|error| {
-            let what = format!("the body is not a list of responses: {}", sentence(&error));
-            CallError::unreadable(&self.host, answer.status, &what)
-        })
+        responses(&expect_success(answer)?)
     }
 
     /// Responds to a broadcast.
@@ -167,7 +163,7 @@ impl ApiClient {
             "the body is not an EXP answer ({}); check whether a captive portal or a proxy answers in its place",
             answer.quoted_start(),
         );
-        Err(CallError::unreadable(&self.host, answer.status, &what))
+        Err(CallError::unreadable(&answer.host, answer.status, &what))
     }
 
     /// Sends any other API request.
@@ -190,8 +186,14 @@ impl ApiClient {
         let answer = self
             .call(method, url, text, ANSWER_TIMEOUT, &latch, room)
             .await?;
-        if answer.status.is_server_error() {
+        if answer.status.is_server_error() || answer.location.is_some() {
             return Err(answer.into_error());
+        }
+        if let Some(stranger) = answer.stranger()
+            && !serves_pages(&path)
+        {
+            let what = format!("that is {stranger}");
+            return Err(CallError::unreadable(&answer.host, answer.status, &what));
         }
         Ok(ApiAnswer {
             status: answer.status.as_u16(),
@@ -292,6 +294,30 @@ fn to_json(body: &impl Serialize, payload: &Payload) -> Result<Vec<u8>, CallErro
         reason: format!("the request cannot be written as JSON: {error}"),
     })?;
     Ok(json)
+}
+
+/// The responses in the answer to a broadcast. It was sent whatever the body is, but for a page,
+/// which EXP does not answer with.
+fn responses(answer: &Answer) -> Result<Vec<Payload>, CallError> {
+    let unreadable = |what: &str| CallError::unreadable(&answer.host, answer.status, what);
+    if let Some(stranger) = answer.stranger() {
+        return Err(unreadable(&format!("that is {stranger}")));
+    }
+    if !answer.body.trim_ascii_start().starts_with(b"[") {
+        return Ok(Vec::new());
+    }
+    serde_json::from_slice(&answer.body).map_err(|error| {
+        unreadable(&format!(
+            "the list of responses cannot be read: {}",
+            sentence(&error)
+        ))
+    })
+}
+
+/// True for paths below which EXP serves content, pages too.
+fn serves_pages(path: &ApiPath) -> bool {
+    let path = path.as_str();
+    path.starts_with("/api/delivery") || path.ends_with("/layout") || path.contains("/layout/")
 }
 
 fn expect_success(answer: Answer) -> Result<Answer, CallError> {

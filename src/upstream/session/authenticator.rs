@@ -195,10 +195,12 @@ impl Authenticator {
             let reason = format!("{host} answered {status}: {message}{remedy}");
             return Err(Failure::Transient(reason, answer.retry_after));
         }
+        let stranger = answer.stranger();
         let authentication = LoginAnswer::read(&answer.body, self.claimant());
         // The parsed tokens are copies; the raw body is wiped.
         answer.body.zeroize();
         let authentication = authentication.map_err(|why| {
+            let why = stranger.map_or_else(|| why.to_string(), |stranger| format!("that is {stranger}"));
             let reason = format!(
                 "{} answered with something other than an authentication payload ({why}); check the host setting",
                 self.host

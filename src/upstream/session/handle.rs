@@ -178,7 +178,7 @@ impl Session {
         let state = timeout(LOGIN_WAIT, settled)
             .await
             .map_err(|_| offline("the login is still in progress".to_owned(), None))?
-            .map_err(|_| offline("the instance is being stopped".to_owned(), None))?
+            .map_err(|_| offline("the instance is stopping".to_owned(), None))?
             .clone();
         match state {
             SessionState::LoggedIn(session) | SessionState::RefreshFailing { session, .. } => {

@@ -4,7 +4,11 @@ use std::future::ready;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
+<<<<<<< HEAD
 use reqwest::header::{CONTENT_TYPE, HeaderName};
+=======
+use reqwest::header::LOCATION;
+>>>>>>> d76c11b (upstream: a broadcast that was taken was sent; portals and redirects are named)
 use reqwest::{Response, StatusCode};
 use serde::de::IgnoredAny;
 use tokio::task::yield_now;
@@ -43,6 +47,10 @@ pub(super) const DECODED_AT_ONCE: usize = 64 << 10;
 /// An HTTP answer, read to its end, and decoded.
 pub struct Answer {
     pub status: StatusCode,
+    /// Origin of the server that answered.
+    pub host: String,
+    /// Address that a redirect names, shortened.
+    pub location: Option<String>,
     /// The server's `Retry-After`.
     pub retry_after: Option<Duration>,
     /// The server's clock (`Date`), to the second.
@@ -83,8 +91,14 @@ impl AnswerRoom for Unbounded {
 impl Answer {
     /// An answer whose body is not read.
     pub(super) fn without_body(response: &Response) -> Self {
+        let location = response.headers().get(LOCATION);
+        let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()));
         Self {
             status: response.status(),
+            host: response.url().origin().ascii_serialization(),
+            location: location
+                .filter(|_| response.status().is_redirection())
+                .map(|location| excerpt(&location)),
             date: server_time::now(response.headers()),
             retry_after: server_time::retry_after(response.headers()),
             content_type: field(response, CONTENT_TYPE),
@@ -174,11 +188,49 @@ impl Answer {
     /// EXP's error message, or else the name of the status.
     pub fn message(&self) -> String {
         let said = self.error_body().message;
-        if said.is_empty() {
-            self.status.to_string()
-        } else {
-            excerpt(&said)
+        match self.stranger() {
+            Some(stranger) if said.is_empty() => format!("{}, {stranger}", self.status),
+            _ if said.is_empty() => self.status.to_string(),
+            _ => excerpt(&said),
         }
+    }
+
+    /// Description of an answer that is not EXP's: a redirect, or a page, as captive portals and
+    /// proxies give them in its place.
+    pub fn stranger(&self) -> Option<String> {
+        if let Some(location) = &self.location {
+            return Some(format!("a redirect to {location}"));
+        }
+        if self.status == StatusCode::NETWORK_AUTHENTICATION_REQUIRED {
+            return Some("the word of a captive portal: log in to this network".to_owned());
+        }
+        let page = self.status.is_success() && self.is_page();
+        page.then(|| {
+            format!(
+                "a page of a captive portal or a proxy in its place ({})",
+                self.quoted_start()
+            )
+        })
+    }
+
+    /// True for a page of HTML.
+    fn is_page(&self) -> bool {
+        let body = self.body.trim_ascii_start();
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        [
+            "<!doctype html",
+            "<html",
+            "<head",
+            "<body",
+            "<meta",
+            "<script",
+            "<!--",
+        ]
+        .iter()
+        .any(|mark| {
+            let head = body.get(..mark.len()).unwrap_or_default();
+            head.eq_ignore_ascii_case(mark.as_bytes())
+        })
     }
 
     /// True where an API may have given this answer to a call without a result: an empty body,
@@ -202,7 +254,10 @@ impl Answer {
 
     /// Turns the answer into an error.
     pub fn into_error(self) -> CallError {
-        let ErrorBody { code, message } = self.error_body();
+        let ErrorBody { code, mut message } = self.error_body();
+        if message.is_empty() {
+            message = self.stranger().unwrap_or_default();
+        }
         CallError::Exp {
             status: self.status.as_u16(),
             code,
@@ -358,6 +413,8 @@ mod tests {
     fn answer(body: &str) -> Answer {
         Answer {
             status: StatusCode::OK,
+            host: "https://exp.example".to_owned(),
+            location: None,
             retry_after: None,
             date: None,
             content_type: "text/plain".to_owned(),
@@ -386,10 +443,52 @@ mod tests {
     }
 
     #[test]
+<<<<<<< HEAD
     fn a_body_is_json_or_else_raw_and_either_to_the_letter() {
         for json in ["{\"b\":1.00,\"a\":1e400}", " [1, 2]\n", "null"] {
             let body = answer(json).into_body();
             assert_eq!(body, AnswerBody::Json(json.to_owned()));
+=======
+    fn a_page_is_no_answer_of_exp_and_a_redirect_names_where_to() {
+        for page in [
+            "<html>",
+            " \n<!DOCTYPE HTML><p>",
+            "\u{feff}<HTML lang=\"en\">",
+            "<!-- x -->",
+        ] {
+            let stranger = answer(page).stranger().unwrap();
+            assert!(stranger.contains("captive portal"), "{stranger}");
+        }
+        for body in ["", "{}", "null", "OK", "<p", "\"<html>\""] {
+            assert_eq!(answer(body).stranger(), None, "{body}");
+        }
+        let moved = Answer {
+            status: StatusCode::FOUND,
+            location: Some("https://portal.example/".to_owned()),
+            ..answer("<html>")
+        };
+        assert!(
+            moved
+                .message()
+                .contains("a redirect to https://portal.example/")
+        );
+        let error = moved.into_error().to_string();
+        assert!(
+            error.contains("302: a redirect to https://portal.example/"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_body_is_json_to_the_letter_or_else_text() {
+        for (body, payload) in [
+            ("{\"b\":1.00,\"a\":1e400}", "{\"b\":1.00,\"a\":1e400}"),
+            (" [1, 2]\n", "[1, 2]"),
+            ("Bad Gateway", "\"Bad Gateway\""),
+            ("{\"a\":", "\"{\\\"a\\\":\""),
+        ] {
+            assert_eq!(answer(body).into_payload().unwrap().as_str(), payload);
+>>>>>>> d76c11b (upstream: a broadcast that was taken was sent; portals and redirects are named)
         }
         let deep = "[".repeat(200) + &"]".repeat(200);
         for text in ["Bad Gateway", "{\"a\":", " ", "\"\\ud800\"", &deep] {
