@@ -4,11 +4,7 @@ use std::future::ready;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
-<<<<<<< HEAD
-use reqwest::header::{CONTENT_TYPE, HeaderName};
-=======
-use reqwest::header::LOCATION;
->>>>>>> d76c11b (upstream: a broadcast that was taken was sent; portals and redirects are named)
+use reqwest::header::{CONTENT_TYPE, HeaderName, LOCATION};
 use reqwest::{Response, StatusCode};
 use serde::de::IgnoredAny;
 use tokio::task::yield_now;
@@ -443,12 +439,6 @@ mod tests {
     }
 
     #[test]
-<<<<<<< HEAD
-    fn a_body_is_json_or_else_raw_and_either_to_the_letter() {
-        for json in ["{\"b\":1.00,\"a\":1e400}", " [1, 2]\n", "null"] {
-            let body = answer(json).into_body();
-            assert_eq!(body, AnswerBody::Json(json.to_owned()));
-=======
     fn a_page_is_no_answer_of_exp_and_a_redirect_names_where_to() {
         for page in [
             "<html>",
@@ -480,15 +470,10 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_json_to_the_letter_or_else_text() {
-        for (body, payload) in [
-            ("{\"b\":1.00,\"a\":1e400}", "{\"b\":1.00,\"a\":1e400}"),
-            (" [1, 2]\n", "[1, 2]"),
-            ("Bad Gateway", "\"Bad Gateway\""),
-            ("{\"a\":", "\"{\\\"a\\\":\""),
-        ] {
-            assert_eq!(answer(body).into_payload().unwrap().as_str(), payload);
->>>>>>> d76c11b (upstream: a broadcast that was taken was sent; portals and redirects are named)
+    fn a_body_is_json_or_else_raw_and_either_to_the_letter() {
+        for json in ["{\"b\":1.00,\"a\":1e400}", " [1, 2]\n", "null"] {
+            let body = answer(json).into_body();
+            assert_eq!(body, AnswerBody::Json(json.to_owned()));
         }
         let deep = "[".repeat(200) + &"]".repeat(200);
         for text in ["Bad Gateway", "{\"a\":", " ", "\"\\ud800\"", &deep] {
