@@ -126,8 +126,9 @@ impl Data {
 
 impl List {
     async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+        let query = self.find.query()?;
         let calls = Calls::connect(socket, &self.instance).await?;
-        let found = calls.find("/api/data", self.find.query()?).await?;
+        let found = calls.find("/api/data", query).await?;
         self.find.print(&found, COLUMNS).await
     }
 }

@@ -187,8 +187,8 @@ impl List {
         collection: Collection,
         socket: Option<PathBuf>,
     ) -> Result<(), Failure> {
-        let calls = Calls::connect(socket, &self.instance).await?;
         let query = self.find.query()?;
+        let calls = Calls::connect(socket, &self.instance).await?;
         let found = calls.find(collection.path(), query).await?;
         self.find.print(&found, collection.columns()).await
     }
