@@ -1,6 +1,6 @@
 //! Channels, their wire IDs, and the rules on who may do what on them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -287,7 +287,8 @@ fn escaped(json: &str, escape: impl Fn(char) -> Escape) -> String {
             Escape::Slash => text.extend(['\\', c]),
             Escape::Unicode => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    text.push_str(&format!("\\u{unit:04x}"));
+                    // Never fails on a text.
+                    write!(text, "\\u{unit:04x}").ok();
                 }
             }
         }
