@@ -120,17 +120,12 @@ impl Writer {
         slot: Slot,
         state: State,
     ) -> reqwest::Result<(u16, Value)> {
-        match state {
-            Some(version) => {
-                client
-                    .upload("root", &self.name(slot), content(version))
-                    .await
-            }
-            None => {
-                let path = format!("/api/content/{}", self.uuids[&slot]);
-                client.try_call(Method::DELETE, &path, &Value::Null).await
-            }
+        if let Some(version) = state {
+            let name = self.name(slot);
+            return client.upload("root", &name, content(version)).await;
         }
+        let path = format!("/api/content/{}", self.uuids[&slot]);
+        client.try_call(Method::DELETE, &path, &Value::Null).await
     }
 
     /// Checks each thing, and takes what became of the write that broke off.

@@ -314,10 +314,11 @@ impl Subscriptions {
                 fence.on_answer(&channel, id, asked, all_back);
             }
             let all = ask.spellings.iter().all(|s| s.verdict == Verdict::Refused);
-            if all && self.pending.contains(&channel) {
-                if std::mem::replace(&mut ask.standing, Standing::Refused) == Standing::Wanted {
-                    refused.push(channel);
-                }
+            if all
+                && self.pending.contains(&channel)
+                && std::mem::replace(&mut ask.standing, Standing::Refused) == Standing::Wanted
+            {
+                refused.push(channel);
             }
         }
         refused
