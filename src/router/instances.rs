@@ -13,7 +13,7 @@ pub(super) struct Instances {
     /// Found by index, since each batch of broadcasts looks one up.
     configured: Vec<Instance>,
     /// As many as the bridge admits (`daemon.limits.max_run_instances`), and those that were dropped
-    /// since the last [`Instances::reap`].
+    /// until the router removes them.
     transient: HashMap<InstanceId, Transient>,
     next: usize,
     max_channels: usize,
