@@ -15,7 +15,8 @@ use serde_json::{Map, Value};
 
 use super::body::{JsonBody, PathParams, SMALL_BODY, json};
 use super::collection_query::CollectionQuery;
-use super::content_tree::{self as tree, Kind, NewNode, NodeChange, ROOT, Tree};
+use super::content_node::{self as node, Kind, NewNode, NodeChange};
+use super::content_tree::{ROOT, Tree};
 use super::error::ApiError;
 use super::login::Login;
 use super::publish::announce;
@@ -87,7 +88,7 @@ pub(super) async fn read(
 ) -> Result<Response, ApiError> {
     login.require_paired()?;
     let document = hub.content.lock().document(&uuid);
-    let document = document.ok_or_else(|| tree::unknown(&uuid))?;
+    let document = document.ok_or_else(|| node::unknown(&uuid))?;
     Ok(json(Value::from(document).to_string()))
 }
 
@@ -99,7 +100,7 @@ pub(super) async fn children(
 ) -> Result<Response, ApiError> {
     login.require_paired()?;
     let tree = hub.content.lock();
-    let mut document = tree.document(&uuid).ok_or_else(|| tree::unknown(&uuid))?;
+    let mut document = tree.document(&uuid).ok_or_else(|| node::unknown(&uuid))?;
     let children = tree.children(&uuid);
     let children = children.filter_map(|uuid| tree.document(uuid).map(Value::from));
     document.insert("children".to_owned(), children.collect());
@@ -167,7 +168,7 @@ pub(super) async fn delete(
 
 /// Broadcasts the document of a node that has changed, and answers with it.
 fn announce_node(hub: &Arc<HubState>, tree: &Tree, uuid: &str) -> Result<Response, ApiError> {
-    let document = tree.document(uuid).ok_or_else(|| tree::unknown(uuid))?;
+    let document = tree.document(uuid).ok_or_else(|| node::unknown(uuid))?;
     let document = Payload::parse(Value::from(document).to_string())?;
     announce_update(hub, uuid, &document);
     Ok(json(document.into_text()))
@@ -181,16 +182,16 @@ fn announce_update(hub: &Arc<HubState>, uuid: &str, document: &Payload) {
 fn new_node(document: Document, owner: String) -> Result<NewNode, ApiError> {
     let subtype = text(&document, "subtype")?;
     let kind = match subtype.as_deref() {
-        None | Some(tree::FOLDER) => Kind::Folder,
-        Some(tree::APP) => Kind::App,
-        Some(tree::URL) => Kind::Url(text(&document, "url")?.unwrap_or_default()),
-        Some(tree::FILE) => {
+        None | Some(node::FOLDER) => Kind::Folder,
+        Some(node::APP) => Kind::App,
+        Some(node::URL) => Kind::Url(text(&document, "url")?.unwrap_or_default()),
+        Some(node::FILE) => {
             return Err(ApiError::bad_request(
                 "content.subtype.invalid",
                 "a file is uploaded as a multipart form with the fields `parent`, `name` and `file`",
             ));
         }
-        Some(other) => return Err(tree::unknown_subtype(other)),
+        Some(other) => return Err(node::unknown_subtype(other)),
     };
     Ok(NewNode {
         parent: reference(document.get("parent"))?.unwrap_or_else(|| ROOT.to_owned()),

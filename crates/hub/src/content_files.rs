@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::{Mode, OFlags, openat};
 use tempfile::TempDir;
 
-use super::content_tree::{Place, RemovedFile, StoredFile};
+use super::content_node::{Place, RemovedFile, StoredFile};
 use super::error::ApiError;
 use super::lock::lock;
 use super::store::Store;

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::content_tree::{Kind, MAX_LEVELS, MAX_NODES, NewNode, Place, ROOT, StoredFile, Tree};
+use super::content_node::{Kind, NewNode, Place, StoredFile};
+use super::content_tree::{MAX_LEVELS, MAX_NODES, ROOT, Tree};
 use super::resource_store::Document;
 
 /// Endings with a meaning.

@@ -4,13 +4,15 @@
 //! stay as the folder has them; the others are changed by clients and kept in the store.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::content_node::{
+    FOLDER, Kind, NewNode, Node, NodeChange, RemovedFile, StoredFile, check_name, check_url,
+    own_fields_removed, removed_files, size, unknown,
+};
 use super::error::ApiError;
 use super::lock::lock;
 use super::resource_store::Document;
@@ -21,124 +23,12 @@ use expd_domain::Quoted;
 pub(super) const ROOT: &str = "root";
 
 /// Limits of the tree: nodes in all and of one identity, bytes of what clients chose in them, levels
-/// of folders, bytes of a name (as in file systems), variants of a file.
+/// of folders, variants of a file.
 pub(super) const MAX_NODES: usize = 20_000;
 const NODES_OF_IDENTITY: usize = MAX_NODES / 2;
 const MAX_NODE_BYTES: usize = 64 * 1024 * 1024;
 pub(super) const MAX_LEVELS: usize = 32;
-const MAX_NAME_BYTES: usize = 255;
-const MAX_URL_BYTES: usize = 8 * 1024;
 const MAX_VARIANTS: usize = 64;
-
-pub(super) const FOLDER: &str = "scala:content:folder";
-pub(super) const FILE: &str = "scala:content:file";
-pub(super) const APP: &str = "scala:content:app";
-pub(super) const URL: &str = "scala:content:url";
-
-/// Fields of a document that follow from the node, and that nobody else sets.
-const OWN_FIELDS: [&str; 10] = [
-    "uuid", "name", "subtype", "parent", "path", "mimeType", "size", "variants", "url", "children",
-];
-
-/// File on disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct StoredFile {
-    pub place: Place,
-    pub size: u64,
-    pub mime: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Place {
-    /// Path below the folder of the settings.
-    Seed(PathBuf),
-    /// Name among the uploads.
-    Upload(String),
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Kind {
-    Folder,
-    App,
-    Url(String),
-    File {
-        file: StoredFile,
-        #[serde(default)]
-        variants: Vec<(String, StoredFile)>,
-    },
-}
-
-impl Kind {
-    pub(super) fn subtype(&self) -> &'static str {
-        match self {
-            Self::Folder => FOLDER,
-            Self::App => APP,
-            Self::Url(_) => URL,
-            Self::File { .. } => FILE,
-        }
-    }
-
-    fn has_children(&self) -> bool {
-        matches!(self, Self::Folder | Self::App)
-    }
-
-    /// Uploaded files that belong to it.
-    fn uploads(&self) -> impl Iterator<Item = &StoredFile> {
-        let (file, variants) = match self {
-            Self::File { file, variants } => (Some(file), variants.as_slice()),
-            _ => (None, [].as_slice()),
-        };
-        let all = file
-            .into_iter()
-            .chain(variants.iter().map(|(_, file)| file));
-        all.filter(|file| matches!(file.place, Place::Upload(_)))
-    }
-}
-
-/// Node; in this form it is kept in the store, under its uuid.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Node {
-    /// Order of creation.
-    number: u64,
-    pub parent: String,
-    pub name: String,
-    pub kind: Kind,
-    /// Further fields that clients have set.
-    #[serde(default)]
-    fields: Document,
-    /// Identity that is charged for it; nobody for a seed.
-    owner: Option<String>,
-}
-
-/// Node to be created.
-pub(super) struct NewNode {
-    pub parent: String,
-    pub name: String,
-    pub kind: Kind,
-    pub fields: Document,
-    /// Identity that creates it; nobody for a seed.
-    pub owner: Option<String>,
-}
-
-/// Change of a node; absent is what stays.
-#[derive(Default)]
-pub(super) struct NodeChange {
-    pub parent: Option<String>,
-    pub name: Option<String>,
-    pub url: Option<String>,
-    pub fields: Document,
-    /// Whether `fields` replaces all that there were.
-    pub replace: bool,
-}
-
-/// File that went with a removed node, and the identity that was charged for it.
-pub(super) struct RemovedFile {
-    pub upload: String,
-    pub size: u64,
-    pub owner: Option<String>,
-}
 
 pub(super) struct ContentTree(Mutex<Tree>);
 
@@ -557,222 +447,9 @@ impl Tree {
     }
 }
 
-fn removed_files<'a>(
-    files: impl Iterator<Item = &'a StoredFile>,
-    owner: Option<&String>,
-) -> Vec<RemovedFile> {
-    files
-        .filter_map(|file| match &file.place {
-            Place::Upload(upload) => Some(RemovedFile {
-                upload: upload.clone(),
-                size: file.size,
-                owner: owner.cloned(),
-            }),
-            Place::Seed(_) => None,
-        })
-        .collect()
-}
-
-/// Bytes that count for a node: what clients chose in it.
-fn size(node: &Node) -> usize {
-    let fields = if node.fields.is_empty() {
-        0
-    } else {
-        serde_json::to_string(&node.fields).map_or(0, |text| text.len())
-    };
-    let variants = match &node.kind {
-        Kind::Url(url) => url.len(),
-        Kind::File { variants, .. } => variants
-            .iter()
-            .map(|(name, file)| name.len() + file.mime.len() + 128)
-            .sum(),
-        Kind::Folder | Kind::App => 0,
-    };
-    node.name.len() + fields + variants
-}
-
-fn own_fields_removed(mut fields: Document) -> Document {
-    fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
-    fields
-}
-
-/// Checks a name, which becomes a part of paths.
-pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
-    let fits = (1..=MAX_NAME_BYTES).contains(&name.len())
-        && !matches!(name, "." | "..")
-        && !name.chars().any(|c| c == '/' || c.is_control());
-    if fits {
-        return Ok(());
-    }
-    Err(ApiError::bad_request(
-        "content.name.invalid",
-        format!(
-            "a name of content has 1 to {MAX_NAME_BYTES} bytes without slashes and control characters, and is not . or .."
-        ),
-    ))
-}
-
-pub(super) fn unknown_subtype(subtype: &str) -> ApiError {
-    ApiError::bad_request(
-        "content.subtype.invalid",
-        format!(
-            "{} is no subtype of content; they are {}, {}, {} and {}",
-            Quoted(subtype),
-            FOLDER,
-            FILE,
-            APP,
-            URL
-        ),
-    )
-}
-
-fn check_url(url: &str) -> Result<(), ApiError> {
-    if (1..=MAX_URL_BYTES).contains(&url.len()) {
-        return Ok(());
-    }
-    Err(ApiError::bad_request(
-        "content.url.invalid",
-        format!("content of this subtype needs a `url` of 1 to {MAX_URL_BYTES} bytes"),
-    ))
-}
-
 fn full(what: &str) -> ApiError {
     ApiError::full("content.full", format!("{what}; delete something first"))
 }
 
-pub(super) fn unknown(name: &str) -> ApiError {
-    ApiError::not_found(
-        "content.unknown",
-        format!("there is no content {}", Quoted(name)),
-    )
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree() -> ContentTree {
-        ContentTree::new(Store::default())
-    }
-
-    fn node(parent: &str, name: &str, kind: Kind) -> NewNode {
-        NewNode {
-            parent: parent.to_owned(),
-            name: name.to_owned(),
-            kind,
-            fields: Document::new(),
-            owner: Some("user:joe".to_owned()),
-        }
-    }
-
-    fn file(upload: &str) -> StoredFile {
-        StoredFile {
-            place: Place::Upload(upload.to_owned()),
-            size: 3,
-            mime: "text/plain".to_owned(),
-        }
-    }
-
-    fn text(upload: &str) -> Kind {
-        Kind::File {
-            file: file(upload),
-            variants: Vec::new(),
-        }
-    }
-
-    fn code<T>(result: Result<T, ApiError>) -> &'static str {
-        result.err().map_or("", |error| error.code)
-    }
-
-    #[test]
-    fn nodes_are_found_by_path_after_their_folder_has_moved() {
-        let tree = tree();
-        let tree = &mut *tree.lock();
-        tree.insert("a".into(), node(ROOT, "a", Kind::Folder))
-            .unwrap();
-        tree.insert("b".into(), node(ROOT, "b", Kind::App)).unwrap();
-        tree.insert("f".into(), node("a", "f", text("1"))).unwrap();
-        assert_eq!(tree.path("f"), "/a/f");
-        let mv = |parent: &str, name: &str| NodeChange {
-            parent: Some(parent.to_owned()),
-            name: Some(name.to_owned()),
-            ..NodeChange::default()
-        };
-        tree.change("a", mv("b", "c")).unwrap();
-        assert_eq!(tree.path("f"), "/b/c/f");
-        assert_eq!(tree.resolve(["b", "c", "f"]).unwrap().0, "f");
-        assert!(tree.resolve(["a"]).is_none());
-        assert!(tree.is_in_app("f") && !tree.is_in_app("b"));
-        assert_eq!(
-            code(tree.change("b", mv("a", "x"))),
-            "content.parent.invalid"
-        );
-        assert_eq!(
-            code(tree.change("a", mv("f", "x"))),
-            "content.parent.invalid"
-        );
-        assert_eq!(
-            code(tree.change("b", mv(ROOT, ".."))),
-            "content.name.invalid"
-        );
-        assert_eq!(
-            code(tree.insert("g".into(), node("a", "f", Kind::Folder))),
-            "content.exists"
-        );
-        assert_eq!(code(tree.remove(ROOT)), "content.fixed");
-        let (removed, files) = tree.remove("b").unwrap();
-        assert_eq!(removed, ["f", "a", "b"]);
-        assert_eq!(files.len(), 1);
-        assert_eq!((tree.nodes.len(), tree.bytes), (0, 0));
-        assert!(tree.children.is_empty() && tree.by_number.is_empty() && tree.by_owner.is_empty());
-    }
-
-    #[test]
-    fn folders_are_nested_so_deep_and_no_deeper() {
-        let tree = tree();
-        let tree = &mut *tree.lock();
-        let mut parent = ROOT.to_owned();
-        let mut made = 0;
-        while tree
-            .insert(made.to_string(), node(&parent, "n", Kind::Folder))
-            .is_ok()
-        {
-            parent = made.to_string();
-            made += 1;
-        }
-        assert_eq!(made, MAX_LEVELS);
-    }
-
-    #[test]
-    fn a_variant_is_replaced_by_another_of_its_name() {
-        let tree = tree();
-        let tree = &mut *tree.lock();
-        tree.insert("f".into(), node(ROOT, "f", text("1"))).unwrap();
-        assert!(tree.document("f").unwrap().get("variants").is_none());
-        tree.add_variant("f", "v".into(), file("2")).unwrap();
-        let replaced = tree.add_variant("f", "v".into(), file("3")).unwrap();
-        assert_eq!(replaced[0].upload, "2");
-        let document = tree.document("f").unwrap();
-        assert_eq!(
-            document["variants"],
-            json!([{"name": "v", "mimeType": "text/plain", "size": 3}])
-        );
-        assert_eq!(tree.remove("f").unwrap().1.len(), 2);
-    }
-
-    #[test]
-    fn a_node_whose_place_is_gone_or_taken_comes_back_elsewhere() {
-        let tree = tree();
-        let tree = &mut *tree.lock();
-        tree.insert("a".into(), node(ROOT, "a", Kind::Folder))
-            .unwrap();
-        tree.insert("f".into(), node("a", "f", text("1"))).unwrap();
-        let record = serde_json::to_string(&tree.nodes["f"]).unwrap();
-        tree.remove("a").unwrap();
-        tree.restore(vec![("f".into(), record.clone())]);
-        assert_eq!(tree.path("f"), "/f (f)");
-        tree.restore(vec![("g".into(), record), ("h".into(), "nonsense".into())]);
-        assert_eq!(tree.path("g"), "/f (g)");
-        assert!(tree.get("h").is_none());
-    }
-}
+mod tests;

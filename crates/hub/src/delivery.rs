@@ -24,8 +24,8 @@ use tokio::time::timeout;
 
 use super::body::PathParams;
 use super::connection::{ClientConnection, RequestConnection};
+use super::content_node::{Kind, Node, StoredFile, unknown};
 use super::content_seeds::INDEX;
-use super::content_tree::{Kind, Node, StoredFile, unknown};
 use super::error::ApiError;
 use super::login::{self, Login, bearer};
 use super::ranges::{Representation, Selection};
@@ -267,7 +267,7 @@ async fn deliver(
 
 async fn open(
     hub: &Arc<HubState>,
-    place: super::content_tree::Place,
+    place: super::content_node::Place,
 ) -> Result<(File, Representation), ApiError> {
     let files = hub.clone();
     let opened = tokio::task::spawn_blocking(move || {

@@ -44,6 +44,7 @@ mod collection_query;
 mod connection;
 mod content;
 mod content_files;
+mod content_node;
 mod content_seeds;
 mod content_tree;
 mod counters;

@@ -22,8 +22,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::RequestConnection;
 use super::content_files::{FinishedUpload, Upload};
+use super::content_node::{FILE, Kind, NewNode, StoredFile, unknown_subtype};
 use super::content_seeds::mime_of;
-use super::content_tree::{FILE, Kind, NewNode, ROOT, StoredFile, unknown_subtype};
+use super::content_tree::ROOT;
 use super::error::ApiError;
 use super::login::Login;
 use super::resource_store::Document;
@@ -285,7 +286,7 @@ fn content_type(said: Option<String>, name: &str) -> String {
 }
 
 fn unknown_upload(subtype: &str) -> ApiError {
-    use super::content_tree::{APP, FOLDER, URL};
+    use super::content_node::{APP, FOLDER, URL};
     if [APP, FOLDER, URL].contains(&subtype) {
         return ApiError::bad_request(
             "content.subtype.invalid",
