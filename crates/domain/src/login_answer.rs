@@ -236,7 +236,7 @@ fn millis(raw: &RawValue) -> Option<i64> {
 
 /// True for a text that a header's value can hold.
 fn is_header_text(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic())
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 #[cfg(test)]
@@ -387,6 +387,11 @@ mod tests {
                 "the credentials' uuid is not a pairing one's"
             );
         }
+    }
+
+    #[test]
+    fn a_token_is_any_text_that_a_header_can_carry() {
+        assert_eq!(read(r#"{"token":"a token"}"#).token.expose(), "a token");
     }
 
     #[test]
