@@ -8,7 +8,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::disk::DiskPlaces;
 use super::error::HubError;
+use super::password;
 use super::settings::HubSettings;
 use super::state::HubState;
 use super::{router, server};
@@ -34,13 +36,20 @@ impl Hub {
     /// folder cannot be used.
     pub async fn bind(settings: &HubSettings) -> Result<Self, HubError> {
         let bind_error = |source| HubError::bind(settings.listen, source);
-        let own = settings.clone();
-        // It reads the store and the content folder.
-        let state = tokio::task::spawn_blocking(move || HubState::new(&own));
-        let state = state
+        for user in &settings.users {
+            password::check_password_hash(&user.password_hash).map_err(|error| {
+                HubError::PasswordHash {
+                    username: user.username.clone(),
+                    reason: error.to_string(),
+                }
+            })?;
+        }
+        // No secret goes along: it would stay on the stack of a thread that may be idle for long.
+        let places = DiskPlaces::new(settings);
+        let disk = tokio::task::spawn_blocking(move || places.read())
             .await
             .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-        let state = Arc::new(state);
+        let state = Arc::new(HubState::new(settings, disk));
         let listener = server::listen(settings.listen).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         Ok(Self {

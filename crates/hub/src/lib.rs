@@ -54,6 +54,7 @@ mod data_store;
 mod delivery;
 mod directory;
 mod disconnect;
+mod disk;
 mod engine;
 mod engine_query;
 mod engine_sessions;

@@ -1,6 +1,5 @@
 //! Shared state of one running server.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +9,15 @@ use tokio_util::task::TaskTracker;
 use super::admission::Admission;
 use super::body_memory::BodyMemory;
 use super::content_files::ContentFiles;
-use super::content_seeds;
 use super::content_tree::ContentTree;
 use super::counters::Counters;
 use super::data_store::DataStore;
 use super::directory::{Directory, Origin};
+use super::disk::Disk;
 use super::engine_sessions::EngineSessions;
-use super::error::{ApiError, HubError};
+use super::error::ApiError;
 use super::hosts::Hosts;
 use super::keys::Keys;
-use super::password;
 use super::password_checks::PasswordChecks;
 use super::pending::PendingBroadcasts;
 use super::refreshed_logins::RefreshedLogins;
@@ -27,13 +25,10 @@ use super::resource_store::{Collection, ResourceStore};
 use super::settings::HubSettings;
 use super::socket_memory::SocketMemory;
 use super::socket_registry::SocketRegistry;
-use super::store::{Contents, Store, Table};
+use super::store::{Store, Table};
 use super::tokens::Tokens;
 use super::turns::Turns;
 use expd_domain::{Channel, ChannelId, Secret};
-
-/// Ending of the folder of uploads, beside the store.
-const UPLOADS: &str = ".files";
 
 /// One running server. Each part has its own lock; locks are taken in the order data or resources,
 /// sockets, engine sessions, and none is held across an await.
@@ -69,17 +64,14 @@ pub(super) struct HubState {
 }
 
 impl HubState {
-    pub(super) fn new(settings: &HubSettings) -> Result<Self, HubError> {
-        for user in &settings.users {
-            password::check_password_hash(&user.password_hash).map_err(|error| {
-                HubError::PasswordHash {
-                    username: user.username.clone(),
-                    reason: error.to_string(),
-                }
-            })?;
-        }
-        let (store, mut contents) = open_store(settings)?;
-        let (content, content_files) = content(settings, &store, &mut contents)?;
+    /// State of these settings, on what was read from disk for them.
+    pub(super) fn new(settings: &HubSettings, disk: Disk) -> Self {
+        let Disk {
+            store,
+            mut contents,
+            content,
+            content_files,
+        } = disk;
         let keys = Keys::load(settings);
         let tokens = Tokens::new(keys.token, settings.token_ttl);
         let resources = ResourceStore::new(store.clone(), contents.take(Table::Resources));
@@ -97,7 +89,7 @@ impl HubState {
                 resources.add_device(&uuid);
             }
         }
-        Ok(Self {
+        Self {
             organization: settings.organization.clone(),
             operator_key: keys.operator,
             hosts: Hosts::new(settings.listen, &settings.hosts, settings.url.as_deref()),
@@ -123,7 +115,7 @@ impl HubState {
             tasks: TaskTracker::new(),
             ping_interval: settings.ping_interval,
             ping_timeout: settings.ping_timeout,
-        })
+        }
     }
 
     /// Decodes a channel ID of this organization.
@@ -137,46 +129,4 @@ impl HubState {
         }
         Ok(channel)
     }
-}
-
-/// Opens the database of the settings, if there is one.
-fn open_store(settings: &HubSettings) -> Result<(Store, Contents), HubError> {
-    let Some(path) = &settings.store else {
-        return Ok((Store::default(), Contents::default()));
-    };
-    Store::open(path).map_err(|source| HubError::Store {
-        path: path.clone(),
-        source,
-    })
-}
-
-/// Content of the folder and of the store.
-fn content(
-    settings: &HubSettings,
-    store: &Store,
-    contents: &mut Contents,
-) -> Result<(ContentTree, ContentFiles), HubError> {
-    let folder = settings.content_dir.as_deref();
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| HubError::Content { path, source }
-    };
-    let content = ContentTree::new(store.clone());
-    if let Some(folder) = folder {
-        content_seeds::plant(folder, &mut content.lock()).map_err(failed(folder))?;
-    }
-    content.lock().restore(contents.take(Table::Content));
-    let uploads = settings.store.as_ref().map(|store| {
-        let mut path = store.clone().into_os_string();
-        path.push(UPLOADS);
-        PathBuf::from(path)
-    });
-    let shown = uploads.as_deref().or(folder).unwrap_or(Path::new(""));
-    let budget = u64::try_from(settings.content_bytes).unwrap_or(u64::MAX);
-    let files = ContentFiles::open(folder, uploads.clone(), budget, store.clone());
-    let files = files.map_err(failed(shown))?;
-    files
-        .settle(content.lock().uploads())
-        .map_err(failed(shown))?;
-    Ok((content, files))
 }
