@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use config::Source as _;
+
 use super::digests::ValueDigests;
 use super::embedded::embed;
 use super::file::{FileEnd, UNFINISHED};
@@ -148,19 +150,17 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
     let listen = Route::default().key("hub").key("listen");
     let hub_listen_is_set = layers.iter().any(|layer| layer.sets(&listen));
     let mut origins = Origins::new();
-    let mut layered = ::config::Config::builder();
-    for layer in layers {
+    // Not by the library's builder, which clones each nested value and leaves the secrets among them
+    // in freed memory.
+    let mut root = ::config::Value::new(None, ::config::ValueKind::Table(::config::Map::new()));
+    for layer in &layers {
         layer.note_origins(&mut origins);
-        layered = layered.add_source(layer);
-    }
-    let root = match layered.build() {
-        Ok(built) => built.cache,
         // The layers report their mistakes themselves; this covers what the library may refuse.
-        Err(error) => {
+        if let Err(error) = layer.collect_to(&mut root) {
             findings.mistake(Origin::Defaults, "", error.to_string(), "correct it");
-            ::config::Value::new(None, ::config::ValueKind::Table(::config::Map::new()))
         }
-    };
+    }
+    drop(layers);
     let mut digests = ValueDigests::default();
     digests.note_all(&Route::default(), &root);
     let mut reader = Reader {

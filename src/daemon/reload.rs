@@ -117,12 +117,19 @@ impl Reload {
     }
 
     fn apply(&mut self, loaded: Loaded, policy: AccessPolicy) {
-        let rules = loaded.settings.access.len();
+        let changed = self.running.changed(&loaded.digests);
+        let Loaded {
+            settings, warnings, ..
+        } = loaded;
+        let now = settings.access.clone();
+        let level = settings.daemon.log;
+        // Its secrets are overwritten before anybody is told that the reload is over.
+        drop(settings);
+        let rules = now.len();
         self.policy.send_replace(Arc::new(policy));
         if rules == 0 {
             self.known_rules.clear();
         }
-        let now = loaded.settings.access;
         self.known_rules.retain(|rule| !now.contains(rule));
         self.known_rules.extend(now);
         // The oldest go first.
@@ -131,15 +138,14 @@ impl Reload {
             .len()
             .saturating_sub(MAX_KNOWN_RULES.max(rules));
         self.known_rules.drain(..surplus);
-        logging::set_level(loaded.settings.daemon.log);
-        for warning in &loaded.warnings {
+        logging::set_level(level);
+        for warning in &warnings {
             log::warn!("{warning}");
         }
         log::info!(
             access_rules = rules;
             "the settings were read again: their log level and access rules apply"
         );
-        let changed = self.running.changed(&loaded.digests);
         let pending = pending(&changed, self.options.embedded);
         if !pending.is_empty() {
             log::warn!(
