@@ -47,8 +47,8 @@ impl Bridges {
         self.0.configured.get(Self::full_name(name))
     }
 
-    /// The instance of that name which a user may call: a configured one, or the user's own. Callers
-    /// over TCP have none of their own.
+    /// The instance of that name which a user may call: a configured one, or the user's own.
+    /// Callers over TCP have none of their own.
     pub fn get_for(&self, user: Option<u32>, name: &str) -> Option<Arc<Bridge>> {
         if let Some(configured) = self.get(name) {
             return Some(configured.clone());

@@ -197,7 +197,8 @@ impl Bridge {
     /// Waits for the connection.
     async fn connection(&self) {
         let mut link = self.link.clone();
-        // An error means that the link has ended: the instance's end or the daemon's ends this wait.
+        // An error means that the link has ended: the instance's end or the daemon's ends this
+        // wait.
         if link.wait_for(|link| offline(link).is_none()).await.is_err() {
             pending::<()>().await;
         }

@@ -1,9 +1,9 @@
 //! Instances that local programs run with identities of their own, each for as long as its
 //! [`RunningInstance`] is kept.
 //!
-//! A user has at most half of the runner's places, and each instance takes [`INSTANCE_BYTES`] of the
-//! user's memory. Its tasks belong to the [`InstanceTasks`], which the daemon supervises; the place,
-//! the memory and the router's part are given back once they have ended.
+//! A user has at most half of the runner's places, and each instance takes [`INSTANCE_BYTES`] of
+//! the user's memory. Its tasks belong to the [`InstanceTasks`], which the daemon supervises; the
+//! place, the memory and the router's part are given back once they have ended.
 
 use std::sync::Arc;
 

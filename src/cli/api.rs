@@ -13,8 +13,8 @@ use expd_client::Client;
 
 /// Ask EXP's HTTP API: devices, things, experiences, locations, feeds, data, content
 ///
-/// Prints the JSON of the answer, or its bytes where it is something else. Where EXP answers with a status of 400 or above, the exit status
-/// is 1.
+/// Prints the JSON of the answer, or its bytes where it is something else. Where EXP answers with a
+/// status of 400 or above, the exit status is 1.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

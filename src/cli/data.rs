@@ -40,7 +40,7 @@ enum Command {
     Create(Create),
     /// Change the value of an item in place, and print it
     ///
-    /// What JSON names is changed (RFC 7396: objects are merged, null removes), and nothing else.
+    /// JSON names the changes (RFC 7396: objects are merged, null removes); the rest stays.
     /// Without JSON, the value is opened in $VISUAL or $EDITOR.
     Edit(Edit),
     /// Delete an item

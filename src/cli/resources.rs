@@ -126,7 +126,7 @@ pub(super) struct Create {
 
 /// Change one in place, and print it
 ///
-/// What JSON names is changed (RFC 7396: objects are merged, null removes), and nothing else.
+/// JSON names the changes (RFC 7396: objects are merged, null removes); the rest stays.
 /// Without JSON, the document is opened in $VISUAL or $EDITOR.
 #[derive(Debug, Args)]
 pub(super) struct Edit {

@@ -150,8 +150,8 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
     let listen = Route::default().key("hub").key("listen");
     let hub_listen_is_set = layers.iter().any(|layer| layer.sets(&listen));
     let mut origins = Origins::new();
-    // Not by the library's builder, which clones each nested value and leaves the secrets among them
-    // in freed memory.
+    // Not by the library's builder, which clones each nested value and leaves the secrets among
+    // them in freed memory.
     let mut root = ::config::Value::new(None, ::config::ValueKind::Table(::config::Map::new()));
     for layer in &layers {
         layer.note_origins(&mut origins);

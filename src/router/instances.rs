@@ -12,8 +12,8 @@ use super::report::InstanceId;
 pub(super) struct Instances {
     /// Found by index, since each batch of broadcasts looks one up.
     configured: Vec<Instance>,
-    /// As many as the bridge admits (`daemon.limits.max_run_instances`), and those that were dropped
-    /// until the router removes them.
+    /// As many as the bridge admits (`daemon.limits.max_run_instances`), and those that were
+    /// dropped until the router removes them.
     transient: HashMap<InstanceId, Transient>,
     next: usize,
     max_channels: usize,

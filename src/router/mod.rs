@@ -6,8 +6,8 @@
 //! waits for a listener: each reads its channel's log at its own pace.
 //!
 //! The files, from the actor down: [`actor`] owns an [`instance`] for each identity
-//! ([`instances`]), the [`registry`] of listeners and the [`wake_queue`]; a [`listener`] reads its channel's [`log`]
-//! through a [`cursor`]; the log guards a [`ring`] of [`record`]s.
+//! ([`instances`]), the [`registry`] of listeners and the [`wake_queue`]; a [`listener`] reads its
+//! channel's [`log`] through a [`cursor`]; the log guards a [`ring`] of [`record`]s.
 
 mod actor;
 mod cursor;

@@ -10,8 +10,8 @@ use expd_domain::api_path::MAX_PATH_BYTES;
 use expd_domain::channel::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use expd_proto as proto;
 
-/// Limit for an instance's name, the ID of a listener or log, a variant, and a page token. In bytes, like all
-/// limits here.
+/// Limit for an instance's name, the ID of a listener or log, a variant, and a page token. In
+/// bytes, like all limits here.
 const MAX_NAME: usize = 256;
 
 /// Limit for the host of an instance that a program runs.

@@ -1,4 +1,5 @@
-//! `Daemon.RunInstance`: an identity that a program brings along, for as long as its stream is open.
+//! `Daemon.RunInstance`: an identity that a program brings along, for as long as its stream is
+//! open.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -11,13 +11,13 @@ use tokio::net::TcpStream;
 use crate::hub_world::{ELSEWHERE, HERE, Hub, WHO, device, user};
 use crate::world::ALONE;
 
-/// What one identity may make the hub hold by uploads or deliveries.
+/// Bytes that one identity may make the hub hold by uploads or deliveries.
 const HELD: usize = 48 * 1024 * 1024;
 
 /// A file of this size is delivered, and uploaded.
 const LARGE: u64 = 256 * 1024 * 1024;
 
-/// What moving it may make the hub hold.
+/// Bytes that moving it may make the hub hold.
 const MOVING: usize = 8 * 1024 * 1024;
 
 fn with_large_file() -> (Hub, TempDir) {

@@ -75,8 +75,8 @@ async fn opened(network: &mut NetworkClient<tonic::transport::Channel>) -> Strin
     opened.into_inner().listener_id
 }
 
-/// The time until a call is given up: random, and longer after many in a row, so that a slow machine
-/// gets through as well.
+/// The time until a call is given up: random, and longer after many in a row, so that a slow
+/// machine gets through as well.
 struct Patience {
     random: rand::rngs::StdRng,
     given_up_in_a_row: u64,

@@ -71,7 +71,8 @@ async fn what_an_operator_and_clients_did_holds_after_a_restart() {
     let home = StoredHub::home();
     let mut hub = StoredHub::start(&home);
     let client = hub.log_in("device-1", "device secret").await;
-    // A device that a client created, one that was paired, and one of the settings that was unpaired.
+    // A device that a client created, one that was paired, and one of the settings that was
+    // unpaired.
     let body = json!({"name": "n", "secret": "s"});
     let (_, created) = client.call(Method::POST, "/api/devices", &body).await;
     let code = hub.pairing_code().await;

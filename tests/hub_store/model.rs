@@ -1,5 +1,5 @@
-//! What writers know of the hub: the last acknowledged state of each of their things, and the one
-//! write that nobody knows the fate of.
+//! The writers' knowledge of the hub: the last acknowledged state of each of their things, and the
+//! one write that nobody knows the fate of.
 
 use std::collections::HashMap;
 

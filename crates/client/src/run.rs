@@ -105,7 +105,8 @@ impl RunInstance {
     }
 }
 
-/// A running instance: the states of its link, the present one first. Dropping it ends the instance.
+/// A running instance: the states of its link, the present one first. Dropping it ends the
+/// instance.
 pub struct RunningInstance {
     pub(crate) events: Streaming<proto::LinkEvent>,
     pub(crate) path: PathBuf,

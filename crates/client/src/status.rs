@@ -42,7 +42,8 @@ pub struct InstanceStatus {
     pub counters: Counters,
     /// Number of broadcasts that wait for the connection.
     pub waiting_broadcasts: u32,
-    /// True for an identity that a program runs ([`Client::run_instance`](crate::Client::run_instance)).
+    /// True for an identity that a program runs
+    /// ([`Client::run_instance`](crate::Client::run_instance)).
     pub transient: bool,
 }
 

@@ -111,7 +111,7 @@ pub(super) struct NodeChange {
     pub name: Option<String>,
     pub url: Option<String>,
     pub fields: Document,
-    /// Whether `fields` replaces all that there were.
+    /// True where `fields` replaces all that there were.
     pub replace: bool,
 }
 

@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | a folder | a folder; an app where it holds an `index.html` |
 //! | a file | a file |
-//! | a folder `NAME.variants` beside the file `NAME` | variants of that file, one of each file in it |
-//! | a file `NAME.url` | the URL `NAME`: its first line that is no section of an Internet shortcut |
+//! | a folder `NAME.variants` beside the file `NAME` | variants of that file, a file each |
+//! | a file `NAME.url` | the URL `NAME`: its first line that begins no section |
 //!
 //! Names that begin with a dot, links, and what is no file or folder are passed over. The uuid of a
 //! node follows from its path, so that it stays the same over restarts.

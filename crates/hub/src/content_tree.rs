@@ -22,8 +22,8 @@ use expd_domain::Quoted;
 /// The folder that always exists.
 pub(super) const ROOT: &str = "root";
 
-/// Limits of the tree: nodes in all and of one identity, bytes of what clients chose in them, levels
-/// of folders, variants of a file.
+/// Limits of the tree: nodes in all and of one identity, bytes of what clients chose in them,
+/// levels of folders, variants of a file.
 pub(super) const MAX_NODES: usize = 20_000;
 const NODES_OF_IDENTITY: usize = MAX_NODES / 2;
 const MAX_NODE_BYTES: usize = 64 * 1024 * 1024;

@@ -1,10 +1,10 @@
 //! The embedded EXP-compatible network: logins, live sockets, broadcasts, resources, content,
 //! pairing.
 //!
-//! One process, one organization, everything bounded, and in memory unless there is a `store`. [`Hub`] is a function of
-//! settings and shutdown, without global state. `expd hub` runs it, `--embedded` brings it along,
-//! and tests run against it. It is open to anonymous clients; what one of them can make it hold or
-//! do is bounded in size, number, share and time.
+//! One process, one organization, everything bounded, and in memory unless there is a `store`.
+//! [`Hub`] is a function of settings and shutdown, without global state. `expd hub` runs it,
+//! `--embedded` brings it along, and tests run against it. It is open to anonymous clients; what
+//! one of them can make it hold or do is bounded in size, number, share and time.
 //!
 //! Imports go one way, from the top of this map to its bottom:
 //!
@@ -22,7 +22,8 @@
 //! - parts that hold messages and documents: `socket_registry`, `engine_sessions`, `pending`,
 //!   `resource_store`, `data_store`, `content_tree`, `content_seeds`, `content_files`, `counters`,
 //!   and `store`, which keeps what they hold;
-//! - below all: `engine_query`, `legacy_framing`, `rate_limiter`, `settings`, `error`, `store_error`,
+//! - below all: `engine_query`, `legacy_framing`, `rate_limiter`, `settings`, `error`,
+//!   `store_error`,
 //!   `lock`.
 //!
 //! [`operator`] is the operator's client.

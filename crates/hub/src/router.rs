@@ -96,8 +96,8 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
 }
 
 /// Lets web pages of any origin use the server, as the SDK in a browser does. A token proves the
-/// login; the only cookie reads content alone, and each site has its own (`restricted_cookie`), so a
-/// foreign page gains nothing. The operator's calls are closed to pages.
+/// login; the only cookie reads content alone, and each site has its own (`restricted_cookie`), so
+/// a foreign page gains nothing. The operator's calls are closed to pages.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(|_, request| {
@@ -131,8 +131,8 @@ async fn check_host(State(hub): State<Arc<HubState>>, request: Request, next: Ne
     refusal.into_response()
 }
 
-/// Answers a request that may change something once its changes are kept, and refuses it before they
-/// are made where nothing can be kept.
+/// Answers a request that may change something once its changes are kept, and refuses it before
+/// they are made where nothing can be kept.
 async fn acknowledge(State(hub): State<Arc<HubState>>, request: Request, next: Next) -> Response {
     const KEPT_NOWHERE: [&str; 2] = ["/api/networks/", "/api/auth/"];
     let path = request.uri().path();

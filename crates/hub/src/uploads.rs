@@ -2,8 +2,8 @@
 //!
 //! Fields: `file`; `parent` (the folder's uuid, else the root's), `name` (else the file's own),
 //! `subtype` (that of files), in any order; and `variant`, with which the file becomes the variant
-//! of this name of the file `name`. The memory of an upload is constant; uploads of one identity are
-//! few, slow ones end, and all together they stay within the budget of disk.
+//! of this name of the file `name`. The memory of an upload is constant; uploads of one identity
+//! are few, slow ones end, and all together they stay within the budget of disk.
 
 use std::fs::File;
 use std::future::Future;
@@ -37,8 +37,8 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that may arrive before the form's parser has made something of them: a part's head.
 const MAX_UNPARSED: i64 = 2 * 1024 * 1024;
 
-/// Bytes of a refused upload that are still read, and the time for that, so that the client sees the
-/// answer.
+/// Bytes of a refused upload that are still read, and the time for that, so that the client sees
+/// the answer.
 const MAX_DISCARDED: i64 = 64 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -103,7 +103,8 @@ impl Answer {
     }
 
     /// Reads an answer whose head has arrived, and decodes it. Its bytes are accounted for before
-    /// they are read: all at once where the server announces their number, else as the buffer grows.
+    /// they are read: all at once where the server announces their number, else as the buffer
+    /// grows.
     pub(super) async fn read(
         mut response: Response,
         coding: Option<Coding>,
@@ -123,7 +124,8 @@ impl Answer {
             |error: DecodeError| CallError::unreadable(route.host(), status, &error.to_string());
         let mut begun = Instant::now();
         let body = &mut answer.body;
-        // The HTTP library accepts no more bytes than were announced. Encoded ones are not the body.
+        // The HTTP library accepts no more bytes than were announced. Encoded ones are not the
+        // body.
         let announced = response.content_length().filter(|_| coding.is_none());
         let mut decoding = coding.map(Decoding::new);
         let mut read_ahead = ReadAhead::default();

@@ -1,7 +1,8 @@
-//! Content codings of answers: gzip, deflate and br, decoded piece by piece into the caller's buffer.
+//! Content codings of answers: gzip, deflate and br, decoded piece by piece into the caller's
+//! buffer.
 //!
-//! Promises: a decoder holds its window and nothing else, and never more output than the buffer that
-//! it is given, so that a small answer which decodes to a huge one costs what was taken of it.
+//! Promises: a decoder holds its window and nothing else, and never more output than the buffer
+//! that it is given, so that a small answer which decodes to a huge one costs what was taken of it.
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use flate2::{Decompress, FlushDecompress, Status};
