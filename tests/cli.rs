@@ -14,10 +14,11 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use expd_test_support::process::{Daemon, Home, program};
 use serde_json::{Value, json};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "serve",
     "hub",
     "status",
+    "wait-online",
     "listen",
     "broadcast",
     "respond",
@@ -38,8 +39,10 @@ const COMMANDS: [&str; 20] = [
 ];
 
 /// Those that need a daemon, with arguments that suffice.
-const CLIENTS: [&[&str]; 12] = [
+const CLIENTS: [&[&str]; 14] = [
     &["status"],
+    &["status", "--check"],
+    &["wait-online", "--timeout", "0s"],
     &["status", "--watch", "--json"],
     &["listen", "menu", "--count", "1"],
     &["broadcast", "menu", "hi", "-5"],
@@ -145,6 +148,39 @@ fn a_daemon_that_is_not_there_ends_with_3_and_the_remedy() {
                 assert!(!said.contains('\x1b'), "colours without a terminal: {said}");
             }
         }
+    }
+}
+
+#[test]
+fn the_socket_that_was_meant_is_the_one_in_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.sock");
+    let said = |by_variable: bool| {
+        let mut command = expd();
+        if by_variable {
+            command.env("EXPD_SOCKET", &missing).arg("status");
+        } else {
+            command.env("EXPD_SOCKET", "/elsewhere/expd.sock");
+            command.arg("status").arg("--socket").arg(&missing);
+        }
+        stderr(&command.output().unwrap()).to_owned()
+    };
+    let (option, variable) = (said(false), said(true));
+    assert!(option.contains("the socket is from --socket"), "{option}");
+    assert!(!option.contains("elsewhere"), "{option}");
+    assert!(variable.contains("is from EXPD_SOCKET"), "{variable}");
+}
+
+#[test]
+fn help_shows_no_option_that_a_command_does_not_use() {
+    for command in ["channel-id", "check-config", "completions", "hub"] {
+        let help = run(&[command, "--help"]);
+        assert!(!stdout(&help).contains("--socket"), "{command}");
+        let refused = run(&[command, "--socket", "/x"]);
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    }
+    for command in ["status", "listen", "serve", "wait-online", "api"] {
+        assert!(stdout(&run(&[command, "--help"])).contains("--socket"));
     }
 }
 
@@ -418,7 +454,7 @@ fn respond_answers_the_broadcast_that_listen_printed() {
 
     // Nobody waits for another response.
     let late = respond("null");
-    assert_eq!(late.status.code(), Some(1), "{}", stderr(&late));
+    assert_eq!(late.status.code(), Some(5), "{}", stderr(&late));
     assert!(stderr(&late).starts_with("error: "), "{}", stderr(&late));
     served.stop();
 }
@@ -562,4 +598,60 @@ fn resources_are_listed_made_changed_watched_and_deleted() {
         done(&["fling", uuid, r#"{"app":"menu"}"#, "--timeout", "0s"]),
         ""
     );
+}
+
+/// Settings of a device whose network is at `host`.
+fn device_at(host: &str) -> String {
+    format!(
+        "[instances.default]\nhost = \"{host}\"\n[instances.default.credentials]\n\
+         type = \"device\"\nuuid = \"u\"\nsecret = \"s\"\n"
+    )
+}
+
+/// An address on which nobody listens.
+fn nobody() -> String {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", port.local_addr().unwrap())
+}
+
+#[test]
+fn a_script_learns_by_exit_status_that_the_network_is_there() {
+    let home = Home::new("");
+    let socket = home.socket();
+    let expd = |arguments: &[&str]| {
+        let mut command = expd();
+        command.arg("--socket").arg(&socket).args(arguments);
+        command
+    };
+    // It waits for the daemon, too.
+    let mut waiting = expd(&["wait-online", "--timeout", "60s"]).spawn().unwrap();
+    assert!(waiting.try_wait().unwrap().is_none());
+    let mut daemon = home.start();
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+
+    let check = expd(&["status", "--check"]).output().unwrap();
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    assert!(stdout(&check).starts_with("default  online"), "{check:?}");
+    let check = expd(&["status", "--check", "--json"]).output().unwrap();
+    let document: Value = serde_json::from_str(stdout(&check)).unwrap();
+    assert_eq!(document["online"], true, "{document}");
+    let other = expd(&["wait-online", "--instance", "signage"])
+        .output()
+        .unwrap();
+    assert_eq!(other.status.code(), Some(1), "{other:?}");
+    assert!(stderr(&other).contains("there are: default"), "{other:?}");
+    daemon.signal("TERM");
+    assert!(daemon.ended().success());
+
+    home.write(&device_at(&nobody()));
+    let mut daemon = home.start();
+    let check = expd(&["status", "--check"]).output().unwrap();
+    assert_eq!(check.status.code(), Some(4), "{check:?}");
+    let late = expd(&["wait-online", "--timeout", "1s"]).output().unwrap();
+    assert_eq!(late.status.code(), Some(4), "{late:?}");
+    let said = stderr(&late);
+    assert!(said.contains("not online after 1s: default is"), "{said}");
+    assert!(said.contains("refuses connections"), "{said}");
+    daemon.signal("TERM");
+    assert!(daemon.ended().success());
 }

@@ -1,15 +1,14 @@
 //! `expd api`: a request to EXP's HTTP API, with the daemon's session.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use clap::Args;
 
+use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
 use super::flags::InstanceFlag;
 use super::output::{Output, Progress};
 use super::payload;
-use expd_client::Client;
 
 /// Ask EXP's HTTP API: devices, things, experiences, locations, feeds, data, content
 ///
@@ -44,13 +43,13 @@ fn parameter(text: &str) -> Result<(String, String), &'static str> {
 }
 
 impl Api {
-    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         let body = match &self.body {
             Some(_) => Some(payload::read(self.body.as_deref())?),
             None => None,
         };
         let query = self.query_map()?;
-        let client = Client::connect(socket).await?;
+        let client = socket.connect().await?;
         let request = client.request(
             &self.instance.name,
             &self.method,
@@ -60,7 +59,8 @@ impl Api {
         );
         let answer = Progress::new()
             .during(Some("waiting for EXP's answer"), request)
-            .await?;
+            .await
+            .map_err(Failure::Sending)?;
         if let Some(body) = &answer.body {
             Output::new().payload(body).await?;
         } else if !answer.raw.is_empty() {

@@ -1,15 +1,14 @@
 //! `expd broadcast`: sends an event and prints the responses.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
-use super::flags::{ChannelFlags, InstanceFlag};
+use super::flags::{ChannelFlags, InstanceFlag, call_duration};
 use super::output::{self, Output, Progress};
 use super::payload;
-use crate::config;
 use expd_client::{Client, ClientError};
 use expd_domain::{Channel, Payload};
 
@@ -36,7 +35,7 @@ pub(super) struct Broadcast {
     #[command(flatten)]
     flags: ChannelFlags,
     /// Time to collect responses, at most 1h; 0s collects none [default: 100ms]
-    #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = call_duration)]
     timeout: Option<Duration>,
     /// While there is no connection, wait for it up to 60s or DURATION, then send once
     ///
@@ -46,7 +45,7 @@ pub(super) struct Broadcast {
         long,
         visible_alias = "wait",
         value_name = "DURATION",
-        value_parser = config::parse_duration,
+        value_parser = call_duration,
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "60s"
@@ -76,16 +75,17 @@ impl Broadcast {
         }
     }
 
-    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         let payload = payload::read(self.payload.as_deref())?;
         let channel = self.flags.channel(&self.channel);
-        let client = Client::connect(socket).await?;
+        let client = socket.connect().await?;
         let progress = match self.wait_for_connection {
             None => format!("waiting for responses on {channel}"),
             Some(_) => format!("waiting for the connection to EXP, or for responses on {channel}"),
         };
         let sent = self.send(&client, &channel, &payload);
-        let responses = Progress::new().during(Some(&progress), sent).await?;
+        let responses = Progress::new().during(Some(&progress), sent).await;
+        let responses = responses.map_err(Failure::Sending)?;
         let mut stdout = Output::new();
         for response in &responses {
             stdout.payload(response).await?;

@@ -1,11 +1,11 @@
 //! Calls of EXP's API by the commands for its resources.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
+use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
 use super::flags::InstanceFlag;
 use super::output::Progress;
@@ -40,11 +40,11 @@ pub(super) struct Found {
 
 impl Calls {
     pub(super) async fn connect(
-        socket: Option<PathBuf>,
+        socket: DaemonSocket,
         instance: &InstanceFlag,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            client: Client::connect(socket).await?,
+            client: socket.connect().await?,
             instance: instance.name.clone(),
         })
     }
@@ -63,7 +63,8 @@ impl Calls {
             .request(&self.instance, method, path, query, body);
         let answer = Progress::new()
             .during(Some("waiting for EXP's answer"), request)
-            .await?;
+            .await
+            .map_err(Failure::Sending)?;
         let body = answer.body.unwrap_or_default();
         if answer.status < 300 && answer.raw.is_empty() {
             return Ok(body);

@@ -1,15 +1,14 @@
 //! `expd content`: content as a resource, its bytes, and URLs that load it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
 use super::flags::InstanceFlag;
 use super::output::{Output, Progress};
 use super::resources::{self, Collection, Create, Delete, Edit, List, Watch};
-use expd_client::Client;
 use expd_domain::ApiPath;
 
 /// Get content, its bytes or a URL that loads it; list, change, delete and watch it
@@ -73,7 +72,7 @@ struct Url {
 }
 
 impl Content {
-    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         match self.command {
             Command::List(list) => list.run(Collection::Content, socket).await,
             Command::Get(get) => get.run(socket).await,
@@ -87,7 +86,7 @@ impl Content {
 }
 
 impl Get {
-    async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         if !self.path.starts_with('/') {
             if self.variant.is_some() || self.offset > 0 {
                 return Err(Failure::Usage(
@@ -107,7 +106,7 @@ impl Get {
         }
         let named = self.variant.map(|name| ("variant".to_owned(), name));
         let query: BTreeMap<_, _> = named.into_iter().collect();
-        let client = Client::connect(socket).await?;
+        let client = socket.connect().await?;
         let fetch = client.fetch(&self.instance.name, &target, query, self.offset);
         let waiting = Some("waiting for EXP's answer");
         let mut content = Progress::new().during(waiting, fetch).await?;
@@ -133,8 +132,8 @@ impl Get {
 }
 
 impl Url {
-    async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
-        let client = Client::connect(socket).await?;
+    async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
+        let client = socket.connect().await?;
         let url = client
             .content_url(&self.instance.name, &self.path, &self.variant)
             .await?;

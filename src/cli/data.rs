@@ -1,11 +1,11 @@
 //! `expd data`: EXP's data items, by group and key.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::calls::{Calls, segment};
+use super::daemon_socket::DaemonSocket;
 use super::editing::Change;
 use super::failure::Failure;
 use super::flags::InstanceFlag;
@@ -96,7 +96,7 @@ struct Watch {
 }
 
 impl Data {
-    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         match self.command {
             Command::List(list) => list.run(socket).await,
             Command::Get(item) => {
@@ -125,7 +125,7 @@ impl Data {
 }
 
 impl List {
-    async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         let query = self.find.query()?;
         let calls = Calls::connect(socket, &self.instance).await?;
         let found = calls.find("/api/data", query).await?;
@@ -142,7 +142,7 @@ impl Item {
         &self,
         method: &str,
         value: Option<&Payload>,
-        socket: Option<PathBuf>,
+        socket: DaemonSocket,
     ) -> Result<Payload, Failure> {
         let calls = Calls::connect(socket, &self.instance).await?;
         calls
@@ -152,7 +152,7 @@ impl Item {
 }
 
 impl Edit {
-    async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         /// The part of a data document that is edited.
         #[derive(serde::Deserialize)]
         struct Document {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::daemon::RunError;
 use crate::logging::LoggingError;
-use expd_client::ClientError;
+use expd_client::{ClientError, Code, Fate};
 use expd_hub::HubError;
 use expd_hub::operator::OperatorError;
 
@@ -15,6 +15,19 @@ pub(super) enum Failure {
     /// The daemon is not reachable, or answered with an error.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// No daemon answers at the socket.
+    #[error("{error}; {hint}")]
+    NoDaemon {
+        error: ClientError,
+        /// Where the socket's path is from.
+        hint: String,
+    },
+    /// A broadcast, a response or a request failed; its fate is the exit status.
+    #[error(transparent)]
+    Sending(ClientError),
+    /// The network is not there, or was not in time.
+    #[error("{0}")]
+    NotOnline(String),
     /// The daemon did not start, or a part of it failed.
     #[error(transparent)]
     Daemon(#[from] RunError),
@@ -51,11 +64,34 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// True where a daemon may appear at the socket: waiting for it makes sense.
+    pub(super) fn may_come(&self) -> bool {
+        match self {
+            Self::NoDaemon { error, .. } => error.is_transient() && !error.is_denied(),
+            Self::Client(error) => matches!(error, ClientError::TimedOut { .. }),
+            _ => false,
+        }
+    }
+
+    /// The exit status; `STATUSES` in the help, and docs/command-line.md, have the table.
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::ReaderLeft => 0,
-            Self::Usage(_) | Self::Client(ClientError::Request(_)) => 2,
-            Self::Client(ClientError::NotReachable { .. } | ClientError::UnsafeFolder(_)) => 3,
+            Self::Usage(_) => 2,
+            Self::NoDaemon { .. } => 3,
+            Self::Client(error) | Self::Sending(error) if is_usage(error) => 2,
+            Self::Client(
+                ClientError::NotReachable { .. }
+                | ClientError::UnsafeFolder(_)
+                | ClientError::TimedOut { .. },
+            )
+            | Self::Sending(ClientError::NotReachable { .. } | ClientError::UnsafeFolder(_)) => 3,
+            Self::NotOnline(_) => 4,
+            Self::Sending(error) => match error.fate() {
+                Fate::Refused => 5,
+                Fate::Unknown => 6,
+                Fate::Sent => 1,
+            },
             Self::Client(_)
             | Self::Daemon(_)
             | Self::Hub(_)
@@ -66,5 +102,14 @@ impl Failure {
             | Self::Failed(_)
             | Self::System { .. } => 1,
         })
+    }
+}
+
+/// True where the request itself is wrong, whoever notices.
+fn is_usage(error: &ClientError) -> bool {
+    match error {
+        ClientError::Request(_) => true,
+        ClientError::Refused(refusal) => refusal.code == Code::InvalidArgument,
+        _ => false,
     }
 }

@@ -1,7 +1,10 @@
 //! Options that several commands share.
 
+use std::time::Duration;
+
 use clap::Args;
 
+use crate::config::{LogLevel, UnitError, parse_duration};
 use expd_domain::Channel;
 
 /// The options that make a channel of its name.
@@ -46,4 +49,40 @@ pub(super) struct InstanceFlag {
         help_heading = "The daemon"
     )]
     pub(super) name: String,
+}
+
+/// The option that sets the log's level, for the commands that log.
+#[derive(Debug, Args)]
+pub(super) struct LogFlag {
+    /// The log's level: error, warn, info, debug or trace [default: the settings' daemon.log]; -v
+    /// is debug, -vv trace
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    log: Option<LogLevel>,
+}
+
+impl LogFlag {
+    /// The level that the command line asks for; none where it leaves that to the settings.
+    pub(super) fn level(&self, verbose: u8) -> Option<LogLevel> {
+        self.log.or(match verbose {
+            0 => None,
+            1 => Some(LogLevel::Debug),
+            _ => Some(LogLevel::Trace),
+        })
+    }
+}
+
+fn level(text: &str) -> Result<LogLevel, String> {
+    LogLevel::from_word(text).ok_or_else(|| format!("write {}", LogLevel::WORDS.join(", ")))
+}
+
+/// Limit of a timeout or wait that the daemon takes.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Parses the duration of a call: at most an hour.
+pub(super) fn call_duration(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text).map_err(|error: UnitError| error.to_string())?;
+    if duration > LONGEST {
+        return Err("at most 1h is allowed".to_owned());
+    }
+    Ok(duration)
 }

@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 use super::failure::Failure;
+use super::flags::LogFlag;
 use super::output::{self, BOLD, Output, printable, styled};
 use super::runtime::{run_client, run_server};
 use super::stop_signal::StopSignal;
 use super::{password, settings};
-use crate::config::{self, Settings, StateEnvironment};
+use crate::config::{self, LogLevel, Settings, StateEnvironment};
 use crate::coredump;
 use crate::ipc;
 use crate::logging;
@@ -39,6 +40,8 @@ pub(super) struct Hub {
     /// The address to listen on [default: the settings' hub.listen]; port 0 takes a free port
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    #[command(flatten)]
+    log: LogFlag,
     #[command(subcommand)]
     command: Option<HubCommand>,
 }
@@ -90,9 +93,10 @@ struct NetworkFlags {
 }
 
 impl Hub {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self, verbose: u8) -> Result<(), Failure> {
+        let log = self.log.level(verbose);
         match self.command {
-            None => run_server(Box::pin(serve(self.config, self.listen))),
+            None => run_server(Box::pin(serve(self.config, self.listen, log))),
             Some(HubCommand::Pair {
                 code,
                 uuid,
@@ -106,11 +110,15 @@ impl Hub {
     }
 }
 
-async fn serve(file: Option<PathBuf>, listen: Option<SocketAddr>) -> Result<(), Failure> {
+async fn serve(
+    file: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    log: Option<LogLevel>,
+) -> Result<(), Failure> {
     let core_dumps = coredump::disable();
     let loaded = settings::load(file)?;
     let mut settings = loaded.settings;
-    logging::init(settings.daemon.log)?;
+    logging::init(log.unwrap_or(settings.daemon.log))?;
     core_dumps.tell();
     for warning in &loaded.warnings {
         log::warn!("{warning}");

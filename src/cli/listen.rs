@@ -1,12 +1,12 @@
 //! `expd listen`: prints the broadcasts of a channel, through restarts of the daemon and of the
 //! network.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use tokio::task::JoinSet;
 
+use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
 use super::flags::{ChannelFlags, InstanceFlag};
 use super::output::{self, BAD, BOLD, DIM, GOOD, Output, Progress, WARN, printable, styled};
@@ -14,7 +14,7 @@ use super::payload;
 use super::stop_signal::StopSignal;
 use crate::config;
 use expd_client::{
-    Broadcast, Client, ClientError, Event, Gap, ListenEvent, ListenUpdate, Overflow, Position,
+    Broadcast, ClientError, Event, Gap, ListenEvent, ListenUpdate, Overflow, Position,
     ResumingListener, Subscription, SubscriptionState, Time,
 };
 use expd_domain::Payload;
@@ -127,7 +127,7 @@ impl Listen {
         }
     }
 
-    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         let response = match &self.respond {
             Some(_) => Some(payload::read(self.respond.as_deref())?),
             None => None,
@@ -157,11 +157,11 @@ impl Listen {
 
     async fn listen(
         &self,
-        socket: Option<PathBuf>,
+        socket: DaemonSocket,
         response: Option<Payload>,
         printer: &mut Printer,
     ) -> Result<(), Failure> {
-        let client = Client::connect(socket).await?;
+        let client = socket.connect().await?;
         let channel = self.flags.channel(&self.channel);
         printer.waiting_for = Some(format!("waiting for EXP to confirm {channel}"));
         let listen = expd_client::Listen {

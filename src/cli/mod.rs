@@ -3,6 +3,7 @@
 //! JSON goes to standard output, one document a line; messages for people go to standard error.
 //! Commands that need the daemon reach it through [`expd_client`].
 
+mod ages;
 mod api;
 mod broadcast;
 mod calls;
@@ -10,11 +11,13 @@ mod channel_id;
 mod check_config;
 mod completions;
 mod content;
+mod daemon_socket;
 mod data;
 mod editing;
 mod failure;
 mod flags;
 mod hub;
+mod links;
 mod listen;
 mod output;
 mod password;
@@ -29,14 +32,16 @@ mod status;
 mod status_page;
 mod stop_signal;
 mod table;
+mod wait_online;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
 use crate::logging;
+use daemon_socket::DaemonSocket;
 use failure::Failure;
 use resources::{Collection, Resources};
 use runtime::run_client;
@@ -47,7 +52,8 @@ use runtime::run_client;
 /// talk to that daemon. To try it without an EXP account, run `expd serve --embedded`: it brings a
 /// network of its own and prints what to type next.
 ///
-/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 daemon not reachable.
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 daemon not reachable, 4 not online, 5 refused
+/// (nothing was sent), 6 unknown (it may have been sent).
 #[derive(Debug, Parser)]
 #[command(
     name = "expd",
@@ -65,6 +71,10 @@ struct Cli {
     /// it exists, else `$XDG_RUNTIME_DIR/expd/expd.sock`, else `/tmp/expd-UID/expd.sock`]
     #[arg(long, global = true, value_name = "PATH", help_heading = "The daemon")]
     socket: Option<PathBuf>,
+    /// Tell more: which socket, and how long it took; with `serve` and `hub` a log of every step,
+    /// and of payloads where given twice
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
     #[command(subcommand)]
     command: Command,
 }
@@ -74,6 +84,7 @@ enum Command {
     Serve(serve::Serve),
     Hub(hub::Hub),
     Status(status::Status),
+    WaitOnline(wait_online::WaitOnline),
     Listen(listen::Listen),
     Broadcast(broadcast::Broadcast),
     Respond(respond::Respond),
@@ -101,7 +112,8 @@ enum Command {
 
 /// Parses a command line, runs the command, and returns its exit status.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let parsed = command().try_get_matches_from(arguments);
+    let cli = match parsed.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(cli) => cli,
         Err(message) => {
             // Help, the version, or a usage error. One that cannot be printed has no reader.
@@ -123,12 +135,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
-    let socket = cli.socket;
+    let socket = DaemonSocket {
+        path: cli.socket,
+        verbose: cli.verbose > 0,
+    };
     match cli.command {
-        Command::Serve(serve) => serve.run(socket),
-        Command::Hub(hub) => hub.run(),
+        Command::Serve(serve) => serve.run(socket.path, cli.verbose),
+        Command::Hub(hub) => hub.run(cli.verbose),
         Command::CheckConfig(check) => check.run(),
         Command::Status(status) => run_client(Box::pin(status.run(socket))),
+        Command::WaitOnline(wait) => run_client(Box::pin(wait.run(socket))),
         Command::Listen(listen) => run_client(Box::pin(listen.run(socket))),
         Command::Broadcast(broadcast) => run_client(Box::pin(broadcast.run(socket))),
         Command::Respond(respond) => run_client(Box::pin(respond.run(socket))),
@@ -146,14 +162,34 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Identify(identify) => run_client(Box::pin(identify.run(socket))),
         Command::Restart(restart) => run_client(Box::pin(restart.run(socket))),
         Command::ChannelId(channel_id) => run_client(Box::pin(channel_id.run())),
-        Command::Completions(completions) => run_client(Box::pin(completions.run(Cli::command()))),
+        Command::Completions(completions) => run_client(Box::pin(completions.run(command()))),
     }
+}
+
+/// The command line. Commands that ask no daemon neither show nor take the options about it.
+fn command() -> clap::Command {
+    let refused = |_: &str| Err::<String, _>("this command asks no daemon");
+    let unused = move |id: &'static str| {
+        let option = Arg::new(id).long(id).hide(true);
+        option.value_parser(refused)
+    };
+    let quiet = |id: &'static str| {
+        let option = Arg::new(id).long(id).short('v').hide(true);
+        option.action(ArgAction::Count)
+    };
+    let mut command = Cli::command().mut_subcommand("hub", |hub| hub.arg(unused("socket")));
+    for name in ["channel-id", "check-config", "completions"] {
+        command = command.mut_subcommand(name, |command| {
+            command.arg(unused("socket")).arg(quiet("verbose"))
+        });
+    }
+    command
 }
 
 fn run_resources(
     resources: Resources,
     collection: Collection,
-    socket: Option<PathBuf>,
+    socket: DaemonSocket,
 ) -> Result<(), Failure> {
     run_client(Box::pin(resources.run(collection, socket)))
 }
@@ -164,6 +200,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_free_of_contradictions() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -1,12 +1,12 @@
 //! `expd devices`, `things`, `experiences`, `locations`, `feeds`: EXP's resources by their uuids.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
 use super::calls::{Calls, Found, segment};
+use super::daemon_socket::DaemonSocket;
 use super::editing::{Change, parse_object};
 use super::failure::Failure;
 use super::flags::InstanceFlag;
@@ -168,7 +168,7 @@ impl Resources {
     pub(super) async fn run(
         self,
         collection: Collection,
-        socket: Option<PathBuf>,
+        socket: DaemonSocket,
     ) -> Result<(), Failure> {
         match self.command {
             Command::List(list) => list.run(collection, socket).await,
@@ -185,7 +185,7 @@ impl List {
     pub(super) async fn run(
         self,
         collection: Collection,
-        socket: Option<PathBuf>,
+        socket: DaemonSocket,
     ) -> Result<(), Failure> {
         let query = self.find.query()?;
         let calls = Calls::connect(socket, &self.instance).await?;
@@ -263,7 +263,7 @@ impl Get {
     pub(super) async fn run(
         self,
         collection: Collection,
-        socket: Option<PathBuf>,
+        socket: DaemonSocket,
     ) -> Result<(), Failure> {
         let calls = Calls::connect(socket, &self.instance).await?;
         let document = calls.get(&collection.one(&self.uuid)).await?;
@@ -275,7 +275,7 @@ impl Create {
     pub(super) async fn run(
         self,
         collection: Collection,
-        socket: Option<PathBuf>,
+        socket: DaemonSocket,
     ) -> Result<(), Failure> {
         let document = match &self.document {
             Some(_) => payload::read(self.document.as_deref())?,
@@ -292,7 +292,7 @@ impl Edit {
     pub(super) async fn run(
         self,
         collection: Collection,
-        socket: Option<PathBuf>,
+        socket: DaemonSocket,
     ) -> Result<(), Failure> {
         let change = Change::read(self.change.as_deref())?;
         let calls = Calls::connect(socket, &self.instance).await?;
@@ -332,7 +332,7 @@ impl Delete {
     pub(super) async fn run(
         self,
         collection: Collection,
-        socket: Option<PathBuf>,
+        socket: DaemonSocket,
     ) -> Result<(), Failure> {
         let calls = Calls::connect(socket, &self.instance).await?;
         let path = collection.one(&self.uuid);
@@ -342,7 +342,7 @@ impl Delete {
 }
 
 impl Watch {
-    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         let updates = Listen::updates(self.uuid, self.count, self.instance);
         updates.run(socket).await
     }

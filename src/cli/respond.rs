@@ -1,13 +1,11 @@
 //! `expd respond`: answers a broadcast.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
+use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
 use super::flags::InstanceFlag;
 use super::payload;
-use expd_client::Client;
 use expd_domain::{BroadcastId, ChannelId};
 
 /// Answer a broadcast that `expd listen` printed
@@ -34,14 +32,14 @@ pub(super) struct Respond {
 }
 
 impl Respond {
-    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         let payload = payload::read(self.payload.as_deref())?;
-        let client = Client::connect(socket).await?;
+        let client = socket.connect().await?;
         let broadcast = BroadcastId::new(self.broadcast_id);
         let channel = ChannelId::from_wire(self.channel_id);
         client
             .respond(&self.instance.name, &broadcast, &channel, &payload)
-            .await?;
-        Ok(())
+            .await
+            .map_err(Failure::Sending)
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::failure::Failure;
+use super::flags::LogFlag;
 use crate::daemon::{self, ServeOptions};
 
 /// Run the daemon: keep the EXP connection and share it on the socket
@@ -25,14 +26,17 @@ pub(super) struct Serve {
     /// device, which the daemon logs in as
     #[arg(long)]
     embedded: bool,
+    #[command(flatten)]
+    log: LogFlag,
 }
 
 impl Serve {
-    pub(super) fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) fn run(self, socket: Option<PathBuf>, verbose: u8) -> Result<(), Failure> {
         Ok(daemon::run(&ServeOptions {
             config: self.config,
             socket,
             embedded: self.embedded,
+            log: self.log.level(verbose),
         })?)
     }
 }

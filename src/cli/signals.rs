@@ -1,14 +1,13 @@
 //! `expd fling`, `identify`, `restart`: the broadcasts that EXP's players know.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::broadcast::Broadcast;
+use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
-use super::flags::InstanceFlag;
-use crate::config;
+use super::flags::{InstanceFlag, call_duration};
 
 /// Have a device, or all at a location or with an experience, start an app
 ///
@@ -58,7 +57,7 @@ pub(super) struct Restart {
 #[derive(Debug, Args)]
 struct Options {
     /// Time to collect responses, at most 1h; 0s collects none [default: 100ms]
-    #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = call_duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
     instance: InstanceFlag,
@@ -70,7 +69,7 @@ impl Options {
         channel: String,
         name: &str,
         payload: Option<String>,
-        socket: Option<PathBuf>,
+        socket: DaemonSocket,
     ) -> Result<(), Failure> {
         let broadcast = Broadcast::named(channel, name, payload, self.timeout, self.instance);
         broadcast.run(socket).await
@@ -78,7 +77,7 @@ impl Options {
 }
 
 impl Fling {
-    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         let document = Some(self.document);
         self.options
             .send(self.channel, "fling", document, socket)
@@ -87,7 +86,7 @@ impl Fling {
 }
 
 impl Identify {
-    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         self.options
             .send(self.channel, "identify", None, socket)
             .await
@@ -95,7 +94,7 @@ impl Identify {
 }
 
 impl Restart {
-    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         self.options
             .send(self.channel, "restart", None, socket)
             .await

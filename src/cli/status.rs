@@ -1,16 +1,17 @@
 //! `expd status`: the state of the daemon.
 
-use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::Args;
 use futures_util::StreamExt as _;
 
+use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
+use super::links::Links;
 use super::output::{self, BOLD, DIM, Output, Progress, printable, styled};
 use super::status_page::{StatusPage, link_state};
 use super::stop_signal::StopSignal;
-use expd_client::{Client, LinkEvent};
+use expd_client::LinkEvent;
 
 /// Show the state of the daemon: its links, channels and listeners
 ///
@@ -22,6 +23,7 @@ use expd_client::{Client, LinkEvent};
 Examples:
   expd status
   expd status --json | jq -r '.instances[].link.state'
+  expd status --check && echo online                 4 where an instance is not online
   expd status --watch                                each change of a link's state, until Ctrl-C")]
 pub(super) struct Status {
     /// Print JSON: one document, or with --watch one for each change
@@ -30,10 +32,17 @@ pub(super) struct Status {
     /// Print the state of every link, then each change
     #[arg(long)]
     watch: bool,
+    /// Print the state of every link, and end with exit status 4 where one is not online, 3 where
+    /// no daemon answers
+    #[arg(long, conflicts_with = "watch")]
+    check: bool,
+    /// With --check: look at this instance alone, by its name
+    #[arg(long, value_name = "NAME", requires = "check")]
+    instance: Option<String>,
 }
 
 impl Status {
-    pub(super) async fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         if self.watch {
             let mut stop = StopSignal::new()?;
             return tokio::select! {
@@ -42,9 +51,12 @@ impl Status {
                 () = output::reader_left() => Err(Failure::ReaderLeft),
             };
         }
-        let client = Client::connect(socket).await?;
+        let client = socket.connect().await?;
         let status = client.status().await?;
         let mut stdout = Output::new();
+        if self.check {
+            return self.check(&status, &mut stdout).await;
+        }
         if self.json {
             return stdout.document(&status).await;
         }
@@ -53,8 +65,27 @@ impl Status {
         stdout.text(page.trim_end()).await
     }
 
-    async fn watch(&self, socket: Option<PathBuf>) -> Result<(), Failure> {
-        let client = Client::connect(socket).await?;
+    /// Prints the links that are looked at, and fails unless all of them are online.
+    async fn check(
+        &self,
+        status: &expd_client::Status,
+        stdout: &mut Output,
+    ) -> Result<(), Failure> {
+        let links = Links::of(status, self.instance.as_deref())?;
+        if self.json {
+            stdout.document(&links.as_json()).await?;
+        } else {
+            stdout.text(&links.to_string()).await?;
+        }
+        if links.are_online() {
+            Ok(())
+        } else {
+            Err(Failure::NotOnline(links.offline()))
+        }
+    }
+
+    async fn watch(&self, socket: DaemonSocket) -> Result<(), Failure> {
+        let client = socket.connect().await?;
         let mut events = Box::pin(client.watch_status().await?);
         let mut stdout = Output::new();
         let progress = Progress::new();

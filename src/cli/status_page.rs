@@ -1,7 +1,8 @@
 //! Layout of the daemon's status for people.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use super::ages;
 use super::output::{BAD, BOLD, DIM, GOOD, WARN, printable, styled};
 use super::table;
 use expd_client::{ChannelStatus, Identity, InstanceStatus, LinkState, ListenerStatus, Time};
@@ -224,14 +225,11 @@ impl StatusPage {
 
     /// Time since `time`; 0s where the clocks disagree.
     fn age(&self, time: Time) -> String {
-        rough(self.now.duration_since(time.0).unwrap_or_default())
+        ages::since(time, self.now)
     }
 
     fn until(&self, time: Time) -> String {
-        match time.0.duration_since(self.now) {
-            Ok(left) => format!("in {}", rough(left)),
-            Err(_) => "now".to_owned(),
-        }
+        ages::until(time, self.now)
     }
 }
 
@@ -263,20 +261,10 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// The duration in its two largest units.
-fn rough(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, minutes) => format!("{minutes}m {}s", seconds % 60),
-        (0, hours, minutes) => format!("{hours}h {minutes}m"),
-        (days, hours, _) => format!("{days}d {hours}h"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use expd_client::{Counters, LinkStatus};
     use expd_domain::{Channel, IdentityKind};
 
@@ -367,18 +355,5 @@ default  offline for 5s
   l1        "menu" (system)  all    -        42 (uid 7)  0       3          1
 "#;
         assert_eq!(format!("\n{page}"), expected);
-    }
-
-    #[test]
-    fn a_duration_is_shown_in_its_two_largest_units() {
-        for (seconds, shown) in [
-            (0, "0s"),
-            (59, "59s"),
-            (61, "1m 1s"),
-            (3_660, "1h 1m"),
-            (90_000, "1d 1h"),
-        ] {
-            assert_eq!(rough(Duration::from_secs(seconds)), shown);
-        }
     }
 }

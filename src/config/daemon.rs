@@ -27,14 +27,7 @@ pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
             ),
         }
     }
-    let log = match section.choice("log") {
-        Some("error") => LogLevel::Error,
-        Some("warn") => LogLevel::Warn,
-        Some("debug") => LogLevel::Debug,
-        Some("trace") => LogLevel::Trace,
-        Some(_) => LogLevel::Info,
-        None => default.log,
-    };
+    let log = section.choice("log").and_then(LogLevel::from_word);
     DaemonSettings {
         open: section.choice("access").is_some(),
         socket: section.path("socket"),
@@ -42,7 +35,7 @@ pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
         socket_group,
         listen: section.address("listen"),
         state_dir: section.path("state_dir"),
-        log,
+        log: log.unwrap_or(default.log),
         metrics: section.address("metrics"),
         drain_timeout: section
             .duration("drain_timeout")

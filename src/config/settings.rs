@@ -99,6 +99,24 @@ pub enum LogLevel {
     Trace,
 }
 
+impl LogLevel {
+    /// The words for the levels, from few records to many.
+    pub const WORDS: [&'static str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+    /// The level of a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "error" => Some(Self::Error),
+            "warn" => Some(Self::Warn),
+            "info" => Some(Self::Info),
+            "debug" => Some(Self::Debug),
+            "trace" => Some(Self::Trace),
+            _ => None,
+        }
+    }
+}
+
 /// `[daemon.limits]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{self, ConfigErrors, Loaded, Source};
+use crate::config::{self, ConfigErrors, Loaded, LogLevel, Source};
 
 /// Options of `expd serve`.
 #[derive(Clone, Debug, Default)]
@@ -13,11 +13,18 @@ pub struct ServeOptions {
     pub socket: Option<PathBuf>,
     /// True to run the embedded EXP network too.
     pub embedded: bool,
+    /// The log's level, in place of the settings'.
+    pub log: Option<LogLevel>,
 }
 
 impl ServeOptions {
     /// Reads the settings, at the start and at each reload.
     pub(super) fn read_settings(&self) -> Result<Loaded, ConfigErrors> {
-        config::load(&Source::from_process(self.config.clone()))?.for_serving(self.embedded)
+        let loaded = config::load(&Source::from_process(self.config.clone()))?;
+        let mut loaded = loaded.for_serving(self.embedded)?;
+        if let Some(level) = self.log {
+            loaded.settings.daemon.log = level;
+        }
+        Ok(loaded)
     }
 }

@@ -26,6 +26,8 @@ pub enum ClientError {
         reason: String,
         /// Advice for the operator.
         remedy: &'static str,
+        /// True where this user may not open the socket, which waiting does not change.
+        denied: bool,
     },
     /// The socket's folder is not safe to use.
     #[error(transparent)]
@@ -123,6 +125,11 @@ impl ClientError {
         }
     }
 
+    /// True where this user may not open the daemon's socket.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::NotReachable { denied: true, .. })
+    }
+
     /// Pause after which another try makes sense, where the daemon names one.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -160,6 +167,7 @@ impl ClientError {
                 path: path.to_owned(),
                 reason: innermost(error),
                 remedy: "is it a daemon that listens there? Name the right socket with --socket or EXPD_SOCKET",
+                denied: false,
             },
         }
     }
@@ -169,6 +177,7 @@ impl ClientError {
             path: path.to_owned(),
             reason: format!("the daemon refuses the connection: {reason}"),
             remedy: "the call was not carried out",
+            denied: false,
         }
     }
 
@@ -198,6 +207,7 @@ impl ClientError {
             path: path.to_owned(),
             reason,
             remedy,
+            denied: error.kind() == io::ErrorKind::PermissionDenied,
         }
     }
 
@@ -221,6 +231,7 @@ impl ClientError {
                     path: path.to_owned(),
                     reason: format!("it is closing the connection ({})", innermost(source)),
                     remedy: "the call was not carried out; try again when the daemon is back",
+                    denied: false,
                 };
             }
             return Self::ConnectionLost {

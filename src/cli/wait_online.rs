@@ -1,0 +1,112 @@
+//! `expd wait-online`: waits until the network is there.
+
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
+
+use super::ages::rough;
+use super::daemon_socket::DaemonSocket;
+use super::failure::Failure;
+use super::links::Links;
+use super::output::Progress;
+use crate::config::parse_duration;
+use expd_client::{Client, ClientError};
+
+/// Wait until the EXP network is there: until every configured instance is online
+///
+/// Waits for a daemon that is not there yet, too. Exit status: 0 online, 4 not online in time, 3
+/// where no daemon answered in time or this user may not ask it. Prints nothing but the reason.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  expd wait-online --timeout 2m && exec my-player
+  expd wait-online --instance signage --timeout infinity")]
+pub(super) struct WaitOnline {
+    /// Give up after DURATION; `infinity` never does
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = patience)]
+    timeout: Patience,
+    /// Wait for this instance alone, by its name
+    #[arg(long, value_name = "NAME")]
+    instance: Option<String>,
+}
+
+/// Limit of a wait; none for `infinity`.
+#[derive(Clone, Copy, Debug)]
+struct Patience(Option<Duration>);
+
+fn patience(text: &str) -> Result<Patience, String> {
+    if text == "infinity" {
+        return Ok(Patience(None));
+    }
+    let duration = parse_duration(text);
+    let duration = duration.map_err(|error| format!("{error}, or \"infinity\""))?;
+    Ok(Patience(Some(duration)))
+}
+
+impl WaitOnline {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
+        let mut missing = Failure::Failed("no daemon answered yet".to_owned());
+        let waiting = self.wait(&socket, &mut missing);
+        let progress = Progress::new();
+        let waiting = progress.during(Some("waiting for the EXP network"), waiting);
+        let Patience(Some(limit)) = self.timeout else {
+            return waiting.await;
+        };
+        let Ok(online) = timeout(limit, waiting).await else {
+            return Err(match missing {
+                Failure::NotOnline(reason) => {
+                    Failure::NotOnline(format!("not online after {}: {reason}", rough(limit)))
+                }
+                Failure::NoDaemon { error, hint } => Failure::NoDaemon {
+                    error,
+                    hint: format!("{hint}; waited {}", rough(limit)),
+                },
+                _ => {
+                    let error = ClientError::TimedOut {
+                        path: socket.path(),
+                    };
+                    error.into()
+                }
+            });
+        };
+        online
+    }
+
+    /// Waits without a limit. Keeps in `missing` what it waits for.
+    async fn wait(&self, socket: &DaemonSocket, missing: &mut Failure) -> Result<(), Failure> {
+        loop {
+            let client = socket.wait(|absent| *missing = absent).await?;
+            match self.watch(&client, missing).await {
+                Ok(true) => return Ok(()),
+                // A daemon that restarts; the socket is asked again.
+                Ok(false) => {}
+                Err(Failure::Client(error)) if error.is_transient() && !error.is_denied() => {}
+                Err(failure) => return Err(failure),
+            }
+            // What ended a stream may end the next one as soon.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits while the daemon serves; true once the links are online.
+    async fn watch(&self, client: &Client, missing: &mut Failure) -> Result<bool, Failure> {
+        // Opened before the status is asked for, so that no change falls between the two.
+        let mut changes = Box::pin(client.watch_status().await?);
+        loop {
+            let status = client.status().await?;
+            let links = Links::of(&status, self.instance.as_deref())?;
+            if links.are_online() {
+                return Ok(true);
+            }
+            *missing = Failure::NotOnline(links.offline());
+            // How the tries go is no change of the state.
+            match timeout(Duration::from_secs(1), changes.next()).await {
+                Err(_) | Ok(Some(Ok(_))) => {}
+                Ok(Some(Err(error))) => return Err(error.into()),
+                Ok(None) => return Ok(false),
+            }
+        }
+    }
+}
