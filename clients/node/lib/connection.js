@@ -1,0 +1,111 @@
+// The connection to the daemon: one file descriptor, shared by all instances of a process on the
+// same socket. Knows gRPC, and hands out promises and streams.
+'use strict';
+
+const grpc = require('@grpc/grpc-js');
+const { v1 } = require('./contract').expd;
+const { AbortError, UnsupportedError } = require('./errors');
+const { errorOf } = require('./status');
+
+/** Size of the largest answer: 64 MiB of EXP's, with its envelope. */
+const MAX_ANSWER_BYTES = 65 << 20;
+
+/** Pauses between attempts to connect, in milliseconds. A daemon that restarts is back within few of them. */
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 2000;
+
+/** Limit for calls that the daemon answers from memory, in milliseconds. */
+const ANSWER_TIMEOUT = 10_000;
+
+const OPTIONS = {
+  'grpc.max_receive_message_length': MAX_ANSWER_BYTES,
+  'grpc.initial_reconnect_backoff_ms': FIRST_PAUSE,
+  'grpc.max_reconnect_backoff_ms': LONGEST_PAUSE,
+};
+
+function method(service, name, Request, Response) {
+  return {
+    name: `${service}.${name}`,
+    path: `/expd.v1.${service}/${name}`,
+    encode: (message) => Request.encode(message).finish(),
+    decode: (bytes) => Response.decode(bytes),
+  };
+}
+
+const methods = {
+  broadcast: method('Network', 'Broadcast', v1.BroadcastRequest, v1.BroadcastResponse),
+  listen: method('Network', 'Listen', v1.ListenRequest, v1.ListenEvent),
+  respond: method('Network', 'Respond', v1.RespondRequest, v1.RespondResponse),
+  request: method('Api', 'Request', v1.ApiRequest, v1.ApiResponse),
+  getContentUrl: method('Api', 'GetContentUrl', v1.GetContentUrlRequest, v1.GetContentUrlResponse),
+  getIdentity: method('Api', 'GetIdentity', v1.GetIdentityRequest, v1.Identity),
+  getStatus: method('Daemon', 'GetStatus', v1.GetStatusRequest, v1.Status),
+  watchStatus: method('Daemon', 'WatchStatus', v1.WatchStatusRequest, v1.LinkEvent),
+  runInstance: method('Daemon', 'RunInstance', v1.RunInstanceRequest, v1.LinkEvent),
+};
+
+/** The metadata of a call: none. The library adds to a copy, never to this. */
+const NO_METADATA = new grpc.Metadata();
+
+/** Metadata of a stream that waits for the daemon in place of failing while it is away. */
+const WAIT_FOR_DAEMON = new grpc.Metadata({ waitForReady: true });
+
+class Connection {
+  #client;
+
+  /** @param {string} path the daemon's socket */
+  constructor(path) {
+    this.path = path;
+    this.#client = new grpc.Client(`unix:${path}`, grpc.credentials.createInsecure(), OPTIONS);
+  }
+
+  /** Makes a call. `signal` gives it up: what has left may have been carried out. */
+  call({ path, encode, decode, name }, request, { signal, timeout } = {}) {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(new AbortError(signal, 'refused'));
+        return;
+      }
+      const options = timeout === undefined ? {} : { deadline: Date.now() + timeout };
+      const giveUp = () => running.cancel();
+      const running = this.#client.makeUnaryRequest(path, encode, decode, request, NO_METADATA, options, (error, answer) => {
+        signal?.removeEventListener('abort', giveUp);
+        if (!error) resolve(answer);
+        else if (signal?.aborted) reject(new AbortError(signal, 'unknown'));
+        else this.explain(error, name).then(reject);
+      });
+      signal?.addEventListener('abort', giveUp, { once: true });
+    });
+  }
+
+  /** Makes a call that the daemon answers from memory. */
+  ask(called, request, options) {
+    return this.call(called, request, { timeout: ANSWER_TIMEOUT, ...options });
+  }
+
+  /** Opens a stream. With `waits`, it waits for a daemon that is not there. */
+  stream({ path, encode, decode }, request, { waits = false } = {}) {
+    return this.#client.makeServerStreamRequest(path, encode, decode, request, waits ? WAIT_FOR_DAEMON : NO_METADATA);
+  }
+
+  /** Converts the error of a call; where the daemon does not know the call, tells the daemon's version. */
+  async explain(error, name) {
+    if (error.code !== grpc.status.UNIMPLEMENTED) return errorOf(this.path, error);
+    const version = await this.ask(methods.getStatus, { pageSize: 1 }).then(
+      (status) => status.version,
+      () => 'of unknown version',
+    );
+    return new UnsupportedError(
+      `this daemon (${version}) does not know ${name}, which this library (${require('../package.json').version}) calls; ` +
+        'a newer expd on this host has it',
+      { code: 'UNSUPPORTED', grpcStatus: 'UNIMPLEMENTED', cause: error },
+    );
+  }
+
+  /** Lets the connection go once its calls have ended. */
+  close() {
+    this.#client.close();
+  }
+}
+
+module.exports = { ANSWER_TIMEOUT, Connection, FIRST_PAUSE, LONGEST_PAUSE, methods };

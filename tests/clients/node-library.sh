@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# The package of clients/node as its users have it: packed, installed into a fresh folder, its types checked, its tests run there
+# against the real daemon. Needs the packages of clients/node (npm ci). With EXPD_NODE, on that node besides.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export EXPD_BIN=${EXPD_BIN:-$root/target/debug/expd}
+source=$root/clients/node
+work=$root/target/node-library
+
+# What is generated is what the contract says today.
+mkdir -p "$work"
+"$source/scripts/generate" "$work/contract.js"
+cmp -s "$work/contract.js" "$source/lib/contract.js" || {
+    echo "clients/node/lib/contract.js is not what proto/ says; renew it with: clients/node/scripts/generate"
+    exit 1
+}
+
+rm -rf "$work/app" "$work"/*.tgz
+mkdir "$work/app"
+(cd "$source" && npm pack --silent --pack-destination "$work" >/dev/null)
+tarball=$(basename "$work"/expd-*.tgz)
+cat >"$work/app/package.json" <<END
+{ "private": true, "dependencies": { "expd": "file:../$tarball" } }
+END
+(cd "$work/app" && npm install --prefer-offline --no-audit --no-fund --ignore-scripts --loglevel=error)
+
+# Everything that imports `expd` runs beside the installed package, not in the source folder.
+cp -r "$source/test" "$root/examples/guide/node" "$work/app/"
+cp "$source/README.md" "$root/tests/soak/listen.mjs" "$work/app/test/support/"
+"$source/node_modules/.bin/tsc" --project "$work/app/test/types"
+
+cd "$work/app"
+for node in node ${EXPD_NODE:-}; do
+    "$node" --version
+    "$node" --test --test-reporter=tap test/*.test.mjs | tee "$work/tap"
+    awk '/^# pass / { p = $3 } /^# fail / { f = $3 } END { print p " passed, " f " failed"; exit f != 0 || p == 0 }' "$work/tap"
+done
