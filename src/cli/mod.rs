@@ -19,6 +19,7 @@ mod flags;
 mod hub;
 mod links;
 mod listen;
+mod manual;
 mod output;
 mod password;
 mod payload;
@@ -108,6 +109,7 @@ enum Command {
     ChannelId(channel_id::ChannelId),
     CheckConfig(check_config::CheckConfig),
     Completions(completions::Completions),
+    Manual(manual::Manual),
 }
 
 /// Parses a command line, runs the command, and returns its exit status.
@@ -163,6 +165,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Restart(restart) => run_client(Box::pin(restart.run(socket))),
         Command::ChannelId(channel_id) => run_client(Box::pin(channel_id.run())),
         Command::Completions(completions) => run_client(Box::pin(completions.run(command()))),
+        Command::Manual(manual) => manual.run(command()),
     }
 }
 

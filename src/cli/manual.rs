@@ -1,0 +1,39 @@
+//! `expd manual`: the manual pages, for those who make packages.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::failure::Failure;
+
+/// Write the manual pages of all commands into a folder
+///
+/// Made of the same text as the help. Packages call it once, while they are built; `expd
+/// completions` is its kin for shells.
+#[derive(Debug, Args)]
+#[command(
+    hide = true,
+    after_help = "\
+Examples:
+  expd manual target/man && man target/man/expd.1"
+)]
+pub(super) struct Manual {
+    /// The folder; created where it is missing
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+}
+
+impl Manual {
+    pub(super) fn run(self, cli: clap::Command) -> Result<(), Failure> {
+        let folder = self.folder;
+        std::fs::create_dir_all(&folder)
+            .and_then(|()| clap_mangen::generate_to(cli, &folder))
+            .map_err(|error| {
+                Failure::Failed(format!(
+                    "cannot write the manual pages to {}: {error}; name a folder that can be \
+                     written to",
+                    folder.display()
+                ))
+            })
+    }
+}
