@@ -181,7 +181,7 @@ fn command() -> clap::Command {
         option.action(ArgAction::Count)
     };
     let mut command = Cli::command().mut_subcommand("hub", |hub| hub.arg(unused("socket")));
-    for name in ["channel-id", "check-config", "completions"] {
+    for name in ["channel-id", "check-config", "completions", "manual"] {
         command = command.mut_subcommand(name, |command| {
             command.arg(unused("socket")).arg(quiet("verbose"))
         });
