@@ -18,6 +18,7 @@
 //! - [`shares`]: resources that all users share, and the part that one of them may take.
 //! - [`coredump`], [`exposure`]: protection of the process's memory and of its files.
 //! - [`systemd`], [`logging`], [`metrics`]: the service manager, the log, and the counters.
+//! - [`journal`]: the events of the log that operators filter on.
 //!
 //! Crates of their own: [`expd_domain`] (channels, events, payloads, identities; no I/O),
 //! [`expd_wire`] (the live socket), [`expd_hub`] (an EXP-compatible network), [`expd_proto`] (the
@@ -32,6 +33,7 @@ mod coredump;
 pub mod daemon;
 mod exposure;
 pub mod ipc;
+pub mod journal;
 mod logging;
 pub mod metrics;
 pub mod router;

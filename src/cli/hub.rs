@@ -118,7 +118,8 @@ async fn serve(
     let core_dumps = coredump::disable();
     let loaded = settings::load(file)?;
     let mut settings = loaded.settings;
-    logging::init(log.unwrap_or(settings.daemon.log))?;
+    let level = log.unwrap_or(settings.daemon.log);
+    logging::init(level, settings.daemon.log_format)?;
     core_dumps.tell();
     for warning in &loaded.warnings {
         log::warn!("{warning}");

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::flags::LogFlag;
+use crate::config::LogFormat;
 use crate::daemon::{self, ServeOptions};
 
 /// Run the daemon: keep the EXP connection and share it on the socket
@@ -28,6 +29,10 @@ pub(super) struct Serve {
     embedded: bool,
     #[command(flatten)]
     log: LogFlag,
+    /// Form of the log: records of the journal where it is connected and else text (auto), text, or
+    /// JSON, one object a line [default: the settings' daemon.log_format, which is auto]
+    #[arg(long, value_name = "FORMAT", value_parser = LogFormat::WORDS)]
+    log_format: Option<String>,
 }
 
 impl Serve {
@@ -37,6 +42,7 @@ impl Serve {
             socket,
             embedded: self.embedded,
             log: self.log.level(verbose),
+            log_format: self.log_format.as_deref().and_then(LogFormat::from_word),
         })?)
     }
 }

@@ -6,7 +6,7 @@ use super::mistake::quoted;
 use super::reader::Reader;
 use super::route::Route;
 use super::section::Section;
-use super::settings::{DaemonSettings, Limits, LogLevel};
+use super::settings::{DaemonSettings, Limits, LogFormat, LogLevel};
 
 pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
     let default = DaemonSettings::default();
@@ -28,6 +28,7 @@ pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
         }
     }
     let log = section.choice("log").and_then(LogLevel::from_word);
+    let log_format = section.choice("log_format").and_then(LogFormat::from_word);
     DaemonSettings {
         open: section.choice("access").is_some(),
         socket: section.path("socket"),
@@ -36,6 +37,7 @@ pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
         listen: section.address("listen"),
         state_dir: section.path("state_dir"),
         log: log.unwrap_or(default.log),
+        log_format: log_format.unwrap_or(default.log_format),
         metrics: section.address("metrics"),
         drain_timeout: section
             .duration("drain_timeout")

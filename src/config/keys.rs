@@ -107,6 +107,7 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon", ACCESS, ValueType::Choice(&["open"]), "", "`open` declares that the absence of access rules is intended. Without it, a reload that finds no rules where there were some is refused, so that a truncated file opens nothing."),
     key("daemon", "state_dir", ValueType::Path, "", "Folder for the credentials of paired devices. Where not set: `$STATE_DIRECTORY` (systemd), else `/var/lib/expd` as root, else `$XDG_STATE_HOME/expd` or `~/.local/state/expd`."),
     key("daemon", "log", ValueType::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "Minimum level of log records. Payloads are logged only at `trace`, secrets never."),
+    key("daemon", "log_format", ValueType::Choice(&["auto", "text", "json"]), r#""auto""#, "Form of log records: those of the journal where it is connected and text otherwise (`auto`), or text or JSON (one object a line, for containers) on standard error in any case. `expd serve --log-format` comes first."),
     key("daemon", "metrics", ValueType::LoopbackAddress, "", "Loopback address on which metrics are served over HTTP at `/metrics`, in the text format of Prometheus. Every local program can read them, by a loopback address or `localhost`; they name no channel and no caller."),
     key("daemon", "drain_timeout", ValueType::Duration(Duration::ZERO, Duration::from_secs(300)), r#""500ms""#, "Time that calls in flight have to finish once the daemon is stopped."),
 

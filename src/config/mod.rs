@@ -46,7 +46,7 @@ pub use mistake::{ConfigErrors, Mistake, Origin};
 pub use reference::reference;
 pub use settings::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings, HostsChoice,
-    InstanceSettings, Limits, LogLevel, Settings,
+    InstanceSettings, Limits, LogFormat, LogLevel, Settings,
 };
 pub use state_dir::{StateEnvironment, hub_state_dir, state_dir};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};

@@ -54,6 +54,8 @@ pub struct DaemonSettings {
     pub state_dir: Option<PathBuf>,
     /// Minimum level of log records.
     pub log: LogLevel,
+    /// Form of log records.
+    pub log_format: LogFormat,
     /// Loopback address on which metrics are served over HTTP at `/metrics`.
     pub metrics: Option<SocketAddr>,
     /// Time that calls in flight have to finish once the daemon is stopped.
@@ -73,6 +75,7 @@ impl Default for DaemonSettings {
             listen: None,
             state_dir: None,
             log: LogLevel::Info,
+            log_format: LogFormat::Auto,
             metrics: None,
             // Ctrl-C ends the daemon within a second, with time left to close what is still open
             // then.
@@ -112,6 +115,34 @@ impl LogLevel {
             "info" => Some(Self::Info),
             "debug" => Some(Self::Debug),
             "trace" => Some(Self::Trace),
+            _ => None,
+        }
+    }
+}
+
+/// Form of log records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Records of the journal where it is connected, else text.
+    #[default]
+    Auto,
+    /// Text on standard error.
+    Text,
+    /// JSON on standard error, one object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// The words for the forms.
+    pub const WORDS: [&'static str; 3] = ["auto", "text", "json"];
+
+    /// The form of a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(Self::Auto),
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
             _ => None,
         }
     }

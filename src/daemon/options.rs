@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{self, ConfigErrors, Loaded, LogLevel, Source};
+use crate::config::{self, ConfigErrors, Loaded, LogFormat, LogLevel, Source};
 
 /// Options of `expd serve`.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct ServeOptions {
     pub embedded: bool,
     /// The log's level, in place of the settings'.
     pub log: Option<LogLevel>,
+    /// Form of the log; that of the settings where not given.
+    pub log_format: Option<LogFormat>,
 }
 
 impl ServeOptions {

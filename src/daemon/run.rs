@@ -54,7 +54,8 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
     let core_dumps = coredump::disable();
     let passed = systemd::listen_fds()?;
     let loaded = options.read_settings()?;
-    logging::init(loaded.settings.daemon.log)?;
+    let format = options.log_format.unwrap_or(loaded.settings.daemon.log_format);
+    logging::init(loaded.settings.daemon.log, format)?;
     core_dumps.tell();
     for warning in &loaded.warnings {
         log::warn!("{warning}");

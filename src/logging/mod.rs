@@ -1,10 +1,12 @@
-//! The log: to the journal where it is connected (`JOURNAL_STREAM`), to standard error otherwise.
+//! The log: to the journal where it is connected (`JOURNAL_STREAM`), to standard error otherwise,
+//! there as text for people or as JSON for what collects the output of containers.
 //!
 //! One record is one line, and nothing from outside can break out of it. Libraries are logged from
 //! `warn` up, whatever the level: below that they print URLs and headers, which hold tokens. A
 //! caller that logs never waits for the log's reader. Nobody can fill the log by causing one record
 //! again and again.
 
+mod json;
 mod libraries;
 mod line;
 mod rate_limit;
@@ -25,7 +27,8 @@ use self::rate_limit::{RateLimit, Verdict};
 use self::record::LogRecord;
 use self::target::is_enabled;
 use self::writer::{Sink, Writer};
-use crate::config::LogLevel;
+use crate::config::{LogFormat, LogLevel};
+use crate::journal::{EVENT, JournalEvent};
 
 /// Syslog identifier in the journal.
 const IDENTIFIER: &str = "expd";
@@ -34,14 +37,15 @@ const IDENTIFIER: &str = "expd";
 ///
 /// # Errors
 /// A log is open already, or the system refuses a thread.
-pub fn init(level: LogLevel) -> Result<(), LoggingError> {
+pub fn init(level: LogLevel, format: LogFormat) -> Result<(), LoggingError> {
     // In containers the journal may be connected and still unreachable; standard error works.
-    let journal = connected_to_journal()
+    let journal = (format == LogFormat::Auto && connected_to_journal())
         .then(JournalLog::empty)
         .and_then(Result::ok)
         .map(|journal| journal.with_syslog_identifier(IDENTIFIER.to_owned()));
     let sink = match journal {
         Some(journal) => Sink::Journal(journal),
+        None if format == LogFormat::Json => Sink::Json,
         None => Sink::StandardError {
             colours: !matches!(
                 anstream::AutoStream::choice(&std::io::stderr()),
@@ -107,6 +111,16 @@ impl Logger {
     }
 }
 
+/// Asserts, in tests, that a record is logged at the level that its event is documented with.
+fn debug_assert_level(record: &Record<'_>) {
+    if cfg!(debug_assertions)
+        && let Some(name) = record.key_values().get(EVENT.into())
+    {
+        let level = JournalEvent::from_name(&name.to_string()).map(JournalEvent::level);
+        debug_assert_eq!(level, Some(record.level()), "the level of the event {name}");
+    }
+}
+
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         is_enabled(metadata, log::max_level())
@@ -122,6 +136,7 @@ impl Log for Logger {
         if verdict == Verdict::Suppress {
             return;
         }
+        debug_assert_level(record);
         let mut record = LogRecord::new(record, SystemTime::now());
         if verdict == Verdict::ShowLast {
             record

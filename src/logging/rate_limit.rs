@@ -1,7 +1,8 @@
 //! A rate limit of log records: whoever can cause a record at will cannot fill the log with it.
 //!
-//! Records from one place in the code, and of one instance where they name one, are shown up to
-//! [`MAX_SHOWN`] times within [`WINDOW`]. Further ones are counted, and the count is logged at the
+//! Records from one place in the code, and of one instance and caller where they name one, are shown
+//! up to [`MAX_SHOWN`] times within [`WINDOW`], those that a caller causes up to
+//! [`MAX_SHOWN_OF_CALLER`] times. Further ones are counted, and the count is logged at the
 //! end of the window. Records below `info` are exempt, and so are those about the daemon's start,
 //! settings and end, which only its operator causes.
 
@@ -11,8 +12,17 @@ use std::time::{Duration, Instant};
 use log::kv::Key;
 use log::{Level, Record};
 
+use crate::journal::{EVENT, JournalEvent};
+
 /// Number of records of one origin that are shown within [`WINDOW`].
 const MAX_SHOWN: u32 = 60;
+
+/// The same for records that name a caller, who may cause them at will.
+const MAX_SHOWN_OF_CALLER: u32 = 10;
+
+/// Keys of the fields by which origins are told apart: the instance, and the caller.
+const INSTANCE: &str = "instance";
+const CALLER: [&str; 2] = ["peer_uid", "peer_unit"];
 
 /// Time after which counting starts again.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -40,7 +50,8 @@ struct Origin {
     target: String,
     file: Option<&'static str>,
     line: Option<u32>,
-    instance: Option<String>,
+    /// Values of [`INSTANCE`] and [`CALLER`].
+    fields: Vec<(&'static str, String)>,
 }
 
 struct Tally {
@@ -48,6 +59,7 @@ struct Tally {
     shown: u32,
     suppressed: u64,
     level: Level,
+    event: Option<JournalEvent>,
     /// Text of the last suppressed record.
     last: String,
 }
@@ -67,6 +79,8 @@ pub(super) struct Suppressed {
     pub level: Level,
     pub target: String,
     pub text: String,
+    pub event: Option<JournalEvent>,
+    pub fields: Vec<(String, String)>,
 }
 
 impl RateLimit {
@@ -79,11 +93,13 @@ impl RateLimit {
             target: record.target().to_owned(),
             file: record.file_static(),
             line: record.line(),
-            instance: record
-                .key_values()
-                .get(Key::from("instance"))
-                .map(|name| name.to_string()),
+            fields: [INSTANCE].into_iter().chain(CALLER).filter_map(|key| {
+                let value = record.key_values().get(Key::from(key))?.to_string();
+                (!value.is_empty()).then_some((key, value))
+            }).collect(),
         };
+        let names_caller = origin.fields.iter().any(|(key, _)| CALLER.contains(key));
+        let most = if names_caller { MAX_SHOWN_OF_CALLER } else { MAX_SHOWN };
         if self.origins.len() >= MAX_ORIGINS && !self.origins.contains_key(&origin) {
             self.origins.clear();
             self.suppressing = 0;
@@ -93,6 +109,7 @@ impl RateLimit {
             shown: 0,
             suppressed: 0,
             level: record.level(),
+            event: None,
             last: String::new(),
         });
         // Suppressed records keep their window until they were reported.
@@ -100,9 +117,9 @@ impl RateLimit {
             tally.since = now;
             tally.shown = 0;
         }
-        if tally.shown < MAX_SHOWN {
+        if tally.shown < most {
             tally.shown += 1;
-            return if tally.shown == MAX_SHOWN {
+            return if tally.shown == most {
                 Verdict::ShowLast
             } else {
                 Verdict::Show
@@ -113,6 +130,8 @@ impl RateLimit {
         }
         tally.suppressed += 1;
         tally.level = record.level();
+        let event = record.key_values().get(Key::from(EVENT));
+        tally.event = event.and_then(|name| JournalEvent::from_name(&name.to_string()));
         tally.last = record.args().to_string().chars().take(MAX_QUOTED).collect();
         Verdict::Suppress
     }
@@ -136,6 +155,8 @@ impl RateLimit {
                     now.duration_since(tally.since).as_secs(),
                     tally.last
                 ),
+                event: tally.event,
+                fields: owned(&origin.fields),
             });
             tally.suppressed = 0;
             tally.shown = 0;
@@ -145,6 +166,13 @@ impl RateLimit {
         }
         due
     }
+}
+
+fn owned(fields: &[(&'static str, String)]) -> Vec<(String, String)> {
+    let fields = fields.iter();
+    fields
+        .map(|(key, value)| ((*key).to_owned(), value.clone()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -189,11 +217,36 @@ mod tests {
             level: Level::Info,
             target: "expd::hub".to_owned(),
             text: "940 similar records suppressed within 60 s, the last: refused 999".to_owned(),
+            event: None,
+            fields: Vec::new(),
         };
         assert_eq!(limit.due(later, false), [suppressed]);
         assert_eq!(limit.due(later, true), []);
         let again = count(&mut limit, "expd::hub", "x", Level::Info, later);
         assert_eq!(again, Verdict::Show);
+    }
+
+    #[test]
+    fn one_caller_cannot_hide_what_another_does() {
+        let (mut limit, start) = (RateLimit::default(), Instant::now());
+        let mut count = |uid: &str| {
+            let pairs = [("event", "access-denied"), ("peer_uid", uid), ("peer_unit", "")];
+            let record = Record::builder()
+                .level(Level::Warn)
+                .target("expd::rpc")
+                .line(Some(7))
+                .key_values(&pairs)
+                .args(format_args!("refused"))
+                .build();
+            limit.count(&record, start)
+        };
+        let shown = (0..1000).filter(|_| count("7") != Verdict::Suppress).count();
+        assert_eq!(u32::try_from(shown).unwrap(), MAX_SHOWN_OF_CALLER);
+        assert_eq!(count("8"), Verdict::Show);
+        let due = limit.due(start + WINDOW, false);
+        let [suppressed] = &due[..] else { panic!("{due:?}") };
+        assert_eq!(suppressed.event, Some(JournalEvent::AccessDenied));
+        assert_eq!(suppressed.fields, [("peer_uid".to_owned(), "7".to_owned())]);
     }
 
     #[test]

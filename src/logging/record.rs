@@ -9,6 +9,7 @@ use log::kv::{Error, Key, Value, VisitSource};
 use log::{Level, Record};
 
 use super::rate_limit::Suppressed;
+use crate::journal::{EVENT, JournalEvent};
 use expd_domain::quoted::{bounded, printable};
 
 /// Maximum length of a sentence, in bytes.
@@ -29,6 +30,7 @@ pub(super) struct LogRecord {
     pub level: Level,
     pub target: String,
     pub text: String,
+    pub event: Option<JournalEvent>,
     pub fields: Vec<(String, String)>,
     module: Option<&'static str>,
     file: Option<&'static str>,
@@ -37,7 +39,7 @@ pub(super) struct LogRecord {
 
 impl LogRecord {
     pub fn new(record: &Record<'_>, at: SystemTime) -> Self {
-        let mut fields = Fields(Vec::new());
+        let mut fields = Fields::default();
         // The visitor does not fail. A record whose own values fail keeps those read so far.
         record.key_values().visit(&mut fields).ok();
         Self {
@@ -46,7 +48,8 @@ impl LogRecord {
             target: record.target().to_owned(),
             // Escapes may make it several times as long, so it is bounded once more.
             text: bounded(printable(&bounded(record.args(), MAX_TEXT)), MAX_TEXT),
-            fields: fields.0,
+            event: fields.event,
+            fields: fields.pairs,
             module: record.module_path_static(),
             file: record.file_static(),
             line: record.line(),
@@ -72,7 +75,8 @@ impl LogRecord {
             level: suppressed.level,
             target: suppressed.target.clone(),
             text: suppressed.text.clone(),
-            fields: Vec::new(),
+            event: suppressed.event,
+            fields: suppressed.fields.clone(),
             module: None,
             file: None,
             line: None,
@@ -88,14 +92,20 @@ impl LogRecord {
         size_of::<Self>() + self.target.len() + self.text.len() + fields.sum::<usize>()
     }
 
-    /// Calls `take` with the record as it was logged.
-    pub fn with_record<T>(&self, take: impl FnOnce(&Record<'_>) -> T) -> T {
+    /// Calls `take` with the record as the journal gets it: its fields are named `EXP_…`, and its
+    /// event is a `MESSAGE_ID`.
+    pub fn with_journal_record<T>(&self, take: impl FnOnce(&Record<'_>) -> T) -> T {
+        let event = self.event.into_iter().flat_map(|event| {
+            let id = ("MESSAGE_ID".to_owned(), Cow::from(event.message_id()));
+            [id, (format!("EXP_{EVENT}"), Cow::from(event.as_str()))]
+        });
         let fields = self.fields.iter();
-        let fields: Vec<(&str, Cow<'_, str>)> = fields
-            .map(|(key, value)| (&**key, printable(value)))
+        let fields = fields.map(|(key, value)| (format!("EXP_{key}"), printable(value)));
+        let fields: Vec<(String, Cow<'_, str>)> = event.chain(fields).collect();
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(key, value)| (&**key, &**value))
             .collect();
-        let fields: Vec<(&str, &str)> =
-            fields.iter().map(|(key, value)| (*key, &**value)).collect();
         take(
             &Record::builder()
                 .level(self.level)
@@ -110,13 +120,23 @@ impl LogRecord {
     }
 }
 
-struct Fields(Vec<(String, String)>);
+#[derive(Default)]
+struct Fields {
+    event: Option<JournalEvent>,
+    pairs: Vec<(String, String)>,
+}
 
 impl<'kvs> VisitSource<'kvs> for Fields {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        if self.0.len() < MAX_FIELDS {
+        if key.as_str() == EVENT {
+            self.event = JournalEvent::from_name(&bounded(value, MAX_KEY));
+        } else if self.pairs.len() < MAX_FIELDS {
             let key = bounded(key, MAX_KEY);
-            self.0.push((key, bounded(value, MAX_VALUE)));
+            let value = bounded(value, MAX_VALUE);
+            // A field without a value is left out: a caller over TCP has no process, say.
+            if !value.is_empty() {
+                self.pairs.push((key, value));
+            }
         }
         Ok(())
     }
@@ -141,9 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn it_is_handed_over_as_it_was_logged() {
+    fn the_journal_gets_it_with_fields_of_its_own() {
         let describe = |record: &Record<'_>| {
-            let mut pairs = Fields(Vec::new());
+            let mut pairs = Fields::default();
             record.key_values().visit(&mut pairs).unwrap();
             format!(
                 "{} {} {} {:?} {:?} {:?} {:?}",
@@ -153,10 +173,11 @@ mod tests {
                 record.module_path(),
                 record.file(),
                 record.line(),
-                pairs.0
+                pairs.pairs
             )
         };
-        let pairs: [(&str, &dyn std::fmt::Display); 2] = [("instance", &"a b"), ("wait", &7)];
+        let pairs: [(&str, &dyn std::fmt::Display); 3] =
+            [("event", &"online"), ("instance", &"a b"), ("wait", &7)];
         let pairs = pairs.map(|(key, value)| (key, Value::from_dyn_display(value)));
         let record = |arguments: std::fmt::Arguments<'_>| {
             let record = Record::builder()
@@ -170,13 +191,16 @@ mod tests {
                 .build();
             let kept = LogRecord::new(&record, SystemTime::now());
             assert!(kept.size() > 40);
-            (describe(&record), kept.with_record(describe))
+            (describe(&record), kept.with_journal_record(describe))
         };
         let (logged, handed_over) = record(format_args!("logged in as {}", 5));
-        assert_eq!(logged, handed_over);
-        assert!(
-            logged.contains("(\"instance\", \"a b\"), (\"wait\", \"7\")"),
-            "{logged}"
+        let (own, _) = logged.split_once(" [").unwrap();
+        let id = JournalEvent::Online.message_id();
+        assert_eq!(
+            handed_over,
+            format!(
+                r#"{own} [("MESSAGE_ID", "{id}"), ("EXP_event", "online"), ("EXP_instance", "a b"), ("EXP_wait", "7")]"#
+            )
         );
     }
 }

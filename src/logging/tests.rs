@@ -32,8 +32,8 @@ fn the_level_can_be_changed_at_run_time() {
 #[test]
 #[ignore = "played by the_level_can_be_changed_at_run_time, in a process of its own"]
 fn played_at_run_time() {
-    init(LogLevel::Info).unwrap();
-    let again = init(LogLevel::Info);
+    init(LogLevel::Info, LogFormat::Auto).unwrap();
+    let again = init(LogLevel::Info, LogFormat::Auto);
     assert!(matches!(again, Err(LoggingError::OpenAlready)), "{again:?}");
     log::info!("said one");
     log::debug!("said two");
@@ -117,8 +117,13 @@ fn the_journal_gets_every_record_with_its_fields() {
     assert_eq!(field(first, "PRIORITY"), "5", "{first}");
     assert_eq!(field(first, "SYSLOG_IDENTIFIER"), "expd");
     assert_eq!(field(first, "TARGET"), "expd::upstream::link");
-    assert_eq!(field(first, "INSTANCE"), "default");
-    assert_eq!(field(first, "WHY"), "a b");
+    assert_eq!(field(first, "EXP_INSTANCE"), "default");
+    assert_eq!(field(first, "EXP_PEER_PID"), "7");
+    assert_eq!(field(first, "EXP_WHY"), "a b");
+    assert_eq!(field(first, "EXP_EVENT"), "logged-in");
+    let id = JournalEvent::LoggedIn.message_id();
+    assert_eq!(field(first, "MESSAGE_ID"), id);
+    assert!(first.get("EXP_NOTHING").is_none(), "{first}");
     assert!(field(first, "CODE_FILE").ends_with("tests.rs"), "{first}");
     assert_eq!(field(&records[1], "PRIORITY"), "4");
     assert_eq!(field(&records[2], "PRIORITY"), "3");
@@ -129,8 +134,8 @@ fn the_journal_gets_every_record_with_its_fields() {
 #[test]
 #[ignore = "played by the_journal_gets_every_record_with_its_fields, in a process of its own"]
 fn played_into_the_journal() {
-    init(LogLevel::Info).unwrap();
-    log::info!(target: "expd::upstream::link", instance = "default", why = "a b"; "logged in");
+    init(LogLevel::Info, LogFormat::Auto).unwrap();
+    log::info!(target: "expd::upstream::link", event = JournalEvent::LoggedIn, instance = "default", peer_pid = 7, why = "a b", nothing = ""; "logged in");
     log::debug!("not shown");
     log::warn!("in two\nlines");
     log::error!("the last one");

@@ -11,6 +11,7 @@ use std::time::Duration;
 use log::Log as _;
 use systemd_journal_logger::JournalLog;
 
+use super::json::format_json;
 use super::line::format_line;
 use super::record::LogRecord;
 
@@ -27,20 +28,25 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) enum Sink {
     Journal(JournalLog),
     StandardError { colours: bool },
+    /// Standard error, one JSON object a line.
+    Json,
 }
 
 impl Sink {
     fn write(&self, record: &LogRecord) {
         match self {
-            Self::Journal(journal) => record.with_record(|record| journal.log(record)),
-            Self::StandardError { colours } => {
-                let line = format_line(record, *colours);
-                // One write, so that lines of several processes do not mix. A closed standard error
-                // cannot be reported anywhere.
-                io::stderr().lock().write_all(line.as_bytes()).ok();
-            }
+            Self::Journal(journal) => record.with_journal_record(|record| journal.log(record)),
+            Self::StandardError { colours } => print(&format_line(record, *colours)),
+            Self::Json => print(&format_json(record)),
         }
     }
+}
+
+/// Prints a line to standard error.
+fn print(line: &str) {
+    // One write, so that lines of several processes do not mix. A closed standard error cannot be
+    // reported anywhere.
+    io::stderr().lock().write_all(line.as_bytes()).ok();
 }
 
 /// Handle of the thread.
