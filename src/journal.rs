@@ -23,8 +23,10 @@ pub enum JournalEvent {
     Online,
     /// The live socket of the instance is closed.
     Offline,
-    /// A login or the opening of the socket failed again during an outage.
+    /// A login failed for another reason than the credentials.
     LoginFailed,
+    /// The opening of the live socket failed again during an outage.
+    ConnectFailed,
     /// EXP refuses the credentials of the instance.
     Refused,
     /// The device waits to be paired.
@@ -67,13 +69,14 @@ type Entry = (&'static str, &'static str, Level);
 
 impl JournalEvent {
     /// All events, in the order of the documentation.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Started,
         Self::Stopped,
         Self::LoggedIn,
         Self::Online,
         Self::Offline,
         Self::LoginFailed,
+        Self::ConnectFailed,
         Self::Refused,
         Self::Pairing,
         Self::Paired,
@@ -100,23 +103,72 @@ impl JournalEvent {
             Self::LoggedIn => ("logged-in", "206288fc24914f4caf00be2f1c72d20d", Level::Info),
             Self::Online => ("online", "a7e7f1628aa64c9eba786d2acc535fd4", Level::Info),
             Self::Offline => ("offline", "d0ac2b0d0745401c8d7fba9aa4188595", Level::Warn),
-            Self::LoginFailed => ("login-failed", "7a4419091f2b47559f0b55471d88e75d", Level::Warn),
+            Self::LoginFailed => (
+                "login-failed",
+                "7a4419091f2b47559f0b55471d88e75d",
+                Level::Warn,
+            ),
+            Self::ConnectFailed => (
+                "connect-failed",
+                "d32079fa6f1442a397f5c1bd34b0646d",
+                Level::Warn,
+            ),
             Self::Refused => ("refused", "b2f53f69b153492e8beb99e5c8464db0", Level::Error),
             Self::Pairing => ("pairing", "679fa81f6b094a30a6db6f5c71e700f9", Level::Info),
             Self::Paired => ("paired", "bdc1b5729dde4071ac76d777325189be", Level::Info),
             Self::Unpaired => ("unpaired", "03794ad874404567b4d377a4e43c2215", Level::Warn),
-            Self::CredentialsNotSaved => ("credentials-not-saved", "5e69c6b36f4848f8a035b7cef54d118b", Level::Error),
-            Self::CredentialsSaved => ("credentials-saved", "2fb3c069f95048ddb0aa5d0d5caee61b", Level::Info),
-            Self::CredentialsLost => ("credentials-lost", "2c4550c0b9fa4f2a81284764f823daca", Level::Error),
+            Self::CredentialsNotSaved => (
+                "credentials-not-saved",
+                "5e69c6b36f4848f8a035b7cef54d118b",
+                Level::Error,
+            ),
+            Self::CredentialsSaved => (
+                "credentials-saved",
+                "2fb3c069f95048ddb0aa5d0d5caee61b",
+                Level::Info,
+            ),
+            Self::CredentialsLost => (
+                "credentials-lost",
+                "2c4550c0b9fa4f2a81284764f823daca",
+                Level::Error,
+            ),
             Self::Gap => ("gap", "6bbf72358cd94c5193f1cd2161f5d043", Level::Warn),
-            Self::SubscriptionRefused => ("subscription-refused", "286a51cb94b341c08107d2a576b2a5f4", Level::Warn),
-            Self::AccessDenied => ("access-denied", "f8dae28423c1424986ac839bdf97d544", Level::Warn),
+            Self::SubscriptionRefused => (
+                "subscription-refused",
+                "286a51cb94b341c08107d2a576b2a5f4",
+                Level::Warn,
+            ),
+            Self::AccessDenied => (
+                "access-denied",
+                "f8dae28423c1424986ac839bdf97d544",
+                Level::Warn,
+            ),
             Self::LimitHit => ("limit-hit", "ebb8115fc2be48058b27dee902d45d62", Level::Warn),
-            Self::SettingsRefused => ("settings-refused", "4685d15e65a34a1d9d4d1478eb63b11a", Level::Error),
-            Self::SettingsApplied => ("settings-applied", "4bee3558f3dc488b8312f8a2e691f56c", Level::Info),
-            Self::RestartNeeded => ("restart-needed", "b870766321764ad995334b64d600815f", Level::Warn),
-            Self::SettingsWarning => ("settings-warning", "293ec994b69c4b25b55c030e3021beda", Level::Warn),
-            Self::ClockWrong => ("clock-wrong", "df2ebca57c3e4e029d7d64d4729e611d", Level::Warn),
+            Self::SettingsRefused => (
+                "settings-refused",
+                "4685d15e65a34a1d9d4d1478eb63b11a",
+                Level::Error,
+            ),
+            Self::SettingsApplied => (
+                "settings-applied",
+                "4bee3558f3dc488b8312f8a2e691f56c",
+                Level::Info,
+            ),
+            Self::RestartNeeded => (
+                "restart-needed",
+                "b870766321764ad995334b64d600815f",
+                Level::Warn,
+            ),
+            Self::SettingsWarning => (
+                "settings-warning",
+                "293ec994b69c4b25b55c030e3021beda",
+                Level::Warn,
+            ),
+            Self::ClockWrong => (
+                "clock-wrong",
+                "df2ebca57c3e4e029d7d64d4729e611d",
+                Level::Warn,
+            ),
             Self::Defect => ("defect", "2619c89d94ed4d41a9e55db210259842", Level::Error),
         }
     }

@@ -10,6 +10,7 @@
 pub mod accounts;
 mod action;
 mod caller;
+mod peer_fields;
 mod policy;
 mod refusal;
 mod rule;
@@ -19,6 +20,7 @@ pub use action::Action;
 #[cfg(test)]
 pub(crate) use action::Scope;
 pub use caller::{Caller, Peer};
+pub use peer_fields::PeerFields;
 pub use policy::{AccessPolicy, Rights};
 pub use refusal::Refusal;
 pub use rule::AccessRule;

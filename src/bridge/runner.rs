@@ -129,7 +129,7 @@ impl InstanceRunner {
         let held = self.take_shares(user, &memory)?;
         let spawn = self.tasks.reserve().await;
         let spawn = spawn.map_err(|_| RunnerError::Stopping)?;
-        let added = self.shared.router.add_instance().await?;
+        let added = self.shared.router.add_instance(&name).await?;
         let stop = self.stop.child_token();
         let parts = InstanceParts {
             name: &name,

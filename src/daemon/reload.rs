@@ -18,6 +18,7 @@ use super::options::ServeOptions;
 use crate::access::{AccessPolicy, AccessRule};
 use crate::bridge::Bridges;
 use crate::config::{ConfigErrors, Loaded, ValueDigests};
+use crate::journal::JournalEvent;
 use crate::logging;
 use crate::systemd::Notifier;
 
@@ -105,12 +106,12 @@ impl Reload {
             }
             Ok(Err(errors)) => {
                 for mistake in errors.mistakes() {
-                    log::error!("{mistake}");
+                    log::error!(event = JournalEvent::SettingsRefused; "{mistake}");
                 }
                 log::error!("the settings have mistakes, and stay as they were");
             }
             Err(error) => {
-                log::error!("the settings could not be read, and stay as they were: {error}");
+                log::error!(event = JournalEvent::SettingsRefused; "the settings could not be read, and stay as they were: {error}");
             }
         }
         false
@@ -140,15 +141,17 @@ impl Reload {
         self.known_rules.drain(..surplus);
         logging::set_level(level);
         for warning in &warnings {
-            log::warn!("{warning}");
+            log::warn!(event = JournalEvent::SettingsWarning; "{warning}");
         }
         log::info!(
+            event = JournalEvent::SettingsApplied,
             access_rules = rules;
             "the settings were read again: their log level and access rules apply"
         );
         let pending = pending(&changed, self.options.embedded);
         if !pending.is_empty() {
             log::warn!(
+                event = JournalEvent::RestartNeeded;
                 "changed settings that apply after a restart (systemctl restart expd): {}",
                 pending.join(", ")
             );

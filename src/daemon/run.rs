@@ -20,6 +20,7 @@ use super::serve::{ServeParts, serve};
 use crate::config::{self, ConfigErrors, Loaded, Settings, StateEnvironment};
 use crate::coredump;
 use crate::ipc::{self, BoundSocket, Listener};
+use crate::journal::JournalEvent;
 use crate::logging::{self, LoggingError};
 use crate::systemd::{self, Notifier, PassedSocketError};
 use expd_client::{SocketEnvironment, SocketPath};
@@ -54,11 +55,13 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
     let core_dumps = coredump::disable();
     let passed = systemd::listen_fds()?;
     let loaded = options.read_settings()?;
-    let format = options.log_format.unwrap_or(loaded.settings.daemon.log_format);
+    let format = options
+        .log_format
+        .unwrap_or(loaded.settings.daemon.log_format);
     logging::init(loaded.settings.daemon.log, format)?;
     core_dumps.tell();
     for warning in &loaded.warnings {
-        log::warn!("{warning}");
+        log::warn!(event = JournalEvent::SettingsWarning; "{warning}");
     }
     let runtime = runtime()?;
     let result = runtime.block_on(async {
@@ -138,7 +141,7 @@ async fn run_daemon(
         shutdown: shutdown.clone(),
     };
     let served = serve(parts, |bridges| {
-        log::info!(socket = socket.display().to_string(); "serving on {}", socket.display());
+        log::info!(event = JournalEvent::Started, socket = socket.display().to_string(); "serving on {}", socket.display());
         let status = StatusNotifier {
             socket: socket.clone(),
             notifier: notifier.clone(),
@@ -151,7 +154,7 @@ async fn run_daemon(
     })
     .await;
     helpers.shutdown().await;
-    log::info!("stopped");
+    log::info!(event = JournalEvent::Stopped; "stopped");
     Ok(served?)
 }
 

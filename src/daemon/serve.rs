@@ -90,7 +90,7 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         );
     }
     let (router, router_handle) = Router::new(RouterSettings {
-        instances: settings.instances.len(),
+        instances: settings.instances.keys().cloned().collect(),
         limits: limits.clone(),
         encode: rpc::frame::encode,
     });

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bind::{BoundSocket, SocketFile};
 use super::peer_stream::PeerStream;
+use crate::journal::JournalEvent;
 
 /// Pause after the system refused to accept for lack of descriptors or memory. Trying again at once
 /// would fail again, and keep a core busy.
@@ -131,6 +132,7 @@ impl Accepted {
         }
         if !self.full {
             log::warn!(
+                event = JournalEvent::LimitHit;
                 "as many local connections are open as are accepted at a time, those that are being refused among them; more wait until one closes (daemon.limits.max_connections)"
             );
             self.full = true;

@@ -93,13 +93,21 @@ impl RateLimit {
             target: record.target().to_owned(),
             file: record.file_static(),
             line: record.line(),
-            fields: [INSTANCE].into_iter().chain(CALLER).filter_map(|key| {
-                let value = record.key_values().get(Key::from(key))?.to_string();
-                (!value.is_empty()).then_some((key, value))
-            }).collect(),
+            fields: [INSTANCE]
+                .into_iter()
+                .chain(CALLER)
+                .filter_map(|key| {
+                    let value = record.key_values().get(Key::from(key))?.to_string();
+                    (!value.is_empty()).then_some((key, value))
+                })
+                .collect(),
         };
         let names_caller = origin.fields.iter().any(|(key, _)| CALLER.contains(key));
-        let most = if names_caller { MAX_SHOWN_OF_CALLER } else { MAX_SHOWN };
+        let most = if names_caller {
+            MAX_SHOWN_OF_CALLER
+        } else {
+            MAX_SHOWN
+        };
         if self.origins.len() >= MAX_ORIGINS && !self.origins.contains_key(&origin) {
             self.origins.clear();
             self.suppressing = 0;
@@ -230,7 +238,11 @@ mod tests {
     fn one_caller_cannot_hide_what_another_does() {
         let (mut limit, start) = (RateLimit::default(), Instant::now());
         let mut count = |uid: &str| {
-            let pairs = [("event", "access-denied"), ("peer_uid", uid), ("peer_unit", "")];
+            let pairs = [
+                ("event", "access-denied"),
+                ("peer_uid", uid),
+                ("peer_unit", ""),
+            ];
             let record = Record::builder()
                 .level(Level::Warn)
                 .target("expd::rpc")
@@ -240,11 +252,15 @@ mod tests {
                 .build();
             limit.count(&record, start)
         };
-        let shown = (0..1000).filter(|_| count("7") != Verdict::Suppress).count();
+        let shown = (0..1000)
+            .filter(|_| count("7") != Verdict::Suppress)
+            .count();
         assert_eq!(u32::try_from(shown).unwrap(), MAX_SHOWN_OF_CALLER);
         assert_eq!(count("8"), Verdict::Show);
         let due = limit.due(start + WINDOW, false);
-        let [suppressed] = &due[..] else { panic!("{due:?}") };
+        let [suppressed] = &due[..] else {
+            panic!("{due:?}")
+        };
         assert_eq!(suppressed.event, Some(JournalEvent::AccessDenied));
         assert_eq!(suppressed.fields, [("peer_uid".to_owned(), "7".to_owned())]);
     }

@@ -27,7 +27,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Destination of the log.
 pub(super) enum Sink {
     Journal(JournalLog),
-    StandardError { colours: bool },
+    StandardError {
+        colours: bool,
+    },
     /// Standard error, one JSON object a line.
     Json,
 }

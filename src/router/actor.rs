@@ -10,6 +10,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::error::RouterError;
+use super::gap_notice::ConfirmedGaps;
 use super::handle::{MAILBOX, RouterCommand, RouterHandle};
 use super::instance::{ChannelState, Instance, LogBytes};
 use super::instances::Instances;
@@ -32,8 +33,8 @@ const BATCH: usize = 64;
 
 #[derive(Clone, Debug)]
 pub struct RouterSettings {
-    /// Number of configured instances; others are added as programs run them.
-    pub instances: usize,
+    /// Names of the configured instances; others are added as programs run them.
+    pub instances: Vec<String>,
     pub limits: Limits,
     /// Encoder of broadcasts for the listeners.
     pub encode: Encode,
@@ -57,7 +58,7 @@ impl Router {
         let (sender, mailbox) = mpsc::channel(MAILBOX);
         let limits = &settings.limits;
         let log_bytes = LogBytes::new(limits.total_log_bytes);
-        let instances = Instances::new(settings.instances, limits.max_channels, &log_bytes);
+        let instances = Instances::new(&settings.instances, limits.max_channels, &log_bytes);
         let stopped = CancellationToken::new();
         let configured = instances.configured().iter();
         let wanted = configured.map(|i| i.wanted.subscribe()).collect();
@@ -121,7 +122,7 @@ impl Router {
             RouterCommand::Totals(reply) => answer(reply, self.totals()),
             RouterCommand::Channels(slice, reply) => answer(reply, self.channels(slice)),
             RouterCommand::Listeners(slice, reply) => answer(reply, self.listeners.slice(slice)),
-            RouterCommand::Add(reply) => answer(reply, self.instances.add()),
+            RouterCommand::Add(name, reply) => answer(reply, self.instances.add(&name)),
             RouterCommand::Remove(instance, reply) => {
                 self.remove(instance);
                 answer(reply, ());
@@ -144,6 +145,7 @@ impl Router {
         let memory = spec.take_memory()?;
         let found = self.instances.get_mut(instance);
         let found = found.ok_or(RouterError::InstanceEnded)?;
+        let instance_name = found.name.clone();
         let state = found.channel(&spec, &self.limits, now)?;
         let log = state.log.clone();
         if let Some(resume) = &spec.resume {
@@ -163,6 +165,7 @@ impl Router {
             id,
             number,
             instance,
+            instance_name,
             log,
             share,
             memory,
@@ -194,16 +197,21 @@ impl Router {
                 }
             }
             Report::Confirmed(channels) => {
+                let mut gaps = ConfirmedGaps::default();
                 for channel in &channels {
                     if let Some(state) = self.channel_mut(instance, channel) {
                         state.confirmed_at = Some(now.wall);
                         let outage = state.outage.take();
+                        gaps.add(channel, outage);
                         state
                             .log
                             .set_state(SubscriptionState::Confirmed, outage, now);
                         let log = state.log.clone();
                         self.wake_queue.push(log);
                     }
+                }
+                if let Some(found) = self.instances.get(instance) {
+                    gaps.log(&found.name, now);
                 }
             }
             Report::Lost(channels) => {

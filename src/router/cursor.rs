@@ -38,6 +38,8 @@ pub(super) struct ReadCounts {
     pub missed: u64,
     /// Reported gaps.
     pub gaps: u64,
+    /// Reason of a gap that is the listener's own, for the journal.
+    pub slow: Option<GapReason>,
 }
 
 /// A listener's choices.
@@ -224,12 +226,14 @@ impl Cursor {
             let missed = missed.unwrap_or(0);
             counts.missed += missed;
             counts.gaps += 1;
+            let reason = if overflow {
+                GapReason::Overflow
+            } else {
+                GapReason::Expired
+            };
+            counts.slow = Some(reason);
             let gap = Gap {
-                reason: if overflow {
-                    GapReason::Overflow
-                } else {
-                    GapReason::Expired
-                },
+                reason,
                 missed,
                 from: self
                     .position_moment
@@ -285,6 +289,7 @@ impl ExpiredRun {
     ) {
         counts.missed += self.missed;
         counts.gaps += 1;
+        counts.slow = Some(GapReason::Expired);
         let gap = Gap {
             reason: GapReason::Expired,
             missed: self.missed,

@@ -34,7 +34,7 @@ pub(super) enum RouterCommand {
     Totals(oneshot::Sender<HashMap<InstanceId, Totals>>),
     Channels(Slice, oneshot::Sender<Vec<ChannelSnapshot>>),
     Listeners(Slice, oneshot::Sender<Vec<Arc<ListenerInfo>>>),
-    Add(oneshot::Sender<AddedInstance>),
+    Add(String, oneshot::Sender<AddedInstance>),
     Remove(InstanceId, oneshot::Sender<()>),
     Stop,
 }
@@ -177,8 +177,9 @@ impl RouterHandle {
     ///
     /// # Errors
     /// The daemon stops.
-    pub async fn add_instance(&self) -> Result<AddedInstance, RouterError> {
-        self.ask(RouterCommand::Add).await
+    pub async fn add_instance(&self, name: &str) -> Result<AddedInstance, RouterError> {
+        let name = name.to_owned();
+        self.ask(|reply| RouterCommand::Add(name, reply)).await
     }
 
     /// Removes a transient instance; its listeners end.

@@ -20,6 +20,8 @@ use expd_domain::{Channel, SubscriptionState};
 
 /// One instance.
 pub(super) struct Instance {
+    /// Its name, for the journal.
+    pub name: Arc<str>,
     /// The channels that its link must subscribe.
     pub wanted: watch::Sender<Wanted>,
     pub channels: HashMap<Arc<Channel>, ChannelState>,
@@ -100,8 +102,9 @@ impl ChannelState {
 
 impl Instance {
     /// An instance without channels, which may have `max_channels` of them.
-    pub fn new(max_channels: usize, log_bytes: LogBytes) -> Self {
+    pub fn new(name: &str, max_channels: usize, log_bytes: LogBytes) -> Self {
         Self {
+            name: name.into(),
             log_bytes,
             wanted: watch::Sender::new(Wanted::default()),
             channels: HashMap::new(),

@@ -33,13 +33,14 @@ struct Transient {
 impl Instances {
     /// `configured` instances, each of which may have `max_channels` channels, with `log_bytes` for
     /// all of them.
-    pub fn new(configured: usize, max_channels: usize, log_bytes: &LogBytes) -> Self {
+    pub fn new(configured: &[String], max_channels: usize, log_bytes: &LogBytes) -> Self {
         Self {
-            configured: (0..configured)
-                .map(|_| Instance::new(max_channels, log_bytes.clone()))
+            configured: configured
+                .iter()
+                .map(|name| Instance::new(name, max_channels, log_bytes.clone()))
                 .collect(),
             transient: HashMap::new(),
-            next: configured,
+            next: configured.len(),
             max_channels,
         }
     }
@@ -50,11 +51,11 @@ impl Instances {
     }
 
     /// Adds a transient instance.
-    pub fn add(&mut self) -> AddedInstance {
+    pub fn add(&mut self, name: &str) -> AddedInstance {
         let id = InstanceId(self.next);
         self.next += 1;
         let log_bytes = LogBytes::new(TRANSIENT_LOG_BYTES);
-        let instance = Instance::new(self.max_channels, log_bytes);
+        let instance = Instance::new(name, self.max_channels, log_bytes);
         let alive = Arc::new(());
         let added = AddedInstance {
             id,

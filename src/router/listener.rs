@@ -8,11 +8,12 @@ use std::time::Duration;
 use super::cursor::{Cursor, CursorOptions, ReadCounts, Resume};
 use super::error::RouterError;
 use super::event::{Ended, Event, EventSink};
+use super::gap_notice::log_slow;
 use super::log::ChannelLog;
 use super::moment::Moment;
 use super::report::InstanceId;
 use crate::shares::{Holder, Memory, Share};
-use expd_domain::{Channel, Overflow};
+use expd_domain::{Channel, GapReason, Overflow};
 
 /// Bytes that a listener is counted with, besides its texts.
 const LISTENER_BYTES: usize = 1 << 10;
@@ -85,6 +86,8 @@ pub struct ListenerInfo {
     pub number: u64,
     /// The channel's instance.
     pub instance: InstanceId,
+    /// Its name, for the journal.
+    pub(super) instance_name: Arc<str>,
     pub channel: Channel,
     /// The event name; empty for all.
     pub name: String,
@@ -148,6 +151,9 @@ impl ListenerInfo {
         if counts.gaps > 0 {
             self.missed.fetch_add(counts.missed, Ordering::Relaxed);
             self.gaps.fetch_add(counts.gaps, Ordering::Relaxed);
+            if let Some(reason) = counts.slow {
+                log_slow(self, reason, counts.missed, false);
+            }
         }
     }
 
@@ -176,6 +182,7 @@ pub(super) struct NewListener {
     pub id: String,
     pub number: u64,
     pub instance: InstanceId,
+    pub instance_name: Arc<str>,
     pub log: Arc<ChannelLog>,
     pub share: Share,
     pub memory: Option<Share>,
@@ -195,6 +202,7 @@ impl Listener {
             id: new.id,
             number: new.number,
             instance: new.instance,
+            instance_name: new.instance_name,
             channel: spec.channel,
             name: spec.name.unwrap_or_default(),
             context: spec.context,
@@ -270,6 +278,9 @@ impl Listener {
         drop(ring);
         info.position
             .store(self.cursor.position(), Ordering::Relaxed);
+        if let Err(Ended::Overflow) = &read {
+            log_slow(info, GapReason::Overflow, 0, true);
+        }
         Poll::Ready(read.map(|counts| info.add(counts)))
     }
 

@@ -13,6 +13,7 @@ mod actor;
 mod cursor;
 mod error;
 mod event;
+mod gap_notice;
 mod handle;
 mod instance;
 mod instances;

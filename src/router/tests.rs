@@ -21,7 +21,7 @@ struct World {
 
 fn world(limits: Limits) -> World {
     let (router, handle) = Router::new(RouterSettings {
-        instances: 2,
+        instances: vec!["default".to_owned(), "second".to_owned()],
         limits,
         encode: |first, run| {
             let mut text = String::new();
@@ -421,7 +421,7 @@ async fn one_bound_holds_over_the_logs_of_all_channels_and_instances() {
 async fn a_transient_instance_ends_with_its_listeners_and_leaves_nothing() {
     let world = world(Limits::default());
     let mut here = world.listen(spec(None)).await;
-    let added = world.router.add_instance().await.unwrap();
+    let added = world.router.add_instance("run").await.unwrap();
     let id = added.id;
     let mut there = world.router.open(id, spec(None)).await.unwrap();
     assert_eq!(added.wanted.borrow().len(), 1);
@@ -436,7 +436,7 @@ async fn a_transient_instance_ends_with_its_listeners_and_leaves_nothing() {
     // A late report reaches nobody, and no later instance either.
     world.broadcast_on(id, "menu", &["b"]).await;
     assert!(!world.router.totals().await.unwrap().contains_key(&id));
-    let next = world.router.add_instance().await.unwrap();
+    let next = world.router.add_instance("run").await.unwrap();
     assert_ne!(next.id, id);
     assert!(next.wanted.borrow().is_empty());
 }
@@ -449,7 +449,7 @@ async fn the_logs_of_a_transient_instance_have_a_bound_of_their_own() {
     });
     let mut here = world.listen(spec(None)).await;
     world.broadcast(&["a"; 10]).await;
-    let added = world.router.add_instance().await.unwrap();
+    let added = world.router.add_instance("run").await.unwrap();
     let mut there = Vec::new();
     let large = "x".repeat(super::instances::TRANSIENT_LOG_BYTES / 3);
     let payload = Payload::parse(format!("\"{large}\"")).unwrap();
@@ -489,7 +489,7 @@ async fn the_logs_of_a_transient_instance_have_a_bound_of_their_own() {
 #[tokio::test(start_paused = true)]
 async fn a_transient_instance_whose_owner_is_gone_is_removed() {
     let world = world(Limits::default());
-    let added = world.router.add_instance().await.unwrap();
+    let added = world.router.add_instance("run").await.unwrap();
     let id = added.id;
     let mut listener = world.router.open(id, spec(None)).await.unwrap();
     assert_eq!(heard(&mut listener), ["Pending"]);

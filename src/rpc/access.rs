@@ -11,8 +11,9 @@ use tonic::Status;
 
 use super::context::ServiceContext;
 use super::permission::StreamPermission;
-use crate::access::{AccessPolicy, Action, Caller, Refusal, Rights, Verb};
+use crate::access::{AccessPolicy, Action, Caller, PeerFields, Refusal, Rights, Verb};
 use crate::bridge::{Bridge, Bridges};
+use crate::journal::JournalEvent;
 use crate::router::ListenerInfo;
 use expd_domain::Channel;
 
@@ -205,7 +206,23 @@ pub(super) async fn refused(refusal: Refusal) -> Status {
     if let Some(caller) = refusal.caller() {
         caller.resolve_name().await;
     }
-    log::debug!("refused: {refusal}");
+    if let Refusal::Denied { caller, .. } | Refusal::NoRights(caller) = &refusal {
+        let verb = match &refusal {
+            Refusal::Denied { verb, .. } => verb.name(),
+            _ => "",
+        };
+        let peer = PeerFields::of(caller);
+        log::warn!(
+            event = JournalEvent::AccessDenied,
+            peer_pid = peer.pid,
+            peer_uid = peer.uid,
+            peer_unit = peer.unit,
+            verb = verb;
+            "{refusal}"
+        );
+    } else {
+        log::debug!("refused: {refusal}");
+    }
     refusal.into()
 }
 

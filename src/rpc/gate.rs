@@ -6,11 +6,14 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::middleware::Next;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use super::access::{caller_of, refused};
 use super::context::ServiceContext;
-use crate::access::Verb;
+use crate::access::{Caller, PeerFields, Verb};
+use crate::journal::JournalEvent;
 
 /// The permissions of a method: one of them is needed somewhere.
 fn needs(path: &str) -> &'static [Verb] {
@@ -48,14 +51,44 @@ pub(super) async fn check(
 ) -> Response<Body> {
     let path = request.uri().path();
     let policy = context.access.borrow().clone();
-    if policy.is_open() || is_open(path) {
-        return next.run(request).await;
-    }
     let caller = caller_of(request.extensions());
-    let Err(refusal) = policy.rights(&caller).check_anywhere(needs(path)) else {
-        return next.run(request).await;
+    if !policy.is_open()
+        && !is_open(path)
+        && let Err(refusal) = policy.rights(&caller).check_anywhere(needs(path))
+    {
+        return refused(refusal).await.into_http();
+    }
+    let answer = next.run(request).await;
+    log_limit(&caller, answer.headers());
+    answer
+}
+
+/// Logs the refusal of a call for a limit of the daemon. What EXP refuses for one of its own is not
+/// meant.
+fn log_limit(caller: &Caller, headers: &HeaderMap) {
+    let exhausted = [Code::ResourceExhausted as u8 + b'0'];
+    let code = headers.get(Status::GRPC_STATUS);
+    if code.is_none_or(|code| code.as_bytes() != exhausted) {
+        return;
+    }
+    let Some(status) = Status::from_header_map(headers) else {
+        return;
     };
-    refused(refusal).await.into_http()
+    let details = status.get_error_details();
+    let by_exp = details
+        .error_info()
+        .is_some_and(|info| info.metadata.contains_key("status"));
+    if by_exp {
+        return;
+    }
+    let peer = PeerFields::of(caller);
+    log::warn!(
+        event = JournalEvent::LimitHit,
+        peer_pid = peer.pid,
+        peer_uid = peer.uid,
+        peer_unit = peer.unit;
+        "refused a call of {caller}: {}", status.message()
+    );
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ struct World {
 
 fn world() -> World {
     let (router, handle) = Router::new(RouterSettings {
-        instances: 1,
+        instances: vec!["default".to_owned()],
         limits: Limits::default(),
         encode,
     });

@@ -50,9 +50,10 @@ use programs::Programs;
 use stream::MeteredStream;
 use users::Users;
 
-use crate::access::{AccessPolicy, Caller};
+use crate::access::{AccessPolicy, Caller, PeerFields};
 use crate::config::Limits;
 use crate::ipc::{Accepted, Listener, PeerStream};
+use crate::journal::JournalEvent;
 use crate::router::Program;
 use crate::shares::Holder;
 
@@ -141,7 +142,7 @@ impl Server {
                 }
                 Some(ended) = connections.join_next() => {
                     if let Err(error) = ended {
-                        log::error!("a local connection's task panicked: {error}; this is a defect of expd");
+                        log::error!(event = JournalEvent::Defect; "a local connection's task panicked: {error}; this is a defect of expd");
                     }
                 }
             }
@@ -175,7 +176,12 @@ impl Server {
                 if open.is_full.swap(true, Ordering::Relaxed) {
                     log::debug!("refused a connection of {caller}: {error}");
                 } else {
+                    let peer = PeerFields::of(&caller);
                     log::warn!(
+                        event = JournalEvent::LimitHit,
+                        peer_pid = peer.pid,
+                        peer_uid = peer.uid,
+                        peer_unit = peer.unit;
                         "local connections are refused; the first was from {caller}: {error}"
                     );
                 }
@@ -324,6 +330,15 @@ impl hyper::service::Service<Request<RequestBody>> for Calls {
     fn call(&self, mut request: Request<RequestBody>) -> Self::Future {
         let Some(call) = Call::begin(&self.connection, size(&request)) else {
             self.connection.count_unbudgeted_refusal();
+            let caller = self.connection.caller();
+            let peer = PeerFields::of(caller);
+            log::warn!(
+                event = JournalEvent::LimitHit,
+                peer_pid = peer.pid,
+                peer_uid = peer.uid,
+                peer_unit = peer.unit;
+                "refused a call of {caller}: its user's calls hold the user's whole memory (daemon.limits.max_call_bytes)"
+            );
             let refused = Status::resource_exhausted(
                 "this user's calls hold the user's whole memory (daemon.limits.max_call_bytes); wait for some to end",
             );

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, Refusal, UNANSWERED_ASKS};
 use super::status::LinkStatus;
+use crate::journal::JournalEvent;
 use crate::metrics::Counters;
 use expd_domain::excerpt::excerpt;
 
@@ -113,7 +114,7 @@ impl RefusalNotice {
         if self.logged_at.is_none_or(|at| now - at >= LOG_EVERY) {
             self.logged_at = Some(now);
             let count = std::mem::take(&mut self.count);
-            log::warn!(instance = self.name, channels = count; "{message}");
+            log::warn!(event = JournalEvent::SubscriptionRefused, instance = self.name, channels = count; "{message}");
         }
         self.shown = Some(message.clone());
         self.status

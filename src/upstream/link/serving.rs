@@ -14,6 +14,7 @@ use super::recent::Recent;
 use super::refusals::RefusalNotice;
 use super::rotation::{Rotation, Step};
 use super::status::LinkStatus;
+use crate::journal::JournalEvent;
 use crate::router::{Incoming, Report};
 use crate::upstream::session::{LoggedIn, SessionState};
 use expd_domain::{Channel, IdentityKind, LinkState, Secret};
@@ -145,7 +146,7 @@ impl Serving {
                 let MaintenanceReport { reasked, lost, unanswered, refused } = connection.maintain().await.map_err(|dead| End::Broken(dead.to_string()))?;
                 self.report_asked(reasked).await;
                 if !lost.is_empty() {
-                    log::warn!(instance = self.parts.name; "the network no longer confirms {} channels; asking again", lost.len());
+                    log::warn!(event = JournalEvent::SubscriptionRefused, instance = self.parts.name; "the network no longer confirms {} channels; asking again", lost.len());
                     self.report(Report::Lost(lost)).await;
                 }
                 if self.refusal_notice.on_unanswered(unanswered, refused, connection) {
@@ -365,7 +366,7 @@ impl Serving {
                 Step::AbandonUnwanted => self.abandon_unwanted(connection, rotation),
                 Step::ReportRefusals(refusals) => {
                     for Refusal { channels, reason } in refusals {
-                        log::warn!(instance = self.parts.name; "the network refuses {} channels on the replacement connection; the present one stays in use: {reason}", channels.len().max(1));
+                        log::warn!(event = JournalEvent::SubscriptionRefused, instance = self.parts.name; "the network refuses {} channels on the replacement connection; the present one stays in use: {reason}", channels.len().max(1));
                     }
                 }
                 Step::ReportUnexpected(unexpected) => self.count_unexpected(&unexpected),
@@ -430,13 +431,18 @@ impl Serving {
         } else {
             LinkState::Online
         };
+        let mut fresh = false;
         self.status.send_modify(|status| {
-            status.enter(state, "");
+            fresh = status.enter(state, "");
             status.attempt = 0;
             status.last_error = self.refusal_notice.shown().map(str::to_owned);
             status.next_try = None;
             status.protocol = connection.protocol();
         });
+        // The session tells of a pairing, with its code.
+        if fresh && state == LinkState::Online {
+            log::info!(event = JournalEvent::Online, instance = self.parts.name, protocol = connection.protocol(); "online");
+        }
     }
 
     async fn report_asked(&self, channels: Vec<Arc<Channel>>) {

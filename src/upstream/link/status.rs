@@ -21,6 +21,8 @@ pub struct LinkStatus {
     pub next_try: Option<Deadline>,
     /// Number of the Engine.IO protocol in use; 0 while not connected.
     pub protocol: u32,
+    /// The last state other than connecting, if there was any.
+    settled: Option<LinkState>,
 }
 
 impl Default for LinkStatus {
@@ -33,13 +35,15 @@ impl Default for LinkStatus {
             last_error: None,
             next_try: None,
             protocol: 0,
+            settled: None,
         }
     }
 }
 
 impl LinkStatus {
-    /// Enters a state. Entering the present one again keeps its time.
-    pub(super) fn enter(&mut self, state: LinkState, reason: &str) {
+    /// Enters a state. Entering the present one again keeps its time. True where it is another
+    /// state than before, tries to connect in between left out.
+    pub(super) fn enter(&mut self, state: LinkState, reason: &str) -> bool {
         if self.state != state {
             self.state = state;
             self.since = SystemTime::now();
@@ -48,5 +52,6 @@ impl LinkStatus {
         if !matches!(state, LinkState::Online | LinkState::Pairing) {
             self.protocol = 0;
         }
+        state != LinkState::Connecting && self.settled.replace(state) != Some(state)
     }
 }

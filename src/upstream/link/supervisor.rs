@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::parts::LinkParts;
 use super::serving::{End, Serving};
 use super::status::LinkStatus;
+use crate::journal::JournalEvent;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
 use crate::upstream::session::{LoggedIn, SessionState};
@@ -85,13 +86,20 @@ impl Link {
                 }
             };
             let wait = backoff.wait_after(retry_after);
+            let mut fresh = false;
             self.serving.status.send_modify(|status| {
-                status.enter(LinkState::Offline, &reason);
+                fresh = status.enter(LinkState::Offline, &reason);
                 status.attempt += 1;
                 status.last_error = Some(reason.clone());
                 status.next_try = Some(Deadline::after(wait));
             });
-            log::warn!(instance = self.serving.parts.name; "not connected: {reason}; trying again in {:.1} s", wait.as_secs_f64());
+            // An outage is one event, however many tries it takes.
+            let event = if fresh {
+                JournalEvent::Offline
+            } else {
+                JournalEvent::ConnectFailed
+            };
+            log::warn!(event = event, instance = self.serving.parts.name; "not connected: {reason}; trying again in {:.1} s", wait.as_secs_f64());
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = tokio::time::sleep(wait) => {}
@@ -113,12 +121,16 @@ impl Link {
             } else {
                 LinkState::Online
             };
+            let mut fresh = false;
             self.serving.status.send_modify(|status| {
-                status.enter(state, WITHOUT_SOCKET);
+                fresh = status.enter(state, WITHOUT_SOCKET);
                 status.attempt = 0;
                 status.last_error = None;
                 status.next_try = None;
             });
+            if fresh && state == LinkState::Online {
+                log::info!(event = JournalEvent::Online, instance = self.serving.parts.name; "online: {WITHOUT_SOCKET}");
+            }
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 Ok(()) = self.serving.states.changed() => {}
@@ -155,15 +167,22 @@ impl Link {
                     Some(*attempt),
                 )),
             };
+            let mut is_offline = false;
             self.serving.status.send_modify(|status| match waiting_for {
                 Some((state, reason, next_try, attempt)) => {
-                    status.enter(state, &reason);
+                    is_offline = status.enter(state, &reason) && state == LinkState::Offline;
                     status.attempt = attempt.unwrap_or(status.attempt + 1);
                     status.last_error = Some(reason);
                     status.next_try = Some(next_try);
                 }
-                None => status.enter(LinkState::Connecting, "logging in"),
+                None => {
+                    status.enter(LinkState::Connecting, "logging in");
+                }
             });
+            if is_offline {
+                // The session has told why.
+                log::warn!(event = JournalEvent::Offline, instance = self.serving.parts.name; "offline: not logged in");
+            }
             if self.serving.states.changed().await.is_err() {
                 // The session has stopped, and the link is about to: the shutdown ends this wait.
                 pending::<()>().await;

@@ -17,6 +17,7 @@ use super::renewals::Renewals;
 use super::state::{LoggedIn, SessionState};
 use super::timings::SessionTimings;
 use crate::config::{Credentials, HostsChoice, InstanceSettings};
+use crate::journal::JournalEvent;
 use crate::metrics::Counters;
 use crate::upstream::backoff::jittered;
 use crate::upstream::credentials::login_request;
@@ -136,7 +137,7 @@ impl Authenticator {
         let identity = &token.session.authentication.identity;
         if !identity.is_pairing() {
             self.refusals.accepted();
-            log::info!(instance = self.name, uuid = excerpt(&identity.uuid), organization = excerpt(&identity.organization); "logged in as {} {}", identity.kind, excerpt(&identity.uuid));
+            log::info!(event = JournalEvent::LoggedIn, instance = self.name, uuid = excerpt(&identity.uuid), organization = excerpt(&identity.organization); "logged in as {} {}", identity.kind, excerpt(&identity.uuid));
             if !identity.unknown.is_empty() {
                 log::debug!(instance = self.name; "EXP's answer to the login leaves out {}", identity.unknown.join(", "));
             }
@@ -242,7 +243,7 @@ impl Authenticator {
             && self.clock.disagrees_with(before)
         {
             let direction = if seconds > 0 { "behind" } else { "ahead of" };
-            log::warn!(instance = self.name; "this machine's clock is {} s {direction} EXP's; logins allow for it, certificates do not: correct it", seconds.unsigned_abs());
+            log::warn!(event = JournalEvent::ClockWrong, instance = self.name; "this machine's clock is {} s {direction} EXP's; logins allow for it, certificates do not: correct it", seconds.unsigned_abs());
         }
     }
 
@@ -291,12 +292,12 @@ impl Authenticator {
             && self.shown_pairing_code.as_ref() != Some(code)
         {
             if code.is_empty() {
-                log::info!(instance = self.name; "waiting to be paired; EXP has told no pairing code");
+                log::info!(event = JournalEvent::Pairing, instance = self.name; "waiting to be paired; EXP has told no pairing code");
                 self.shown_pairing_code = Some(String::new());
                 return;
             }
             let shown = excerpt(&display_pairing_code(code));
-            log::info!(instance = self.name, pairing_code = shown; "waiting to be paired: the pairing code is {shown}; have an operator enter it in EXP (with an expd hub: expd hub pair {shown})");
+            log::info!(event = JournalEvent::Pairing, instance = self.name, pairing_code = shown; "waiting to be paired: the pairing code is {shown}; have an operator enter it in EXP (with an expd hub: expd hub pair {shown})");
         }
         self.shown_pairing_code = code;
     }

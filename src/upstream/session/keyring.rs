@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::error::SessionError;
 use super::timings::SessionTimings;
 use crate::config::Credentials;
+use crate::journal::JournalEvent;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::credentials::{DeviceKey, PairedStore, StoreError, StoredKey};
 use expd_domain::Secret;
@@ -71,7 +72,7 @@ impl Keyring {
                 if keyring.key.is_none() && !error.is_full_disk() {
                     return Err(error.into());
                 }
-                log::error!(instance = name; "{error}; until then changes of the paired device's credentials do not survive a restart");
+                log::error!(event = JournalEvent::CredentialsNotSaved, instance = name; "{error}; until then changes of the paired device's credentials do not survive a restart");
             }
             keyring.store = Some(store);
         }
@@ -113,7 +114,7 @@ impl Keyring {
 
     /// Takes the key of a new pairing.
     pub(super) async fn pair(&mut self, key: DeviceKey) {
-        log::info!(instance = self.name, uuid = excerpt(&key.uuid); "paired as device {}", excerpt(&key.uuid));
+        log::info!(event = JournalEvent::Paired, instance = self.name, uuid = excerpt(&key.uuid); "paired as device {}", excerpt(&key.uuid));
         self.key = Some(key);
         self.backoff.reset();
         self.save().await;
@@ -121,7 +122,7 @@ impl Keyring {
 
     /// Drops the key of a device that was unpaired.
     pub(super) async fn unpair(&mut self) {
-        log::warn!(instance = self.name; "EXP has unpaired this device");
+        log::warn!(event = JournalEvent::Unpaired, instance = self.name; "EXP has unpaired this device");
         self.key = None;
         self.backoff.reset();
         self.save().await;
@@ -148,7 +149,7 @@ impl Keyring {
         let error = match saved.await {
             Ok(Ok(())) => {
                 if again {
-                    log::info!(instance = self.name; "the paired device's credentials on disk are up to date again");
+                    log::info!(event = JournalEvent::CredentialsSaved, instance = self.name; "the paired device's credentials on disk are up to date again");
                 }
                 return;
             }
@@ -163,7 +164,7 @@ impl Keyring {
         } else {
             "the device returns to pairing all the same"
         };
-        log::error!(instance = self.name; "{error}; until then {until_then}; trying again in {:.0} s", wait.as_secs_f64());
+        log::error!(event = JournalEvent::CredentialsNotSaved, instance = self.name; "{error}; until then {until_then}; trying again in {:.0} s", wait.as_secs_f64());
         self.due = Some(Instant::now() + wait);
     }
 }

@@ -9,6 +9,7 @@ use super::authenticator::{Authenticator, Failure, Token};
 use super::inbox::{CredentialEvent, Inbox};
 use super::state::SessionState;
 use super::timings::SessionTimings;
+use crate::journal::JournalEvent;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
 
@@ -72,7 +73,7 @@ impl SessionTask {
                 }
                 Err(Failure::Refused(reason)) => {
                     let wait = self.auth.refusals.wait();
-                    log::error!(instance = self.auth.name; "EXP refuses the credentials: {reason}; correct them and restart, or wait: they are tried again in {} s", wait.as_secs());
+                    log::error!(event = JournalEvent::Refused, instance = self.auth.name; "EXP refuses the credentials: {reason}; correct them and restart, or wait: they are tried again in {} s", wait.as_secs());
                     self.auth.publish(SessionState::Refused {
                         reason: reason.clone(),
                         next_try: Deadline::after(wait),
@@ -82,7 +83,7 @@ impl SessionTask {
                 }
                 Err(Failure::Transient(reason, floor)) => {
                     let wait = backoff.wait_after(floor);
-                    log::warn!(instance = self.auth.name; "the login failed: {reason}; trying again in {:.1} s", wait.as_secs_f64());
+                    log::warn!(event = JournalEvent::LoginFailed, instance = self.auth.name; "the login failed: {reason}; trying again in {:.1} s", wait.as_secs_f64());
                     last_error = Some(self.failed(reason, attempt, wait));
                     Instant::now() + wait
                 }

@@ -45,7 +45,7 @@ impl World {
             .build()
             .unwrap();
         let (task, router) = Router::new(RouterSettings {
-            instances: 1,
+            instances: vec!["default".to_owned()],
             limits: Limits::default(),
             encode: rpc::frame::encode,
         });

@@ -1,0 +1,78 @@
+//! Records of gaps for the journal: of an outage once for all channels of a confirmation, of a slow
+//! listener by its program.
+
+use std::sync::Arc;
+
+use super::listener::ListenerInfo;
+use super::moment::Moment;
+use crate::journal::JournalEvent;
+use expd_domain::{Channel, GapReason, Quoted};
+
+/// Outages that confirmations end.
+#[derive(Default)]
+pub(super) struct ConfirmedGaps {
+    channels: usize,
+    /// The first of them.
+    first: Option<Arc<Channel>>,
+    since: Option<Moment>,
+}
+
+impl ConfirmedGaps {
+    /// Adds a confirmed channel, and the start of its outage if it had one.
+    pub fn add(&mut self, channel: &Arc<Channel>, outage: Option<Moment>) {
+        let Some(outage) = outage else {
+            return;
+        };
+        self.channels += 1;
+        self.first.get_or_insert_with(|| channel.clone());
+        self.since = Some(self.since.map_or(outage, |since| since.earlier(outage)));
+    }
+
+    /// Logs them.
+    pub fn log(self, instance: &str, now: Moment) {
+        let (Some(first), Some(since)) = (self.first, self.since) else {
+            return;
+        };
+        let seconds = now.at.saturating_duration_since(since.at).as_secs_f64();
+        let what = match self.channels {
+            1 => format!("channel {}", Quoted(&first.name)),
+            more => format!("{more} channels"),
+        };
+        log::warn!(
+            event = JournalEvent::Gap,
+            instance = instance,
+            channel = if self.channels == 1 { &first.name } else { "" },
+            channels = self.channels,
+            reason = GapReason::Offline.as_str();
+            "broadcasts on {what} may have been missed in the last {seconds:.1} s: there was no confirmed subscription"
+        );
+    }
+}
+
+/// Logs what a listener missed by itself.
+#[cold]
+pub(super) fn log_slow(info: &ListenerInfo, reason: GapReason, missed: u64, is_ended: bool) {
+    let count = if missed == 0 {
+        "broadcasts".to_owned()
+    } else {
+        format!("{missed} broadcasts")
+    };
+    let (why, then) = match (reason, is_ended) {
+        (GapReason::Expired, _) => ("they were older than it takes or than the log keeps", ""),
+        (_, false) => ("it reads more slowly than they come", ""),
+        (_, true) => (
+            "it reads more slowly than they come",
+            "; its stream ends, as it asked",
+        ),
+    };
+    log::warn!(
+        event = JournalEvent::Gap,
+        instance = &*info.instance_name,
+        channel = info.channel.name,
+        peer_pid = info.peer.map_or_else(String::new, |peer| peer.pid.to_string()),
+        peer_uid = info.peer.map_or_else(String::new, |peer| peer.uid.to_string()),
+        reason = reason.as_str(),
+        missed = missed;
+        "a listener on channel {} missed {count}: {why}{then}", Quoted(&info.channel.name)
+    );
+}
