@@ -111,9 +111,10 @@ mod tests {
             );
         }
         assert!(line(Level::Info, "expd", "m", &[]).ends_with("INFO  m\n"));
+        // A field without a value is left out.
         assert!(
             line(Level::Warn, "h2::client", "m", &[("empty", "")])
-                .ends_with("WARN  m empty=\"\" library=h2\n")
+                .ends_with("WARN  m library=h2\n")
         );
     }
 
