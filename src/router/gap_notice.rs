@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::listener::ListenerInfo;
 use super::moment::Moment;
 use crate::journal::JournalEvent;
 use expd_domain::{Channel, GapReason, Quoted};
@@ -49,9 +48,22 @@ impl ConfirmedGaps {
     }
 }
 
+/// A listener, as the journal names it.
+pub(super) struct SlowListener<'a> {
+    pub instance: &'a str,
+    pub channel: &'a str,
+    /// Process and user.
+    pub peer: Option<(u32, u32)>,
+}
+
 /// Logs what a listener missed by itself.
 #[cold]
-pub(super) fn log_slow(info: &ListenerInfo, reason: GapReason, missed: u64, is_ended: bool) {
+pub(super) fn log_slow(slow: SlowListener<'_>, reason: GapReason, missed: u64, is_ended: bool) {
+    let SlowListener {
+        instance,
+        channel,
+        peer,
+    } = slow;
     let count = if missed == 0 {
         "broadcasts".to_owned()
     } else {
@@ -67,12 +79,12 @@ pub(super) fn log_slow(info: &ListenerInfo, reason: GapReason, missed: u64, is_e
     };
     log::warn!(
         event = JournalEvent::Gap,
-        instance = &*info.instance_name,
-        channel = info.channel.name,
-        peer_pid = info.peer.map_or_else(String::new, |peer| peer.pid.to_string()),
-        peer_uid = info.peer.map_or_else(String::new, |peer| peer.uid.to_string()),
+        instance = instance,
+        channel = channel,
+        peer_pid = peer.map_or_else(String::new, |(pid, _)| pid.to_string()),
+        peer_uid = peer.map_or_else(String::new, |(_, uid)| uid.to_string()),
         reason = reason.as_str(),
         missed = missed;
-        "a listener on channel {} missed {count}: {why}{then}", Quoted(&info.channel.name)
+        "a listener on channel {} missed {count}: {why}{then}", Quoted(channel)
     );
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::cursor::{Cursor, CursorOptions, ReadCounts, Resume};
 use super::error::RouterError;
 use super::event::{Ended, Event, EventSink};
-use super::gap_notice::log_slow;
+use super::gap_notice::{SlowListener, log_slow};
 use super::log::ChannelLog;
 use super::moment::Moment;
 use super::report::InstanceId;
@@ -152,9 +152,19 @@ impl ListenerInfo {
             self.missed.fetch_add(counts.missed, Ordering::Relaxed);
             self.gaps.fetch_add(counts.gaps, Ordering::Relaxed);
             if let Some(reason) = counts.slow {
-                log_slow(self, reason, counts.missed, false);
+                self.log_slow(reason, counts.missed, false);
             }
         }
+    }
+
+    #[cold]
+    fn log_slow(&self, reason: GapReason, missed: u64, is_ended: bool) {
+        let slow = SlowListener {
+            instance: &self.instance_name,
+            channel: &self.channel.name,
+            peer: self.peer.map(|peer| (peer.pid, peer.uid)),
+        };
+        log_slow(slow, reason, missed, is_ended);
     }
 
     /// Number of events in the log that it has not read yet.
@@ -279,7 +289,7 @@ impl Listener {
         info.position
             .store(self.cursor.position(), Ordering::Relaxed);
         if let Err(Ended::Overflow) = &read {
-            log_slow(info, GapReason::Overflow, 0, true);
+            info.log_slow(GapReason::Overflow, 0, true);
         }
         Poll::Ready(read.map(|counts| info.add(counts)))
     }
