@@ -4,7 +4,7 @@
 
 const contexts = require('./lib/contexts');
 const { Core } = require('./lib/core');
-const errors = require('./lib/errors');
+const { stopped, ...errors } = require('./lib/errors');
 const { Exp } = require('./lib/exp');
 const { RawJson } = require('./lib/payload');
 const { version } = require('./package.json');

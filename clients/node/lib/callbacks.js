@@ -34,9 +34,11 @@ class Callbacks {
 
   /** Calls the callbacks of an event; false where there are none. */
   emit(name, ...values) {
-    const registered = [...this.#byName.get(name)];
-    for (const { callback } of registered) callSafely(callback, values);
-    return registered.length > 0;
+    const registered = this.#byName.get(name);
+    const called = [...registered];
+    // One that an earlier callback has cancelled is not called any more.
+    for (const one of called) if (registered.has(one)) callSafely(one.callback, values);
+    return called.length > 0;
   }
 
   /** Takes all callbacks out. */

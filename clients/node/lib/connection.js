@@ -4,8 +4,9 @@
 
 const grpc = require('@grpc/grpc-js');
 const { v1 } = require('./contract').expd;
-const { AbortError, UnsupportedError } = require('./errors');
-const { errorOf } = require('./status');
+const { AbortError, NetworkError, UnsupportedError, stopped } = require('./errors');
+const { refusalAt } = require('./refusal');
+const { errorOf, refused, wasRefused } = require('./status');
 
 /** Size of the largest answer: 64 MiB of EXP's, with its envelope. */
 const MAX_ANSWER_BYTES = 65 << 20;
@@ -16,6 +17,9 @@ const LONGEST_PAUSE = 2000;
 
 /** Limit for calls that the daemon answers from memory, in milliseconds. */
 const ANSWER_TIMEOUT = 10_000;
+
+/** Time for calls that are under way when the connection is closed, in milliseconds. */
+const GRACE = 5000;
 
 const OPTIONS = {
   'grpc.max_receive_message_length': MAX_ANSWER_BYTES,
@@ -52,6 +56,9 @@ const WAIT_FOR_DAEMON = new grpc.Metadata({ waitForReady: true });
 
 class Connection {
   #client;
+  /** Calls under way. */
+  #calls = new Set();
+  #isClosed = false;
 
   /** @param {string} path the daemon's socket */
   constructor(path) {
@@ -62,18 +69,19 @@ class Connection {
   /** Makes a call. `signal` gives it up: what has left may have been carried out. */
   call({ path, encode, decode, name }, request, { signal, timeout } = {}) {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(new AbortError(signal, 'refused'));
-        return;
-      }
+      if (this.#isClosed) throw stopped();
+      if (signal?.aborted) throw new AbortError(signal, 'refused');
       const options = timeout === undefined ? {} : { deadline: Date.now() + timeout };
-      const giveUp = () => running.cancel();
       const running = this.#client.makeUnaryRequest(path, encode, decode, request, NO_METADATA, options, (error, answer) => {
+        this.#calls.delete(running);
         signal?.removeEventListener('abort', giveUp);
         if (!error) resolve(answer);
         else if (signal?.aborted) reject(new AbortError(signal, 'unknown'));
+        else if (this.#isClosed && error.code === grpc.status.CANCELLED) reject(stoppedMeanwhile(name));
         else this.explain(error, name).then(reject);
       });
+      const giveUp = () => running.cancel();
+      this.#calls.add(running);
       signal?.addEventListener('abort', giveUp, { once: true });
     });
   }
@@ -85,27 +93,45 @@ class Connection {
 
   /** Opens a stream. With `waits`, it waits for a daemon that is not there. */
   stream({ path, encode, decode }, request, { waits = false } = {}) {
+    if (this.#isClosed) throw stopped();
     return this.#client.makeServerStreamRequest(path, encode, decode, request, waits ? WAIT_FOR_DAEMON : NO_METADATA);
   }
 
-  /** Converts the error of a call; where the daemon does not know the call, tells the daemon's version. */
+  /** Converts the error of a call; asks the daemon for what the error does not tell. */
   async explain(error, name) {
+    if (wasRefused(error)) return refused(this.path, await refusalAt(this.path));
     if (error.code !== grpc.status.UNIMPLEMENTED) return errorOf(this.path, error);
-    const version = await this.ask(methods.getStatus, { pageSize: 1 }).then(
-      (status) => status.version,
-      () => 'of unknown version',
-    );
+    const version = name === methods.getStatus.name ? undefined : await this.#version();
     return new UnsupportedError(
-      `this daemon (${version}) does not know ${name}, which this library (${require('../package.json').version}) calls; ` +
+      `this daemon (${version ?? 'of unknown version'}) does not know ${name}, which this library (${require('../package.json').version}) calls; ` +
         'a newer expd on this host has it',
       { code: 'UNSUPPORTED', grpcStatus: 'UNIMPLEMENTED', cause: error },
     );
   }
 
-  /** Lets the connection go once its calls have ended. */
+  /** The daemon's version; undefined where it does not tell it. */
+  async #version() {
+    try {
+      return (await this.ask(methods.getStatus, { pageSize: 1 })).version;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Lets the connection go once the calls under way have ended, or at the end of their grace. */
   close() {
+    this.#isClosed = true;
     this.#client.close();
+    const over = setTimeout(() => this.#calls.forEach((call) => call.cancel()), GRACE);
+    over.unref();
   }
 }
 
-module.exports = { ANSWER_TIMEOUT, Connection, FIRST_PAUSE, LONGEST_PAUSE, methods };
+function stoppedMeanwhile(name) {
+  return new NetworkError(`${name}: the instance was stopped before the answer came; it may have been carried out`, {
+    code: 'STOPPED',
+    fate: 'unknown',
+  });
+}
+
+module.exports = { Connection, FIRST_PAUSE, LONGEST_PAUSE, methods };

@@ -43,6 +43,11 @@ class AbortError extends ExpError {
   }
 }
 
+/** The error of everything on an instance that was stopped. */
+function stopped() {
+  return new RuntimeError('this instance was stopped; EXP.start() gives another', { code: 'STOPPED' });
+}
+
 module.exports = {
   AbortError,
   ApiError,
@@ -52,4 +57,5 @@ module.exports = {
   RuntimeError,
   UnexpectedError,
   UnsupportedError,
+  stopped,
 };

@@ -6,7 +6,7 @@ const { v1 } = require('./contract').expd;
 const { Backoff } = require('./backoff');
 const { Callbacks } = require('./callbacks');
 const { methods } = require('./connection');
-const { AbortError, AuthenticationError, RuntimeError } = require('./errors');
+const { AbortError, AuthenticationError, stopped } = require('./errors');
 const { authOf } = require('./identity');
 const { isTransient } = require('./status');
 
@@ -244,9 +244,4 @@ class Link {
   }
 }
 
-/** The error of everything on an instance that was stopped. */
-function stopped() {
-  return new RuntimeError('this instance was stopped; EXP.start() gives another', { code: 'STOPPED' });
-}
-
-module.exports = { Link, stopped };
+module.exports = { Link };

@@ -32,7 +32,8 @@ class Listener {
   #callbacks = new Callbacks(['gap', 'subscription', 'disconnected', 'reconnected', 'error', 'end']);
   #backoff = new Backoff();
   #position;
-  #handedOver;
+  /** The position before the broadcast that is held. */
+  #beforeHeld;
   #state = 'PENDING';
   #stream;
   #retry;
@@ -75,7 +76,6 @@ class Listener {
     this.#maxAge = maxAge;
     this.#signal = signal;
     this.#position = new Position(resume);
-    this.#handedOver = resume;
     this.#opening = opening;
     this.#expired = new ExpiredEvents((gap) => this.#tellGap(gap));
     this.#cleanUp.push(contexts.register(context, this));
@@ -92,7 +92,7 @@ class Listener {
 
   /** The place after the last event that the program was given, for the option `resume`. */
   get position() {
-    return this.#handedOver;
+    return this.#held ? this.#beforeHeld : this.#position.resume;
   }
 
   on(name, callback) {
@@ -213,17 +213,16 @@ class Listener {
 
   #receive(event) {
     if (this.#state === 'ENDED') return;
+    const isHeld = event.broadcast && !(this.#isOpen && this.#callback);
+    if (isHeld) this.#beforeHeld = this.#position.resume;
     this.#position.advance(event);
     if (this.#isAway) {
       this.#isAway = false;
       this.#callbacks.emit('reconnected');
     }
-    if (event.broadcast) {
-      this.#receiveBroadcast(event);
-      return;
-    }
-    this.#handedOver = this.#position.resume;
-    if (event.gap) this.#tellGap(gapOf(event.gap));
+    if (isHeld) this.#hold(event);
+    else if (event.broadcast) this.#handOver(event);
+    else if (event.gap) this.#tellGap(gapOf(event.gap));
     // Anything else is an event of a newer daemon.
     else if (event.subscription) this.#subscribed(event.subscription);
   }
@@ -252,11 +251,7 @@ class Listener {
     });
   }
 
-  #receiveBroadcast(event) {
-    if (this.#isOpen && this.#callback) {
-      this.#handOver(event);
-      return;
-    }
+  #hold(event) {
     this.#held = event;
     this.#stream.pause();
     this.#openUp();
@@ -301,7 +296,6 @@ class Listener {
   /** The broadcast of an event; undefined where it is older than `maxAge`, which is told as a gap. */
   #fresh(event) {
     const { connection, link } = this.#instance;
-    this.#handedOver = this.#position.resume;
     const { broadcast } = event;
     if (this.#maxAge !== undefined && this.#expired.has(millisecondsOf(broadcast.receivedAt), this.#maxAge)) return undefined;
     return new Broadcast(broadcast, connection, link.instance);

@@ -2,20 +2,23 @@
 'use strict';
 
 class Position {
-  /** What to give as `resume`: the log, and the last event taken; undefined before the first event. */
-  #resume;
+  #logId;
+  /** Sequence of the last event taken, as the contract's reader has it. */
+  #after;
   /**
    * ID of the log that the running stream named in place of the one to resume. The position moves
    * there once the stream has reported the gap: a stream that breaks before must report it again.
    */
   #newLog;
 
-  constructor(resume) {
-    this.#resume = resume;
+  constructor({ logId, after } = {}) {
+    this.#logId = logId;
+    this.#after = after;
   }
 
+  /** What to give as `resume`; undefined before the first event. */
   get resume() {
-    return this.#resume;
+    return this.#logId === undefined ? undefined : { logId: this.#logId, after: Number(this.#after) };
   }
 
   /** A new stream begins. */
@@ -24,17 +27,18 @@ class Position {
   }
 
   /** Moves to an event that was taken. */
-  advance(event) {
-    const after = Number(event.sequence);
-    const logId = event.subscription?.logId;
-    if (logId === undefined) {
-      if (this.#resume) this.#resume = { logId: this.#newLog ?? this.#resume.logId, after };
-      this.#newLog = undefined;
-    } else if (!this.#resume || this.#resume.logId === logId) {
-      this.#resume = { logId, after };
-    } else {
+  advance({ sequence, subscription }) {
+    const logId = subscription?.logId;
+    if (logId !== undefined && this.#logId !== undefined && logId !== this.#logId) {
       this.#newLog = logId;
+      return;
     }
+    if (logId !== undefined) this.#logId = logId;
+    if (this.#newLog !== undefined) {
+      this.#logId = this.#newLog;
+      this.#newLog = undefined;
+    }
+    this.#after = sequence;
   }
 }
 

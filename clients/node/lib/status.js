@@ -52,6 +52,24 @@ function neverLeft(error) {
   return error.code === status.UNAVAILABLE && /^(No connection established|Name resolution failed)/.test(error.details);
 }
 
+/** What grpc-js says where the daemon refuses the connection, or ends it, with a reason of its own. */
+const REFUSED = 'Bandwidth exhausted or memory limit exceeded';
+
+/** True where the daemon closed the connection with a reason, which the error does not tell. */
+function wasRefused(error) {
+  return error.code === status.RESOURCE_EXHAUSTED && error.details === REFUSED;
+}
+
+/** The error for a connection that the daemon closed with a reason. A call on it may have been carried out before. */
+function refused(path, reason) {
+  const why = reason === undefined ? 'it asks for calm (ENHANCE_YOUR_CALM); its log tells why' : `it refuses connections: ${reason}`;
+  return new errors.NetworkError(`the daemon at ${path} has closed the connection: ${why}`, {
+    code: 'REFUSED',
+    fate: 'unknown',
+    grpcStatus: 'UNAVAILABLE',
+  });
+}
+
 /** What grpc-js says of a connection that broke during a call. */
 const CONNECTION_LOST = /^(Connection dropped|Stream refused by server|Received RST_STREAM)|\b(ECONNRESET|EPIPE)\b/;
 
@@ -129,4 +147,4 @@ function isTransient(error) {
   return error instanceof errors.ExpError && error.grpcStatus === 'UNAVAILABLE';
 }
 
-module.exports = { errorOf, isTransient };
+module.exports = { errorOf, isTransient, refused, wasRefused };
