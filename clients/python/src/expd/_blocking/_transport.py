@@ -1,0 +1,84 @@
+"""The connection to the daemon, for calls that block."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Optional, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from .. import _failure, _fork, _methods, _socket
+from .._methods import Method
+from ..errors import ExpError
+
+Answer = TypeVar("Answer", bound=Message)
+
+#: Seconds for calls that the daemon answers from memory.
+ANSWER_TIMEOUT = 10.0
+
+
+class Transport:
+    """One connection, which opens again by itself."""
+
+    def __init__(self, socket: Optional[str]) -> None:
+        #: The daemon's socket.
+        self.path = _socket.find(socket)
+        self._generation = _fork.opening()
+        self._channel = grpc.insecure_channel(
+            "unix:" + self.path, options=_methods.channel_options()
+        )
+        self._calls: Dict[str, Callable[..., Any]] = {
+            method.name: self._channel.unary_unary(
+                method.path,
+                request_serializer=method.request.SerializeToString,
+                response_deserializer=method.answer.FromString,
+            )
+            for method in _methods.UNARY
+        }
+
+    def call(self, method: Method[Any, Answer], request: Message, timeout: float) -> Answer:
+        """Makes a call that ends after ``timeout`` seconds at the latest."""
+        if self._generation != _fork.generation:
+            _fork.check(self._generation)
+        try:
+            answer: Answer = self._calls[method.name](request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise self.failure(error, method.name) from None
+        return answer
+
+    def stream(
+        self,
+        method: Method[Any, Answer],
+        request: Message,
+        deserializer: Optional[Callable[[bytes], Any]] = None,
+    ) -> Any:
+        """Opens a stream of answers; ``deserializer`` stands in for the answer's own."""
+        _fork.check(self._generation)
+        open_stream: Any = self._channel.unary_stream(
+            method.path,
+            request_serializer=method.request.SerializeToString,
+            response_deserializer=deserializer or method.answer.FromString,
+        )
+        return open_stream(request)
+
+    def failure(self, error: Any, name: str) -> ExpError:
+        """The error of a call or stream that failed."""
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+            return _failure.unknown_call(name, self._version(name))
+        return _failure.from_rpc(error, self.path)
+
+    def _version(self, name: str) -> str:
+        """The daemon's version; empty where it does not say."""
+        method = _methods.GET_STATUS
+        if name == method.name:
+            return ""
+        try:
+            status = self.call(method, method.request(page_size=1), ANSWER_TIMEOUT)
+        except ExpError:
+            return ""
+        return status.version
+
+    def close(self) -> None:
+        """Ends the connection, with all its calls and streams."""
+        if self._generation == _fork.generation:
+            self._channel.close()

@@ -1,0 +1,102 @@
+"""The states of a link to EXP as the SDK's events: ``update``, ``online``, ``offline``, ``error``."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from .errors import AuthenticationError, RuntimeError
+from .v1 import daemon_pb2
+
+_LOG = logging.getLogger("expd")
+
+_State = daemon_pb2.LinkEvent
+
+_NOT_CONNECTED = (_State.CONNECTING, _State.OFFLINE, _State.REFUSED)
+
+NAMES = ("update", "online", "offline", "error")
+
+#: An event's name, and its argument if it has one.
+Event = Tuple[str, Any]
+
+
+class States:
+    """The present state of a link, and what changes of it are called."""
+
+    def __init__(self, network: bool) -> None:
+        #: False for an identity without a live connection: it never is online.
+        self._network = network
+        self._state: Optional[int] = None
+        self.is_connected = False
+        #: The daemon's words for the present state.
+        self.reason = ""
+
+    @property
+    def is_settled(self) -> bool:
+        """True once the first login has succeeded or failed."""
+        return self._state not in (None, _State.CONNECTING)
+
+    def name(self) -> str:
+        """The present state in the contract's words; empty before the first."""
+        if self._state is None:
+            return ""
+        try:
+            return daemon_pb2.LinkEvent.State.Name(self._state)
+        except ValueError:
+            return str(self._state)
+
+    def feed(self, event: daemon_pb2.LinkEvent) -> List[Event]:
+        """The events that a change of the link causes. A state of a newer daemon causes none."""
+        before, self._state = self._state, event.state
+        self.reason = event.reason
+        if event.state in (_State.ONLINE, _State.PAIRING):
+            events: List[Event] = [("update", None)]
+            if self._network and not self.is_connected:
+                self.is_connected = True
+                events.append(("online", None))
+            return events
+        events = self.lost() if event.state in _NOT_CONNECTED else []
+        if event.state == _State.REFUSED and before != _State.REFUSED:
+            error = AuthenticationError(event.reason or "EXP refuses the credentials")
+            events.append(("error", error))
+        return events
+
+    def lost(self) -> List[Event]:
+        """The events of a connection that has ended."""
+        if not self.is_connected:
+            return []
+        self.is_connected = False
+        return [("offline", None)]
+
+
+class Callbacks:
+    """The callbacks of a program, by event. Who registers late hears what holds already."""
+
+    def __init__(self) -> None:
+        self._callbacks: Dict[str, List[Callable[..., Any]]] = {name: [] for name in NAMES}
+        self._holds: Dict[str, Any] = {}
+
+    def add(self, name: str, callback: Callable[..., Any]) -> None:
+        if name not in self._callbacks:
+            raise RuntimeError(f"there is no event {name!r}; events are: {', '.join(NAMES)}")
+        self._callbacks[name].append(callback)
+
+    def holding(self, name: str) -> "Optional[Tuple[Any, ...]]":
+        """The arguments of an event that holds already; ``None`` for one that does not."""
+        return self._holds.get(name)
+
+    def note(self, name: str, *arguments: Any) -> List[Callable[..., Any]]:
+        """Notes an event, and returns whom to call."""
+        if name in ("online", "update"):
+            self._holds.pop("error", None)
+        if name == "online":
+            self._holds.pop("offline", None)
+        if name == "offline":
+            self._holds.pop("online", None)
+        self._holds[name] = arguments
+        return list(self._callbacks[name])
+
+
+def report(callback: Callable[..., Any]) -> None:
+    """Logs the exception of a program's callback, which must not end the thread that called it."""
+    _LOG.exception("the callback %r failed", callback)

@@ -1,0 +1,246 @@
+"""A listener whose broadcasts are awaited.
+
+A task reads the stream ahead, opens it again when the daemon restarts, and stops reading when
+`READ_AHEAD` events wait: the others then stay in the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from typing import TYPE_CHECKING, Any, Callable, Deque, Optional
+
+import grpc.aio
+
+from .. import _failure, _methods
+from .._backoff import Backoff
+from .._cursor import LARGE, READ_AHEAD, Cursor, Item
+from .._events import Gap
+from .._hearing import Hearing
+from ..errors import ExpError, NetworkError
+from ..v1 import network_pb2
+from ._broadcast import Broadcast
+
+if TYPE_CHECKING:
+    from ._session import Session
+
+
+class Listener(Hearing):
+    """Hears the broadcasts of a channel. Made by :meth:`Channel.listen`; ``async for`` iterates
+    over the broadcasts. ``on_gap`` and ``on_subscription`` may be coroutine functions."""
+
+    def __init__(
+        self,
+        session: Session,
+        cursor: Cursor,
+        context: str,
+        on_gap: Optional[Callable[[Gap], Any]],
+        on_subscription: Optional[Callable[[bool], Any]],
+    ) -> None:
+        super().__init__(cursor, context, on_gap, on_subscription)
+        self._session = session
+        # Bounded by the task, which reads nothing while READ_AHEAD items wait.
+        self._items: Deque[Item] = deque()
+        # Those who wait for an item, each of them once.
+        self._waiters: "Deque[asyncio.Future[None]]" = deque()
+        self._stalled = False
+        self._large = False
+        self._space = asyncio.Event()
+        self._confirmed = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._last_failure: Optional[ExpError] = None
+        self._task: "Optional[asyncio.Task[None]]" = None
+
+    async def begin(self, timeout: float) -> None:
+        """Starts to listen, and waits until EXP has confirmed the subscription."""
+        self._task = asyncio.ensure_future(self._loop())
+        try:
+            await asyncio.wait_for(self._confirmed.wait(), timeout)
+        except asyncio.TimeoutError:
+            pass
+        except BaseException:
+            await self.cancel()
+            raise
+        if self._failure is None and self._confirmed.is_set() and not self._ended.is_set():
+            return
+        failure, last = self._failure, self._last_failure
+        await self.cancel()
+        if failure is not None:
+            raise failure
+        why = f": {last.message}" if last else ""
+        raise NetworkError(f"EXP did not confirm the subscription within {timeout:g} s{why}")
+
+    async def wait(self, timeout: Optional[float] = 0) -> Optional[Broadcast]:
+        """Returns the oldest broadcast that waits, or the next one that comes within ``timeout``
+        seconds (``None``: without a limit); ``None`` where none came. Nothing is lost where it is
+        cancelled.
+
+        After :meth:`cancel` none comes any more. Raises the daemon's error where it has ended the
+        listener, and :class:`RuntimeError` after ``exp.stop()``.
+        """
+        loop = asyncio.get_running_loop()
+        until = None if timeout is None else loop.time() + timeout
+        while True:
+            item = await self._take(until)
+            step = self._step(item) if item is not None else self._dropped()
+            if step.call is not None:
+                result = step.call(step.argument)
+                if inspect.isawaitable(result):
+                    await result
+            if step.broadcast is not None:
+                return Broadcast(self._session, step.broadcast)
+            if item is None and step.call is None:
+                if self._failure is not None:
+                    raise self._failure
+                return None
+
+    async def cancel(self) -> None:
+        """Ends the listener. What it had not handed out is dropped."""
+        self._end(None)
+        await self._finish()
+
+    async def stop(self) -> None:
+        """Ends the listener together with its instance."""
+        self._end(self._stopped())
+        await self._finish()
+
+    def __aiter__(self) -> Listener:
+        """Iterates over the broadcasts until the listener is cancelled."""
+        return self
+
+    async def __anext__(self) -> Broadcast:
+        while True:
+            try:
+                broadcast = await self.wait(None)
+            except ExpError:
+                if self._is_at_end():
+                    raise StopAsyncIteration from None
+                raise
+            if broadcast is not None:
+                return broadcast
+            if self._ended.is_set():
+                raise StopAsyncIteration
+
+    async def __aenter__(self) -> Listener:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.cancel()
+
+    # For the program's tasks.
+
+    async def _take(self, until: Optional[float]) -> Optional[Item]:
+        if self._held is not None:
+            item, self._held = self._held, None
+            return item
+        if not self._items or self._ended.is_set():
+            await self._await_item(until)
+            if not self._items or self._ended.is_set():
+                return None
+        if self._stalled and len(self._items) <= READ_AHEAD // 2:
+            self._space.set()
+        return self._items.popleft()
+
+    async def _await_item(self, until: Optional[float]) -> None:
+        """Waits until there is an item, or the listener ends, or it is time."""
+        loop = asyncio.get_running_loop()
+        if self._ended.is_set() and (until is None or self._failure is not None):
+            return
+        if until is not None and until <= loop.time():
+            return
+        # A listener that has ended waits as long as one that hears nothing: a loop must not spin.
+        waiter = loop.create_future()
+        self._waiters.append(waiter)
+        timer = None if until is None else loop.call_at(until, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    # For the task that reads.
+
+    async def _loop(self) -> None:
+        backoff = Backoff()
+        while not self._ended.is_set():
+            failure = await self._read_stream(backoff)
+            if not _failure.is_transient(failure) and not self._session.may_return(failure):
+                self._end(failure)
+                break
+            self._last_failure = failure
+            lost = self._cursor.lost()
+            if lost is not None:
+                self._put(lost)
+            await asyncio.sleep(backoff.next(failure.retry_after))
+
+    async def _read_stream(self, backoff: Backoff) -> ExpError:
+        """Reads one stream to its end, and returns the error that ended it."""
+        try:
+            await self._session.link.usable(1.0)
+            request = self._cursor.opening()
+            stream = self._session.transport.stream(_methods.LISTEN, request, self._parse)
+        except ExpError as failure:
+            return failure
+        stream.add_done_callback(lambda _: self._space.set())
+        try:
+            async for event in stream:
+                item = self._cursor.feed(event)
+                backoff.succeeded()
+                if item is None:
+                    continue
+                self._put(item)
+                if item.event is True:
+                    self._confirmed.set()
+                if self._is_full():
+                    await self._await_space(stream)
+        except grpc.aio.AioRpcError as error:
+            return await self._session.transport.failure(error, _methods.LISTEN.name)
+        finally:
+            stream.cancel()
+        return NetworkError("the daemon ended the stream")
+
+    def _parse(self, data: bytes) -> network_pb2.ListenEvent:
+        self._large = len(data) > LARGE
+        return network_pb2.ListenEvent.FromString(data)
+
+    def _put(self, item: Item) -> None:
+        self._items.append(item)
+        if self._waiters:
+            _wake(self._waiters.popleft())
+
+    def _is_full(self) -> bool:
+        return len(self._items) >= (1 if self._large else READ_AHEAD)
+
+    async def _await_space(self, stream: Any) -> None:
+        """Waits until the program has taken enough, or the stream has ended."""
+        while self._is_full() and not stream.done():
+            self._space.clear()
+            self._stalled = True
+            await self._space.wait()
+        self._stalled = False
+
+    def _end(self, failure: Optional[ExpError]) -> None:
+        if self._ended.is_set():
+            return
+        self._failure = failure
+        self._ended.set()
+        self._session.forget(self)
+        while self._waiters:
+            _wake(self._waiters.popleft())
+        self._space.set()
+        self._confirmed.set()
+
+    async def _finish(self) -> None:
+        task = self._task
+        if task is None or task is asyncio.current_task() or task.done():
+            return
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""The Python program of the soak: hears a channel with the library, and says what it heard.
+
+    tests/soak/listen.py SOCKET CHANNEL
+
+One JSON document a line: `{"ready": true}` at each confirmed subscription, `{"heard": PAYLOAD}` for
+a broadcast, `{"gap": {"reason", "missed", "from", "to"}}` for a gap. SIGTERM ends it, with status 0.
+"""
+
+import json
+import signal
+import sys
+import time
+
+import expd
+
+
+class Terminated(Exception):
+    """SIGTERM came."""
+
+
+def terminate(_signal, _frame):
+    raise Terminated
+
+
+def say(document):
+    print(json.dumps(document), flush=True)
+
+
+def on_gap(gap):
+    span = {"from": gap.from_time, "to": gap.to_time}
+    times = {name: at and at.isoformat() for name, at in span.items()}
+    say({"gap": {"reason": gap.reason, "missed": gap.missed, **times}})
+
+
+def on_subscription(confirmed):
+    if confirmed:
+        say({"ready": True})
+
+
+def start(socket):
+    """The daemon may be restarting at this moment."""
+    while True:
+        try:
+            return expd.start(socket=socket)
+        except expd.NetworkError as error:
+            print(error, file=sys.stderr)
+            time.sleep(0.1)
+
+
+def listen(channel):
+    while True:
+        try:
+            return channel.listen(on_gap=on_gap, on_subscription=on_subscription)
+        except expd.NetworkError as error:
+            print(error, file=sys.stderr)
+
+
+def main():
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        exp = start(sys.argv[1])
+        for broadcast in listen(exp.get_channel(sys.argv[2])):
+            say({"heard": broadcast.payload})
+    except Terminated:
+        expd.stop()
+
+
+main()
