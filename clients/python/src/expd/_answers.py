@@ -52,9 +52,9 @@ def is_missing(error: ApiError) -> bool:
     return error.http_status == 404
 
 
-def identity_of(answer: api_pb2.Identity, rest: Dict[str, Any]) -> Dict[str, Any]:
+def identity_of(answer: api_pb2.Identity) -> Dict[str, Any]:
     """The authentication payload, without its tokens, which stay in the daemon."""
-    identity: Dict[str, Any] = dict(rest)
+    identity: Dict[str, Any] = json.loads(answer.rest) if answer.rest else {}
     fields = {
         "type": answer.type,
         "uuid": answer.uuid,

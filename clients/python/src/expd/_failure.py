@@ -23,6 +23,9 @@ _Code = grpc.StatusCode
 # gRPC's words for a call that never left, which no code of its own tells.
 _NEVER_LEFT = "failed to connect to all addresses"
 
+#: Reason of the error where no daemon answers at the socket.
+UNREACHABLE = "UNREACHABLE"
+
 # Codes after which the call may have been carried out, where the daemon says nothing of its fate.
 _UNKNOWN_FATE = (
     _Code.CANCELLED,
@@ -56,11 +59,15 @@ def from_rpc(error: Any, path: str) -> ExpError:
     if not fate:
         fate = "unknown" if code in _UNKNOWN_FATE else "refused"
     if info is None and code is _Code.UNAVAILABLE:
-        never_left = _NEVER_LEFT in message
-        if never_left:
-            fate = "refused"
-        if never_left or _is_local(error):
-            message = _socket.explain_unreachable(path, message)
+        if _NEVER_LEFT in message:
+            return NetworkError(
+                _socket.explain_unreachable(path, message), reason=UNREACHABLE, status=code.name
+            )
+        if _is_local(error):
+            message = (
+                f"the connection to the daemon at {path} broke ({message}); the call may have been "
+                "carried out"
+            )
     status = code.name
     if info is not None and "message" in info.metadata and code is not _Code.UNAUTHENTICATED:
         return ApiError(

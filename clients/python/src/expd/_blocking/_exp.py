@@ -342,11 +342,11 @@ def fork() -> Exp:
 
 def stop() -> None:
     """Ends all instances of this process."""
-    for session in list(sessions):
+    for session in [it for it in sessions if it.transport.is_here]:
         session.stop()
 
 
 def clear(context: str) -> None:
     """Cancels the listeners of a context, in all instances of this process."""
-    for session in list(sessions):
+    for session in [it for it in sessions if it.transport.is_here]:
         session.clear(context)

@@ -85,6 +85,10 @@ class Link:
         self.follow()
         self._settled.wait(timeout)
 
+    def pause(self, seconds: float) -> None:
+        """Waits a moment, for a link that is about to change."""
+        self._closing.wait(seconds)
+
     def on(self, name: str, callback: Callable[..., Any]) -> None:
         """Registers a callback, which is called from the thread that follows the link."""
         self._callbacks.add(name, callback)
@@ -123,6 +127,7 @@ class Link:
             failure = self._follow_stream(backoff)
             if self._run is not None:
                 self._usable.clear()
+                self._settled.clear()
             self._emit(self._states.lost())
             if self._closing.is_set():
                 break

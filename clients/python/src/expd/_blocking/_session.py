@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Dict, Mapping, Optional, Set, TypeVar
+import time
+from typing import Any, Dict, Mapping, MutableSet, Optional, Set, TypeVar
+from weakref import WeakSet
 
 from google.protobuf.message import Message
 
 from .. import _methods
 from .._answers import identity_of, query_of, value_of
+from .._failure import UNREACHABLE
 from .._methods import Method
 from .._options import Options
 from .._wire import to_payload
@@ -27,8 +29,10 @@ _API_TIMEOUT = 120.0
 #: Seconds for which a call waits until a restarted daemon has taken the program's identity again.
 _RETURN_TIMEOUT = 5.0
 
+_RETURN_PAUSE = 0.05
+
 #: The sessions of this process, for `stop` and `clear`.
-sessions: "Set[Session]" = set()
+sessions: "MutableSet[Session]" = WeakSet()
 
 
 class Session:
@@ -38,7 +42,7 @@ class Session:
         #: The name that calls give as their instance; empty for the default one.
         self.instance = options.instance
         self.transport = Transport(options.socket)
-        self.link = Link(self.transport, options, self.identity)
+        self.link = Link(self.transport, options, self._identity_now)
         self._own = options.run is not None
         self._stopped = False
         self._listeners: Set[Listener] = set()
@@ -61,13 +65,9 @@ class Session:
             self.transport.call(_methods.GET_IDENTITY, request, ANSWER_TIMEOUT)
         except ExpError as error:
             # The daemon may not have logged in yet, and access rules may leave calls but this one.
-            reached = error.status in ("UNAVAILABLE", "PERMISSION_DENIED") and self._answered(error)
-            if not reached:
+            reached = error.reason != UNREACHABLE
+            if not reached or error.status not in ("UNAVAILABLE", "PERMISSION_DENIED"):
                 raise
-
-    @staticmethod
-    def _answered(error: ExpError) -> bool:
-        return not error.message.startswith("no daemon answer")
 
     def check(self) -> None:
         """Refuses calls after `stop`."""
@@ -78,9 +78,18 @@ class Session:
         """Makes a call in the name of the identity."""
         if self._stopped:
             self.check()
-        if self._own:
+        if not self._own:
+            return self.transport.call(method, request, timeout)
+        until = time.monotonic() + _RETURN_TIMEOUT
+        while True:
             self.link.usable(_RETURN_TIMEOUT)
-        return self.transport.call(method, request, timeout)
+            try:
+                return self.transport.call(method, request, timeout)
+            except RuntimeError as error:
+                # The daemon was restarted, and the link has not noticed yet. Nothing was sent.
+                if not self.may_return(error) or time.monotonic() > until:
+                    raise
+            self.link.pause(_RETURN_PAUSE)
 
     def request(
         self,
@@ -108,7 +117,13 @@ class Session:
             # The first login may be under way.
             self.link.settled(ANSWER_TIMEOUT)
             answer = self.call(_methods.GET_IDENTITY, request, ANSWER_TIMEOUT)
-        return identity_of(answer, json.loads(answer.rest) if answer.rest else {})
+        return identity_of(answer)
+
+    def _identity_now(self) -> Dict[str, Any]:
+        """The same for the link itself, which must not wait for its own changes."""
+        request = api_pb2.GetIdentityRequest(instance=self.instance)
+        answer = self.transport.call(_methods.GET_IDENTITY, request, ANSWER_TIMEOUT)
+        return identity_of(answer)
 
     def content_url(self, path: str, variant: str) -> str:
         """A URL that loads content by itself."""
@@ -118,7 +133,8 @@ class Session:
 
     def may_return(self, failure: ExpError) -> bool:
         """True for the error of an identity that a restarted daemon has yet to take again."""
-        return self._own and failure.status == "NOT_FOUND" and not self._stopped
+        missing = isinstance(failure, RuntimeError) and failure.status == "NOT_FOUND"
+        return self._own and missing and not self._stopped
 
     def remember(self, listener: Listener) -> None:
         self._listeners.add(listener)

@@ -36,6 +36,11 @@ class Transport:
             for method in _methods.UNARY
         }
 
+    @property
+    def is_here(self) -> bool:
+        """True: a connection belongs to all threads of the process that opened it."""
+        return self._generation == _fork.generation
+
     def call(self, method: Method[Any, Answer], request: Message, timeout: float) -> Answer:
         """Makes a call that ends after ``timeout`` seconds at the latest."""
         if self._generation != _fork.generation:

@@ -341,11 +341,11 @@ def fork() -> Exp:
 
 async def stop() -> None:
     """Ends all instances of this process."""
-    for session in list(sessions):
+    for session in [it for it in sessions if it.transport.is_here]:
         await session.stop()
 
 
 async def clear(context: str) -> None:
     """Cancels the listeners of a context, in all instances of this process."""
-    for session in list(sessions):
+    for session in [it for it in sessions if it.transport.is_here]:
         await session.clear(context)

@@ -93,6 +93,10 @@ class Link:
         except asyncio.TimeoutError:
             pass
 
+    async def pause(self, seconds: float) -> None:
+        """Waits a moment, for a link that is about to change."""
+        await asyncio.sleep(seconds)
+
     def on(self, name: str, callback: Callable[..., Any]) -> None:
         """Registers a callback, a function or a coroutine function."""
         self._callbacks.add(name, callback)
@@ -127,6 +131,7 @@ class Link:
                 failure = await self._follow_stream(backoff)
                 if self._run is not None:
                     self._usable.clear()
+                    self._settled.clear()
                 await self._emit(self._states.lost())
                 first = not self._begun.is_set()
                 if self._run is not None and (first or not _failure.is_transient(failure)):

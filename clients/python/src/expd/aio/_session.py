@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Dict, Mapping, Optional, Set, TypeVar
+import time
+from typing import Any, Dict, Mapping, MutableSet, Optional, Set, TypeVar
+from weakref import WeakSet
 
 from google.protobuf.message import Message
 
 from .. import _methods
 from .._answers import identity_of, query_of, value_of
+from .._failure import UNREACHABLE
 from .._methods import Method
 from .._options import Options
 from .._wire import to_payload
@@ -26,8 +28,10 @@ _API_TIMEOUT = 120.0
 #: Seconds for which a call waits until a restarted daemon has taken the program's identity again.
 _RETURN_TIMEOUT = 5.0
 
+_RETURN_PAUSE = 0.05
+
 #: The sessions of this process, for `stop` and `clear`.
-sessions: "Set[Session]" = set()
+sessions: "MutableSet[Session]" = WeakSet()
 
 
 class Session:
@@ -37,7 +41,7 @@ class Session:
         #: The name that calls give as their instance; empty for the default one.
         self.instance = options.instance
         self.transport = Transport(options.socket)
-        self.link = Link(self.transport, options, self.identity)
+        self.link = Link(self.transport, options, self._identity_now)
         self._own = options.run is not None
         self._stopped = False
         self._listeners: Set[Listener] = set()
@@ -60,13 +64,9 @@ class Session:
             await self.transport.call(_methods.GET_IDENTITY, request, ANSWER_TIMEOUT)
         except ExpError as error:
             # The daemon may not have logged in yet, and access rules may leave calls but this one.
-            reached = error.status in ("UNAVAILABLE", "PERMISSION_DENIED") and self._answered(error)
-            if not reached:
+            reached = error.reason != UNREACHABLE
+            if not reached or error.status not in ("UNAVAILABLE", "PERMISSION_DENIED"):
                 raise
-
-    @staticmethod
-    def _answered(error: ExpError) -> bool:
-        return not error.message.startswith("no daemon answer")
 
     def check(self) -> None:
         """Refuses calls after `stop`."""
@@ -77,9 +77,18 @@ class Session:
         """Makes a call in the name of the identity."""
         if self._stopped:
             self.check()
-        if self._own:
+        if not self._own:
+            return await self.transport.call(method, request, timeout)
+        until = time.monotonic() + _RETURN_TIMEOUT
+        while True:
             await self.link.usable(_RETURN_TIMEOUT)
-        return await self.transport.call(method, request, timeout)
+            try:
+                return await self.transport.call(method, request, timeout)
+            except RuntimeError as error:
+                # The daemon was restarted, and the link has not noticed yet. Nothing was sent.
+                if not self.may_return(error) or time.monotonic() > until:
+                    raise
+            await self.link.pause(_RETURN_PAUSE)
 
     async def request(
         self,
@@ -107,7 +116,13 @@ class Session:
             # The first login may be under way.
             await self.link.settled(ANSWER_TIMEOUT)
             answer = await self.call(_methods.GET_IDENTITY, request, ANSWER_TIMEOUT)
-        return identity_of(answer, json.loads(answer.rest) if answer.rest else {})
+        return identity_of(answer)
+
+    async def _identity_now(self) -> Dict[str, Any]:
+        """The same for the link itself, which must not wait for its own changes."""
+        request = api_pb2.GetIdentityRequest(instance=self.instance)
+        answer = await self.transport.call(_methods.GET_IDENTITY, request, ANSWER_TIMEOUT)
+        return identity_of(answer)
 
     async def content_url(self, path: str, variant: str) -> str:
         """A URL that loads content by itself."""
@@ -117,7 +132,8 @@ class Session:
 
     def may_return(self, failure: ExpError) -> bool:
         """True for the error of an identity that a restarted daemon has yet to take again."""
-        return self._own and failure.status == "NOT_FOUND" and not self._stopped
+        missing = isinstance(failure, RuntimeError) and failure.status == "NOT_FOUND"
+        return self._own and missing and not self._stopped
 
     def remember(self, listener: Listener) -> None:
         self._listeners.add(listener)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Callable, Dict, Optional, TypeVar
 
 import grpc
@@ -25,6 +26,7 @@ class Transport:
         #: The daemon's socket.
         self.path = _socket.find(socket)
         self._generation = _fork.opening()
+        self._loop = asyncio.get_running_loop()
         self._channel = grpc.aio.insecure_channel(
             "unix:" + self.path, options=_methods.channel_options()
         )
@@ -36,6 +38,11 @@ class Transport:
             )
             for method in _methods.UNARY
         }
+
+    @property
+    def is_here(self) -> bool:
+        """True in the event loop that the connection belongs to."""
+        return self._loop is asyncio.get_running_loop()
 
     async def call(self, method: Method[Any, Answer], request: Message, timeout: float) -> Answer:
         """Makes a call that ends after ``timeout`` seconds at the latest."""

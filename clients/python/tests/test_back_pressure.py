@@ -1,0 +1,108 @@
+"""What waits for a slow program waits in the daemon."""
+
+import asyncio
+import resource
+
+import grpc
+import pytest
+from daemon import PATIENCE, Daemon, until
+
+import expd
+import expd.aio
+from expd.v1 import daemon_pb2, daemon_pb2_grpc, network_pb2, network_pb2_grpc
+
+MANY = 10_000
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory):
+    """A daemon whose logs hold many events."""
+    limits = {
+        "EXPD__DAEMON__LIMITS__LOG_EVENTS": "20000",
+        "EXPD__DAEMON__LIMITS__LOG_BYTES": "64MiB",
+        "EXPD__DAEMON__LIMITS__TOTAL_LOG_BYTES": "128MiB",
+    }
+    daemon = Daemon(tmp_path_factory.mktemp("patient"), limits).start()
+    yield daemon
+    daemon.kill()
+
+
+def send(socket, channel, count, payload="{}"):
+    """Broadcasts quickly, by gRPC itself."""
+    with grpc.insecure_channel("unix:" + socket) as transport:
+        network = network_pb2_grpc.NetworkStub(transport)
+        request = network_pb2.BroadcastRequest(
+            channel=network_pb2.Channel(name=channel), name="hi", timeout={}
+        )
+        sent = []
+        for n in range(count):
+            request.payload.json = f'{{"n":{n},"p":{payload}}}'
+            sent.append(network.Broadcast.future(request))
+            if len(sent) >= 32:
+                sent.pop(0).result()
+        for call in sent:
+            call.result()
+
+
+def behind(socket, channel):
+    """Number of events that the daemon has not given to the listener of a channel."""
+    with grpc.insecure_channel("unix:" + socket) as transport:
+        daemon = daemon_pb2_grpc.DaemonStub(transport)
+        status = daemon.GetStatus(daemon_pb2.GetStatusRequest())
+    listeners = [it for one in status.instances for it in one.listeners]
+    return [it.behind for it in listeners if it.channel.name == channel][0]
+
+
+def test_ten_thousand_broadcasts_wait_in_the_daemon(patient):
+    exp = expd.start(socket=patient.socket)
+    listener = exp.get_channel("slow").listen("hi")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    send(patient.socket, "slow", MANY)
+    assert behind(patient.socket, "slow") > MANY * 0.9
+    numbers = [listener.wait(PATIENCE).payload["n"] for _ in range(MANY)]
+    assert sorted(numbers) == list(range(MANY))
+    assert listener.wait() is None and not listener.gaps
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
+
+
+def test_ten_thousand_broadcasts_wait_for_a_coroutine(patient):
+    async def run():
+        exp = await expd.aio.start(socket=patient.socket)
+        listener = await exp.get_channel("slow-aio").listen("hi")
+        await asyncio.to_thread(send, patient.socket, "slow-aio", MANY)
+        assert await asyncio.to_thread(behind, patient.socket, "slow-aio") > MANY * 0.9
+        numbers = [(await listener.wait(PATIENCE)).payload["n"] for _ in range(MANY)]
+        assert sorted(numbers) == list(range(MANY))
+        assert not listener.gaps
+        await expd.aio.stop()
+
+    asyncio.run(run())
+
+
+def test_large_payloads_are_not_read_ahead(patient):
+    exp = expd.start(socket=patient.socket)
+    listener = exp.get_channel("large").listen("hi")
+    send(patient.socket, "large", 20, '"' + "x" * 1_000_000 + '"')
+    assert behind(patient.socket, "large") >= 17
+    assert sorted(listener.wait(PATIENCE).payload["n"] for _ in range(20)) == list(range(20))
+
+
+def test_a_program_slower_than_the_log_is_told_what_it_missed(daemon):
+    exp = expd.start()
+    listener = exp.get_channel("overflow").listen("hi")
+    send(daemon.socket, "overflow", 3_000)
+    heard = []
+    until(lambda: (heard.append(listener.wait(0.5)), heard[-1] is None)[1], "all heard")
+    assert {gap.reason for gap in listener.gaps} == {"overflow"}
+    assert len(heard) - 1 + listener.missed == 3_000
+
+
+def test_a_slow_listener_holds_up_no_other_call(patient):
+    exp = expd.start(socket=patient.socket)
+    listeners = [exp.get_channel("stuck").listen() for _ in range(3)]
+    send(patient.socket, "stuck", 2_000, '"' + "x" * 500 + '"')
+    quick = exp.get_channel("quick").listen()
+    exp.get_channel("quick").broadcast("hi", 1)
+    assert quick.wait(PATIENCE).payload == 1
+    for listener in listeners:
+        listener.cancel()
