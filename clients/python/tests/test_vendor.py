@@ -29,7 +29,7 @@ def test_three_listeners_three_responses_all_arrive():
     channel = exp.get_channel("three")
     listeners = [channel.listen("count") for _ in range(3)]
     results = together(
-        lambda: channel.broadcast("count", None, 2),
+        lambda: channel.broadcast("count", None, 1),
         *[lambda n=n: respond_to_one(listeners[n], n) for n in range(3)],
     )
     assert sorted(results[0]) == [0, 1, 2]
@@ -56,12 +56,12 @@ def test_a_cleared_context_hears_nothing_more_and_the_others_go_on():
     listeners = [clone.get_channel("contexts").listen() for clone in [exp, *clones]]
     clones[0].clear()
     exp.get_channel("contexts").broadcast("hi")
-    heard = [listener.wait(0.3) for listener in listeners]
+    heard = [listener.wait(0.2) for listener in listeners]
     assert [broadcast is not None for broadcast in heard] == [True, False, True, False]
     second.clear("b")
     sdk.clear("no listener has this one")
     exp.get_channel("contexts").broadcast("hi")
-    heard = [listener.wait(0.3) for listener in listeners]
+    heard = [listener.wait(0.2) for listener in listeners]
     assert [broadcast is not None for broadcast in heard] == [True, False, False, False]
 
 

@@ -28,7 +28,7 @@ async def test_three_listeners_three_responses_all_arrive():
     channel = exp.get_channel("three")
     listeners = [await channel.listen("count") for _ in range(3)]
     results = await together(
-        lambda: channel.broadcast("count", None, 2),
+        lambda: channel.broadcast("count", None, 1),
         *[lambda n=n: respond_to_one(listeners[n], n) for n in range(3)],
     )
     assert sorted(results[0]) == [0, 1, 2]
@@ -55,12 +55,12 @@ async def test_a_cleared_context_hears_nothing_more_and_the_others_go_on():
     listeners = [await clone.get_channel("contexts").listen() for clone in [exp, *clones]]
     await clones[0].clear()
     await exp.get_channel("contexts").broadcast("hi")
-    heard = [await listener.wait(0.3) for listener in listeners]
+    heard = [await listener.wait(0.2) for listener in listeners]
     assert [broadcast is not None for broadcast in heard] == [True, False, True, False]
     await second.clear("b")
     await sdk.clear("no listener has this one")
     await exp.get_channel("contexts").broadcast("hi")
-    heard = [await listener.wait(0.3) for listener in listeners]
+    heard = [await listener.wait(0.2) for listener in listeners]
     assert [broadcast is not None for broadcast in heard] == [True, False, False, False]
 
 

@@ -76,6 +76,7 @@ class Listener(Hearing):
         After :meth:`cancel` none comes any more. Raises the daemon's error where it has ended the
         listener, and :class:`RuntimeError` after ``exp.stop()``.
         """
+        self._session.transport.check_process()
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             item = self._take(until)

@@ -41,10 +41,14 @@ class Transport:
         """True: a connection belongs to all threads of the process that opened it."""
         return self._generation == _fork.generation
 
-    def call(self, method: Method[Any, Answer], request: Message, timeout: float) -> Answer:
-        """Makes a call that ends after ``timeout`` seconds at the latest."""
+    def check_process(self) -> None:
+        """Refuses the use in a child of the process that opened the connection."""
         if self._generation != _fork.generation:
             _fork.check(self._generation)
+
+    def call(self, method: Method[Any, Answer], request: Message, timeout: float) -> Answer:
+        """Makes a call that ends after ``timeout`` seconds at the latest."""
+        self.check_process()
         try:
             answer: Answer = self._calls[method.name](request, timeout=timeout)
         except grpc.RpcError as error:

@@ -1,0 +1,149 @@
+"""A program ends cleanly: at its end, on Ctrl-C, after a fork."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from daemon import PATIENCE, until
+
+import expd
+
+HEADER = "import os, signal, sys, threading, time\nimport expd\n"
+OPEN = "listener = expd.start().get_channel('end').listen()\nprint('listening', flush=True)\n"
+
+
+def run(program, *, interrupt=None):
+    """Runs a program, and returns what it printed, its status, and the seconds that its end took."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEADER + program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        begun = time.monotonic()
+        if interrupt is not None:
+            assert process.stdout.readline() == "listening\n"
+            begun = time.monotonic()
+            process.send_signal(interrupt)
+        out, errors = process.communicate(timeout=PATIENCE)
+        return out, errors, process.returncode, time.monotonic() - begun
+    finally:
+        process.kill()
+
+
+def test_a_program_ends_while_it_listens():
+    out, errors, status, took = run(OPEN + "expd.start(uuid='lobby-screen', secret='x')\n")
+    assert (out, errors, status) == ("listening\n", "", 0)
+    assert took < 5
+
+
+def test_ctrl_c_interrupts_a_wait_without_a_limit():
+    _, errors, status, took = run(OPEN + "listener.wait(None)", interrupt=signal.SIGINT)
+    assert status == -signal.SIGINT and errors.rstrip().endswith("KeyboardInterrupt")
+    assert took < 3
+
+
+def test_ctrl_c_interrupts_an_iteration_of_a_coroutine():
+    program = """
+import asyncio, expd.aio
+async def main():
+    async with await expd.aio.start() as exp:
+        async for _ in await exp.get_channel('end').listen(on_subscription=lambda _: print('listening', flush=True)):
+            pass
+asyncio.run(main())
+"""
+    _, errors, status, took = run(program, interrupt=signal.SIGINT)
+    assert status == -signal.SIGINT and errors.rstrip().endswith("KeyboardInterrupt")
+    assert "never" not in errors and "pending" not in errors
+    assert took < 3
+
+
+def test_no_thread_and_no_listener_is_left_after_stop(daemon):
+    from test_back_pressure import behind
+
+    before = set(threading.enumerate())
+    exp = expd.start()
+    exp.on("online", lambda: None)
+    own = expd.start(uuid="lobby-screen", secret="lobby-screen-secret")
+    for it in (exp, own):
+        it.get_channel("left").listen()
+    descriptors = len(os.listdir("/proc/self/fd"))
+    expd.stop()
+    until(lambda: not [t for t in set(threading.enumerate()) - before if "expd" in t.name], "threads")
+    # gRPC's own threads end a moment after their channel.
+    until(lambda: set(threading.enumerate()) <= before, f"{threading.enumerate()}")
+    until(lambda: len(os.listdir("/proc/self/fd")) <= descriptors, "descriptors")
+
+    def is_gone():
+        try:
+            return behind(daemon.socket, "left") is None
+        except IndexError:
+            return True
+
+    until(is_gone, "the daemon sees the listeners end")
+
+
+def test_a_child_of_a_fork_gets_a_clear_error_and_ends():
+    program = """
+exp = expd.start()
+listener = exp.get_channel('end').listen()
+child = os.fork()
+if child == 0:
+    for call in (lambda: exp.get('/api/devices'), lambda: listener.wait(1), expd.start):
+        try:
+            call()
+            print('no error', flush=True)
+        except expd.RuntimeError as error:
+            print('fork' in str(error) and 'spawn' in str(error), flush=True)
+    sys.exit(7)
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status))
+exp.get_channel('end').broadcast('hi', 1)
+print(listener.wait(5).payload)
+"""
+    out, errors, status, _ = run(program)
+    assert (out, status) == ("True\nTrue\nTrue\n7\n1\n", 0)
+    # gRPC itself notes a fork while its threads run.
+    assert "Traceback" not in errors
+
+
+def test_a_child_of_a_fork_before_the_start_works():
+    program = """
+child = os.fork()
+exp = expd.start()
+exp.get_channel('end').broadcast('hi', 1)
+print('sent', flush=True)
+if child:
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    out, errors, status, _ = run(program)
+    assert (out, errors, status) == ("sent\nsent\n0\n", "", 0)
+
+
+def test_listeners_may_be_cancelled_from_another_thread():
+    listener = expd.start().get_channel("end").listen()
+    heard = []
+    waiting = threading.Thread(target=lambda: heard.extend(listener))
+    waiting.start()
+    listener.cancel()
+    waiting.join(PATIENCE)
+    assert not waiting.is_alive() and heard == []
+
+
+def test_the_soaks_program_ends_at_sigterm(repository, daemon, tmp_path):
+    program = [sys.executable, str(repository / "tests/soak/listen.py"), daemon.socket, "soak"]
+    out = tmp_path / "out"
+    with open(out, "w") as file:
+        process = subprocess.Popen(program, stdout=file)
+    try:
+        until(lambda: '{"ready": true}\n' in out.read_text(), "ready")
+        expd.start().get_channel("soak").broadcast("tick", {"n": 1})
+        until(lambda: '{"heard": {"n": 1}}\n' in out.read_text(), "heard")
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
