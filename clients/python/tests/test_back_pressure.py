@@ -58,7 +58,7 @@ def test_ten_thousand_broadcasts_wait_in_the_daemon(patient):
     listener = exp.get_channel("slow").listen("hi")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     send(patient.socket, "slow", MANY)
-    assert behind(patient.socket, "slow") > MANY * 0.9
+    assert behind(patient.socket, "slow") > MANY - 1_000
     numbers = [listener.wait(PATIENCE).payload["n"] for _ in range(MANY)]
     assert sorted(numbers) == list(range(MANY))
     assert listener.wait() is None and not listener.gaps
@@ -72,7 +72,7 @@ def test_broadcasts_wait_for_a_slow_coroutine_in_the_daemon(patient):
         exp = await expd.aio.start(socket=patient.socket)
         listener = await exp.get_channel("slow-aio").listen("hi")
         await asyncio.to_thread(send, patient.socket, "slow-aio", count)
-        assert await asyncio.to_thread(behind, patient.socket, "slow-aio") > count * 0.9
+        assert await asyncio.to_thread(behind, patient.socket, "slow-aio") > count - 1_000
         numbers = [(await listener.wait(PATIENCE)).payload["n"] for _ in range(count)]
         assert sorted(numbers) == list(range(count))
         assert not listener.gaps

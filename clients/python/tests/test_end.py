@@ -116,7 +116,7 @@ def test_a_child_of_a_fork_before_the_start_works():
 child = os.fork()
 exp = expd.start()
 exp.get_channel('end').broadcast('hi', 1)
-print('sent', flush=True)
+os.write(1, b'sent\\n')
 if child:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from daemon import PATIENCE, Daemon, Network, until
+from test_back_pressure import behind, send
 
 import expd
 import expd.aio
@@ -137,3 +138,23 @@ def test_a_program_that_restarts_goes_on_at_its_position(daemon):
     gone = expd.start().get_channel("positions").listen("hi", resume=("0" * 32, 7))
     assert gone.wait(PATIENCE).payload == 0
     assert [gap.reason for gap in gone.gaps] == ["restarted"]
+
+
+def test_a_listener_whose_program_takes_nothing_comes_back_too(restarting):
+    exp = expd.start(socket=restarting.socket)
+    listener = exp.get_channel("stalled").listen("hi")
+    send(restarting.socket, "stalled", 500)
+    restarting.kill(signal.SIGTERM)
+    restarting.start()
+    until(lambda: is_heard_of(restarting.socket, "stalled"), "the listener's return")
+    send(restarting.socket, "stalled", 3)
+    heard = list(iter(lambda: listener.wait(1), None))
+    assert len(heard) == 503
+    assert listener.gaps[0].reason == "restarted"
+
+
+def is_heard_of(socket, channel):
+    try:
+        return behind(socket, channel) is not None
+    except IndexError:
+        return False

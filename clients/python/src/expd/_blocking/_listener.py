@@ -25,6 +25,10 @@ from ._broadcast import Broadcast
 if TYPE_CHECKING:
     from ._session import Session
 
+#: Seconds for which a program takes nothing before the connection is watched in place of the stream,
+#: whose end is not seen while it is not read.
+_STALL = 0.5
+
 
 class Listener(Hearing):
     """Hears the broadcasts of a channel. Made by :meth:`Channel.listen`."""
@@ -45,6 +49,7 @@ class Listener(Hearing):
         self._stalled = False
         self._space = threading.Event()
         self._large = False
+        self._lost = False
         self._confirmed = threading.Event()
         self._closing = threading.Event()
         self._last_failure: Optional[ExpError] = None
@@ -172,20 +177,20 @@ class Listener(Hearing):
         except ExpError as failure:
             return failure
         self._stream = stream
-        stream.add_callback(self._space.set)
+        self._lost = False
         if self._closing.is_set():
             stream.cancel()
         try:
             # The events arrive in `_receive`; this asks for the next one.
             for _ in stream:
                 if self._is_full():
-                    self._await_space(stream)
+                    self._await_space()
         except grpc.RpcError as error:
             return self._session.transport.failure(error, _methods.LISTEN.name)
         return NetworkError("the daemon ended the stream")
 
     def _receive(self, data: bytes) -> network_pb2.ListenEvent:
-        """Takes an event in on gRPC's own thread, which saves the program a change of threads."""
+        """Takes an event in as soon as gRPC has it."""
         event = network_pb2.ListenEvent.FromString(data)
         item = self._cursor.feed(event)
         self._backoff.succeeded()
@@ -199,14 +204,25 @@ class Listener(Hearing):
     def _is_full(self) -> bool:
         return self._items.qsize() >= (1 if self._large else READ_AHEAD)
 
-    def _await_space(self, stream: Any) -> None:
-        """Waits until the program has taken enough, or the stream has ended."""
-        while self._is_full() and stream.is_active() and not self._closing.is_set():
-            self._space.clear()
-            self._stalled = True
-            if self._is_full() and stream.is_active() and not self._closing.is_set():
-                self._space.wait()
+    def _await_space(self) -> None:
+        """Waits until the program has taken enough, or the connection is lost: the stream is then
+        read to its end, and opened again."""
+        if not self._has_space(_STALL):
+            with self._session.transport.watching(self._note_loss):
+                while not self._has_space(None):
+                    pass
+
+    def _has_space(self, timeout: Optional[float]) -> bool:
+        self._space.clear()
+        self._stalled = True
+        if self._is_full() and not self._lost and not self._closing.is_set():
+            self._space.wait(timeout)
         self._stalled = False
+        return not self._is_full() or self._lost or self._closing.is_set()
+
+    def _note_loss(self) -> None:
+        self._lost = True
+        self._space.set()
 
     def _end(self, failure: Optional[ExpError]) -> None:
         if self._closing.is_set():

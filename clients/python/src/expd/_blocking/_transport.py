@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, TypeVar
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar
 
 import grpc
 from google.protobuf.message import Message
+from grpc.experimental import ChannelOptions
 
 from .. import _failure, _fork, _methods, _socket
 from .._methods import Method
@@ -24,9 +26,7 @@ class Transport:
         #: The daemon's socket.
         self.path = _socket.find(socket)
         self._generation = _fork.opening()
-        self._channel = grpc.insecure_channel(
-            "unix:" + self.path, options=_methods.channel_options()
-        )
+        self._channel = grpc.insecure_channel("unix:" + self.path, options=_options())
         self._calls: Dict[str, Callable[..., Any]] = {
             method.name: self._channel.unary_unary(
                 method.path,
@@ -70,6 +70,20 @@ class Transport:
         )
         return open_stream(request)
 
+    @contextmanager
+    def watching(self, lost: Callable[[], None]) -> Iterator[None]:
+        """Calls `lost` from another thread when the connection is lost, or is already."""
+
+        def changed(state: grpc.ChannelConnectivity) -> None:
+            if state is not grpc.ChannelConnectivity.READY:
+                lost()
+
+        self._channel.subscribe(changed)
+        try:
+            yield
+        finally:
+            self._channel.unsubscribe(changed)
+
     def failure(self, error: Any, name: str) -> ExpError:
         """The error of a call or stream that failed."""
         if error.code() is grpc.StatusCode.UNIMPLEMENTED:
@@ -91,3 +105,9 @@ class Transport:
         """Ends the connection, with all its calls and streams."""
         if self._generation == _fork.generation:
             self._channel.close()
+
+
+def _options() -> List[Tuple[str, Any]]:
+    # The thread that reads a stream waits for gRPC by itself, in place of being woken by gRPC's own
+    # thread: a third less CPU for a broadcast. A gRPC without this option passes over it.
+    return [*_methods.channel_options(), (ChannelOptions.SingleThreadedUnaryStream, 1)]
