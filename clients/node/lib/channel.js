@@ -67,11 +67,16 @@ class Channel {
   }
 
   async #listen(core, name, callback, options) {
-    const { maxAge, overflow = 'SKIP', resume, signal, timeout } = options ?? {};
+    const { overflow = 'SKIP', resume, signal, timeout } = options ?? {};
+    // 0 is no limit, as in the contract.
+    const maxAge = options?.maxAge || undefined;
     if (callback !== undefined && callback !== null && typeof callback !== 'function') {
       throw new RuntimeError('listen: the callback is no function');
     }
     if (overflow !== 'SKIP' && overflow !== 'CANCEL') throw new RuntimeError("listen: overflow is 'SKIP' or 'CANCEL'");
+    if (resume && (typeof resume.logId !== 'string' || !(Number.isSafeInteger(resume.after) && resume.after >= 0))) {
+      throw new RuntimeError("listen: resume is no position; give an earlier listener's `position`");
+    }
     durationIn('listen: the timeout', timeout);
     const request = {
       instance: core.link.instance,
@@ -80,7 +85,7 @@ class Channel {
       context: this.#context,
       options: { maxAge: durationIn('listen: maxAge', maxAge), overflow: overflow === 'CANCEL' ? 1 : 0 },
     };
-    return Listener.open(core, request, { callback, context: this.#context, maxAge, resume, signal, timeout });
+    return Listener.open(core, request, { callback, context: this.#context, maxAge, resume: resume ?? undefined, signal, timeout });
   }
 }
 

@@ -15,8 +15,9 @@ function authOf(identity) {
     isPairing: identity.paired ? undefined : true,
     pairingCode: identity.pairingCode || undefined,
   };
-  for (const name of Object.keys(known)) if (known[name] === undefined) delete known[name];
-  return { identity: { ...rest, ...known }, expiration: Math.floor(millisecondsOf(identity.expiresAt)) || undefined };
+  const merged = { ...rest, ...known };
+  for (const name of Object.keys(merged)) if (merged[name] === undefined) delete merged[name];
+  return { identity: merged, expiration: Math.floor(millisecondsOf(identity.expiresAt)) || undefined };
 }
 
 module.exports = { authOf };

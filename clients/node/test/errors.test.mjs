@@ -100,6 +100,27 @@ describe('the socket', () => {
   });
 });
 
+describe('listening', () => {
+  it('is refused with options that cannot be', async () => {
+    const channel = start().getChannel('x');
+    const refused = {
+      'the callback is no function': channel.listen('hi', 'callback', {}),
+      'resume is no position': channel.listen('hi', () => {}, { resume: { logId: 7 } }),
+      "overflow is 'SKIP' or 'CANCEL'": channel.listen('hi', () => {}, { overflow: 'DROP' }),
+      'the timeout is a number of milliseconds': channel.listen('hi', () => {}, { timeout: NaN }),
+      'maxAge is a number of milliseconds': channel.listen('hi', () => {}, { maxAge: '60s' }),
+    };
+    await Promise.all(
+      Object.entries(refused).map(([words, promise]) =>
+        assert.rejects(promise, (error) => error instanceof EXP.RuntimeError && error.message.includes(words), words),
+      ),
+    );
+    const listener = await channel.listen('hi', () => {});
+    assert.throws(() => listener.on('gape', () => {}), /there is no event "gape"; there are gap,/);
+    await assert.rejects(listener.wait(), /this listener has a callback/);
+  });
+});
+
 describe('a daemon that refuses connections', () => {
   it('is quoted', async () => {
     const full = await World.start({ EXPD__DAEMON__LIMITS__MAX_CONNECTIONS: '1' });
