@@ -42,7 +42,7 @@ class Machine:
                  "--private-network", "--console=pipe"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
         self.eventually(self.find_init, "the machine has no first process")
-        self.eventually(lambda: self.run("systemctl is-system-running", check=False).strip() in ("running", "degraded"),
+        self.eventually(lambda: self.run("systemctl is-system-running", check=False).startswith(("running", "degraded")),
                         "the machine does not come up")
 
     def find_init(self):
