@@ -72,17 +72,28 @@ fn a_device_and_a_network_of_0_1_go_on_where_they_were() {
     copy(&fixture("state-0.1/hub"), &folder.join("hub"));
     let store = folder.join("hub/network.redb");
     let state = folder.join("state");
-    let settings = format!(
-        "[daemon]\nstate_dir = {state:?}\n[hub]\nlisten = \"127.0.0.1:0\"\norganization = \"demo\"\n\
-         store = {store:?}\n[instances.default.credentials]\ntype = \"device\"\nallow_pairing = true\n"
-    );
-    fs::write(home.config(), settings).unwrap();
-    let mut command = home.command(&[]);
-    command.arg("--socket").arg(home.socket());
-    let mut daemon = Daemon::spawn(&mut command);
+    let settings = |host: &str| {
+        let settings = format!(
+            "[daemon]\nstate_dir = {state:?}\n[hub]\nlisten = \"127.0.0.1:0\"\n\
+             organization = \"demo\"\nstore = {store:?}\n[instances.default]\nhost = \"{host}\"\n\
+             [instances.default.credentials]\ntype = \"device\"\nallow_pairing = true\n"
+        );
+        fs::write(home.config(), settings).unwrap();
+    };
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(program());
+        command.args(arguments).arg("--config").arg(home.config());
+        Daemon::spawn(command.env_remove("NOTIFY_SOCKET"))
+    };
+    settings("http://127.0.0.1:1");
+    let mut hub = run(&["hub"]);
+    let ready = hub.said("an EXP network at ");
+    let address = ready.split("http://").nth(1).unwrap();
+    settings(&format!("http://{}", address.split(',').next().unwrap()));
+    let socket = home.socket();
+    let mut daemon = run(&["serve", "--socket", socket.to_str().unwrap()]);
     // Not paired again: the key on disk is taken, and the network still knows the device.
     daemon.said("logged in as device 00000000-0000-4000-8000-000000000001");
-    let socket = home.socket();
     let things = expd(&[
         "--socket",
         socket.to_str().unwrap(),

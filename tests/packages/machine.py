@@ -41,9 +41,12 @@ class Machine:
                 ["systemd-nspawn", "--quiet", "--directory", self.root, "--boot", "--register=no", "--keep-unit",
                  "--private-network", "--console=pipe"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
-        self.eventually(self.find_init, "the machine has no first process")
-        self.eventually(lambda: self.run("systemctl is-system-running", check=False).startswith(("running", "degraded")),
-                        "the machine does not come up")
+        try:
+            self.eventually(self.find_init, "the machine has no first process")
+            self.shows("systemctl is-system-running", "^(running|degraded)$")
+        except Failed:
+            self.end()
+            raise
 
     def find_init(self):
         if self.nspawn.poll() is not None:
@@ -51,8 +54,17 @@ class Machine:
                 raise Failed(f"systemd-nspawn ended:\n{console.read()}")
         with open(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children", encoding="utf-8") as children:
             found = children.read().split()
-        self.init = found[0] if found else None
+        # nspawn's first child is gone once its own child is the first process of the new namespace.
+        self.init = next((pid for pid in found if self.is_first_process(pid)), None)
         return self.init
+
+    @staticmethod
+    def is_first_process(pid):
+        try:
+            with open(f"/proc/{pid}/status", encoding="utf-8") as status, open(f"/proc/{pid}/comm", encoding="utf-8") as name:
+                return bool(re.search(r"^NSpid:\s+\d+\s+1$", status.read(), re.M)) and name.read() == "systemd\n"
+        except OSError:
+            return False
 
     def command(self, script):
         """The command that runs a script in the machine."""
