@@ -52,6 +52,8 @@ class Cursor:
         # ID of the log that a new stream named in place of the one to resume. The place moves there
         # once that stream has told its gap: one that breaks in between must tell it again.
         self._new_log = ""
+        #: True where `dropped` returns a gap.
+        self.has_dropped = False
         self._dropped = 0
         self._dropped_from: Optional[datetime] = None
         self._dropped_to: Optional[datetime] = None
@@ -109,20 +111,14 @@ class Cursor:
         self.confirmed = False
         return Item(False, self._after, self._log_id, _NEVER)
 
-    def is_expired(self, item: Item) -> bool:
-        """True for a broadcast that is older than ``max_age``; it is counted for the next gap."""
-        if item.expires > time.monotonic() or not isinstance(item.event, network_pb2.Broadcast):
-            return False
-        at = to_datetime(item.event.received_at)
-        self._dropped += 1
-        self._dropped_from = self._dropped_from or at
-        self._dropped_to = at
-        return True
-
-    @property
-    def has_dropped(self) -> bool:
-        """True where `dropped` returns a gap."""
-        return self._dropped > 0
+    def drop(self, item: Item) -> None:
+        """Counts a broadcast that is older than ``max_age`` for the next gap."""
+        if isinstance(item.event, network_pb2.Broadcast):
+            at = to_datetime(item.event.received_at)
+            self.has_dropped = True
+            self._dropped += 1
+            self._dropped_from = self._dropped_from or at
+            self._dropped_to = at
 
     def dropped(self) -> Optional[Gap]:
         """The gap of what was too old since the last call; ``None`` where nothing was."""
@@ -130,5 +126,6 @@ class Cursor:
             return None
         now = datetime.now(timezone.utc)
         gap = Gap("expired", self._dropped, self._dropped_from, self._dropped_to or now)
-        self._dropped, self._dropped_from, self._dropped_to = 0, None, None
+        self.has_dropped, self._dropped = False, 0
+        self._dropped_from = self._dropped_to = None
         return gap

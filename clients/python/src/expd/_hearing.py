@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
-from typing import Any, Callable, Deque, NamedTuple, Optional
+from functools import partial
+from typing import Any, Callable, Deque, Optional, Union
 
 from ._cursor import Cursor, Item
 from ._events import Gap, Position
@@ -21,17 +23,8 @@ _GAPS = 64
 STOPPED = "STOPPED"
 
 
-class Step(NamedTuple):
-    """Something to do for an event."""
-
-    #: To be called with `argument` first; ``None`` for nothing.
-    call: Optional[Callable[[Any], Any]] = None
-    argument: Any = None
-    #: To be handed to the program; ``None`` for nothing.
-    broadcast: Optional[network_pb2.Broadcast] = None
-
-
-_NOTHING = Step()
+#: What is to be done for an event: a broadcast to hand to the program, a call to make, or nothing.
+Step = Union[network_pb2.Broadcast, Callable[[], Any], None]
 
 
 class Hearing:
@@ -57,7 +50,8 @@ class Hearing:
         #: The context of the ``Exp`` that made this listener; empty for none.
         self.context = context
         self._cursor = cursor
-        self._position: Optional[Position] = None
+        # The last item that was dealt with.
+        self._last: Optional[Item] = None
         # An item that waits for the gap before it to be told.
         self._held: Optional[Item] = None
         self._failure: Optional[ExpError] = None
@@ -65,33 +59,36 @@ class Hearing:
     @property
     def position(self) -> Optional[Position]:
         """The place after the last event that ``wait`` dealt with; ``None`` before the first."""
-        return self._position
+        last = self._last
+        return Position(last.log_id, last.sequence) if last is not None else None
 
     def _step(self, item: Item) -> Step:
         """The next thing to do for an item, or before it: the item is then held."""
-        if self._cursor.is_expired(item):
-            self._position = Position(item.log_id, item.sequence)
-            return _NOTHING
-        if self._cursor.has_dropped:
+        cursor = self._cursor
+        if item.expires <= time.monotonic():
+            cursor.drop(item)
+            self._last = item
+            return None
+        if cursor.has_dropped:
             self._held = item
             return self._dropped()
-        self._position = Position(item.log_id, item.sequence)
+        self._last = item
         event = item.event
         if isinstance(event, network_pb2.Broadcast):
-            return Step(broadcast=event)
+            return event
         if isinstance(event, Gap):
             return self._gap(event)
-        return Step(self.on_subscription, event)
+        return partial(self.on_subscription, event) if self.on_subscription else None
 
     def _dropped(self) -> Step:
         """The gap of what was too old when the program came to it, if any."""
         gap = self._cursor.dropped()
-        return self._gap(gap) if gap is not None else _NOTHING
+        return self._gap(gap) if gap is not None else None
 
     def _gap(self, gap: Gap) -> Step:
         self.gaps.append(gap)
         self.missed += gap.missed
-        return Step(self.on_gap or self._log_gap, gap)
+        return partial(self.on_gap or self._log_gap, gap)
 
     def _log_gap(self, gap: Gap) -> None:
         name = self._cursor.channel

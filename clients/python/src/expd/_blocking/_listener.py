@@ -86,11 +86,11 @@ class Listener(Hearing):
         while True:
             item = self._take(until)
             step = self._step(item) if item is not None else self._dropped()
-            if step.call is not None:
-                step.call(step.argument)
-            if step.broadcast is not None:
-                return Broadcast(self._session, step.broadcast)
-            if item is None and step.call is None:
+            if isinstance(step, network_pb2.Broadcast):
+                return Broadcast(self._session, step)
+            if step is not None:
+                step()
+            elif item is None:
                 if self._failure is not None:
                     raise self._failure
                 return None

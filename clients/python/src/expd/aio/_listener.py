@@ -79,18 +79,17 @@ class Listener(Hearing):
         After :meth:`cancel` none comes any more. Raises the daemon's error where it has ended the
         listener, and :class:`RuntimeError` after ``exp.stop()``.
         """
-        loop = asyncio.get_running_loop()
-        until = None if timeout is None else loop.time() + timeout
+        until = None if timeout is None else asyncio.get_running_loop().time() + timeout
         while True:
             item = await self._take(until)
             step = self._step(item) if item is not None else self._dropped()
-            if step.call is not None:
-                result = step.call(step.argument)
+            if isinstance(step, network_pb2.Broadcast):
+                return Broadcast(self._session, step)
+            if step is not None:
+                result = step()
                 if inspect.isawaitable(result):
                     await result
-            if step.broadcast is not None:
-                return Broadcast(self._session, step.broadcast)
-            if item is None and step.call is None:
+            elif item is None:
                 if self._failure is not None:
                     raise self._failure
                 return None
