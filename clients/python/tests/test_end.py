@@ -127,11 +127,14 @@ if child:
 def test_listeners_may_be_cancelled_from_another_thread():
     listener = expd.start().get_channel("end").listen()
     heard = []
-    waiting = threading.Thread(target=lambda: heard.extend(listener))
-    waiting.start()
+    waiting = [threading.Thread(target=lambda: heard.extend(listener)) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
     listener.cancel()
-    waiting.join(PATIENCE)
-    assert not waiting.is_alive() and heard == []
+    for thread in waiting:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert heard == []
 
 
 def test_the_soaks_program_ends_at_sigterm(repository, daemon, tmp_path):

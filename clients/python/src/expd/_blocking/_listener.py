@@ -149,6 +149,9 @@ class Listener(Hearing):
             self._stalled = False
             self._space.set()
         if self._closing.is_set():
+            if item is None:
+                # For the next thread that waits.
+                self._items.put(None)
             return None
         return item
 
