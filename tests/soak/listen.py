@@ -12,15 +12,10 @@ import signal
 import sys
 import time
 
-import expd
+# From the first moment on, also while the library is still being loaded.
+signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
 
-
-class Terminated(Exception):
-    """SIGTERM came."""
-
-
-def terminate(_signal, _frame):
-    raise Terminated
+import expd  # noqa: E402
 
 
 def say(document):
@@ -56,14 +51,6 @@ def listen(channel):
             print(error, file=sys.stderr)
 
 
-def main():
-    signal.signal(signal.SIGTERM, terminate)
-    try:
-        exp = start(sys.argv[1])
-        for broadcast in listen(exp.get_channel(sys.argv[2])):
-            say({"heard": broadcast.payload})
-    except Terminated:
-        expd.stop()
-
-
-main()
+exp = start(sys.argv[1])
+for broadcast in listen(exp.get_channel(sys.argv[2])):
+    say({"heard": broadcast.payload})
