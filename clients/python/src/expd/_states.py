@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .errors import AuthenticationError, RuntimeError
@@ -15,6 +16,9 @@ _State = daemon_pb2.LinkEvent
 _NOT_CONNECTED = (_State.CONNECTING, _State.OFFLINE, _State.REFUSED)
 
 NAMES = ("update", "online", "offline", "error")
+
+#: The events that do not hold any more once another one has come.
+_ENDS = {"update": ("error",), "online": ("error", "offline"), "offline": ("online",)}
 
 #: An event's name, and its argument if it has one.
 Event = Tuple[str, Any]
@@ -74,27 +78,25 @@ class Callbacks:
 
     def __init__(self) -> None:
         self._callbacks: Dict[str, List[Callable[..., Any]]] = {name: [] for name in NAMES}
-        self._holds: Dict[str, Any] = {}
+        self._holds: Dict[str, Tuple[Any, ...]] = {}
+        # Between registering and noting, so that no callback hears an event twice.
+        self._lock = threading.Lock()
 
-    def add(self, name: str, callback: Callable[..., Any]) -> None:
+    def add(self, name: str, callback: Callable[..., Any]) -> Optional[Tuple[Any, ...]]:
+        """Registers a callback, and returns the arguments of its event where that holds already."""
         if name not in self._callbacks:
             raise RuntimeError(f"there is no event {name!r}; events are: {', '.join(NAMES)}")
-        self._callbacks[name].append(callback)
-
-    def holding(self, name: str) -> "Optional[Tuple[Any, ...]]":
-        """The arguments of an event that holds already; ``None`` for one that does not."""
-        return self._holds.get(name)
+        with self._lock:
+            self._callbacks[name].append(callback)
+            return self._holds.get(name)
 
     def note(self, name: str, *arguments: Any) -> List[Callable[..., Any]]:
         """Notes an event, and returns whom to call."""
-        if name in ("online", "update"):
-            self._holds.pop("error", None)
-        if name == "online":
-            self._holds.pop("offline", None)
-        if name == "offline":
-            self._holds.pop("online", None)
-        self._holds[name] = arguments
-        return list(self._callbacks[name])
+        with self._lock:
+            for ended in _ENDS.get(name, ()):
+                self._holds.pop(ended, None)
+            self._holds[name] = arguments
+            return list(self._callbacks[name])
 
 
 def report(callback: Callable[..., Any]) -> None:

@@ -91,8 +91,7 @@ class Link:
 
     def on(self, name: str, callback: Callable[..., Any]) -> None:
         """Registers a callback, which is called from the thread that follows the link."""
-        self._callbacks.add(name, callback)
-        holding = self._callbacks.holding(name)
+        holding = self._callbacks.add(name, callback)
         self.follow()
         if holding is not None:
             _call(callback, *holding)

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Mapping, MutableSet, Optional, Set, TypeVar
-from weakref import WeakSet
+from typing import Any, Dict, Mapping, Optional, Set, TypeVar
 
 from google.protobuf.message import Message
 
@@ -32,7 +31,7 @@ _RETURN_TIMEOUT = 5.0
 _RETURN_PAUSE = 0.05
 
 #: The sessions of this process, for `stop` and `clear`.
-sessions: "MutableSet[Session]" = WeakSet()
+sessions: "Set[Session]" = set()
 
 
 class Session:
@@ -49,6 +48,7 @@ class Session:
 
     def begin(self) -> None:
         """Connects, and makes sure that the identity is there."""
+        sessions.difference_update([it for it in sessions if it.transport.is_gone])
         sessions.add(self)
         try:
             if self._own:

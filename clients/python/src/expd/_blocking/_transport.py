@@ -41,6 +41,11 @@ class Transport:
         """True: a connection belongs to all threads of the process that opened it."""
         return self._generation == _fork.generation
 
+    @property
+    def is_gone(self) -> bool:
+        """False: a connection lasts as long as its process."""
+        return False
+
     def check_process(self) -> None:
         """Refuses the use in a child of the process that opened the connection."""
         if self._generation != _fork.generation:

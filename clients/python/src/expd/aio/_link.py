@@ -99,8 +99,7 @@ class Link:
 
     def on(self, name: str, callback: Callable[..., Any]) -> None:
         """Registers a callback, a function or a coroutine function."""
-        self._callbacks.add(name, callback)
-        holding = self._callbacks.holding(name)
+        holding = self._callbacks.add(name, callback)
         self.follow()
         if holding is not None:
             self._call(callback, *holding)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Mapping, MutableSet, Optional, Set, TypeVar
-from weakref import WeakSet
+from typing import Any, Dict, Mapping, Optional, Set, TypeVar
 
 from google.protobuf.message import Message
 
@@ -31,7 +30,7 @@ _RETURN_TIMEOUT = 5.0
 _RETURN_PAUSE = 0.05
 
 #: The sessions of this process, for `stop` and `clear`.
-sessions: "MutableSet[Session]" = WeakSet()
+sessions: "Set[Session]" = set()
 
 
 class Session:
@@ -48,6 +47,7 @@ class Session:
 
     async def begin(self) -> None:
         """Connects, and makes sure that the identity is there."""
+        sessions.difference_update([it for it in sessions if it.transport.is_gone])
         sessions.add(self)
         try:
             if self._own:

@@ -44,6 +44,11 @@ class Transport:
         """True in the event loop that the connection belongs to."""
         return self._loop is asyncio.get_running_loop()
 
+    @property
+    def is_gone(self) -> bool:
+        """True once the event loop has ended, and all of it with the loop."""
+        return self._loop.is_closed()
+
     async def call(self, method: Method[Any, Answer], request: Message, timeout: float) -> Answer:
         """Makes a call that ends after ``timeout`` seconds at the latest."""
         if self._generation != _fork.generation:
