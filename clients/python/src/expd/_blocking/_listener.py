@@ -71,8 +71,10 @@ class Listener(Hearing):
         self.cancel()
         if failure is not None:
             raise failure
-        why = f": {last.message}" if last else ""
-        raise NetworkError(f"EXP did not confirm the subscription within {timeout:g} s{why}")
+        why = last.message if last else self._session.link.describe()
+        raise NetworkError(
+            f"EXP did not confirm the subscription within {timeout:g} s" + (f": {why}" if why else "")
+        )
 
     def wait(self, timeout: Optional[float] = 0) -> Optional[Broadcast]:
         """Returns the oldest broadcast that waits, or the next one that comes within ``timeout``
@@ -197,6 +199,7 @@ class Listener(Hearing):
         event = network_pb2.ListenEvent.FromString(data)
         item = self._cursor.feed(event)
         self._backoff.succeeded()
+        self._last_failure = None
         self._large = len(data) > LARGE
         if item is not None:
             self._items.put(item)

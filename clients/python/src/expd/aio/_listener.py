@@ -68,8 +68,10 @@ class Listener(Hearing):
         await self.cancel()
         if failure is not None:
             raise failure
-        why = f": {last.message}" if last else ""
-        raise NetworkError(f"EXP did not confirm the subscription within {timeout:g} s{why}")
+        why = last.message if last else self._session.link.describe()
+        raise NetworkError(
+            f"EXP did not confirm the subscription within {timeout:g} s" + (f": {why}" if why else "")
+        )
 
     async def wait(self, timeout: Optional[float] = 0) -> Optional[Broadcast]:
         """Returns the oldest broadcast that waits, or the next one that comes within ``timeout``
@@ -188,6 +190,7 @@ class Listener(Hearing):
             async for event in stream:
                 item = self._cursor.feed(event)
                 backoff.succeeded()
+                self._last_failure = None
                 if item is None:
                     continue
                 self._put(item)
