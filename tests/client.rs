@@ -9,19 +9,20 @@
 )]
 
 use expd_test_support::process::program;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use expd_client::{
-    Client, ClientError, Code, Event, GapReason, Listen, ListenUpdate, Position, ResumingListener,
-    SubscriptionState,
+    Client, ClientError, Code, Event, Exp, GapReason, Listen, ListenUpdate, Position, Received,
+    ResumingListener, SubscriptionState,
 };
 use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
 use expd_proto as proto;
 use expd_proto::network_server::{Network, NetworkServer};
-use expd_test_support::until;
+use expd_test_support::{in_time, until};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -619,4 +620,66 @@ mod command {
         assert_eq!(output.status.code(), Some(0));
         assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     }
+}
+
+#[tokio::test]
+async fn a_call_that_an_older_daemon_does_not_know_is_named_with_the_remedy() {
+    // The scripted daemon has the service `Network` and no other, as an older one lacks a call.
+    let daemon = Daemon::start();
+    let client = daemon.client().await;
+    let request = client.request("", "GET", "/api/devices", BTreeMap::new(), None);
+    let error = request.await.unwrap_err();
+    let is_named = matches!(
+        &error,
+        ClientError::Unimplemented { call, .. } if *call == "Api.Request"
+    );
+    assert!(is_named, "{error:?}");
+    let words = error.to_string();
+    assert!(
+        words.contains("Api.Request") && words.contains("update expd"),
+        "{words}"
+    );
+    assert!(!error.is_transient());
+    // So is one of the guide's, at its start.
+    let own = Exp::options()
+        .socket(client.path())
+        .device("screen", "secret");
+    let error = own.start().await.unwrap_err();
+    assert!(error.to_string().contains("Daemon.RunInstance"), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_newer_daemon_adds_does_not_end_a_listener_and_its_gaps_are_told() {
+    let daemon = Daemon::start();
+    let stream = daemon.scripted.stream();
+    let exp = Exp::options().socket(&daemon.socket).start().await.unwrap();
+    let menu = exp.channel("menu");
+    for event in [
+        subscription("log", 1),
+        // An event of another kind, and a gap for another reason.
+        proto::ListenEvent {
+            sequence: 2,
+            event: None,
+        },
+        event(
+            3,
+            proto::listen_event::Event::Gap(proto::Gap {
+                reason: 99,
+                missed: 7,
+                ..proto::Gap::default()
+            }),
+        ),
+        broadcast("b", 4),
+    ] {
+        stream.send(Ok(event)).await.unwrap();
+    }
+    let mut listener = menu.listen_all().await.unwrap();
+    let gap = in_time("a gap", listener.next()).await.unwrap();
+    let Some(Received::Gap(gap)) = gap else {
+        panic!("no gap but {gap:?}");
+    };
+    assert_eq!((gap.reason, gap.missed), (GapReason::Unknown, Some(7)));
+    let broadcast = in_time("a broadcast", listener.next()).await.unwrap();
+    assert!(matches!(broadcast, Some(Received::Broadcast(b)) if b.id.as_str() == "b"));
+    assert_eq!(listener.position().unwrap().after, 4);
 }

@@ -246,6 +246,7 @@ pub fn gap_out(gap: &Gap) -> proto::Gap {
         GapReason::Overflow => Reason::Overflow,
         GapReason::Expired => Reason::Expired,
         GapReason::Restarted => Reason::Restarted,
+        GapReason::Unknown => Reason::Unspecified,
     };
     proto::Gap {
         reason: reason.into(),

@@ -54,6 +54,13 @@ start_daemon
 if eventually all_ready 2; then ok "all responders are back"; else no "all responders are back" "$(cat "$room"/*.err)"; fi
 answered " after a restart"
 
+# The guide in Rust, from end to end.
+if told=$(EXPD_SOCKET=$socket "$root/target/debug/examples/guide" 2>&1) && grep -q '^done$' <<<"$told"; then
+    ok "the guide's operations in Rust"
+else
+    no "the guide's operations in Rust" "$told"
+fi
+
 # The two examples of the vendor's guide, as commands.
 cli() {
     "$expd" --socket "$socket" "$@"

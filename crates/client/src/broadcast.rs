@@ -55,7 +55,7 @@ impl Client {
         request: tonic::Request<proto::BroadcastRequest>,
     ) -> Result<Vec<Payload>, ClientError> {
         let answer = self.network().broadcast(request).await;
-        let responses = self.message_of(answer)?.responses;
+        let responses = self.message_of("Network.Broadcast", answer)?.responses;
         responses.into_iter().map(payload_from_wire).collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,8 +37,13 @@ const MAX_MESSAGE_BYTES: usize = 20 << 20;
 /// batches.
 const STREAM_WINDOW: u32 = 1 << 20;
 
-/// Flow-control window of the connection, for all its streams together.
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Flow-control window of a stream among many, whose programs may be slow: no more than this waits
+/// in the program and not in the daemon's log.
+const SMALL_STREAM_WINDOW: u32 = 128 << 10;
+
+/// Flow-control window of the connection, for all its streams together. It bounds nothing that the
+/// streams' own windows do not: streams that nobody reads must not hold up the others.
+const CONNECTION_WINDOW: u32 = 1 << 30;
 
 /// Limit of the time to connect. A live daemon takes well under a millisecond.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -73,6 +78,17 @@ impl Client {
     /// [`ClientError::NotReachable`], or [`ClientError::UnsafeFolder`] where somebody else could
     /// pose as the daemon.
     pub async fn connect(socket: Option<PathBuf>) -> Result<Self, ClientError> {
+        Self::connect_with(socket, STREAM_WINDOW).await
+    }
+
+    /// Connects as [`connect`](Self::connect) does, for listeners that may be slow.
+    pub(crate) async fn connect_for_many_listeners(
+        socket: Option<PathBuf>,
+    ) -> Result<Self, ClientError> {
+        Self::connect_with(socket, SMALL_STREAM_WINDOW).await
+    }
+
+    async fn connect_with(socket: Option<PathBuf>, window: u32) -> Result<Self, ClientError> {
         let socket = match socket {
             Some(path) => SocketPath::named(path),
             None => SocketPath::default_in(&SocketEnvironment::from_process()),
@@ -82,7 +98,7 @@ impl Client {
         // The authority; HTTP/2 servers refuse a socket's path there.
         let endpoint = Endpoint::from_static("http://localhost")
             .connect_timeout(CONNECT_TIMEOUT)
-            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_stream_window_size(window)
             .initial_connection_window_size(CONNECTION_WINDOW);
         let target = path.clone();
         let connector = service_fn(move |_| {
@@ -110,7 +126,7 @@ impl Client {
     pub async fn listen(&self, listen: &Listen) -> Result<EventStream, ClientError> {
         let answer = self.network().listen(listen.to_wire()?).await;
         Ok(EventStream {
-            events: self.message_of(answer)?,
+            events: self.message_of("Network.Listen", answer)?,
             path: self.path.clone(),
         })
     }
@@ -130,7 +146,7 @@ impl Client {
             payload: Some(payload_to_wire(payload)),
         };
         let answer = self.network().respond(request).await;
-        self.message_of(answer).map(|_| ())
+        self.message_of("Network.Respond", answer).map(|_| ())
     }
 
     /// Opens a listener that the daemon keeps for [`Client::next`], and returns its ID.
@@ -138,7 +154,7 @@ impl Client {
     pub async fn open(&self, listen: &Listen) -> Result<String, ClientError> {
         let request = listen.to_wire()?;
         let answer = self.network().open_listener(request).await;
-        Ok(self.message_of(answer)?.listener_id)
+        Ok(self.message_of("Network.OpenListener", answer)?.listener_id)
     }
 
     /// Takes the next event of an opened listener, waiting for it up to `wait`. Where the answer
@@ -156,10 +172,8 @@ impl Client {
             repeat: false,
         };
         let answer = self.network().next_event(request).await;
-        self.message_of(answer)?
-            .event
-            .map(ListenEvent::from_wire)
-            .transpose()
+        let event = self.message_of("Network.NextEvent", answer)?.event;
+        event.map_or(Ok(None), ListenEvent::from_wire)
     }
 
     /// Ends a listener, streaming or opened.
@@ -168,7 +182,8 @@ impl Client {
             listener_id: listener.to_owned(),
         };
         let answer = self.network().cancel_listener(request).await;
-        self.message_of(answer).map(|_| ())
+        self.message_of("Network.CancelListener", answer)
+            .map(|_| ())
     }
 
     /// Ends every listener of a context, over all instances, and returns their number.
@@ -177,7 +192,7 @@ impl Client {
             context: context.to_owned(),
         };
         let answer = self.network().clear_context(request).await;
-        Ok(self.message_of(answer)?.cancelled)
+        Ok(self.message_of("Network.ClearContext", answer)?.cancelled)
     }
 
     /// Sends a request to EXP's HTTP API with the daemon's session.
@@ -198,7 +213,7 @@ impl Client {
             payload_form: proto::PayloadForm::Json.into(),
         };
         let answer = self.api().request(request).await;
-        let answer = self.message_of(answer)?;
+        let answer = self.message_of("Api.Request", answer)?;
         Ok(ApiAnswer {
             status: answer.status,
             body: answer.body.map(payload_from_wire).transpose()?,
@@ -223,7 +238,7 @@ impl Client {
             offset,
         };
         let answer = self.api().fetch(request).await;
-        Content::new(self.message_of(answer)?, self.path.clone()).await
+        Content::new(self.message_of("Api.Fetch", answer)?, self.path.clone()).await
     }
 
     /// URL from which a page or a player loads content by itself. It carries a token: whoever has
@@ -240,7 +255,7 @@ impl Client {
             variant: variant.to_owned(),
         };
         let answer = self.api().get_content_url(request).await;
-        Ok(self.message_of(answer)?.url)
+        Ok(self.message_of("Api.GetContentUrl", answer)?.url)
     }
 
     /// Identity that an instance is logged in as.
@@ -250,7 +265,7 @@ impl Client {
         });
         request.set_timeout(ANSWER_TIMEOUT);
         let answer = self.api().get_identity(request).await;
-        Identity::from_wire(self.message_of(answer)?)
+        Identity::from_wire(self.message_of("Api.GetIdentity", answer)?)
     }
 
     /// State of the daemon. Up to some thousand channels and listeners it fits on one page and
@@ -264,7 +279,8 @@ impl Client {
                 page_token: page_token.clone(),
             });
             request.set_timeout(ANSWER_TIMEOUT);
-            let page = self.message_of(self.daemon().get_status(request).await)?;
+            let page =
+                self.message_of("Daemon.GetStatus", self.daemon().get_status(request).await)?;
             let next = page.next_page_token.clone();
             pages.add(page)?;
             if next.is_empty() {
@@ -286,11 +302,18 @@ impl Client {
             .daemon()
             .watch_status(proto::WatchStatusRequest {})
             .await;
-        let events = self.message_of(answer)?;
+        let events = self.message_of("Daemon.WatchStatus", answer)?;
         let path = self.path.clone();
-        Ok(events.map(move |event| match event {
-            Ok(event) => LinkEvent::from_wire(event),
-            Err(status) => Err(ClientError::from_status(&path, &status)),
+        Ok(events.filter_map(move |event| {
+            let event = match event {
+                Ok(event) => LinkEvent::from_wire(event).map(Ok),
+                Err(status) => Some(Err(ClientError::from_status(
+                    &path,
+                    "Daemon.WatchStatus",
+                    &status,
+                ))),
+            };
+            std::future::ready(event)
         }))
     }
 
@@ -299,18 +322,19 @@ impl Client {
     pub async fn run_instance(&self, run: &RunInstance) -> Result<RunningInstance, ClientError> {
         let answer = self.daemon().run_instance(run.to_wire()).await;
         Ok(RunningInstance {
-            events: self.message_of(answer)?,
+            events: self.message_of("Daemon.RunInstance", answer)?,
             path: self.path.clone(),
         })
     }
 
     pub(crate) fn message_of<T>(
         &self,
+        call: &'static str,
         answer: Result<tonic::Response<T>, tonic::Status>,
     ) -> Result<T, ClientError> {
         match answer {
             Ok(response) => Ok(response.into_inner()),
-            Err(status) => Err(ClientError::from_status(&self.path, &status)),
+            Err(status) => Err(ClientError::from_status(&self.path, call, &status)),
         }
     }
 
@@ -345,12 +369,22 @@ impl Stream for EventStream {
     type Item = Result<ListenEvent, ClientError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = Pin::new(&mut self.events).poll_next(cx);
-        polled.map(|next| {
-            next.map(|event| match event {
-                Ok(event) => ListenEvent::from_wire(event),
-                Err(status) => Err(ClientError::from_status(&self.path, &status)),
-            })
-        })
+        loop {
+            let Some(next) = ready!(Pin::new(&mut self.events).poll_next(cx)) else {
+                return Poll::Ready(None);
+            };
+            let event = match next {
+                Ok(event) => ListenEvent::from_wire(event).transpose(),
+                Err(status) => Some(Err(ClientError::from_status(
+                    &self.path,
+                    "Network.Listen",
+                    &status,
+                ))),
+            };
+            // An event of a kind that a newer daemon knows is nothing to this version.
+            if let Some(event) = event {
+                return Poll::Ready(Some(event));
+            }
+        }
     }
 }

@@ -10,6 +10,8 @@ use expd_proto::fetch_chunk::Form;
 
 use crate::error::ClientError;
 
+const CALL: &str = "Api.Fetch";
+
 /// Facts about content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentHead {
@@ -38,7 +40,7 @@ impl Content {
         path: PathBuf,
     ) -> Result<Self, ClientError> {
         let first = chunks.message().await;
-        let first = first.map_err(|status| ClientError::from_status(&path, &status))?;
+        let first = first.map_err(|status| ClientError::from_status(&path, CALL, &status))?;
         let Some(Form::Head(head)) = first.and_then(|first| first.form) else {
             return Err(ClientError::Contract("content without a head".to_owned()));
         };
@@ -61,7 +63,7 @@ impl Content {
     /// The content broke off.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         let next = self.chunks.message().await;
-        let next = next.map_err(|status| ClientError::from_status(&self.path, &status))?;
+        let next = next.map_err(|status| ClientError::from_status(&self.path, CALL, &status))?;
         match next.map(|chunk| chunk.form) {
             None => Ok(None),
             Some(Some(Form::Data(data))) => Ok(Some(data)),

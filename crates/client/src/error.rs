@@ -9,13 +9,15 @@ use std::time::Duration;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use expd_domain::Fate;
+use expd_domain::{Channel, Fate};
 
+use crate::api_error::ApiError;
 use crate::connection::RefusedByDaemon;
 use crate::socket_path::UnsafeFolder;
 
 /// Error of a call to the daemon.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientError {
     /// No daemon answers at the socket. The call was not carried out.
     #[error("no daemon answers at {}: {reason}; {remedy}", path.display())]
@@ -58,9 +60,42 @@ pub enum ClientError {
          does it have another version than this program?"
     )]
     Contract(String),
+    /// The daemon does not know this call: it is older than this program.
+    #[error(
+        "the daemon at {} does not know the call {call}: it is older than this program, which was \
+         built with expd-client {}; update expd, or do without the call",
+        path.display(),
+        env!("CARGO_PKG_VERSION")
+    )]
+    Unimplemented {
+        /// The socket.
+        path: PathBuf,
+        /// The call, as `Api.Fetch`.
+        call: &'static str,
+    },
     /// The request cannot be expressed in the contract. Nothing was sent.
     #[error("{0}")]
     Request(String),
+    /// EXP refused a call of its API.
+    #[error(transparent)]
+    Api(Box<ApiError>),
+    /// The network did not confirm a channel in time; the listener was not opened.
+    #[error(
+        "EXP did not confirm channel {channel} within {}; is the daemon online? `expd status` tells",
+        humantime::format_duration(*timeout)
+    )]
+    NotConfirmed {
+        /// The channel.
+        channel: Box<Channel>,
+        /// The wait.
+        timeout: Duration,
+    },
+    /// The identity was stopped by this program ([`Exp::stop`](crate::Exp::stop)).
+    #[error("this identity was stopped; start another one")]
+    Stopped,
+    /// An identity of this program's own ended by itself, for good.
+    #[error("this program's identity has ended: {0}")]
+    Ended(String),
 }
 
 /// An error that the daemon answered with.
@@ -121,7 +156,14 @@ impl ClientError {
         match self {
             Self::NotReachable { .. } | Self::ConnectionLost { .. } | Self::TimedOut { .. } => true,
             Self::Refused(refusal) => refusal.code == Code::Unavailable,
-            Self::UnsafeFolder(_) | Self::Contract(_) | Self::Request(_) => false,
+            Self::UnsafeFolder(_)
+            | Self::Contract(_)
+            | Self::Unimplemented { .. }
+            | Self::Request(_)
+            | Self::Api(_)
+            | Self::NotConfirmed { .. }
+            | Self::Stopped
+            | Self::Ended(_) => false,
         }
     }
 
@@ -141,7 +183,14 @@ impl ClientError {
     /// Outcome of the broadcast, response or request that failed with this error.
     pub fn fate(&self) -> Fate {
         match self {
-            Self::NotReachable { .. } | Self::UnsafeFolder(_) | Self::Request(_) => Fate::Refused,
+            Self::NotReachable { .. }
+            | Self::UnsafeFolder(_)
+            | Self::Unimplemented { .. }
+            | Self::Request(_)
+            | Self::Api(_)
+            | Self::NotConfirmed { .. }
+            | Self::Stopped
+            | Self::Ended(_) => Fate::Refused,
             Self::ConnectionLost { .. } | Self::TimedOut { .. } | Self::Contract(_) => {
                 Fate::Unknown
             }
@@ -213,7 +262,7 @@ impl ClientError {
 
     /// Converts a status. One without a source is the daemon's answer; one with a source was made
     /// by this side's transport, for a connection that could not be opened or broke.
-    pub(crate) fn from_status(path: &Path, status: &tonic::Status) -> Self {
+    pub(crate) fn from_status(path: &Path, call: &'static str, status: &tonic::Status) -> Self {
         if let Some(source) = status.source() {
             if let Some(failed) = find::<ConnectFailed>(source) {
                 return Self::not_reachable(path, &failed.0);
@@ -237,6 +286,12 @@ impl ClientError {
             return Self::ConnectionLost {
                 path: path.to_owned(),
                 reason: innermost(source),
+            };
+        }
+        if status.code() == Code::Unimplemented {
+            return Self::Unimplemented {
+                path: path.to_owned(),
+                call,
             };
         }
         let details = status.get_error_details();
@@ -328,7 +383,8 @@ mod tests {
             .set_retry_info(Some(Duration::from_millis(1500)));
         let status =
             tonic::Status::with_error_details(Code::NotFound, "EXP refused the response", details);
-        let ClientError::Refused(refusal) = ClientError::from_status(Path::new("/s"), &status)
+        let ClientError::Refused(refusal) =
+            ClientError::from_status(Path::new("/s"), "Network.Respond", &status)
         else {
             panic!("not taken as the daemon's answer");
         };
@@ -342,8 +398,13 @@ mod tests {
 
     #[test]
     fn only_a_daemon_that_may_come_back_is_waited_for() {
-        let answer =
-            |code| ClientError::from_status(Path::new("/s"), &tonic::Status::new(code, "words"));
+        let answer = |code| {
+            ClientError::from_status(
+                Path::new("/s"),
+                "Network.Respond",
+                &tonic::Status::new(code, "words"),
+            )
+        };
         assert!(answer(Code::Unavailable).is_transient());
         for code in [
             Code::Cancelled,

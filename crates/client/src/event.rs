@@ -124,17 +124,16 @@ pub(crate) struct ChannelFields {
 }
 
 impl ListenEvent {
-    pub(crate) fn from_wire(event: proto::ListenEvent) -> Result<Self, ClientError> {
+    /// Converts an event of the contract; none for one of a kind that this version does not know.
+    pub(crate) fn from_wire(event: proto::ListenEvent) -> Result<Option<Self>, ClientError> {
         use proto::listen_event::Event as Wire;
-        let unknown = |what: &str| ClientError::Contract(format!("{what} of an unknown kind"));
         let kind = match event.event {
             Some(Wire::Subscription(subscription)) => Event::Subscription(Subscription {
                 state: match subscription.state() {
-                    proto::subscription::State::Pending => SubscriptionState::Pending,
                     proto::subscription::State::Confirmed => SubscriptionState::Confirmed,
-                    proto::subscription::State::Unspecified => {
-                        return Err(unknown("a subscription state"));
-                    }
+                    // A state that this version does not know promises nothing.
+                    proto::subscription::State::Pending
+                    | proto::subscription::State::Unspecified => SubscriptionState::Pending,
                 },
                 listener_id: subscription.listener_id,
                 channel_id: subscription.channel_id,
@@ -157,18 +156,18 @@ impl ListenEvent {
                     proto::gap::Reason::Overflow => GapReason::Overflow,
                     proto::gap::Reason::Expired => GapReason::Expired,
                     proto::gap::Reason::Restarted => GapReason::Restarted,
-                    proto::gap::Reason::Unspecified => return Err(unknown("a gap")),
+                    proto::gap::Reason::Unspecified => GapReason::Unknown,
                 },
                 missed: Some(gap.missed).filter(|missed| *missed > 0),
                 from: Time::from_wire(gap.from),
                 to: Time::from_wire(gap.to),
             }),
-            None => return Err(unknown("an event")),
+            None => return Ok(None),
         };
-        Ok(ListenEvent {
+        Ok(Some(ListenEvent {
             sequence: event.sequence,
             event: kind,
-        })
+        }))
     }
 }
 
@@ -195,7 +194,7 @@ mod tests {
                 }),
             })),
         };
-        let event = ListenEvent::from_wire(wire).unwrap();
+        let event = ListenEvent::from_wire(wire).unwrap().unwrap();
         assert_eq!(
             serde_json::to_string(&event).unwrap(),
             r#"{"sequence":7,"broadcast":{"id":"b1","name":"hi","channel":{"name":"menu","system":false,"consumer":true},"channelId":"WyJ","payload":{"z":1e400,"a":0.10},"receivedAt":"1970-01-01T00:00:00.500Z"}}"#
@@ -203,14 +202,30 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_an_unknown_kind_is_an_error() {
-        for event in [
-            None,
-            Some(proto::listen_event::Event::Gap(proto::Gap::default())),
-        ] {
-            let wire = proto::ListenEvent { sequence: 1, event };
-            let error = ListenEvent::from_wire(wire).unwrap_err();
-            assert!(error.to_string().contains("another version"), "{error}");
-        }
+    fn what_a_newer_daemon_says_is_passed_over_and_a_gap_is_told_all_the_same() {
+        let event = |event| proto::ListenEvent { sequence: 1, event };
+        assert_eq!(ListenEvent::from_wire(event(None)).unwrap(), None);
+
+        use proto::listen_event::Event as Wire;
+        let gap = proto::Gap {
+            reason: 99,
+            missed: 3,
+            ..proto::Gap::default()
+        };
+        let told = ListenEvent::from_wire(event(Some(Wire::Gap(gap)))).unwrap();
+        let Some(Event::Gap(gap)) = told.map(|told| told.event) else {
+            panic!("a gap was not told");
+        };
+        assert_eq!((gap.reason, gap.missed), (GapReason::Unknown, Some(3)));
+
+        let subscription = proto::Subscription {
+            state: 99,
+            ..proto::Subscription::default()
+        };
+        let told = ListenEvent::from_wire(event(Some(Wire::Subscription(subscription)))).unwrap();
+        let Some(Event::Subscription(it)) = told.map(|told| told.event) else {
+            panic!("a subscription was not told");
+        };
+        assert_eq!(it.state, SubscriptionState::Pending);
     }
 }

@@ -54,8 +54,8 @@ impl PullListener {
         &self.id
     }
 
-    /// Takes the next event, waiting for it up to `wait`. Cancel-safe: dropped at any await, it
-    /// loses nothing.
+    /// Takes the next event, waiting for it up to `wait`; none where nothing came, or an event of
+    /// a kind that this version does not know. Cancel-safe: dropped at any await, it loses nothing.
     ///
     /// # Errors
     /// The listener has ended, or the daemon is not reachable. Where the connection was lost,
@@ -71,8 +71,8 @@ impl PullListener {
                 repeat,
             };
             let answer = self.client.network().next_event(request).await;
-            let event = match self.client.message_of(answer) {
-                Ok(answer) => answer.event.map(ListenEvent::from_wire).transpose()?,
+            let event = match self.client.message_of("Network.NextEvent", answer) {
+                Ok(answer) => answer.event,
                 // The cancelled call still has the listener, until the daemon learns of it.
                 Err(ClientError::Refused(busy))
                     if repeat
@@ -90,7 +90,7 @@ impl PullListener {
             };
             self.unanswered = false;
             self.after = event.as_ref().map(|event| event.sequence).or(self.after);
-            return Ok(event);
+            return event.map_or(Ok(None), ListenEvent::from_wire);
         }
     }
 }

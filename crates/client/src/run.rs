@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
 use tonic::Streaming;
@@ -122,12 +122,22 @@ impl Stream for RunningInstance {
     type Item = Result<LinkEvent, ClientError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = Pin::new(&mut self.events).poll_next(cx);
-        polled.map(|next| {
-            next.map(|event| match event {
-                Ok(event) => LinkEvent::from_wire(event),
-                Err(status) => Err(ClientError::from_status(&self.path, &status)),
-            })
-        })
+        loop {
+            let Some(next) = ready!(Pin::new(&mut self.events).poll_next(cx)) else {
+                return Poll::Ready(None);
+            };
+            let event = match next {
+                Ok(event) => LinkEvent::from_wire(event).map(Ok),
+                Err(status) => Some(Err(ClientError::from_status(
+                    &self.path,
+                    "Daemon.RunInstance",
+                    &status,
+                ))),
+            };
+            // A state that a newer daemon knows is nothing to this version.
+            if let Some(event) = event {
+                return Poll::Ready(Some(event));
+            }
+        }
     }
 }

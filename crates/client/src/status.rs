@@ -261,8 +261,9 @@ impl Identity {
 }
 
 impl LinkEvent {
-    pub(crate) fn from_wire(event: proto::LinkEvent) -> Result<Self, ClientError> {
-        Ok(Self {
+    /// Converts an event of the contract; none for a state that this version does not know.
+    pub(crate) fn from_wire(event: proto::LinkEvent) -> Option<Self> {
+        Some(Self {
             state: link_state_from_wire(event.state())?,
             instance: event.instance,
             since: Time::from_wire(event.since),
@@ -271,16 +272,14 @@ impl LinkEvent {
     }
 }
 
-fn link_state_from_wire(state: proto::link_event::State) -> Result<LinkState, ClientError> {
+fn link_state_from_wire(state: proto::link_event::State) -> Option<LinkState> {
     match state {
-        proto::link_event::State::Connecting => Ok(LinkState::Connecting),
-        proto::link_event::State::Online => Ok(LinkState::Online),
-        proto::link_event::State::Offline => Ok(LinkState::Offline),
-        proto::link_event::State::Refused => Ok(LinkState::Refused),
-        proto::link_event::State::Pairing => Ok(LinkState::Pairing),
-        proto::link_event::State::Unspecified => Err(ClientError::Contract(
-            "a link state of an unknown kind".into(),
-        )),
+        proto::link_event::State::Connecting => Some(LinkState::Connecting),
+        proto::link_event::State::Online => Some(LinkState::Online),
+        proto::link_event::State::Offline => Some(LinkState::Offline),
+        proto::link_event::State::Refused => Some(LinkState::Refused),
+        proto::link_event::State::Pairing => Some(LinkState::Pairing),
+        proto::link_event::State::Unspecified => None,
     }
 }
 
@@ -299,7 +298,8 @@ impl InstanceStatus {
             host: instance.host,
             identity: instance.identity.map(Identity::from_wire).transpose()?,
             link: LinkStatus {
-                state: link_state_from_wire(link.state())?,
+                // A state that this version does not know is neither online nor given up.
+                state: link_state_from_wire(link.state()).unwrap_or(LinkState::Connecting),
                 since: Time::from_wire(link.since),
                 attempt: link.attempt,
                 last_error: link.last_error,

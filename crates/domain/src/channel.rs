@@ -78,6 +78,20 @@ impl Channel {
     }
 }
 
+impl From<&str> for Channel {
+    /// The channel of this name, without flags.
+    fn from(name: &str) -> Self {
+        Self::new(name)
+    }
+}
+
+impl From<String> for Channel {
+    /// The channel of this name, without flags.
+    fn from(name: String) -> Self {
+        Self::new(name)
+    }
+}
+
 impl fmt::Display for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", Quoted(&self.name))?;

@@ -39,6 +39,24 @@ impl Payload {
             .map_err(|error| PayloadError::NotJson(error.to_string()))
     }
 
+    /// Writes a value of a program's own type as JSON text.
+    ///
+    /// # Errors
+    /// The value has no JSON form, or one that breaks the rules of [`parse`](Self::parse).
+    pub fn encode(value: &impl Serialize) -> Result<Self, PayloadError> {
+        let text = serde_json::to_string(value);
+        text.map_err(|error| PayloadError::NotJson(error.to_string()))
+            .and_then(Self::parse)
+    }
+
+    /// Reads it as a value of a program's own type.
+    ///
+    /// # Errors
+    /// The JSON is no such value.
+    pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.as_str())
+    }
+
     /// JSON `null`, the form of "no payload".
     #[must_use]
     pub fn null() -> Self {

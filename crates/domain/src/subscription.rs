@@ -37,6 +37,8 @@ pub enum GapReason {
     Expired,
     /// The log to resume no longer exists: the daemon restarted, or the channel went unused.
     Restarted,
+    /// A reason of a newer daemon, which this version does not know.
+    Unknown,
 }
 
 impl GapReason {
@@ -48,6 +50,7 @@ impl GapReason {
             Self::Overflow => "overflow",
             Self::Expired => "expired",
             Self::Restarted => "restarted",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -59,6 +62,7 @@ impl GapReason {
             Self::Overflow => "this listener was too slow for the channel's log",
             Self::Expired => "events grew too old before they were delivered",
             Self::Restarted => "the daemon was restarted, or nobody had listened for a while",
+            Self::Unknown => "the daemon is newer than this program, and has another reason",
         }
     }
 }
@@ -121,6 +125,7 @@ mod tests {
             GapReason::Overflow,
             GapReason::Expired,
             GapReason::Restarted,
+            GapReason::Unknown,
         ] {
             let json = serde_json::to_string(&reason).unwrap();
             assert_eq!(json, upper(reason.as_str()));

@@ -151,6 +151,9 @@ impl Reader<'_> {
                             self.overflow(life, at, position)?;
                         }
                     }
+                    GapReason::Unknown => {
+                        return Err(format!("a reason that no daemon has: {note:?}"));
+                    }
                 },
             }
         }
