@@ -203,10 +203,10 @@ mod tests {
 
     #[test]
     fn what_a_newer_daemon_says_is_passed_over_and_a_gap_is_told_all_the_same() {
+        use proto::listen_event::Event as Wire;
         let event = |event| proto::ListenEvent { sequence: 1, event };
         assert_eq!(ListenEvent::from_wire(event(None)).unwrap(), None);
 
-        use proto::listen_event::Event as Wire;
         let gap = proto::Gap {
             reason: 99,
             missed: 3,

@@ -160,16 +160,19 @@ impl<'a> IntoFuture for OpenListener<'a> {
 #[derive(Debug)]
 pub struct Listener {
     exp: Exp,
-    listener: ResumingListener,
+    stream: ResumingListener,
     max_age: Option<Duration>,
     cleared: watch::Receiver<()>,
     stopped: watch::Receiver<bool>,
     /// Taken from the stream and not given yet, and the position before it.
-    held: Option<(Result<Option<Event>, ClientError>, Option<Position>)>,
+    held: Option<Held>,
     /// Broadcasts that were too old, not told yet.
     expired: Option<Gap>,
     is_ended: bool,
 }
+
+/// A step of the stream, and the position before it.
+type Held = (Result<Option<Event>, ClientError>, Option<Position>);
 
 impl Listener {
     async fn open(request: OpenListener<'_>) -> Result<Self, ClientError> {
@@ -186,7 +189,7 @@ impl Listener {
             ..Listen::to(request.channel.channel().clone())
         };
         let mut listener = Self {
-            listener: ResumingListener::new(client, listen),
+            stream: ResumingListener::new(client, listen),
             max_age: request.max_age,
             cleared,
             stopped,
@@ -268,7 +271,7 @@ impl Listener {
     pub fn position(&self) -> Option<&Position> {
         match &self.held {
             Some((_, before)) => before.as_ref(),
-            None => self.listener.position(),
+            None => self.stream.position(),
         }
     }
 
@@ -296,7 +299,7 @@ impl Listener {
                 select(stopped, cleared).await;
             };
             let update =
-                match select(std::pin::pin!(ended), std::pin::pin!(self.listener.next())).await {
+                match select(std::pin::pin!(ended), std::pin::pin!(self.stream.next())).await {
                     Either::Left(_) => {
                         self.is_ended = true;
                         break;
@@ -346,7 +349,7 @@ impl Listener {
     fn drop_old(&mut self, first: &Broadcast) {
         let (from, mut to, mut missed) = (first.received_at, first.received_at, 1);
         loop {
-            let before = self.listener.position().cloned();
+            let before = self.stream.position().cloned();
             match self.event().now_or_never() {
                 None => break,
                 Some(Ok(Some(Event::Subscription(_)))) => {}

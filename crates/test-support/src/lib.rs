@@ -6,6 +6,7 @@
 //! - `network` (feature `hub`): the network in the test's own process.
 //! - `daemon`, `world`, `transcript`, `traffic`, `judge` (feature `daemon`): the daemon in the
 //!   test's own process, and what its listeners heard, held against what was sent.
+//! - `soak` (feature `daemon`): the same for what programs of other languages print.
 //! - `certificates`, `front`, `cloud` (feature `tls`): TLS, proxies and scripted servers.
 //! - `http2` (feature `http2`): connections of other users, and raw HTTP/2.
 //!
@@ -39,6 +40,8 @@ pub mod judge;
 pub mod network;
 pub mod ports;
 pub mod process;
+#[cfg(feature = "daemon")]
+pub mod soak;
 #[cfg(feature = "daemon")]
 pub mod traffic;
 #[cfg(feature = "daemon")]

@@ -1,0 +1,66 @@
+//! The Rust program of the soak (`tests/soak`): hears a channel through everything, and prints what
+//! it heard and what it may have missed, one JSON document a line. SIGTERM ends it with 0.
+//!
+//!     soak_listen SOCKET CHANNEL
+
+use std::error::Error;
+use std::time::Duration;
+
+use expd_client::{ClientError, Exp, Listener, Received, json};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(socket), Some(channel)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: soak_listen SOCKET CHANNEL".into());
+    };
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        heard = hear(&socket, &channel) => Ok(heard?),
+        _ = terminated.recv() => Ok(()),
+    }
+}
+
+async fn hear(socket: &str, channel: &str) -> Result<(), ClientError> {
+    let mut listener = open(socket, channel).await?;
+    println!("{}", json!({"ready": true}));
+    while let Some(received) = listener.next().await? {
+        match received {
+            Received::Broadcast(it) => println!(r#"{{"heard":{}}}"#, it.payload.as_str()),
+            Received::Gap(gap) => {
+                let time = |time: Option<expd_client::Time>| time.map(|time| time.to_string());
+                println!(
+                    "{}",
+                    json!({"gap": {
+                        "reason": gap.reason.as_str(),
+                        "missed": gap.missed,
+                        "from": time(gap.from),
+                        "to": time(gap.to),
+                    }})
+                );
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Waits for a daemon and a network that are not there yet; from then on, the listener does.
+async fn open(socket: &str, channel: &str) -> Result<Listener, ClientError> {
+    loop {
+        let opened = async {
+            let exp = Exp::options().socket(socket).start().await?;
+            exp.channel(channel).listen_all().await
+        };
+        match opened.await {
+            Err(error)
+                if error.is_transient() || matches!(error, ClientError::NotConfirmed { .. }) =>
+            {
+                eprintln!("{error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            opened => return opened,
+        }
+    }
+}
