@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
-const { chromium } = require('playwright-core');
+const { chromiumContext } = require('./browser-tools');
 const world = require('./world');
 
 const { check, soon } = world;
@@ -82,19 +82,7 @@ async function inPage(page, expd) {
 world.main(async () => {
   const expd = await world.daemon();
   const { server, url } = await site();
-  const context = await chromium.launchPersistentContext(path.join(world.room, 'profile'), {
-    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-    headless: true,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+  const context = await chromiumContext();
   try {
     const page = await context.newPage();
     page.on('console', (message) => console.log('page:', message.text()));

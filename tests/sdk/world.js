@@ -44,8 +44,8 @@ api_key = "${app.apiKey}"
 
 const running = new Set();
 
-// Starts the binary and waits until what it says shows where its network is.
-async function start(args, environment = {}) {
+// Starts the binary and waits until what it says shows where its network is, or what `ready` names.
+async function start(args, environment = {}, ready = undefined) {
   const state = { EXPD__DAEMON__STATE_DIR: path.join(room, 'state') };
   const child = spawn(expd, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...state, ...environment } });
   running.add(child);
@@ -56,10 +56,10 @@ async function start(args, environment = {}) {
     const hear = (chunk) => {
       said += chunk;
       const found = said.match(/http:\/\/127\.0\.0\.1:[1-9]\d*/);
-      const ready = args[0] === 'hub' || said.includes('Ctrl-C ends it');
-      if (found && ready) {
+      const serves = args[0] === 'hub' || said.includes('Ctrl-C ends it');
+      if (ready ? said.includes(ready) : found && serves) {
         clearTimeout(timer);
-        resolve(found[0]);
+        resolve(found?.[0]);
       }
     };
     child.stdout.on('data', hear);
@@ -68,10 +68,10 @@ async function start(args, environment = {}) {
   });
   return {
     host,
-    port: new URL(host).port,
+    port: host && new URL(host).port,
     said: () => said,
-    stop: () => {
-      child.kill('SIGTERM');
+    stop: (signal = 'SIGTERM') => {
+      child.kill(signal);
       return gone;
     },
   };
@@ -82,6 +82,9 @@ function file(name, text) {
   fs.writeFileSync(place, text);
   return place;
 }
+
+// A daemon on settings of the caller's, once it says `ready`.
+const service = (args, ready) => start(args, {}, ready);
 
 // `expd hub` alone, on a free port or a given one.
 const hub = (ttl, port = 0) => start(['hub', '--config', file(`hub-${ttl}.toml`, settings(ttl)), '--listen', `127.0.0.1:${port}`]);
@@ -176,4 +179,4 @@ async function main(checks) {
   process.exit(failed ? 1 : 0);
 }
 
-module.exports = { app, check, daemon, device, eventually, grpcListener, hub, main, operatorKey, room, second, soon, user };
+module.exports = { app, check, daemon, device, eventually, file, grpcListener, hub, main, operatorKey, room, second, service, soon, user };

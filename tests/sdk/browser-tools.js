@@ -1,0 +1,39 @@
+// Chromium as a kiosk has it, and free ports.
+'use strict';
+
+const net = require('node:net');
+const path = require('node:path');
+const { chromium } = require('playwright-core');
+const world = require('./world');
+
+const QUIET = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+// A browser with a new profile in the room of the checks.
+let profiles = 0;
+const chromiumContext = (...flags) => {
+  profiles += 1;
+  return chromium.launchPersistentContext(path.join(world.room, `profile-${profiles}`), {
+    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    headless: true,
+    args: [...QUIET, ...flags],
+  });
+};
+
+// A port that was free a moment ago, for what must come back at its address after a restart.
+async function freePort() {
+  const server = net.createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+module.exports = { chromiumContext, freePort };
