@@ -68,12 +68,12 @@ function leaveStage() {
   find('stage').replaceChildren();
 }
 
-// Plays a file, an app or a URL of the content tree. A launch document without content brings the menu back.
+// Plays a file, an app or a URL of the content tree, and says whether it does: a launch document without content brings the menu back.
 async function fling(exp, launch) {
   const uuid = launch && (launch.content ? launch.content.uuid || launch.content : launch.uuid);
   if (!uuid) {
     leaveStage();
-    return;
+    return false;
   }
   const content = await exp.getContent(uuid);
   if (!content) throw new Error(`there is no content ${uuid}`);
@@ -93,6 +93,7 @@ async function fling(exp, launch) {
     leaveStage();
     throw error;
   });
+  return true;
 }
 
 async function start() {
@@ -118,7 +119,7 @@ async function start() {
     });
     await channel.listen('fling', (payload, respond) => {
       fling(exp, payload).then(
-        () => respond({ playing: true }),
+        (playing) => respond({ playing }),
         (error) => respond({ playing: false, reason: error.message }),
       );
     });
