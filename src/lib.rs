@@ -7,6 +7,7 @@
 //! - [`router`]: the actor that owns channels, their logs and their listeners, for all instances.
 //! - [`bridge`]: one identity behind one handle, which every server calls.
 //! - [`rpc`]: the gRPC server: thin services, and the streams that share encoded frames.
+//! - [`web`]: the door for web pages, which speaks the protocol of EXP's SDKs.
 //! - [`access`]: who may do what: the rules, the caller's facts, and the decision.
 //! - [`ipc`]: local sockets: bound, guarded, accepted from.
 //! - [`cli`]: the command line, one file a command, on top of [`expd_client`].
@@ -15,13 +16,15 @@
 //!
 //! - [`daemon`]: puts the rooms together: starts, reloads, drains and stops.
 //! - [`config`]: the settings, read and checked as a whole before anything is bound.
+//! - [`pages`]: the open pages, as status and metrics show them.
 //! - [`shares`]: resources that all users share, and the part that one of them may take.
 //! - [`coredump`], [`exposure`]: protection of the process's memory and of its files.
 //! - [`systemd`], [`logging`], [`metrics`]: the service manager, the log, and the counters.
 //! - [`journal`]: the events of the log that operators filter on.
 //!
 //! Crates of their own: [`expd_domain`] (channels, events, payloads, identities; no I/O),
-//! [`expd_wire`] (the live socket), [`expd_hub`] (an EXP-compatible network), [`expd_proto`] (the
+//! [`expd_wire`] (the live socket), [`expd_hub`] (an EXP-compatible network), [`expd_server`] (the
+//! serving half of EXP's protocol), [`expd_proto`] (the
 //! gRPC contract), [`expd_client`] and [`expd_authority`].
 #![forbid(unsafe_code)]
 
@@ -36,8 +39,10 @@ pub mod ipc;
 pub mod journal;
 mod logging;
 pub mod metrics;
+pub mod pages;
 pub mod router;
 pub mod rpc;
 mod shares;
 mod systemd;
 pub mod upstream;
+pub mod web;

@@ -23,6 +23,8 @@ pub enum Holder {
     User(u32),
     /// All callers over TCP, whose users the kernel does not tell.
     Tcp,
+    /// The pages of one app, by the number that the door gave it.
+    App(u32),
 }
 
 impl Holder {
@@ -43,6 +45,7 @@ impl fmt::Display for Holder {
             Self::Owner => f.write_str("root or the daemon's own user"),
             Self::User(uid) => write!(f, "uid {uid}"),
             Self::Tcp => f.write_str("the callers over TCP"),
+            Self::App(_) => f.write_str("the pages of one app"),
         }
     }
 }

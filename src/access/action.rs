@@ -30,6 +30,8 @@ pub enum Action<'a> {
         /// The listener's channel.
         channel: &'a Channel,
     },
+    /// Read or cancel the listener of a web page on this channel.
+    UsePageListener(&'a Channel),
 }
 
 impl Action<'_> {

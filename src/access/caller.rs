@@ -38,6 +38,15 @@ pub struct Peer {
     pub gid: u32,
 }
 
+/// A web page that logged in at the door for pages.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Page {
+    /// Name of its app in the settings.
+    pub app: Arc<str>,
+    /// Its origin, as the browser sends it.
+    pub origin: Arc<str>,
+}
+
 /// The caller of a connection. Every request of the connection carries a clone; all share what was
 /// read.
 #[derive(Clone, Debug)]
@@ -47,6 +56,8 @@ pub struct Caller(Arc<Known>);
 struct Known {
     /// None over TCP.
     peer: Option<Peer>,
+    /// The page; none for a program.
+    page: Option<Page>,
     /// Time of accepting the connection, since boot.
     accepted: Duration,
     process: OnceLock<Option<Process>>,
@@ -64,17 +75,23 @@ struct Process {
 impl Caller {
     /// The caller on a Unix socket.
     pub fn local(peer: Peer) -> Self {
-        Self::new(Some(peer))
+        Self::new(Some(peer), None)
     }
 
     /// A caller of whom nothing is known.
     pub fn unknown() -> Self {
-        Self::new(None)
+        Self::new(None, None)
     }
 
-    fn new(peer: Option<Peer>) -> Self {
+    /// A page that logged in at the door for pages.
+    pub fn of_page(page: Page) -> Self {
+        Self::new(None, Some(page))
+    }
+
+    fn new(peer: Option<Peer>, page: Option<Page>) -> Self {
         Self(Arc::new(Known {
             peer,
+            page,
             accepted: since_boot(),
             process: OnceLock::new(),
             name: OnceLock::new(),
@@ -84,6 +101,11 @@ impl Caller {
     /// The process that connected; none over TCP.
     pub fn peer(&self) -> Option<Peer> {
         self.0.peer
+    }
+
+    /// The page; none for a program.
+    pub fn page(&self) -> Option<&Page> {
+        self.0.page.as_ref()
     }
 
     /// True if the process is in a group, primary or supplementary.
@@ -143,6 +165,9 @@ impl Caller {
 
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(page) = &self.0.page {
+            return write!(f, "the app {} ({})", page.app, page.origin);
+        }
         let Some(peer) = self.0.peer else {
             return f.write_str("a caller over TCP, of whom nothing is known,");
         };

@@ -5,7 +5,8 @@
 //! connection, as the kernel identifies it. No door has a rule of its own.
 //!
 //! Promises: without rules, everyone who can connect may do everything but what is reserved to the
-//! daemon; with rules, anything that none of them allows is refused, root's calls included.
+//! daemon; with rules, anything that none of them allows is refused, root's calls included. A page
+//! is another kind of caller: it may do what rules about its app allow, and nothing without one.
 
 pub mod accounts;
 mod action;
@@ -19,7 +20,7 @@ mod verb;
 pub use action::Action;
 #[cfg(test)]
 pub(crate) use action::Scope;
-pub use caller::{Caller, Peer};
+pub use caller::{Caller, Page, Peer};
 pub use peer_fields::PeerFields;
 pub use policy::{AccessPolicy, Rights};
 pub use refusal::Refusal;

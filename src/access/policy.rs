@@ -16,7 +16,12 @@ use super::verb::Verb;
 
 /// All rules.
 #[derive(Clone, Debug)]
-pub struct AccessPolicy(Vec<Rule>);
+pub struct AccessPolicy {
+    /// Rules about local programs. Without any, they may do everything.
+    programs: Vec<Rule>,
+    /// Rules about the pages of apps. What none of them allows is refused.
+    pages: Vec<Rule>,
+}
 
 #[derive(Clone, Debug)]
 struct Rule {
@@ -34,6 +39,7 @@ enum Criterion {
     User(u32),
     Group(u32),
     Unit(String),
+    App(String),
     /// A user or group that the system does not know.
     Nobody,
 }
@@ -41,20 +47,28 @@ enum Criterion {
 impl AccessPolicy {
     /// A policy of these rules, with names resolved as the system knows them now.
     pub fn new(rules: &[AccessRule]) -> Self {
-        Self(rules.iter().map(Rule::new).collect())
+        let (pages, programs): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| rule.app.is_some());
+        Self {
+            programs: programs.into_iter().map(Rule::new).collect(),
+            pages: pages.into_iter().map(Rule::new).collect(),
+        }
     }
 
-    /// True where there are no rules.
+    /// True where there are no rules about local programs.
     pub fn is_open(&self) -> bool {
-        self.0.is_empty()
+        self.programs.is_empty()
     }
 
     /// The rights of a caller.
     pub fn rights<'a>(&'a self, caller: &'a Caller) -> Rights<'a> {
+        let rules = match caller.page() {
+            Some(_) => Some(&self.pages),
+            None => Some(&self.programs).filter(|rules| !rules.is_empty()),
+        };
         Rights {
             caller,
-            rules: (!self.is_open()).then(|| {
-                let matching = self.0.iter().filter(|rule| rule.matches(caller));
+            rules: rules.map(|rules| {
+                let matching = rules.iter().filter(|rule| rule.matches(caller));
                 matching.collect()
             }),
         }
@@ -133,6 +147,8 @@ impl Rights<'_> {
             Action::Run => self.require(Verb::Run, Scope::Instance(instance)),
             Action::ReadStatus => self.require(Verb::Status, Scope::Instance(instance)),
             Action::ReadChannelStatus(channel) => self.require(Verb::Status, on(channel)),
+            Action::UsePageListener(channel) if self.allows(Verb::Admin, on(channel)) => Ok(()),
+            Action::UsePageListener(_) => Err(Lack::HiddenListener),
             Action::UseListener { owner, channel } => {
                 if self.allows(Verb::Admin, on(channel)) {
                     Ok(())
@@ -256,6 +272,7 @@ impl Rule {
             criteria.push(gid.map_or(Criterion::Nobody, Criterion::Group));
         }
         criteria.extend(rule.unit.as_deref().map(unit_name).map(Criterion::Unit));
+        criteria.extend(rule.app.clone().map(Criterion::App));
         Self {
             criteria,
             allow: rule.allow.clone(),
@@ -271,6 +288,7 @@ impl Rule {
             Criterion::User(uid) => peer.is_some_and(|peer| peer.uid == *uid),
             Criterion::Group(gid) => caller.in_group(*gid),
             Criterion::Unit(unit) => caller.unit() == Some(unit),
+            Criterion::App(app) => caller.page().is_some_and(|page| *page.app == **app),
             Criterion::Nobody => false,
         })
     }

@@ -45,8 +45,8 @@ impl Refusal {
 }
 
 fn remedy(caller: &Caller) -> &'static str {
-    match caller.peer() {
-        Some(_) => "",
-        None => "connect to the Unix socket, on which callers are known, or ",
+    match (caller.peer(), caller.page()) {
+        (_, Some(_)) | (Some(_), _) => "",
+        (None, None) => "connect to the Unix socket, on which callers are known, or ",
     }
 }

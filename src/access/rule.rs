@@ -3,7 +3,7 @@
 use super::verb::Verb;
 
 /// `[[access]]`: one rule. It applies to a caller that matches all of `uid`, `user`, `group` and
-/// `unit` that it sets.
+/// `unit` that it sets, or to the pages of an `app`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessRule {
     /// The numeric user ID.
@@ -14,6 +14,8 @@ pub struct AccessRule {
     pub group: Option<String>,
     /// The systemd unit.
     pub unit: Option<String>,
+    /// The app in the door's settings, whose pages the rule is about.
+    pub app: Option<String>,
     /// The permissions.
     pub allow: Vec<Verb>,
     /// The channels on which they hold; all where empty.

@@ -7,11 +7,11 @@ use super::mistake::quoted;
 use super::reader::Reader;
 use super::route::Route;
 use super::section::Section;
-use super::settings::{DEFAULT_INSTANCE, DaemonSettings};
+use super::settings::{DEFAULT_INSTANCE, DaemonSettings, WebApp};
 
 /// Notes a mistake where rules are set although the settings declare that there are none.
 pub(super) fn check_open(reader: &mut Reader, daemon: &DaemonSettings, access: &[AccessRule]) {
-    if daemon.open && !access.is_empty() {
+    if daemon.open && access.iter().any(|rule| rule.app.is_none()) {
         let mut section = Section::new(reader, Route::default().key("daemon"));
         section.mistake(
             keys::ACCESS,
@@ -21,8 +21,9 @@ pub(super) fn check_open(reader: &mut Reader, daemon: &DaemonSettings, access: &
     }
 }
 
-/// Reads the access rules. A rule on an instance that is not among `instances` is a mistake.
-pub(super) fn read(reader: &mut Reader, instances: &[String]) -> Vec<AccessRule> {
+/// Reads the access rules. A rule on an instance that is not among `instances` is a mistake,
+/// and one on an app that is not among `apps` matches nobody.
+pub(super) fn read(reader: &mut Reader, instances: &[String], apps: &[WebApp]) -> Vec<AccessRule> {
     let routes = reader.items(&Route::default().key("access"));
     routes
         .into_iter()
@@ -33,6 +34,7 @@ pub(super) fn read(reader: &mut Reader, instances: &[String]) -> Vec<AccessRule>
                 user: section.text("user"),
                 group: section.text("group"),
                 unit: section.text("unit"),
+                app: section.text("app"),
                 // Unknown words have been reported.
                 allow: section
                     .choices("allow")
@@ -57,6 +59,7 @@ pub(super) fn read(reader: &mut Reader, instances: &[String]) -> Vec<AccessRule>
                     );
                 }
             }
+            check_app(&mut section, &rule, apps);
             if rule.allow.contains(&Verb::Request) && !rule.channels.is_empty() {
                 section.mistake(
                     "channels",
@@ -103,4 +106,30 @@ pub(super) fn read(reader: &mut Reader, instances: &[String]) -> Vec<AccessRule>
             rule
         })
         .collect()
+}
+
+/// Checks a rule about the pages of an app.
+fn check_app(section: &mut Section<'_>, rule: &AccessRule, apps: &[WebApp]) {
+    let Some(app) = &rule.app else {
+        return;
+    };
+    for other in ["uid", "user", "group", "unit"] {
+        if section.is_set(other) {
+            section.mistake(
+                other,
+                "a page has no user and no unit: a rule with app and this would never apply",
+                "remove one of them",
+            );
+        }
+    }
+    for verb in [Verb::Run, Verb::Status, Verb::Admin] {
+        if rule.allow.contains(&verb) {
+            let what = format!("a page cannot use {}", quoted(verb.name()));
+            section.mistake("allow", what, "give it listen, broadcast, respond, request");
+        }
+    }
+    if !apps.iter().any(|known| known.name == *app) {
+        let what = format!("there is no app {}: the rule matches nobody", quoted(app));
+        section.warning("app", what, "add it to [[web.apps]], or name another");
+    }
 }

@@ -39,7 +39,7 @@ pub(super) enum ValueType {
 }
 
 /// The tables of the file. `NAME` stands for any name, `[]` for each item of an array of tables.
-pub(super) const SECTIONS: [(&str, &str); 9] = [
+pub(super) const SECTIONS: [(&str, &str); 11] = [
     ("daemon", "The daemon and its local API."),
     (
         "daemon.limits",
@@ -55,7 +55,15 @@ pub(super) const SECTIONS: [(&str, &str); 9] = [
     ),
     (
         "access[]",
-        "Access rules: which callers may do what. Without rules, everyone who can open the socket may do everything. With rules, a call is allowed if any rule allows it, and refused otherwise, root's calls included. A rule applies to a caller that matches all of `uid`, `user`, `group` and `unit` that it sets. A rule that sets none of them applies to everyone, and only such a rule applies to callers over TCP, of whom nothing is known. `systemctl reload expd` applies changes, to open streams too: a stream that loses its permission ends at once. A reload is refused, and the rules stay in force, if it would remove all of them (see `daemon.access`), or if the file looks truncated: its last line has no newline, or its last rule is an earlier one without the keys that narrow it. Write `allow` last in each rule: a rule that is truncated before it is never valid.",
+        "Access rules: which callers may do what. Without rules, everyone who can open the socket may do everything, and pages (`[[web.apps]]`) nothing: a rule with `app` is about the pages of that app alone, and counts for nobody else. With rules that are not about apps, a call is allowed if any rule allows it, and refused otherwise, root's calls included. A rule applies to a caller that matches all of `uid`, `user`, `group` and `unit` that it sets. A rule that sets none of them applies to everyone, and only such a rule applies to callers over TCP, of whom nothing is known. `systemctl reload expd` applies changes, to open streams too: a stream that loses its permission ends at once. A reload is refused, and the rules stay in force, if it would remove all of them (see `daemon.access`), or if the file looks truncated: its last line has no newline, or its last rule is an earlier one without the keys that narrow it. Write `allow` last in each rule: a rule that is truncated before it is never valid.",
+    ),
+    (
+        "web",
+        "The door for pages: the protocol of EXP's SDKs on a loopback address, for web pages on this host, which share the daemon's connection. Off where `listen` is not set. A page names it as its host (`host: 'http://127.0.0.1:9980'`) and logs in as one of the apps.",
+    ),
+    (
+        "web.apps[]",
+        "A page that may log in at the door. What it may do, access rules say that name it (`app`); without one it may do nothing. `systemctl reload expd` applies changes of all keys but `instance`: the pages of an app that is gone, or has another key, are closed.",
     ),
     (
         "hub",
@@ -150,9 +158,19 @@ pub(super) const KEYS: &[Key] = &[
     key("access[]", "user", ValueType::Text, "", "Name of a user. A name that does not exist matches nobody."),
     key("access[]", "group", ValueType::Text, "", "Name of a group that the calling process must be in."),
     key("access[]", "unit", ValueType::Text, "", "A systemd unit, as in `kiosk.service`. Only units of the system: those of a user's own service manager count as `user@UID.service`."),
+    key("access[]", "app", ValueType::Text, "", "Name of an app in `[[web.apps]]`: the rule is about its pages alone. Not together with `uid`, `user`, `group` or `unit`."),
     key("access[]", "allow", ValueType::Choices(&VERBS), "", "The permissions. Required. `status` shows the channels and instances of the rule; `request` includes reading the identity; `run` allows bringing identities along (`RunInstance`), of any host that the daemon reaches, under the names in `instances`; what is called on them needs its own permissions; `admin` allows reading, cancelling and clearing the listeners of other users. Paths of the API that broadcast or respond (`/api/networks/`) need those permissions on every channel as well. Paths of logins (`/api/auth/`) are refused to everyone: the daemon keeps its token to itself."),
     key("access[]", "channels", ValueType::Texts, "[]", "Names of the channels on which the permissions hold; all where empty."),
     key("access[]", "instances", ValueType::Texts, "[]", "Names of the instances on which the permissions hold; all where empty."),
+
+    key("web", "listen", ValueType::LoopbackAddress, "", "Loopback address on which pages are served. Where not set, the door is off."),
+    key("web", "root", ValueType::Path, "", "Folder of pages that the door serves itself, below `/`. Pages from there are of the same origin as the door (`http://127.0.0.1:9980`), so that browsers ask no permission. Every page and program of this host can read them."),
+
+    key("web.apps[]", "name", ValueType::Text, "", "The app's name, by which access rules and the status name it. Required."),
+    key("web.apps[]", "origins", ValueType::Texts, "", "Exact origins of the app's pages, as in `https://kiosk.example`. Required."),
+    key("web.apps[]", "uuid", ValueType::Text, "", "The uuid with which the app's pages log in at the door; of the operator's choice. Required."),
+    key("web.apps[]", "api_key", ValueType::Secret, "", "The key with which they log in (`apiKey` or `secret` in the SDK); of the operator's choice, and never one of EXP's. Required. Also as a systemd credential named `expd.web.NAME.api_key`."),
+    key("web.apps[]", "instance", ValueType::Text, r#""default""#, "The instance whose connection and identity the app's pages share."),
 
     key("hub", "listen", ValueType::Address, r#""127.0.0.1:9000""#, "Address that the network listens on; port 0 takes a free one."),
     key("hub", "organization", ValueType::Text, r#""demo""#, "The organization that it serves."),

@@ -15,7 +15,7 @@ use super::reader::Reader;
 use super::route::Route;
 use super::settings::Settings;
 use super::wipe::wipe;
-use super::{access, daemon, hub, instance};
+use super::{access, daemon, hub, instance, web};
 use crate::exposure;
 
 /// The file that is read by default, where it exists.
@@ -173,7 +173,8 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
     let daemon = daemon::read(&mut reader);
     let instances = instance::read_all(&mut reader);
     let names = reader.names(&Route::default().key("instances"));
-    let access = access::read(&mut reader, &names);
+    let web = web::read(&mut reader, &names, source.credentials.as_deref());
+    let access = access::read(&mut reader, &names, &web.apps);
     access::check_open(&mut reader, &daemon, &access);
     if file_end.unfinished_line && !access.is_empty() {
         let origin = source
@@ -193,6 +194,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
             instances,
             access,
             hub,
+            web,
         },
         file: source.file.clone(),
         warnings,

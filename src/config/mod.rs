@@ -5,7 +5,7 @@
 //! nor files in `/etc`. The way down:
 //!
 //! - `load` and `reload` (may these settings replace those in force?) put it together;
-//! - `access`, `daemon`, `hub` and `instance` read and check one section each;
+//! - `access`, `daemon`, `hub`, `instance` and `web` read and check one section each;
 //! - `section` and `secret` give them typed values from the `reader`, which merges all layers;
 //! - `host` reads base URLs, those of programs too;
 //! - `file` and `layer` bring the sources into one form, with the origin of every value;
@@ -35,6 +35,7 @@ mod state_dir;
 mod tests;
 mod text_file;
 mod units;
+mod web;
 mod wipe;
 
 pub use digests::ValueDigests;
@@ -46,7 +47,7 @@ pub use mistake::{ConfigErrors, Mistake, Origin};
 pub use reference::reference;
 pub use settings::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings, HostsChoice,
-    InstanceSettings, Limits, LogFormat, LogLevel, Settings,
+    InstanceSettings, Limits, LogFormat, LogLevel, Settings, WebApp, WebSettings,
 };
 pub use state_dir::{StateEnvironment, hub_state_dir, state_dir};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};

@@ -27,7 +27,12 @@ impl Loaded {
         let mut findings = Findings::default();
         let origin = self.file.as_deref().map_or(Origin::Defaults, Origin::file);
         let rules = &self.settings.access;
-        if rules.is_empty() && !known.is_empty() && !self.settings.daemon.open {
+        // Rules about pages open and close nothing to others.
+        let is_of_programs = |rule: &AccessRule| rule.app.is_none();
+        if !rules.iter().any(is_of_programs)
+            && known.iter().any(is_of_programs)
+            && !self.settings.daemon.open
+        {
             findings.mistake(
                 origin.clone(),
                 keys::ACCESS,
@@ -71,6 +76,7 @@ fn lacks_some_of(cut: &AccessRule, whole: &AccessRule) -> bool {
         && kept(&cut.user, &whole.user, &None)
         && kept(&cut.group, &whole.group, &None)
         && kept(&cut.unit, &whole.unit, &None)
+        && kept(&cut.app, &whole.app, &None)
         && kept(&cut.channels, &whole.channels, &none)
         && kept(&cut.instances, &whole.instances, &none)
 }

@@ -37,6 +37,34 @@ pub struct Settings {
     pub access: Vec<AccessRule>,
     /// `[hub]`
     pub hub: HubSettings,
+    /// `[web]`
+    pub web: WebSettings,
+}
+
+/// `[web]`: the door for pages.
+#[derive(Clone, Debug, Default)]
+pub struct WebSettings {
+    /// Loopback address on which pages are served; none where the door is off.
+    pub listen: Option<SocketAddr>,
+    /// Folder of pages that the door serves itself.
+    pub root: Option<PathBuf>,
+    /// The apps that may log in.
+    pub apps: Vec<WebApp>,
+}
+
+/// `[[web.apps]]`: a page that may log in at the door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebApp {
+    /// Its name.
+    pub name: String,
+    /// The exact origins of its pages.
+    pub origins: Vec<String>,
+    /// The uuid of its logins.
+    pub uuid: String,
+    /// The key that signs them.
+    pub api_key: Secret,
+    /// The instance that its pages share.
+    pub instance: String,
 }
 
 /// `[daemon]`

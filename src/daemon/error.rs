@@ -37,6 +37,17 @@ pub enum DaemonError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The door for pages.
+    #[error(
+        "cannot serve pages on {address} (web.listen): {source}; choose another port, or stop what \
+         uses it"
+    )]
+    Web {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// An instance that cannot be started.
     #[error("instance {instance:?}: {reason}")]
     Instance {

@@ -17,7 +17,7 @@ use super::notifications::summary;
 use super::options::ServeOptions;
 use crate::access::{AccessPolicy, AccessRule};
 use crate::bridge::Bridges;
-use crate::config::{ConfigErrors, Loaded, ValueDigests};
+use crate::config::{ConfigErrors, Loaded, ValueDigests, WebApp};
 use crate::journal::JournalEvent;
 use crate::logging;
 use crate::systemd::Notifier;
@@ -39,6 +39,7 @@ pub(super) struct Reload {
     /// Access rules that apply, and all that have applied since there were none.
     known_rules: Vec<AccessRule>,
     policy: watch::Sender<Arc<AccessPolicy>>,
+    web_apps: watch::Sender<Arc<[WebApp]>>,
 }
 
 impl Reload {
@@ -55,12 +56,18 @@ impl Reload {
             running: loaded.digests.clone(),
             known_rules: loaded.settings.access.clone(),
             policy: watch::Sender::new(Arc::new(policy)),
+            web_apps: watch::Sender::new(loaded.settings.web.apps.as_slice().into()),
         })
     }
 
     /// The access policy, replaced at each reload.
     pub(super) fn policy(&self) -> watch::Receiver<Arc<AccessPolicy>> {
         self.policy.subscribe()
+    }
+
+    /// The apps whose pages may log in, replaced at each reload that changes them.
+    pub(super) fn web_apps(&self) -> watch::Receiver<Arc<[WebApp]>> {
+        self.web_apps.subscribe()
     }
 
     /// Reloads at each signal.
@@ -124,10 +131,16 @@ impl Reload {
         } = loaded;
         let now = settings.access.clone();
         let level = settings.daemon.log;
+        let apps: Arc<[WebApp]> = settings.web.apps.as_slice().into();
         // Its secrets are overwritten before anybody is told that the reload is over.
         drop(settings);
         let rules = now.len();
         self.policy.send_replace(Arc::new(policy));
+        self.web_apps.send_if_modified(|before| {
+            let changed = *before != apps;
+            *before = apps;
+            changed
+        });
         if rules == 0 {
             self.known_rules.clear();
         }
@@ -161,8 +174,11 @@ impl Reload {
 
 /// The changed keys that need a restart.
 fn pending(changed: &[String], embedded: bool) -> Vec<&str> {
-    let applied =
-        |key: &str| matches!(key, "daemon.log" | "daemon.access") || key.starts_with("access");
+    let applied = |key: &str| {
+        matches!(key, "daemon.log" | "daemon.access")
+            || key.starts_with("access")
+            || key.starts_with("web.apps")
+    };
     // Keys of the embedded network, which does not run.
     let unused = |key: &str| key.starts_with("hub.") && !embedded;
     let keys = changed.iter().map(String::as_str);

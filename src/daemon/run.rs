@@ -138,6 +138,7 @@ async fn run_daemon(
         listeners,
         hub,
         access: reload.policy(),
+        web_apps: reload.web_apps(),
         shutdown: shutdown.clone(),
     };
     let served = serve(parts, |bridges| {

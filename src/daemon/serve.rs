@@ -15,10 +15,12 @@ use super::metrics::{Metrics, MetricsServer};
 use super::task_group::TaskGroup;
 use crate::access::AccessPolicy;
 use crate::bridge::Bridges;
-use crate::config::Settings;
+use crate::config::{Settings, WebApp};
+use crate::pages::Pages;
 use crate::router::{Router, RouterHandle, RouterSettings};
 use crate::rpc::server::Server;
 use crate::rpc::{self, PullListeners, ServiceContext};
+use crate::web::{WebParts, WebServer};
 use expd_hub::Hub;
 
 /// Limit of the time that router, links and network each may take to end, once calls under way are
@@ -37,6 +39,8 @@ pub struct ServeParts<'a> {
     pub hub: Option<Hub>,
     /// The access policy, which a reload may replace.
     pub access: watch::Receiver<Arc<AccessPolicy>>,
+    /// The apps whose pages may log in, which a reload may replace.
+    pub web_apps: watch::Receiver<Arc<[WebApp]>>,
     /// Stops the daemon.
     pub shutdown: CancellationToken,
 }
@@ -46,12 +50,14 @@ impl<'a> ServeParts<'a> {
     /// settings.
     pub fn new(settings: &'a Settings, listeners: Listeners, shutdown: CancellationToken) -> Self {
         let policy = watch::Sender::new(Arc::new(AccessPolicy::new(&settings.access)));
+        let apps = watch::Sender::new(settings.web.apps.as_slice().into());
         Self {
             settings,
             state_dir: None,
             listeners,
             hub: None,
             access: policy.subscribe(),
+            web_apps: apps.subscribe(),
             shutdown,
         }
     }
@@ -78,6 +84,7 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         listeners,
         hub,
         access,
+        web_apps,
         shutdown,
     } = parts;
     let limits = &settings.daemon.limits;
@@ -99,6 +106,13 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         Some(address) => Some(MetricsServer::bind(address).await?),
         None => None,
     };
+    let web = match settings.web.listen {
+        Some(address) => {
+            let bound = WebServer::bind(address);
+            Some(bound.map_err(|source| DaemonError::Web { address, source })?)
+        }
+        None => None,
+    };
     let servers = &mut groups.servers;
     let servers_stop = servers.stop.clone();
     let links = &mut groups.links;
@@ -113,6 +127,26 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         };
         let serving = server.serve(metrics, servers.stop.clone());
         servers.spawn("the metrics server", serving);
+    }
+    let pages = Pages::default();
+    if let Some(web) = web {
+        let parts = WebParts {
+            state_dir: state_dir.map(Path::to_owned),
+            root: settings.web.root.clone(),
+            apps: web_apps,
+            bridges: bridges.clone(),
+            access: access.clone(),
+            limits: limits.clone(),
+            pages: pages.clone(),
+            decode: rpc::frame::decode_broadcast,
+        };
+        let address = web.local_addr();
+        log::info!(listen = address.to_string(); "serving pages on http://{address}");
+        let serving = web.serve(parts, servers.stop.clone());
+        servers.spawn("the door for pages", async move {
+            let served = serving.await;
+            served.map_err(|source| DaemonError::Web { address, source })
+        });
     }
     let pulls = PullListeners::default();
     let expiry = pulls.clone().sweep_until(servers.stop.clone());

@@ -28,6 +28,15 @@ pub struct Program {
     pub uid: u32,
 }
 
+/// A web page that listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebPage {
+    /// Name of its app in the settings.
+    pub app: Arc<str>,
+    /// The number by which its shares are counted.
+    pub number: u32,
+}
+
 /// An app's request to listen.
 #[derive(Clone, Debug)]
 pub struct ListenSpec {
@@ -44,6 +53,8 @@ pub struct ListenSpec {
     pub resume: Option<Resume>,
     /// The listening process, where the kernel names it.
     pub peer: Option<Program>,
+    /// The listening page; `None` for a program.
+    pub page: Option<WebPage>,
     /// The memory budget of the user; `None` where memory is not counted.
     pub memory: Option<Memory>,
 }
@@ -72,7 +83,10 @@ impl ListenSpec {
 
     /// The user whose shares the listener takes.
     pub(super) fn holder(&self) -> Holder {
-        Holder::of(self.peer.map(|peer| peer.uid))
+        match &self.page {
+            Some(page) => Holder::App(page.number),
+            None => Holder::of(self.peer.map(|peer| peer.uid)),
+        }
     }
 }
 
@@ -95,6 +109,8 @@ pub struct ListenerInfo {
     pub context: String,
     /// The listening process.
     pub peer: Option<Program>,
+    /// The listening page.
+    pub page: Option<WebPage>,
     /// Number of delivered broadcasts.
     pub delivered: AtomicU64,
     /// Number of broadcasts reported as missed.
@@ -217,6 +233,7 @@ impl Listener {
             name: spec.name.unwrap_or_default(),
             context: spec.context,
             peer: spec.peer,
+            page: spec.page,
             delivered: AtomicU64::new(0),
             missed: AtomicU64::new(0),
             gaps: AtomicU64::new(0),

@@ -25,6 +25,26 @@ pub struct EncodedBatch {
     pub ends: Vec<usize>,
 }
 
+/// Decodes a record's bytes. The front door that encodes provides it.
+pub type Decode = fn(&Record) -> Option<PlainBroadcast>;
+
+/// A broadcast, decoded from its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlainBroadcast {
+    pub id: String,
+    pub name: String,
+    /// JSON text.
+    pub payload: String,
+}
+
+/// A broadcast as web pages receive it.
+#[derive(Clone, Debug)]
+pub struct PageForm {
+    /// The spelling of the channel's ID in it: nearly all pages use the same.
+    pub channel_id: Box<str>,
+    pub packet: Bytes,
+}
+
 /// One broadcast in the log, encoded once for all listeners.
 #[derive(Debug)]
 pub struct Record {
@@ -33,6 +53,8 @@ pub struct Record {
     pub sequence: u64,
     /// The frame in the other payload form, encoded when a listener first needs it.
     pub alternative: OnceLock<Bytes>,
+    /// The form for web pages, encoded when the first of them needs it.
+    pub page_form: OnceLock<PageForm>,
     batch: Bytes,
     range: Range<usize>,
 }
@@ -45,6 +67,7 @@ impl Record {
             name,
             sequence,
             alternative: OnceLock::new(),
+            page_form: OnceLock::new(),
             range: range.start.min(end)..end,
             batch,
         }

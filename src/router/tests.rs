@@ -55,6 +55,7 @@ fn spec(name: Option<&str>) -> ListenSpec {
         overflow: Overflow::Skip,
         resume: None,
         peer: None,
+        page: None,
         memory: None,
     }
 }
@@ -539,6 +540,7 @@ async fn bounds_on_listeners_and_channels_are_kept_and_freed() {
     // Root may use the whole limit.
     let spec = |name| ListenSpec {
         peer: Some(Program { pid: 1, uid: 0 }),
+        page: None,
         ..spec(name)
     };
     let first = world.listen(spec(None)).await;

@@ -159,9 +159,10 @@ fn check_listener(
     bridges: &Bridges,
 ) -> Result<(), Refusal> {
     let owner = info.peer.map(|peer| peer.uid);
-    let action = Action::UseListener {
-        owner,
-        channel: &info.channel,
+    let channel = &info.channel;
+    let action = match info.page {
+        Some(_) => Action::UsePageListener(channel),
+        None => Action::UseListener { owner, channel },
     };
     if let Some(configured) = bridges.iter().find(|b| b.instance == info.instance) {
         return rights.check(&configured.name, &action);

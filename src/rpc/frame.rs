@@ -8,7 +8,7 @@ use prost::Message;
 
 use super::convert;
 use super::offload::{MAX_INLINE, off_thread};
-use crate::router::{Delivery, EncodedBatch, Event, Incoming, Listener, Record};
+use crate::router::{Delivery, EncodedBatch, Event, Incoming, Listener, PlainBroadcast, Record};
 use expd_proto as proto;
 
 /// Length of a gRPC frame's prefix: the compressed flag and the message's length in four bytes.
@@ -208,6 +208,23 @@ fn put_frame(bytes: &mut BytesMut, message: &impl Message) {
     // No message comes near 4 GiB: payloads, answers and status pages are bounded.
     bytes.put_u32(u32::try_from(message.encoded_len()).unwrap_or(u32::MAX));
     message.encode_raw(bytes);
+}
+
+/// Decodes a broadcast for a door of another form.
+#[must_use]
+pub fn decode_broadcast(record: &Record) -> Option<PlainBroadcast> {
+    use proto::listen_event::Event as In;
+    let Some(In::Broadcast(broadcast)) = decode(&record.frame()).event else {
+        return None;
+    };
+    let Some(proto::payload::Form::Json(payload)) = broadcast.payload?.form else {
+        return None;
+    };
+    Some(PlainBroadcast {
+        id: broadcast.id,
+        name: broadcast.name,
+        payload,
+    })
 }
 
 fn decode(frame: &Bytes) -> proto::ListenEvent {

@@ -57,6 +57,7 @@ pub async fn open(
             after: resume.after,
         }),
         peer: program_of(caller),
+        page: None,
         memory,
     };
     let listener = bridge.listen(spec).await?;

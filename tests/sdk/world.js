@@ -90,9 +90,9 @@ const service = (args, ready) => start(args, {}, ready);
 const hub = (ttl, port = 0) => start(['hub', '--config', file(`hub-${ttl}.toml`, settings(ttl)), '--listen', `127.0.0.1:${port}`]);
 
 // expd with its network: the first device is the daemon's own.
-async function daemon() {
+async function daemon(more = '') {
   const socket = path.join(room, 'expd.sock');
-  const config = file('expd.toml', settings('1h'));
+  const config = file('expd.toml', settings('1h') + more);
   const process = await start(['serve', '--embedded', '--config', config, '--socket', socket], {
     EXPD__HUB__LISTEN: '127.0.0.1:0',
   });

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::disk::DiskPlaces;
 use super::error::HubError;
 use super::password;
+use super::server::ServerTerms;
 use super::settings::HubSettings;
 use super::state::HubState;
 use super::{router, server};
@@ -77,8 +78,13 @@ impl Hub {
         let open = TaskTracker::new();
 
         let (router, engine) = router::build(&state);
+        let terms = ServerTerms {
+            admission: state.admission.clone(),
+            stopping: state.stopping.clone(),
+        };
+        let sweep = || state.engine_sessions.remove_ended();
         tokio::select! {
-            Err(source) = server::serve(&self.listener, router, &state, &open) => {
+            Err(source) = server::serve(&self.listener, router, &terms, &open, sweep) => {
                 let address = self.address;
                 return Err(HubError::Serve { address, source });
             }

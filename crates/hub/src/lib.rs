@@ -33,16 +33,11 @@
     reason = "inside this workspace, a name that says everything needs no comment"
 )]
 
-mod address;
-mod admission;
 mod auth;
 mod authentication;
 mod body;
-mod body_memory;
 mod broadcasts;
-mod byte_budget;
 mod collection_query;
-mod connection;
 mod content;
 mod content_files;
 mod content_node;
@@ -57,20 +52,15 @@ mod directory;
 mod disconnect;
 mod disk;
 mod engine;
-mod engine_query;
 mod engine_sessions;
 mod error;
 mod feeds;
 #[cfg(fuzzing)]
 mod fuzzing;
-mod hosts;
 mod hub;
 mod keys;
-mod legacy_framing;
 mod legacy_polling;
-mod lock;
 mod login;
-mod login_request;
 pub mod operator;
 mod operator_api;
 mod pairing_codes;
@@ -79,25 +69,25 @@ mod password_checks;
 mod pending;
 mod polling_body;
 mod publish;
-mod ranges;
-mod rate_limiter;
 mod refreshed_logins;
 mod resource_store;
 mod resources;
 mod restricted_cookie;
 mod router;
-mod server;
 mod settings;
 mod socket;
-mod socket_memory;
 mod socket_registry;
 mod state;
 mod store;
 mod store_error;
-mod stream;
 mod tokens;
 mod turns;
 mod uploads;
+
+use expd_server::{
+    address, admission, body_memory, byte_budget, connection, engine_query, hosts, legacy_framing,
+    lock, login_request, ranges, rate_limiter, server, socket_memory,
+};
 
 pub use admission::MAX_CONNECTIONS;
 pub use counters::{ChannelCount, CountersSnapshot};

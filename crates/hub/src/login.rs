@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
 
 use super::connection::{ClientConnection, RequestConnection};
 use super::error::ApiError;
 use super::state::HubState;
 use super::tokens::{self, TokenClaims, now_millis};
+pub(super) use expd_server::token::bearer;
+
 use expd_domain::{Channel, ChannelRule, Identity, IdentityKind, Quoted, Secret};
 
 /// Logged-in identity.
@@ -180,15 +181,6 @@ impl FromRequestParts<Arc<HubState>> for Login {
         parts.extensions.insert(login.clone());
         Ok(login)
     }
-}
-
-/// Token in the header `Authorization: Bearer`.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<Secret> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| Secret::new(token.trim()))
 }
 
 fn connection(parts: &Parts) -> Option<&ClientConnection> {

@@ -58,7 +58,7 @@ pub(super) async fn check(
         limit,
     };
     // The memory is released before the packets are processed: the library takes them one by one.
-    let (bytes, _reservation) = body::read(hub, connection, body, terms).await?;
+    let (bytes, _reservation) = body::read(&hub.body_memory, connection, body, terms).await?;
     let pieces = match (generation, bytes_form) {
         (Some(Generation::V3), false) => of_legacy_text(&bytes.into()),
         (Some(Generation::V3), true) => of_legacy_bytes(&bytes),

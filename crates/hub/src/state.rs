@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::admission::Admission;
+use super::admission::{Admission, MAX_CONNECTIONS};
 use super::body_memory::BodyMemory;
 use super::content_files::ContentFiles;
 use super::content_tree::ContentTree;
@@ -29,6 +29,7 @@ use super::store::{Store, Table};
 use super::tokens::Tokens;
 use super::turns::Turns;
 use expd_domain::{Channel, ChannelId, Secret};
+use expd_server::messages::decode_channel;
 
 /// One running server. Each part has its own lock; locks are taken in the order data or resources,
 /// sockets, engine sessions, and none is held across an await.
@@ -105,7 +106,7 @@ impl HubState {
             content_files,
             turns: Turns::default(),
             store,
-            admission: Admission::new(),
+            admission: Admission::new(MAX_CONNECTIONS),
             engine_sessions: EngineSessions::new(settings.ping_interval, settings.ping_timeout),
             socket_memory: Arc::default(),
             counters: Counters::default(),
@@ -120,13 +121,6 @@ impl HubState {
 
     /// Decodes a channel ID of this organization.
     pub(super) fn decode_channel(&self, id: &ChannelId) -> Result<Channel, ApiError> {
-        let (organization, channel) = id.decode()?;
-        if organization != self.organization {
-            return Err(ApiError::forbidden(
-                "network.channel.foreign",
-                "this channel ID belongs to another organization; make it with the organization of the logged-in identity",
-            ));
-        }
-        Ok(channel)
+        decode_channel(&self.organization, id)
     }
 }

@@ -4,15 +4,16 @@
 //! Restricted tokens are good for reading content alone, and live longer: they are part of URLs.
 //! Their key is derived from the other, so that neither kind is ever taken for the other.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
 use super::error::ApiError;
-use expd_domain::login::{self, TokenError};
+use expd_domain::login;
 use expd_domain::{Identity, Secret};
+use expd_server::token::{derived_key, invalid};
+
+pub(super) use expd_server::token::{expired, hex, now_millis};
 
 /// A restricted token holds for 30 to 31 days. It is the same for all logins of an identity on one
 /// day, so that the URLs of content stay the same and are cached.
@@ -65,21 +66,7 @@ impl Tokens {
 
     /// Fingerprint of credentials, which reveals nothing about them to readers of tokens.
     pub(super) fn fingerprint(&self, uuid: &str, secret: &Secret) -> u64 {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.expose().as_bytes()) else {
-            // HMAC accepts keys of every length.
-            return 0;
-        };
-        // Tokens contain no zero byte, and these lengths do, so no fingerprint can be mistaken for
-        // a signature.
-        for text in ["credentials", uuid, secret.expose()] {
-            mac.update(&text.len().to_be_bytes());
-            mac.update(text.as_bytes());
-        }
-        let digest = mac.finalize().into_bytes();
-        digest
-            .iter()
-            .take(8)
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        expd_server::token::fingerprint(&self.key, uuid, secret)
     }
 
     /// Expiry of a token that is issued now.
@@ -136,50 +123,6 @@ impl Tokens {
         }
         Ok(claims)
     }
-}
-
-pub(super) fn expired() -> ApiError {
-    ApiError::unauthorized(
-        "authentication.token.expired",
-        "the token has expired; log in again",
-    )
-}
-
-fn invalid(error: TokenError) -> ApiError {
-    let message = match error {
-        TokenError::Signature => {
-            "the token is not signed with this network's key; log in again".to_owned()
-        }
-        other => format!("{other}; log in again"),
-    };
-    ApiError::unauthorized("authentication.token.invalid", message)
-}
-
-fn derived_key(key: &Secret, purpose: &str) -> Secret {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()) else {
-        // HMAC accepts keys of every length.
-        return key.clone();
-    };
-    // Neither tokens nor fingerprints begin with a zero byte and text.
-    mac.update(&[0]);
-    mac.update(purpose.as_bytes());
-    Secret::new(hex(&mac.finalize().into_bytes()))
-}
-
-pub(super) fn now_millis() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ impl World {
             overflow: Overflow::Skip,
             resume: None,
             peer: None,
+            page: None,
             memory: None,
         };
         let listener = self.router.open(HOME, spec).await.unwrap();

@@ -71,6 +71,7 @@ impl World {
             overflow: Overflow::Skip,
             resume: None,
             peer: None,
+            page: None,
             memory: None,
         };
         self.runtime.block_on(self.router.open(HOME, spec)).unwrap()

@@ -29,7 +29,7 @@ impl Hosts {
     /// Names of a server on `listen` with further `names`, and that of the URL by which it is
     /// reached. Without names, and not on a loopback address, it accepts any.
     #[must_use]
-    pub(super) fn new(listen: SocketAddr, names: &[String], url: Option<&str>) -> Self {
+    pub fn new(listen: SocketAddr, names: &[String], url: Option<&str>) -> Self {
         let any = names.is_empty() && !listen.ip().to_canonical().is_loopback();
         let url: Option<Uri> = url.and_then(|url| url.parse().ok());
         let own = url.as_ref().and_then(Uri::host);

@@ -14,7 +14,7 @@ const SMALL: usize = 64 * 1024;
 const SMALL_MEMORY: usize = 32 * 1024 * 1024;
 const SMALL_OF_IDENTITY: usize = 8 * 1024 * 1024;
 
-pub(super) struct BodyMemory {
+pub struct BodyMemory {
     large: Arc<ByteBudget<String>>,
     small: Arc<ByteBudget<String>>,
 }
@@ -30,7 +30,7 @@ impl Default for BodyMemory {
 
 impl BodyMemory {
     /// Reserves memory for a body as soon as there is room. The caller bounds the wait.
-    pub(super) async fn reserve(&self, owner: &str, size: usize) -> Reservation<String> {
+    pub async fn reserve(&self, owner: &str, size: usize) -> Reservation<String> {
         let memory = if size <= SMALL {
             &self.small
         } else {

@@ -12,7 +12,7 @@ const TOTAL: u64 = 256 * 1024 * 1024;
 const OF_IDENTITY: u64 = 64 * 1024 * 1024;
 
 #[derive(Default)]
-pub(super) struct SocketMemory {
+pub struct SocketMemory {
     held: AtomicU64,
     accounts: Mutex<HashMap<String, Weak<Account>>>,
 }
@@ -28,7 +28,7 @@ struct Account {
 ///
 /// The account is charged before the socket and released after it (release and acquire), so that it
 /// never falls below zero where another thread is faster.
-pub(super) struct SocketUse {
+pub struct SocketUse {
     account: Arc<Account>,
     /// Bytes sent and not read. Slightly low (frames and heartbeats count as read, too), and exact
     /// again whenever the client has caught up.
@@ -40,14 +40,14 @@ pub(super) struct SocketUse {
 
 /// Limit that leaves no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
+pub enum Full {
     Identity,
     Total,
 }
 
 impl SocketMemory {
     /// Opens the account of a new socket of this identity.
-    pub(super) fn open(self: &Arc<Self>, owner: &str) -> Arc<SocketUse> {
+    pub fn open(self: &Arc<Self>, owner: &str) -> Arc<SocketUse> {
         let mut accounts = lock(&self.accounts);
         let account = accounts.get(owner).and_then(Weak::upgrade);
         let account = account.unwrap_or_else(|| {
@@ -95,7 +95,7 @@ impl Account {
 
 impl SocketUse {
     /// Fails where the bytes do not fit.
-    pub(super) fn room_for(&self, bytes: u64) -> Result<(), Full> {
+    pub fn room_for(&self, bytes: u64) -> Result<(), Full> {
         if self.account.held.load(Ordering::Relaxed) + bytes > OF_IDENTITY {
             return Err(Full::Identity);
         }
@@ -106,13 +106,13 @@ impl SocketUse {
     }
 
     /// Charges a message that was handed to the socket.
-    pub(super) fn sent(&self, bytes: u64) {
+    pub fn sent(&self, bytes: u64) {
         self.account.take(bytes);
         self.outstanding.fetch_add(bytes, Ordering::Release);
     }
 
     /// Releases bytes that the client read.
-    pub(super) fn taken(&self, bytes: u64) {
+    pub fn taken(&self, bytes: u64) {
         let lower = |outstanding: u64| Some(outstanding.saturating_sub(bytes));
         let before = self
             .outstanding
@@ -122,7 +122,7 @@ impl SocketUse {
     }
 
     /// Charges bytes of the client. Fails where they do not fit.
-    pub(super) fn received(&self, bytes: u64) -> Result<(), Full> {
+    pub fn received(&self, bytes: u64) -> Result<(), Full> {
         self.room_for(bytes)?;
         self.account.take(bytes);
         self.unfinished.fetch_add(bytes, Ordering::Release);
@@ -130,33 +130,33 @@ impl SocketUse {
     }
 
     /// Releases a complete message of the client.
-    pub(super) fn finished(&self) {
+    pub fn finished(&self) {
         let bytes = self.unfinished.swap(0, Ordering::Acquire);
         self.account.give_back(bytes);
     }
 
-    pub(super) fn outstanding(&self) -> u64 {
+    pub fn outstanding(&self) -> u64 {
         self.outstanding.load(Ordering::Relaxed)
     }
 
-    pub(super) fn held(&self) -> u64 {
+    pub fn held(&self) -> u64 {
         self.outstanding() + self.unfinished.load(Ordering::Relaxed)
     }
 
-    pub(super) fn held_by_identity(&self) -> u64 {
+    pub fn held_by_identity(&self) -> u64 {
         self.account.held.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_of_the_identity_of(&self, other: &Self) -> bool {
+    pub fn is_of_the_identity_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.account, &other.account)
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
 
     /// Releases everything, for a socket that is about to be closed.
-    pub(super) fn close(&self) {
+    pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.taken(u64::MAX);
         self.finished();

@@ -11,20 +11,20 @@ const PATH: &str = "/socket.io";
 
 /// Engine.IO generation of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Generation {
+pub enum Generation {
     V3,
     V4,
 }
 
 /// Query parameters of an Engine.IO request. The first occurrence of each counts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct EngineQuery<'a> {
+pub struct EngineQuery<'a> {
     query: &'a str,
 }
 
 impl<'a> EngineQuery<'a> {
     /// Parses the query of a request for a live socket; nothing for other requests.
-    pub(super) fn of(uri: &'a Uri) -> Option<Self> {
+    pub fn of(uri: &'a Uri) -> Option<Self> {
         let below = uri.path().strip_prefix(PATH)?;
         (below.is_empty() || below.starts_with('/')).then(|| Self {
             query: uri.query().unwrap_or_default(),
@@ -32,7 +32,7 @@ impl<'a> EngineQuery<'a> {
     }
 
     /// Generation that the client speaks, if it is supported.
-    pub(super) fn generation(self) -> Option<Generation> {
+    pub fn generation(self) -> Option<Generation> {
         match self.parameter("EIO=")? {
             "3" => Some(Generation::V3),
             "4" => Some(Generation::V4),
@@ -40,30 +40,36 @@ impl<'a> EngineQuery<'a> {
         }
     }
 
-    pub(super) fn sid(self) -> Option<Sid> {
+    /// Session ID as the client wrote it.
+    pub fn session(self) -> Option<&'a str> {
+        self.find("sid=")
+    }
+
+    /// Session ID of the Socket.IO library.
+    pub fn sid(self) -> Option<Sid> {
         self.find("sid=")?.parse().ok()
     }
 
     /// Tells a request that opens a session. One with an unreadable session ID does not.
-    pub(super) fn opens(self) -> bool {
+    pub fn opens(self) -> bool {
         self.find("sid=").is_none()
     }
 
-    pub(super) fn is_websocket(self) -> bool {
+    pub fn is_websocket(self) -> bool {
         self.parameter("transport=") == Some("websocket")
     }
 
-    pub(super) fn is_polling(self) -> bool {
+    pub fn is_polling(self) -> bool {
         self.parameter("transport=") == Some("polling")
     }
 
     /// Tells a client that accepts text only.
-    pub(super) fn wants_text(self) -> bool {
+    pub fn wants_text(self) -> bool {
         matches!(self.find("b64="), Some("1" | "true"))
     }
 
     /// Token of the login, percent-decoded.
-    pub(super) fn token(self) -> Option<Secret> {
+    pub fn token(self) -> Option<Secret> {
         let token = self.find("token=")?;
         let plain = token.replace('+', " ");
         let token = percent_encoding::percent_decode_str(&plain);
@@ -71,7 +77,7 @@ impl<'a> EngineQuery<'a> {
     }
 
     /// Token of a request that opens a session of long polling.
-    pub(super) fn handshake_token(uri: &'a Uri) -> Option<Secret> {
+    pub fn handshake_token(uri: &'a Uri) -> Option<Secret> {
         let query = Self::of(uri)?;
         (query.is_polling() && query.opens()).then(|| query.token())?
     }

@@ -16,13 +16,13 @@ const LARGEST_SECONDS: f64 = 100_000_000_000.0;
 /// options.
 #[derive(Deserialize)]
 #[serde(try_from = "LoginBody")]
-pub(super) enum LoginRequest {
+pub enum LoginRequest {
     User(UserLogin),
     /// A signed token, and the kind that stands beside it, if any.
     Token(Secret, Option<ClaimedKind>),
 }
 
-pub(super) struct UserLogin {
+pub struct UserLogin {
     pub username: String,
     pub password: Secret,
     /// `None`: the organization that the user used last.
@@ -66,7 +66,7 @@ impl TryFrom<LoginBody> for LoginRequest {
 }
 
 /// The body is the login of nobody.
-pub(super) struct UnknownLogin;
+pub struct UnknownLogin;
 
 impl fmt::Display for UnknownLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,7 +77,7 @@ impl fmt::Display for UnknownLogin {
 /// Kind of identity that signs its login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum ClaimedKind {
+pub enum ClaimedKind {
     Device,
     ConsumerApp,
 }
@@ -95,7 +95,7 @@ impl ClaimedKind {
 /// Claims of a login token.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct LoginClaims {
+pub struct LoginClaims {
     #[serde(default, rename = "type")]
     pub kind: Option<ClaimedKind>,
     #[serde(default)]
@@ -107,11 +107,11 @@ pub(super) struct LoginClaims {
 }
 
 impl LoginClaims {
-    pub(super) fn uuid(&self) -> &str {
+    pub fn uuid(&self) -> &str {
         self.uuid.as_deref().unwrap_or(NO_CREDENTIAL)
     }
 
-    pub(super) fn allow_pairing(&self) -> bool {
+    pub fn allow_pairing(&self) -> bool {
         self.allow_pairing.unwrap_or(false)
     }
 
@@ -121,7 +121,7 @@ impl LoginClaims {
         clippy::cast_precision_loss,
         reason = "milliseconds since the epoch fit into 53 bits for 285,000 years"
     )]
-    pub(super) fn expired(&self, now: i64) -> bool {
+    pub fn expired(&self, now: i64) -> bool {
         self.exp.is_some_and(|exp| {
             let millis = if exp > LARGEST_SECONDS {
                 exp

@@ -13,7 +13,7 @@ use super::lock::lock;
 const MAX_KEYS: usize = 4096;
 
 /// Allows `burst` events at once, and one more each `interval`.
-pub(super) struct RateLimiter<K> {
+pub struct RateLimiter<K> {
     burst: u32,
     interval: Duration,
     /// Time at which each key has its whole burst again.
@@ -21,7 +21,7 @@ pub(super) struct RateLimiter<K> {
 }
 
 impl<K: Eq + Hash> RateLimiter<K> {
-    pub(super) fn new(burst: u32, interval: Duration) -> Self {
+    pub fn new(burst: u32, interval: Duration) -> Self {
         Self {
             burst,
             interval,
@@ -30,7 +30,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
     }
 
     /// Allows an event now, or returns the time to wait.
-    pub(super) fn check(&self, key: &K) -> Result<(), Duration> {
+    pub fn check(&self, key: &K) -> Result<(), Duration> {
         let now = Instant::now();
         let recovered_at = lock(&self.recovered_at).get(key).copied().unwrap_or(now);
         // Allowed as long as part of the burst is left.
@@ -43,7 +43,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
     }
 
     /// Counts an event.
-    pub(super) fn record(&self, key: K) {
+    pub fn record(&self, key: K) {
         let now = Instant::now();
         let mut recovered_at = lock(&self.recovered_at);
         if recovered_at.len() >= MAX_KEYS {
@@ -59,7 +59,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
     }
 
     /// Forgets the events of a key.
-    pub(super) fn reset(&self, key: &K) {
+    pub fn reset(&self, key: &K) {
         lock(&self.recovered_at).remove(key);
     }
 }

@@ -20,13 +20,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::admission::ConnectionSlot;
+use super::admission::{Admission, ConnectionSlot};
 use super::connection::{ClientConnection, RequestConnection};
-use super::state::HubState;
-use super::stream::HubStream;
+use super::stream::CountedStream;
 
 /// Limit of a request's head, and of what is read ahead on a connection. Anybody may send that
 /// much.
@@ -57,8 +57,17 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Content-Length: 100\r\n\r\n\
     {\"code\":\"network.connections.tooMany\",\"message\":\"too many connections from here; try again later\"}\r\n";
 
+/// Terms of a server: who is admitted, and when it stops.
+#[derive(Clone)]
+pub struct ServerTerms {
+    /// Slots of connections.
+    pub admission: Arc<Admission>,
+    /// Cancelled when the server stops: idle connections end, requests under way are answered.
+    pub stopping: CancellationToken,
+}
+
 /// Binds an address. A new server can bind it directly after an old one.
-pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
@@ -70,26 +79,27 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts and serves until it is dropped. `open` counts connections, including those that became a
-/// WebSocket.
-pub(super) async fn serve(
+/// WebSocket. `sweep` is called once a second.
+pub async fn serve(
     listener: &TcpListener,
     router: Router,
-    hub: &Arc<HubState>,
+    terms: &ServerTerms,
     open: &TaskTracker,
+    sweep: impl Fn(),
 ) -> io::Result<Infallible> {
     let server = Server {
         router,
-        hub: hub.clone(),
+        terms: terms.clone(),
         open: open.clone(),
         refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
     };
-    let mut sweep = interval(SWEEP_INTERVAL);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sweeps = interval(SWEEP_INTERVAL);
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let accepted = tokio::select! {
-            _ = sweep.tick() => {
-                hub.admission.close_expired();
-                hub.engine_sessions.remove_ended();
+            _ = sweeps.tick() => {
+                terms.admission.close_expired();
+                sweep();
                 continue;
             }
             accepted = listener.accept() => accepted,
@@ -105,9 +115,9 @@ pub(super) async fn serve(
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
             Err(error) => {
                 log::warn!(
-                    "cannot accept connections to the hub: {error}; closing the one that has waited longest"
+                    "cannot accept connections: {error}; closing the one that has waited longest"
                 );
-                hub.admission.evict_one();
+                terms.admission.evict_one();
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
@@ -118,7 +128,7 @@ pub(super) async fn serve(
 #[derive(Clone)]
 struct Server {
     router: Router,
-    hub: Arc<HubState>,
+    terms: ServerTerms,
     open: TaskTracker,
     refusals: Arc<Semaphore>,
 }
@@ -130,14 +140,14 @@ impl Server {
             log::debug!("a connection from {peer} closed before it was served: {error}");
             return;
         }
-        let connection = self.hub.admission.connection(peer);
-        let Some(slot) = self.hub.admission.admit(&connection) else {
+        let connection = self.terms.admission.connection(peer);
+        let Some(slot) = self.terms.admission.admit(&connection) else {
             log::debug!("refused a connection from {peer}: too many connections");
             return;
         };
         let server = self.clone();
         self.open.spawn(async move {
-            if first_byte(&stream, &connection, &server.hub).await {
+            if first_byte(&stream, &connection, &server.terms).await {
                 // Boxed, so that a silent connection does not hold the memory of an active one.
                 Box::pin(server.serve(stream, connection, slot)).await;
             }
@@ -151,7 +161,7 @@ impl Server {
         connection: Arc<ClientConnection>,
         slot: ConnectionSlot,
     ) {
-        if self.hub.admission.on_first_byte(&connection).is_none() {
+        if self.terms.admission.on_first_byte(&connection).is_none() {
             log::debug!(
                 "refused a connection from {}: too many connections",
                 connection.peer
@@ -163,19 +173,23 @@ impl Server {
             }
             return;
         }
-        let stream = HubStream::new(stream, connection.clone(), self.open.token(), slot);
-        serve_connection(stream, connection, self.router, self.hub).await;
+        let stream = CountedStream::new(stream, connection.clone(), self.open.token(), slot);
+        serve_connection(stream, connection, self.router, self.terms).await;
     }
 }
 
 /// Waits for the first byte; false when the connection ends before.
-async fn first_byte(stream: &TcpStream, connection: &ClientConnection, hub: &HubState) -> bool {
+async fn first_byte(
+    stream: &TcpStream,
+    connection: &ClientConnection,
+    terms: &ServerTerms,
+) -> bool {
     let mut byte = [0];
     tokio::select! {
         // Peeks, since readiness may be reported without data.
         peeked = stream.peek(&mut byte) => peeked.is_ok_and(|length| length > 0),
         () = connection.until_cut() => false,
-        () = hub.stopping.cancelled() => false,
+        () = terms.stopping.cancelled() => false,
     }
 }
 
@@ -190,10 +204,10 @@ async fn refuse(mut stream: TcpStream) -> io::Result<()> {
 
 /// Serves the requests of one connection.
 async fn serve_connection(
-    stream: HubStream,
+    stream: CountedStream,
     connection: Arc<ClientConnection>,
     router: Router,
-    hub: Arc<HubState>,
+    terms: ServerTerms,
 ) {
     let service = service_fn(|request: Request<Incoming>| {
         let (router, connection) = (router.clone(), connection.clone());
@@ -207,7 +221,7 @@ async fn serve_connection(
     let mut served = pin!(served.with_upgrades());
     let ended = tokio::select! {
         ended = &mut served => ended,
-        () = hub.stopping.cancelled() => {
+        () = terms.stopping.cancelled() => {
             served.as_mut().graceful_shutdown();
             served.await
         }

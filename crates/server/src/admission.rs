@@ -42,7 +42,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Slots for the connections of one server.
-pub(super) struct Admission {
+pub struct Admission {
     slots: usize,
     /// Limit of silent connections. One address may have all that no other asks for.
     silent: usize,
@@ -74,7 +74,7 @@ struct Count {
 }
 
 /// Slot of one connection, released on drop.
-pub(super) struct ConnectionSlot {
+pub struct ConnectionSlot {
     admission: Arc<Admission>,
     number: u64,
 }
@@ -86,13 +86,11 @@ impl Drop for ConnectionSlot {
 }
 
 impl Admission {
-    /// Takes its limit from the number of files that the process may open.
-    pub(super) fn new() -> Arc<Self> {
+    /// At most `most` connections, and fewer where the process may not open as many files.
+    pub fn new(most: usize) -> Arc<Self> {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let files = usize::try_from(files).unwrap_or(usize::MAX);
-        Self::with_slots(
-            MAX_CONNECTIONS.min(files.saturating_sub(OTHER_FILES).max(ANONYMOUS_DIVISOR)),
-        )
+        Self::with_slots(most.min(files.saturating_sub(OTHER_FILES).max(ANONYMOUS_DIVISOR)))
     }
 
     fn with_slots(slots: usize) -> Arc<Self> {
@@ -108,15 +106,12 @@ impl Admission {
     }
 
     /// Makes a connection without a slot.
-    pub(super) fn connection(&self, peer: SocketAddr) -> Arc<ClientConnection> {
+    pub fn connection(&self, peer: SocketAddr) -> Arc<ClientConnection> {
         Arc::new(ClientConnection::new(peer, self.cut.child_token()))
     }
 
     /// Gives a new connection a slot as a silent one, or nothing where none can be evicted.
-    pub(super) fn admit(
-        self: &Arc<Self>,
-        connection: &Arc<ClientConnection>,
-    ) -> Option<ConnectionSlot> {
+    pub fn admit(self: &Arc<Self>, connection: &Arc<ClientConnection>) -> Option<ConnectionSlot> {
         let inner = &mut *lock(&self.inner);
         if inner.silent.len() >= self.silent || inner.open() >= self.slots {
             inner.evict_silent()?;
@@ -133,7 +128,7 @@ impl Admission {
     }
 
     /// Turns a silent connection into an anonymous one, or gives nothing where none can be evicted.
-    pub(super) fn on_first_byte(&self, connection: &ClientConnection) -> Option<()> {
+    pub fn on_first_byte(&self, connection: &ClientConnection) -> Option<()> {
         let inner = &mut *lock(&self.inner);
         let address = connection.address();
         let at_address = inner.by_address.get(&address).map_or(0, |c| c.anonymous);
@@ -155,11 +150,7 @@ impl Admission {
     ///
     /// # Errors
     /// When the identity or its address is at its limit. The request is to be refused then.
-    pub(super) fn identify(
-        &self,
-        connection: &ClientConnection,
-        identity: &str,
-    ) -> Result<(), ApiError> {
+    pub fn identify(&self, connection: &ClientConnection, identity: &str) -> Result<(), ApiError> {
         let inner = &mut *lock(&self.inner);
         let number = connection.slot();
         // An evicted connection may still be answering.
@@ -194,7 +185,7 @@ impl Admission {
     }
 
     /// Closes connections that have exceeded a time limit.
-    pub(super) fn close_expired(&self) {
+    pub fn close_expired(&self) {
         let inner = lock(&self.inner);
         let identified = inner.identified.values().map(|(connection, _)| connection);
         let unknown = inner.silent.values().chain(inner.anonymous.values());
@@ -213,7 +204,7 @@ impl Admission {
     }
 
     /// Closes the longest-waiting connection, for when the system refuses to open another file.
-    pub(super) fn evict_one(&self) {
+    pub fn evict_one(&self) {
         let inner = &mut *lock(&self.inner);
         if inner.evict_silent().is_none()
             && let Some(address) = inner.address_with_most(|count| count.anonymous)

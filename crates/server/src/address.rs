@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 /// Address that a share belongs to: an IPv4 address, or the 64-bit prefix of an IPv6 address, which
 /// one host has to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Address(IpAddr);
+pub struct Address(IpAddr);
 
 impl From<SocketAddr> for Address {
     fn from(peer: SocketAddr) -> Self {

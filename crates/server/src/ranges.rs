@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 /// File as it is when the request arrives.
 #[derive(Clone, Debug)]
-pub(super) struct Representation {
+pub struct Representation {
     pub length: u64,
     pub modified: Option<SystemTime>,
     /// Strong validator, with its quotes.
@@ -19,7 +19,7 @@ pub(super) struct Representation {
 
 /// Answer to a request for it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Selection {
+pub enum Selection {
     Whole,
     Part(Range<u64>),
     /// The client has it already.
@@ -29,7 +29,7 @@ pub(super) enum Selection {
 }
 
 impl Representation {
-    pub(super) fn select(&self, headers: &HeaderMap) -> Selection {
+    pub fn select(&self, headers: &HeaderMap) -> Selection {
         if self.is_known_to(headers) {
             return Selection::NotModified;
         }
@@ -47,7 +47,7 @@ impl Representation {
             .unwrap_or(Selection::Whole)
     }
 
-    pub(super) fn last_modified(&self) -> Option<HeaderValue> {
+    pub fn last_modified(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(httpdate::fmt_http_date(self.modified?)).ok()
     }
 

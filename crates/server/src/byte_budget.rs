@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::lock::lock;
 
 /// Bytes that owners reserve and release.
-pub(super) struct ByteBudget<O: Eq + Hash + Clone> {
+pub struct ByteBudget<O: Eq + Hash + Clone> {
     total: usize,
     each: usize,
     held: Mutex<Held<O>>,
@@ -24,7 +24,7 @@ struct Held<O> {
 
 impl<O: Eq + Hash + Clone> ByteBudget<O> {
     /// `total` bytes, of which one owner may reserve `each`.
-    pub(super) fn new(total: usize, each: usize) -> Arc<Self> {
+    pub fn new(total: usize, each: usize) -> Arc<Self> {
         Arc::new(Self {
             total,
             each,
@@ -38,7 +38,7 @@ impl<O: Eq + Hash + Clone> ByteBudget<O> {
 
     /// Reserves bytes as soon as there is room. More than the limit of an owner is never granted;
     /// the caller bounds the wait.
-    pub(super) async fn reserve(self: &Arc<Self>, owner: O, bytes: usize) -> Reservation<O> {
+    pub async fn reserve(self: &Arc<Self>, owner: O, bytes: usize) -> Reservation<O> {
         loop {
             // Created before the attempt, so that a release in between is not missed.
             let released = self.released.notified();
@@ -66,7 +66,7 @@ impl<O: Eq + Hash + Clone> ByteBudget<O> {
 }
 
 /// Reserved bytes, released on drop.
-pub(super) struct Reservation<O: Eq + Hash + Clone> {
+pub struct Reservation<O: Eq + Hash + Clone> {
     memory: Arc<ByteBudget<O>>,
     owner: O,
     bytes: usize,

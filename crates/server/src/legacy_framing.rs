@@ -12,14 +12,14 @@ const END_OF_LENGTH: u8 = 255;
 const MAX_DIGITS: usize = 9;
 
 /// One packet of the text form.
-pub(super) struct FramedPacket<'a> {
+pub struct FramedPacket<'a> {
     pub packet: &'a str,
     /// Range in the text, including the length.
     pub span: Range<usize>,
 }
 
 /// Parses the text form. An item is `None` where the text is malformed, and ends the list.
-pub(super) fn parse_text(text: &str) -> impl Iterator<Item = Option<FramedPacket<'_>>> {
+pub fn parse_text(text: &str) -> impl Iterator<Item = Option<FramedPacket<'_>>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
@@ -59,7 +59,7 @@ fn first_of_text(text: &str) -> Option<(&str, usize)> {
 
 /// Parses the binary form. An item is `None` where the bytes are malformed or hold a binary packet,
 /// and ends the list.
-pub(super) fn parse_bytes(bytes: &[u8]) -> impl Iterator<Item = Option<&str>> {
+pub fn parse_bytes(bytes: &[u8]) -> impl Iterator<Item = Option<&str>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -88,14 +88,14 @@ fn first_of_bytes(bytes: &[u8]) -> Option<(&str, &[u8])> {
 }
 
 /// Appends a packet in the text form.
-pub(super) fn write_text(packet: &str, into: &mut Vec<u8>) {
+pub fn write_text(packet: &str, into: &mut Vec<u8>) {
     into.extend(packet.encode_utf16().count().to_string().bytes());
     into.push(b':');
     into.extend_from_slice(packet.as_bytes());
 }
 
 /// Appends a packet in the binary form.
-pub(super) fn write_bytes(packet: &str, into: &mut Vec<u8>) {
+pub fn write_bytes(packet: &str, into: &mut Vec<u8>) {
     into.push(TEXT_PACKET);
     into.extend(packet.len().to_string().bytes().map(|digit| digit - b'0'));
     into.push(END_OF_LENGTH);

@@ -13,7 +13,7 @@ use super::socket_memory::{Full, SocketUse};
 
 /// Activity of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub enum Phase {
     /// No byte has arrived.
     Silent,
     /// A request's head has begun.
@@ -27,7 +27,7 @@ pub(super) enum Phase {
 }
 
 /// One open connection.
-pub(super) struct ClientConnection {
+pub struct ClientConnection {
     pub peer: SocketAddr,
     cut: CancellationToken,
     phase: Mutex<(Phase, Instant)>,
@@ -40,7 +40,7 @@ pub(super) struct ClientConnection {
 }
 
 impl ClientConnection {
-    pub(super) fn new(peer: SocketAddr, cut: CancellationToken) -> Self {
+    pub fn new(peer: SocketAddr, cut: CancellationToken) -> Self {
         Self {
             peer,
             cut,
@@ -52,39 +52,39 @@ impl ClientConnection {
         }
     }
 
-    pub(super) fn address(&self) -> Address {
+    pub fn address(&self) -> Address {
         self.peer.into()
     }
 
     /// Number of its slot.
-    pub(super) fn slot(&self) -> u64 {
+    pub fn slot(&self) -> u64 {
         self.slot.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_slot(&self, number: u64) {
+    pub fn set_slot(&self, number: u64) {
         self.slot.store(number, Ordering::Relaxed);
     }
 
     /// Activity, and since when.
-    pub(super) fn phase(&self) -> (Phase, Instant) {
+    pub fn phase(&self) -> (Phase, Instant) {
         *lock(&self.phase)
     }
 
     /// Marks the first byte. The head has to arrive in what is left of the time limit.
-    pub(super) fn begin_head(&self) {
+    pub fn begin_head(&self) {
         lock(&self.phase).0 = Phase::Head;
     }
 
-    pub(super) fn begin_request(&self) {
+    pub fn begin_request(&self) {
         self.enter(Phase::Busy);
     }
 
-    pub(super) fn end_request(&self) {
+    pub fn end_request(&self) {
         self.enter(Phase::Idle);
     }
 
     /// Marks that the server waits for the body, or for more of it.
-    pub(super) fn await_body(&self) {
+    pub fn await_body(&self) {
         self.enter(Phase::Body);
     }
 
@@ -100,25 +100,25 @@ impl ClientConnection {
     }
 
     /// Holds a share of live sockets until the connection ends.
-    pub(super) fn keep(&self, share: impl Send + 'static) {
+    pub fn keep(&self, share: impl Send + 'static) {
         *lock(&self.share) = Some(Box::new(share));
     }
 
     /// Charges a live socket with what this connection carries. When a client opens its namespace a
     /// second time, the first socket's account stays.
-    pub(super) fn carry(&self, socket: Arc<SocketUse>) -> Arc<SocketUse> {
+    pub fn carry(&self, socket: Arc<SocketUse>) -> Arc<SocketUse> {
         self.socket.get_or_init(|| socket).clone()
     }
 
     /// Counts bytes that the kernel accepted.
-    pub(super) fn wrote(&self, bytes: usize) {
+    pub fn wrote(&self, bytes: usize) {
         if let Some(socket) = self.socket.get() {
             socket.taken(bytes as u64);
         }
     }
 
     /// Counts bytes that arrived. Fails where the memory budget of the socket has no room.
-    pub(super) fn read(&self, bytes: usize) -> Result<(), Full> {
+    pub fn read(&self, bytes: usize) -> Result<(), Full> {
         self.received();
         self.socket
             .get()
@@ -127,31 +127,31 @@ impl ClientConnection {
 
     /// Releases its share when the stream is gone. An Engine.IO session may hold the connection
     /// longer.
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
         lock(&self.share).take();
     }
 
     /// Completes when the connection has to end.
-    pub(super) fn until_cut(&self) -> WaitForCancellationFutureOwned {
+    pub fn until_cut(&self) -> WaitForCancellationFutureOwned {
         self.cut.clone().cancelled_owned()
     }
 
     /// Closes the connection at once.
-    pub(super) fn cut(&self) {
+    pub fn cut(&self) {
         self.cut.cancel();
     }
 
-    pub(super) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
 
     #[cfg(test)]
-    pub(super) fn is_cut(&self) -> bool {
+    pub fn is_cut(&self) -> bool {
         self.cut.is_cancelled()
     }
 }
 
 /// Connection of a request, for handlers.
 #[derive(Clone)]
-pub(super) struct RequestConnection(pub Arc<ClientConnection>);
+pub struct RequestConnection(pub Arc<ClientConnection>);

@@ -17,7 +17,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::admission::ConnectionSlot;
 use super::connection::ClientConnection;
 
-pub(super) struct HubStream {
+pub struct CountedStream {
     inner: TcpStream,
     connection: Arc<ClientConnection>,
     // Two, since different tasks poll the reading and the writing half of a WebSocket.
@@ -27,9 +27,9 @@ pub(super) struct HubStream {
     _slot: ConnectionSlot,
 }
 
-impl HubStream {
+impl CountedStream {
     /// `open` and `slot` are held until the stream is dropped.
-    pub(super) fn new(
+    pub fn new(
         inner: TcpStream,
         connection: Arc<ClientConnection>,
         open: TaskTrackerToken,
@@ -53,13 +53,13 @@ impl HubStream {
     }
 }
 
-impl Drop for HubStream {
+impl Drop for CountedStream {
     fn drop(&mut self) {
         self.connection.end();
     }
 }
 
-impl AsyncRead for HubStream {
+impl AsyncRead for CountedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -82,7 +82,7 @@ impl AsyncRead for HubStream {
     }
 }
 
-impl AsyncWrite for HubStream {
+impl AsyncWrite for CountedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,0 +1,24 @@
+//! Engine.IO 3 and 4 with Socket.IO's default namespace, for servers that must know what a client
+//! has received.
+//!
+//! A handshake makes an [`EngineSocket`], which its owner drives from one task: it reads what the
+//! client says, writes packets while the transport takes some, and asks for marks, by which it
+//! learns that the client has received everything before (a WebSocket ping's pong, or the next
+//! poll). Requests of long polling and upgrades reach it through [`EngineSessions`].
+//!
+//! The files, from the top: [`requests`] answers HTTP; [`sessions`] finds the socket of a request;
+//! [`socket`] is the owner's end; [`entry`] is what both share; [`carrier`] writes WebSockets and polls; [`packet`] reads and
+//! writes packets.
+
+mod carrier;
+mod entry;
+mod packet;
+mod requests;
+mod sessions;
+mod socket;
+
+pub use entry::Heartbeat;
+pub use packet::{ClientPacket, Packet, event};
+pub use requests::Opening;
+pub use sessions::EngineSessions;
+pub use socket::{Closed, EngineSocket, SocketEvent};

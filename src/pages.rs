@@ -1,0 +1,177 @@
+//! The pages at the door, as status and metrics show them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use crate::router::ListenerInfo;
+
+/// The open pages, and counts of each app since the start. Clones share them.
+#[derive(Clone, Default)]
+pub struct Pages(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    /// As many as the door admits.
+    open: HashMap<u64, Arc<PageInfo>>,
+    /// As many as apps were configured since the start.
+    apps: BTreeMap<String, AppCounts>,
+    last: u64,
+}
+
+/// Counts of one app's pages since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppCounts {
+    /// The instance that its pages share.
+    pub instance: String,
+    /// Live sockets opened.
+    pub opened: u64,
+    /// Broadcasts delivered to sockets that have ended.
+    pub delivered: u64,
+    /// Sockets closed because they did not read, or because something could not be delivered.
+    pub cut: u64,
+    /// Handshakes refused because the network was away, or something had been missed.
+    pub refused: u64,
+}
+
+/// One live socket of a page.
+#[derive(Debug)]
+pub struct PageInfo {
+    /// Name of its app.
+    pub app: String,
+    /// Its origin.
+    pub origin: String,
+    /// The instance that it shares.
+    pub instance: String,
+    /// When the socket was opened.
+    pub since: SystemTime,
+    /// Generation of Engine.IO: 3 or 4.
+    pub protocol: u8,
+    /// True over a WebSocket, false for long polling.
+    pub websocket: AtomicBool,
+    listeners: Mutex<Vec<Arc<ListenerInfo>>>,
+    delivered: AtomicU64,
+}
+
+impl PageInfo {
+    /// A page that has just connected.
+    pub fn new(app: &str, origin: &str, instance: &str, protocol: u8) -> Self {
+        Self {
+            app: app.to_owned(),
+            origin: origin.to_owned(),
+            instance: instance.to_owned(),
+            since: SystemTime::now(),
+            protocol,
+            websocket: AtomicBool::new(false),
+            listeners: Mutex::default(),
+            delivered: AtomicU64::new(0),
+        }
+    }
+
+    /// Adds a channel's listener.
+    pub fn listen(&self, listener: Arc<ListenerInfo>) {
+        self.listeners().push(listener);
+    }
+
+    /// Counts broadcasts that were written.
+    pub fn add_delivered(&self, count: u64) {
+        self.delivered.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Broadcasts written so far.
+    pub fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
+    }
+
+    /// Events that it has yet to receive, over its channels.
+    pub fn behind(&self) -> u64 {
+        self.listeners()
+            .iter()
+            .map(|listener| listener.behind())
+            .sum()
+    }
+
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.listeners().len()
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Vec<Arc<ListenerInfo>>> {
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An open page among the [`Pages`], until it is dropped.
+pub struct OpenPage {
+    pages: Pages,
+    number: u64,
+    /// Its public record.
+    pub info: Arc<PageInfo>,
+}
+
+impl Drop for OpenPage {
+    fn drop(&mut self) {
+        let mut inner = self.pages.lock();
+        inner.open.remove(&self.number);
+        let counts = inner.apps.entry(self.info.app.clone()).or_default();
+        counts.delivered += self.info.delivered();
+    }
+}
+
+impl Pages {
+    /// Adds an open page.
+    pub fn open(&self, info: PageInfo) -> OpenPage {
+        let info = Arc::new(info);
+        let mut inner = self.lock();
+        inner.last += 1;
+        let number = inner.last;
+        inner.open.insert(number, info.clone());
+        let counts = inner.apps.entry(info.app.clone()).or_default();
+        counts.opened += 1;
+        counts.instance.clone_from(&info.instance);
+        OpenPage {
+            pages: self.clone(),
+            number,
+            info,
+        }
+    }
+
+    /// Counts a page that was cut.
+    pub fn count_cut(&self, app: &str) {
+        self.lock().apps.entry(app.to_owned()).or_default().cut += 1;
+    }
+
+    /// Counts a refused handshake.
+    pub fn count_refused(&self, app: &str, instance: &str) {
+        let mut inner = self.lock();
+        let counts = inner.apps.entry(app.to_owned()).or_default();
+        counts.refused += 1;
+        instance.clone_into(&mut counts.instance);
+    }
+
+    /// The open pages, the oldest first.
+    pub fn list(&self) -> Vec<Arc<PageInfo>> {
+        let inner = self.lock();
+        let mut open: Vec<_> = inner.open.iter().collect();
+        open.sort_unstable_by_key(|(number, _)| **number);
+        open.into_iter().map(|(_, info)| info.clone()).collect()
+    }
+
+    /// Counts of each app, those of open pages included.
+    pub fn apps(&self) -> BTreeMap<String, AppCounts> {
+        let inner = self.lock();
+        let mut apps = inner.apps.clone();
+        for info in inner.open.values() {
+            apps.entry(info.app.clone()).or_default().delivered += info.delivered();
+        }
+        apps
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Consistent after each statement.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,61 @@
+//! The apps that may log in, as the settings have them now.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::config::WebApp;
+
+/// The configured apps. A reload replaces them.
+pub(super) struct Apps {
+    configured: watch::Receiver<Arc<[WebApp]>>,
+    /// Numbers by which shares are counted, by name; as many as names were ever configured.
+    numbers: Mutex<HashMap<String, u32>>,
+}
+
+impl Apps {
+    pub fn new(configured: watch::Receiver<Arc<[WebApp]>>) -> Self {
+        Self {
+            configured,
+            numbers: Mutex::default(),
+        }
+    }
+
+    /// The app that logs in with a uuid.
+    pub fn by_uuid(&self, uuid: &str) -> Option<WebApp> {
+        self.find(|app| app.uuid == uuid)
+    }
+
+    /// The app of a name.
+    pub fn by_name(&self, name: &str) -> Option<WebApp> {
+        self.find(|app| app.name == name)
+    }
+
+    /// True where some app has pages of this origin.
+    pub fn know_origin(&self, origin: &str) -> bool {
+        let apps = self.configured.borrow();
+        apps.iter()
+            .any(|app| app.origins.iter().any(|known| known == origin))
+    }
+
+    /// Notified when a reload replaces them.
+    pub fn changes(&self) -> watch::Receiver<Arc<[WebApp]>> {
+        self.configured.clone()
+    }
+
+    /// Number of an app, which stays the same.
+    pub fn number(&self, name: &str) -> u32 {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+        *numbers.entry(name.to_owned()).or_insert(next)
+    }
+
+    fn find(&self, wanted: impl Fn(&WebApp) -> bool) -> Option<WebApp> {
+        self.configured
+            .borrow()
+            .iter()
+            .find(|app| wanted(app))
+            .cloned()
+    }
+}

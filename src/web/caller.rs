@@ -1,0 +1,192 @@
+//! The login of a request, proved by a token of the door.
+
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+
+use super::error;
+use super::state::WebState;
+use super::tokens::Claims;
+use crate::access::{Action, Caller, Page};
+use crate::bridge::Bridge;
+use crate::config::WebApp;
+use crate::router::WebPage;
+use crate::shares::{Holder, Memory};
+use expd_domain::{ChannelId, KnownIdentity, Quoted, Secret};
+use expd_server::error::ApiError;
+use expd_server::token::bearer;
+
+/// A page that is logged in.
+#[derive(Clone)]
+pub(super) struct PageCaller {
+    pub app: WebApp,
+    pub origin: Arc<str>,
+    /// Its login, which stays the same over refreshes; empty for a restricted token.
+    pub login: String,
+    pub caller: Caller,
+    pub bridge: Arc<Bridge>,
+    pub holder: Holder,
+}
+
+impl PageCaller {
+    /// The caller of a request with the header `Authorization`.
+    ///
+    /// # Errors
+    /// The token is missing or not valid, or another origin's.
+    pub fn of_request(
+        state: &WebState,
+        headers: &HeaderMap,
+        origin: &str,
+    ) -> Result<Self, ApiError> {
+        let token = bearer(headers).ok_or_else(|| {
+            ApiError::unauthorized(
+                "authentication.token.missing",
+                "this needs the header `Authorization: Bearer TOKEN` with the token of a login at this door; log in with POST /api/auth/login",
+            )
+        })?;
+        let caller = Self::of_token(state, &token, Some(origin))?;
+        let rate = &state.rates.requests;
+        limit(rate, &caller.app.name, "requests")?;
+        Ok(caller)
+    }
+
+    /// The caller of a token.
+    ///
+    /// # Errors
+    /// As for [`Self::of_request`].
+    pub fn of_token(
+        state: &WebState,
+        token: &Secret,
+        origin: Option<&str>,
+    ) -> Result<Self, ApiError> {
+        Self::of_claims(state, state.tokens.verify(token)?, origin)
+    }
+
+    /// The reader of content that a restricted token names.
+    ///
+    /// # Errors
+    /// The token is not valid, or another origin's.
+    pub fn of_restricted(
+        state: &WebState,
+        token: &Secret,
+        origin: Option<&str>,
+    ) -> Result<Self, ApiError> {
+        Self::of_claims(state, state.tokens.verify_restricted(token)?, origin)
+    }
+
+    fn of_claims(state: &WebState, claims: Claims, origin: Option<&str>) -> Result<Self, ApiError> {
+        let app = state.apps.by_name(&claims.app);
+        let app = app.filter(|app| state.tokens.is_of(&claims, app));
+        let app = app.filter(|app| app.origins.contains(&claims.origin));
+        let app = app.ok_or_else(|| {
+            ApiError::unauthorized(
+                "authentication.token.revoked",
+                "the app of this token is no longer in the settings, or its key or origins have changed; log in again",
+            )
+        })?;
+        if origin.is_some_and(|origin| origin != claims.origin) {
+            return Err(ApiError::forbidden(
+                "authentication.origin",
+                "this token is of a page from another origin",
+            ));
+        }
+        Self::new(state, app, &claims.origin, claims.login)
+    }
+
+    /// A page of an app.
+    ///
+    /// # Errors
+    /// The app's instance is not there.
+    pub fn new(
+        state: &WebState,
+        app: WebApp,
+        origin: &str,
+        login: String,
+    ) -> Result<Self, ApiError> {
+        let bridge = state.bridges.get(&app.instance).cloned().ok_or_else(|| {
+            let name = Quoted(&app.instance);
+            let message = format!("there is no instance {name}; restart expd to add one");
+            ApiError::busy("network.instance", message)
+        })?;
+        let origin: Arc<str> = origin.into();
+        let page = Page {
+            app: app.name.as_str().into(),
+            origin: origin.clone(),
+        };
+        let holder = Holder::App(state.apps.number(&app.name));
+        Ok(Self {
+            app,
+            origin,
+            login,
+            caller: Caller::of_page(page),
+            bridge,
+            holder,
+        })
+    }
+
+    /// Refuses what no rule about its app allows.
+    ///
+    /// # Errors
+    /// No rule allows it.
+    pub fn allow(&self, state: &WebState, action: &Action<'_>) -> Result<(), ApiError> {
+        let checked = state
+            .policy()
+            .check(&self.caller, &self.bridge.name, action);
+        checked.map_err(|refusal| error::refused(&refusal))
+    }
+
+    /// The identity of its instance.
+    ///
+    /// # Errors
+    /// It is not logged in, or waits to be paired.
+    pub fn identity(&self) -> Result<KnownIdentity, ApiError> {
+        let identity = self.bridge.identity().map_err(error::of_bridge)?;
+        if identity.pairing_code.is_some() {
+            return Err(ApiError::busy(
+                "network.pairing",
+                "the device waits to be paired, and has no identity yet; the page /pairing of this door shows its code",
+            ));
+        }
+        Ok(identity)
+    }
+
+    /// The channel of an ID, in the organization of its instance's identity.
+    ///
+    /// # Errors
+    /// The ID is malformed, or of another organization.
+    pub fn channel(&self, id: &ChannelId) -> Result<expd_domain::Channel, ApiError> {
+        let organization = self.identity()?.organization;
+        expd_server::messages::decode_channel(&organization, id)
+    }
+
+    /// Its name among the router's listeners.
+    pub fn web_page(&self, state: &WebState) -> WebPage {
+        WebPage {
+            app: self.app.name.as_str().into(),
+            number: state.apps.number(&self.app.name),
+        }
+    }
+
+    /// Memory for its answers.
+    pub fn answers(&self, state: &WebState) -> Memory {
+        Memory::new(state.answers.clone(), self.holder)
+    }
+}
+
+/// Counts an event of an app, or refuses it.
+///
+/// # Errors
+/// There are too many.
+pub(super) fn limit(
+    rate: &expd_server::rate_limiter::RateLimiter<String>,
+    app: &str,
+    what: &str,
+) -> Result<(), ApiError> {
+    let app = app.to_owned();
+    if let Err(wait) = rate.check(&app) {
+        let message = format!("too many {what} of this app; try again later");
+        return Err(ApiError::rate_limited("request.rate", message, wait));
+    }
+    rate.record(app);
+    Ok(())
+}

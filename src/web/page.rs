@@ -1,0 +1,497 @@
+//! The task of one live socket: subscribes to what the page asks for, writes what its channels
+//! receive, and notes what the page has received.
+//!
+//! Nothing is queued for a page: its cursors wait in the channels' logs until its transport takes
+//! more. A page that does not read is cut, and goes on from where it was when it comes back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use futures_util::stream::SelectAll;
+use futures_util::{FutureExt as _, StreamExt as _};
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::caller::PageCaller;
+use super::logins::{Begun, Login, PageCommand};
+use super::packet::{self, RefusedSubscription};
+use super::state::WebState;
+use super::subscription::{Events, Subscription};
+use super::{error, packet::broadcast};
+use crate::access::Action;
+use crate::pages::OpenPage;
+use crate::router::{Delivery, Ended, Event, ListenSpec, RouterError};
+use expd_domain::channel::MAX_ID_BYTES;
+use expd_domain::{Channel, ChannelId, LinkState, Overflow, SubscriptionState};
+use expd_server::engine::{Closed, EngineSocket, Packet, SocketEvent};
+use expd_server::error::ApiError;
+
+/// Channels of one page.
+const MAX_CHANNELS: usize = 1000;
+
+/// Interval of marks while a page is being written to: after an abrupt end, it is given at most
+/// what came in that time once more.
+const MARK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Packets that are written at once.
+const MAX_WRITE: usize = 256;
+
+/// A page to run.
+pub(super) struct PageTask {
+    pub state: Arc<WebState>,
+    pub caller: PageCaller,
+    pub login: Arc<Login>,
+    pub begun: Begun,
+    pub commands: mpsc::Receiver<PageCommand>,
+    pub socket: EngineSocket,
+    pub open: OpenPage,
+}
+
+/// Reason for the end of a page's socket.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error(transparent)]
+    Socket(#[from] Closed),
+    /// Something that the page subscribed to may have been missed.
+    #[error("broadcasts may have been missed; the page says offline, then online")]
+    Missed,
+    #[error("the connection to EXP is lost")]
+    CloudAway,
+    #[error("the access rules no longer allow a channel of it")]
+    RightTaken,
+    #[error("its app is no longer in the settings, or has changed there")]
+    AppChanged,
+    #[error("another socket of its login has taken over")]
+    Replaced,
+    #[error("{0}")]
+    Listener(Ended),
+    #[error("the daemon is stopping")]
+    Stopping,
+}
+
+struct Page {
+    task: PageTask,
+    opened: SystemTime,
+    subscriptions: Vec<Subscription>,
+    numbers: HashMap<Channel, usize>,
+    events: SelectAll<Events>,
+    /// Packets besides broadcasts. A page adds to them with what it sends, and ends with its
+    /// heartbeat where it does not take them.
+    outbox: Vec<Packet>,
+    /// The mark that was asked for, and the subscriptions that it is about, each with its position.
+    marked: Option<(u64, Vec<(usize, u64)>)>,
+    next_mark: Instant,
+    hold: Option<Hold>,
+}
+
+/// A page that is written to no more.
+enum Hold {
+    /// Somebody waits until it has received everything.
+    Waiting(oneshot::Sender<()>),
+    Done,
+}
+
+impl PageTask {
+    /// Serves the page to its end.
+    pub async fn run(self) {
+        let mut page = Page {
+            task: self,
+            opened: SystemTime::now(),
+            subscriptions: Vec::new(),
+            numbers: HashMap::new(),
+            events: SelectAll::new(),
+            outbox: Vec::new(),
+            marked: None,
+            next_mark: Instant::now(),
+            hold: None,
+        };
+        let end = page.serve().await;
+        page.finish(&end);
+    }
+}
+
+impl Page {
+    async fn serve(&mut self) -> End {
+        match self.try_serve().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn try_serve(&mut self) -> Result<std::convert::Infallible, End> {
+        let mut policy = self.task.state.access.clone();
+        let mut apps = self.task.state.apps.changes();
+        let mut link = self.task.caller.bridge.link.clone();
+        let stopping = self.task.state.stopping.clone();
+        loop {
+            self.write_outbox().await?;
+            let writable = self.hold.is_none() && self.task.socket.is_writable();
+            let marks = self.marked.is_none()
+                && self.task.socket.is_websocket()
+                && self.subscriptions.iter().any(|s| s.unmarked);
+            let next_mark = self.next_mark;
+            tokio::select! {
+                biased;
+                command = self.task.commands.recv() => match command {
+                    Some(PageCommand::Hold(done)) => self.begin_hold(done),
+                    Some(PageCommand::Replaced) | None => return Err(End::Replaced),
+                },
+                event = self.task.socket.next() => self.on_socket(event).await?,
+                () = stopping.cancelled() => return Err(End::Stopping),
+                Ok(()) = link.changed() => {
+                    if link.borrow_and_update().state != LinkState::Online {
+                        return Err(End::CloudAway);
+                    }
+                }
+                Ok(()) = policy.changed() => self.check_rights()?,
+                Ok(()) = apps.changed() => self.check_app()?,
+                Some(batch) = self.events.next(), if writable && !self.events.is_empty() => {
+                    self.deliver(batch).await?;
+                }
+                () = sleep_until(next_mark), if marks => self.mark(),
+            }
+        }
+    }
+
+    async fn on_socket(&mut self, event: SocketEvent) -> Result<(), End> {
+        match event {
+            SocketEvent::Closed(closed) => return Err(closed.into()),
+            SocketEvent::Writable => {
+                let websocket = self.task.socket.is_websocket();
+                self.task
+                    .open
+                    .info
+                    .websocket
+                    .store(websocket, Ordering::Relaxed);
+            }
+            SocketEvent::Received(mark) => self.on_received(mark),
+            SocketEvent::Event(name, argument) if name == "subscribe" => {
+                self.subscribe(argument).await;
+            }
+            // The network knows no other; an app's own are nobody's.
+            SocketEvent::Event(..) => {}
+        }
+        Ok(())
+    }
+
+    /// Subscribes to a list of channel IDs.
+    async fn subscribe(&mut self, argument: Option<Box<RawValue>>) {
+        let ids = argument.and_then(|list| serde_json::from_str::<Vec<ChannelId>>(list.get()).ok());
+        let Some(ids) = ids else {
+            let malformed = ApiError::bad_request(
+                "network.subscribe.malformed",
+                "subscribe takes a list of channel IDs",
+            );
+            self.refuse(vec![(ChannelId::from_wire(""), malformed)]);
+            return;
+        };
+        let mut refused = Vec::new();
+        let mut known = Vec::new();
+        for id in ids {
+            match self.subscribe_to(&id).await {
+                Ok(Some(number)) => known.push(number),
+                Ok(None) => {}
+                Err(error) => refused.push((id, error)),
+            }
+        }
+        let known = known
+            .into_iter()
+            .filter_map(|number| self.subscriptions.get(number));
+        let known: Vec<&ChannelId> = known.map(|subscription| &subscription.id).collect();
+        if !known.is_empty() {
+            let packet = packet::subscribed(&known);
+            self.outbox.push(packet);
+        }
+        self.refuse(refused);
+    }
+
+    /// Subscribes to a channel. Returns its number where the page is subscribed already.
+    async fn subscribe_to(&mut self, id: &ChannelId) -> Result<Option<usize>, ApiError> {
+        if id.as_str().len() > MAX_ID_BYTES {
+            return Err(ApiError::bad_request(
+                "network.channel.invalid",
+                format!("a channel ID has at most {MAX_ID_BYTES} bytes"),
+            ));
+        }
+        let state = self.task.state.clone();
+        let caller = &self.task.caller;
+        let channel = caller.channel(id)?;
+        caller.allow(&state, &Action::Listen(&channel))?;
+        if let Some(number) = self.numbers.get(&channel)
+            && let Some(subscription) = self.subscriptions.get_mut(*number)
+        {
+            // The latest spelling counts.
+            subscription.id = id.clone();
+            return Ok(subscription.confirmed.then_some(*number));
+        }
+        if self.subscriptions.len() >= MAX_CHANNELS {
+            let message = format!("a page may subscribe to {MAX_CHANNELS} channels");
+            return Err(ApiError::full("network.subscriptions.full", message));
+        }
+        let mut spec = ListenSpec {
+            channel: channel.clone(),
+            name: None,
+            context: String::new(),
+            max_age: None,
+            overflow: Overflow::Skip,
+            resume: self.task.login.position(&channel),
+            peer: None,
+            page: Some(caller.web_page(&state)),
+            memory: None,
+        };
+        let mut opened = caller.bridge.listen(spec.clone()).await;
+        if let Err(crate::bridge::BridgeError::Router(RouterError::ResumeAhead { .. })) = opened {
+            // Of a log that was lost with its ID kept, which does not happen: as any other log.
+            spec.resume = Some(crate::router::Resume {
+                log_id: String::new(),
+                after: 0,
+            });
+            opened = caller.bridge.listen(spec.clone()).await;
+        }
+        let listener = opened.map_err(error::of_bridge)?;
+        let info = listener.info().clone();
+        let number = self.subscriptions.len();
+        let subscription = Subscription {
+            channel: channel.clone(),
+            id: id.clone(),
+            log_id: listener.log_id().to_owned(),
+            given: info.position.load(Ordering::Relaxed),
+            confirmed: false,
+            resumed: spec.resume.is_some(),
+            unmarked: false,
+        };
+        if spec.resume.is_none() {
+            let position = std::iter::once(subscription.position());
+            self.task.login.received(self.task.begun.socket, position);
+        }
+        self.subscriptions.push(subscription);
+        self.numbers.insert(channel, number);
+        self.task.open.info.listen(info);
+        self.events.push(Events {
+            number,
+            listener,
+            ended: false,
+        });
+        Ok(None)
+    }
+
+    fn refuse(&mut self, refused: Vec<(ChannelId, ApiError)>) {
+        if refused.is_empty() {
+            return;
+        }
+        let refused: Vec<_> = refused
+            .into_iter()
+            .map(|(channel, error)| RefusedSubscription {
+                channel,
+                code: error.code,
+                message: error.message,
+            })
+            .collect();
+        self.outbox.push(packet::subscribe_error(&refused));
+    }
+
+    async fn write_outbox(&mut self) -> Result<(), End> {
+        if self.outbox.is_empty() || self.hold.is_some() || !self.task.socket.is_writable() {
+            return Ok(());
+        }
+        let packets = std::mem::take(&mut self.outbox);
+        self.write(packets).await
+    }
+
+    /// Writes what some channels have received.
+    async fn deliver(&mut self, first: (usize, Result<Vec<Delivery>, Ended>)) -> Result<(), End> {
+        let mut packets = std::mem::take(&mut self.outbox);
+        let mut delivered = 0;
+        let mut next = Some(first);
+        let mut end = Ok(());
+        while let Some((number, batch)) = next {
+            end = match batch {
+                Ok(events) => self.encode(number, events, &mut packets, &mut delivered),
+                Err(Ended::Stopping) => Err(End::Stopping),
+                Err(ended) => Err(End::Listener(ended)),
+            };
+            if end.is_err() || packets.len() >= MAX_WRITE {
+                break;
+            }
+            next = self.events.next().now_or_never().flatten();
+        }
+        if !packets.is_empty() {
+            self.write(packets).await?;
+            self.task.open.info.add_delivered(delivered);
+        }
+        end
+    }
+
+    /// The packets of a channel's events, up to one that cannot be told over the open socket.
+    fn encode(
+        &mut self,
+        number: usize,
+        events: Vec<Delivery>,
+        packets: &mut Vec<Packet>,
+        delivered: &mut u64,
+    ) -> Result<(), End> {
+        let decode = self.task.state.decode;
+        let (was_offline, opened) = (self.task.begun.was_offline, self.opened);
+        // The page said `offline` before this socket, and has not subscribed before.
+        let is_told = |when: SystemTime| was_offline && when <= opened;
+        let Some(subscription) = self.subscriptions.get_mut(number) else {
+            return Ok(());
+        };
+        for delivery in events {
+            let new = !subscription.resumed && !subscription.confirmed;
+            match delivery.event {
+                Event::Subscription(SubscriptionState::Confirmed, _) => {
+                    confirm(subscription, packets);
+                }
+                Event::Subscription(_, since) => {
+                    let lost = subscription.confirmed && !is_told(since);
+                    if lost {
+                        return Err(End::Missed);
+                    }
+                }
+                Event::Gap(gap) => {
+                    if !new && !is_told(gap.to) {
+                        if gap.reason == expd_domain::GapReason::Restarted {
+                            // Nothing of this log was given yet: what it holds comes next time.
+                            subscription.given = delivery.sequence;
+                            let position = std::iter::once(subscription.position());
+                            self.task.login.received(self.task.begun.socket, position);
+                        }
+                        return Err(End::Missed);
+                    }
+                }
+                Event::Broadcast(record) => {
+                    confirm(subscription, packets);
+                    if let Some(packet) = broadcast(&record, &subscription.id, decode) {
+                        packets.push(packet);
+                        *delivered += 1;
+                    }
+                }
+            }
+            subscription.given = delivery.sequence;
+            subscription.unmarked = true;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, packets: Vec<Packet>) -> Result<(), End> {
+        self.task.socket.write(packets).await?;
+        if !self.task.socket.is_websocket() {
+            // The next poll confirms it.
+            self.mark();
+        }
+        Ok(())
+    }
+
+    /// Asks the client to confirm what it was given.
+    fn mark(&mut self) {
+        self.next_mark = Instant::now() + MARK_INTERVAL;
+        let mark = self.task.socket.mark();
+        let mut about = self
+            .marked
+            .take()
+            .map(|(_, about)| about)
+            .unwrap_or_default();
+        for (number, subscription) in self.subscriptions.iter_mut().enumerate() {
+            if std::mem::take(&mut subscription.unmarked) {
+                about.retain(|(other, _)| *other != number);
+                about.push((number, subscription.given));
+            }
+        }
+        self.marked = Some((mark, about));
+    }
+
+    fn on_received(&mut self, mark: u64) {
+        let Some((_, about)) = self.marked.take_if(|(asked, _)| *asked <= mark) else {
+            return;
+        };
+        let held = self.hold.is_some();
+        let positions = about.into_iter().filter_map(|(number, given)| {
+            let (channel, mut position) = self.subscriptions.get(number)?.position();
+            position.after = given;
+            Some((channel, position))
+        });
+        self.task.login.received(self.task.begun.socket, positions);
+        if held {
+            self.end_hold();
+        }
+    }
+
+    /// Writes nothing more from here on.
+    fn begin_hold(&mut self, done: oneshot::Sender<()>) {
+        self.hold = Some(Hold::Waiting(done));
+        let unmarked = self.subscriptions.iter().any(|s| s.unmarked);
+        if !unmarked && self.marked.is_none() {
+            self.end_hold();
+        } else if self.task.socket.is_websocket() {
+            self.mark();
+        }
+    }
+
+    /// Tells whoever waits that the page has received everything.
+    fn end_hold(&mut self) {
+        if let Some(Hold::Waiting(done)) = self.hold.take() {
+            // Nobody waits any more where it took too long.
+            done.send(()).ok();
+            self.hold = Some(Hold::Done);
+        }
+    }
+
+    fn check_rights(&self) -> Result<(), End> {
+        let policy = self.task.state.policy();
+        let rights = policy.rights(&self.task.caller.caller);
+        let instance = &self.task.caller.bridge.name;
+        let mut channels = self.subscriptions.iter().map(|s| &s.channel);
+        if channels.all(|channel| rights.permits(instance, &Action::Listen(channel))) {
+            return Ok(());
+        }
+        Err(End::RightTaken)
+    }
+
+    fn check_app(&self) -> Result<(), End> {
+        let caller = &self.task.caller;
+        let now = self.task.state.apps.by_name(&caller.app.name);
+        let same = now.is_some_and(|now| {
+            now.uuid == caller.app.uuid
+                && now.api_key == caller.app.api_key
+                && now.origins.iter().any(|origin| **origin == *caller.origin)
+        });
+        if same { Ok(()) } else { Err(End::AppChanged) }
+    }
+
+    fn finish(self, end: &End) {
+        let PageTask {
+            state,
+            caller,
+            login,
+            begun,
+            ..
+        } = self.task;
+        let missed = matches!(end, End::Missed | End::CloudAway);
+        login.end(begun.socket, missed);
+        let (app, origin) = (&*caller.app.name, &*caller.origin);
+        match end {
+            End::Socket(Closed::Slow) | End::Missed => {
+                state.pages.count_cut(app);
+                log::warn!(app, origin; "closed the socket of a page: {end}");
+            }
+            End::CloudAway | End::RightTaken | End::AppChanged | End::Listener(_) => {
+                log::info!(app, origin; "closed the socket of a page: {end}");
+            }
+            End::Socket(_) | End::Replaced | End::Stopping => {
+                log::debug!(app, origin; "the socket of a page has ended: {end}");
+            }
+        }
+    }
+}
+
+/// Tells the page that it is subscribed, once.
+fn confirm(subscription: &mut Subscription, packets: &mut Vec<Packet>) {
+    if !subscription.confirmed {
+        subscription.confirmed = true;
+        packets.push(packet::subscribed(&[&subscription.id]));
+    }
+}

@@ -1,0 +1,85 @@
+//! State of the door, shared by its handlers and the tasks of its pages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::apps::Apps;
+use super::logins::Logins;
+use super::tokens::Tokens;
+use crate::access::AccessPolicy;
+use crate::bridge::Bridges;
+use crate::pages::Pages;
+use crate::router::Decode;
+use crate::shares::Shares;
+use expd_server::admission::Admission;
+use expd_server::body_memory::BodyMemory;
+use expd_server::engine::EngineSessions;
+use expd_server::rate_limiter::RateLimiter;
+
+/// Logins with a wrong key that an app may try at once, and the time until it may once more.
+const WRONG_LOGINS: (u32, Duration) = (10, Duration::from_secs(2));
+
+/// Requests of an app at once, and the time until one more.
+const REQUESTS: (u32, Duration) = (2000, Duration::from_millis(1));
+
+/// Handshakes of an app at once, and the time until one more.
+const HANDSHAKES: (u32, Duration) = (64, Duration::from_millis(100));
+
+/// Owner of a live socket.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct SocketOwner {
+    pub app: Arc<str>,
+    pub origin: Arc<str>,
+}
+
+/// State of the door.
+pub(super) struct WebState {
+    pub port: u16,
+    pub apps: Apps,
+    pub bridges: Bridges,
+    pub access: watch::Receiver<Arc<AccessPolicy>>,
+    pub tokens: Tokens,
+    pub logins: Logins,
+    pub sessions: EngineSessions<SocketOwner>,
+    pub pages: Pages,
+    pub decode: Decode,
+    pub max_payload: usize,
+    pub admission: Arc<Admission>,
+    pub body_memory: BodyMemory,
+    /// Memory of answers, in bytes.
+    pub answers: Shares,
+    pub rates: Rates,
+    /// Cancelled when the door stops.
+    pub stopping: CancellationToken,
+    /// Tasks of pages.
+    pub tasks: TaskTracker,
+}
+
+/// Rates, by app.
+pub(super) struct Rates {
+    pub wrong_logins: RateLimiter<String>,
+    pub requests: RateLimiter<String>,
+    pub handshakes: RateLimiter<String>,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        let limiter = |(burst, interval)| RateLimiter::new(burst, interval);
+        Self {
+            wrong_logins: limiter(WRONG_LOGINS),
+            requests: limiter(REQUESTS),
+            handshakes: limiter(HANDSHAKES),
+        }
+    }
+}
+
+impl WebState {
+    /// The access policy in force.
+    pub fn policy(&self) -> Arc<AccessPolicy> {
+        self.access.borrow().clone()
+    }
+}

@@ -1,0 +1,148 @@
+//! Tokens of the door's own: signed with a key in the state folder, so that they outlive a restart,
+//! and bound to an app and an origin.
+//!
+//! Restricted tokens read content and layouts alone. They are part of URLs and cookies, and signed
+//! with a key derived from the other, so that neither kind is ever taken for the other.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::WebApp;
+use expd_domain::{Secret, login};
+use expd_server::error::ApiError;
+use expd_server::token::{derived_key, expired, fingerprint, hex, invalid, now_millis};
+
+/// Lifetime of a token. The SDK refreshes half way.
+pub(super) const LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// A restricted token holds for 30 to 31 days, and is the same for all logins of an app and origin
+/// on one day, so that the URLs of content stay the same and are cached.
+const DAY: i64 = 24 * 3600 * 1000;
+const RESTRICTED_DAYS: i64 = 31;
+
+/// Claims of either kind of token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Claims {
+    pub app: String,
+    pub origin: String,
+    /// The login, which stays the same over refreshes; empty in restricted tokens.
+    #[serde(default)]
+    pub login: String,
+    /// Fingerprint of the app's credentials: the token ends when they change.
+    fingerprint: u64,
+    /// Milliseconds since the epoch.
+    pub expiration: i64,
+    /// Makes each token unique; empty in restricted tokens.
+    #[serde(default)]
+    jti: String,
+}
+
+/// Signs and verifies tokens.
+pub(super) struct Tokens {
+    key: Secret,
+    restricted_key: Secret,
+}
+
+impl Tokens {
+    pub fn new(key: Secret) -> Self {
+        Self {
+            restricted_key: derived_key(&key, "restricted tokens of pages"),
+            key,
+        }
+    }
+
+    /// A token of a login, and its expiration.
+    pub fn issue(&self, app: &WebApp, origin: &str, login: &str) -> (Secret, i64) {
+        let lifetime = i64::try_from(LIFETIME.as_millis()).unwrap_or(i64::MAX);
+        let expiration = now_millis().saturating_add(lifetime);
+        let claims = Claims {
+            app: app.name.clone(),
+            origin: origin.to_owned(),
+            login: login.to_owned(),
+            fingerprint: self.fingerprint(app),
+            expiration,
+            jti: hex(&rand::random::<[u8; 16]>()),
+        };
+        (login::sign(&claims, &self.key), expiration)
+    }
+
+    /// A token that reads content and layouts.
+    pub fn issue_restricted(&self, app: &WebApp, origin: &str) -> Secret {
+        let claims = Claims {
+            app: app.name.clone(),
+            origin: origin.to_owned(),
+            login: String::new(),
+            fingerprint: self.fingerprint(app),
+            expiration: (now_millis() / DAY + RESTRICTED_DAYS) * DAY,
+            jti: String::new(),
+        };
+        login::sign(&claims, &self.restricted_key)
+    }
+
+    /// Claims of a token.
+    ///
+    /// # Errors
+    /// It is not this door's, or has expired.
+    pub fn verify(&self, token: &Secret) -> Result<Claims, ApiError> {
+        Self::verified(token, &self.key)
+    }
+
+    /// Claims of a restricted token.
+    ///
+    /// # Errors
+    /// It is not this door's, or has expired.
+    pub fn verify_restricted(&self, token: &Secret) -> Result<Claims, ApiError> {
+        Self::verified(token, &self.restricted_key)
+    }
+
+    /// True where the app's credentials are those that the token was issued for.
+    pub fn is_of(&self, claims: &Claims, app: &WebApp) -> bool {
+        claims.fingerprint == self.fingerprint(app)
+    }
+
+    fn verified(token: &Secret, key: &Secret) -> Result<Claims, ApiError> {
+        let claims: Claims = login::verify(token, key).map_err(invalid)?;
+        if claims.expiration <= now_millis() {
+            return Err(expired());
+        }
+        Ok(claims)
+    }
+
+    fn fingerprint(&self, app: &WebApp) -> u64 {
+        fingerprint(&self.key, &app.uuid, &app.api_key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(key: &str) -> WebApp {
+        WebApp {
+            name: "menu".into(),
+            origins: vec!["http://a.example".into()],
+            uuid: "u".into(),
+            api_key: Secret::new(key),
+            instance: "default".into(),
+        }
+    }
+
+    #[test]
+    fn a_token_is_of_one_app_with_one_key_and_of_one_kind() {
+        let tokens = Tokens::new(Secret::new("a key of the door"));
+        let (token, _) = tokens.issue(&app("k"), "http://a.example", "login");
+        let claims = tokens.verify(&token).unwrap();
+        assert_eq!((&*claims.app, &*claims.login), ("menu", "login"));
+        assert!(tokens.is_of(&claims, &app("k")) && !tokens.is_of(&claims, &app("l")));
+        let restricted = tokens.issue_restricted(&app("k"), "http://a.example");
+        assert!(tokens.verify(&restricted).is_err());
+        assert!(tokens.verify_restricted(&token).is_err());
+        assert!(tokens.verify_restricted(&restricted).is_ok());
+        let other = Tokens::new(Secret::new("another key"));
+        assert_eq!(
+            other.verify(&token).unwrap_err().code,
+            "authentication.token.invalid"
+        );
+    }
+}
