@@ -138,6 +138,7 @@ impl Upstream {
             overflow: Overflow::Skip,
             resume: None,
             peer: None,
+            page: None,
             memory: None,
         };
         Hearing {
