@@ -18,6 +18,7 @@
 //! - [`config`]: the settings, read and checked as a whole before anything is bound.
 //! - [`pages`]: the open pages, as status and metrics show them.
 //! - [`shares`]: resources that all users share, and the part that one of them may take.
+//! - [`host_network`]: changes of the host's links, addresses and routes.
 //! - [`coredump`], [`exposure`]: protection of the process's memory and of its files.
 //! - [`systemd`], [`logging`], [`metrics`]: the service manager, the log, and the counters.
 //! - [`journal`]: the events of the log that operators filter on.
@@ -35,6 +36,7 @@ pub mod config;
 mod coredump;
 pub mod daemon;
 mod exposure;
+mod host_network;
 pub mod ipc;
 pub mod journal;
 mod logging;

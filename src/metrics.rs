@@ -1,30 +1,67 @@
-//! Counters of an instance since the daemon started.
+//! Counters since the daemon started: of each instance, and of the daemon as a whole.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+mod calls;
+mod counter;
+mod histogram;
+mod link_changes;
 
-/// A counter that only grows.
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use calls::{Calls, MethodCalls, OpenCall};
+pub use counter::{Counter, Gauge};
+pub use histogram::Histogram;
+pub use link_changes::LinkChanges;
+
+/// The time of the latest of some events.
 #[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+pub struct Latest(AtomicU64);
 
-impl Counter {
-    /// Adds one.
-    pub fn inc(&self) {
-        self.add(1);
+impl Latest {
+    /// An event at this time.
+    pub fn set(&self, time: SystemTime) {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        self.0.store(millis.max(1), Ordering::Relaxed);
     }
 
-    /// Adds `count`.
-    pub fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
+    /// The time of the latest event, if there was one.
+    pub fn get(&self) -> Option<SystemTime> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            millis => UNIX_EPOCH.checked_add(Duration::from_millis(millis)),
+        }
+    }
+}
+
+/// A counter for each of some labels.
+#[derive(Debug)]
+pub struct Labelled(Vec<(&'static str, Counter)>);
+
+impl Labelled {
+    /// Counters for these labels.
+    pub fn new(labels: impl IntoIterator<Item = &'static str>) -> Self {
+        let counters = labels.into_iter().map(|label| (label, Counter::default()));
+        Self(counters.collect())
     }
 
-    /// The present value.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    /// Adds one to the counter of a label.
+    pub fn inc(&self, label: &str) {
+        if let Some((_, counter)) = self.0.iter().find(|(known, _)| *known == label) {
+            counter.inc();
+        }
+    }
+
+    /// Every label with its count.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0
+            .iter()
+            .map(|(label, counter)| (*label, counter.get()))
     }
 }
 
 /// Counters of an instance's session, link and calls. `Counters` in `proto/expd/v1/daemon.proto`
-/// defines each.
+/// defines most of them.
 #[derive(Debug, Default)]
 pub struct Counters {
     pub connects: Counter,
@@ -38,4 +75,78 @@ pub struct Counters {
     pub responses_sent: Counter,
     pub responses_failed: Counter,
     pub unexpected_messages: Counter,
+    /// Changes of the link's state, with their causes.
+    pub link_changes: LinkChanges,
+    /// Arrival of the last broadcast.
+    pub last_broadcast: Latest,
+}
+
+/// Counters of the daemon as a whole.
+#[derive(Debug)]
+pub struct DaemonCounters {
+    /// The gRPC calls.
+    pub calls: Calls,
+    /// Calls that the access rules refuse, by what was not allowed.
+    pub refused: Labelled,
+    /// Reloads of the settings that applied.
+    pub reloads_applied: Counter,
+    /// Reloads that were refused: the settings stayed as they were.
+    pub reloads_refused: Counter,
+    /// The last reload was refused.
+    settings_refused: AtomicBool,
+}
+
+impl DaemonCounters {
+    /// Counters for these calls and these kinds of refusals.
+    pub fn new(calls: Calls, refused: Labelled) -> Self {
+        Self {
+            calls,
+            refused,
+            reloads_applied: Counter::default(),
+            reloads_refused: Counter::default(),
+            settings_refused: AtomicBool::new(false),
+        }
+    }
+
+    /// Counts a reload of the settings.
+    pub fn count_reload(&self, applied: bool) {
+        if applied {
+            self.reloads_applied.inc();
+        } else {
+            self.reloads_refused.inc();
+        }
+        self.settings_refused.store(!applied, Ordering::Relaxed);
+    }
+
+    /// True while the settings on disk are other than those that apply, because the last reload
+    /// was refused.
+    pub fn settings_refused(&self) -> bool {
+        self.settings_refused.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_event_has_its_time_to_the_millisecond() {
+        let latest = Latest::default();
+        assert_eq!(latest.get(), None);
+        let time = UNIX_EPOCH + Duration::from_millis(1_738_324_800_042);
+        latest.set(time);
+        assert_eq!(latest.get(), Some(time));
+        // A clock before 1970 is a time all the same.
+        latest.set(UNIX_EPOCH - Duration::from_secs(1));
+        assert!(latest.get().is_some());
+    }
+
+    #[test]
+    fn a_label_that_is_not_there_counts_nowhere() {
+        let labelled = Labelled::new(["a", "b"]);
+        labelled.inc("b");
+        labelled.inc("c");
+        let counts: Vec<_> = labelled.counts().collect();
+        assert_eq!(counts, [("a", 0), ("b", 1)]);
+    }
 }

@@ -4,51 +4,22 @@
 //! One user may take half. A sixteenth is reserved for root and the daemon's own user, who may take
 //! everything: whatever others hold, an operator gets in. Dropping a [`Share`] releases it.
 
+mod hits;
+mod holder;
+mod rates;
+
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+pub use hits::{Limit, LimitHits};
+pub use holder::Holder;
+pub use rates::{Rate, TooFast, UserRates};
+
 /// One part in this many is reserved for the owners.
 pub(crate) const KEPT: usize = 16;
-
-/// The user for whom a share is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Holder {
-    /// Root, or the daemon's own user.
-    Owner,
-    /// Any other local user.
-    User(u32),
-    /// All callers over TCP, whose users the kernel does not tell.
-    Tcp,
-    /// The pages of one app, by the number that the door gave it.
-    App(u32),
-}
-
-impl Holder {
-    /// The holder for a process of this user; none means TCP.
-    pub fn of(uid: Option<u32>) -> Self {
-        match uid {
-            None => Self::Tcp,
-            Some(0) => Self::Owner,
-            Some(uid) if uid == rustix::process::geteuid().as_raw() => Self::Owner,
-            Some(uid) => Self::User(uid),
-        }
-    }
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Owner => f.write_str("root or the daemon's own user"),
-            Self::User(uid) => write!(f, "uid {uid}"),
-            Self::Tcp => f.write_str("the callers over TCP"),
-            Self::App(_) => f.write_str("the pages of one app"),
-        }
-    }
-}
 
 /// A resource of which there is a limited amount. Clones share it.
 #[derive(Clone, Debug)]
@@ -57,6 +28,10 @@ pub struct Shares(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     most: usize,
+    /// The amount that one holder may have, other than the owners.
+    user_most: usize,
+    /// Where refusals are counted.
+    reported: Option<(Limit, LimitHits)>,
     /// Copy of `taken.all` that is read without the lock.
     all: AtomicUsize,
     /// Never locked across an await.
@@ -78,8 +53,10 @@ struct Taken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// The holder's own half is exhausted.
-    #[error("one user may have half, and {held} are held already for {holder}")]
+    #[error("one user may have {most}, and {held} are held already for {holder}")]
     Share {
+        /// The amount that one user may have.
+        most: usize,
         /// The holder.
         holder: Holder,
         /// The amount held.
@@ -94,10 +71,24 @@ pub enum Full {
 }
 
 impl Shares {
-    /// A resource of `most` in total.
+    /// A resource of `most` in total, of which one holder may have half.
     pub fn new(most: usize) -> Self {
+        Self::with(most, None, None)
+    }
+
+    /// A resource of `most` in total, of which one holder may have `user_most`, or half. Refusals
+    /// are counted as those of `limit`.
+    pub fn of(limit: Limit, most: usize, user_most: Option<usize>, hits: &LimitHits) -> Self {
+        Self::with(most, user_most, Some((limit, hits.clone())))
+    }
+
+    fn with(most: usize, user_most: Option<usize>, reported: Option<(Limit, LimitHits)>) -> Self {
+        // Half is rounded up, so that a limit of 1 or 2 does not exclude everybody but the owners.
+        let half = most.div_ceil(2);
         Self(Arc::new(Inner {
             most,
+            user_most: user_most.unwrap_or(half).min(most),
+            reported,
             all: AtomicUsize::new(0),
             taken: Mutex::default(),
             freed: Notify::new(),
@@ -124,7 +115,10 @@ impl Shares {
     /// # Errors
     /// The holder's half, or everything, is exhausted.
     pub fn take(&self, holder: Holder, amount: usize) -> Result<Share, Full> {
-        self.0.add(holder, amount)?;
+        if let Err(full) = self.0.add(holder, amount) {
+            self.0.report(holder);
+            return Err(full);
+        }
         Ok(Share {
             home: self.0.clone(),
             holder,
@@ -161,9 +155,9 @@ impl Inner {
             return Err(Full::All { held: taken.all });
         }
         if holder != Holder::Owner {
-            // Rounded up, so that a limit of 1 or 2 does not exclude everybody but the owners.
-            if !fits(held, self.most.div_ceil(2)) {
-                return Err(Full::Share { holder, held });
+            let most = self.user_most;
+            if !fits(held, most) {
+                return Err(Full::Share { most, holder, held });
             }
             if !fits(taken.others, self.most - self.most / KEPT) {
                 return Err(Full::All { held: taken.all });
@@ -176,12 +170,20 @@ impl Inner {
         Ok(())
     }
 
+    /// Counts a refusal.
+    fn report(&self, holder: Holder) {
+        if let Some((limit, hits)) = &self.reported {
+            hits.count(*limit, holder);
+        }
+    }
+
     #[inline]
     fn has_room(&self, holder: Holder, amount: usize) -> bool {
         // No holder has more than all together. Each stream asks before each read, and this answers
         // nearly always.
         let all = self.all.load(Ordering::Relaxed);
-        all.saturating_add(amount) <= self.most / 2 || self.share_has_room(holder, amount)
+        all.saturating_add(amount) <= self.user_most.min(self.most / 2)
+            || self.share_has_room(holder, amount)
     }
 
     #[inline(never)]
@@ -190,7 +192,7 @@ impl Inner {
         let held = taken.holders.get(&holder).copied().unwrap_or(0);
         let (held, most) = match holder {
             Holder::Owner => (taken.all, self.most),
-            _ => (held, self.most.div_ceil(2)),
+            _ => (held, self.user_most),
         };
         held + amount.min(most / 2) <= most
     }
@@ -254,6 +256,11 @@ impl Memory {
         self.when_freed(|| self.has_room(bytes)).await;
     }
 
+    /// Counts a refusal after a wait in vain.
+    pub fn report_refusal(&self) {
+        self.shares.0.report(self.holder);
+    }
+
     /// Waits until `try_take` succeeds: it is called now, and after each release.
     pub async fn when_freed(&self, try_take: impl Fn() -> bool) {
         self.shares.when_freed(try_take).await;
@@ -305,6 +312,7 @@ mod tests {
         assert_eq!(
             refused,
             Full::Share {
+                most: 16,
                 holder: ADA,
                 held: 16
             }
@@ -319,6 +327,27 @@ mod tests {
         drop(ada);
         assert_eq!(shares.taken(), 16);
         shares.take(ADA, 15).unwrap();
+    }
+
+    #[test]
+    fn what_one_user_may_have_can_be_set_and_whoever_reaches_it_is_counted() {
+        let hits = LimitHits::default();
+        let shares = Shares::of(Limit::Channels, 32, Some(3), &hits);
+        let _three = shares.take(ADA, 3).unwrap();
+        for _ in 0..2 {
+            let refused = shares.take(ADA, 1).unwrap_err().to_string();
+            assert!(refused.contains("one user may have 3"), "{refused}");
+        }
+        let _bob = shares.take(BOB, 3).unwrap();
+        let _owner = shares.take(Holder::Owner, 20).unwrap();
+        let [hit] = hits.counts()[..] else {
+            panic!("{hits:?}");
+        };
+        assert_eq!((hit.limit, hit.count), (Limit::Channels, 2));
+        assert_eq!(hit.user_label(), "60001");
+        // More than there is of it is nobody's.
+        let generous = Shares::of(Limit::Channels, 4, Some(100), &hits);
+        assert!(generous.take(ADA, 5).is_err());
     }
 
     #[test]

@@ -563,20 +563,20 @@ async fn metrics_are_served_to_whoever_asks() {
     );
     for line in [
         "# TYPE expd_broadcasts_sent_total counter",
-        "expd_broadcasts_sent_total{instance=\"default\"} 1",
-        "expd_deliveries_total{instance=\"default\"} 1",
-        "expd_link_state{instance=\"default\",state=\"online\"} 1",
-        "expd_link_state{instance=\"default\",state=\"offline\"} 0",
-        "expd_listeners{instance=\"default\"} 1",
-        "expd_channels_confirmed{instance=\"default\"} 1",
+        "expd_broadcasts_sent_total{exp_instance=\"default\"} 1",
+        "expd_deliveries_total{exp_instance=\"default\"} 1",
+        "expd_link_state{exp_instance=\"default\",state=\"online\"} 1",
+        "expd_link_state{exp_instance=\"default\",state=\"offline\"} 0",
+        "expd_listeners{exp_instance=\"default\"} 1",
+        "expd_channels_confirmed{exp_instance=\"default\"} 1",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");
     }
     for name in [
         "expd_log_bytes",
-        "expd_token_expiry_seconds",
-        "expd_process_resident_memory_bytes",
-        "expd_process_open_fds",
+        "expd_token_expiry_timestamp_seconds",
+        "process_resident_memory_bytes",
+        "process_open_fds",
     ] {
         let value = text.lines().find(|l| l.starts_with(name)).unwrap();
         let value: f64 = value.rsplit_once(' ').unwrap().1.parse().unwrap();

@@ -35,6 +35,19 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The names that [`Refusal::what`] has besides those of the permissions.
+    pub const OTHERS: [&str; 3] = ["any", "listener", "path"];
+
+    /// The refused thing in a word: the missing permission, or why no permission helps.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::Denied { verb, .. } => verb.name(),
+            Self::NoRights(_) => "any",
+            Self::HiddenListener => "listener",
+            Self::ReservedPath(_) => "path",
+        }
+    }
+
     /// The caller that the message names.
     pub fn caller(&self) -> Option<&Caller> {
         match self {

@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::handle::Bridge;
 use super::waiting::OfflineQueue;
 use crate::config::InstanceSettings;
+use crate::host_network::HostNetwork;
 use crate::metrics::Counters;
 use crate::router::{InstanceId, RouterHandle, Wanted};
-use crate::shares::Shares;
+use crate::shares::{Limit, LimitHits, Shares, UserRates};
 use crate::upstream::api::ApiClient;
 use crate::upstream::link::{Link, LinkParts, LinkTimings};
 use crate::upstream::session::{Session, SessionError, SessionTask};
@@ -28,8 +29,14 @@ pub struct SharedParts {
     pub router: RouterHandle,
     /// Queue of the broadcasts that wait for a connection.
     pub waiting: OfflineQueue,
-    /// Concurrent calls to EXP, per instance.
-    pub max_calls: usize,
+    /// Concurrent calls to EXP, per instance: of all users, and of one where that is set.
+    pub max_calls: (usize, Option<usize>),
+    /// Rates of what users send.
+    pub rates: UserRates,
+    /// Changes of the host's network.
+    pub network: HostNetwork,
+    /// Where refusals are counted.
+    pub limit_hits: LimitHits,
 }
 
 /// An instance to assemble.
@@ -125,13 +132,19 @@ impl Assembly {
             router: shared.router.clone(),
             link: link_status,
             counters,
-            calls: Shares::new(shared.max_calls),
+            calls: Shares::of(
+                Limit::Calls,
+                shared.max_calls.0,
+                shared.max_calls.1,
+                &shared.limit_hits,
+            ),
+            rates: shared.rates.clone(),
             waiting,
         });
         Ok(Self {
             bridge,
-            session: session_task,
-            link,
+            session: session_task.with_network(shared.network.clone()),
+            link: link.with_network(shared.network.clone()),
         })
     }
 }

@@ -7,7 +7,9 @@ use tokio::sync::watch;
 
 use super::handle::Bridge;
 use crate::config::settings::DEFAULT_INSTANCE;
+use crate::metrics::Counter;
 use crate::router::InstanceId;
+use expd_domain::LinkState;
 
 /// All identities by name. Clones share them.
 #[derive(Clone)]
@@ -18,6 +20,8 @@ struct Inner {
     /// Transient ones, by user and name: as many as `daemon.limits.max_run_instances`. Never locked
     /// across an await.
     transient: Mutex<BTreeMap<(u32, String), Arc<Bridge>>>,
+    /// Number of transient instances that were ever added.
+    started: Counter,
     /// Changes whenever `transient` does.
     changes: watch::Sender<()>,
 }
@@ -38,6 +42,7 @@ impl Bridges {
         Self(Arc::new(Inner {
             configured: by_name.collect(),
             transient: Mutex::default(),
+            started: Counter::default(),
             changes: watch::Sender::new(()),
         }))
     }
@@ -87,6 +92,18 @@ impl Bridges {
         self.transient().len()
     }
 
+    /// Number of transient instances that were ever run.
+    pub fn transient_started(&self) -> u64 {
+        self.0.started.get()
+    }
+
+    /// States of the links of all transient instances.
+    pub fn transient_states(&self) -> Vec<LinkState> {
+        let transient = self.transient();
+        let states = transient.values().map(|it| it.link.borrow().state);
+        states.collect()
+    }
+
     /// Notified whenever a transient instance begins or ends.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.0.changes.subscribe()
@@ -105,6 +122,7 @@ impl Bridges {
         }
         transient.insert(key, bridge.clone());
         drop(transient);
+        self.0.started.inc();
         self.0.changes.send_replace(());
         Ok(())
     }

@@ -66,6 +66,8 @@ impl Bridge {
     ) -> Result<Vec<Payload>, BridgeError> {
         request.channel.may_broadcast(self.kind())?;
         check_event_name(request.name)?;
+        let bytes = request.name.len() + request.payload.as_str().len();
+        self.rates.take_broadcast(request.user.holder, bytes)?;
         let _call = self.call(request.user.holder)?;
         let answer = match request.when_offline {
             WhenOffline::Refuse => self.send_now(&request).await,

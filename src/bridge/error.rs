@@ -28,6 +28,9 @@ pub enum BridgeError {
         /// The exhausted share.
         full: shares::Full,
     },
+    /// The user sends more than its rate.
+    #[error("nothing was sent: {0}")]
+    TooFast(#[from] shares::TooFast),
     /// Too many broadcasts wait for the connection.
     #[error(transparent)]
     QueueFull(#[from] QueueFull),

@@ -11,7 +11,7 @@ use super::waiting::OfflineQueue;
 use crate::config::{ChannelIdSpelling, InstanceSettings};
 use crate::metrics::Counters;
 use crate::router::{InstanceId, ListenSpec, Listener, RouterHandle};
-use crate::shares::{Holder, Share, Shares};
+use crate::shares::{Holder, Share, Shares, UserRates};
 use crate::upstream::api::{ApiAnswer, ApiClient, Content};
 use crate::upstream::link::LinkStatus;
 use crate::upstream::session::{Session, SessionState};
@@ -52,6 +52,8 @@ pub struct Bridge {
     pub counters: Arc<Counters>,
     /// Shares of its open calls to EXP.
     pub calls: Shares,
+    /// Rates of what users send.
+    pub rates: UserRates,
     /// Queue of the broadcasts of all instances that wait for a connection.
     pub waiting: OfflineQueue,
 }
@@ -91,6 +93,7 @@ impl Bridge {
         if channel.as_str().is_empty() {
             return Err(BridgeError::MissingId("channel_id"));
         }
+        self.rates.take_bytes(user.holder, payload.as_str().len())?;
         let _call = self.call(user.holder)?;
         let answer = self.api.respond(id, channel, payload, user.room).await;
         match &answer {
@@ -112,6 +115,8 @@ impl Bridge {
         query: BTreeMap<String, String>,
         body: Option<&Payload>,
     ) -> Result<ApiAnswer, BridgeError> {
+        let bytes = body.map_or(0, |body| body.as_str().len());
+        self.rates.take_bytes(user.holder, bytes)?;
         let _call = self.call(user.holder)?;
         Ok(self
             .api

@@ -17,7 +17,7 @@ use super::bridges::{Bridges, NameTaken};
 use super::handle::Bridge;
 use crate::config::{InstanceSettings, Limits};
 use crate::router::RouterError;
-use crate::shares::{Full, Holder, Memory, Share, Shares};
+use crate::shares::{Full, Holder, Limit, Memory, Share, Shares};
 use expd_domain::Quoted;
 
 /// Bytes that an instance is counted with: its tasks, TLS and HTTP connections (100 KiB), what its
@@ -101,9 +101,14 @@ impl InstanceRunner {
     ) -> (Self, InstanceTasks) {
         let (tasks, spawned) = mpsc::channel(QUEUE);
         let runner = Self {
+            places: Shares::of(
+                Limit::RunInstances,
+                limits.max_run_instances,
+                None,
+                &shared.limit_hits,
+            ),
             bridges,
             shared,
-            places: Shares::new(limits.max_run_instances),
             tasks,
             stop: stop.clone(),
         };

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
 use crate::router::{InstanceId, Program};
-use crate::shares::{self, Holder, Share, Shares};
+use crate::shares::{self, Holder, Limit, LimitHits, Share, Shares};
 
 /// Memory of a waiting broadcast besides its names and payload: its task, timers and map entries.
 const OVERHEAD: usize = 4096;
@@ -75,10 +75,10 @@ pub(super) struct SendTurn {
 
 impl OfflineQueue {
     /// A queue of the configured size; `stop` ends every wait.
-    pub fn new(limits: &Limits, stop: CancellationToken) -> Self {
+    pub fn new(limits: &Limits, hits: &LimitHits, stop: CancellationToken) -> Self {
         let room = Room {
-            slots: Shares::new(limits.max_waiting),
-            bytes: Shares::new(limits.max_waiting_bytes),
+            slots: Shares::of(Limit::Waiting, limits.max_waiting, None, hits),
+            bytes: Shares::of(Limit::WaitingBytes, limits.max_waiting_bytes, None, hits),
             queues: Mutex::default(),
         };
         let room = Arc::new(room);
@@ -196,7 +196,7 @@ mod tests {
             max_waiting_bytes: bytes,
             ..Limits::default()
         };
-        OfflineQueue::new(&limits, CancellationToken::new())
+        OfflineQueue::new(&limits, &LimitHits::default(), CancellationToken::new())
     }
 
     fn program(uid: u32, pid: u32) -> Program {

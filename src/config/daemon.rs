@@ -6,7 +6,8 @@ use super::mistake::quoted;
 use super::reader::Reader;
 use super::route::Route;
 use super::section::Section;
-use super::settings::{DaemonSettings, Limits, LogFormat, LogLevel};
+use super::settings::{DaemonSettings, Limits, LogFormat, LogLevel, UserLimits};
+use crate::shares::Rate;
 
 pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
     let default = DaemonSettings::default();
@@ -39,6 +40,7 @@ pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
         log: log.unwrap_or(default.log),
         log_format: log_format.unwrap_or(default.log_format),
         metrics: section.address("metrics"),
+        metrics_socket: section.path("metrics_socket"),
         drain_timeout: section
             .duration("drain_timeout")
             .unwrap_or(default.drain_timeout),
@@ -51,7 +53,8 @@ fn read_limits(reader: &mut Reader) -> Limits {
     let mut section = Section::new(reader, Route::default().key("daemon").key("limits"));
     let log_bytes = section.size("log_bytes");
     let total_log_bytes = section.size("total_log_bytes");
-    let limits = Limits {
+    let mut limits = Limits {
+        user: default.user,
         log_events: section.count("log_events").unwrap_or(default.log_events),
         log_bytes: log_bytes.unwrap_or(default.log_bytes),
         log_age: section.duration("log_age").unwrap_or(default.log_age),
@@ -93,5 +96,31 @@ fn read_limits(reader: &mut Reader) -> Limits {
             "make total_log_bytes at least as large as log_bytes",
         );
     }
+    limits.user = read_user_limits(reader);
     limits
+}
+
+fn read_user_limits(reader: &mut Reader) -> UserLimits {
+    let default = UserLimits::default();
+    let route = Route::default().key("daemon").key("limits").key("user");
+    let mut section = Section::new(reader, route);
+    let (broadcasts, bytes) = (default.broadcasts, default.bytes);
+    UserLimits {
+        max_connections: section.count("max_connections"),
+        max_streams: section.count("max_streams"),
+        max_call_bytes: section.size("max_call_bytes"),
+        max_listeners: section.count("max_listeners"),
+        max_channels: section.count("max_channels"),
+        max_calls: section.count("max_calls"),
+        broadcasts: Rate {
+            per_second: section
+                .count("broadcasts_per_second")
+                .unwrap_or(broadcasts.per_second),
+            burst: section.count("broadcast_burst").unwrap_or(broadcasts.burst),
+        },
+        bytes: Rate {
+            per_second: section.size("bytes_per_second").unwrap_or(bytes.per_second),
+            burst: section.size("burst_bytes").unwrap_or(bytes.burst),
+        },
+    }
 }

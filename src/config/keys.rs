@@ -39,11 +39,15 @@ pub(super) enum ValueType {
 }
 
 /// The tables of the file. `NAME` stands for any name, `[]` for each item of an array of tables.
-pub(super) const SECTIONS: [(&str, &str); 11] = [
+pub(super) const SECTIONS: [(&str, &str); 12] = [
     ("daemon", "The daemon and its local API."),
     (
         "daemon.limits",
         "Limits on what applications and the network can make the daemon hold.",
+    ),
+    (
+        "daemon.limits.user",
+        "The part of one user (all callers over TCP are one), and the rates of what it sends. Root and the daemon's own user have no part and no rate: an operator gets in. What exceeds one is refused with RESOURCE_EXHAUSTED and the time to try again; the log, `expd status` and the metric `expd_limit_hits_total` name the user.",
     ),
     (
         "instances.NAME",
@@ -117,6 +121,7 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon", "log", ValueType::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "Minimum level of log records. Payloads are logged only at `trace`, secrets never."),
     key("daemon", "log_format", ValueType::Choice(&["auto", "text", "json"]), r#""auto""#, "Form of log records: those of the journal where it is connected and text otherwise (`auto`), or text or JSON (one object a line, for containers) on standard error in any case. `expd serve --log-format` comes first."),
     key("daemon", "metrics", ValueType::LoopbackAddress, "", "Loopback address on which metrics are served over HTTP at `/metrics`, in the text format of Prometheus. Every local program can read them, by a loopback address or `localhost`; they name no channel and no caller."),
+    key("daemon", "metrics_socket", ValueType::Path, "", "Unix socket on which the metrics are served too (`curl --unix-socket PATH http://localhost/metrics`), with the mode and the group of the daemon's own."),
     key("daemon", "drain_timeout", ValueType::Duration(Duration::ZERO, Duration::from_secs(300)), r#""500ms""#, "Time that calls in flight have to finish once the daemon is stopped."),
 
     key("daemon.limits", "log_events", ValueType::Count(1, MILLION), "1024", "Events in one channel's log."),
@@ -133,6 +138,17 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon.limits", "max_waiting", ValueType::Count(1, MILLION), "1024", "Broadcasts waiting for a connection (`wait_for_connection`), over all instances. One user may have half of them."),
     key("daemon.limits", "max_waiting_bytes", ValueType::Size(KIB, 64 * GIB), r#""64MiB""#, "Bytes of all waiting broadcasts together. One user may have half of them."),
     key("daemon.limits", "max_run_instances", ValueType::Count(1, 10_000), "32", "Instances that programs run with identities of their own (`RunInstance`). One user may have half of them."),
+
+    key("daemon.limits.user", "max_connections", ValueType::Count(1, MOST_CONNECTIONS), "", "Local connections of one user. Where not set: half of `daemon.limits.max_connections`."),
+    key("daemon.limits.user", "max_streams", ValueType::Count(1, MILLION), "", "Streams of one user: listening, and instances that it runs. Where not set: half of `daemon.limits.max_listeners`."),
+    key("daemon.limits.user", "max_call_bytes", ValueType::Size(MIB, 64 * GIB), "", "Memory for requests, answers and connections of one user. Where not set: half of `daemon.limits.max_call_bytes`."),
+    key("daemon.limits.user", "max_listeners", ValueType::Count(1, MILLION), "", "Listeners of one user. Where not set: half of `daemon.limits.max_listeners`."),
+    key("daemon.limits.user", "max_channels", ValueType::Count(1, MILLION), "", "Channels of one instance that one user asked for first. Where not set: half of `daemon.limits.max_channels`."),
+    key("daemon.limits.user", "max_calls", ValueType::Count(1, MILLION), "", "Concurrent calls to EXP of one user, per instance. Where not set: half of `daemon.limits.max_calls`."),
+    key("daemon.limits.user", "broadcasts_per_second", ValueType::Count(1, MILLION), "1000", "Broadcasts of one user a second, once `broadcast_burst` is used up."),
+    key("daemon.limits.user", "broadcast_burst", ValueType::Count(1, MILLION), "2000", "Broadcasts of one user at once after a rest."),
+    key("daemon.limits.user", "bytes_per_second", ValueType::Size(KIB, 64 * GIB), r#""32MiB""#, "Bytes of broadcasts, responses and bodies of API requests that one user sends to EXP a second, once `burst_bytes` is used up."),
+    key("daemon.limits.user", "burst_bytes", ValueType::Size(KIB, 64 * GIB), r#""128MiB""#, "Bytes of these at once after a rest. A larger payload passes after a rest, and is paid for by those after it."),
 
     key("instances.NAME", "host", ValueType::Url, r#""https://api.goexp.io""#, "Base URL of the API."),
     key("instances.NAME", "hosts", ValueType::Choice(&["announced", "configured"]), r#""announced""#, "Hosts of calls and of the live socket: those that the login's answer announces (`api.host`, `network.host`), or `host` alone. The token goes to no other. An announced host that is no URL, or that is `http` where `host` is `https`, is not used."),

@@ -6,13 +6,13 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use config::{ConfigError, Map, Value, ValueKind};
+use config::{Map, Value, ValueKind};
 
 use super::keys::{self, PREFIX};
 use super::mistake::{Findings, Origin, Origins};
 use super::route::{Route, Step};
 use super::text_file::{LARGEST_SECRET, read_text, trimmed};
-use super::wipe::wipe_kind;
+use super::wipe::{wipe, wipe_kind};
 
 /// Limit on the items of an array of tables that the environment can set, so that a stray index
 /// does not fill the memory.
@@ -211,20 +211,9 @@ impl Layer {
             origins.insert(assignment.route.to_string(), assignment.origin.clone());
         }
     }
-}
 
-impl config::Source for Layer {
-    fn clone_into_box(&self) -> Box<dyn config::Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
-        let mut root = Value::new(None, Map::<String, Value>::new());
-        self.collect_to(&mut root)?;
-        root.into_table()
-    }
-
-    fn collect_to(&self, root: &mut Value) -> Result<(), ConfigError> {
+    /// Sets its values in a tree, in place of those of earlier layers, which are wiped.
+    pub(super) fn collect_to(&self, root: &mut Value) {
         for assignment in &self.assignments {
             let section = assignment.route.parent();
             // Another form of the same setting replaces an earlier layer's; two forms within one
@@ -235,7 +224,10 @@ impl config::Source for Layer {
                     && let Some(table) = reach(root, &section.0)
                     && let ValueKind::Table(table) = &mut table.kind
                 {
-                    table.remove(rival.name());
+                    // What it replaces may be a secret.
+                    if let Some(mut replaced) = table.remove(rival.name()) {
+                        wipe(&mut replaced);
+                    }
                 }
             }
             let Some(place) = reach(root, &assignment.route.0) else {
@@ -245,10 +237,11 @@ impl config::Source for Layer {
                 || !matches!(&place.kind, ValueKind::Table(_));
             if replaces {
                 let origin = assignment.origin.to_string();
-                *place = Value::new(Some(&origin), assignment.kind.clone());
+                let value = Value::new(Some(&origin), assignment.kind.clone());
+                // What it replaces may be a secret.
+                wipe(&mut std::mem::replace(place, value));
             }
         }
-        Ok(())
     }
 }
 

@@ -4,8 +4,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use config::Source as _;
-
 use super::digests::ValueDigests;
 use super::embedded::embed;
 use super::file::{FileEnd, UNFINISHED};
@@ -155,10 +153,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
     let mut root = ::config::Value::new(None, ::config::ValueKind::Table(::config::Map::new()));
     for layer in &layers {
         layer.note_origins(&mut origins);
-        // The layers report their mistakes themselves; this covers what the library may refuse.
-        if let Err(error) = layer.collect_to(&mut root) {
-            findings.mistake(Origin::Defaults, "", error.to_string(), "correct it");
-        }
+        layer.collect_to(&mut root);
     }
     drop(layers);
     let mut digests = ValueDigests::default();

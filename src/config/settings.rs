@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::access::AccessRule;
+use crate::shares::Rate;
 use expd_domain::payload;
 use expd_domain::{IdentityKind, Secret};
 use expd_hub::HubSettings;
@@ -86,6 +87,8 @@ pub struct DaemonSettings {
     pub log_format: LogFormat,
     /// Loopback address on which metrics are served over HTTP at `/metrics`.
     pub metrics: Option<SocketAddr>,
+    /// Path of a Unix socket on which they are served as well.
+    pub metrics_socket: Option<PathBuf>,
     /// Time that calls in flight have to finish once the daemon is stopped.
     pub drain_timeout: Duration,
     /// `access = "open"`: the absence of access rules is intended.
@@ -105,6 +108,7 @@ impl Default for DaemonSettings {
             log: LogLevel::Info,
             log_format: LogFormat::Auto,
             metrics: None,
+            metrics_socket: None,
             // Ctrl-C ends the daemon within a second, with time left to close what is still open
             // then.
             drain_timeout: Duration::from_millis(500),
@@ -208,6 +212,50 @@ pub struct Limits {
     pub max_waiting_bytes: usize,
     /// Instances that programs run.
     pub max_run_instances: usize,
+    /// `[daemon.limits.user]`
+    pub user: UserLimits,
+}
+
+/// `[daemon.limits.user]`: the part of one user. Where one is not set, it is half of the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserLimits {
+    /// Local connections.
+    pub max_connections: Option<usize>,
+    /// Open streams.
+    pub max_streams: Option<usize>,
+    /// Bytes held by connections and calls.
+    pub max_call_bytes: Option<usize>,
+    /// Listeners.
+    pub max_listeners: Option<usize>,
+    /// Channels of one instance.
+    pub max_channels: Option<usize>,
+    /// Concurrent calls to EXP, per instance.
+    pub max_calls: Option<usize>,
+    /// Broadcasts.
+    pub broadcasts: Rate,
+    /// Bytes of broadcasts, responses and API requests.
+    pub bytes: Rate,
+}
+
+impl Default for UserLimits {
+    fn default() -> Self {
+        Self {
+            max_connections: None,
+            max_streams: None,
+            max_call_bytes: None,
+            max_listeners: None,
+            max_channels: None,
+            max_calls: None,
+            broadcasts: Rate {
+                per_second: 1000,
+                burst: 2000,
+            },
+            bytes: Rate {
+                per_second: 32 << 20,
+                burst: 128 << 20,
+            },
+        }
+    }
 }
 
 impl Default for Limits {
@@ -227,6 +275,7 @@ impl Default for Limits {
             max_waiting: 1024,
             max_waiting_bytes: 64 << 20,
             max_run_instances: 32,
+            user: UserLimits::default(),
         }
     }
 }

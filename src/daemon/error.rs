@@ -48,6 +48,9 @@ pub enum DaemonError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The Unix socket of the metrics, once it is bound.
+    #[error("cannot serve metrics on the Unix socket daemon.metrics_socket: {0}")]
+    MetricsSocket(io::Error),
     /// An instance that cannot be started.
     #[error("instance {instance:?}: {reason}")]
     Instance {

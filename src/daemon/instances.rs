@@ -10,7 +10,9 @@ use crate::bridge::{
     Assembly, Bridges, InstanceParts, InstanceRunner, OfflineQueue, Origin, SharedParts,
 };
 use crate::config::Settings;
+use crate::host_network::watch_host_network;
 use crate::router::{InstanceId, RouterHandle};
+use crate::shares::{LimitHits, UserRates};
 
 /// Starts session and link of every configured instance among `links`, and the runner of those that
 /// programs bring along.
@@ -21,14 +23,21 @@ pub(super) fn start(
     settings: &Settings,
     state_dir: Option<&Path>,
     router: &RouterHandle,
+    limit_hits: &LimitHits,
     servers_stop: CancellationToken,
     links: &mut TaskGroup,
 ) -> Result<(Bridges, InstanceRunner), DaemonError> {
     let limits = &settings.daemon.limits;
+    let (network, network_task) = watch_host_network();
+    let watching = network_task.run(links.stop.clone());
+    links.spawn_infallible("the watch of the host's network", watching);
     let shared = SharedParts {
         router: router.clone(),
-        waiting: OfflineQueue::new(limits, servers_stop),
-        max_calls: limits.max_calls,
+        waiting: OfflineQueue::new(limits, limit_hits, servers_stop),
+        max_calls: (limits.max_calls, limits.user.max_calls),
+        rates: UserRates::new(limits.user.broadcasts, limits.user.bytes, limit_hits),
+        limit_hits: limit_hits.clone(),
+        network,
     };
     let mut bridges = Vec::new();
     for (index, (name, instance_settings)) in settings.instances.iter().enumerate() {

@@ -7,6 +7,7 @@
 
 mod exposition;
 mod families;
+mod instances;
 mod process;
 mod server;
 

@@ -20,6 +20,8 @@ use crate::bridge::Bridges;
 use crate::config::{ConfigErrors, Loaded, ValueDigests, WebApp};
 use crate::journal::JournalEvent;
 use crate::logging;
+use crate::metrics::DaemonCounters;
+use crate::rpc;
 use crate::systemd::Notifier;
 
 /// Status for the service manager after a reload that changed nothing.
@@ -40,6 +42,7 @@ pub(super) struct Reload {
     known_rules: Vec<AccessRule>,
     policy: watch::Sender<Arc<AccessPolicy>>,
     web_apps: watch::Sender<Arc<[WebApp]>>,
+    counters: Arc<DaemonCounters>,
 }
 
 impl Reload {
@@ -57,6 +60,7 @@ impl Reload {
             known_rules: loaded.settings.access.clone(),
             policy: watch::Sender::new(Arc::new(policy)),
             web_apps: watch::Sender::new(loaded.settings.web.apps.as_slice().into()),
+            counters: Arc::new(rpc::daemon_counters()),
         })
     }
 
@@ -68,6 +72,11 @@ impl Reload {
     /// The apps whose pages may log in, replaced at each reload that changes them.
     pub(super) fn web_apps(&self) -> watch::Receiver<Arc<[WebApp]>> {
         self.web_apps.subscribe()
+    }
+
+    /// Counters of the daemon as a whole.
+    pub(super) fn counters(&self) -> Arc<DaemonCounters> {
+        self.counters.clone()
     }
 
     /// Reloads at each signal.
@@ -86,6 +95,7 @@ impl Reload {
             }
             notifier.reloading();
             let applied = self.reload().await;
+            self.counters.count_reload(applied);
             let summary = summary(&socket, &bridges);
             notifier.ready(&if applied {
                 summary

@@ -137,6 +137,7 @@ async fn run_daemon(
         state_dir: state_dir.as_deref(),
         listeners,
         hub,
+        counters: reload.counters(),
         access: reload.policy(),
         web_apps: reload.web_apps(),
         shutdown: shutdown.clone(),

@@ -16,10 +16,12 @@ use super::task_group::TaskGroup;
 use crate::access::AccessPolicy;
 use crate::bridge::Bridges;
 use crate::config::{Settings, WebApp};
+use crate::metrics::DaemonCounters;
 use crate::pages::Pages;
 use crate::router::{Router, RouterHandle, RouterSettings};
 use crate::rpc::server::Server;
 use crate::rpc::{self, PullListeners, ServiceContext};
+use crate::shares::LimitHits;
 use crate::web::{WebParts, WebServer};
 use expd_hub::Hub;
 
@@ -37,6 +39,8 @@ pub struct ServeParts<'a> {
     pub listeners: Listeners,
     /// The embedded network.
     pub hub: Option<Hub>,
+    /// Counters of the daemon as a whole.
+    pub counters: Arc<DaemonCounters>,
     /// The access policy, which a reload may replace.
     pub access: watch::Receiver<Arc<AccessPolicy>>,
     /// The apps whose pages may log in, which a reload may replace.
@@ -56,6 +60,7 @@ impl<'a> ServeParts<'a> {
             state_dir: None,
             listeners,
             hub: None,
+            counters: Arc::new(rpc::daemon_counters()),
             access: policy.subscribe(),
             web_apps: apps.subscribe(),
             shutdown,
@@ -83,11 +88,13 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         state_dir,
         listeners,
         hub,
+        counters,
         access,
         web_apps,
         shutdown,
     } = parts;
     let limits = &settings.daemon.limits;
+    let limit_hits = LimitHits::default();
     let mut groups = Groups::default();
     if let Some(hub) = hub {
         let stop = groups.hub.stop.clone();
@@ -100,12 +107,10 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         instances: settings.instances.keys().cloned().collect(),
         limits: limits.clone(),
         encode: rpc::frame::encode,
+        limit_hits: limit_hits.clone(),
     });
     groups.router.spawn_infallible("the router", router.run());
-    let metrics = match settings.daemon.metrics {
-        Some(address) => Some(MetricsServer::bind(address).await?),
-        None => None,
-    };
+    let metrics = MetricsServer::bind(&settings.daemon).await?;
     let web = match settings.web.listen {
         Some(address) => {
             let bound = WebServer::bind(address);
@@ -116,13 +121,21 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
     let servers = &mut groups.servers;
     let servers_stop = servers.stop.clone();
     let links = &mut groups.links;
-    let (bridges, runner) =
-        instances::start(settings, state_dir, &router_handle, servers_stop, links)?;
+    let (bridges, runner) = instances::start(
+        settings,
+        state_dir,
+        &router_handle,
+        &limit_hits,
+        servers_stop,
+        links,
+    )?;
     let started_at = SystemTime::now();
     if let Some(server) = metrics {
         let metrics = Metrics {
             bridges: bridges.clone(),
             router: router_handle.clone(),
+            counters: counters.clone(),
+            limit_hits: limit_hits.clone(),
             started_at,
         };
         let serving = server.serve(metrics, servers.stop.clone());
@@ -158,14 +171,15 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         pulls: pulls.clone(),
         max_payload: limits.max_payload,
         access: access.clone(),
+        counters,
         started_at,
         stop: servers.stop.clone(),
     };
-    let (router, health) = rpc::service(context);
-    servers.spawn_infallible("the health service", health.until(servers.stop.clone()));
+    let router = rpc::service(context);
     let server = Server {
         router,
         limits: limits.clone(),
+        limit_hits,
         access,
         gone: Arc::new(move |program| pulls.orphan(program)),
     };

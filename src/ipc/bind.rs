@@ -31,6 +31,12 @@ pub struct BoundSocket {
     file: SocketFile,
 }
 
+/// Guard of a socket's file, which goes with it.
+#[derive(Debug)]
+pub struct SocketGuard {
+    _file: SocketFile,
+}
+
 /// Ownership of the socket's file.
 #[derive(Debug)]
 pub(super) enum SocketFile {
@@ -60,6 +66,16 @@ impl BoundSocket {
     pub fn path(&self) -> Option<PathBuf> {
         let address = self.listener.local_addr().ok()?;
         address.as_pathname().map(Path::to_owned)
+    }
+
+    /// The socket for a server of its own, and what keeps its file.
+    ///
+    /// # Errors
+    /// The system refuses to watch it.
+    pub fn into_listener(self) -> io::Result<(tokio::net::UnixListener, SocketGuard)> {
+        let (listener, file) = self.into_parts()?;
+        let guard = SocketGuard { _file: file };
+        Ok((tokio::net::UnixListener::from_std(listener)?, guard))
     }
 
     /// The socket, made non-blocking, and what keeps its file.

@@ -17,7 +17,7 @@ mod probe;
 mod writer;
 
 pub use accepted::{Accepted, Listener, allow_open_files};
-pub use bind::{BoundSocket, bind};
+pub use bind::{BoundSocket, SocketGuard, bind};
 pub use error::IpcError;
 pub use expd_client::SocketPath;
 pub use location::{default_path, runtime_directory};

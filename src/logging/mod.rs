@@ -16,6 +16,8 @@ mod target;
 mod tests;
 mod writer;
 
+pub use writer::dropped_records;
+
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime};

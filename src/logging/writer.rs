@@ -63,6 +63,14 @@ enum Job {
     Flush(SyncSender<()>),
 }
 
+/// Number of records that any writer of this process has dropped.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// The number of records that were dropped because the sink was blocked.
+pub fn dropped_records() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
 /// State of the queue, shared by both sides.
 #[derive(Default)]
 struct Queue {
@@ -94,6 +102,7 @@ impl Writer {
         if !fits || self.jobs.try_send(Job::Write(record)).is_err() {
             self.queue.bytes.fetch_sub(size, Ordering::Relaxed);
             self.queue.dropped.fetch_add(1, Ordering::Relaxed);
+            DROPPED.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -23,6 +23,7 @@ use super::report::{Incoming, InstanceId, Report};
 use super::snapshot::{ChannelSnapshot, InstanceSnapshot, Slice, Totals};
 use super::wake_queue::WakeQueue;
 use crate::config::Limits;
+use crate::shares::LimitHits;
 use expd_domain::{Channel, SubscriptionState};
 
 /// Interval at which old events, unused channels and dropped listeners are removed.
@@ -38,6 +39,8 @@ pub struct RouterSettings {
     pub limits: Limits,
     /// Encoder of broadcasts for the listeners.
     pub encode: Encode,
+    /// Where refusals of listeners and channels are counted.
+    pub limit_hits: LimitHits,
 }
 
 /// The actor; [`Router::run`] is its task.
@@ -58,7 +61,12 @@ impl Router {
         let (sender, mailbox) = mpsc::channel(MAILBOX);
         let limits = &settings.limits;
         let log_bytes = LogBytes::new(limits.total_log_bytes);
-        let instances = Instances::new(&settings.instances, limits.max_channels, &log_bytes);
+        let instances = Instances::new(
+            &settings.instances,
+            limits,
+            &settings.limit_hits,
+            &log_bytes,
+        );
         let stopped = CancellationToken::new();
         let configured = instances.configured().iter();
         let wanted = configured.map(|i| i.wanted.subscribe()).collect();
@@ -66,7 +74,7 @@ impl Router {
         let router = Self {
             mailbox,
             stopped,
-            listeners: Registry::new(settings.limits.max_listeners),
+            listeners: Registry::new(limits, &settings.limit_hits),
             limits: settings.limits,
             encode: settings.encode,
             instances,

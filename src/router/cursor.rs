@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::event::{Ended, Event, EventSink, Gap};
+use super::gap_counts::GapCounts;
 use super::moment::Moment;
 use super::ring::{Content, Ring};
 use expd_domain::{GapReason, Overflow, SubscriptionState};
@@ -37,7 +38,7 @@ pub(super) struct ReadCounts {
     /// Broadcasts reported as missed.
     pub missed: u64,
     /// Reported gaps.
-    pub gaps: u64,
+    pub gaps: GapCounts,
     /// Reason of a gap that is the listener's own, for the journal.
     pub slow: Option<GapReason>,
 }
@@ -143,7 +144,7 @@ impl Cursor {
             match &entry.content {
                 Content::Gap(gap) => {
                     expired.report(sequence - 1, out, &mut counts);
-                    counts.gaps += 1;
+                    counts.gaps.add(gap.reason);
                     out.other(sequence, Event::Gap(gap.clone()));
                 }
                 Content::State { state, .. } if self.last_reported == *state => {}
@@ -217,7 +218,7 @@ impl Cursor {
                 from,
                 to,
             };
-            counts.gaps += 1;
+            counts.gaps.add(gap.reason);
             // Where another gap follows, the position does not move yet: an app that ends between
             // the two gaps and resumes is given both.
             out.other(if slow { self.position } else { last }, Event::Gap(gap));
@@ -225,7 +226,6 @@ impl Cursor {
         if slow {
             let missed = missed.unwrap_or(0);
             counts.missed += missed;
-            counts.gaps += 1;
             let reason = if overflow {
                 GapReason::Overflow
             } else {
@@ -240,6 +240,7 @@ impl Cursor {
                     .map(|from| from.wall_before(evicted.moment)),
                 to: evicted.moment.wall,
             };
+            counts.gaps.add(gap.reason);
             out.other(last, Event::Gap(gap));
         }
         if self.last_reported != evicted.state {
@@ -288,7 +289,7 @@ impl ExpiredRun {
         counts: &mut ReadCounts,
     ) {
         counts.missed += self.missed;
-        counts.gaps += 1;
+        counts.gaps.add(GapReason::Expired);
         counts.slow = Some(GapReason::Expired);
         let gap = Gap {
             reason: GapReason::Expired,

@@ -15,7 +15,7 @@ use super::moment::Moment;
 use super::snapshot::{ChannelSnapshot, InstanceSnapshot, Totals, first_by};
 use super::wanted::Wanted;
 use crate::config::Limits;
-use crate::shares::{Share, Shares};
+use crate::shares::{Limit, LimitHits, Share, Shares};
 use expd_domain::{Channel, SubscriptionState};
 
 /// One instance.
@@ -101,15 +101,20 @@ impl ChannelState {
 }
 
 impl Instance {
-    /// An instance without channels, which may have `max_channels` of them.
-    pub fn new(name: &str, max_channels: usize, log_bytes: LogBytes) -> Self {
+    /// An instance without channels, which may have `most` of them, and of one user `user_most`.
+    pub fn new(
+        name: &str,
+        (most, user_most): (usize, Option<usize>),
+        hits: &LimitHits,
+        log_bytes: LogBytes,
+    ) -> Self {
         Self {
             name: name.into(),
             log_bytes,
             wanted: watch::Sender::new(Wanted::default()),
             channels: HashMap::new(),
             reaped: Totals::default(),
-            shares: Shares::new(max_channels),
+            shares: Shares::of(Limit::Channels, most, user_most, hits),
         }
     }
 

@@ -6,6 +6,8 @@ use std::sync::{Arc, Weak};
 use super::handle::AddedInstance;
 use super::instance::{Instance, LogBytes};
 use super::report::InstanceId;
+use crate::config::Limits;
+use crate::shares::LimitHits;
 
 /// Instances by ID. An ID is never used again: a late report of an instance that has ended reaches
 /// no other.
@@ -16,7 +18,8 @@ pub(super) struct Instances {
     /// dropped until the router removes them.
     transient: HashMap<InstanceId, Transient>,
     next: usize,
-    max_channels: usize,
+    max_channels: (usize, Option<usize>),
+    hits: LimitHits,
 }
 
 /// Bound on the logs of one transient instance, in bytes. They are not among the logs that share
@@ -31,17 +34,24 @@ struct Transient {
 }
 
 impl Instances {
-    /// `configured` instances, each of which may have `max_channels` channels, with `log_bytes` for
+    /// `configured` instances, each of which may have `limits.max_channels` channels, with `log_bytes` for
     /// all of them.
-    pub fn new(configured: &[String], max_channels: usize, log_bytes: &LogBytes) -> Self {
+    pub fn new(
+        configured: &[String],
+        limits: &Limits,
+        hits: &LimitHits,
+        log_bytes: &LogBytes,
+    ) -> Self {
+        let max_channels = (limits.max_channels, limits.user.max_channels);
         Self {
             configured: configured
                 .iter()
-                .map(|name| Instance::new(name, max_channels, log_bytes.clone()))
+                .map(|name| Instance::new(name, max_channels, hits, log_bytes.clone()))
                 .collect(),
             transient: HashMap::new(),
             next: configured.len(),
             max_channels,
+            hits: hits.clone(),
         }
     }
 
@@ -55,7 +65,7 @@ impl Instances {
         let id = InstanceId(self.next);
         self.next += 1;
         let log_bytes = LogBytes::new(TRANSIENT_LOG_BYTES);
-        let instance = Instance::new(name, self.max_channels, log_bytes);
+        let instance = Instance::new(name, self.max_channels, &self.hits, log_bytes);
         let alive = Arc::new(());
         let added = AddedInstance {
             id,

@@ -1,13 +1,14 @@
 //! A listener: its request, its public record, and the handle that reads its channel's log.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::cursor::{Cursor, CursorOptions, ReadCounts, Resume};
 use super::error::RouterError;
 use super::event::{Ended, Event, EventSink};
+use super::gap_counts::GapCounts;
 use super::gap_notice::{SlowListener, log_slow};
 use super::log::ChannelLog;
 use super::moment::Moment;
@@ -115,8 +116,8 @@ pub struct ListenerInfo {
     pub delivered: AtomicU64,
     /// Number of broadcasts reported as missed.
     pub missed: AtomicU64,
-    /// Number of reported gaps.
-    pub gaps: AtomicU64,
+    /// Reported gaps. Written by the listener's own task, now and then.
+    gaps: Mutex<GapCounts>,
     /// The last position that was read.
     pub position: AtomicU64,
     pub(super) log: Arc<ChannelLog>,
@@ -161,12 +162,18 @@ impl ListenerInfo {
         !self.is_dropped() && self.ended().is_none()
     }
 
+    /// The gaps that were reported to it.
+    pub(super) fn gaps(&self) -> MutexGuard<'_, GapCounts> {
+        // The value is consistent after each statement.
+        self.gaps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn add(&self, counts: ReadCounts) {
         self.delivered
             .fetch_add(counts.delivered, Ordering::Relaxed);
-        if counts.gaps > 0 {
+        if counts.gaps.total() > 0 {
             self.missed.fetch_add(counts.missed, Ordering::Relaxed);
-            self.gaps.fetch_add(counts.gaps, Ordering::Relaxed);
+            self.gaps().add_all(counts.gaps);
             if let Some(reason) = counts.slow {
                 self.log_slow(reason, counts.missed, false);
             }
@@ -236,7 +243,7 @@ impl Listener {
             page: spec.page,
             delivered: AtomicU64::new(0),
             missed: AtomicU64::new(0),
-            gaps: AtomicU64::new(0),
+            gaps: Mutex::default(),
             position: AtomicU64::new(cursor.position()),
             log,
             ended: AtomicU8::new(0),
@@ -284,8 +291,9 @@ impl Listener {
         }
         if !self.first.is_empty() {
             for event in std::mem::take(&mut self.first) {
-                let gaps = u64::from(matches!(event, Event::Gap(_)));
-                info.gaps.fetch_add(gaps, Ordering::Relaxed);
+                if let Event::Gap(gap) = &event {
+                    info.gaps().add(gap.reason);
+                }
                 out.other(self.cursor.position(), event);
             }
             return Poll::Ready(Ok(()));

@@ -9,7 +9,8 @@ use super::handle::ListenerFilter;
 use super::listener::{ListenSpec, ListenerInfo};
 use super::report::InstanceId;
 use super::snapshot::{Slice, first_by};
-use crate::shares::{Share, Shares};
+use crate::config::Limits;
+use crate::shares::{Limit, LimitHits, Share, Shares};
 
 /// All listeners, including dropped ones until the next [`Registry::reap`]. That bounds the map by
 /// `max_listeners` and the turnover of one sweep interval.
@@ -21,11 +22,16 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    /// An empty registry for at most `max` listeners.
-    pub fn new(max: usize) -> Self {
+    /// An empty registry for at most `max_listeners`.
+    pub fn new(limits: &Limits, hits: &LimitHits) -> Self {
         Self {
             listeners: HashMap::new(),
-            shares: Shares::new(max),
+            shares: Shares::of(
+                Limit::Listeners,
+                limits.max_listeners,
+                limits.user.max_listeners,
+                hits,
+            ),
             opened: 0,
         }
     }

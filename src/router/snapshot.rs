@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
+use super::gap_counts::GapCounts;
 use super::listener::ListenerInfo;
 use super::report::InstanceId;
 use expd_domain::Channel;
@@ -45,14 +46,14 @@ pub struct Totals {
     /// Broadcasts handed over.
     pub deliveries: u64,
     /// Gaps reported.
-    pub gaps: u64,
+    pub gaps: GapCounts,
 }
 
 impl Totals {
     /// Adds the counts of one listener.
     pub(super) fn add(&mut self, info: &ListenerInfo) {
         self.deliveries += info.delivered.load(Ordering::Relaxed);
-        self.gaps += info.gaps.load(Ordering::Relaxed);
+        self.gaps.add_all(*info.gaps());
     }
 }
 

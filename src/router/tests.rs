@@ -21,6 +21,7 @@ struct World {
 
 fn world(limits: Limits) -> World {
     let (router, handle) = Router::new(RouterSettings {
+        limit_hits: Default::default(),
         instances: vec!["default".to_owned(), "second".to_owned()],
         limits,
         encode: |first, run| {

@@ -41,7 +41,14 @@ impl ServiceContext {
     ) -> Result<(), Status> {
         let policy = self.policy();
         let instance = Bridges::full_name(instance);
-        answer(policy.rights(caller).check_instance(verb, instance)).await
+        self.answer(policy.rights(caller).check_instance(verb, instance))
+            .await
+    }
+
+    /// True for an instance on which the caller may do anything: of others it learns nothing.
+    pub(super) fn knows(&self, caller: &Caller, instance: &str) -> bool {
+        let policy = self.policy();
+        policy.rights(caller).permits_anything_on(instance)
     }
 
     /// Names of the instances on which a caller may do anything, for messages.
@@ -68,7 +75,7 @@ impl ServiceContext {
         action: &Action<'_>,
     ) -> Result<(), Status> {
         let checked = self.policy().check(caller, &bridge.name, action);
-        answer(checked).await
+        self.answer(checked).await
     }
 
     /// The same without a reason.
@@ -78,7 +85,8 @@ impl ServiceContext {
 
     /// Decides whether a caller may run an identity as an instance of that name.
     pub(super) async fn allow_run(&self, caller: &Caller, name: &str) -> Result<(), Status> {
-        answer(self.policy().check(caller, name, &Action::Run)).await
+        self.answer(self.policy().check(caller, name, &Action::Run))
+            .await
     }
 
     /// Refuses a caller who may see the status of no instance; [`View`] then tells which it sees.
@@ -86,7 +94,8 @@ impl ServiceContext {
         let policy = self.policy();
         let bridges = self.bridges.for_user(user_of(caller));
         let names = bridges.iter().map(|bridge| bridge.name.as_str());
-        answer(policy.rights(caller).check_status_of_any(names)).await
+        self.answer(policy.rights(caller).check_status_of_any(names))
+            .await
     }
 
     /// The part of the status that a caller may see.
@@ -118,8 +127,11 @@ impl ServiceContext {
             return Ok(());
         };
         match check_listener(&policy.rights(caller), &info, &self.bridges) {
-            Err(Refusal::HiddenListener) => Err(Untouchable::Unknown),
-            checked => answer(checked).await.map_err(Untouchable::Told),
+            Err(Refusal::HiddenListener) => {
+                self.counters.refused.inc(Refusal::HiddenListener.what());
+                Err(Untouchable::Unknown)
+            }
+            checked => self.answer(checked).await.map_err(Untouchable::Told),
         }
     }
 
@@ -129,7 +141,8 @@ impl ServiceContext {
         caller: &Caller,
     ) -> Result<impl Fn(&ListenerInfo) -> bool + Send + 'static, Status> {
         let policy = self.policy();
-        answer(policy.rights(caller).check_clear_context()).await?;
+        self.answer(policy.rights(caller).check_clear_context())
+            .await?;
         let (bridges, caller) = (self.bridges.clone(), caller.clone());
         Ok(move |info: &ListenerInfo| {
             check_listener(&policy.rights(&caller), info, &bridges).is_ok()
@@ -145,6 +158,40 @@ impl ServiceContext {
     ) -> StreamPermission {
         let policies = self.access.clone();
         StreamPermission::new(policies, caller.clone(), &bridge.name, channel.clone())
+    }
+
+    /// A decision as a status, which names the caller.
+    async fn answer(&self, checked: Result<(), Refusal>) -> Result<(), Status> {
+        match checked {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(self.refused(refusal).await),
+        }
+    }
+
+    /// A refusal as a status, which names the caller; it is counted.
+    pub(super) async fn refused(&self, refusal: Refusal) -> Status {
+        self.counters.refused.inc(refusal.what());
+        if let Some(caller) = refusal.caller() {
+            caller.resolve_name().await;
+        }
+        if let Refusal::Denied { caller, .. } | Refusal::NoRights(caller) = &refusal {
+            let verb = match &refusal {
+                Refusal::Denied { verb, .. } => verb.name(),
+                _ => "",
+            };
+            let peer = PeerFields::of(caller);
+            log::warn!(
+                event = JournalEvent::AccessDenied,
+                peer_pid = peer.pid,
+                peer_uid = peer.uid,
+                peer_unit = peer.unit,
+                verb = verb;
+                "{refusal}"
+            );
+        } else {
+            log::debug!("refused: {refusal}");
+        }
+        refusal.into()
     }
 
     fn policy(&self) -> Arc<AccessPolicy> {
@@ -192,39 +239,6 @@ impl Untouchable {
             Self::Told(status) => status,
         }
     }
-}
-
-/// A decision as a status, which names the caller.
-async fn answer(checked: Result<(), Refusal>) -> Result<(), Status> {
-    match checked {
-        Ok(()) => Ok(()),
-        Err(refusal) => Err(refused(refusal).await),
-    }
-}
-
-/// A refusal as a status, which names the caller.
-pub(super) async fn refused(refusal: Refusal) -> Status {
-    if let Some(caller) = refusal.caller() {
-        caller.resolve_name().await;
-    }
-    if let Refusal::Denied { caller, .. } | Refusal::NoRights(caller) = &refusal {
-        let verb = match &refusal {
-            Refusal::Denied { verb, .. } => verb.name(),
-            _ => "",
-        };
-        let peer = PeerFields::of(caller);
-        log::warn!(
-            event = JournalEvent::AccessDenied,
-            peer_pid = peer.pid,
-            peer_uid = peer.uid,
-            peer_unit = peer.unit,
-            verb = verb;
-            "{refusal}"
-        );
-    } else {
-        log::debug!("refused: {refusal}");
-    }
-    refusal.into()
 }
 
 /// The part of the status that a caller may see: the instances of its rules, with their channels

@@ -24,7 +24,7 @@ use super::error::{clamped, invalid};
 use super::frame::frame;
 use super::message::read;
 use super::network::on_behalf;
-use super::server::{Call, SLICE};
+use super::server::{Call, next_slice};
 use super::stream::trailers;
 use super::unary::{self, call_of};
 use crate::access::{AccessPolicy, Action, Caller, Verb};
@@ -186,11 +186,7 @@ impl Body for FetchBody {
             }
             if !this.rest.is_empty() {
                 this.call.restart_timer();
-                let slice = this.rest.split_to(this.rest.len().min(SLICE));
-                if this.rest.is_empty() {
-                    // An empty slice would keep the bytes alive.
-                    this.rest = Bytes::new();
-                }
+                let slice = next_slice(&mut this.rest);
                 return Poll::Ready(Some(Ok(Frame::data(slice))));
             }
             if let Some(ending) = &mut this.ending {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::pull::PullListeners;
 use crate::access::AccessPolicy;
 use crate::bridge::{Bridges, InstanceRunner};
+use crate::metrics::DaemonCounters;
 use crate::router::RouterHandle;
 
 /// The parts of the daemon that the services use. Clones share them.
@@ -26,6 +27,8 @@ pub struct ServiceContext {
     pub max_payload: usize,
     /// The access policy, which a reload replaces.
     pub access: watch::Receiver<Arc<AccessPolicy>>,
+    /// Counters of calls and refusals.
+    pub counters: Arc<DaemonCounters>,
     /// Start of the daemon.
     pub started_at: SystemTime,
     /// Cancelled when the daemon stops; new calls are refused from then on.

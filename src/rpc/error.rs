@@ -66,6 +66,12 @@ impl From<BridgeError> for Status {
                 ("TOO_MANY_CALLS", Fate::Refused),
                 None,
             ),
+            BridgeError::TooFast(too_fast) => with_reason(
+                Code::ResourceExhausted,
+                &error,
+                ("TOO_FAST", Fate::Refused),
+                Some(too_fast.retry_in),
+            ),
             BridgeError::QueueFull(_) => with_reason(
                 Code::ResourceExhausted,
                 &error,

@@ -10,7 +10,7 @@ use http::{HeaderMap, Request, Response};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::access::{caller_of, refused};
+use super::access::caller_of;
 use super::context::ServiceContext;
 use crate::access::{Caller, PeerFields, Verb};
 use crate::journal::JournalEvent;
@@ -56,7 +56,7 @@ pub(super) async fn check(
         && !is_open(path)
         && let Err(refusal) = policy.rights(&caller).check_anywhere(needs(path))
     {
-        return refused(refusal).await.into_http();
+        return context.refused(refusal).await.into_http();
     }
     let answer = next.run(request).await;
     log_limit(&caller, answer.headers());

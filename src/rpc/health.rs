@@ -1,13 +1,25 @@
-//! `grpc.health.v1`: every service is SERVING until the daemon stops. A watch of an unknown service
-//! stays open, as the protocol requires.
+//! `grpc.health.v1`: the daemon serves until it stops; the network, while it is reached.
+//!
+//! `expd.v1.Network` is SERVING while the link of the default instance is online (of every
+//! configured instance, where none is named `default`), `expd.v1.Network/NAME` while that of the
+//! instance NAME is. The empty name, `expd.v1.Api` and `expd.v1.Daemon` are SERVING until the
+//! daemon stops: calls are answered without a network as well.
+//!
+//! An instance on which the caller may do nothing is unknown to it. A watch of an unknown service
+//! stays open, as the protocol requires, and tells when the service comes about.
 
-use futures_util::StreamExt as _;
-use futures_util::stream::{self, BoxStream};
+use std::sync::Arc;
+
+use futures_util::future::select_all;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::watch;
-use tokio_stream::wrappers::WatchStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::access::{caller_of, user_of};
+use super::context::ServiceContext;
+use crate::access::Caller;
+use crate::bridge::{Bridge, Bridges};
+use expd_domain::{LinkState, Quoted};
 use expd_proto::health::health_check_response::ServingStatus;
 use expd_proto::health::health_server;
 use expd_proto::health::{
@@ -15,33 +27,56 @@ use expd_proto::health::{
 };
 use expd_proto::{api_server, daemon_server, network_server};
 
-/// The services with a health status; the empty name stands for all of them.
-const NAMES: [&str; 4] = [
-    "",
-    network_server::SERVICE_NAME,
-    api_server::SERVICE_NAME,
-    daemon_server::SERVICE_NAME,
-];
+/// The services that are there with the daemon; the empty name stands for all of them.
+const DAEMON: [&str; 3] = ["", api_server::SERVICE_NAME, daemon_server::SERVICE_NAME];
 
-/// The health status of all services.
-pub struct Health(watch::Sender<ServingStatus>);
-
-impl Health {
-    /// Reports `NOT_SERVING` at `stop` and ends the watches.
-    pub async fn until(self, stop: CancellationToken) {
-        stop.cancelled().await;
-        self.0.send_replace(ServingStatus::NotServing);
-    }
-}
+/// The service that needs the network.
+const NETWORK: &str = network_server::SERVICE_NAME;
 
 /// The service that reports the health.
 #[derive(Clone)]
-pub(super) struct HealthService(watch::Receiver<ServingStatus>);
+pub(super) struct HealthService(pub ServiceContext);
 
-/// A health status that begins as SERVING, and its service.
-pub(super) fn health() -> (Health, HealthService) {
-    let (status, told) = watch::channel(ServingStatus::Serving);
-    (Health(status), HealthService(told))
+impl HealthService {
+    /// The instances that a service stands for; none where the caller knows no such service.
+    fn instances(&self, service: &str, caller: &Caller) -> Option<Vec<Arc<Bridge>>> {
+        if DAEMON.contains(&service) {
+            return Some(Vec::new());
+        }
+        let bridges = &self.0.bridges;
+        let rest = service.strip_prefix(NETWORK)?;
+        if rest.is_empty() {
+            let default = bridges.get(Bridges::full_name(""));
+            let all = || bridges.iter().cloned().collect();
+            return Some(default.map_or_else(all, |default| vec![default.clone()]));
+        }
+        let name = rest.strip_prefix('/').filter(|name| !name.is_empty())?;
+        let found = bridges.get_for(user_of(caller), name)?;
+        self.0.knows(caller, name).then(|| vec![found])
+    }
+
+    fn status(&self, service: &str, caller: &Caller) -> ServingStatus {
+        match self.instances(service, caller) {
+            None => ServingStatus::ServiceUnknown,
+            Some(_) if self.0.stop.is_cancelled() => ServingStatus::NotServing,
+            Some(instances) if instances.iter().all(|it| is_online(it)) => ServingStatus::Serving,
+            Some(_) => ServingStatus::NotServing,
+        }
+    }
+
+    /// The services that a caller knows.
+    fn names(&self, caller: &Caller) -> Vec<String> {
+        let bridges = self.0.bridges.for_user(user_of(caller));
+        let known = bridges.iter().map(|bridge| bridge.name.as_str());
+        let known = known.filter(|name| self.0.knows(caller, name));
+        let instances = known.map(|name| format!("{NETWORK}/{name}"));
+        let fixed = DAEMON.into_iter().chain([NETWORK]).map(str::to_owned);
+        fixed.chain(instances).collect()
+    }
+}
+
+fn is_online(bridge: &Bridge) -> bool {
+    bridge.link.borrow().state == LinkState::Online
 }
 
 fn answer(status: ServingStatus) -> HealthCheckResponse {
@@ -56,24 +91,33 @@ impl health_server::Health for HealthService {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
+        let caller = caller_of(request.extensions());
         let HealthCheckRequest { service } = request.into_inner();
-        if !NAMES.contains(&service.as_str()) {
-            return Err(Status::not_found(format!(
-                "no service is named {service:?}; there are: {}",
-                NAMES.map(|name| format!("{name:?}")).join(", ")
-            )));
+        match self.status(&service, &caller) {
+            ServingStatus::ServiceUnknown => Err(Status::not_found(format!(
+                "no service is named {}; there are: {}",
+                Quoted(&service),
+                self.names(&caller)
+                    .iter()
+                    .map(|name| format!("{name:?}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ))),
+            status => Ok(Response::new(answer(status))),
         }
-        Ok(Response::new(answer(*self.0.borrow())))
     }
 
     async fn list(
         &self,
-        _: Request<HealthListRequest>,
+        request: Request<HealthListRequest>,
     ) -> Result<Response<HealthListResponse>, Status> {
-        let status = *self.0.borrow();
-        let statuses = NAMES.map(|name| (name.to_owned(), answer(status)));
+        let caller = caller_of(request.extensions());
+        let statuses = self.names(&caller).into_iter().map(|name| {
+            let status = self.status(&name, &caller);
+            (name, answer(status))
+        });
         Ok(Response::new(HealthListResponse {
-            statuses: statuses.into(),
+            statuses: statuses.collect(),
         }))
     }
 
@@ -83,17 +127,76 @@ impl health_server::Health for HealthService {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let known = NAMES.contains(&request.into_inner().service.as_str());
-        // Ends with the sender, when the daemon stops.
-        let changes = WatchStream::new(self.0.clone());
-        Ok(Response::new(if known {
-            changes.map(|status| Ok(answer(status))).boxed()
-        } else {
-            // The set of services never changes, so no change follows.
-            let silence = changes.filter_map(|_| std::future::ready(None));
-            stream::once(async { Ok(answer(ServingStatus::ServiceUnknown)) })
-                .chain(silence)
-                .boxed()
-        }))
+        let watch = Watch {
+            caller: caller_of(request.extensions()),
+            service: request.into_inner().service,
+            instances: self.0.bridges.changes(),
+            access: self.0.access.clone(),
+            health: self.clone(),
+            told: None,
+        };
+        let changes = stream::unfold(watch, |mut watch| async move {
+            let status = watch.next().await?;
+            Some((Ok(answer(status)), watch))
+        });
+        Ok(Response::new(changes.boxed()))
     }
+}
+
+/// A caller's watch of one service.
+struct Watch {
+    health: HealthService,
+    caller: Caller,
+    service: String,
+    /// Changes of the instances that programs run.
+    instances: watch::Receiver<()>,
+    /// Changes of the access rules.
+    access: watch::Receiver<Arc<crate::access::AccessPolicy>>,
+    /// The status that was told last.
+    told: Option<ServingStatus>,
+}
+
+impl Watch {
+    /// The next status; none once the daemon stops and that was told.
+    async fn next(&mut self) -> Option<ServingStatus> {
+        loop {
+            // Marked as seen before the status is looked at, so that no change is missed.
+            self.instances.borrow_and_update();
+            self.access.borrow_and_update();
+            let instances = self.health.instances(&self.service, &self.caller);
+            let mut links: Vec<_> = instances.into_iter().flatten().map(link).collect();
+            let status = self.health.status(&self.service, &self.caller);
+            if self.told != Some(status) {
+                self.told = Some(status);
+                return Some(status);
+            }
+            if self.health.0.stop.is_cancelled() {
+                return None;
+            }
+            let any_link = async {
+                if links.is_empty() {
+                    std::future::pending::<()>().await;
+                }
+                let changes = links.iter_mut().map(|link| Box::pin(link.changed()));
+                let (changed, ..) = select_all(changes).await;
+                if changed.is_err() {
+                    // The link has ended, and its instance is about to be removed.
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = self.health.0.stop.cancelled() => {}
+                () = any_link => {}
+                Ok(()) = self.instances.changed() => {}
+                Ok(()) = self.access.changed() => {}
+            }
+        }
+    }
+}
+
+/// The link of an instance, whose present state counts as seen.
+fn link(bridge: Arc<Bridge>) -> watch::Receiver<crate::upstream::link::LinkStatus> {
+    let mut link = bridge.link.clone();
+    link.borrow_and_update();
+    link
 }

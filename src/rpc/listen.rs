@@ -33,6 +33,6 @@ async fn open_stream(
     let request = read::<proto::ListenRequest>(&head.headers, body, &call, 0).await?;
     let memory = call.connection().memory().clone();
     let opened = open(context, request, &caller, Some(memory)).await?;
-    call.mark_stream();
+    call.mark_stream()?;
     Ok(ListenBody::new(opened, Some(call)))
 }

@@ -22,6 +22,7 @@ mod gate;
 mod health;
 mod instance;
 mod listen;
+mod measure;
 mod message;
 mod network;
 mod offload;
@@ -39,6 +40,6 @@ mod unary;
 mod watching;
 
 pub use context::ServiceContext;
-pub use health::Health;
+pub use measure::daemon_counters;
 pub use pull::PullListeners;
 pub use routes::service;

@@ -263,7 +263,7 @@ fn instance_out(bridge: &Bridge, totals: Totals) -> proto::InstanceStatus {
             broadcasts_received: counters.broadcasts_received.get(),
             duplicates: counters.duplicates.get(),
             deliveries: totals.deliveries,
-            gaps: totals.gaps,
+            gaps: totals.gaps.total(),
             broadcasts_sent: counters.broadcasts_sent.get(),
             broadcasts_failed: counters.broadcasts_failed.get(),
             responses_sent: counters.responses_sent.get(),

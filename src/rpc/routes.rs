@@ -5,8 +5,10 @@ use axum::routing::post;
 use tonic::service::Routes;
 
 use super::context::ServiceContext;
-use super::health::{self, Health};
-use super::{api, content, daemon, deadline, gate, listen, network, reflection, run, unary};
+use super::health::HealthService;
+use super::{
+    api, content, daemon, deadline, gate, listen, measure, network, reflection, run, unary,
+};
 use expd_proto::api_server::ApiServer;
 use expd_proto::daemon_server::DaemonServer;
 use expd_proto::health::health_server::HealthServer;
@@ -15,13 +17,11 @@ use expd_proto::network_server::NetworkServer;
 /// Limit of a request's message in services that tonic decodes: status watch, reflection, health.
 const MAX_STREAM_REQUEST: usize = 16 << 10;
 
-/// Builds the service for every method, and its health.
-pub fn service(context: ServiceContext) -> (axum::Router, Health) {
+/// Builds the service for every method.
+pub fn service(context: ServiceContext) -> axum::Router {
     let network = network::NetworkService(context.clone());
     let api = api::ApiService(context.clone());
     let daemon = daemon::DaemonService(context.clone());
-
-    let (health, health_service) = health::health();
 
     // Streams, and the answer to unknown methods.
     let streams = Routes::new(NetworkServer::new(network.clone()))
@@ -30,7 +30,8 @@ pub fn service(context: ServiceContext) -> (axum::Router, Health) {
             DaemonServer::new(daemon.clone()).max_decoding_message_size(MAX_STREAM_REQUEST),
         )
         .add_service(
-            HealthServer::new(health_service).max_decoding_message_size(MAX_STREAM_REQUEST),
+            HealthServer::new(HealthService(context.clone()))
+                .max_decoding_message_size(MAX_STREAM_REQUEST),
         )
         .into_axum_router();
     let handwritten = axum::Router::new()
@@ -38,13 +39,13 @@ pub fn service(context: ServiceContext) -> (axum::Router, Health) {
         .route("/expd.v1.Daemon/RunInstance", post(run::answer))
         .route("/expd.v1.Api/Fetch", post(content::answer))
         .with_state(context.clone());
-    let router = streams
+    streams
         .merge(unary_routes(context.max_payload, &network, &api, &daemon))
         .merge(reflection::routes())
         .merge(handwritten)
         .layer(from_fn(deadline::enforce))
-        .layer(from_fn_with_state(context, gate::check));
-    (router, health)
+        .layer(from_fn_with_state(context.clone(), gate::check))
+        .layer(from_fn_with_state(context, measure::measure))
 }
 
 /// Routes of the unary methods.

@@ -68,7 +68,7 @@ async fn run(
         memory: call.connection().memory().clone(),
     };
     let running = context.runner.run(new).await?;
-    call.mark_stream();
+    call.mark_stream()?;
     Ok(InstanceRun {
         link: running.bridge().link.clone(),
         running: Some(running),

@@ -8,5 +8,6 @@ pub mod backoff;
 pub mod credentials;
 pub mod deadline;
 pub mod link;
+pub mod pauses;
 pub mod session;
 pub mod transport;

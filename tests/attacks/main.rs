@@ -32,4 +32,5 @@ mod small;
 mod strangers;
 mod texts;
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
+mod user_limits;
 mod world;

@@ -180,10 +180,7 @@ fn the_daemon_dumps_no_core_and_its_own_user_cannot_look_into_it() {
     .unwrap();
     let mut page = String::new();
     stream.read_to_string(&mut page).unwrap();
-    for figure in [
-        "expd_process_open_fds ",
-        "expd_process_resident_memory_bytes ",
-    ] {
+    for figure in ["process_open_fds ", "process_resident_memory_bytes "] {
         assert!(page.contains(&format!("\n{figure}")), "{page}");
     }
 }
@@ -237,4 +234,94 @@ fn a_secret_is_in_the_memory_as_often_as_it_is_in_use_and_no_more() {
     };
     // The instance's settings, its bridge, link and session; the network's directory and settings.
     assert!((1..=8).contains(&copies), "{copies} copies");
+}
+
+#[test]
+fn a_planted_secret_is_found_nowhere_but_where_it_was_put() {
+    const GOOD: &str = "planted-and-good-5f0c";
+    const REFUSED: &str = "planted-and-refused-91ab";
+    const CREDENTIAL: &str = "planted-as-credential-77de";
+    const UUID: &str = "5b2a1c9e-0d4f-4a57-9a39-2f6d1a7c0009";
+    let home = Home::new("");
+    let inside = |name: &str| home.folder.path().join(name);
+    // Each instance has its secret in another way.
+    home.write(&format!(
+        "log = \"trace\"\nmetrics_socket = \"{}\"\n\
+         [instances.default]\nhost = \"http://127.0.0.1:0\"\n[instances.default.credentials]\n\
+         type = \"device\"\nuuid = \"{UUID}\"\nsecret_file = \"good\"\n\
+         [instances.refused]\nhost = \"http://127.0.0.1:1\"\n[instances.refused.credentials]\n\
+         type = \"device\"\nuuid = \"{UUID}\"\nsecret_file = \"refused\"\n\
+         [instances.third]\nhost = \"http://127.0.0.1:1\"\n[instances.third.credentials]\n\
+         type = \"consumer_app\"\nuuid = \"{UUID}\"\n\
+         [[hub.devices]]\nuuid = \"{UUID}\"\nsecret_file = \"good\"\n",
+        inside("metrics.sock").display()
+    ));
+    std::fs::write(inside("good"), GOOD).unwrap();
+    std::fs::write(inside("refused"), REFUSED).unwrap();
+    let credentials = inside("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    std::fs::write(credentials.join("expd.third.api_key"), CREDENTIAL).unwrap();
+    let mut command = home.command(&[]);
+    command.arg("--socket").arg(home.socket());
+    command.env("CREDENTIALS_DIRECTORY", &credentials);
+    let mut daemon = Daemon::spawn(&mut command);
+    daemon.said("serving on");
+    daemon.said("logged in as device ");
+    daemon.said("the login failed");
+    let mut seen = vec![
+        ("status", expd(&home, &["status"])),
+        ("status --json", expd(&home, &["status", "--json"])),
+    ];
+    let checked = Command::new(program())
+        .args(["check-config", "--config"])
+        .arg(home.config())
+        .env("CREDENTIALS_DIRECTORY", &credentials)
+        .output()
+        .unwrap();
+    let checked = [checked.stdout, checked.stderr].concat();
+    seen.push(("check-config", String::from_utf8(checked).unwrap()));
+    let mut metrics = std::os::unix::net::UnixStream::connect(inside("metrics.sock")).unwrap();
+    write!(metrics, "GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let mut page = String::new();
+    metrics.read_to_string(&mut page).unwrap();
+    assert!(page.contains("expd_link_state"), "{page}");
+    seen.push(("metrics", page));
+    for name in ["cmdline", "environ", "status", "comm"] {
+        let file = format!("/proc/{}/{name}", daemon.child.id());
+        if let Ok(bytes) = std::fs::read(file) {
+            seen.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+    // A reload that is refused quotes what is wrong, and not what stands beside it.
+    let settings = std::fs::read_to_string(home.config()).unwrap();
+    let broken = settings.replace(
+        "secret_file = \"refused\"",
+        &format!("secret = [\"{REFUSED}\"]"),
+    );
+    std::fs::write(home.config(), broken).unwrap();
+    daemon.signal("HUP");
+    daemon.said("stay as they were");
+    daemon.signal("TERM");
+    assert!(daemon.ended().success());
+    seen.push(("the log at trace", daemon.heard()));
+    let mut folders = vec![inside("state")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = std::fs::read(&path).unwrap();
+                seen.push((
+                    "a file of state",
+                    String::from_utf8_lossy(&text).into_owned(),
+                ));
+            }
+        }
+    }
+    for (place, text) in seen {
+        for secret in [GOOD, REFUSED, CREDENTIAL] {
+            assert!(!text.contains(secret), "{place} has {secret}:\n{text}");
+        }
+    }
 }

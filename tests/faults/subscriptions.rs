@@ -65,6 +65,7 @@ impl Upstream {
         settings.socket_library = library;
         let counters = Arc::new(Counters::default());
         let (router, handle) = Router::new(RouterSettings {
+            limit_hits: Default::default(),
             instances: vec!["default".to_owned()],
             limits: Limits {
                 log_age: LINGER,

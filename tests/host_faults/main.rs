@@ -15,6 +15,7 @@ mod clock;
 mod descriptors;
 mod disk;
 mod house;
+mod links;
 mod machine;
 mod names;
 mod namespace;
@@ -56,6 +57,8 @@ macro_rules! faults {
 
 faults! {
     packets_are_dropped: [LINK, FILTER] packets::are_dropped;
+    a_link_comes_up: [LINK] links::come_up;
+    an_address_is_replaced: [LINK] links::change_their_address;
     names_are_denied: [LINK] names::are_denied;
     the_name_service_fails: [LINK] names::fail;
     the_name_service_is_silent: [LINK] names::get_no_answer;

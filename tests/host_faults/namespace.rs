@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::machine::run;
 
 /// Namespaces of one test process.
-const MOST: u32 = 4;
+const MOST: u32 = 8;
 
 pub struct Namespace {
     name: String,
@@ -15,6 +15,8 @@ pub struct Namespace {
     wire: String,
     /// This host's address on the wire.
     pub host: Ipv4Addr,
+    /// The address of the namespace's own end.
+    there: Ipv4Addr,
 }
 
 impl Namespace {
@@ -24,11 +26,12 @@ impl Namespace {
         let process = std::process::id();
         // 198.18.0.0/15 is for tests; each wire has four addresses of it.
         let first =
-            u32::from(Ipv4Addr::new(198, 18, 0, 0)) + (process * MOST + number) % 32_768 * 4;
+            u32::from(Ipv4Addr::new(198, 18, 0, 0)) + (process * MOST + number) % 16_384 * 4;
         let namespace = Self {
             name: format!("expd-{process}-{number}"),
             wire: format!("expd{process}-{number}"),
             host: Ipv4Addr::from(first + 1),
+            there: Ipv4Addr::from(first + 2),
         };
         let (name, wire) = (namespace.name.as_str(), namespace.wire.as_str());
         let with_mask = |address: u32| format!("{}/30", Ipv4Addr::from(address));
@@ -58,6 +61,25 @@ impl Namespace {
 
     pub fn pass(&self) {
         self.iptables(&["-F", "OUTPUT"]);
+    }
+
+    /// Brings its end of the wire up, or down.
+    pub fn link(&self, up: bool) {
+        let state = if up { "up" } else { "down" };
+        run("ip", &["-n", &self.name, "link", "set", "wire", state]);
+    }
+
+    /// Replaces its address on the wire by another one, as a host does that moves from one network
+    /// to another: the new one is there before the old one goes.
+    pub fn change_address(&self) {
+        let (ours, old) = (self.host.to_string(), self.there.to_string());
+        // The upper half of 198.18.0.0/15, of which no namespace has any.
+        let new = Ipv4Addr::from(u32::from(self.there) ^ 0x1_0000).to_string();
+        run("ip", &["route", "add", &new, "dev", &self.wire]);
+        let within = |arguments: &[&str]| run("ip", &[&["-n", &self.name], arguments].concat());
+        within(&["addr", "add", &format!("{new}/32"), "dev", "wire"]);
+        within(&["addr", "del", &format!("{old}/30"), "dev", "wire"]);
+        within(&["route", "add", &ours, "dev", "wire", "src", &new]);
     }
 
     fn iptables(&self, arguments: &[&str]) {

@@ -138,8 +138,8 @@ impl Process {
             .collect();
         Counts {
             tasks: values["expd_tasks"],
-            descriptors: values["expd_process_open_fds"],
-            memory: values["expd_process_resident_memory_bytes"] / 1024,
+            descriptors: values["process_open_fds"],
+            memory: values["process_resident_memory_bytes"] / 1024,
             channels: values["expd_channels"],
             listeners: values["expd_listeners"],
             log_bytes: values["expd_log_bytes"],

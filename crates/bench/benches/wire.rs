@@ -34,6 +34,7 @@ fn main() {
     let (port_in, port_out) = std::sync::mpsc::channel();
     let server = std::thread::spawn(move || runtime().block_on(serve(port_in)));
     let endpoint = Endpoint {
+        path: Default::default(),
         url: format!("http://127.0.0.1:{}", port_out.recv().unwrap()),
         token: Secret::new("t"),
         proxy: None,

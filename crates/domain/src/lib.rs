@@ -29,7 +29,7 @@ pub use api_path::{ApiPath, PathClass, ReservedPath};
 pub use channel::{Alphabet, Channel, ChannelId, ChannelRule};
 pub use fate::Fate;
 pub use identity::{Identity, IdentityKind};
-pub use link::LinkState;
+pub use link::{LinkCause, LinkState};
 pub use login_answer::{KnownIdentity, LoginAnswer};
 pub use message::{Broadcast, BroadcastId, DEFAULT_BROADCAST_TIMEOUT, ROUND_TRIP_ALLOWANCE};
 pub use payload::Payload;

@@ -58,6 +58,68 @@ impl fmt::Display for LinkState {
     }
 }
 
+/// Cause of a change of the link's state: a fixed word for each, where the reason is a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LinkCause {
+    /// A login began.
+    Login,
+    /// The socket is being opened.
+    Opening,
+    /// The socket is open.
+    Opened,
+    /// The login failed, and nobody refused the credentials.
+    LoginFailed,
+    /// The network refuses the credentials or the token.
+    Refused,
+    /// The server cannot be reached, or what answers is none.
+    Unreachable,
+    /// The server did not answer in time.
+    Timeout,
+    /// The server asks to come back later.
+    Busy,
+    /// The open socket was closed or broke.
+    Closed,
+    /// The open socket looked well, and the server confirmed nothing any more.
+    Unanswered,
+    /// This host lost the address that the socket was opened from.
+    PathGone,
+}
+
+impl LinkCause {
+    /// Every cause.
+    pub const ALL: [Self; 11] = [
+        Self::Login,
+        Self::Opening,
+        Self::Opened,
+        Self::LoginFailed,
+        Self::Refused,
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Busy,
+        Self::Closed,
+        Self::Unanswered,
+        Self::PathGone,
+    ];
+
+    /// The cause as a lower-case word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Opening => "opening",
+            Self::Opened => "opened",
+            Self::LoginFailed => "login_failed",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Busy => "busy",
+            Self::Closed => "closed",
+            Self::Unanswered => "unanswered",
+            Self::PathGone => "path_gone",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,12 +14,12 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Mode, OFlags, openat};
-use tempfile::TempDir;
 
 use super::content_node::{Place, RemovedFile, StoredFile};
 use super::error::ApiError;
 use super::lock::lock;
 use super::store::Store;
+use super::temporary_folder::TemporaryFolder;
 use super::tokens::hex;
 
 /// Part of the budget that one identity may use: half.
@@ -44,7 +44,7 @@ enum Folder {
     /// Beside the store; outlives the run.
     Kept(PathBuf),
     /// Made for the first upload, and removed with it.
-    Temporary(Option<TempDir>),
+    Temporary(Option<TemporaryFolder>),
 }
 
 #[derive(Default)]
@@ -211,7 +211,7 @@ impl ContentFiles {
             Folder::Kept(folder) => Ok(folder.clone()),
             Folder::Temporary(Some(folder)) => Ok(folder.path().to_owned()),
             Folder::Temporary(none) => {
-                let folder = tempfile::Builder::new().prefix("expd-hub-").tempdir()?;
+                let folder = TemporaryFolder::make(&std::env::temp_dir())?;
                 let path = folder.path().to_owned();
                 *none = Some(folder);
                 Ok(path)

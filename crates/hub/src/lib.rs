@@ -80,6 +80,7 @@ mod socket_registry;
 mod state;
 mod store;
 mod store_error;
+mod temporary_folder;
 mod tokens;
 mod turns;
 mod uploads;

@@ -3,7 +3,8 @@
 //! A collection returns `{"total","results"}` (see `collection_query`), POST creates with a new
 //! uuid, PATCH sets the fields it names, PUT replaces. Each change is broadcast as `update` on the
 //! system channel named by the resource's uuid, with the document as payload, or `null` once it is
-//! deleted.
+//! deleted. A zone of a location has a channel of its own: it gets its part of the document whenever
+//! its location changes, and `null` once it is gone.
 //!
 //! A device that is created may log in. Its `secret` is in the answer that creates it, and nowhere
 //! else: whoever may read devices is not to log in as each of them.
@@ -13,6 +14,7 @@
     reason = "handlers take what axum extracts as it comes"
 )]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -34,6 +36,9 @@ use expd_domain::{Channel, IdentityKind, Payload, Secret};
 
 /// Limit of a secret that a client chooses for a device.
 const MAX_SECRET_BYTES: usize = 256;
+
+/// Zones of one location that are told of its changes; a building has some dozens.
+const MAX_ZONES: usize = 1000;
 
 /// `GET` of a collection.
 pub(super) async fn list(
@@ -138,6 +143,7 @@ fn change(
 ) -> Result<Response, ApiError> {
     may_write(collection, login, uuid)?;
     let documents = &mut *hub.resources.lock();
+    let before = zones(collection, documents.get(collection, uuid).map(|it| &**it));
     let document = documents.replace(collection, uuid, |document| {
         change(document);
         if collection == Collection::Devices {
@@ -147,6 +153,7 @@ fn change(
     })?;
     // Sent under the lock, so that listeners receive changes in order.
     announce_update(hub, uuid, &document);
+    announce_zones(hub, uuid, before, zones(collection, Some(&document)));
     Ok(json(document.as_str().to_owned()))
 }
 
@@ -174,10 +181,12 @@ pub(super) fn delete(
     }
     {
         let documents = &mut *hub.resources.lock();
+        let before = zones(collection, documents.get(collection, &uuid).map(|it| &**it));
         if !documents.remove(collection, &uuid) {
             return Err(unknown(&uuid));
         }
         announce_update(&hub, &uuid, &Payload::null());
+        announce_zones(&hub, &uuid, before, BTreeMap::new());
     }
     if device.is_some() {
         hub.directory.forget_device(&uuid);
@@ -222,6 +231,41 @@ fn with_secret(document: &Payload, secret: &Secret) -> String {
     let mut document: Document = serde_json::from_str(document.as_str()).unwrap_or_default();
     document.insert("secret".to_owned(), Value::from(secret.expose()));
     Value::from(document).to_string()
+}
+
+/// The zones of a location by key; none of any other resource.
+fn zones(collection: Collection, document: Option<&Payload>) -> BTreeMap<String, Value> {
+    if collection != Collection::Locations {
+        return BTreeMap::new();
+    }
+    // Only parsed documents are stored.
+    let document: Option<Document> =
+        document.and_then(|document| serde_json::from_str(document.as_str()).ok());
+    let zones = document.and_then(|mut document| document.remove("zones"));
+    let Some(Value::Array(zones)) = zones else {
+        return BTreeMap::new();
+    };
+    let keyed = zones.into_iter().take(MAX_ZONES).filter_map(|zone| {
+        let key = zone.get("key")?.as_str()?.to_owned();
+        Some((key, zone))
+    });
+    keyed.collect()
+}
+
+/// Tells the zones of a location that it changed, and those that are gone.
+fn announce_zones(
+    hub: &Arc<HubState>,
+    location: &str,
+    before: BTreeMap<String, Value>,
+    now: BTreeMap<String, Value>,
+) {
+    let gone = before.into_keys().filter(|key| !now.contains_key(key));
+    let gone: Vec<_> = gone.map(|key| (key, Value::Null)).collect();
+    for (key, zone) in now.into_iter().chain(gone) {
+        let channel = Channel::new(format!("{location}:zone:{key}")).system();
+        let everyone = Audience::Everyone;
+        announce(hub, &channel, "update", &Payload::from(zone), everyone);
+    }
 }
 
 fn announce_update(hub: &Arc<HubState>, uuid: &str, document: &Payload) {

@@ -11,6 +11,7 @@ pub mod diagnosis;
 pub mod dns;
 pub mod encoding;
 mod error;
+mod path;
 mod proxy_challenge;
 pub mod server_time;
 pub mod socket;
@@ -21,3 +22,4 @@ mod tunnel;
 
 pub use choice::{ProtocolChoice, SocketLibrary, TransportChoice};
 pub use error::ConnectError;
+pub use path::{Path, PathRecord};

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::error::ConnectError;
+use super::path::PathRecord;
 use super::proxy_challenge::remedy;
 use super::tcp;
 use super::tls::explain;
@@ -55,14 +56,15 @@ pub(super) async fn encrypt(
     Ok(Box::new(stream))
 }
 
-/// Requests a tunnel to `target` (`host:port`) from a proxy.
+/// Requests a tunnel to `target` (`host:port`) from a proxy. The path is the one to the proxy.
 pub(super) async fn open(
     proxy: &Intercept,
     target: &str,
     trust: &Trust,
+    path: &PathRecord,
 ) -> Result<Stream, ConnectError> {
     let proxy_name = display_name(proxy);
-    let (stream, head) = request_tunnel(proxy, target, trust).await?;
+    let (stream, head) = request_tunnel(proxy, target, trust, path).await?;
     let status = head.lines().next().unwrap_or_default();
     match status_of(&head) {
         Some(code) if code.starts_with('2') => Ok(stream),
@@ -85,7 +87,12 @@ pub(super) async fn challenge(url: &str, setting: Option<&str>, trust: &Trust) -
     let proxy = proxy_for(url, setting)?;
     let uri: Uri = url.parse().ok()?;
     let target = format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(443));
-    let asked = timeout(CHALLENGE_TIMEOUT, request_tunnel(&proxy, &target, trust)).await;
+    let path = PathRecord::default();
+    let asked = timeout(
+        CHALLENGE_TIMEOUT,
+        request_tunnel(&proxy, &target, trust, &path),
+    )
+    .await;
     let (_, head) = asked.ok()?.ok()?;
     (status_of(&head) == Some("407")).then(|| remedy(challenges(&head)))
 }
@@ -109,6 +116,7 @@ async fn request_tunnel(
     proxy: &Intercept,
     target: &str,
     trust: &Trust,
+    path: &PathRecord,
 ) -> Result<(Stream, String), ConnectError> {
     if let Some(other) = proxy.uri().scheme_str()
         && !matches!(other, "http" | "https")
@@ -124,6 +132,7 @@ async fn request_tunnel(
                 proxy: name.clone(),
                 source: Box::new(error),
             })?;
+    path.set(&stream);
     let mut stream: Stream = Box::new(stream);
     if secure {
         stream = encrypt(stream, host, trust).await?;

@@ -9,6 +9,8 @@ pub(super) enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Counts in buckets.
+    Histogram,
 }
 
 /// The text, built family by family.
@@ -27,6 +29,7 @@ impl Exposition {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
         let help = escaped(help, false);
         let head = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
@@ -46,7 +49,31 @@ impl Exposition {
 impl Family<'_> {
     /// Adds a sample.
     pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        self.suffixed("", labels, value);
+    }
+
+    /// Adds a histogram: its buckets (upper bound and cumulative count), count and sum.
+    pub(super) fn histogram(
+        &mut self,
+        labels: &[(&str, &str)],
+        buckets: &[(f64, u64)],
+        count: u64,
+        sum: f64,
+    ) {
+        for (bound, count) in buckets {
+            let bound = bound.to_string();
+            let labels = [labels, &[("le", &bound)]].concat();
+            self.suffixed("_bucket", &labels, count);
+        }
+        let labels_of_all = [labels, &[("le", "+Inf")]].concat();
+        self.suffixed("_bucket", &labels_of_all, count);
+        self.suffixed("_sum", labels, sum);
+        self.suffixed("_count", labels, count);
+    }
+
+    fn suffixed(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
         self.text.push_str(self.name);
+        self.text.push_str(suffix);
         for (index, (label, text)) in labels.iter().enumerate() {
             let before = if index == 0 { '{' } else { ',' };
             // Writing to a String does not fail.
@@ -78,10 +105,15 @@ mod tests {
         family.sample(&[], 7);
         family.sample(&[("x", "plain"), ("y", "a\"b\\c\nd")], 0.5);
         text.family("b", Kind::Gauge, "Nothing.");
+        let mut family = text.family("c", Kind::Histogram, "Times.");
+        family.histogram(&[("x", "y")], &[(0.5, 1), (2.0, 3)], 4, 7.25);
         assert_eq!(
             text.finish(),
             "# HELP a_total What \\\\ it\\nis.\n# TYPE a_total counter\na_total 7\n\
-             a_total{x=\"plain\",y=\"a\\\"b\\\\c\\nd\"} 0.5\n# HELP b Nothing.\n# TYPE b gauge\n"
+             a_total{x=\"plain\",y=\"a\\\"b\\\\c\\nd\"} 0.5\n# HELP b Nothing.\n# TYPE b gauge\n\
+             # HELP c Times.\n# TYPE c histogram\nc_bucket{x=\"y\",le=\"0.5\"} 1\n\
+             c_bucket{x=\"y\",le=\"2\"} 3\nc_bucket{x=\"y\",le=\"+Inf\"} 4\nc_sum{x=\"y\"} 7.25\n\
+             c_count{x=\"y\"} 4\n"
         );
     }
 }

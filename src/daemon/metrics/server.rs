@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
@@ -20,14 +21,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::families::Metrics;
+use crate::config::settings::DaemonSettings;
 use crate::daemon::error::DaemonError;
+use crate::ipc::{self, SocketGuard, SocketPath};
 use expd_hub::Hosts;
 
 /// The text format; every Prometheus reads version 0.0.4.
@@ -47,41 +51,79 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The metrics server, bound and not yet serving.
 pub(in crate::daemon) struct MetricsServer {
-    listener: TcpListener,
-    address: SocketAddr,
+    tcp: Option<(TcpListener, SocketAddr)>,
+    unix: Option<(UnixListener, SocketGuard)>,
 }
 
 impl MetricsServer {
-    /// Binds the address.
+    /// Binds the address and the Unix socket, which has the mode and the group of the daemon's.
+    /// None where the settings name neither.
     ///
     /// # Errors
-    /// The address cannot be bound.
-    pub(in crate::daemon) async fn bind(address: SocketAddr) -> Result<Self, DaemonError> {
-        let bound = async {
-            let listener = TcpListener::bind(address).await?;
-            let address = listener.local_addr()?;
-            Ok(Self { listener, address })
+    /// One of them cannot be bound.
+    pub(in crate::daemon) async fn bind(
+        settings: &DaemonSettings,
+    ) -> Result<Option<Self>, DaemonError> {
+        let tcp = match settings.metrics {
+            Some(address) => {
+                let bound = async {
+                    let listener = TcpListener::bind(address).await?;
+                    let address = listener.local_addr()?;
+                    Ok((listener, address))
+                };
+                let failed = |source| DaemonError::Metrics { address, source };
+                Some(bound.await.map_err(failed)?)
+            }
+            None => None,
         };
-        (bound.await).map_err(|source| DaemonError::Metrics { address, source })
+        let unix = match &settings.metrics_socket {
+            Some(path) => {
+                let (mode, group) = (settings.socket_mode, settings.socket_group.as_deref());
+                let bound = ipc::bind(&SocketPath::named(path), mode, group)?;
+                Some(bound.into_listener().map_err(DaemonError::MetricsSocket)?)
+            }
+            None => None,
+        };
+        Ok((tcp.is_some() || unix.is_some()).then_some(Self { tcp, unix }))
     }
 
     /// Serves until `stop`.
     ///
     /// # Errors
-    /// The listener fails for good.
+    /// A listener fails for good.
     pub(in crate::daemon) async fn serve(
         self,
         metrics: Metrics,
         stop: CancellationToken,
     ) -> Result<(), DaemonError> {
-        let address = self.address;
-        log::info!("metrics at http://{address}/metrics");
         let app = Router::new()
             .route("/metrics", get(page))
             .with_state(metrics);
-        accept(self.listener, app, stop)
-            .await
-            .map_err(|source| DaemonError::Metrics { address, source })
+        let Self { tcp, unix } = self;
+        let over_tcp = async {
+            let Some((listener, address)) = tcp else {
+                return Ok(());
+            };
+            log::info!("metrics at http://{address}/metrics");
+            let source = Source::Tcp(listener, Hosts::loopback());
+            let served = serve_all(source, app.clone(), stop.clone());
+            let failed = |source| DaemonError::Metrics { address, source };
+            served.await.map_err(failed)
+        };
+        let over_unix = async {
+            // The file goes with the listener.
+            let Some((listener, _file)) = unix else {
+                return Ok(());
+            };
+            let address = listener.local_addr().ok();
+            let path = address.as_ref().and_then(|it| it.as_pathname());
+            let path = path.unwrap_or(Path::new("?"));
+            log::info!("metrics at the Unix socket {}", path.display());
+            let served = serve_all(Source::Unix(listener), app.clone(), stop.clone());
+            served.await.map_err(DaemonError::MetricsSocket)
+        };
+        tokio::try_join!(over_tcp, over_unix)?;
+        Ok(())
     }
 }
 
@@ -98,18 +140,46 @@ async fn page(State(metrics): State<Metrics>) -> Response {
     }
 }
 
-async fn accept(listener: TcpListener, app: Router, stop: CancellationToken) -> io::Result<()> {
-    let hosts = Hosts::loopback();
+/// A listener of the metrics.
+enum Source {
+    /// Requests must name one of the hosts.
+    Tcp(TcpListener, Hosts),
+    /// No page of a browser reaches it, so any Host will do.
+    Unix(UnixListener),
+}
+
+/// An accepted connection.
+type Accepted = Either<TcpStream, UnixStream>;
+
+impl Source {
+    async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener, _) => Ok(Either::Left(listener.accept().await?.0)),
+            Self::Unix(listener) => Ok(Either::Right(listener.accept().await?.0)),
+        }
+    }
+
+    fn hosts(&self) -> Option<Hosts> {
+        match self {
+            Self::Tcp(_, hosts) => Some(hosts.clone()),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+/// Serves the connections of a listener until `stop`.
+async fn serve_all(source: Source, app: Router, stop: CancellationToken) -> io::Result<()> {
+    let hosts = source.hosts();
     let mut open = JoinSet::new();
     let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return Ok(()),
             Some(_ended) = open.join_next() => continue,
-            accepted = listener.accept() => accepted,
+            accepted = source.accept() => accepted,
         };
         let stream = match accepted {
-            Ok((stream, _)) => stream,
+            Ok(stream) => stream,
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
             Err(_) => {
                 sleep(ACCEPT_PAUSE).await;
@@ -130,10 +200,10 @@ async fn accept(listener: TcpListener, app: Router, stop: CancellationToken) -> 
     }
 }
 
-async fn serve_connection(stream: TcpStream, app: Router, hosts: Hosts) {
+async fn serve_connection(stream: Accepted, app: Router, hosts: Option<Hosts>) {
     let service = service_fn(|request: Request<Incoming>| {
         let (app, hosts) = (app.clone(), hosts.clone());
-        async move { Ok::<_, Infallible>(answer(app, &hosts, request).await) }
+        async move { Ok::<_, Infallible>(answer(app, hosts.as_ref(), request).await) }
     });
     let served = http1::Builder::new()
         .max_buf_size(MAX_HEAD_BYTES)
@@ -146,8 +216,8 @@ async fn serve_connection(stream: TcpStream, app: Router, hosts: Hosts) {
     }
 }
 
-async fn answer(app: Router, hosts: &Hosts, request: Request<Incoming>) -> Response {
-    if !hosts.allow(request.uri(), request.headers()) {
+async fn answer(app: Router, hosts: Option<&Hosts>, request: Request<Incoming>) -> Response {
+    if hosts.is_some_and(|hosts| !hosts.allow(request.uri(), request.headers())) {
         let reason = "the Host must be a loopback address or localhost\n";
         return (StatusCode::MISDIRECTED_REQUEST, reason).into_response();
     }

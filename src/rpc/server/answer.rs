@@ -12,7 +12,17 @@ use http_body::{Body, Frame, SizeHint};
 use super::call::Call;
 
 /// An answer up to this size is handed to HTTP/2 at once, together with its status.
-pub(in crate::rpc) const SLICE: usize = 16 << 10;
+const SLICE: usize = 16 << 10;
+
+/// Takes the next slice off bytes that are being sent.
+pub(in crate::rpc) fn next_slice(rest: &mut Bytes) -> Bytes {
+    let slice = rest.split_to(rest.len().min(SLICE));
+    if rest.is_empty() {
+        // An empty slice would keep the bytes alive.
+        *rest = Bytes::new();
+    }
+    slice
+}
 
 /// An answer being sent.
 pub(in crate::rpc) struct AnswerBody {
@@ -52,13 +62,7 @@ impl Body for AnswerBody {
         }
         this.call.restart_timer();
         if !this.rest.is_empty() {
-            let length = this.rest.len().min(SLICE);
-            let slice = this.rest.split_to(length);
-            if this.rest.is_empty() {
-                // An empty slice would keep the bytes alive.
-                this.rest = Bytes::new();
-            }
-            return Poll::Ready(Some(Ok(Frame::data(slice))));
+            return Poll::Ready(Some(Ok(Frame::data(next_slice(&mut this.rest)))));
         }
         if let Some(written) = &mut this.written {
             ready!(written.as_mut().poll(cx));

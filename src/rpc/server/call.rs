@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tonic::Status;
 
 use super::connection::{Connection, OpenStream};
+use super::users::Admission;
 use crate::shares::Share;
 use crate::upstream::transport::AnswerRoom;
 
@@ -50,7 +51,7 @@ struct CallState {
     base_bytes: usize,
     /// Deadline for the client's next progress; none while nothing waits for the client.
     deadline: Option<Instant>,
-    stream: Option<OpenStream>,
+    stream: Option<(OpenStream, Share)>,
     /// Chunks of the answer that the HTTP/2 library holds.
     chunks: usize,
 }
@@ -94,11 +95,25 @@ impl Call {
     }
 
     /// Marks the call as a stream that stays open and releases its message's memory.
-    pub(in crate::rpc) fn mark_stream(&self) {
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED`: its user has too many streams.
+    pub(in crate::rpc) fn mark_stream(&self) -> Result<(), Status> {
+        let Admission {
+            streams, memory, ..
+        } = &self.connection.admission;
+        let share = streams.take(memory.holder(), 1).map_err(|full| {
+            let most = streams.most();
+            Status::resource_exhausted(format!(
+                "too many streams: {full}, of {most} (daemon.limits.user.max_streams, \
+                 daemon.limits.max_listeners); end some, or raise it"
+            ))
+        })?;
         self.settle(0);
         let stream = self.connection.open_stream();
-        self.state().stream = Some(stream);
+        self.state().stream = Some((stream, share));
         self.is_stream.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Accounts `bytes` more, waiting a limited time for other calls of the user to release memory.
@@ -109,6 +124,7 @@ impl Call {
         let memory = self.connection.admission.memory.clone();
         let room = memory.when_freed(|| self.try_hold(bytes));
         let Ok(()) = timeout(MEMORY_TIMEOUT, room).await else {
+            memory.report_refusal();
             return Err(Status::resource_exhausted(format!(
                 "this user's calls leave no memory for {bytes} bytes more (half of daemon.limits.max_call_bytes, {}); \
                  wait for some to end, or send less at once",

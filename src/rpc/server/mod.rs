@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tower::Service as _;
 
-pub(super) use answer::{AnswerBody, SLICE};
+pub(super) use answer::{AnswerBody, next_slice};
 pub use call::Call;
 pub use connection::Connection;
 pub(super) use programs::program_of;
@@ -55,7 +55,7 @@ use crate::config::Limits;
 use crate::ipc::{Accepted, Listener, PeerStream};
 use crate::journal::JournalEvent;
 use crate::router::Program;
-use crate::shares::Holder;
+use crate::shares::{Holder, LimitHits};
 
 /// Initial HTTP/2 window of a connection.
 const CONNECTION_WINDOW: u32 = 1 << 20;
@@ -94,6 +94,8 @@ pub(crate) struct Server {
     pub router: axum::Router,
     /// Limits of connections and calls.
     pub limits: Limits,
+    /// Where refusals are counted.
+    pub limit_hits: LimitHits,
     /// The access policy in force.
     pub access: watch::Receiver<Arc<AccessPolicy>>,
     /// Called for each program whose last connection has closed.
@@ -115,7 +117,7 @@ impl Server {
                     .boxed()
             })
             .collect();
-        let users = Users::new(&self.limits);
+        let users = Users::new(&self.limits, &self.limit_hits);
         let programs = Programs::new(self.gone.clone());
         let open = OpenConnections::default();
         let mut connections = JoinSet::new();

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::rate_limit::RateLimit;
 use crate::config::Limits;
-use crate::shares::{Full, Holder, Memory, Share, Shares};
+use crate::shares::{Full, Holder, Limit, LimitHits, Memory, Share, Shares};
 
 /// Memory limit of one stranger, in bytes.
 pub const STRANGER_BYTES: usize = 8 << 20;
@@ -46,6 +46,7 @@ pub(super) struct User {
 struct Budget {
     connections: Shares,
     memory: Shares,
+    streams: Shares,
 }
 
 /// One connection's part of its user's shares, released on drop.
@@ -53,6 +54,8 @@ struct Budget {
 pub(super) struct Admission {
     pub user: Arc<User>,
     pub memory: Memory,
+    /// Shares of all streams.
+    pub streams: Shares,
     pub is_stranger: bool,
     _connection: Share,
     _bytes: Share,
@@ -69,16 +72,33 @@ pub(super) struct AdmissionError {
 }
 
 impl Users {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, hits: &LimitHits) -> Self {
         Self {
             known: Budget {
-                connections: Shares::new(limits.max_connections),
-                memory: Shares::new(limits.max_call_bytes),
+                connections: Shares::of(
+                    Limit::Connections,
+                    limits.max_connections,
+                    limits.user.max_connections,
+                    hits,
+                ),
+                memory: Shares::of(
+                    Limit::CallBytes,
+                    limits.max_call_bytes,
+                    limits.user.max_call_bytes,
+                    hits,
+                ),
+                streams: Shares::of(
+                    Limit::Streams,
+                    limits.max_listeners,
+                    limits.user.max_streams,
+                    hits,
+                ),
             },
             // Twice the limit of one stranger, because one holder may take half of any shares.
             strangers: Budget {
-                connections: Shares::new(2 * STRANGER_CONNECTIONS),
-                memory: Shares::new(2 * STRANGER_BYTES),
+                connections: Shares::of(Limit::Connections, 2 * STRANGER_CONNECTIONS, None, hits),
+                memory: Shares::of(Limit::CallBytes, 2 * STRANGER_BYTES, None, hits),
+                streams: Shares::of(Limit::Streams, 2 * STRANGER_CALLS, None, hits),
             },
             by_holder: Mutex::default(),
         }
@@ -120,6 +140,7 @@ impl Users {
         Ok(Admission {
             user: self.user((holder, is_stranger)),
             memory,
+            streams: budget.streams.clone(),
             is_stranger,
             _connection: connection,
             _bytes: bytes,

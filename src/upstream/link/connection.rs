@@ -13,6 +13,7 @@ use crate::upstream::session::LoggedIn;
 use expd_domain::excerpt::excerpt;
 use expd_domain::{Broadcast, Channel, ChannelId, IdentityKind, KnownIdentity};
 use expd_wire::socket::{self, Detected, Endpoint, Socket, SocketError, SocketEvent};
+use expd_wire::{Path, PathRecord};
 
 /// Bound on the channel IDs of one subscribe request, below what servers accept in one packet.
 const IDS_PER_REQUEST: usize = 500;
@@ -31,6 +32,8 @@ pub(super) const UNANSWERED_ASKS: u32 = 3;
 /// One connection, opened with one token.
 pub(super) struct Connection {
     socket: Box<dyn Socket>,
+    /// The path that the socket takes, where it is known.
+    pub path: Option<Path>,
     pub subscriptions: Subscriptions,
     /// The token it was opened with.
     pub session: Arc<LoggedIn>,
@@ -101,6 +104,7 @@ impl Connection {
             proxy: settings.proxy.clone(),
             ca_file: settings.ca_file.clone(),
             library: settings.socket_library,
+            path: PathRecord::default(),
             timeout: timings.open,
             max_message: parts.max_message,
         };
@@ -110,6 +114,7 @@ impl Connection {
         let organization = session.authentication.identity.organization.clone();
         Ok(Self {
             socket,
+            path: endpoint.path.get(),
             subscriptions: Subscriptions::new(organization, settings.channel_id, timings.ask_again),
             session: session.clone(),
             opened: now,

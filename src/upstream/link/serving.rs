@@ -8,16 +8,18 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::{Arrivals, Connection, MaintenanceReport, Refusal};
+use super::connection::{Arrivals, Connection, Dead, MaintenanceReport, Refusal};
 use super::parts::LinkParts;
 use super::recent::Recent;
 use super::refusals::RefusalNotice;
 use super::rotation::{Rotation, Step};
 use super::status::LinkStatus;
+use crate::host_network::HostNetwork;
 use crate::journal::JournalEvent;
 use crate::router::{Incoming, Report};
 use crate::upstream::session::{LoggedIn, SessionState};
-use expd_domain::{Channel, IdentityKind, LinkState, Secret};
+use expd_domain::{Channel, IdentityKind, LinkCause, LinkState, Secret};
+use expd_wire::Path;
 use expd_wire::socket::{Detected, SocketError};
 
 /// A connection is replaced once it holds this many more channels than are wanted: the network has
@@ -32,6 +34,8 @@ pub(super) struct Serving {
     pub parts: LinkParts,
     pub states: watch::Receiver<SessionState>,
     pub status: watch::Sender<LinkStatus>,
+    /// Changes of the host's network.
+    pub network: HostNetwork,
     /// Position in `wanted` up to which the present connection was asked.
     wanted_seen: u64,
     /// Channels that became wanted while a new connection was about to take over, and that were
@@ -53,7 +57,7 @@ pub(super) enum End {
     /// The daemon stops.
     Shutdown,
     /// The connection is broken.
-    Broken(String),
+    Broken(LinkCause, String),
     /// The session logged in as another identity.
     OtherIdentity,
 }
@@ -63,6 +67,7 @@ impl Serving {
         let (name, counters) = (parts.name.clone(), parts.counters.clone());
         Self {
             states: parts.session.watch(),
+            network: HostNetwork::default(),
             refusal_notice: RefusalNotice::new(name, status.clone(), counters),
             parts,
             status,
@@ -106,7 +111,7 @@ impl Serving {
             self.parts.counters.disconnects.inc();
             let since = connection.subscriptions.verified_until();
             self.report(Report::Down { since }).await;
-            if let End::Broken(reason) = &end
+            if let End::Broken(_, reason) = &end
                 && rotation.is_open()
             {
                 // The replacement takes over as it is. Whatever was still on its way on the broken
@@ -142,8 +147,9 @@ impl Serving {
                 Err(_) => Err(self.stopped().await),
             },
             Some(_) = self.closing.join_next() => Ok(()),
+            () = self.network.changed() => still_there(connection),
             () = sleep_until(due) => {
-                let MaintenanceReport { reasked, lost, unanswered, refused } = connection.maintain().await.map_err(|dead| End::Broken(dead.to_string()))?;
+                let MaintenanceReport { reasked, lost, unanswered, refused } = connection.maintain().await.map_err(|dead| broken(&dead))?;
                 self.report_asked(reasked).await;
                 if !lost.is_empty() {
                     log::warn!(event = JournalEvent::SubscriptionRefused, instance = self.parts.name; "the network no longer confirms {} channels; asking again", lost.len());
@@ -189,7 +195,7 @@ impl Serving {
         self.forward(broadcasts, connection.kind()).await;
         self.count_unexpected(&unexpected);
         if let Some(reason) = closed {
-            return Err(End::Broken(reason));
+            return Err(End::Broken(LinkCause::Closed, reason));
         }
         if rotation.awaits_fence() && connection.fence_answered() {
             self.finish_rotation(connection, rotation).await;
@@ -205,6 +211,9 @@ impl Serving {
         }
         let counters = &self.parts.counters;
         counters.broadcasts_received.add(broadcasts.len() as u64);
+        if let Some(last) = broadcasts.last() {
+            counters.last_broadcast.set(last.received.wall);
+        }
         broadcasts.retain(|incoming| {
             let new = self
                 .recent
@@ -308,7 +317,7 @@ impl Serving {
         connection
             .subscribe(&channels)
             .await
-            .map_err(|error| End::Broken(error.to_string()))?;
+            .map_err(|error| End::Broken(LinkCause::Closed, error.to_string()))?;
         self.report_asked(channels).await;
         Ok(())
     }
@@ -374,7 +383,9 @@ impl Serving {
                     Ok(true) => rotation.wait_for_fence(),
                     // Nothing is subscribed, so nothing can be on its way.
                     Ok(false) => self.finish_rotation(connection, rotation).await,
-                    Err(error) => return Err(End::Broken(error.to_string())),
+                    Err(error) => {
+                        return Err(End::Broken(LinkCause::Closed, error.to_string()));
+                    }
                 },
             }
         }
@@ -431,9 +442,7 @@ impl Serving {
         } else {
             LinkState::Online
         };
-        let mut fresh = false;
-        self.status.send_modify(|status| {
-            fresh = status.enter(state, "");
+        let fresh = self.enter(state, LinkCause::Opened, "", |status| {
             status.attempt = 0;
             status.last_error = self.refusal_notice.shown().map(str::to_owned);
             status.next_try = None;
@@ -443,6 +452,26 @@ impl Serving {
         if fresh && state == LinkState::Online {
             log::info!(event = JournalEvent::Online, instance = self.parts.name, protocol = connection.protocol(); "online");
         }
+    }
+
+    /// Enters a state and counts the change, together with what else changes in the status. True
+    /// as [`LinkStatus::enter`] says.
+    pub fn enter(
+        &self,
+        state: LinkState,
+        cause: LinkCause,
+        reason: &str,
+        update: impl FnOnce(&mut LinkStatus),
+    ) -> bool {
+        let mut fresh = false;
+        self.status.send_modify(|status| {
+            if status.state != state {
+                self.parts.counters.link_changes.inc(state, cause);
+            }
+            fresh = status.enter(state, reason);
+            update(status);
+        });
+        fresh
     }
 
     async fn report_asked(&self, channels: Vec<Arc<Channel>>) {
@@ -478,6 +507,29 @@ impl Serving {
         }
         (channels, last)
     }
+}
+
+/// Ends a connection whose path is gone: it would be silent until somebody notices.
+fn still_there(connection: &Connection) -> Result<(), End> {
+    match connection.path.filter(Path::is_gone) {
+        None => Ok(()),
+        Some(path) => {
+            let reason = format!(
+                "this host no longer has the address {}, from which it was connected",
+                path.local()
+            );
+            Err(End::Broken(LinkCause::PathGone, reason))
+        }
+    }
+}
+
+/// The end of a connection that counts as dead.
+fn broken(dead: &Dead) -> End {
+    let cause = match dead {
+        Dead::Unanswered(_) => LinkCause::Unanswered,
+        Dead::Socket(_) => LinkCause::Closed,
+    };
+    End::Broken(cause, dead.to_string())
 }
 
 /// True for a broadcast that carries a device's uuid and secret.

@@ -1,19 +1,23 @@
 //! The supervisor: opens connections, has them served, and backs off in between.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::pending;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::parts::LinkParts;
 use super::serving::{End, Serving};
 use super::status::LinkStatus;
+use crate::host_network::HostNetwork;
 use crate::journal::JournalEvent;
-use crate::upstream::backoff::Backoff;
+use crate::upstream::backoff::{Backoff, jittered};
 use crate::upstream::deadline::Deadline;
+use crate::upstream::pauses::{Pauses, SPREAD};
 use crate::upstream::session::{LoggedIn, SessionState};
-use expd_domain::LinkState;
+use expd_domain::{LinkCause, LinkState};
 use expd_wire::socket::SocketError;
 
 /// Reason of the state of an instance that opens no socket.
@@ -24,6 +28,7 @@ pub struct Link {
     serving: Serving,
     /// Serial number of the token that the network refused last, since a connection was up.
     refused: Option<u64>,
+    pauses: Pauses,
 }
 
 impl Link {
@@ -35,8 +40,17 @@ impl Link {
         let link = Self {
             serving: Serving::new(parts, status),
             refused: None,
+            pauses: Pauses::new(HostNetwork::default()),
         };
         (link, watcher)
+    }
+
+    /// Follows changes of the host's network.
+    #[must_use]
+    pub fn with_network(mut self, network: HostNetwork) -> Self {
+        self.pauses = Pauses::new(network.clone());
+        self.serving.network = network;
+        self
     }
 
     /// Keeps the socket connected until the shutdown.
@@ -52,14 +66,17 @@ impl Link {
                 () = shutdown.cancelled() => break,
                 session = self.session() => session,
             };
+            self.pauses.begin_try();
             let opened = tokio::select! {
                 () = shutdown.cancelled() => break,
                 opened = self.open(&session) => opened,
             };
             let mut retry_after = None;
-            let reason = match opened {
+            let (cause, reason) = match opened {
                 Ok(connection) => {
                     let end = self.serving.serve(connection).await;
+                    // What came up while it was connected has nothing to do with its end.
+                    self.pauses.begin_try();
                     // A socket on which the network confirmed nothing does not count as a success.
                     if let Some(since) = self.serving.confirmed_since.take() {
                         backoff.reset_after(since.elapsed());
@@ -68,7 +85,7 @@ impl Link {
                     match end {
                         End::Shutdown => break,
                         End::OtherIdentity => continue,
-                        End::Broken(reason) => reason,
+                        End::Broken(cause, reason) => (cause, reason),
                     }
                 }
                 Err(error) => {
@@ -82,13 +99,16 @@ impl Link {
                         }
                     }
                     retry_after = error.retry_after();
-                    error.to_string()
+                    (cause_of(&error), error.to_string())
                 }
             };
-            let wait = backoff.wait_after(retry_after);
-            let mut fresh = false;
-            self.serving.status.send_modify(|status| {
-                fresh = status.enter(LinkState::Offline, &reason);
+            // Another path is there already, and its network has not asked anybody to wait.
+            let wait = match cause {
+                LinkCause::PathGone => jittered(SPREAD, 1.0),
+                _ => backoff.wait_after(retry_after),
+            };
+            let offline = LinkState::Offline;
+            let fresh = self.serving.enter(offline, cause, &reason, |status| {
                 status.attempt += 1;
                 status.last_error = Some(reason.clone());
                 status.next_try = Some(Deadline::after(wait));
@@ -102,10 +122,20 @@ impl Link {
             log::warn!(event = event, instance = self.serving.parts.name; "not connected: {reason}; trying again in {:.1} s", wait.as_secs_f64());
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                () = tokio::time::sleep(wait) => {}
+                () = self.pause(wait, retry_after.is_some()) => {}
             }
         }
         while self.serving.closing.join_next().await.is_some() {}
+    }
+
+    /// Waits; a network that comes up ends the wait, unless the server asked for it.
+    async fn pause(&mut self, wait: Duration, is_asked_for: bool) {
+        let until = Instant::now() + wait;
+        if is_asked_for {
+            tokio::time::sleep_until(until).await;
+        } else {
+            self.pauses.wait_until(until).await;
+        }
     }
 
     /// Shows the session's state, where no socket is wanted.
@@ -121,9 +151,8 @@ impl Link {
             } else {
                 LinkState::Online
             };
-            let mut fresh = false;
-            self.serving.status.send_modify(|status| {
-                fresh = status.enter(state, WITHOUT_SOCKET);
+            let cause = LinkCause::Opened;
+            let fresh = self.serving.enter(state, cause, WITHOUT_SOCKET, |status| {
                 status.attempt = 0;
                 status.last_error = None;
                 status.next_try = None;
@@ -154,34 +183,36 @@ impl Link {
                 }
                 SessionState::LoggingIn { .. } => None,
                 SessionState::Refused { reason, next_try } => {
-                    Some((LinkState::Refused, reason.clone(), *next_try, None))
+                    let entered = (LinkState::Refused, LinkCause::Refused);
+                    Some((entered, reason.clone(), *next_try, None))
                 }
                 SessionState::Failed {
                     reason,
                     attempt,
                     next_try,
                 } => Some((
-                    LinkState::Offline,
+                    (LinkState::Offline, LinkCause::LoginFailed),
                     reason.clone(),
                     *next_try,
                     Some(*attempt),
                 )),
             };
-            let mut is_offline = false;
-            self.serving.status.send_modify(|status| match waiting_for {
-                Some((state, reason, next_try, attempt)) => {
-                    is_offline = status.enter(state, &reason) && state == LinkState::Offline;
-                    status.attempt = attempt.unwrap_or(status.attempt + 1);
-                    status.last_error = Some(reason);
-                    status.next_try = Some(next_try);
+            match waiting_for {
+                Some(((state, cause), reason, next_try, attempt)) => {
+                    let fresh = self.serving.enter(state, cause, &reason, |status| {
+                        status.attempt = attempt.unwrap_or(status.attempt + 1);
+                        status.last_error = Some(reason.clone());
+                        status.next_try = Some(next_try);
+                    });
+                    if fresh && state == LinkState::Offline {
+                        // The session has told why.
+                        log::warn!(event = JournalEvent::Offline, instance = self.serving.parts.name; "offline: not logged in");
+                    }
                 }
                 None => {
-                    status.enter(LinkState::Connecting, "logging in");
+                    let (state, cause) = (LinkState::Connecting, LinkCause::Login);
+                    self.serving.enter(state, cause, "logging in", |_| {});
                 }
-            });
-            if is_offline {
-                // The session has told why.
-                log::warn!(event = JournalEvent::Offline, instance = self.serving.parts.name; "offline: not logged in");
             }
             if self.serving.states.changed().await.is_err() {
                 // The session has stopped, and the link is about to: the shutdown ends this wait.
@@ -192,13 +223,25 @@ impl Link {
 
     /// Opens a socket and asks for everything that is wanted.
     async fn open(&mut self, session: &Arc<LoggedIn>) -> Result<Connection, SocketError> {
-        self.serving.status.send_modify(|status| {
-            status.enter(LinkState::Connecting, "opening the socket");
-            status.next_try = None;
-        });
+        let (state, cause) = (LinkState::Connecting, LinkCause::Opening);
+        self.serving
+            .enter(state, cause, "opening the socket", |status| {
+                status.next_try = None;
+            });
         let (parts, detected) = (&self.serving.parts, &mut self.serving.detected);
         let mut connection = Connection::open(parts, detected, session).await?;
         self.serving.subscribe_all(&mut connection).await?;
         Ok(connection)
+    }
+}
+
+/// The cause of going offline where no socket could be opened.
+fn cause_of(error: &SocketError) -> LinkCause {
+    match error {
+        SocketError::Connect { .. } => LinkCause::Unreachable,
+        SocketError::Refused { .. } => LinkCause::Refused,
+        SocketError::Busy { .. } => LinkCause::Busy,
+        SocketError::Timeout { .. } => LinkCause::Timeout,
+        SocketError::Send(_) => LinkCause::Closed,
     }
 }

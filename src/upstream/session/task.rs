@@ -9,9 +9,11 @@ use super::authenticator::{Authenticator, Failure, Token};
 use super::inbox::{CredentialEvent, Inbox};
 use super::state::SessionState;
 use super::timings::SessionTimings;
+use crate::host_network::HostNetwork;
 use crate::journal::JournalEvent;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::deadline::Deadline;
+use crate::upstream::pauses::Pauses;
 
 /// Stands in for "never" in a timer.
 const FAR_FUTURE: Duration = Duration::from_secs(365 * 86_400);
@@ -20,6 +22,7 @@ const FAR_FUTURE: Duration = Duration::from_secs(365 * 86_400);
 pub struct SessionTask {
     auth: Authenticator,
     inbox: Inbox,
+    pauses: Pauses,
 }
 
 /// Reason for giving up a token.
@@ -32,7 +35,18 @@ enum TokenLost {
 
 impl SessionTask {
     pub(super) fn new(auth: Authenticator, inbox: Inbox) -> Self {
-        Self { auth, inbox }
+        Self {
+            auth,
+            inbox,
+            pauses: Pauses::new(HostNetwork::default()),
+        }
+    }
+
+    /// Follows changes of the host's network.
+    #[must_use]
+    pub fn with_network(mut self, network: HostNetwork) -> Self {
+        self.pauses = Pauses::new(network);
+        self
     }
 
     /// Replaces the waits, for tests and simulations.
@@ -58,6 +72,10 @@ impl SessionTask {
                 attempt,
                 last_error: last_error.take(),
             });
+            self.pauses.begin_try();
+            // Nothing of the network is at fault where credentials are refused, or where it asks to
+            // wait.
+            let mut may_end_early = false;
             let next_try = match self.auth.log_in().await {
                 Ok(token) => {
                     backoff.reset();
@@ -67,6 +85,7 @@ impl SessionTask {
                         TokenLost::Unrefreshed { reason, next_try } => {
                             let wait = next_try.saturating_duration_since(Instant::now());
                             last_error = Some(self.failed(reason, attempt, wait));
+                            may_end_early = true;
                             next_try
                         }
                     }
@@ -83,21 +102,24 @@ impl SessionTask {
                 }
                 Err(Failure::Transient(reason, floor)) => {
                     let wait = backoff.wait_after(floor);
+                    may_end_early = floor.is_none();
                     log::warn!(event = JournalEvent::LoginFailed, instance = self.auth.name; "the login failed: {reason}; trying again in {:.1} s", wait.as_secs_f64());
                     last_error = Some(self.failed(reason, attempt, wait));
                     Instant::now() + wait
                 }
             };
             attempt += 1;
-            self.sleep_until_next_try(next_try).await;
+            self.sleep_until_next_try(next_try, may_end_early).await;
         }
     }
 
-    /// Waits for the next try; a change of the credentials ends the wait.
-    async fn sleep_until_next_try(&mut self, until: Instant) {
+    /// Waits for the next try; a change of the credentials ends the wait, and where it may end early
+    /// a network that comes up.
+    async fn sleep_until_next_try(&mut self, until: Instant, may_end_early: bool) {
         loop {
             tokio::select! {
                 () = sleep_until(until) => return,
+                () = self.pauses.wait_until(until), if may_end_early => return,
                 Some(event) = self.inbox.credential_events.recv() => {
                     if self.on_credential_event(event).await {
                         return;

@@ -31,7 +31,7 @@ macro_rules! attacks {
     };
 }
 
-pub const ATTACKS: [Attack; 14] = attacks! {
+pub const ATTACKS: [Attack; 15] = attacks! {
     "none" => |_| std::future::pending();
     "initial windows up and down" => |socket| frames(socket, 1000, |n| {
         let window: u32 = if n % 4 == 1 { 1 } else { 65_535 };
@@ -59,6 +59,7 @@ pub const ATTACKS: [Attack; 14] = attacks! {
     "broadcasts of 15 MB" => |socket| messages(socket, ATTACKER, text(15_000_000), false);
     "lists of 7,000,000 values" => |socket| messages(socket, ATTACKER, values(7_000_000), false);
     "a stranger's broadcasts of 15 MB" => |socket| messages(socket, STRANGER, text(15_000_000), false);
+    "small broadcasts, beyond the rate" => beyond_the_rate;
     "listeners, as many as there may be" => listeners;
     "answers that nobody reads" => unread;
 };
@@ -197,6 +198,40 @@ async fn send(socket: &std::path::Path, uid: u32, mut message: Bytes, half: bool
     stream.send_data(Bytes::new(), true).ok()?;
     response.await.ok()?;
     Some(())
+}
+
+/// An app at its limit: broadcasts without a pause, most of which its rate refuses.
+async fn beyond_the_rate(socket: PathBuf) {
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let socket = socket.clone();
+        tasks.spawn(async move {
+            loop {
+                let Some(channel) = channel(&socket, ATTACKER).await else {
+                    continue;
+                };
+                let mut network = NetworkClient::new(channel);
+                let request = broadcast(text(100));
+                // Until the connection is gone.
+                while network.broadcast(request.clone()).await.is_ok_or_refused() {}
+            }
+        });
+    }
+    tasks.join_next().await;
+}
+
+/// Outcome of a call that the daemon answered.
+trait Answered {
+    fn is_ok_or_refused(&self) -> bool;
+}
+
+impl<T> Answered for Result<T, tonic::Status> {
+    fn is_ok_or_refused(&self) -> bool {
+        match self {
+            Ok(_) => true,
+            Err(status) => status.code() == tonic::Code::ResourceExhausted,
+        }
+    }
 }
 
 async fn listeners(socket: PathBuf) {

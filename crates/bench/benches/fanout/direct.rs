@@ -24,6 +24,7 @@ use super::subscribers::Account;
 /// On the wire that the daemon has, the fastest there is.
 pub async fn own(port: u16, mut account: Account) -> Account {
     let endpoint = Endpoint {
+        path: Default::default(),
         url: url(port),
         token: Secret::new("t"),
         proxy: None,

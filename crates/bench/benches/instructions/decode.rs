@@ -45,6 +45,7 @@ fn decode(protocol: ProtocolChoice) {
     });
 
     let endpoint = Endpoint {
+        path: Default::default(),
         url: format!("http://127.0.0.1:{port}"),
         token: Secret::new("t"),
         proxy: None,

@@ -48,6 +48,7 @@ impl World {
             instances: vec!["default".to_owned()],
             limits: Limits::default(),
             encode: rpc::frame::encode,
+            limit_hits: Default::default(),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn_on(task.run(), runtime.handle());

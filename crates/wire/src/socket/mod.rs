@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::choice::SocketLibrary;
+use crate::path::PathRecord;
 use expd_domain::{Broadcast, ChannelId, Secret};
 
 mod detect;
@@ -50,6 +51,9 @@ pub struct Endpoint {
     pub ca_file: Option<PathBuf>,
     /// Client for generation 4 over a direct WebSocket.
     pub library: SocketLibrary,
+    /// Record of the path that the socket takes, as far as it is dialled here: long polling by the
+    /// HTTP library leaves none.
+    pub path: PathRecord,
     /// Bound on opening, handshake included.
     pub timeout: Duration,
     /// Bound on a message from the server, in bytes; [`MAX_MESSAGE`] at most.

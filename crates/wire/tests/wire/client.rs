@@ -13,6 +13,7 @@ use expd_test_support::DEADLINE;
 
 pub fn endpoint(url: &str) -> Endpoint {
     Endpoint {
+        path: Default::default(),
         url: url.to_owned(),
         token: Secret::new("token & more"),
         proxy: None,

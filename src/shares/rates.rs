@@ -1,0 +1,230 @@
+//! Rates of users: broadcasts and bytes a second that one user's programs may send to EXP.
+//!
+//! A token bucket for each user and rate. What exceeds it is refused at once, with the time after
+//! which it would not be: nothing waits, so one user's flood holds up nobody, not even that user's
+//! other calls. Root and the daemon's own user have no rate, as they have no share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::hits::{Limit, LimitHits};
+use super::holder::Holder;
+
+/// Buckets that are kept before those that are full, and so mean nothing, are dropped.
+const MANY: usize = 1024;
+
+/// A rate and its burst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Units a second.
+    pub per_second: usize,
+    /// Units at once after a rest.
+    pub burst: usize,
+}
+
+/// The rates of all users. Clones share them.
+#[derive(Clone, Debug)]
+pub struct UserRates {
+    broadcasts: Arc<Buckets>,
+    bytes: Arc<Buckets>,
+}
+
+/// A rate is exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{holder} may send {per_second} {unit} a second, and {burst} at once (daemon.limits.user.{key}); try again in {} ms",
+    retry_in.as_millis()
+)]
+pub struct TooFast {
+    holder: Holder,
+    per_second: usize,
+    burst: usize,
+    unit: &'static str,
+    key: &'static str,
+    /// Time after which it would be taken.
+    pub retry_in: Duration,
+}
+
+#[derive(Debug)]
+struct Buckets {
+    limit: Limit,
+    unit: &'static str,
+    rate: Rate,
+    hits: LimitHits,
+    by_holder: Mutex<HashMap<Holder, Bucket>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    tokens: f64,
+    at: Instant,
+}
+
+impl UserRates {
+    /// Rates of broadcasts and of bytes.
+    pub fn new(broadcasts: Rate, bytes: Rate, hits: &LimitHits) -> Self {
+        let buckets = |limit, unit, rate| {
+            Arc::new(Buckets {
+                limit,
+                unit,
+                rate,
+                hits: hits.clone(),
+                by_holder: Mutex::default(),
+            })
+        };
+        Self {
+            broadcasts: buckets(Limit::Broadcasts, "broadcasts", broadcasts),
+            bytes: buckets(Limit::Bytes, "bytes", bytes),
+        }
+    }
+
+    /// Takes one broadcast of `bytes` bytes.
+    ///
+    /// # Errors
+    /// One of the rates is exceeded, and nothing was taken of it.
+    pub fn take_broadcast(&self, holder: Holder, bytes: usize) -> Result<(), TooFast> {
+        self.take_bytes(holder, bytes)?;
+        self.broadcasts.take(holder, 1)
+    }
+
+    /// Takes bytes of any call. The last call before the bucket is empty may be larger than what is
+    /// left in it: a payload above the burst gets through, and is paid for by those after it.
+    ///
+    /// # Errors
+    /// The rate is exceeded.
+    pub fn take_bytes(&self, holder: Holder, bytes: usize) -> Result<(), TooFast> {
+        self.bytes.take(holder, bytes)
+    }
+}
+
+impl Buckets {
+    fn take(&self, holder: Holder, amount: usize) -> Result<(), TooFast> {
+        if holder == Holder::Owner {
+            return Ok(());
+        }
+        let taken = self.take_at(holder, amount, Instant::now());
+        if taken.is_err() {
+            self.hits.count(self.limit, holder);
+        }
+        taken
+    }
+
+    fn take_at(&self, holder: Holder, amount: usize, now: Instant) -> Result<(), TooFast> {
+        let (per_second, burst) = (number(self.rate.per_second), number(self.rate.burst));
+        // Consistent after each statement.
+        let mut buckets = self
+            .by_holder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= MANY && !buckets.contains_key(&holder) {
+            buckets.retain(|_, bucket| bucket.refilled(per_second, burst, now) < burst);
+        }
+        let bucket = buckets.entry(holder).or_insert(Bucket {
+            tokens: burst,
+            at: now,
+        });
+        bucket.tokens = bucket.refilled(per_second, burst, now);
+        bucket.at = now;
+        // Whole units, however the sums are rounded.
+        if bucket.tokens < 0.999_999 {
+            let wait = (1.0 - bucket.tokens) / per_second;
+            return Err(TooFast {
+                holder,
+                per_second: self.rate.per_second,
+                burst: self.rate.burst,
+                unit: self.unit,
+                key: self.limit.user_key(),
+                retry_in: Duration::from_secs_f64(wait).max(Duration::from_millis(1)),
+            });
+        }
+        bucket.tokens -= number(amount);
+        Ok(())
+    }
+}
+
+impl Bucket {
+    fn refilled(&self, per_second: f64, burst: f64, now: Instant) -> f64 {
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        per_second.mul_add(passed, self.tokens).min(burst)
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "sizes are far below 2^52, and a bucket need not be exact"
+)]
+fn number(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADA: Holder = Holder::User(60_001);
+    const BOB: Holder = Holder::User(60_002);
+
+    fn rates(hits: &LimitHits) -> UserRates {
+        let broadcasts = Rate {
+            per_second: 10,
+            burst: 20,
+        };
+        let bytes = Rate {
+            per_second: 1000,
+            burst: 5000,
+        };
+        UserRates::new(broadcasts, bytes, hits)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_passes_and_then_the_rate_and_each_user_has_its_own() {
+        let hits = LimitHits::default();
+        let rates = rates(&hits);
+        for _ in 0..20 {
+            rates.take_broadcast(ADA, 0).unwrap();
+        }
+        let refused = rates.take_broadcast(ADA, 0).unwrap_err();
+        assert_eq!(refused.retry_in, Duration::from_millis(100));
+        let said = refused.to_string();
+        assert!(
+            said.contains("uid 60001 may send 10 broadcasts a second"),
+            "{said}"
+        );
+        assert!(
+            said.contains("daemon.limits.user.broadcasts_per_second"),
+            "{said}"
+        );
+        rates.take_broadcast(BOB, 0).unwrap();
+        for _ in 0..1000 {
+            rates.take_broadcast(Holder::Owner, 1_000_000).unwrap();
+        }
+        tokio::time::advance(refused.retry_in).await;
+        rates.take_broadcast(ADA, 0).unwrap();
+        rates.take_broadcast(ADA, 0).unwrap_err();
+        assert_eq!(hits.counts().len(), 1, "{hits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_payload_above_the_burst_passes_and_is_paid_for_afterwards() {
+        let rates = rates(&LimitHits::default());
+        rates.take_bytes(ADA, 16_000).unwrap();
+        let refused = rates.take_bytes(ADA, 1).unwrap_err();
+        assert!(refused.retry_in > Duration::from_secs(10), "{refused:?}");
+        tokio::time::advance(refused.retry_in).await;
+        rates.take_bytes(ADA, 1).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn users_at_rest_are_forgotten() {
+        let rates = rates(&LimitHits::default());
+        for uid in 0..10 * u32::try_from(MANY).unwrap() {
+            rates.take_broadcast(Holder::User(uid), 1).unwrap();
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+        let kept = rates.broadcasts.by_holder.lock().unwrap().len();
+        assert!(kept <= MANY, "{kept}");
+    }
+}

@@ -1,0 +1,119 @@
+//! The part of one user, as `daemon.limits.user` sets it, and who is told of it.
+
+use expd_proto as proto;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use crate::world::{ALONE, APP, OTHER_APP, World};
+use expd_test_support::http2::is_root;
+
+fn menu() -> Option<proto::Channel> {
+    Some(proto::Channel {
+        name: "menu".to_owned(),
+        ..Default::default()
+    })
+}
+
+fn broadcast() -> proto::BroadcastRequest {
+    proto::BroadcastRequest {
+        channel: menu(),
+        name: "n".to_owned(),
+        timeout: Some(prost_types::Duration::default()),
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_at_its_rate_is_refused_by_name_and_the_others_are_not() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let limits = "[daemon.limits.user]\nbroadcasts_per_second = 1\nbroadcast_burst = 5";
+    let mut world = World::start(limits).await;
+    let mut app = world.network(APP).await;
+    let mut refusals = Vec::new();
+    for _ in 0..20 {
+        if let Err(refused) = app.broadcast(broadcast()).await {
+            refusals.push(refused);
+        }
+    }
+    // A busy machine may let some seconds pass meanwhile.
+    assert!((5..=15).contains(&refusals.len()), "{refusals:?}");
+    let refused = &refusals[0];
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    for part in [
+        "nothing was sent",
+        "uid 60001 may send 1 broadcasts a second",
+        "daemon.limits.user.broadcasts_per_second",
+    ] {
+        assert!(refused.message().contains(part), "{part}: {refused:?}");
+    }
+    let retry = refused.get_details_retry_info().unwrap();
+    assert!(
+        retry
+            .retry_delay
+            .is_some_and(|wait| wait.as_millis() <= 1000),
+        "{retry:?}"
+    );
+    // Neither another user nor root pays for it.
+    for uid in [OTHER_APP, 0] {
+        let mut other = world.network(uid).await;
+        for _ in 0..5 {
+            other.broadcast(broadcast()).await.unwrap();
+        }
+    }
+    let said = world.daemon.said("refused a call of");
+    assert!(said.contains("uid 60001 may send"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_parts_that_are_set_hold() {
+    if !is_root() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let limits = "[daemon.limits.user]\nmax_streams = 2\nmax_listeners = 4\nmax_channels = 1";
+    let world = World::start(limits).await;
+    let listen = |name: &str| proto::ListenRequest {
+        channel: Some(proto::Channel {
+            name: name.to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let mut app = world.network(APP).await;
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        streams.push(app.listen(listen("menu")).await.unwrap());
+    }
+    let mut refused = async |name: &str, pull: bool| {
+        let answered = if pull {
+            app.open_listener(listen(name)).await.map(drop)
+        } else {
+            app.listen(listen(name)).await.map(drop)
+        };
+        let refused = answered.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+        refused.message().to_owned()
+    };
+    let said = refused("menu", false).await;
+    assert!(
+        said.contains("one user may have 2") && said.contains("max_streams"),
+        "{said}"
+    );
+    let said = refused("another", true).await;
+    assert!(
+        said.contains("one user may have 1") && said.contains("max_channels"),
+        "{said}"
+    );
+    let mut other = world.network(OTHER_APP).await;
+    other.listen(listen("its own")).await.unwrap();
+    // A stream that ends makes room for another.
+    streams.pop();
+    let deadline = tokio::time::Instant::now() + expd_test_support::DEADLINE;
+    let mut app = world.network(APP).await;
+    while let Err(status) = app.listen(listen("menu")).await {
+        assert!(tokio::time::Instant::now() < deadline, "{status:?}");
+    }
+}
