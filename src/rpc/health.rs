@@ -164,7 +164,8 @@ impl Watch {
             self.instances.borrow_and_update();
             self.access.borrow_and_update();
             let instances = self.health.instances(&self.service, &self.caller);
-            let mut links: Vec<_> = instances.into_iter().flatten().map(link).collect();
+            let instances = instances.into_iter().flatten();
+            let mut links: Vec<_> = instances.map(|it| link(&it)).collect();
             let status = self.health.status(&self.service, &self.caller);
             if self.told != Some(status) {
                 self.told = Some(status);
@@ -178,8 +179,8 @@ impl Watch {
                     std::future::pending::<()>().await;
                 }
                 let changes = links.iter_mut().map(|link| Box::pin(link.changed()));
-                let (changed, ..) = select_all(changes).await;
-                if changed.is_err() {
+                let (first, ..) = select_all(changes).await;
+                if first.is_err() {
                     // The link has ended, and its instance is about to be removed.
                     std::future::pending::<()>().await;
                 }
@@ -195,7 +196,7 @@ impl Watch {
 }
 
 /// The link of an instance, whose present state counts as seen.
-fn link(bridge: Arc<Bridge>) -> watch::Receiver<crate::upstream::link::LinkStatus> {
+fn link(bridge: &Bridge) -> watch::Receiver<crate::upstream::link::LinkStatus> {
     let mut link = bridge.link.clone();
     link.borrow_and_update();
     link

@@ -57,7 +57,10 @@ impl Limit {
 
 /// All refusals. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct LimitHits(Arc<Mutex<BTreeMap<(Limit, Option<Holder>), Entry>>>);
+pub struct LimitHits(Arc<Mutex<BTreeMap<Key, Entry>>>);
+
+/// A limit, and the holder that was refused; none for those that are not counted apart.
+type Key = (Limit, Option<Holder>);
 
 #[derive(Debug)]
 struct Entry {

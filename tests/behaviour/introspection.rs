@@ -55,6 +55,7 @@ async fn both_generations_of_reflection_list_every_service() {
 #[tokio::test]
 async fn the_daemon_and_each_of_its_services_are_healthy() {
     let world = World::new().await;
+    world.link("default", expd_client::LinkState::Online).await;
     let mut client = HealthClient::new(channel(&world.socket()).await);
     for service in ["", "expd.v1.Network", "expd.v1.Api", "expd.v1.Daemon"] {
         let request = HealthCheckRequest {

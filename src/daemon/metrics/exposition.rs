@@ -1,6 +1,7 @@
 //! Prometheus' text format, version 0.0.4: families of samples, each after its help and type.
 
 use std::fmt::{Display, Write as _};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Kind of a family.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +95,12 @@ fn escaped(text: &str, quoted: bool) -> String {
     }
 }
 
+/// A time in seconds since the epoch, with the precision of milliseconds.
+pub(super) fn seconds(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    format!("{}.{:03}", since.as_secs(), since.subsec_millis())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +122,12 @@ mod tests {
              c_bucket{x=\"y\",le=\"2\"} 3\nc_bucket{x=\"y\",le=\"+Inf\"} 4\nc_sum{x=\"y\"} 7.25\n\
              c_count{x=\"y\"} 4\n"
         );
+    }
+
+    #[test]
+    fn times_are_seconds_with_milliseconds() {
+        let time = UNIX_EPOCH + Duration::from_millis(1_738_324_800_042);
+        assert_eq!(seconds(time), "1738324800.042");
+        assert_eq!(seconds(UNIX_EPOCH - Duration::from_secs(1)), "0.000");
     }
 }

@@ -1,9 +1,9 @@
 //! Collection of the metric families of the daemon, its process and its calls.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use super::exposition::{Exposition, Kind};
+use super::exposition::{Exposition, Kind, seconds};
 use super::{instances, process};
 use crate::bridge::Bridges;
 use crate::logging;
@@ -192,23 +192,5 @@ impl Metrics {
             let labels = [("limit", hit.limit.key()), ("user", &hit.user_label())];
             family.sample(&labels, hit.count);
         }
-    }
-}
-
-/// A time in seconds since the epoch, with the precision of milliseconds.
-pub(super) fn seconds(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    format!("{}.{:03}", since.as_secs(), since.subsec_millis())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_seconds_with_milliseconds() {
-        let time = UNIX_EPOCH + Duration::from_millis(1_738_324_800_042);
-        assert_eq!(seconds(time), "1738324800.042");
-        assert_eq!(seconds(UNIX_EPOCH - Duration::from_secs(1)), "0.000");
     }
 }

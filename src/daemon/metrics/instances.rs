@@ -3,8 +3,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::exposition::{Exposition, Kind};
-use super::families::seconds;
+use super::exposition::{Exposition, Kind, seconds};
 use crate::bridge::{Bridge, Bridges};
 use crate::metrics::{Counter, Counters};
 use crate::router::{ChannelSnapshot, InstanceSnapshot};

@@ -113,6 +113,26 @@ fn the_limits_page_says_what_is_enforced() {
             ],
         ),
         (
+            "broadcasts of one user",
+            vec![
+                format!(
+                    "`daemon.limits.user.broadcasts_per_second` ({})",
+                    count(limits.user.broadcasts.per_second)
+                ),
+                format!("{} at once", count(limits.user.broadcasts.burst)),
+            ],
+        ),
+        (
+            "bytes of broadcasts, responses and API requests that one user sends",
+            vec![
+                format!(
+                    "`daemon.limits.user.bytes_per_second` ({})",
+                    size(limits.user.bytes.per_second)
+                ),
+                format!("{} at once", size(limits.user.bytes.burst)),
+            ],
+        ),
+        (
             "an answer of which its client takes nothing",
             vec![seconds(PROGRESS_TIMEOUT)],
         ),
@@ -125,9 +145,15 @@ fn the_limits_page_says_what_is_enforced() {
             );
         }
     }
-    let shares = row(
-        "one user's share of connections, memory, listeners, channels, calls and waiting broadcasts",
+    let shares =
+        row("one user's share of connections, streams, memory, listeners, channels and calls");
+    assert!(
+        shares.contains("half, or what `daemon.limits.user` says"),
+        "{shares}"
     );
-    assert!(shares.contains("half; a sixteenth"), "{shares}");
+    assert!(
+        shares.contains("of waiting broadcasts half; a sixteenth"),
+        "{shares}"
+    );
     assert_eq!(KEPT, 16);
 }

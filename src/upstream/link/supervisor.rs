@@ -197,22 +197,19 @@ impl Link {
                     Some(*attempt),
                 )),
             };
-            match waiting_for {
-                Some(((state, cause), reason, next_try, attempt)) => {
-                    let fresh = self.serving.enter(state, cause, &reason, |status| {
-                        status.attempt = attempt.unwrap_or(status.attempt + 1);
-                        status.last_error = Some(reason.clone());
-                        status.next_try = Some(next_try);
-                    });
-                    if fresh && state == LinkState::Offline {
-                        // The session has told why.
-                        log::warn!(event = JournalEvent::Offline, instance = self.serving.parts.name; "offline: not logged in");
-                    }
+            if let Some(((state, cause), reason, next_try, attempt)) = waiting_for {
+                let fresh = self.serving.enter(state, cause, &reason, |status| {
+                    status.attempt = attempt.unwrap_or(status.attempt + 1);
+                    status.last_error = Some(reason.clone());
+                    status.next_try = Some(next_try);
+                });
+                if fresh && state == LinkState::Offline {
+                    // The session has told why.
+                    log::warn!(event = JournalEvent::Offline, instance = self.serving.parts.name; "offline: not logged in");
                 }
-                None => {
-                    let (state, cause) = (LinkState::Connecting, LinkCause::Login);
-                    self.serving.enter(state, cause, "logging in", |_| {});
-                }
+            } else {
+                let (state, cause) = (LinkState::Connecting, LinkCause::Login);
+                self.serving.enter(state, cause, "logging in", |_| {});
             }
             if self.serving.states.changed().await.is_err() {
                 // The session has stopped, and the link is about to: the shutdown ends this wait.

@@ -10,13 +10,12 @@ use crate::tunnel::{self, encrypt};
 /// Connects to `address`.
 pub(super) async fn dial(address: &Address<'_>, trust: &Trust) -> Result<Stream, ConnectError> {
     let path = &address.endpoint.path;
-    let stream = match address.proxy() {
-        Some(proxy) => tunnel::open(&proxy, &address.authority(), trust, path).await?,
-        None => {
-            let stream = tcp::connect(address.host(), address.port()).await?;
-            path.set(&stream);
-            Box::new(stream)
-        }
+    let stream = if let Some(proxy) = address.proxy() {
+        tunnel::open(&proxy, &address.authority(), trust, path).await?
+    } else {
+        let stream = tcp::connect(address.host(), address.port()).await?;
+        path.set(&stream);
+        Box::new(stream)
     };
     if address.secure() {
         encrypt(stream, address.host(), trust).await
