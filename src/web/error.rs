@@ -24,6 +24,14 @@ pub(super) fn of_bridge(error: BridgeError) -> ApiError {
         BridgeError::NoSocket { .. } => {
             ApiError::forbidden("network.socket.none", error.to_string())
         }
+        BridgeError::TooFast(too_fast) => ApiError {
+            retry_after: Some(too_fast.retry_in),
+            ..ApiError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "network.tooFast",
+                error.to_string(),
+            )
+        },
         BridgeError::Router(_)
         | BridgeError::TooManyCalls { .. }
         | BridgeError::QueueFull(_)
