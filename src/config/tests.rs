@@ -554,7 +554,7 @@ fn the_examples_commented_keys_are_known_with_their_defaults() {
         let line = line.strip_prefix('#').unwrap_or(line);
         if line.starts_with('[') {
             section = line.trim_matches(['[', ']']).replace(".default", ".NAME");
-            if section == "access" {
+            if line.starts_with("[[") {
                 section.push_str("[]");
             }
             continue;
