@@ -83,6 +83,18 @@ impl Notifier {
         ]);
     }
 
+    /// Asks for more time to stop, and says why it is needed.
+    pub fn extend_timeout(&self, by: Duration, status: &str) {
+        let micros = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
+        let extend = NotifyState::ExtendTimeoutUsec(micros);
+        self.send(&[extend, NotifyState::Status(&one_line(status))]);
+    }
+
+    /// True where there is a service manager.
+    pub fn is_connected(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// Interval at which to call [`Notifier::watchdog`]: half of the time after which the service
     /// manager kills a silent daemon.
     pub fn watchdog_interval(&self) -> Option<Duration> {

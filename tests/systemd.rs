@@ -77,6 +77,68 @@ fn the_service_manager_hears_of_the_start_each_reload_and_the_end() {
     assert!(!home.socket().exists());
 }
 
+#[test]
+fn a_mistake_in_the_settings_is_told_to_everybody_until_it_is_corrected() {
+    let home = Home::new("nonsense = 1\n");
+    let manager = Manager::new(&home);
+    let mut command = home.command(&[]);
+    command
+        .arg("--socket")
+        .arg(home.socket())
+        .env("NOTIFY_SOCKET", home.folder.path().join("notify"));
+    let mut daemon = Daemon::spawn(&mut command);
+    // The service manager, the log and every caller hear of the mistake.
+    let ready = manager.hears("READY=1");
+    assert!(ready.contains("daemon.nonsense: unknown key"), "{ready}");
+    daemon.said("daemon.nonsense: unknown key");
+    let expd = |arguments: &[&str]| {
+        let mut command = Command::new(program());
+        command.args(arguments).arg("--socket").arg(home.socket());
+        command.output().unwrap()
+    };
+    let status = expd(&["status"]);
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert!(
+        status.status.success() && text.contains("daemon.nonsense: unknown key"),
+        "{text}\n{status:?}"
+    );
+    let refused = expd(&["api", "GET", "/api/devices"]);
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        !refused.status.success()
+            && text.contains("waits for its settings to be corrected")
+            && text.contains("daemon.nonsense: unknown key"),
+        "{text}"
+    );
+    // Another mistake takes the place of the first.
+    home.write("log = \"wrn\"\n");
+    daemon.said("did you mean \"warn\"?");
+    home.write("");
+    daemon.said("serving on");
+    let status = expd(&["status"]);
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert!(
+        status.status.success() && text.contains("default"),
+        "{text}"
+    );
+    daemon.signal("TERM");
+    manager.hears("STOPPING=1");
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+    assert!(!home.socket().exists());
+
+    // It ends as it is told to while it waits, too.
+    home.write("nonsense = 1\n");
+    let mut daemon = Daemon::spawn(&mut command);
+    daemon.said("daemon.nonsense: unknown key");
+    manager.hears("READY=1");
+    daemon.signal("TERM");
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+    // Where nobody manages it, it ends with the mistake.
+    let mut alone = Daemon::spawn(home.command(&[]).arg("--socket").arg(home.socket()));
+    alone.said("daemon.nonsense: unknown key");
+    assert!(!alone.ended().success());
+}
+
 /// The value of a key of the shipped unit, where it has it once.
 fn of_the_unit(key: &str) -> String {
     let unit = include_str!("../systemd/expd.service");

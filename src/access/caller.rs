@@ -23,6 +23,9 @@ use super::accounts;
 /// Unit of process times in `/proc` (`USER_HZ`), the same on every architecture of Rust's Linux.
 const TICK: Duration = Duration::from_millis(10);
 
+/// User and group as whom the kernel shows those that have none in this user namespace.
+const OVERFLOW: u32 = 65534;
+
 /// Limit on the files read here; `Groups:` may have 65,536 entries.
 const LONGEST: u64 = 1 << 20;
 
@@ -70,6 +73,8 @@ struct Known {
 struct Process {
     groups: Vec<u32>,
     unit: Option<String>,
+    /// Its user namespace maps users as the daemon's does.
+    shares_users: bool,
 }
 
 impl Caller {
@@ -111,9 +116,19 @@ impl Caller {
     /// True if the process is in a group, primary or supplementary.
     pub fn in_group(&self, group: u32) -> bool {
         let own = self.0.peer.is_some_and(|peer| peer.gid == group);
+        if group == OVERFLOW && !self.process().is_some_and(|process| process.shares_users) {
+            return false;
+        }
         own || self
             .process()
             .is_some_and(|process| process.groups.contains(&group))
+    }
+
+    /// True for the user as whom the kernel shows everybody of another user namespace, unless the
+    /// process is seen to be in the daemon's own: then it is the user of that name.
+    pub fn is_overflow(&self) -> bool {
+        self.0.peer.is_some_and(|peer| peer.uid == OVERFLOW)
+            && !self.process().is_some_and(|process| process.shares_users)
     }
 
     /// The process's systemd unit, among those of the system.
@@ -209,6 +224,8 @@ impl Process {
         Ok(Self {
             groups: groups(&status),
             unit: unit(&read("cgroup")?),
+            shares_users: std::fs::read_to_string("/proc/self/uid_map")
+                .is_ok_and(|own| read("uid_map").is_ok_and(|map| map == own)),
         })
     }
 }

@@ -11,6 +11,7 @@
 pub mod accounts;
 mod action;
 mod caller;
+mod pattern;
 mod peer_fields;
 mod policy;
 mod refusal;

@@ -10,6 +10,7 @@ use expd_domain::PathClass;
 use super::accounts;
 use super::action::{Action, Scope};
 use super::caller::Caller;
+use super::pattern;
 use super::refusal::Refusal;
 use super::rule::AccessRule;
 use super::verb::Verb;
@@ -285,9 +286,13 @@ impl Rule {
         let peer = caller.peer();
         // Cheapest first: the process of another user is never looked at.
         self.criteria.iter().all(|criterion| match criterion {
-            Criterion::User(uid) => peer.is_some_and(|peer| peer.uid == *uid),
+            Criterion::User(uid) => {
+                peer.is_some_and(|peer| peer.uid == *uid) && !caller.is_overflow()
+            }
             Criterion::Group(gid) => caller.in_group(*gid),
-            Criterion::Unit(unit) => caller.unit() == Some(unit),
+            Criterion::Unit(pattern) => {
+                (caller.unit()).is_some_and(|unit| pattern::matches(pattern, unit))
+            }
             Criterion::App(app) => caller.page().is_some_and(|page| *page.app == **app),
             Criterion::Nobody => false,
         })
@@ -302,7 +307,10 @@ impl Rule {
             || match scope {
                 Scope::Instance(_) => true,
                 Scope::EveryChannel(_) => false,
-                Scope::Channel(_, channel) => self.channels.contains(&channel.name),
+                Scope::Channel(_, channel) => {
+                    let mut channels = self.channels.iter();
+                    channels.any(|pattern| pattern::matches(pattern, &channel.name))
+                }
             };
         self.allow.contains(&verb) && self.is_on(scope.instance()) && on_channel
     }
@@ -436,6 +444,45 @@ mod tests {
         assert!(may(Verb::Status, Scope::Instance("left")));
         assert!(!may(Verb::Status, Scope::Instance("right")));
         assert!(!may(Verb::Listen, Scope::EveryChannel("left")));
+    }
+
+    #[test]
+    fn channels_and_units_may_be_patterns() {
+        let policy = AccessPolicy::new(&[AccessRule {
+            channels: vec!["menu-*".into(), "exact".into()],
+            ..rule(&[Verb::Listen])
+        }]);
+        let who = caller(1, 1);
+        for (channel, allowed) in [
+            ("menu-left", true),
+            ("menu-", true),
+            ("menu", false),
+            ("the menu-left", false),
+            ("exact", true),
+            ("exactly", false),
+        ] {
+            assert_eq!(
+                may(&policy, &who, Verb::Listen, channel),
+                allowed,
+                "{channel}"
+            );
+        }
+        assert_eq!(unit_name("docker-*"), "docker-*.service");
+    }
+
+    #[test]
+    fn the_overflow_user_is_nobody_known() {
+        let policy = AccessPolicy::new(&[
+            AccessRule {
+                uid: Some(65534),
+                ..rule(&[Verb::Listen])
+            },
+            rule(&[Verb::Status]),
+        ]);
+        // Nothing tells this one from a user of another namespace.
+        let who = caller(65534, 65534);
+        assert!(!may(&policy, &who, Verb::Listen, "menu"));
+        assert!(may(&policy, &who, Verb::Status, "menu"));
     }
 
     #[test]

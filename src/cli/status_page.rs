@@ -46,6 +46,9 @@ impl StatusPage {
             self.line("");
             self.instance(instance);
         }
+        for mistake in &status.settings_mistakes {
+            self.line(&format!("mistake in the settings: {}", printable(mistake)));
+        }
         if status.instances.is_empty() {
             self.line("no instances");
         }
@@ -62,6 +65,12 @@ impl StatusPage {
             since.unwrap_or_default()
         ));
         self.fact("host", &printable(&instance.host));
+        if let Some(why) = &instance.unsaved_credentials {
+            self.fact(
+                "pairing",
+                &format!("not saved, a restart loses it: {}", printable(why)),
+            );
+        }
         self.fact(
             "identity",
             &instance
@@ -291,7 +300,9 @@ mod tests {
         let status = expd_client::Status {
             version: "1.2.3".to_owned(),
             started_at: Some(at(0)),
+            settings_mistakes: Vec::new(),
             instances: vec![InstanceStatus {
+                unsaved_credentials: None,
                 instance: "default".to_owned(),
                 host: "https://api.example".to_owned(),
                 identity: Some(Identity {

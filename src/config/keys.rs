@@ -170,13 +170,13 @@ pub(super) const KEYS: &[Key] = &[
     key("instances.NAME.credentials", "organization", ValueType::Text, "", "`user`: the organization to log in to."),
     key("instances.NAME.credentials", "api_key", ValueType::Secret, "", "`consumer_app`: the app's API key."),
 
-    key("access[]", "uid", ValueType::Count(0, u32::MAX as usize), "", "Numeric ID of a user."),
+    key("access[]", "uid", ValueType::Count(0, u32::MAX as usize), "", "Numeric ID of a user. 65534, as whom the kernel shows everybody of another user namespace, matches the user `nobody` of the daemon's own alone."),
     key("access[]", "user", ValueType::Text, "", "Name of a user. A name that does not exist matches nobody."),
     key("access[]", "group", ValueType::Text, "", "Name of a group that the calling process must be in."),
-    key("access[]", "unit", ValueType::Text, "", "A systemd unit, as in `kiosk.service`. Only units of the system: those of a user's own service manager count as `user@UID.service`."),
+    key("access[]", "unit", ValueType::Text, "", "A systemd unit, as in `kiosk.service`; `*` stands for any text, as in `docker-*.scope`. Only units of the system: those of a user's own service manager count as `user@UID.service`."),
     key("access[]", "app", ValueType::Text, "", "Name of an app in `[[web.apps]]`: the rule is about its pages alone. Not together with `uid`, `user`, `group` or `unit`."),
     key("access[]", "allow", ValueType::Choices(&VERBS), "", "The permissions. Required. `status` shows the channels and instances of the rule; `request` includes reading the identity; `run` allows bringing identities along (`RunInstance`), of any host that the daemon reaches, under the names in `instances`; what is called on them needs its own permissions; `admin` allows reading, cancelling and clearing the listeners of other users. Paths of the API that broadcast or respond (`/api/networks/`) need those permissions on every channel as well. Paths of logins (`/api/auth/`) are refused to everyone: the daemon keeps its token to itself."),
-    key("access[]", "channels", ValueType::Texts, "[]", "Names of the channels on which the permissions hold; all where empty."),
+    key("access[]", "channels", ValueType::Texts, "[]", "Names of the channels on which the permissions hold; all where empty. `*` stands for any text, as in `menu-*`."),
     key("access[]", "instances", ValueType::Texts, "[]", "Names of the instances on which the permissions hold; all where empty."),
 
     key("web", "listen", ValueType::LoopbackAddress, "", "Loopback address on which pages are served. Where not set, the door is off."),

@@ -13,6 +13,7 @@ mod options;
 mod reload;
 mod run;
 mod serve;
+mod standby;
 mod task_group;
 
 pub use error::DaemonError;

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Interval;
+use tokio::time::{Interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::{Bridge, Bridges};
@@ -31,7 +32,21 @@ impl StatusNotifier {
             }
         }
         self.notifier.stopping();
+        // A stop that would lose a pairing waits, within the sessions' own bound.
+        while bridges.iter().any(|bridge| unsaved(bridge).is_some()) {
+            self.notifier
+                .extend_timeout(2 * EXTENSION, &summary(&self.socket, &bridges));
+            sleep(EXTENSION).await;
+        }
     }
+}
+
+/// Interval at which the service manager is asked for more time while a stop waits.
+const EXTENSION: Duration = Duration::from_secs(2);
+
+/// Why an instance's pairing is not stored.
+fn unsaved(bridge: &Bridge) -> Option<String> {
+    bridge.session.unsaved().borrow().clone()
 }
 
 /// One line with the socket and the state of every instance.
@@ -43,11 +58,14 @@ pub(super) fn summary(socket: &Path, bridges: &Bridges) -> String {
 fn state(bridge: &Bridge) -> String {
     let LinkStatus { state, reason, .. } = &*bridge.link.borrow();
     let state = state.explain();
-    if reason.is_empty() {
-        format!("{}: {state}", bridge.name)
-    } else {
-        format!("{}: {state} ({reason})", bridge.name)
+    let mut text = format!("{}: {state}", bridge.name);
+    if !reason.is_empty() {
+        text = format!("{text} ({reason})");
     }
+    if let Some(why) = unsaved(bridge) {
+        text = format!("{text} · PAIRING NOT SAVED, a restart loses it: {why}");
+    }
+    text
 }
 
 /// Waits for the next tick; for ever where the service manager wants no watchdog.
@@ -58,19 +76,27 @@ async fn tick(interval: Option<&mut Interval>) {
     }
 }
 
-/// Changes of any instance's link.
-struct LinkChanges(Vec<watch::Receiver<LinkStatus>>);
+/// Changes of any instance's link, or of the storing of its pairing.
+struct LinkChanges(Vec<(watch::Receiver<LinkStatus>, watch::Receiver<Option<String>>)>);
 
 impl LinkChanges {
     fn of(bridges: &Bridges) -> Self {
-        Self(bridges.iter().map(|bridge| bridge.link.clone()).collect())
+        let of = |bridge: &Arc<Bridge>| (bridge.link.clone(), bridge.session.unsaved());
+        Self(bridges.iter().map(of).collect())
     }
 
     async fn next(&mut self) {
         if self.0.is_empty() {
             std::future::pending::<()>().await;
         }
-        let any = self.0.iter_mut().map(|link| Box::pin(link.changed()));
+        let any = self.0.iter_mut().map(|(link, unsaved)| {
+            Box::pin(async move {
+                tokio::select! {
+                    changed = link.changed() => changed,
+                    changed = unsaved.changed() => changed,
+                }
+            })
+        });
         let (changed, index, _) = futures_util::future::select_all(any).await;
         if changed.is_err() {
             // The link has ended, which ends the daemon with a message of its own.

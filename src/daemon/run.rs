@@ -17,7 +17,8 @@ use super::notifications::StatusNotifier;
 use super::options::ServeOptions;
 use super::reload::Reload;
 use super::serve::{ServeParts, serve};
-use crate::config::{self, ConfigErrors, Loaded, Settings, StateEnvironment};
+use super::standby::wait_for_settings;
+use crate::config::{self, ConfigErrors, Loaded, LogFormat, LogLevel, Settings, StateEnvironment};
 use crate::coredump;
 use crate::ipc::{self, BoundSocket, Listener};
 use crate::journal::JournalEvent;
@@ -54,17 +55,36 @@ pub enum RunError {
 pub fn run(options: &ServeOptions) -> Result<(), RunError> {
     let core_dumps = coredump::disable();
     let passed = systemd::listen_fds()?;
-    let loaded = options.read_settings()?;
-    let format = options
-        .log_format
-        .unwrap_or(loaded.settings.daemon.log_format);
-    logging::init(loaded.settings.daemon.log, format)?;
+    let notifier = Arc::new(Notifier::from_process());
+    let read = match options.read_settings() {
+        // Whoever started it at a terminal or in a container reads the mistakes there.
+        Err(errors) if !notifier.is_connected() => return Err(errors.into()),
+        read => read,
+    };
+    let settings = read.as_ref().map(|loaded| &loaded.settings.daemon);
+    let level = settings.map_or(LogLevel::default(), |daemon| daemon.log);
+    let format = settings.map_or(LogFormat::default(), |daemon| daemon.log_format);
+    logging::init(
+        options.log.unwrap_or(level),
+        options.log_format.unwrap_or(format),
+    )?;
     core_dumps.tell();
-    for warning in &loaded.warnings {
-        log::warn!(event = JournalEvent::SettingsWarning; "{warning}");
-    }
     let runtime = runtime()?;
     let result = runtime.block_on(async {
+        let loaded = match read {
+            Ok(loaded) => loaded,
+            Err(errors) => {
+                let waited = wait_for_settings(options, &passed, &notifier, errors).await?;
+                let Some(loaded) = waited else {
+                    return Ok(());
+                };
+                logging::set_level(options.log.unwrap_or(loaded.settings.daemon.log));
+                loaded
+            }
+        };
+        for warning in &loaded.warnings {
+            log::warn!(event = JournalEvent::SettingsWarning; "{warning}");
+        }
         let inherited = passed
             .into_iter()
             .map(|socket| {
@@ -72,7 +92,7 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
                 BoundSocket::inherited(socket.listener)
             })
             .collect();
-        Box::pin(run_daemon(loaded, options, inherited)).await
+        Box::pin(run_daemon(loaded, options, inherited, notifier)).await
     });
     // A name look-up that is still waiting for its answer must not hold the process.
     runtime.shutdown_background();
@@ -99,6 +119,7 @@ async fn run_daemon(
     loaded: Loaded,
     options: &ServeOptions,
     inherited: Vec<BoundSocket>,
+    notifier: Arc<Notifier>,
 ) -> Result<(), RunError> {
     let shutdown = CancellationToken::new();
     let mut helpers = JoinSet::new();
@@ -130,7 +151,6 @@ async fn run_daemon(
         socket: socket.clone(),
         network: format!("http://{}", hub.local_addr()),
     });
-    let notifier = Arc::new(Notifier::from_process());
     let state_dir = config::state_dir(&settings, &state_surroundings);
     let parts = ServeParts {
         settings: &settings,

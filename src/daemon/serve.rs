@@ -22,6 +22,7 @@ use crate::router::{Router, RouterHandle, RouterSettings};
 use crate::rpc::server::Server;
 use crate::rpc::{self, PullListeners, ServiceContext};
 use crate::shares::LimitHits;
+use crate::upstream::session::LAST_SAVE;
 use crate::web::{WebParts, WebServer};
 use expd_hub::Hub;
 
@@ -194,13 +195,19 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         error = groups.links.failed() => Err(error),
         error = groups.hub.failed() => Err(error),
     };
-    stop(groups, &router_handle, settings.daemon.drain_timeout).await;
+    stop(
+        groups,
+        &router_handle,
+        &bridges,
+        settings.daemon.drain_timeout,
+    )
+    .await;
     ended
 }
 
 /// Stops the parts in order: new calls are refused and streams end with a status, calls under way
 /// may finish, links close their connections, and the network, to which they do so, goes last.
-async fn stop(mut groups: Groups, router: &RouterHandle, drain: Duration) {
+async fn stop(mut groups: Groups, router: &RouterHandle, bridges: &Bridges, drain: Duration) {
     groups.servers.stop.cancel();
     // The router may be the part that failed, and never answer.
     timeout(STOP_TIMEOUT, router.stop()).await.ok();
@@ -212,7 +219,16 @@ async fn stop(mut groups: Groups, router: &RouterHandle, drain: Duration) {
     }
     groups.router.ended(STOP_TIMEOUT).await;
     groups.links.stop.cancel();
-    groups.links.ended(STOP_TIMEOUT).await;
+    let unsaved = bridges
+        .iter()
+        .any(|bridge| bridge.session.unsaved().borrow().is_some());
+    // The sessions bound it themselves.
+    let limit = if unsaved {
+        LAST_SAVE + STOP_TIMEOUT
+    } else {
+        STOP_TIMEOUT
+    };
+    groups.links.ended(limit).await;
     groups.hub.stop.cancel();
     groups.hub.ended(STOP_TIMEOUT).await;
 }

@@ -75,6 +75,7 @@ pub(super) async fn page(
         instances.push(instance);
     }
     Ok(proto::Status {
+        settings_mistakes: Vec::new(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: Some(context.started_at.into()),
         instances,
@@ -255,6 +256,14 @@ fn instance_out(bridge: &Bridge, totals: Totals) -> proto::InstanceStatus {
         listeners: Vec::new(),
         waiting_broadcasts: count_out(bridge.waiting_broadcasts()),
         transient: bridge.user.is_some(),
+        unsaved_credentials: network_text(
+            bridge
+                .session
+                .unsaved()
+                .borrow()
+                .as_deref()
+                .unwrap_or_default(),
+        ),
         counters: Some(proto::Counters {
             connects: counters.connects.get(),
             disconnects: counters.disconnects.get(),

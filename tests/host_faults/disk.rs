@@ -1,6 +1,7 @@
 //! The disk under the state folder is full, or the one under the log.
 
 use std::io::{ErrorKind, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -87,6 +88,41 @@ pub async fn is_full() {
     daemon.said(&format!("logged in as device {}", paired.uuid));
     daemon.signal("TERM");
     assert!(daemon.ended().success(), "{}", daemon.heard());
+    network.stop().await;
+}
+
+/// A pairing that could not be stored is not lost by a stop.
+pub async fn is_full_when_it_stops() {
+    let mut network = Network::start(Duration::from_secs(3600)).await;
+    let url = format!("http://{}", network.address());
+    let house = House::new(&url, "allow_pairing = true\n");
+    let state = house.state();
+    std::fs::create_dir(&state).unwrap();
+    let script = r#"mount -t tmpfs -o size=64k,mode=0700 none "$0" && exec "$@""#;
+    let mut daemon = house.start(&on_a_disk(script, &state));
+    let disk = seen_by(&daemon, &state);
+    house.link_is(LinkState::Pairing, DEADLINE).await;
+    let client = house.client().await;
+    let code = client.identity("").await.unwrap().pairing_code.unwrap();
+    fill(&disk.join("ballast"));
+    operator::pair(&url, Some(&operator_key()), &code)
+        .await
+        .unwrap();
+    daemon.said("free some space on its disk");
+    house.link_is(LinkState::Online, DEADLINE).await;
+    let status = client.status().await.unwrap();
+    let unsaved = status.instances[0].unsaved_credentials.clone().unwrap();
+    assert!(unsaved.contains("free some space on its disk"), "{unsaved}");
+
+    // The disk outlives the daemon with this.
+    let held = std::fs::File::open(&disk).unwrap();
+    daemon.signal("TERM");
+    daemon.said("the stop waits up to 60 s");
+    std::fs::remove_file(disk.join("ballast")).unwrap();
+    daemon.said("credentials on disk are up to date again");
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+    let held = format!("/proc/self/fd/{}", held.as_raw_fd());
+    assert!(Path::new(&held).join(KEY).exists());
     network.stop().await;
 }
 

@@ -66,6 +66,7 @@ faults! {
     the_process_is_suspended: [] suspend::and_resume;
     the_disk_is_full: [DISK] disk::is_full;
     the_disk_is_full_or_read_only_at_the_start: [DISK] disk::is_full_or_read_only_at_the_start;
+    the_disk_is_full_when_the_daemon_stops: [DISK] disk::is_full_when_it_stops;
     the_disk_takes_no_log: [] disk::takes_no_log;
     the_descriptors_are_used_up: [] descriptors::are_used_up;
     the_descriptors_are_few: [LIMIT] descriptors::are_few;

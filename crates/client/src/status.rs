@@ -20,6 +20,9 @@ pub struct Status {
     pub started_at: Option<Time>,
     /// The configured identities, `default` first, then those that the caller's user runs.
     pub instances: Vec<InstanceStatus>,
+    /// Mistakes in the settings, for which there is no instance yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub settings_mistakes: Vec<String>,
 }
 
 /// State of an identity.
@@ -45,6 +48,9 @@ pub struct InstanceStatus {
     /// True for an identity that a program runs
     /// ([`Client::run_instance`](crate::Client::run_instance)).
     pub transient: bool,
+    /// Why the credentials of the pairing are not stored yet: a restart would lose them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsaved_credentials: Option<String>,
 }
 
 /// Identity that an instance is logged in as.
@@ -224,6 +230,7 @@ impl Status {
             version: status.version,
             started_at: Time::from_wire(status.started_at),
             instances: instances.collect::<Result<_, _>>()?,
+            settings_mistakes: status.settings_mistakes,
         })
     }
 }
@@ -294,6 +301,7 @@ impl InstanceStatus {
             .into_iter()
             .map(ListenerStatus::from_wire);
         Ok(Self {
+            unsaved_credentials: present(instance.unsaved_credentials),
             instance: instance.instance,
             host: instance.host,
             identity: instance.identity.map(Identity::from_wire).transpose()?,

@@ -189,6 +189,15 @@ pub(super) fn add(text: &mut Exposition, bridges: &Bridges, snapshots: &[Instanc
     for (bridge, _) in &all {
         family.sample(&[of(bridge)], bridge.waiting_broadcasts());
     }
+    let mut family = text.family(
+        "expd_unsaved_credentials",
+        Kind::Gauge,
+        "1 while the credentials of a pairing are not stored, and a restart would lose them.",
+    );
+    for (bridge, _) in &all {
+        let is_unsaved = bridge.session.unsaved().borrow().is_some();
+        family.sample(&[of(bridge)], u8::from(is_unsaved));
+    }
 }
 
 fn add_links(text: &mut Exposition, all: &[Instance<'_>]) {

@@ -32,6 +32,7 @@ pub struct Session {
     /// number of callers may report the same token.
     rejected: watch::Sender<u64>,
     states: watch::Receiver<SessionState>,
+    unsaved: watch::Receiver<Option<String>>,
 }
 
 impl Session {
@@ -73,17 +74,19 @@ impl Session {
             attempt: 1,
             last_error: None,
         });
-        let session = Self {
-            credential_events,
-            rejected: rejected.clone(),
-            states: states.subscribe(),
-        };
         let inbox = Inbox {
             credential_events: received,
             rejected: rejected.subscribe(),
         };
         let timings = SessionTimings::default();
+        let watched = states.subscribe();
         let auth = Authenticator::new(name, settings, place, timings, counters, states)?;
+        let session = Self {
+            credential_events,
+            rejected,
+            states: watched,
+            unsaved: auth.keyring.unsaved(),
+        };
         let task = SessionTask::new(auth, inbox);
         Ok((session, task))
     }
@@ -96,6 +99,11 @@ impl Session {
     /// The present state.
     pub fn state(&self) -> SessionState {
         self.states.borrow().clone()
+    }
+
+    /// Why the credentials of the pairing are not stored yet, as it changes; none where they are.
+    pub fn unsaved(&self) -> watch::Receiver<Option<String>> {
+        self.unsaved.clone()
     }
 
     /// The present token; waits where the first try of a login is in progress.

@@ -2,11 +2,13 @@
 //! survives restarts.
 
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use super::error::SessionError;
 use super::timings::SessionTimings;
@@ -36,7 +38,14 @@ pub(super) struct Keyring {
     /// Instant of the next try to write to disk; `None` where disk and memory agree.
     due: Option<Instant>,
     backoff: Backoff,
+    /// The key has changed since it was last written to disk.
+    is_dirty: bool,
+    /// Why the key is not on disk; none where it is, or where there is none.
+    unsaved: watch::Sender<Option<String>>,
 }
+
+/// Interval of the tries to store a key while the daemon stops.
+const LAST_TRIES: Duration = Duration::from_millis(500);
 
 impl Keyring {
     /// Checks that a key could be stored, and reads the stored one.
@@ -57,6 +66,8 @@ impl Keyring {
             key: None,
             digest: digest(credentials),
             due: None,
+            is_dirty: false,
+            unsaved: watch::Sender::new(None),
             backoff: Backoff::new(timings.saving.0, timings.saving.1),
         };
         if let Credentials::Device {
@@ -116,6 +127,7 @@ impl Keyring {
     pub(super) async fn pair(&mut self, key: DeviceKey) {
         log::info!(event = JournalEvent::Paired, instance = self.name, uuid = excerpt(&key.uuid); "paired as device {}", excerpt(&key.uuid));
         self.key = Some(key);
+        self.is_dirty = true;
         self.backoff.reset();
         self.save().await;
     }
@@ -124,6 +136,7 @@ impl Keyring {
     pub(super) async fn unpair(&mut self) {
         log::warn!(event = JournalEvent::Unpaired, instance = self.name; "EXP has unpaired this device");
         self.key = None;
+        self.is_dirty = true;
         self.backoff.reset();
         self.save().await;
     }
@@ -133,11 +146,54 @@ impl Keyring {
         self.due
     }
 
+    /// Why the key is not on disk, as it changes.
+    pub(super) fn unsaved(&self) -> watch::Receiver<Option<String>> {
+        self.unsaved.subscribe()
+    }
+
+    /// Tries for a limited time to store a key that a stop would lose.
+    pub(super) async fn save_before_end(&mut self, limit: Duration) {
+        if !self.is_dirty || self.key.is_none() || self.try_to_save().await.is_ok() {
+            return;
+        }
+        log::error!(event = JournalEvent::CredentialsNotSaved, instance = self.name; "the credentials of the pairing are not stored yet: the stop waits up to {} s for room on the disk of daemon.state_dir", limit.as_secs());
+        let end = Instant::now() + limit;
+        loop {
+            let Err(error) = self.try_to_save().await else {
+                log::info!(event = JournalEvent::CredentialsSaved, instance = self.name; "the paired device's credentials on disk are up to date again");
+                return;
+            };
+            if Instant::now() >= end {
+                log::error!(event = JournalEvent::CredentialsLost, instance = self.name; "{error}; the pairing is lost: pair the device again");
+                return;
+            }
+            sleep(LAST_TRIES).await;
+        }
+    }
+
     /// Writes memory to disk; a failure makes it due again later.
     pub(super) async fn save(&mut self) {
         let again = self.due.take().is_some();
-        let Some(store) = self.store.clone() else {
+        let Err(error) = self.try_to_save().await else {
+            if again {
+                log::info!(event = JournalEvent::CredentialsSaved, instance = self.name; "the paired device's credentials on disk are up to date again");
+            }
             return;
+        };
+        let wait = self.backoff.wait();
+        let until_then = if self.key.is_some() {
+            "the device works, but would have to be paired again after a restart"
+        } else {
+            "the device returns to pairing all the same"
+        };
+        log::error!(event = JournalEvent::CredentialsNotSaved, instance = self.name; "{error}; until then {until_then}; trying again in {:.0} s", wait.as_secs_f64());
+        self.due = Some(Instant::now() + wait);
+    }
+
+    /// Writes memory to disk.
+    async fn try_to_save(&mut self) -> Result<(), String> {
+        let Some(store) = self.store.clone() else {
+            return Ok(());
         };
         let wanted = self.key.clone().map(|key| StoredKey {
             key,
@@ -146,26 +202,20 @@ impl Keyring {
         let paired = wanted.is_some();
         // The disk may be slow, and this task shares its thread with others.
         let saved = tokio::task::spawn_blocking(move || bring_in_line(&store, wanted.as_ref()));
-        let error = match saved.await {
-            Ok(Ok(())) => {
-                if again {
-                    log::info!(event = JournalEvent::CredentialsSaved, instance = self.name; "the paired device's credentials on disk are up to date again");
-                }
-                return;
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => {
-                format!("storing the paired device's credentials was interrupted: {error}")
-            }
+        let saved = match saved.await {
+            Ok(saved) => saved.map_err(|error| error.to_string()),
+            Err(error) => Err(format!(
+                "storing the paired device's credentials was interrupted: {error}"
+            )),
         };
-        let wait = self.backoff.wait();
-        let until_then = if paired {
-            "the device works, but would have to be paired again after a restart"
-        } else {
-            "the device returns to pairing all the same"
-        };
-        log::error!(event = JournalEvent::CredentialsNotSaved, instance = self.name; "{error}; until then {until_then}; trying again in {:.0} s", wait.as_secs_f64());
-        self.due = Some(Instant::now() + wait);
+        self.is_dirty = saved.is_err();
+        let unsaved = saved.as_ref().err().filter(|_| paired).cloned();
+        self.unsaved.send_if_modified(|now| {
+            let changed = *now != unsaved;
+            *now = unsaved;
+            changed
+        });
+        saved
     }
 }
 

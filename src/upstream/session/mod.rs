@@ -19,5 +19,5 @@ mod timings;
 pub use error::SessionError;
 pub use handle::Session;
 pub use state::{LoggedIn, SessionState};
-pub use task::SessionTask;
+pub use task::{LAST_SAVE, SessionTask};
 pub use timings::SessionTimings;

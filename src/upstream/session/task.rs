@@ -18,6 +18,9 @@ use crate::upstream::pauses::Pauses;
 /// Stands in for "never" in a timer.
 const FAR_FUTURE: Duration = Duration::from_secs(365 * 86_400);
 
+/// Limit of the time for which a stop waits until a pairing's credentials are stored.
+pub const LAST_SAVE: Duration = Duration::from_secs(60);
+
 /// The session's task.
 pub struct SessionTask {
     auth: Authenticator,
@@ -61,6 +64,11 @@ impl SessionTask {
         // Stopping in the middle of a request loses nothing: the next start logs in afresh. A write
         // to disk that has begun is completed.
         stop.run_until_cancelled(self.keep_logged_in()).await;
+        // What the network gave just before is not lost with the mailbox.
+        while let Ok(event) = self.inbox.credential_events.try_recv() {
+            self.on_credential_event(event).await;
+        }
+        self.auth.keyring.save_before_end(LAST_SAVE).await;
     }
 
     async fn keep_logged_in(&mut self) {

@@ -2106,6 +2106,10 @@ pub struct Status {
     /// may be missing or still be listed.
     #[prost(string, tag = "4")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// Mistakes in the settings, for which the daemon has no instance yet: it answers nothing but the
+    /// status until they are corrected. Each names place, fault and remedy.
+    #[prost(string, repeated, tag = "5")]
+    pub settings_mistakes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A state of an instance's link to EXP.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2204,6 +2208,10 @@ pub struct InstanceStatus {
     /// True for an instance that the caller's user runs (RunInstance), false for a configured one.
     #[prost(bool, tag = "9")]
     pub transient: bool,
+    /// Why the credentials of the device's pairing are not stored yet: a restart would lose them. Empty
+    /// where there is nothing to store.
+    #[prost(string, tag = "10")]
+    pub unsaved_credentials: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LinkStatus {

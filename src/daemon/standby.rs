@@ -1,0 +1,165 @@
+//! Standby: a daemon whose settings have a mistake stays up under a service manager.
+//!
+//! It says so in `STATUS=`, in the journal and to every caller, and reads the settings again when
+//! the file changes, at SIGHUP, and every few seconds for what a mistake may name elsewhere. A
+//! service that ended in place of that would take a waiting socket unit with it, sooner or later.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::options::ServeOptions;
+use super::run::RunError;
+use crate::access::AccessPolicy;
+use crate::config::{ConfigErrors, DEFAULT_FILE, Limits, Loaded};
+use crate::ipc::{self, BoundSocket, Listener};
+use crate::journal::JournalEvent;
+use crate::rpc;
+use crate::rpc::server::Server;
+use crate::systemd::{Notifier, PassedSocket};
+use expd_client::{SocketEnvironment, SocketPath};
+
+/// Interval at which the file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Interval at which the settings are read even if the file looks as before: a mistake may be about
+/// another file, a user or a group.
+const READ: Duration = Duration::from_secs(10);
+
+/// Time that callers have to be answered once the settings are read.
+const END: Duration = Duration::from_millis(250);
+
+/// Mode of a socket that no settings give another.
+const SOCKET_MODE: u32 = 0o660;
+
+/// Waits until the settings have no mistake. None where a signal ended the wait.
+///
+/// # Errors
+/// The signals cannot be caught.
+pub(super) async fn wait_for_settings(
+    options: &ServeOptions,
+    passed: &[PassedSocket],
+    notifier: &Notifier,
+    errors: ConfigErrors,
+) -> Result<Option<Loaded>, RunError> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mistakes = watch::Sender::new(Arc::new(Vec::new()));
+    let stop = CancellationToken::new();
+    let policy = watch::Sender::new(Arc::new(AccessPolicy::new(&[])));
+    let server = Server {
+        router: rpc::standby(mistakes.subscribe(), SystemTime::now()),
+        limits: Limits::default(),
+        access: policy.subscribe(),
+        gone: Arc::new(|_| {}),
+    };
+    let mut server = tokio::spawn(server.serve(listeners(options, passed), stop.clone()));
+    notifier.ready(&tell(&mistakes, &errors));
+
+    let mut watchdog = interval(notifier.watchdog_interval().unwrap_or(LOOK));
+    let mut look = interval(LOOK);
+    let file = options
+        .config
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+    let mut seen = stamp(&file);
+    let mut read_at = Instant::now();
+    let read = loop {
+        let is_asked = tokio::select! {
+            _ = interrupt.recv() => break None,
+            _ = terminate.recv() => break None,
+            _ = watchdog.tick() => {
+                notifier.watchdog();
+                continue;
+            }
+            _ = hangup.recv() => true,
+            _ = look.tick() => false,
+        };
+        let now = stamp(&file);
+        if !is_asked && now == seen && read_at.elapsed() < READ {
+            continue;
+        }
+        (seen, read_at) = (now, Instant::now());
+        let options = options.clone();
+        // Blocks: it reads files and asks the name service.
+        let read = tokio::task::spawn_blocking(move || options.read_settings()).await;
+        match read.map_err(std::io::Error::other)? {
+            Ok(loaded) => break Some(loaded),
+            Err(errors) => notifier.ready(&tell(&mistakes, &errors)),
+        }
+    };
+    stop.cancel();
+    if timeout(END, &mut server).await.is_err() {
+        server.abort();
+        // Its sockets are closed once it has ended, which an abort leads to.
+        server.await.ok();
+    }
+    match &read {
+        Some(_) => log::info!("the settings are corrected: starting"),
+        None => {
+            notifier.stopping();
+            log::info!(event = JournalEvent::Stopped; "stopped");
+        }
+    }
+    Ok(read)
+}
+
+/// Logs mistakes that are new, shows them to callers, and returns the status.
+fn tell(mistakes: &watch::Sender<Arc<Vec<String>>>, errors: &ConfigErrors) -> String {
+    let now: Vec<String> = errors.mistakes().iter().map(ToString::to_string).collect();
+    for mistake in now.iter().filter(|it| !mistakes.borrow().contains(it)) {
+        log::error!(event = JournalEvent::SettingsRefused; "{mistake}");
+    }
+    let first = now.first().cloned().unwrap_or_default();
+    mistakes.send_replace(Arc::new(now));
+    format!("waiting for the settings to be corrected: {first}")
+}
+
+/// The sockets of the service manager, else the default one. One that cannot be bound is left
+/// alone: the settings may name another.
+fn listeners(options: &ServeOptions, passed: &[PassedSocket]) -> Vec<Listener> {
+    let bound = if passed.is_empty() {
+        let path = match &options.socket {
+            Some(path) => SocketPath::named(path),
+            None => {
+                let environment = SocketEnvironment::from_process();
+                ipc::default_path(&environment, ipc::runtime_directory().as_deref())
+            }
+        };
+        let bound = ipc::bind(&path, SOCKET_MODE, None);
+        vec![bound.map_err(|error| error.to_string())]
+    } else {
+        let passed = passed.iter();
+        passed
+            .map(|socket| {
+                let again = socket.listener.try_clone();
+                again
+                    .map(BoundSocket::inherited)
+                    .map_err(|error| error.to_string())
+            })
+            .collect()
+    };
+    let listen = |socket: BoundSocket| Listener::unix(socket).map_err(|error| error.to_string());
+    let mut listeners = Vec::new();
+    for socket in bound {
+        match socket.and_then(listen) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => log::warn!("no caller hears of the mistakes in the settings: {error}"),
+        }
+    }
+    listeners
+}
+
+/// Tells one state of a file from another.
+fn stamp(file: &Path) -> Option<(u64, u64, i64, i64)> {
+    let metadata = std::fs::metadata(file).ok()?;
+    let (seconds, nanos) = (metadata.ctime(), metadata.ctime_nsec());
+    Some((metadata.ino(), metadata.len(), seconds, nanos))
+}
