@@ -4,6 +4,7 @@
 //! the file changes, at SIGHUP, and every few seconds for what a mistake may name elsewhere. A
 //! service that ended in place of that would take a waiting socket unit with it, sooner or later.
 
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::options::ServeOptions;
-use super::run::RunError;
 use crate::access::AccessPolicy;
 use crate::config::{ConfigErrors, DEFAULT_FILE, Limits, Loaded};
 use crate::ipc::{self, BoundSocket, Listener};
@@ -47,7 +47,7 @@ pub(super) async fn wait_for_settings(
     passed: &[PassedSocket],
     notifier: &Notifier,
     errors: ConfigErrors,
-) -> Result<Option<Loaded>, RunError> {
+) -> io::Result<Option<Loaded>> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -90,7 +90,7 @@ pub(super) async fn wait_for_settings(
         let options = options.clone();
         // Blocks: it reads files and asks the name service.
         let read = tokio::task::spawn_blocking(move || options.read_settings()).await;
-        match read.map_err(std::io::Error::other)? {
+        match read.map_err(io::Error::other)? {
             Ok(loaded) => break Some(loaded),
             Err(errors) => notifier.ready(&tell(&mistakes, &errors)),
         }
