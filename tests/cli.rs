@@ -39,12 +39,11 @@ const COMMANDS: [&str; 21] = [
 ];
 
 /// Those that need a daemon, with arguments that suffice.
-const CLIENTS: [&[&str]; 14] = [
+const CLIENTS: [&[&str]; 12] = [
     &["status"],
     &["status", "--check"],
     &["wait-online", "--timeout", "0s"],
     &["status", "--watch", "--json"],
-    &["listen", "menu", "--count", "1"],
     &["broadcast", "menu", "hi", "-5"],
     &["respond", "id", "WyJd", "null"],
     &["api", "get", "/api/devices", "-q", "limit=1"],
@@ -52,7 +51,6 @@ const CLIENTS: [&[&str]; 14] = [
     &["feeds", "delete", "u"],
     &["data", "create", "key", "-1"],
     &["content", "get", "/menus/lunch.png"],
-    &["experiences", "watch", "u"],
     &["fling", "u", "{}"],
 ];
 
@@ -94,13 +92,19 @@ fn every_command_has_help_that_teaches() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 16] = [
         (&[], "Usage"),
         (&["nonsense"], "unrecognized subcommand"),
         (&["listen"], "<CHANNEL>"),
         (&["listen", "menu", "--count", "0"], "--count"),
         (&["broadcast", "menu", "hi", "hello"], "not JSON"),
         (&["broadcast", "menu", "hi", "1", "--timeout", "5"], "500ms"),
+        (
+            &["broadcast", "menu", "hi", "--timeout", "2h"],
+            "at most 1h",
+        ),
+        (&["broadcast", "menu", "hi", "1", "--lines"], "--lines"),
+        (&["serve", "--log", "loud"], "error, warn, info"),
         (&["api", "GET", "/api/devices", "-q", "limit"], "KEY=VALUE"),
         (&["listen", "menu", "--resume", "17"], "LOG_ID:SEQUENCE"),
         (&["completions", "cobol"], "zsh"),
@@ -654,4 +658,220 @@ fn a_script_learns_by_exit_status_that_the_network_is_there() {
     assert!(said.contains("refuses connections"), "{said}");
     daemon.signal("TERM");
     assert!(daemon.ended().success());
+}
+
+/// Its standard error, line by line.
+fn lines_of(child: &mut Child) -> Lines<BufReader<std::process::ChildStderr>> {
+    BufReader::new(child.stderr.take().unwrap()).lines()
+}
+
+/// The lines until one with this text, that one included.
+fn until(lines: &mut impl Iterator<Item = std::io::Result<String>>, text: &str) -> Vec<String> {
+    let mut seen = Vec::new();
+    for line in lines {
+        let line = line.unwrap();
+        let found = line.contains(text);
+        seen.push(line);
+        if found {
+            return seen;
+        }
+    }
+    panic!("{text:?} never came, but: {seen:?}");
+}
+
+#[test]
+fn listen_waits_for_the_daemon_and_tells_an_outage_once() {
+    let home = Home::new("");
+    let mut command = expd();
+    command.arg("--socket").arg(home.socket());
+    command.args(["listen", "menu", "-c", "till", "--count", "2"]);
+    let mut listener = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = lines_of(&mut listener);
+    let waiting = until(&mut said, "waiting for the daemon");
+    assert_eq!(waiting.len(), 1, "{waiting:?}");
+    let mut daemon = home.start();
+    let listening = until(&mut said, "listening: EXP has confirmed the 2 channels");
+    assert_eq!(listening.len(), 1, "{listening:?}");
+
+    daemon.signal("TERM");
+    assert!(daemon.ended().success());
+    let mut daemon = home.start();
+    let outage = until(&mut said, "listening again, after");
+    let gone = outage.iter().filter(|line| line.contains("is gone"));
+    assert_eq!(gone.count(), 1, "{outage:?}");
+    let pending = outage.iter().filter(|line| line.contains("pending"));
+    assert_eq!(pending.count(), 0, "{outage:?}");
+
+    for channel in ["menu", "till"] {
+        let mut send = expd();
+        send.arg("--socket").arg(home.socket());
+        let sent = send.args(["broadcast", channel, "hi", "--text", "soup"]);
+        assert_eq!(sent.output().unwrap().status.code(), Some(0));
+    }
+    let output = listener.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let lines: Vec<&str> = stdout(&output).lines().collect();
+    assert!(lines[0].ends_with("Z  menu  hi  \"soup\""), "{lines:?}");
+    assert!(lines[1].ends_with("Z  till  hi  \"soup\""), "{lines:?}");
+    daemon.signal("TERM");
+    assert!(daemon.ended().success());
+}
+
+#[test]
+fn listen_says_why_a_channel_is_pending() {
+    let home = Home::new(&device_at(&nobody()));
+    let _daemon = home.start();
+    let mut command = expd();
+    command.arg("--socket").arg(home.socket());
+    let mut listener = Background(
+        command
+            .args(["listen", "menu"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut said = lines_of(&mut listener.0);
+    let pending = until(&mut said, "pending").pop().unwrap();
+    assert!(pending.contains("refuses connections"), "{pending}");
+}
+
+#[test]
+fn several_broadcasts_are_sent_and_the_first_failure_says_how_many() {
+    let served = Served::start();
+    let mut listener = served.spawn(&["listen", "menu", "--count", "5"]);
+    until(&mut lines_of(&mut listener), "confirmed the channel");
+    let mut lines = served.command(&["broadcast", "menu", "line", "--lines"]);
+    let mut lines = lines
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = lines.stdin.take().unwrap();
+    stdin
+        .write_all(b"{\"a\": 0.10}\n\n[1e400]\nnonsense\n4\n")
+        .unwrap();
+    drop(stdin);
+    let lines = lines.wait_with_output().unwrap();
+    assert_eq!(lines.status.code(), Some(2), "{lines:?}");
+    assert!(stderr(&lines).contains("line 4"), "{lines:?}");
+    assert!(stderr(&lines).contains("2 sent before it"), "{lines:?}");
+
+    let ticks = [
+        "broadcast",
+        "menu",
+        "tick",
+        "--count",
+        "3",
+        "--interval",
+        "10ms",
+    ];
+    assert_eq!(served.run(&ticks).status.code(), Some(0));
+    let heard = listener.wait_with_output().unwrap();
+    let heard: Vec<&str> = stdout(&heard)
+        .lines()
+        .map(|line| line.split_once("  ").unwrap().1)
+        .collect();
+    assert_eq!(
+        heard,
+        [
+            "line  {\"a\": 0.10}",
+            "line  [1e400]",
+            "tick  null",
+            "tick  null",
+            "tick  null"
+        ]
+    );
+    served.stop();
+}
+
+#[test]
+fn a_broadcast_tells_refused_sent_and_unknown_apart() {
+    let home = Home::new(&device_at(&nobody()));
+    let expd = |arguments: &[&str]| {
+        let mut command = expd();
+        command.arg("--socket").arg(home.socket()).args(arguments);
+        command
+    };
+    let mut daemon = home.start();
+    let refused = expd(&["broadcast", "menu", "hi"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(5), "{refused:?}");
+    daemon.signal("TERM");
+    assert!(daemon.ended().success());
+
+    // With --wait it waits for the daemon itself.
+    let mut waiting = expd(&["broadcast", "menu", "hi", "--wait", "60s"])
+        .spawn()
+        .unwrap();
+    home.write("");
+    let daemon = home.start();
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+
+    // A daemon that dies with the call under way.
+    let mut listener = expd(&["listen", "menu", "--count", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until(&mut lines_of(&mut listener), "confirmed the channel");
+    let broadcast = expd(&["broadcast", "menu", "hi", "--timeout", "1m"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert_eq!(listener.wait().unwrap().code(), Some(0));
+    daemon.signal("KILL");
+    let unknown = broadcast.wait_with_output().unwrap();
+    assert_eq!(unknown.status.code(), Some(6), "{unknown:?}");
+}
+
+/// What a command prints on a terminal.
+fn on_a_terminal(socket: &Path, arguments: &str) -> String {
+    let line = format!(
+        "{} --socket {} {arguments}",
+        program().display(),
+        socket.display()
+    );
+    let mut command = Command::new("script");
+    command
+        .args(["-qec", &line, "/dev/null"])
+        .stdin(Stdio::null());
+    let output = command.env("TERM", "vt100").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().replace('\r', "")
+}
+
+#[test]
+fn json_is_laid_out_on_a_terminal_and_exact_in_a_pipe() {
+    let served = Served::start();
+    let put = served.run(&["api", "PUT", "/api/data/menu/today", "{\"price\": 3.50}"]);
+    assert_eq!(put.status.code(), Some(0));
+    let shown = on_a_terminal(&served.home.socket(), "api GET /api/data/menu/today");
+    assert!(
+        shown.contains("\n  \"value\": {\n    \"price\": 3.50\n  }"),
+        "{shown}"
+    );
+    let piped = served.run(&["api", "GET", "/api/data/menu/today"]);
+    assert!(stdout(&piped).contains("{\"price\": 3.50}"));
+    assert_eq!(stdout(&piped).lines().count(), 1);
+    served.stop();
+}
+
+#[test]
+fn the_lines_of_the_greeting_work_in_two_terminals() {
+    let home = Home::new("");
+    let mut daemon = home.start();
+    let mut pasted = |text: &str| {
+        let line = daemon.said(text);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line.trim()]).stdin(Stdio::null());
+        shell.stdout(Stdio::piped()).stderr(Stdio::piped());
+        shell.spawn().unwrap()
+    };
+    let mut listener = Background(pasted("listen menu --respond"));
+    until(&mut lines_of(&mut listener.0), "confirmed the channel");
+    let answered = pasted("broadcast menu hi").wait_with_output().unwrap();
+    assert_eq!(stdout(&answered), "\"on it\"\n", "{answered:?}");
 }

@@ -25,6 +25,13 @@ pub(super) enum Failure {
     /// A broadcast, a response or a request failed; its fate is the exit status.
     #[error(transparent)]
     Sending(ClientError),
+    /// One of several broadcasts failed, and ended the command.
+    #[error("{place}: {failure}; {sent} sent before it")]
+    Stopped {
+        place: String,
+        sent: u64,
+        failure: Box<Failure>,
+    },
     /// The network is not there, or was not in time.
     #[error("{0}")]
     NotOnline(String),
@@ -75,7 +82,12 @@ impl Failure {
 
     /// The exit status; `STATUSES` in the help, and docs/command-line.md, have the table.
     pub(super) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+        ExitCode::from(self.status())
+    }
+
+    fn status(&self) -> u8 {
+        match self {
+            Self::Stopped { failure, .. } => failure.status(),
             Self::ReaderLeft => 0,
             Self::Usage(_) => 2,
             Self::NoDaemon { .. } => 3,
@@ -101,7 +113,7 @@ impl Failure {
             | Self::Output(_)
             | Self::Failed(_)
             | Self::System { .. } => 1,
-        })
+        }
     }
 }
 

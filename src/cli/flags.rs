@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::zone::Zone;
 use crate::config::{LogLevel, UnitError, parse_duration};
 use expd_domain::Channel;
 
@@ -49,6 +50,20 @@ pub(super) struct InstanceFlag {
         help_heading = "The daemon"
     )]
     pub(super) name: String,
+}
+
+/// The option that shows times in this host's zone.
+#[derive(Debug, Default, Args)]
+pub(super) struct LocalTimeFlag {
+    /// Show times in this host's time zone, not in UTC
+    #[arg(long)]
+    local_time: bool,
+}
+
+impl LocalTimeFlag {
+    pub(super) fn zone(&self) -> Zone {
+        Zone::new(self.local_time)
+    }
 }
 
 /// The option that sets the log's level, for the commands that log.

@@ -1,51 +1,63 @@
-//! `expd listen`: prints the broadcasts of a channel, through restarts of the daemon and of the
+//! `expd listen`: prints the broadcasts of channels, through restarts of the daemon and of the
 //! network.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::stream::{SelectAll, Stream, StreamExt as _, TryStreamExt as _, once, unfold};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
-use super::flags::{ChannelFlags, InstanceFlag};
-use super::output::{self, BAD, BOLD, DIM, GOOD, Output, Progress, WARN, printable, styled};
+use super::flags::{ChannelFlags, InstanceFlag, LocalTimeFlag};
+use super::listen_printer::{Form, Printer};
+use super::listening::Listening;
+use super::output::{self, BAD, Progress, WARN, printable, styled};
 use super::payload;
 use super::stop_signal::StopSignal;
 use crate::config;
 use expd_client::{
-    Broadcast, ClientError, Event, Gap, ListenEvent, ListenUpdate, Overflow, Position,
-    ResumingListener, Subscription, SubscriptionState, Time,
+    Broadcast, Client, ClientError, Event, LinkEvent, ListenEvent, ListenUpdate, Overflow,
+    Position, ResumingListener,
 };
-use expd_domain::Payload;
+use expd_domain::{Channel, Payload};
 
 /// Number of responses of `--respond` that may be under way. Beyond it, listening pauses, and the
 /// daemon's log holds the events.
 const MAX_PENDING_RESPONSES: usize = 64;
 
-/// Print what is broadcast on a channel
+/// Print what is broadcast on a channel, or on several
 ///
-/// Prints a line for each broadcast: the time in UTC, the event's name, the payload. Everything
-/// else goes to standard error. With --json, each event of the stream is one document a line, with
-/// the exact JSON text of the payload.
+/// Prints a line for each broadcast: the time in UTC, the channel where there are several, the
+/// event's name, the payload. Everything else goes to standard error. With --json, each event of
+/// the stream is one document, with the exact JSON text of the payload.
 ///
-/// Continues through outages of the network and restarts of the daemon, and reports what may have
-/// been missed. Ctrl-C and SIGTERM end it with exit status 0, or 1 where --count was not reached.
+/// Waits for a daemon that is not there yet, continues through outages of the network and restarts
+/// of the daemon, and reports what may have been missed. Ctrl-C and SIGTERM end it with exit status 0, or 1 where --count was not reached.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd listen menu                                   every event on the channel `menu`
   expd listen menu hi --json --count 1               the next event `hi`, as JSON
+  expd listen -c menu -c till --local-time           two channels, in this host's time
   expd listen menu --respond '{\"ok\": true}'          answer every broadcast, to try things out
   expd listen organization --system                  what EXP itself sends")]
 pub(super) struct Listen {
     /// The channel's name
-    channel: String,
+    #[arg(required_unless_present = "channels")]
+    channel: Option<String>,
     /// The name of the events [default: all]
     #[arg(default_value = "", hide_default_value = true)]
     name: String,
+    /// One more channel; may be given several times
+    #[arg(short, long = "channel", id = "channels", value_name = "CHANNEL")]
+    channels: Vec<String>,
     #[command(flatten)]
     flags: ChannelFlags,
+    #[command(flatten)]
+    local_time: LocalTimeFlag,
     /// Print every event of the stream (subscription, broadcast, gap) as JSON
     #[arg(long)]
     json: bool,
@@ -67,24 +79,18 @@ pub(super) struct Listen {
     #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
     max_age: Option<Duration>,
     /// Continue after an event of an earlier `listen --json`: its `logId` and `sequence`
-    #[arg(long, value_name = "LOG_ID:SEQUENCE", value_parser = position)]
+    #[arg(
+        long,
+        value_name = "LOG_ID:SEQUENCE",
+        value_parser = position,
+        conflicts_with = "channels"
+    )]
     resume: Option<Position>,
     /// Print payloads alone.
     #[arg(skip)]
     payloads_only: bool,
     #[command(flatten)]
     instance: InstanceFlag,
-}
-
-/// The form in which a stream is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// A line for people for each broadcast.
-    Lines,
-    /// Every event as JSON.
-    Events,
-    /// The payloads of broadcasts as JSON.
-    Payloads,
 }
 
 fn position(text: &str) -> Result<Position, &'static str> {
@@ -105,9 +111,11 @@ impl Listen {
     /// Prints the payloads of the `update`s of a resource, which EXP sends on its system channel.
     pub(super) fn updates(channel: String, count: Option<u64>, instance: InstanceFlag) -> Self {
         Self {
-            channel,
+            channel: Some(channel),
             name: "update".to_owned(),
+            channels: Vec::new(),
             flags: ChannelFlags::system(),
+            local_time: LocalTimeFlag::default(),
             json: false,
             count,
             respond: None,
@@ -133,15 +141,12 @@ impl Listen {
             None => None,
         };
         let mut stop = StopSignal::new()?;
-        let mut printer = Printer {
-            stdout: Output::new(),
-            form: self.form(),
-            count: self.count,
-            broadcasts: 0,
-            waiting_for: None,
-        };
+        let names = self.channel.iter().chain(&self.channels);
+        let channels: Vec<Channel> = names.map(|name| self.flags.channel(name)).collect();
+        let zone = self.local_time.zone();
+        let mut printer = Printer::new(self.form(), zone, channels, self.count);
         let ended = tokio::select! {
-            ended = self.listen(socket, response, &mut printer) => Some(ended),
+            ended = self.listen(&socket, response, &mut printer) => Some(ended),
             () = stop.received() => None,
             () = output::reader_left() => Some(Err(Failure::ReaderLeft)),
         };
@@ -150,68 +155,166 @@ impl Listen {
             (None, None) => Ok(()),
             (None, Some(count)) => Err(Failure::Failed(format!(
                 "stopped after {} of {count} broadcasts",
-                printer.broadcasts
+                printer.broadcasts()
             ))),
         }
     }
 
     async fn listen(
         &self,
-        socket: DaemonSocket,
+        socket: &DaemonSocket,
         response: Option<Payload>,
         printer: &mut Printer,
     ) -> Result<(), Failure> {
-        let client = socket.connect().await?;
-        let channel = self.flags.channel(&self.channel);
-        printer.waiting_for = Some(format!("waiting for EXP to confirm {channel}"));
-        let listen = expd_client::Listen {
+        let progress = Progress::new();
+        let client = wait_for_daemon(socket, &progress).await?;
+        let mut updates = SelectAll::new();
+        for (index, channel) in printer.channels.iter().enumerate() {
+            let listener = ResumingListener::patient(client.clone(), self.request(channel));
+            updates.push(updates_of(index, listener));
+        }
+        // With --json, the documents on standard output say that it listens.
+        let says_start = printer.form != Form::Events;
+        let mut listening = Listening::new(printer.channels.len(), says_start);
+        let mut links = None;
+        let mut responses = JoinSet::new();
+        while !printer.is_done() {
+            let due = listening.due();
+            let next = async {
+                tokio::select! {
+                    Some(update) = updates.next(), if responses.len() < MAX_PENDING_RESPONSES => {
+                        Step::Update(update)
+                    }
+                    Some(result) = responses.join_next() => Step::Responded(result),
+                    link = next_link(&mut links) => Step::Link(link),
+                    () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                        Step::Tell
+                    }
+                }
+            };
+            let waiting_for = listening.waiting_for();
+            let said = match progress.during(waiting_for.as_deref(), next).await {
+                Step::Update((index, update)) => {
+                    let update = update?;
+                    if let (Some(response), Some(broadcast)) = (&response, broadcast_of(&update)) {
+                        responses.spawn(self.respond(&client, broadcast, response));
+                    }
+                    if let ListenUpdate::Event(event) = &update {
+                        printer.print(index, event).await?;
+                    }
+                    take(&mut listening, index, update)
+                }
+                Step::Responded(result) => report_response(result),
+                Step::Link(Some(event)) => {
+                    if event.instance == self.instance_name() {
+                        listening.link(event);
+                    }
+                    None
+                }
+                Step::Link(None) => None,
+                Step::Tell => listening.tell(),
+            };
+            if let Some(said) = said {
+                output::note(said);
+            }
+            // Why a channel is pending, the state of the link tells.
+            match listening.waiting_for() {
+                None => links = None,
+                Some(_) if links.is_none() => links = Some(watch_links(client.clone())),
+                Some(_) => {}
+            }
+        }
+        while let Some(result) = responses.join_next().await {
+            if let Some(said) = report_response(result) {
+                output::note(said);
+            }
+        }
+        Ok(())
+    }
+
+    fn instance_name(&self) -> &str {
+        match self.instance.name.as_str() {
+            "" => config::settings::DEFAULT_INSTANCE,
+            name => name,
+        }
+    }
+
+    fn request(&self, channel: &Channel) -> expd_client::Listen {
+        expd_client::Listen {
             instance: self.instance.name.clone(),
-            channel,
+            channel: channel.clone(),
             name: self.name.clone(),
             context: self.context.clone(),
             max_age: self.max_age,
             overflow: Overflow::Skip,
             resume: self.resume.clone(),
-        };
-        let mut listener = ResumingListener::new(client.clone(), listen);
-        let mut responses = JoinSet::new();
-        let progress = Progress::new();
-        while !printer.is_done() {
-            let next = async {
-                tokio::select! {
-                    update = listener.next(), if responses.len() < MAX_PENDING_RESPONSES => {
-                        Step::Update(update)
-                    }
-                    Some(result) = responses.join_next() => Step::Responded(result),
-                }
-            };
-            match progress.during(printer.waiting_for.as_deref(), next).await {
-                Step::Update(update) => {
-                    let update = update?;
-                    if let (Some(response), Some(broadcast)) = (&response, broadcast_of(&update)) {
-                        let (client, instance) = (client.clone(), self.instance.name.clone());
-                        let (broadcast, response) = (broadcast.clone(), response.clone());
-                        responses.spawn(async move {
-                            client
-                                .respond(&instance, &broadcast.id, &broadcast.channel_id, &response)
-                                .await
-                        });
-                    }
-                    printer.print(update).await?;
-                }
-                Step::Responded(result) => report_response(result),
-            }
         }
-        while let Some(result) = responses.join_next().await {
-            report_response(result);
+    }
+
+    fn respond(
+        &self,
+        client: &Client,
+        broadcast: &Broadcast,
+        response: &Payload,
+    ) -> impl Future<Output = Result<(), ClientError>> + use<> {
+        let (client, instance) = (client.clone(), self.instance.name.clone());
+        let (broadcast, response) = (broadcast.clone(), response.clone());
+        async move {
+            let (id, channel) = (&broadcast.id, &broadcast.channel_id);
+            client.respond(&instance, id, channel, &response).await
         }
-        Ok(())
     }
 }
 
+/// Connects to the daemon; says once that it is waited for.
+async fn wait_for_daemon(socket: &DaemonSocket, progress: &Progress) -> Result<Client, Failure> {
+    let mut told = false;
+    let connecting = socket.wait(|absent| {
+        if !std::mem::replace(&mut told, true) {
+            let absent = absent.to_string();
+            let waiting = styled(WARN, "waiting for the daemon:");
+            output::note(format_args!("{waiting} {}", printable(&absent)));
+        }
+    });
+    progress
+        .during(Some("waiting for the daemon"), connecting)
+        .await
+}
+
+type Updates = Pin<Box<dyn Stream<Item = (usize, Result<ListenUpdate, ClientError>)> + Send>>;
+
+/// The updates of a listener, with the index of its channel.
+fn updates_of(index: usize, listener: ResumingListener) -> Updates {
+    Box::pin(unfold(listener, move |mut listener| async move {
+        let update = listener.next().await;
+        Some(((index, update), listener))
+    }))
+}
+
+type Links = Pin<Box<dyn Stream<Item = Result<LinkEvent, ClientError>> + Send>>;
+
+/// The states of the links: the present ones, then each change.
+fn watch_links(client: Client) -> Links {
+    Box::pin(once(async move { client.watch_status().await }).try_flatten())
+}
+
+/// The next state of a link; none once, where no more come, as without the right to see them.
+async fn next_link(links: &mut Option<Links>) -> Option<LinkEvent> {
+    let Some(stream) = links else {
+        return std::future::pending().await;
+    };
+    if let Some(Ok(event)) = stream.next().await {
+        return Some(event);
+    }
+    *links = Some(Box::pin(futures_util::stream::pending()));
+    None
+}
+
 enum Step {
-    Update(Result<ListenUpdate, ClientError>),
+    Update((usize, Result<ListenUpdate, ClientError>)),
     Responded(Result<Result<(), ClientError>, tokio::task::JoinError>),
+    Link(Option<LinkEvent>),
+    Tell,
 }
 
 fn broadcast_of(update: &ListenUpdate) -> Option<&Broadcast> {
@@ -224,121 +327,32 @@ fn broadcast_of(update: &ListenUpdate) -> Option<&Broadcast> {
     }
 }
 
-/// Reports a response that failed; listening goes on.
-fn report_response(result: Result<Result<(), ClientError>, tokio::task::JoinError>) {
+/// Takes an update into the state of the listening. Returns what is to be said.
+fn take(listening: &mut Listening, index: usize, update: ListenUpdate) -> Option<String> {
+    match update {
+        ListenUpdate::Event(event) => match event.event {
+            Event::Subscription(subscription) => listening.subscription(index, subscription.state),
+            Event::Broadcast(_) | Event::Gap(_) => None,
+        },
+        ListenUpdate::Disconnected { error, .. } => listening.disconnected(index, &reason(&error)),
+        ListenUpdate::Reconnected => {
+            listening.reconnected();
+            None
+        }
+    }
+}
+
+/// Words for a response that failed; listening goes on.
+fn report_response(
+    result: Result<Result<(), ClientError>, tokio::task::JoinError>,
+) -> Option<String> {
     let problem = match result {
-        Ok(Ok(())) => return,
+        Ok(Ok(())) => return None,
         Ok(Err(error)) => error.to_string(),
         Err(error) => error.to_string(),
     };
-    output::note(format_args!(
-        "{} {}",
-        styled(BAD, "not responded:"),
-        printable(&problem)
-    ));
-}
-
-/// Printer of a stream, with the count of its broadcasts.
-struct Printer {
-    stdout: Output,
-    form: Form,
-    count: Option<u64>,
-    broadcasts: u64,
-    /// State that the progress line shows; none while broadcasts arrive.
-    waiting_for: Option<String>,
-}
-
-impl Printer {
-    fn is_done(&self) -> bool {
-        self.count.is_some_and(|count| self.broadcasts >= count)
-    }
-
-    async fn print(&mut self, update: ListenUpdate) -> Result<(), Failure> {
-        match update {
-            ListenUpdate::Event(event) => {
-                if self.form == Form::Events {
-                    self.stdout.document(&event).await?;
-                }
-                match event.event {
-                    Event::Subscription(subscription) => self.subscription(&subscription),
-                    Event::Broadcast(broadcast) => {
-                        match self.form {
-                            Form::Lines => {
-                                let line = self.line(&broadcast);
-                                self.stdout.text(&line).await?;
-                            }
-                            Form::Payloads => self.stdout.payload(&broadcast.payload).await?,
-                            Form::Events => {}
-                        }
-                        self.broadcasts += 1;
-                    }
-                    Event::Gap(gap) => self.gap(&gap),
-                }
-            }
-            ListenUpdate::Disconnected { error, .. } => {
-                output::note(format_args!(
-                    "{} {}; reconnecting",
-                    styled(WARN, "the daemon is gone:"),
-                    printable(&reason(&error))
-                ));
-                self.waiting_for = Some("waiting for the daemon".to_owned());
-            }
-            ListenUpdate::Reconnected => {
-                output::note(styled(GOOD, "the daemon is back"));
-                self.waiting_for = None;
-            }
-        }
-        Ok(())
-    }
-
-    fn subscription(&mut self, subscription: &Subscription) {
-        let state = match subscription.state {
-            SubscriptionState::Confirmed => {
-                self.waiting_for = None;
-                styled(GOOD, "listening: EXP has confirmed the channel")
-            }
-            SubscriptionState::Pending => {
-                self.waiting_for = Some("waiting for EXP to confirm the channel".to_owned());
-                styled(WARN, "pending: EXP has not confirmed the channel")
-            }
-        };
-        // With --json, the document on standard output says it.
-        if self.form != Form::Events {
-            output::note(state);
-        }
-    }
-
-    fn gap(&self, gap: &Gap) {
-        if self.form == Form::Events {
-            return;
-        }
-        let missed = match gap.missed {
-            Some(1) => "1 event missed".to_owned(),
-            Some(missed) => format!("{missed} events missed"),
-            None => "events may have been missed".to_owned(),
-        };
-        let from = gap.from.map(|from| format!(" from {from}"));
-        let to = gap.to.map(|to| format!(" to {to}"));
-        output::note(format_args!(
-            "{} {missed}{}{}: {}",
-            styled(WARN, "gap:"),
-            from.unwrap_or_default(),
-            to.unwrap_or_default(),
-            gap.reason.explain()
-        ));
-    }
-
-    fn line(&self, broadcast: &Broadcast) -> String {
-        format!(
-            "{}  {}  {}",
-            styled(
-                DIM,
-                broadcast.received_at.map(time_of_day).unwrap_or_default()
-            ),
-            styled(BOLD, printable(&broadcast.name)),
-            self.stdout.shown(broadcast.payload.as_str())
-        )
-    }
+    let what = styled(BAD, "not responded:");
+    Some(format!("{what} {}", printable(&problem)))
 }
 
 /// The fault alone: whether a call was carried out does not concern a listener.
@@ -351,30 +365,9 @@ fn reason(error: &ClientError) -> String {
     }
 }
 
-/// The time of day in UTC, as in `12:03:05.120Z`.
-fn time_of_day(time: Time) -> String {
-    let text = time.to_string();
-    let clock = text
-        .split_once('T')
-        .map_or(text.as_str(), |(_, clock)| clock);
-    let clock = clock.trim_end_matches('Z');
-    let (seconds, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    format!("{seconds}.{fraction:0<3.3}Z")
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
     use super::*;
-
-    #[test]
-    fn the_time_of_day_has_milliseconds() {
-        let at = |nanos| time_of_day(Time(SystemTime::UNIX_EPOCH + Duration::new(3661, nanos)));
-        assert_eq!(at(0), "01:01:01.000Z");
-        assert_eq!(at(120_000_000), "01:01:01.120Z");
-        assert_eq!(at(123_456_789), "01:01:01.123Z");
-    }
 
     #[test]
     fn a_position_is_a_log_and_a_sequence() {

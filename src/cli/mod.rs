@@ -17,9 +17,12 @@ mod editing;
 mod failure;
 mod flags;
 mod hub;
+mod json_text;
 mod links;
 mod listen;
 mod manual;
+mod listen_printer;
+mod listening;
 mod output;
 mod password;
 mod payload;
@@ -33,7 +36,9 @@ mod status;
 mod status_page;
 mod stop_signal;
 mod table;
+mod wait_argument;
 mod wait_online;
+mod zone;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -114,7 +119,7 @@ enum Command {
 
 /// Parses a command line, runs the command, and returns its exit status.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let parsed = command().try_get_matches_from(arguments);
+    let parsed = command().try_get_matches_from(wait_argument::joined(arguments));
     let cli = match parsed.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(cli) => cli,
         Err(message) => {

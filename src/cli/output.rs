@@ -1,7 +1,7 @@
 //! Standard output, for documents, and standard error, for messages and a progress line.
 
 use std::borrow::Cow;
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::MissedTickBehavior;
 
 use super::failure::Failure;
+use super::json_text::{escaped, one_line, pretty};
 use expd_domain::Payload;
-use expd_domain::quoted::is_hidden;
 pub(super) use expd_domain::quoted::printable;
 
 /// Style of details.
@@ -51,7 +51,7 @@ impl Output {
         }
     }
 
-    /// Writes a value as one line of JSON.
+    /// Writes a value as JSON.
     pub(super) async fn document<T>(&mut self, value: &T) -> Result<(), Failure>
     where
         T: Serialize + Sync,
@@ -61,7 +61,7 @@ impl Output {
         self.json(&text).await
     }
 
-    /// Writes a payload as one line: its exact text, except for line breaks between tokens.
+    /// Writes a payload: its exact text, except for white space between tokens.
     pub(super) async fn payload(&mut self, payload: &Payload) -> Result<(), Failure> {
         self.json(payload.as_str()).await
     }
@@ -76,8 +76,13 @@ impl Output {
         self.line(&line).await
     }
 
-    async fn json(&mut self, text: &str) -> Result<(), Failure> {
-        self.line(&self.shown(text)).await
+    /// Writes a document: laid out for a reader on a terminal, as one line of its exact text
+    /// anywhere else.
+    pub(super) async fn json(&mut self, text: &str) -> Result<(), Failure> {
+        if self.terminal {
+            return self.line(&pretty(&escaped(text))).await;
+        }
+        self.line(&one_line(text)).await
     }
 
     /// The JSON text as it is written here: on one line, and escaped for a terminal.
@@ -179,36 +184,6 @@ pub(super) async fn reader_left() {
     }
 }
 
-/// JSON with spaces for its line breaks, which stand between tokens only: strings escape them.
-fn one_line(json: &str) -> Cow<'_, str> {
-    if json.contains(['\n', '\r']) {
-        Cow::Owned(json.replace(['\n', '\r'], " "))
-    } else {
-        Cow::Borrowed(json)
-    }
-}
-
-/// JSON without characters that a terminal takes as commands or that hide text. JSON has them in
-/// strings only, where they become escapes: the document stays the same.
-fn escaped(json: &str) -> Cow<'_, str> {
-    let is_hidden = |character| character != '\t' && is_hidden(character);
-    if !json.contains(is_hidden) {
-        return Cow::Borrowed(json);
-    }
-    let mut text = String::with_capacity(json.len());
-    for character in json.chars() {
-        if is_hidden(character) {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                // Writing to a String does not fail.
-                write!(text, "\\u{unit:04x}").ok();
-            }
-        } else {
-            text.push(character);
-        }
-    }
-    Cow::Owned(text)
-}
-
 /// Writes a line to standard error.
 pub(super) fn note(line: impl Display) {
     // A message that nobody reads does not stop the work.
@@ -300,23 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_one_line_and_stays_the_same_json() {
-        let text = "{\r\n  \"a\": [1.10,\n 2]\n}";
-        assert_eq!(one_line(text), "{    \"a\": [1.10,  2] }");
-        assert!(matches!(one_line("[1]"), Cow::Borrowed("[1]")));
-    }
-
-    #[test]
     fn text_of_others_cannot_command_the_terminal() {
-        assert_eq!(escaped("\"a\u{9b}31m\u{7f}é\""), r#""a\u009b31m\u007fé""#);
-        let hidden = "{\t\"\u{202e}\u{2066}\u{200b}\u{e0041}\": \"نعم 🙂\"}";
-        let shown = escaped(hidden);
-        assert_eq!(
-            shown,
-            "{\t\"\\u202e\\u2066\\u200b\\udb40\\udc41\": \"نعم 🙂\"}"
-        );
-        let read = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
-        assert_eq!(read(&shown), read(hidden));
         assert_eq!(printable("a\x1b[31m\nb"), r"a\u{1b}[31m\nb");
     }
 }

@@ -1,14 +1,30 @@
-//! JSON arguments: JSON itself, `@FILE`, or `-` for standard input.
+//! JSON arguments: JSON itself, `@FILE`, or `-` for standard input; and lines of it.
 
 use std::fs::File;
 use std::io::{self, Read};
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
 use super::failure::Failure;
 use expd_domain::Payload;
 use expd_domain::payload::{MAX_BYTES, PayloadError};
 
+/// The meaning of an argument's characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// They are JSON.
+    Json,
+    /// They are a text, which becomes a JSON string.
+    Text,
+}
+
 /// Reads a JSON argument. No argument means `null`.
 pub(super) fn read(argument: Option<&str>) -> Result<Payload, Failure> {
+    read_as(argument, Meaning::Json)
+}
+
+/// Reads an argument. No argument means `null`.
+pub(super) fn read_as(argument: Option<&str>, meaning: Meaning) -> Result<Payload, Failure> {
     let text = match argument {
         None => return Ok(Payload::null()),
         Some("-") => read_all(io::stdin().lock(), "standard input")?,
@@ -23,16 +39,82 @@ pub(super) fn read(argument: Option<&str>) -> Result<Payload, Failure> {
             }
         },
     };
-    Payload::parse(text).map_err(|error| {
+    payload(text, meaning).map_err(|error| {
         let hint = match (&error, argument) {
-            (PayloadError::NotJson(_), Some("-")) => "",
+            (PayloadError::NotJson(_), Some("-")) => "; for a broadcast a line, use --lines",
             (PayloadError::NotJson(_), Some(text)) if !text.starts_with('@') => {
-                "; a JSON string needs its own quotes inside the shell's: '\"hello\"'"
+                "; a JSON string needs its own quotes inside the shell's: '\"hello\"'; for a text, use --text"
             }
             _ => "",
         };
         Failure::Usage(format!("{error}{hint}"))
     })
+}
+
+fn payload(text: String, meaning: Meaning) -> Result<Payload, PayloadError> {
+    match meaning {
+        Meaning::Json => Payload::parse(text),
+        Meaning::Text => Payload::parse(serde_json::Value::String(text).to_string()),
+    }
+}
+
+/// Payloads of a stream, one a line. Empty lines are passed over.
+pub(super) struct Lines<R> {
+    source: R,
+    meaning: Meaning,
+    number: u64,
+}
+
+impl<R: AsyncBufRead + Unpin> Lines<R> {
+    pub(super) fn new(source: R, meaning: Meaning) -> Self {
+        Self {
+            source,
+            meaning,
+            number: 0,
+        }
+    }
+
+    /// The next payload with the number of its line; none at the end.
+    ///
+    /// # Errors
+    /// The stream cannot be read. A line that is no payload is told with its number.
+    pub(super) async fn next(
+        &mut self,
+    ) -> Result<Option<(u64, Result<Payload, Failure>)>, Failure> {
+        let unreadable = |source| Failure::Input {
+            what: "standard input".to_owned(),
+            source,
+        };
+        loop {
+            let mut bytes = Vec::new();
+            let mut bounded = (&mut self.source).take(MAX_BYTES as u64 + 2);
+            let read = bounded.read_until(b'\n', &mut bytes).await;
+            if read.map_err(unreadable)? == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            if bytes.last() == Some(&b'\n') {
+                bytes.pop();
+            }
+            if bytes.last() == Some(&b'\r') {
+                bytes.pop();
+            }
+            if bytes.iter().all(u8::is_ascii_whitespace) && self.meaning == Meaning::Json {
+                continue;
+            }
+            return Ok(Some((self.number, self.payload(bytes))));
+        }
+    }
+
+    fn payload(&self, bytes: Vec<u8>) -> Result<Payload, Failure> {
+        if bytes.len() > MAX_BYTES {
+            let error = PayloadError::TooLarge(bytes.len());
+            return Err(Failure::Usage(error.to_string()));
+        }
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::Usage("it is not UTF-8, as JSON must be".to_owned()))?;
+        payload(text, self.meaning).map_err(|error| Failure::Usage(error.to_string()))
+    }
 }
 
 /// Reads to the end, or to a little more than the largest payload: enough to refuse it by its size.

@@ -7,10 +7,12 @@ use futures_util::StreamExt as _;
 
 use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
+use super::flags::LocalTimeFlag;
 use super::links::Links;
 use super::output::{self, BOLD, DIM, Output, Progress, printable, styled};
 use super::status_page::{StatusPage, link_state};
 use super::stop_signal::StopSignal;
+use super::zone::Zone;
 use expd_client::LinkEvent;
 
 /// Show the state of the daemon: its links, channels and listeners
@@ -32,6 +34,8 @@ pub(super) struct Status {
     /// Print the state of every link, then each change
     #[arg(long)]
     watch: bool,
+    #[command(flatten)]
+    local_time: LocalTimeFlag,
     /// Print the state of every link, and end with exit status 4 where one is not online, 3 where
     /// no daemon answers
     #[arg(long, conflicts_with = "watch")]
@@ -88,6 +92,7 @@ impl Status {
         let client = socket.connect().await?;
         let mut events = Box::pin(client.watch_status().await?);
         let mut stdout = Output::new();
+        let zone = self.local_time.zone();
         let progress = Progress::new();
         while let Some(event) = progress
             .during(Some("watching; Ctrl-C ends it"), events.next())
@@ -97,15 +102,15 @@ impl Status {
             if self.json {
                 stdout.document(&event).await?;
             } else {
-                stdout.text(&line(&event)).await?;
+                stdout.text(&line(&event, &zone)).await?;
             }
         }
         Err(Failure::Failed("the daemon ended the stream".into()))
     }
 }
 
-fn line(event: &LinkEvent) -> String {
-    let since = event.since.map(|since| since.to_string());
+fn line(event: &LinkEvent, zone: &Zone) -> String {
+    let since = event.since.map(|since| zone.moment(since));
     let mut line = format!(
         "{}  {}  {}",
         styled(DIM, since.unwrap_or_default()),

@@ -31,7 +31,7 @@ pub fn embed(mut settings: Settings) -> Settings {
             secret: Some(device.secret.clone()),
             allow_pairing: false,
         };
-        let instance = InstanceSettings::new(url_of(settings.hub.listen), credentials);
+        let instance = InstanceSettings::new(local_url(settings.hub.listen), credentials);
         settings
             .instances
             .insert(DEFAULT_INSTANCE.to_owned(), instance);
@@ -42,9 +42,9 @@ pub fn embed(mut settings: Settings) -> Settings {
 /// Puts the address that the network is bound to in place of the configured one, in its settings
 /// and in every instance that points there.
 pub fn follow(settings: &mut Settings, bound: SocketAddr) {
-    let before = url_of(settings.hub.listen);
+    let before = local_url(settings.hub.listen);
     settings.hub.listen = bound;
-    let after = url_of(bound);
+    let after = local_url(bound);
     for instance in settings.instances.values_mut() {
         if instance.host == before {
             instance.host.clone_from(&after);
@@ -53,7 +53,8 @@ pub fn follow(settings: &mut Settings, bound: SocketAddr) {
 }
 
 /// URL of an address that this host listens on.
-fn url_of(listen: SocketAddr) -> String {
+#[must_use]
+pub fn local_url(listen: SocketAddr) -> String {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

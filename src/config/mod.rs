@@ -39,7 +39,7 @@ mod web;
 mod wipe;
 
 pub use digests::ValueDigests;
-pub use embedded::{embed, follow};
+pub use embedded::{embed, follow, local_url};
 pub use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 pub use host::{ApiHost, HostFault};
 pub use load::{DEFAULT_FILE, Loaded, Source, load};

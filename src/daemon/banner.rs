@@ -19,6 +19,8 @@ pub(super) struct Banner {
     pub(super) is_default: bool,
     /// URL of the embedded network.
     pub(super) network: String,
+    /// File in which the network keeps what outlives it; memory alone where absent.
+    pub(super) store: Option<PathBuf>,
 }
 
 impl Banner {
@@ -32,10 +34,12 @@ impl Banner {
             timeout(LOGIN_TIMEOUT, online).await.map(drop).ok();
         }
         let identity = default.and_then(|bridge| bridge.identity().ok());
-        anstream::eprint!("{}", self.text(identity.as_ref()));
+        let host = default.map(|bridge| &*bridge.settings.host);
+        anstream::eprint!("{}", self.text(identity.as_ref(), host));
     }
 
-    fn text(&self, identity: Option<&KnownIdentity>) -> String {
+    /// The banner for an identity that is logged in at `host`.
+    fn text(&self, identity: Option<&KnownIdentity>, host: Option<&str>) -> String {
         let socket = quoted(&self.socket.display().to_string());
         // The lines work as they are printed.
         let option = if self.is_default {
@@ -53,22 +57,51 @@ impl Banner {
                 )
             },
         );
-        let lines = [
+        let kept = match &self.store {
+            Some(store) => format!("kept in {}", store.display()),
+            None => "in memory".to_owned(),
+        };
+        // The settings may lead the default instance to another network, which nobody should be
+        // asked to try things on.
+        let is_used = host == Some(&*self.network);
+        let mut lines = vec![
             String::new(),
-            "expd serves, with an EXP network of its own (in memory, for trying out and for \
-             development)."
-                .to_owned(),
+            if is_used {
+                format!(
+                    "expd serves, with an EXP network of its own ({kept}, for trying out and for \
+                     development)."
+                )
+            } else {
+                "expd serves. The network that it brings along is not the one of the settings' \
+                 default instance."
+                    .to_owned()
+            },
             format!("  socket         {}", self.socket.display()),
-            format!("  EXP network    {}", self.network),
+            format!(
+                "  EXP network    {}",
+                host.unwrap_or("none: there is no default instance")
+            ),
             format!("  logged in as   {who}"),
-            String::new(),
-            "Paste into a second terminal, each line on its own:".to_owned(),
-            format!("  {program} listen menu{option}"),
-            format!("  {program} broadcast menu hi '{{\"soup\":\"tomato\"}}'{option}"),
-            format!("  grpcurl -plaintext -unix {socket} list"),
-            String::new(),
-            "Ctrl-C ends it.".to_owned(),
         ];
+        if is_used {
+            lines.extend([
+                String::new(),
+                "Paste into a second terminal, which listens and answers:".to_owned(),
+                format!("  {program} listen menu --respond '\"on it\"'{option}"),
+                "Then into a third one, which asks and prints the answer:".to_owned(),
+                format!(
+                    "  {program} broadcast menu hi '{{\"soup\":\"tomato\"}}' --timeout 1s{option}"
+                ),
+            ]);
+        } else {
+            lines.extend([
+                format!("  brought along  {} ({kept})", self.network),
+                String::new(),
+                "Paste into a second terminal:".to_owned(),
+                format!("  {program} status{option}"),
+            ]);
+        }
+        lines.extend([String::new(), "Ctrl-C ends it.".to_owned()]);
         let mut text = String::new();
         for line in lines {
             // Writing to a String does not fail.
@@ -109,24 +142,38 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const NETWORK: &str = "http://127.0.0.1:9000";
+
+    fn text(socket: &str, is_default: bool, host: &str) -> String {
+        let banner = Banner {
+            socket: socket.into(),
+            is_default,
+            network: NETWORK.to_owned(),
+            store: None,
+        };
+        banner.text(None, Some(host))
+    }
+
     #[test]
     fn the_lines_name_a_socket_that_others_would_not_find() {
-        let text = |socket: &str, is_default| {
-            let banner = Banner {
-                socket: socket.into(),
-                is_default,
-                network: "http://127.0.0.1:9000".to_owned(),
-            };
-            banner.text(None)
-        };
-        let named = text("/tmp/a b/x.sock", false);
+        let named = text("/tmp/a b/x.sock", false, NETWORK);
         assert_eq!(
             named.matches("--socket '/tmp/a b/x.sock'").count(),
             2,
             "{named}"
         );
-        assert!(named.contains("-unix '/tmp/a b/x.sock' list"), "{named}");
-        let found = text("/run/expd/expd.sock", true);
+        let found = text("/run/expd/expd.sock", true, NETWORK);
         assert!(!found.contains("--socket"), "{found}");
+    }
+
+    #[test]
+    fn no_network_is_claimed_that_the_settings_do_not_use() {
+        let told = text("/s", true, "https://api.example");
+        assert!(
+            told.contains("EXP network    https://api.example"),
+            "{told}"
+        );
+        assert!(told.contains("is not the one of the settings"), "{told}");
+        assert!(!told.contains("broadcast"), "{told}");
     }
 }

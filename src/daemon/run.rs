@@ -149,7 +149,8 @@ async fn run_daemon(
     let banner = hub.as_ref().map(|hub| Banner {
         is_default: socket == SocketPath::default_in(&environment).path,
         socket: socket.clone(),
-        network: format!("http://{}", hub.local_addr()),
+        network: config::local_url(hub.local_addr()),
+        store: settings.hub.store.clone(),
     });
     let state_dir = config::state_dir(&settings, &state_surroundings);
     let parts = ServeParts {

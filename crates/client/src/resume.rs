@@ -77,6 +77,17 @@ impl ResumingListener {
         }
     }
 
+    /// As [`new`](Self::new), for a daemon that may not be there yet: it is waited for from the
+    /// start, and the first update is [`ListenUpdate::Reconnected`].
+    pub fn patient(client: Client, listen: Listen) -> Self {
+        let mut listener = Self::new(client, listen);
+        listener.state = State::Disconnected {
+            retry_at: Instant::now(),
+            reported: true,
+        };
+        listener
+    }
+
     /// Position after the last event returned; `None` before the first.
     pub fn position(&self) -> Option<&Position> {
         self.listen.resume.as_ref()

@@ -1,0 +1,130 @@
+//! The output of `expd listen`: broadcasts on standard output, everything else on standard error.
+
+use serde_json::json;
+
+use super::failure::Failure;
+use super::output::{self, BOLD, DIM, Output, WARN, printable, styled};
+use super::zone::Zone;
+use expd_client::{Broadcast, Event, Gap, ListenEvent};
+use expd_domain::Channel;
+
+/// The form in which a stream is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A line for people for each broadcast.
+    Lines,
+    /// Every event as JSON.
+    Events,
+    /// The payloads of broadcasts as JSON.
+    Payloads,
+}
+
+/// Printer of streams, with the count of their broadcasts.
+pub(super) struct Printer {
+    pub(super) form: Form,
+    pub(super) zone: Zone,
+    /// The channels, in the order of the streams.
+    pub(super) channels: Vec<Channel>,
+    /// Number of broadcasts after which printing ends.
+    pub(super) count: Option<u64>,
+    broadcasts: u64,
+    stdout: Output,
+}
+
+impl Printer {
+    pub(super) fn new(form: Form, zone: Zone, channels: Vec<Channel>, count: Option<u64>) -> Self {
+        Self {
+            form,
+            zone,
+            channels,
+            count,
+            broadcasts: 0,
+            stdout: Output::new(),
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.count.is_some_and(|count| self.broadcasts >= count)
+    }
+
+    /// Number of broadcasts that were printed.
+    pub(super) fn broadcasts(&self) -> u64 {
+        self.broadcasts
+    }
+
+    /// Prints an event of the stream with this index.
+    pub(super) async fn print(&mut self, index: usize, event: &ListenEvent) -> Result<(), Failure> {
+        if self.form == Form::Events {
+            self.document(index, event).await?;
+        }
+        match &event.event {
+            Event::Subscription(_) => {}
+            Event::Broadcast(broadcast) => {
+                match self.form {
+                    Form::Lines => {
+                        let line = self.line(broadcast);
+                        self.stdout.text(&line).await?;
+                    }
+                    Form::Payloads => self.stdout.payload(&broadcast.payload).await?,
+                    Form::Events => {}
+                }
+                self.broadcasts += 1;
+            }
+            Event::Gap(gap) if self.form != Form::Events => self.gap(index, gap),
+            Event::Gap(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Writes an event as JSON; where there are several channels, with its channel.
+    async fn document(&mut self, index: usize, event: &ListenEvent) -> Result<(), Failure> {
+        let channel = self.channels.get(index).filter(|_| self.channels.len() > 1);
+        let Some(channel) = channel else {
+            return self.stdout.document(event).await;
+        };
+        let text = serde_json::to_string(event)
+            .map_err(|error| Failure::Failed(format!("cannot write an event as JSON: {error}")))?;
+        let channel = json!({
+            "name": channel.name, "system": channel.system, "consumer": channel.consumer,
+        });
+        let members = text.strip_prefix('{').unwrap_or(&text);
+        let text = format!("{{\"channel\":{channel},{members}");
+        self.stdout.json(&text).await
+    }
+
+    fn gap(&self, index: usize, gap: &Gap) {
+        let missed = match gap.missed {
+            Some(1) => "1 event missed".to_owned(),
+            Some(missed) => format!("{missed} events missed"),
+            None => "events may have been missed".to_owned(),
+        };
+        let channel = self.channels.get(index).filter(|_| self.channels.len() > 1);
+        let channel = channel.map(|channel| format!(" on {channel}"));
+        let from = gap
+            .from
+            .map(|from| format!(" from {}", self.zone.moment(from)));
+        let to = gap.to.map(|to| format!(" to {}", self.zone.moment(to)));
+        output::note(format_args!(
+            "{} {missed}{}{}{}: {}",
+            styled(WARN, "gap:"),
+            channel.unwrap_or_default(),
+            from.unwrap_or_default(),
+            to.unwrap_or_default(),
+            gap.reason.explain()
+        ));
+    }
+
+    fn line(&self, broadcast: &Broadcast) -> String {
+        let at = broadcast.received_at.map(|at| self.zone.time_of_day(at));
+        let channel = match self.channels.len() {
+            1 => String::new(),
+            _ => format!("  {}", printable(&broadcast.channel.name)),
+        };
+        format!(
+            "{}{channel}  {}  {}",
+            styled(DIM, at.unwrap_or_default()),
+            styled(BOLD, printable(&broadcast.name)),
+            self.stdout.shown(broadcast.payload.as_str())
+        )
+    }
+}
