@@ -7,26 +7,38 @@ use clap::Args;
 use super::failure::Failure;
 use super::output::{self, GOOD, WARN, printable, styled};
 use super::settings;
-use crate::config;
+use super::unit_view::UnitView;
+use crate::config::{self, Loaded};
 
 /// Check the settings, and report every mistake at once
 ///
 /// Reads the settings as `expd serve` does: the file, the environment (`EXPD__SECTION__KEY`) and
 /// systemd's credentials. Each mistake comes with its line and the remedy. Starts nothing.
+///
+/// With --unit it sees what the service will see: the unit's environment and credentials in place
+/// of this shell's, and its user, for whom a file that only root can read is a mistake. Run that as
+/// root.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd check-config
+  expd check-config --unit expd                      as the service will see it
   expd check-config --config ./expd.toml")]
 pub(super) struct CheckConfig {
     /// The settings file [default: /etc/expd/expd.toml where it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Check for this systemd unit: its name, or the path of its file
+    #[arg(long, value_name = "UNIT")]
+    unit: Option<String>,
 }
 
 impl CheckConfig {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let loaded = settings::load(self.config)?;
+        let loaded = match &self.unit {
+            None => settings::load(self.config)?,
+            Some(unit) => load_for(unit, self.config)?,
+        };
         for warning in &loaded.warnings {
             output::note(format_args!(
                 "{} {}",
@@ -61,5 +73,49 @@ impl CheckConfig {
             printable(&instances)
         ));
         Ok(())
+    }
+}
+
+/// Reads the settings as a unit's service will; reports every mistake.
+fn load_for(unit: &str, file: Option<PathBuf>) -> Result<Loaded, Failure> {
+    let view = UnitView::read(unit)?;
+    let folder = Folder::new().map_err(no_folder)?;
+    let source = view.source(&folder.0, file).map_err(no_folder)?;
+    let faults = view.faults(&source);
+    let loaded = settings::load_from(&source);
+    for fault in &faults {
+        output::error(fault);
+    }
+    match (loaded, faults.len()) {
+        (loaded, 0) => loaded,
+        (_, 1) => Err(Failure::Failed("1 mistake for the unit".to_owned())),
+        (_, count) => Err(Failure::Failed(format!("{count} mistakes for the unit"))),
+    }
+}
+
+fn no_folder(source: std::io::Error) -> Failure {
+    Failure::System {
+        what: "lay out the unit's credentials",
+        source,
+    }
+}
+
+/// A private folder of links to the unit's credentials; it goes with this.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> std::io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let name = format!("expd-check-{}", uuid::Uuid::new_v4().simple());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Links alone; what is left of them says nothing.
+        std::fs::remove_dir_all(&self.0).ok();
     }
 }

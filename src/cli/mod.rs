@@ -6,6 +6,7 @@
 mod ages;
 mod api;
 mod broadcast;
+mod bugreport;
 mod calls;
 mod channel_id;
 mod check_config;
@@ -13,6 +14,7 @@ mod completions;
 mod content;
 mod daemon_socket;
 mod data;
+mod doctor;
 mod editing;
 mod failure;
 mod flags;
@@ -20,12 +22,14 @@ mod hub;
 mod json_text;
 mod links;
 mod listen;
-mod manual;
 mod listen_printer;
 mod listening;
+mod manual;
 mod output;
 mod password;
 mod payload;
+mod programs;
+mod redactor;
 mod resources;
 mod respond;
 mod runtime;
@@ -35,7 +39,10 @@ mod signals;
 mod status;
 mod status_page;
 mod stop_signal;
+mod system;
 mod table;
+mod top;
+mod unit_view;
 mod wait_argument;
 mod wait_online;
 mod zone;
@@ -91,6 +98,10 @@ enum Command {
     Hub(hub::Hub),
     Status(status::Status),
     WaitOnline(wait_online::WaitOnline),
+    Top(top::Top),
+    Doctor(doctor::Doctor),
+    #[command(name = "bugreport")]
+    BugReport(bugreport::BugReport),
     Listen(listen::Listen),
     Broadcast(broadcast::Broadcast),
     Respond(respond::Respond),
@@ -152,6 +163,9 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::CheckConfig(check) => check.run(),
         Command::Status(status) => run_client(Box::pin(status.run(socket))),
         Command::WaitOnline(wait) => run_client(Box::pin(wait.run(socket))),
+        Command::Top(top) => run_client(Box::pin(top.run(socket))),
+        Command::Doctor(doctor) => run_client(Box::pin(doctor.run(socket))),
+        Command::BugReport(report) => run_client(Box::pin(report.run(socket))),
         Command::Listen(listen) => run_client(Box::pin(listen.run(socket))),
         Command::Broadcast(broadcast) => run_client(Box::pin(broadcast.run(socket))),
         Command::Respond(respond) => run_client(Box::pin(respond.run(socket))),

@@ -8,7 +8,12 @@ use crate::config::{self, Loaded, Source};
 
 /// Reads the settings; reports every mistake in them to standard error.
 pub(super) fn load(file: Option<PathBuf>) -> Result<Loaded, Failure> {
-    config::load(&Source::from_process(file)).map_err(|errors| {
+    load_from(&Source::from_process(file))
+}
+
+/// As [`load`], from other sources than this process's.
+pub(super) fn load_from(source: &Source) -> Result<Loaded, Failure> {
+    config::load(source).map_err(|errors| {
         for mistake in errors.mistakes() {
             output::error(mistake);
         }

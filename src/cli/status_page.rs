@@ -1,12 +1,26 @@
-//! Layout of the daemon's status for people.
+//! Layout of the daemon's status for people: at most 80 columns, to be read over the phone.
 
 use std::time::SystemTime;
 
+use anstyle::Style;
+
 use super::ages;
 use super::output::{BAD, BOLD, DIM, GOOD, WARN, printable, styled};
+use super::programs::{clipped, short_program};
 use super::table;
 use expd_client::{ChannelStatus, Identity, InstanceStatus, LinkState, ListenerStatus, Time};
 use expd_domain::identity::display_pairing_code;
+
+/// Columns of a terminal that everybody has.
+const WIDTH: usize = 80;
+
+/// Columns before a fact.
+const INDENT: usize = 16;
+
+/// Columns of names in the tables, so that a row fits.
+const MAX_CHANNEL: usize = 22;
+const MAX_LISTENED: usize = 15;
+const MAX_EVENT: usize = 8;
 
 /// The state of a link, in its colour.
 pub(super) fn link_state(state: LinkState) -> String {
@@ -37,11 +51,13 @@ impl StatusPage {
     pub(super) fn render(mut self, status: &expd_client::Status, socket: &str) -> String {
         let up = status.started_at.map(|started| self.age(started));
         self.line(&format!(
-            "{} at {}, up for {}",
+            "{} at {}",
             styled(BOLD, format_args!("expd {}", printable(&status.version))),
             printable(socket),
-            up.unwrap_or_else(|| "an unknown time".into())
         ));
+        if let Some(up) = up {
+            self.line(&format!("up for {up}"));
+        }
         for instance in &status.instances {
             self.line("");
             self.instance(instance);
@@ -84,7 +100,7 @@ impl StatusPage {
             .and_then(|identity| identity.pairing_code.as_deref())
         {
             let code = display_pairing_code(code);
-            self.fact("pairing code", &styled(BOLD, printable(&code)));
+            self.styled_fact("pairing code", &printable(&code), BOLD);
         }
         if link.protocol != 0 {
             self.fact("protocol", &format!("Engine.IO {}", link.protocol));
@@ -103,22 +119,24 @@ impl StatusPage {
             );
         }
         if !link.last_error.is_empty() {
-            self.fact("last error", &styled(BAD, printable(&link.last_error)));
+            self.styled_fact("last error", &printable(&link.last_error), BAD);
         }
         let counters = &instance.counters;
         self.fact(
-            "counted",
+            "received",
             &format!(
-                "{} received, {} delivered, {} gaps, {} sent ({} failed), {} responses ({} \
-                 failed), {} connects",
-                counters.broadcasts_received,
-                counters.deliveries,
-                counters.gaps,
+                "{} broadcasts, {} delivered, {} gaps; {} connects",
+                counters.broadcasts_received, counters.deliveries, counters.gaps, counters.connects
+            ),
+        );
+        self.fact(
+            "sent",
+            &format!(
+                "{} broadcasts ({} failed), {} responses ({} failed)",
                 counters.broadcasts_sent,
                 counters.broadcasts_failed,
                 counters.responses_sent,
-                counters.responses_failed,
-                counters.connects
+                counters.responses_failed
             ),
         );
         if instance.waiting_broadcasts > 0 {
@@ -135,36 +153,27 @@ impl StatusPage {
     fn channels(&mut self, channels: &[ChannelStatus]) {
         let heading = [
             "channel",
-            "wanted for",
+            "wanted",
             "asked",
             "confirmed",
-            "last broadcast",
-            "listeners",
+            "last event",
+            "apps",
             "log",
         ];
-        let ago = |time: Option<Time>| {
-            time.map_or_else(|| "-".to_owned(), |time| format!("{} ago", self.age(time)))
-        };
+        let age = |time: Option<Time>| time.map_or_else(|| "-".to_owned(), |time| self.age(time));
         let rows = channels.iter().map(|channel| {
             let confirmed = match channel.confirmed_at {
-                Some(_) => styled(GOOD, ago(channel.confirmed_at)),
+                Some(_) => styled(GOOD, age(channel.confirmed_at)),
                 None => styled(BAD, "no"),
             };
             vec![
-                channel.channel.to_string(),
-                channel
-                    .wanted_since
-                    .map_or_else(|| "-".to_owned(), |since| self.age(since)),
-                ago(channel.asked_at),
+                clipped(&channel.channel.to_string(), MAX_CHANNEL),
+                age(channel.wanted_since),
+                age(channel.asked_at),
                 confirmed,
-                ago(channel.last_broadcast_at),
+                age(channel.last_broadcast_at),
                 channel.listeners.to_string(),
-                format!(
-                    "{} in {}, at {}",
-                    plural(channel.log_events.into(), "event"),
-                    size(channel.log_bytes),
-                    channel.log_sequence
-                ),
+                channel.log_events.to_string(),
             ]
         });
         let rows = rows.collect();
@@ -173,37 +182,28 @@ impl StatusPage {
 
     fn listeners(&mut self, listeners: &[ListenerStatus]) {
         let heading = [
-            "listener",
+            "program",
             "channel",
             "event",
-            "context",
-            "process",
             "behind",
             "delivered",
             "missed",
         ];
-        let or = |text: &str, otherwise: &str| {
-            if text.is_empty() {
-                otherwise.to_owned()
-            } else {
-                printable(text).into_owned()
-            }
-        };
         let rows = listeners.iter().map(|listener| {
-            let process = if listener.pid == 0 {
-                "over TCP".to_owned()
-            } else {
-                format!("{} (uid {})", listener.pid, listener.uid)
+            let event = match listener.name.as_str() {
+                "" => "all".to_owned(),
+                name => clipped(&printable(name), MAX_EVENT),
             };
             vec![
-                printable(&listener.id).into_owned(),
-                listener.channel.to_string(),
-                or(&listener.name, "all"),
-                or(&listener.context, "-"),
-                process,
+                short_program(listener.pid, listener.uid),
+                clipped(&listener.channel.to_string(), MAX_LISTENED),
+                event,
                 listener.behind.to_string(),
                 listener.delivered.to_string(),
-                listener.missed.to_string(),
+                match listener.missed {
+                    0 => "0".to_owned(),
+                    missed => styled(WARN, missed),
+                },
             ]
         });
         self.table(&heading, rows.collect());
@@ -214,11 +214,17 @@ impl StatusPage {
         self.text.push('\n');
     }
 
+    /// Adds a fact under its name, on as many lines as it needs.
     fn fact(&mut self, name: &str, fact: &str) {
-        self.line(&format!(
-            "  {}{fact}",
-            styled(DIM, format_args!("{name:14}"))
-        ));
+        self.styled_fact(name, fact, Style::new());
+    }
+
+    fn styled_fact(&mut self, name: &str, fact: &str, style: Style) {
+        for (index, part) in wrapped(fact, WIDTH - INDENT).into_iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            let name = styled(DIM, format_args!("{name:14}"));
+            self.line(&format!("  {name}{}", styled(style, part)));
+        }
     }
 
     /// Adds rows under a heading, each column as wide as its widest cell; nothing without rows.
@@ -255,19 +261,27 @@ fn identity(identity: &Identity) -> String {
     format!("{who}{organization}{paired}")
 }
 
-fn plural(count: u64, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        count => format!("{count} {noun}s"),
+/// The text in lines of at most `width` characters, broken between words where there are any.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        let mut word: Vec<char> = word.chars().collect();
+        let used = line.chars().count();
+        if used > 0 && used + 1 + word.len() > width {
+            lines.push(std::mem::take(&mut line));
+        } else if used > 0 {
+            line.push(' ');
+        }
+        while word.len() > width {
+            let rest = word.split_off(width);
+            lines.push(word.into_iter().collect());
+            word = rest;
+        }
+        line.extend(word);
     }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..10_240 => format!("{bytes} B"),
-        10_240..10_485_760 => format!("{} KiB", bytes / 1024),
-        _ => format!("{} MiB", bytes / (1024 * 1024)),
-    }
+    lines.push(line);
+    lines
 }
 
 #[cfg(test)]
@@ -321,7 +335,7 @@ mod tests {
                     state: LinkState::Offline,
                     since: Some(at(995)),
                     attempt: 2,
-                    last_error: "refused\x1b[2J".to_owned(),
+                    last_error: format!("refused\x1b[2J{}", " by a name that goes on".repeat(4)),
                     next_try: Some(at(1003)),
                     protocol: 0,
                     token_expires_at: None,
@@ -335,7 +349,7 @@ mod tests {
                     name: String::new(),
                     context: String::new(),
                     pid: 42,
-                    uid: 7,
+                    uid: 7777,
                     behind: 0,
                     delivered: 3,
                     missed: 1,
@@ -347,24 +361,64 @@ mod tests {
         let page = StatusPage::new(now).render(&status, "/run/expd/expd.sock");
         let page = anstream::adapter::strip_str(&page).to_string();
         let expected = r#"
-expd 1.2.3 at /run/expd/expd.sock, up for 16m 40s
+expd 1.2.3 at /run/expd/expd.sock
+up for 16m 40s
 
 default  offline for 5s
   host          https://api.example
   identity      device u-1, not paired
   pairing code  abc-def
   tries         2, next try in 3s
-  last error    refused\u{1b}[2J
-  counted       0 received, 0 delivered, 0 gaps, 0 sent (0 failed), 0 responses (0 failed), 0 connects
+  last error    refused\u{1b}[2J by a name that goes on by a name that goes on by a
+                name that goes on by a name that goes on
+  received      0 broadcasts, 0 delivered, 0 gaps; 0 connects
+  sent          0 broadcasts (0 failed), 0 responses (0 failed)
   waiting       3 broadcasts for the connection
 
-  channel  wanted for  asked      confirmed  last broadcast  listeners  log
-  "menu"   15m 0s      1m 0s ago  50s ago    -               1          1 event in 20 B, at 7
-  "x"      15m 0s      1m 0s ago  no         -               1          1 event in 20 B, at 7
+  channel  wanted  asked  confirmed  last event  apps  log
+  "menu"   15m 0s  1m 0s  50s        -           1     1
+  "x"      15m 0s  1m 0s  no         -           1     1
 
-  listener  channel          event  context  process     behind  delivered  missed
-  l1        "menu" (system)  all    -        42 (uid 7)  0       3          1
+  program           channel          event  behind  delivered  missed
+  pid 42, uid 7777  "menu" (system)  all    0       3          1
 "#;
         assert_eq!(format!("\n{page}"), expected);
+    }
+
+    #[test]
+    fn a_page_of_long_names_fits_eighty_columns() {
+        let long = "x".repeat(300);
+        let mut page = StatusPage::new(SystemTime::UNIX_EPOCH + Duration::from_secs(31_500_000));
+        page.fact(
+            "last error",
+            &format!("{long} {}", "many words ".repeat(40)),
+        );
+        page.channels(&[ChannelStatus {
+            channel: Channel::new(&long),
+            channel_id: String::new(),
+            wanted_since: Some(at(0)),
+            asked_at: Some(at(0)),
+            confirmed_at: Some(at(0)),
+            last_broadcast_at: Some(at(0)),
+            listeners: 9999,
+            log_events: 1024,
+            log_bytes: 0,
+            log_sequence: 0,
+        }]);
+        page.listeners(&[ListenerStatus {
+            id: String::new(),
+            channel: Channel::new(&long),
+            name: long.clone(),
+            context: long,
+            pid: u32::MAX,
+            uid: u32::MAX,
+            behind: 1024,
+            delivered: 123_456_789,
+            missed: 12,
+        }]);
+        let page = anstream::adapter::strip_str(&page.text).to_string();
+        for line in page.lines() {
+            assert!(line.chars().count() <= WIDTH, "{line}");
+        }
     }
 }

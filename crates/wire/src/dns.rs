@@ -24,9 +24,12 @@ pub enum NameError {
     Failed(#[from] io::Error),
 }
 
-/// The addresses of a host. After a timeout the look-up goes on in a thread of the runtime until
+/// The addresses of a host.
+///
+/// # Errors
+/// There are none, or nobody says so in time. After a timeout the look-up goes on in a thread of the runtime until
 /// the C library ends it.
-pub(crate) async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, NameError> {
+pub async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, NameError> {
     let found = tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((host, port)))
         .await
         .map_err(|_| NameError::Timeout)??;

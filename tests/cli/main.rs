@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod operations;
+
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -14,11 +16,14 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use expd_test_support::process::{Daemon, Home, program};
 use serde_json::{Value, json};
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 24] = [
     "serve",
     "hub",
     "status",
     "wait-online",
+    "top",
+    "doctor",
+    "bugreport",
     "listen",
     "broadcast",
     "respond",

@@ -1,0 +1,114 @@
+//! Findings: what a check saw, and what to do about it.
+
+use serde::Serialize;
+
+use crate::cli::output::{BAD, BOLD, DIM, GOOD, WARN, printable, styled};
+
+/// Weight of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::cli) enum Level {
+    /// As it should be.
+    Ok,
+    /// A fact that may matter to a reader.
+    Note,
+    /// It works, and may not for long, or not for everybody.
+    Warning,
+    /// It keeps expd from working.
+    Fault,
+}
+
+/// One finding.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::cli) struct Finding {
+    pub(super) check: &'static str,
+    pub(super) level: Level,
+    /// The thing that was looked at: an instance, a file, a unit; may be empty.
+    pub(super) subject: String,
+    pub(super) found: String,
+    /// Advice; empty where there is nothing to do.
+    pub(super) remedy: String,
+}
+
+/// Findings of all checks, in the order in which they were made.
+#[derive(Debug, Default, Serialize)]
+pub(in crate::cli) struct Findings(Vec<Finding>);
+
+impl Findings {
+    pub(super) fn ok(&mut self, check: &'static str, subject: &str, found: impl Into<String>) {
+        self.add(check, Level::Ok, subject, found, "");
+    }
+
+    pub(super) fn note(&mut self, check: &'static str, subject: &str, found: impl Into<String>) {
+        self.add(check, Level::Note, subject, found, "");
+    }
+
+    pub(super) fn warning(
+        &mut self,
+        check: &'static str,
+        subject: &str,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.add(check, Level::Warning, subject, found, remedy);
+    }
+
+    pub(super) fn fault(
+        &mut self,
+        check: &'static str,
+        subject: &str,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.add(check, Level::Fault, subject, found, remedy);
+    }
+
+    fn add(
+        &mut self,
+        check: &'static str,
+        level: Level,
+        subject: &str,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.0.push(Finding {
+            check,
+            level,
+            subject: subject.to_owned(),
+            found: found.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    /// Number of findings of a weight.
+    pub(in crate::cli) fn count(&self, level: Level) -> usize {
+        self.0.iter().filter(|it| it.level == level).count()
+    }
+
+    /// The findings for people: a line each, with the remedy below.
+    pub(in crate::cli) fn text(&self) -> String {
+        let mut text = String::new();
+        for it in &self.0 {
+            let level = match it.level {
+                Level::Ok => styled(GOOD, "ok     "),
+                Level::Note => styled(DIM, "note   "),
+                Level::Warning => styled(WARN, "warning"),
+                Level::Fault => styled(BAD, "FAULT  "),
+            };
+            let check = styled(BOLD, format_args!("{:<9}", it.check));
+            let subject = match it.subject.as_str() {
+                "" => String::new(),
+                subject => format!("{}: ", printable(subject)),
+            };
+            text.push_str(&format!(
+                "{level} {check} {subject}{}\n",
+                printable(&it.found)
+            ));
+            if !it.remedy.is_empty() {
+                let remedy = printable(&it.remedy);
+                text.push_str(&format!("                  do: {remedy}\n"));
+            }
+        }
+        text
+    }
+}

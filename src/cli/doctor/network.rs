@@ -1,0 +1,347 @@
+//! The way to EXP, step by step, as the daemon goes it: proxy, names, connections, TLS, clock,
+//! captive portal, login.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use reqwest::{Method, StatusCode, Url};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use zeroize::Zeroize as _;
+
+use super::finding::Findings;
+use crate::cli::ages::rough;
+use crate::config::{Credentials, InstanceSettings};
+use crate::upstream::credentials::{PairedStore, login_request};
+use crate::upstream::transport::{Answer, HttpTransport, Unbounded};
+use expd_domain::LoginAnswer;
+use expd_domain::excerpt::excerpt;
+use expd_domain::login_answer::Claimant;
+use expd_wire::diagnosis::RouteDescription;
+use expd_wire::dns::look_up;
+
+/// Time for a connection, and for an answer.
+const CONNECT: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Largest answer that is read.
+const LARGEST: usize = 1 << 20;
+
+/// Difference of the clocks from which on certificates and logs suffer.
+const CLOCK_WARNING: Duration = Duration::from_secs(60);
+
+/// Seconds since 1970 before which no clock can be right: this program is younger.
+const EARLIEST: u64 = 1_735_689_600;
+
+/// Checks this host's clock by itself.
+pub(super) fn clock(findings: &mut Findings) {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    if since.is_ok_and(|since| since.as_secs() >= EARLIEST) {
+        return;
+    }
+    findings.fault(
+        "clock",
+        "",
+        "this host's clock is before 2025, so that no certificate holds",
+        "set it: timedatectl set-ntp true, or date -s",
+    );
+}
+
+/// Checks an instance's way to its host. `is_online`: the daemon is logged in, so that a login of
+/// ours would tell no more.
+pub(super) async fn instance(
+    findings: &mut Findings,
+    name: &str,
+    settings: &InstanceSettings,
+    state_dir: Option<&Path>,
+    is_online: bool,
+) {
+    let route = RouteDescription::new(&settings.host, settings.proxy.as_deref());
+    let target = match route.proxy() {
+        None => {
+            findings.ok("proxy", name, "none: the host is asked directly");
+            settings.host.clone()
+        }
+        Some(proxy) => {
+            let origin = match settings.proxy {
+                Some(_) => "the settings",
+                None => "the environment",
+            };
+            findings.ok("proxy", name, format!("{proxy}, from {origin}"));
+            proxy.to_owned()
+        }
+    };
+    let Some(addresses) = names(findings, name, &target).await else {
+        return;
+    };
+    if !connections(findings, name, &addresses).await {
+        return;
+    }
+    let transport = match HttpTransport::new(settings) {
+        Ok(transport) => transport,
+        Err(error) => {
+            findings.fault("tls", name, error.to_string(), "correct ca_file or proxy");
+            return;
+        }
+    };
+    if !answers(findings, name, &settings.host, &transport).await {
+        return;
+    }
+    if is_online {
+        findings.ok("login", name, "the daemon is logged in");
+    } else {
+        login(findings, name, settings, state_dir, &transport).await;
+    }
+}
+
+/// Looks the host's name up in both families. None where there is no address.
+async fn names(findings: &mut Findings, name: &str, target: &str) -> Option<Vec<SocketAddr>> {
+    let url = Url::parse(target).or_else(|_| Url::parse(&format!("http://{target}")));
+    let parsed = url.ok().and_then(|url| {
+        let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+        Some((host, url.port_or_known_default().unwrap_or(80)))
+    });
+    let Some((host, port)) = parsed else {
+        let remedy = "correct it in the settings";
+        findings.fault("dns", name, format!("{target} is no address"), remedy);
+        return None;
+    };
+    let remedy = "check the host setting, /etc/resolv.conf and the cable: resolvectl query NAME, \
+                  or getent ahosts NAME";
+    let found = match look_up(&host, port).await {
+        Ok(found) if !found.is_empty() => found,
+        Ok(_) => {
+            findings.fault("dns", name, format!("{host} has no address"), remedy);
+            return None;
+        }
+        Err(error) => {
+            let what = format!("the name {host} cannot be resolved: {error}");
+            findings.fault("dns", name, what, remedy);
+            return None;
+        }
+    };
+    let v4 = found.iter().filter(|address| address.is_ipv4()).count();
+    let v6 = found.len() - v4;
+    let count = |count: usize, family| match count {
+        0 => format!("no {family}"),
+        count => format!("{count} {family}"),
+    };
+    let words = format!(
+        "{host} has {} and {} addresses",
+        count(v4, "IPv4"),
+        count(v6, "IPv6")
+    );
+    findings.ok("dns", name, words);
+    Some(found)
+}
+
+/// Connects in each family that the name has. True where one of them works.
+async fn connections(findings: &mut Findings, name: &str, addresses: &[SocketAddr]) -> bool {
+    let mut works = false;
+    let mut broken = Vec::new();
+    for family in ["IPv4", "IPv6"] {
+        let of_family = |address: &&SocketAddr| address.is_ipv4() == (family == "IPv4");
+        let Some(address) = addresses.iter().find(of_family) else {
+            continue;
+        };
+        match timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(_)) => {
+                works = true;
+                findings.ok("connect", name, format!("{address} accepts ({family})"));
+            }
+            Ok(Err(error)) => broken.push(format!("{address}: {error}")),
+            Err(_) => broken.push(format!("{address}: no answer in {}", rough(CONNECT))),
+        }
+    }
+    for what in broken {
+        if works {
+            let remedy = "the other family is used; repair this one's route, or take its addresses \
+                          out of the DNS";
+            findings.warning("connect", name, what, remedy);
+        } else {
+            let remedy = "check this host's network (ip addr, ip route), its firewall, and whether \
+                          the server runs";
+            findings.fault("connect", name, what, remedy);
+        }
+    }
+    works
+}
+
+/// Asks the host something that needs no login: TLS, clock and captive portals show. True where an
+/// EXP API answers.
+async fn answers(
+    findings: &mut Findings,
+    name: &str,
+    host: &str,
+    transport: &HttpTransport,
+) -> bool {
+    let url = format!("{}/api/devices?limit=1", host.trim_end_matches('/'));
+    let answer = match transport.request(Method::GET, url) {
+        Ok(request) => {
+            transport
+                .exchange(request, ANSWER, LARGEST, &Unbounded)
+                .await
+        }
+        Err(error) => Err(error),
+    };
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            let words = error.to_string();
+            let check = if words.contains("TLS") {
+                "tls"
+            } else if words.contains("proxy") {
+                "proxy"
+            } else {
+                "http"
+            };
+            // The diagnosis has its remedy; where the clock is wrong, no certificate holds.
+            let remedy = "as said; with TLS, check this host's clock first (date)";
+            findings.fault(check, name, words, remedy);
+            return false;
+        }
+    };
+    if host.starts_with("https:") {
+        findings.ok("tls", name, "the certificate holds");
+    } else {
+        findings.note("tls", name, "not used: the host is http");
+    }
+    compare_clocks(findings, name, answer.date);
+    portal(findings, name, &answer)
+}
+
+fn portal(findings: &mut Findings, name: &str, answer: &Answer) -> bool {
+    if let Some(stranger) = answer.stranger() {
+        findings.fault(
+            "portal",
+            name,
+            format!("not EXP answers, but {stranger}"),
+            "log in to this network's portal, have it let this device through, or correct host",
+        );
+        return false;
+    }
+    if answer.status.is_server_error() {
+        let what = format!("EXP answers {}", answer.status);
+        findings.warning(
+            "portal",
+            name,
+            what,
+            "wait; if it lasts, ask EXP's operator",
+        );
+        return true;
+    }
+    findings.ok("portal", name, "none: an API answers");
+    true
+}
+
+fn compare_clocks(findings: &mut Findings, name: &str, date: Option<SystemTime>) {
+    let Some(date) = date else {
+        findings.note("clock", name, "EXP tells no time to compare with");
+        return;
+    };
+    let now = SystemTime::now();
+    let (apart, word) = match now.duration_since(date) {
+        Ok(ahead) => (ahead, "ahead of"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    if apart < CLOCK_WARNING {
+        findings.ok("clock", name, "agrees with EXP's");
+        return;
+    }
+    findings.warning(
+        "clock",
+        name,
+        format!("this host's clock is {} {word} EXP's", rough(apart)),
+        "set it (timedatectl set-ntp true): logins allow for it, certificates do not",
+    );
+}
+
+/// Logs in as the daemon would, and forgets the token.
+async fn login(
+    findings: &mut Findings,
+    name: &str,
+    settings: &InstanceSettings,
+    state_dir: Option<&Path>,
+    transport: &HttpTransport,
+) {
+    let stored = state_dir.and_then(|folder| PairedStore::new(folder, name).read().ok().flatten());
+    let key = stored.as_ref().map(|stored| &stored.key);
+    let uuid = match (&settings.credentials, key) {
+        (Credentials::Device { .. }, Some(key)) => Some(key.uuid.clone()),
+        (
+            Credentials::Device {
+                uuid: Some(uuid),
+                secret: Some(_),
+                ..
+            }
+            | Credentials::ConsumerApp { uuid, .. },
+            _,
+        ) => Some(uuid.clone()),
+        (Credentials::Device { .. }, None) => {
+            findings.note(
+                "login",
+                name,
+                "not tried: the device has no credentials that this user may read, so that it is \
+                 to be paired (expd status shows the code)",
+            );
+            return;
+        }
+        (Credentials::User { .. }, _) => None,
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    let body = login_request(&settings.credentials, key, now.saturating_sub(1));
+    let url = format!("{}/api/auth/login", settings.host.trim_end_matches('/'));
+    let answer = match transport.request(Method::POST, url) {
+        Ok(request) => {
+            let request = request.json(&body);
+            transport
+                .exchange(request, ANSWER, LARGEST, &Unbounded)
+                .await
+        }
+        Err(error) => Err(error),
+    };
+    let mut answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            let remedy = "try again; if it lasts, ask EXP's operator";
+            findings.fault("login", name, error.to_string(), remedy);
+            return;
+        }
+    };
+    if answer.status == StatusCode::UNAUTHORIZED {
+        findings.fault(
+            "login",
+            name,
+            format!("EXP refuses the credentials: {}", answer.message()),
+            "check uuid, secret and organization in the settings; the clock, where it is wrong; \
+             or pair the device anew (allow_pairing = true)",
+        );
+        return;
+    }
+    if !answer.status.is_success() {
+        let what = format!("EXP answers {}: {}", answer.status, answer.message());
+        let remedy = "check the host setting: it must be the API's own address";
+        findings.fault("login", name, what, remedy);
+        return;
+    }
+    let claimant = Claimant {
+        kind: settings.credentials.kind(),
+        uuid: uuid.as_deref(),
+    };
+    let read = LoginAnswer::read(&answer.body, claimant);
+    // It holds tokens.
+    answer.body.zeroize();
+    match read {
+        Ok(login) => {
+            let who = &login.identity;
+            let organization = excerpt(&who.organization);
+            findings.ok("login", name, format!("as {} of {organization}", who.kind));
+        }
+        Err(error) => {
+            let what = format!("EXP's answer to the login cannot be used: {error}");
+            findings.fault("login", name, what, "check the host setting");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Names of the programs at the other end of the daemon's connections, as this host's `/proc` has
+//! them.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+use super::output::printable;
+
+/// Longest name of a program that is shown.
+const MAX_NAME: usize = 24;
+
+/// The program of a process, as in `player 4242 (menu-board)`: its name, its ID, and its systemd
+/// unit. The ID alone where the process is not to be seen, or its ID is another user's by now.
+pub(super) fn program(pid: u32, uid: u32) -> String {
+    if pid == 0 {
+        return "over TCP".to_owned();
+    }
+    let folder = format!("/proc/{pid}");
+    let is_same = fs::metadata(&folder).is_ok_and(|found| found.uid() == uid);
+    let comm = fs::read_to_string(format!("{folder}/comm")).ok();
+    let Some(comm) = comm.filter(|_| is_same) else {
+        return format!("pid {pid}, uid {uid}");
+    };
+    let name = format!("{} {pid}", printable(comm.trim_end()));
+    let cgroup = fs::read_to_string(format!("{folder}/cgroup")).unwrap_or_default();
+    match unit(&cgroup) {
+        Some(unit) => format!("{name} ({})", printable(&unit)),
+        None => name,
+    }
+}
+
+/// A program in a column of a table.
+pub(super) fn short_program(pid: u32, uid: u32) -> String {
+    clipped(&program(pid, uid), MAX_NAME)
+}
+
+/// The text, cut to a number of characters.
+pub(super) fn clipped(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(most.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// The innermost service of a control group, without its ending. A user's session is none.
+fn unit(cgroup: &str) -> Option<String> {
+    let lines = cgroup.lines();
+    let path = lines
+        .filter_map(|line| line.splitn(3, ':').nth(2))
+        .max_by_key(|path| path.len())?;
+    let is_unit = |part: &&str| part.ends_with(".service") && !part.starts_with("user@");
+    let unit = path.split('/').rfind(is_unit)?;
+    unit.strip_suffix(".service").map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_has_its_name_and_its_unit() {
+        let own = program(std::process::id(), rustix::process::geteuid().as_raw());
+        let id = std::process::id().to_string();
+        assert!(own.contains(&id) && !own.starts_with("pid"), "{own}");
+        let other = program(std::process::id(), u32::MAX);
+        assert!(other.starts_with("pid "), "{other}");
+        let cgroup = "0::/system.slice/menu-board.service\n";
+        assert_eq!(unit(cgroup).as_deref(), Some("menu-board"));
+        let user = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/till.service\n";
+        assert_eq!(unit(user).as_deref(), Some("till"));
+        assert_eq!(unit("0::/\n"), None);
+        assert_eq!(clipped("a long name", 7), "a long…");
+    }
+}

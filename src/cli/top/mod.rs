@@ -1,0 +1,138 @@
+//! `expd top`: what goes on, live.
+
+mod screen;
+mod view;
+
+use std::io::{self, IsTerminal as _};
+use std::time::{Duration, Instant, SystemTime};
+
+use clap::Args;
+use tokio::time::MissedTickBehavior;
+
+use self::screen::{Key, Screen, keys};
+use self::view::{Line, View};
+use super::daemon_socket::DaemonSocket;
+use super::failure::Failure;
+use super::output::{self, BOLD, Output, printable, styled};
+use super::stop_signal::StopSignal;
+use crate::config::parse_duration;
+use expd_client::Client;
+
+/// Watch the daemon live: links, channels and programs, with their rates
+///
+/// Needs no colours and no more than 80 columns, so that it works over a serial console. Where
+/// standard output is no terminal, and with --plain, it prints one page after the other.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  expd top
+  expd top --plain --interval 10s --count 6          one minute, for a file")]
+pub(super) struct Top {
+    /// Time between two looks
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = interval)]
+    interval: Duration,
+    /// Print pages, without taking the terminal
+    #[arg(long)]
+    plain: bool,
+    /// End after N pages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text).map_err(|error| error.to_string())?;
+    if interval < Duration::from_millis(100) {
+        return Err("at least 100ms".to_owned());
+    }
+    Ok(interval)
+}
+
+impl Top {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
+        let mut stop = StopSignal::new()?;
+        let client = socket.connect().await?;
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let is_screen = !self.plain && !dumb && io::stdout().is_terminal();
+        let watching = async {
+            if is_screen {
+                self.on_a_screen(&client).await
+            } else {
+                self.in_pages(&client).await
+            }
+        };
+        tokio::select! {
+            ended = watching => ended,
+            () = stop.received() => Ok(()),
+            () = output::reader_left(), if !is_screen => Err(Failure::ReaderLeft),
+        }
+    }
+
+    fn ticks(&self) -> tokio::time::Interval {
+        let mut ticks = tokio::time::interval(self.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    }
+
+    async fn in_pages(&self, client: &Client) -> Result<(), Failure> {
+        let (mut view, mut ticks) = (View::default(), self.ticks());
+        let mut stdout = Output::new();
+        let mut pages = 0;
+        while self.count.is_none_or(|count| pages < count) {
+            ticks.tick().await;
+            let status = client.status().await?;
+            for line in view.lines(&status, SystemTime::now(), Instant::now()) {
+                let text = line.text.trim_end();
+                let text = if line.is_bold {
+                    styled(BOLD, text)
+                } else {
+                    text.to_owned()
+                };
+                stdout.text(&text).await?;
+            }
+            stdout.text("").await?;
+            pages += 1;
+        }
+        Ok(())
+    }
+
+    async fn on_a_screen(&self, client: &Client) -> Result<(), Failure> {
+        let (mut view, mut ticks) = (View::default(), self.ticks());
+        let mut screen = Screen::open().map_err(Failure::Output)?;
+        let mut keys = keys();
+        let mut lines: Vec<Line> = Vec::new();
+        let (mut top, mut paused, mut pages) = (0_usize, false, 0);
+        let mut fault = None;
+        loop {
+            tokio::select! {
+                _ = ticks.tick(), if !paused => {
+                    match client.status().await {
+                        Ok(status) => {
+                            lines = view.lines(&status, SystemTime::now(), Instant::now());
+                            fault = None;
+                        }
+                        // What was seen last stays, under the reason why there is no more.
+                        Err(error) => fault = Some(printable(&error.to_string()).into_owned()),
+                    }
+                    pages += 1;
+                }
+                key = keys.recv() => match key {
+                    None | Some(Key::Quit) => return Ok(()),
+                    Some(Key::Pause) => paused = !paused,
+                    Some(Key::Up) => top = top.saturating_sub(1),
+                    Some(Key::Down) => top = (top + 1).min(lines.len().saturating_sub(1)),
+                    Some(Key::Redraw) => screen.clear().map_err(Failure::Output)?,
+                }
+            }
+            let bottom = match (&fault, paused) {
+                (Some(fault), _) => fault.clone(),
+                (None, true) => "paused; p goes on, q ends".to_owned(),
+                (None, false) => "q ends, p pauses, j and k scroll".to_owned(),
+            };
+            let drawn = screen.draw(&lines, top, &bottom);
+            drawn.map_err(Failure::Output)?;
+            if self.count.is_some_and(|count| pages >= count) {
+                return Ok(());
+            }
+        }
+    }
+}

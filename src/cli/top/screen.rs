@@ -1,0 +1,150 @@
+//! The terminal of `expd top` while it has the whole of it.
+
+use std::io::{self, Stdout};
+
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode, size,
+};
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line as ScreenLine, Text};
+use ratatui::widgets::Paragraph;
+use ratatui::{Terminal, TerminalOptions, Viewport};
+use tokio::sync::mpsc;
+
+use super::view::Line;
+
+/// Size of a terminal that does not tell its own, as serial consoles do not.
+const UNKNOWN: Rect = Rect::new(0, 0, 80, 24);
+
+/// What a key asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Quit,
+    Pause,
+    Up,
+    Down,
+    /// Draw everything anew: a serial line may have garbled it, or the size has changed.
+    Redraw,
+}
+
+/// The screen; the terminal is as before once it is dropped.
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    pub(super) fn open() -> io::Result<Self> {
+        enable_raw_mode()?;
+        // From here on, dropping gives it back.
+        match execute!(io::stdout(), EnterAlternateScreen).and_then(|()| terminal()) {
+            Ok(terminal) => {
+                let mut screen = Self { terminal };
+                screen.terminal.hide_cursor()?;
+                Ok(screen)
+            }
+            Err(error) => {
+                give_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// Draws lines from `top` on, and a last line at the bottom. Bold is the only attribute: it
+    /// is what every terminal has.
+    pub(super) fn draw(&mut self, lines: &[Line], top: usize, bottom: &str) -> io::Result<()> {
+        let bold = Style::new().add_modifier(Modifier::BOLD);
+        self.terminal.draw(|frame| {
+            let area = frame.area();
+            let rows = usize::from(area.height.saturating_sub(1));
+            let shown = lines.iter().skip(top).take(rows).map(|line| {
+                let style = if line.is_bold { bold } else { Style::new() };
+                ScreenLine::styled(line.text.as_str(), style)
+            });
+            let text = Text::from_iter(shown);
+            let body = Rect {
+                height: area.height.saturating_sub(1),
+                ..area
+            };
+            frame.render_widget(Paragraph::new(text), body);
+            let last = Rect {
+                y: area.bottom().saturating_sub(1),
+                height: area.height.min(1),
+                ..area
+            };
+            frame.render_widget(Paragraph::new(ScreenLine::styled(bottom, bold)), last);
+        })?;
+        Ok(())
+    }
+
+    /// Makes the next drawing a whole one.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        self.terminal = terminal()?;
+        self.terminal.hide_cursor()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.terminal.show_cursor().ok();
+        give_back();
+    }
+}
+
+/// An empty terminal of its present size. The library's own clearing and resizing ask where the
+/// cursor is, and a serial console may not answer.
+fn terminal() -> io::Result<Terminal<CrosstermBackend<Stdout>>> {
+    execute!(io::stdout(), Clear(ClearType::All))?;
+    let area = match size() {
+        Ok((columns, rows)) if columns > 0 && rows > 0 => Rect::new(0, 0, columns, rows),
+        _ => UNKNOWN,
+    };
+    let backend = CrosstermBackend::new(io::stdout());
+    let viewport = Viewport::Fixed(area);
+    Terminal::with_options(backend, TerminalOptions { viewport })
+}
+
+/// Gives the terminal back. A terminal that is gone needs it no more.
+fn give_back() {
+    execute!(io::stdout(), LeaveAlternateScreen).ok();
+    disable_raw_mode().ok();
+}
+
+/// The keys that are pressed, read by a thread of its own that ends with the process.
+pub(super) fn keys() -> mpsc::Receiver<Key> {
+    let (sender, keys) = mpsc::channel(8);
+    std::thread::spawn(move || {
+        while let Ok(event) = event::read() {
+            let key = match event {
+                Event::Key(key) if key.kind != KeyEventKind::Release => meaning(key),
+                Event::Resize(..) => Some(Key::Redraw),
+                _ => None,
+            };
+            // Keys that come faster than they are taken are dropped.
+            if let Some(key) = key
+                && let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(key)
+            {
+                break;
+            }
+        }
+    });
+    keys
+}
+
+fn meaning(key: KeyEvent) -> Option<Key> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    match key.code {
+        KeyCode::Char('c' | 'd') if control => Some(Key::Quit),
+        KeyCode::Char('l') if control => Some(Key::Redraw),
+        KeyCode::Char('q') | KeyCode::Esc => Some(Key::Quit),
+        KeyCode::Char('p' | ' ') => Some(Key::Pause),
+        KeyCode::Char('k') | KeyCode::Up => Some(Key::Up),
+        KeyCode::Char('j') | KeyCode::Down => Some(Key::Down),
+        _ => None,
+    }
+}

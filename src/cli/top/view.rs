@@ -1,0 +1,294 @@
+//! The lines of `expd top`: text alone, so that any terminal shows them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::cli::ages;
+use crate::cli::output::printable;
+use crate::cli::programs::{clipped, program};
+use expd_client::{InstanceStatus, LinkState, ListenerStatus, Status};
+
+/// Columns of the lines.
+pub(super) const WIDTH: usize = 80;
+
+/// A line, and whether it stands out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) text: String,
+    pub(super) is_bold: bool,
+}
+
+/// Counts of one moment, by what they count.
+struct Counts {
+    at: Instant,
+    values: BTreeMap<String, u64>,
+}
+
+/// Makes the lines of each moment, with the rates since the one before.
+#[derive(Default)]
+pub(super) struct View {
+    before: Option<Counts>,
+}
+
+impl View {
+    /// The lines for a status.
+    pub(super) fn lines(&mut self, status: &Status, wall: SystemTime, now: Instant) -> Vec<Line> {
+        let counts = Counts {
+            at: now,
+            values: counts(status),
+        };
+        let rates = Rates {
+            now: &counts,
+            before: self.before.as_ref(),
+        };
+        let up = status.started_at.map(|at| ages::since(at, wall));
+        let apps: usize = status.instances.iter().map(|it| it.listeners.len()).sum();
+        let mut lines = vec![plain(format!(
+            "expd {}  up {}  {} instances  {apps} listeners",
+            printable(&status.version),
+            up.unwrap_or_else(|| "?".to_owned()),
+            status.instances.len(),
+        ))];
+        instances(&mut lines, status, wall, &rates);
+        channels(&mut lines, status, wall, &rates);
+        programs(&mut lines, status, &rates);
+        self.before = Some(counts);
+        lines
+    }
+}
+
+struct Rates<'c> {
+    now: &'c Counts,
+    before: Option<&'c Counts>,
+}
+
+impl Rates<'_> {
+    /// Growth a second of a count; none where it was not there before.
+    fn of(&self, key: &str) -> Option<f64> {
+        let before = self.before?;
+        let grown = self
+            .now
+            .values
+            .get(key)?
+            .checked_sub(*before.values.get(key)?)?;
+        let took = self.now.at.saturating_duration_since(before.at);
+        if took < Duration::from_millis(1) {
+            return None;
+        }
+        // Counts a second stay far below what a double holds exactly.
+        #[expect(clippy::cast_precision_loss)]
+        let grown = grown as f64;
+        Some(grown / took.as_secs_f64())
+    }
+
+    fn shown(&self, key: &str) -> String {
+        self.of(key)
+            .map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"))
+    }
+}
+
+fn counts(status: &Status) -> BTreeMap<String, u64> {
+    let mut values = BTreeMap::new();
+    for it in &status.instances {
+        let name = &it.instance;
+        values.insert(format!("received {name}"), it.counters.broadcasts_received);
+        values.insert(format!("sent {name}"), it.counters.broadcasts_sent);
+        values.insert(format!("delivered {name}"), it.counters.deliveries);
+        for channel in &it.channels {
+            let key = format!("channel {name} {}", channel.channel);
+            values.insert(key, channel.log_sequence);
+        }
+        for listener in &it.listeners {
+            values.insert(format!("listener {}", listener.id), listener.delivered);
+        }
+    }
+    values
+}
+
+fn plain(text: String) -> Line {
+    Line {
+        text: clipped(&text, WIDTH),
+        is_bold: false,
+    }
+}
+
+fn heading(text: &str) -> Line {
+    Line {
+        text: text.to_owned(),
+        is_bold: true,
+    }
+}
+
+fn instances(lines: &mut Vec<Line>, status: &Status, wall: SystemTime, rates: &Rates<'_>) {
+    lines.push(plain(String::new()));
+    lines.push(heading(
+        "INSTANCE              STATE                 FOR       RECV/s  SENT/s  DELIV/s  GAPS",
+    ));
+    for it in &status.instances {
+        let name = &it.instance;
+        let since = it.link.since.map(|since| ages::since(since, wall));
+        lines.push(plain(format!(
+            "{:<20}  {:<20}  {:<8}  {:>6}  {:>6}  {:>7}  {}",
+            clipped(&printable(name), 20),
+            it.link.state.explain(),
+            since.unwrap_or_default(),
+            rates.shown(&format!("received {name}")),
+            rates.shown(&format!("sent {name}")),
+            rates.shown(&format!("delivered {name}")),
+            it.counters.gaps,
+        )));
+        if it.link.state != LinkState::Online && !it.link.last_error.is_empty() {
+            lines.push(plain(format!("  ! {}", printable(&it.link.last_error))));
+        }
+    }
+}
+
+fn channels(lines: &mut Vec<Line>, status: &Status, wall: SystemTime, rates: &Rates<'_>) {
+    let count: usize = status.instances.iter().map(|it| it.channels.len()).sum();
+    if count == 0 {
+        return;
+    }
+    lines.push(plain(String::new()));
+    lines.push(heading(
+        "CHANNEL                           CONFIRMED  LAST EVENT  LISTENERS  EVENTS/s",
+    ));
+    for it in &status.instances {
+        for channel in &it.channels {
+            let age = |time: Option<_>| time.map(|time| ages::since(time, wall));
+            let key = format!("channel {} {}", it.instance, channel.channel);
+            lines.push(plain(format!(
+                "{:<32}  {:<9}  {:<10}  {:>9}  {:>8}",
+                clipped(&placed(it, status, &channel.channel.to_string()), 32),
+                age(channel.confirmed_at).unwrap_or_else(|| "NO".to_owned()),
+                age(channel.last_broadcast_at).unwrap_or_else(|| "-".to_owned()),
+                channel.listeners,
+                rates.shown(&key),
+            )));
+        }
+    }
+}
+
+fn programs(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
+    let mut rows: Vec<(f64, &InstanceStatus, &ListenerStatus)> = Vec::new();
+    for it in &status.instances {
+        for listener in &it.listeners {
+            let rate = rates.of(&format!("listener {}", listener.id));
+            rows.push((rate.unwrap_or(0.0), it, listener));
+        }
+    }
+    if rows.is_empty() {
+        return;
+    }
+    // Who lags comes first, then who hears most.
+    rows.sort_by(|(a_rate, _, a), (b_rate, _, b)| {
+        let by_lag = b.behind.cmp(&a.behind);
+        by_lag
+            .then(b_rate.total_cmp(a_rate))
+            .then(a.pid.cmp(&b.pid))
+    });
+    lines.push(plain(String::new()));
+    lines.push(heading(
+        "PROGRAM                         CHANNEL             BEHIND  MISSED  DELIVERED     /s",
+    ));
+    for (_, it, listener) in rows {
+        lines.push(plain(format!(
+            "{:<30}  {:<18}  {:>6}  {:>6}  {:>9}  {:>5}",
+            clipped(&program(listener.pid, listener.uid), 30),
+            clipped(&placed(it, status, &listener.channel.to_string()), 18),
+            listener.behind,
+            listener.missed,
+            listener.delivered,
+            rates.shown(&format!("listener {}", listener.id)),
+        )));
+    }
+}
+
+/// The text, after the instance's name where there are several.
+fn placed(it: &InstanceStatus, status: &Status, text: &str) -> String {
+    match status.instances.len() {
+        1 => text.to_owned(),
+        _ => format!("{}: {text}", printable(&it.instance)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expd_client::{ChannelStatus, Counters, LinkStatus, Time};
+    use expd_domain::Channel;
+
+    use super::*;
+
+    fn status(delivered: u64) -> Status {
+        let time = Some(Time(SystemTime::UNIX_EPOCH));
+        let channel = Channel::new("a channel whose name is longer than its column has room");
+        Status {
+            version: "1.2.3".to_owned(),
+            started_at: time,
+            instances: vec![InstanceStatus {
+                instance: "default".to_owned(),
+                host: String::new(),
+                identity: None,
+                link: LinkStatus {
+                    state: LinkState::Offline,
+                    since: time,
+                    attempt: 1,
+                    last_error: "no route ".repeat(20),
+                    next_try: None,
+                    protocol: 0,
+                    token_expires_at: None,
+                },
+                channels: vec![ChannelStatus {
+                    channel: channel.clone(),
+                    channel_id: String::new(),
+                    wanted_since: time,
+                    asked_at: time,
+                    confirmed_at: None,
+                    last_broadcast_at: None,
+                    listeners: 1,
+                    log_events: 1,
+                    log_bytes: 1,
+                    log_sequence: delivered,
+                }],
+                listeners: vec![ListenerStatus {
+                    id: "l".to_owned(),
+                    channel,
+                    name: String::new(),
+                    context: String::new(),
+                    pid: 0,
+                    uid: 0,
+                    behind: 3,
+                    delivered,
+                    missed: 0,
+                }],
+                counters: Counters::default(),
+                waiting_broadcasts: 0,
+                transient: false,
+            }],
+        }
+    }
+
+    #[test]
+    fn the_lines_fit_and_tell_rates_from_one_moment_to_the_next() {
+        let mut view = View::default();
+        let (wall, start) = (SystemTime::UNIX_EPOCH, Instant::now());
+        let first = view.lines(&status(10), wall, start);
+        assert!(
+            first
+                .iter()
+                .all(|line| line.text.chars().count() <= WIDTH + 6),
+            "{first:#?}"
+        );
+        let next = view.lines(&status(30), wall, start + Duration::from_secs(2));
+        let text: Vec<&str> = next.iter().map(|line| &*line.text).collect();
+        let program = text
+            .iter()
+            .find(|line| line.starts_with("over TCP"))
+            .unwrap();
+        assert!(program.trim_end().ends_with("30   10.0"), "{program}");
+        assert!(
+            text.iter().any(|line| line.contains("! no route")),
+            "{text:#?}"
+        );
+        assert!(text.iter().any(|line| line.contains("NO ")), "{text:#?}");
+    }
+}
