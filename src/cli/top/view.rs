@@ -122,14 +122,14 @@ fn heading(text: &str) -> Line {
 fn instances(lines: &mut Vec<Line>, status: &Status, wall: SystemTime, rates: &Rates<'_>) {
     lines.push(plain(String::new()));
     lines.push(heading(
-        "INSTANCE              STATE                 FOR       RECV/s  SENT/s  DELIV/s  GAPS",
+        "INSTANCE          STATE                 FOR       RECV/s  SENT/s  DELIV/s  GAPS",
     ));
     for it in &status.instances {
         let name = &it.instance;
         let since = it.link.since.map(|since| ages::since(since, wall));
         lines.push(plain(format!(
-            "{:<20}  {:<20}  {:<8}  {:>6}  {:>6}  {:>7}  {}",
-            clipped(&printable(name), 20),
+            "{:<16}  {:<20}  {:<8}  {:>6}  {:>6}  {:>7}  {}",
+            clipped(&printable(name), 16),
             it.link.state.explain(),
             since.unwrap_or_default(),
             rates.shown(&format!("received {name}")),
@@ -188,13 +188,13 @@ fn programs(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
     });
     lines.push(plain(String::new()));
     lines.push(heading(
-        "PROGRAM                         CHANNEL             BEHIND  MISSED  DELIVERED     /s",
+        "PROGRAM                       CHANNEL           BEHIND  MISSED  DELIVERED     /s",
     ));
     for (_, it, listener) in rows {
         lines.push(plain(format!(
-            "{:<30}  {:<18}  {:>6}  {:>6}  {:>9}  {:>5}",
-            clipped(&program(listener.pid, listener.uid), 30),
-            clipped(&placed(it, status, &listener.channel.to_string()), 18),
+            "{:<28}  {:<16}  {:>6}  {:>6}  {:>9}  {:>5}",
+            clipped(&program(listener.pid, listener.uid), 28),
+            clipped(&placed(it, status, &listener.channel.to_string()), 16),
             listener.behind,
             listener.missed,
             listener.delivered,
@@ -273,9 +273,7 @@ mod tests {
         let (wall, start) = (SystemTime::UNIX_EPOCH, Instant::now());
         let first = view.lines(&status(10), wall, start);
         assert!(
-            first
-                .iter()
-                .all(|line| line.text.chars().count() <= WIDTH + 6),
+            first.iter().all(|line| line.text.chars().count() <= WIDTH),
             "{first:#?}"
         );
         let next = view.lines(&status(30), wall, start + Duration::from_secs(2));
