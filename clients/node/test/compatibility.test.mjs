@@ -87,7 +87,7 @@ describe('a newer daemon', () => {
     });
     const gaps = [];
     listener.on('gap', (gap) => gaps.push(gap));
-    assert.deepEqual(await channel.broadcast('hi', 1, 300), ['yes']);
+    assert.deepEqual(await channel.broadcast('hi', 1, 1000), ['yes']);
     assert.deepEqual(heard, [1]);
     await eventually('gaps are told', () => gaps.length > 0);
     assert.deepEqual(gaps[0], { reason: 'REASON_99', missed: 3, from: undefined, to: undefined });

@@ -77,9 +77,9 @@ describe("the guide's examples", () => {
   it('broadcasts, listens and responds', async () => {
     const responder = example('respond.js');
     await listening(responder);
-    const listener = example('listen.js', '1500');
+    const listener = example('listen.js', '3000');
     await listening(listener);
-    assert.equal(await output('broadcast.js', '300'), 'hi there!\n');
+    assert.equal(await output('broadcast.js', '1000'), 'hi there!\n');
     assert.equal(await listener.ended, 0);
     assert.match(listener.said, /An event was heard!\nhello!\n$/);
     responder.child.kill('SIGINT');

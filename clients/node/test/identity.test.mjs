@@ -53,7 +53,7 @@ describe('an identity of a program', () => {
     await assert.rejects(exp.getChannel('x').listen('hi', () => {}), EXP.RuntimeError);
     const channel = exp.getChannel('x', { consumer: true });
     await channel.listen('hi', (payload, respond) => respond(payload + 1));
-    assert.deepEqual(await channel.broadcast('hi', 1, 300), [2]);
+    assert.deepEqual(await channel.broadcast('hi', 1, 1000), [2]);
   });
 
   it('tells an update when its token is renewed', async () => {

@@ -40,7 +40,7 @@ describe('the network', () => {
     exp = start();
     const channel = fresh();
     for (const n of [1, 2, 3]) await channel.listen('hi', (payload, respond) => respond(n));
-    const responses = await channel.broadcast('hi', null, 500);
+    const responses = await channel.broadcast('hi', null, 1000);
     assert.deepEqual(responses.sort(), [1, 2, 3]);
   });
 
@@ -102,12 +102,12 @@ describe('the network', () => {
   it('drops what is older than max_age, and keeps the rest in order', async () => {
     exp = start();
     const channel = fresh();
-    const listener = await channel.listen('hi', { maxAge: 600 });
+    const listener = await channel.listen('hi', { maxAge: 2000 });
     const gaps = [];
     listener.on('gap', (gap) => gaps.push(gap));
     await channel.broadcast('hi', 'old 1', 0);
     await channel.broadcast('hi', 'old 2', 0);
-    await pause(700);
+    await pause(2200);
     for (const n of [1, 2, 3]) await channel.broadcast('hi', n, 0);
     const heard = [];
     for (let n = 0; n < 3; n += 1) heard.push((await listener.wait(5000))?.payload);
