@@ -199,7 +199,7 @@ class Listener {
     this.#stream = undefined;
     // The daemon has ended the program's own instance with its stream; both come back.
     const isBack = this.#instance.link.isOwn && error.grpcStatus === 'NOT_FOUND';
-    if (this.#opening || !(isTransient(error) || isBack)) {
+    if (!isBack && (this.#opening || !isTransient(error))) {
       this.#end(error);
       return;
     }
