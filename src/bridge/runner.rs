@@ -153,6 +153,8 @@ impl InstanceRunner {
         let router = self.shared.router.clone();
         let stopped = stop.clone();
         spawn.send(Box::pin(async move {
+            // All of it, not its ID alone: the router removes an instance whose owner was dropped.
+            let added = added;
             let removal = async {
                 stopped.cancelled().await;
                 // It fails where the router has stopped, and all instances with it.

@@ -2,8 +2,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import EXP from 'expd';
 import { APP, USER, World, eventually } from './support/world.mjs';
+
+/** The daemon looks every 5 s for instances that nobody holds any more; in milliseconds. */
+const PAST_THE_SWEEP = 6000;
 
 let world;
 before(async () => {
@@ -36,6 +40,18 @@ describe('an identity of a program', () => {
     assert.equal(instances().length, 2);
     exp.stop();
     await eventually('it has ended', () => instances().length === 1);
+  });
+
+  it("goes on listening after the daemon's sweep of what was dropped", async () => {
+    const channel = own(USER).getChannel('long');
+    const heard = [];
+    const listener = await channel.listen('hi', (payload) => heard.push(payload));
+    const lost = [];
+    listener.on('disconnected', (error) => lost.push(error.message));
+    await pause(PAST_THE_SWEEP);
+    await channel.broadcast('hi', 1, 0);
+    await eventually('it hears', () => heard.length === 1);
+    assert.deepEqual(lost, []);
   });
 
   it('may be run many times', async () => {
