@@ -22,6 +22,7 @@ use crate::ipc::{self, BoundSocket, Listener};
 use crate::journal::JournalEvent;
 use crate::rpc;
 use crate::rpc::server::Server;
+use crate::shares::LimitHits;
 use crate::systemd::{Notifier, PassedSocket};
 use expd_client::{SocketEnvironment, SocketPath};
 
@@ -58,6 +59,7 @@ pub(super) async fn wait_for_settings(
         router: rpc::standby(mistakes.subscribe(), SystemTime::now()),
         limits: Limits::default(),
         access: policy.subscribe(),
+        limit_hits: LimitHits::default(),
         gone: Arc::new(|_| {}),
     };
     let mut server = tokio::spawn(server.serve(listeners(options, passed), stop.clone()));

@@ -14,13 +14,13 @@ pub struct GapCounts {
 impl GapCounts {
     /// Counts a gap.
     pub(super) fn add(&mut self, reason: GapReason) {
-        *self.count(reason) += 1;
+        self.add_count(reason, 1);
     }
 
     /// Adds other counts.
     pub(super) fn add_all(&mut self, others: Self) {
         for (reason, count) in others.counts() {
-            *self.count(reason) += count;
+            self.add_count(reason, count);
         }
     }
 
@@ -39,12 +39,15 @@ impl GapCounts {
         ]
     }
 
-    fn count(&mut self, reason: GapReason) -> &mut u64 {
-        match reason {
+    fn add_count(&mut self, reason: GapReason, count: u64) {
+        let sum = match reason {
             GapReason::Offline => &mut self.offline,
             GapReason::Overflow => &mut self.overflow,
             GapReason::Expired => &mut self.expired,
             GapReason::Restarted => &mut self.restarted,
-        }
+            // A client's word for a newer daemon's reason: the router reports none.
+            GapReason::Unknown => return,
+        };
+        *sum += count;
     }
 }
