@@ -52,7 +52,7 @@ async fn answer(state: &Arc<WebState>, request: Request) -> Result<Response, Api
     let (connection, memory) = (&checked.connection, &state.body_memory);
     state
         .sessions
-        .serve(request, connection, memory, &owner.app)
+        .serve(request, connection, memory, &owner.app, &state.tasks)
         .await
 }
 

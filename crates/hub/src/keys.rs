@@ -69,3 +69,22 @@ fn load_or_create(folder: Option<&Path>, name: &str, consequence: &str, setting:
         random()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_settings_give_goes_first_and_a_folder_is_not_needed() {
+        let mut settings = HubSettings {
+            token_key: Some(Secret::new("given")),
+            ..HubSettings::default()
+        };
+        let keys = Keys::load(&settings);
+        assert_eq!(keys.token.expose(), "given");
+        assert_ne!(keys.operator, Keys::load(&settings).operator);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        settings.state_dir = Some(file.path().to_owned());
+        assert_eq!(Keys::load(&settings).operator.expose().len(), 64);
+    }
+}

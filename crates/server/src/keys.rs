@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("hub").join(OPERATOR_KEY);
+        let path = folder.path().join("hub").join("operator.key");
         let key = read_or_create(&path).unwrap();
         assert_eq!(key.expose().len(), 64);
         assert_eq!(read_or_create(&path).unwrap(), key);
@@ -94,20 +94,6 @@ mod tests {
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn what_the_settings_give_goes_first_and_a_folder_is_not_needed() {
-        let mut settings = HubSettings {
-            token_key: Some(Secret::new("given")),
-            ..HubSettings::default()
-        };
-        let keys = Keys::load(&settings);
-        assert_eq!(keys.token.expose(), "given");
-        assert_ne!(keys.operator, Keys::load(&settings).operator);
-        let file = tempfile::NamedTempFile::new().unwrap();
-        settings.state_dir = Some(file.path().to_owned());
-        assert_eq!(Keys::load(&settings).operator.expose().len(), 64);
     }
 
     #[test]

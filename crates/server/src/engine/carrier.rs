@@ -1,4 +1,4 @@
-//! What carries a socket's packets: a WebSocket, or polls.
+//! What carries a socket's packets: a `WebSocket`, or polls.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -107,7 +107,7 @@ impl WebSocket {
                     self.unflushed = true;
                     continue;
                 }
-                Poll::Ready(Some(Ok(_)) | Some(Err(_)) | None) => Received::End,
+                Poll::Ready(Some(Ok(_) | Err(_)) | None) => Received::End,
             });
         }
     }

@@ -1,4 +1,4 @@
-//! Requests of Engine.IO: handshakes, polls, bodies of packets, WebSockets.
+//! Requests of Engine.IO: handshakes, polls, bodies of packets, upgrades.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_util::task::TaskTracker;
 
 use super::carrier::{MAX_MESSAGE, WebSocket};
 use super::entry::Inbound;
@@ -99,7 +100,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         Ok(self.session_of(request)?.owner)
     }
 
-    /// Answers a request of an open session.
+    /// Answers a request of an open session. `tasks` finish what goes on after the answer.
     ///
     /// # Errors
     /// There is no such session, or the request is malformed.
@@ -109,6 +110,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         connection: &ClientConnection,
         memory: &BodyMemory,
         budget: &str,
+        tasks: &TaskTracker,
     ) -> Result<Response, ApiError> {
         let session = self.session_of(&request)?;
         let uri = request.uri().clone();
@@ -116,7 +118,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         let form = PollForm::new(session.generation, query.wants_text());
         if query.is_websocket() {
             let (upgrade, response) = websocket_upgrade(&mut request)?;
-            tokio::spawn(async move {
+            tasks.spawn(async move {
                 // The client may leave before; its session goes on by polling.
                 if let Ok(Ok(upgraded)) = timeout(UPGRADE_TIMEOUT, upgrade).await {
                     let websocket = WebSocket::new(upgraded).await;

@@ -90,7 +90,7 @@ impl EngineSocket {
             next_ping: now + heartbeat.interval,
             mark: 0,
             unconfirmed: None,
-            entry: entry,
+            entry,
         }
     }
 
