@@ -39,7 +39,11 @@ impl Redactor {
         }
         let json = serde_json::Value::String(secret.to_owned()).to_string();
         let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-        let json = json.trim_matches('"').to_owned();
+        // Its own quotes, and none that the secret ends with.
+        let json = json
+            .strip_prefix('"')
+            .and_then(|json| json.strip_suffix('"'));
+        let json = json.unwrap_or(secret).to_owned();
         for spelling in [secret.to_owned(), encoded, json] {
             if !self.known.contains(&spelling) {
                 self.known.push(spelling);

@@ -369,8 +369,8 @@ default  offline for 5s
   identity      device u-1, not paired
   pairing code  abc-def
   tries         2, next try in 3s
-  last error    refused\u{1b}[2J by a name that goes on by a name that goes on by a
-                name that goes on by a name that goes on
+  last error    refused\u{1b}[2J by a name that goes on by a name that goes on
+                by a name that goes on by a name that goes on
   received      0 broadcasts, 0 delivered, 0 gaps; 0 connects
   sent          0 broadcasts (0 failed), 0 responses (0 failed)
   waiting       3 broadcasts for the connection

@@ -7,7 +7,7 @@ use crate::cli::output::{BAD, BOLD, DIM, GOOD, WARN, printable, styled};
 /// Weight of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::cli) enum Level {
+pub enum Level {
     /// As it should be.
     Ok,
     /// A fact that may matter to a reader.
@@ -20,19 +20,19 @@ pub(in crate::cli) enum Level {
 
 /// One finding.
 #[derive(Clone, Debug, Serialize)]
-pub(in crate::cli) struct Finding {
-    pub(super) check: &'static str,
-    pub(super) level: Level,
+pub struct Finding {
+    pub check: &'static str,
+    pub level: Level,
     /// The thing that was looked at: an instance, a file, a unit; may be empty.
-    pub(super) subject: String,
-    pub(super) found: String,
+    pub subject: String,
+    pub found: String,
     /// Advice; empty where there is nothing to do.
-    pub(super) remedy: String,
+    pub remedy: String,
 }
 
 /// Findings of all checks, in the order in which they were made.
 #[derive(Debug, Default, Serialize)]
-pub(in crate::cli) struct Findings(Vec<Finding>);
+pub struct Findings(Vec<Finding>);
 
 impl Findings {
     pub(super) fn ok(&mut self, check: &'static str, subject: &str, found: impl Into<String>) {
@@ -81,12 +81,12 @@ impl Findings {
     }
 
     /// Number of findings of a weight.
-    pub(in crate::cli) fn count(&self, level: Level) -> usize {
+    pub fn count(&self, level: Level) -> usize {
         self.0.iter().filter(|it| it.level == level).count()
     }
 
     /// The findings for people: a line each, with the remedy below.
-    pub(in crate::cli) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut text = String::new();
         for it in &self.0 {
             let level = match it.level {
