@@ -224,6 +224,7 @@ mod tests {
         Status {
             version: "1.2.3".to_owned(),
             started_at: time,
+            settings_mistakes: Vec::new(),
             instances: vec![InstanceStatus {
                 instance: "default".to_owned(),
                 host: String::new(),
@@ -262,6 +263,7 @@ mod tests {
                 }],
                 counters: Counters::default(),
                 waiting_broadcasts: 0,
+                unsaved_credentials: None,
                 transient: false,
             }],
         }
