@@ -77,7 +77,7 @@ class Connection {
         signal?.removeEventListener('abort', giveUp);
         if (!error) resolve(answer);
         else if (signal?.aborted) reject(new AbortError(signal, 'unknown'));
-        else if (this.#isClosed && error.code === grpc.status.CANCELLED) reject(stoppedMeanwhile(name));
+        else if (this.#isClosed && STOPPED.has(error.code)) reject(stoppedMeanwhile(name, error));
         else this.explain(error, name).then(reject);
       });
       const giveUp = () => running.cancel();
@@ -127,10 +127,16 @@ class Connection {
   }
 }
 
-function stoppedMeanwhile(name) {
-  return new NetworkError(`${name}: the instance was stopped before the answer came; it may have been carried out`, {
+/** Codes of a call that the library's own end of the connection has ended. */
+const STOPPED = new Set([grpc.status.CANCELLED, grpc.status.UNAVAILABLE]);
+
+/** The error of a call that was under way when the instance was stopped. */
+function stoppedMeanwhile(name, { details }) {
+  const neverLeft = /before call started/.test(details);
+  const what = neverLeft ? 'it was not carried out' : 'it may have been carried out';
+  return new NetworkError(`${name}: the instance was stopped before the answer came; ${what}`, {
     code: 'STOPPED',
-    fate: 'unknown',
+    fate: neverLeft ? 'refused' : 'unknown',
   });
 }
 

@@ -89,6 +89,7 @@ describe('a program', () => {
   it('ends within seconds of stop where a call is under way that would take longer', async () => {
     const running = script(`
       const exp = EXP.start();
+      await exp.getAuth();
       const sending = exp.getChannel('long').broadcast('hi', null, 60_000);
       setTimeout(() => exp.stop(), 100);
       await sending.catch((error) => console.log(error.code, error.fate));
