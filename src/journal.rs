@@ -35,7 +35,7 @@ pub enum JournalEvent {
     Paired,
     /// EXP has unpaired the device.
     Unpaired,
-    /// The credentials that a pairing gave could not be written to daemon.state_dir.
+    /// The credentials that a pairing gave could not be written to `daemon.state_dir`.
     CredentialsNotSaved,
     /// Credentials that could not be stored before are stored now.
     CredentialsSaved,

@@ -112,9 +112,10 @@ impl Broadcast {
             Meaning::Json
         };
         // A payload that is none is found before a daemon is asked for.
-        let payload = match self.lines {
-            true => None,
-            false => Some(payload::read_as(self.payload.as_deref(), meaning)?),
+        let payload = if self.lines {
+            None
+        } else {
+            Some(payload::read_as(self.payload.as_deref(), meaning)?)
         };
         let deadline = self.wait_for_connection.map(|wait| Instant::now() + wait);
         let mut sender = Sender {
@@ -131,22 +132,18 @@ impl Broadcast {
             deadline,
             options: &self,
         };
-        match payload {
-            Some(payload) => {
-                let count = self.count.unwrap_or(1);
-                for number in 1..=count {
-                    let place = (count > 1).then(|| format!("broadcast {number} of {count}"));
-                    sender.send(&payload, place.as_deref()).await?;
-                }
+        if let Some(payload) = payload {
+            let count = self.count.unwrap_or(1);
+            for number in 1..=count {
+                let place = (count > 1).then(|| format!("broadcast {number} of {count}"));
+                sender.send(&payload, place.as_deref()).await?;
             }
-            None => {
-                let mut lines = Lines::new(BufReader::new(tokio::io::stdin()), meaning);
-                while let Some((line, payload)) = lines.next().await? {
-                    let place = format!("line {line}");
-                    let payload =
-                        payload.map_err(|failure| sender.stopped(failure, Some(&place)))?;
-                    sender.send(&payload, Some(&place)).await?;
-                }
+        } else {
+            let mut lines = Lines::new(BufReader::new(tokio::io::stdin()), meaning);
+            while let Some((line, payload)) = lines.next().await? {
+                let place = format!("line {line}");
+                let payload = payload.map_err(|failure| sender.stopped(failure, Some(&place)))?;
+                sender.send(&payload, Some(&place)).await?;
             }
         }
         sender.report();

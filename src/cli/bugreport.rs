@@ -51,7 +51,7 @@ type Files = Vec<(&'static str, String)>;
 impl BugReport {
     pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         let progress = Progress::new();
-        let collecting = self.collect(&socket);
+        let collecting = Box::pin(self.collect(&socket));
         let files = progress.during(Some("collecting"), collecting).await;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let seconds = now.map_or(0, |now| now.as_secs());
@@ -76,7 +76,7 @@ impl BugReport {
         let source = Source::from_process(self.config.clone());
         let loaded = config::load(&source);
         let mut redactor = Redactor::default();
-        let table = source.file.as_deref().and_then(settings_of);
+        let table = source.file.as_deref().map(settings_of);
         let settings_text = match table {
             Some(Ok(mut table)) => {
                 redactor.add_all(&table);
@@ -112,7 +112,7 @@ impl BugReport {
         if let Ok(status) = &status {
             add_pairing_codes(&mut redactor, status);
         }
-        let findings = doctor::examine(self.config.clone(), socket.clone()).await;
+        let findings = Box::pin(doctor::examine(self.config.clone(), socket.clone())).await;
         let (status_text, status_json) = match &status {
             Ok(status) => {
                 let page = StatusPage::new(SystemTime::now());
@@ -142,13 +142,13 @@ impl BugReport {
     }
 }
 
-/// The settings file as TOML; none where there is no file.
-fn settings_of(file: &Path) -> Option<Result<toml::Table, String>> {
+/// The settings file as TOML.
+fn settings_of(file: &Path) -> Result<toml::Table, String> {
     let text = read(file).map_err(|error| error.to_string());
-    Some(text.and_then(|text| {
+    text.and_then(|text| {
         // The message of the parser quotes the text.
         text.parse().map_err(|_| "it is no TOML".to_owned())
-    }))
+    })
 }
 
 fn read(file: &Path) -> io::Result<String> {
@@ -290,7 +290,7 @@ async fn metrics_of(address: Option<std::net::SocketAddr>) -> String {
 
 fn section(text: &mut String, name: &str, content: Result<String, String>) {
     let content = content.unwrap_or_else(|error| error);
-    text.push_str(&format!("\n== {name}\n{}\n", content.trim_end()));
+    text.extend(["\n== ", name, "\n", content.trim_end(), "\n"]);
 }
 
 fn write_folder(folder: &Path, files: &Files) -> io::Result<()> {

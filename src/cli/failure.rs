@@ -90,9 +90,9 @@ impl Failure {
             Self::Stopped { failure, .. } => failure.status(),
             Self::ReaderLeft => 0,
             Self::Usage(_) => 2,
-            Self::NoDaemon { .. } => 3,
             Self::Client(error) | Self::Sending(error) if is_usage(error) => 2,
-            Self::Client(
+            Self::NoDaemon { .. }
+            | Self::Client(
                 ClientError::NotReachable { .. }
                 | ClientError::UnsafeFolder(_)
                 | ClientError::TimedOut { .. },

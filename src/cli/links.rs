@@ -1,6 +1,6 @@
 //! The links of a status, for scripts: are they online, and what is the matter where not?
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
@@ -20,9 +20,9 @@ impl<'s> Links<'s> {
     ///
     /// # Errors
     /// The named instance is not configured, or this user may see none.
-    pub(super) fn of(status: &'s Status, named: Option<&str>) -> Result<Self, Failure> {
+    pub(super) fn of(status: &'s Status, wanted: Option<&str>) -> Result<Self, Failure> {
         let configured = || status.instances.iter().filter(|it| !it.transient);
-        let links: Vec<_> = match named {
+        let links: Vec<_> = match wanted {
             None => configured().collect(),
             Some(name) => status
                 .instances
@@ -33,7 +33,7 @@ impl<'s> Links<'s> {
         if !links.is_empty() {
             return Ok(Self(links));
         }
-        let Some(name) = named else {
+        let Some(name) = wanted else {
             let reason = "the daemon shows this user no instance (access rules, `status`)";
             return Err(Failure::Failed(reason.to_owned()));
         };
@@ -91,16 +91,15 @@ fn words(it: &InstanceStatus) -> String {
         .as_ref()
         .and_then(|it| it.pairing_code.as_deref());
     if let Some(code) = code.filter(|code| !code.is_empty()) {
-        words.push_str(&format!(", code {}", display_pairing_code(code)));
+        // Writing to a String does not fail.
+        write!(words, ", code {}", display_pairing_code(code)).ok();
     }
     if !it.link.last_error.is_empty() {
-        words.push_str(&format!(" ({})", it.link.last_error));
+        write!(words, " ({})", it.link.last_error).ok();
     }
     if let Some(next) = it.link.next_try {
-        words.push_str(&format!(
-            ", next try {}",
-            ages::until(next, SystemTime::now())
-        ));
+        let next = ages::until(next, SystemTime::now());
+        write!(words, ", next try {next}").ok();
     }
     words
 }

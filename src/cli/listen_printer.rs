@@ -58,7 +58,6 @@ impl Printer {
             self.document(index, event).await?;
         }
         match &event.event {
-            Event::Subscription(_) => {}
             Event::Broadcast(broadcast) => {
                 match self.form {
                     Form::Lines => {
@@ -71,7 +70,7 @@ impl Printer {
                 self.broadcasts += 1;
             }
             Event::Gap(gap) if self.form != Form::Events => self.gap(index, gap),
-            Event::Gap(_) => {}
+            Event::Subscription(_) | Event::Gap(_) => {}
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ pub(super) struct Serve {
     #[command(flatten)]
     log: LogFlag,
     /// Form of the log: records of the journal where it is connected and else text (auto), text, or
-    /// JSON, one object a line [default: the settings' daemon.log_format, which is auto]
+    /// JSON, one object a line [default: the settings' `daemon.log_format`, which is auto]
     #[arg(long, value_name = "FORMAT", value_parser = LogFormat::WORDS)]
     log_format: Option<String>,
 }

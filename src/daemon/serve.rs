@@ -1,5 +1,6 @@
 //! Serving: starts the parts of the daemon, waits, and stops them in order.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -98,38 +99,21 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
     let limit_hits = LimitHits::default();
     let mut groups = Groups::default();
     if let Some(hub) = hub {
-        let stop = groups.hub.stop.clone();
-        groups.hub.spawn(
-            "the embedded network",
-            async move { Ok(hub.serve(stop).await?) },
-        );
+        spawn_hub(&mut groups.hub, hub);
     }
-    let (router, router_handle) = Router::new(RouterSettings {
-        instances: settings.instances.keys().cloned().collect(),
-        limits: limits.clone(),
-        encode: rpc::frame::encode,
-        limit_hits: limit_hits.clone(),
-    });
+    let (router, router_handle) = Router::new(router_settings(settings, &limit_hits));
     groups.router.spawn_infallible("the router", router.run());
     let metrics = MetricsServer::bind(&settings.daemon).await?;
-    let web = match settings.web.listen {
-        Some(address) => {
-            let bound = WebServer::bind(address);
-            Some(bound.map_err(|source| DaemonError::Web { address, source })?)
-        }
-        None => None,
-    };
-    let servers = &mut groups.servers;
-    let servers_stop = servers.stop.clone();
-    let links = &mut groups.links;
+    let web = bind_web(settings.web.listen)?;
     let (bridges, runner) = instances::start(
         settings,
         state_dir,
         &router_handle,
         &limit_hits,
-        servers_stop,
-        links,
+        groups.servers.stop.clone(),
+        &mut groups.links,
     )?;
+    let servers = &mut groups.servers;
     let started_at = SystemTime::now();
     if let Some(server) = metrics {
         let metrics = Metrics {
@@ -154,13 +138,7 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
             pages: pages.clone(),
             decode: rpc::frame::decode_broadcast,
         };
-        let address = web.local_addr();
-        log::info!(listen = address.to_string(); "serving pages on http://{address}");
-        let serving = web.serve(parts, servers.stop.clone());
-        servers.spawn("the door for pages", async move {
-            let served = serving.await;
-            served.map_err(|source| DaemonError::Web { address, source })
-        });
+        spawn_web(servers, web, parts);
     }
     let pulls = PullListeners::default();
     let expiry = pulls.clone().sweep_until(servers.stop.clone());
@@ -203,6 +181,40 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
     )
     .await;
     ended
+}
+
+fn router_settings(settings: &Settings, limit_hits: &LimitHits) -> RouterSettings {
+    RouterSettings {
+        instances: settings.instances.keys().cloned().collect(),
+        limits: settings.daemon.limits.clone(),
+        encode: rpc::frame::encode,
+        limit_hits: limit_hits.clone(),
+    }
+}
+
+fn spawn_hub(group: &mut TaskGroup, hub: Hub) {
+    let stop = group.stop.clone();
+    group.spawn(
+        "the embedded network",
+        async move { Ok(hub.serve(stop).await?) },
+    );
+}
+
+fn bind_web(address: Option<SocketAddr>) -> Result<Option<WebServer>, DaemonError> {
+    let bound = address.map(|address| {
+        WebServer::bind(address).map_err(|source| DaemonError::Web { address, source })
+    });
+    bound.transpose()
+}
+
+fn spawn_web(servers: &mut TaskGroup, web: WebServer, parts: WebParts) {
+    let address = web.local_addr();
+    log::info!(listen = address.to_string(); "serving pages on http://{address}");
+    let serving = web.serve(parts, servers.stop.clone());
+    servers.spawn("the door for pages", async move {
+        let served = serving.await;
+        served.map_err(|source| DaemonError::Web { address, source })
+    });
 }
 
 /// Stops the parts in order: new calls are refused and streams end with a status, calls under way

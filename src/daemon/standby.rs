@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +63,8 @@ pub(super) async fn wait_for_settings(
         limit_hits: LimitHits::default(),
         gone: Arc::new(|_| {}),
     };
-    let mut server = tokio::spawn(server.serve(listeners(options, passed), stop.clone()));
+    let mut serving = JoinSet::new();
+    serving.spawn(server.serve(listeners(options, passed), stop.clone()));
     notifier.ready(&tell(&mistakes, &errors));
 
     let mut watchdog = interval(notifier.watchdog_interval().unwrap_or(LOOK));
@@ -98,17 +100,15 @@ pub(super) async fn wait_for_settings(
         }
     };
     stop.cancel();
-    if timeout(END, &mut server).await.is_err() {
-        server.abort();
-        // Its sockets are closed once it has ended, which an abort leads to.
-        server.await.ok();
+    if timeout(END, serving.join_next()).await.is_err() {
+        // Its sockets are closed once it has ended.
+        serving.shutdown().await;
     }
-    match &read {
-        Some(_) => log::info!("the settings are corrected: starting"),
-        None => {
-            notifier.stopping();
-            log::info!(event = JournalEvent::Stopped; "stopped");
-        }
+    if read.is_some() {
+        log::info!("the settings are corrected: starting");
+    } else {
+        notifier.stopping();
+        log::info!(event = JournalEvent::Stopped; "stopped");
     }
     Ok(read)
 }
@@ -128,12 +128,11 @@ fn tell(mistakes: &watch::Sender<Arc<Vec<String>>>, errors: &ConfigErrors) -> St
 /// alone: the settings may name another.
 fn listeners(options: &ServeOptions, passed: &[PassedSocket]) -> Vec<Listener> {
     let bound = if passed.is_empty() {
-        let path = match &options.socket {
-            Some(path) => SocketPath::named(path),
-            None => {
-                let environment = SocketEnvironment::from_process();
-                ipc::default_path(&environment, ipc::runtime_directory().as_deref())
-            }
+        let path = if let Some(path) = &options.socket {
+            SocketPath::named(path)
+        } else {
+            let environment = SocketEnvironment::from_process();
+            ipc::default_path(&environment, ipc::runtime_directory().as_deref())
         };
         let bound = ipc::bind(&path, SOCKET_MODE, None);
         vec![bound.map_err(|error| error.to_string())]

@@ -58,12 +58,12 @@ pub(super) struct SlowListener<'a> {
 
 /// Logs what a listener missed by itself.
 #[cold]
-pub(super) fn log_slow(slow: SlowListener<'_>, reason: GapReason, missed: u64, is_ended: bool) {
+pub(super) fn log_slow(slow: &SlowListener<'_>, reason: GapReason, missed: u64, is_ended: bool) {
     let SlowListener {
         instance,
         channel,
         peer,
-    } = slow;
+    } = *slow;
     let count = if missed == 0 {
         "broadcasts".to_owned()
     } else {

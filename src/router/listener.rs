@@ -187,7 +187,7 @@ impl ListenerInfo {
             channel: &self.channel.name,
             peer: self.peer.map(|peer| (peer.pid, peer.uid)),
         };
-        log_slow(slow, reason, missed, is_ended);
+        log_slow(&slow, reason, missed, is_ended);
     }
 
     /// Number of events in the log that it has not read yet.

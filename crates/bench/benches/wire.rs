@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
 use expd_domain::Secret;
+use expd_wire::PathRecord;
 use expd_wire::socket::{Endpoint, SocketEvent, open};
 use futures_util::SinkExt as _;
 use tokio::net::TcpListener;
@@ -34,7 +35,7 @@ fn main() {
     let (port_in, port_out) = std::sync::mpsc::channel();
     let server = std::thread::spawn(move || runtime().block_on(serve(port_in)));
     let endpoint = Endpoint {
-        path: Default::default(),
+        path: PathRecord::default(),
         url: format!("http://127.0.0.1:{}", port_out.recv().unwrap()),
         token: Secret::new("t"),
         proxy: None,

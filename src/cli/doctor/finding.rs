@@ -100,13 +100,11 @@ impl Findings {
                 "" => String::new(),
                 subject => format!("{}: ", printable(subject)),
             };
-            text.push_str(&format!(
-                "{level} {check} {subject}{}\n",
-                printable(&it.found)
-            ));
+            let found = printable(&it.found);
+            text.extend([&*level, " ", &*check, " ", &*subject, &*found, "\n"]);
             if !it.remedy.is_empty() {
                 let remedy = printable(&it.remedy);
-                text.push_str(&format!("                  do: {remedy}\n"));
+                text.extend(["                  do: ", &*remedy, "\n"]);
             }
         }
         text

@@ -41,7 +41,7 @@ pub(super) struct Doctor {
 impl Doctor {
     pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
         let progress = Progress::new();
-        let examining = examine(self.config, socket);
+        let examining = Box::pin(examine(self.config, socket));
         let findings = progress.during(Some("examining"), examining).await;
         let (faults, warnings) = (findings.count(Level::Fault), findings.count(Level::Warning));
         let mut stdout = Output::new();

@@ -66,7 +66,7 @@ impl Screen {
                 let style = if line.is_bold { bold } else { Style::new() };
                 ScreenLine::styled(line.text.as_str(), style)
             });
-            let text = Text::from_iter(shown);
+            let text: Text<'_> = shown.collect();
             let body = Rect {
                 height: area.height.saturating_sub(1),
                 ..area

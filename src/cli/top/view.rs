@@ -105,9 +105,9 @@ fn counts(status: &Status) -> BTreeMap<String, u64> {
     values
 }
 
-fn plain(text: String) -> Line {
+fn plain(text: impl AsRef<str>) -> Line {
     Line {
-        text: clipped(&text, WIDTH),
+        text: clipped(text.as_ref(), WIDTH),
         is_bold: false,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
 use expd_domain::{Alphabet, Channel, ChannelId, Secret};
+use expd_wire::PathRecord;
 use expd_wire::socket::{Endpoint, SocketEvent, open};
 #[cfg(feature = "rust-socketio")]
 use futures_util::FutureExt as _;
@@ -24,7 +25,7 @@ use super::subscribers::Account;
 /// On the wire that the daemon has, the fastest there is.
 pub async fn own(port: u16, mut account: Account) -> Account {
     let endpoint = Endpoint {
-        path: Default::default(),
+        path: PathRecord::default(),
         url: url(port),
         token: Secret::new("t"),
         proxy: None,
