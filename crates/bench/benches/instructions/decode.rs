@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
 use expd_domain::Secret;
+use expd_wire::PathRecord;
 use expd_wire::socket::{Endpoint, Socket, SocketEvent, open};
 use tokio::runtime::Builder;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
@@ -45,7 +46,7 @@ fn decode(protocol: ProtocolChoice) {
     });
 
     let endpoint = Endpoint {
-        path: Default::default(),
+        path: PathRecord::default(),
         url: format!("http://127.0.0.1:{port}"),
         token: Secret::new("t"),
         proxy: None,

@@ -14,6 +14,7 @@ use expd::router::{
     RouterSettings,
 };
 use expd::rpc;
+use expd::shares::LimitHits;
 use expd_domain::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Overflow, Payload};
 use http_body::Body;
 use tokio::runtime::{Builder, Runtime};
@@ -48,7 +49,7 @@ impl World {
             instances: vec!["default".to_owned()],
             limits: Limits::default(),
             encode: rpc::frame::encode,
-            limit_hits: Default::default(),
+            limit_hits: LimitHits::default(),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn_on(task.run(), runtime.handle());
