@@ -45,3 +45,5 @@ pub use record::{Decode, Encode, EncodedBatch, FrameSpan, PageForm, PlainBroadca
 pub use report::{Incoming, InstanceId, Report};
 pub use snapshot::{ChannelSnapshot, InstanceSnapshot, Slice, Totals};
 pub use wanted::Wanted;
+
+pub use crate::shares::LimitHits;

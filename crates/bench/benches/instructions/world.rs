@@ -10,11 +10,10 @@ use bytes::Bytes;
 use expd::access::AccessPolicy;
 use expd::config::Limits;
 use expd::router::{
-    Incoming, InstanceId, ListenSpec, Listener, Moment, Report, Router, RouterHandle,
+    Incoming, InstanceId, LimitHits, ListenSpec, Listener, Moment, Report, Router, RouterHandle,
     RouterSettings,
 };
 use expd::rpc;
-use expd::shares::LimitHits;
 use expd_domain::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Overflow, Payload};
 use http_body::Body;
 use tokio::runtime::{Builder, Runtime};
