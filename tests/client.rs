@@ -593,7 +593,7 @@ mod command {
         assert_eq!(output.status.code(), Some(0));
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("the daemon is gone: bye"), "{said}");
-        assert!(said.contains("the daemon is back"), "{said}");
+        assert!(said.contains("listening again"), "{said}");
     }
 
     #[tokio::test]

@@ -332,14 +332,19 @@ pub(super) fn join(section: &str, name: &str) -> String {
 /// The known key that is most likely meant by an unknown one, in full.
 pub(super) fn nearest(section: &str, name: &str) -> String {
     let name = name.to_lowercase();
-    // The right name in the wrong table is the most likely mistake.
-    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
-        return join(key.section, key.name);
-    }
     let distance = |known: &str| strsim::damerau_levenshtein(&name, known);
     let sibling = children(section)
         .into_iter()
         .min_by_key(|known| distance(known));
+    // One letter too many or too few, else the right name in the wrong table.
+    if let Some(sibling) = sibling.as_deref()
+        && distance(sibling) <= 1
+    {
+        return join(section, sibling);
+    }
+    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
+        return join(key.section, key.name);
+    }
     if let Some(sibling) = sibling
         && distance(&sibling) <= 2.max(name.len() / 3)
     {

@@ -388,7 +388,7 @@ async fn the_shell_command_waits_for_the_connection_only_where_it_was_told_to() 
         command
     };
     let refused = broadcast(&[]).output().await.unwrap();
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(5));
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("nothing was sent"), "{said}");
     assert!(said.contains("try again in"), "{said}");
