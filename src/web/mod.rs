@@ -11,7 +11,7 @@
 //!
 //! The files, from the top: [`server`] binds and serves; [`routes`] has the paths; [`origin`] and
 //! [`cors`] guard every request; [`auth`], [`messages`], [`api`], [`content`] and [`handshake`]
-//! answer; [`page`] is the task of one live socket, with a [`subscription`] a channel, which become
+//! answer; [`pairing`] is the one page that the door brings itself; [`page`] is the task of one live socket, with a [`subscription`] a channel, which become
 //! [`packet`]s; [`caller`] is the login of a request. Below them: [`state`], [`logins`] (what each
 //! login has received), [`tokens`], [`apps`], [`room`].
 
@@ -29,6 +29,7 @@ mod messages;
 mod origin;
 mod packet;
 mod page;
+mod pairing;
 mod room;
 mod routes;
 mod server;

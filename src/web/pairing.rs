@@ -1,7 +1,8 @@
 //! `/pairing`: the pairing code in large type while a device waits for it, and the state otherwise.
 //!
-//! The page shows what is on the screen anyway, and updates by itself. Only the door's own pages
-//! and whoever types the address see it.
+//! The page updates by itself, and shows what is meant for a screen. In a browser, it opens from the
+//! address bar and the door's own pages alone; scripts of the origins in the settings may read the
+//! state.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use super::state::WebState;
+use expd_domain::LinkState;
 use expd_domain::identity::display_pairing_code;
 
 const PAGE: &str = include_str!("pairing/page.html");
@@ -57,10 +59,15 @@ pub(super) async fn state(State(state): State<Arc<WebState>>) -> Response {
         .iter()
         .map(|bridge| {
             let identity = bridge.identity().ok();
-            let code = identity.as_ref().and_then(|known| known.pairing_code.as_deref());
+            let link = bridge.link.borrow().state;
+            // While the network is away, nobody can use the code.
+            let code = identity
+                .as_ref()
+                .and_then(|known| known.pairing_code.as_deref())
+                .filter(|_| link == LinkState::Pairing);
             InstanceState {
                 instance: bridge.name.clone(),
-                state: bridge.link.borrow().state.as_str(),
+                state: link.as_str(),
                 code: code.map(display_pairing_code),
                 uuid: identity
                     .as_ref()
@@ -71,7 +78,10 @@ pub(super) async fn state(State(state): State<Arc<WebState>>) -> Response {
         .collect();
     let mut response = Json(instances).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
     response
 }
 
@@ -80,6 +90,7 @@ fn file(content_type: &'static str, text: &'static str) -> Response {
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, "no-cache"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (headers, text).into_response()
 }

@@ -12,7 +12,7 @@ use axum::routing::{any, get, post};
 use tower_http::services::ServeDir;
 
 use super::state::WebState;
-use super::{api, auth, content, handshake, messages, origin};
+use super::{api, auth, content, handshake, messages, origin, pairing};
 use expd_server::error::ApiError;
 
 /// Pages of the door are shown in frames of its own origin alone, and read by no other.
@@ -47,7 +47,11 @@ pub(super) fn build(state: &Arc<WebState>, root: Option<&Path>) -> Router {
         .route("/api/{*path}", any(api::request))
         .route("/socket.io", any(handshake::serve))
         .route("/socket.io/", any(handshake::serve))
-        .route("/socket.io/{*path}", any(handshake::serve));
+        .route("/socket.io/{*path}", any(handshake::serve))
+        .route("/pairing", get(pairing::page))
+        .route("/pairing/page.js", get(pairing::script))
+        .route("/pairing/page.css", get(pairing::style))
+        .route("/pairing/state", get(pairing::state));
     let router = match root {
         Some(root) => {
             let pages = Router::new()
