@@ -45,6 +45,7 @@ mod top;
 mod unit_view;
 mod wait_argument;
 mod wait_online;
+mod web;
 mod zone;
 
 use std::ffi::OsString;
@@ -124,6 +125,7 @@ enum Command {
     Api(api::Api),
     ChannelId(channel_id::ChannelId),
     CheckConfig(check_config::CheckConfig),
+    Web(web::Web),
     Completions(completions::Completions),
     Manual(manual::Manual),
 }
@@ -183,6 +185,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Identify(identify) => run_client(Box::pin(identify.run(socket))),
         Command::Restart(restart) => run_client(Box::pin(restart.run(socket))),
         Command::ChannelId(channel_id) => run_client(Box::pin(channel_id.run())),
+        Command::Web(web) => run_client(Box::pin(web.run())),
         Command::Completions(completions) => run_client(Box::pin(completions.run(command()))),
         Command::Manual(manual) => manual.run(command()),
     }
@@ -200,7 +203,7 @@ fn command() -> clap::Command {
         option.action(ArgAction::Count)
     };
     let mut command = Cli::command().mut_subcommand("hub", |hub| hub.arg(unused("socket")));
-    for name in ["channel-id", "check-config", "completions", "manual"] {
+    for name in ["channel-id", "check-config", "completions", "manual", "web"] {
         command = command.mut_subcommand(name, |command| {
             command.arg(unused("socket")).arg(quiet("verbose"))
         });

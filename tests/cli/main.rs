@@ -16,7 +16,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use expd_test_support::process::{Daemon, Home, program};
 use serde_json::{Value, json};
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "serve",
     "hub",
     "status",
@@ -40,6 +40,7 @@ const COMMANDS: [&str; 24] = [
     "api",
     "channel-id",
     "check-config",
+    "web",
     "completions",
 ];
 
@@ -182,7 +183,7 @@ fn the_socket_that_was_meant_is_the_one_in_an_error() {
 
 #[test]
 fn help_shows_no_option_that_a_command_does_not_use() {
-    for command in ["channel-id", "check-config", "completions", "hub"] {
+    for command in ["channel-id", "check-config", "completions", "hub", "web"] {
         let help = run(&[command, "--help"]);
         assert!(!stdout(&help).contains("--socket"), "{command}");
         let refused = run(&[command, "--socket", "/x"]);
@@ -379,6 +380,61 @@ fn check_config_names_every_mistake_at_once() {
     for words in ["expd.toml:2", "organization", "expd.toml:3", "2 mistakes"] {
         assert!(said.contains(words), "{said}");
     }
+}
+
+#[test]
+fn web_policy_permits_each_configured_origin_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("expd.toml");
+    let policy = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = expd();
+        command.args(["web", "policy", "--config"]).arg(&file);
+        command.output().unwrap()
+    };
+    let app = |name: &str, origins: &str| {
+        format!(
+            "[[web.apps]]\nname = \"{name}\"\nuuid = \"{name}\"\napi_key = \"k\"\norigins = [{origins}]\n"
+        )
+    };
+    let door = "[web]\nlisten = \"127.0.0.1:9980\"\n";
+    let board = app(
+        "board",
+        r#""https://kiosk.example", "http://127.0.0.1:9980""#,
+    );
+    let till = app(
+        "till",
+        r#""http://till.example:8080", "https://kiosk.example""#,
+    );
+    let printed = policy(&format!("{door}{board}{till}"));
+    assert_eq!(printed.status.code(), Some(0), "{}", stderr(&printed));
+    // Chromium takes a pattern without a port for all ports.
+    let origins = json!(["http://till.example:8080", "https://kiosk.example:443"]);
+    let document: Value = serde_json::from_str(stdout(&printed)).unwrap();
+    let both = json!({
+        "LocalNetworkAccessAllowedForUrls": origins,
+        "LoopbackNetworkAllowedForUrls": origins,
+    });
+    assert_eq!(document, both);
+    for words in ["139", "146", "/etc/chromium/policies/managed/expd.json"] {
+        assert!(stderr(&printed).contains(words), "{}", stderr(&printed));
+    }
+    let local = policy(&format!(
+        "{door}{}",
+        app("board", r#""http://localhost:9980""#)
+    ));
+    assert!(
+        stderr(&local).contains("no policy is needed"),
+        "{}",
+        stderr(&local)
+    );
+    let none = policy(door);
+    assert_eq!(none.status.code(), Some(1), "{}", stdout(&none));
+    assert_eq!(stdout(&none), "");
+    assert!(stderr(&none).contains("[[web.apps]]"), "{}", stderr(&none));
+    let wrong = policy(&app("board", r#""https://kiosk.example""#));
+    assert_eq!(wrong.status.code(), Some(1), "{}", stdout(&wrong));
+    assert!(stderr(&wrong).contains("web.listen"), "{}", stderr(&wrong));
 }
 
 /// A daemon with its network, for client commands.
