@@ -21,6 +21,8 @@ const INDENT: usize = 16;
 const MAX_CHANNEL: usize = 22;
 const MAX_LISTENED: usize = 15;
 const MAX_EVENT: usize = 8;
+const MAX_APP: usize = 16;
+const MAX_ORIGIN: usize = 30;
 
 /// The state of a link, in its colour.
 pub(super) fn link_state(state: LinkState) -> String {
@@ -68,6 +70,7 @@ impl StatusPage {
         if status.instances.is_empty() {
             self.line("no instances");
         }
+        self.web_pages(status);
         self.text
     }
 
@@ -209,6 +212,36 @@ impl StatusPage {
         self.table(&heading, rows.collect());
     }
 
+    /// Web pages, and what became of those of each app.
+    fn web_pages(&mut self, status: &expd_client::Status) {
+        let heading = ["page of", "origin", "channels", "behind", "delivered"];
+        let rows = status.web_pages.iter().map(|page| {
+            vec![
+                clipped(&printable(&page.app), MAX_APP),
+                clipped(&printable(&page.origin), MAX_ORIGIN),
+                page.channels.to_string(),
+                page.behind.to_string(),
+                page.delivered.to_string(),
+            ]
+        });
+        self.table(&heading, rows.collect());
+        let heading = ["app", "instance", "opened", "delivered", "cut", "refused"];
+        let rows = status.web_apps.iter().map(|app| {
+            vec![
+                clipped(&printable(&app.app), MAX_APP),
+                clipped(&printable(&app.instance), MAX_APP),
+                app.opened.to_string(),
+                app.delivered.to_string(),
+                match app.cut {
+                    0 => "0".to_owned(),
+                    cut => styled(WARN, cut),
+                },
+                app.refused.to_string(),
+            ]
+        });
+        self.table(&heading, rows.collect());
+    }
+
     fn line(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
@@ -288,7 +321,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 mod tests {
     use std::time::Duration;
 
-    use expd_client::{Counters, LinkStatus};
+    use expd_client::{Counters, LinkStatus, WebAppStatus, WebPageStatus};
     use expd_domain::{Channel, IdentityKind};
 
     use super::*;
@@ -356,6 +389,25 @@ mod tests {
                 }],
                 counters: Counters::default(),
             }],
+            web_pages: vec![WebPageStatus {
+                app: "menu-board".to_owned(),
+                origin: "https://kiosk.example".to_owned(),
+                instance: "default".to_owned(),
+                since: Some(at(940)),
+                protocol: 4,
+                websocket: true,
+                channels: 2,
+                behind: 1,
+                delivered: 12,
+            }],
+            web_apps: vec![WebAppStatus {
+                app: "menu-board".to_owned(),
+                instance: "default".to_owned(),
+                opened: 3,
+                delivered: 40,
+                cut: 1,
+                refused: 2,
+            }],
         };
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
         let page = StatusPage::new(now).render(&status, "/run/expd/expd.sock");
@@ -381,6 +433,12 @@ default  offline for 5s
 
   program           channel          event  behind  delivered  missed
   pid 42, uid 7777  "menu" (system)  all    0       3          1
+
+  page of     origin                 channels  behind  delivered
+  menu-board  https://kiosk.example  2         1       12
+
+  app         instance  opened  delivered  cut  refused
+  menu-board  default   3       40         1    2
 "#;
         assert_eq!(format!("\n{page}"), expected);
     }

@@ -10,6 +10,7 @@ mod families;
 mod instances;
 mod process;
 mod server;
+mod web;
 
 pub(super) use families::Metrics;
 pub(super) use server::MetricsServer;

@@ -115,18 +115,19 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
     )?;
     let servers = &mut groups.servers;
     let started_at = SystemTime::now();
+    let pages = Pages::default();
     if let Some(server) = metrics {
         let metrics = Metrics {
             bridges: bridges.clone(),
             router: router_handle.clone(),
             counters: counters.clone(),
             limit_hits: limit_hits.clone(),
+            pages: pages.clone(),
             started_at,
         };
         let serving = server.serve(metrics, servers.stop.clone());
         servers.spawn("the metrics server", serving);
     }
-    let pages = Pages::default();
     if let Some(web) = web {
         let parts = WebParts {
             state_dir: state_dir.map(Path::to_owned),
@@ -148,6 +149,7 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         runner,
         router: router_handle.clone(),
         pulls: pulls.clone(),
+        pages: pages.clone(),
         max_payload: limits.max_payload,
         access: access.clone(),
         counters,

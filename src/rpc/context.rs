@@ -10,6 +10,7 @@ use super::pull::PullListeners;
 use crate::access::AccessPolicy;
 use crate::bridge::{Bridges, InstanceRunner};
 use crate::metrics::DaemonCounters;
+use crate::pages::Pages;
 use crate::router::RouterHandle;
 
 /// The parts of the daemon that the services use. Clones share them.
@@ -23,6 +24,8 @@ pub struct ServiceContext {
     pub router: RouterHandle,
     /// Listeners in pull form.
     pub pulls: PullListeners,
+    /// Web pages at the door for pages.
+    pub pages: Pages,
     /// Limit of a payload, in bytes of JSON text.
     pub max_payload: usize,
     /// The access policy, which a reload replaces.

@@ -49,6 +49,17 @@ pub(super) async fn page(
     let start = PageStart::read(&request.page_token, context.started_at)?;
     let totals = context.router.totals().await?;
     let mut budget = PageBudget::new(request.page_size);
+    let (mut web_pages, mut web_apps) = (Vec::new(), Vec::new());
+    if request.page_token.is_empty() {
+        web_pages = web_pages_out(context, view);
+        web_apps = web_apps_out(context, view);
+        for page in &web_pages {
+            budget.take(page);
+        }
+        for app in &web_apps {
+            budget.take(app);
+        }
+    }
     let mut instances = Vec::new();
     let mut next = None;
     let configured = context.bridges.iter().count();
@@ -79,8 +90,43 @@ pub(super) async fn page(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: Some(context.started_at.into()),
         instances,
+        web_pages,
+        web_apps,
         next_page_token: next.map_or_else(String::new, |next| next.token(context.started_at)),
     })
+}
+
+/// The web pages on visible instances; the door bounds their number.
+fn web_pages_out(context: &ServiceContext, view: &View) -> Vec<proto::WebPageStatus> {
+    let pages = context.pages.list().into_iter();
+    pages
+        .filter(|page| view.instance(&page.instance))
+        .map(|page| proto::WebPageStatus {
+            app: name(&page.app),
+            origin: name(&page.origin),
+            instance: page.instance.clone(),
+            since: Some(page.since.into()),
+            protocol: page.protocol.into(),
+            websocket: page.websocket.load(Relaxed),
+            channels: count_out(page.channels()),
+            behind: page.behind(),
+            delivered: page.delivered(),
+        })
+        .collect()
+}
+
+fn web_apps_out(context: &ServiceContext, view: &View) -> Vec<proto::WebAppStatus> {
+    let apps = context.pages.apps().into_iter();
+    apps.filter(|(_, counts)| view.instance(&counts.instance))
+        .map(|(app, counts)| proto::WebAppStatus {
+            app: name(&app),
+            instance: counts.instance,
+            opened: counts.opened,
+            delivered: counts.delivered,
+            cut: counts.cut,
+            refused: counts.refused,
+        })
+        .collect()
 }
 
 /// Adds an instance's channels and listeners from `start` on until the page is full. Returns the

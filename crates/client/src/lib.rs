@@ -57,6 +57,6 @@ pub use serde_json::{Value, json};
 pub use socket_path::{SocketEnvironment, SocketPath, UnsafeFolder};
 pub use status::{
     ChannelStatus, Counters, Identity, InstanceStatus, LinkEvent, LinkStatus, ListenerStatus,
-    Status,
+    Status, WebAppStatus, WebPageStatus,
 };
 pub use tonic::Code;

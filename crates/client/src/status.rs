@@ -23,6 +23,54 @@ pub struct Status {
     /// Mistakes in the settings, for which there is no instance yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub settings_mistakes: Vec<String>,
+    /// Live sockets of web pages at the door for pages, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub web_pages: Vec<WebPageStatus>,
+    /// The apps whose pages have come to the door since the daemon started, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub web_apps: Vec<WebAppStatus>,
+}
+
+/// One live socket of a web page.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebPageStatus {
+    /// Name of its app in the settings.
+    pub app: String,
+    /// Its origin, as the browser sends it.
+    pub origin: String,
+    /// The instance that it shares.
+    pub instance: String,
+    /// When the socket was opened.
+    pub since: Option<Time>,
+    /// Generation of Engine.IO.
+    pub protocol: u32,
+    /// True over a WebSocket, false over long polling.
+    pub websocket: bool,
+    /// Number of channels that it listens on.
+    pub channels: u32,
+    /// Number of events in their logs that it has not been given yet.
+    pub behind: u64,
+    /// Number of delivered broadcasts.
+    pub delivered: u64,
+}
+
+/// Counts of one app's pages since the daemon started.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebAppStatus {
+    /// Its name in the settings.
+    pub app: String,
+    /// The instance that its pages share.
+    pub instance: String,
+    /// Live sockets opened.
+    pub opened: u64,
+    /// Broadcasts delivered, summed over pages.
+    pub delivered: u64,
+    /// Sockets closed because the page did not read, or because something could not be delivered.
+    pub cut: u64,
+    /// Handshakes refused because EXP was away, or because something had been missed.
+    pub refused: u64,
 }
 
 /// State of an identity.
@@ -200,7 +248,11 @@ impl Pages {
     /// Adds the next page.
     pub(crate) fn add(&mut self, page: proto::Status) -> Result<(), ClientError> {
         let page = Status::from_wire(page)?;
-        let mut earlier = std::mem::replace(&mut self.0, page).instances;
+        let before = std::mem::replace(&mut self.0, page);
+        // The first page has all of them.
+        self.0.web_pages.splice(..0, before.web_pages);
+        self.0.web_apps.splice(..0, before.web_apps);
+        let mut earlier = before.instances;
         for instance in &mut self.0.instances {
             // The newest page has the present facts; channels and listeners are spread over all.
             let same = earlier
@@ -231,7 +283,46 @@ impl Status {
             started_at: Time::from_wire(status.started_at),
             instances: instances.collect::<Result<_, _>>()?,
             settings_mistakes: status.settings_mistakes,
+            web_pages: status
+                .web_pages
+                .into_iter()
+                .map(WebPageStatus::from_wire)
+                .collect(),
+            web_apps: status
+                .web_apps
+                .into_iter()
+                .map(WebAppStatus::from_wire)
+                .collect(),
         })
+    }
+}
+
+impl WebPageStatus {
+    fn from_wire(page: proto::WebPageStatus) -> Self {
+        Self {
+            app: page.app,
+            origin: page.origin,
+            instance: page.instance,
+            since: Time::from_wire(page.since),
+            protocol: page.protocol,
+            websocket: page.websocket,
+            channels: page.channels,
+            behind: page.behind,
+            delivered: page.delivered,
+        }
+    }
+}
+
+impl WebAppStatus {
+    fn from_wire(app: proto::WebAppStatus) -> Self {
+        Self {
+            app: app.app,
+            instance: app.instance,
+            opened: app.opened,
+            delivered: app.delivered,
+            cut: app.cut,
+            refused: app.refused,
+        }
     }
 }
 

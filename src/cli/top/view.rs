@@ -225,6 +225,8 @@ mod tests {
             version: "1.2.3".to_owned(),
             started_at: time,
             settings_mistakes: Vec::new(),
+            web_pages: Vec::new(),
+            web_apps: Vec::new(),
             instances: vec![InstanceStatus {
                 instance: "default".to_owned(),
                 host: String::new(),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::exposition::{Exposition, Kind, seconds};
-use super::{instances, process};
+use super::{instances, process, web};
 use crate::bridge::Bridges;
 use crate::logging;
 use crate::metrics::DaemonCounters;
+use crate::pages::Pages;
 use crate::router::{InstanceSnapshot, RouterError, RouterHandle};
 use crate::shares::LimitHits;
 use expd_domain::LinkState;
@@ -19,6 +20,7 @@ pub(in crate::daemon) struct Metrics {
     pub(in crate::daemon) router: RouterHandle,
     pub(in crate::daemon) counters: Arc<DaemonCounters>,
     pub(in crate::daemon) limit_hits: LimitHits,
+    pub(in crate::daemon) pages: Pages,
     pub(in crate::daemon) started_at: SystemTime,
 }
 
@@ -38,6 +40,7 @@ impl Metrics {
         self.add_process(&mut text);
         instances::add(&mut text, &self.bridges, snapshots);
         self.add_run_instances(&mut text);
+        web::add(&mut text, &self.pages);
         self.add_calls(&mut text);
         self.add_refusals(&mut text);
         text.finish()

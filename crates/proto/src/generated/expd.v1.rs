@@ -2110,6 +2110,67 @@ pub struct Status {
     /// status until they are corrected. Each names place, fault and remedy.
     #[prost(string, repeated, tag = "5")]
     pub settings_mistakes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Live sockets of web pages at the door for pages, the oldest first, on instances that the caller
+    /// may see. The first page of the status has them all.
+    #[prost(message, repeated, tag = "6")]
+    pub web_pages: ::prost::alloc::vec::Vec<WebPageStatus>,
+    /// The apps whose pages have come to the door since the daemon started, by name.
+    #[prost(message, repeated, tag = "7")]
+    pub web_apps: ::prost::alloc::vec::Vec<WebAppStatus>,
+}
+/// One live socket of a web page.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WebPageStatus {
+    /// Name of its app in the settings.
+    #[prost(string, tag = "1")]
+    pub app: ::prost::alloc::string::String,
+    /// Its origin, as the browser sends it.
+    #[prost(string, tag = "2")]
+    pub origin: ::prost::alloc::string::String,
+    /// The instance that it shares.
+    #[prost(string, tag = "3")]
+    pub instance: ::prost::alloc::string::String,
+    /// When the socket was opened.
+    #[prost(message, optional, tag = "4")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// The generation of the Engine.IO protocol (3 or 4).
+    #[prost(uint32, tag = "5")]
+    pub protocol: u32,
+    /// True over a WebSocket, false over long polling.
+    #[prost(bool, tag = "6")]
+    pub websocket: bool,
+    /// Number of channels that it listens on.
+    #[prost(uint32, tag = "7")]
+    pub channels: u32,
+    /// Number of events in their logs that it has not been given yet.
+    #[prost(uint64, tag = "8")]
+    pub behind: u64,
+    /// Number of delivered broadcasts.
+    #[prost(uint64, tag = "9")]
+    pub delivered: u64,
+}
+/// Counts of one app's pages since the daemon started.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WebAppStatus {
+    /// Its name in the settings.
+    #[prost(string, tag = "1")]
+    pub app: ::prost::alloc::string::String,
+    /// The instance that its pages share.
+    #[prost(string, tag = "2")]
+    pub instance: ::prost::alloc::string::String,
+    /// Live sockets opened.
+    #[prost(uint64, tag = "3")]
+    pub opened: u64,
+    /// Broadcasts delivered, summed over pages.
+    #[prost(uint64, tag = "4")]
+    pub delivered: u64,
+    /// Sockets that were closed because the page did not read, or because something could not be
+    /// delivered.
+    #[prost(uint64, tag = "5")]
+    pub cut: u64,
+    /// Handshakes that were refused because EXP was away, or because something had been missed.
+    #[prost(uint64, tag = "6")]
+    pub refused: u64,
 }
 /// A state of an instance's link to EXP.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
