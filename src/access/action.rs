@@ -32,6 +32,8 @@ pub enum Action<'a> {
     },
     /// Read or cancel the listener of a web page on this channel.
     UsePageListener(&'a Channel),
+    /// Administer a channel, or what concerns the instance as a whole.
+    Administer(Option<&'a Channel>),
 }
 
 impl Action<'_> {

@@ -93,6 +93,41 @@ impl Caller {
         Self::new(None, Some(page))
     }
 
+    /// The process with this ID, as it is now.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be looked at.
+    pub fn of_process(pid: u32) -> io::Result<Self> {
+        let pid = i32::try_from(pid).map_err(|_| io::ErrorKind::NotFound)?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let ids = effective_user(&status).zip(effective_group(&status));
+        let (uid, gid) = ids.ok_or_else(|| io::Error::other("its user cannot be read"))?;
+        let peer = Peer { pid, uid, gid };
+        let caller = Self::local(peer);
+        // Read now: a rule on a group or unit decides nothing about a process that is not seen.
+        let process = Process::of(peer, caller.0.accepted)?;
+        caller.0.process.get_or_init(|| Some(process));
+        Ok(caller)
+    }
+
+    /// A program of this user that is in no unit, and in the groups of the user's account.
+    ///
+    /// # Errors
+    /// When the system's name service fails.
+    pub fn of_user(uid: u32) -> io::Result<Self> {
+        let account = accounts::account(uid)?;
+        let (gid, groups) = account.map_or((uid, Vec::new()), |it| (it.gid, it.groups));
+        let caller = Self::local(Peer { pid: 0, uid, gid });
+        caller.0.process.get_or_init(|| {
+            Some(Process {
+                groups,
+                unit: None,
+                shares_users: true,
+            })
+        });
+        Ok(caller)
+    }
+
     fn new(peer: Option<Peer>, page: Option<Page>) -> Self {
         Self(Arc::new(Known {
             peer,
@@ -156,7 +191,8 @@ impl Caller {
         lookup.await.ok();
     }
 
-    pub(super) fn look_up_name(&self) {
+    /// Looks up the user's name for messages, on this thread.
+    pub fn look_up_name(&self) {
         self.0
             .name
             .get_or_init(|| accounts::user_name(self.0.peer?.uid));
@@ -252,6 +288,11 @@ fn started(stat: &str) -> Option<Duration> {
 
 fn effective_user(status: &str) -> Option<u32> {
     let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    ids.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+fn effective_group(status: &str) -> Option<u32> {
+    let ids = status.lines().find_map(|line| line.strip_prefix("Gid:"))?;
     ids.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 

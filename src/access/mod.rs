@@ -23,7 +23,7 @@ pub use action::Action;
 pub(crate) use action::Scope;
 pub use caller::{Caller, Page, Peer};
 pub use peer_fields::PeerFields;
-pub use policy::{AccessPolicy, Rights};
+pub use policy::{AccessPolicy, Grant, Rights, RuleName};
 pub use refusal::Refusal;
 pub use rule::AccessRule;
 pub use verb::Verb;

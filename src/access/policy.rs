@@ -3,6 +3,7 @@
 //! Names are resolved when the policy is built; one that the system does not know matches nobody.
 //! A rule that needs neither group nor unit never reads anything about the process.
 
+use std::fmt;
 use std::io;
 
 use expd_domain::PathClass;
@@ -26,6 +27,10 @@ pub struct AccessPolicy {
 
 #[derive(Clone, Debug)]
 struct Rule {
+    /// Its place among the settings.
+    place: usize,
+    /// The rule in words.
+    text: String,
     /// A caller must match all of these.
     criteria: Vec<Criterion>,
     allow: Vec<Verb>,
@@ -48,10 +53,15 @@ enum Criterion {
 impl AccessPolicy {
     /// A policy of these rules, with names resolved as the system knows them now.
     pub fn new(rules: &[AccessRule]) -> Self {
-        let (pages, programs): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| rule.app.is_some());
+        let rules = rules.iter().enumerate();
+        let (pages, programs): (Vec<_>, Vec<_>) = rules.partition(|(_, rule)| rule.app.is_some());
+        let built = |rules: Vec<(usize, &AccessRule)>| {
+            let rules = rules.into_iter();
+            rules.map(|(place, rule)| Rule::new(place, rule)).collect()
+        };
         Self {
-            programs: programs.into_iter().map(Rule::new).collect(),
-            pages: pages.into_iter().map(Rule::new).collect(),
+            programs: built(programs),
+            pages: built(pages),
         }
     }
 
@@ -110,26 +120,55 @@ impl Rights<'_> {
     /// # Errors
     /// It may not.
     pub fn check(&self, instance: &str, action: &Action<'_>) -> Result<(), Refusal> {
-        self.decide(instance, action).map_err(|lack| match lack {
+        self.decide(instance, action, |_, _| {})
+            .map_err(|lack| self.refusal(lack))
+    }
+
+    /// Decides the same, and names the rules that allow it; none where there are no rules.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn explain(&self, instance: &str, action: &Action<'_>) -> Result<Vec<Grant>, Refusal> {
+        let mut grants = Vec::new();
+        self.decide(instance, action, |verb, rule| {
+            grants.push(Grant::new(verb, rule));
+        })
+        .map_err(|lack| self.refusal(lack))?;
+        Ok(grants)
+    }
+
+    /// The rules that are for the caller, whatever they allow; none where there are no rules.
+    pub fn rules(&self) -> impl Iterator<Item = RuleName<'_>> {
+        self.rules.iter().flatten().map(|rule| RuleName(rule))
+    }
+
+    fn refusal(&self, lack: Lack<'_>) -> Refusal {
+        match lack {
             Lack::Permission(verb, scope) => self.denied(verb, scope.to_string()),
             Lack::HiddenListener => Refusal::HiddenListener,
             Lack::ReservedPath(path) => path.into(),
-        })
+        }
     }
 
     /// The same without a reason, for filters.
     pub fn permits(&self, instance: &str, action: &Action<'_>) -> bool {
-        self.decide(instance, action).is_ok()
+        self.decide(instance, action, |_, _| {}).is_ok()
     }
 
-    /// The one decision on all operations.
-    fn decide<'b>(&self, instance: &'b str, action: &'b Action<'_>) -> Result<(), Lack<'b>> {
+    /// The one decision on all operations. `granted` is told of each rule that it rests on.
+    fn decide<'b>(
+        &self,
+        instance: &'b str,
+        action: &'b Action<'_>,
+        mut granted: impl FnMut(Verb, &Rule),
+    ) -> Result<(), Lack<'b>> {
         let on = |channel| Scope::Channel(instance, channel);
+        let mut require = |verb, scope| self.require(verb, scope, &mut granted);
         match action {
-            Action::Listen(channel) => self.require(Verb::Listen, on(channel)),
-            Action::Broadcast(channel) => self.require(Verb::Broadcast, on(channel)),
-            Action::Respond(Some(channel)) => self.require(Verb::Respond, on(channel)),
-            Action::Respond(None) => self.require(Verb::Respond, Scope::EveryChannel(instance)),
+            Action::Listen(channel) => require(Verb::Listen, on(channel)),
+            Action::Broadcast(channel) => require(Verb::Broadcast, on(channel)),
+            Action::Respond(Some(channel)) => require(Verb::Respond, on(channel)),
+            Action::Respond(None) => require(Verb::Respond, Scope::EveryChannel(instance)),
             Action::Request(path) => {
                 // First, so that nobody is told to ask for a permission that would not help.
                 path.check_for_apps().map_err(Lack::ReservedPath)?;
@@ -139,22 +178,25 @@ impl Rights<'_> {
                     PathClass::Resources | PathClass::Logins => &[Verb::Request],
                 };
                 let mut verbs = verbs.iter();
-                verbs.try_for_each(|verb| self.require(*verb, Scope::EveryChannel(instance)))
+                verbs.try_for_each(|verb| require(*verb, Scope::EveryChannel(instance)))
             }
             Action::ReadIdentity => {
-                let request = self.require(Verb::Request, Scope::EveryChannel(instance));
-                request.or_else(|_| self.require(Verb::Status, Scope::Instance(instance)))
+                let request = require(Verb::Request, Scope::EveryChannel(instance));
+                request.or_else(|_| require(Verb::Status, Scope::Instance(instance)))
             }
-            Action::Run => self.require(Verb::Run, Scope::Instance(instance)),
-            Action::ReadStatus => self.require(Verb::Status, Scope::Instance(instance)),
-            Action::ReadChannelStatus(channel) => self.require(Verb::Status, on(channel)),
-            Action::UsePageListener(channel) if self.allows(Verb::Admin, on(channel)) => Ok(()),
-            Action::UsePageListener(_) => Err(Lack::HiddenListener),
+            Action::Run => require(Verb::Run, Scope::Instance(instance)),
+            Action::ReadStatus => require(Verb::Status, Scope::Instance(instance)),
+            Action::ReadChannelStatus(channel) => require(Verb::Status, on(channel)),
+            Action::UsePageListener(channel) => {
+                require(Verb::Admin, on(channel)).map_err(|_| Lack::HiddenListener)
+            }
+            Action::Administer(Some(channel)) => require(Verb::Admin, on(channel)),
+            Action::Administer(None) => require(Verb::Admin, Scope::Instance(instance)),
             Action::UseListener { owner, channel } => {
-                if self.allows(Verb::Admin, on(channel)) {
+                if require(Verb::Admin, on(channel)).is_ok() {
                     Ok(())
                 } else if *owner == self.caller.peer().map(|peer| peer.uid) {
-                    self.require(Verb::Listen, on(channel))
+                    require(Verb::Listen, on(channel))
                 } else {
                     Err(Lack::HiddenListener)
                 }
@@ -233,16 +275,26 @@ impl Rights<'_> {
     }
 
     /// True where a permission holds on the whole scope.
+    #[cfg(test)]
     pub(crate) fn allows(&self, verb: Verb, scope: Scope<'_>) -> bool {
-        self.any(|rule| rule.allows(verb, scope))
+        self.require(verb, scope, &mut |_, _| {}).is_ok()
     }
 
-    fn require<'b>(&self, verb: Verb, scope: Scope<'b>) -> Result<(), Lack<'b>> {
-        if self.allows(verb, scope) {
-            Ok(())
-        } else {
-            Err(Lack::Permission(verb, scope))
-        }
+    /// Requires a permission on the whole scope; `granted` is told of the rule that gives it.
+    fn require<'b>(
+        &self,
+        verb: Verb,
+        scope: Scope<'b>,
+        granted: &mut impl FnMut(Verb, &Rule),
+    ) -> Result<(), Lack<'b>> {
+        let Some(rules) = &self.rules else {
+            return Ok(());
+        };
+        let Some(rule) = rules.iter().find(|rule| rule.allows(verb, scope)) else {
+            return Err(Lack::Permission(verb, scope));
+        };
+        granted(verb, rule);
+        Ok(())
     }
 
     /// True where the policy is open, or a rule that matches the caller meets the condition.
@@ -260,8 +312,39 @@ impl Rights<'_> {
     }
 }
 
+/// A rule's name, its place among the settings, and the rule in words.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleName<'a>(&'a Rule);
+
+impl fmt::Display for RuleName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "access[{}] ({})", self.0.place, self.0.text)
+    }
+}
+
+/// A permission, and the rule that gives it.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The permission.
+    pub verb: Verb,
+    /// The rule's place among the settings, as in `access[2]`.
+    pub rule: String,
+    /// The rule in words.
+    pub text: String,
+}
+
+impl Grant {
+    fn new(verb: Verb, rule: &Rule) -> Self {
+        Self {
+            verb,
+            rule: format!("access[{}]", rule.place),
+            text: rule.text.clone(),
+        }
+    }
+}
+
 impl Rule {
-    fn new(rule: &AccessRule) -> Self {
+    fn new(place: usize, rule: &AccessRule) -> Self {
         let mut criteria = Vec::new();
         criteria.extend(rule.uid.map(Criterion::User));
         if let Some(user) = &rule.user {
@@ -275,6 +358,8 @@ impl Rule {
         criteria.extend(rule.unit.as_deref().map(unit_name).map(Criterion::Unit));
         criteria.extend(rule.app.clone().map(Criterion::App));
         Self {
+            place,
+            text: rule.to_string(),
             criteria,
             allow: rule.allow.clone(),
             channels: rule.channels.clone(),

@@ -59,6 +59,9 @@ pub(super) enum Failure {
     /// The reader of standard output is gone, as in `| head -1`. Ends the command with success.
     #[error("nobody reads standard output any more")]
     ReaderLeft,
+    /// The access rules refuse what was asked about, as was printed.
+    #[error("not allowed")]
+    NotAllowed,
     /// The command ran and did not succeed.
     #[error("{0}")]
     Failed(String),
@@ -99,6 +102,7 @@ impl Failure {
             )
             | Self::Sending(ClientError::NotReachable { .. } | ClientError::UnsafeFolder(_)) => 3,
             Self::NotOnline(_) => 4,
+            Self::NotAllowed => 5,
             Self::Sending(error) => match error.fate() {
                 Fate::Refused => 5,
                 Fate::Unknown => 6,

@@ -3,6 +3,7 @@
 //! JSON goes to standard output, one document a line; messages for people go to standard error.
 //! Commands that need the daemon reach it through [`expd_client`].
 
+mod access;
 mod ages;
 mod api;
 mod broadcast;
@@ -101,6 +102,7 @@ enum Command {
     WaitOnline(wait_online::WaitOnline),
     Top(top::Top),
     Doctor(doctor::Doctor),
+    Access(access::Access),
     #[command(name = "bugreport")]
     BugReport(bugreport::BugReport),
     Listen(listen::Listen),
@@ -146,7 +148,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !matches!(failure, Failure::ReaderLeft) {
+            if !matches!(failure, Failure::ReaderLeft | Failure::NotAllowed) {
                 output::error(&failure);
             }
             failure.exit_code()
@@ -167,6 +169,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::WaitOnline(wait) => run_client(Box::pin(wait.run(socket))),
         Command::Top(top) => run_client(Box::pin(top.run(socket))),
         Command::Doctor(doctor) => run_client(Box::pin(doctor.run(socket))),
+        Command::Access(access) => run_client(Box::pin(access.run(socket))),
         Command::BugReport(report) => run_client(Box::pin(report.run(socket))),
         Command::Listen(listen) => run_client(Box::pin(listen.run(socket))),
         Command::Broadcast(broadcast) => run_client(Box::pin(broadcast.run(socket))),

@@ -89,6 +89,16 @@ impl ServiceContext {
             .await
     }
 
+    /// Decides whether a caller may ask what others may do on an instance.
+    pub(super) async fn allow_explaining(
+        &self,
+        caller: &Caller,
+        instance: &str,
+    ) -> Result<(), Status> {
+        let checked = (self.policy()).check(caller, instance, &Action::Administer(None));
+        self.answer(checked).await
+    }
+
     /// Refuses a caller who may see the status of no instance; [`View`] then tells which it sees.
     pub(super) async fn allow_status(&self, caller: &Caller) -> Result<(), Status> {
         let policy = self.policy();

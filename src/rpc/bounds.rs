@@ -112,6 +112,15 @@ impl Bounded for proto::GetStatusRequest {
     }
 }
 
+impl Bounded for proto::ExplainRequest {
+    fn check(&self) -> Result<(), Status> {
+        field("verb", &self.verb, MAX_NAME)?;
+        field("instance", &self.instance, MAX_NAME)?;
+        channel(self.channel.as_ref())?;
+        field("path", &self.path, MAX_PATH_BYTES)
+    }
+}
+
 impl Bounded for proto::RunInstanceRequest {
     fn check(&self) -> Result<(), Status> {
         use proto::credentials::Kind;

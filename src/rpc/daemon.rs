@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 use super::access::caller_of;
 use super::bounds::checked;
 use super::context::ServiceContext;
+use super::explain::explain;
 use super::page::page;
 use super::watching::StatusWatch;
 use expd_proto as proto;
@@ -27,6 +28,15 @@ impl Daemon for DaemonService {
         self.0.allow_status(&caller).await?;
         let view = self.0.view(&caller);
         Ok(Response::new(page(&self.0, &view, &request).await?))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<proto::ExplainRequest>,
+    ) -> Result<Response<proto::Explanation>, Status> {
+        let caller = caller_of(request.extensions());
+        let request = checked(request.into_inner())?;
+        Ok(Response::new(explain(&self.0, &caller, request).await?))
     }
 
     type RunInstanceStream = BoxStream<'static, Result<proto::LinkEvent, Status>>;

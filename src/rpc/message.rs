@@ -51,6 +51,7 @@ request_messages! {
     GetContentUrlRequest: None,
     GetIdentityRequest: None,
     GetStatusRequest: None,
+    ExplainRequest: None,
     RunInstanceRequest: None,
 }
 

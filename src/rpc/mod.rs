@@ -17,6 +17,7 @@ mod credentials;
 mod daemon;
 mod deadline;
 mod error;
+mod explain;
 pub mod frame;
 mod gate;
 mod health;

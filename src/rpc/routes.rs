@@ -79,5 +79,6 @@ fn unary_routes(
         "/expd.v1.Api/GetContentUrl" => api, get_content_url;
         "/expd.v1.Api/GetIdentity" => api, get_identity;
         "/expd.v1.Daemon/GetStatus" => daemon, get_status;
+        "/expd.v1.Daemon/Explain" => daemon, explain;
     }
 }

@@ -77,6 +77,13 @@ impl Daemon for StandbyService {
         }))
     }
 
+    async fn explain(
+        &self,
+        _: Request<proto::ExplainRequest>,
+    ) -> Result<tonic::Response<proto::Explanation>, Status> {
+        Err(refusal(&self.mistakes))
+    }
+
     type RunInstanceStream = LinkEvents;
 
     async fn run_instance(

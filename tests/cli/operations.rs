@@ -309,3 +309,61 @@ fn top_works_in_a_pipe_and_on_a_terminal_without_colours() {
         assert!(!shown.contains(colour), "{shown:?}");
     }
 }
+
+#[test]
+fn access_explain_says_which_rule_decides_and_ends_as_it_decides() {
+    let home = Home::new(
+        "[[access]]\nunit = \"docker-*.scope\"\nallow = [\"listen\"]\n\
+         [[access]]\nuid = 0\nchannels = [\"menu-*\"]\nallow = [\"broadcast\", \"admin\"]\n",
+    );
+    let _daemon = home.start();
+    let explain = |arguments: &[&str]| {
+        let mut command = expd();
+        command.arg("--socket").arg(home.socket());
+        command.args(["access", "explain"]).args(arguments);
+        let output = command.output().unwrap();
+        let said = format!("{}{}", stdout(&output), stderr(&output));
+        (output.status.code(), said)
+    };
+    let (status, said) = explain(&["broadcast", "--channel", "menu-left"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.starts_with("allowed by access[1] (uid = 0, channels = \"menu-*\", allow = broadcast admin)\ncaller: uid 0 (root)"),
+        "{said}"
+    );
+    let (status, said) = explain(&["listen", "-c", "menu-left", "--user", "daemon"]);
+    assert_eq!(status, Some(5), "{said}");
+    for part in [
+        "refused: uid 1 (daemon)",
+        "add \"listen\" to a rule",
+        "no rule is for this caller",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let own = std::process::id().to_string();
+    let (status, said) = explain(&["broadcast", "-c", "till", "--pid", &own, "--json"]);
+    assert_eq!(status, Some(5), "{said}");
+    let answer: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(answer["allowed"], false);
+    let (status, said) = explain(&["status", "--pid", "2147483647"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("there is no process 2147483647"), "{said}");
+    for (wrong, remedy) in [
+        (&["listen"][..], "--channel"),
+        (&["request"], "--path"),
+        (&["run"], "--instance"),
+        (&["fly"], "possible values"),
+        (
+            &["status", "--user", "no-such-user-here"],
+            "there is no user",
+        ),
+        (
+            &["status", "--uid", "1", "--pid", "1"],
+            "cannot be used with",
+        ),
+    ] {
+        let (status, said) = explain(wrong);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains(remedy), "{said}");
+    }
+}

@@ -24,6 +24,7 @@ use crate::content::Content;
 use crate::convert::{duration_to_wire, payload_from_wire, payload_to_wire};
 use crate::error::{ClientError, ConnectFailed};
 use crate::event::ListenEvent;
+use crate::explain::{Explain, Explanation};
 use crate::listen::Listen;
 use crate::run::{RunInstance, RunningInstance};
 use crate::socket_path::{SocketEnvironment, SocketPath};
@@ -291,6 +292,15 @@ impl Client {
             }
             page_token = next;
         }
+    }
+
+    /// Asks whether the daemon's access rules allow something, and which rule decides.
+    pub async fn explain(&self, question: &Explain) -> Result<Explanation, ClientError> {
+        let mut request = tonic::Request::new(question.to_wire());
+        request.set_timeout(ANSWER_TIMEOUT);
+        let answer = self.daemon().explain(request).await;
+        let answer = self.message_of("Daemon.Explain", answer)?;
+        Ok(Explanation::from_wire(answer))
     }
 
     /// Stream of the state of every link: the present state first, then each change.

@@ -17,6 +17,7 @@ mod error;
 mod event;
 mod events;
 mod exp;
+mod explain;
 mod listen;
 mod listener;
 mod own;
@@ -43,6 +44,7 @@ pub use expd_domain::{
     BroadcastId, Channel, ChannelId, Fate, GapReason, IdentityKind, LinkState, Overflow, Payload,
     Secret, SubscriptionState,
 };
+pub use explain::{DecidingRule, Explain, Explanation, Subject};
 pub use listen::{Listen, Position};
 pub use listener::{Listener, OpenListener, Received, ReceivedBroadcast};
 pub use place::Zone;

@@ -2009,6 +2009,65 @@ pub mod api_server {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainRequest {
+    /// A permission, as access rules name it: listen, broadcast, respond, request, run, status, admin.
+    #[prost(string, tag = "1")]
+    pub verb: ::prost::alloc::string::String,
+    /// Empty for `default`; `run` needs the name under which an identity would be run.
+    #[prost(string, tag = "2")]
+    pub instance: ::prost::alloc::string::String,
+    /// Required for listen and broadcast. Without it, respond is about every channel, and status and
+    /// admin about the instance.
+    #[prost(message, optional, tag = "3")]
+    pub channel: ::core::option::Option<Channel>,
+    /// The path of an API request; required for request.
+    #[prost(string, tag = "4")]
+    pub path: ::prost::alloc::string::String,
+    /// The caller in question; absent for the one who asks.
+    #[prost(oneof = "explain_request::Caller", tags = "5, 6")]
+    pub caller: ::core::option::Option<explain_request::Caller>,
+}
+/// Nested message and enum types in `ExplainRequest`.
+pub mod explain_request {
+    /// The caller in question; absent for the one who asks.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Caller {
+        /// A process, with its user, groups and systemd unit as of now.
+        #[prost(uint32, tag = "5")]
+        Pid(u32),
+        /// A user, with the groups of its account, and in no unit.
+        #[prost(uint32, tag = "6")]
+        Uid(u32),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Explanation {
+    #[prost(bool, tag = "1")]
+    pub allowed: bool,
+    /// The caller, in words.
+    #[prost(string, tag = "2")]
+    pub caller: ::prost::alloc::string::String,
+    /// The reason in words: the rules that allow it, or why it is refused and what would allow it.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// The rules that allow it, each for one permission; more than one where a request needs more.
+    /// Empty where it is refused, and where there are no rules.
+    #[prost(message, repeated, tag = "4")]
+    pub rules: ::prost::alloc::vec::Vec<DecidingRule>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecidingRule {
+    /// Its place among the settings, as in `access\[2\]`, counted from 0.
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// The permission.
+    #[prost(string, tag = "2")]
+    pub verb: ::prost::alloc::string::String,
+    /// The rule in words, as in `unit = docker-*.scope, allow = listen`.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RunInstanceRequest {
     /// The instance's name: up to 64 letters, digits, `-` and single `_`. Two users may run instances
     /// of the same name, each its own.
@@ -2580,6 +2639,30 @@ pub mod daemon_client {
                 .insert(GrpcMethod::new("expd.v1.Daemon", "RunInstance"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Tells whether the access rules allow something, and the rule that decides, in words. Nothing is
+        /// done, and nothing looked up but the rules: the instance need not exist. Everybody may ask about
+        /// its own user; about others needs `admin` on the instance.
+        /// INVALID_ARGUMENT    the verb is none, or lacks the channel, path or instance that it is about
+        /// NOT_FOUND           there is no such process
+        /// PERMISSION_DENIED   the question is about another user
+        pub async fn explain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainRequest>,
+        ) -> std::result::Result<tonic::Response<super::Explanation>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/expd.v1.Daemon/Explain");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("expd.v1.Daemon", "Explain"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2661,6 +2744,16 @@ pub mod daemon_server {
             tonic::Response<Self::RunInstanceStream>,
             tonic::Status,
         >;
+        /// Tells whether the access rules allow something, and the rule that decides, in words. Nothing is
+        /// done, and nothing looked up but the rules: the instance need not exist. Everybody may ask about
+        /// its own user; about others needs `admin` on the instance.
+        /// INVALID_ARGUMENT    the verb is none, or lacks the channel, path or instance that it is about
+        /// NOT_FOUND           there is no such process
+        /// PERMISSION_DENIED   the question is about another user
+        async fn explain(
+            &self,
+            request: tonic::Request<super::ExplainRequest>,
+        ) -> std::result::Result<tonic::Response<super::Explanation>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct DaemonServer<T> {
@@ -2869,6 +2962,49 @@ pub mod daemon_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/expd.v1.Daemon/Explain" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainSvc<T: Daemon>(pub Arc<T>);
+                    impl<T: Daemon> tonic::server::UnaryService<super::ExplainRequest>
+                    for ExplainSvc<T> {
+                        type Response = super::Explanation;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Daemon>::explain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -9,6 +9,44 @@ from typing import Any as _Any, ClassVar as _ClassVar, Iterable as _Iterable, Ma
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ExplainRequest(_message.Message):
+    __slots__ = ("verb", "instance", "channel", "path", "pid", "uid")
+    VERB_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
+    verb: str
+    instance: str
+    channel: _network_pb2.Channel
+    path: str
+    pid: int
+    uid: int
+    def __init__(self, verb: _Optional[str] = ..., instance: _Optional[str] = ..., channel: _Optional[_Union[_network_pb2.Channel, _Mapping[_Any, _Any]]] = ..., path: _Optional[str] = ..., pid: _Optional[int] = ..., uid: _Optional[int] = ...) -> None: ...
+
+class Explanation(_message.Message):
+    __slots__ = ("allowed", "caller", "reason", "rules")
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    allowed: bool
+    caller: str
+    reason: str
+    rules: _containers.RepeatedCompositeFieldContainer[DecidingRule]
+    def __init__(self, allowed: bool = ..., caller: _Optional[str] = ..., reason: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[DecidingRule, _Mapping[_Any, _Any]]]] = ...) -> None: ...
+
+class DecidingRule(_message.Message):
+    __slots__ = ("rule", "verb", "text")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    VERB_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    verb: str
+    text: str
+    def __init__(self, rule: _Optional[str] = ..., verb: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
 class RunInstanceRequest(_message.Message):
     __slots__ = ("name", "host", "credentials", "network")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -72,60 +110,18 @@ class WatchStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Status(_message.Message):
-    __slots__ = ("version", "started_at", "instances", "next_page_token", "settings_mistakes", "web_pages", "web_apps")
+    __slots__ = ("version", "started_at", "instances", "next_page_token", "settings_mistakes")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     INSTANCES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_MISTAKES_FIELD_NUMBER: _ClassVar[int]
-    WEB_PAGES_FIELD_NUMBER: _ClassVar[int]
-    WEB_APPS_FIELD_NUMBER: _ClassVar[int]
     version: str
     started_at: _timestamp_pb2.Timestamp
     instances: _containers.RepeatedCompositeFieldContainer[InstanceStatus]
     next_page_token: str
     settings_mistakes: _containers.RepeatedScalarFieldContainer[str]
-    web_pages: _containers.RepeatedCompositeFieldContainer[WebPageStatus]
-    web_apps: _containers.RepeatedCompositeFieldContainer[WebAppStatus]
-    def __init__(self, version: _Optional[str] = ..., started_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., instances: _Optional[_Iterable[_Union[InstanceStatus, _Mapping[_Any, _Any]]]] = ..., next_page_token: _Optional[str] = ..., settings_mistakes: _Optional[_Iterable[str]] = ..., web_pages: _Optional[_Iterable[_Union[WebPageStatus, _Mapping[_Any, _Any]]]] = ..., web_apps: _Optional[_Iterable[_Union[WebAppStatus, _Mapping[_Any, _Any]]]] = ...) -> None: ...
-
-class WebPageStatus(_message.Message):
-    __slots__ = ("app", "origin", "instance", "since", "protocol", "websocket", "channels", "behind", "delivered")
-    APP_FIELD_NUMBER: _ClassVar[int]
-    ORIGIN_FIELD_NUMBER: _ClassVar[int]
-    INSTANCE_FIELD_NUMBER: _ClassVar[int]
-    SINCE_FIELD_NUMBER: _ClassVar[int]
-    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
-    WEBSOCKET_FIELD_NUMBER: _ClassVar[int]
-    CHANNELS_FIELD_NUMBER: _ClassVar[int]
-    BEHIND_FIELD_NUMBER: _ClassVar[int]
-    DELIVERED_FIELD_NUMBER: _ClassVar[int]
-    app: str
-    origin: str
-    instance: str
-    since: _timestamp_pb2.Timestamp
-    protocol: int
-    websocket: bool
-    channels: int
-    behind: int
-    delivered: int
-    def __init__(self, app: _Optional[str] = ..., origin: _Optional[str] = ..., instance: _Optional[str] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., protocol: _Optional[int] = ..., websocket: bool = ..., channels: _Optional[int] = ..., behind: _Optional[int] = ..., delivered: _Optional[int] = ...) -> None: ...
-
-class WebAppStatus(_message.Message):
-    __slots__ = ("app", "instance", "opened", "delivered", "cut", "refused")
-    APP_FIELD_NUMBER: _ClassVar[int]
-    INSTANCE_FIELD_NUMBER: _ClassVar[int]
-    OPENED_FIELD_NUMBER: _ClassVar[int]
-    DELIVERED_FIELD_NUMBER: _ClassVar[int]
-    CUT_FIELD_NUMBER: _ClassVar[int]
-    REFUSED_FIELD_NUMBER: _ClassVar[int]
-    app: str
-    instance: str
-    opened: int
-    delivered: int
-    cut: int
-    refused: int
-    def __init__(self, app: _Optional[str] = ..., instance: _Optional[str] = ..., opened: _Optional[int] = ..., delivered: _Optional[int] = ..., cut: _Optional[int] = ..., refused: _Optional[int] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., started_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., instances: _Optional[_Iterable[_Union[InstanceStatus, _Mapping[_Any, _Any]]]] = ..., next_page_token: _Optional[str] = ..., settings_mistakes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LinkEvent(_message.Message):
     __slots__ = ("instance", "state", "since", "reason")

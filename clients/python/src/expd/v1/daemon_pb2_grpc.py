@@ -29,6 +29,11 @@ class DaemonStub(object):
                 request_serializer=expd_dot_v1_dot_daemon__pb2.RunInstanceRequest.SerializeToString,
                 response_deserializer=expd_dot_v1_dot_daemon__pb2.LinkEvent.FromString,
                 )
+        self.Explain = channel.unary_unary(
+                '/expd.v1.Daemon/Explain',
+                request_serializer=expd_dot_v1_dot_daemon__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=expd_dot_v1_dot_daemon__pb2.Explanation.FromString,
+                )
 
 
 class DaemonServicer(object):
@@ -88,6 +93,18 @@ class DaemonServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """Tells whether the access rules allow something, and the rule that decides, in words. Nothing is
+        done, and nothing looked up but the rules: the instance need not exist. Everybody may ask about
+        its own user; about others needs `admin` on the instance.
+        INVALID_ARGUMENT    the verb is none, or lacks the channel, path or instance that it is about
+        NOT_FOUND           there is no such process
+        PERMISSION_DENIED   the question is about another user
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DaemonServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -105,6 +122,11 @@ def add_DaemonServicer_to_server(servicer, server):
                     servicer.RunInstance,
                     request_deserializer=expd_dot_v1_dot_daemon__pb2.RunInstanceRequest.FromString,
                     response_serializer=expd_dot_v1_dot_daemon__pb2.LinkEvent.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=expd_dot_v1_dot_daemon__pb2.ExplainRequest.FromString,
+                    response_serializer=expd_dot_v1_dot_daemon__pb2.Explanation.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -164,5 +186,22 @@ class Daemon(object):
         return grpc.experimental.unary_stream(request, target, '/expd.v1.Daemon/RunInstance',
             expd_dot_v1_dot_daemon__pb2.RunInstanceRequest.SerializeToString,
             expd_dot_v1_dot_daemon__pb2.LinkEvent.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/expd.v1.Daemon/Explain',
+            expd_dot_v1_dot_daemon__pb2.ExplainRequest.SerializeToString,
+            expd_dot_v1_dot_daemon__pb2.Explanation.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

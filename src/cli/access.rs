@@ -1,0 +1,137 @@
+//! `expd access`: the daemon's access rules.
+
+use clap::{Args, Subcommand};
+
+use super::daemon_socket::DaemonSocket;
+use super::failure::Failure;
+use super::flags::{ChannelFlags, InstanceFlag};
+use super::output::{DIM, Output, printable, styled};
+use crate::access::{Verb, accounts};
+use expd_client::{Explain as Question, Explanation, Subject};
+
+/// Ask about the daemon's access rules
+#[derive(Debug, Args)]
+pub(super) struct Access {
+    #[command(subcommand)]
+    command: AccessCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AccessCommand {
+    Explain(Explain),
+}
+
+/// Tell whether a program may do something, and which access rule decides
+///
+/// Asks the running daemon, whose rules are those of its last reload, and does nothing of it. Without
+/// --pid, --uid or --user it is about this user's own program. About other users it needs the
+/// permission `admin` on the instance.
+///
+/// Exit status: 0 allowed, 5 refused.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  expd access explain listen --channel menu
+  expd access explain broadcast --channel menu --pid \"$(pidof -s my-player)\"
+  expd access explain request --path /api/devices --user kiosk
+  expd access explain status --uid 1000 --json | jq -r '.rules[].rule'")]
+struct Explain {
+    /// The permission, as access rules name it
+    #[arg(value_parser = Verb::NAMES)]
+    verb: String,
+    /// The channel; needed for listen and broadcast
+    #[arg(short, long, value_name = "NAME", allow_hyphen_values = true)]
+    channel: Option<String>,
+    #[command(flatten)]
+    flags: ChannelFlags,
+    /// The path of an API request; needed for request
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// The program with this process ID, with its user, groups and unit
+    #[arg(long, value_name = "PID", group = "subject")]
+    pid: Option<u32>,
+    /// A program of the user with this ID, in its groups and in no unit
+    #[arg(long, value_name = "UID", group = "subject")]
+    uid: Option<u32>,
+    /// The same, by the user's name
+    #[arg(long, value_name = "NAME", group = "subject")]
+    user: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    instance: InstanceFlag,
+}
+
+impl Access {
+    pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
+        match self.command {
+            AccessCommand::Explain(explain) => explain.run(socket).await,
+        }
+    }
+}
+
+impl Explain {
+    async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
+        let question = self.question()?;
+        let answer = socket.connect().await?.explain(&question).await?;
+        let mut stdout = Output::new();
+        if self.json {
+            stdout.document(&answer).await?;
+        } else {
+            stdout.text(&text(&answer)).await?;
+        }
+        if answer.allowed {
+            Ok(())
+        } else {
+            Err(Failure::NotAllowed)
+        }
+    }
+
+    fn question(&self) -> Result<Question, Failure> {
+        let lacking = |option: &str| Failure::Usage(format!("{} needs {option}", self.verb));
+        match Verb::from_name(&self.verb) {
+            Some(Verb::Listen | Verb::Broadcast) if self.channel.is_none() => {
+                return Err(lacking("--channel"));
+            }
+            Some(Verb::Request) if self.path.is_none() => return Err(lacking("--path")),
+            Some(Verb::Run) if self.instance.name.is_empty() => {
+                return Err(lacking("--instance, the name under which it would be run"));
+            }
+            _ => {}
+        }
+        Ok(Question {
+            verb: self.verb.clone(),
+            instance: self.instance.name.clone(),
+            channel: self.channel.as_ref().map(|name| self.flags.channel(name)),
+            path: self.path.clone().unwrap_or_default(),
+            subject: self.subject()?,
+        })
+    }
+
+    fn subject(&self) -> Result<Subject, Failure> {
+        if let Some(pid) = self.pid {
+            return Ok(Subject::Process(pid));
+        }
+        if let Some(uid) = self.uid {
+            return Ok(Subject::User(uid));
+        }
+        let Some(name) = &self.user else {
+            return Ok(Subject::Myself);
+        };
+        let found = accounts::user_id(name).map_err(|source| Failure::Input {
+            what: format!("the user {name:?}"),
+            source,
+        })?;
+        let unknown = || Failure::Usage(format!("there is no user {name:?} on this system"));
+        found.map(Subject::User).ok_or_else(unknown)
+    }
+}
+
+fn text(answer: &Explanation) -> String {
+    format!(
+        "{}\n{}",
+        printable(&answer.reason),
+        styled(DIM, format_args!("caller: {}", printable(&answer.caller)))
+    )
+}

@@ -1,0 +1,205 @@
+//! `Daemon.Explain`: the access decision, with the rule that it rests on.
+
+use std::io;
+
+use tokio::task::spawn_blocking;
+use tonic::{Code, Status};
+
+use super::access::user_of;
+use super::context::ServiceContext;
+use super::{convert, error};
+use crate::access::{Action, Caller, Grant, Refusal, Rights, Verb};
+use crate::bridge::Bridges;
+use expd_domain::{ApiPath, Channel, Quoted};
+use expd_proto as proto;
+use expd_proto::explain_request::Caller as Asked;
+
+/// Most rules that a refusal names.
+const MOST_RULES: usize = 5;
+
+/// The operation in question, parsed.
+struct Question {
+    verb: Verb,
+    instance: String,
+    channel: Option<Channel>,
+    path: Option<ApiPath>,
+}
+
+/// Explains the decision on a caller, to one who may know it.
+pub(super) async fn explain(
+    context: &ServiceContext,
+    asker: &Caller,
+    request: proto::ExplainRequest,
+) -> Result<proto::Explanation, Status> {
+    let meant = request.caller;
+    let question = Question::new(request)?;
+    let subject = subject(context, asker, meant, &question.instance).await?;
+    let policy = context.access.borrow().clone();
+    let rights = policy.rights(&subject);
+    let decided = rights.explain(&question.instance, &question.action()?);
+    let reason = match &decided {
+        Ok(grants) => allowed(grants),
+        Err(refusal) => refused(refusal, &rights),
+    };
+    Ok(proto::Explanation {
+        allowed: decided.is_ok(),
+        caller: subject.to_string(),
+        reason,
+        rules: decided.unwrap_or_default().into_iter().map(rule).collect(),
+    })
+}
+
+/// The caller in question. Others than the asker's own are for administrators: units and groups
+/// of another user's programs, and the rules on them, are not everybody's to know.
+async fn subject(
+    context: &ServiceContext,
+    asker: &Caller,
+    meant: Option<Asked>,
+    instance: &str,
+) -> Result<Caller, Status> {
+    let own = user_of(asker);
+    let check = || context.allow_explaining(asker, instance);
+    let found = match meant {
+        None => {
+            asker.resolve_name().await;
+            return Ok(asker.clone());
+        }
+        // Before the lookup, whose result tells whether there is such a user.
+        Some(Asked::Uid(uid)) => {
+            if own != Some(uid) {
+                check().await?;
+            }
+            looked_up(move || Caller::of_user(uid)).await
+        }
+        Some(Asked::Pid(pid)) => {
+            let found = looked_up(move || Caller::of_process(pid)).await;
+            let is_own = |caller: &Caller| own.is_some() && user_of(caller) == own;
+            if !found.as_ref().is_ok_and(is_own) {
+                check().await?;
+            }
+            found
+        }
+    };
+    found.map_err(|reason| {
+        let (code, what) = match meant {
+            Some(Asked::Pid(pid)) if is_absent(&reason) => {
+                (Code::NotFound, format!("there is no process {pid}"))
+            }
+            Some(Asked::Pid(pid)) => (
+                Code::Internal,
+                format!("the process {pid} cannot be looked at: {reason}"),
+            ),
+            _ => (
+                Code::Internal,
+                format!("the user's account cannot be looked up: {reason}"),
+            ),
+        };
+        error::new(code, what)
+    })
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    // The second for one that ends meanwhile.
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
+/// A caller with its name, looked up off the async threads.
+async fn looked_up(
+    find: impl FnOnce() -> io::Result<Caller> + Send + 'static,
+) -> io::Result<Caller> {
+    let lookup = spawn_blocking(move || {
+        let caller = find()?;
+        caller.look_up_name();
+        Ok(caller)
+    });
+    lookup.await.map_err(io::Error::other)?
+}
+
+impl Question {
+    fn new(request: proto::ExplainRequest) -> Result<Self, Status> {
+        let verb = Verb::from_name(&request.verb).ok_or_else(|| {
+            let verbs = Verb::NAMES.join(", ");
+            let verb = Quoted(&request.verb);
+            error::invalid(format_args!("{verb} is no permission; use one of {verbs}"))
+        })?;
+        let lacks = |field: &str| {
+            let verb = verb.name();
+            error::invalid(format_args!("{verb} is about a {field}: name one"))
+        };
+        let channel = request.channel;
+        match verb {
+            Verb::Listen | Verb::Broadcast if channel.is_none() => return Err(lacks("channel")),
+            Verb::Request if request.path.is_empty() => return Err(lacks("path")),
+            Verb::Run if request.instance.is_empty() => return Err(lacks("instance")),
+            _ => {}
+        }
+        let path = Some(request.path).filter(|_| verb == Verb::Request);
+        Ok(Self {
+            verb,
+            instance: Bridges::full_name(&request.instance).to_owned(),
+            channel: channel
+                .map(|channel| convert::channel_in(Some(channel)))
+                .transpose()?,
+            path: path
+                .map(|path| ApiPath::parse(&path).map_err(error::invalid))
+                .transpose()?,
+        })
+    }
+
+    fn action(&self) -> Result<Action<'_>, Status> {
+        let channel = self.channel.as_ref();
+        Ok(match (self.verb, channel, &self.path) {
+            (Verb::Listen, Some(channel), _) => Action::Listen(channel),
+            (Verb::Broadcast, Some(channel), _) => Action::Broadcast(channel),
+            (Verb::Request, _, Some(path)) => Action::Request(path),
+            (Verb::Respond, channel, _) => Action::Respond(channel.cloned()),
+            (Verb::Run, ..) => Action::Run,
+            (Verb::Status, Some(channel), _) => Action::ReadChannelStatus(channel),
+            (Verb::Status, None, _) => Action::ReadStatus,
+            (Verb::Admin, channel, _) => Action::Administer(channel),
+            (Verb::Listen | Verb::Broadcast | Verb::Request, ..) => {
+                return Err(Status::internal("a question lacks what it is about"));
+            }
+        })
+    }
+}
+
+fn allowed(grants: &[Grant]) -> String {
+    match grants {
+        [] => "allowed: there are no access rules, and without any everybody may".to_owned(),
+        [grant] => format!("allowed by {} ({})", grant.rule, grant.text),
+        grants => {
+            let rules = grants.iter().map(|grant| {
+                let verb = grant.verb.name();
+                format!("{verb} by {} ({})", grant.rule, grant.text)
+            });
+            format!("allowed: {}", rules.collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+/// The refusal, with the rules that are for this caller and do not reach.
+fn refused(refusal: &Refusal, rights: &Rights<'_>) -> String {
+    let rules: Vec<String> = rights.rules().map(|rule| rule.to_string()).collect();
+    let named = rules.iter().take(MOST_RULES).cloned().collect::<Vec<_>>();
+    let named = named.join("; ");
+    let rules = match rules.len() {
+        _ if !matches!(refusal, Refusal::Denied { .. }) => String::new(),
+        0 => "; no rule is for this caller".to_owned(),
+        1..=MOST_RULES => format!("; for this caller there is {named}"),
+        all => format!(
+            "; for this caller there is {named}, and {} more",
+            all - MOST_RULES
+        ),
+    };
+    format!("refused: {refusal}{rules}")
+}
+
+fn rule(grant: Grant) -> proto::DecidingRule {
+    proto::DecidingRule {
+        rule: grant.rule,
+        verb: grant.verb.name().to_owned(),
+        text: grant.text,
+    }
+}
