@@ -21,6 +21,21 @@ pub(super) fn check_open(reader: &mut Reader, daemon: &DaemonSettings, access: &
     }
 }
 
+/// Warns where there are rules about programs, and none lets anybody see the status: the operator's
+/// tools and monitoring then show nothing, not even to root.
+pub(super) fn check_status(reader: &mut Reader, access: &[AccessRule]) {
+    let mut programs = access.iter().filter(|rule| rule.app.is_none()).peekable();
+    if programs.peek().is_none() || programs.any(|rule| rule.allow.contains(&Verb::Status)) {
+        return;
+    }
+    let mut section = Section::new(reader, Route::default());
+    section.warning(
+        keys::ACCESS,
+        "no rule lets anybody see the status, root included",
+        "give \"status\" to who operates this device, as in user = \"root\" with allow = [\"status\", \"admin\"]",
+    );
+}
+
 /// Reads the access rules. A rule on an instance that is not among `instances` is a mistake,
 /// and one on an app that is not among `apps` matches nobody.
 pub(super) fn read(reader: &mut Reader, instances: &[String], apps: &[WebApp]) -> Vec<AccessRule> {

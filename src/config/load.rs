@@ -171,6 +171,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
     let web = web::read(&mut reader, &names, source.credentials.as_deref());
     let access = access::read(&mut reader, &names, &web.apps);
     access::check_open(&mut reader, &daemon, &access);
+    access::check_status(&mut reader, &access);
     if file_end.unfinished_line && !access.is_empty() {
         let origin = source
             .file

@@ -578,3 +578,24 @@ fn the_examples_commented_keys_are_known_with_their_defaults() {
     }
     assert!(shown > 35, "{shown}");
 }
+
+#[test]
+fn rules_that_hide_the_status_from_everybody_deserve_a_warning() {
+    let warnings = |rules: &str| -> Vec<String> {
+        let warnings = World::of(&format!("{DEVICE}{rules}")).good().warnings;
+        warnings.into_iter().map(|warning| warning.what).collect()
+    };
+    let rule = |who: &str, verb: &str| format!("[[access]]\n{who}\nallow = [\"{verb}\"]\n");
+    let listen = rule("uid = 7", "listen");
+    let hidden = ["no rule lets anybody see the status, root included"];
+    assert_eq!(warnings(&listen), hidden);
+    assert_eq!(warnings(&format!("{listen}{}", rule("", "admin"))), hidden);
+    for seen in [
+        String::new(),
+        rule("uid = 0", "status"),
+        format!("{listen}{}", rule("unit = \"monitor.service\"", "status")),
+        rule("", "status"),
+    ] {
+        assert_eq!(warnings(&seen), [""; 0], "{seen}");
+    }
+}
