@@ -3335,6 +3335,8 @@ $root.expd = (function() {
             function Status(properties) {
                 this.instances = [];
                 this.settingsMistakes = [];
+                this.webPages = [];
+                this.webApps = [];
                 if (properties)
                     for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -3346,6 +3348,8 @@ $root.expd = (function() {
             Status.prototype.instances = $util.emptyArray;
             Status.prototype.nextPageToken = "";
             Status.prototype.settingsMistakes = $util.emptyArray;
+            Status.prototype.webPages = $util.emptyArray;
+            Status.prototype.webApps = $util.emptyArray;
 
             Status.encode = function encode(message, writer, q) {
                 if (!writer)
@@ -3366,6 +3370,12 @@ $root.expd = (function() {
                 if (message.settingsMistakes != null && message.settingsMistakes.length)
                     for (var i = 0; i < message.settingsMistakes.length; ++i)
                         writer.uint32(42).string(message.settingsMistakes[i]);
+                if (message.webPages != null && message.webPages.length)
+                    for (var i = 0; i < message.webPages.length; ++i)
+                        $root.expd.v1.WebPageStatus.encode(message.webPages[i], writer.uint32(50).fork(), q + 1).ldelim();
+                if (message.webApps != null && message.webApps.length)
+                    for (var i = 0; i < message.webApps.length; ++i)
+                        $root.expd.v1.WebAppStatus.encode(message.webApps[i], writer.uint32(58).fork(), q + 1).ldelim();
                 return writer;
             };
 
@@ -3416,6 +3426,18 @@ $root.expd = (function() {
                             message.settingsMistakes.push(reader.string());
                             break;
                         }
+                    case 6: {
+                            if (!(message.webPages && message.webPages.length))
+                                message.webPages = [];
+                            message.webPages.push($root.expd.v1.WebPageStatus.decode(reader, reader.uint32(), undefined, long + 1));
+                            break;
+                        }
+                    case 7: {
+                            if (!(message.webApps && message.webApps.length))
+                                message.webApps = [];
+                            message.webApps.push($root.expd.v1.WebAppStatus.decode(reader, reader.uint32(), undefined, long + 1));
+                            break;
+                        }
                     default:
                         reader.skipType(tag & 7, long);
                         break;
@@ -3430,6 +3452,229 @@ $root.expd = (function() {
             };
 
             return Status;
+        })();
+
+        v1.WebPageStatus = (function() {
+
+            function WebPageStatus(properties) {
+                if (properties)
+                    for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            }
+
+            WebPageStatus.prototype.app = "";
+            WebPageStatus.prototype.origin = "";
+            WebPageStatus.prototype.instance = "";
+            WebPageStatus.prototype.since = null;
+            WebPageStatus.prototype.protocol = 0;
+            WebPageStatus.prototype.websocket = false;
+            WebPageStatus.prototype.channels = 0;
+            WebPageStatus.prototype.behind = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WebPageStatus.prototype.delivered = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            WebPageStatus.encode = function encode(message, writer, q) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (q === undefined)
+                    q = 0;
+                if (q > $util.recursionLimit)
+                    throw Error("max depth exceeded");
+                if (message.app != null && Object.hasOwnProperty.call(message, "app"))
+                    writer.uint32(10).string(message.app);
+                if (message.origin != null && Object.hasOwnProperty.call(message, "origin"))
+                    writer.uint32(18).string(message.origin);
+                if (message.instance != null && Object.hasOwnProperty.call(message, "instance"))
+                    writer.uint32(26).string(message.instance);
+                if (message.since != null && Object.hasOwnProperty.call(message, "since"))
+                    $root.google.protobuf.Timestamp.encode(message.since, writer.uint32(34).fork(), q + 1).ldelim();
+                if (message.protocol != null && Object.hasOwnProperty.call(message, "protocol"))
+                    writer.uint32(40).uint32(message.protocol);
+                if (message.websocket != null && Object.hasOwnProperty.call(message, "websocket"))
+                    writer.uint32(48).bool(message.websocket);
+                if (message.channels != null && Object.hasOwnProperty.call(message, "channels"))
+                    writer.uint32(56).uint32(message.channels);
+                if (message.behind != null && Object.hasOwnProperty.call(message, "behind"))
+                    writer.uint32(64).uint64(message.behind);
+                if (message.delivered != null && Object.hasOwnProperty.call(message, "delivered"))
+                    writer.uint32(72).uint64(message.delivered);
+                return writer;
+            };
+
+            WebPageStatus.decode = function decode(reader, length, error, long) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (long === undefined)
+                    long = 0;
+                if (long > $Reader.recursionLimit)
+                    throw Error("maximum nesting depth exceeded");
+                var end, message;
+                if (length === undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = new $root.expd.v1.WebPageStatus();
+                while (reader.pos < end) {
+                    var tag = reader.uint32();
+                    if (tag === error)
+                        break;
+                    switch (tag >>> 3) {
+                    case 1: {
+                            message.app = reader.string();
+                            break;
+                        }
+                    case 2: {
+                            message.origin = reader.string();
+                            break;
+                        }
+                    case 3: {
+                            message.instance = reader.string();
+                            break;
+                        }
+                    case 4: {
+                            message.since = $root.google.protobuf.Timestamp.decode(reader, reader.uint32(), undefined, long + 1);
+                            break;
+                        }
+                    case 5: {
+                            message.protocol = reader.uint32();
+                            break;
+                        }
+                    case 6: {
+                            message.websocket = reader.bool();
+                            break;
+                        }
+                    case 7: {
+                            message.channels = reader.uint32();
+                            break;
+                        }
+                    case 8: {
+                            message.behind = reader.uint64();
+                            break;
+                        }
+                    case 9: {
+                            message.delivered = reader.uint64();
+                            break;
+                        }
+                    default:
+                        reader.skipType(tag & 7, long);
+                        break;
+                    }
+                }
+                if (length !== undefined) {
+                    if (reader.pos !== end)
+                        throw RangeError("index out of range");
+                    reader.len = length;
+                }
+                return message;
+            };
+
+            return WebPageStatus;
+        })();
+
+        v1.WebAppStatus = (function() {
+
+            function WebAppStatus(properties) {
+                if (properties)
+                    for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            }
+
+            WebAppStatus.prototype.app = "";
+            WebAppStatus.prototype.instance = "";
+            WebAppStatus.prototype.opened = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WebAppStatus.prototype.delivered = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WebAppStatus.prototype.cut = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WebAppStatus.prototype.refused = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            WebAppStatus.encode = function encode(message, writer, q) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (q === undefined)
+                    q = 0;
+                if (q > $util.recursionLimit)
+                    throw Error("max depth exceeded");
+                if (message.app != null && Object.hasOwnProperty.call(message, "app"))
+                    writer.uint32(10).string(message.app);
+                if (message.instance != null && Object.hasOwnProperty.call(message, "instance"))
+                    writer.uint32(18).string(message.instance);
+                if (message.opened != null && Object.hasOwnProperty.call(message, "opened"))
+                    writer.uint32(24).uint64(message.opened);
+                if (message.delivered != null && Object.hasOwnProperty.call(message, "delivered"))
+                    writer.uint32(32).uint64(message.delivered);
+                if (message.cut != null && Object.hasOwnProperty.call(message, "cut"))
+                    writer.uint32(40).uint64(message.cut);
+                if (message.refused != null && Object.hasOwnProperty.call(message, "refused"))
+                    writer.uint32(48).uint64(message.refused);
+                return writer;
+            };
+
+            WebAppStatus.decode = function decode(reader, length, error, long) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (long === undefined)
+                    long = 0;
+                if (long > $Reader.recursionLimit)
+                    throw Error("maximum nesting depth exceeded");
+                var end, message;
+                if (length === undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = new $root.expd.v1.WebAppStatus();
+                while (reader.pos < end) {
+                    var tag = reader.uint32();
+                    if (tag === error)
+                        break;
+                    switch (tag >>> 3) {
+                    case 1: {
+                            message.app = reader.string();
+                            break;
+                        }
+                    case 2: {
+                            message.instance = reader.string();
+                            break;
+                        }
+                    case 3: {
+                            message.opened = reader.uint64();
+                            break;
+                        }
+                    case 4: {
+                            message.delivered = reader.uint64();
+                            break;
+                        }
+                    case 5: {
+                            message.cut = reader.uint64();
+                            break;
+                        }
+                    case 6: {
+                            message.refused = reader.uint64();
+                            break;
+                        }
+                    default:
+                        reader.skipType(tag & 7, long);
+                        break;
+                    }
+                }
+                if (length !== undefined) {
+                    if (reader.pos !== end)
+                        throw RangeError("index out of range");
+                    reader.len = length;
+                }
+                return message;
+            };
+
+            return WebAppStatus;
         })();
 
         v1.LinkEvent = (function() {
