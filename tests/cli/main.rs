@@ -768,10 +768,10 @@ fn listen_waits_for_the_daemon_and_tells_an_outage_once() {
     assert_eq!(pending.count(), 0, "{outage:?}");
 
     for channel in ["menu", "till"] {
-        let mut send = expd();
-        send.arg("--socket").arg(home.socket());
-        let sent = send.args(["broadcast", channel, "hi", "--text", "soup"]);
-        assert_eq!(sent.output().unwrap().status.code(), Some(0));
+        let mut command = expd();
+        command.arg("--socket").arg(home.socket());
+        command.args(["broadcast", channel, "hi", "--text", "soup"]);
+        assert_eq!(command.output().unwrap().status.code(), Some(0));
     }
     let output = listener.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
