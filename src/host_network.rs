@@ -210,6 +210,8 @@ fn kinds(mut messages: &[u8]) -> Seen {
 
 #[cfg(test)]
 mod tests {
+    use tokio::task::JoinSet;
+
     use super::*;
 
     fn message(kind: u16, body: usize) -> Vec<u8> {
@@ -257,12 +259,13 @@ mod tests {
     async fn without_a_change_nothing_is_told() {
         let (mut network, task) = watch_host_network();
         let stop = CancellationToken::new();
-        let running = tokio::spawn(task.run(stop.clone()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(task.run(stop.clone()));
         assert_eq!(network.news(), 0);
         let waited = timeout(Duration::from_millis(50), network.news_since(0)).await;
         // Another program may change the network meanwhile.
         assert!(waited.is_err() || network.news() > 0);
         stop.cancel();
-        running.await.unwrap();
+        tasks.join_all().await;
     }
 }

@@ -331,6 +331,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a whole status, and the page of it")]
     fn the_page_shows_the_link_the_four_truths_and_who_listens() {
         let channel = |name: &str, confirmed_at| ChannelStatus {
             channel: Channel::new(name),

@@ -21,7 +21,7 @@ struct World {
 
 fn world(limits: Limits) -> World {
     let (router, handle) = Router::new(RouterSettings {
-        limit_hits: Default::default(),
+        limit_hits: crate::shares::LimitHits::default(),
         instances: vec!["default".to_owned(), "second".to_owned()],
         limits,
         encode: |first, run| {

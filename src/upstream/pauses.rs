@@ -87,7 +87,10 @@ mod tests {
         }
         assert!(ends.iter().all(|end| *end <= SPREAD), "{ends:?}");
         let (first, last) = (ends.iter().min().unwrap(), ends.iter().max().unwrap());
-        assert!(*last - *first > SPREAD / 2, "not spread: {ends:?}");
+        assert!(
+            last.saturating_sub(*first) > SPREAD / 2,
+            "not spread: {ends:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -147,6 +147,7 @@ async fn hold_no_more_than_a_share_and_end(answer: Reply) {
     assert!(refused > 0);
     assert!(highest <= SHARE + UNACCOUNTED, "{} MB more", highest / MB);
     world.root_gets_in().await;
+    watch.ends_well().await;
     // From here on the daemon waits, which disturbs no other test.
     drop(alone);
 
@@ -165,7 +166,6 @@ async fn hold_no_more_than_a_share_and_end(answer: Reply) {
         );
         sleep(Duration::from_millis(200)).await;
     }
-    watch.ends_well().await;
 }
 
 /// A connection that has carried large answers reads more at a time than a fresh one.

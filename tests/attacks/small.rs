@@ -112,7 +112,13 @@ async fn the_health_of_all_services_is_listed() {
     let names: Vec<&str> = statuses.iter().map(|(name, _)| &**name).collect();
     assert_eq!(
         names,
-        ["", "expd.v1.Api", "expd.v1.Daemon", "expd.v1.Network"]
+        [
+            "",
+            "expd.v1.Api",
+            "expd.v1.Daemon",
+            "expd.v1.Network",
+            "expd.v1.Network/default"
+        ]
     );
     for (name, status) in &statuses {
         let serving = ServingStatus::Serving;

@@ -442,8 +442,9 @@ async fn a_terminal_shows_what_would_hide_and_its_json_stays_the_same() {
     let hides = |c| hidden.contains(c) && !char::is_ascii(&c);
     for terminal in [false, true] {
         let page = written(&home, &["status"], terminal);
-        let shown = r"a\u{202e}b\u{2066}c\u{200b}d\u{e0041}e\u{9b}f";
-        assert_eq!(page.matches(shown).count(), 4, "{page}");
+        // The channel's row, and channel and event of the program's, each as long as its column.
+        assert_eq!(page.matches(r"a\u{202").count(), 3, "{page}");
+        assert!(page.contains(r"a\u{202e}b\u{2066}c"), "{page}");
         assert!(!page.contains(hides), "{page}");
     }
     let context = |json: &str| {

@@ -65,7 +65,7 @@ impl Upstream {
         settings.socket_library = library;
         let counters = Arc::new(Counters::default());
         let (router, handle) = Router::new(RouterSettings {
-            limit_hits: Default::default(),
+            limit_hits: expd::router::LimitHits::default(),
             instances: vec!["default".to_owned()],
             limits: Limits {
                 log_age: LINGER,

@@ -24,7 +24,7 @@ fn world() -> World {
         instances: vec!["default".to_owned()],
         limits: Limits::default(),
         encode,
-        limit_hits: Default::default(),
+        limit_hits: crate::shares::LimitHits::default(),
     });
     let mut tasks = JoinSet::new();
     tasks.spawn(router.run());

@@ -41,6 +41,7 @@ fn row(input: &str) -> &'static str {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn the_limits_page_says_what_is_enforced() {
     let limits = Limits::default();
     let window = usize::try_from(CONNECTION_WINDOW).unwrap();

@@ -13,7 +13,7 @@ use expd_test_support::DEADLINE;
 
 pub fn endpoint(url: &str) -> Endpoint {
     Endpoint {
-        path: Default::default(),
+        path: expd_wire::PathRecord::default(),
         url: url.to_owned(),
         token: Secret::new("token & more"),
         proxy: None,

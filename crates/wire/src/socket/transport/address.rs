@@ -158,7 +158,7 @@ mod tests {
 
     fn endpoint(url: &str, proxy: Option<&str>) -> Endpoint {
         Endpoint {
-            path: Default::default(),
+            path: crate::PathRecord::default(),
             url: url.into(),
             token: Secret::new("a+b/c=&d"),
             proxy: proxy.map(Into::into),

@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_token_is_never_quoted_back_not_even_its_beginning() {
         let endpoint = Endpoint {
-            path: Default::default(),
+            path: crate::PathRecord::default(),
             url: "http://exp.example".into(),
             token: expd_domain::Secret::new("0123456789abcdef.0123456789abcdef.signature"),
             proxy: None,
