@@ -7,16 +7,16 @@ use tonic_types::StatusExt as _;
 use crate::world::{ALONE, APP, OTHER_APP, World};
 use expd_test_support::http2::is_root;
 
-fn menu() -> Option<proto::Channel> {
-    Some(proto::Channel {
+fn menu() -> proto::Channel {
+    proto::Channel {
         name: "menu".to_owned(),
         ..Default::default()
-    })
+    }
 }
 
 fn broadcast() -> proto::BroadcastRequest {
     proto::BroadcastRequest {
-        channel: menu(),
+        channel: Some(menu()),
         name: "n".to_owned(),
         timeout: Some(prost_types::Duration::default()),
         ..Default::default()
