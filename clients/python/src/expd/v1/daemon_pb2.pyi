@@ -110,18 +110,60 @@ class WatchStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Status(_message.Message):
-    __slots__ = ("version", "started_at", "instances", "next_page_token", "settings_mistakes")
+    __slots__ = ("version", "started_at", "instances", "next_page_token", "settings_mistakes", "web_pages", "web_apps")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     INSTANCES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_MISTAKES_FIELD_NUMBER: _ClassVar[int]
+    WEB_PAGES_FIELD_NUMBER: _ClassVar[int]
+    WEB_APPS_FIELD_NUMBER: _ClassVar[int]
     version: str
     started_at: _timestamp_pb2.Timestamp
     instances: _containers.RepeatedCompositeFieldContainer[InstanceStatus]
     next_page_token: str
     settings_mistakes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[str] = ..., started_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., instances: _Optional[_Iterable[_Union[InstanceStatus, _Mapping[_Any, _Any]]]] = ..., next_page_token: _Optional[str] = ..., settings_mistakes: _Optional[_Iterable[str]] = ...) -> None: ...
+    web_pages: _containers.RepeatedCompositeFieldContainer[WebPageStatus]
+    web_apps: _containers.RepeatedCompositeFieldContainer[WebAppStatus]
+    def __init__(self, version: _Optional[str] = ..., started_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., instances: _Optional[_Iterable[_Union[InstanceStatus, _Mapping[_Any, _Any]]]] = ..., next_page_token: _Optional[str] = ..., settings_mistakes: _Optional[_Iterable[str]] = ..., web_pages: _Optional[_Iterable[_Union[WebPageStatus, _Mapping[_Any, _Any]]]] = ..., web_apps: _Optional[_Iterable[_Union[WebAppStatus, _Mapping[_Any, _Any]]]] = ...) -> None: ...
+
+class WebPageStatus(_message.Message):
+    __slots__ = ("app", "origin", "instance", "since", "protocol", "websocket", "channels", "behind", "delivered")
+    APP_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    WEBSOCKET_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    BEHIND_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    app: str
+    origin: str
+    instance: str
+    since: _timestamp_pb2.Timestamp
+    protocol: int
+    websocket: bool
+    channels: int
+    behind: int
+    delivered: int
+    def __init__(self, app: _Optional[str] = ..., origin: _Optional[str] = ..., instance: _Optional[str] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., protocol: _Optional[int] = ..., websocket: bool = ..., channels: _Optional[int] = ..., behind: _Optional[int] = ..., delivered: _Optional[int] = ...) -> None: ...
+
+class WebAppStatus(_message.Message):
+    __slots__ = ("app", "instance", "opened", "delivered", "cut", "refused")
+    APP_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    OPENED_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    CUT_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    app: str
+    instance: str
+    opened: int
+    delivered: int
+    cut: int
+    refused: int
+    def __init__(self, app: _Optional[str] = ..., instance: _Optional[str] = ..., opened: _Optional[int] = ..., delivered: _Optional[int] = ..., cut: _Optional[int] = ..., refused: _Optional[int] = ...) -> None: ...
 
 class LinkEvent(_message.Message):
     __slots__ = ("instance", "state", "since", "reason")
