@@ -393,7 +393,7 @@ async fn the_shell_command_waits_for_the_connection_only_where_it_was_told_to() 
     assert!(said.contains("nothing was sent"), "{said}");
     assert!(said.contains("try again in"), "{said}");
     let too_short = broadcast(&["--wait=300ms"]).output().await.unwrap();
-    assert_eq!(too_short.status.code(), Some(1));
+    assert_eq!(too_short.status.code(), Some(5));
     let said = String::from_utf8(too_short.stderr).unwrap();
     assert!(said.contains("time is over"), "{said}");
 
