@@ -2,8 +2,8 @@
 //!
 //! Nothing is asked of the kernel, so a socket without any right is enough; and of what it tells,
 //! no more is read than the kind of each message. A host whose system gives no such socket (a
-//! sandbox without `AF_NETLINK`) works without: its connections are found dead by their silence, and
-//! its pauses run their time.
+//! sandbox without `AF_NETLINK`) works without: its connections are found dead by their silence,
+//! and its pauses run their time.
 
 use std::io;
 use std::time::Duration;

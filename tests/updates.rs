@@ -107,8 +107,8 @@ fn a_device_and_a_network_of_0_1_go_on_where_they_were() {
     assert!(daemon.ended().success(), "{}", daemon.heard());
 }
 
-/// What an older client relies on: each method with its types and streams, each field with its
-/// number, type and label, each value of an enum.
+/// Parts of the contract that an older client relies on: each method with its types and streams,
+/// each field with its number, type and label, each value of an enum.
 fn relied_on(descriptors: &[u8]) -> BTreeMap<String, String> {
     let set = FileDescriptorSet::decode(descriptors).unwrap();
     let mut facts = BTreeMap::new();

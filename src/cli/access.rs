@@ -23,7 +23,8 @@ enum AccessCommand {
 
 /// Tell whether a program may do something, and which access rule decides
 ///
-/// Asks the running daemon, whose rules are those of its last reload, and does nothing of it. Without
+/// Asks the running daemon, whose rules are those of its last reload, and does nothing of it.
+/// Without
 /// --pid, --uid or --user it is about this user's own program. About other users it needs the
 /// permission `admin` on the instance.
 ///

@@ -191,7 +191,7 @@ fn add_secrets(redactor: &mut Redactor, settings: &Settings) {
     }
 }
 
-/// Whoever has a pairing code may take the device.
+/// Adds the pairing codes: with one, anybody may take the device.
 fn add_pairing_codes(redactor: &mut Redactor, status: &Status) {
     for it in &status.instances {
         let code = it

@@ -35,7 +35,8 @@ const MAX_PENDING_RESPONSES: usize = 64;
 /// the stream is one document, with the exact JSON text of the payload.
 ///
 /// Waits for a daemon that is not there yet, continues through outages of the network and restarts
-/// of the daemon, and reports what may have been missed. Ctrl-C and SIGTERM end it with exit status 0, or 1 where --count was not reached.
+/// of the daemon, and reports what may have been missed. Ctrl-C and SIGTERM end it with exit status
+/// 0, or 1 where --count was not reached.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -123,7 +123,7 @@ impl Listening {
         Some(self.since + if has_reason { GRACE } else { GRACE + REASON })
     }
 
-    /// What is to be said of an outage that has gone on.
+    /// Words about an outage that has gone on.
     pub(super) fn tell(&mut self) -> Option<String> {
         let reason = self.reason();
         let waits = self.confirmed.iter().filter(|confirmed| !**confirmed);
@@ -141,7 +141,7 @@ impl Listening {
         ))
     }
 
-    /// What the command waits for; none while it listens.
+    /// Awaited state; none while it listens.
     pub(super) fn waiting_for(&self) -> Option<String> {
         self.outage.as_ref()?;
         Some(if self.daemon_gone {

@@ -29,7 +29,7 @@ const STORES: [&str; 3] = ["/etc/credstore", "/run/credstore", "/usr/lib/credsto
 const READ: u32 = 0o4;
 const PASS: u32 = 0o1;
 
-/// What a unit gives its service.
+/// Environment, credentials and user that a unit gives its service.
 #[derive(Debug, Default)]
 pub(super) struct UnitView {
     /// The unit's name, for messages.

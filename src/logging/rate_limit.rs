@@ -1,7 +1,7 @@
 //! A rate limit of log records: whoever can cause a record at will cannot fill the log with it.
 //!
-//! Records from one place in the code, and of one instance and caller where they name one, are shown
-//! up to [`MAX_SHOWN`] times within [`WINDOW`], those that a caller causes up to
+//! Records from one place in the code, and of one instance and caller where they name one, are
+//! shown up to [`MAX_SHOWN`] times within [`WINDOW`], those that a caller causes up to
 //! [`MAX_SHOWN_OF_CALLER`] times. Further ones are counted, and the count is logged at the
 //! end of the window. Records below `info` are exempt, and so are those about the daemon's start,
 //! settings and end, which only its operator causes.

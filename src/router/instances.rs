@@ -34,8 +34,8 @@ struct Transient {
 }
 
 impl Instances {
-    /// `configured` instances, each of which may have `limits.max_channels` channels, with `log_bytes` for
-    /// all of them.
+    /// `configured` instances, each of which may have `limits.max_channels` channels, with
+    /// `log_bytes` for all of them.
     pub fn new(
         configured: &[String],
         limits: &Limits,

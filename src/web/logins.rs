@@ -39,7 +39,8 @@ pub(super) struct Login {
 }
 
 struct Inner {
-    /// What the client has received, by channel; as many as a socket may subscribe to.
+    /// Positions up to which the client has received, by channel; as many as a socket may subscribe
+    /// to.
     positions: HashMap<Channel, Resume>,
     /// The socket that may write them, counted from 1, and its task.
     socket: u64,
@@ -162,7 +163,7 @@ impl Login {
         }
     }
 
-    /// What the client has received of a channel.
+    /// Position up to which the client has received a channel.
     pub fn position(&self, channel: &Channel) -> Option<Resume> {
         self.lock().positions.get(channel).cloned()
     }

@@ -11,9 +11,10 @@
 //!
 //! The files, from the top: [`server`] binds and serves; [`routes`] has the paths; [`origin`] and
 //! [`cors`] guard every request; [`auth`], [`messages`], [`api`], [`content`] and [`handshake`]
-//! answer; [`pairing`] is the one page that the door brings itself; [`page`] is the task of one live socket, with a [`subscription`] a channel, which become
-//! [`packet`]s; [`caller`] is the login of a request. Below them: [`state`], [`logins`] (what each
-//! login has received), [`tokens`], [`apps`], [`room`].
+//! answer; [`pairing`] is the one page that the door brings itself; [`page`] is the task of one
+//! live socket, with a [`subscription`] a channel, which become [`packet`]s; [`caller`] is the
+//! login of a request. Below them: [`state`], [`logins`] (what each login has received),
+//! [`tokens`], [`apps`], [`room`].
 
 mod api;
 mod apps;

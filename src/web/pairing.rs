@@ -1,8 +1,8 @@
 //! `/pairing`: the pairing code in large type while a device waits for it, and the state otherwise.
 //!
-//! The page updates by itself, and shows what is meant for a screen. In a browser, it opens from the
-//! address bar and the door's own pages alone; scripts of the origins in the settings may read the
-//! state.
+//! The page updates by itself, and shows what is meant for a screen. In a browser, it opens from
+//! the address bar and the door's own pages alone; scripts of the origins in the settings may read
+//! the state.
 
 use std::sync::Arc;
 

@@ -889,7 +889,7 @@ fn a_broadcast_tells_refused_sent_and_unknown_apart() {
     assert_eq!(unknown.status.code(), Some(6), "{unknown:?}");
 }
 
-/// What a command prints on a terminal.
+/// Output of a command on a terminal.
 fn on_a_terminal(socket: &Path, arguments: &str) -> String {
     let line = format!(
         "{} --socket {} {arguments}",

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{device_at, expd, nobody, stderr, stdout};
 
-/// What `expd doctor` finds with these settings.
+/// Findings of `expd doctor` with these settings.
 fn doctor(home: &Home) -> (Option<i32>, Vec<Value>, String) {
     let mut command = expd();
     command.arg("--socket").arg(home.socket());

@@ -1,6 +1,6 @@
-//! One program in each language, with its library, hears a channel while the daemon, the network and
-//! the programs themselves are stopped, killed and started again in turn. Nothing is missing that was
-//! not told.
+//! One program in each language, with its library, hears a channel while the daemon, the network
+//! and the programs themselves are stopped, killed and started again in turn. Nothing is missing
+//! that was not told.
 //!
 //! `tests/soak/run` installs the libraries and runs this; `EXPD_SOAK_SECONDS` says for how long.
 #![allow(

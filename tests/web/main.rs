@@ -1,4 +1,5 @@
-//! The door for pages, spoken to by hand over real sockets: who is let in, and what tokens are worth.
+//! The door for pages, spoken to by hand over real sockets: who is let in, and what tokens are
+//! worth.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

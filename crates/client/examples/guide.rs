@@ -1,6 +1,6 @@
 //! The operations of the vendor's guide, one after the other: broadcast with responses, listen,
-//! respond, cancel, contexts, an identity of its own, a device and its update, an experience changed
-//! in place, data. It ends by itself, and fails where something is not as the guide says.
+//! respond, cancel, contexts, an identity of its own, a device and its update, an experience
+//! changed in place, data. It ends by itself, and fails where something is not as the guide says.
 //!
 //! It needs a daemon: `expd serve --embedded`.
 

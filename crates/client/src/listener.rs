@@ -23,8 +23,8 @@ use crate::resume::{ListenUpdate, ResumingListener};
 /// long.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pause before a listener looks again for an identity of the program's own that the daemon does not
-/// have yet.
+/// Pause before a listener looks again for an identity of the program's own that the daemon does
+/// not have yet.
 const OWN_PAUSE: Duration = Duration::from_millis(50);
 
 /// Something that a listener was given.
@@ -155,8 +155,8 @@ impl<'a> IntoFuture for OpenListener<'a> {
 /// A listener. It lasts through outages of the network and restarts of the daemon, and ends when it
 /// is dropped.
 ///
-/// What this program has yet to take waits in the daemon's log, not here: it runs no task, and
-/// holds no more than the 128 KiB that may be on the way.
+/// Events that this program has yet to take wait in the daemon's log, not here: it runs no task,
+/// and holds no more than the 128 KiB that may be on the way.
 #[derive(Debug)]
 pub struct Listener {
     exp: Exp,

@@ -15,8 +15,8 @@ use crate::error::ClientError;
 use crate::run::{RunInstance, RunningInstance};
 use crate::status::LinkEvent;
 
-/// States of the link that a reader of events may be behind; one that is further behind goes on with
-/// the newest.
+/// States of the link that a reader of events may be behind; one that is further behind goes on
+/// with the newest.
 const EVENTS: usize = 64;
 
 /// Shortest and longest pause before a new start.

@@ -3,8 +3,8 @@
 //! A collection returns `{"total","results"}` (see `collection_query`), POST creates with a new
 //! uuid, PATCH sets the fields it names, PUT replaces. Each change is broadcast as `update` on the
 //! system channel named by the resource's uuid, with the document as payload, or `null` once it is
-//! deleted. A zone of a location has a channel of its own: it gets its part of the document whenever
-//! its location changes, and `null` once it is gone.
+//! deleted. A zone of a location has a channel of its own: it gets its part of the document
+//! whenever its location changes, and `null` once it is gone.
 //!
 //! A device that is created may log in. Its `secret` is in the answer that creates it, and nowhere
 //! else: whoever may read devices is not to log in as each of them.

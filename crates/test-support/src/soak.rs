@@ -22,7 +22,7 @@ pub struct Line {
     pub said: Said,
 }
 
-/// What a program says.
+/// One line that a program prints.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said {
     /// It listens.
@@ -40,7 +40,7 @@ pub struct Run {
     pub ended: SystemTime,
 }
 
-/// What a judged program came to.
+/// Verdict on a program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     pub heard: usize,

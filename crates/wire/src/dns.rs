@@ -27,8 +27,8 @@ pub enum NameError {
 /// The addresses of a host.
 ///
 /// # Errors
-/// There are none, or nobody says so in time. After a timeout the look-up goes on in a thread of the runtime until
-/// the C library ends it.
+/// There are none, or nobody says so in time. After a timeout the look-up goes on in a thread of
+/// the runtime until the C library ends it.
 pub async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, NameError> {
     let found = tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((host, port)))
         .await

@@ -21,7 +21,7 @@ use super::view::Line;
 /// Size of a terminal that does not tell its own, as serial consoles do not.
 const UNKNOWN: Rect = Rect::new(0, 0, 80, 24);
 
-/// What a key asks for.
+/// Request that a key stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Quit,

@@ -121,8 +121,8 @@ impl SessionTask {
         }
     }
 
-    /// Waits for the next try; a change of the credentials ends the wait, and where it may end early
-    /// a network that comes up.
+    /// Waits for the next try; a change of the credentials ends the wait, and where it may end
+    /// early a network that comes up.
     async fn sleep_until_next_try(&mut self, until: Instant, may_end_early: bool) {
         loop {
             tokio::select! {

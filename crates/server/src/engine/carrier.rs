@@ -1,4 +1,4 @@
-//! What carries a socket's packets: a `WebSocket`, or polls.
+//! Carriers of a socket's packets: a `WebSocket`, or polls.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -116,7 +116,7 @@ impl WebSocket {
 /// A poll that waits for its answer.
 pub(super) type WaitingPoll = oneshot::Sender<Vec<Packet>>;
 
-/// What carries the packets of a socket.
+/// Carrier of the packets of a socket.
 pub(super) enum Carrier {
     Polling {
         /// The poll that waits; none between two.

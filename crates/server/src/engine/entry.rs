@@ -1,4 +1,4 @@
-//! What a socket and the table of sessions have in common.
+//! Shared part of a socket and of the table of sessions.
 
 use std::time::Duration;
 

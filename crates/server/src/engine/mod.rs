@@ -7,8 +7,8 @@
 //! poll). Requests of long polling and upgrades reach it through [`EngineSessions`].
 //!
 //! The files, from the top: [`requests`] answers HTTP; [`sessions`] finds the socket of a request;
-//! [`socket`] is the owner's end; [`entry`] is what both share; [`carrier`] writes to the transports; [`packet`] reads and
-//! writes packets.
+//! [`socket`] is the owner's end; [`entry`] is what both share; [`carrier`] writes to the
+//! transports; [`packet`] reads and writes packets.
 
 mod carrier;
 mod entry;
