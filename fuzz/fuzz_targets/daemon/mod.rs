@@ -15,6 +15,7 @@ use expd_proto::health::health_client::HealthClient;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
@@ -43,6 +44,10 @@ impl Daemon {
             .expect("no runtime");
         let folder = tempfile::tempdir().expect("no folder");
         let socket = folder.path().join("expd.sock");
+        // This process begins in libFuzzer: nothing has ignored SIGPIPE, as Rust's own start does.
+        runtime
+            .block_on(async { signal(SignalKind::pipe()) })
+            .expect("no handler for SIGPIPE");
         let address = runtime.block_on(start(&folder, &socket));
         let daemon = Self {
             runtime,
