@@ -25,7 +25,7 @@ END
 
 # Everything that imports `expd` runs beside the installed package, not in the source folder.
 cp -r "$source/test" "$root/examples/guide/node" "$work/app/"
-cp "$source/README.md" "$root/tests/soak/listen.mjs" "$work/app/test/support/"
+cp "$source/README.md" "$root/tests/soak/listen.mjs" "$root"/LICENSE-* "$work/app/test/support/"
 "$source/node_modules/.bin/tsc" --project "$work/app/test/types"
 
 cd "$work/app"

@@ -19,6 +19,11 @@ cp -r "$library" "$room/source"
     src "$root/examples/guide/python" "$root/tests/soak/listen.py")
 "$tools" "$library/scripts/generate" --check
 "$tools" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$room/wheel" "$room/source"
+# What is published as source has everything that a build needs, and the texts of the licences.
+(cd "$room/source" && "$tools" -c 'from setuptools.build_meta import build_sdist; build_sdist("../sdist")' >/dev/null)
+for file in LICENSE-MIT LICENSE-APACHE README.md pyproject.toml src/expd/py.typed src/expd/v1/network_pb2.pyi; do
+    tar -tzf "$room"/sdist/expd-*.tar.gz | grep -q "^expd-[^/]*/$file\$" || { echo "the source distribution lacks $file" && exit 1; }
+done
 
 passed=0
 # check REQUIREMENTS TESTS...: in a fresh environment of the wheel and what the requirements name.
@@ -33,5 +38,5 @@ check() {
 }
 check requirements-oldest.txt "$library/tests/test_vendor.py" "$library/tests/test_vendor_aio.py"
 check requirements-test.txt "$library/tests"
-# Types, the target, the generated parts and the wheel are one check each.
-echo "$((passed + 4)) passed, 0 failed"
+# Types, the target, the generated parts, the wheel and the source distribution are one check each.
+echo "$((passed + 5)) passed, 0 failed"

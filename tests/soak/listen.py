@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The Python program of the soak: hears a channel with the library, and says what it heard.
 
-    tests/soak/listen.py SOCKET CHANNEL
+    tests/soak/listen.py SOCKET CHANNEL [LOG_ID AFTER]
 
-One JSON document a line: `{"ready": true}` at each confirmed subscription, `{"heard": PAYLOAD}` for
-a broadcast, `{"gap": {"reason", "missed", "from", "to"}}` for a gap. SIGTERM ends it, with status 0.
+One JSON document a line: `{"ready": true}` at each confirmed subscription, `{"heard": PAYLOAD,
+"position": {"logId", "after"}}` for a broadcast, `{"gap": {"reason", "missed", "from", "to"}}` for a
+gap. The position of an earlier run lets it go on there. SIGTERM ends it, with status 0.
 """
 
 import json
@@ -43,14 +44,17 @@ def start(socket):
             time.sleep(0.1)
 
 
-def listen(channel):
+def listen(channel, resume):
     while True:
         try:
-            return channel.listen(on_gap=on_gap, on_subscription=on_subscription)
+            return channel.listen(resume=resume, on_gap=on_gap, on_subscription=on_subscription)
         except expd.NetworkError as error:
             print(error, file=sys.stderr)
 
 
-exp = start(sys.argv[1])
-for broadcast in listen(exp.get_channel(sys.argv[2])):
-    say({"heard": broadcast.payload})
+socket, name, *position = sys.argv[1:]
+exp = start(socket)
+listener = listen(exp.get_channel(name), (position[0], int(position[1])) if position else None)
+for broadcast in listener:
+    log_id, after = listener.position
+    say({"heard": broadcast.payload, "position": {"logId": log_id, "after": after}})

@@ -13,8 +13,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use expd_client::Position;
 use expd_domain::Channel;
 use expd_test_support::judge::Book;
 use expd_test_support::network::Network;
@@ -70,14 +72,14 @@ struct App {
     socket: PathBuf,
     child: Child,
     reading: JoinSet<()>,
-    lines: std::sync::Arc<std::sync::Mutex<Vec<Line>>>,
+    lines: Arc<Mutex<Vec<Line>>>,
     runs: Vec<Run>,
 }
 
 impl App {
     fn start(language: &'static str, command: Vec<PathBuf>, socket: PathBuf) -> Self {
-        let lines = std::sync::Arc::default();
-        let (child, reading) = Self::spawn(language, &command, &socket, &lines);
+        let lines = Arc::default();
+        let (child, reading) = spawn(language, &command, &socket, None, &lines);
         Self {
             language,
             command,
@@ -89,40 +91,9 @@ impl App {
         }
     }
 
-    fn spawn(
-        language: &'static str,
-        command: &[PathBuf],
-        socket: &Path,
-        lines: &std::sync::Arc<std::sync::Mutex<Vec<Line>>>,
-    ) -> (Child, JoinSet<()>) {
-        let mut started = Command::new(&command[0]);
-        started.args(&command[1..]).arg(socket).arg(CHANNEL);
-        if let Some(folder) = command.last().and_then(|last| last.parent()) {
-            started.current_dir(folder);
-        }
-        started.stdout(Stdio::piped()).stdin(Stdio::null());
-        let mut child = tokio::process::Command::from(started)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{language}: {command:?}: {error}"));
-        let output: ChildStdout = child.stdout.take().unwrap();
-        let mut reading = JoinSet::new();
-        let lines = lines.clone();
-        reading.spawn(async move {
-            let mut output = BufReader::new(output).lines();
-            while let Ok(Some(line)) = output.next_line().await {
-                let said = Said::parse(&line).unwrap_or_else(|why| panic!("{language}: {why}"));
-                let at = SystemTime::now();
-                lines.lock().unwrap().push(Line { at, said });
-            }
-        });
-        (child, reading)
-    }
-
     /// Ends it with a signal, and keeps what it said. SIGTERM lets it end by itself, with success.
     async fn end(&mut self, signal: &str) {
         let pid = self.child.id().unwrap().to_string();
-        let ended = SystemTime::now();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status();
         assert!(sent.unwrap().success());
         let status = timeout(RECOVERY, self.child.wait()).await;
@@ -137,11 +108,14 @@ impl App {
             read.unwrap();
         }
         let lines = std::mem::take(&mut *self.lines.lock().unwrap());
-        self.runs.push(Run { lines, ended });
+        self.runs.push(Run { lines });
     }
 
+    /// Starts it again, to go on where the last run ended.
     fn start_again(&mut self) {
-        let (child, reading) = Self::spawn(self.language, &self.command, &self.socket, &self.lines);
+        let resume = self.runs.last().and_then(Run::position);
+        let (language, command) = (self.language, &self.command);
+        let (child, reading) = spawn(language, command, &self.socket, resume, &self.lines);
         self.child = child;
         self.reading = reading;
     }
@@ -149,7 +123,7 @@ impl App {
     fn last_heard(&self) -> Option<u64> {
         let lines = self.lines.lock().unwrap();
         lines.iter().rev().find_map(|line| match line.said {
-            Said::Heard(number) => Some(number),
+            Said::Heard(number, _) => Some(number),
             Said::Ready | Said::Gap(..) => None,
         })
     }
@@ -171,6 +145,43 @@ impl App {
             sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// Starts a program, and reads what it says.
+fn spawn(
+    language: &'static str,
+    command: &[PathBuf],
+    socket: &Path,
+    resume: Option<&Position>,
+    lines: &Arc<Mutex<Vec<Line>>>,
+) -> (Child, JoinSet<()>) {
+    let mut started = Command::new(&command[0]);
+    started.args(&command[1..]).arg(socket).arg(CHANNEL);
+    if let Some(Position { log_id, after }) = resume {
+        started.arg(log_id).arg(after.to_string());
+    }
+    if let Some(folder) = command.last().and_then(|last| last.parent()) {
+        started.current_dir(folder);
+    }
+    started.stdout(Stdio::piped()).stdin(Stdio::null());
+    let mut child = tokio::process::Command::from(started)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{language}: {command:?}: {error}"));
+    let output: ChildStdout = child.stdout.take().unwrap();
+    let mut reading = JoinSet::new();
+    let lines = lines.clone();
+    reading.spawn(async move {
+        let (mut output, mut line) = (BufReader::new(output), String::new());
+        // A program that is killed may leave half a line.
+        while output.read_line(&mut line).await.unwrap() > 0 && line.ends_with('\n') {
+            let said = Said::parse(&line).unwrap_or_else(|why| panic!("{language}: {why}"));
+            let at = SystemTime::now();
+            lines.lock().unwrap().push(Line { at, said });
+            line.clear();
+        }
+    });
+    (child, reading)
 }
 
 fn daemon(home: &Home) -> Daemon {

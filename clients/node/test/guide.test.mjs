@@ -86,6 +86,13 @@ describe("the guide's examples", () => {
     assert.equal(await responder.ended, 0, responder.errors);
   });
 
+  it('broadcasts by a plain call', async () => {
+    const channel = exp.getChannel('myChannelName', { consumer: true });
+    const listener = await channel.listen('myEventName', (payload, respond) => respond(payload.anything2[0]));
+    assert.equal(await output('post.js'), "responses: [ 'hi!' ]\n");
+    listener.cancel();
+  });
+
   it('starts users, devices and consumer apps', async () => {
     const { DEVICE_UUID, APP_UUID, EXP_USERNAME } = identity;
     assert.equal(await output('start.js'), `user ${EXP_USERNAME}\ndevice ${DEVICE_UUID}\nconsumerApp ${APP_UUID}\n`);

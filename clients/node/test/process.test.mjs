@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import EXP, * as named from 'expd';
@@ -51,6 +52,15 @@ describe('the package', () => {
 
   it("has the daemon's version", () => {
     assert.equal(expd('--version').trim().split(' ').at(-1), EXP.version);
+  });
+
+  it('has what its users need, the texts of its licences too, and nothing else', () => {
+    const folder = path.dirname(createRequire(import.meta.url).resolve('expd/package.json'));
+    const files = ['CHANGELOG.md', 'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'index.d.mts', 'index.d.ts', 'index.js', 'index.mjs', 'lib', 'package.json', 'types.d.ts'];
+    assert.deepEqual(readdirSync(folder).filter((name) => name !== 'node_modules').sort(), files.sort());
+    for (const name of files.filter((name) => name.startsWith('LICENSE'))) {
+      assert.equal(readFileSync(path.join(folder, name), 'utf8'), readFileSync(`${HERE}support/${name}`, 'utf8'), name);
+    }
   });
 
   it('exports for `import` what it has for `require`', () => {

@@ -1,9 +1,12 @@
 """The real daemon and the real embedded network, as processes of a test."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -136,3 +139,52 @@ class Network(Process):
     @property
     def url(self):
         return re.search(r"http://127\.0\.0\.1:\d+", self.log.read_text()).group()
+
+
+class Wire:
+    """A socket in front of the daemon's, whose connections can be cut."""
+
+    def __init__(self, path, daemon):
+        self.path = path
+        self._daemon = daemon
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._server.bind(str(path))
+        self._server.listen()
+        self._open = []
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self):
+        self._accepting.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self.cut()
+
+    def cut(self):
+        """Breaks every connection; new ones are taken."""
+        while self._open:
+            # The other side may be gone already.
+            with contextlib.suppress(OSError):
+                self._open.pop().shutdown(socket.SHUT_RDWR)
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self._server.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            far.connect(self._daemon)
+            self._open += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _pass_on(source, sink):
+        # Either side may be cut meanwhile.
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_RDWR)

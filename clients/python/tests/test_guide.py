@@ -9,8 +9,12 @@ from daemon import PATIENCE, until
 
 FOLDER = "examples/guide/python"
 
+#: Examples that a test has run.
+ran = set()
+
 
 def run(repository, name, *arguments):
+    ran.add(name)
     done = subprocess.run(
         [sys.executable, str(repository / FOLDER / f"{name}.py"), *arguments],
         capture_output=True,
@@ -28,6 +32,7 @@ def beside(repository, tmp_path):
     started = []
 
     def start(name):
+        ran.add(name)
         out = tmp_path / f"{name}.out"
         with open(out, "w") as file:
             program = str(repository / FOLDER / f"{name}.py")
@@ -87,3 +92,7 @@ def test_fork(repository):
 
 def test_the_same_with_asyncio(repository):
     assert run(repository, "asynchronous") == "responses: ['Nice to meet you!']\n"
+
+
+def test_no_example_was_not_run(repository):
+    assert ran == {file.stem for file in (repository / FOLDER).glob("*.py")}

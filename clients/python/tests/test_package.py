@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from daemon import PATIENCE
+from daemon import PATIENCE, binary
 
 import expd
 import expd.aio
@@ -22,8 +22,21 @@ def test_the_first_example_of_the_readme_can_be_pasted(repository):
     assert done.returncode == 0, done.stderr
 
 
-def test_the_version_is_the_packages():
+def test_the_version_is_the_packages_and_the_daemons():
     assert expd.__version__ == importlib.metadata.version("expd")
+    told = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout.split()[-1] == expd.__version__
+
+
+def test_the_texts_of_the_licences_are_in_the_package(repository):
+    texts = {
+        file.name: file.read_text()
+        for file in importlib.metadata.files("expd")
+        if file.name.startswith("LICENSE")
+    }
+    assert texts == {
+        name: (repository / name).read_text() for name in ("LICENSE-MIT", "LICENSE-APACHE")
+    }
 
 
 @pytest.mark.parametrize("api", [expd, expd.aio])

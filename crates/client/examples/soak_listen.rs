@@ -1,33 +1,49 @@
 //! The Rust program of the soak (`tests/soak`): hears a channel through everything, and prints what
-//! it heard and what it may have missed, one JSON document a line. SIGTERM ends it with 0.
+//! it heard and what it may have missed, one JSON document a line. The position of an earlier run
+//! lets it go on there. SIGTERM ends it with 0.
 //!
-//!     soak_listen SOCKET CHANNEL
+//!     soak_listen SOCKET CHANNEL [LOG_ID AFTER]
 
 use std::error::Error;
 use std::time::Duration;
 
-use expd_client::{ClientError, Exp, Listener, Received, json};
+use expd_client::{ClientError, Exp, Listener, Position, Received, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(socket), Some(channel)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: soak_listen SOCKET CHANNEL".into());
+        return Err("usage: soak_listen SOCKET CHANNEL [LOG_ID AFTER]".into());
+    };
+    let resume = match (arguments.next(), arguments.next()) {
+        (Some(log_id), Some(after)) => Some(Position {
+            log_id,
+            after: after.parse()?,
+        }),
+        _ => None,
     };
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
-        heard = hear(&socket, &channel) => Ok(heard?),
+        heard = hear(&socket, &channel, resume) => Ok(heard?),
         _ = terminated.recv() => Ok(()),
     }
 }
 
-async fn hear(socket: &str, channel: &str) -> Result<(), ClientError> {
-    let mut listener = open(socket, channel).await?;
+async fn hear(socket: &str, channel: &str, resume: Option<Position>) -> Result<(), ClientError> {
+    let mut listener = open(socket, channel, resume).await?;
     println!("{}", json!({"ready": true}));
     while let Some(received) = listener.next().await? {
         match received {
-            Received::Broadcast(it) => println!(r#"{{"heard":{}}}"#, it.payload.as_str()),
+            Received::Broadcast(it) => {
+                let position = listener.position();
+                let position = position.map(|it| json!({"logId": it.log_id, "after": it.after}));
+                println!(
+                    r#"{{"heard":{},"position":{}}}"#,
+                    it.payload.as_str(),
+                    json!(position)
+                );
+            }
             Received::Gap(gap) => {
                 let time = |time: Option<expd_client::Time>| time.map(|time| time.to_string());
                 println!(
@@ -47,11 +63,20 @@ async fn hear(socket: &str, channel: &str) -> Result<(), ClientError> {
 }
 
 /// Waits for a daemon and a network that are not there yet; from then on, the listener does.
-async fn open(socket: &str, channel: &str) -> Result<Listener, ClientError> {
+async fn open(
+    socket: &str,
+    channel: &str,
+    resume: Option<Position>,
+) -> Result<Listener, ClientError> {
     loop {
         let opened = async {
             let exp = Exp::options().socket(socket).start().await?;
-            exp.channel(channel).listen_all().await
+            let channel = exp.channel(channel);
+            let listener = channel.listen_all();
+            match resume.clone() {
+                Some(position) => listener.resume(position).await,
+                None => listener.await,
+            }
         };
         match opened.await {
             Err(error)

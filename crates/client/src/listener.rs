@@ -293,18 +293,23 @@ impl Listener {
     /// The next event of the stream, through reconnects; none at the end.
     async fn event(&mut self) -> Result<Option<Event>, ClientError> {
         while !self.is_ended {
+            if *self.stopped.borrow() || self.cleared.has_changed().unwrap_or(true) {
+                self.is_ended = true;
+                break;
+            }
             let ended = async {
                 let stopped = std::pin::pin!(self.stopped.wait_for(|stopped| *stopped));
                 let cleared = std::pin::pin!(self.cleared.changed());
                 select(stopped, cleared).await;
             };
+            // The stream first: an event that is there already costs no wait for the end.
             let update =
-                match select(std::pin::pin!(ended), std::pin::pin!(self.stream.next())).await {
-                    Either::Left(_) => {
+                match select(std::pin::pin!(self.stream.next()), std::pin::pin!(ended)).await {
+                    Either::Left((update, _)) => update,
+                    Either::Right(_) => {
                         self.is_ended = true;
                         break;
                     }
-                    Either::Right((update, _)) => update,
                 };
             match update {
                 Ok(ListenUpdate::Event(event)) => return Ok(Some(event.event)),

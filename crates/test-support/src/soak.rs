@@ -1,8 +1,13 @@
 //! Holds what programs printed that hear a channel against what was sent on it: nothing is missing
 //! that was not told. The programs are of any language; each prints JSON lines (`tests/soak`).
+//!
+//! A program says the position of each broadcast that it heard, and its next run goes on there.
+//! Nothing is excused, therefore, after the first run listens: neither what was on the way when a
+//! run ended or was killed, nor what was sent before the next one listened.
 
 use std::time::{Duration, SystemTime};
 
+use expd_client::Position;
 use serde_json::Value;
 
 use crate::judge::Sent;
@@ -10,10 +15,6 @@ use crate::network::Outcome;
 
 /// The clocks of one machine, read by different processes, and a time that was cut to milliseconds.
 const CLOCK: Duration = Duration::from_millis(5);
-
-/// Time that a broadcast may take to a program and its output. What was on the way when the program
-/// was ended went with it.
-const IN_FLIGHT: Duration = Duration::from_secs(1);
 
 /// A line of a program, and when it was read.
 #[derive(Clone, Debug)]
@@ -27,7 +28,8 @@ pub struct Line {
 pub enum Said {
     /// It listens.
     Ready,
-    Heard(u64),
+    /// A broadcast, and the position after it.
+    Heard(u64, Position),
     /// A gap: the count, where known, and the span, each end where known.
     Gap(Option<u64>, Option<SystemTime>, Option<SystemTime>),
 }
@@ -36,8 +38,16 @@ pub enum Said {
 #[derive(Clone, Debug)]
 pub struct Run {
     pub lines: Vec<Line>,
-    /// When it was told to end, or killed.
-    pub ended: SystemTime,
+}
+
+impl Run {
+    /// Position after what it heard last, where the next run goes on.
+    pub fn position(&self) -> Option<&Position> {
+        self.lines.iter().rev().find_map(|line| match &line.said {
+            Said::Heard(_, position) => Some(position),
+            Said::Ready | Said::Gap(..) => None,
+        })
+    }
 }
 
 /// Verdict on a program.
@@ -46,8 +56,8 @@ pub struct Verdict {
     pub heard: usize,
     /// Not heard, and told.
     pub told: usize,
-    /// Not heard, while the program itself was down.
-    pub down: usize,
+    /// Sent before the first run listened, and not heard.
+    pub early: usize,
     pub gaps: usize,
 }
 
@@ -63,7 +73,11 @@ impl Said {
             return Ok(Self::Ready);
         }
         if let Some(number) = document["heard"].as_u64() {
-            return Ok(Self::Heard(number));
+            let position = &document["position"];
+            let log_id = position["logId"].as_str().ok_or_else(wrong)?;
+            let after = position["after"].as_u64().ok_or_else(wrong)?;
+            let log_id = log_id.to_owned();
+            return Ok(Self::Heard(number, Position { log_id, after }));
         }
         let gap = document["gap"].as_object().ok_or_else(wrong)?;
         let time = |end: &str| match gap.get(end) {
@@ -80,12 +94,10 @@ impl Said {
     }
 }
 
-/// A span in which a number may be missing.
+/// A span that a program told, in which a number may be missing.
 struct Span {
     from: Option<SystemTime>,
     to: SystemTime,
-    /// True where the program told it.
-    is_told: bool,
 }
 
 impl Span {
@@ -94,33 +106,23 @@ impl Span {
     }
 }
 
-/// Checks the runs of a program, the earliest first, against everything that was sent. The last run
-/// has heard the last number.
+/// Checks the runs of a program, the earliest first, each of which went on at the
+/// [position](Run::position) of the one before, against everything that was sent. The last run has
+/// heard the last number.
 ///
 /// # Errors
 /// A number came twice, out of order or from nowhere, or is missing and was not told.
 pub fn judge(runs: &[Run], sent: &[Sent]) -> Result<Verdict, String> {
     let mut verdict = Verdict::default();
     let mut heard = vec![false; sent.len()];
-    let mut spans = Vec::new();
-    // Nothing is promised before the first run listens.
-    let mut down_since: Option<SystemTime> = None;
+    let (mut spans, mut last) = (Vec::new(), None);
+    let mut listens: Option<SystemTime> = None;
     for run in runs {
-        let listens = run.lines.iter().find(|line| line.said == Said::Ready);
-        let Some(listens) = listens else {
-            return Err("a run that never listened".to_owned());
-        };
-        spans.push(Span {
-            from: down_since,
-            to: listens.at,
-            is_told: false,
-        });
-        let last = check_run(run, sent, &mut heard, &mut spans, &mut verdict)?;
-        let last = last.and_then(|last| sent.get(usize::try_from(last).ok()?));
-        let on_the_way = run.ended.checked_sub(IN_FLIGHT);
-        down_since = on_the_way
-            .max(last.map(|last| last.after))
-            .min(Some(run.ended));
+        let ready = run.lines.iter().find(|line| line.said == Said::Ready);
+        let ready = ready.ok_or("a run that never listened")?.at;
+        // Nothing is promised before the first run listens.
+        listens.get_or_insert(ready);
+        last = check_run(run, last, sent, &mut heard, &mut spans, &mut verdict)?;
     }
     for sent in sent {
         let index = usize::try_from(sent.number).map_err(|error| error.to_string())?;
@@ -128,11 +130,11 @@ pub fn judge(runs: &[Run], sent: &[Sent]) -> Result<Verdict, String> {
             verdict.heard += 1;
             continue;
         }
-        let told = spans.iter().any(|span| span.is_told && span.covers(sent));
-        let down = spans.iter().any(|span| !span.is_told && span.covers(sent));
-        match (sent.outcome, told, down) {
+        let told = spans.iter().any(|span: &Span| span.covers(sent));
+        let early = listens.is_none_or(|listens| sent.before <= listens + CLOCK);
+        match (sent.outcome, told, early) {
             (_, true, _) => verdict.told += 1,
-            (_, _, true) => verdict.down += 1,
+            (_, _, true) => verdict.early += 1,
             // The network did not take it, or nobody knows.
             (Outcome::Refused | Outcome::Unknown, ..) => {}
             (Outcome::Sent, false, false) => {
@@ -147,19 +149,20 @@ pub fn judge(runs: &[Run], sent: &[Sent]) -> Result<Verdict, String> {
     Ok(verdict)
 }
 
-/// Notes what a run heard and told, and gives the last number that it heard.
+/// Notes what a run heard and told. Takes the last number that an earlier run heard, and gives the
+/// last one that is heard now.
 fn check_run(
     run: &Run,
+    mut last: Option<u64>,
     sent: &[Sent],
     heard: &mut [bool],
     spans: &mut Vec<Span>,
     verdict: &mut Verdict,
 ) -> Result<Option<u64>, String> {
-    let mut last: Option<u64> = None;
     for line in &run.lines {
         match line.said {
             Said::Ready => {}
-            Said::Heard(number) => {
+            Said::Heard(number, _) => {
                 let index = usize::try_from(number).map_err(|error| error.to_string())?;
                 if index >= sent.len() {
                     return Err(format!("{number} was never sent"));
@@ -175,13 +178,11 @@ fn check_run(
             }
             Said::Gap(_, from, to) => {
                 verdict.gaps += 1;
-                // Without a beginning, it goes back to what this run heard last.
+                // Without a beginning, it goes back to what was heard last.
                 let since = last.and_then(|last| sent.get(usize::try_from(last).ok()?));
-                let from = from.or(since.map(|sent| sent.before));
                 spans.push(Span {
-                    from,
+                    from: from.or(since.map(|sent| sent.before)),
                     to: to.unwrap_or(line.at),
-                    is_told: true,
                 });
             }
         }
@@ -209,31 +210,35 @@ mod tests {
         (0..count).map(one).collect()
     }
 
-    fn run(lines: &[(u64, &str)], ended: u64) -> Run {
-        let lines = lines.iter().map(|(second, line)| Line {
-            at: at(*second),
-            said: Said::parse(line).unwrap(),
-        });
+    /// A run that listens from a second on.
+    fn run(ready: u64, lines: &[(u64, String)]) -> Run {
+        let mut said = vec![(ready, r#"{"ready": true}"#.to_owned())];
+        said.extend_from_slice(lines);
+        let line = |(second, line): (u64, String)| Line {
+            at: at(second),
+            said: Said::parse(&line).unwrap(),
+        };
         Run {
-            lines: lines.collect(),
-            ended: at(ended),
+            lines: said.into_iter().map(line).collect(),
         }
     }
 
-    const READY: &str = r#"{"ready": true}"#;
-
     fn hears(numbers: &[u64]) -> Vec<(u64, String)> {
-        let line = |n: &u64| (*n, format!(r#"{{"heard": {n}}}"#));
+        let position = |n: &u64| format!(r#"{{"logId": "log", "after": {n}}}"#);
+        let line = |n: &u64| {
+            (
+                *n,
+                format!(r#"{{"heard": {n}, "position": {}}}"#, position(n)),
+            )
+        };
         numbers.iter().map(line).collect()
     }
 
     fn judged(before: &[u64], gap: Option<&str>, after: &[u64]) -> Result<Verdict, String> {
-        let (before, after) = (hears(before), hears(after));
-        let mut lines = vec![(0, READY)];
-        lines.extend(before.iter().map(|(at, line)| (*at, line.as_str())));
-        lines.extend(gap.map(|gap| (6, gap)));
-        lines.extend(after.iter().map(|(at, line)| (*at, line.as_str())));
-        judge(&[run(&lines, 9)], &sent(8))
+        let mut lines = hears(before);
+        lines.extend(gap.map(|gap| (6, gap.to_owned())));
+        lines.extend(hears(after));
+        judge(&[run(0, &lines)], &sent(8))
     }
 
     #[test]
@@ -263,34 +268,51 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_while_the_program_was_down_is_its_own() {
-        let first = hears(&[0, 1, 2]);
-        let second = hears(&[5, 6, 7]);
-        let lines = |ready, heard: &[(u64, String)]| {
-            let mut lines = vec![(ready, READY.to_owned())];
-            lines.extend(heard.iter().cloned());
-            lines
+    fn nothing_is_promised_before_the_first_run_listens() {
+        let late = judge(&[run(2, &hears(&[3, 4, 5, 6, 7]))], &sent(8)).unwrap();
+        assert_eq!((late.heard, late.early), (5, 3));
+        let deaf = judge(&[run(1, &hears(&[3, 4, 5, 6, 7]))], &sent(8)).unwrap_err();
+        assert!(deaf.contains("number: 2"), "{deaf}");
+    }
+
+    #[test]
+    fn nothing_is_excused_between_two_runs() {
+        let of = |first: &[u64], ready, second: &[u64]| {
+            judge(
+                &[run(0, &hears(first)), run(ready, &hears(second))],
+                &sent(8),
+            )
         };
-        let run_of = |ready, heard: &[(u64, String)], ended| {
-            let lines = lines(ready, heard);
-            let lines: Vec<(u64, &str)> = lines.iter().map(|(at, it)| (*at, &**it)).collect();
-            run(&lines, ended)
+        let all = of(&[0, 1, 2], 5, &[3, 4, 5, 6, 7]).unwrap();
+        assert_eq!((all.heard, all.early), (8, 0));
+        // The last that was on the way to the first run, and the first that was sent while no run
+        // was there.
+        for (second, missing) in [([4, 5, 6, 7], "number: 3"), ([3, 5, 6, 7], "number: 4")] {
+            let untold = of(&[0, 1, 2], 5, &second).unwrap_err();
+            assert!(untold.contains(missing), "{untold}");
+        }
+        let twice = of(&[0, 1, 2], 5, &[2, 3, 4, 5, 6, 7]).unwrap_err();
+        assert!(twice.contains("2 after Some(2)"), "{twice}");
+    }
+
+    #[test]
+    fn a_gap_of_a_later_run_goes_back_to_what_the_earlier_one_heard() {
+        let gap = r#"{"gap": {"reason": "restarted", "from": null, "to": "1970-01-01T00:00:05Z"}}"#;
+        let after = |first: &[u64]| {
+            let mut lines = vec![(5, gap.to_owned())];
+            lines.extend(hears(&[6, 7]));
+            judge(&[run(0, &hears(first)), run(5, &lines)], &sent(8))
         };
-        let runs = [run_of(0, &first, 3), run_of(4, &second, 9)];
-        let verdict = judge(&runs, &sent(8)).unwrap();
-        assert_eq!((verdict.heard, verdict.down), (6, 2));
-        // 3 was on the way when it was killed at 4; 2 was not.
-        let killed = [run_of(0, &first, 4), run_of(4, &second, 9)];
-        assert_eq!(judge(&killed, &sent(8)).unwrap().down, 2);
-        let deaf = [run_of(0, &hears(&[0, 1]), 4), run_of(4, &second, 9)];
-        assert!(
-            judge(&deaf, &sent(8)).is_err(),
-            "2 was sent long before the end"
-        );
-        let late = [run_of(0, &first, 3), run_of(3, &second, 9)];
-        assert!(
-            judge(&late, &sent(8)).is_err(),
-            "4 was sent while it listened"
-        );
+        assert_eq!(after(&[0, 1, 2, 3]).unwrap().told, 2);
+        let untold = after(&[0, 1, 3]).unwrap_err();
+        assert!(untold.contains("number: 2"), "{untold}");
+    }
+
+    #[test]
+    fn a_run_ends_at_the_position_of_what_it_heard_last() {
+        let position = |run: &Run| run.position().map(|position| position.after);
+        assert_eq!(position(&run(0, &hears(&[3, 4]))), Some(4));
+        assert_eq!(position(&run(0, &[])), None);
+        assert!(Said::parse(r#"{"heard": 3}"#).is_err());
     }
 }

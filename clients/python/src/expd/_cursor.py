@@ -6,9 +6,9 @@ after a break, and drops what has become too old in the read-ahead.
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timezone
-from typing import NamedTuple, Optional, Union
+from time import monotonic, time
+from typing import Optional, Union
 
 from ._events import Gap, gap_from_wire
 from ._wire import to_datetime
@@ -26,15 +26,24 @@ _NEVER = float("inf")
 _CONFIRMED = network_pb2.Subscription.CONFIRMED
 
 
-class Item(NamedTuple):
+class Item:
     """An event on its way to the program."""
 
-    event: Union[network_pb2.Broadcast, Gap, bool]
-    """A broadcast, a gap, or the state of the subscription (true: confirmed)."""
-    sequence: int
-    log_id: str
-    expires: float
-    """Time of ``time.monotonic()`` after which it is too old."""
+    __slots__ = ("event", "expires", "log_id", "sequence")
+
+    def __init__(
+        self,
+        event: Union[network_pb2.Broadcast, Gap, bool],
+        sequence: int,
+        log_id: str,
+        expires: float,
+    ) -> None:
+        #: A broadcast, a gap, or the state of the subscription (true: confirmed).
+        self.event = event
+        self.sequence = sequence
+        self.log_id = log_id
+        #: Time of ``time.monotonic()`` after which it is too old.
+        self.expires = expires
 
 
 class Cursor:
@@ -69,22 +78,23 @@ class Cursor:
 
     def feed(self, event: network_pb2.ListenEvent) -> Optional[Item]:
         """Moves to an event of the stream; ``None`` for one that a program does not take."""
-        kind = event.WhichOneof("event")
-        if kind == "subscription":
+        if event.HasField("subscription"):
             return self._subscription(event.subscription, event.sequence)
         if self._new_log:
             self._log_id, self._new_log = self._new_log, ""
         self._after = sequence = event.sequence
-        if kind == "broadcast":
+        if event.HasField("broadcast"):
             broadcast = event.broadcast
             expires = _NEVER
             if self._max_age is not None:
+                expires = monotonic() + self._max_age
                 received = broadcast.received_at
-                age = time.time() - received.seconds - received.nanos / 1e9
+                age = time() - received.seconds - received.nanos * 1e-9
                 # A clock that was set meanwhile makes nothing younger than it is.
-                expires = time.monotonic() + self._max_age - min(max(age, 0.0), self._max_age)
+                if age > 0:
+                    expires -= age
             return Item(broadcast, sequence, self._log_id, expires)
-        if kind == "gap":
+        if event.HasField("gap"):
             return Item(gap_from_wire(event.gap), sequence, self._log_id, _NEVER)
         # An event of a newer daemon. The place has moved, so that it does not come again.
         return None

@@ -15,6 +15,9 @@ from .v1 import network_pb2
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
+# The daemon's JSON is one value without white space around it, which `json.loads` would look for.
+_DECODE = json.JSONDecoder().raw_decode
+
 
 def to_payload(value: Any) -> network_pb2.Payload:
     """The payload of a JSON-serializable value."""
@@ -27,7 +30,8 @@ def to_payload(value: Any) -> network_pb2.Payload:
 
 def from_payload(payload: network_pb2.Payload) -> Any:
     """The value of a payload, which the daemon gives as JSON text."""
-    return json.loads(payload.json) if payload.json else None
+    text = payload.json
+    return _DECODE(text)[0] if text else None
 
 
 def to_duration(seconds: Any, name: str) -> Duration:

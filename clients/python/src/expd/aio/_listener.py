@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, Optional
 
@@ -24,6 +25,20 @@ from ._broadcast import Broadcast
 
 if TYPE_CHECKING:
     from ._session import Session
+
+_BROADCAST = network_pb2.Broadcast
+
+#: Longest time in seconds between two events of a burst, or two groups of one.
+_BURST_GAP = 0.001
+
+#: Events of a burst that are handed over one by one. Those after them come in groups: in a long
+#: burst, waking the program's task for each would cost half as much as reading them.
+_BURST_START = 16
+_GROUP = 8
+
+#: Longest time in seconds for which an event waits for others of its group: the resolution of the
+#: event loop's timers.
+_GROUP_TIME = 0.001
 
 
 class Listener(Hearing):
@@ -44,6 +59,10 @@ class Listener(Hearing):
         self._items: Deque[Item] = deque()
         # Those who wait for an item, each of them once.
         self._waiters: "Deque[asyncio.Future[None]]" = deque()
+        # The burst: the time of its last event, the number of its events, and the end of a group.
+        self._burst_at = 0.0
+        self._burst = 0
+        self._group_end: Optional[asyncio.TimerHandle] = None
         self._stalled = False
         self._large = False
         self._space = asyncio.Event()
@@ -81,6 +100,9 @@ class Listener(Hearing):
         After :meth:`cancel` none comes any more. Raises the daemon's error where it has ended the
         listener, and :class:`RuntimeError` after ``exp.stop()``.
         """
+        broadcast = self._take_now()
+        if broadcast is not None:
+            return broadcast
         until = None if timeout is None else asyncio.get_running_loop().time() + timeout
         while True:
             item = await self._take(until)
@@ -111,17 +133,17 @@ class Listener(Hearing):
         return self
 
     async def __anext__(self) -> Broadcast:
-        while True:
+        broadcast = self._take_now()
+        while broadcast is None:
             try:
                 broadcast = await self.wait(None)
             except ExpError:
                 if self._is_at_end():
                     raise StopAsyncIteration from None
                 raise
-            if broadcast is not None:
-                return broadcast
-            if self._ended.is_set():
+            if broadcast is None and self._ended.is_set():
                 raise StopAsyncIteration
+        return broadcast
 
     async def __aenter__(self) -> Listener:
         return self
@@ -130,6 +152,22 @@ class Listener(Hearing):
         await self.cancel()
 
     # For the program's tasks.
+
+    def _take_now(self) -> Optional[Broadcast]:
+        """The oldest broadcast, where it is there and nothing is to be told before it."""
+        if not self._items or self._held is not None or self._ended.is_set():
+            return None
+        item = self._items[0]
+        event = item.event
+        if not isinstance(event, _BROADCAST) or self._cursor.has_dropped:
+            return None
+        if item.expires <= time.monotonic():
+            return None
+        self._items.popleft()
+        self._last = item
+        if self._stalled and len(self._items) <= READ_AHEAD // 2:
+            self._space.set()
+        return Broadcast(self._session, event)
 
     async def _take(self, until: Optional[float]) -> Optional[Item]:
         if self._held is not None:
@@ -156,6 +194,11 @@ class Listener(Hearing):
         timer = None if until is None else loop.call_at(until, _wake, waiter)
         try:
             await waiter
+        except asyncio.CancelledError:
+            if waiter.done():
+                # The item that it was woken for is another's now.
+                self._hand_over()
+            raise
         finally:
             if timer is not None:
                 timer.cancel()
@@ -182,21 +225,29 @@ class Listener(Hearing):
         try:
             await self._session.link.usable(1.0)
             request = self._cursor.opening()
-            stream = self._session.transport.stream(_methods.LISTEN, request, self._parse)
+            stream = self._session.transport.stream(_methods.LISTEN, request, bytes)
         except ExpError as failure:
             return failure
         stream.add_done_callback(lambda _: self._space.set())
+        # Looked up once: each of these is needed for every event.
+        parse, feed = network_pb2.ListenEvent.FromString, self._cursor.feed
+        items, waiters = self._items, self._waiters
         try:
-            async for event in stream:
-                item = self._cursor.feed(event)
-                backoff.succeeded()
-                self._last_failure = None
+            async for data in stream:
+                item = feed(parse(data))
+                if self._last_failure is not None:
+                    self._last_failure = None
+                    backoff.succeeded()
                 if item is None:
                     continue
-                self._put(item)
+                items.append(item)
+                count = len(items)
+                if waiters and (self._group_end is None or count >= _GROUP):
+                    self._tell()
                 if item.event is True:
                     self._confirmed.set()
-                if self._is_full():
+                self._large = len(data) > LARGE
+                if count >= READ_AHEAD or self._large:
                     await self._await_space(stream)
         except grpc.aio.AioRpcError as error:
             return await self._session.transport.failure(error, _methods.LISTEN.name)
@@ -204,13 +255,28 @@ class Listener(Hearing):
             stream.cancel()
         return NetworkError("the daemon ended the stream")
 
-    def _parse(self, data: bytes) -> network_pb2.ListenEvent:
-        self._large = len(data) > LARGE
-        return network_pb2.ListenEvent.FromString(data)
-
     def _put(self, item: Item) -> None:
         self._items.append(item)
         if self._waiters:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tells those who wait of an item: at once, or in a long burst when its group is whole."""
+        now = time.monotonic()
+        self._burst = self._burst + 1 if now - self._burst_at < _BURST_GAP else 0
+        self._burst_at = now
+        if self._burst < _BURST_START or len(self._items) >= _GROUP:
+            self._hand_over()
+        elif self._group_end is None:
+            loop = asyncio.get_running_loop()
+            self._group_end = loop.call_later(_GROUP_TIME, self._hand_over)
+
+    def _hand_over(self) -> None:
+        """Wakes as many of those who wait as there are items."""
+        if self._group_end is not None:
+            self._group_end.cancel()
+            self._group_end = None
+        for _ in range(min(len(self._items), len(self._waiters))):
             _wake(self._waiters.popleft())
 
     def _is_full(self) -> bool:
@@ -230,6 +296,8 @@ class Listener(Hearing):
         self._failure = failure
         self._ended.set()
         self._session.forget(self)
+        if self._group_end is not None:
+            self._group_end.cancel()
         while self._waiters:
             _wake(self._waiters.popleft())
         self._space.set()
