@@ -21,8 +21,9 @@ cp -r "$library" "$room/source"
 "$tools" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$room/wheel" "$room/source"
 # What is published as source has everything that a build needs, and the texts of the licences.
 (cd "$room/source" && "$tools" -c 'from setuptools.build_meta import build_sdist; build_sdist("../sdist")' >/dev/null)
+tar -tzf "$room"/sdist/expd-*.tar.gz >"$room/sdist/files"
 for file in LICENSE-MIT LICENSE-APACHE README.md pyproject.toml src/expd/py.typed src/expd/v1/network_pb2.pyi; do
-    tar -tzf "$room"/sdist/expd-*.tar.gz | grep -q "^expd-[^/]*/$file\$" || { echo "the source distribution lacks $file" && exit 1; }
+    grep -q "^expd-[^/]*/$file\$" "$room/sdist/files" || { echo "the source distribution lacks $file" && exit 1; }
 done
 
 passed=0

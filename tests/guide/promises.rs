@@ -22,6 +22,8 @@ async fn world_with_log(log_events: usize) -> World {
     let limits = &mut world.daemon.settings.daemon.limits;
     limits.log_events = log_events;
     limits.log_bytes = 32 << 20;
+    // A busy machine takes its time to send them.
+    limits.log_age = Duration::from_secs(600);
     world.network.start_again().await;
     world.daemon.start_again();
     world
