@@ -30,6 +30,7 @@ mod cells;
 mod direct;
 mod load;
 mod network;
+mod process;
 mod relay;
 mod report;
 mod run;
