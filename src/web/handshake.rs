@@ -52,7 +52,7 @@ async fn answer(state: &Arc<WebState>, request: Request) -> Result<Response, Api
     let (connection, memory) = (&checked.connection, &state.body_memory);
     state
         .sessions
-        .serve(request, connection, memory, &owner.app, &state.tasks)
+        .serve(request, connection, memory, Some(&owner.app), &state.tasks)
         .await
 }
 
@@ -101,7 +101,11 @@ fn open(
         app: app.as_str().into(),
         origin: caller.origin.clone(),
     };
-    let (mut response, opening) = state.sessions.open_session(&mut request, owner)?;
+    let terms = state.socket_terms.clone();
+    let opened = state
+        .sessions
+        .open_session(&mut request, &checked.connection, owner, terms);
+    let (mut response, opening) = opened?;
     cookie::set(state, &caller, &mut response);
     let protocol = if generation == Some(Generation::V3) {
         3

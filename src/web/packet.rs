@@ -2,11 +2,11 @@
 //! channel alike.
 
 use bytes::Bytes;
-use serde::Serialize;
 
 use crate::router::{Decode, PageForm, PlainBroadcast, Record};
 use expd_domain::ChannelId;
-use expd_server::engine::{Packet, event};
+use expd_server::engine::Packet;
+use expd_server::network_events;
 
 /// The packet of a broadcast, with the channel's ID as the page spelled it.
 pub(super) fn broadcast(record: &Record, id: &ChannelId, decode: Decode) -> Option<Packet> {
@@ -28,35 +28,5 @@ pub(super) fn broadcast(record: &Record, id: &ChannelId, decode: Decode) -> Opti
 }
 
 fn encode(plain: &PlainBroadcast, id: &ChannelId) -> Bytes {
-    let text = |text: &str| serde_json::Value::from(text).to_string();
-    let (broadcast, name) = (text(&plain.id), text(&plain.name));
-    let (channel, payload) = (text(id.as_str()), &plain.payload);
-    // Built around the payload's own text, which nothing may change.
-    let packet = format!(
-        "42[\"broadcast\",{{\"id\":{broadcast},\"name\":{name},\"channel\":{channel},\"payload\":{payload}}}]"
-    );
-    packet.into()
-}
-
-/// Confirmation of these channels.
-pub(super) fn subscribed(ids: &[&ChannelId]) -> Packet {
-    event("subscribed", &list(ids))
-}
-
-/// A channel that was not subscribed, and the reason.
-#[derive(Serialize)]
-pub(super) struct RefusedSubscription {
-    pub channel: ChannelId,
-    pub code: &'static str,
-    pub message: String,
-}
-
-/// Refusal of these channels.
-pub(super) fn subscribe_error(refused: &[RefusedSubscription]) -> Packet {
-    event("subscribe_error", &list(refused))
-}
-
-fn list<T: Serialize + ?Sized>(items: &T) -> String {
-    // Never fails: texts alone.
-    serde_json::to_string(items).unwrap_or_else(|_| "[]".to_owned())
+    network_events::broadcast(&plain.id, &plain.name, id, &plain.payload).into()
 }

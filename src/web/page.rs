@@ -17,10 +17,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::caller::PageCaller;
 use super::logins::{Begun, Login, PageCommand};
-use super::packet::{self, RefusedSubscription};
 use super::state::WebState;
 use super::subscription::{Events, Subscription};
-use super::{error, packet::broadcast};
+use super::{error, packet};
 use crate::access::Action;
 use crate::pages::OpenPage;
 use crate::router::{Delivery, Ended, Event, ListenSpec, RouterError};
@@ -28,6 +27,7 @@ use expd_domain::channel::MAX_ID_BYTES;
 use expd_domain::{Channel, ChannelId, LinkState, Overflow, SubscriptionState};
 use expd_server::engine::{Closed, EngineSocket, Packet, SocketEvent};
 use expd_server::error::ApiError;
+use expd_server::network_events::{self, RefusedSubscription};
 
 /// Channels of one page.
 const MAX_CHANNELS: usize = 1000;
@@ -171,8 +171,8 @@ impl Page {
             SocketEvent::Event(name, argument) if name == "subscribe" => {
                 self.subscribe(argument).await;
             }
-            // The network knows no other; an app's own are nobody's.
-            SocketEvent::Event(..) => {}
+            // The network knows no other event; an app's own are nobody's.
+            SocketEvent::Event(..) | SocketEvent::Connected | SocketEvent::Refused => {}
         }
         Ok(())
     }
@@ -202,7 +202,7 @@ impl Page {
             .filter_map(|number| self.subscriptions.get(number));
         let known: Vec<&ChannelId> = known.map(|subscription| &subscription.id).collect();
         if !known.is_empty() {
-            let packet = packet::subscribed(&known);
+            let packet = network_events::subscribed(&known);
             self.outbox.push(packet);
         }
         self.refuse(refused);
@@ -290,7 +290,7 @@ impl Page {
                 message: error.message,
             })
             .collect();
-        self.outbox.push(packet::subscribe_error(&refused));
+        self.outbox.push(network_events::subscribe_error(&refused));
     }
 
     async fn write_outbox(&mut self) -> Result<(), End> {
@@ -365,7 +365,7 @@ impl Page {
                 }
                 Event::Broadcast(record) => {
                     confirm(subscription, packets);
-                    if let Some(packet) = broadcast(&record, &subscription.id, decode) {
+                    if let Some(packet) = packet::broadcast(&record, &subscription.id, decode) {
                         packets.push(packet);
                         *delivered += 1;
                     }
@@ -492,6 +492,6 @@ impl Page {
 fn confirm(subscription: &mut Subscription, packets: &mut Vec<Packet>) {
     if !subscription.confirmed {
         subscription.confirmed = true;
-        packets.push(packet::subscribed(&[&subscription.id]));
+        packets.push(network_events::subscribed(&[&subscription.id]));
     }
 }

@@ -25,7 +25,7 @@ use crate::shares::Shares;
 use expd_domain::Secret;
 use expd_server::admission::Admission;
 use expd_server::body_memory::BodyMemory;
-use expd_server::engine::{EngineSessions, Heartbeat};
+use expd_server::engine::{EngineSessions, Heartbeat, SocketTerms};
 use expd_server::keys;
 use expd_server::server::{ServerTerms, listen, serve};
 
@@ -37,6 +37,11 @@ const HEARTBEAT: Heartbeat = Heartbeat {
     interval: Duration::from_secs(25),
     timeout: Duration::from_secs(20),
 };
+
+/// Limits of a page's message, which is a list of channels, and of the packets in one body of long
+/// polling.
+const MAX_MESSAGE: usize = 256 * 1024;
+const MAX_PACKETS: usize = 256;
 
 /// File of the key that signs tokens, in the state folder.
 const KEY_FILE: &str = "web.key";
@@ -100,7 +105,14 @@ impl WebServer {
             access: parts.access,
             tokens: Tokens::new(key),
             logins: Logins::new(parts.limits.log_age),
-            sessions: EngineSessions::new(HEARTBEAT),
+            sessions: EngineSessions::default(),
+            socket_terms: Arc::new(SocketTerms {
+                heartbeat: HEARTBEAT,
+                max_message: MAX_MESSAGE,
+                max_packets: MAX_PACKETS,
+                memory: None,
+                refusal: None,
+            }),
             pages: parts.pages,
             decode: parts.decode,
             max_payload: parts.limits.max_payload,

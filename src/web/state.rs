@@ -17,7 +17,7 @@ use crate::router::Decode;
 use crate::shares::Shares;
 use expd_server::admission::Admission;
 use expd_server::body_memory::BodyMemory;
-use expd_server::engine::EngineSessions;
+use expd_server::engine::{EngineSessions, SocketTerms};
 use expd_server::rate_limiter::RateLimiter;
 
 /// Logins with a wrong key that an app may try at once, and the time until it may once more.
@@ -45,6 +45,7 @@ pub(super) struct WebState {
     pub tokens: Tokens,
     pub logins: Logins,
     pub sessions: EngineSessions<SocketOwner>,
+    pub socket_terms: Arc<SocketTerms>,
     pub pages: Pages,
     pub decode: Decode,
     pub max_payload: usize,

@@ -2,20 +2,23 @@
 //! and delivers as it is told.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::routing::post;
 use expd_domain::{Channel, ChannelId};
+use expd_server::engine::Heartbeat;
+use expd_test_support::socket_server::{ClientEvent, ServerSocket, SocketServer};
 use serde_json::{Value, json};
-use socketioxide::SocketIo;
-use socketioxide::extract::{Data, SocketRef};
-use socketioxide::socket::Sid;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+/// As real servers have it.
+const HEARTBEAT: Heartbeat = Heartbeat {
+    interval: Duration::from_secs(25),
+    timeout: Duration::from_secs(20),
+};
 
 /// The device that it takes everybody for.
 pub const DEVICE: &str = "device";
@@ -35,7 +38,7 @@ struct State {
     /// Every ask, by channel.
     asks: HashMap<String, Vec<Instant>>,
     /// Subscribed channels of each open socket.
-    subscribed: HashMap<Sid, (SocketRef, HashSet<String>)>,
+    subscribed: HashMap<u64, (ServerSocket, HashSet<String>)>,
     connects: usize,
     sent: u64,
 }
@@ -43,33 +46,13 @@ struct State {
 pub struct Scripted {
     pub address: SocketAddr,
     state: Arc<Mutex<State>>,
-    _task: JoinSet<()>,
+    _server: SocketServer,
 }
 
 impl Scripted {
     /// A network whose tokens live for `ttl`.
     pub async fn start(ttl: Duration) -> Self {
         let state: Arc<Mutex<State>> = Arc::default();
-        let (layer, io) = SocketIo::builder().build_layer();
-        let shared = state.clone();
-        io.ns("/", async move |socket: SocketRef| {
-            let mut state = shared.lock().unwrap();
-            state.connects += 1;
-            state
-                .subscribed
-                .insert(socket.id, (socket.clone(), HashSet::new()));
-            drop(state);
-            let (asked, left) = (shared.clone(), shared.clone());
-            socket.on(
-                "subscribe",
-                async move |socket: SocketRef, Data::<Vec<ChannelId>>(ids)| {
-                    subscribe(&asked, &socket, ids).await;
-                },
-            );
-            socket.on_disconnect(async move |socket: SocketRef| {
-                left.lock().unwrap().subscribed.remove(&socket.id);
-            });
-        });
         let authenticate = move || async move {
             let ends = SystemTime::now() + ttl;
             let expiration = ends.duration_since(UNIX_EPOCH).unwrap().as_millis();
@@ -82,16 +65,30 @@ impl Scripted {
         };
         let router = axum::Router::new()
             .route("/api/auth/login", post(authenticate))
-            .route("/api/auth/token", post(authenticate))
-            .layer(layer);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut task = JoinSet::new();
-        task.spawn(async move { axum::serve(listener, router).await.unwrap() });
+            .route("/api/auth/token", post(authenticate));
+        let shared = state.clone();
+        let server = SocketServer::start(HEARTBEAT, router, move |socket, event| match event {
+            ClientEvent::Connected => {
+                let mut state = shared.lock().unwrap();
+                state.connects += 1;
+                let entry = (socket.clone(), HashSet::new());
+                state.subscribed.insert(socket.id, entry);
+            }
+            ClientEvent::Event(name, ids) if name == "subscribe" => {
+                let ids: Vec<ChannelId> = serde_json::from_value(ids).unwrap();
+                let (asked, socket) = (shared.clone(), socket.clone());
+                tokio::spawn(async move { subscribe(&asked, &socket, ids).await });
+            }
+            ClientEvent::Event(..) => {}
+            ClientEvent::Left => {
+                shared.lock().unwrap().subscribed.remove(&socket.id);
+            }
+        });
+        let server = server.await;
         Self {
-            address,
+            address: server.address,
             state,
-            _task: task,
+            _server: server,
         }
     }
 
@@ -166,14 +163,14 @@ impl Scripted {
             json!({"id": number.to_string(), "name": "n", "channel": id, "payload": number});
         for (socket, channels) in state.subscribed.values() {
             if channels.contains(channel) {
-                socket.emit("broadcast", &event).unwrap();
+                socket.emit("broadcast", &event);
             }
         }
         number
     }
 }
 
-async fn subscribe(shared: &Arc<Mutex<State>>, socket: &SocketRef, ids: Vec<ChannelId>) {
+async fn subscribe(shared: &Arc<Mutex<State>>, socket: &ServerSocket, ids: Vec<ChannelId>) {
     let (confirmed, refused, delay, drops) = {
         let mut state = shared.lock().unwrap();
         let mut confirmed: Vec<Value> = Vec::new();
@@ -207,13 +204,12 @@ async fn subscribe(shared: &Arc<Mutex<State>>, socket: &SocketRef, ids: Vec<Chan
         tokio::time::sleep(delay).await;
     }
     if !refused.is_empty() {
-        socket.emit("subscribe_error", &refused).ok();
+        socket.emit("subscribe_error", &json!(refused));
     }
     if !confirmed.is_empty() {
-        // The client may have left.
-        socket.emit("subscribed", &confirmed).ok();
+        socket.emit("subscribed", &json!(confirmed));
         if drops {
-            socket.clone().disconnect().ok();
+            socket.disconnect();
         }
     }
 }

@@ -1,36 +1,21 @@
 //! Disconnecting live sockets.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use socketioxide::extract::SocketRef;
-use socketioxide::socket::Sid;
-
-use super::connection::ClientConnection;
+use super::outbox::Order;
 use super::socket_registry::LiveSocket;
 use super::state::HubState;
 use expd_domain::Quoted;
 
-/// Time that a client has to leave after it was told to disconnect.
-const DISCONNECT_GRACE: Duration = Duration::from_secs(1);
-
-/// Disconnects a socket after everything that was sent to it before, and closes its connection if
+/// Disconnects a socket after everything that was sent to it before, and closes its transport if
 /// the client stays.
-pub(super) fn disconnect(hub: &Arc<HubState>, socket: SocketRef) {
-    let sid = socket.id;
-    let connection = hub
-        .sockets
-        .remove(sid)
-        .and_then(|live_socket| live_socket.connection);
-    if let Err(error) = socket.disconnect() {
-        log::debug!("cannot send a disconnect packet: {error}");
+pub(super) fn disconnect(hub: &HubState, socket: u64) {
+    if let Some(live_socket) = hub.sockets.remove(socket) {
+        live_socket.end(Order::Leave);
     }
-    dismiss_after_grace(hub, sid, connection);
 }
 
-/// Closes sockets that do not read what they are sent. Their buffers are full, so a disconnect
-/// packet could not be sent either.
-pub(super) fn disconnect_slow(hub: &Arc<HubState>, slow: Vec<LiveSocket>) {
+/// Cuts sockets that do not read what they are sent. Nothing waits for them, so a disconnect packet
+/// could not be sent either.
+pub(super) fn disconnect_slow(hub: &HubState, slow: impl IntoIterator<Item = LiveSocket>) {
     for live_socket in slow {
         hub.counters.slow_disconnects.increment();
         log::warn!(
@@ -38,28 +23,6 @@ pub(super) fn disconnect_slow(hub: &Arc<HubState>, slow: Vec<LiveSocket>) {
             live_socket.identity.kind,
             Quoted(&live_socket.identity.uuid)
         );
-        dismiss(hub, live_socket.socket.id, live_socket.connection.as_ref());
-    }
-}
-
-pub(super) fn dismiss_after_grace(
-    hub: &Arc<HubState>,
-    sid: Sid,
-    connection: Option<Arc<ClientConnection>>,
-) {
-    let hub_of_task = hub.clone();
-    hub.tasks.spawn(async move {
-        tokio::select! {
-            () = hub_of_task.stopping.cancelled() => {}
-            () = tokio::time::sleep(DISCONNECT_GRACE) => dismiss(&hub_of_task, sid, connection.as_ref()),
-        }
-    });
-}
-
-fn dismiss(hub: &HubState, sid: Sid, connection: Option<&Arc<ClientConnection>>) {
-    let heartbeats = 2 * (hub.ping_interval + hub.ping_timeout);
-    hub.engine_sessions.dismiss(sid, heartbeats);
-    if let Some(connection) = connection {
-        connection.cut();
+        live_socket.end(Order::Cut);
     }
 }

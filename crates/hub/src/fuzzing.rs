@@ -12,7 +12,7 @@ use super::router;
 impl Hub {
     /// All routes; every request counts as coming from this address.
     pub fn service(&self, peer: SocketAddr) -> Router {
-        let (router, _) = router::build(&self.state);
+        let router = router::build(&self.state);
         let connection = self.state.admission.connection(peer);
         router.layer(Extension(ConnectInfo(RequestConnection(connection))))
     }

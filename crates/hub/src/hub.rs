@@ -77,14 +77,13 @@ impl Hub {
         let _stop_when_dropped = state.stopping.clone().drop_guard();
         let open = TaskTracker::new();
 
-        let (router, engine) = router::build(&state);
+        let router = router::build(&state);
         let terms = ServerTerms {
             admission: state.admission.clone(),
             stopping: state.stopping.clone(),
         };
-        let sweep = || state.engine_sessions.remove_ended();
         tokio::select! {
-            Err(source) = server::serve(&self.listener, router, &terms, &open, sweep) => {
+            Err(source) = server::serve(&self.listener, router, &terms, &open, || {}) => {
                 let address = self.address;
                 return Err(HubError::Serve { address, source });
             }
@@ -94,10 +93,7 @@ impl Hub {
         // From here on, the system refuses new connections.
         drop(self.listener);
         open.close();
-        let drained = async {
-            tokio::join!(engine.close(), open.wait());
-        };
-        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+        if tokio::time::timeout(DRAIN, open.wait()).await.is_err() {
             log::debug!("closing {} connections that did not end", open.len());
             state.admission.cut.cancel();
             if tokio::time::timeout(CUT, open.wait()).await.is_err() {

@@ -10,21 +10,21 @@
 //!
 //! - server: `hub`, `server` (accept, HTTP/1), `router` (paths, CORS, `Host`);
 //! - handlers: `auth`, `broadcasts`, `data`, `resources`, `feeds`, `current`, `content`,
-//!   `delivery`, `operator_api`, and `engine` and `socket` for live sockets;
+//!   `delivery`, `operator_api`, and `engine`, `socket` and `subscriptions` for live sockets;
 //! - used by handlers: `login` (the token of a request), `login_request`, `authentication`, `body`,
-//!   `collection_query`, `uploads`, `ranges`, `restricted_cookie`, `polling_body`,
-//!   `legacy_polling`, `publish`, `disconnect`;
+//!   `collection_query`, `uploads`, `ranges`, `restricted_cookie`, `publish`, `disconnect`;
 //! - `state`: one of each part;
 //! - parts that admit: `admission`, `stream`, `connection`, `address`, `byte_budget`,
-//!   `body_memory`, `socket_memory`, `turns`;
+//!   `body_memory`, `socket_memory`, `session_slots`, `turns`;
 //! - parts that identify: `directory`, `pairing_codes`, `password_checks`, `password`, `tokens`,
 //!   `refreshed_logins`, `keys`, `hosts`;
-//! - parts that hold messages and documents: `socket_registry`, `engine_sessions`, `pending`,
+//! - parts that hold messages and documents: `socket_registry`, `outbox`, `pending`,
 //!   `resource_store`, `data_store`, `content_tree`, `content_seeds`, `content_files`, `counters`,
 //!   and `store`, which keeps what they hold;
-//! - below all: `engine_query`, `legacy_framing`, `rate_limiter`, `settings`, `error`,
-//!   `store_error`,
-//!   `lock`.
+//! - below all: `engine_query`, `rate_limiter`, `settings`, `error`, `store_error`, `lock`.
+//!
+//! What the door for pages shares with it is the crate `expd-server`: connections, bodies, and the
+//! engine of live sockets.
 //!
 //! [`operator`] is the operator's client.
 
@@ -52,42 +52,42 @@ mod directory;
 mod disconnect;
 mod disk;
 mod engine;
-mod engine_sessions;
 mod error;
 mod feeds;
 #[cfg(fuzzing)]
 mod fuzzing;
 mod hub;
 mod keys;
-mod legacy_polling;
 mod login;
 pub mod operator;
 mod operator_api;
+mod outbox;
 mod pairing_codes;
 mod password;
 mod password_checks;
 mod pending;
-mod polling_body;
 mod publish;
 mod refreshed_logins;
 mod resource_store;
 mod resources;
 mod restricted_cookie;
 mod router;
+mod session_slots;
 mod settings;
 mod socket;
 mod socket_registry;
 mod state;
 mod store;
 mod store_error;
+mod subscriptions;
 mod temporary_folder;
 mod tokens;
 mod turns;
 mod uploads;
 
 use expd_server::{
-    address, admission, body_memory, byte_budget, connection, engine_query, hosts, legacy_framing,
-    lock, login_request, ranges, rate_limiter, server, socket_memory,
+    address, admission, body_memory, byte_budget, connection, engine_query, hosts, lock,
+    login_request, ranges, rate_limiter, server, socket_memory,
 };
 
 pub use admission::MAX_CONNECTIONS;

@@ -11,20 +11,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
-use super::engine::{self, Engine};
+use super::engine;
 use super::error::ApiError;
 use super::resource_store::Collection;
 use super::state::HubState;
 use super::{
-    auth, broadcasts, content, current, data, delivery, feeds, legacy_polling, operator_api,
-    resources, restricted_cookie,
+    auth, broadcasts, content, current, data, delivery, feeds, operator_api, resources,
+    restricted_cookie,
 };
 
 /// Lifetime of a preflight response; browsers cap it at two hours or less.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
-pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
-    let engine = Engine::new(hub);
+pub(super) fn build(hub: &Arc<HubState>) -> Router {
     let mut router = Router::new()
         .route("/api/auth/login", post(auth::log_in))
         .route("/api/auth/token", post(auth::refresh))
@@ -73,7 +72,7 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
                     .delete(move |s, a, b| async move { resources::delete(collection, s, a, b) }),
             );
     }
-    let router = router
+    router
         // Each handler bounds the body that it takes.
         .layer(DefaultBodyLimit::disable())
         .method_not_allowed_fallback(method_not_allowed)
@@ -81,18 +80,16 @@ pub(super) fn build(hub: &Arc<HubState>) -> (Router, Engine) {
         .with_state(hub.clone())
         .layer(middleware::from_fn_with_state(hub.clone(), acknowledge))
         .layer(middleware::from_fn_with_state(
-            (hub.clone(), engine.clone()),
+            hub.clone(),
             engine::route_socket_requests,
         ))
         .layer(middleware::from_fn_with_state(
             hub.clone(),
             restricted_cookie::set,
         ))
-        .layer(middleware::from_fn(legacy_polling::answer_in_bytes))
         .layer(cors())
         .layer(middleware::from_fn_with_state(hub.clone(), check_host))
-        .layer(middleware::from_fn_with_state(hub.clone(), count));
-    (router, engine)
+        .layer(middleware::from_fn_with_state(hub.clone(), count))
 }
 
 /// Lets web pages of any origin use the server, as the SDK in a browser does. A token proves the

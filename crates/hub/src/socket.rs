@@ -1,310 +1,246 @@
-//! Handlers of live sockets: admission, subscriptions, expiry.
+//! Tasks of live sockets: admission, subscriptions, delivery, expiry.
 //!
 //! The token is the query parameter `token`. An invalid one is refused the Socket.IO way
 //! (`connect_error` with a message), and the transport is closed a moment later. A socket ends with
 //! its token, as a disconnect by the server.
 //!
-//! A client sends `subscribe` with a list of channel IDs. Granted ones are confirmed with
-//! `subscribed` and the IDs as the client spelled them; refused ones with one event
-//! `subscribe_error`: a list of `{"channel","code","message"}`.
+//! A client sends `subscribe` with a list of channel IDs; see `subscriptions`. What it is sent waits
+//! in an outbox that the registry fills, and leaves as far as the client takes it.
 
-use std::future::{Ready, ready};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::ConnectInfo;
-use axum::http::Uri;
-use serde::Serialize;
-use socketioxide::extract::{SocketRef, TryData};
-use socketioxide::handler::ConnectHandler as _;
-use socketioxide::{ParserConfig, SocketIo, TransportType};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use super::body::PAYLOAD_BODY;
-use super::connection::{ClientConnection, RequestConnection};
-use super::disconnect::{disconnect, dismiss_after_grace};
-use super::engine_query::EngineQuery;
-use super::engine_sessions::{SocketClass, class_heartbeat};
 use super::error::ApiError;
-use super::login::{Login, is_pairing_channel};
-use super::publish;
-use super::socket_registry::LiveSocket;
+use super::login::Login;
+use super::outbox::{Next, Order, Outbox};
+use super::socket_memory::SocketUse;
 use super::state::HubState;
+use super::subscriptions;
 use super::tokens::now_millis;
-use expd_domain::{Channel, ChannelId};
+use expd_server::engine::{Closed, EngineSocket, Outgoing, SocketEvent, disconnect_packet};
 
-/// Limit of packets that a socket has not read; with the limit in bytes (see `socket_registry`) it
-/// defines a slow client.
-const MAX_OUTSTANDING_PACKETS: usize = 4096;
+/// Time that a client has to leave after it was refused, or told to disconnect.
+const GRACE: Duration = Duration::from_secs(1);
 
-/// Time that a client has to open its namespace.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time that a client has to take the end of its transport.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Limits without a login: of a message, and of packets that are not read.
-const ANONYMOUS_MESSAGE: usize = 16 * 1024;
-const ANONYMOUS_PACKETS: usize = 64;
+/// Limits of what is handed to a transport at once.
+const MAX_BATCH: usize = 64;
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
-/// Interval of checks for a socket that is about to be connected. Other tasks use the runtime's
-/// timer, too, so not shorter.
-const CONNECT_POLL: Duration = Duration::from_millis(2);
-
-/// Time that a socket has to become connected after its client was told so.
-const CONNECT_GRACE: Duration = Duration::from_secs(1);
-
-/// Limit of IDs in one `subscribe`.
-const MAX_SUBSCRIBE_IDS: usize = 10_000;
-
-/// Builds the Socket.IO server of a class.
-pub(super) fn server(hub: &Arc<HubState>, class: SocketClass) -> (Router, SocketIo) {
-    let logged_in = class == SocketClass::LoggedIn;
-    let (message, packets) = if logged_in {
-        (PAYLOAD_BODY, MAX_OUTSTANDING_PACKETS)
-    } else {
-        (ANONYMOUS_MESSAGE, ANONYMOUS_PACKETS)
-    };
-    let (ping_interval, ping_timeout) = class_heartbeat(class, hub.ping_interval, hub.ping_timeout);
-    // No binary message is ever sent.
-    let parser = ParserConfig::common()
-        .max_incoming_binaries(0)
-        .max_incoming_binary_buf_size(0);
-    let (server, io) = SocketIo::builder()
-        .with_parser(parser)
-        .ping_interval(ping_interval)
-        .ping_timeout(ping_timeout)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .upgrade_timeout(CONNECT_TIMEOUT)
-        .max_buffer_size(packets)
-        .max_payload(message as u64)
-        .ws_max_message_size(message)
-        .ws_max_frame_size(message)
-        .build_svc();
-    let admitting = hub.clone();
-    // Everything happens on admission: the handlers are in place before the client can send
-    // anything.
-    let nothing_more = || ready(());
-    io.ns(
-        "/",
-        nothing_more.with(move |socket: SocketRef| ready(admit(&admitting, &socket))),
-    );
-    (Router::new().fallback_service(server), io)
+/// Task of a live socket.
+pub(super) struct SocketTask {
+    hub: Arc<HubState>,
+    client: Client,
 }
 
-/// Login that a request for a live socket proves.
-pub(super) fn login_of(hub: &HubState, uri: &Uri) -> Result<Login, ApiError> {
-    let token = EngineQuery::of(uri).and_then(EngineQuery::token);
-    let token = token.ok_or_else(|| {
-        ApiError::unauthorized(
-            "authentication.token.missing",
-            "the socket needs the token of a login as the query parameter token",
-        )
-    })?;
-    Login::from_socket_token(hub, &token)
+enum Client {
+    Admitted(Box<Admitted>),
+    Refused(ApiError),
 }
 
-fn admit(hub: &Arc<HubState>, socket: &SocketRef) -> Result<(), ConnectError> {
-    let login = match login_of(hub, &socket.req_parts().uri) {
-        Ok(login) if hub.sockets.is_full() => Err((Some(login), too_many_sockets())),
-        Ok(login) => Ok(login),
-        Err(error) => Err((None, error)),
-    };
-    let login = login.map_err(|(login, error)| {
-        hub.counters.sockets_refused.increment();
-        log::info!(code = error.code; "refused a socket of {}: {error}", DisplayLogin(login.as_ref()));
-        dismiss_after_grace(hub, socket.id, own_connection(socket));
-        ConnectError(error)
-    })?;
+/// Socket of a login, registered until it is dropped.
+struct Admitted {
+    hub: Arc<HubState>,
+    login: Login,
+    outbox: Outbox,
+}
 
-    let sid = socket.id;
-    let subscribing = (hub.clone(), login.clone());
-    socket.on(
-        "subscribe",
-        move |socket: SocketRef, TryData(ids): TryData<Vec<String>>| -> Ready<()> {
-            let (hub, login) = &subscribing;
-            hub.sockets.message_finished(socket.id);
-            match ids {
-                Ok(ids) if socket.connected() => subscribe(hub, login, &socket, ids),
-                Ok(ids) => subscribe_when_connected(hub, login, socket, ids),
-                Err(_) => refuse_subscriptions(
-                    &socket,
-                    vec![(
-                        ChannelId::from_wire(""),
-                        ApiError::bad_request(
-                            "network.subscribe.malformed",
-                            "subscribe takes a list of channel IDs",
-                        ),
-                    )],
-                ),
+/// Reason for the end of a socket.
+enum End {
+    Closed(Closed),
+    Expired,
+    /// Told to disconnect, after everything that was sent to it before.
+    Leaving,
+    /// Cut, since it does not read.
+    Cut,
+    Stopping,
+}
+
+/// Reason of a refusal, as `connect_error` says it.
+pub(super) fn refusal(error: &ApiError) -> String {
+    format!("{}: {}", error.code, error.message)
+}
+
+impl SocketTask {
+    /// Registers a socket of a login, whose deliveries are charged to `memory`, or prepares its
+    /// refusal.
+    pub(super) fn new(
+        hub: &Arc<HubState>,
+        login: Result<Login, ApiError>,
+        memory: Option<Arc<SocketUse>>,
+    ) -> Self {
+        let client = match login {
+            Ok(login) => {
+                let owner = login.owner();
+                let memory = memory.unwrap_or_else(|| hub.socket_memory.open(&owner));
+                let outbox = hub.sockets.insert(login.identity.clone(), &owner, memory);
+                Client::Admitted(Box::new(Admitted {
+                    hub: hub.clone(),
+                    login,
+                    outbox,
+                }))
             }
-            ready(())
+            Err(error) => Client::Refused(error),
+        };
+        Self {
+            hub: hub.clone(),
+            client,
+        }
+    }
+
+    /// Serves the socket to its end.
+    pub(super) async fn run(self, socket: EngineSocket) {
+        match self.client {
+            Client::Admitted(admitted) => admitted.run(socket).await,
+            Client::Refused(error) => refuse(&self.hub, socket, &error).await,
+        }
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.hub.sockets.remove(self.outbox.id);
+    }
+}
+
+impl Admitted {
+    async fn run(mut self, mut socket: EngineSocket) {
+        let end = self.serve(&mut socket).await;
+        // Nothing more is delivered to it from here on.
+        self.hub.sockets.remove(self.outbox.id);
+        let login = &self.login;
+        match end {
+            End::Closed(closed) => log::debug!("a socket of {login} has ended: {closed}"),
+            End::Cut => {}
+            End::Stopping => {
+                let left = self.outbox.take(MAX_BATCH, usize::MAX);
+                if socket.is_writable() && socket.send(left).is_ok() {
+                    socket.close(CLOSE_TIMEOUT).await;
+                }
+            }
+            End::Expired => {
+                log::debug!("the token of {login} has expired; closing its socket");
+                self.leave(socket).await;
+            }
+            End::Leaving => self.leave(socket).await,
+        }
+    }
+
+    async fn serve(&mut self, socket: &mut EngineSocket) -> End {
+        let hub = self.hub.clone();
+        let left = u64::try_from(self.login.expiration - now_millis()).unwrap_or(0);
+        // Kept over all turns: every socket waits for the same end of the hub.
+        let mut stopping = pin!(hub.stopping.cancelled());
+        let mut expiry = pin!(sleep(Duration::from_millis(left)));
+        loop {
+            let writable = socket.is_writable();
+            let event = tokio::select! {
+                biased;
+                () = &mut stopping => return End::Stopping,
+                () = &mut expiry => return End::Expired,
+                next = self.outbox.next(writable) => match next {
+                    Next::End(Order::Cut) => return End::Cut,
+                    Next::End(Order::Stay | Order::Leave) => return End::Leaving,
+                    Next::Packet(first) => match self.send(socket, first) {
+                        Ok(()) => continue,
+                        Err(closed) => return End::Closed(closed),
+                    },
+                },
+                event = socket.next() => event,
+            };
+            match event {
+                SocketEvent::Closed(closed) => return End::Closed(closed),
+                SocketEvent::Connected => {
+                    hub.counters.sockets_opened.increment();
+                    log::debug!("a socket of {} is open", self.login);
+                }
+                SocketEvent::Event(name, argument) if name == "subscribe" => {
+                    let id = self.outbox.id;
+                    subscriptions::subscribe(&hub, &self.login, id, argument.as_deref());
+                }
+                // The network knows no other event.
+                SocketEvent::Event(..)
+                | SocketEvent::Refused
+                | SocketEvent::Received(_)
+                | SocketEvent::Writable => {}
+            }
+        }
+    }
+
+    /// Hands packets over to the transport.
+    fn send(&mut self, socket: &mut EngineSocket, first: Outgoing) -> Result<(), Closed> {
+        let bytes = MAX_BATCH_BYTES.saturating_sub(first.packet.len());
+        let mut packets = vec![first];
+        packets.extend(self.outbox.take(MAX_BATCH, bytes));
+        socket.send(packets)
+    }
+
+    /// Sends what is left, tells the client to disconnect, and gives it time to leave.
+    async fn leave(mut self, mut socket: EngineSocket) {
+        let deadline = Instant::now() + GRACE;
+        let stopping = self.hub.stopping.clone();
+        let mut told = false;
+        loop {
+            let writable = socket.is_writable() && !told;
+            let event = tokio::select! {
+                biased;
+                () = sleep_until(deadline) => break,
+                () = stopping.cancelled() => break,
+                event = socket.next() => event,
+                first = self.outbox.rest(), if writable => {
+                    let sent = match first {
+                        Some(first) => self.send(&mut socket, first),
+                        None => {
+                            told = true;
+                            socket.send(vec![disconnect_packet().into()])
+                        }
+                    };
+                    if sent.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            match event {
+                SocketEvent::Closed(_) => return,
+                // Its next poll: it knows.
+                SocketEvent::Received(_) if told => break,
+                _ => {}
+            }
+        }
+        socket.close(CLOSE_TIMEOUT).await;
+    }
+}
+
+/// Closes a socket a moment after its client was refused.
+async fn refuse(hub: &HubState, mut socket: EngineSocket, error: &ApiError) {
+    let stopping = hub.stopping.clone();
+    let refused = async {
+        loop {
+            match socket.next().await {
+                SocketEvent::Refused => return true,
+                SocketEvent::Closed(_) => return false,
+                _ => {}
+            }
+        }
+    };
+    tokio::select! {
+        refused = refused => if !refused {
+            return;
         },
-    );
-    let passing = hub.clone();
-    socket.on_fallback(move |socket: SocketRef| -> Ready<()> {
-        passing.sockets.message_finished(socket.id);
-        ready(())
-    });
-    let leaving = hub.clone();
-    socket.on_disconnect(move |socket: SocketRef| -> Ready<()> {
-        leaving.sockets.remove(socket.id);
-        ready(())
-    });
-
-    let owner = login.owner();
-    let memory = hub.socket_memory.open(&owner);
-    let mut live_socket = LiveSocket::new(socket.clone(), login.identity.clone(), &owner, memory);
-    if let Some(connection) = own_connection(socket).or_else(|| hub.engine_sessions.upgraded(sid)) {
-        live_socket.attach(connection);
+        () = stopping.cancelled() => return,
     }
-    live_socket.memory.finished();
-    let removed = live_socket.removed.clone();
-    if !hub.sockets.insert(sid, live_socket) {
-        dismiss_after_grace(hub, sid, own_connection(socket));
-        return Err(ConnectError(too_many_sockets()));
-    }
-    hub.counters.sockets_opened.increment();
-    log::debug!("a socket of {} is open", DisplayLogin(Some(&login)));
-
-    let (hub_of_task, socket) = (hub.clone(), socket.clone());
-    let left = u64::try_from(login.expiration - now_millis()).unwrap_or(0);
-    hub.tasks.spawn(async move {
-        tokio::select! {
-            () = removed.cancelled() => {}
-            () = hub_of_task.stopping.cancelled() => {}
-            () = tokio::time::sleep(Duration::from_millis(left)) => {
-                log::debug!("the token of {} has expired; closing its socket", DisplayLogin(Some(&login)));
-                disconnect(&hub_of_task, socket);
-            }
-        }
-    });
-    Ok(())
-}
-
-/// Subscribes once the socket is connected. The library tells the client a moment before it
-/// considers the socket connected, and sends nothing until then: the subscription of a fast client
-/// would not be confirmed, and its first messages would be lost.
-fn subscribe_when_connected(
-    hub: &Arc<HubState>,
-    login: &Login,
-    socket: SocketRef,
-    ids: Vec<String>,
-) {
-    let (hub_of_task, login) = (hub.clone(), login.clone());
-    hub.tasks.spawn(async move {
-        let until = tokio::time::Instant::now() + CONNECT_GRACE;
-        while !socket.connected() {
-            if tokio::time::Instant::now() > until || hub_of_task.stopping.is_cancelled() {
-                // The client has left.
-                return;
-            }
-            tokio::time::sleep(CONNECT_POLL).await;
-        }
-        subscribe(&hub_of_task, &login, &socket, ids);
-    });
-}
-
-fn subscribe(hub: &Arc<HubState>, login: &Login, socket: &SocketRef, ids: Vec<String>) {
-    if ids.len() > MAX_SUBSCRIBE_IDS {
-        let message = format!("one subscribe may hold {MAX_SUBSCRIBE_IDS} channel IDs");
-        let error = ApiError::bad_request("network.subscribe.tooMany", message);
-        return refuse_subscriptions(socket, vec![(ChannelId::from_wire(""), error)]);
-    }
-    let mut wanted = Vec::with_capacity(ids.len());
-    let mut refused = Vec::new();
-    let mut waits_to_be_paired = false;
-    for id in ids.into_iter().map(ChannelId::from_wire) {
-        match decode(hub, login, &id)
-            .and_then(|channel| login.may_listen(&channel).map(|()| channel))
-        {
-            Ok(channel) => {
-                waits_to_be_paired |= is_pairing_channel(&channel);
-                wanted.push((id, channel));
-            }
-            Err(error) => refused.push((id, error)),
-        }
-    }
-    refused.extend(hub.sockets.subscribe(socket.id, wanted));
-    if !refused.is_empty() {
-        refuse_subscriptions(socket, refused);
-    }
-    if waits_to_be_paired && let Some(code) = &login.identity.pairing_code {
-        publish::send_credentials(hub, code);
-    }
-}
-
-/// The channel of an ID. A device that waits to be paired may know no organization.
-fn decode(hub: &HubState, login: &Login, id: &ChannelId) -> Result<Channel, ApiError> {
-    match id.decode() {
-        Ok((organization, channel))
-            if organization.is_empty()
-                && login.identity.pairing_code.is_some()
-                && is_pairing_channel(&channel) =>
-        {
-            Ok(channel)
-        }
-        _ => hub.decode_channel(id),
-    }
-}
-
-fn refuse_subscriptions(socket: &SocketRef, refused: Vec<(ChannelId, ApiError)>) {
-    #[derive(Serialize)]
-    struct RefusedSubscription {
-        channel: ChannelId,
-        code: &'static str,
-        message: String,
-    }
-    let refused: Vec<_> = refused
-        .into_iter()
-        .map(|(channel, error)| RefusedSubscription {
-            channel,
-            code: error.code,
-            message: error.message,
-        })
-        .collect();
-    if let Err(error) = socket.emit("subscribe_error", &refused) {
-        log::debug!("cannot send subscribe_error: {error}");
-    }
-}
-
-/// Connection of a socket that began as a WebSocket. Long polling shares its connections with other
-/// requests.
-fn own_connection(socket: &SocketRef) -> Option<Arc<ClientConnection>> {
-    let parts = socket.req_parts();
-    let began_as_websocket = parts
-        .uri
-        .query()
-        .is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"));
-    if !began_as_websocket || socket.transport_type() != TransportType::Websocket {
-        return None;
-    }
-    let ConnectInfo(RequestConnection(connection)) =
-        parts.extensions.get::<ConnectInfo<RequestConnection>>()?;
-    Some(connection.clone())
-}
-
-fn too_many_sockets() -> ApiError {
-    ApiError::too_many(
-        "network.sockets.tooMany",
-        "this network has too many sockets open; try again later",
-    )
-}
-
-/// Refusal of a socket, as its `connect_error` says it.
-struct ConnectError(ApiError);
-
-impl std::fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.0.code, self.0.message)
-    }
-}
-
-/// Login in a log line.
-struct DisplayLogin<'a>(Option<&'a Login>);
-
-impl std::fmt::Display for DisplayLogin<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(login) => write!(f, "{login}"),
-            None => f.write_str("an anonymous client"),
-        }
+    hub.counters.sockets_refused.increment();
+    log::info!(code = error.code; "refused a socket of an anonymous client: {error}");
+    let left = async { while !matches!(socket.next().await, SocketEvent::Closed(_)) {} };
+    tokio::select! {
+        () = left => {}
+        () = sleep(GRACE) => socket.close(CLOSE_TIMEOUT).await,
+        () = stopping.cancelled() => {}
     }
 }

@@ -1,29 +1,20 @@
 //! Open sockets, their subscriptions, and delivery of messages.
 //!
-//! Everything is behind one lock, under which a message goes to all its sockets at once, so every
-//! socket receives messages in the order in which they were accepted. Delivery never waits: a
-//! socket that does not read is disconnected, never skipped.
+//! Everything is behind one lock, under which a message goes to the outboxes of all its sockets at
+//! once, so every socket receives messages in the order in which they were accepted. A message is
+//! encoded once for each spelling of its channel's ID, and shared. Delivery never waits: a socket
+//! that does not read is cut, never skipped.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use serde::Serialize;
-use socketioxide::SocketError;
-use socketioxide::extract::SocketRef;
-use socketioxide::socket::Sid;
-use tokio_util::sync::CancellationToken;
-
-use super::connection::ClientConnection;
 use super::error::ApiError;
 use super::lock::lock;
+use super::outbox::{self, Delivery, Order, Outbox, OutboxSender, SlowSocket};
 use super::socket_memory::{Full, SocketUse};
 use expd_domain::{BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payload};
-
-/// Limit of open sockets.
-pub(super) const MAX_SOCKETS: usize = 4096;
-
-/// Limit of the sockets of one identity.
-const MAX_SOCKETS_OF_IDENTITY: usize = MAX_SOCKETS / 2;
+use expd_server::engine::Packet;
+use expd_server::network_events;
 
 /// Limit of channels of one socket. A daemon uses one socket for all programs of its host.
 const MAX_SUBSCRIPTIONS: usize = 16_384;
@@ -41,17 +32,19 @@ const MAX_ALL_ID_BYTES: usize = 256 * 1024 * 1024;
 const MAX_SUBSCRIPTIONS_OF_IDENTITY: usize = MAX_ALL_SUBSCRIPTIONS / 2;
 const MAX_ID_BYTES_OF_IDENTITY: usize = 64 * 1024 * 1024;
 
-/// Limit of bytes that a socket has not read: three of the largest payloads.
-const MAX_OUTSTANDING_BYTES: u64 = 48 * 1024 * 1024;
+/// Spellings of a channel's ID whose packets are kept while a message is delivered.
+const MAX_KEPT_SPELLINGS: usize = 8;
 
 #[derive(Default)]
 pub(super) struct SocketRegistry(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    sockets: HashMap<Sid, LiveSocket>,
+    /// Number of the last socket.
+    last: u64,
+    sockets: HashMap<u64, LiveSocket>,
     /// Subscribers of each channel, with the channel ID as each spelled it.
-    channels: HashMap<Channel, HashMap<Sid, ChannelId>>,
+    channels: HashMap<Channel, HashMap<u64, ChannelId>>,
     all: Usage,
     of_identity: HashMap<Arc<str>, Usage>,
 }
@@ -66,99 +59,18 @@ struct Usage {
 
 /// One open socket.
 pub(super) struct LiveSocket {
-    pub socket: SocketRef,
     pub identity: Identity,
     /// Name of the identity, unique across all kinds.
     owner: Arc<str>,
-    pub memory: Arc<SocketUse>,
-    /// Connection of a WebSocket.
-    pub connection: Option<Arc<ClientConnection>>,
-    /// Cancelled when the socket is removed.
-    pub removed: CancellationToken,
+    outbox: OutboxSender,
     channels: HashSet<Channel>,
     id_bytes: usize,
 }
 
 impl LiveSocket {
-    pub(super) fn new(
-        socket: SocketRef,
-        identity: Identity,
-        owner: &str,
-        memory: Arc<SocketUse>,
-    ) -> Self {
-        Self {
-            socket,
-            identity,
-            owner: owner.into(),
-            memory,
-            connection: None,
-            removed: CancellationToken::new(),
-            channels: HashSet::new(),
-            id_bytes: 0,
-        }
-    }
-
-    /// Notes that the socket uses a WebSocket from here on.
-    pub(super) fn attach(&mut self, connection: Arc<ClientConnection>) {
-        self.memory = connection.carry(self.memory.clone());
-        self.connection = Some(connection);
-    }
-
-    fn deliver(&self, event: &BroadcastEvent<'_>) -> Delivery {
-        let size = event.size();
-        let outstanding = self.memory.outstanding();
-        if outstanding > 0 && outstanding + size > MAX_OUTSTANDING_BYTES {
-            return Delivery::Slow;
-        }
-        if self.memory.is_closed() {
-            return Delivery::Evicted;
-        }
-        if let Err(full) = self.memory.room_for(size) {
-            return Delivery::NoRoom(full);
-        }
-        // Charged first: another thread may write the message at once.
-        self.memory.sent(size);
-        let sent = self.socket.emit("broadcast", event);
-        if sent.is_err() {
-            self.memory.taken(size);
-        }
-        match sent {
-            Ok(()) => Delivery::Sent,
-            Err(socketioxide::SendError::Socket(SocketError::InternalChannelFull)) => {
-                Delivery::Slow
-            }
-            Err(_) => Delivery::Gone,
-        }
-    }
-}
-
-enum Delivery {
-    Sent,
-    Slow,
-    Gone,
-    NoRoom(Full),
-    /// The socket was evicted to make room for another one.
-    Evicted,
-}
-
-/// Message in its wire form. Serializing copies the payload's text unchanged.
-#[derive(Serialize)]
-struct BroadcastEvent<'a> {
-    id: &'a BroadcastId,
-    name: &'a str,
-    channel: &'a ChannelId,
-    payload: &'a Payload,
-}
-
-impl BroadcastEvent<'_> {
-    fn size(&self) -> u64 {
-        let texts = [
-            self.id.as_str(),
-            self.name,
-            self.channel.as_str(),
-            self.payload.as_str(),
-        ];
-        texts.iter().map(|text| text.len() as u64).sum()
+    /// Orders the socket's task to end.
+    pub(super) fn end(&self, order: Order) {
+        self.outbox.order(order);
     }
 }
 
@@ -167,6 +79,30 @@ pub(super) struct Message<'a> {
     pub id: &'a BroadcastId,
     pub name: &'a str,
     pub payload: &'a Payload,
+}
+
+/// Packets of one message, by the channel ID that they carry.
+struct Packets<'a> {
+    message: &'a Message<'a>,
+    kept: Vec<(&'a ChannelId, Packet)>,
+}
+
+impl<'a> Packets<'a> {
+    fn spelled(&mut self, id: &'a ChannelId) -> Packet {
+        if let Some((_, packet)) = self.kept.iter().find(|(kept, _)| *kept == id) {
+            return packet.clone();
+        }
+        let Message {
+            id: broadcast,
+            name,
+            payload,
+        } = self.message;
+        let packet = network_events::broadcast(broadcast.as_str(), name, id, payload.as_str());
+        if self.kept.len() < MAX_KEPT_SPELLINGS {
+            self.kept.push((id, packet.clone()));
+        }
+        packet
+    }
 }
 
 /// Selects among the subscribers of a channel.
@@ -193,56 +129,64 @@ pub(super) struct SocketCounts {
 }
 
 impl SocketRegistry {
-    pub(super) fn is_full(&self) -> bool {
-        lock(&self.0).sockets.len() >= MAX_SOCKETS
-    }
-
-    /// Adds a socket; false when there is no room.
-    pub(super) fn insert(&self, sid: Sid, socket: LiveSocket) -> bool {
-        let mut inner = lock(&self.0);
-        // A client may open its namespace twice on one connection; the second replaces the first.
-        inner.remove(sid);
-        let waits = socket.identity.pairing_code.is_some();
-        let own = inner.of_identity.get(&socket.owner);
-        let own = own.map_or(0, |holdings| holdings.sockets);
-        if inner.sockets.len() >= MAX_SOCKETS || !waits && own >= MAX_SOCKETS_OF_IDENTITY {
-            return false;
-        }
+    /// Adds a socket of an identity, whose name is `owner`. Slots bound their number.
+    pub(super) fn insert(&self, identity: Identity, owner: &str, memory: Arc<SocketUse>) -> Outbox {
+        let inner = &mut *lock(&self.0);
+        inner.last += 1;
+        let waits = identity.pairing_code.is_some();
+        let (sender, outbox) = outbox::open(inner.last, memory, waits);
+        let socket = LiveSocket {
+            identity,
+            owner: owner.into(),
+            outbox: sender,
+            channels: HashSet::new(),
+            id_bytes: 0,
+        };
         inner.all.sockets += 1;
         let own = inner.of_identity.entry(socket.owner.clone()).or_default();
         own.sockets += 1;
-        inner.sockets.insert(sid, socket);
-        true
+        inner.sockets.insert(inner.last, socket);
+        outbox
+    }
+
+    /// Sends a packet to one socket, after everything that it was sent before.
+    pub(super) fn send(&self, socket: u64, packet: &Packet) -> Result<(), SlowSocket> {
+        let inner = lock(&self.0);
+        let socket = inner.sockets.get(&socket);
+        socket.map_or(Ok(()), |socket| socket.outbox.send(packet))
     }
 
     /// Removes a socket and its subscriptions.
-    pub(super) fn remove(&self, sid: Sid) -> Option<LiveSocket> {
-        lock(&self.0).remove(sid)
+    pub(super) fn remove(&self, socket: u64) -> Option<LiveSocket> {
+        lock(&self.0).remove(socket)
     }
 
     /// Subscribes a socket and confirms it in one step, so that the confirmation comes before the
     /// first message. Where the socket is subscribed already, the latest spelling of the ID counts.
     ///
     /// Returns the refusals, one for each ID that was not accepted.
+    ///
+    /// # Errors
+    /// The socket does not read.
     pub(super) fn subscribe(
         &self,
-        sid: Sid,
+        id: u64,
         wanted: Vec<(ChannelId, Channel)>,
-    ) -> Vec<(ChannelId, ApiError)> {
+    ) -> Result<Vec<(ChannelId, ApiError)>, SlowSocket> {
         let inner = &mut *lock(&self.0);
-        let Some(socket) = inner.sockets.get_mut(&sid) else {
-            return Vec::new();
+        let Some(socket) = inner.sockets.get_mut(&id) else {
+            return Ok(Vec::new());
         };
         let mut unaccounted = Usage::default();
         let own = inner.of_identity.get_mut(&socket.owner);
         let own = own.unwrap_or(&mut unaccounted);
         let mut confirmed = Vec::with_capacity(wanted.len());
         let mut refused = Vec::new();
-        for (id, channel) in wanted {
-            let spelled_before = inner.channels.get(&channel).and_then(|l| l.get(&sid));
+        for (spelling, channel) in wanted {
+            let spelled_before = inner.channels.get(&channel).and_then(|l| l.get(&id));
             let new = spelled_before.is_none();
             let before = spelled_before.map_or(0, |before| before.as_str().len());
-            let with_id = |id_bytes: usize| id_bytes + id.as_str().len() - before;
+            let with_id = |id_bytes: usize| id_bytes + spelling.as_str().len() - before;
             let no_room = socket.channels.len() >= MAX_SUBSCRIPTIONS
                 || own.subscriptions >= MAX_SUBSCRIPTIONS_OF_IDENTITY
                 || inner.all.subscriptions >= MAX_ALL_SUBSCRIPTIONS;
@@ -253,7 +197,10 @@ impl SocketRegistry {
                 let message = format!(
                     "a connection may subscribe to {MAX_SUBSCRIPTIONS} channels with {MAX_ID_BYTES} bytes of IDs, an identity to {MAX_SUBSCRIPTIONS_OF_IDENTITY} with {MAX_ID_BYTES_OF_IDENTITY}, all together to {MAX_ALL_SUBSCRIPTIONS} with {MAX_ALL_ID_BYTES}"
                 );
-                refused.push((id, ApiError::full("network.subscriptions.full", message)));
+                refused.push((
+                    spelling,
+                    ApiError::full("network.subscriptions.full", message),
+                ));
                 continue;
             }
             socket.id_bytes = with_id(socket.id_bytes);
@@ -264,16 +211,17 @@ impl SocketRegistry {
                 own.subscriptions += 1;
                 inner.all.subscriptions += 1;
             }
-            confirmed.push(id.clone());
-            inner.channels.entry(channel).or_default().insert(sid, id);
+            confirmed.push(spelling.clone());
+            let subscribers = inner.channels.entry(channel).or_default();
+            subscribers.insert(id, spelling);
         }
-        if !confirmed.is_empty()
-            && let Err(error) = socket.socket.emit("subscribed", &confirmed)
-        {
-            // A client without a confirmation asks again; one that has disconnected needs none.
-            log::debug!("cannot confirm a subscription: {error}");
+        if !confirmed.is_empty() {
+            let confirmed: Vec<_> = confirmed.iter().collect();
+            socket
+                .outbox
+                .send(&network_events::subscribed(&confirmed))?;
         }
-        refused
+        Ok(refused)
     }
 
     /// Delivers a message to the subscribers of a channel.
@@ -286,8 +234,12 @@ impl SocketRegistry {
         let inner = &mut *lock(&self.0);
         let mut out = Delivered::default();
         let (mut slow, mut gone) = (Vec::new(), Vec::new());
-        for (sid, spelling) in inner.channels.get(channel).into_iter().flatten() {
-            let Some(socket) = inner.sockets.get(sid) else {
+        let mut packets = Packets {
+            message,
+            kept: Vec::new(),
+        };
+        for (id, spelling) in inner.channels.get(channel).into_iter().flatten() {
+            let Some(socket) = inner.sockets.get(id) else {
                 continue;
             };
             if let Audience::PairingCode(code) = audience
@@ -295,79 +247,44 @@ impl SocketRegistry {
             {
                 continue;
             }
-            let event = BroadcastEvent {
-                id: message.id,
-                name: message.name,
-                channel: spelling,
-                payload: message.payload,
-            };
-            let mut delivery = socket.deliver(&event);
+            let packet = packets.spelled(spelling);
+            let mut delivery = socket.outbox.deliver(&packet);
             while let Delivery::NoRoom(full) = delivery
                 && let Some(largest) = largest(&inner.sockets, socket, full)
-                && largest != *sid
+                && largest != *id
                 && let Some(evicted) = inner.sockets.get(&largest)
             {
-                evicted.memory.close();
+                evicted.outbox.memory.close();
                 slow.push(largest);
-                delivery = socket.deliver(&event);
+                delivery = socket.outbox.deliver(&packet);
             }
             match delivery {
                 Delivery::Sent => out.delivered += 1,
-                Delivery::Slow | Delivery::NoRoom(_) => slow.push(*sid),
-                Delivery::Gone => gone.push(*sid),
+                Delivery::Slow | Delivery::NoRoom(_) => slow.push(*id),
+                Delivery::Gone => gone.push(*id),
                 Delivery::Evicted => {}
             }
         }
-        for sid in gone {
-            inner.remove(sid);
+        for id in gone {
+            inner.remove(id);
         }
-        out.slow = slow
-            .into_iter()
-            .filter_map(|sid| inner.remove(sid))
-            .collect();
+        out.slow = slow.into_iter().filter_map(|id| inner.remove(id)).collect();
         out
     }
 
-    pub(super) fn sockets_of(&self, uuid: &str) -> Vec<SocketRef> {
-        lock(&self.0)
-            .sockets
-            .values()
-            .filter(|socket| {
-                socket.identity.kind == IdentityKind::Device && socket.identity.uuid == uuid
-            })
-            .map(|socket| socket.socket.clone())
-            .collect()
+    pub(super) fn sockets_of(&self, uuid: &str) -> Vec<u64> {
+        self.numbers(|identity| identity.kind == IdentityKind::Device && identity.uuid == uuid)
     }
 
     /// Sockets of the device that waits with a pairing code.
-    pub(super) fn sockets_of_code(&self, code: &str) -> Vec<SocketRef> {
-        lock(&self.0)
-            .sockets
-            .values()
-            .filter(|socket| socket.identity.pairing_code.as_deref() == Some(code))
-            .map(|socket| socket.socket.clone())
-            .collect()
+    pub(super) fn sockets_of_code(&self, code: &str) -> Vec<u64> {
+        self.numbers(|identity| identity.pairing_code.as_deref() == Some(code))
     }
 
-    /// Notes that a socket was upgraded to a WebSocket.
-    pub(super) fn attach(&self, sid: Sid, connection: &Arc<ClientConnection>) {
-        if let Some(socket) = lock(&self.0).sockets.get_mut(&sid) {
-            socket.attach(connection.clone());
-        }
-    }
-
-    /// Counts bytes that a socket received by long polling.
-    pub(super) fn taken_by_polling(&self, sid: Sid, bytes: u64) {
-        if let Some(socket) = lock(&self.0).sockets.get(&sid) {
-            socket.memory.taken(bytes);
-        }
-    }
-
-    /// Notes that a message of a socket has been handled.
-    pub(super) fn message_finished(&self, sid: Sid) {
-        if let Some(socket) = lock(&self.0).sockets.get(&sid) {
-            socket.memory.finished();
-        }
+    fn numbers(&self, wanted: impl Fn(&Identity) -> bool) -> Vec<u64> {
+        let inner = lock(&self.0);
+        let wanted = inner.sockets.iter().filter(|(_, s)| wanted(&s.identity));
+        wanted.map(|(id, _)| *id).collect()
     }
 
     pub(super) fn counts(&self, listed_channels: usize) -> SocketCounts {
@@ -388,9 +305,8 @@ impl SocketRegistry {
 }
 
 impl Inner {
-    fn remove(&mut self, sid: Sid) -> Option<LiveSocket> {
-        let socket = self.sockets.remove(&sid)?;
-        socket.removed.cancel();
+    fn remove(&mut self, id: u64) -> Option<LiveSocket> {
+        let socket = self.sockets.remove(&id)?;
         self.all.give_back(&socket);
         if let Some(own) = self.of_identity.get_mut(&socket.owner) {
             own.give_back(&socket);
@@ -400,7 +316,7 @@ impl Inner {
         }
         for channel in &socket.channels {
             if let Some(listeners) = self.channels.get_mut(channel) {
-                listeners.remove(&sid);
+                listeners.remove(&id);
                 if listeners.is_empty() {
                     self.channels.remove(channel);
                 }
@@ -420,12 +336,21 @@ impl Usage {
 
 /// Finds the socket to evict: the one that holds the most, of the identity of `socket` or of the
 /// identity that holds the most.
-fn largest(sockets: &HashMap<Sid, LiveSocket>, socket: &LiveSocket, full: Full) -> Option<Sid> {
+fn largest(sockets: &HashMap<u64, LiveSocket>, socket: &LiveSocket, full: Full) -> Option<u64> {
     let chosen = sockets.iter().filter(|(_, other)| {
-        !other.memory.is_closed()
-            && (full == Full::Total || other.memory.is_of_the_identity_of(&socket.memory))
+        !other.outbox.memory.is_closed()
+            && (full == Full::Total
+                || other
+                    .outbox
+                    .memory
+                    .is_of_the_identity_of(&socket.outbox.memory))
     });
     chosen
-        .max_by_key(|(_, other)| (other.memory.held_by_identity(), other.memory.held()))
-        .map(|(sid, _)| *sid)
+        .max_by_key(|(_, other)| {
+            (
+                other.outbox.memory.held_by_identity(),
+                other.outbox.memory.held(),
+            )
+        })
+        .map(|(id, _)| *id)
 }

@@ -14,7 +14,6 @@ use super::counters::Counters;
 use super::data_store::DataStore;
 use super::directory::{Directory, Origin};
 use super::disk::Disk;
-use super::engine_sessions::EngineSessions;
 use super::error::ApiError;
 use super::hosts::Hosts;
 use super::keys::Keys;
@@ -22,6 +21,7 @@ use super::password_checks::PasswordChecks;
 use super::pending::PendingBroadcasts;
 use super::refreshed_logins::RefreshedLogins;
 use super::resource_store::{Collection, ResourceStore};
+use super::session_slots::{SessionOwner, SessionSlots};
 use super::settings::HubSettings;
 use super::socket_memory::SocketMemory;
 use super::socket_registry::SocketRegistry;
@@ -29,6 +29,7 @@ use super::store::{Store, Table};
 use super::tokens::Tokens;
 use super::turns::Turns;
 use expd_domain::{Channel, ChannelId, Secret};
+use expd_server::engine::EngineSessions;
 use expd_server::messages::decode_channel;
 
 /// One running server. Each part has its own lock; locks are taken in the order data or resources,
@@ -51,7 +52,8 @@ pub(super) struct HubState {
     pub turns: Turns,
     pub store: Store,
     pub admission: Arc<Admission>,
-    pub engine_sessions: Arc<EngineSessions>,
+    pub sessions: EngineSessions<SessionOwner>,
+    pub session_slots: Arc<SessionSlots>,
     pub socket_memory: Arc<SocketMemory>,
     pub counters: Counters,
     pub body_memory: BodyMemory,
@@ -107,7 +109,8 @@ impl HubState {
             turns: Turns::default(),
             store,
             admission: Admission::new(MAX_CONNECTIONS),
-            engine_sessions: EngineSessions::new(settings.ping_interval, settings.ping_timeout),
+            sessions: EngineSessions::default(),
+            session_slots: Arc::default(),
             socket_memory: Arc::default(),
             counters: Counters::default(),
             body_memory: BodyMemory::default(),

@@ -1,7 +1,7 @@
 //! State of one TCP connection, and closing it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::time::Instant;
@@ -32,9 +32,6 @@ pub struct ClientConnection {
     cut: CancellationToken,
     phase: Mutex<(Phase, Instant)>,
     slot: AtomicU64,
-    ended: AtomicBool,
-    /// Share of live sockets that this connection uses, released when it ends.
-    share: Mutex<Option<Box<dyn Send>>>,
     /// Memory of the live socket that this connection carries.
     socket: OnceLock<Arc<SocketUse>>,
 }
@@ -46,8 +43,6 @@ impl ClientConnection {
             cut,
             phase: Mutex::new((Phase::Silent, Instant::now())),
             slot: AtomicU64::new(0),
-            ended: AtomicBool::new(false),
-            share: Mutex::default(),
             socket: OnceLock::new(),
         }
     }
@@ -99,22 +94,10 @@ impl ClientConnection {
         *lock(&self.phase) = (phase, Instant::now());
     }
 
-    /// Holds a share of live sockets until the connection ends.
-    pub fn keep(&self, share: impl Send + 'static) {
-        *lock(&self.share) = Some(Box::new(share));
-    }
-
-    /// Charges a live socket with what this connection carries. When a client opens its namespace a
-    /// second time, the first socket's account stays.
-    pub fn carry(&self, socket: Arc<SocketUse>) -> Arc<SocketUse> {
-        self.socket.get_or_init(|| socket).clone()
-    }
-
-    /// Counts bytes that the kernel accepted.
-    pub fn wrote(&self, bytes: usize) {
-        if let Some(socket) = self.socket.get() {
-            socket.taken(bytes as u64);
-        }
+    /// Charges a live socket with what arrives from here on. A connection becomes one `WebSocket`
+    /// at most.
+    pub fn carry(&self, socket: Arc<SocketUse>) {
+        self.socket.get_or_init(|| socket);
     }
 
     /// Counts bytes that arrived. Fails where the memory budget of the socket has no room.
@@ -125,13 +108,6 @@ impl ClientConnection {
             .map_or(Ok(()), |socket| socket.received(bytes as u64))
     }
 
-    /// Releases its share when the stream is gone. An Engine.IO session may hold the connection
-    /// longer.
-    pub fn end(&self) {
-        self.ended.store(true, Ordering::Relaxed);
-        lock(&self.share).take();
-    }
-
     /// Completes when the connection has to end.
     pub fn until_cut(&self) -> WaitForCancellationFutureOwned {
         self.cut.clone().cancelled_owned()
@@ -140,10 +116,6 @@ impl ClientConnection {
     /// Closes the connection at once.
     pub fn cut(&self) {
         self.cut.cancel();
-    }
-
-    pub fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
     }
 
     #[cfg(test)]

@@ -1,12 +1,10 @@
-//! Query of an Engine.IO request, parsed exactly as the Socket.IO library parses it: a decision
-//! taken here must match what the library then does.
+//! Query of an Engine.IO request.
 
 use axum::http::Uri;
-use socketioxide::socket::Sid;
 
 use expd_domain::Secret;
 
-/// Path of the Socket.IO library, including everything below it.
+/// Path of Socket.IO, including everything below it.
 const PATH: &str = "/socket.io";
 
 /// Engine.IO generation of a request.
@@ -40,14 +38,9 @@ impl<'a> EngineQuery<'a> {
         }
     }
 
-    /// Session ID as the client wrote it.
+    /// Session ID.
     pub fn session(self) -> Option<&'a str> {
         self.find("sid=")
-    }
-
-    /// Session ID of the Socket.IO library.
-    pub fn sid(self) -> Option<Sid> {
-        self.find("sid=")?.parse().ok()
     }
 
     /// Tells a request that opens a session. One with an unreadable session ID does not.
@@ -88,7 +81,7 @@ impl<'a> EngineQuery<'a> {
     }
 
     fn parameter(self, prefix: &str) -> Option<&'a str> {
-        // The library takes the text between the first two equals signs.
+        // What follows another equals sign is no part of it.
         self.find(prefix)?.split('=').next()
     }
 }
@@ -106,13 +99,13 @@ mod tests {
         let query = EngineQuery::of(&of).unwrap();
         assert_eq!(query.generation(), Some(Generation::V3));
         assert!(query.is_polling() && !query.is_websocket() && !query.wants_text());
-        assert_eq!(query.sid(), "AAAAAAAAAAAAAAHs".parse().ok());
+        assert_eq!(query.session(), Some("AAAAAAAAAAAAAAHs"));
         assert_eq!(query.token().unwrap().expose(), "a+b");
         let bare = uri("/socket.io?EIO=%33&b64&sid=x");
         let query = EngineQuery::of(&bare).unwrap();
         assert_eq!(query.generation(), None);
         assert!(!query.is_polling() && query.token().is_none() && !query.wants_text());
-        assert!(query.sid().is_none() && !query.opens());
+        assert!(query.session() == Some("x") && !query.opens());
         for other in ["/api/devices?EIO=3", "/socket.ioxyz?EIO=3"] {
             assert!(EngineQuery::of(&uri(other)).is_none(), "{other}");
         }

@@ -8,7 +8,7 @@
 //!   `hosts`;
 //! - requests: `body`, `body_memory`, `byte_budget`, `socket_memory`, `messages`, `login_request`,
 //!   `token`, `keys`, `ranges`, `rate_limiter`;
-//! - live sockets: `engine_query`, `legacy_framing`, `engine`;
+//! - live sockets: `network_events`, `engine`, `engine_query`, `legacy_framing`;
 //! - below all: `error`, `lock`.
 
 #![allow(
@@ -31,6 +31,7 @@ pub mod legacy_framing;
 pub mod lock;
 pub mod login_request;
 pub mod messages;
+pub mod network_events;
 pub mod ranges;
 pub mod rate_limiter;
 pub mod server;

@@ -30,12 +30,23 @@ struct Account {
 /// never falls below zero where another thread is faster.
 pub struct SocketUse {
     account: Arc<Account>,
-    /// Bytes sent and not read. Slightly low (frames and heartbeats count as read, too), and exact
-    /// again whenever the client has caught up.
+    /// Bytes of the messages that wait for the client.
     outstanding: AtomicU64,
     /// Bytes received since the last complete message.
     unfinished: AtomicU64,
     closed: AtomicBool,
+}
+
+/// Bytes of one message that waits for the client, released on drop.
+pub struct Charge {
+    socket: Arc<SocketUse>,
+    bytes: u64,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.socket.taken(self.bytes);
+    }
 }
 
 /// Limit that leaves no room.
@@ -105,14 +116,18 @@ impl SocketUse {
         Ok(())
     }
 
-    /// Charges a message that was handed to the socket.
-    pub fn sent(&self, bytes: u64) {
+    /// Charges a message for the client.
+    pub fn charge(self: &Arc<Self>, bytes: u64) -> Charge {
         self.account.take(bytes);
         self.outstanding.fetch_add(bytes, Ordering::Release);
+        Charge {
+            socket: self.clone(),
+            bytes,
+        }
     }
 
-    /// Releases bytes that the client read.
-    pub fn taken(&self, bytes: u64) {
+    /// Releases bytes of messages; those of a closed socket are released already.
+    fn taken(&self, bytes: u64) {
         let lower = |outstanding: u64| Some(outstanding.saturating_sub(bytes));
         let before = self
             .outstanding
@@ -177,9 +192,7 @@ mod tests {
     fn one_identity_has_a_share_however_many_sockets_it_has() {
         let memory = Arc::new(SocketMemory::default());
         let sockets: Vec<_> = (0..4).map(|_| memory.open("a")).collect();
-        for socket in &sockets {
-            socket.sent(OF_IDENTITY / 4);
-        }
+        let mut charges: Vec<_> = sockets.iter().map(|s| s.charge(OF_IDENTITY / 4)).collect();
         assert_eq!(sockets[0].room_for(1), Err(Full::Identity));
         assert_eq!(sockets[1].received(1), Err(Full::Identity));
         let others: Vec<_> = ["b", "c", "d"].map(|owner| memory.open(owner)).into();
@@ -189,10 +202,13 @@ mod tests {
         assert_eq!(memory.open("e").room_for(1), Err(Full::Total));
         others[0].finished();
         assert_eq!(memory.open("e").room_for(1), Ok(()));
-        sockets[2].taken(10);
-        // Heartbeats count as read, too.
-        sockets[2].taken(u64::MAX);
+        drop(charges.pop());
         assert_eq!(sockets[0].room_for(OF_IDENTITY / 4), Ok(()));
+        // What a closed socket is owed is released once.
+        sockets[0].close();
+        assert_eq!(sockets[1].room_for(OF_IDENTITY / 2), Ok(()));
+        drop(charges);
+        assert_eq!(sockets[1].held_by_identity(), 0);
         drop((sockets, others));
         assert_eq!(memory.held.load(Ordering::Relaxed), 0);
         assert!(lock(&memory.accounts).is_empty());

@@ -1,8 +1,5 @@
-//! TCP stream under a connection.
-//!
-//! The Socket.IO library shows neither how much a client has not read yet, nor a way to close a
-//! WebSocket whose client does not respond. This stream does both: it counts bytes that the kernel
-//! accepted, and ends when its connection is closed.
+//! TCP stream under a connection: it charges what arrives to the live socket that it carries, before
+//! that is a whole message, and ends when its connection is cut.
 
 use std::io;
 use std::pin::Pin;
@@ -53,12 +50,6 @@ impl CountedStream {
     }
 }
 
-impl Drop for CountedStream {
-    fn drop(&mut self) {
-        self.connection.end();
-    }
-}
-
 impl AsyncRead for CountedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -89,9 +80,7 @@ impl AsyncWrite for CountedStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.poll_writable(cx)?;
-        let written = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
-        self.connection.wrote(written);
-        Poll::Ready(Ok(written))
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -100,9 +89,7 @@ impl AsyncWrite for CountedStream {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.poll_writable(cx)?;
-        let written = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bytes))?;
-        self.connection.wrote(written);
-        Poll::Ready(Ok(written))
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -8,6 +8,7 @@
 //!   test's own process, and what its listeners heard, held against what was sent.
 //! - `soak` (feature `daemon`): the same for what programs of other languages print.
 //! - `certificates`, `front`, `cloud` (feature `tls`): TLS, proxies and scripted servers.
+//! - `socket_server` (feature `sockets`): a Socket.IO server on a test's script.
 //! - `http2` (feature `http2`): connections of other users, and raw HTTP/2.
 //!
 //! A crate's tests enable what they need, so that they build without the daemon.
@@ -42,6 +43,8 @@ pub mod ports;
 pub mod process;
 #[cfg(feature = "daemon")]
 pub mod soak;
+#[cfg(feature = "sockets")]
+pub mod socket_server;
 #[cfg(feature = "daemon")]
 pub mod traffic;
 #[cfg(feature = "daemon")]

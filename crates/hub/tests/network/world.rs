@@ -251,13 +251,15 @@ impl Polling {
         let url =
             format!("{url}/socket.io/?EIO={generation}&transport=polling&b64=1&token={token}");
         let text = http.get(&url).send().await.unwrap().text().await.unwrap();
-        let open = unframe(&text, generation).remove(0);
+        // The network of generation 3 says more than its handshake at once.
+        let mut packets: std::collections::VecDeque<_> = unframe(&text, generation).into();
+        let open = packets.pop_front().unwrap();
         let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
         let this = Self {
             http,
             url: format!("{url}&sid={}", open["sid"].as_str().unwrap()),
             generation,
-            packets: std::collections::VecDeque::new(),
+            packets,
         };
         if generation == 4 {
             this.send("40").await;

@@ -1,128 +1,166 @@
-//! Carriers of a socket's packets: a `WebSocket`, or polls.
+//! Carrier of a socket's packets: polls, or a WebSocket; and the change from one to the other.
 
-use std::collections::VecDeque;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
-use axum::body::Bytes;
-use futures_util::{Sink as _, Stream as _};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use tokio::sync::oneshot;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio::time::Instant;
 
-use super::packet::Packet;
+use super::entry::WaitingPoll;
+use super::packet::{Outgoing, Packet};
+use super::websocket::WebSocket;
 
-/// Limit of a client's message: pages send lists of channels.
-pub(super) const MAX_MESSAGE: usize = 256 * 1024;
+/// Time that a client has to go over to a WebSocket that it tries.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Size of a WebSocket's buffer for reading. Hundreds of pages are idle most of the time.
-const READ_BUFFER: usize = 4 * 1024;
+/// Packet that tells a poll to end.
+const NOOP: &str = "6";
 
-/// Messages of a client.
-pub(super) enum Received {
-    Text(Packet),
-    /// The pong to the ping of a mark.
-    Mark(u64),
-    /// The WebSocket has ended.
-    End,
-}
-
-/// One WebSocket. Messages are queued, and leave as far as the client takes them.
-pub(super) struct WebSocket {
-    stream: Box<WebSocketStream<TokioIo<Upgraded>>>,
-    /// Messages that the library has not taken yet; as many as their sender queues before it waits.
-    queue: VecDeque<Message>,
-    unflushed: bool,
-}
-
-impl WebSocket {
-    pub(super) async fn new(upgraded: Upgraded) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .max_message_size(Some(MAX_MESSAGE))
-            .max_frame_size(Some(MAX_MESSAGE));
-        let io = TokioIo::new(upgraded);
-        let stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-        Self {
-            stream: Box::new(stream),
-            queue: VecDeque::new(),
-            unflushed: false,
-        }
-    }
-
-    pub(super) fn queue(&mut self, packet: Packet) {
-        self.queue.push_back(Message::Text(packet));
-    }
-
-    /// Queues the ping of a mark.
-    pub(super) fn queue_mark(&mut self, mark: u64) {
-        let number = Bytes::copy_from_slice(&mark.to_be_bytes());
-        self.queue.push_back(Message::Ping(number));
-    }
-
-    /// Ready once everything queued is in the kernel; an error where the WebSocket has ended.
-    pub(super) fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
-        let mut stream = Pin::new(&mut self.stream);
-        while !self.queue.is_empty() {
-            match stream.as_mut().poll_ready(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(())),
-                Poll::Ready(Ok(())) => {}
-            }
-            if let Some(message) = self.queue.pop_front() {
-                if stream.as_mut().start_send(message).is_err() {
-                    return Poll::Ready(Err(()));
-                }
-                self.unflushed = true;
-            }
-        }
-        if self.unflushed {
-            match stream.poll_flush(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(())),
-                Poll::Ready(Ok(())) => self.unflushed = false,
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    pub(super) fn poll_received(&mut self, context: &mut Context<'_>) -> Poll<Received> {
-        loop {
-            let next = Pin::new(&mut self.stream).poll_next(context);
-            return Poll::Ready(match next {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Ok(Message::Text(text)))) => Received::Text(text),
-                Poll::Ready(Some(Ok(Message::Pong(number)))) => {
-                    match <[u8; 8]>::try_from(&*number) {
-                        Ok(number) => Received::Mark(u64::from_be_bytes(number)),
-                        // A pong that nobody asked for.
-                        Err(_) => continue,
-                    }
-                }
-                // The library has queued the pong.
-                Poll::Ready(Some(Ok(Message::Ping(_)))) => {
-                    self.unflushed = true;
-                    continue;
-                }
-                Poll::Ready(Some(Ok(_) | Err(_)) | None) => Received::End,
-            });
-        }
-    }
-}
-
-/// A poll that waits for its answer.
-pub(super) type WaitingPoll = oneshot::Sender<Vec<Packet>>;
-
-/// Carrier of the packets of a socket.
 pub(super) enum Carrier {
-    Polling {
-        /// The poll that waits; none between two.
-        poll: Option<WaitingPoll>,
-        /// The WebSocket that the client is trying.
-        probe: Option<WebSocket>,
-    },
+    Polling(Polling),
     WebSocket(WebSocket),
+}
+
+#[derive(Default)]
+pub(super) struct Polling {
+    /// The poll that waits; none between two.
+    poll: Option<WaitingPoll>,
+    /// The WebSocket that the client is trying.
+    probe: Option<Probe>,
+    /// Packets of the protocol that a poll has yet to take.
+    control: Vec<Packet>,
+}
+
+struct Probe {
+    websocket: WebSocket,
+    until: Instant,
+    /// The client has tried it, and polls no more.
+    tried: bool,
+}
+
+/// The carrier, or its client, is gone.
+pub(super) struct Gone;
+
+impl Carrier {
+    /// True while it takes packets.
+    pub(super) fn is_writable(&self) -> bool {
+        match self {
+            Self::WebSocket(websocket) => websocket.is_drained(),
+            Self::Polling(polling) => polling.poll.is_some() && !polling.is_upgrading(),
+        }
+    }
+
+    /// The WebSocket to be read and written, in use or being tried.
+    pub(super) fn websocket(&mut self) -> Option<&mut WebSocket> {
+        match self {
+            Self::WebSocket(websocket) => Some(websocket),
+            Self::Polling(polling) => polling.probe.as_mut().map(|probe| &mut probe.websocket),
+        }
+    }
+
+    /// Sends a packet of the protocol as soon as there is a way.
+    pub(super) fn send_control(&mut self, packet: Packet) {
+        match self {
+            Self::WebSocket(websocket) => websocket.queue(packet),
+            Self::Polling(polling) => polling.control.push(packet),
+        }
+    }
+
+    /// Packets of the protocol that wait for a poll.
+    pub(super) fn waiting_control(&self) -> usize {
+        match self {
+            Self::WebSocket(_) => 0,
+            Self::Polling(polling) => polling.control.len(),
+        }
+    }
+
+    /// Starts as a WebSocket; what was to be said goes there.
+    pub(super) fn become_websocket(&mut self, mut websocket: WebSocket) {
+        if let Self::Polling(polling) = self {
+            for packet in std::mem::take(&mut polling.control) {
+                websocket.queue(packet);
+            }
+        }
+        *self = Self::WebSocket(websocket);
+    }
+}
+
+impl Polling {
+    /// The packets that a handshake is answered with.
+    pub(super) fn take_control(&mut self) -> Vec<Packet> {
+        std::mem::take(&mut self.control)
+    }
+
+    /// Lets a poll wait. Two of one client are an error of it, unless it gave up the first.
+    pub(super) fn wait(&mut self, poll: WaitingPoll) -> Result<(), Gone> {
+        if self.poll.as_ref().is_some_and(|poll| !poll.is_closed()) {
+            return Err(Gone);
+        }
+        self.poll = Some(poll);
+        Ok(())
+    }
+
+    /// Answers the poll that waits, after what the protocol has to say.
+    pub(super) fn answer(&mut self, packets: Vec<Outgoing>) -> Result<(), Gone> {
+        let poll = self.poll.take().ok_or(Gone)?;
+        let mut all: Vec<Outgoing> = self.take_control().into_iter().map(Into::into).collect();
+        all.extend(packets);
+        poll.send(all).map_err(|_| Gone)
+    }
+
+    /// Answers a poll that waits where the protocol has something to say, or the client upgrades.
+    pub(super) fn answer_control(&mut self) -> Result<(), Gone> {
+        if self.poll.is_none() || self.control.is_empty() && !self.is_upgrading() {
+            return Ok(());
+        }
+        let noop = self.control.is_empty().then(|| Packet::from(NOOP).into());
+        self.answer(noop.into_iter().collect())
+    }
+
+    /// Takes a WebSocket that the client tries.
+    pub(super) fn try_websocket(&mut self, websocket: WebSocket) {
+        self.probe = Some(Probe {
+            websocket,
+            until: Instant::now() + PROBE_TIMEOUT,
+            tried: false,
+        });
+    }
+
+    /// Answers the client's first packet on the WebSocket that it tries.
+    pub(super) fn answer_probe(&mut self, pong: Packet) {
+        if let Some(probe) = &mut self.probe {
+            probe.tried = true;
+            probe.websocket.queue(pong);
+        }
+    }
+
+    pub(super) fn drop_probe(&mut self) {
+        self.probe = None;
+    }
+
+    /// End of the time for the WebSocket that the client tries.
+    pub(super) fn probe_deadline(&self) -> Option<Instant> {
+        Some(self.probe.as_ref()?.until)
+    }
+
+    /// The WebSocket that the client goes over to, with what was to be said.
+    pub(super) fn upgrade(&mut self) -> Option<WebSocket> {
+        let mut websocket = self.probe.take()?.websocket;
+        if let Some(poll) = self.poll.take() {
+            // The client may be gone from there already.
+            poll.send(vec![Packet::from(NOOP).into()]).ok();
+        }
+        for packet in self.take_control() {
+            websocket.queue(packet);
+        }
+        Some(websocket)
+    }
+
+    fn is_upgrading(&self) -> bool {
+        self.probe.as_ref().is_some_and(|probe| probe.tried)
+    }
+}
+
+/// Answer to a poll that comes when the session goes on over a WebSocket already.
+pub(super) fn end_poll(poll: WaitingPoll) {
+    // A client polls once more while it changes; it may have given up.
+    poll.send(vec![Packet::from(NOOP).into()]).ok();
 }

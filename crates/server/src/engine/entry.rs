@@ -1,9 +1,15 @@
 //! Shared part of a socket and of the table of sessions.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::carrier::{WaitingPoll, WebSocket};
-use super::packet::ClientPacket;
+use tokio::sync::oneshot;
+
+use super::packet::{ClientPacket, Outgoing};
+use super::websocket::WebSocket;
+use crate::byte_budget::Reservation;
+use crate::socket_memory::SocketUse;
 
 /// Heartbeat of Engine.IO.
 #[derive(Clone, Copy, Debug)]
@@ -14,12 +20,28 @@ pub struct Heartbeat {
     pub timeout: Duration,
 }
 
+/// Terms on which a socket is opened.
+pub struct SocketTerms {
+    pub heartbeat: Heartbeat,
+    /// Limit of a client's message, and of a body of long polling.
+    pub max_message: usize,
+    /// Limit of the packets in one body of long polling.
+    pub max_packets: usize,
+    /// Memory account that incomplete messages of a WebSocket are charged to.
+    pub memory: Option<Arc<SocketUse>>,
+    /// Reason for which the client is refused the default namespace.
+    pub refusal: Option<String>,
+}
+
+/// A poll that waits for its answer.
+pub(super) type WaitingPoll = oneshot::Sender<Vec<Outgoing>>;
+
 /// Input of a socket by way of requests.
 pub(super) enum Inbound {
     /// A poll waits for packets.
     Poll(WaitingPoll),
-    /// The packets of a body.
-    Packets(Vec<ClientPacket>),
+    /// The packets of a body, and the memory that they are charged to.
+    Packets(Vec<ClientPacket>, Option<Reservation<String>>),
     /// A WebSocket that the client tries.
     WebSocket(WebSocket),
 }
@@ -27,6 +49,8 @@ pub(super) enum Inbound {
 /// Entry of a session in the table, removed on drop.
 pub(super) struct SessionEntry {
     pub sid: String,
+    /// Set once the session goes on over a WebSocket.
+    pub upgraded: Arc<AtomicBool>,
     pub remove: Box<dyn Fn(&str) + Send + Sync>,
 }
 

@@ -7,8 +7,9 @@
 //! poll). Requests of long polling and upgrades reach it through [`EngineSessions`].
 //!
 //! The files, from the top: [`requests`] answers HTTP; [`sessions`] finds the socket of a request;
-//! [`socket`] is the owner's end; [`entry`] is what both share; [`carrier`] writes to the
-//! transports; [`packet`] reads and writes packets.
+//! [`socket`] is the owner's end, and [`socket_event`] what it tells; [`carrier`] is its transport; [`entry`] is what
+//! sockets and sessions share; [`websocket`] writes and reads frames; [`packet`] reads and writes
+//! packets.
 
 mod carrier;
 mod entry;
@@ -16,9 +17,12 @@ mod packet;
 mod requests;
 mod sessions;
 mod socket;
+mod socket_event;
+mod websocket;
 
-pub use entry::Heartbeat;
-pub use packet::{ClientPacket, Packet, event};
+pub use entry::{Heartbeat, SocketTerms};
+pub use packet::{Outgoing, Packet, disconnect_packet, event};
 pub use requests::Opening;
 pub use sessions::EngineSessions;
-pub use socket::{Closed, EngineSocket, SocketEvent};
+pub use socket::EngineSocket;
+pub use socket_event::{Closed, SocketEvent};

@@ -1,20 +1,42 @@
 //! Packets of Engine.IO, and of Socket.IO within them.
 
+use std::fmt;
+
 use axum::body::Bytes;
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::engine_query::Generation;
 use crate::legacy_framing;
+use crate::socket_memory::Charge;
 
-/// Limit of the packets in one body of long polling.
-const MAX_PACKETS: usize = 256;
+/// Limit of a ping's text, which the answer repeats.
+const MAX_PING: usize = 64;
+
+/// Limit of a namespace's name, which the refusal repeats.
+const MAX_NAMESPACE: usize = 256;
 
 /// Packet separator of the current generation's long polling.
 const SEPARATOR: char = '\u{1e}';
 
 /// One packet as it is sent, shared by all sockets that send it.
 pub type Packet = Utf8Bytes;
+
+/// A packet on its way, with the memory that it is charged to until it has left.
+pub struct Outgoing {
+    pub packet: Packet,
+    pub charge: Option<Charge>,
+}
+
+impl From<Packet> for Outgoing {
+    fn from(packet: Packet) -> Self {
+        Self {
+            packet,
+            charge: None,
+        }
+    }
+}
 
 /// A packet of a client.
 #[derive(Debug)]
@@ -47,6 +69,7 @@ impl ClientPacket {
         let rest = chars.as_str();
         Some(match kind {
             '1' => Self::Close,
+            '2' if rest.len() > MAX_PING => return None,
             '2' => Self::Ping(rest.to_owned()),
             '3' => Self::Pong,
             '4' => return Self::parse_message(rest),
@@ -68,20 +91,43 @@ impl ClientPacket {
         let default = namespace == "/";
         Some(match kind {
             '0' if default => Self::Connect,
+            '0' if namespace.len() > MAX_NAMESPACE => return None,
             '0' => Self::ConnectElsewhere(namespace.to_owned()),
             '1' if default => Self::Disconnect,
             '2' if default => {
                 // An acknowledgement's number may precede the list. Nothing is acknowledged here.
                 let list = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-                let mut items: Vec<Box<RawValue>> = serde_json::from_str(list).ok()?;
-                items.truncate(2);
-                let argument = (items.len() > 1).then(|| items.pop()).flatten();
-                let name = serde_json::from_str(items.pop()?.get()).ok()?;
+                let EventList(name, argument) = serde_json::from_str(list).ok()?;
                 Self::Event(name, argument)
             }
             '0'..='6' => Self::Other,
             _ => return None,
         })
+    }
+}
+
+/// Name and first argument of an event. The rest of its list is passed over, and not held.
+struct EventList(String, Option<Box<RawValue>>);
+
+impl<'de> Deserialize<'de> for EventList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = EventList;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list that begins with the name of an event")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<EventList, A::Error> {
+                let name = list.next_element()?;
+                let name = name.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+                let argument = list.next_element()?;
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(EventList(name, argument))
+            }
+        }
+        deserializer.deserialize_seq(List)
     }
 }
 
@@ -92,10 +138,10 @@ pub fn event(name: &str, argument: &str) -> Packet {
     format!("42[{name},{argument}]").into()
 }
 
-/// Packets in the body of a poll's answer.
-pub(super) struct PollBody {
-    pub bytes: Vec<u8>,
-    pub content_type: &'static str,
+/// The packet by which a server closes the default namespace. The client then leaves.
+#[must_use]
+pub fn disconnect_packet() -> Packet {
+    "41".into()
 }
 
 /// Form in which a client of long polling reads packets.
@@ -107,6 +153,18 @@ pub(super) enum PollForm {
     LegacyBytes,
 }
 
+/// Body of a poll's answer. Its packets stay charged until it has left.
+struct PollBody {
+    bytes: Vec<u8>,
+    _charges: Vec<Charge>,
+}
+
+impl AsRef<[u8]> for PollBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl PollForm {
     pub(super) fn new(generation: Generation, wants_text: bool) -> Self {
         match generation {
@@ -116,9 +174,18 @@ impl PollForm {
         }
     }
 
-    pub(super) fn write(self, packets: &[Packet]) -> PollBody {
-        let mut bytes = Vec::with_capacity(packets.iter().map(|packet| packet.len() + 8).sum());
-        for (index, packet) in packets.iter().enumerate() {
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::LegacyBytes => "application/octet-stream",
+            Self::Current | Self::LegacyText => "text/plain; charset=UTF-8",
+        }
+    }
+
+    pub(super) fn write(self, packets: Vec<Outgoing>) -> Bytes {
+        let length = packets.iter().map(|outgoing| outgoing.packet.len() + 8);
+        let mut bytes = Vec::with_capacity(length.sum());
+        let mut charges = Vec::new();
+        for (index, Outgoing { packet, charge }) in packets.into_iter().enumerate() {
             match self {
                 Self::Current => {
                     if index > 0 {
@@ -127,50 +194,59 @@ impl PollForm {
                     }
                     bytes.extend_from_slice(packet.as_bytes());
                 }
-                Self::LegacyText => legacy_framing::write_text(packet, &mut bytes),
-                Self::LegacyBytes => legacy_framing::write_bytes(packet, &mut bytes),
+                Self::LegacyText => legacy_framing::write_text(&packet, &mut bytes),
+                Self::LegacyBytes => legacy_framing::write_bytes(&packet, &mut bytes),
             }
+            charges.extend(charge);
         }
-        let content_type = match self {
-            Self::LegacyBytes => "application/octet-stream",
-            Self::Current | Self::LegacyText => "text/plain; charset=UTF-8",
-        };
-        PollBody {
+        if charges.is_empty() {
+            return bytes.into();
+        }
+        Bytes::from_owner(PollBody {
             bytes,
-            content_type,
-        }
+            _charges: charges,
+        })
     }
 }
 
-/// Reads the packets of a body of long polling; none where it is malformed or holds too many.
+/// Fault of a body of long polling.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum BodyFault {
+    Malformed,
+    TooManyPackets,
+}
+
+/// Reads the packets of a body of long polling.
 pub(super) fn read_body(
     generation: Generation,
     as_bytes: bool,
-    body: &Bytes,
-) -> Option<Vec<ClientPacket>> {
+    body: &[u8],
+    max_packets: usize,
+) -> Result<Vec<ClientPacket>, BodyFault> {
     let read = |packet: Option<&str>| ClientPacket::parse(packet?);
-    let most = MAX_PACKETS + 1;
+    let as_text = || std::str::from_utf8(body).map_err(|_| BodyFault::Malformed);
+    let most = max_packets + 1;
     let packets: Option<Vec<_>> = match (generation, as_bytes) {
         (Generation::V4, _) => {
-            let text = std::str::from_utf8(body).ok()?;
-            text.split(SEPARATOR)
-                .take(most)
-                .map(|p| read(Some(p)))
-                .collect()
+            let packets = as_text()?.split(SEPARATOR).take(most);
+            packets.map(|packet| read(Some(packet))).collect()
         }
-        (Generation::V3, true) => legacy_framing::parse_bytes(body)
-            .take(most)
-            .map(read)
-            .collect(),
+        (Generation::V3, true) => {
+            let packets = legacy_framing::parse_bytes(body).take(most);
+            packets.map(read).collect()
+        }
         (Generation::V3, false) => {
-            let text = std::str::from_utf8(body).ok()?;
-            let framed = legacy_framing::parse_text(text).take(most);
-            framed
+            let packets = legacy_framing::parse_text(as_text()?).take(most);
+            packets
                 .map(|framed| read(framed.map(|f| f.packet)))
                 .collect()
         }
     };
-    packets.filter(|packets| packets.len() <= MAX_PACKETS)
+    let packets = packets.ok_or(BodyFault::Malformed)?;
+    if packets.len() > max_packets {
+        return Err(BodyFault::TooManyPackets);
+    }
+    Ok(packets)
 }
 
 #[cfg(test)]
@@ -203,32 +279,72 @@ mod tests {
     }
 
     #[test]
+    fn what_is_repeated_to_a_client_is_short() {
+        let long = "x".repeat(MAX_NAMESPACE + 1);
+        assert!(ClientPacket::parse(&format!("2{long}")).is_none());
+        assert!(ClientPacket::parse(&format!("40/{long},")).is_none());
+        assert!(ClientPacket::parse("2probe").is_some());
+    }
+
+    #[test]
     fn each_generation_frames_packets_in_its_way() {
-        let packets: [Packet; 2] = ["40".into(), "42é".into()];
+        let packets = || ["40", "42é"].map(|text| Packet::from(text).into()).into();
+        assert_eq!(PollForm::Current.write(packets()), "40\u{1e}42é".as_bytes());
         assert_eq!(
-            PollForm::Current.write(&packets).bytes,
-            "40\u{1e}42é".as_bytes()
-        );
-        assert_eq!(
-            PollForm::LegacyText.write(&packets).bytes,
+            PollForm::LegacyText.write(packets()),
             "2:403:42é".as_bytes()
         );
         assert_eq!(
-            PollForm::LegacyBytes.write(&packets).bytes,
-            b"\0\x02\xff40\0\x04\xff42\xc3\xa9"
+            PollForm::LegacyBytes.write(packets()),
+            &b"\0\x02\xff40\0\x04\xff42\xc3\xa9"[..]
         );
         for (generation, as_bytes, body) in [
             (Generation::V4, false, "2\u{1e}41".as_bytes()),
             (Generation::V3, false, b"1:22:41"),
             (Generation::V3, true, b"\0\x01\xff2\0\x02\xff41"),
         ] {
-            let read = read_body(generation, as_bytes, &Bytes::from(body.to_vec())).unwrap();
+            let read = read_body(generation, as_bytes, body, 2).unwrap();
             assert!(
                 matches!(read[..], [ClientPacket::Ping(_), ClientPacket::Disconnect]),
                 "{read:?}"
             );
+            let many = read_body(generation, as_bytes, body, 1);
+            assert_eq!(many.unwrap_err(), BodyFault::TooManyPackets);
         }
-        let many = Bytes::from("2\u{1e}".repeat(MAX_PACKETS) + "2");
-        assert!(read_body(Generation::V4, false, &many).is_none());
+    }
+
+    #[test]
+    fn what_is_no_list_of_packets_is_malformed() {
+        let malformed = |generation, as_bytes, body: &[u8]| {
+            let read = read_body(generation, as_bytes, body, 1024);
+            assert_eq!(read.unwrap_err(), BodyFault::Malformed, "{body:?}");
+        };
+        for bad in ["\u{1e}", "40\u{1e}\u{1e}2", "", "x"] {
+            malformed(Generation::V4, false, bad.as_bytes());
+        }
+        malformed(Generation::V4, false, b"4\xff");
+        for bad in ["1:🍽a", "0:", "0:1:2", "40", "9:4"] {
+            malformed(Generation::V3, false, bad.as_bytes());
+        }
+        for bad in [&b"\0\0\xff"[..], b"\0\x05\xff4", b"\x01\x01\xff\x04"] {
+            malformed(Generation::V3, true, bad);
+        }
+    }
+
+    #[test]
+    fn a_polls_answer_is_charged_until_it_has_left() {
+        let memory = std::sync::Arc::new(crate::socket_memory::SocketMemory::default());
+        let socket = memory.open("a");
+        let outgoing = Outgoing {
+            packet: "42[]".into(),
+            charge: Some(socket.charge(4)),
+        };
+        let body = PollForm::Current.write(vec![outgoing]);
+        assert_eq!(socket.outstanding(), 4);
+        let rest = body.slice(1..);
+        drop(body);
+        assert_eq!(socket.outstanding(), 4);
+        drop(rest);
+        assert_eq!(socket.outstanding(), 0);
     }
 }

@@ -1,5 +1,7 @@
 //! Requests of Engine.IO: handshakes, polls, bodies of packets, upgrades.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -12,11 +14,11 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::task::TaskTracker;
 
-use super::carrier::{MAX_MESSAGE, WebSocket};
-use super::entry::Inbound;
-use super::packet::{Packet, PollForm, read_body};
-use super::sessions::{EngineSessions, Found};
+use super::entry::{Inbound, SocketTerms};
+use super::packet::{BodyFault, Outgoing, PollForm, read_body};
+use super::sessions::{EngineSessions, Session};
 use super::socket::EngineSocket;
+use super::websocket::WebSocket;
 use crate::body::{self, BodyTerms};
 use crate::body_memory::BodyMemory;
 use crate::connection::ClientConnection;
@@ -30,6 +32,7 @@ const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Opening {
     socket: EngineSocket,
     upgrade: Option<OnUpgrade>,
+    terms: Arc<SocketTerms>,
 }
 
 impl Opening {
@@ -37,7 +40,8 @@ impl Opening {
     pub async fn socket(mut self) -> Option<EngineSocket> {
         if let Some(upgrade) = self.upgrade {
             let upgraded = timeout(UPGRADE_TIMEOUT, upgrade).await.ok()?.ok()?;
-            let websocket = WebSocket::new(upgraded).await;
+            let memory = self.terms.memory.clone();
+            let websocket = WebSocket::new(upgraded, self.terms.max_message, memory).await;
             self.socket.begin_as_websocket(websocket);
         }
         Some(self.socket)
@@ -52,7 +56,9 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
     pub fn open_session(
         &self,
         request: &mut Request,
+        connection: &ClientConnection,
         owner: O,
+        terms: Arc<SocketTerms>,
     ) -> Result<(Response, Opening), ApiError> {
         let uri = request.uri().clone();
         let query = EngineQuery::of(&uri).ok_or_else(unknown)?;
@@ -70,9 +76,11 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         }
         if query.is_websocket() {
             let (upgrade, response) = websocket_upgrade(request)?;
+            charge(connection, &terms);
             let opening = Opening {
-                socket: self.open(owner, generation),
+                socket: self.open(owner, generation, terms.clone(), &[]),
                 upgrade: Some(upgrade),
+                terms,
             };
             return Ok((response, opening));
         }
@@ -82,12 +90,13 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
                 "the query's transport is neither polling nor websocket",
             ));
         }
-        let mut socket = self.open(owner, generation);
+        let mut socket = self.open(owner, generation, terms.clone(), &["websocket"]);
         let form = PollForm::new(generation, query.wants_text());
-        let response = poll_response(form, &socket.take_control());
+        let response = poll_response(form, socket.take_control());
         let opening = Opening {
             socket,
             upgrade: None,
+            terms,
         };
         Ok((response, opening))
     }
@@ -100,7 +109,8 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         Ok(self.session_of(request)?.owner)
     }
 
-    /// Answers a request of an open session. `tasks` finish what goes on after the answer.
+    /// Answers a request of an open session. Bodies are charged to `budget`, and small where there
+    /// is none. `tasks` finish what goes on after the answer.
     ///
     /// # Errors
     /// There is no such session, or the request is malformed.
@@ -109,7 +119,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         mut request: Request,
         connection: &ClientConnection,
         memory: &BodyMemory,
-        budget: &str,
+        budget: Option<&str>,
         tasks: &TaskTracker,
     ) -> Result<Response, ApiError> {
         let session = self.session_of(&request)?;
@@ -117,11 +127,19 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         let query = EngineQuery::of(&uri).ok_or_else(unknown)?;
         let form = PollForm::new(session.generation, query.wants_text());
         if query.is_websocket() {
+            if session.upgraded.load(Ordering::Relaxed) {
+                return Err(ApiError::bad_request(
+                    "network.socket.upgraded",
+                    "this socket goes on over another connection already",
+                ));
+            }
             let (upgrade, response) = websocket_upgrade(&mut request)?;
+            charge(connection, &session.terms);
             tasks.spawn(async move {
                 // The client may leave before; its session goes on by polling.
                 if let Ok(Ok(upgraded)) = timeout(UPGRADE_TIMEOUT, upgrade).await {
-                    let websocket = WebSocket::new(upgraded).await;
+                    let (most, memory) = (session.terms.max_message, session.terms.memory.clone());
+                    let websocket = WebSocket::new(upgraded, most, memory).await;
                     session
                         .inbound
                         .send(Inbound::WebSocket(websocket))
@@ -136,7 +154,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
             let sent = session.inbound.send(Inbound::Poll(poll)).await;
             sent.map_err(|_| unknown())?;
             let packets = packets.await.map_err(|_| unknown())?;
-            return Ok(poll_response(form, &packets));
+            return Ok(poll_response(form, packets));
         }
         if request.method() != Method::POST {
             return Err(ApiError::bad_request(
@@ -151,33 +169,44 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
             "application/octet-stream",
         );
         let terms = BodyTerms {
-            owner: Some(budget),
+            owner: budget,
             content_length: body::content_length(&parts.headers),
-            limit: MAX_MESSAGE,
+            limit: session.terms.max_message,
         };
-        let (bytes, _reservation) = body::read(memory, connection, body, terms).await?;
-        let packets = read_body(session.generation, as_bytes, &Bytes::from(bytes));
-        let packets = packets.ok_or_else(|| {
-            ApiError::bad_request(
+        let (bytes, reservation) = body::read(memory, connection, body, terms).await?;
+        let most = session.terms.max_packets;
+        let packets = read_body(session.generation, as_bytes, &bytes, most);
+        let packets = packets.map_err(|fault| match fault {
+            BodyFault::Malformed => ApiError::bad_request(
                 "network.polling.malformed",
-                "the body is not a list of packets of this Engine.IO generation, or a long one",
-            )
+                "the body is not a list of packets of this Engine.IO generation",
+            ),
+            BodyFault::TooManyPackets => ApiError::too_large(format!(
+                "the body holds more than the {most} packets that are allowed here"
+            )),
         })?;
-        let sent = session.inbound.send(Inbound::Packets(packets)).await;
-        sent.map_err(|_| unknown())?;
+        drop(bytes);
+        let sent = session.inbound.send(Inbound::Packets(packets, reservation));
+        sent.await.map_err(|_| unknown())?;
         Ok(response("text/html", Bytes::from_static(b"ok")))
     }
 
-    fn session_of(&self, request: &Request) -> Result<Found<O>, ApiError> {
+    fn session_of(&self, request: &Request) -> Result<Session<O>, ApiError> {
         let query = EngineQuery::of(request.uri()).ok_or_else(unknown)?;
         let sid = query.session().ok_or_else(unknown)?;
         self.find(sid).ok_or_else(unknown)
     }
 }
 
-fn poll_response(form: PollForm, packets: &[Packet]) -> Response {
-    let body = form.write(packets);
-    response(body.content_type, Bytes::from(body.bytes))
+/// Charges the incomplete messages of a connection that becomes a WebSocket.
+fn charge(connection: &ClientConnection, terms: &SocketTerms) {
+    if let Some(memory) = &terms.memory {
+        connection.carry(memory.clone());
+    }
+}
+
+fn poll_response(form: PollForm, packets: Vec<Outgoing>) -> Response {
+    response(form.content_type(), form.write(packets))
 }
 
 fn response(content_type: &'static str, body: Bytes) -> Response {

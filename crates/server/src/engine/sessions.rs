@@ -1,13 +1,14 @@
 //! Open sockets by session ID, with what their owner knows of each.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::entry::{Heartbeat, Inbound, SessionEntry};
+use super::entry::{Inbound, SessionEntry, SocketTerms};
 use super::packet::Packet;
 use super::socket::EngineSocket;
 use crate::engine_query::Generation;
@@ -19,32 +20,29 @@ const MAILBOX: usize = 4;
 
 /// Open sockets, each with an owner `O`, by which requests for it are checked.
 pub struct EngineSessions<O> {
-    heartbeat: Heartbeat,
     inner: Arc<Mutex<HashMap<String, Session<O>>>>,
 }
 
-struct Session<O> {
-    inbound: mpsc::Sender<Inbound>,
-    owner: O,
-    generation: Generation,
-}
-
-/// Session that a request belongs to.
-pub(super) struct Found<O> {
+/// Session that requests belong to.
+#[derive(Clone)]
+pub(super) struct Session<O> {
     pub inbound: mpsc::Sender<Inbound>,
     pub owner: O,
     pub generation: Generation,
+    pub terms: Arc<SocketTerms>,
+    /// Set once it goes on over a WebSocket.
+    pub upgraded: Arc<AtomicBool>,
 }
 
-impl<O: Clone + Send + 'static> EngineSessions<O> {
-    #[must_use]
-    pub fn new(heartbeat: Heartbeat) -> Self {
+impl<O> Default for EngineSessions<O> {
+    fn default() -> Self {
         Self {
-            heartbeat,
             inner: Arc::default(),
         }
     }
+}
 
+impl<O: Clone + Send + 'static> EngineSessions<O> {
     /// Number of open sockets whose owner passes.
     pub fn count(&self, passes: impl Fn(&O) -> bool) -> usize {
         let sessions = lock(&self.inner);
@@ -52,19 +50,29 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
     }
 
     /// Opens a session. The caller bounds their number.
-    pub(super) fn open(&self, owner: O, generation: Generation) -> EngineSocket {
+    pub(super) fn open(
+        &self,
+        owner: O,
+        generation: Generation,
+        terms: Arc<SocketTerms>,
+        upgrades: &[&str],
+    ) -> EngineSocket {
         let (inbound, receiver) = mpsc::channel(MAILBOX);
         let sid = hex(&rand::random::<[u8; 16]>());
-        let control = self.greeting(&sid, generation);
+        let upgraded = Arc::new(AtomicBool::new(upgrades.is_empty()));
+        let handshake = handshake(&sid, &terms, upgrades);
         let session = Session {
             inbound,
             owner,
             generation,
+            terms: terms.clone(),
+            upgraded: upgraded.clone(),
         };
         lock(&self.inner).insert(sid.clone(), session);
         let sessions: Weak<_> = Arc::downgrade(&self.inner);
         let entry = SessionEntry {
             sid,
+            upgraded,
             remove: Box::new(move |sid| {
                 if let Some(sessions) = sessions.upgrade() {
                     let removed = lock(&sessions).remove(sid);
@@ -72,33 +80,23 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
                 }
             }),
         };
-        EngineSocket::new(generation, self.heartbeat, receiver, control, entry)
+        EngineSocket::new(generation, terms, receiver, handshake, entry)
     }
 
-    pub(super) fn find(&self, sid: &str) -> Option<Found<O>> {
-        let sessions = lock(&self.inner);
-        let session = sessions.get(sid)?;
-        Some(Found {
-            inbound: session.inbound.clone(),
-            owner: session.owner.clone(),
-            generation: session.generation,
-        })
+    pub(super) fn find(&self, sid: &str) -> Option<Session<O>> {
+        lock(&self.inner).get(sid).cloned()
     }
+}
 
-    /// The first packets of a session.
-    fn greeting(&self, sid: &str, generation: Generation) -> Vec<Packet> {
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let handshake = json!({
-            "sid": sid,
-            "upgrades": ["websocket"],
-            "pingInterval": millis(self.heartbeat.interval),
-            "pingTimeout": millis(self.heartbeat.timeout),
-            "maxPayload": super::carrier::MAX_MESSAGE,
-        });
-        let mut packets = vec![Packet::from(format!("0{handshake}"))];
-        if generation == Generation::V3 {
-            packets.push("40".into());
-        }
-        packets
-    }
+/// The first packet of a session.
+fn handshake(sid: &str, terms: &SocketTerms, upgrades: &[&str]) -> Packet {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let handshake = json!({
+        "sid": sid,
+        "upgrades": upgrades,
+        "pingInterval": millis(terms.heartbeat.interval),
+        "pingTimeout": millis(terms.heartbeat.timeout),
+        "maxPayload": terms.max_message,
+    });
+    format!("0{handshake}").into()
 }

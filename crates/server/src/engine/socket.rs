@@ -2,64 +2,51 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
+use serde_json::json;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::carrier::{Carrier, Received, WebSocket};
-use super::entry::{Heartbeat, Inbound, SessionEntry};
-use super::packet::{ClientPacket, Packet};
+use super::carrier::{Carrier, Polling, end_poll};
+use super::entry::{Inbound, SessionEntry, SocketTerms};
+use super::packet::{ClientPacket, Outgoing, Packet};
+use super::socket_event::{Closed, SocketEvent};
+use super::websocket::{Received, WebSocket};
+use crate::byte_budget::Reservation;
 use crate::engine_query::Generation;
 
 /// Time that a client has to take what is written to its WebSocket.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An event of a live socket.
-#[derive(Debug)]
-pub enum SocketEvent {
-    /// An event of the client: its name, and its first argument's text.
-    Event(String, Option<Box<RawValue>>),
-    /// The client has received everything that was written before this mark.
-    Received(u64),
-    /// The transport takes packets again.
-    Writable,
-    /// The socket has ended.
-    Closed(Closed),
-}
+/// Time that a client of generation 4 has to open the default namespace.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reason for the end of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Closed {
-    /// The client closed it, or its transport broke.
-    #[error("the client has left")]
-    Left,
-    /// The client does not show a sign of life.
-    #[error("the client shows no sign of life")]
-    Silent,
-    /// The client does not read what it is sent.
-    #[error("the client does not read what it is sent")]
-    Slow,
-    /// The client broke the protocol.
-    #[error("the client broke the protocol")]
-    Malformed,
-}
+/// Packets of the protocol that may wait for a poll: answers to pings, in the main.
+const MAX_CONTROL: usize = 64;
+
+/// Message of the refusal of another namespace.
+const NO_NAMESPACE: &str = "Invalid namespace";
 
 /// A live socket. Its transport ends when it is dropped, without a Socket.IO disconnect.
 pub struct EngineSocket {
     generation: Generation,
-    heartbeat: Heartbeat,
+    terms: Arc<SocketTerms>,
     inbound: mpsc::Receiver<Inbound>,
     carrier: Carrier,
-    /// Packets of the protocol that a poll has yet to take; one for each packet of the client at
-    /// most, since a client that does not poll ends with its heartbeat.
-    control: Vec<Packet>,
-    /// Events of one body that their owner has not taken yet.
+    /// Events of one message or body that their owner has not taken yet.
     events: VecDeque<SocketEvent>,
+    /// Memory of the body that these events came in.
+    body: Option<Reservation<String>>,
+    connected: bool,
+    opened: Instant,
     heard: Instant,
     next_ping: Instant,
+    /// Wakes the task no later than something is due; earlier where the client was heard since.
+    timer: Pin<Box<Sleep>>,
     /// The mark that was asked for last. In polling, the next poll answers it.
     mark: u64,
     /// The mark of polling that the next poll confirms.
@@ -70,28 +57,34 @@ pub struct EngineSocket {
 impl EngineSocket {
     pub(super) fn new(
         generation: Generation,
-        heartbeat: Heartbeat,
+        terms: Arc<SocketTerms>,
         inbound: mpsc::Receiver<Inbound>,
-        control: Vec<Packet>,
+        handshake: Packet,
         entry: SessionEntry,
     ) -> Self {
         let now = Instant::now();
-        Self {
+        let mut socket = Self {
             generation,
-            heartbeat,
+            next_ping: now + terms.heartbeat.interval,
+            timer: Box::pin(sleep_until(now)),
+            terms,
             inbound,
-            carrier: Carrier::Polling {
-                poll: None,
-                probe: None,
-            },
-            control,
+            carrier: Carrier::Polling(Polling::default()),
             events: VecDeque::new(),
+            body: None,
+            connected: false,
+            opened: now,
             heard: now,
-            next_ping: now + heartbeat.interval,
             mark: 0,
             unconfirmed: None,
             entry,
+        };
+        socket.carrier.send_control(handshake);
+        if generation == Generation::V3 {
+            // The server opens the namespace by itself.
+            socket.connect();
         }
+        socket
     }
 
     /// Engine.IO generation that the client speaks: 3 or 4.
@@ -109,79 +102,80 @@ impl EngineSocket {
     /// True while the transport takes packets.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        match &self.carrier {
-            Carrier::WebSocket(_) => true,
-            Carrier::Polling { poll, probe } => poll.is_some() && probe.is_none(),
-        }
-    }
-
-    /// True where the client has received everything that was ever written: its next poll waits.
-    #[must_use]
-    pub fn is_caught_up(&self) -> bool {
-        self.unconfirmed.is_none() && self.is_writable() && !self.is_websocket()
+        self.carrier.is_writable()
     }
 
     /// Waits for the next event. Dropping the future loses nothing.
     pub async fn next(&mut self) -> SocketEvent {
         loop {
+            self.answer_poll();
             if let Some(event) = self.events.pop_front() {
                 return event;
             }
-            self.answer_poll();
-            let deadline = self.heard + self.heartbeat.interval + self.heartbeat.timeout;
-            let next_ping = self.next_ping;
-            let server_pings = self.generation == Generation::V4;
-            let Self {
-                carrier, inbound, ..
-            } = self;
-            let websocket = match carrier {
-                Carrier::WebSocket(websocket) => Some(websocket),
-                Carrier::Polling { probe, .. } => probe.as_mut(),
-            };
+            self.body = None;
+            let websocket = self.carrier.websocket();
             tokio::select! {
                 biased;
-                input = inbound.recv() => match input {
+                input = self.inbound.recv() => match input {
                     Some(input) => self.on_input(input),
                     None => return SocketEvent::Closed(Closed::Left),
                 },
-                received = drive(websocket) => self.on_received(received),
-                () = sleep_until(next_ping), if server_pings => {
-                    self.next_ping = Instant::now() + self.heartbeat.interval;
-                    self.send_control("2".into());
-                }
-                () = sleep_until(deadline) => return SocketEvent::Closed(Closed::Silent),
+                received = receive(websocket) => self.on_received(received),
+                () = &mut self.timer => self.on_timer(),
             }
         }
     }
 
-    /// Writes packets, while the transport [takes](Self::is_writable) some. With a WebSocket, waits
-    /// until the kernel has them.
+    /// Hands packets over, while the transport [takes](Self::is_writable) some, and waits for
+    /// nothing: [`SocketEvent::Writable`] comes once it takes more.
     ///
     /// # Errors
-    /// The client has left, or does not read.
-    pub async fn write(&mut self, packets: Vec<Packet>) -> Result<(), Closed> {
+    /// The client has left.
+    pub fn send(&mut self, packets: Vec<Outgoing>) -> Result<(), Closed> {
         match &mut self.carrier {
             Carrier::WebSocket(websocket) => {
                 for packet in packets {
                     websocket.queue(packet);
                 }
-                let written = poll_fn(|context| websocket.poll_written(context));
-                let until = Instant::now() + WRITE_TIMEOUT;
-                match timeout_at(until, written).await {
-                    Ok(Ok(())) => Ok(()),
-                    Ok(Err(())) => Err(Closed::Left),
-                    Err(_) => Err(Closed::Slow),
-                }
+                Ok(())
             }
-            Carrier::Polling { poll, .. } => {
-                let Some(poll) = poll.take() else {
-                    return Err(Closed::Left);
-                };
-                let mut all = std::mem::take(&mut self.control);
-                all.extend(packets);
+            Carrier::Polling(polling) => {
                 self.mark += 1;
                 self.unconfirmed = Some(self.mark);
-                poll.send(all).map_err(|_| Closed::Left)
+                polling.answer(packets).map_err(|_| Closed::Left)
+            }
+        }
+    }
+
+    /// As [`Self::send`]; with a WebSocket, waits until the kernel has the packets.
+    ///
+    /// # Errors
+    /// The client has left, or does not read.
+    pub async fn write(&mut self, packets: Vec<Packet>) -> Result<(), Closed> {
+        self.send(packets.into_iter().map(Into::into).collect())?;
+        let Carrier::WebSocket(websocket) = &mut self.carrier else {
+            return Ok(());
+        };
+        let written = poll_fn(|context| websocket.poll_sent(context));
+        match timeout(WRITE_TIMEOUT, written).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(())) => Err(Closed::Left),
+            Err(_) => Err(Closed::Slow),
+        }
+    }
+
+    /// Closes the transport in order, within the time.
+    pub async fn close(mut self, within: Duration) {
+        match &mut self.carrier {
+            Carrier::WebSocket(websocket) => {
+                websocket.queue_close();
+                let written = poll_fn(|context| websocket.poll_sent(context));
+                // A client that takes nothing is left all the same.
+                timeout(within, written).await.ok();
+            }
+            Carrier::Polling(polling) => {
+                // Nobody waits between two polls: the next one finds no session.
+                polling.answer(vec![Packet::from("1").into()]).ok();
             }
         }
     }
@@ -197,35 +191,111 @@ impl EngineSocket {
         self.mark
     }
 
+    /// Starts as a WebSocket instead of polling.
+    pub(super) fn begin_as_websocket(&mut self, websocket: WebSocket) {
+        self.carrier.become_websocket(websocket);
+    }
+
+    /// The packets that a handshake of long polling is answered with.
+    pub(super) fn take_control(&mut self) -> Vec<Outgoing> {
+        match &mut self.carrier {
+            Carrier::Polling(polling) => {
+                polling.take_control().into_iter().map(Into::into).collect()
+            }
+            Carrier::WebSocket(_) => Vec::new(),
+        }
+    }
+
+    /// Opens the default namespace, or refuses it.
+    fn connect(&mut self) {
+        let packet = match (&self.terms.refusal, self.generation) {
+            (Some(refusal), Generation::V3) => format!("44{}", json!(refusal)),
+            (Some(refusal), Generation::V4) => format!("44{}", json!({"message": refusal})),
+            (None, Generation::V3) => "40".to_owned(),
+            (None, Generation::V4) => format!("40{}", json!({"sid": self.entry.sid})),
+        };
+        self.carrier.send_control(packet.into());
+        if !std::mem::replace(&mut self.connected, true) {
+            self.events.push_back(match self.terms.refusal {
+                Some(_) => SocketEvent::Refused,
+                None => SocketEvent::Connected,
+            });
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let heartbeat = self.terms.heartbeat;
+        let mut deadline = self.heard + heartbeat.interval + heartbeat.timeout;
+        if !self.connected {
+            deadline = deadline.min(self.opened + CONNECT_TIMEOUT);
+        }
+        if let Carrier::Polling(polling) = &self.carrier
+            && let Some(until) = polling.probe_deadline()
+        {
+            deadline = deadline.min(until);
+        }
+        deadline
+    }
+
+    /// Does what is due, and sets the timer to what is next.
+    fn on_timer(&mut self) {
+        let now = Instant::now();
+        // The clients of generation 3 ping by themselves.
+        let server_pings = self.generation == Generation::V4;
+        if server_pings && self.next_ping <= now {
+            self.next_ping = now + self.terms.heartbeat.interval;
+            self.carrier.send_control("2".into());
+        }
+        if let Carrier::Polling(polling) = &mut self.carrier
+            && polling.probe_deadline().is_some_and(|until| until <= now)
+        {
+            polling.drop_probe();
+        }
+        if self.deadline() <= now {
+            self.end(if self.connected {
+                Closed::Silent
+            } else {
+                Closed::NotConnected
+            });
+        }
+        let mut next = self.deadline();
+        if server_pings {
+            next = next.min(self.next_ping);
+        }
+        self.timer.as_mut().reset(next);
+    }
+
+    fn end(&mut self, closed: Closed) {
+        self.events.push_back(SocketEvent::Closed(closed));
+    }
+
     fn on_input(&mut self, input: Inbound) {
         self.heard = Instant::now();
         match input {
-            Inbound::Packets(packets) => {
+            Inbound::Packets(packets, reservation) => {
+                self.body = reservation;
                 for packet in packets {
                     self.on_packet(packet, false);
                 }
             }
-            Inbound::Poll(new) => {
+            Inbound::Poll(poll) => {
                 if let Some(mark) = self.unconfirmed.take() {
                     self.events.push_back(SocketEvent::Received(mark));
                 }
                 match &mut self.carrier {
-                    // A client polls once more while it changes to its WebSocket.
-                    Carrier::WebSocket(_) => drop(new.send(vec!["6".into()])),
-                    Carrier::Polling { poll, .. } if poll.is_some() => {
-                        self.events
-                            .push_back(SocketEvent::Closed(Closed::Malformed));
-                    }
-                    Carrier::Polling { poll, .. } => {
-                        *poll = Some(new);
-                        self.events.push_back(SocketEvent::Writable);
-                    }
+                    Carrier::WebSocket(_) => end_poll(poll),
+                    Carrier::Polling(polling) => match polling.wait(poll) {
+                        Ok(()) => self.events.push_back(SocketEvent::Writable),
+                        Err(_) => self.end(Closed::Malformed),
+                    },
                 }
             }
-            Inbound::WebSocket(new) => match &mut self.carrier {
-                Carrier::Polling { probe, .. } => *probe = Some(new),
-                Carrier::WebSocket(_) => {}
-            },
+            Inbound::WebSocket(websocket) => {
+                if let Carrier::Polling(polling) = &mut self.carrier {
+                    polling.try_websocket(websocket);
+                    self.on_timer();
+                }
+            }
         }
     }
 
@@ -236,18 +306,17 @@ impl EngineSocket {
                 self.heard = Instant::now();
                 match ClientPacket::parse(&text) {
                     Some(packet) => self.on_packet(packet, probing),
-                    None => self
-                        .events
-                        .push_back(SocketEvent::Closed(Closed::Malformed)),
+                    None => self.end(Closed::Malformed),
                 }
             }
             Received::Mark(mark) => {
                 self.heard = Instant::now();
                 self.events.push_back(SocketEvent::Received(mark));
             }
+            Received::Drained => self.events.push_back(SocketEvent::Writable),
             Received::End => match &mut self.carrier {
-                Carrier::Polling { probe, .. } => *probe = None,
-                Carrier::WebSocket(_) => self.events.push_back(SocketEvent::Closed(Closed::Left)),
+                Carrier::Polling(polling) => polling.drop_probe(),
+                Carrier::WebSocket(_) => self.end(Closed::Left),
             },
         }
     }
@@ -257,113 +326,67 @@ impl EngineSocket {
             ClientPacket::Ping(text) => {
                 let pong = Packet::from(format!("3{text}"));
                 match &mut self.carrier {
-                    Carrier::Polling {
-                        probe: Some(probe), ..
-                    } if on_probe => probe.queue(pong),
-                    _ => self.send_control(pong),
+                    Carrier::Polling(polling) if on_probe => polling.answer_probe(pong),
+                    carrier => carrier.send_control(pong),
                 }
             }
             ClientPacket::Upgrade if on_probe => self.upgrade(),
+            // The client talks before its namespace is open.
+            ClientPacket::Event(..) if !self.connected => self.end(Closed::Malformed),
             ClientPacket::Event(name, argument) => {
                 self.events.push_back(SocketEvent::Event(name, argument));
             }
-            ClientPacket::Connect => match self.generation {
-                // The sockets of generation 3 are connected from the beginning.
-                Generation::V3 => {}
-                Generation::V4 => {
-                    let sid = &self.entry.sid;
-                    self.send_control(format!("40{{\"sid\":\"{sid}\"}}").into());
-                }
-            },
+            ClientPacket::Connect if self.generation == Generation::V4 => self.connect(),
             ClientPacket::ConnectElsewhere(namespace) => {
                 let refusal = match self.generation {
-                    Generation::V3 => "\"Invalid namespace\"",
-                    Generation::V4 => "{\"message\":\"Invalid namespace\"}",
+                    Generation::V3 => json!(NO_NAMESPACE),
+                    Generation::V4 => json!({"message": NO_NAMESPACE}),
                 };
-                self.send_control(format!("44{namespace},{refusal}").into());
+                let refusal = format!("44{namespace},{refusal}");
+                self.carrier.send_control(refusal.into());
             }
-            ClientPacket::Close | ClientPacket::Disconnect => {
-                self.events.push_back(SocketEvent::Closed(Closed::Left));
-            }
-            ClientPacket::Pong | ClientPacket::Other | ClientPacket::Upgrade => {}
+            ClientPacket::Close | ClientPacket::Disconnect => self.end(Closed::Left),
+            ClientPacket::Connect
+            | ClientPacket::Pong
+            | ClientPacket::Other
+            | ClientPacket::Upgrade => {}
+        }
+        if self.carrier.waiting_control() > MAX_CONTROL {
+            self.end(Closed::Slow);
         }
     }
 
     /// Goes on over the WebSocket that the client tried.
     fn upgrade(&mut self) {
-        let Carrier::Polling { poll, probe } = &mut self.carrier else {
+        let Carrier::Polling(polling) = &mut self.carrier else {
             return;
         };
-        let Some(mut websocket) = probe.take() else {
+        let Some(websocket) = polling.upgrade() else {
             return;
         };
-        if let Some(poll) = poll.take() {
-            // The client may be gone from there already.
-            poll.send(vec!["6".into()]).ok();
-        }
         if let Some(mark) = self.unconfirmed.take() {
             // The client pauses its polls, and has taken the last one, before it upgrades.
             self.events.push_back(SocketEvent::Received(mark));
         }
-        for packet in std::mem::take(&mut self.control) {
-            websocket.queue(packet);
-        }
         self.carrier = Carrier::WebSocket(websocket);
+        self.entry.upgraded.store(true, Ordering::Relaxed);
         self.events.push_back(SocketEvent::Writable);
     }
 
-    fn send_control(&mut self, packet: Packet) {
-        match &mut self.carrier {
-            Carrier::WebSocket(websocket) => websocket.queue(packet),
-            Carrier::Polling { .. } => self.control.push(packet),
-        }
-    }
-
-    /// Answers a waiting poll where the protocol has something to say, or the client upgrades.
+    /// Answers a poll that waits where the protocol has something to say.
     fn answer_poll(&mut self) {
-        let Carrier::Polling { poll, probe } = &mut self.carrier else {
-            return;
-        };
-        if poll.is_none() || self.control.is_empty() && probe.is_none() {
-            return;
-        }
-        let mut packets = std::mem::take(&mut self.control);
-        if packets.is_empty() {
-            packets.push("6".into());
-        }
-        if let Some(poll) = poll.take()
-            && poll.send(packets).is_err()
+        if let Carrier::Polling(polling) = &mut self.carrier
+            && polling.answer_control().is_err()
         {
-            self.events.push_back(SocketEvent::Closed(Closed::Left));
+            self.end(Closed::Left);
         }
-    }
-
-    /// Starts as a WebSocket instead of polling: what it has to say first goes there.
-    pub(super) fn begin_as_websocket(&mut self, mut websocket: WebSocket) {
-        for packet in std::mem::take(&mut self.control) {
-            websocket.queue(packet);
-        }
-        self.carrier = Carrier::WebSocket(websocket);
-    }
-
-    /// The packets that a handshake of long polling is answered with.
-    pub(super) fn take_control(&mut self) -> Vec<Packet> {
-        std::mem::take(&mut self.control)
     }
 }
 
-/// Writes what is queued, and waits for a message.
-async fn drive(websocket: Option<&mut WebSocket>) -> Received {
-    let Some(websocket) = websocket else {
-        return std::future::pending().await;
-    };
-    poll_fn(|context: &mut Context<'_>| {
-        let received = websocket.poll_received(context);
-        // After reading, which may have queued the library's own pong.
-        if let Poll::Ready(Err(())) = websocket.poll_written(context) {
-            return Poll::Ready(Received::End);
-        }
-        received
-    })
-    .await
+/// Writes what is queued, and waits for something from the WebSocket.
+async fn receive(websocket: Option<&mut WebSocket>) -> Received {
+    match websocket {
+        Some(websocket) => poll_fn(|context| websocket.poll_next(context)).await,
+        None => std::future::pending().await,
+    }
 }

@@ -12,7 +12,7 @@
 
 mod client;
 mod node;
-mod oxide;
+mod ours;
 mod trust;
 
 use std::time::Duration;
@@ -27,7 +27,7 @@ use expd_test_support::certificates::Authority;
 use expd_test_support::front::{Front, Kind};
 use expd_test_support::{DEADLINE, in_time};
 use node::{Node, PING_INTERVAL, PING_TIMEOUT};
-use oxide::Oxide;
+use ours::Ours;
 
 /// Makes the same tests for every server, so that each shows in the report by its name.
 macro_rules! every_server {
@@ -506,14 +506,14 @@ async fn thousands_of_channels_are_subscribed_in_bearable_messages(server: u32) 
 
 #[tokio::test]
 async fn the_embedded_networks_server_is_spoken_to_in_both_generations() {
-    let oxide = Oxide::start().await;
+    let ours = Ours::start().await;
     for (protocol, expected) in [
         (ProtocolChoice::Auto, 4),
         (ProtocolChoice::V4, 4),
         (ProtocolChoice::V3, 3),
     ] {
         for transport in [Auto, Websocket, Polling] {
-            let endpoint = endpoint(&oxide.url());
+            let endpoint = endpoint(&ours.url());
             let mut client = Client::open_in(&endpoint, transport, protocol, &mut None)
                 .await
                 .unwrap();
@@ -521,7 +521,7 @@ async fn the_embedded_networks_server_is_spoken_to_in_both_generations() {
             client.subscribe(&["a", "é🍽"]).await;
             client.silent(PING_INTERVAL * 2).await;
             for payload in ["é🍽", "plain", "🍽🍽"] {
-                oxide.broadcast(&payload.into()).await;
+                ours.broadcast(&payload.into());
             }
             for payload in ["\"é🍽\"", "\"plain\"", "\"🍽🍽\""] {
                 let broadcast = client.broadcast().await;
@@ -534,7 +534,7 @@ async fn the_embedded_networks_server_is_spoken_to_in_both_generations() {
             client.close().await;
             // Nobody is left, neither of the search nor of the connection.
             let gone = async {
-                while !oxide.io.sockets().is_empty() {
+                while !ours.server.sockets().is_empty() {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             };
