@@ -119,6 +119,81 @@ async fn a_web_socket_that_does_not_read_is_cut() {
 }
 
 #[tokio::test]
+async fn long_polling_goes_over_to_a_web_socket_and_misses_nothing() {
+    let world = World::start().await;
+    let device = world.device().await;
+    let channel = json!({"name": "menu"});
+    for generation in [3, 4] {
+        let socket = device
+            .socket(generation)
+            .await
+            .subscribed(&[&menu_id()])
+            .await;
+        let path = format!(
+            "/socket.io/?EIO={generation}&transport=websocket&sid={}",
+            socket.sid()
+        );
+        let mut stream = raw_upgrade(&world, &path).await;
+        stream.write_all(&masked_text("2probe")).await.unwrap();
+        assert_eq!(read_message(&mut stream).await, "3probe");
+        // The client waits for the end of its last poll.
+        let poll = format!("{}{path}", world.url).replace("=websocket", "=polling&b64=1");
+        let ended = world.http.get(poll).send().await.unwrap();
+        let noop = if generation == 3 { "1:6" } else { "6" };
+        assert_eq!(ended.text().await.unwrap(), noop);
+        device.broadcast(&channel, "between", "1", 0).await;
+        stream.write_all(&masked_text("5")).await.unwrap();
+        assert!(read_message(&mut stream).await.contains("\"between\""));
+        // A large one comes in many frames.
+        let large = format!("\"{}\"", "é".repeat(100_000));
+        device.broadcast(&channel, "large", &large, 0).await;
+        let message = read_message(&mut stream).await;
+        assert!(message.ends_with(&format!("\"payload\":{large}}}]")));
+        // Another one for the same session is refused, and takes nothing away.
+        let again = try_raw_upgrade(&world, &path).await.1;
+        assert!(again.starts_with("HTTP/1.1 400"), "{again}");
+        device.broadcast(&channel, "after", "1", 0).await;
+        assert!(read_message(&mut stream).await.contains("\"after\""));
+        if generation == 3 {
+            stream.write_all(&masked_text("2")).await.unwrap();
+            assert_eq!(read_message(&mut stream).await, "3");
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_that_nobody_polls_end_the_socket() {
+    let world = World::start().await;
+    let device = world.device().await;
+    for (generation, pings) in [(3, "1:2".repeat(100)), (4, ["2"; 100].join("\u{1e}"))] {
+        let socket = device.socket(generation).await.connected().await;
+        world.counters_become(|c| c.connections == 1).await;
+        let url = format!(
+            "{}/socket.io/?EIO={generation}&transport=polling&sid={}",
+            world.url,
+            socket.sid()
+        );
+        let posted = world.http.post(&url).body(pings).send().await.unwrap();
+        assert_eq!(posted.status(), StatusCode::OK);
+        world.counters_become(|c| c.connections == 0).await;
+        let polled = world.http.get(&url).send().await.unwrap();
+        assert_eq!(polled.status(), StatusCode::BAD_REQUEST);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_frees_its_place_at_once() {
+    let world = World::start().await;
+    let device = world.device().await;
+    for (generation, goodbye) in [(3, "1"), (3, "41"), (4, "1"), (4, "41")] {
+        let socket = device.socket(generation).await.connected().await;
+        world.counters_become(|c| c.connections == 1).await;
+        socket.send(goodbye).await;
+        world.counters_become(|c| c.connections == 0).await;
+    }
+}
+
+#[tokio::test]
 async fn a_hub_stops_within_a_second_and_its_port_is_free_at_once() {
     let world = World::start().await;
     let mut settings = settings();
@@ -171,16 +246,59 @@ async fn many_hubs_live_side_by_side() {
 
 /// A WebSocket of which nothing is read but the handshake's beginning.
 async fn raw_websocket(world: &World, token: &str) -> TcpStream {
+    let path = format!("/socket.io/?EIO=4&transport=websocket&token={token}");
+    raw_upgrade(world, &path).await
+}
+
+async fn raw_upgrade(world: &World, path: &str) -> TcpStream {
+    let (stream, head) = try_raw_upgrade(world, path).await;
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    stream
+}
+
+/// A connection on which a WebSocket was asked for, and the answer's head.
+async fn try_raw_upgrade(world: &World, path: &str) -> (TcpStream, String) {
     let host = world.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host).await.unwrap();
     let request = format!(
-        "GET /socket.io/?EIO=4&transport=websocket&token={token} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 101");
-    stream
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(in_time("an answer", stream.read_u8()).await.unwrap());
+    }
+    (stream, String::from_utf8(head).unwrap())
+}
+
+/// The next message of text, of however many frames.
+async fn read_message(stream: &mut TcpStream) -> String {
+    let read = async {
+        let mut message = Vec::new();
+        loop {
+            let mut head = [0; 2];
+            stream.read_exact(&mut head).await.unwrap();
+            let expected = u8::from(message.is_empty());
+            assert_eq!(head[0] & 0x7f, expected, "the frame's opcode");
+            let length = match head[1] {
+                126 => u64::from(stream.read_u16().await.unwrap()),
+                127 => stream.read_u64().await.unwrap(),
+                length => u64::from(length),
+            };
+            let begin = message.len();
+            message.resize(begin + usize::try_from(length).unwrap(), 0);
+            stream.read_exact(&mut message[begin..]).await.unwrap();
+            if head[0] & 0x80 == 0 {
+                continue;
+            }
+            // Pings are not what is waited for.
+            let text = String::from_utf8(std::mem::take(&mut message)).unwrap();
+            if text != "2" {
+                return text;
+            }
+        }
+    };
+    in_time("a message", read).await
 }
 
 /// A text frame as a client sends it, masked with zeros.
