@@ -119,9 +119,10 @@ impl Admitted {
             End::Cut => {}
             End::Stopping => {
                 let left = self.outbox.take(MAX_BATCH, usize::MAX);
-                if socket.is_writable() && socket.send(left).is_ok() {
-                    socket.close(CLOSE_TIMEOUT).await;
+                if !left.is_empty() && socket.is_writable() && socket.send(left).is_err() {
+                    return;
                 }
+                socket.close(CLOSE_TIMEOUT).await;
             }
             End::Expired => {
                 log::debug!("the token of {login} has expired; closing its socket");
