@@ -186,6 +186,11 @@ impl WebSocket {
                     self.unflushed = true;
                     continue;
                 }
+                Poll::Ready(Some(Ok(Message::Close(_)))) => {
+                    // The library has queued the answer; a client that does not take it has left.
+                    drop(Pin::new(&mut self.stream).poll_flush(context));
+                    Received::End
+                }
                 Poll::Ready(Some(Ok(_) | Err(_)) | None) => Received::End,
             });
         }
