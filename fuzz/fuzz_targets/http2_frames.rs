@@ -28,7 +28,7 @@ const STEP: Duration = Duration::from_millis(1);
 /// Steps that the daemon has for the frames before the honest program comes.
 const HEAD_START: usize = 8;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: frames::assert_every_method(), |data: &[u8]| {
     let [how, rest @ ..] = data else {
         return;
     };

@@ -1,6 +1,9 @@
 //! Bytes of an HTTP/2 connection from the fuzzer's, so that it need not find lengths and tables by
 //! itself.
 
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The most that one connection sends.
@@ -20,8 +23,9 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Methods that are called; the last is not known.
-const METHODS: [&str; 8] = [
+/// Methods that are called: every one of the contract, reflection, and one that is not known. The
+/// corpus names them by their positions, so new ones follow at the end.
+const METHODS: [&str; 20] = [
     "/expd.v1.Network/Listen",
     "/expd.v1.Network/OpenListener",
     "/expd.v1.Network/Broadcast",
@@ -30,7 +34,33 @@ const METHODS: [&str; 8] = [
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/no.such.Service/Method",
+    "/expd.v1.Network/Respond",
+    "/expd.v1.Network/NextEvent",
+    "/expd.v1.Network/CancelListener",
+    "/expd.v1.Network/ClearContext",
+    "/expd.v1.Api/Request",
+    "/expd.v1.Api/Fetch",
+    "/expd.v1.Api/GetContentUrl",
+    "/expd.v1.Daemon/GetStatus",
+    "/expd.v1.Daemon/RunInstance",
+    "/expd.v1.Daemon/Explain",
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/List",
 ];
+
+/// Panics where the contract has a method that [`METHODS`] lacks.
+pub fn assert_every_method() {
+    let set = FileDescriptorSet::decode(expd_proto::DESCRIPTORS).expect("descriptors");
+    for file in &set.file {
+        for service in &file.service {
+            for method in &service.method {
+                let (package, service) = (file.package(), service.name());
+                let path = format!("/{package}.{service}/{}", method.name());
+                assert!(METHODS.contains(&&*path), "METHODS lacks {path}");
+            }
+        }
+    }
+}
 
 /// Kinds of a step in the fuzzer's bytes.
 enum Step {
