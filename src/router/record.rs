@@ -51,12 +51,17 @@ pub struct Record {
     pub name: Arc<str>,
     /// Its position in the log.
     pub sequence: u64,
-    /// The frame in the other payload form, encoded when a listener first needs it.
-    pub alternative: OnceLock<Bytes>,
-    /// The form for web pages, encoded when the first of them needs it.
-    pub page_form: OnceLock<PageForm>,
+    /// Most broadcasts need none: all of them together take the room of a pointer.
+    other_forms: OnceLock<Box<OtherForms>>,
     batch: Bytes,
     range: Range<usize>,
+}
+
+/// Forms of a broadcast besides its frame, each encoded when somebody first needs it.
+#[derive(Debug, Default)]
+struct OtherForms {
+    value_frame: OnceLock<Bytes>,
+    page_form: OnceLock<PageForm>,
 }
 
 impl Record {
@@ -66,8 +71,7 @@ impl Record {
         Self {
             name,
             sequence,
-            alternative: OnceLock::new(),
-            page_form: OnceLock::new(),
+            other_forms: OnceLock::new(),
             range: range.start.min(end)..end,
             batch,
         }
@@ -81,6 +85,26 @@ impl Record {
     /// Their number.
     pub fn size(&self) -> usize {
         self.range.len()
+    }
+
+    /// The frame with a structured payload, made by the first caller.
+    pub fn value_frame(&self, make: impl FnOnce() -> Bytes) -> &Bytes {
+        self.other_forms().value_frame.get_or_init(make)
+    }
+
+    /// True where [`Record::value_frame`] makes nothing.
+    pub fn has_value_frame(&self) -> bool {
+        let forms = self.other_forms.get();
+        forms.is_some_and(|forms| forms.value_frame.get().is_some())
+    }
+
+    /// The form for web pages, made by the first caller.
+    pub fn page_form(&self, make: impl FnOnce() -> PageForm) -> &PageForm {
+        self.other_forms().page_form.get_or_init(make)
+    }
+
+    fn other_forms(&self) -> &OtherForms {
+        self.other_forms.get_or_init(Box::default)
     }
 }
 

@@ -27,6 +27,9 @@ const MAX_MARKERS: usize = 64;
 /// the maps.
 const ENTRY_OVERHEAD: usize = 200;
 
+// With the two counts beside a shared record.
+const _: () = assert!(size_of::<RingEntry>() + size_of::<Record>() + 16 <= ENTRY_OVERHEAD);
+
 /// Content of an entry. What is not a broadcast is called a marker.
 #[derive(Clone, Debug)]
 pub(super) enum Content {

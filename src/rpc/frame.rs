@@ -145,7 +145,7 @@ impl EventEncoder {
     /// True where encoding a broadcast would delay other streams; [`make_values`] encodes it on a
     /// blocking thread.
     pub fn is_large_work(&self, record: &Record) -> bool {
-        !self.is_ready() && record.size() > MAX_INLINE && record.alternative.get().is_none()
+        !self.is_ready() && record.size() > MAX_INLINE && !record.has_value_frame()
     }
 
     fn record(&self, record: &Record) -> Bytes {
@@ -166,10 +166,7 @@ impl std::fmt::Debug for EventEncoder {
 fn in_form(record: &Record, form: proto::PayloadForm) -> Bytes {
     match form {
         proto::PayloadForm::Json => record.frame(),
-        proto::PayloadForm::Value => record
-            .alternative
-            .get_or_init(|| with_value(&record.frame()))
-            .clone(),
+        proto::PayloadForm::Value => value_frame(record).clone(),
     }
 }
 
@@ -178,13 +175,15 @@ pub async fn make_values(records: Vec<Arc<Record>>) {
     let size = records.iter().map(|record| record.size()).sum();
     let made = off_thread(size, move || {
         for record in records {
-            record
-                .alternative
-                .get_or_init(|| with_value(&record.frame()));
+            value_frame(&record);
         }
     });
     // Fails only when the runtime stops; the form is then encoded on demand.
     made.await.ok();
+}
+
+fn value_frame(record: &Record) -> &Bytes {
+    record.value_frame(|| with_value(&record.frame()))
 }
 
 /// Encodes the frame again with its payload as a structured value.

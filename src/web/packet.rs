@@ -10,7 +10,7 @@ use expd_server::network_events;
 
 /// The packet of a broadcast, with the channel's ID as the page spelled it.
 pub(super) fn broadcast(record: &Record, id: &ChannelId, decode: Decode) -> Option<Packet> {
-    let shared = record.page_form.get_or_init(|| PageForm {
+    let shared = record.page_form(|| PageForm {
         channel_id: id.as_str().into(),
         packet: decode(record)
             .map(|plain| encode(&plain, id))
