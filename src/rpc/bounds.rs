@@ -7,7 +7,8 @@ use tonic::Status;
 
 use super::error;
 use expd_domain::api_path::MAX_PATH_BYTES;
-use expd_domain::channel::{MAX_ID_BYTES, MAX_NAME_BYTES};
+use expd_domain::channel::MAX_NAME_BYTES;
+use expd_domain::channel_id::MAX_ID_BYTES;
 use expd_proto as proto;
 
 /// Limit for an instance's name, the ID of a listener or log, a variant, and a page token. In

@@ -23,7 +23,7 @@ use super::{error, packet};
 use crate::access::Action;
 use crate::pages::OpenPage;
 use crate::router::{Delivery, Ended, Event, ListenSpec, RouterError};
-use expd_domain::channel::MAX_ID_BYTES;
+use expd_domain::channel_id::MAX_ID_BYTES;
 use expd_domain::{Channel, ChannelId, LinkState, Overflow, SubscriptionState};
 use expd_server::engine::{Closed, EngineSocket, Packet, SocketEvent};
 use expd_server::error::ApiError;

@@ -13,6 +13,7 @@ struct Readme;
 
 pub mod api_path;
 pub mod channel;
+pub mod channel_id;
 pub mod excerpt;
 pub mod fate;
 pub mod identity;
@@ -26,7 +27,8 @@ pub mod secret;
 pub mod subscription;
 
 pub use api_path::{ApiPath, PathClass, ReservedPath};
-pub use channel::{Alphabet, Channel, ChannelId, ChannelRule};
+pub use channel::{Channel, ChannelRule};
+pub use channel_id::{Alphabet, ChannelId};
 pub use fate::Fate;
 pub use identity::{Identity, IdentityKind};
 pub use link::{LinkCause, LinkState};

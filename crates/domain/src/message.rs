@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::channel::ChannelId;
+use super::channel_id::ChannelId;
 use super::payload::Payload;
 
 /// Time that EXP collects responses to a broadcast where the caller does not say.

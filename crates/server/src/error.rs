@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use expd_domain::message::ErrorBody;
 use expd_domain::payload::PayloadError;
-use expd_domain::{ChannelRule, channel::ChannelIdError};
+use expd_domain::{ChannelRule, channel_id::ChannelIdError};
 
 /// Refused request. `code` is for programs and never changes its meaning; `message` says what was
 /// wrong and what to do.

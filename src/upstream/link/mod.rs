@@ -9,6 +9,7 @@
 //! `connection` > `subscriptions`.
 
 mod connection;
+mod held;
 mod parts;
 mod recent;
 mod refusals;

@@ -1,24 +1,26 @@
 //! Serving a connection: reads it, asks for channels on it, and replaces it.
 
+mod forwarding;
+mod replacement;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::{Arrivals, Connection, Dead, MaintenanceReport, Refusal};
+use super::connection::{Arrivals, Connection, Dead, MaintenanceReport};
 use super::parts::LinkParts;
 use super::recent::Recent;
 use super::refusals::RefusalNotice;
-use super::rotation::{Rotation, Step};
+use super::rotation::Rotation;
 use super::status::LinkStatus;
 use crate::host_network::HostNetwork;
 use crate::journal::JournalEvent;
-use crate::router::{Incoming, Report};
+use crate::router::Report;
 use crate::upstream::session::{LoggedIn, SessionState};
-use expd_domain::{Channel, IdentityKind, LinkCause, LinkState, Secret};
+use expd_domain::{Channel, IdentityKind, LinkCause, LinkState};
 use expd_wire::Path;
 use expd_wire::socket::{Detected, SocketError};
 
@@ -203,77 +205,6 @@ impl Serving {
         Ok(())
     }
 
-    /// Passes broadcasts to the router, each once, and handles those that are for the daemon
-    /// itself.
-    async fn forward(&mut self, mut broadcasts: Vec<Incoming>, kind: IdentityKind) {
-        if broadcasts.is_empty() {
-            return;
-        }
-        let counters = &self.parts.counters;
-        counters.broadcasts_received.add(broadcasts.len() as u64);
-        if let Some(last) = broadcasts.last() {
-            counters.last_broadcast.set(last.received.wall);
-        }
-        broadcasts.retain(|incoming| {
-            let new = self
-                .recent
-                .is_new(&incoming.channel, &incoming.broadcast.id);
-            if !new {
-                counters.duplicates.inc();
-            }
-            new
-        });
-        if kind == IdentityKind::Device {
-            for incoming in broadcasts.iter().filter(|i| i.channel.system) {
-                self.handle_device_broadcast(incoming);
-            }
-        }
-        // Nobody but the daemon may see a device's secret, whoever listens on that channel.
-        broadcasts.retain(|incoming| !are_credentials(incoming));
-        self.report(Report::Broadcasts(broadcasts)).await;
-    }
-
-    /// Handles what the network tells a device about its own credentials.
-    fn handle_device_broadcast(&self, incoming: &Incoming) {
-        #[derive(Deserialize)]
-        struct Credentials {
-            uuid: String,
-            secret: Secret,
-        }
-        let broadcast = &incoming.broadcast;
-        let identity = self.identity();
-        match broadcast.name.as_str() {
-            _ if are_credentials(incoming) => {
-                match serde_json::from_str::<Credentials>(broadcast.payload.as_str()) {
-                    Ok(given) => self.parts.session.paired(given.uuid, given.secret),
-                    Err(_) => {
-                        log::warn!(instance = self.parts.name; "the network sent pairing credentials without uuid and secret; still waiting to be paired");
-                    }
-                }
-            }
-            "unpair"
-                if identity
-                    .is_some_and(|uuid| !uuid.is_empty() && uuid == incoming.channel.name) =>
-            {
-                self.parts.session.unpaired();
-            }
-            _ => {}
-        }
-    }
-
-    fn identity(&self) -> Option<String> {
-        let states = self.states.borrow();
-        let session = states.session()?;
-        Some(session.authentication.identity.uuid.clone())
-    }
-
-    fn count_unexpected(&self, unexpected: &[String]) {
-        for what in unexpected {
-            self.parts.counters.unexpected_messages.inc();
-            log::debug!(instance = self.parts.name; "unexpected message: {what}");
-        }
-    }
-
     /// Asks for channels that have become wanted.
     async fn subscribe_new(
         &mut self,
@@ -356,83 +287,6 @@ impl Serving {
         }
         rotation.start();
         Ok(())
-    }
-
-    /// Takes the steps of a replacement that are due now.
-    async fn advance(
-        &mut self,
-        connection: &mut Connection,
-        rotation: &mut Rotation,
-    ) -> Result<(), End> {
-        loop {
-            rotation.maintain().await;
-            let recent = &self.recent;
-            let is_known = |held: &Incoming| recent.knows(&held.channel, &held.broadcast.id);
-            match rotation.next(connection, is_known) {
-                Step::Wait => break,
-                Step::RejectToken(serial) => self.parts.session.reject(serial),
-                Step::Open => self.open_replacement(rotation),
-                Step::AbandonUnwanted => self.abandon_unwanted(connection, rotation),
-                Step::ReportRefusals(refusals) => {
-                    for Refusal { channels, reason } in refusals {
-                        log::warn!(event = JournalEvent::SubscriptionRefused, instance = self.parts.name; "the network refuses {} channels on the replacement connection; the present one stays in use: {reason}", channels.len().max(1));
-                    }
-                }
-                Step::ReportUnexpected(unexpected) => self.count_unexpected(&unexpected),
-                Step::Fence => match connection.fence().await {
-                    Ok(true) => rotation.wait_for_fence(),
-                    // Nothing is subscribed, so nothing can be on its way.
-                    Ok(false) => self.finish_rotation(connection, rotation).await,
-                    Err(error) => {
-                        return Err(End::Broken(LinkCause::Closed, error.to_string()));
-                    }
-                },
-            }
-        }
-        self.ask_new_channels(connection, rotation).await
-    }
-
-    fn open_replacement(&self, rotation: &mut Rotation) {
-        let Some(session) = self.states.borrow().session().cloned() else {
-            return rotation.cancel();
-        };
-        // Includes newly wanted channels that were not asked for on the present connection yet:
-        // they are asked for on both.
-        let (channels, _) = self.all_wanted(&session);
-        rotation.open(&self.parts, self.detected.clone(), session, channels);
-    }
-
-    /// Lets the new connection take over.
-    async fn finish_rotation(&mut self, connection: &mut Connection, rotation: &mut Rotation) {
-        let is_known = |held: &Incoming| self.recent.knows(&held.channel, &held.broadcast.id);
-        let finished = std::mem::take(rotation).finish(connection, is_known);
-        let Some((new, held)) = finished else {
-            return;
-        };
-        let old = std::mem::replace(connection, new);
-        self.new_channels.clear();
-        let until = old.subscriptions.verified_until();
-        let lacking = connection.subscriptions.lacking(&old.subscriptions);
-        self.closing.spawn(old.close());
-        self.parts.counters.connects.inc();
-        log::debug!(instance = self.parts.name; "the new connection took over");
-        self.publish_online(connection);
-        self.report_asked(connection.subscriptions.all()).await;
-        if !lacking.is_empty() {
-            log::warn!(instance = self.parts.name; "the new connection took over without {} channels that the network has not confirmed; asking again", lacking.len());
-            let lost = lacking.into_iter().map(|channel| (channel, until));
-            self.report(Report::Lost(lost.collect())).await;
-        }
-        let confirmed = connection.subscriptions.confirmed_channels();
-        self.report(Report::Confirmed(confirmed)).await;
-        self.refusal_notice.end(connection);
-        self.forward(held, connection.kind()).await;
-        // The token may have changed again meanwhile.
-        let newer = matches!(&*self.states.borrow(), SessionState::LoggedIn(session)
-            if session.serial > connection.session.serial);
-        if newer {
-            rotation.start();
-        }
     }
 
     fn publish_online(&self, connection: &Connection) {
@@ -530,10 +384,4 @@ fn broken(dead: &Dead) -> End {
         Dead::Socket(_) => LinkCause::Closed,
     };
     End::Broken(cause, dead.to_string())
-}
-
-/// True for a broadcast that carries a device's uuid and secret.
-fn are_credentials(incoming: &Incoming) -> bool {
-    let channel = &incoming.channel;
-    channel.system && channel.name == PAIRING_CHANNEL && incoming.broadcast.name == "credentials"
 }

@@ -1,16 +1,16 @@
 //! HTTP answers: read up to a bound and in bounded time.
 
-use std::future::ready;
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::BoxFuture;
 use reqwest::header::{CONTENT_TYPE, HeaderName, LOCATION};
 use reqwest::{Response, StatusCode};
 use serde::de::IgnoredAny;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
-use super::decoder::{Coding, DecodeError, Decoder};
+use super::answer_reader::{Decoding, ReadAhead, reserve};
+use super::answer_room::AnswerRoom;
+use super::decoder::{Coding, DecodeError};
 use super::error::CallError;
 use super::line::line_time;
 use expd_domain::excerpt::excerpt;
@@ -23,22 +23,12 @@ use expd_wire::server_time;
 /// Time for the rest of an answer once it has begun, beyond what its bytes need on a slow line.
 pub(super) const REST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Bytes that the HTTP library reads ahead of an answer without a length: it reads twice as much
-/// each time, up to 408 KiB, and holds the next chunk and the one it is reading beside the one in
-/// hand.
-const FIRST_READS: usize = 64 << 10;
-const READ_AHEAD_FACTOR: usize = 7;
-const MAX_READ_AHEAD: usize = READ_AHEAD_FACTOR * (408 << 10);
-
 /// Bounds in bytes on the code and the message of an error that are kept and passed on.
 const LONGEST_CODE: usize = 64;
 const LONGEST_MESSAGE: usize = 512;
 
 /// Bound in bytes on header fields that are passed on.
 const LONGEST_FIELD: usize = 256;
-
-/// Bytes that are decoded at a time; other tasks run in between.
-pub(super) const DECODED_AT_ONCE: usize = 64 << 10;
 
 /// An HTTP answer, read to its end, and decoded.
 pub struct Answer {
@@ -67,21 +57,6 @@ pub enum AnswerBody {
         bytes: Vec<u8>,
         content_type: String,
     },
-}
-
-/// Accounts for the memory of an answer on behalf of its caller.
-pub trait AnswerRoom: Send + Sync {
-    /// Reserves bytes, waiting a while for them; false where there is no memory in time.
-    fn hold(&self, bytes: usize) -> BoxFuture<'_, bool>;
-}
-
-/// No accounting: for answers that no app asked for (logins and refreshes), which are small.
-pub struct Unbounded;
-
-impl AnswerRoom for Unbounded {
-    fn hold(&self, _: usize) -> BoxFuture<'_, bool> {
-        Box::pin(ready(true))
-    }
 }
 
 impl Answer {
@@ -286,122 +261,6 @@ pub(super) fn field(response: &Response, name: HeaderName) -> String {
     let value = response.headers().get(name);
     let text = value.and_then(|value| value.to_str().ok());
     shortened(text.unwrap_or_default(), LONGEST_FIELD).into_owned()
-}
-
-/// A decoder with its buffer.
-pub(super) struct Decoding {
-    pub(super) decoder: Decoder,
-    output: Vec<u8>,
-}
-
-impl Decoding {
-    pub(super) fn new(coding: Coding) -> Self {
-        Self {
-            decoder: Decoder::new(coding),
-            output: Vec::new(),
-        }
-    }
-
-    /// Accounts for the decoder's memory before the first bytes are decoded.
-    pub(super) async fn begin(
-        &mut self,
-        chunk: &[u8],
-        room: &dyn AnswerRoom,
-    ) -> Result<(), CallError> {
-        if self.output.is_empty() && !chunk.is_empty() {
-            let bytes = DECODED_AT_ONCE + self.decoder.memory(chunk);
-            hold(bytes, room).await?;
-            self.output = vec![0; DECODED_AT_ONCE];
-        }
-        Ok(())
-    }
-
-    /// Decodes the next piece, and takes what was decoded from the input; none where more input is
-    /// needed.
-    pub(super) fn piece(&mut self, input: &mut &[u8]) -> Result<Option<&[u8]>, DecodeError> {
-        loop {
-            let done = self.decoder.decode(input, &mut self.output)?;
-            *input = input.get(done.taken..).unwrap_or_default();
-            if done.made > 0 {
-                return Ok(self.output.get(..done.made));
-            }
-            if input.is_empty() {
-                return Ok(None);
-            }
-            if done.taken == 0 {
-                // With room for output, a decoder takes all of its input.
-                return Err(self.decoder.stuck());
-            }
-        }
-    }
-}
-
-/// Accounts for what the HTTP library reads ahead of an answer without a length.
-#[derive(Default)]
-pub(super) struct ReadAhead {
-    held: usize,
-}
-
-impl ReadAhead {
-    /// Accounts for the first reads. Returns the time waited.
-    pub(super) async fn begin(&mut self, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
-        self.hold(FIRST_READS, room).await
-    }
-
-    /// Accounts for the reads that follow a chunk of this length. Returns the time waited.
-    pub(super) async fn grow(
-        &mut self,
-        chunk: usize,
-        room: &dyn AnswerRoom,
-    ) -> Result<Duration, CallError> {
-        self.hold(chunk.saturating_mul(READ_AHEAD_FACTOR), room)
-            .await
-    }
-
-    /// Holds `ahead` bytes in all, up to the bound.
-    async fn hold(&mut self, ahead: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
-        let more = ahead.min(MAX_READ_AHEAD).saturating_sub(self.held);
-        if more == 0 {
-            return Ok(Duration::ZERO);
-        }
-        let waited = hold(more, room).await?;
-        self.held += more;
-        Ok(waited)
-    }
-}
-
-/// Reserves room for `more` bytes in a body, and accounts for it first. Returns the time waited.
-async fn reserve(
-    body: &mut Vec<u8>,
-    more: usize,
-    most: usize,
-    room: &dyn AnswerRoom,
-) -> Result<Duration, CallError> {
-    let needed = body.len().saturating_add(more);
-    if needed > most {
-        return Err(CallError::TooLarge { most });
-    }
-    if needed <= body.capacity() {
-        return Ok(Duration::ZERO);
-    }
-    let capacity = match body.capacity() {
-        0 => needed,
-        before => needed.max(2 * before).min(most),
-    };
-    // Twice: the chunks as they arrive, and the buffer that they are copied to.
-    let waited = hold(2 * (capacity - body.capacity()), room).await?;
-    body.reserve_exact(capacity - body.len());
-    Ok(waited)
-}
-
-/// Accounts for bytes of an answer. Returns the time waited.
-async fn hold(bytes: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
-    let asked = Instant::now();
-    if room.hold(bytes).await {
-        Ok(asked.elapsed())
-    } else {
-        Err(CallError::NoRoom)
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, PROXY_AUTHENTICAT
 use reqwest::{Body, Client, IntoUrl, Method, Proxy, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 
-use super::answer::{Answer, AnswerRoom};
+use super::answer::Answer;
+use super::answer_room::AnswerRoom;
 use super::decoder::{ACCEPTED, Coding};
 use super::error::CallError;
 use super::open_answer::OpenAnswer;

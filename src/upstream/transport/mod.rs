@@ -1,6 +1,8 @@
 //! HTTP with one instance's host: one request, one answer, and the fate of the request.
 
 mod answer;
+mod answer_reader;
+mod answer_room;
 mod decoder;
 mod error;
 mod http;
@@ -9,7 +11,8 @@ mod open_answer;
 mod send_latch;
 mod setup;
 
-pub use answer::{Answer, AnswerBody, AnswerRoom, Unbounded};
+pub use answer::{Answer, AnswerBody};
+pub use answer_room::{AnswerRoom, Unbounded};
 pub use error::CallError;
 pub use http::HttpTransport;
 pub(super) use http::LARGEST_ANSWER;

@@ -8,7 +8,9 @@ use reqwest::{Response, StatusCode};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use super::answer::{Answer, AnswerRoom, Decoding, REST_TIMEOUT, ReadAhead, field};
+use super::answer::{Answer, REST_TIMEOUT, field};
+use super::answer_reader::{Decoding, ReadAhead};
+use super::answer_room::AnswerRoom;
 use super::decoder::Coding;
 use super::error::CallError;
 use expd_wire::diagnosis::RouteDescription;
