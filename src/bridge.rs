@@ -7,15 +7,19 @@
 mod assembly;
 mod bridges;
 mod broadcast;
+mod configured;
 mod error;
 mod handle;
 mod runner;
+mod tasks;
 mod waiting;
 
-pub use assembly::{Assembly, InstanceParts, Origin, SharedParts};
+pub use assembly::SharedParts;
 pub use bridges::Bridges;
 pub use broadcast::{BroadcastRequest, WhenOffline};
+pub use configured::{AppliedInstances, ConfiguredInstances, PreparedInstances};
 pub use error::BridgeError;
 pub use handle::{Bridge, OnBehalf};
 pub use runner::{InstanceRunner, NewInstance, RunnerError, RunningInstance};
+pub use tasks::{InstanceSpawner, InstanceTasks};
 pub use waiting::OfflineQueue;

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-pub use hits::{Limit, LimitHits};
+pub use hits::{Amount, Limit, LimitHits};
 pub use holder::Holder;
 pub use rates::{Rate, TooFast, UserRates};
 
@@ -27,11 +27,12 @@ pub struct Shares(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    most: usize,
-    /// The amount that one holder may have, other than the owners.
-    user_most: usize,
+    /// The amount at the start.
+    amount: Amount,
     /// Where refusals are counted.
     reported: Option<(Limit, LimitHits)>,
+    /// A reload may give it another amount.
+    is_live: bool,
     /// Copy of `taken.all` that is read without the lock.
     all: AtomicUsize,
     /// Never locked across an await.
@@ -73,22 +74,32 @@ pub enum Full {
 impl Shares {
     /// A resource of `most` in total, of which one holder may have half.
     pub fn new(most: usize) -> Self {
-        Self::with(most, None, None)
+        Self::with(most, None, None, false)
     }
 
-    /// A resource of `most` in total, of which one holder may have `user_most`, or half. Refusals
-    /// are counted as those of `limit`.
+    /// A resource of `most` in total, of which one holder may have `user_most`, or half, until
+    /// [`LimitHits::set_amount`] gives `limit` another amount. Refusals are counted as those of
+    /// `limit`.
     pub fn of(limit: Limit, most: usize, user_most: Option<usize>, hits: &LimitHits) -> Self {
-        Self::with(most, user_most, Some((limit, hits.clone())))
+        Self::with(most, user_most, Some((limit, hits.clone())), true)
     }
 
-    fn with(most: usize, user_most: Option<usize>, reported: Option<(Limit, LimitHits)>) -> Self {
-        // Half is rounded up, so that a limit of 1 or 2 does not exclude everybody but the owners.
-        let half = most.div_ceil(2);
+    /// A resource of `most` in total, whatever the settings say. Refusals are counted as those of
+    /// `limit`.
+    pub fn fixed(limit: Limit, most: usize, hits: &LimitHits) -> Self {
+        Self::with(most, None, Some((limit, hits.clone())), false)
+    }
+
+    fn with(
+        most: usize,
+        user_most: Option<usize>,
+        reported: Option<(Limit, LimitHits)>,
+        is_live: bool,
+    ) -> Self {
         Self(Arc::new(Inner {
-            most,
-            user_most: user_most.unwrap_or(half).min(most),
+            amount: Amount { most, user_most },
             reported,
+            is_live,
             all: AtomicUsize::new(0),
             taken: Mutex::default(),
             freed: Notify::new(),
@@ -97,7 +108,7 @@ impl Shares {
 
     /// The total amount.
     pub fn most(&self) -> usize {
-        self.0.most
+        self.0.amount().most
     }
 
     /// The amount taken by all holders.
@@ -147,19 +158,29 @@ impl Inner {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The present amount.
+    #[inline]
+    fn amount(&self) -> Amount {
+        match &self.reported {
+            Some((limit, hits)) if self.is_live => hits.amount(*limit, self.amount),
+            _ => self.amount,
+        }
+    }
+
     fn add(&self, holder: Holder, amount: usize) -> Result<(), Full> {
+        let limit = self.amount();
         let mut taken = self.taken();
         let held = taken.holders.get(&holder).copied().unwrap_or(0);
         let fits = |held: usize, most: usize| held.checked_add(amount).is_some_and(|n| n <= most);
-        if !fits(taken.all, self.most) {
+        if !fits(taken.all, limit.most) {
             return Err(Full::All { held: taken.all });
         }
         if holder != Holder::Owner {
-            let most = self.user_most;
+            let most = limit.of_user();
             if !fits(held, most) {
                 return Err(Full::Share { most, holder, held });
             }
-            if !fits(taken.others, self.most - self.most / KEPT) {
+            if !fits(taken.others, limit.most - limit.most / KEPT) {
                 return Err(Full::All { held: taken.all });
             }
             taken.others += amount;
@@ -182,17 +203,19 @@ impl Inner {
         // No holder has more than all together. Each stream asks before each read, and this answers
         // nearly always.
         let all = self.all.load(Ordering::Relaxed);
-        all.saturating_add(amount) <= self.user_most.min(self.most / 2)
+        let limit = self.amount();
+        all.saturating_add(amount) <= limit.of_user().min(limit.most / 2)
             || self.share_has_room(holder, amount)
     }
 
     #[inline(never)]
     fn share_has_room(&self, holder: Holder, amount: usize) -> bool {
+        let limit = self.amount();
         let taken = self.taken();
         let held = taken.holders.get(&holder).copied().unwrap_or(0);
         let (held, most) = match holder {
-            Holder::Owner => (taken.all, self.most),
-            _ => (held, self.user_most),
+            Holder::Owner => (taken.all, limit.most),
+            _ => (held, limit.of_user()),
         };
         held + amount.min(most / 2) <= most
     }
@@ -348,6 +371,44 @@ mod tests {
         // More than there is of it is nobody's.
         let generous = Shares::of(Limit::Channels, 4, Some(100), &hits);
         assert!(generous.take(ADA, 5).is_err());
+    }
+
+    #[test]
+    fn a_reload_changes_the_amount_and_takes_nothing_from_whoever_holds_more() {
+        let hits = LimitHits::default();
+        let shares = Shares::of(Limit::Calls, 32, None, &hits);
+        let other_limit = Shares::of(Limit::Waiting, 32, None, &hits);
+        let fixed = Shares::fixed(Limit::Calls, 32, &hits);
+        let mut held = shares.take(ADA, 10).unwrap();
+        hits.set_amount(
+            Limit::Calls,
+            Amount {
+                most: 8,
+                user_most: Some(2),
+            },
+        );
+        assert_eq!(
+            (shares.most(), other_limit.most(), fixed.most()),
+            (8, 32, 32)
+        );
+        assert_eq!(shares.taken(), 10);
+        let refused = shares.take(ADA, 1).unwrap_err();
+        assert_eq!(refused, Full::All { held: 10 });
+        held.resize(1).unwrap();
+        shares.take(ADA, 1).unwrap();
+        let refused = shares.take(ADA, 2).unwrap_err().to_string();
+        assert!(refused.contains("one user may have 2"), "{refused}");
+        // Whatever is made later has the new amount as well.
+        assert_eq!(Shares::of(Limit::Calls, 32, None, &hits).most(), 8);
+        let user_most = None;
+        hits.set_amount(
+            Limit::Calls,
+            Amount {
+                most: 40,
+                user_most,
+            },
+        );
+        shares.take(ADA, 19).unwrap();
     }
 
     #[test]

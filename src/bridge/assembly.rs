@@ -102,11 +102,11 @@ impl Assembly {
             }
             Origin::Program(_) => Session::unstored(&logged_as, &settings, counters.clone())?,
         };
-        let api = ApiClient::new(&settings, session.clone())?;
+        let api = ApiClient::new(session.clone());
         let (link, link_status) = Link::new(LinkParts {
             name: logged_as,
             instance,
-            settings: settings.clone(),
+            network: settings.network,
             session: session.clone(),
             router: shared.router.clone(),
             wanted,
@@ -118,15 +118,13 @@ impl Assembly {
             },
             shutdown: stop.clone(),
         });
-        let waiting = match origin {
-            Origin::Settings(_) => shared.waiting.clone(),
-            Origin::Program(_) => shared.waiting.ending_with(stop),
-        };
+        let waiting = shared.waiting.ending_with(stop.clone());
         let bridge = Arc::new(Bridge {
             name: name.to_owned(),
             user,
             instance,
-            settings,
+            kind: settings.credentials.kind(),
+            network: settings.network,
             session,
             api,
             router: shared.router.clone(),
@@ -140,6 +138,7 @@ impl Assembly {
             ),
             rates: shared.rates.clone(),
             waiting,
+            stop,
         });
         Ok(Self {
             bridge,

@@ -12,17 +12,22 @@ use crate::router::InstanceId;
 use expd_domain::LinkState;
 
 /// All identities by name. Clones share them.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Bridges(Arc<Inner>);
 
+/// The configured instances, by name.
+type Configured = Arc<BTreeMap<String, Arc<Bridge>>>;
+
+#[derive(Default)]
 struct Inner {
-    configured: BTreeMap<String, Arc<Bridge>>,
+    /// Replaced as a whole by a reload. Never locked across an await.
+    configured: Mutex<Configured>,
     /// Transient ones, by user and name: as many as `daemon.limits.max_run_instances`. Never locked
     /// across an await.
     transient: Mutex<BTreeMap<(u32, String), Arc<Bridge>>>,
     /// Number of transient instances that were ever added.
     started: Counter,
-    /// Changes whenever `transient` does.
+    /// Changes whenever one of the two does.
     changes: watch::Sender<()>,
 }
 
@@ -36,27 +41,16 @@ pub enum NameTaken {
 }
 
 impl Bridges {
-    /// Collects configured bridges under their names.
-    pub fn new(bridges: impl IntoIterator<Item = Arc<Bridge>>) -> Self {
-        let by_name = bridges.into_iter().map(|b| (b.name.clone(), b));
-        Self(Arc::new(Inner {
-            configured: by_name.collect(),
-            transient: Mutex::default(),
-            started: Counter::default(),
-            changes: watch::Sender::new(()),
-        }))
-    }
-
     /// The configured instance of that name; the empty name is the default instance.
-    pub fn get(&self, name: &str) -> Option<&Arc<Bridge>> {
-        self.0.configured.get(Self::full_name(name))
+    pub fn get(&self, name: &str) -> Option<Arc<Bridge>> {
+        self.configured().get(Self::full_name(name)).cloned()
     }
 
     /// The instance of that name which a user may call: a configured one, or the user's own.
     /// Callers over TCP have none of their own.
     pub fn get_for(&self, user: Option<u32>, name: &str) -> Option<Arc<Bridge>> {
         if let Some(configured) = self.get(name) {
-            return Some(configured.clone());
+            return Some(configured);
         }
         let key = (user?, name.to_owned());
         self.transient().get(&key).cloned()
@@ -72,17 +66,18 @@ impl Bridges {
     }
 
     /// The configured instances: the default instance first, then the others by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Bridge>> {
-        let default = self.0.configured.get(DEFAULT_INSTANCE);
-        let others = self.0.configured.values();
-        let others = others.filter(|b| b.name != DEFAULT_INSTANCE);
-        default.into_iter().chain(others)
+    pub fn iter(&self) -> impl Iterator<Item = Arc<Bridge>> {
+        let configured = self.configured();
+        let mut all: Vec<Arc<Bridge>> = configured.values().cloned().collect();
+        // Stable: the others keep their order.
+        all.sort_by_key(|bridge| bridge.name != DEFAULT_INSTANCE);
+        all.into_iter()
     }
 
     /// The instances that a user may call: the configured ones, then the user's own in the order in
     /// which they were run.
     pub fn for_user(&self, user: Option<u32>) -> Vec<Arc<Bridge>> {
-        let mut bridges: Vec<Arc<Bridge>> = self.iter().cloned().collect();
+        let mut bridges: Vec<Arc<Bridge>> = self.iter().collect();
         bridges.extend(user.map(|user| self.run_by(user)).unwrap_or_default());
         bridges
     }
@@ -104,9 +99,21 @@ impl Bridges {
         states.collect()
     }
 
-    /// Notified whenever a transient instance begins or ends.
+    /// Notified whenever an instance begins or ends.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.0.changes.subscribe()
+    }
+
+    /// Replaces the configured instances. Transient ones whose name is configured now end: a call
+    /// that names it must not reach another identity than before without a word.
+    pub(super) fn replace_configured(&self, configured: BTreeMap<String, Arc<Bridge>>) {
+        for ((_, name), bridge) in &*self.transient() {
+            if configured.contains_key(name) {
+                bridge.stop.cancel();
+            }
+        }
+        *self.lock_configured() = Arc::new(configured);
+        self.0.changes.send_replace(());
     }
 
     /// Adds a transient instance.
@@ -132,7 +139,7 @@ impl Bridges {
     /// # Errors
     /// There is one.
     pub(super) fn check_name(&self, user: u32, name: &str) -> Result<(), NameTaken> {
-        if self.0.configured.contains_key(name) {
+        if self.configured().contains_key(name) {
             return Err(NameTaken::Configured);
         }
         let key = (user, name.to_owned());
@@ -165,6 +172,16 @@ impl Bridges {
         drop(transient);
         own.sort_unstable_by_key(|bridge| bridge.instance);
         own
+    }
+
+    fn configured(&self) -> Configured {
+        self.lock_configured().clone()
+    }
+
+    fn lock_configured(&self) -> MutexGuard<'_, Configured> {
+        // One value, which is replaced as a whole.
+        let configured = &self.0.configured;
+        configured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn transient(&self) -> MutexGuard<'_, BTreeMap<(u32, String), Arc<Bridge>>> {

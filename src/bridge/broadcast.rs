@@ -64,7 +64,7 @@ impl Bridge {
         &self,
         request: BroadcastRequest<'_>,
     ) -> Result<Vec<Payload>, BridgeError> {
-        request.channel.may_broadcast(self.kind())?;
+        request.channel.may_broadcast(self.kind)?;
         check_event_name(request.name)?;
         let bytes = request.name.len() + request.payload.as_str().len();
         self.rates.take_broadcast(request.user.holder, bytes)?;
@@ -116,7 +116,7 @@ impl Bridge {
         let slot = self.waiting.enter(self.instance, request.peer, bytes)?;
         let turn = tokio::select! {
             biased;
-            stops = self.waiting.stopped() => return Err(BridgeError::stopped(stops)),
+            stops = self.waiting.stopped() => return Err(self.stopped(stops)),
             turn = slot.turn() => turn,
             () = sleep_until(due(request)) => {
                 return Err(self.too_late("it was still behind other broadcasts").into());
@@ -159,7 +159,7 @@ impl Bridge {
                     drop((slot, turn));
                     return sending.await;
                 }
-                stops = self.waiting.stopped() => Some(BridgeError::stopped(stops)),
+                stops = self.waiting.stopped() => Some(self.stopped(stops)),
                 () = sleep_until(due(request)) => Some(self.too_late(&trouble).into()),
             };
             if let Some(error) = ends {
@@ -171,7 +171,7 @@ impl Bridge {
             }
             tokio::select! {
                 biased;
-                stops = self.waiting.stopped() => return Err(BridgeError::stopped(stops)),
+                stops = self.waiting.stopped() => return Err(self.stopped(stops)),
                 () = sleep_until(due(request)) => return Err(self.too_late(&trouble).into()),
                 () = sleep(backoff.wait()) => {}
             }
@@ -203,6 +203,15 @@ impl Bridge {
         // wait.
         if link.wait_for(|link| offline(link).is_none()).await.is_err() {
             pending::<()>().await;
+        }
+    }
+
+    /// The error of a broadcast whose wait ended with the daemon or with the instance.
+    fn stopped(&self, daemon_stops: bool) -> BridgeError {
+        match (daemon_stops, self.user) {
+            (true, _) => BridgeError::Stopping,
+            (false, Some(_)) => BridgeError::InstanceEnded,
+            (false, None) => BridgeError::InstanceRemoved,
         }
     }
 

@@ -47,6 +47,11 @@ pub enum BridgeError {
         "the instance has ended with the call that ran it (RunInstance), and nothing was sent; run it again"
     )]
     InstanceEnded,
+    /// A reload ends the instance while a broadcast waits for the connection.
+    #[error(
+        "a reload has taken the instance out of the settings or replaced it, and nothing was sent; send it again where the instance is still there"
+    )]
+    InstanceRemoved,
     /// A response lacks an ID.
     #[error("{0} is empty; take it from the broadcast that is answered")]
     MissingId(&'static str),
@@ -66,15 +71,4 @@ pub enum BridgeError {
         /// The reason.
         reason: String,
     },
-}
-
-impl BridgeError {
-    /// The error of a broadcast whose wait ended with the daemon or with the instance.
-    pub(super) fn stopped(daemon_stops: bool) -> Self {
-        if daemon_stops {
-            Self::Stopping
-        } else {
-            Self::InstanceEnded
-        }
-    }
 }

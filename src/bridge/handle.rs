@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::error::BridgeError;
 use super::waiting::OfflineQueue;
-use crate::config::{ChannelIdSpelling, InstanceSettings};
+use crate::config::ChannelIdSpelling;
 use crate::metrics::Counters;
 use crate::router::{InstanceId, ListenSpec, Listener, RouterHandle};
 use crate::shares::{Holder, Share, Shares, UserRates};
@@ -38,9 +39,11 @@ pub struct Bridge {
     pub user: Option<u32>,
     /// The instance in the router.
     pub instance: InstanceId,
-    /// Its settings.
-    pub settings: InstanceSettings,
-    /// Its session.
+    /// Kind of its identity.
+    pub kind: IdentityKind,
+    /// True where it has a live socket.
+    pub network: bool,
+    /// Its session, which has its settings.
     pub session: Session,
     /// Its HTTP calls.
     pub api: ApiClient,
@@ -56,6 +59,8 @@ pub struct Bridge {
     pub rates: UserRates,
     /// Queue of the broadcasts of all instances that wait for a connection.
     pub waiting: OfflineQueue,
+    /// Ends the instance.
+    pub(super) stop: CancellationToken,
 }
 
 impl Bridge {
@@ -64,8 +69,8 @@ impl Bridge {
     /// # Errors
     /// A rule of the network is broken, a limit is reached, or the instance has no live socket.
     pub async fn listen(&self, spec: ListenSpec) -> Result<Listener, BridgeError> {
-        spec.channel.may_listen(self.kind())?;
-        if !self.settings.network {
+        spec.channel.may_listen(self.kind)?;
+        if !self.network {
             return Err(BridgeError::NoSocket {
                 instance: self.name.clone(),
             });
@@ -184,7 +189,7 @@ impl Bridge {
     /// A channel's ID in this instance's preferred spelling; empty while the organization is
     /// unknown.
     pub fn channel_id(&self, channel: &Channel) -> String {
-        let alphabet = match self.settings.channel_id {
+        let alphabet = match self.session.setup().settings.channel_id {
             ChannelIdSpelling::Both | ChannelIdSpelling::UrlSafe => Alphabet::UrlSafe,
             ChannelIdSpelling::Standard => Alphabet::Standard,
         };
@@ -198,10 +203,6 @@ impl Bridge {
                     .to_owned()
             })
             .unwrap_or_default()
-    }
-
-    pub(super) fn kind(&self) -> IdentityKind {
-        self.settings.credentials.kind()
     }
 
     fn no_identity(&self, reason: String) -> BridgeError {

@@ -2,21 +2,19 @@
 //! [`RunningInstance`] is kept.
 //!
 //! A user has at most half of the runner's places, and each instance takes [`INSTANCE_BYTES`] of
-//! the user's memory. Its tasks belong to the [`InstanceTasks`], which the daemon supervises; the
-//! place, the memory and the router's part are given back once they have ended.
+//! the user's memory. Its task belongs to the supervisor of all instances; the place, the memory and
+//! the router's part are given back once it has ended.
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::assembly::{Assembly, AssemblyError, InstanceParts, Origin, SharedParts};
 use super::bridges::{Bridges, NameTaken};
 use super::handle::Bridge;
+use super::tasks::{InstanceSpawner, task_of};
 use crate::config::{InstanceSettings, Limits};
-use crate::router::RouterError;
+use crate::router::{InstanceKind, RouterError};
 use crate::shares::{Full, Holder, Limit, Memory, Share, Shares};
 use expd_domain::Quoted;
 
@@ -24,22 +22,13 @@ use expd_domain::Quoted;
 /// network sends at once (twice 1 MiB), and its logs (1 MiB).
 pub const INSTANCE_BYTES: usize = 4 << 20;
 
-/// Instances whose tasks wait to be spawned; the supervisor does nothing else.
-const QUEUE: usize = 16;
-
 /// Runs instances for programs. Clones share the places.
 #[derive(Clone)]
 pub struct InstanceRunner {
     bridges: Bridges,
     shared: SharedParts,
     places: Shares,
-    tasks: mpsc::Sender<BoxFuture<'static, ()>>,
-    stop: CancellationToken,
-}
-
-/// The tasks of all transient instances; [`InstanceTasks::run`] supervises them.
-pub struct InstanceTasks {
-    spawned: mpsc::Receiver<BoxFuture<'static, ()>>,
+    spawner: InstanceSpawner,
     stop: CancellationToken,
 }
 
@@ -91,28 +80,28 @@ pub struct RunningInstance {
 }
 
 impl InstanceRunner {
-    /// A runner and the supervisor of its tasks. `stop` ends all instances.
+    /// A runner whose tasks go to `spawner`. `stop` ends all instances.
     #[must_use]
     pub fn new(
         bridges: Bridges,
         shared: SharedParts,
         limits: &Limits,
+        spawner: InstanceSpawner,
         stop: CancellationToken,
-    ) -> (Self, InstanceTasks) {
-        let (tasks, spawned) = mpsc::channel(QUEUE);
-        let runner = Self {
-            places: Shares::of(
-                Limit::RunInstances,
-                limits.max_run_instances,
-                None,
-                &shared.limit_hits,
-            ),
+    ) -> Self {
+        let places = Shares::of(
+            Limit::RunInstances,
+            limits.max_run_instances,
+            None,
+            &shared.limit_hits,
+        );
+        Self {
             bridges,
             shared,
-            tasks,
-            stop: stop.clone(),
-        };
-        (runner, InstanceTasks { spawned, stop })
+            places,
+            spawner,
+            stop,
+        }
     }
 
     /// Runs an instance. Where the caller gives up meanwhile, nothing of it stays.
@@ -132,9 +121,10 @@ impl InstanceRunner {
         };
         self.bridges.check_name(user, &name).map_err(taken)?;
         let held = self.take_shares(user, &memory)?;
-        let spawn = self.tasks.reserve().await;
-        let spawn = spawn.map_err(|_| RunnerError::Stopping)?;
-        let added = self.shared.router.add_instance(&name).await?;
+        let spawn = self.spawner.reserve().await;
+        let spawn = spawn.ok_or(RunnerError::Stopping)?;
+        let router = &self.shared.router;
+        let added = router.add_instance(&name, InstanceKind::Transient).await?;
         let stop = self.stop.child_token();
         let parts = InstanceParts {
             name: &name,
@@ -144,25 +134,10 @@ impl InstanceRunner {
             origin: Origin::Program(user),
             stop: stop.clone(),
         };
-        let Assembly {
-            bridge,
-            session,
-            link,
-        } = Assembly::new(&self.shared, parts)?;
-        self.bridges.add(user, &bridge).map_err(taken)?;
-        let router = self.shared.router.clone();
-        let stopped = stop.clone();
-        spawn.send(Box::pin(async move {
-            // All of it, not its ID alone: the router removes an instance whose owner was dropped.
-            let added = added;
-            let removal = async {
-                stopped.cancelled().await;
-                // It fails where the router has stopped, and all instances with it.
-                router.remove_instance(added.id).await.ok();
-            };
-            tokio::join!(session.run(stopped.clone()), link.run(), removal);
-            drop(held);
-        }));
+        let assembly = Assembly::new(&self.shared, parts)?;
+        self.bridges.add(user, &assembly.bridge).map_err(taken)?;
+        let (bridge, task) = task_of(assembly, added, stop.clone(), held);
+        spawn.send(task);
         log::info!(instance = name, uid = user; "runs an identity of uid {user} as instance {name}");
         Ok(RunningInstance {
             bridge,
@@ -185,31 +160,6 @@ impl InstanceRunner {
             full,
         })?;
         Ok([place, bytes])
-    }
-}
-
-impl InstanceTasks {
-    /// Supervises the tasks until the stop, and until all of them have ended.
-    ///
-    /// # Errors
-    /// A task panicked.
-    pub async fn run(mut self) -> Result<(), tokio::task::JoinError> {
-        // As many as the runner has places.
-        let mut tasks = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => break,
-                Some(task) = self.spawned.recv() => drop(tasks.spawn(task)),
-                Some(ended) = tasks.join_next() => ended?,
-            }
-        }
-        self.spawned.close();
-        // Dropped unstarted.
-        while self.spawned.recv().await.is_some() {}
-        while let Some(ended) = tasks.join_next().await {
-            ended?;
-        }
-        Ok(())
     }
 }
 

@@ -23,7 +23,7 @@ pub struct OfflineQueue {
     room: Arc<Room>,
     /// Stops the daemon.
     stop: CancellationToken,
-    /// Ends the instance; never cancelled for a configured one.
+    /// Ends the instance.
     ended: CancellationToken,
 }
 

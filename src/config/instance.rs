@@ -106,6 +106,7 @@ fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<I
     if let Some(file) = &ca_file {
         match read_text(file, LARGEST_CA_FILE) {
             Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {
+                section.note("ca_file", &text);
                 // A user who can change it chooses whom the daemon trusts with its secrets.
                 if let Some(exposure) = exposure::changeable(file) {
                     section.warning("ca_file", exposure.to_string(), exposure.remedy());

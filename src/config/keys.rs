@@ -43,7 +43,7 @@ pub(super) const SECTIONS: [(&str, &str); 12] = [
     ("daemon", "The daemon and its local API."),
     (
         "daemon.limits",
-        "Limits on what applications and the network can make the daemon hold.",
+        "Limits on what applications and the network can make the daemon hold. A reload applies them to what is asked for from then on: whatever exceeds a lower limit stays until it ends by itself, but for the events in logs, which leave theirs with the next event (a listener that had not read them is told by a gap). `max_calls_per_connection` applies to new connections.",
     ),
     (
         "daemon.limits.user",
@@ -51,7 +51,7 @@ pub(super) const SECTIONS: [(&str, &str); 12] = [
     ),
     (
         "instances.NAME",
-        "One identity and its connection to EXP. A request that names no instance means `default`.",
+        "One identity and its connection to EXP. A request that names no instance means `default`. A reload starts an instance that is new in the settings, and ends one that is gone, with its streams (`NOT_FOUND`). One that has changed logs in anew behind its streams, which stay: a second connection is confirmed before the first one closes, and only where the identity is another, or the former connection was gone already, a gap tells what may have been missed. Another `network` or type of credentials replaces the instance: its streams end with `UNAVAILABLE`, and listen again.",
     ),
     (
         "instances.NAME.credentials",
@@ -67,7 +67,7 @@ pub(super) const SECTIONS: [(&str, &str); 12] = [
     ),
     (
         "web.apps[]",
-        "A page that may log in at the door. What it may do, access rules say that name it (`app`); without one it may do nothing. `systemctl reload expd` applies changes of all keys but `instance`: the pages of an app that is gone, or has another key, are closed.",
+        "A page that may log in at the door. What it may do, access rules say that name it (`app`); without one it may do nothing. `systemctl reload expd` applies changes: the pages of an app that is gone, or has another key or instance, are closed.",
     ),
     (
         "hub",

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::digests::ValueDigests;
-use super::embedded::embed;
+use super::embedded::{embed, follow};
 use super::file::{FileEnd, UNFINISHED};
 use super::layer::Layer;
 use super::mistake::{ConfigErrors, Findings, Mistake, Origin, Origins};
@@ -15,6 +15,7 @@ use super::settings::Settings;
 use super::wipe::wipe;
 use super::{access, daemon, hub, instance, web};
 use crate::exposure;
+use expd_hub::HubSettings;
 
 /// The file that is read by default, where it exists.
 pub const DEFAULT_FILE: &str = "/etc/expd/expd.toml";
@@ -76,6 +77,19 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// The settings for an `expd serve` that runs. Its embedded network stays as it is, so that an
+    /// instance that logs in to it finds it where it is, and as whom it knows.
+    ///
+    /// # Errors
+    /// There is no instance to connect.
+    pub fn for_running(mut self, hub: Option<&HubSettings>) -> Result<Self, ConfigErrors> {
+        if let Some(hub) = hub {
+            follow(&mut self.settings, hub.listen);
+            self.settings.hub = hub.clone();
+        }
+        self.for_serving(hub.is_some())
+    }
+
     /// The settings for `expd serve`: with an embedded network if that is wanted, and at least one
     /// instance.
     ///

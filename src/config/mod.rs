@@ -12,6 +12,7 @@
 //! - `keys` is the one table of what may be set; `settings` has the types of the result.
 
 mod access;
+mod applies;
 mod daemon;
 mod digests;
 mod embedded;
@@ -38,6 +39,7 @@ mod units;
 mod web;
 mod wipe;
 
+pub use applies::needs_restart;
 pub use digests::ValueDigests;
 pub use embedded::{embed, follow, local_url};
 pub use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
@@ -47,7 +49,7 @@ pub use mistake::{ConfigErrors, Mistake, Origin};
 pub use reference::reference;
 pub use settings::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings, HostsChoice,
-    InstanceSettings, Limits, LogFormat, LogLevel, Settings, WebApp, WebSettings,
+    InstanceSettings, Limits, LogFormat, LogLevel, Settings, UserLimits, WebApp, WebSettings,
 };
 pub use state_dir::{StateEnvironment, hub_state_dir, state_dir};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};

@@ -1,5 +1,6 @@
 //! The reference of the settings, generated from the table of keys.
 
+use super::applies::Applies;
 use super::keys::{KEYS, Key, SECTIONS, ValueType, variable};
 use super::units;
 
@@ -14,7 +15,7 @@ pub fn reference() -> String {
         line(&mut text, &format!("## `{title}`\n\n{meaning}\n"));
         line(
             &mut text,
-            "| key | type | default | meaning | environment |\n| --- | --- | --- | --- | --- |",
+            "| key | type | default | applies at | meaning | environment |\n| --- | --- | --- | --- | --- | --- |",
         );
         for key in KEYS.iter().filter(|key| key.section == section) {
             row(&mut text, key);
@@ -33,9 +34,10 @@ fn row(text: &mut String, key: &Key) {
     line(
         text,
         &format!(
-            "| `{}` | {} | {default} | {} | `{}` |",
+            "| `{}` | {} | {default} | {} | {} | `{}` |",
             key.name,
             type_text(key.value_type),
+            Applies::of(key.section, key.name).as_str(),
             key.meaning,
             variable(&format!("{}.{}", key.section, key.name)),
         ),

@@ -281,7 +281,7 @@ impl Default for Limits {
 }
 
 /// `[instances.NAME]`: one identity and its connection to EXP.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct InstanceSettings {
     /// Base URL of the API, without a trailing slash.
     pub host: String,
@@ -396,7 +396,7 @@ pub enum BroadcastChannelForm {
 }
 
 /// `[instances.NAME.credentials]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// A screen or another device.
     Device {

@@ -27,14 +27,15 @@ impl Banner {
     /// Prints the banner to standard error once the default instance has logged in.
     pub(super) async fn print(self, bridges: Bridges) {
         let default = bridges.get("");
-        if let Some(bridge) = default {
+        if let Some(bridge) = &default {
             let mut link = bridge.link.clone();
             let online = link.wait_for(|status| status.state == LinkState::Online);
             // Neither a login that takes longer nor a daemon that stops keeps the banner back.
             timeout(LOGIN_TIMEOUT, online).await.map(drop).ok();
         }
-        let identity = default.and_then(|bridge| bridge.identity().ok());
-        let host = default.map(|bridge| &*bridge.settings.host);
+        let identity = (default.as_ref()).and_then(|bridge| bridge.identity().ok());
+        let setup = default.map(|bridge| bridge.session.setup());
+        let host = setup.as_ref().map(|setup| &*setup.settings.host);
         anstream::eprint!("{}", self.text(identity.as_ref(), host));
     }
 

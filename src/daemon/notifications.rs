@@ -16,28 +16,39 @@ use crate::upstream::link::LinkStatus;
 pub(super) struct StatusNotifier {
     pub(super) socket: PathBuf,
     pub(super) notifier: Arc<Notifier>,
+    /// What the last reload left to be done.
+    pub(super) reload_note: watch::Receiver<String>,
 }
 
 impl StatusNotifier {
     /// Notifies once the daemon serves, at each change of a link, and at the shutdown.
     pub(super) async fn run(self, bridges: Bridges, shutdown: CancellationToken) {
-        self.notifier.ready(&summary(&self.socket, &bridges));
+        let mut instances = bridges.changes();
+        self.notifier.ready(&self.summary(&bridges));
         let mut watchdog = self.notifier.watchdog_interval().map(tokio::time::interval);
         let mut changes = LinkChanges::of(&bridges);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                () = changes.next() => self.notifier.status(&summary(&self.socket, &bridges)),
+                () = changes.next() => self.notifier.status(&self.summary(&bridges)),
+                Ok(()) = instances.changed() => {
+                    changes = LinkChanges::of(&bridges);
+                    self.notifier.status(&self.summary(&bridges));
+                }
                 () = tick(watchdog.as_mut()) => self.notifier.watchdog(),
             }
         }
         self.notifier.stopping();
         // A stop that would lose a pairing waits, within the sessions' own bound.
-        while bridges.iter().any(|bridge| unsaved(bridge).is_some()) {
+        while bridges.iter().any(|bridge| unsaved(&bridge).is_some()) {
             self.notifier
-                .extend_timeout(2 * EXTENSION, &summary(&self.socket, &bridges));
+                .extend_timeout(2 * EXTENSION, &self.summary(&bridges));
             sleep(EXTENSION).await;
         }
+    }
+
+    fn summary(&self, bridges: &Bridges) -> String {
+        summary(&self.socket, bridges, &self.reload_note.borrow())
     }
 }
 
@@ -49,10 +60,15 @@ fn unsaved(bridge: &Bridge) -> Option<String> {
     bridge.session.unsaved().borrow().clone()
 }
 
-/// One line with the socket and the state of every instance.
-pub(super) fn summary(socket: &Path, bridges: &Bridges) -> String {
-    let states: Vec<String> = bridges.iter().map(|bridge| state(bridge)).collect();
-    format!("{} · {}", socket.display(), states.join(" · "))
+/// One line with the socket, the state of every instance, and what the last reload left to be done.
+pub(super) fn summary(socket: &Path, bridges: &Bridges, reload_note: &str) -> String {
+    let states: Vec<String> = bridges.iter().map(|bridge| state(&bridge)).collect();
+    let summary = format!("{} · {}", socket.display(), states.join(" · "));
+    if reload_note.is_empty() {
+        summary
+    } else {
+        format!("{reload_note} · {summary}")
+    }
 }
 
 fn state(bridge: &Bridge) -> String {
@@ -81,7 +97,7 @@ struct LinkChanges(Vec<(watch::Receiver<LinkStatus>, watch::Receiver<Option<Stri
 
 impl LinkChanges {
     fn of(bridges: &Bridges) -> Self {
-        let of = |bridge: &Arc<Bridge>| (bridge.link.clone(), bridge.session.unsaved());
+        let of = |bridge: Arc<Bridge>| (bridge.link.clone(), bridge.session.unsaved());
         Self(bridges.iter().map(of).collect())
     }
 
@@ -99,7 +115,7 @@ impl LinkChanges {
         });
         let (changed, index, _) = futures_util::future::select_all(any).await;
         if changed.is_err() {
-            // The link has ended, which ends the daemon with a message of its own.
+            // A reload has ended the instance, or its end is about to end the daemon.
             self.0.swap_remove(index);
         }
     }

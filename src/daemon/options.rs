@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::{self, ConfigErrors, Loaded, LogFormat, LogLevel, Source};
+use expd_hub::HubSettings;
 
 /// Options of `expd serve`.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +21,22 @@ pub struct ServeOptions {
 }
 
 impl ServeOptions {
-    /// Reads the settings, at the start and at each reload.
+    /// Reads the settings for a start.
     pub(super) fn read_settings(&self) -> Result<Loaded, ConfigErrors> {
+        self.read(|loaded| loaded.for_serving(self.embedded))
+    }
+
+    /// Reads the settings for a reload of a daemon that runs this network.
+    pub(super) fn read_again(&self, hub: Option<&HubSettings>) -> Result<Loaded, ConfigErrors> {
+        self.read(|loaded| loaded.for_running(hub))
+    }
+
+    fn read(
+        &self,
+        complete: impl FnOnce(Loaded) -> Result<Loaded, ConfigErrors>,
+    ) -> Result<Loaded, ConfigErrors> {
         let loaded = config::load(&Source::from_process(self.config.clone()))?;
-        let mut loaded = loaded.for_serving(self.embedded)?;
+        let mut loaded = complete(loaded)?;
         if let Some(level) = self.log {
             loaded.settings.daemon.log = level;
         }

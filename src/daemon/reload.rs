@@ -1,28 +1,35 @@
 //! Reload of the settings at SIGHUP (`systemctl reload expd`).
 //!
-//! The settings are read and checked as a whole: with a mistake among them, or where the file may
-//! have been cut and rules with it ([`Loaded::check_reload`]), all stay as they were. The log level
-//! and the access rules apply at once; names of users and groups in the rules are looked up again.
-//! The log names the other keys that have changed: they apply after a restart.
+//! The settings are read and checked as a whole: with a mistake among them, with an instance that
+//! cannot be as it is configured, or where the file may have been cut and rules with it
+//! ([`Loaded::check_reload`]), all stay as they were. Else they apply: the log level, access rules
+//! (names of users and groups are looked up again), limits, apps of the door for pages, and
+//! instances with their credentials ([`ConfiguredInstances`](crate::bridge::ConfiguredInstances)).
+//! The keys that have changed and need a restart are named in the log and in the daemon's status.
+//!
+//! Reloads follow each other: a signal that comes during one leads to another one.
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::notifications::summary;
+use super::open_files::limit_connections;
 use super::options::ServeOptions;
+use super::running::RunningDaemon;
 use crate::access::{AccessPolicy, AccessRule};
-use crate::bridge::Bridges;
-use crate::config::{ConfigErrors, Loaded, ValueDigests, WebApp};
+use crate::bridge::AppliedInstances;
+use crate::config::{ConfigErrors, Loaded, ValueDigests, WebApp, needs_restart};
 use crate::journal::JournalEvent;
 use crate::logging;
 use crate::metrics::DaemonCounters;
 use crate::rpc;
 use crate::systemd::Notifier;
+use expd_hub::HubSettings;
 
 /// Status for the service manager after a reload that changed nothing.
 const REFUSED: &str = "the last reload was refused, see the log";
@@ -36,32 +43,50 @@ pub(super) struct Reload {
     /// The daemon was started at a terminal.
     at_terminal: bool,
     options: ServeOptions,
-    /// Settings that the daemon was started with.
-    running: ValueDigests,
+    /// The embedded network that runs.
+    hub: Option<HubSettings>,
+    /// Settings that the daemon was started with, and those that were applied last.
+    started: ValueDigests,
+    applied: ValueDigests,
     /// Access rules that apply, and all that have applied since there were none.
     known_rules: Vec<AccessRule>,
     policy: watch::Sender<Arc<AccessPolicy>>,
     web_apps: watch::Sender<Arc<[WebApp]>>,
     counters: Arc<DaemonCounters>,
+    /// What the last reload left to be done.
+    note: watch::Sender<String>,
+}
+
+/// The daemon as a reload sees it.
+pub(super) struct ReloadedDaemon {
+    pub(super) running: RunningDaemon,
+    pub(super) socket: PathBuf,
+    pub(super) notifier: Arc<Notifier>,
+    pub(super) shutdown: CancellationToken,
 }
 
 impl Reload {
-    /// Catches the signal from now on. Until the first reload, the policy is that of `loaded`.
-    ///
-    /// # Errors
-    /// The signal cannot be caught.
-    pub(super) fn new(options: &ServeOptions, loaded: &Loaded) -> io::Result<Self> {
+    /// Reloads at each `signal`. Until the first one, the policy is that of `loaded`.
+    pub(super) fn new(signal: Signal, options: &ServeOptions, loaded: &Loaded) -> Self {
         let policy = AccessPolicy::new(&loaded.settings.access);
-        Ok(Self {
-            signal: signal(SignalKind::hangup())?,
+        Self {
+            signal,
             at_terminal: io::stderr().is_terminal(),
             options: options.clone(),
-            running: loaded.digests.clone(),
+            hub: None,
+            started: loaded.digests.clone(),
+            applied: loaded.digests.clone(),
             known_rules: loaded.settings.access.clone(),
             policy: watch::Sender::new(Arc::new(policy)),
             web_apps: watch::Sender::new(loaded.settings.web.apps.as_slice().into()),
             counters: Arc::new(rpc::daemon_counters()),
-        })
+            note: watch::Sender::new(String::new()),
+        }
+    }
+
+    /// Notes the embedded network that runs.
+    pub(super) fn set_hub(&mut self, hub: &HubSettings) {
+        self.hub = Some(hub.clone());
     }
 
     /// The access policy, replaced at each reload.
@@ -79,14 +104,19 @@ impl Reload {
         self.counters.clone()
     }
 
+    /// What the last reload left to be done, for the status; empty where nothing.
+    pub(super) fn note(&self) -> watch::Receiver<String> {
+        self.note.subscribe()
+    }
+
     /// Reloads at each signal.
-    pub(super) async fn run(
-        mut self,
-        bridges: Bridges,
-        socket: PathBuf,
-        notifier: Arc<Notifier>,
-        shutdown: CancellationToken,
-    ) {
+    pub(super) async fn run(mut self, daemon: ReloadedDaemon) {
+        let ReloadedDaemon {
+            mut running,
+            socket,
+            notifier,
+            shutdown,
+        } = daemon;
         while self.signal.recv().await.is_some() {
             // A terminal that closes sends the same signal; nobody is left there to end the daemon.
             if self.at_terminal && !io::stderr().is_terminal() {
@@ -94,63 +124,100 @@ impl Reload {
                 return;
             }
             notifier.reloading();
-            let applied = self.reload().await;
-            self.counters.count_reload(applied);
-            let summary = summary(&socket, &bridges);
-            notifier.ready(&if applied {
-                summary
-            } else {
-                format!("{REFUSED} · {summary}")
-            });
+            let note = self.reload(&mut running).await;
+            self.counters.count_reload(note.is_ok());
+            let note = note.unwrap_or_else(|()| REFUSED.to_owned());
+            notifier.ready(&summary(&socket, &running.bridges, &note));
+            self.note.send_replace(note);
         }
     }
 
-    /// Reads and applies the settings; false where they stay as they were.
-    async fn reload(&mut self) -> bool {
-        let options = self.options.clone();
+    /// Reads and applies the settings, and says what is left to be done; an error where they stay as
+    /// they were.
+    async fn reload(&mut self, running: &mut RunningDaemon) -> Result<String, ()> {
+        let (options, hub) = (self.options.clone(), self.hub.clone());
         let known_rules = self.known_rules.clone();
         // Blocks: it reads files and asks the name service.
         let read = tokio::task::spawn_blocking(move || {
-            let loaded = options.read_settings()?;
+            let loaded = options.read_again(hub.as_ref())?;
             loaded.check_reload(&known_rules)?;
             let policy = AccessPolicy::new(&loaded.settings.access);
             Ok::<_, ConfigErrors>((loaded, policy))
         });
-        match read.await {
-            Ok(Ok((loaded, policy))) => {
-                self.apply(loaded, policy);
-                return true;
-            }
+        let (mut loaded, policy) = match read.await {
+            Ok(Ok(read)) => read,
             Ok(Err(errors)) => {
                 for mistake in errors.mistakes() {
                     log::error!(event = JournalEvent::SettingsRefused; "{mistake}");
                 }
                 log::error!("the settings have mistakes, and stay as they were");
+                return Err(());
             }
             Err(error) => {
                 log::error!(event = JournalEvent::SettingsRefused; "the settings could not be read, and stay as they were: {error}");
+                return Err(());
+            }
+        };
+        let has_other_file = |name: &str| {
+            let key = format!("instances.{name}.ca_file");
+            self.applied.differs_at(&loaded.digests, &key)
+        };
+        limit_connections(&mut loaded.settings.daemon.limits, self.hub.is_some());
+        let prepared = running.prepare(&loaded.settings, has_other_file).await;
+        match prepared {
+            Ok(prepared) => {
+                // The rules first: nobody finds an instance that they close to it.
+                self.policy.send_replace(Arc::new(policy));
+                let instances = running.apply(prepared).await;
+                Ok(self.apply(loaded, &instances))
+            }
+            Err(reason) => {
+                log::error!(event = JournalEvent::SettingsRefused; "{reason}; the settings stay as they were");
+                Err(())
             }
         }
-        false
     }
 
-    fn apply(&mut self, loaded: Loaded, policy: AccessPolicy) {
-        let changed = self.running.changed(&loaded.digests);
-        let Loaded {
-            settings, warnings, ..
-        } = loaded;
+    /// Applies what the daemon's parts have no share in, and says what is left to be done.
+    fn apply(&mut self, loaded: Loaded, instances: &AppliedInstances) -> String {
+        let changed = self.started.changed(&loaded.digests);
+        self.applied = loaded.digests;
+        let (settings, warnings) = (loaded.settings, loaded.warnings);
         let now = settings.access.clone();
         let level = settings.daemon.log;
         let apps: Arc<[WebApp]> = settings.web.apps.as_slice().into();
         // Its secrets are overwritten before anybody is told that the reload is over.
         drop(settings);
         let rules = now.len();
-        self.policy.send_replace(Arc::new(policy));
         self.web_apps.send_if_modified(|before| {
             let changed = *before != apps;
             *before = apps;
             changed
         });
+        self.remember_rules(now);
+        logging::set_level(level);
+        for warning in &warnings {
+            log::warn!(event = JournalEvent::SettingsWarning; "{warning}");
+        }
+        log::info!(
+            event = JournalEvent::SettingsApplied,
+            access_rules = rules;
+            "the settings were read again, and apply{}", in_words(instances)
+        );
+        let pending = pending(&changed, self.options.embedded).join(", ");
+        if pending.is_empty() {
+            return String::new();
+        }
+        log::warn!(
+            event = JournalEvent::RestartNeeded;
+            "changed settings that apply after a restart (systemctl restart expd): {pending}"
+        );
+        format!("needs a restart: {pending}")
+    }
+
+    /// Remembers the rules that apply now, and those before them.
+    fn remember_rules(&mut self, now: Vec<AccessRule>) {
+        let rules = now.len();
         if rules == 0 {
             self.known_rules.clear();
         }
@@ -162,37 +229,38 @@ impl Reload {
             .len()
             .saturating_sub(MAX_KNOWN_RULES.max(rules));
         self.known_rules.drain(..surplus);
-        logging::set_level(level);
-        for warning in &warnings {
-            log::warn!(event = JournalEvent::SettingsWarning; "{warning}");
-        }
-        log::info!(
-            event = JournalEvent::SettingsApplied,
-            access_rules = rules;
-            "the settings were read again: their log level and access rules apply"
-        );
-        let pending = pending(&changed, self.options.embedded);
-        if !pending.is_empty() {
-            log::warn!(
-                event = JournalEvent::RestartNeeded;
-                "changed settings that apply after a restart (systemctl restart expd): {}",
-                pending.join(", ")
-            );
+    }
+}
+
+/// The instances that changed, for people; empty where none did.
+fn in_words(instances: &AppliedInstances) -> String {
+    let AppliedInstances {
+        added,
+        replaced,
+        changed,
+        removed,
+    } = instances;
+    let mut words = String::new();
+    for (names, what) in [
+        (added, "added"),
+        (changed, "changed, and log in anew"),
+        (replaced, "replaced"),
+        (removed, "removed"),
+    ] {
+        if !names.is_empty() {
+            words = format!("{words}; instances {what}: {}", names.join(", "));
         }
     }
+    words
 }
 
 /// The changed keys that need a restart.
 fn pending(changed: &[String], embedded: bool) -> Vec<&str> {
-    let applied = |key: &str| {
-        matches!(key, "daemon.log" | "daemon.access")
-            || key.starts_with("access")
-            || key.starts_with("web.apps")
-    };
     // Keys of the embedded network, which does not run.
     let unused = |key: &str| key.starts_with("hub.") && !embedded;
     let keys = changed.iter().map(String::as_str);
-    keys.filter(|key| !applied(key) && !unused(key)).collect()
+    keys.filter(|key| needs_restart(key) && !unused(key))
+        .collect()
 }
 
 #[cfg(test)]
@@ -207,10 +275,24 @@ mod tests {
             "daemon.log",
             "daemon.access",
             "daemon.metrics",
+            "daemon.limits.log_age",
+            "instances.default.host",
             "hub.listen",
         ]
         .map(str::to_owned);
         assert_eq!(pending(&changed, false), ["daemon.metrics"]);
         assert_eq!(pending(&changed, true), ["daemon.metrics", "hub.listen"]);
+    }
+
+    #[test]
+    fn what_became_of_the_instances_is_told_in_words() {
+        let mut applied = AppliedInstances::default();
+        assert_eq!(in_words(&applied), "");
+        applied.added = vec!["a".to_owned(), "b".to_owned()];
+        applied.removed = vec!["c".to_owned()];
+        assert_eq!(
+            in_words(&applied),
+            "; instances added: a, b; instances removed: c"
+        );
     }
 }

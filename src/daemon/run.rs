@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -14,8 +14,9 @@ use super::banner::Banner;
 use super::error::DaemonError;
 use super::listeners::{self, Listeners};
 use super::notifications::StatusNotifier;
+use super::open_files::limit_connections;
 use super::options::ServeOptions;
-use super::reload::Reload;
+use super::reload::{Reload, ReloadedDaemon};
 use super::serve::{ServeParts, serve};
 use super::standby::wait_for_settings;
 use crate::config::{self, ConfigErrors, Loaded, LogFormat, LogLevel, Settings, StateEnvironment};
@@ -25,7 +26,7 @@ use crate::journal::JournalEvent;
 use crate::logging::{self, LoggingError};
 use crate::systemd::{self, Notifier, PassedSocketError};
 use expd_client::{SocketEnvironment, SocketPath};
-use expd_hub::{Hub, HubError, MAX_CONNECTIONS};
+use expd_hub::{Hub, HubError};
 
 /// Reason why `expd serve` did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,10 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
     let core_dumps = coredump::disable();
     let passed = systemd::listen_fds()?;
     let notifier = Arc::new(Notifier::from_process());
+    let runtime = runtime()?;
+    // Caught before the settings are read: a reload that is asked for from then on is not lost, and
+    // does not end the process.
+    let mut hangup = runtime.block_on(async { signal(SignalKind::hangup()) })?;
     let read = match options.read_settings() {
         // Whoever started it at a terminal or in a container reads the mistakes there.
         Err(errors) if !notifier.is_connected() => return Err(errors.into()),
@@ -69,12 +74,12 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
         options.log_format.unwrap_or(format),
     )?;
     core_dumps.tell();
-    let runtime = runtime()?;
     let result = runtime.block_on(async {
         let loaded = match read {
             Ok(loaded) => loaded,
             Err(errors) => {
-                let waited = wait_for_settings(options, &passed, &notifier, errors).await?;
+                let waited =
+                    wait_for_settings(options, &passed, &notifier, &mut hangup, errors).await?;
                 let Some(loaded) = waited else {
                     return Ok(());
                 };
@@ -92,7 +97,7 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
                 BoundSocket::inherited(socket.listener)
             })
             .collect();
-        Box::pin(run_daemon(loaded, options, inherited, notifier)).await
+        Box::pin(run_daemon(loaded, options, inherited, hangup, notifier)).await
     });
     // A name look-up that is still waiting for its answer must not hold the process.
     runtime.shutdown_background();
@@ -119,14 +124,15 @@ async fn run_daemon(
     loaded: Loaded,
     options: &ServeOptions,
     inherited: Vec<BoundSocket>,
+    hangup: Signal,
     notifier: Arc<Notifier>,
 ) -> Result<(), RunError> {
     let shutdown = CancellationToken::new();
     let mut helpers = JoinSet::new();
     helpers.spawn(end_at_signal(shutdown.clone())?);
-    let reload = Reload::new(options, &loaded)?;
+    let mut reload = Reload::new(hangup, options, &loaded);
     let mut settings = loaded.settings;
-    limit_connections(&mut settings, options.embedded);
+    limit_connections(&mut settings.daemon.limits, options.embedded);
 
     // The sockets come first: a daemon that finds them taken must not have started anything else.
     let environment = SocketEnvironment::from_process();
@@ -142,6 +148,7 @@ async fn run_daemon(
             .await
             .map_err(DaemonError::from)?;
         config::follow(&mut settings, hub.local_addr());
+        reload.set_hub(&settings.hub);
         Some(hub)
     } else {
         None
@@ -163,37 +170,29 @@ async fn run_daemon(
         web_apps: reload.web_apps(),
         shutdown: shutdown.clone(),
     };
-    let served = serve(parts, |bridges| {
+    let served = serve(parts, |running| {
         log::info!(event = JournalEvent::Started, socket = socket.display().to_string(); "serving on {}", socket.display());
         let status = StatusNotifier {
             socket: socket.clone(),
             notifier: notifier.clone(),
+            reload_note: reload.note(),
         };
+        let bridges = running.bridges.clone();
         helpers.spawn(status.run(bridges.clone(), shutdown.clone()));
-        helpers.spawn(reload.run(bridges.clone(), socket, notifier, shutdown));
+        helpers.spawn(reload.run(ReloadedDaemon {
+            running,
+            socket,
+            notifier,
+            shutdown,
+        }));
         if let Some(banner) = banner {
-            helpers.spawn(banner.print(bridges.clone()));
+            helpers.spawn(banner.print(bridges));
         }
     })
     .await;
     helpers.shutdown().await;
     log::info!(event = JournalEvent::Stopped; "stopped");
     Ok(served?)
-}
-
-/// Lowers the limit of connections to what the limit of open files leaves room for. An embedded
-/// network has connections of its own.
-fn limit_connections(settings: &mut Settings, embedded: bool) {
-    let wanted = settings.daemon.limits.max_connections;
-    let of_hub = if embedded { MAX_CONNECTIONS } else { 0 };
-    let possible = ipc::allow_open_files(wanted.saturating_add(of_hub)).min(wanted);
-    if possible < wanted {
-        log::warn!(
-            "the limit of open files leaves room for {possible} local connections instead of \
-             {wanted} (daemon.limits.max_connections); raise it (LimitNOFILE=)"
-        );
-    }
-    settings.daemon.limits.max_connections = possible;
 }
 
 /// Listens on the Unix socket, or takes the sockets of the service manager. Returns the path.

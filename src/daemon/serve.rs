@@ -10,9 +10,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::error::DaemonError;
-use super::instances;
+use super::instances::{self, Instances};
 use super::listeners::Listeners;
 use super::metrics::{Metrics, MetricsServer};
+use super::running::RunningDaemon;
 use super::task_group::TaskGroup;
 use crate::access::AccessPolicy;
 use crate::bridge::Bridges;
@@ -84,7 +85,10 @@ struct Groups {
 ///
 /// # Errors
 /// A part could not be started, or failed.
-pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Result<(), DaemonError> {
+pub async fn serve(
+    parts: ServeParts<'_>,
+    ready: impl FnOnce(RunningDaemon),
+) -> Result<(), DaemonError> {
     let ServeParts {
         settings,
         state_dir,
@@ -95,7 +99,7 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         web_apps,
         shutdown,
     } = parts;
-    let limits = &settings.daemon.limits;
+    let live_settings = watch::Sender::new(Arc::new(settings.daemon.clone()));
     let limit_hits = LimitHits::default();
     let mut groups = Groups::default();
     if let Some(hub) = hub {
@@ -105,14 +109,20 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
     groups.router.spawn_infallible("the router", router.run());
     let metrics = MetricsServer::bind(&settings.daemon).await?;
     let web = bind_web(settings.web.listen)?;
-    let (bridges, runner) = instances::start(
+    let Instances {
+        bridges,
+        configured,
+        runner,
+        rates,
+    } = instances::start(
         settings,
         state_dir,
         &router_handle,
         &limit_hits,
         groups.servers.stop.clone(),
         &mut groups.links,
-    )?;
+    )
+    .await?;
     let servers = &mut groups.servers;
     let started_at = SystemTime::now();
     let pages = Pages::default();
@@ -135,7 +145,8 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
             apps: web_apps,
             bridges: bridges.clone(),
             access: access.clone(),
-            limits: limits.clone(),
+            settings: live_settings.subscribe(),
+            limit_hits: limit_hits.clone(),
             pages: pages.clone(),
             decode: rpc::frame::decode_broadcast,
         };
@@ -150,7 +161,7 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         router: router_handle.clone(),
         pulls: pulls.clone(),
         pages: pages.clone(),
-        max_payload: limits.max_payload,
+        settings: live_settings.subscribe(),
         access: access.clone(),
         counters,
         started_at,
@@ -159,14 +170,22 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
     let router = rpc::service(context);
     let server = Server {
         router,
-        limits: limits.clone(),
-        limit_hits,
+        settings: live_settings.subscribe(),
+        limit_hits: limit_hits.clone(),
         access,
         gone: Arc::new(move |program| pulls.orphan(program)),
     };
     let serving = server.serve(listeners.into_vec(), servers.stop.clone());
     servers.spawn_infallible("the gRPC server", serving);
-    ready(&bridges);
+    let mut drain = live_settings.subscribe();
+    ready(RunningDaemon {
+        bridges: bridges.clone(),
+        instances: configured,
+        router: router_handle.clone(),
+        rates,
+        limit_hits,
+        settings: live_settings,
+    });
 
     let ended = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
@@ -175,19 +194,14 @@ pub async fn serve(parts: ServeParts<'_>, ready: impl FnOnce(&Bridges)) -> Resul
         error = groups.links.failed() => Err(error),
         error = groups.hub.failed() => Err(error),
     };
-    stop(
-        groups,
-        &router_handle,
-        &bridges,
-        settings.daemon.drain_timeout,
-    )
-    .await;
+    let drain = drain.borrow_and_update().drain_timeout;
+    stop(groups, &router_handle, &bridges, drain).await;
     ended
 }
 
 fn router_settings(settings: &Settings, limit_hits: &LimitHits) -> RouterSettings {
     RouterSettings {
-        instances: settings.instances.keys().cloned().collect(),
+        instances: Vec::new(),
         limits: settings.daemon.limits.clone(),
         encode: rpc::frame::encode,
         limit_hits: limit_hits.clone(),

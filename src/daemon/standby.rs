@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::options::ServeOptions;
 use crate::access::AccessPolicy;
-use crate::config::{ConfigErrors, DEFAULT_FILE, Limits, Loaded};
+use crate::config::{ConfigErrors, DEFAULT_FILE, DaemonSettings, Loaded};
 use crate::ipc::{self, BoundSocket, Listener};
 use crate::journal::JournalEvent;
 use crate::rpc;
@@ -48,17 +48,18 @@ pub(super) async fn wait_for_settings(
     options: &ServeOptions,
     passed: &[PassedSocket],
     notifier: &Notifier,
+    hangup: &mut Signal,
     errors: ConfigErrors,
 ) -> io::Result<Option<Loaded>> {
-    let mut hangup = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mistakes = watch::Sender::new(Arc::new(Vec::new()));
     let stop = CancellationToken::new();
     let policy = watch::Sender::new(Arc::new(AccessPolicy::new(&[])));
+    let settings = watch::Sender::new(Arc::new(DaemonSettings::default()));
     let server = Server {
         router: rpc::standby(mistakes.subscribe(), SystemTime::now()),
-        limits: Limits::default(),
+        settings: settings.subscribe(),
         access: policy.subscribe(),
         limit_hits: LimitHits::default(),
         gone: Arc::new(|_| {}),

@@ -10,9 +10,10 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::error::RouterError;
+use super::event::Ended;
 use super::gap_notice::ConfirmedGaps;
 use super::handle::{MAILBOX, RouterCommand, RouterHandle};
-use super::instance::{ChannelState, Instance, LogBytes};
+use super::instance::{ChannelState, Instance};
 use super::instances::Instances;
 use super::listener::{ListenSpec, Listener, NewListener};
 use super::log::ChannelLog;
@@ -34,7 +35,7 @@ const BATCH: usize = 64;
 
 #[derive(Clone, Debug)]
 pub struct RouterSettings {
-    /// Names of the configured instances; others are added as programs run them.
+    /// Names of the first configured instances; others are added.
     pub instances: Vec<String>,
     pub limits: Limits,
     /// Encoder of broadcasts for the listeners.
@@ -60,16 +61,10 @@ impl Router {
     pub fn new(settings: RouterSettings) -> (Self, RouterHandle) {
         let (sender, mailbox) = mpsc::channel(MAILBOX);
         let limits = &settings.limits;
-        let log_bytes = LogBytes::new(limits.total_log_bytes);
-        let instances = Instances::new(
-            &settings.instances,
-            limits,
-            &settings.limit_hits,
-            &log_bytes,
-        );
+        let instances = Instances::new(&settings.instances, limits, &settings.limit_hits);
         let stopped = CancellationToken::new();
-        let configured = instances.configured().iter();
-        let wanted = configured.map(|i| i.wanted.subscribe()).collect();
+        let configured = instances.configured();
+        let wanted = configured.map(|(_, it)| it.wanted.subscribe()).collect();
         let handle = RouterHandle::new(sender, wanted, stopped.clone());
         let router = Self {
             mailbox,
@@ -130,20 +125,25 @@ impl Router {
             RouterCommand::Totals(reply) => answer(reply, self.totals()),
             RouterCommand::Channels(slice, reply) => answer(reply, self.channels(slice)),
             RouterCommand::Listeners(slice, reply) => answer(reply, self.listeners.slice(slice)),
-            RouterCommand::Add(name, reply) => answer(reply, self.instances.add(&name)),
-            RouterCommand::Remove(instance, reply) => {
-                self.remove(instance);
+            RouterCommand::Add(name, kind, reply) => answer(reply, self.instances.add(&name, kind)),
+            RouterCommand::Remove(instance, why, reply) => {
+                self.remove(instance, why);
+                answer(reply, ());
+            }
+            RouterCommand::SetLimits(limits, reply) => {
+                self.instances.set_limits(&limits);
+                self.limits = *limits;
                 answer(reply, ());
             }
             RouterCommand::Stop => self.listeners.stop_all(),
         }
     }
 
-    /// Removes a transient instance, and ends its listeners.
-    fn remove(&mut self, id: InstanceId) {
+    /// Removes an instance, and ends its listeners.
+    fn remove(&mut self, id: InstanceId, why: Ended) {
         let removed = self.instances.remove(id);
         if removed.is_some_and(|instance| !instance.channels.is_empty()) {
-            self.listeners.end_instance(id);
+            self.listeners.end_instance(id, why);
         }
     }
 
@@ -279,14 +279,15 @@ impl Router {
             return;
         };
         let bytes = &found.log_bytes;
-        if bytes.total() <= bytes.bound {
+        let bound = bytes.bound();
+        if bytes.total() <= bound {
             return;
         }
         let is_configured = self.instances.is_configured(instance);
-        let sharing = if is_configured {
-            self.instances.configured()
+        let sharing: Vec<&Instance> = if is_configured {
+            self.instances.configured().map(|(_, it)| it).collect()
         } else {
-            std::slice::from_ref(found)
+            vec![found]
         };
         let channels = sharing.iter().flat_map(|it| it.channels.values());
         let logs: Vec<&Arc<ChannelLog>> = channels.map(|state| &state.log).collect();
@@ -295,7 +296,7 @@ impl Router {
             .enumerate()
             .filter_map(|(index, log)| Some(Reverse((log.oldest()?, index))))
             .collect();
-        while bytes.total() > bytes.bound - bytes.bound / 8 {
+        while bytes.total() > bound - bound / 8 {
             let Some(Reverse((_, index))) = oldest.pop() else {
                 break;
             };
@@ -304,19 +305,20 @@ impl Router {
         }
         // The newest events of many channels may exceed the bound by themselves; those of a network
         // that a program chose are not worth the memory.
-        if !is_configured && bytes.total() > bytes.bound {
+        if !is_configured && bytes.total() > bound {
             for log in logs {
                 log.clear();
             }
         }
     }
 
-    fn snapshot(&mut self) -> Vec<InstanceSnapshot> {
+    fn snapshot(&mut self) -> HashMap<InstanceId, InstanceSnapshot> {
         self.reap();
-        let configured = self.instances.configured().iter();
-        let mut snapshots: Vec<InstanceSnapshot> = configured.map(Instance::snapshot).collect();
+        let configured = self.instances.configured();
+        let mut snapshots: HashMap<InstanceId, InstanceSnapshot> =
+            configured.map(|(id, it)| (id, it.snapshot())).collect();
         for info in self.listeners.iter() {
-            if let Some(snapshot) = snapshots.get_mut(info.instance.0) {
+            if let Some(snapshot) = snapshots.get_mut(&info.instance) {
                 snapshot.totals.add(info);
                 snapshot.listeners.push(info.clone());
             }
@@ -355,7 +357,7 @@ impl Router {
     fn sweep(&mut self, now: Moment) {
         self.reap();
         for dropped in self.instances.dropped() {
-            self.remove(dropped);
+            self.remove(dropped, Ended::Instance);
         }
         for instance in self.instances.iter_mut() {
             instance.sweep(now, self.limits.log_age);

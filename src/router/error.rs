@@ -27,7 +27,9 @@ pub enum RouterError {
     ResumeAhead { after: u64, newest: u64 },
     #[error("no listener has the ID {id}; it may have ended already", id = Quoted(.0))]
     UnknownListener(String),
-    #[error("the instance has ended with the call that ran it (RunInstance); run it again")]
+    #[error(
+        "the instance has ended: with the call that ran it (RunInstance), or by a reload of the settings"
+    )]
     InstanceEnded,
     #[error("the daemon is stopping")]
     Stopping,

@@ -87,4 +87,14 @@ pub enum Ended {
         "the instance has ended with the call that ran it (RunInstance); run it again, and listen again"
     )]
     Instance,
+    /// A reload took its instance out of the settings.
+    #[error(
+        "the instance is no longer in the settings: a reload has removed it; listen on another, or add it again"
+    )]
+    Removed,
+    /// A reload gave its instance other credentials than it can follow behind its listeners.
+    #[error(
+        "a reload has replaced the instance: its type of credentials or its network setting is another; listen again"
+    )]
+    Replaced,
 }

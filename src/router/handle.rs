@@ -7,10 +7,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::error::RouterError;
+use super::event::Ended;
 use super::listener::{ListenSpec, Listener, ListenerInfo};
-use super::report::{InstanceId, Report};
+use super::report::{InstanceId, InstanceKind, Report};
 use super::snapshot::{ChannelSnapshot, InstanceSnapshot, Slice, Totals};
 use super::wanted::Wanted;
+use crate::config::Limits;
 
 /// Capacity of the router's mailbox. Senders wait while it is full; the router itself never waits,
 /// so that is short.
@@ -30,16 +32,17 @@ pub(super) enum RouterCommand {
     ListenerInfo(String, oneshot::Sender<Option<Arc<ListenerInfo>>>),
     Cancel(String, oneshot::Sender<Result<(), RouterError>>),
     ClearContext(String, ListenerFilter, oneshot::Sender<u32>),
-    Snapshot(oneshot::Sender<Vec<InstanceSnapshot>>),
+    Snapshot(oneshot::Sender<HashMap<InstanceId, InstanceSnapshot>>),
     Totals(oneshot::Sender<HashMap<InstanceId, Totals>>),
     Channels(Slice, oneshot::Sender<Vec<ChannelSnapshot>>),
     Listeners(Slice, oneshot::Sender<Vec<Arc<ListenerInfo>>>),
-    Add(String, oneshot::Sender<AddedInstance>),
-    Remove(InstanceId, oneshot::Sender<()>),
+    Add(String, InstanceKind, oneshot::Sender<AddedInstance>),
+    Remove(InstanceId, Ended, oneshot::Sender<()>),
+    SetLimits(Box<Limits>, oneshot::Sender<()>),
     Stop,
 }
 
-/// A transient instance in the router. Where it is dropped without
+/// An instance that was added to the router. Where it is dropped without
 /// [`RouterHandle::remove_instance`], the router removes it within seconds.
 #[derive(Debug)]
 pub struct AddedInstance {
@@ -132,11 +135,11 @@ impl RouterHandle {
             .await
     }
 
-    /// Channels and listeners of every configured instance, in the order of their IDs.
+    /// Channels and listeners of every configured instance.
     ///
     /// # Errors
     /// The daemon stops.
-    pub async fn snapshot(&self) -> Result<Vec<InstanceSnapshot>, RouterError> {
+    pub async fn snapshot(&self) -> Result<HashMap<InstanceId, InstanceSnapshot>, RouterError> {
         self.ask(RouterCommand::Snapshot).await
     }
 
@@ -173,25 +176,45 @@ impl RouterHandle {
         self.stopped.cancelled().await;
     }
 
-    /// Adds a transient instance.
+    /// Adds an instance.
     ///
     /// # Errors
     /// The daemon stops.
-    pub async fn add_instance(&self, name: &str) -> Result<AddedInstance, RouterError> {
+    pub async fn add_instance(
+        &self,
+        name: &str,
+        kind: InstanceKind,
+    ) -> Result<AddedInstance, RouterError> {
         let name = name.to_owned();
-        self.ask(|reply| RouterCommand::Add(name, reply)).await
-    }
-
-    /// Removes a transient instance; its listeners end.
-    ///
-    /// # Errors
-    /// The daemon stops.
-    pub async fn remove_instance(&self, instance: InstanceId) -> Result<(), RouterError> {
-        self.ask(|reply| RouterCommand::Remove(instance, reply))
+        self.ask(|reply| RouterCommand::Add(name, kind, reply))
             .await
     }
 
-    /// The channels that a configured instance's link must subscribe.
+    /// Removes an instance; its listeners end with this reason.
+    ///
+    /// # Errors
+    /// The daemon stops.
+    pub async fn remove_instance(
+        &self,
+        instance: InstanceId,
+        why: Ended,
+    ) -> Result<(), RouterError> {
+        self.ask(|reply| RouterCommand::Remove(instance, why, reply))
+            .await
+    }
+
+    /// Replaces the limits, for the logs that are there as well: what exceeds a lower bound leaves
+    /// its log with the next event, and listeners that had not read it are told by a gap.
+    ///
+    /// # Errors
+    /// The daemon stops.
+    pub async fn set_limits(&self, limits: Limits) -> Result<(), RouterError> {
+        let limits = Box::new(limits);
+        self.ask(|reply| RouterCommand::SetLimits(limits, reply))
+            .await
+    }
+
+    /// The channels that the link of an instance must subscribe that the router was made with.
     pub fn wanted(&self, instance: InstanceId) -> Option<watch::Receiver<Wanted>> {
         self.wanted.get(instance.0).cloned()
     }

@@ -10,8 +10,9 @@ use tokio::sync::watch;
 
 use super::error::RouterError;
 use super::listener::ListenSpec;
-use super::log::{Bounds, ChannelLog};
+use super::log::ChannelLog;
 use super::moment::Moment;
+use super::ring::Bounds;
 use super::snapshot::{ChannelSnapshot, InstanceSnapshot, Totals, first_by};
 use super::wanted::Wanted;
 use crate::config::Limits;
@@ -36,14 +37,23 @@ pub(super) struct Instance {
 #[derive(Clone, Debug)]
 pub(super) struct LogBytes {
     pub total: Arc<AtomicUsize>,
-    pub bound: usize,
+    bound: Arc<AtomicUsize>,
 }
 
 impl LogBytes {
     /// No bytes yet.
     pub fn new(bound: usize) -> Self {
-        let total = Arc::default();
+        let (total, bound) = (Arc::default(), Arc::new(AtomicUsize::new(bound)));
         Self { total, bound }
+    }
+
+    pub fn bound(&self) -> usize {
+        self.bound.load(Ordering::Relaxed)
+    }
+
+    /// Replaces the bound. It is kept from the next event on.
+    pub fn set_bound(&self, bound: usize) {
+        self.bound.store(bound, Ordering::Relaxed);
     }
 
     pub fn total(&self) -> usize {
@@ -135,11 +145,7 @@ impl Instance {
                     full,
                 })?;
                 let memory = spec.take_channel_memory()?;
-                let bounds = Bounds {
-                    events: limits.log_events,
-                    bytes: limits.log_bytes,
-                    age: limits.log_age,
-                };
+                let bounds = Bounds::of(limits);
                 let id = uuid::Uuid::new_v4().simple().to_string();
                 let mut order = 0;
                 self.wanted

@@ -5,21 +5,25 @@ use std::sync::{Arc, Weak};
 
 use super::handle::AddedInstance;
 use super::instance::{Instance, LogBytes};
-use super::report::InstanceId;
+use super::report::{InstanceId, InstanceKind};
+use super::ring::Bounds;
 use crate::config::Limits;
 use crate::shares::LimitHits;
 
 /// Instances by ID. An ID is never used again: a late report of an instance that has ended reaches
 /// no other.
 pub(super) struct Instances {
-    /// Found by index, since each batch of broadcasts looks one up.
-    configured: Vec<Instance>,
+    /// In the order of their IDs. Those of the start are found by index, since each batch of
+    /// broadcasts looks one up.
+    configured: Vec<Owned>,
     /// As many as the bridge admits (`daemon.limits.max_run_instances`), and those that were
     /// dropped until the router removes them.
-    transient: HashMap<InstanceId, Transient>,
+    transient: HashMap<InstanceId, Owned>,
     next: usize,
     max_channels: (usize, Option<usize>),
     hits: LimitHits,
+    /// Bound on the logs of all configured instances.
+    log_bytes: LogBytes,
 }
 
 /// Bound on the logs of one transient instance, in bytes. They are not among the logs that share
@@ -27,103 +31,155 @@ pub(super) struct Instances {
 /// not push the events of others out.
 pub(super) const TRANSIENT_LOG_BYTES: usize = 1 << 20;
 
-struct Transient {
+struct Owned {
+    id: InstanceId,
     instance: Instance,
-    /// Its [`AddedInstance`].
-    owner: Weak<()>,
+    /// Its [`AddedInstance`]; none for those that the router was made with.
+    owner: Option<Weak<()>>,
+}
+
+impl Owned {
+    fn is_dropped(&self) -> bool {
+        let owner = self.owner.as_ref();
+        owner.is_some_and(|owner| owner.strong_count() == 0)
+    }
 }
 
 impl Instances {
-    /// `configured` instances, each of which may have `limits.max_channels` channels, with
-    /// `log_bytes` for all of them.
-    pub fn new(
-        configured: &[String],
-        limits: &Limits,
-        hits: &LimitHits,
-        log_bytes: &LogBytes,
-    ) -> Self {
-        let max_channels = (limits.max_channels, limits.user.max_channels);
-        Self {
-            configured: configured
-                .iter()
-                .map(|name| Instance::new(name, max_channels, hits, log_bytes.clone()))
-                .collect(),
+    /// `configured` instances, each of which may have `limits.max_channels` channels.
+    pub fn new(configured: &[String], limits: &Limits, hits: &LimitHits) -> Self {
+        let mut instances = Self {
+            configured: Vec::new(),
             transient: HashMap::new(),
-            next: configured.len(),
-            max_channels,
+            next: 0,
+            max_channels: (limits.max_channels, limits.user.max_channels),
             hits: hits.clone(),
+            log_bytes: LogBytes::new(limits.total_log_bytes),
+        };
+        for name in configured {
+            let id = instances.next_id();
+            let log_bytes = instances.log_bytes.clone();
+            let instance = instances.instance(name, log_bytes);
+            let owner = None;
+            instances.configured.push(Owned {
+                id,
+                instance,
+                owner,
+            });
         }
+        instances
+    }
+
+    fn next_id(&mut self) -> InstanceId {
+        let id = InstanceId(self.next);
+        self.next += 1;
+        id
+    }
+
+    fn instance(&self, name: &str, log_bytes: LogBytes) -> Instance {
+        Instance::new(name, self.max_channels, &self.hits, log_bytes)
     }
 
     /// The configured instances, in the order of their IDs.
-    pub fn configured(&self) -> &[Instance] {
-        &self.configured
+    pub fn configured(&self) -> impl Iterator<Item = (InstanceId, &Instance)> {
+        self.configured.iter().map(|it| (it.id, &it.instance))
     }
 
-    /// Adds a transient instance.
-    pub fn add(&mut self, name: &str) -> AddedInstance {
-        let id = InstanceId(self.next);
-        self.next += 1;
-        let log_bytes = LogBytes::new(TRANSIENT_LOG_BYTES);
-        let instance = Instance::new(name, self.max_channels, &self.hits, log_bytes);
+    /// Adds an instance.
+    pub fn add(&mut self, name: &str, kind: InstanceKind) -> AddedInstance {
+        let id = self.next_id();
+        let log_bytes = match kind {
+            InstanceKind::Configured => self.log_bytes.clone(),
+            InstanceKind::Transient => LogBytes::new(TRANSIENT_LOG_BYTES),
+        };
+        let instance = self.instance(name, log_bytes);
         let alive = Arc::new(());
         let added = AddedInstance {
             id,
             wanted: instance.wanted.subscribe(),
             _alive: alive.clone(),
         };
-        let owner = Arc::downgrade(&alive);
-        self.transient.insert(id, Transient { instance, owner });
+        let owner = Some(Arc::downgrade(&alive));
+        let owned = Owned {
+            id,
+            instance,
+            owner,
+        };
+        match kind {
+            InstanceKind::Configured => self.configured.push(owned),
+            InstanceKind::Transient => drop(self.transient.insert(id, owned)),
+        }
         added
     }
 
-    /// Removes a transient instance.
+    /// Removes an instance.
     pub fn remove(&mut self, id: InstanceId) -> Option<Instance> {
-        Some(self.transient.remove(&id)?.instance)
+        let owned = match self.index(id) {
+            Some(index) => self.configured.remove(index),
+            None => self.transient.remove(&id)?,
+        };
+        Some(owned.instance)
     }
 
-    /// IDs of the transient instances whose owner was dropped without removing them.
+    /// IDs of the instances whose owner was dropped without removing them.
     pub fn dropped(&self) -> Vec<InstanceId> {
-        let transient = self.transient.iter();
-        transient
-            .filter(|(_, transient)| transient.owner.strong_count() == 0)
-            .map(|(id, _)| *id)
-            .collect()
+        let all = self.configured.iter().chain(self.transient.values());
+        all.filter(|it| it.is_dropped()).map(|it| it.id).collect()
+    }
+
+    /// Applies other limits, to channels that are there as well.
+    pub fn set_limits(&mut self, limits: &Limits) {
+        self.max_channels = (limits.max_channels, limits.user.max_channels);
+        self.log_bytes.set_bound(limits.total_log_bytes);
+        let bounds = Bounds::of(limits);
+        for (_, instance) in self.iter() {
+            for state in instance.channels.values() {
+                state.log.set_bounds(bounds);
+            }
+        }
+    }
+
+    #[inline]
+    fn index(&self, id: InstanceId) -> Option<usize> {
+        match self.configured.get(id.0) {
+            Some(found) if found.id == id => Some(id.0),
+            _ => self.configured.binary_search_by_key(&id, |it| it.id).ok(),
+        }
     }
 
     #[inline]
     pub fn get(&self, id: InstanceId) -> Option<&Instance> {
-        match self.configured.get(id.0) {
-            Some(instance) => Some(instance),
-            None => Some(&self.transient.get(&id)?.instance),
-        }
+        let owned = match self.index(id) {
+            Some(index) => self.configured.get(index)?,
+            None => self.transient.get(&id)?,
+        };
+        Some(&owned.instance)
     }
 
     #[inline]
     pub fn get_mut(&mut self, id: InstanceId) -> Option<&mut Instance> {
-        match self.configured.get_mut(id.0) {
-            Some(instance) => Some(instance),
-            None => Some(&mut self.transient.get_mut(&id)?.instance),
-        }
+        let owned = match self.index(id) {
+            Some(index) => self.configured.get_mut(index)?,
+            None => self.transient.get_mut(&id)?,
+        };
+        Some(&mut owned.instance)
     }
 
     /// True for a configured instance.
     pub fn is_configured(&self, id: InstanceId) -> bool {
-        id.0 < self.configured.len()
+        self.index(id).is_some()
     }
 
     /// Every instance.
     pub fn iter(&self) -> impl Iterator<Item = (InstanceId, &Instance)> {
-        let configured = self.configured.iter().enumerate();
-        let transient = self.transient.iter();
-        configured
-            .map(|(index, instance)| (InstanceId(index), instance))
-            .chain(transient.map(|(id, transient)| (*id, &transient.instance)))
+        let all = self.configured.iter().chain(self.transient.values());
+        all.map(|it| (it.id, &it.instance))
     }
 
     /// Every instance.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
-        let transient = self.transient.values_mut().map(|it| &mut it.instance);
-        self.configured.iter_mut().chain(transient)
+        let transient = self.transient.values_mut();
+        let all = self.configured.iter_mut().chain(transient);
+        all.map(|it| &mut it.instance)
     }
 }

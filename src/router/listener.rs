@@ -133,6 +133,8 @@ impl ListenerInfo {
             Ended::Overflow => 2,
             Ended::Stopping => 3,
             Ended::Instance => 4,
+            Ended::Removed => 5,
+            Ended::Replaced => 6,
         };
         // It fails where the listener has ended already: the first reason stays.
         self.ended
@@ -148,6 +150,8 @@ impl ListenerInfo {
             1 => Some(Ended::Cancelled),
             2 => Some(Ended::Overflow),
             4 => Some(Ended::Instance),
+            5 => Some(Ended::Removed),
+            6 => Some(Ended::Replaced),
             _ => Some(Ended::Stopping),
         }
     }

@@ -9,26 +9,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::event::Gap;
 use super::moment::Moment;
 use super::record::{EncodedBatch, Record};
 use super::report::Incoming;
-use super::ring::{Content, Ring, RingEntry};
+use super::ring::{Bounds, Content, Ring, RingEntry};
 use super::wake_pacing::WakeDecision;
 use expd_domain::{GapReason, SubscriptionState};
-
-/// Limits of one log.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Maximum number of events.
-    pub events: usize,
-    /// Maximum number of bytes. The newest event is kept whatever its size.
-    pub bytes: usize,
-    /// Maximum age of an event.
-    pub age: Duration,
-}
 
 /// The log of one channel.
 #[derive(Debug)]
@@ -36,7 +25,6 @@ pub struct ChannelLog {
     /// ID of this log; a later log of the same channel has another.
     pub id: String,
     ring: Mutex<Ring>,
-    bounds: Bounds,
     /// Sum of the bytes of all logs.
     total: Arc<AtomicUsize>,
 }
@@ -46,9 +34,8 @@ impl ChannelLog {
     pub fn new(id: String, bounds: Bounds, total: Arc<AtomicUsize>, now: Moment) -> Self {
         Self {
             id,
-            bounds,
             total,
-            ring: Mutex::new(Ring::new(now)),
+            ring: Mutex::new(Ring::new(bounds, now)),
         }
     }
 
@@ -103,6 +90,11 @@ impl ChannelLog {
         self.keep_bounds(&mut ring, now);
     }
 
+    /// Replaces the limits. What exceeds them leaves the log with the next event.
+    pub fn set_bounds(&self, bounds: Bounds) {
+        self.lock().bounds = bounds;
+    }
+
     /// Wakes every waiting listener.
     pub fn wake(&self) {
         let wakers = self.lock().take_wakers();
@@ -115,7 +107,7 @@ impl ChannelLog {
     /// once for each pause, the time at which to call again.
     pub fn wake_paced(&self, now: Instant) -> Option<Instant> {
         let mut ring = self.lock();
-        let (events, bytes) = (self.bounds.events, self.bounds.bytes);
+        let (events, bytes) = (ring.bounds.events, ring.bounds.bytes);
         match ring.wake_pacing.decide(now, events, bytes) {
             WakeDecision::At(then) => return Some(then),
             WakeDecision::Scheduled => return None,
@@ -205,12 +197,12 @@ impl ChannelLog {
 
     fn keep_bounds(&self, ring: &mut Ring, now: Moment) {
         while ring.entries.len() > 1
-            && (ring.entries.len() > self.bounds.events || ring.bytes > self.bounds.bytes)
+            && (ring.entries.len() > ring.bounds.events || ring.bytes > ring.bounds.bytes)
         {
             self.evict(ring, true);
         }
         while ring.entries.front().is_some_and(|entry| {
-            now.at.saturating_duration_since(entry.moment.at) > self.bounds.age
+            now.at.saturating_duration_since(entry.moment.at) > ring.bounds.age
         }) {
             self.evict(ring, false);
         }

@@ -42,7 +42,7 @@ pub use handle::{AddedInstance, RouterHandle};
 pub use listener::{ListenSpec, Listener, ListenerInfo, Program, WebPage};
 pub use moment::Moment;
 pub use record::{Decode, Encode, EncodedBatch, FrameSpan, PageForm, PlainBroadcast, Record};
-pub use report::{Incoming, InstanceId, Report};
+pub use report::{Incoming, InstanceId, InstanceKind, Report};
 pub use snapshot::{ChannelSnapshot, InstanceSnapshot, Slice, Totals};
 pub use wanted::Wanted;
 

@@ -112,10 +112,10 @@ impl Registry {
     }
 
     /// Ends the listeners of an instance that has ended.
-    pub fn end_instance(&self, instance: InstanceId) {
+    pub fn end_instance(&self, instance: InstanceId, why: Ended) {
         for info in self.listeners.values() {
             if info.instance == instance {
-                info.end(Ended::Instance);
+                info.end(why);
             }
         }
     }

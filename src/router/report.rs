@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::moment::Moment;
 use expd_domain::{Broadcast, Channel};
 
-/// An instance: the index among the configured ones, above them the number of a transient one.
+/// An instance, by its number among all that the router has had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(pub usize);
 
@@ -36,4 +36,13 @@ pub enum Report {
         /// When the connection was last known to be good.
         since: Moment,
     },
+}
+
+/// Origin of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceKind {
+    /// The settings.
+    Configured,
+    /// A program.
+    Transient,
 }

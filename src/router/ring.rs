@@ -6,13 +6,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::event::Gap;
 use super::moment::Moment;
 use super::outages::Outages;
 use super::record::Record;
 use super::wake_pacing::WakePacing;
+use crate::config::Limits;
 use expd_domain::SubscriptionState;
 
 /// Number of distinct event names that one log counts, so that a listener for one name learns how
@@ -29,6 +30,28 @@ const ENTRY_OVERHEAD: usize = 200;
 
 // With the two counts beside a shared record.
 const _: () = assert!(size_of::<RingEntry>() + size_of::<Record>() + 16 <= ENTRY_OVERHEAD);
+
+/// Limits of one log.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Maximum number of events.
+    pub events: usize,
+    /// Maximum number of bytes. The newest event is kept whatever its size.
+    pub bytes: usize,
+    /// Maximum age of an event.
+    pub age: Duration,
+}
+
+impl Bounds {
+    /// Those of the settings.
+    pub fn of(limits: &Limits) -> Self {
+        Self {
+            events: limits.log_events,
+            bytes: limits.log_bytes,
+            age: limits.log_age,
+        }
+    }
+}
 
 /// Content of an entry. What is not a broadcast is called a marker.
 #[derive(Clone, Debug)]
@@ -57,6 +80,7 @@ pub(super) struct RingEntry {
 /// The ring, and the wakers of its listeners.
 #[derive(Debug)]
 pub(super) struct Ring {
+    pub bounds: Bounds,
     pub entries: VecDeque<RingEntry>,
     /// Sequence of the first entry; the entries after it are consecutive.
     pub first: u64,
@@ -134,8 +158,9 @@ impl RingEntry {
 
 impl Ring {
     /// An empty ring whose subscription is pending.
-    pub fn new(now: Moment) -> Self {
+    pub fn new(bounds: Bounds, now: Moment) -> Self {
         Self {
+            bounds,
             entries: VecDeque::new(),
             first: 1,
             bytes: 0,

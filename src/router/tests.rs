@@ -348,7 +348,7 @@ async fn a_deserted_channel_lingers_and_then_goes() {
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert!(wanted.borrow().is_empty());
     assert!(
-        world.router.snapshot().await.unwrap()[0]
+        world.router.snapshot().await.unwrap()[&HOME]
             .channels
             .is_empty()
     );
@@ -366,7 +366,14 @@ async fn all_logs_together_keep_their_bound_the_oldest_going_first() {
     for _ in 0..40 {
         world.broadcast(&["a"]).await;
     }
-    let channels = world.router.snapshot().await.unwrap().remove(0).channels;
+    let channels = world
+        .router
+        .snapshot()
+        .await
+        .unwrap()
+        .remove(&HOME)
+        .unwrap()
+        .channels;
     assert!(channels[0].log_bytes <= 4000, "{channels:?}");
     let words = heard(&mut old);
     assert!(
@@ -399,7 +406,7 @@ async fn one_bound_holds_over_the_logs_of_all_channels_and_instances() {
         world.broadcast_on(instance, channel, &["a"; EACH]).await;
     }
     let snapshots = world.router.snapshot().await.unwrap();
-    let channels: Vec<_> = snapshots.iter().flat_map(|one| &one.channels).collect();
+    let channels: Vec<_> = snapshots.values().flat_map(|one| &one.channels).collect();
     let total: usize = channels.iter().map(|channel| channel.log_bytes).sum();
     assert!(total <= BOUND, "{total} bytes in {channels:?}");
     let events = |name: &str| {
@@ -423,14 +430,22 @@ async fn one_bound_holds_over_the_logs_of_all_channels_and_instances() {
 async fn a_transient_instance_ends_with_its_listeners_and_leaves_nothing() {
     let world = world(Limits::default());
     let mut here = world.listen(spec(None)).await;
-    let added = world.router.add_instance("run").await.unwrap();
+    let added = world
+        .router
+        .add_instance("run", InstanceKind::Transient)
+        .await
+        .unwrap();
     let id = added.id;
     let mut there = world.router.open(id, spec(None)).await.unwrap();
     assert_eq!(added.wanted.borrow().len(), 1);
     world.broadcast_on(id, "menu", &["a"]).await;
     assert_eq!(heard(&mut there), ["Pending", "a@1"]);
     assert_eq!(world.router.totals().await.unwrap()[&id].deliveries, 1);
-    world.router.remove_instance(id).await.unwrap();
+    world
+        .router
+        .remove_instance(id, Ended::Instance)
+        .await
+        .unwrap();
     assert_eq!(heard(&mut there), ["Instance"]);
     assert_eq!(heard(&mut here), ["Pending"]);
     let again = world.router.open(id, spec(None)).await;
@@ -438,7 +453,11 @@ async fn a_transient_instance_ends_with_its_listeners_and_leaves_nothing() {
     // A late report reaches nobody, and no later instance either.
     world.broadcast_on(id, "menu", &["b"]).await;
     assert!(!world.router.totals().await.unwrap().contains_key(&id));
-    let next = world.router.add_instance("run").await.unwrap();
+    let next = world
+        .router
+        .add_instance("run", InstanceKind::Transient)
+        .await
+        .unwrap();
     assert_ne!(next.id, id);
     assert!(next.wanted.borrow().is_empty());
 }
@@ -451,7 +470,11 @@ async fn the_logs_of_a_transient_instance_have_a_bound_of_their_own() {
     });
     let mut here = world.listen(spec(None)).await;
     world.broadcast(&["a"; 10]).await;
-    let added = world.router.add_instance("run").await.unwrap();
+    let added = world
+        .router
+        .add_instance("run", InstanceKind::Transient)
+        .await
+        .unwrap();
     let mut there = Vec::new();
     let large = "x".repeat(super::instances::TRANSIENT_LOG_BYTES / 3);
     let payload = Payload::parse(format!("\"{large}\"")).unwrap();
@@ -491,7 +514,11 @@ async fn the_logs_of_a_transient_instance_have_a_bound_of_their_own() {
 #[tokio::test(start_paused = true)]
 async fn a_transient_instance_whose_owner_is_gone_is_removed() {
     let world = world(Limits::default());
-    let added = world.router.add_instance("run").await.unwrap();
+    let added = world
+        .router
+        .add_instance("run", InstanceKind::Transient)
+        .await
+        .unwrap();
     let id = added.id;
     let mut listener = world.router.open(id, spec(None)).await.unwrap();
     assert_eq!(heard(&mut listener), ["Pending"]);

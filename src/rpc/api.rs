@@ -36,7 +36,7 @@ impl Api for ApiService {
         self.0.allow(&caller, &bridge, &action).await?;
         let form = request.payload_form();
         let body = match request.body {
-            Some(body) => Some(convert::payload_in(Some(body), self.0.max_payload).await?),
+            Some(body) => Some(convert::payload_in(Some(body), self.0.max_payload()).await?),
             None => None,
         };
         let query = request.query.into_iter().collect();

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::pull::PullListeners;
 use crate::access::AccessPolicy;
 use crate::bridge::{Bridges, InstanceRunner};
+use crate::config::DaemonSettings;
 use crate::metrics::DaemonCounters;
 use crate::pages::Pages;
 use crate::router::RouterHandle;
@@ -26,8 +27,8 @@ pub struct ServiceContext {
     pub pulls: PullListeners,
     /// Web pages at the door for pages.
     pub pages: Pages,
-    /// Limit of a payload, in bytes of JSON text.
-    pub max_payload: usize,
+    /// The daemon's settings, which a reload replaces.
+    pub settings: watch::Receiver<Arc<DaemonSettings>>,
     /// The access policy, which a reload replaces.
     pub access: watch::Receiver<Arc<AccessPolicy>>,
     /// Counters of calls and refusals.
@@ -36,4 +37,11 @@ pub struct ServiceContext {
     pub started_at: SystemTime,
     /// Cancelled when the daemon stops; new calls are refused from then on.
     pub stop: CancellationToken,
+}
+
+impl ServiceContext {
+    /// Limit of a payload, in bytes of JSON text.
+    pub fn max_payload(&self) -> usize {
+        self.settings.borrow().limits.max_payload
+    }
 }

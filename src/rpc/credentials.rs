@@ -51,8 +51,9 @@ pub(super) fn settings_in(
         ));
     }
     let host = host_in(&name, &host, bridges)?;
-    let same_host = bridges.iter().find(|b| b.settings.host == host);
-    let settings = same_host.map(|bridge| bridge.settings.clone());
+    let mut setups = bridges.iter().map(|bridge| bridge.session.setup());
+    let same_host = setups.find(|setup| setup.settings.host == host);
+    let settings = same_host.map(|setup| setup.settings.clone());
     let settings = settings.unwrap_or_else(|| InstanceSettings::new(host, credentials.clone()));
     Ok(InstanceSettings {
         network,
@@ -63,7 +64,8 @@ pub(super) fn settings_in(
 
 fn host_in(name: &str, host: &str, bridges: &Bridges) -> Result<String, Status> {
     if host.is_empty() {
-        let default = bridges.get("").map(|bridge| bridge.settings.host.clone());
+        let default = bridges.get("").map(|bridge| bridge.session.setup());
+        let default = default.map(|setup| setup.settings.host.clone());
         return Ok(default.unwrap_or_else(|| InstanceSettings::DEFAULT_HOST.to_owned()));
     }
     let host = ApiHost::parse(host);

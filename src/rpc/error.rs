@@ -82,7 +82,7 @@ impl From<BridgeError> for Status {
             BridgeError::Stopping => {
                 with_reason(Code::Unavailable, &error, ("STOPPING", Fate::Refused), None)
             }
-            BridgeError::InstanceEnded => with_reason(
+            BridgeError::InstanceEnded | BridgeError::InstanceRemoved => with_reason(
                 Code::NotFound,
                 &error,
                 ("INSTANCE_ENDED", Fate::Refused),
@@ -136,8 +136,8 @@ impl From<Ended> for Status {
         let code = match why {
             Ended::Cancelled => Code::Cancelled,
             Ended::Overflow => Code::ResourceExhausted,
-            Ended::Instance => Code::NotFound,
-            Ended::Stopping => Code::Unavailable,
+            Ended::Instance | Ended::Removed => Code::NotFound,
+            Ended::Stopping | Ended::Replaced => Code::Unavailable,
         };
         new(code, why)
     }

@@ -47,8 +47,8 @@ impl HealthService {
         let rest = service.strip_prefix(NETWORK)?;
         if rest.is_empty() {
             let default = bridges.get(Bridges::full_name(""));
-            let all = || bridges.iter().cloned().collect();
-            return Some(default.map_or_else(all, |default| vec![default.clone()]));
+            let all = || bridges.iter().collect();
+            return Some(default.map_or_else(all, |default| vec![default]));
         }
         let name = rest.strip_prefix('/').filter(|name| !name.is_empty())?;
         let found = bridges.get_for(user_of(caller), name)?;
@@ -148,7 +148,7 @@ struct Watch {
     health: HealthService,
     caller: Caller,
     service: String,
-    /// Changes of the instances that programs run.
+    /// Changes of the instances that there are.
     instances: watch::Receiver<()>,
     /// Changes of the access rules.
     access: watch::Receiver<Arc<crate::access::AccessPolicy>>,

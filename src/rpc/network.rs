@@ -42,7 +42,7 @@ impl Network for NetworkService {
         let channel = convert::channel_in(request.channel)?;
         let action = Action::Broadcast(&channel);
         self.0.allow(&caller, &bridge, &action).await?;
-        let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
+        let payload = convert::payload_in(request.payload, self.0.max_payload()).await?;
         let timeout = convert::duration_in("timeout", request.timeout)?;
         let timeout = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT);
         let wait = request.wait_for_connection;
@@ -90,7 +90,7 @@ impl Network for NetworkService {
         let channel = ChannelId::from_wire(request.channel_id);
         let action = Action::respond_on(&channel);
         self.0.allow(&caller, &bridge, &action).await?;
-        let payload = convert::payload_in(request.payload, self.0.max_payload).await?;
+        let payload = convert::payload_in(request.payload, self.0.max_payload()).await?;
         bridge
             .respond(
                 on_behalf(&call),

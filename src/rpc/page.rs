@@ -26,6 +26,10 @@ const SLICE: usize = 256;
 /// Limit of a name or context in a status, in bytes.
 const MAX_NAME: usize = 256;
 
+/// Indexes of transient instances begin here, above those of configured ones, which a reload may add
+/// to between two pages.
+const TRANSIENT: usize = 1 << 32;
+
 /// Limit of a channel's ID in a status, in bytes.
 const MAX_ID: usize = 2048;
 
@@ -62,11 +66,10 @@ pub(super) async fn page(
     }
     let mut instances = Vec::new();
     let mut next = None;
-    let configured = context.bridges.iter().count();
     for (index, bridge) in view.bridges(&context.bridges).iter().enumerate() {
         // Transient instances come and go between two pages; their IDs keep the order.
         let index = match bridge.user {
-            Some(_) => configured.max(bridge.instance.0),
+            Some(_) => TRANSIENT.saturating_add(bridge.instance.0),
             None => index,
         };
         if !view.instance(&bridge.name) {
@@ -280,7 +283,7 @@ fn instance_out(bridge: &Bridge, totals: Totals) -> proto::InstanceStatus {
     let counters = &bridge.counters;
     proto::InstanceStatus {
         instance: bridge.name.clone(),
-        host: bridge.settings.host.clone(),
+        host: bridge.session.setup().settings.host.clone(),
         identity: bridge.identity().ok().map(|identity| {
             // A status is read often, and is no place for what no field tells.
             let rest = String::new();

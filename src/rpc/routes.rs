@@ -40,7 +40,7 @@ pub fn service(context: ServiceContext) -> axum::Router {
         .route("/expd.v1.Api/Fetch", post(content::answer))
         .with_state(context.clone());
     streams
-        .merge(unary_routes(context.max_payload, &network, &api, &daemon))
+        .merge(unary_routes(&context, &network, &api, &daemon))
         .merge(reflection::routes())
         .merge(handwritten)
         .layer(from_fn(deadline::enforce))
@@ -50,7 +50,7 @@ pub fn service(context: ServiceContext) -> axum::Router {
 
 /// Routes of the unary methods.
 fn unary_routes(
-    max_payload: usize,
+    context: &ServiceContext,
     network: &network::NetworkService,
     api: &api::ApiService,
     daemon: &daemon::DaemonService,
@@ -62,7 +62,7 @@ fn unary_routes(
         ($($path:literal => $service:expr, $method:ident;)*) => {
             axum::Router::new()$(.route(
                 $path,
-                unary::route($service.clone(), max_payload, |service, request| async move {
+                unary::route($service.clone(), context.clone(), |service, request| async move {
                     service.$method(request).await
                 }),
             ))*

@@ -115,14 +115,27 @@ impl InstanceRun {
                     policy.check(&self.caller, name, &Action::Run)?;
                 }
                 changed = self.link.changed() => {
-                    // The link ends with the daemon, where not with this stream.
-                    changed.map_err(|_| stopping())?;
+                    // The link ends with the daemon or by a reload, where not with this stream.
+                    changed.map_err(|_| self.ended())?;
                     break;
                 }
             }
         }
         let status = self.link.borrow_and_update();
         Ok(link_event_out(name, &status))
+    }
+}
+
+impl InstanceRun {
+    /// The status of an instance that has ended by itself.
+    fn ended(&self) -> Status {
+        if self.context.stop.is_cancelled() {
+            return stopping();
+        }
+        error::new(
+            Code::AlreadyExists,
+            "a reload has configured an instance of this name, and the one that was run has ended; run it under another name",
+        )
     }
 }
 

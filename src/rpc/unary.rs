@@ -13,6 +13,7 @@ use http::{HeaderValue, Request, Response};
 use prost::Message;
 use tonic::Status;
 
+use super::context::ServiceContext;
 use super::error::clamped;
 use super::frame::frame;
 use super::message::{RequestMessage, read};
@@ -20,10 +21,10 @@ use super::offload::off_thread;
 use super::pull::HandOut;
 use super::server::{AnswerBody, Call};
 
-/// Routes a unary method whose payload has at most `max_payload` bytes.
+/// Routes a unary method whose payload is limited by the settings.
 pub(super) fn route<S, Q, A, F>(
     service: S,
-    max_payload: usize,
+    context: ServiceContext,
     handler: fn(S, tonic::Request<Q>) -> F,
 ) -> MethodRouter
 where
@@ -33,6 +34,7 @@ where
     F: Future<Output = Result<tonic::Response<A>, Status>> + Send + 'static,
 {
     let answer = move |State(service): State<S>, request: Request<Body>| async move {
+        let max_payload = context.max_payload();
         match answer(service, max_payload, handler, request).await {
             Ok(response) => response,
             Err(status) => clamped(status).into_http(),

@@ -23,7 +23,7 @@ pub(super) struct StatusWatch {
     caller: Caller,
     /// Changes of the links; none once a link has ended.
     links: SelectAll<BoxStream<'static, (InstanceId, Option<LinkStatus>)>>,
-    /// Changes of the access policy, and of the instances that programs run.
+    /// Changes of the access policy, and of the instances that there are.
     reloads: BoxStream<'static, ()>,
     runs: BoxStream<'static, ()>,
     /// The configured instances, and those that the caller's user runs.
@@ -105,17 +105,15 @@ impl StatusWatch {
                 return Some(Ok(event));
             }
             let refreshed = tokio::select! {
+                biased;
                 () = self.context.stop.cancelled() => Err(stopping()),
                 Some(()) = self.reloads.next() => self.refresh(),
                 Some(()) = self.runs.next() => {
                     self.add_instances();
                     Ok(())
                 }
-                changed = self.links.next() => match changed {
-                    Some((id, status)) => self.on_link(id, status),
-                    // The links end after the servers.
-                    None => Err(stopping()),
-                },
+                // None where a reload has removed all of them; others may be added.
+                Some((id, status)) = self.links.next() => self.on_link(id, status),
             };
             if let Err(status) = refreshed {
                 self.ended = true;
@@ -131,10 +129,17 @@ impl StatusWatch {
         };
         if status.is_none() {
             let instance = self.instances.remove(at);
-            if !instance.transient {
-                return Err(stopping());
+            let same = |other: &Instance| other.name == instance.name;
+            // One that was replaced goes on under its name.
+            if !self.instances.iter().any(same) {
+                let why = if instance.transient {
+                    "the instance has ended with the call that ran it"
+                } else {
+                    "a reload has taken the instance out of the settings"
+                };
+                self.pending
+                    .extend(instance.reported.map(|reported| ended(reported, why)));
             }
-            self.pending.extend(instance.reported.map(ended));
             return Ok(());
         }
         if let Some(instance) = self.instances.get_mut(at) {
@@ -172,12 +177,12 @@ fn stopping() -> Status {
     Status::unavailable("the daemon is stopping; watch again when it is back")
 }
 
-/// The last event of a transient instance.
-fn ended(reported: proto::LinkEvent) -> proto::LinkEvent {
+/// The last event of an instance.
+fn ended(reported: proto::LinkEvent, why: &str) -> proto::LinkEvent {
     proto::LinkEvent {
         state: proto::link_event::State::Offline.into(),
         since: Some(std::time::SystemTime::now().into()),
-        reason: "the instance has ended with the call that ran it".to_owned(),
+        reason: why.to_owned(),
         ..reported
     }
 }

@@ -1,9 +1,11 @@
-//! Refusals because a limit was reached: who was refused, how often, and when last.
+//! Refusals because a limit was reached: who was refused, how often, and when last. And the amounts
+//! that a reload has given the limits.
 //!
-//! They are counted by limit and holder; what a call is refused for, the log tells where the call
-//! ends.
+//! Refusals are counted by limit and holder; what a call is refused for, the log tells where the
+//! call ends.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -32,6 +34,21 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// Every limit, in the order of their discriminants.
+    const ALL: [Self; 11] = [
+        Self::Connections,
+        Self::CallBytes,
+        Self::Calls,
+        Self::Listeners,
+        Self::Channels,
+        Self::Waiting,
+        Self::WaitingBytes,
+        Self::RunInstances,
+        Self::Streams,
+        Self::Broadcasts,
+        Self::Bytes,
+    ];
+
     /// Its key in `[daemon.limits.user]`.
     pub fn user_key(self) -> &'static str {
         self.key().trim_start_matches("user.")
@@ -57,7 +74,35 @@ impl Limit {
 
 /// All refusals. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct LimitHits(Arc<Mutex<BTreeMap<Key, Entry>>>);
+pub struct LimitHits {
+    counts: Arc<Mutex<BTreeMap<Key, Entry>>>,
+    amounts: Arc<[LiveAmount; Limit::ALL.len()]>,
+}
+
+/// Amount of a limit since a reload has changed it.
+#[derive(Debug, Default)]
+struct LiveAmount {
+    /// 0 where the amount is that of the start: no limit is 0.
+    most: AtomicUsize,
+    /// 0 where it is half of `most`.
+    user_most: AtomicUsize,
+}
+
+/// Amount of a limit: of all users, and of one where that is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount {
+    pub most: usize,
+    pub user_most: Option<usize>,
+}
+
+impl Amount {
+    /// The amount that one user may have.
+    pub fn of_user(self) -> usize {
+        // Half is rounded up, so that a limit of 1 or 2 does not exclude everybody but the owners.
+        let half = self.most.div_ceil(2);
+        self.user_most.unwrap_or(half).min(self.most)
+    }
+}
 
 /// A limit, and the holder that was refused; none for those that are not counted apart.
 type Key = (Limit, Option<Holder>);
@@ -79,10 +124,33 @@ pub struct LimitHit {
 }
 
 impl LimitHits {
+    /// Gives a limit another amount. It holds for what is taken from now on: what is held already
+    /// stays, also where it is more.
+    pub fn set_amount(&self, limit: Limit, amount: Amount) {
+        if let Some(live) = self.amounts.get(limit as usize) {
+            let user_most = amount.user_most.unwrap_or(0);
+            live.user_most.store(user_most, Ordering::Relaxed);
+            live.most.store(amount.most, Ordering::Relaxed);
+        }
+    }
+
+    /// The amount of a limit, where it is another than `at_start`.
+    #[inline]
+    pub(super) fn amount(&self, limit: Limit, at_start: Amount) -> Amount {
+        let live = self.amounts.get(limit as usize);
+        let most = live.map_or(0, |live| live.most.load(Ordering::Relaxed));
+        if most == 0 {
+            return at_start;
+        }
+        let user_most = live.map_or(0, |live| live.user_most.load(Ordering::Relaxed));
+        let user_most = Some(user_most).filter(|most| *most > 0);
+        Amount { most, user_most }
+    }
+
     /// Counts a refusal.
     pub fn count(&self, limit: Limit, holder: Holder) {
         // Consistent after each statement.
-        let mut hits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hits = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = (limit, Some(holder));
         if !hits.contains_key(&key) {
             let known = hits.keys().filter(|(of, _)| *of == limit).count();
@@ -100,7 +168,7 @@ impl LimitHits {
 
     /// The refusals of every limit and holder.
     pub fn counts(&self) -> Vec<LimitHit> {
-        let hits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let hits = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = hits.iter().map(|((limit, holder), entry)| LimitHit {
             limit: *limit,
             holder: *holder,

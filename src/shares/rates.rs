@@ -52,7 +52,8 @@ pub struct TooFast {
 struct Buckets {
     limit: Limit,
     unit: &'static str,
-    rate: Rate,
+    /// Never locked across an await.
+    rate: Mutex<Rate>,
     hits: LimitHits,
     by_holder: Mutex<HashMap<Holder, Bucket>>,
 }
@@ -70,7 +71,7 @@ impl UserRates {
             Arc::new(Buckets {
                 limit,
                 unit,
-                rate,
+                rate: Mutex::new(rate),
                 hits: hits.clone(),
                 by_holder: Mutex::default(),
             })
@@ -79,6 +80,12 @@ impl UserRates {
             broadcasts: buckets(Limit::Broadcasts, "broadcasts", broadcasts),
             bytes: buckets(Limit::Bytes, "bytes", bytes),
         }
+    }
+
+    /// Replaces the rates. A bucket keeps what is in it, up to the new burst.
+    pub fn set(&self, broadcasts: Rate, bytes: Rate) {
+        self.broadcasts.set(broadcasts);
+        self.bytes.set(bytes);
     }
 
     /// Takes one broadcast of `bytes` bytes.
@@ -101,6 +108,14 @@ impl UserRates {
 }
 
 impl Buckets {
+    fn rate(&self) -> Rate {
+        *self.rate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, rate: Rate) {
+        *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = rate;
+    }
+
     fn take(&self, holder: Holder, amount: usize) -> Result<(), TooFast> {
         if holder == Holder::Owner {
             return Ok(());
@@ -113,7 +128,8 @@ impl Buckets {
     }
 
     fn take_at(&self, holder: Holder, amount: usize, now: Instant) -> Result<(), TooFast> {
-        let (per_second, burst) = (number(self.rate.per_second), number(self.rate.burst));
+        let rate = self.rate();
+        let (per_second, burst) = (number(rate.per_second), number(rate.burst));
         // Consistent after each statement.
         let mut buckets = self
             .by_holder
@@ -133,8 +149,8 @@ impl Buckets {
             let wait = (1.0 - bucket.tokens) / per_second;
             return Err(TooFast {
                 holder,
-                per_second: self.rate.per_second,
-                burst: self.rate.burst,
+                per_second: rate.per_second,
+                burst: rate.burst,
                 unit: self.unit,
                 key: self.limit.user_key(),
                 retry_in: Duration::from_secs_f64(wait).max(Duration::from_millis(1)),
@@ -215,6 +231,36 @@ mod tests {
         assert!(refused.retry_in > Duration::from_secs(10), "{refused:?}");
         tokio::time::advance(refused.retry_in).await;
         rates.take_bytes(ADA, 1).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_changes_the_rates_at_once() {
+        let rates = rates(&LimitHits::default());
+        let slow = Rate {
+            per_second: 1,
+            burst: 1,
+        };
+        rates.set(slow, slow);
+        rates.take_broadcast(ADA, 1).unwrap();
+        let refused = rates.take_broadcast(ADA, 1).unwrap_err();
+        assert!(
+            refused.to_string().contains("may send 1 bytes"),
+            "{refused}"
+        );
+        rates.set(
+            Rate {
+                per_second: 1000,
+                burst: 1000,
+            },
+            Rate {
+                per_second: 1000,
+                burst: 1000,
+            },
+        );
+        tokio::time::advance(Duration::from_millis(10)).await;
+        for _ in 0..5 {
+            rates.take_broadcast(ADA, 1).unwrap();
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! One identity's way to the cloud.
 //!
-//! Imports go one way: `transport` (HTTP) < `session` (the token) < `api` (calls), and `link` (the
-//! live socket) beside `api`.
+//! Imports go one way: `transport` (HTTP) < `setup` (settings with their transports) < `session` (the
+//! token) < `api` (calls), and `link` (the live socket) beside `api`.
 
 pub mod api;
 pub mod backoff;
@@ -10,4 +10,5 @@ pub mod deadline;
 pub mod link;
 pub mod pauses;
 pub mod session;
+pub mod setup;
 pub mod transport;

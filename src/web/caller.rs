@@ -103,9 +103,11 @@ impl PageCaller {
         origin: &str,
         login: String,
     ) -> Result<Self, ApiError> {
-        let bridge = state.bridges.get(&app.instance).cloned().ok_or_else(|| {
+        let bridge = state.bridges.get(&app.instance).ok_or_else(|| {
             let name = Quoted(&app.instance);
-            let message = format!("there is no instance {name}; restart expd to add one");
+            let message = format!(
+                "there is no instance {name}; add [instances.NAME] to expd's settings, and reload"
+            );
             ApiError::busy("network.instance", message)
         })?;
         let origin: Arc<str> = origin.into();

@@ -37,6 +37,7 @@ pub(super) fn of_bridge(error: BridgeError) -> ApiError {
         | BridgeError::QueueFull(_)
         | BridgeError::Stopping
         | BridgeError::InstanceEnded
+        | BridgeError::InstanceRemoved
         | BridgeError::NoIdentity { .. } => {
             ApiError::busy("network.unavailable", error.to_string())
         }

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use crate::config::DaemonSettings;
 use crate::router::Resume;
 use expd_domain::Channel;
 use expd_server::error::ApiError;
@@ -29,7 +30,8 @@ pub(super) enum PageCommand {
 pub(super) struct Logins {
     /// Never locked across an await.
     records: Mutex<HashMap<String, Arc<Login>>>,
-    memory: Duration,
+    /// Has the logs' age.
+    settings: watch::Receiver<Arc<DaemonSettings>>,
 }
 
 /// One login.
@@ -60,11 +62,11 @@ pub(super) struct Begun {
 }
 
 impl Logins {
-    /// Remembers each login for so long after its last socket.
-    pub fn new(memory: Duration) -> Self {
+    /// Remembers each login for the logs' age after its last socket.
+    pub fn new(settings: watch::Receiver<Arc<DaemonSettings>>) -> Self {
         Self {
             records: Mutex::default(),
-            memory,
+            settings,
         }
     }
 
@@ -102,7 +104,7 @@ impl Logins {
 
     /// Forgets logins that have been without a socket for too long.
     pub fn sweep(&self) {
-        let memory = self.memory;
+        let memory = self.settings.borrow().limits.log_age;
         self.lock()
             .retain(|_, login| login.has_socket() || login.lock().used.elapsed() <= memory);
     }

@@ -115,7 +115,7 @@ fn payload(
 ) -> Result<Payload, ApiError> {
     let payload = body::payload(raw)?;
     let length = payload.as_str().len();
-    if length > state.max_payload {
+    if length > state.settings.borrow().limits.max_payload {
         return Err(PayloadError::TooLarge(length).into());
     }
     Ok(payload)

@@ -141,8 +141,9 @@ impl Page {
                 },
                 event = self.task.socket.next() => self.on_socket(event).await?,
                 () = stopping.cancelled() => return Err(End::Stopping),
-                Ok(()) = link.changed() => {
-                    if link.borrow_and_update().state != LinkState::Online {
+                changed = link.changed() => {
+                    // It fails where a reload has removed or replaced the instance.
+                    if changed.is_err() || link.borrow_and_update().state != LinkState::Online {
                         return Err(End::CloudAway);
                     }
                 }
@@ -457,6 +458,7 @@ impl Page {
         let same = now.is_some_and(|now| {
             now.uuid == caller.app.uuid
                 && now.api_key == caller.app.api_key
+                && now.instance == caller.app.instance
                 && now.origins.iter().any(|origin| **origin == *caller.origin)
         });
         if same { Ok(()) } else { Err(End::AppChanged) }

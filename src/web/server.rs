@@ -18,10 +18,10 @@ use super::state::{Rates, WebState};
 use super::tokens::Tokens;
 use crate::access::AccessPolicy;
 use crate::bridge::Bridges;
-use crate::config::{Limits, WebApp};
+use crate::config::{DaemonSettings, WebApp};
 use crate::pages::Pages;
 use crate::router::Decode;
-use crate::shares::Shares;
+use crate::shares::{Limit, LimitHits, Shares};
 use expd_domain::Secret;
 use expd_server::admission::Admission;
 use expd_server::body_memory::BodyMemory;
@@ -61,8 +61,10 @@ pub struct WebParts {
     pub bridges: Bridges,
     /// The access policy, which a reload replaces.
     pub access: watch::Receiver<Arc<AccessPolicy>>,
-    /// Limits on what pages can make the daemon hold.
-    pub limits: Limits,
+    /// Limits on what pages can make the daemon hold, which a reload replaces.
+    pub settings: watch::Receiver<Arc<DaemonSettings>>,
+    /// Where refusals are counted.
+    pub limit_hits: LimitHits,
     /// The open pages, for status and metrics.
     pub pages: Pages,
     /// Decodes the router's records.
@@ -98,13 +100,14 @@ impl WebServer {
     /// Accepting connections fails for good.
     pub async fn serve(self, parts: WebParts, stop: CancellationToken) -> io::Result<()> {
         let key = read_key(parts.state_dir.clone()).await;
+        let limits = parts.settings.borrow().limits.clone();
         let state = Arc::new(WebState {
             port: self.address.port(),
             apps: Apps::new(parts.apps),
             bridges: parts.bridges,
             access: parts.access,
             tokens: Tokens::new(key),
-            logins: Logins::new(parts.limits.log_age),
+            logins: Logins::new(parts.settings.clone()),
             sessions: EngineSessions::default(),
             socket_terms: Arc::new(SocketTerms {
                 heartbeat: HEARTBEAT,
@@ -115,10 +118,15 @@ impl WebServer {
             }),
             pages: parts.pages,
             decode: parts.decode,
-            max_payload: parts.limits.max_payload,
+            settings: parts.settings,
             admission: Admission::new(MAX_CONNECTIONS),
             body_memory: BodyMemory::default(),
-            answers: Shares::new(parts.limits.max_call_bytes),
+            answers: Shares::of(
+                Limit::CallBytes,
+                limits.max_call_bytes,
+                limits.user.max_call_bytes,
+                &parts.limit_hits,
+            ),
             rates: Rates::default(),
             stopping: stop.clone(),
             tasks: TaskTracker::new(),

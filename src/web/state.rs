@@ -12,6 +12,7 @@ use super::logins::Logins;
 use super::tokens::Tokens;
 use crate::access::AccessPolicy;
 use crate::bridge::Bridges;
+use crate::config::DaemonSettings;
 use crate::pages::Pages;
 use crate::router::Decode;
 use crate::shares::Shares;
@@ -48,7 +49,7 @@ pub(super) struct WebState {
     pub socket_terms: Arc<SocketTerms>,
     pub pages: Pages,
     pub decode: Decode,
-    pub max_payload: usize,
+    pub settings: watch::Receiver<Arc<DaemonSettings>>,
     pub admission: Arc<Admission>,
     pub body_memory: BodyMemory,
     /// Memory of answers, in bytes.

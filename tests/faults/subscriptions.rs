@@ -87,7 +87,7 @@ impl Upstream {
         let (link, status) = Link::new(LinkParts {
             name: "test".to_owned(),
             instance: HOME,
-            settings,
+            network: true,
             session,
             router: handle.clone(),
             max_message: usize::MAX,

@@ -81,7 +81,7 @@ impl Instance {
         let counters = Arc::new(Counters::default());
         let (session, task) =
             Session::new("default", settings, state_dir, counters.clone()).unwrap();
-        let api = ApiClient::new(settings, session.clone()).unwrap();
+        let api = ApiClient::new(session.clone());
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
         running.spawn(task.with_timings(timing).run(stop.clone()));

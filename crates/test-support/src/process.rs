@@ -131,7 +131,8 @@ impl Daemon {
         self.said_any(texts).0
     }
 
-    fn said_any(&mut self, texts: &[&str]) -> (usize, String) {
+    /// As [`Self::said_one_of`]; gives the line, too.
+    pub fn said_any(&mut self, texts: &[&str]) -> (usize, String) {
         let end = Instant::now() + DEADLINE;
         let mut next = 0;
         loop {
@@ -151,6 +152,15 @@ impl Daemon {
                 );
             };
             self.heard.push((line, false));
+        }
+    }
+
+    /// Takes every line that came so far.
+    pub fn forget(&mut self) {
+        let new = self.lines.try_iter().map(|line| (line, true));
+        self.heard.extend(new);
+        for (_, taken) in &mut self.heard {
+            *taken = true;
         }
     }
 

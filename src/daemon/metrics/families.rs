@@ -1,5 +1,6 @@
 //! Collection of the metric families of the daemon, its process and its calls.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,7 +10,7 @@ use crate::bridge::Bridges;
 use crate::logging;
 use crate::metrics::DaemonCounters;
 use crate::pages::Pages;
-use crate::router::{InstanceSnapshot, RouterError, RouterHandle};
+use crate::router::{InstanceId, InstanceSnapshot, RouterError, RouterHandle};
 use crate::shares::LimitHits;
 use expd_domain::LinkState;
 
@@ -34,7 +35,7 @@ impl Metrics {
         Ok(self.text(&snapshots))
     }
 
-    fn text(&self, snapshots: &[InstanceSnapshot]) -> String {
+    fn text(&self, snapshots: &HashMap<InstanceId, InstanceSnapshot>) -> String {
         let mut text = Exposition::default();
         self.add_daemon(&mut text);
         self.add_process(&mut text);

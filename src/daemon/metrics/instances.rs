@@ -1,12 +1,14 @@
 //! The metric families of the configured instances. Each sample has the label `exp_instance`:
 //! `instance` is a label of Prometheus' own, for what it scrapes.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::exposition::{Exposition, Kind, seconds};
 use crate::bridge::{Bridge, Bridges};
 use crate::metrics::{Counter, Counters};
-use crate::router::{ChannelSnapshot, InstanceSnapshot};
+use crate::router::{ChannelSnapshot, InstanceId, InstanceSnapshot};
 use expd_domain::LinkState;
 
 type Instance<'a> = (&'a Bridge, &'a InstanceSnapshot);
@@ -142,11 +144,16 @@ fn channels(snapshot: &InstanceSnapshot, is_so: fn(&ChannelSnapshot) -> bool) ->
 }
 
 /// Adds the families of all configured instances.
-pub(super) fn add(text: &mut Exposition, bridges: &Bridges, snapshots: &[InstanceSnapshot]) {
+pub(super) fn add(
+    text: &mut Exposition,
+    bridges: &Bridges,
+    snapshots: &HashMap<InstanceId, InstanceSnapshot>,
+) {
     let none = InstanceSnapshot::default();
+    let bridges: Vec<Arc<Bridge>> = bridges.iter().collect();
     let all: Vec<Instance<'_>> = bridges
         .iter()
-        .map(|b| (&**b, snapshots.get(b.instance.0).unwrap_or(&none)))
+        .map(|b| (&**b, snapshots.get(&b.instance).unwrap_or(&none)))
         .collect();
     add_links(text, &all);
     for (name, help, counter) in COUNTERS {

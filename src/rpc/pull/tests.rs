@@ -69,7 +69,7 @@ impl World {
 
     /// The number of listeners that the router knows.
     async fn count(&self) -> usize {
-        self.router.snapshot().await.unwrap()[0].listeners.len()
+        self.router.snapshot().await.unwrap()[&HOME].listeners.len()
     }
 }
 

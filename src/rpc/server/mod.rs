@@ -51,7 +51,7 @@ use stream::MeteredStream;
 use users::Users;
 
 use crate::access::{AccessPolicy, Caller, PeerFields};
-use crate::config::Limits;
+use crate::config::DaemonSettings;
 use crate::ipc::{Accepted, Listener, PeerStream};
 use crate::journal::JournalEvent;
 use crate::router::Program;
@@ -92,8 +92,8 @@ const EXTRA_CONNECTIONS: usize = 2 * STRANGER_CONNECTIONS + 64;
 pub(crate) struct Server {
     /// Answers every request.
     pub router: axum::Router,
-    /// Limits of connections and calls.
-    pub limits: Limits,
+    /// Has the limits of connections and calls, which a reload replaces.
+    pub settings: watch::Receiver<Arc<DaemonSettings>>,
     /// Where refusals are counted.
     pub limit_hits: LimitHits,
     /// The access policy in force.
@@ -106,9 +106,11 @@ impl Server {
     /// Serves until the shutdown; then no connection is accepted, and open calls may finish. Socket
     /// files are removed with the listeners, right at the shutdown.
     pub(crate) async fn serve(self, listeners: Vec<Listener>, shutdown: CancellationToken) {
-        let room = Arc::new(Semaphore::new(
-            self.limits.max_connections + EXTRA_CONNECTIONS,
-        ));
+        let mut settings = self.settings.clone();
+        let limits = settings.borrow_and_update().limits.clone();
+        // As many as were ever allowed: what a reload takes, the users' shares refuse.
+        let mut most = limits.max_connections;
+        let room = Arc::new(Semaphore::new(most + EXTRA_CONNECTIONS));
         let mut incoming: SelectAll<_> = listeners
             .into_iter()
             .map(|listener| {
@@ -117,7 +119,7 @@ impl Server {
                     .boxed()
             })
             .collect();
-        let users = Users::new(&self.limits, &self.limit_hits);
+        let users = Users::new(&limits, &self.limit_hits);
         let programs = Programs::new(self.gone.clone());
         let open = OpenConnections::default();
         let mut connections = JoinSet::new();
@@ -141,6 +143,11 @@ impl Server {
                     rate_limit.charge(begun.elapsed());
                     // Other tasks run between two accepted connections.
                     yield_now().await;
+                }
+                Ok(()) = settings.changed() => {
+                    let wanted = settings.borrow_and_update().limits.max_connections;
+                    room.add_permits(wanted.saturating_sub(most));
+                    most = most.max(wanted);
                 }
                 Some(ended) = connections.join_next() => {
                     if let Err(error) = ended {
@@ -200,7 +207,8 @@ impl Server {
         shutdown: CancellationToken,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (first_frame, begun) = oneshot::channel();
-        let calls = connection.max_calls(self.limits.max_calls_per_connection);
+        let limit = self.settings.borrow().limits.max_calls_per_connection;
+        let calls = connection.max_calls(limit);
         let next = NextCall::default();
         let mut builder = http2::Builder::new(CallExecutor {
             connection: connection.clone(),

@@ -96,9 +96,9 @@ impl Users {
             },
             // Twice the limit of one stranger, because one holder may take half of any shares.
             strangers: Budget {
-                connections: Shares::of(Limit::Connections, 2 * STRANGER_CONNECTIONS, None, hits),
-                memory: Shares::of(Limit::CallBytes, 2 * STRANGER_BYTES, None, hits),
-                streams: Shares::of(Limit::Streams, 2 * STRANGER_CALLS, None, hits),
+                connections: Shares::fixed(Limit::Connections, 2 * STRANGER_CONNECTIONS, hits),
+                memory: Shares::fixed(Limit::CallBytes, 2 * STRANGER_BYTES, hits),
+                streams: Shares::fixed(Limit::Streams, 2 * STRANGER_CALLS, hits),
             },
             by_holder: Mutex::default(),
         }

@@ -12,11 +12,10 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
 use super::target;
-use crate::config::{BroadcastChannelForm, ChannelIdSpelling, InstanceSettings};
+use crate::config::{BroadcastChannelForm, ChannelIdSpelling};
 use crate::upstream::session::{LoggedIn, Session};
 use crate::upstream::transport::{
-    Answer, AnswerBody, AnswerRoom, CallError, HttpTransport, LARGEST_ANSWER, SendLatch,
-    SetupError, line_time,
+    Answer, AnswerBody, AnswerRoom, CallError, LARGEST_ANSWER, SendLatch, line_time,
 };
 use expd_domain::excerpt::sentence;
 use expd_domain::message;
@@ -39,11 +38,7 @@ pub struct ApiAnswer {
 /// API calls of one identity.
 #[derive(Clone, Debug)]
 pub struct ApiClient {
-    pub(super) transport: HttpTransport,
     pub(super) session: Session,
-    pub(super) host: String,
-    channel_form: BroadcastChannelForm,
-    spelling: ChannelIdSpelling,
 }
 
 /// One try of a call.
@@ -70,18 +65,10 @@ enum ChannelBody<'a> {
 }
 
 impl ApiClient {
-    /// A client that calls with the tokens of `session`.
-    ///
-    /// # Errors
-    /// The proxy or the file of certificate authorities is unusable.
-    pub fn new(settings: &InstanceSettings, session: Session) -> Result<Self, SetupError> {
-        Ok(Self {
-            transport: HttpTransport::new(settings)?,
-            session,
-            host: settings.host.clone(),
-            channel_form: settings.broadcast_channel,
-            spelling: settings.channel_id,
-        })
+    /// A client that calls with the tokens of `session`, each by the setup that it came with.
+    #[must_use]
+    pub fn new(session: Session) -> Self {
+        Self { session }
     }
 
     /// Broadcasts, and returns the responses that came within `wait`. Fires `latch` when the
@@ -103,14 +90,14 @@ impl ApiClient {
         let path = format!("/api/networks/current/broadcasts?timeout={millis}");
         let url = |host: &str| target::url(host, &path);
         let body = |session: &LoggedIn| {
-            let channel = match self.channel_form {
+            let channel = match session.setup.settings.broadcast_channel {
                 BroadcastChannelForm::Object => ChannelBody::Object {
                     name: &channel.name,
                     consumer: channel.consumer,
                 },
                 BroadcastChannelForm::Id => {
                     let organization = &session.authentication.identity.organization;
-                    ChannelBody::Id(ChannelId::encode(organization, channel, self.alphabet()))
+                    ChannelBody::Id(ChannelId::encode(organization, channel, alphabet(session)))
                 }
             };
             let body = BroadcastBody {
@@ -215,7 +202,7 @@ impl ApiClient {
     ) -> Result<Answer, CallError> {
         let begun = Instant::now();
         // Arguments that make no request are refused before anything is waited for.
-        url(&self.host)?;
+        url(&self.session.setup().settings.host)?;
         let session = self.session.current().await?;
         let first = body(&session)?;
         let within = within + line_time(first.as_ref().map_or(0, Vec::len));
@@ -264,7 +251,7 @@ impl ApiClient {
             body,
             answer_within,
         } = attempt;
-        let transport = self.transport.at(&session.api_url);
+        let transport = session.setup.calls.at(&session.api_url);
         let token = session.authentication.token.expose();
         let request = transport.request(method, url)?.bearer_auth(token);
         let Some(body) = body else {
@@ -276,12 +263,13 @@ impl ApiClient {
             .exchange_body(request, body, latch, answer_within, room)
             .await
     }
+}
 
-    fn alphabet(&self) -> Alphabet {
-        match self.spelling {
-            ChannelIdSpelling::Standard => Alphabet::Standard,
-            ChannelIdSpelling::Both | ChannelIdSpelling::UrlSafe => Alphabet::UrlSafe,
-        }
+/// Alphabet of the channel IDs that are sent.
+fn alphabet(session: &LoggedIn) -> Alphabet {
+    match session.setup.settings.channel_id {
+        ChannelIdSpelling::Standard => Alphabet::Standard,
+        ChannelIdSpelling::Both | ChannelIdSpelling::UrlSafe => Alphabet::UrlSafe,
     }
 }
 

@@ -127,7 +127,7 @@ impl ApiClient {
     ) -> Result<OpenAnswer, CallError> {
         let left = || ANSWER_TIMEOUT.saturating_sub(begun.elapsed());
         // Arguments that make no request are refused before anything is waited for.
-        url(&self.host)?;
+        url(&self.session.setup().settings.host)?;
         let session = self.session.current().await?;
         let answer = self.ask(&session, &url, offset, left()).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
@@ -149,7 +149,7 @@ impl ApiClient {
         offset: u64,
         answer_within: Duration,
     ) -> Result<OpenAnswer, CallError> {
-        let transport = self.transport.at(&session.api_url);
+        let transport = session.setup.calls.at(&session.api_url);
         let token = session.authentication.token.expose();
         let mut request = transport
             .request(Method::GET, url(&session.api_url)?)?

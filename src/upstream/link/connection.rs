@@ -97,7 +97,7 @@ impl Connection {
         detected: &mut Option<Detected>,
         session: &Arc<LoggedIn>,
     ) -> Result<Self, SocketError> {
-        let (settings, timings) = (&parts.settings, parts.timings.clone());
+        let (settings, timings) = (&session.setup.settings, parts.timings.clone());
         let endpoint = Endpoint {
             url: session.socket_url.clone(),
             token: session.socket_token.clone(),

@@ -6,7 +6,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::timings::LinkTimings;
-use crate::config::InstanceSettings;
 use crate::metrics::Counters;
 use crate::router::{InstanceId, RouterHandle, Wanted};
 use crate::upstream::session::Session;
@@ -18,9 +17,9 @@ pub struct LinkParts {
     pub name: String,
     /// The instance's ID in the router.
     pub instance: InstanceId,
-    /// The instance's settings: transport, protocol, spelling of channel IDs.
-    pub settings: InstanceSettings,
-    /// Source of tokens.
+    /// True to open a live socket.
+    pub network: bool,
+    /// Source of tokens, and of the setup that comes with each.
     pub session: Session,
     /// Sink for everything that arrives.
     pub router: RouterHandle,

@@ -46,6 +46,10 @@ const CLOSING_AGAIN: Duration = Duration::from_secs(30);
 /// server need not confirm a spelling ever.
 const SPELLINGS: Duration = Duration::from_secs(5);
 
+/// Time in which a new connection takes over where the settings of the instance have changed: the
+/// present one is for a network that is no longer meant.
+const LEAVE_WITHIN: Duration = Duration::from_secs(30);
+
 /// Waits between tries to open the new connection.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
@@ -59,6 +63,8 @@ pub(super) struct Rotation {
     backoff: Option<Backoff>,
     /// Serial number of the token that the network refused for the new connection.
     refused: Option<u64>,
+    /// The settings have changed: it takes over within [`LEAVE_WITHIN`].
+    leaves: bool,
 }
 
 #[derive(Default)]
@@ -133,6 +139,16 @@ impl Rotation {
         if matches!(self.stage, Stage::None) {
             self.stage = Stage::Wanted(Instant::now());
         }
+    }
+
+    /// Requests a new connection for other settings. One in progress is closed.
+    pub fn start_over(&mut self, closing: &mut JoinSet<()>) {
+        self.abort(closing);
+        *self = Self {
+            stage: Stage::Wanted(Instant::now()),
+            leaves: true,
+            ..Self::default()
+        };
     }
 
     /// Instant at which [`Rotation::maintain`] or [`Rotation::next`] is due at the latest.
@@ -223,11 +239,15 @@ impl Rotation {
                     // Half of the time left at least is for confirmations.
                     let half = at_latest.saturating_duration_since(now) / 2;
                     let early = new.timings().take_over_early.min(half);
+                    let mut at_latest = (at_latest - early).max(now);
+                    if self.leaves {
+                        at_latest = at_latest.min(now + LEAVE_WITHIN);
+                    }
                     self.stage = Stage::Confirming(Box::new(Candidate {
                         new,
                         held: Held::default(),
                         added: std::mem::take(added),
-                        at_latest: (at_latest - early).max(now),
+                        at_latest,
                         readiness: Readiness::Incomplete,
                         closing_at: now,
                         opened: true,

@@ -20,6 +20,7 @@ use crate::host_network::HostNetwork;
 use crate::journal::JournalEvent;
 use crate::router::Report;
 use crate::upstream::session::{LoggedIn, SessionState};
+use crate::upstream::setup::InstanceSetup;
 use expd_domain::{Channel, IdentityKind, LinkCause, LinkState};
 use expd_wire::Path;
 use expd_wire::socket::{Detected, SocketError};
@@ -50,6 +51,8 @@ pub(super) struct Serving {
     /// Instant of the first confirmation, over connections that replaced each other.
     pub confirmed_since: Option<Instant>,
     pub detected: Option<Detected>,
+    /// The setup that `detected` was found with.
+    detected_with: Option<Arc<InstanceSetup>>,
     /// Old connections that are being closed; each ends within seconds.
     pub closing: JoinSet<()>,
 }
@@ -79,8 +82,22 @@ impl Serving {
             recent: Recent::default(),
             confirmed_since: None,
             detected: None,
+            detected_with: None,
             closing: JoinSet::new(),
         }
+    }
+
+    /// Forgets what was detected with another setup than that of `session`.
+    pub fn detect_anew(&mut self, session: &LoggedIn) {
+        if !self.is_detected_with(session) {
+            self.detected = None;
+            self.detected_with = Some(session.setup.clone());
+        }
+    }
+
+    fn is_detected_with(&self, session: &LoggedIn) -> bool {
+        let setup = self.detected_with.as_ref();
+        setup.is_some_and(|setup| Arc::ptr_eq(setup, &session.setup))
     }
 
     /// Asks a new connection for everything that is wanted.
@@ -268,11 +285,19 @@ impl Serving {
         rotation: &mut Rotation,
     ) -> Result<(), End> {
         let state = self.states.borrow_and_update().clone();
-        if let SessionState::RefreshFailing { reason, .. } = &state {
+        let failing = match &state {
             // The connection stays up while the token is valid.
-            self.status.send_modify(|status| {
-                status.last_error = Some(format!("refreshing the token fails: {reason}"));
-            });
+            SessionState::RefreshFailing { reason, .. } => {
+                Some(format!("refreshing the token fails: {reason}"))
+            }
+            SessionState::Refused { reason, .. } => Some(format!(
+                "EXP refuses the credentials: {reason}; the present connection stays until its token ends"
+            )),
+            _ => None,
+        };
+        if failing.is_some() {
+            self.status
+                .send_modify(|status| status.last_error = failing);
         }
         let Some(session) = state.session() else {
             // The connection stays up for as long as the network lets it.
@@ -285,7 +310,12 @@ impl Serving {
         if (&old.uuid, &old.organization) != (&new.uuid, &new.organization) {
             return Err(End::OtherIdentity);
         }
-        rotation.start();
+        if Arc::ptr_eq(&session.setup, &connection.session.setup) {
+            rotation.start();
+        } else {
+            // One in progress is for settings that no longer apply.
+            rotation.start_over(&mut self.closing);
+        }
         Ok(())
     }
 

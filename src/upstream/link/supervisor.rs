@@ -17,6 +17,7 @@ use crate::upstream::backoff::{Backoff, jittered};
 use crate::upstream::deadline::Deadline;
 use crate::upstream::pauses::{Pauses, SPREAD};
 use crate::upstream::session::{LoggedIn, SessionState};
+use crate::upstream::setup::InstanceSetup;
 use expd_domain::{LinkCause, LinkState};
 use expd_wire::socket::SocketError;
 
@@ -55,7 +56,7 @@ impl Link {
 
     /// Keeps the socket connected until the shutdown.
     pub async fn run(mut self) {
-        if !self.serving.parts.settings.network {
+        if !self.serving.parts.network {
             return self.run_without_socket().await;
         }
         let (shortest, longest) = self.serving.parts.timings.retry;
@@ -67,8 +68,14 @@ impl Link {
                 session = self.session() => session,
             };
             self.pauses.begin_try();
+            let other_setup = other_setup(self.serving.states.clone(), session.setup.clone());
+            tokio::pin!(other_setup);
             let opened = tokio::select! {
                 () = shutdown.cancelled() => break,
+                () = &mut other_setup => {
+                    backoff.reset();
+                    continue;
+                }
                 opened = self.open(&session) => opened,
             };
             let mut retry_after = None;
@@ -122,6 +129,7 @@ impl Link {
             log::warn!(event = event, instance = self.serving.parts.name; "not connected: {reason}; trying again in {:.1} s", wait.as_secs_f64());
             tokio::select! {
                 () = shutdown.cancelled() => break,
+                () = &mut other_setup => backoff.reset(),
                 () = self.pause(wait, retry_after.is_some()) => {}
             }
         }
@@ -225,10 +233,24 @@ impl Link {
             .enter(state, cause, "opening the socket", |status| {
                 status.next_try = None;
             });
+        self.serving.detect_anew(session);
         let (parts, detected) = (&self.serving.parts, &mut self.serving.detected);
         let mut connection = Connection::open(parts, detected, session).await?;
         self.serving.subscribe_all(&mut connection).await?;
         Ok(connection)
+    }
+}
+
+/// Waits for a token of another setup than `present`: what was tried with that one says nothing about
+/// it.
+async fn other_setup(mut states: watch::Receiver<SessionState>, present: Arc<InstanceSetup>) {
+    let is_other = |state: &SessionState| {
+        let session = state.session();
+        session.is_some_and(|session| !Arc::ptr_eq(&session.setup, &present))
+    };
+    if states.wait_for(is_other).await.is_err() {
+        // The session has stopped, and the link is about to.
+        pending::<()>().await;
     }
 }
 

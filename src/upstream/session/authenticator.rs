@@ -16,13 +16,14 @@ use super::refusals::Refusals;
 use super::renewals::Renewals;
 use super::state::{LoggedIn, SessionState};
 use super::timings::SessionTimings;
-use crate::config::{Credentials, HostsChoice, InstanceSettings};
+use crate::config::Credentials;
 use crate::journal::JournalEvent;
 use crate::metrics::Counters;
 use crate::upstream::backoff::jittered;
 use crate::upstream::credentials::login_request;
 use crate::upstream::deadline::Deadline;
-use crate::upstream::transport::{CallError, HttpTransport, Unbounded};
+use crate::upstream::setup::InstanceSetup;
+use crate::upstream::transport::{CallError, Unbounded};
 use expd_domain::LoginAnswer;
 use expd_domain::excerpt::excerpt;
 use expd_domain::identity::display_pairing_code;
@@ -61,10 +62,7 @@ pub(super) struct Token {
 /// Logs in and refreshes with one instance's credentials, and publishes the resulting state.
 pub(super) struct Authenticator {
     pub(super) name: String,
-    host: String,
-    hosts: HostsChoice,
-    credentials: Credentials,
-    transport: HttpTransport,
+    setup: Arc<InstanceSetup>,
     pub(super) keyring: Keyring,
     clock: ServerClock,
     pub(super) timings: SessionTimings,
@@ -83,19 +81,16 @@ pub(super) struct Authenticator {
 impl Authenticator {
     pub(super) fn new(
         name: &str,
-        settings: &InstanceSettings,
-        place: KeyPlace<'_>,
+        setup: Arc<InstanceSetup>,
+        place: KeyPlace,
         timings: SessionTimings,
         counters: Arc<Counters>,
         states: watch::Sender<SessionState>,
     ) -> Result<Self, SessionError> {
         Ok(Self {
             name: name.to_owned(),
-            host: settings.host.trim_end_matches('/').to_owned(),
-            hosts: settings.hosts,
-            credentials: settings.credentials.clone(),
-            transport: HttpTransport::new(settings)?,
-            keyring: Keyring::open(name, &settings.credentials, place, &timings)?,
+            keyring: Keyring::open(name, &setup.settings.credentials, place, &timings)?,
+            setup,
             clock: ServerClock::default(),
             renewals: Renewals::new(timings.renewal),
             refusals: Refusals::new(&timings),
@@ -114,6 +109,23 @@ impl Authenticator {
         self.refusals = Refusals::new(&timings);
         self.keyring.set_timings(&timings);
         self.timings = timings;
+    }
+
+    /// Uses another setup from now on.
+    pub(super) fn follow(&mut self, setup: Arc<InstanceSetup>) {
+        log::info!(instance = self.name; "the settings of this instance have changed: logging in anew");
+        self.keyring.follow(&setup.settings.credentials);
+        self.refusals.replaced();
+        if self.setup.settings.host != setup.settings.host {
+            // Another server's clock, of which nothing is known.
+            self.clock = ServerClock::default();
+        }
+        self.shown_pairing_code = None;
+        self.setup = setup;
+    }
+
+    fn host(&self) -> &str {
+        self.setup.settings.host.trim_end_matches('/')
     }
 
     pub(super) fn publish(&self, state: SessionState) {
@@ -147,7 +159,7 @@ impl Authenticator {
 
     /// True where logins are signed with a secret, and therefore dated.
     pub(super) fn signs_with_secret(&self) -> bool {
-        match &self.credentials {
+        match &self.setup.settings.credentials {
             Credentials::User { .. } => false,
             Credentials::ConsumerApp { .. } => true,
             Credentials::Device { secret, .. } => secret.is_some() || self.keyring.key().is_some(),
@@ -158,9 +170,10 @@ impl Authenticator {
         self.counters.logins.inc();
         // A second ago, so that no server takes it for a date in the future.
         let now = self.clock.now(SystemTime::now()) / 1000 - 1;
-        let body = login_request(&self.credentials, self.keyring.key(), now);
-        let url = format!("{}/api/auth/login", self.host);
-        let request = self.transport.request(Method::POST, url);
+        let credentials = &self.setup.settings.credentials;
+        let body = login_request(credentials, self.keyring.key(), now);
+        let url = format!("{}/api/auth/login", self.host());
+        let request = self.setup.login.request(Method::POST, url);
         let request = request.map_err(|error| self.transient(error))?.json(&body);
         self.authenticate(request).await
     }
@@ -168,9 +181,9 @@ impl Authenticator {
     /// Exchanges a token for a fresh one, and publishes it.
     pub(super) async fn refresh(&mut self, session: &LoggedIn) -> Result<Token, Failure> {
         self.counters.refreshes.inc();
-        let url = format!("{}/api/auth/token", self.host);
+        let url = format!("{}/api/auth/token", self.host());
         let token = session.authentication.token.expose();
-        let request = self.transport.request(Method::POST, url);
+        let request = self.setup.login.request(Method::POST, url);
         let request = request.map_err(|error| self.transient(error))?;
         self.authenticate(request.bearer_auth(token)).await
     }
@@ -178,7 +191,8 @@ impl Authenticator {
     /// Sends a login or a refresh, and publishes the token of the answer.
     async fn authenticate(&mut self, request: RequestBuilder) -> Result<Token, Failure> {
         let answered = self
-            .transport
+            .setup
+            .login
             .exchange(request, self.timings.answer, LARGEST_ANSWER, &Unbounded)
             .await;
         let mut answer = answered.map_err(|error| self.transient(error))?;
@@ -187,7 +201,7 @@ impl Authenticator {
             return Err(Failure::Refused(answer.message()));
         }
         if !answer.status.is_success() {
-            let (host, status, message) = (&self.host, answer.status, answer.message());
+            let (host, status, message) = (self.host(), answer.status, answer.message());
             let remedy = if status.is_redirection() || status == StatusCode::NOT_FOUND {
                 "; check the host setting: it must be the API's own address"
             } else {
@@ -204,7 +218,7 @@ impl Authenticator {
             let why = stranger.map_or_else(|| why.to_string(), |stranger| format!("that is {stranger}"));
             let reason = format!(
                 "{} answered with something other than an authentication payload ({why}); check the host setting",
-                self.host
+                self.host()
             );
             Failure::Transient(reason, None)
         })?;
@@ -213,7 +227,8 @@ impl Authenticator {
 
     /// Kind and uuid that the login is for.
     fn claimant(&self) -> Claimant<'_> {
-        let uuid = match &self.credentials {
+        let credentials = &self.setup.settings.credentials;
+        let uuid = match credentials {
             Credentials::Device { uuid, .. } => {
                 let paired = self.keyring.key().map(|key| key.uuid.as_str());
                 paired.or(uuid.as_deref())
@@ -222,7 +237,7 @@ impl Authenticator {
             Credentials::User { .. } => None,
         };
         Claimant {
-            kind: self.credentials.kind(),
+            kind: credentials.kind(),
             uuid,
         }
     }
@@ -231,7 +246,7 @@ impl Authenticator {
         let reason = match error {
             // It does not matter that the request may have arrived: another login does no harm.
             CallError::Offline { reason, .. } | CallError::Unknown { reason } => reason,
-            other => format!("{}: {other}; check the host setting", self.host),
+            other => format!("{}: {other}; check the host setting", self.host()),
         };
         Failure::Transient(reason, None)
     }
@@ -258,7 +273,7 @@ impl Authenticator {
             api,
             socket,
             warnings,
-        } = hosts(&authentication, self.hosts, &self.host);
+        } = hosts(&authentication, self.setup.settings.hosts, self.host());
         for warning in &warnings {
             if !self.warned_of_hosts.contains(warning) {
                 log::warn!(instance = self.name; "{warning}");
@@ -267,6 +282,7 @@ impl Authenticator {
         self.warned_of_hosts = warnings;
         let session = Arc::new(LoggedIn {
             serial: self.serial,
+            setup: self.setup.clone(),
             api_url: api,
             socket_url: socket,
             socket_token: authentication

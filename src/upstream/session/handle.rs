@@ -10,13 +10,14 @@ use tokio::time::timeout;
 use super::authenticator::Authenticator;
 use super::error::SessionError;
 use super::inbox::{CREDENTIAL_EVENTS, CredentialEvent, Inbox};
-use super::keyring::KeyPlace;
+use super::keyring::{KeyPlace, check_place};
 use super::state::{LoggedIn, SessionState};
 use super::task::SessionTask;
 use super::timings::SessionTimings;
 use crate::config::InstanceSettings;
 use crate::metrics::Counters;
 use crate::upstream::credentials::DeviceKey;
+use crate::upstream::setup::InstanceSetup;
 use crate::upstream::transport::CallError;
 use expd_domain::Secret;
 use expd_domain::identity::MAX_IDENTITY_BYTES;
@@ -31,6 +32,7 @@ pub struct Session {
     /// Serial number of the newest token that EXP refused to anybody. A single number, so that any
     /// number of callers may report the same token.
     rejected: watch::Sender<u64>,
+    setups: watch::Sender<Arc<InstanceSetup>>,
     states: watch::Receiver<SessionState>,
     unsaved: watch::Receiver<Option<String>>,
 }
@@ -46,7 +48,8 @@ impl Session {
         state_dir: Option<&Path>,
         counters: Arc<Counters>,
     ) -> Result<(Self, SessionTask), SessionError> {
-        Self::with_keys(name, settings, KeyPlace::Folder(state_dir), counters)
+        let place = KeyPlace::Folder(state_dir.map(Path::to_owned));
+        Self::with_keys(name, settings, place, counters)
     }
 
     /// As [`Self::new`], for an identity of which nothing is stored: the credentials of a paired
@@ -65,11 +68,13 @@ impl Session {
     fn with_keys(
         name: &str,
         settings: &InstanceSettings,
-        place: KeyPlace<'_>,
+        place: KeyPlace,
         counters: Arc<Counters>,
     ) -> Result<(Self, SessionTask), SessionError> {
         let (credential_events, received) = mpsc::channel(CREDENTIAL_EVENTS);
         let rejected = watch::Sender::new(0);
+        let setup = InstanceSetup::new(settings.clone())?;
+        let setups = watch::Sender::new(setup.clone());
         let states = watch::Sender::new(SessionState::LoggingIn {
             attempt: 1,
             last_error: None,
@@ -77,18 +82,44 @@ impl Session {
         let inbox = Inbox {
             credential_events: received,
             rejected: rejected.subscribe(),
+            setups: setups.subscribe(),
         };
         let timings = SessionTimings::default();
         let watched = states.subscribe();
-        let auth = Authenticator::new(name, settings, place, timings, counters, states)?;
+        let auth = Authenticator::new(name, setup, place, timings, counters, states)?;
         let session = Self {
             credential_events,
             rejected,
+            setups,
             states: watched,
             unsaved: auth.keyring.unsaved(),
         };
         let task = SessionTask::new(auth, inbox);
         Ok((session, task))
+    }
+
+    /// Checks that an instance could follow other settings: that the credentials of a pairing could
+    /// be stored.
+    ///
+    /// # Errors
+    /// They could not.
+    pub fn check(
+        name: &str,
+        settings: &InstanceSettings,
+        state_dir: Option<&Path>,
+    ) -> Result<(), SessionError> {
+        check_place(name, &settings.credentials, state_dir)
+    }
+
+    /// Replaces the setup: the session logs in anew with it. The present token stays in use by those
+    /// who have it until then.
+    pub fn follow(&self, setup: Arc<InstanceSetup>) {
+        self.setups.send_replace(setup);
+    }
+
+    /// The present setup.
+    pub fn setup(&self) -> Arc<InstanceSetup> {
+        self.setups.borrow().clone()
     }
 
     /// Watches the state.

@@ -1,8 +1,11 @@
 //! Messages from the session's handles to its task.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, watch};
 
 use crate::upstream::credentials::DeviceKey;
+use crate::upstream::setup::InstanceSetup;
 
 /// Bound on queued events. An operator causes one in minutes.
 pub(super) const CREDENTIAL_EVENTS: usize = 16;
@@ -20,4 +23,6 @@ pub(super) enum CredentialEvent {
 pub(super) struct Inbox {
     pub(super) credential_events: mpsc::Receiver<CredentialEvent>,
     pub(super) rejected: watch::Receiver<u64>,
+    /// The instance's setup, which a reload replaces.
+    pub(super) setups: watch::Receiver<Arc<InstanceSetup>>,
 }

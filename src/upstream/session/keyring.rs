@@ -1,7 +1,7 @@
 //! The key of a paired device: in memory, where it takes effect at once, and on disk, where it
 //! survives restarts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,10 +20,10 @@ use expd_domain::Secret;
 use expd_domain::excerpt::excerpt;
 
 /// Place of the key of a paired device.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum KeyPlace<'a> {
+#[derive(Clone, Debug)]
+pub(super) enum KeyPlace {
     /// A file in this folder; none is configured where absent.
-    Folder(Option<&'a Path>),
+    Folder(Option<PathBuf>),
     /// Memory alone: the key ends with the session.
     Memory,
 }
@@ -31,6 +31,7 @@ pub(super) enum KeyPlace<'a> {
 /// The paired key of one instance. Empty and without a store where pairing is not allowed.
 pub(super) struct Keyring {
     name: String,
+    place: KeyPlace,
     store: Option<PairedStore>,
     key: Option<DeviceKey>,
     /// Digest of the configured credentials.
@@ -57,11 +58,12 @@ impl Keyring {
     pub(super) fn open(
         name: &str,
         credentials: &Credentials,
-        place: KeyPlace<'_>,
+        place: KeyPlace,
         timings: &SessionTimings,
     ) -> Result<Self, SessionError> {
         let mut keyring = Self {
             name: name.to_owned(),
+            place,
             store: None,
             key: None,
             digest: digest(credentials),
@@ -70,24 +72,48 @@ impl Keyring {
             unsaved: watch::Sender::new(None),
             backoff: Backoff::new(timings.saving.0, timings.saving.1),
         };
-        if let Credentials::Device {
-            allow_pairing: true,
-            ..
-        } = credentials
-            && let KeyPlace::Folder(state_dir) = place
-        {
-            let store = PairedStore::new(state_dir.ok_or(SessionError::NoStateDir)?, name);
-            let writable = store.check_writable();
-            keyring.key = keyring.read(&store)?;
-            if let Err(error) = writable {
-                if keyring.key.is_none() && !error.is_full_disk() {
-                    return Err(error.into());
-                }
-                log::error!(event = JournalEvent::CredentialsNotSaved, instance = name; "{error}; until then changes of the paired device's credentials do not survive a restart");
-            }
-            keyring.store = Some(store);
-        }
+        keyring.find(credentials)?;
         Ok(keyring)
+    }
+
+    /// Finds the stored key that counts with these credentials.
+    fn find(&mut self, credentials: &Credentials) -> Result<(), SessionError> {
+        (self.store, self.key) = (None, None);
+        let KeyPlace::Folder(folder) = &self.place else {
+            return Ok(());
+        };
+        if !may_pair(credentials) {
+            return Ok(());
+        }
+        let folder = folder.as_deref().ok_or(SessionError::NoStateDir)?;
+        let store = PairedStore::new(folder, &self.name);
+        let writable = store.check_writable();
+        self.key = self.read(&store)?;
+        if let Err(error) = writable {
+            if self.key.is_none() && !error.is_full_disk() {
+                return Err(error.into());
+            }
+            log::error!(event = JournalEvent::CredentialsNotSaved, instance = self.name; "{error}; until then changes of the paired device's credentials do not survive a restart");
+        }
+        self.store = Some(store);
+        Ok(())
+    }
+
+    /// Follows configured credentials that a reload has replaced. Where they are others, what was
+    /// paired in place of the former ones no longer counts, as at a start.
+    pub(super) fn follow(&mut self, credentials: &Credentials) {
+        let is_same = self.digest == digest(credentials);
+        let paired = self.store.is_some() || matches!(self.place, KeyPlace::Memory);
+        if is_same && paired == may_pair(credentials) {
+            return;
+        }
+        self.digest = digest(credentials);
+        (self.due, self.is_dirty) = (None, false);
+        self.unsaved.send_replace(None);
+        if let Err(error) = self.find(credentials) {
+            // The reload has checked it; the folder has changed since.
+            log::error!(event = JournalEvent::CredentialsNotSaved, instance = self.name; "{error}; until a restart a pairing is kept in memory alone");
+        }
     }
 
     fn read(&self, store: &PairedStore) -> Result<Option<DeviceKey>, SessionError> {
@@ -224,6 +250,37 @@ fn bring_in_line(store: &PairedStore, wanted: Option<&StoredKey>) -> Result<(), 
         Some(key) => store.write(key),
         None => store.remove(),
     }
+}
+
+/// Checks that the credentials of a pairing could be stored where these allow one.
+///
+/// # Errors
+/// They could not.
+pub(super) fn check_place(
+    name: &str,
+    credentials: &Credentials,
+    folder: Option<&Path>,
+) -> Result<(), SessionError> {
+    if !may_pair(credentials) {
+        return Ok(());
+    }
+    let store = PairedStore::new(folder.ok_or(SessionError::NoStateDir)?, name);
+    match store.check_writable() {
+        Err(error) if !error.is_full_disk() && !matches!(store.read(), Ok(Some(_))) => {
+            Err(error.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn may_pair(credentials: &Credentials) -> bool {
+    matches!(
+        credentials,
+        Credentials::Device {
+            allow_pairing: true,
+            ..
+        }
+    )
 }
 
 /// Digest that tells configured credentials from others without revealing them.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::upstream::deadline::Deadline;
+use crate::upstream::setup::InstanceSetup;
 use expd_domain::{LoginAnswer, Secret};
 
 /// State of a session.
@@ -64,6 +65,8 @@ impl SessionState {
 pub struct LoggedIn {
     /// Serial number of the token; a newer token has a higher one.
     pub serial: u64,
+    /// The setup that it was obtained with, and is used with.
+    pub setup: Arc<InstanceSetup>,
     /// EXP's answer to the login or refresh.
     pub authentication: LoginAnswer,
     /// Base URL of API calls, without a trailing slash.

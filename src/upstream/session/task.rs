@@ -28,6 +28,15 @@ pub struct SessionTask {
     pauses: Pauses,
 }
 
+/// Reason for the end of a wait for the next login.
+#[derive(PartialEq, Eq)]
+enum WaitEnd {
+    /// A login is due.
+    Due,
+    /// A reload has replaced the setup.
+    OtherSetup,
+}
+
 /// Reason for giving up a token.
 enum TokenLost {
     /// A login is due at once.
@@ -84,7 +93,18 @@ impl SessionTask {
             // Nothing of the network is at fault where credentials are refused, or where it asks to
             // wait.
             let mut may_end_early = false;
-            let next_try = match self.auth.log_in().await {
+            let logged_in = tokio::select! {
+                biased;
+                Ok(()) = self.inbox.setups.changed() => None,
+                logged_in = self.auth.log_in() => Some(logged_in),
+            };
+            let Some(logged_in) = logged_in else {
+                self.follow_setup();
+                backoff.reset();
+                attempt = 1;
+                continue;
+            };
+            let next_try = match logged_in {
                 Ok(token) => {
                     backoff.reset();
                     attempt = 1;
@@ -117,20 +137,28 @@ impl SessionTask {
                 }
             };
             attempt += 1;
-            self.sleep_until_next_try(next_try, may_end_early).await;
+            if self.sleep_until_next_try(next_try, may_end_early).await == WaitEnd::OtherSetup {
+                backoff.reset();
+                attempt = 1;
+                last_error = None;
+            }
         }
     }
 
-    /// Waits for the next try; a change of the credentials ends the wait, and where it may end
-    /// early a network that comes up.
-    async fn sleep_until_next_try(&mut self, until: Instant, may_end_early: bool) {
+    /// Waits for the next try; a change of the credentials or the setup ends the wait, and where it
+    /// may end early a network that comes up.
+    async fn sleep_until_next_try(&mut self, until: Instant, may_end_early: bool) -> WaitEnd {
         loop {
             tokio::select! {
-                () = sleep_until(until) => return,
-                () = self.pauses.wait_until(until), if may_end_early => return,
+                () = sleep_until(until) => return WaitEnd::Due,
+                () = self.pauses.wait_until(until), if may_end_early => return WaitEnd::Due,
+                Ok(()) = self.inbox.setups.changed() => {
+                    self.follow_setup();
+                    return WaitEnd::OtherSetup;
+                }
                 Some(event) = self.inbox.credential_events.recv() => {
                     if self.on_credential_event(event).await {
-                        return;
+                        return WaitEnd::Due;
                     }
                 }
                 () = sleep_until(due(self.auth.keyring.due())) => self.auth.keyring.save().await,
@@ -164,6 +192,10 @@ impl SessionTask {
                         Some((reason, _)) => TokenLost::Unrefreshed { reason, next_try: refresh_at },
                         None => TokenLost::LogIn,
                     };
+                }
+                Ok(()) = self.inbox.setups.changed() => {
+                    self.follow_setup();
+                    return TokenLost::LogIn;
                 }
                 Some(event) = self.inbox.credential_events.recv() => {
                     if self.on_credential_event(event).await {
@@ -216,6 +248,12 @@ impl SessionTask {
                 () = sleep_until(due(self.auth.keyring.due())) => self.auth.keyring.save().await,
             }
         }
+    }
+
+    /// Uses the setup that a reload has brought.
+    fn follow_setup(&mut self) {
+        let setup = self.inbox.setups.borrow_and_update().clone();
+        self.auth.follow(setup);
     }
 
     /// Handles an event about this device's credentials. True where they changed.

@@ -44,8 +44,9 @@ pub async fn daemon(folder: &Path, port: u16) {
     let credit = load::credit(&folder.join("server-credit"));
     let (give, take) = oneshot::channel();
     let parts = ServeParts::new(&settings, listeners, CancellationToken::new());
-    let serving = daemon::serve(parts, |bridges| {
-        give.send(bridges.get("").unwrap().router.clone()).ok();
+    let serving = daemon::serve(parts, |running| {
+        give.send(running.bridges.get("").unwrap().router.clone())
+            .ok();
         println!("ready");
     });
     // A task like the link, which hands over on the thread that delivers.

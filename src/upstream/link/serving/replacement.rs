@@ -50,7 +50,8 @@ impl Serving {
         // Includes newly wanted channels that were not asked for on the present connection yet:
         // they are asked for on both.
         let (channels, _) = self.all_wanted(&session);
-        rotation.open(&self.parts, self.detected.clone(), session, channels);
+        let detected = (self.detected.clone()).filter(|_| self.is_detected_with(&session));
+        rotation.open(&self.parts, detected, session, channels);
     }
 
     /// Lets the new connection take over.

@@ -1,0 +1,117 @@
+//! The parts of a daemon that serves which a reload changes.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::bridge::{AppliedInstances, Bridges, ConfiguredInstances, PreparedInstances};
+use crate::config::{DaemonSettings, Limits, Settings};
+use crate::router::RouterHandle;
+use crate::shares::{Amount, Limit, LimitHits, UserRates};
+
+/// A daemon that serves, for whoever watches and changes it.
+pub struct RunningDaemon {
+    /// All identities.
+    pub bridges: Bridges,
+    pub(super) instances: ConfiguredInstances,
+    pub(super) router: RouterHandle,
+    pub(super) rates: UserRates,
+    pub(super) limit_hits: LimitHits,
+    pub(super) settings: watch::Sender<Arc<DaemonSettings>>,
+}
+
+/// Settings that are ready to be applied. Dropping them changes nothing.
+pub(super) struct PreparedSettings {
+    instances: PreparedInstances,
+    daemon: Arc<DaemonSettings>,
+}
+
+impl RunningDaemon {
+    /// Does all that may fail of applying settings. `is_other` is true for an instance of which a
+    /// file that its settings name has another content.
+    ///
+    /// # Errors
+    /// The reason and the remedy, for people; nothing has changed then.
+    pub(super) async fn prepare(
+        &mut self,
+        settings: &Settings,
+        is_other: impl Fn(&str) -> bool,
+    ) -> Result<PreparedSettings, String> {
+        let prepared = self.instances.prepare(&settings.instances, is_other).await;
+        Ok(PreparedSettings {
+            instances: prepared.map_err(|error| error.to_string())?,
+            daemon: Arc::new(settings.daemon.clone()),
+        })
+    }
+
+    /// Applies settings, and returns the instances that changed.
+    pub(super) async fn apply(&mut self, prepared: PreparedSettings) -> AppliedInstances {
+        let PreparedSettings { instances, daemon } = prepared;
+        if self.settings.borrow().limits != daemon.limits {
+            self.set_limits(&daemon.limits).await;
+        }
+        self.settings.send_replace(daemon);
+        self.instances.apply(instances).await
+    }
+
+    /// Applies limits to what is taken from now on.
+    async fn set_limits(&self, limits: &Limits) {
+        for (limit, amount) in amounts(limits) {
+            self.limit_hits.set_amount(limit, amount);
+        }
+        let user = &limits.user;
+        self.rates.set(user.broadcasts, user.bytes);
+        // It fails where the daemon stops.
+        self.router.set_limits(limits.clone()).await.ok();
+    }
+}
+
+/// The amounts of all limits that are shared by users. Every key is named here or where it is read:
+/// a new one does not compile until somebody has decided.
+fn amounts(limits: &Limits) -> [(Limit, Amount); 9] {
+    let Limits {
+        max_listeners,
+        max_channels,
+        max_connections,
+        max_call_bytes,
+        max_calls,
+        max_waiting,
+        max_waiting_bytes,
+        max_run_instances,
+        // The router's logs.
+        log_events: _,
+        log_bytes: _,
+        log_age: _,
+        total_log_bytes: _,
+        // Read at each call, and at each new connection.
+        max_payload: _,
+        max_calls_per_connection: _,
+        user,
+    } = *limits;
+    let crate::config::UserLimits {
+        max_connections: user_connections,
+        max_streams: user_streams,
+        max_call_bytes: user_call_bytes,
+        max_listeners: user_listeners,
+        max_channels: user_channels,
+        max_calls: user_calls,
+        // The rates.
+        broadcasts: _,
+        bytes: _,
+    } = user;
+    let amount = |most, user_most| Amount { most, user_most };
+    [
+        (
+            Limit::Connections,
+            amount(max_connections, user_connections),
+        ),
+        (Limit::CallBytes, amount(max_call_bytes, user_call_bytes)),
+        (Limit::Calls, amount(max_calls, user_calls)),
+        (Limit::Listeners, amount(max_listeners, user_listeners)),
+        (Limit::Channels, amount(max_channels, user_channels)),
+        (Limit::Streams, amount(max_listeners, user_streams)),
+        (Limit::Waiting, amount(max_waiting, None)),
+        (Limit::WaitingBytes, amount(max_waiting_bytes, None)),
+        (Limit::RunInstances, amount(max_run_instances, None)),
+    ]
+}
