@@ -71,6 +71,19 @@ fn the_service_manager_hears_of_the_start_each_reload_and_the_end() {
     daemon.said("the settings were read again");
     daemon.said("daemon.nonsense: unknown key");
     assert!(accepts(&home.socket()));
+    // What waits for a restart stands in the status, until a reload finds that nothing does.
+    let keys = "metrics = \"127.0.0.1:1\"\ndrain_timeout = \"1s\"\n";
+    for (settings, status) in [
+        (keys, "STATUS=needs a restart: daemon.metrics · "),
+        ("", "STATUS=/"),
+    ] {
+        home.write(settings);
+        daemon.signal("HUP");
+        manager.hears("RELOADING=1");
+        let ready = manager.hears("READY=1");
+        assert!(ready.contains(status), "{ready}");
+    }
+    daemon.said("(systemctl restart expd): daemon.metrics");
     daemon.signal("TERM");
     manager.hears("STOPPING=1");
     assert!(daemon.ended().success(), "{}", daemon.heard());

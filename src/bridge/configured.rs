@@ -186,10 +186,12 @@ impl ConfiguredInstances {
             let name = bridge.name.clone();
             self.running.insert(name, Running { bridge, ended });
         }
-        // One change: no call finds half of it.
-        let running = self.running.iter();
-        let bridges = running.map(|(name, it)| (name.clone(), it.bridge.clone()));
-        self.bridges.replace_configured(bridges.collect());
+        if !(tasks.is_empty() && gone.is_empty()) {
+            // One change: no call finds half of it.
+            let running = self.running.iter();
+            let bridges = running.map(|(name, it)| (name.clone(), it.bridge.clone()));
+            self.bridges.replace_configured(bridges.collect());
+        }
         for (running, why) in gone {
             let Running { bridge, ended } = running;
             // It fails where the daemon stops, which ends its listeners as well.

@@ -115,3 +115,55 @@ fn amounts(limits: &Limits) -> [(Limit, Amount); 9] {
         (Limit::RunInstances, amount(max_run_instances, None)),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::UserLimits;
+    use crate::shares::{Holder, Shares};
+
+    #[test]
+    fn every_shared_limit_follows_its_key() {
+        let limits = Limits {
+            max_listeners: 101,
+            max_channels: 102,
+            max_connections: 103,
+            max_call_bytes: 104,
+            max_calls: 105,
+            max_waiting: 106,
+            max_waiting_bytes: 107,
+            max_run_instances: 108,
+            user: UserLimits {
+                max_connections: Some(1),
+                max_streams: Some(2),
+                max_call_bytes: Some(3),
+                max_listeners: Some(4),
+                max_channels: Some(5),
+                max_calls: Some(6),
+                ..UserLimits::default()
+            },
+            ..Limits::default()
+        };
+        let hits = LimitHits::default();
+        for (limit, amount) in amounts(&limits) {
+            hits.set_amount(limit, amount);
+        }
+        let user = Holder::User(60_001);
+        for (limit, most, of_user) in [
+            (Limit::Listeners, 101, 4),
+            (Limit::Channels, 102, 5),
+            (Limit::Connections, 103, 1),
+            (Limit::CallBytes, 104, 3),
+            (Limit::Calls, 105, 6),
+            (Limit::Waiting, 106, 53),
+            (Limit::WaitingBytes, 107, 54),
+            (Limit::RunInstances, 108, 54),
+            (Limit::Streams, 101, 2),
+        ] {
+            let shares = Shares::of(limit, 10_000, None, &hits);
+            assert_eq!(shares.most(), most, "{limit:?}");
+            drop(shares.take(user, of_user).unwrap());
+            shares.take(user, of_user + 1).unwrap_err();
+        }
+    }
+}

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod keys;
 mod scene;
 
 use std::time::Duration;
@@ -92,8 +93,13 @@ async fn an_added_instance_starts_and_a_removed_one_ends_its_streams_alone() {
         let third = Transcript::open(&client, &on("third", "menu")).await;
         third.until_confirmed().await;
         scene.goes_on(&third).await;
+        // Its counters begin anew each time.
+        let connects = "expd_connects_total{exp_instance=\"third\"} 1";
+        let metrics = scene.metrics_of("third");
+        assert!(metrics.iter().any(|line| line == connects), "{metrics:#?}");
         let said = scene.reload(&scene.both());
         assert!(said.contains("instances removed: third"), "{said}");
+        assert_eq!(scene.metrics_of("third"), Vec::<String>::new());
         let why = end_of(&third).await;
         assert!(why.contains("no longer in the settings"), "{why}");
         in_a_row(&numbers(&third.heard()));
@@ -102,6 +108,7 @@ async fn an_added_instance_starts_and_a_removed_one_ends_its_streams_alone() {
         assert!(scene.status("third").await.is_none());
     }
     scene.both_go_on().await;
+    assert!(!scene.metrics_of("left").is_empty());
     scene.noticed_nothing(&scene.left);
     scene.noticed_nothing(&scene.right);
 }

@@ -1,6 +1,8 @@
 //! A network, the program with its settings, and a listener on each of two instances who hear a
 //! broadcast every 20 ms.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -63,6 +65,10 @@ impl Scene {
             .arg("--socket")
             .arg(folder.path().join("expd.sock"))
             .env("STATE_DIRECTORY", folder.path().join("state"))
+            .env(
+                "EXPD__DAEMON__METRICS_SOCKET",
+                folder.path().join("metrics.sock"),
+            )
             .env_remove("EXPD_SOCKET")
             .env_remove("NOTIFY_SOCKET")
             .env_remove("JOURNAL_STREAM");
@@ -139,6 +145,18 @@ impl Scene {
         let status = self.client().await.status().await.unwrap();
         let mut instances = status.instances.into_iter();
         instances.find(|it| it.instance == instance)
+    }
+
+    /// The lines of the metrics that are about an instance.
+    pub fn metrics_of(&self, instance: &str) -> Vec<String> {
+        let mut stream = UnixStream::connect(self.folder.path().join("metrics.sock")).unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nHost: expd.example\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        let label = format!("exp_instance=\"{instance}\"");
+        let lines = page.lines().filter(|line| line.contains(&label));
+        lines.map(str::to_owned).collect()
     }
 
     /// Logins, connects and disconnects of an instance.

@@ -33,6 +33,7 @@ use super::subscriptions::Subscriptions;
 use crate::router::Incoming;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::session::LoggedIn;
+use crate::upstream::setup::InstanceSetup;
 use expd_domain::Channel;
 use expd_wire::socket::{Detected, SocketError};
 
@@ -63,8 +64,8 @@ pub(super) struct Rotation {
     backoff: Option<Backoff>,
     /// Serial number of the token that the network refused for the new connection.
     refused: Option<u64>,
-    /// The settings have changed: it takes over within [`LEAVE_WITHIN`].
-    leaves: bool,
+    /// The setup that a reload has brought: the new connection takes over within [`LEAVE_WITHIN`].
+    leaves_for: Option<Arc<InstanceSetup>>,
 }
 
 #[derive(Default)]
@@ -141,12 +142,16 @@ impl Rotation {
         }
     }
 
-    /// Requests a new connection for other settings. One in progress is closed.
-    pub fn start_over(&mut self, closing: &mut JoinSet<()>) {
+    /// Requests a new connection for another setup. One in progress for any other is closed.
+    pub fn start_over(&mut self, setup: &Arc<InstanceSetup>, closing: &mut JoinSet<()>) {
+        let known = self.leaves_for.as_ref();
+        if known.is_some_and(|known| Arc::ptr_eq(known, setup)) {
+            return self.start();
+        }
         self.abort(closing);
         *self = Self {
             stage: Stage::Wanted(Instant::now()),
-            leaves: true,
+            leaves_for: Some(setup.clone()),
             ..Self::default()
         };
     }
@@ -240,7 +245,7 @@ impl Rotation {
                     let half = at_latest.saturating_duration_since(now) / 2;
                     let early = new.timings().take_over_early.min(half);
                     let mut at_latest = (at_latest - early).max(now);
-                    if self.leaves {
+                    if self.leaves_for.is_some() {
                         at_latest = at_latest.min(now + LEAVE_WITHIN);
                     }
                     self.stage = Stage::Confirming(Box::new(Candidate {

@@ -314,7 +314,7 @@ impl Serving {
             rotation.start();
         } else {
             // One in progress is for settings that no longer apply.
-            rotation.start_over(&mut self.closing);
+            rotation.start_over(&session.setup, &mut self.closing);
         }
         Ok(())
     }
