@@ -14,15 +14,15 @@ mod scene;
 use std::time::Duration;
 
 use expd_client::{Client, ClientError, EventStream};
-use expd_domain::{Channel, Payload};
+use expd_domain::{Channel, Payload, Secret};
 use expd_test_support::eventually;
 use expd_test_support::network::Network;
 use expd_test_support::transcript::{Transcript, numbers, signals};
 
-use scene::{Scene, device, in_a_row, on};
+use scene::{Scene, device, in_a_row, on, user};
 
 /// Rules that open two channels to everybody.
-const RULES: &str = "[[access]]\nchannels = [\"menu\", \"other\"]\nallow = [\"listen\", \"broadcast\", \"status\", \"request\", \"respond\"]\n";
+const RULES: &str = "[[access]]\nchannels = [\"menu\", \"other\"]\nallow = [\"listen\", \"broadcast\", \"status\"]\n";
 
 fn refusal(listened: Result<EventStream, ClientError>) -> String {
     match listened {
@@ -33,11 +33,12 @@ fn refusal(listened: Result<EventStream, ClientError>) -> String {
 
 async fn broadcast(client: &Client, payload: &str) -> Result<(), String> {
     let payload = Payload::parse(payload).unwrap();
-    let sent = client.broadcast("left", &Channel::new("other"), "hi", &payload, None);
+    let channel = Channel::new("other");
+    let sent = client.broadcast("left", &channel, "hi", &payload, None);
     sent.await.map(drop).map_err(|error| error.to_string())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rules_log_level_and_limits_change_and_no_stream_notices() {
     let mut scene = Scene::start().await;
     let settings = |limits: &str| {
@@ -46,8 +47,10 @@ async fn rules_log_level_and_limits_change_and_no_stream_notices() {
             scene.both()
         )
     };
-    let three = settings("max_listeners = 3\nlog_events = 1");
-    let one = settings("max_listeners = 1\nmax_calls = 1\nmax_channels = 1\nmax_connections = 1");
+    let three = settings("max_listeners = 3\nlog_events = 40");
+    let one = settings(
+        "log_events = 40\nmax_listeners = 1\nmax_calls = 1\nmax_channels = 1\nmax_connections = 1",
+    );
     let many = settings("max_listeners = 10\n[daemon.limits.user]\nmax_listeners = 10");
     scene.reload(&three);
     scene.both_go_on().await;
@@ -72,6 +75,22 @@ async fn rules_log_level_and_limits_change_and_no_stream_notices() {
         full.contains("of 1 (daemon.limits.max_listeners)"),
         "{full}"
     );
+    // On the connection that is there: no other is let in.
+    let other = async { Client::connect(Some(scene.socket())).await?.status().await };
+    other.await.unwrap_err();
+    let status = client.status().await.unwrap();
+    let left = status.instances.iter().find(|it| it.instance == "left");
+    let menu = left
+        .unwrap()
+        .channels
+        .iter()
+        .find(|it| it.channel.name == "menu");
+    assert_eq!(
+        menu.unwrap().log_events,
+        40,
+        "of {}",
+        scene.book.sent().len()
+    );
     // What is raised counts at once.
     scene.reload(&many);
     let fourth = Transcript::open(&client, &on("left", "other")).await;
@@ -81,7 +100,7 @@ async fn rules_log_level_and_limits_change_and_no_stream_notices() {
     scene.noticed_nothing(&scene.right);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_added_instance_starts_and_a_removed_one_ends_its_streams_alone() {
     let mut scene = Scene::start().await;
     let with_third = scene.both() + &scene.device("third", "third");
@@ -121,27 +140,28 @@ async fn end_of(ear: &Transcript) -> String {
     .await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_secret_in_the_same_file_logs_in_anew_make_before_break() {
-    let mut scene = Scene::quiet().await;
-    // The network learns of the new secret, and goes on with the tokens that it gave.
+    let mut scene = Scene::quiet(user).await;
+    // The network learns of the new password, and goes on with the tokens that it gave.
     scene.network.stop().await;
-    for device in &mut scene.network.settings.devices {
-        if device.uuid == "screen" {
-            device.secret = expd_domain::Secret::new("new");
-        }
-    }
+    let hash = expd_hub::hash_password(&Secret::new("new")).unwrap();
+    scene.network.settings.users[0].password_hash = hash;
     scene.network.start_again().await;
     let client = scene.client().await;
+    for _ in 0..4 {
+        // Each of the two, at first and again.
+        scene.daemon.said("online instance");
+    }
     for (ear, instance) in [(&mut scene.left, "left"), (&mut scene.right, "right")] {
-        ear.until_confirmed().await;
         *ear = Transcript::open(&client, &on(instance, "menu")).await;
         ear.until_confirmed().await;
     }
     scene.begin().await;
     let (left, right) = (scene.counters("left").await, scene.counters("right").await);
-    std::fs::write(scene.folder.path().join("left.screen.secret"), "new").unwrap();
-    let said = scene.reload(&scene.both());
+    std::fs::write(scene.folder.path().join("password"), "new").unwrap();
+    let settings = user(&scene.folder, &scene.network.url()) + &scene.device("right", "door");
+    let said = scene.reload(&settings);
     assert!(
         said.contains("instances changed, and log in anew: left"),
         "{said}"
@@ -159,7 +179,7 @@ async fn another_secret_in_the_same_file_logs_in_anew_make_before_break() {
     scene.noticed_nothing(&scene.right);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_host_of_the_same_network_takes_over_without_a_word_to_listeners() {
     let mut scene = Scene::start().await;
     let (_, connects, disconnects) = scene.counters("left").await;
@@ -180,7 +200,7 @@ async fn another_host_of_the_same_network_takes_over_without_a_word_to_listeners
     scene.noticed_nothing(&scene.right);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_network_that_is_gone_is_left_for_another_and_the_gap_is_told() {
     let mut scene = Scene::start().await;
     let other = Network::start_for_with(&["screen", "door"], |_| {}).await;
@@ -210,7 +230,7 @@ async fn a_network_that_is_gone_is_left_for_another_and_the_gap_is_told() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_identity_is_told_as_a_gap_and_another_type_ends_the_streams() {
     let mut scene = Scene::start().await;
     let right = scene.device("right", "door");
@@ -230,10 +250,7 @@ async fn another_identity_is_told_as_a_gap_and_another_type_ends_the_streams() {
         "{told:?}"
     );
     scene.lost_nothing_untold(&scene.left);
-    let user = format!(
-        "[instances.left]\nhost = \"{}\"\n[instances.left.credentials]\ntype = \"user\"\nusername = \"ada\"\npassword = \"password\"\norganization = \"demo\"\n",
-        scene.network.url()
-    );
+    let user = user(&scene.folder, &scene.network.url());
     let said = scene.reload(&(user + &right));
     assert!(said.contains("instances replaced: left"), "{said}");
     let why = end_of(&scene.left).await;
@@ -244,7 +261,7 @@ async fn another_identity_is_told_as_a_gap_and_another_type_ends_the_streams() {
     scene.noticed_nothing(&scene.right);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_credentials_leave_the_streams_and_are_told() {
     let mut scene = Scene::start().await;
     let file = scene.folder.path().join("left.screen.secret");
@@ -272,7 +289,7 @@ async fn refused_credentials_leave_the_streams_and_are_told() {
     scene.noticed_nothing(&scene.right);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_with_a_mistake_is_refused_as_a_whole() {
     let mut scene = Scene::start().await;
     let third = scene.device("third", "third");
@@ -307,7 +324,7 @@ async fn a_file_with_a_mistake_is_refused_as_a_whole() {
     scene.noticed_nothing(&scene.right);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloads_at_once_during_logins_and_while_offline_end_all_the_same() {
     let mut scene = Scene::start().await;
     let (without, with_third) = (scene.both(), scene.both() + &scene.device("third", "third"));
@@ -320,6 +337,7 @@ async fn reloads_at_once_during_logins_and_while_offline_end_all_the_same() {
     scene.write("nonsense = 1\n");
     scene.daemon.signal("HUP");
     scene.daemon.said("nonsense: unknown key");
+    scene.daemon.said("stay as they were");
     scene.daemon.forget();
     scene.reload(&without);
     scene.both_go_on().await;

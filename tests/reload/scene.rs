@@ -44,20 +44,19 @@ pub fn on(instance: &str, channel: &str) -> Listen {
 impl Scene {
     /// Everybody is there, and the broadcasts have begun.
     pub async fn start() -> Self {
-        let mut scene = Self::quiet().await;
+        let left = |folder: &TempDir, url: &str| device(folder, "left", url, "screen");
+        let mut scene = Self::quiet(left).await;
         scene.begin().await;
         scene
     }
 
-    /// The same before anything is broadcast.
-    pub async fn quiet() -> Self {
+    /// The same before anything is broadcast, with this as the left instance.
+    pub async fn quiet(left: impl Fn(&TempDir, &str) -> String) -> Self {
         let network = Network::start_for_with(&["screen", "door", "third"], |_| {}).await;
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(
-            folder.path().join("expd.toml"),
-            both(&folder, &network.url()),
-        )
-        .unwrap();
+        let url = network.url();
+        let settings = left(&folder, &url) + &device(&folder, "right", &url, "door");
+        std::fs::write(folder.path().join("expd.toml"), settings).unwrap();
         let mut command = Command::new(program());
         command
             .args(["serve", "--config"])
@@ -207,6 +206,18 @@ pub fn in_a_row(numbers: &[u64]) {
 
 fn both(folder: &TempDir, host: &str) -> String {
     device(folder, "left", host, "screen") + &device(folder, "right", host, "door")
+}
+
+/// The left instance as a user, with the password in a file.
+pub fn user(folder: &TempDir, host: &str) -> String {
+    let file = folder.path().join("password");
+    if !file.exists() {
+        std::fs::write(&file, "password").unwrap();
+    }
+    format!(
+        "[instances.left]\nhost = \"{host}\"\n[instances.left.credentials]\ntype = \"user\"\nusername = \"ada\"\norganization = \"demo\"\npassword_file = \"{}\"\n",
+        file.display()
+    )
 }
 
 /// An instance that logs in as a device, with its secret in a file.
