@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use expd_client::{Client, ClientError, EventStream};
 use expd_domain::{Channel, Payload, Secret};
-use expd_test_support::eventually;
 use expd_test_support::network::Network;
 use expd_test_support::transcript::{Transcript, numbers, signals};
+use expd_test_support::{DEADLINE, eventually};
 
 use scene::{Scene, device, in_a_row, on, user};
 
@@ -149,11 +149,12 @@ async fn another_secret_in_the_same_file_logs_in_anew_make_before_break() {
     scene.network.settings.users[0].password_hash = hash;
     scene.network.start_again().await;
     let client = scene.client().await;
-    for _ in 0..4 {
-        // Each of the two, at first and again.
-        scene.daemon.said("online instance");
-    }
     for (ear, instance) in [(&mut scene.left, "left"), (&mut scene.right, "right")] {
+        let back = ["Gap Offline", "Confirmed"].map(str::to_owned);
+        ear.until("the end of the outage", DEADLINE, |heard| {
+            signals(heard).ends_with(&back)
+        })
+        .await;
         *ear = Transcript::open(&client, &on(instance, "menu")).await;
         ear.until_confirmed().await;
     }
@@ -333,25 +334,18 @@ async fn reloads_at_once_during_logins_and_while_offline_end_all_the_same() {
         scene.daemon.signal("HUP");
         tokio::time::sleep(Duration::from_millis(turn)).await;
     }
-    // The last one is over once it has found this.
-    scene.write("nonsense = 1\n");
-    scene.daemon.signal("HUP");
-    scene.daemon.said("nonsense: unknown key");
-    scene.daemon.said("stay as they were");
-    scene.daemon.forget();
-    scene.reload(&without);
+    scene.becomes(&without, false).await;
     scene.both_go_on().await;
     scene.noticed_nothing(&scene.left);
     scene.noticed_nothing(&scene.right);
 
     scene.network.stop().await;
     scene.daemon.said("not connected");
-    let said = scene.reload(&with_third);
-    assert!(said.contains("instances added: third"), "{said}");
+    scene.becomes(&with_third, true).await;
     let client = scene.client().await;
     let third = Transcript::open(&client, &on("third", "menu")).await;
-    scene.reload(&without);
-    scene.reload(&with_third);
+    scene.becomes(&without, false).await;
+    scene.becomes(&with_third, true).await;
     let third_again = Transcript::open(&client, &on("third", "menu")).await;
     scene.network.start_again().await;
     scene.both_go_on().await;

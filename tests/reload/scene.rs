@@ -9,11 +9,11 @@ use std::time::{Duration, SystemTime};
 
 use expd_client::{Client, InstanceStatus, Listen, SubscriptionState};
 use expd_domain::Channel;
-use expd_test_support::DEADLINE;
 use expd_test_support::judge::{Book, Life, judge};
 use expd_test_support::network::{Network, Sender, secret_of};
 use expd_test_support::process::{Daemon, program};
 use expd_test_support::transcript::{Transcript, numbers, signals, state, to};
+use expd_test_support::{DEADLINE, eventually};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -138,6 +138,18 @@ impl Scene {
         self.daemon.signal("HUP");
         let ends = ["the settings were read again", "stay as they were"];
         self.daemon.said_any(&ends).1
+    }
+
+    /// Reloads these settings, and waits until the instance `third` is there, or not.
+    pub async fn becomes(&self, settings: &str, has_third: bool) {
+        self.write(settings);
+        self.daemon.signal("HUP");
+        eventually("the reload", async || {
+            let third = self.status("third").await;
+            let now = format!("{third:?}");
+            (third.is_some() == has_third).then_some(()).ok_or(now)
+        })
+        .await;
     }
 
     pub async fn status(&self, instance: &str) -> Option<InstanceStatus> {

@@ -6,6 +6,7 @@ use super::call::{CALL_BYTES, PROGRESS_TIMEOUT, WINDOW};
 use super::rate_limit::{BURST, OWNERS_RATE, RATE};
 use super::users::CONNECTION_BYTES;
 use super::*;
+use crate::config::Limits;
 use crate::rpc::{message, offload, structured};
 use crate::shares::KEPT;
 
