@@ -152,6 +152,90 @@ fn a_mistake_in_the_settings_is_told_to_everybody_until_it_is_corrected() {
     assert!(!alone.ended().success());
 }
 
+#[test]
+fn starts_that_fail_wait_for_longer_and_longer_until_the_settings_are_corrected() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = format!("metrics = \"{}\"\n", taken.local_addr().unwrap());
+    let home = Home::new(&settings);
+    let manager = Manager::new(&home);
+    let mut command = home.command(&[]);
+    command
+        .arg("--socket")
+        .arg(home.socket())
+        .env("NOTIFY_SOCKET", home.folder.path().join("notify"))
+        .env("RUNTIME_DIRECTORY", home.folder.path());
+    // The first failures are followed by the service manager's own pause alone.
+    for _ in 0..2 {
+        let mut daemon = Daemon::spawn(&mut command);
+        manager.hears("STATUS=failed: cannot serve metrics");
+        assert!(!daemon.ended().success());
+    }
+    let mut daemon = Daemon::spawn(&mut command);
+    let waits = manager.hears("STATUS=starting in 1 s: 2 starts have failed");
+    assert!(waits.contains("cannot serve metrics"), "{waits}");
+    manager.hears("STATUS=failed: ");
+    assert!(!daemon.ended().success());
+    // A stop is carried out in the middle of a pause, and forgets the failures.
+    let mut daemon = Daemon::spawn(&mut command);
+    manager.hears("STATUS=starting in 3 s: 3 starts");
+    daemon.signal("TERM");
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+    for _ in 0..3 {
+        let mut daemon = Daemon::spawn(&mut command);
+        manager.hears("STATUS=failed: ");
+        assert!(!daemon.ended().success());
+    }
+    // So do corrected settings, long before the end of the pause.
+    let mut daemon = Daemon::spawn(&mut command);
+    manager.hears("STATUS=starting in 3 s: 3 starts");
+    home.write("");
+    daemon.said("the settings have changed: starting");
+    manager.hears("READY=1");
+    assert!(accepts(&home.socket()));
+    daemon.signal("KILL");
+    assert!(!daemon.ended().success());
+    // Nothing was proved yet, so that this is the fourth failure.
+    let mut daemon = Daemon::spawn(&mut command);
+    let waits = manager.hears("STATUS=starting in 7 s: 4 starts");
+    assert!(waits.contains("without a message"), "{waits}");
+    daemon.signal("HUP");
+    manager.hears("READY=1");
+    daemon.signal("TERM");
+    assert!(daemon.ended().success(), "{}", daemon.heard());
+    assert!(!home.folder.path().join("failed-starts").exists());
+}
+
+#[test]
+fn the_generator_adds_growing_pauses_where_systemd_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let systemctl = folder.path().join("systemctl");
+    let generator = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/systemd/system-generators/expd-generator"
+    );
+    for (version, is_added) in [
+        ("systemd 252 (252.39-1~deb12u1)", false),
+        ("systemd 253.1", false),
+        ("systemd 254 (254-1)", true),
+        ("systemd 257~rc1", true),
+    ] {
+        std::fs::write(&systemctl, format!("#!/bin/sh\necho '{version}'\n")).unwrap();
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&systemctl, open).unwrap();
+        let generated = folder.path().join("generated");
+        std::fs::create_dir(&generated).unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", folder.path().display());
+        let mut command = Command::new(generator);
+        let output = command.arg(&generated).env("PATH", path).output().unwrap();
+        assert!(output.status.success(), "{version}: {output:?}");
+        let added = std::fs::read_to_string(generated.join("expd.service.d/50-pauses.conf"));
+        assert_eq!(added.is_ok(), is_added, "{version}");
+        assert!(!is_added || added.unwrap().contains("RestartSteps="));
+        std::fs::remove_dir_all(generated).unwrap();
+    }
+}
+
 /// The value of a key of the shipped unit, where it has it once.
 fn of_the_unit(key: &str) -> String {
     let unit = include_str!("../systemd/expd.service");

@@ -9,12 +9,14 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use zeroize::Zeroizing;
 
 use super::daemon_socket::DaemonSocket;
 use super::doctor;
 use super::failure::Failure;
 use super::output::{self, Output, Progress, printable};
-use super::redactor::{Redactor, without_secrets};
+use super::redactor::{Redactor, is_secret, without_secrets};
+use super::service::has_run_as_service;
 use super::status_page::StatusPage;
 use super::system::command;
 use crate::config::{self, Credentials, Settings, Source, StateEnvironment};
@@ -50,6 +52,9 @@ type Files = Vec<(&'static str, String)>;
 
 impl BugReport {
     pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
+        if has_run_as_service(self.config.as_deref()).await? {
+            return Ok(());
+        }
         let progress = Progress::new();
         let collecting = Box::pin(self.collect(&socket));
         let files = progress.during(Some("collecting"), collecting).await;
@@ -80,6 +85,7 @@ impl BugReport {
         let settings_text = match table {
             Some(Ok(mut table)) => {
                 redactor.add_all(&table);
+                add_secret_files(&mut redactor, &table);
                 without_secrets(&mut table);
                 toml::to_string(&table).unwrap_or_default()
             }
@@ -87,6 +93,13 @@ impl BugReport {
             Some(Err(error)) => format!("# left out: {error}\n"),
             None => "# there is no file\n".to_owned(),
         };
+        // Also where the settings have a mistake, so that nothing tells what each is for.
+        let credentials = source.credentials.as_deref().map(std::fs::read_dir);
+        for entry in credentials.into_iter().flatten().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(is_secret) {
+                add_file(&mut redactor, &entry.path());
+            }
+        }
         let mut socket = socket.clone();
         let mut metrics = None;
         let mistakes = match &loaded {
@@ -155,6 +168,30 @@ fn read(file: &Path) -> io::Result<String> {
     let mut text = String::new();
     io::Read::read_to_string(&mut io::Read::take(File::open(file)?, LARGEST), &mut text)?;
     Ok(text)
+}
+
+/// Adds the secrets that a document names files of.
+fn add_secret_files(redactor: &mut Redactor, table: &toml::Table) {
+    for (name, value) in table {
+        match value {
+            toml::Value::Table(table) => add_secret_files(redactor, table),
+            toml::Value::Array(items) => {
+                for table in items.iter().filter_map(toml::Value::as_table) {
+                    add_secret_files(redactor, table);
+                }
+            }
+            toml::Value::String(file) if name.strip_suffix("_file").is_some_and(is_secret) => {
+                add_file(redactor, Path::new(file));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn add_file(redactor: &mut Redactor, file: &Path) {
+    if let Ok(secret) = read(file).map(Zeroizing::new) {
+        redactor.add(secret.trim_end_matches(['\n', '\r']));
+    }
 }
 
 fn add_secrets(redactor: &mut Redactor, settings: &Settings) {

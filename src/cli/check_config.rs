@@ -7,7 +7,7 @@ use clap::Args;
 use super::failure::Failure;
 use super::output::{self, GOOD, WARN, printable, styled};
 use super::settings;
-use super::unit_view::UnitView;
+use super::unit_view::{CredentialFolder, UnitView};
 use crate::config::{self, Loaded};
 
 /// Check the settings, and report every mistake at once
@@ -78,9 +78,9 @@ impl CheckConfig {
 
 /// Reads the settings as a unit's service will; reports every mistake.
 fn load_for(unit: &str, file: Option<PathBuf>) -> Result<Loaded, Failure> {
-    let view = UnitView::read(unit)?;
-    let folder = Folder::new().map_err(no_folder)?;
-    let source = view.source(&folder.0, file).map_err(no_folder)?;
+    let mut view = UnitView::read(unit)?;
+    let folder = CredentialFolder::new().map_err(no_folder)?;
+    let source = view.source(folder.path(), file).map_err(no_folder)?;
     let faults = view.faults(&source);
     let loaded = settings::load_from(&source);
     for fault in &faults {
@@ -97,25 +97,5 @@ fn no_folder(source: std::io::Error) -> Failure {
     Failure::System {
         what: "lay out the unit's credentials",
         source,
-    }
-}
-
-/// A private folder of links to the unit's credentials; it goes with this.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> std::io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        let name = format!("expd-check-{}", uuid::Uuid::new_v4().simple());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Links alone; what is left of them says nothing.
-        std::fs::remove_dir_all(&self.0).ok();
     }
 }

@@ -62,6 +62,9 @@ pub(super) enum Failure {
     /// The access rules refuse what was asked about, as was printed.
     #[error("not allowed")]
     NotAllowed,
+    /// Another process did the work, and has said what is to be said; its exit status.
+    #[error("ended with status {0}")]
+    Said(u8),
     /// The command ran and did not succeed.
     #[error("{0}")]
     Failed(String),
@@ -92,6 +95,7 @@ impl Failure {
         match self {
             Self::Stopped { failure, .. } => failure.status(),
             Self::ReaderLeft => 0,
+            Self::Said(status) => *status,
             Self::Usage(_) => 2,
             Self::Client(error) | Self::Sending(error) if is_usage(error) => 2,
             Self::NoDaemon { .. }

@@ -35,6 +35,7 @@ mod resources;
 mod respond;
 mod runtime;
 mod serve;
+mod service;
 mod settings;
 mod signals;
 mod status;
@@ -148,7 +149,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !matches!(failure, Failure::ReaderLeft | Failure::NotAllowed) {
+            if !matches!(
+                failure,
+                Failure::ReaderLeft | Failure::NotAllowed | Failure::Said(_)
+            ) {
                 output::error(&failure);
             }
             failure.exit_code()

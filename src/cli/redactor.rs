@@ -109,7 +109,8 @@ pub(super) fn without_secrets(table: &mut toml::Table) {
     }
 }
 
-fn is_secret(name: &str) -> bool {
+/// True for the name of a setting, a variable or a field whose value is a secret.
+pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
     NAMES.iter().any(|secret| name.ends_with(secret))
 }

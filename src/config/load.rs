@@ -57,6 +57,24 @@ impl Source {
             credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         }
     }
+
+    /// Leaves the file out where this user may not read it. Returns a warning that says so.
+    pub fn pass_over_unreadable_file(&mut self) -> Option<Mistake> {
+        let file = self.file.take_if(|file| is_denied(file))?;
+        Some(Mistake {
+            origin: Origin::file(&file),
+            key: String::new(),
+            what: "this user may not read it, and the defaults apply".to_owned(),
+            remedy: "that is fine for a network of your own; to use it, run as root or as its owner"
+                .to_owned(),
+        })
+    }
+}
+
+/// True for a file that this user may not read.
+fn is_denied(file: &Path) -> bool {
+    let opened = std::fs::File::open(file);
+    opened.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 /// Checked settings, with facts about their sources.

@@ -5,6 +5,7 @@
 
 mod banner;
 mod error;
+mod file_stamp;
 mod instances;
 mod listeners;
 mod metrics;
@@ -16,6 +17,7 @@ mod run;
 mod running;
 mod serve;
 mod standby;
+mod start_attempts;
 mod task_group;
 
 pub use error::DaemonError;

@@ -1,8 +1,8 @@
 //! Options of `expd serve`, and the settings that they lead to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::config::{self, ConfigErrors, Loaded, LogFormat, LogLevel, Source};
+use crate::config::{self, ConfigErrors, DEFAULT_FILE, Loaded, LogFormat, LogLevel, Source};
 use expd_hub::HubSettings;
 
 /// Options of `expd serve`.
@@ -21,6 +21,11 @@ pub struct ServeOptions {
 }
 
 impl ServeOptions {
+    /// The file that the settings come from, where it exists.
+    pub(super) fn settings_file(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE))
+    }
+
     /// Reads the settings for a start.
     pub(super) fn read_settings(&self) -> Result<Loaded, ConfigErrors> {
         self.read(|loaded| loaded.for_serving(self.embedded))
@@ -35,8 +40,17 @@ impl ServeOptions {
         &self,
         complete: impl FnOnce(Loaded) -> Result<Loaded, ConfigErrors>,
     ) -> Result<Loaded, ConfigErrors> {
-        let loaded = config::load(&Source::from_process(self.config.clone()))?;
+        let mut source = Source::from_process(self.config.clone());
+        // With a package installed, the default file is the service's, and not everybody's to read.
+        // A network of one's own needs none.
+        let passed_over = if self.embedded && self.config.is_none() {
+            source.pass_over_unreadable_file()
+        } else {
+            None
+        };
+        let loaded = config::load(&source)?;
         let mut loaded = complete(loaded)?;
+        loaded.warnings.extend(passed_over);
         if let Some(level) = self.log {
             loaded.settings.daemon.log = level;
         }

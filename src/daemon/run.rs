@@ -19,6 +19,7 @@ use super::options::ServeOptions;
 use super::reload::{Reload, ReloadedDaemon};
 use super::serve::{ServeParts, serve};
 use super::standby::wait_for_settings;
+use super::start_attempts::StartAttempts;
 use crate::config::{self, ConfigErrors, Loaded, LogFormat, LogLevel, Settings, StateEnvironment};
 use crate::coredump;
 use crate::ipc::{self, BoundSocket, Listener};
@@ -55,13 +56,31 @@ pub enum RunError {
 /// The daemon could not start, or a part of it failed.
 pub fn run(options: &ServeOptions) -> Result<(), RunError> {
     let core_dumps = coredump::disable();
-    let passed = systemd::listen_fds()?;
     let notifier = Arc::new(Notifier::from_process());
+    let attempts = StartAttempts::begin(&notifier, ipc::runtime_directory().as_deref());
+    let ended = start(options, core_dumps, &notifier, &attempts);
+    match &ended {
+        Ok(()) => attempts.clear(),
+        Err(error) => {
+            attempts.failed(&error.to_string());
+            notifier.status(&format!("failed: {error}"));
+        }
+    }
+    ended
+}
+
+fn start(
+    options: &ServeOptions,
+    core_dumps: coredump::Outcome,
+    notifier: &Arc<Notifier>,
+    attempts: &StartAttempts,
+) -> Result<(), RunError> {
+    let passed = systemd::listen_fds()?;
     let runtime = runtime()?;
     // Caught before the settings are read: a reload that is asked for from then on is not lost, and
     // does not end the process.
     let mut hangup = runtime.block_on(async { signal(SignalKind::hangup()) })?;
-    let read = match options.read_settings() {
+    let mut read = match options.read_settings() {
         // Whoever started it at a terminal or in a container reads the mistakes there.
         Err(errors) if !notifier.is_connected() => return Err(errors.into()),
         read => read,
@@ -75,11 +94,22 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
     )?;
     core_dumps.tell();
     let result = runtime.block_on(async {
+        // Settings with a mistake are waited for in any case.
+        if read.is_ok() && attempts.is_delayed() {
+            if !attempts.wait(notifier, options.settings_file(), &mut hangup).await? {
+                return Ok(());
+            }
+            // They may have been corrected meanwhile.
+            read = options.read_settings();
+            if let Ok(loaded) = &read {
+                logging::set_level(loaded.settings.daemon.log);
+            }
+        }
         let loaded = match read {
             Ok(loaded) => loaded,
             Err(errors) => {
                 let waited =
-                    wait_for_settings(options, &passed, &notifier, &mut hangup, errors).await?;
+                    wait_for_settings(options, &passed, notifier, &mut hangup, errors).await?;
                 let Some(loaded) = waited else {
                     return Ok(());
                 };
@@ -97,7 +127,10 @@ pub fn run(options: &ServeOptions) -> Result<(), RunError> {
                 BoundSocket::inherited(socket.listener)
             })
             .collect();
-        Box::pin(run_daemon(loaded, options, inherited, hangup, notifier)).await
+        Box::pin(run_daemon(
+            loaded, options, inherited, hangup, notifier, attempts,
+        ))
+        .await
     });
     // A name look-up that is still waiting for its answer must not hold the process.
     runtime.shutdown_background();
@@ -125,7 +158,8 @@ async fn run_daemon(
     options: &ServeOptions,
     inherited: Vec<BoundSocket>,
     hangup: Signal,
-    notifier: Arc<Notifier>,
+    notifier: &Arc<Notifier>,
+    attempts: &StartAttempts,
 ) -> Result<(), RunError> {
     let shutdown = CancellationToken::new();
     let mut helpers = JoinSet::new();
@@ -179,10 +213,11 @@ async fn run_daemon(
         };
         let bridges = running.bridges.clone();
         helpers.spawn(status.run(bridges.clone(), shutdown.clone()));
+        helpers.spawn(attempts.clone().prove());
         helpers.spawn(reload.run(ReloadedDaemon {
             running,
             socket,
-            notifier,
+            notifier: notifier.clone(),
             shutdown,
         }));
         if let Some(banner) = banner {

@@ -5,8 +5,6 @@
 //! service that ended in place of that would take a waiting socket unit with it, sooner or later.
 
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,9 +14,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::file_stamp::FileStamp;
 use super::options::ServeOptions;
 use crate::access::AccessPolicy;
-use crate::config::{ConfigErrors, DEFAULT_FILE, DaemonSettings, Loaded};
+use crate::config::{ConfigErrors, DaemonSettings, Loaded};
 use crate::ipc::{self, BoundSocket, Listener};
 use crate::journal::JournalEvent;
 use crate::rpc;
@@ -70,11 +69,8 @@ pub(super) async fn wait_for_settings(
 
     let mut watchdog = interval(notifier.watchdog_interval().unwrap_or(LOOK));
     let mut look = interval(LOOK);
-    let file = options
-        .config
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
-    let mut seen = stamp(&file);
+    let file = options.settings_file();
+    let mut seen = FileStamp::of(file);
     let mut read_at = Instant::now();
     let read = loop {
         let is_asked = tokio::select! {
@@ -87,7 +83,7 @@ pub(super) async fn wait_for_settings(
             _ = hangup.recv() => true,
             _ = look.tick() => false,
         };
-        let now = stamp(&file);
+        let now = FileStamp::of(file);
         if !is_asked && now == seen && read_at.elapsed() < READ {
             continue;
         }
@@ -157,11 +153,4 @@ fn listeners(options: &ServeOptions, passed: &[PassedSocket]) -> Vec<Listener> {
         }
     }
     listeners
-}
-
-/// Tells one state of a file from another.
-fn stamp(file: &Path) -> Option<(u64, u64, i64, i64)> {
-    let metadata = std::fs::metadata(file).ok()?;
-    let (seconds, nanos) = (metadata.ctime(), metadata.ctime_nsec());
-    Some((metadata.ino(), metadata.len(), seconds, nanos))
 }

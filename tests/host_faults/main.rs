@@ -14,6 +14,7 @@
 mod clock;
 mod descriptors;
 mod disk;
+mod doctor;
 mod house;
 mod links;
 mod machine;
@@ -69,5 +70,7 @@ faults! {
     the_disk_is_full_when_the_daemon_stops: [DISK] disk::is_full_when_it_stops;
     the_disk_takes_no_log: [] disk::takes_no_log;
     the_descriptors_are_used_up: [] descriptors::are_used_up;
+    doctor_finds_a_family_that_does_not_answer: [LINK, FILTER] doctor::finds_a_silent_family;
+    doctor_finds_a_clock_that_is_wrong: [Need::Library(clock::LIBRARY)] doctor::finds_a_wrong_clock;
     the_descriptors_are_few: [LIMIT] descriptors::are_few;
 }

@@ -1,6 +1,6 @@
 //! The name service goes: it refuses, it knows the name no more, or it says nothing.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
@@ -12,15 +12,17 @@ use crate::namespace::Namespace;
 use expd_test_support::network::Network;
 use expd_test_support::traffic::{Traffic, outages};
 
-const NAME: &str = "exp.test";
+pub const NAME: &str = "exp.test";
 
 /// From the end of the fault. The C library asks again after 5 s where nobody answers.
 const BOUND: Duration = Duration::from_secs(20);
 
 /// Response of the name service to a query.
 #[derive(Clone, Copy, Debug)]
-enum Service {
+pub enum Service {
     Answers,
+    /// So it does, and names a second address of the other family.
+    AnswersBoth(Ipv6Addr),
     /// The name does not exist.
     Denies,
     /// The service is in trouble.
@@ -82,9 +84,10 @@ async fn go(number: u32, fault: Service) {
 }
 
 /// A name service (RFC 1035) that knows one name.
-async fn serve(socket: UdpSocket, address: Ipv4Addr, service: watch::Receiver<Service>) {
+pub async fn serve(socket: UdpSocket, address: Ipv4Addr, service: watch::Receiver<Service>) {
     const HEAD: usize = 12;
     const IPV4: [u8; 2] = [0, 1];
+    const IPV6: [u8; 2] = [0, 28];
     let mut packet = [0; 512];
     loop {
         let (length, asker) = socket.recv_from(&mut packet).await.unwrap();
@@ -92,19 +95,24 @@ async fn serve(socket: UdpSocket, address: Ipv4Addr, service: watch::Receiver<Se
         // Labels up to the empty one, then type and class.
         let name_end = question.iter().position(|byte| *byte == 0).unwrap() + 1;
         let question = &question[..name_end + 4];
-        let (code, answers) = match *service.borrow() {
+        let kind = &question[name_end..name_end + 2];
+        let (code, found) = match *service.borrow() {
             Service::Silent => continue,
-            Service::Denies => (3, 0),
-            Service::Fails => (2, 0),
-            Service::Answers => (0, u8::from(question[name_end..name_end + 2] == IPV4)),
+            Service::Denies => (3, None),
+            Service::Fails => (2, None),
+            Service::AnswersBoth(six) if kind == IPV6 => (0, Some(six.octets().to_vec())),
+            _ if kind == IPV4 => (0, Some(address.octets().to_vec())),
+            _ => (0, None),
         };
         let mut answer = packet[..2].to_vec();
-        answer.extend([0x81, 0x80 | code, 0, 1, 0, answers, 0, 0, 0, 0]);
+        answer.extend([0x81, 0x80 | code, 0, 1, 0, u8::from(found.is_some())]);
+        answer.extend([0, 0, 0, 0]);
         answer.extend(question);
-        if answers > 0 {
-            // The name as in the question, IPv4, Internet, not to be kept, four bytes.
-            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4]);
-            answer.extend(address.octets());
+        if let Some(found) = found {
+            // The name as in the question, the kind, Internet, not to be kept, the length.
+            answer.extend([0xc0, 12, 0, kind[1], 0, 1, 0, 0, 0, 0, 0]);
+            answer.push(u8::try_from(found.len()).unwrap());
+            answer.extend(found);
         }
         socket.send_to(&answer, asker).await.unwrap();
     }

@@ -82,6 +82,12 @@ impl Namespace {
         within(&["route", "add", &ours, "dev", "wire", "src", &new]);
     }
 
+    /// Gives it an IPv6 address on the wire, at whose other end nobody has one.
+    pub fn add_silent_ipv6(&self, address: &str) {
+        let within = ["-n", &self.name, "-6", "addr", "add", address];
+        run("ip", &[&within[..], &["dev", "wire", "nodad"]].concat());
+    }
+
     fn iptables(&self, arguments: &[&str]) {
         let [ip, rest @ ..] = self.enter();
         run(ip, &[&rest[..], &["iptables", "-w"], arguments].concat());

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
 use super::output::{Output, Progress};
+use super::service::has_run_as_service;
 use crate::config::{self, Source, StateEnvironment};
 use expd_client::LinkState;
 pub(super) use finding::{Findings, Level};
@@ -20,8 +21,8 @@ pub(super) use finding::{Findings, Level};
 ///
 /// Checks the settings, the socket, the daemon, the folder of its state and its disk, the units,
 /// and the way to EXP of every instance: proxy, DNS (IPv4 and IPv6), connections, TLS, clock,
-/// captive portal, login. Works without a running daemon. Run it as root to see what the service
-/// sees; nothing is changed, and no secret is printed.
+/// captive portal, login. Works without a running daemon. Run by root it sees what the service
+/// sees, the unit's environment and credentials too; nothing is changed, and no secret is printed.
 ///
 /// Exit status: 0 no fault (there may be warnings), 1 at least one fault.
 #[derive(Debug, Args)]
@@ -40,6 +41,9 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
+        if has_run_as_service(self.config.as_deref()).await? {
+            return Ok(());
+        }
         let progress = Progress::new();
         let examining = Box::pin(examine(self.config, socket));
         let findings = progress.during(Some("examining"), examining).await;
@@ -64,9 +68,25 @@ impl Doctor {
 /// Makes all checks.
 pub(super) async fn examine(file: Option<PathBuf>, mut socket: DaemonSocket) -> Findings {
     let mut findings = Findings::default();
-    let loaded = config::load(&Source::from_process(file));
+    let is_named = file.is_some();
+    let mut source = Source::from_process(file);
+    let passed_over = if is_named {
+        None
+    } else {
+        source.pass_over_unreadable_file()
+    };
+    // Without the file, the environment alone would be taken for all of the settings.
+    let loaded = if let Some(denied) = passed_over {
+        let what = "this user may not read it, so that its instances are not checked";
+        let remedy = "run this as root, who sees what the service sees";
+        findings.warning("settings", &denied.origin.to_string(), what, remedy);
+        None
+    } else {
+        Some(config::load(&source))
+    };
     let settings = match loaded {
-        Ok(loaded) => {
+        None => None,
+        Some(Ok(loaded)) => {
             for warning in &loaded.warnings {
                 let subject = warning.origin.to_string();
                 findings.warning("settings", &subject, &*warning.what, &*warning.remedy);
@@ -78,7 +98,7 @@ pub(super) async fn examine(file: Option<PathBuf>, mut socket: DaemonSocket) -> 
             findings.ok("settings", &file, "no mistakes");
             Some(loaded.settings)
         }
-        Err(mistakes) => {
+        Some(Err(mistakes)) => {
             for mistake in mistakes.mistakes() {
                 let subject = format!("{} {}", mistake.origin, mistake.key);
                 findings.fault("settings", subject.trim(), &*mistake.what, &*mistake.remedy);
