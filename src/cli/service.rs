@@ -59,7 +59,11 @@ pub(super) async fn has_run_as_service(file: Option<&Path>) -> Result<bool, Fail
         command.env(name, value);
     }
     if has_credentials {
-        let folder = if running.is_dir() { running } else { folder.path() };
+        let folder = if running.is_dir() {
+            running
+        } else {
+            folder.path()
+        };
         command.env("CREDENTIALS_DIRECTORY", folder);
     }
     let status = command.status().await;

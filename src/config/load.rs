@@ -65,8 +65,9 @@ impl Source {
             origin: Origin::file(&file),
             key: String::new(),
             what: "this user may not read it, and the defaults apply".to_owned(),
-            remedy: "that is fine for a network of your own; to use it, run as root or as its owner"
-                .to_owned(),
+            remedy:
+                "that is fine for a network of your own; to use it, run as root or as its owner"
+                    .to_owned(),
         })
     }
 }

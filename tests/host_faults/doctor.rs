@@ -77,7 +77,11 @@ pub async fn finds_a_silent_family() {
     assert!(what.contains("[fd00::1]"), "{what}");
     assert!(remedy.contains("other family is used"), "{remedy}");
     // A warning is no fault: the programs are served.
-    assert_eq!((&document["faults"], status), (&0.into(), Some(0)), "{document:#}");
+    assert_eq!(
+        (&document["faults"], status),
+        (&0.into(), Some(0)),
+        "{document:#}"
+    );
 
     service.send_replace(Service::Denies);
     let (document, status) = examine(&house, &enter).await;

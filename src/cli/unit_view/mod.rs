@@ -107,7 +107,8 @@ impl UnitView {
             | "LoadCredentialEncrypted"
             | "SetCredential"
             | "SetCredentialEncrypted" => {
-                self.faults.extend(self.credentials.assign(key, value).err());
+                self.faults
+                    .extend(self.credentials.assign(key, value).err());
             }
             "ExecStart" if value.is_empty() => self.config = None,
             "ExecStart" => {
