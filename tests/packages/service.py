@@ -4,7 +4,6 @@ pauses after failed starts, doctor's findings, and what a bugreport leaves out."
 import json
 import re
 import shlex
-import time
 
 from machine import Failed
 
@@ -149,15 +148,13 @@ def pauses(machine):
     shows("systemctl is-active expd.socket", "^active$")
     if waiting.poll() is not None and waiting.returncode:
         raise Failed(f"a program that waits was turned away: {waiting.communicate()[0]}")
-    says(machine, "expd doctor", "^FAULT +units +expd.service: .*3 starts have failed", r"^\[exit status 1\]$")
-    # A restart by hand does not wait; it fails at once, and says so.
-    shows(status, "starting in 7 s: 4 starts")
-    began = time.monotonic()
+    says(machine, "expd doctor", "^FAULT +units +expd.service: .*starts have failed, the last one because", r"^\[exit status 1\]$")
+    # A restart by hand does not wait, and begins to count anew.
+    shows(status, r"starting in \d+ s: [4-9] starts")
     run("systemctl restart expd.service", check=False)
-    if time.monotonic() - began > 5:
-        raise Failed(f"a restart by hand took {time.monotonic() - began:.1f} s")
+    shows(status, "starting in 1 s: 2 starts")
     # Corrected settings end a pause.
-    shows(status, "starting in 3 s")
+    shows(status, r"starting in \d+ s: [3-9] starts")
     run(f"cp -a /root/good.toml {settings_file}")
     shows("systemctl is-active expd.service", "^active$")
     told, _ = waiting.communicate(timeout=40)

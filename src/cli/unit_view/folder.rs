@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 /// The folder; it goes with this.
 #[derive(Debug)]
-pub(in crate::cli) struct CredentialFolder(PathBuf);
+pub struct CredentialFolder(PathBuf);
 
 impl CredentialFolder {
     /// Makes an empty one: for root where nothing reaches a disk, else for links alone.
     ///
     /// # Errors
     /// It cannot be made.
-    pub(in crate::cli) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let is_root = rustix::process::geteuid().is_root();
         let parent = if is_root {
             PathBuf::from("/run")
@@ -28,7 +28,7 @@ impl CredentialFolder {
     }
 
     /// Its path.
-    pub(in crate::cli) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }
