@@ -45,7 +45,8 @@ pub enum JournalEvent {
     Gap,
     /// The network refuses or does not confirm channels that programs listen to.
     SubscriptionRefused,
-    /// A program asked for something that no `[[access]]` rule allows it.
+    /// A program or page asked for something that no `[[access]]` rule allows it, or called over
+    /// TCP without a token.
     AccessDenied,
     /// A program was refused because a limit is reached (daemon.limits, or its user's share of
     /// one).

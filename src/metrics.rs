@@ -34,26 +34,30 @@ impl Latest {
     }
 }
 
-/// A counter for each of some labels.
+/// A pair of labels.
+pub type Labels = (&'static str, &'static str);
+
+/// A counter for each of some pairs of labels.
 #[derive(Debug)]
-pub struct Labelled(Vec<(&'static str, Counter)>);
+pub struct Labelled(Vec<(Labels, Counter)>);
 
 impl Labelled {
     /// Counters for these labels.
-    pub fn new(labels: impl IntoIterator<Item = &'static str>) -> Self {
+    pub fn new(labels: impl IntoIterator<Item = Labels>) -> Self {
         let counters = labels.into_iter().map(|label| (label, Counter::default()));
         Self(counters.collect())
     }
 
-    /// Adds one to the counter of a label.
-    pub fn inc(&self, label: &str) {
-        if let Some((_, counter)) = self.0.iter().find(|(known, _)| *known == label) {
+    /// Adds one to the counter of two labels.
+    pub fn inc(&self, first: &str, second: &str) {
+        let mut counters = self.0.iter();
+        if let Some((_, counter)) = counters.find(|(known, _)| *known == (first, second)) {
             counter.inc();
         }
     }
 
-    /// Every label with its count.
-    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    /// Every pair of labels with its count.
+    pub fn counts(&self) -> impl Iterator<Item = (Labels, u64)> {
         self.0
             .iter()
             .map(|(label, counter)| (*label, counter.get()))
@@ -86,7 +90,7 @@ pub struct Counters {
 pub struct DaemonCounters {
     /// The gRPC calls.
     pub calls: Calls,
-    /// Calls that the access rules refuse, by what was not allowed.
+    /// Calls that the access rules refuse, by what was not allowed and the kind of caller.
     pub refused: Labelled,
     /// Reloads of the settings that applied.
     pub reloads_applied: Counter,
@@ -143,10 +147,11 @@ mod tests {
 
     #[test]
     fn a_label_that_is_not_there_counts_nowhere() {
-        let labelled = Labelled::new(["a", "b"]);
-        labelled.inc("b");
-        labelled.inc("c");
+        let labelled = Labelled::new([("a", "x"), ("b", "x")]);
+        labelled.inc("b", "x");
+        labelled.inc("b", "y");
+        labelled.inc("c", "x");
         let counts: Vec<_> = labelled.counts().collect();
-        assert_eq!(counts, [("a", 0), ("b", 1)]);
+        assert_eq!(counts, [(("a", "x"), 0), (("b", "x"), 1)]);
     }
 }

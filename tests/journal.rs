@@ -7,7 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use expd::journal::JournalEvent;
 use expd_test_support::process::{Daemon, Home, program};
@@ -108,8 +109,12 @@ fn said(daemon: &mut Daemon, event: JournalEvent) -> Value {
 
 #[test]
 fn in_a_container_each_event_is_an_object_of_json_with_its_fields() {
-    let rules = "[[access]]\nuser = \"nobody\"\nallow = [\"listen\"]\n";
-    let home = Home::new(rules);
+    let own = rustix::process::geteuid().as_raw().to_string();
+    let rules = format!(
+        "[daemon.limits]\nmax_listeners = 1\n[[access]]\nuid = {own}\nevents = [\"order\"]\n\
+         allow = [\"broadcast\", \"listen\"]\n"
+    );
+    let home = Home::new(&rules);
     let mut command = home.command(&[]);
     command.arg("--socket").arg(home.socket());
     command.args(["--log-format", "json"]);
@@ -132,9 +137,48 @@ fn in_a_container_each_event_is_an_object_of_json_with_its_fields() {
         (&"warn".into(), &"status".into()),
         "{denied}"
     );
-    let own = rustix::process::geteuid().as_raw().to_string();
     assert_eq!(denied["peer_uid"], own, "{denied}");
     assert!(denied["peer_pid"].is_string(), "{denied}");
+    assert!(denied["channel"].is_null(), "{denied}");
+
+    let expd = |arguments: &[&str]| {
+        let mut command = Command::new(program());
+        command.args(arguments).arg("--socket").arg(home.socket());
+        command
+    };
+    let broadcast = expd(&["broadcast", "menu", "secret"]).output().unwrap();
+    assert!(!broadcast.status.success());
+    let denied = said(&mut daemon, JournalEvent::AccessDenied);
+    for (field, value) in [
+        ("instance", "default"),
+        ("channel", "menu"),
+        ("verb", "broadcast"),
+        ("peer_kind", "program"),
+        ("peer_uid", &own),
+    ] {
+        assert_eq!(denied[field], value, "{field}: {denied}");
+    }
+
+    let mut first = expd(&["listen", "menu", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Its first line tells of its listener.
+    let mut line = String::new();
+    let mut heard = BufReader::new(first.stdout.take().unwrap());
+    heard.read_line(&mut line).unwrap();
+    let second = expd(&["listen", "board", "--json"]).output().unwrap();
+    assert!(!second.status.success());
+    let limit = said(&mut daemon, JournalEvent::LimitHit);
+    for (field, value) in [
+        ("instance", "default"),
+        ("channel", "board"),
+        ("peer_uid", &own),
+    ] {
+        assert_eq!(limit[field], value, "{field}: {limit}");
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
 
     home.write("nonsense = 1\n");
     daemon.signal("HUP");

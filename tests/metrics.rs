@@ -140,7 +140,7 @@ async fn metrics_have_the_names_that_prometheus_asks_for_and_each_is_documented(
         "expd_calls_total{method=\"expd.v1.Network/Broadcast\",status=\"OK\"} 0",
         "expd_call_duration_seconds_count{method=\"expd.v1.Daemon/GetStatus\"} 1",
         "expd_run_instances{state=\"online\"} 0",
-        "expd_refused_calls_total{permission=\"listen\"} 0",
+        "expd_refused_calls_total{permission=\"listen\",caller=\"program\"} 0",
         "expd_settings_refused 0",
     ] {
         assert!(page.lines().any(|l| l == line), "{line}\n{page}");

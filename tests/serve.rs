@@ -86,7 +86,9 @@ fn either_signal_ends_it_within_a_second_with_its_streams_told() {
 
 #[tokio::test]
 async fn programs_reach_the_daemon_over_loopback_tcp() {
-    let home = Home::new("listen = \"127.0.0.1:0\"\n");
+    let home = Home::new(
+        "listen = \"127.0.0.1:0\"\n[[daemon.tcp.tokens]]\nname = \"app\"\ntoken = \"the-token-of-an-app\"\n",
+    );
     let mut daemon = home.start();
     let line = daemon.said("(daemon.listen)");
     let (_, address) = line.split_once("listening on ").unwrap();
@@ -94,7 +96,12 @@ async fn programs_reach_the_daemon_over_loopback_tcp() {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let exchange = async {
         let transport = endpoint.connect().await.unwrap();
-        let mut network = NetworkClient::new(transport.clone());
+        let authorize = |mut request: tonic::Request<()>| {
+            let bearer = "Bearer the-token-of-an-app".parse().unwrap();
+            request.metadata_mut().insert("authorization", bearer);
+            Ok(request)
+        };
+        let mut network = NetworkClient::with_interceptor(transport.clone(), authorize);
         let menu = Channel::new("menu");
         let channel = proto::Channel {
             name: menu.name,
@@ -125,7 +132,7 @@ async fn programs_reach_the_daemon_over_loopback_tcp() {
             Some(Event::Broadcast(broadcast)) => assert_eq!(broadcast.name, "hi"),
             other => panic!("not the broadcast: {other:?}"),
         }
-        let status = DaemonClient::new(transport)
+        let status = DaemonClient::with_interceptor(transport, authorize)
             .get_status(proto::GetStatusRequest::default())
             .await
             .unwrap()

@@ -1,20 +1,47 @@
-//! Operations that callers ask for, and the places on which rules allow them.
+//! Operations that callers ask for.
 
-use std::fmt;
+use std::sync::Arc;
 
-use expd_domain::{ApiPath, Channel, ChannelId, Quoted};
+use expd_domain::{ApiPath, Channel, ChannelId};
+
+use super::caller::Caller;
+
+/// The caller that a listener belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenerOwner {
+    /// A local user.
+    User(u32),
+    /// Whoever has the bearer token of this name.
+    Token(Arc<str>),
+    /// The pages of an app.
+    Pages,
+    /// Nobody that can be told from others.
+    Unknown,
+}
+
+impl ListenerOwner {
+    /// The owner of what a caller opens.
+    pub fn of(caller: &Caller) -> Self {
+        match (caller.peer(), caller.token(), caller.page()) {
+            (Some(peer), ..) => Self::User(peer.uid),
+            (None, Some(token), _) => Self::Token(token.clone()),
+            (None, None, Some(_)) => Self::Pages,
+            (None, None, None) => Self::Unknown,
+        }
+    }
+}
 
 /// An operation on one instance.
 #[derive(Clone, Debug)]
 pub enum Action<'a> {
-    /// Listen on a channel.
-    Listen(&'a Channel),
-    /// Broadcast on a channel.
-    Broadcast(&'a Channel),
+    /// Listen on a channel: for the events of a name, or for all that the caller may hear.
+    Listen(&'a Channel, Option<&'a str>),
+    /// Broadcast an event on a channel. Without a name, some event must be allowed.
+    Broadcast(&'a Channel, Option<&'a str>),
     /// Respond to a broadcast on a channel. Without one, the right must hold for every channel.
     Respond(Option<Channel>),
-    /// Send a request to EXP's API.
-    Request(&'a ApiPath),
+    /// Send a request to EXP's API, with this method and path.
+    Request(&'a str, &'a ApiPath),
     /// Read the identity that the instance is logged in as.
     ReadIdentity,
     /// Run an identity that the caller brings along, as an instance of that name.
@@ -25,13 +52,13 @@ pub enum Action<'a> {
     ReadChannelStatus(&'a Channel),
     /// Read, cancel or clear a listener.
     UseListener {
-        /// The user that opened it; none where that was over TCP.
-        owner: Option<u32>,
+        /// The caller that opened it.
+        owner: &'a ListenerOwner,
         /// The listener's channel.
         channel: &'a Channel,
+        /// The event that it asked for; none for all.
+        event: Option<&'a str>,
     },
-    /// Read or cancel the listener of a web page on this channel.
-    UsePageListener(&'a Channel),
     /// Administer a channel, or what concerns the instance as a whole.
     Administer(Option<&'a Channel>),
 }
@@ -40,39 +67,5 @@ impl Action<'_> {
     /// A response on the channel with this ID, which may not reveal the channel.
     pub fn respond_on(id: &ChannelId) -> Self {
         Self::Respond(id.decode().ok().map(|(_, channel)| channel))
-    }
-}
-
-/// Extent of a permission.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Scope<'a> {
-    /// An instance, whatever the channel: a rule for certain channels suffices.
-    Instance(&'a str),
-    /// All channels of an instance: a rule for certain channels does not suffice.
-    EveryChannel(&'a str),
-    /// A channel of an instance.
-    Channel(&'a str, &'a Channel),
-}
-
-impl<'a> Scope<'a> {
-    pub(super) fn instance(&self) -> &'a str {
-        let (Self::Instance(name) | Self::EveryChannel(name) | Self::Channel(name, _)) = self;
-        name
-    }
-}
-
-impl fmt::Display for Scope<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Instance(instance) => write!(f, "on instance {}", Quoted(instance)),
-            Self::EveryChannel(instance) => {
-                let instance = Quoted(instance);
-                write!(f, "on instance {instance}, without regard to channels")
-            }
-            Self::Channel(instance, channel) => {
-                let (name, instance) = (Quoted(&channel.name), Quoted(instance));
-                write!(f, "on channel {name} of instance {instance}")
-            }
-        }
     }
 }

@@ -1,29 +1,48 @@
-//! Access control: which caller may do what, on which instance and channel.
+//! Access control: which caller may do what, on which instance and channel, with which events and
+//! requests.
 //!
 //! The settings' [`AccessRule`]s become an [`AccessPolicy`]. Every door describes an operation as
 //! an [`Action`] and asks the policy about the [`Caller`]: the process at the other end of its
-//! connection, as the kernel identifies it. No door has a rule of its own.
+//! connection, as the kernel identifies it, or over TCP whoever has a [`BearerToken`]. No door has
+//! a rule of its own.
 //!
 //! Promises: without rules, everyone who can connect may do everything but what is reserved to the
 //! daemon; with rules, anything that none of them allows is refused, root's calls included. A page
 //! is another kind of caller: it may do what rules about its app allow, and nothing without one.
+//! Over TCP nothing is allowed without a token.
+//!
+//! The way down: `policy` chooses the rules about a kind of callers, `rights` decides, `matcher`
+//! compares one rule with a caller and a `scope`, `explanation` and `refusal` put it in words.
 
 pub mod accounts;
 mod action;
 mod caller;
-mod pattern;
+mod explanation;
+mod matcher;
 mod peer_fields;
 mod policy;
+mod process;
 mod refusal;
+mod report;
+mod rights;
 mod rule;
+mod scope;
+#[cfg(test)]
+mod tests;
+mod token;
 mod verb;
 
-pub use action::Action;
-#[cfg(test)]
-pub(crate) use action::Scope;
-pub use caller::{Caller, Page, Peer};
+pub use action::{Action, ListenerOwner};
+pub use caller::{Caller, CallerKind, Page};
+pub use explanation::{Grant, Miss};
 pub use peer_fields::PeerFields;
-pub use policy::{AccessPolicy, Grant, Rights, RuleName};
-pub use refusal::Refusal;
+pub use policy::AccessPolicy;
+pub use process::Peer;
+pub use refusal::{Refusal, RefusedPlace, refusal_labels};
+pub use report::{report_limit, report_refusal};
+pub use rights::Rights;
 pub use rule::AccessRule;
+#[cfg(test)]
+pub(crate) use scope::{Place, Scope};
+pub use token::BearerToken;
 pub use verb::Verb;

@@ -1,29 +1,40 @@
 //! The caller in the fields of a log record.
 
-use super::caller::Caller;
+use super::caller::{Caller, CallerKind};
 
-/// Fields of a log record that name a caller, under the keys `peer_pid`, `peer_uid` and
-/// `peer_unit`; empty, and left out of the record, where nothing is known.
-#[derive(Debug, Default)]
+/// Fields of a log record that name a caller, under the keys `peer_kind`, `peer_pid`, `peer_uid`,
+/// `peer_unit`, `app`, `origin` and `token`; those that are empty are left out of the record.
+#[derive(Debug)]
 pub struct PeerFields<'a> {
+    /// The kind of caller.
+    pub kind: CallerKind,
     /// The process ID.
     pub pid: String,
     /// The user.
     pub uid: String,
     /// The systemd unit.
     pub unit: &'a str,
+    /// The app of a page.
+    pub app: &'a str,
+    /// The origin of a page.
+    pub origin: &'a str,
+    /// The name of the token of a caller over TCP.
+    pub token: &'a str,
 }
 
 impl<'a> PeerFields<'a> {
     /// The fields of a caller.
     pub fn of(caller: &'a Caller) -> Self {
-        let Some(peer) = caller.peer() else {
-            return Self::default();
-        };
+        let peer = caller.peer();
+        let page = caller.page();
         Self {
-            pid: peer.pid.to_string(),
-            uid: peer.uid.to_string(),
+            kind: caller.kind(),
+            pid: peer.map(|peer| peer.pid.to_string()).unwrap_or_default(),
+            uid: peer.map(|peer| peer.uid.to_string()).unwrap_or_default(),
             unit: caller.unit().unwrap_or_default(),
+            app: page.map_or("", |page| &page.app),
+            origin: page.map_or("", |page| &page.origin),
+            token: caller.token().map_or("", |token| token),
         }
     }
 }

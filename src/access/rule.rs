@@ -5,7 +5,7 @@ use std::fmt;
 use super::verb::Verb;
 
 /// `[[access]]`: one rule. It applies to a caller that matches all of `uid`, `user`, `group` and
-/// `unit` that it sets, or to the pages of an `app`.
+/// `unit` that it sets, to the pages of an `app`, or to the calls with a `token`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessRule {
     /// The numeric user ID.
@@ -18,12 +18,31 @@ pub struct AccessRule {
     pub unit: Option<String>,
     /// The app in the door's settings, whose pages the rule is about.
     pub app: Option<String>,
+    /// The name of the bearer token in the settings, with which the rule's calls come over TCP.
+    pub token: Option<String>,
     /// The permissions.
     pub allow: Vec<Verb>,
-    /// The channels on which they hold; all where empty.
+    /// Patterns of the channels on which they hold; all where empty.
     pub channels: Vec<String>,
+    /// The flag `system` of these channels; either where not set.
+    pub system: Option<bool>,
+    /// The flag `consumer` of these channels; either where not set.
+    pub consumer: Option<bool>,
+    /// Patterns of the events that may be heard and broadcast; all where empty.
+    pub events: Vec<String>,
+    /// Methods of API requests; all where empty.
+    pub methods: Vec<String>,
+    /// Patterns of the paths of API requests; all where empty.
+    pub paths: Vec<String>,
     /// The instances on which they hold; all where empty.
     pub instances: Vec<String>,
+}
+
+impl AccessRule {
+    /// True for a rule about local programs and callers over TCP, and not about pages.
+    pub fn is_of_programs(&self) -> bool {
+        self.app.is_none()
+    }
 }
 
 impl fmt::Display for AccessRule {
@@ -40,7 +59,13 @@ impl fmt::Display for AccessRule {
             ("group", self.group.clone()),
             ("unit", self.unit.clone()),
             ("app", self.app.clone()),
+            ("token", self.token.clone()),
             ("channels", list(&self.channels)),
+            ("system", self.system.map(|flag| flag.to_string())),
+            ("consumer", self.consumer.map(|flag| flag.to_string())),
+            ("events", list(&self.events)),
+            ("methods", list(&self.methods)),
+            ("paths", list(&self.paths)),
             ("instances", list(&self.instances)),
             ("allow", Some(allow.join(" "))),
         ];

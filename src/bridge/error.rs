@@ -72,3 +72,20 @@ pub enum BridgeError {
         reason: String,
     },
 }
+
+impl BridgeError {
+    /// True where a limit of the daemon is reached.
+    pub fn is_of_limit(&self) -> bool {
+        match self {
+            Self::TooManyCalls { .. } | Self::TooFast(_) | Self::QueueFull(_) => true,
+            Self::Call(error) => matches!(error, CallError::NoRoom),
+            Self::Router(error) => matches!(
+                error,
+                RouterError::TooManyListeners { .. }
+                    | RouterError::TooManyChannels { .. }
+                    | RouterError::TooMuchMemory { .. }
+            ),
+            _ => false,
+        }
+    }
+}

@@ -24,9 +24,8 @@ enum AccessCommand {
 /// Tell whether a program may do something, and which access rule decides
 ///
 /// Asks the running daemon, whose rules are those of its last reload, and does nothing of it.
-/// Without
-/// --pid, --uid or --user it is about this user's own program. About other users it needs the
-/// permission `admin` on the instance.
+/// Without --pid, --uid, --user, --token or --app it is about this user's own program. About others
+/// it needs the permission `admin` on the instance, and names the rules for others as well.
 ///
 /// Exit status: 0 allowed, 5 refused.
 #[derive(Debug, Args)]
@@ -34,7 +33,9 @@ enum AccessCommand {
 Examples:
   expd access explain listen --channel menu
   expd access explain broadcast --channel menu --pid \"$(pidof -s my-player)\"
-  expd access explain request --path /api/devices --user kiosk
+  expd access explain listen --channel menu --event price-1 --token ci
+  expd access explain broadcast --channel menu --event order --app menu-board
+  expd access explain request --path /api/devices --method PATCH --user kiosk
   expd access explain status --uid 1000 --json | jq -r '.rules[].rule'")]
 struct Explain {
     /// The permission, as access rules name it
@@ -45,6 +46,12 @@ struct Explain {
     channel: Option<String>,
     #[command(flatten)]
     flags: ChannelFlags,
+    /// The event's name, for listen and broadcast; any where not given
+    #[arg(short, long, value_name = "NAME", allow_hyphen_values = true)]
+    event: Option<String>,
+    /// The method of an API request
+    #[arg(long, value_name = "METHOD", default_value = "GET")]
+    method: String,
     /// The path of an API request; needed for request
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
@@ -57,6 +64,12 @@ struct Explain {
     /// The same, by the user's name
     #[arg(long, value_name = "NAME", group = "subject")]
     user: Option<String>,
+    /// Whoever calls over TCP with the token of this name
+    #[arg(long, value_name = "NAME", group = "subject")]
+    token: Option<String>,
+    /// The pages of the app of this name
+    #[arg(long, value_name = "NAME", group = "subject")]
+    app: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -105,6 +118,8 @@ impl Explain {
             verb: self.verb.clone(),
             instance: self.instance.name.clone(),
             channel: self.channel.as_ref().map(|name| self.flags.channel(name)),
+            name: self.event.clone().unwrap_or_default(),
+            method: self.method.clone(),
             path: self.path.clone().unwrap_or_default(),
             subject: self.subject()?,
         })
@@ -116,6 +131,12 @@ impl Explain {
         }
         if let Some(uid) = self.uid {
             return Ok(Subject::User(uid));
+        }
+        if let Some(token) = &self.token {
+            return Ok(Subject::Token(token.clone()));
+        }
+        if let Some(app) = &self.app {
+            return Ok(Subject::App(app.clone()));
         }
         let Some(name) = &self.user else {
             return Ok(Subject::Myself);
@@ -130,9 +151,17 @@ impl Explain {
 }
 
 fn text(answer: &Explanation) -> String {
-    format!(
+    let mut text = format!(
         "{}\n{}",
         printable(&answer.reason),
         styled(DIM, format_args!("caller: {}", printable(&answer.caller)))
-    )
+    );
+    // Those for the caller are in the reason.
+    for rule in answer.missed.iter().filter(|rule| !rule.for_caller) {
+        let conditions = rule.conditions.join(", ");
+        let line = format!("for others: {} ({}): {conditions}", rule.rule, rule.text);
+        text.push('\n');
+        text.push_str(&styled(DIM, printable(&line)));
+    }
+    text
 }

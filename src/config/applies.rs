@@ -29,6 +29,7 @@ impl Applies {
             | (
                 "daemon.limits"
                 | "daemon.limits.user"
+                | "daemon.tcp.tokens[]"
                 | "instances.NAME"
                 | "instances.NAME.credentials"
                 | "access[]"
@@ -102,6 +103,7 @@ mod tests {
             "daemon.log",
             "daemon.access",
             "daemon.limits.log_age",
+            "daemon.tcp.tokens[0].token",
             "instances.default.credentials.secret",
             "web.apps[0].instance",
         ] {

@@ -1,5 +1,7 @@
 //! `[daemon]` and `[daemon.limits]`, checked.
 
+use std::path::Path;
+
 use crate::access::accounts;
 
 use super::mistake::quoted;
@@ -7,9 +9,12 @@ use super::reader::Reader;
 use super::route::Route;
 use super::section::Section;
 use super::settings::{DaemonSettings, Limits, LogFormat, LogLevel, UserLimits};
+use super::tokens;
 use crate::shares::Rate;
 
-pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
+/// Reads the daemon's settings. Tokens may lie in systemd's `credentials` folder.
+pub(super) fn read(reader: &mut Reader, credentials: Option<&Path>) -> DaemonSettings {
+    let tokens = tokens::read(reader, credentials);
     let default = DaemonSettings::default();
     let mut section = Section::new(reader, Route::default().key("daemon"));
     let socket_group = section.text("socket_group");
@@ -36,6 +41,7 @@ pub(super) fn read(reader: &mut Reader) -> DaemonSettings {
         socket_mode: section.mode("socket_mode").unwrap_or(default.socket_mode),
         socket_group,
         listen: section.address("listen"),
+        tokens,
         state_dir: section.path("state_dir"),
         log: log.unwrap_or(default.log),
         log_format: log_format.unwrap_or(default.log_format),

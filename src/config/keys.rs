@@ -39,7 +39,7 @@ pub(super) enum ValueType {
 }
 
 /// The tables of the file. `NAME` stands for any name, `[]` for each item of an array of tables.
-pub(super) const SECTIONS: [(&str, &str); 12] = [
+pub(super) const SECTIONS: [(&str, &str); 13] = [
     ("daemon", "The daemon and its local API."),
     (
         "daemon.limits",
@@ -48,6 +48,10 @@ pub(super) const SECTIONS: [(&str, &str); 12] = [
     (
         "daemon.limits.user",
         "The part of one user (all callers over TCP are one), and the rates of what it sends. Root and the daemon's own user have no part and no rate: an operator gets in. What exceeds one is refused with RESOURCE_EXHAUSTED and the time to try again; the log and the metric `expd_limit_hits_total` name the user.",
+    ),
+    (
+        "daemon.tcp.tokens[]",
+        "A token of callers over TCP (`daemon.listen`), by which an access rule may name them (`token`). Every call there brings one in the header `authorization: Bearer TOKEN`; without it only the gRPC health service answers. `systemctl reload expd` applies changes: streams whose token is gone end at once.",
     ),
     (
         "instances.NAME",
@@ -59,7 +63,7 @@ pub(super) const SECTIONS: [(&str, &str); 12] = [
     ),
     (
         "access[]",
-        "Access rules: which callers may do what. Without rules, everyone who can open the socket may do everything, and pages (`[[web.apps]]`) nothing: a rule with `app` is about the pages of that app alone, and counts for nobody else. With rules that are not about apps, a call is allowed if any rule allows it, and refused otherwise, root's calls included. A rule applies to a caller that matches all of `uid`, `user`, `group` and `unit` that it sets. A rule that sets none of them applies to everyone, and only such a rule applies to callers over TCP, of whom nothing is known. `systemctl reload expd` applies changes, to open streams too: a stream that loses its permission ends at once. A reload is refused, and the rules stay in force, if it would remove all of them (see `daemon.access`), or if the file looks truncated: its last line has no newline, or its last rule is an earlier one without the keys that narrow it. Write `allow` last in each rule: a rule that is truncated before it is never valid.",
+        "Access rules: which callers may do what. Without rules, everyone who can open the socket may do everything, and pages (`[[web.apps]]`) nothing: a rule with `app` is about the pages of that app alone, and counts for nobody else. With rules that are not about apps, a call is allowed if any rule allows it, and refused otherwise, root's calls included. A rule applies to a caller that matches all of `uid`, `user`, `group`, `unit` and `token` that it sets; one that sets none of them applies to everyone, whoever has a token over TCP included. It gives its permissions where all of its conditions hold (`instances`, `channels`, `system`, `consumer`, `events`, `methods`, `paths`); [access.md](access.md) shows them at work. `systemctl reload expd` applies changes, to open streams too: a stream that loses its permission ends at once. A reload is refused, and the rules stay in force, if it would remove all of them (see `daemon.access`), or if the file looks truncated: its last line has no newline, or its last rule is an earlier one without the keys that narrow it. Write `allow` last in each rule: a rule that is truncated before it is never valid.",
     ),
     (
         "web",
@@ -94,6 +98,9 @@ pub(super) const ACCESS: &str = "access";
 
 pub(super) const VERBS: [&str; 7] = Verb::NAMES;
 
+/// The methods of EXP's API.
+pub(super) const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
 const fn key(
     section: &'static str,
     name: &'static str,
@@ -115,7 +122,7 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon", "socket", ValueType::Path, "", "Path of the Unix socket. Where not set: `$EXPD_SOCKET`, else `expd.sock` in `$RUNTIME_DIRECTORY` (systemd), else `/run/expd/expd.sock` as root, else `$XDG_RUNTIME_DIR/expd/expd.sock`, else `/tmp/expd-UID/expd.sock`."),
     key("daemon", "socket_mode", ValueType::Mode, r#""0660""#, "Permission bits of the socket file. Users who may write to it can connect."),
     key("daemon", "socket_group", ValueType::Text, "", "Name of the socket file's group; the daemon's own where not set."),
-    key("daemon", "listen", ValueType::LoopbackAddress, "", "Loopback TCP address on which the same API is served too."),
+    key("daemon", "listen", ValueType::LoopbackAddress, "", "Loopback TCP address on which the same API is served too, to callers with a token of `daemon.tcp.tokens`."),
     key("daemon", ACCESS, ValueType::Choice(&["open"]), "", "`open` declares that the absence of access rules is intended. Without it, a reload that finds no rules where there were some is refused, so that a truncated file opens nothing."),
     key("daemon", "state_dir", ValueType::Path, "", "Folder for the credentials of paired devices. Where not set: `$STATE_DIRECTORY` (systemd), else `/var/lib/expd` as root, else `$XDG_STATE_HOME/expd` or `~/.local/state/expd`."),
     key("daemon", "log", ValueType::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "Minimum level of log records. Payloads are logged only at `trace`, secrets never."),
@@ -123,6 +130,9 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon", "metrics", ValueType::LoopbackAddress, "", "Loopback address on which metrics are served over HTTP at `/metrics`, in the text format of Prometheus. Every local program can read them, by a loopback address or `localhost`; they name no channel and no caller."),
     key("daemon", "metrics_socket", ValueType::Path, "", "Unix socket on which the metrics are served too (`curl --unix-socket PATH http://localhost/metrics`), with the mode and the group of the daemon's own."),
     key("daemon", "drain_timeout", ValueType::Duration(Duration::ZERO, Duration::from_secs(300)), r#""500ms""#, "Time that calls in flight have to finish once the daemon is stopped."),
+
+    key("daemon.tcp.tokens[]", "name", ValueType::Text, "", "The token's name, by which access rules and the log name its bearers. Required."),
+    key("daemon.tcp.tokens[]", "token", ValueType::Secret, "", "The token, of at least 16 characters (`openssl rand -hex 32` makes one). Required. Also as a systemd credential named `expd.tcp.NAME.token`."),
 
     key("daemon.limits", "log_events", ValueType::Count(1, MILLION), "1024", "Events in one channel's log."),
     key("daemon.limits", "log_bytes", ValueType::Size(KIB, 64 * GIB), r#""4MiB""#, "Bytes in one channel's log. The newest event is kept whatever its size."),
@@ -175,8 +185,14 @@ pub(super) const KEYS: &[Key] = &[
     key("access[]", "group", ValueType::Text, "", "Name of a group that the calling process must be in."),
     key("access[]", "unit", ValueType::Text, "", "A systemd unit, as in `kiosk.service`; `*` stands for any text, as in `docker-*.scope`. Only units of the system: those of a user's own service manager count as `user@UID.service`."),
     key("access[]", "app", ValueType::Text, "", "Name of an app in `[[web.apps]]`: the rule is about its pages alone. Not together with `uid`, `user`, `group` or `unit`."),
+    key("access[]", "token", ValueType::Text, "", "Name of a token in `[[daemon.tcp.tokens]]`: the rule is about the calls that bring it. Not together with `uid`, `user`, `group`, `unit` or `app`."),
     key("access[]", "allow", ValueType::Choices(&VERBS), "", "The permissions. Required. `status` shows the channels and instances of the rule; `request` includes reading the identity; `run` allows bringing identities along (`RunInstance`), of any host that the daemon reaches, under the names in `instances`; what is called on them needs its own permissions; `admin` allows reading, cancelling and clearing the listeners of other users. Paths of the API that broadcast or respond (`/api/networks/`) need those permissions on every channel as well. Paths of logins (`/api/auth/`) are refused to everyone: the daemon keeps its token to itself."),
     key("access[]", "channels", ValueType::Texts, "[]", "Names of the channels on which the permissions hold; all where empty. `*` stands for any text, as in `menu-*`."),
+    key("access[]", "system", ValueType::Bool, "", "`true`: only the system side of these channels; `false`: all but that. Where not set: both."),
+    key("access[]", "consumer", ValueType::Bool, "", "`true`: only channels with the consumer flag; `false`: only those without. Where not set: both."),
+    key("access[]", "events", ValueType::Texts, "[]", "Names of the events that may be heard and broadcast; all where empty. `*` stands for any text. A listener that asks for all events of a channel is given those that may be heard. Only with `listen` and `broadcast`."),
+    key("access[]", "methods", ValueType::Choices(&METHODS), "[]", "Methods of API requests; all where empty. Only with `request`."),
+    key("access[]", "paths", ValueType::Texts, "[]", "Paths of API requests, without query, as in `/api/devices/*`; all where empty. `*` stands for any text, slashes included. Only with `request`."),
     key("access[]", "instances", ValueType::Texts, "[]", "Names of the instances on which the permissions hold; all where empty."),
 
     key("web", "listen", ValueType::LoopbackAddress, "", "Loopback address on which pages are served. Where not set, the door is off."),

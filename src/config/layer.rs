@@ -122,6 +122,10 @@ impl Layer {
             if instance == "web" && key.ends_with(".api_key") {
                 continue;
             }
+            // Tokens of callers over TCP (see `tokens`).
+            if instance == "tcp" && key.ends_with(".token") {
+                continue;
+            }
             let path = directory.join(name);
             let origin = Origin::Credential(path.clone());
             let hub = Route::default().key("hub");

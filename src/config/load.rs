@@ -198,11 +198,16 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
         digests,
     };
     reader.check_keys();
-    let daemon = daemon::read(&mut reader);
+    let daemon = daemon::read(&mut reader, source.credentials.as_deref());
     let instances = instance::read_all(&mut reader);
     let names = reader.names(&Route::default().key("instances"));
     let web = web::read(&mut reader, &names, source.credentials.as_deref());
-    let access = access::read(&mut reader, &names, &web.apps);
+    let known = access::KnownNames {
+        instances: &names,
+        apps: &web.apps,
+        tokens: &daemon.tokens,
+    };
+    let access = access::read(&mut reader, known);
     access::check_open(&mut reader, &daemon, &access);
     access::check_status(&mut reader, &access);
     if file_end.unfinished_line && !access.is_empty() {

@@ -35,6 +35,7 @@ mod state_dir;
 #[cfg(test)]
 mod tests;
 mod text_file;
+mod tokens;
 mod units;
 mod web;
 mod wipe;

@@ -28,9 +28,8 @@ impl Loaded {
         let origin = self.file.as_deref().map_or(Origin::Defaults, Origin::file);
         let rules = &self.settings.access;
         // Rules about pages open and close nothing to others.
-        let is_of_programs = |rule: &AccessRule| rule.app.is_none();
-        if !rules.iter().any(is_of_programs)
-            && known.iter().any(is_of_programs)
+        if !rules.iter().any(AccessRule::is_of_programs)
+            && known.iter().any(AccessRule::is_of_programs)
             && !self.settings.daemon.open
         {
             findings.mistake(
@@ -77,6 +76,12 @@ fn lacks_some_of(cut: &AccessRule, whole: &AccessRule) -> bool {
         && kept(&cut.group, &whole.group, &None)
         && kept(&cut.unit, &whole.unit, &None)
         && kept(&cut.app, &whole.app, &None)
+        && kept(&cut.token, &whole.token, &None)
+        && kept(&cut.system, &whole.system, &None)
+        && kept(&cut.consumer, &whole.consumer, &None)
+        && kept(&cut.events, &whole.events, &none)
+        && kept(&cut.methods, &whole.methods, &none)
+        && kept(&cut.paths, &whole.paths, &none)
         && kept(&cut.channels, &whole.channels, &none)
         && kept(&cut.instances, &whole.instances, &none)
 }
@@ -87,7 +92,7 @@ mod tests {
 
     use super::super::load::{Source, load};
     use super::*;
-    use crate::access::{AccessPolicy, Caller, Peer, Scope, Verb};
+    use crate::access::{AccessPolicy, Caller, Peer, Place, Scope, Verb};
     use expd_domain::Channel;
 
     const INSTANCE: &str =
@@ -98,7 +103,7 @@ mod tests {
     const RULES: [&str; 3] = [
         "[[access]]\nuid = 60001\nallow = [\"listen\", \"status\"]\nchannels = [\"menu\"]\ninstances = [\"default\"]\n",
         "[[access]]\nallow = [\"broadcast\"]\nchannels = [\n  \"menu\",\n  \"other\",\n]\nuid = 60002\n",
-        "[[access]]\nchannels = [\"menu\"]\nuid = 60003 # the till\nallow = [\"respond\"]\n",
+        "[[access]]\nchannels = [\"menu\"]\nsystem = false\nevents = [\"other\"]\nuid = 60003 # the till\nallow = [\"listen\"]\n",
     ];
 
     fn loaded(text: &[u8]) -> Result<Loaded, ConfigErrors> {
@@ -127,11 +132,20 @@ mod tests {
         });
         for caller in uids.iter().chain([&Caller::unknown()]) {
             for verb in Verb::NAMES.map(|name| Verb::from_name(name).unwrap()) {
-                let mut scopes = vec![Scope::Instance("default"), Scope::EveryChannel("default")];
+                let mut places = vec![Place::Instance, Place::EveryChannel];
                 for channel in &channels {
-                    scopes.push(Scope::Channel("default", channel));
-                    scopes.push(Scope::Channel("second", channel));
+                    places.push(Place::Channel(channel));
+                    places.push(Place::Event(channel, Some("price")));
                 }
+                let both = ["default", "second"];
+                let scopes = both.map(|instance| {
+                    let places = places.iter();
+                    places.map(move |place| Scope {
+                        instance,
+                        place: *place,
+                    })
+                });
+                let scopes = scopes.into_iter().flatten();
                 for scope in scopes {
                     if policy.rights(caller).allows(verb, scope) {
                         let mut what = String::new();

@@ -1,6 +1,7 @@
 //! Secrets: set as K, or in a file named by `K_file`.
 
 use std::io;
+use std::path::Path;
 
 use crate::exposure;
 use expd_domain::Secret;
@@ -68,4 +69,37 @@ pub(super) fn required(section: &mut Section<'_>, name: &str) -> Option<Secret> 
         section.missing(name, format!("set it or {file}"));
     }
     read(section, name)
+}
+
+/// A required secret, in either form, or as the systemd credential of this name.
+pub(super) fn named(
+    section: &mut Section<'_>,
+    name: &str,
+    credential: Option<String>,
+    credentials: Option<&Path>,
+) -> Option<Secret> {
+    let is_set = section.is_set(name) || section.is_set(&format!("{name}{FILE_SUFFIX}"));
+    let path = credentials
+        .zip(credential)
+        .map(|(folder, file)| folder.join(file));
+    let Some(path) = path.filter(|path| !is_set && path.exists()) else {
+        return required(section, name);
+    };
+    match read_text(&path, LARGEST_SECRET) {
+        Ok(text) => {
+            let secret = trimmed(&text);
+            section.note(name, secret);
+            if secret.is_empty() {
+                let what = format!("the credential {} is empty", path.display());
+                section.mistake(name, what, "put the secret into it");
+                return None;
+            }
+            Some(Secret::new(secret))
+        }
+        Err(error) => {
+            let what = format!("cannot read the credential {}: {error}", path.display());
+            section.mistake(name, what, "check LoadCredential= in the unit");
+            None
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::access::AccessRule;
+use crate::access::{AccessRule, BearerToken};
 use crate::shares::Rate;
 use expd_domain::payload;
 use expd_domain::{IdentityKind, Secret};
@@ -79,6 +79,8 @@ pub struct DaemonSettings {
     pub socket_group: Option<String>,
     /// Loopback TCP address on which the same API is served.
     pub listen: Option<SocketAddr>,
+    /// `[[daemon.tcp.tokens]]`: the tokens of callers over TCP.
+    pub tokens: Vec<BearerToken>,
     /// Folder for the credentials of paired devices; the default folder where not set.
     pub state_dir: Option<PathBuf>,
     /// Minimum level of log records.
@@ -104,6 +106,7 @@ impl Default for DaemonSettings {
             socket_mode: 0o660,
             socket_group: None,
             listen: None,
+            tokens: Vec::new(),
             state_dir: None,
             log: LogLevel::Info,
             log_format: LogFormat::Auto,

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use expd_domain::Secret;
 use url::{Origin, Url};
 
 use super::mistake::quoted;
@@ -14,7 +13,6 @@ use super::section::Section;
 use super::settings::{
     DEFAULT_INSTANCE, INSTANCE_NAME_RULE, WebApp, WebSettings, is_instance_name,
 };
-use super::text_file::{LARGEST_SECRET, read_text, trimmed};
 
 /// Reads the settings of the door. An app on an instance that is not among `instances` is a
 /// mistake. Keys may lie in systemd's `credentials` folder.
@@ -35,7 +33,8 @@ pub(super) fn read(
             section.mistake("name", what, INSTANCE_NAME_RULE);
         }
         let uuid = unique(&mut section, "uuid", &mut uuids);
-        let api_key = read_key(&mut section, name.as_deref(), credentials);
+        let credential = name.as_ref().map(|app| format!("expd.web.{app}.api_key"));
+        let api_key = secret::named(&mut section, "api_key", credential, credentials);
         let origins = read_origins(&mut section);
         let instance = section.text("instance");
         let instance = instance.unwrap_or_else(|| DEFAULT_INSTANCE.to_owned());
@@ -75,38 +74,6 @@ pub(super) fn read(
         );
     }
     WebSettings { listen, root, apps }
-}
-
-fn read_key(
-    section: &mut Section<'_>,
-    app: Option<&str>,
-    credentials: Option<&Path>,
-) -> Option<Secret> {
-    let is_set = section.is_set("api_key") || section.is_set("api_key_file");
-    let credential = credentials
-        .zip(app)
-        .map(|(folder, app)| folder.join(format!("expd.web.{app}.api_key")))
-        .filter(|path| path.exists());
-    let Some(path) = credential.filter(|_| !is_set) else {
-        return secret::required(section, "api_key");
-    };
-    match read_text(&path, LARGEST_SECRET) {
-        Ok(text) => {
-            let key = trimmed(&text);
-            section.note("api_key", key);
-            if key.is_empty() {
-                let what = format!("the credential {} is empty", path.display());
-                section.mistake("api_key", what, "put the key into it");
-                return None;
-            }
-            Some(Secret::new(key))
-        }
-        Err(error) => {
-            let what = format!("cannot read the credential {}: {error}", path.display());
-            section.mistake("api_key", what, "check LoadCredential= in the unit");
-            None
-        }
-    }
 }
 
 /// Exact origins, as browsers send them.

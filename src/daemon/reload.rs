@@ -68,7 +68,8 @@ pub(super) struct ReloadedDaemon {
 impl Reload {
     /// Reloads at each `signal`. Until the first one, the policy is that of `loaded`.
     pub(super) fn new(signal: Signal, options: &ServeOptions, loaded: &Loaded) -> Self {
-        let policy = AccessPolicy::new(&loaded.settings.access);
+        let settings = &loaded.settings;
+        let policy = AccessPolicy::new(&settings.access).with_tokens(&settings.daemon.tokens);
         Self {
             signal,
             at_terminal: io::stderr().is_terminal(),
@@ -141,7 +142,8 @@ impl Reload {
         let read = tokio::task::spawn_blocking(move || {
             let loaded = options.read_again(hub.as_ref())?;
             loaded.check_reload(&known_rules)?;
-            let policy = AccessPolicy::new(&loaded.settings.access);
+            let settings = &loaded.settings;
+            let policy = AccessPolicy::new(&settings.access).with_tokens(&settings.daemon.tokens);
             Ok::<_, ConfigErrors>((loaded, policy))
         });
         let (mut loaded, policy) = match read.await {

@@ -56,7 +56,8 @@ impl<'a> ServeParts<'a> {
     /// Parts of a daemon without state or network of its own, whose access policy is that of the
     /// settings.
     pub fn new(settings: &'a Settings, listeners: Listeners, shutdown: CancellationToken) -> Self {
-        let policy = watch::Sender::new(Arc::new(AccessPolicy::new(&settings.access)));
+        let policy = AccessPolicy::new(&settings.access).with_tokens(&settings.daemon.tokens);
+        let policy = watch::Sender::new(Arc::new(policy));
         let apps = watch::Sender::new(settings.web.apps.as_slice().into());
         Self {
             settings,
@@ -147,6 +148,7 @@ pub async fn serve(
             access: access.clone(),
             settings: live_settings.subscribe(),
             limit_hits: limit_hits.clone(),
+            counters: counters.clone(),
             pages: pages.clone(),
             decode: rpc::frame::decode_broadcast,
         };

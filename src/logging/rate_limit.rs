@@ -1,6 +1,6 @@
 //! A rate limit of log records: whoever can cause a record at will cannot fill the log with it.
 //!
-//! Records from one place in the code, and of one instance and caller where they name one, are
+//! Records from one place in the code, and of one caller or instance where they name one, are
 //! shown up to [`MAX_SHOWN`] times within [`WINDOW`], those that a caller causes up to
 //! [`MAX_SHOWN_OF_CALLER`] times. Further ones are counted, and the count is logged at the
 //! end of the window. Records below `info` are exempt, and so are those about the daemon's start,
@@ -20,9 +20,10 @@ const MAX_SHOWN: u32 = 60;
 /// The same for records that name a caller, who may cause them at will.
 const MAX_SHOWN_OF_CALLER: u32 = 10;
 
-/// Keys of the fields by which origins are told apart: the instance, and the caller.
+/// Keys of the fields by which origins are told apart: the caller, and the instance where there is
+/// no caller. One who calls names any instance, and would get as many records as names.
 const INSTANCE: &str = "instance";
-const CALLER: [&str; 2] = ["peer_uid", "peer_unit"];
+const CALLER: [&str; 5] = ["peer_kind", "peer_uid", "peer_unit", "app", "token"];
 
 /// Time after which counting starts again.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -50,7 +51,7 @@ struct Origin {
     target: String,
     file: Option<&'static str>,
     line: Option<u32>,
-    /// Values of [`INSTANCE`] and [`CALLER`].
+    /// Values of [`CALLER`], or of [`INSTANCE`].
     fields: Vec<(&'static str, String)>,
 }
 
@@ -89,20 +90,22 @@ impl RateLimit {
         if record.level() > Level::Info || record.target().starts_with(OPERATOR_TARGET) {
             return Verdict::Show;
         }
+        let field = |key: &'static str| {
+            let value = record.key_values().get(Key::from(key))?.to_string();
+            (!value.is_empty()).then_some((key, value))
+        };
+        let caller: Vec<_> = CALLER.into_iter().filter_map(field).collect();
+        let names_caller = caller.iter().any(|(key, _)| key.starts_with("peer_"));
         let origin = Origin {
             target: record.target().to_owned(),
             file: record.file_static(),
             line: record.line(),
-            fields: [INSTANCE]
-                .into_iter()
-                .chain(CALLER)
-                .filter_map(|key| {
-                    let value = record.key_values().get(Key::from(key))?.to_string();
-                    (!value.is_empty()).then_some((key, value))
-                })
-                .collect(),
+            fields: if names_caller {
+                caller
+            } else {
+                field(INSTANCE).into_iter().chain(caller).collect()
+            },
         };
-        let names_caller = origin.fields.iter().any(|(key, _)| CALLER.contains(key));
         let most = if names_caller {
             MAX_SHOWN_OF_CALLER
         } else {

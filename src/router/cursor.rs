@@ -10,7 +10,7 @@ use super::event::{Ended, Event, EventSink, Gap};
 use super::gap_counts::GapCounts;
 use super::moment::Moment;
 use super::ring::{Content, Ring};
-use expd_domain::{GapReason, Overflow, SubscriptionState};
+use expd_domain::{GapReason, NameSet, Overflow, SubscriptionState};
 
 /// Maximum number of events in one read: a listener far behind must not hold the log's lock for
 /// long.
@@ -48,10 +48,24 @@ pub(super) struct ReadCounts {
 pub(super) struct CursorOptions {
     /// Name of the events to deliver; `None` for all events.
     pub name: Option<String>,
+    /// Names of the events that it may hear; others are passed over in silence.
+    pub events: NameSet,
     /// Age above which events are skipped.
     pub max_age: Option<Duration>,
     /// Policy for when it falls behind the log.
     pub overflow: Overflow,
+}
+
+impl CursorOptions {
+    /// Number of the broadcasts of interest up to and including `position`; `None` where it is
+    /// unknown, and where nobody may learn it who may hear some of the events alone.
+    fn count_at(&self, ring: &Ring, position: u64) -> Option<u64> {
+        match (&self.name, &self.events) {
+            (Some(name), _) => ring.count_of_name_at(name, position),
+            (None, NameSet::All) => ring.count_at(position),
+            (None, NameSet::Matching(_)) => None,
+        }
+    }
 }
 
 /// The position of one listener.
@@ -92,10 +106,7 @@ impl Cursor {
         } else {
             ring.moment_at(position)
         };
-        let count = match &options.name {
-            Some(name) => ring.count_of_name_at(name, position),
-            None => ring.count_at(position),
-        };
+        let count = options.count_at(ring, position);
         let (state, since) = if position + 1 >= ring.first {
             ring.state_at(position)
         } else {
@@ -123,6 +134,15 @@ impl Cursor {
     /// The last position that was read.
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// Lets it hear these events from here on.
+    pub fn set_events(&mut self, events: NameSet) {
+        if self.options.events != events {
+            // Counted over other events, which are not compared with these.
+            self.count = None;
+            self.options.events = events;
+        }
     }
 
     /// Hands new events to `out`, up to a bound.
@@ -161,7 +181,11 @@ impl Cursor {
                     match &self.options.name {
                         Some(name) if **name != *record.name => continue,
                         Some(_) => self.count = (*count_of_name > 0).then_some(*count_of_name),
-                        None => self.count = Some(*count),
+                        None => match &self.options.events {
+                            NameSet::All => self.count = Some(*count),
+                            events if !events.contains(&record.name) => continue,
+                            NameSet::Matching(_) => {}
+                        },
                     }
                     if oldest.is_some_and(|oldest| entry.moment.at < oldest) {
                         expired.add(entry.moment);
@@ -199,10 +223,7 @@ impl Cursor {
         let evicted = &ring.evicted;
         let last = ring.first - 1;
         let overflow = evicted.overflow_to > self.position;
-        let count_now = match &self.options.name {
-            Some(name) => ring.count_of_name_at(name, last),
-            None => Some(evicted.count),
-        };
+        let count_now = self.options.count_at(ring, last);
         let missed = match (self.count, count_now) {
             (Some(before), Some(now)) => Some(now.saturating_sub(before)),
             _ => None,

@@ -14,7 +14,7 @@ use super::log::ChannelLog;
 use super::moment::Moment;
 use super::report::InstanceId;
 use crate::shares::{Holder, Memory, Share};
-use expd_domain::{Channel, GapReason, Overflow};
+use expd_domain::{Channel, GapReason, NameSet, Overflow};
 
 /// Bytes that a listener is counted with, besides its texts.
 const LISTENER_BYTES: usize = 1 << 10;
@@ -44,6 +44,8 @@ pub struct ListenSpec {
     pub channel: Channel,
     /// Name of the events to deliver; `None` for all events.
     pub name: Option<String>,
+    /// Names of the events that it may hear.
+    pub events: NameSet,
     /// Tag that ends a group of listeners together; may be empty.
     pub context: String,
     /// Age above which events are skipped.
@@ -56,6 +58,8 @@ pub struct ListenSpec {
     pub peer: Option<Program>,
     /// The listening page; `None` for a program.
     pub page: Option<WebPage>,
+    /// Name of the token with which a program listens over TCP.
+    pub token: Option<Arc<str>>,
     /// The memory budget of the user; `None` where memory is not counted.
     pub memory: Option<Memory>,
 }
@@ -112,6 +116,8 @@ pub struct ListenerInfo {
     pub peer: Option<Program>,
     /// The listening page.
     pub page: Option<WebPage>,
+    /// Name of the token of a program over TCP.
+    pub token: Option<Arc<str>>,
     /// Number of delivered broadcasts.
     pub delivered: AtomicU64,
     /// Number of broadcasts reported as missed.
@@ -231,6 +237,7 @@ impl Listener {
         let slot = log.add_listener();
         let options = CursorOptions {
             name: spec.name.clone(),
+            events: spec.events,
             max_age: spec.max_age,
             overflow: spec.overflow,
         };
@@ -245,6 +252,7 @@ impl Listener {
             context: spec.context,
             peer: spec.peer,
             page: spec.page,
+            token: spec.token,
             delivered: AtomicU64::new(0),
             missed: AtomicU64::new(0),
             gaps: Mutex::default(),
@@ -266,6 +274,11 @@ impl Listener {
     /// Its public record.
     pub fn info(&self) -> &Arc<ListenerInfo> {
         &self.info
+    }
+
+    /// Lets it hear the events of these names alone from here on, where it asked for no name.
+    pub fn set_events(&mut self, events: NameSet) {
+        self.cursor.set_events(events);
     }
 
     /// The log's ID, for resuming.

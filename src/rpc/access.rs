@@ -2,8 +2,8 @@
 //! of its own.
 //!
 //! Listeners belong to the user that opened them: reading, cancelling or clearing another user's
-//! needs the verb `admin` on the listener's channel, and without it they seem not to exist. Callers
-//! over TCP cannot be told apart and count as one user. Without rules all of this is open.
+//! needs the verb `admin` on the listener's channel, and without it they seem not to exist. Over TCP
+//! they belong to whoever has the token. Without rules all of this is open.
 
 use std::sync::Arc;
 
@@ -11,11 +11,12 @@ use tonic::Status;
 
 use super::context::ServiceContext;
 use super::permission::StreamPermission;
-use crate::access::{AccessPolicy, Action, Caller, PeerFields, Refusal, Rights, Verb};
+use crate::access::{
+    AccessPolicy, Action, Caller, ListenerOwner, Refusal, Rights, Verb, report_refusal,
+};
 use crate::bridge::{Bridge, Bridges};
-use crate::journal::JournalEvent;
 use crate::router::ListenerInfo;
-use expd_domain::Channel;
+use expd_domain::{Channel, NameSet};
 
 /// The caller's user; none over TCP.
 pub(super) fn user_of(caller: &Caller) -> Option<u32> {
@@ -41,8 +42,8 @@ impl ServiceContext {
     ) -> Result<(), Status> {
         let policy = self.policy();
         let instance = Bridges::full_name(instance);
-        self.answer(policy.rights(caller).check_instance(verb, instance))
-            .await
+        let checked = policy.rights(caller).check_instance(verb, instance);
+        self.answer(caller, checked).await
     }
 
     /// True for an instance on which the caller may do anything: of others it learns nothing.
@@ -75,7 +76,27 @@ impl ServiceContext {
         action: &Action<'_>,
     ) -> Result<(), Status> {
         let checked = self.policy().check(caller, &bridge.name, action);
-        self.answer(checked).await
+        self.answer(caller, checked).await
+    }
+
+    /// Decides whether a caller may listen, and gives the names of the events that it may hear.
+    pub(super) async fn allow_listening(
+        &self,
+        caller: &Caller,
+        bridge: &Bridge,
+        channel: &Channel,
+        event: Option<&str>,
+    ) -> Result<NameSet, Status> {
+        let policy = self.policy();
+        let rights = policy.rights(caller);
+        let checked = rights.check(&bridge.name, &Action::Listen(channel, event));
+        let events = match event {
+            Some(_) => NameSet::All,
+            None => rights.heard_events(&bridge.name, channel),
+        };
+        drop(rights);
+        self.answer(caller, checked).await?;
+        Ok(events)
     }
 
     /// The same without a reason.
@@ -85,8 +106,8 @@ impl ServiceContext {
 
     /// Decides whether a caller may run an identity as an instance of that name.
     pub(super) async fn allow_run(&self, caller: &Caller, name: &str) -> Result<(), Status> {
-        self.answer(self.policy().check(caller, name, &Action::Run))
-            .await
+        let checked = self.policy().check(caller, name, &Action::Run);
+        self.answer(caller, checked).await
     }
 
     /// Decides whether a caller may ask what others may do on an instance.
@@ -96,7 +117,7 @@ impl ServiceContext {
         instance: &str,
     ) -> Result<(), Status> {
         let checked = (self.policy()).check(caller, instance, &Action::Administer(None));
-        self.answer(checked).await
+        self.answer(caller, checked).await
     }
 
     /// Refuses a caller who may see the status of no instance; [`View`] then tells which it sees.
@@ -104,8 +125,8 @@ impl ServiceContext {
         let policy = self.policy();
         let bridges = self.bridges.for_user(user_of(caller));
         let names = bridges.iter().map(|bridge| bridge.name.as_str());
-        self.answer(policy.rights(caller).check_status_of_any(names))
-            .await
+        let checked = policy.rights(caller).check_status_of_any(names);
+        self.answer(caller, checked).await
     }
 
     /// The part of the status that a caller may see.
@@ -116,8 +137,8 @@ impl ServiceContext {
         }
     }
 
-    /// Decides whether a caller may read or end a listener. One that does not exist is left to the
-    /// lookup that follows.
+    /// Decides whether a caller may read or end a listener, and which events it may read from it.
+    /// One that does not exist is left to the lookup that follows.
     ///
     /// # Errors
     /// [`Untouchable::Unknown`] for another user's, of which a caller without `admin` learns
@@ -126,22 +147,31 @@ impl ServiceContext {
         &self,
         caller: &Caller,
         id: &str,
-    ) -> Result<(), Untouchable> {
+    ) -> Result<NameSet, Untouchable> {
         let policy = self.policy();
-        if policy.is_open() && self.bridges.transient_count() == 0 {
-            return Ok(());
+        if policy.is_open_to(caller) && self.bridges.transient_count() == 0 {
+            return Ok(NameSet::All);
         }
         let info = self.router.listener_info(id.to_owned()).await;
         let info = info.map_err(|error| Untouchable::Told(error.into()))?;
         let Some(info) = info else {
-            return Ok(());
+            return Ok(NameSet::All);
         };
-        match check_listener(&policy.rights(caller), &info, &self.bridges) {
-            Err(Refusal::HiddenListener) => {
-                self.counters.refused.inc(Refusal::HiddenListener.what());
-                Err(Untouchable::Unknown)
+        let rights = policy.rights(caller);
+        match check_listener(&rights, &info, &self.bridges) {
+            Ok(bridge) => {
+                let event = event_of(&info);
+                Ok(rights.readable_events(&bridge.name, &info.channel, event))
             }
-            checked => self.answer(checked).await.map_err(Untouchable::Told),
+            Err(refusal) => {
+                let is_hidden = matches!(refusal, Refusal::HiddenListener);
+                let told = self.refused(caller, refusal).await;
+                Err(if is_hidden {
+                    Untouchable::Unknown
+                } else {
+                    Untouchable::Told(told)
+                })
+            }
         }
     }
 
@@ -151,8 +181,8 @@ impl ServiceContext {
         caller: &Caller,
     ) -> Result<impl Fn(&ListenerInfo) -> bool + Send + 'static, Status> {
         let policy = self.policy();
-        self.answer(policy.rights(caller).check_clear_context())
-            .await?;
+        let checked = policy.rights(caller).check_clear_context();
+        self.answer(caller, checked).await?;
         let (bridges, caller) = (self.bridges.clone(), caller.clone());
         Ok(move |info: &ListenerInfo| {
             check_listener(&policy.rights(&caller), info, &bridges).is_ok()
@@ -165,42 +195,33 @@ impl ServiceContext {
         caller: &Caller,
         bridge: &Bridge,
         channel: &Channel,
+        event: Option<&str>,
     ) -> StreamPermission {
         let policies = self.access.clone();
-        StreamPermission::new(policies, caller.clone(), &bridge.name, channel.clone())
+        let event = event.map(str::to_owned);
+        StreamPermission::new(
+            policies,
+            caller.clone(),
+            &bridge.name,
+            channel.clone(),
+            event,
+        )
     }
 
     /// A decision as a status, which names the caller.
-    async fn answer(&self, checked: Result<(), Refusal>) -> Result<(), Status> {
+    async fn answer(&self, caller: &Caller, checked: Result<(), Refusal>) -> Result<(), Status> {
         match checked {
             Ok(()) => Ok(()),
-            Err(refusal) => Err(self.refused(refusal).await),
+            Err(refusal) => Err(self.refused(caller, refusal).await),
         }
     }
 
-    /// A refusal as a status, which names the caller; it is counted.
-    pub(super) async fn refused(&self, refusal: Refusal) -> Status {
-        self.counters.refused.inc(refusal.what());
-        if let Some(caller) = refusal.caller() {
-            caller.resolve_name().await;
+    /// A refusal as a status, which names the caller; operators hear of it.
+    pub(super) async fn refused(&self, caller: &Caller, refusal: Refusal) -> Status {
+        if let Some(named) = refusal.caller() {
+            named.resolve_name().await;
         }
-        if let Refusal::Denied { caller, .. } | Refusal::NoRights(caller) = &refusal {
-            let verb = match &refusal {
-                Refusal::Denied { verb, .. } => verb.name(),
-                _ => "",
-            };
-            let peer = PeerFields::of(caller);
-            log::warn!(
-                event = JournalEvent::AccessDenied,
-                peer_pid = peer.pid,
-                peer_uid = peer.uid,
-                peer_unit = peer.unit,
-                verb = verb;
-                "{refusal}"
-            );
-        } else {
-            log::debug!("refused: {refusal}");
-        }
+        report_refusal(&refusal, caller, &self.counters);
         refusal.into()
     }
 
@@ -209,27 +230,40 @@ impl ServiceContext {
     }
 }
 
-/// Decides whether a caller may read or end a listener.
+/// Decides whether a caller may read or end a listener, and gives the instance that it is on.
 fn check_listener(
     rights: &Rights<'_>,
     info: &ListenerInfo,
     bridges: &Bridges,
-) -> Result<(), Refusal> {
-    let owner = info.peer.map(|peer| peer.uid);
-    let channel = &info.channel;
-    let action = match info.page {
-        Some(_) => Action::UsePageListener(channel),
-        None => Action::UseListener { owner, channel },
+) -> Result<Arc<Bridge>, Refusal> {
+    let user = info.peer.map(|peer| peer.uid);
+    let owner = match (user, &info.token, &info.page) {
+        (Some(user), ..) => ListenerOwner::User(user),
+        (None, Some(token), _) => ListenerOwner::Token(token.clone()),
+        (None, None, Some(_)) => ListenerOwner::Pages,
+        (None, None, None) => ListenerOwner::Unknown,
     };
-    if let Some(configured) = bridges.iter().find(|b| b.instance == info.instance) {
-        return rights.check(&configured.name, &action);
-    }
+    let action = Action::UseListener {
+        owner: &owner,
+        channel: &info.channel,
+        event: event_of(info),
+    };
+    let mut all = bridges.iter();
+    let found = all.find(|bridge| bridge.instance == info.instance).cloned();
     // The user who runs an instance is the only one who listens on it, and nobody else learns of
     // that, whatever the rules allow.
-    let user = owner.filter(|_| rights.is_of(owner));
-    let own = user.and_then(|user| bridges.run_as(user, info.instance));
-    let own = own.ok_or(Refusal::HiddenListener)?;
-    rights.check(&own.name, &action)
+    let own = || {
+        let user = user.filter(|_| rights.is_of(user))?;
+        bridges.run_as(user, info.instance)
+    };
+    let bridge = found.or_else(own).ok_or(Refusal::HiddenListener)?;
+    rights.check(&bridge.name, &action)?;
+    Ok(bridge)
+}
+
+/// The event that a listener asked for; none for all.
+fn event_of(info: &ListenerInfo) -> Option<&str> {
+    Some(&*info.name).filter(|name| !name.is_empty())
 }
 
 /// Reason for which a caller may not read or end a listener.

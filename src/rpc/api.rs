@@ -32,7 +32,8 @@ impl Api for ApiService {
         let bridge = self.0.bridge(&caller, Verb::Request, &request.instance);
         let bridge = bridge.await?;
         let path = ApiPath::parse(&request.path).map_err(error::invalid)?;
-        let action = Action::Request(&path);
+        call.note_place(&bridge.name, None);
+        let action = Action::Request(&request.method, &path);
         self.0.allow(&caller, &bridge, &action).await?;
         let form = request.payload_form();
         let body = match request.body {
@@ -86,7 +87,8 @@ impl Api for ApiService {
         let bridge = self.0.bridge(&caller, Verb::Request, &request.instance);
         let bridge = bridge.await?;
         let path = ApiPath::of_content(&request.path).map_err(error::invalid)?;
-        let action = Action::Request(&path);
+        // Whoever has the URL gets the content.
+        let action = Action::Request("GET", &path);
         self.0.allow(&caller, &bridge, &action).await?;
         let url = bridge.content_url(&path, &request.variant).await?;
         Ok(Response::new(proto::GetContentUrlResponse { url }))

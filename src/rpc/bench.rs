@@ -23,7 +23,7 @@ pub fn stream(
 ) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
     let channel = listener.info().channel.clone();
     let encoder = EventEncoder::new(&listener, PayloadForm::Json, String::new);
-    let permission = StreamPermission::new(access, Caller::unknown(), "default", channel);
+    let permission = StreamPermission::new(access, Caller::unknown(), "default", channel, None);
     let opened = OpenedListener {
         listener,
         encoder,

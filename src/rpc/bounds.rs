@@ -10,6 +10,7 @@ use expd_domain::api_path::MAX_PATH_BYTES;
 use expd_domain::channel::MAX_NAME_BYTES;
 use expd_domain::channel_id::MAX_ID_BYTES;
 use expd_proto as proto;
+use expd_proto::explain_request::Caller;
 
 /// Limit for an instance's name, the ID of a listener or log, a variant, and a page token. In
 /// bytes, like all limits here.
@@ -118,6 +119,12 @@ impl Bounded for proto::ExplainRequest {
         field("verb", &self.verb, MAX_NAME)?;
         field("instance", &self.instance, MAX_NAME)?;
         channel(self.channel.as_ref())?;
+        field("name", &self.name, MAX_NAME_BYTES)?;
+        field("method", &self.method, MAX_NAME)?;
+        match &self.caller {
+            Some(Caller::Token(name) | Caller::App(name)) => field("caller", name, MAX_NAME)?,
+            Some(Caller::Pid(_) | Caller::Uid(_)) | None => {}
+        }
         field("path", &self.path, MAX_PATH_BYTES)
     }
 }

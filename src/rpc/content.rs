@@ -66,9 +66,9 @@ async fn open(
     // Taken before the check, so that a reload between the two is noticed.
     let mut policies = context.access.clone();
     policies.mark_unchanged();
-    context
-        .allow(&caller, &bridge, &Action::Request(&path))
-        .await?;
+    call.note_place(&bridge.name, None);
+    let action = Action::Request("GET", &path);
+    context.allow(&caller, &bridge, &action).await?;
     let query = request.query.into_iter().collect();
     let fetch = bridge.fetch(on_behalf(&call), &path, &query, request.offset);
     let (fetched, share) = fetch.await?;
@@ -124,7 +124,7 @@ impl Fetching {
         // An error means that the daemon stops.
         if self.policies.has_changed().unwrap_or(false) {
             self.policies.mark_unchanged();
-            let action = Action::Request(&self.path);
+            let action = Action::Request("GET", &self.path);
             let allowed = self.context.allow(&self.caller, &self.bridge, &action);
             allowed.await?;
         }

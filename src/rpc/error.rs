@@ -110,6 +110,7 @@ impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let code = match refusal {
             Refusal::Denied { .. } | Refusal::NoRights(_) => Code::PermissionDenied,
+            Refusal::NoToken | Refusal::WrongToken => Code::Unauthenticated,
             Refusal::HiddenListener => Code::NotFound,
             Refusal::ReservedPath(_) => Code::InvalidArgument,
         };

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use super::access::user_of;
 use super::context::ServiceContext;
 use super::{convert, error};
-use crate::access::{Action, Caller, Grant, Refusal, Rights, Verb};
+use crate::access::{Action, Caller, Grant, Miss, Page, Refusal, Verb};
 use crate::bridge::Bridges;
 use expd_domain::{ApiPath, Channel, Quoted};
 use expd_proto as proto;
@@ -23,6 +23,9 @@ struct Question {
     instance: String,
     channel: Option<Channel>,
     path: Option<ApiPath>,
+    /// The event's name.
+    name: Option<String>,
+    method: String,
 }
 
 /// Explains the decision on a caller, to one who may know it.
@@ -31,21 +34,23 @@ pub(super) async fn explain(
     asker: &Caller,
     request: proto::ExplainRequest,
 ) -> Result<proto::Explanation, Status> {
-    let meant = request.caller;
+    let meant = request.caller.clone();
     let question = Question::new(request)?;
     let subject = subject(context, asker, meant, &question.instance).await?;
     let policy = context.access.borrow().clone();
     let rights = policy.rights(&subject);
-    let decided = rights.explain(&question.instance, &question.action()?);
-    let reason = match &decided {
-        Ok(grants) => allowed(grants),
-        Err(refusal) => refused(refusal, &rights),
+    let administers = (policy.rights(asker)).permits(&question.instance, &Action::Administer(None));
+    let decided = rights.explain(&question.instance, &question.action()?, administers);
+    let (reason, rules, missed) = match decided {
+        Ok(grants) => (allowed(&grants), Some(grants), Vec::new()),
+        Err((refusal, missed)) => (refused(&refusal, &missed), None, missed),
     };
     Ok(proto::Explanation {
-        allowed: decided.is_ok(),
+        allowed: rules.is_some(),
         caller: subject.to_string(),
         reason,
-        rules: decided.unwrap_or_default().into_iter().map(rule).collect(),
+        rules: rules.into_iter().flatten().map(rule).collect(),
+        missed: missed.into_iter().map(missed_rule).collect(),
     })
 }
 
@@ -59,19 +64,38 @@ async fn subject(
 ) -> Result<Caller, Status> {
     let own = user_of(asker);
     let check = || context.allow_explaining(asker, instance);
-    let found = match meant {
+    let found = match &meant {
         None => {
             asker.resolve_name().await;
             return Ok(asker.clone());
         }
+        Some(Asked::Token(name)) => {
+            if asker.token().is_none_or(|own| **own != **name) {
+                check().await?;
+            }
+            let bearer = context.access.borrow().bearer(name);
+            return bearer.ok_or_else(|| {
+                let why = format_args!("there is no token {} in the settings", Quoted(name));
+                error::new(Code::NotFound, why)
+            });
+        }
+        Some(Asked::App(app)) => {
+            check().await?;
+            return Ok(Caller::of_page(Page {
+                app: app.as_str().into(),
+                origin: "any origin".into(),
+            }));
+        }
         // Before the lookup, whose result tells whether there is such a user.
         Some(Asked::Uid(uid)) => {
+            let uid = *uid;
             if own != Some(uid) {
                 check().await?;
             }
             looked_up(move || Caller::of_user(uid)).await
         }
         Some(Asked::Pid(pid)) => {
+            let pid = *pid;
             let found = looked_up(move || Caller::of_process(pid)).await;
             let is_own = |caller: &Caller| own.is_some() && user_of(caller) == own;
             if !found.as_ref().is_ok_and(is_own) {
@@ -144,15 +168,21 @@ impl Question {
             path: path
                 .map(|path| ApiPath::parse(&path).map_err(error::invalid))
                 .transpose()?,
+            name: Some(request.name).filter(|name| !name.is_empty()),
+            method: if request.method.is_empty() {
+                "GET".to_owned()
+            } else {
+                request.method
+            },
         })
     }
 
     fn action(&self) -> Result<Action<'_>, Status> {
-        let channel = self.channel.as_ref();
+        let (channel, name) = (self.channel.as_ref(), self.name.as_deref());
         Ok(match (self.verb, channel, &self.path) {
-            (Verb::Listen, Some(channel), _) => Action::Listen(channel),
-            (Verb::Broadcast, Some(channel), _) => Action::Broadcast(channel),
-            (Verb::Request, _, Some(path)) => Action::Request(path),
+            (Verb::Listen, Some(channel), _) => Action::Listen(channel, name),
+            (Verb::Broadcast, Some(channel), _) => Action::Broadcast(channel, name),
+            (Verb::Request, _, Some(path)) => Action::Request(&self.method, path),
             (Verb::Respond, channel, _) => Action::Respond(channel.cloned()),
             (Verb::Run, ..) => Action::Run,
             (Verb::Status, Some(channel), _) => Action::ReadChannelStatus(channel),
@@ -180,11 +210,15 @@ fn allowed(grants: &[Grant]) -> String {
 }
 
 /// The refusal, with the rules that are for this caller and do not reach.
-fn refused(refusal: &Refusal, rights: &Rights<'_>) -> String {
-    let rules: Vec<String> = rights.rules().map(|rule| rule.to_string()).collect();
-    let named = rules.iter().take(MOST_RULES).cloned().collect::<Vec<_>>();
+fn refused(refusal: &Refusal, missed: &[Miss]) -> String {
+    let own: Vec<&Miss> = missed.iter().filter(|miss| miss.is_for_caller).collect();
+    let named: Vec<String> = own
+        .iter()
+        .take(MOST_RULES)
+        .map(ToString::to_string)
+        .collect();
     let named = named.join("; ");
-    let rules = match rules.len() {
+    let rules = match own.len() {
         _ if !matches!(refusal, Refusal::Denied { .. }) => String::new(),
         0 => "; no rule is for this caller".to_owned(),
         1..=MOST_RULES => format!("; for this caller there is {named}"),
@@ -194,6 +228,15 @@ fn refused(refusal: &Refusal, rights: &Rights<'_>) -> String {
         ),
     };
     format!("refused: {refusal}{rules}")
+}
+
+fn missed_rule(miss: Miss) -> proto::MissedRule {
+    proto::MissedRule {
+        rule: miss.rule,
+        text: miss.text,
+        conditions: miss.conditions,
+        for_caller: miss.is_for_caller,
+    }
 }
 
 fn rule(grant: Grant) -> proto::DecidingRule {

@@ -1,7 +1,8 @@
 //! Access check on a call's headers, before any of its message is read.
 //!
 //! A caller whom no rule allows what the method needs, on any channel or instance, is refused here.
-//! Otherwise the handler decides: only the message names the instance and channel.
+//! Otherwise the handler decides: only the message names the instance and channel. Over TCP the
+//! token of the headers says who calls.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -12,8 +13,9 @@ use tonic_types::StatusExt as _;
 
 use super::access::caller_of;
 use super::context::ServiceContext;
-use crate::access::{Caller, PeerFields, Verb};
-use crate::journal::JournalEvent;
+use super::unary::call_of;
+use crate::access::{CallerKind, Verb, report_limit};
+use expd_server::token::bearer;
 
 /// The permissions of a method: one of them is needed somewhere.
 fn needs(path: &str) -> &'static [Verb] {
@@ -38,58 +40,69 @@ fn needs(path: &str) -> &'static [Verb] {
 /// True for a method that everyone may call: monitors ask for the health, and learn nothing else;
 /// and whoever is refused may ask why.
 fn is_open(path: &str) -> bool {
+    is_health(path) || path == "/expd.v1.Daemon/Explain"
+}
+
+/// True for a method that needs no token over TCP either: probes of orchestrators send none, and a
+/// daemon that serves says so to whoever connects anyway.
+fn is_health(path: &str) -> bool {
     matches!(
         path,
-        "/grpc.health.v1.Health/Check" | "/grpc.health.v1.Health/List" | "/expd.v1.Daemon/Explain"
+        "/grpc.health.v1.Health/Check" | "/grpc.health.v1.Health/List"
     )
 }
 
-/// Refuses a call that its caller may make nowhere.
+/// Refuses a call that its caller may make nowhere, or over TCP without a token.
 pub(super) async fn check(
     State(context): State<ServiceContext>,
-    request: Request<Body>,
+    mut request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
-    let path = request.uri().path();
     let policy = context.access.borrow().clone();
-    let caller = caller_of(request.extensions());
-    if !policy.is_open()
-        && !is_open(path)
+    let mut caller = caller_of(request.extensions());
+    let path = request.uri().path();
+    if caller.kind() == CallerKind::Stranger {
+        let presented = bearer(request.headers());
+        match policy.authenticate(presented.as_ref()) {
+            Ok(known) => {
+                caller = known;
+                request.extensions_mut().insert(caller.clone());
+            }
+            Err(_) if is_health(path) => {}
+            Err(refusal) => return context.refused(&caller, refusal).await.into_http(),
+        }
+    }
+    let path = request.uri().path();
+    if !is_open(path)
         && let Err(refusal) = policy.rights(&caller).check_anywhere(needs(path))
     {
-        return context.refused(refusal).await.into_http();
+        return context.refused(&caller, refusal).await.into_http();
     }
+    let call = call_of(request.extensions());
     let answer = next.run(request).await;
-    log_limit(&caller, answer.headers());
+    if let Some(reason) = limit(answer.headers()) {
+        let place = call.as_ref().map(|call| call.place());
+        let (instance, channel) = place.unwrap_or_default();
+        let message = format!("refused a call of {caller}: {reason}");
+        report_limit(&message, &caller, instance, channel);
+    }
     answer
 }
 
-/// Logs the refusal of a call for a limit of the daemon. What EXP refuses for one of its own is not
+/// The reason of a refusal for a limit of the daemon. What EXP refuses for one of its own is not
 /// meant.
-fn log_limit(caller: &Caller, headers: &HeaderMap) {
+fn limit(headers: &HeaderMap) -> Option<String> {
     let exhausted = [Code::ResourceExhausted as u8 + b'0'];
-    let code = headers.get(Status::GRPC_STATUS);
-    if code.is_none_or(|code| code.as_bytes() != exhausted) {
-        return;
+    let code = headers.get(Status::GRPC_STATUS)?;
+    if code.as_bytes() != exhausted {
+        return None;
     }
-    let Some(status) = Status::from_header_map(headers) else {
-        return;
-    };
+    let status = Status::from_header_map(headers)?;
     let details = status.get_error_details();
     let by_exp = details
         .error_info()
         .is_some_and(|info| info.metadata.contains_key("status"));
-    if by_exp {
-        return;
-    }
-    let peer = PeerFields::of(caller);
-    log::warn!(
-        event = JournalEvent::LimitHit,
-        peer_pid = peer.pid,
-        peer_uid = peer.uid,
-        peer_unit = peer.unit;
-        "refused a call of {caller}: {}", status.message()
-    );
+    (!by_exp).then(|| status.message().to_owned())
 }
 
 #[cfg(test)]

@@ -31,8 +31,7 @@ async fn open_stream(
     let call = call_of(request.extensions())?;
     let (head, body) = request.into_parts();
     let request = read::<proto::ListenRequest>(&head.headers, body, &call, 0).await?;
-    let memory = call.connection().memory().clone();
-    let opened = open(context, request, &caller, Some(memory)).await?;
+    let opened = open(context, request, &caller, &call).await?;
     call.mark_stream()?;
     Ok(ListenBody::new(opened, Some(call)))
 }

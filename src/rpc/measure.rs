@@ -14,7 +14,7 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
 use super::context::ServiceContext;
-use crate::access::{Refusal, Verb};
+use crate::access::refusal_labels;
 use crate::metrics::{Calls, DaemonCounters, Labelled, OpenCall};
 
 /// Header or trailer with the status of a call.
@@ -22,11 +22,7 @@ const STATUS: &str = "grpc-status";
 
 /// Counters for the methods of this daemon, and for what its access rules refuse.
 pub fn daemon_counters() -> DaemonCounters {
-    let refused = Verb::ALL.iter().map(|verb| verb.name());
-    DaemonCounters::new(
-        Calls::new(methods()),
-        Labelled::new(refused.chain(Refusal::OTHERS)),
-    )
+    DaemonCounters::new(Calls::new(methods()), Labelled::new(refusal_labels()))
 }
 
 /// The paths of all methods, with true for streams.

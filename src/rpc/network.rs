@@ -40,7 +40,8 @@ impl Network for NetworkService {
         let bridge = self.0.bridge(&caller, verb, &request.instance).await?;
         let form = request.payload_form();
         let channel = convert::channel_in(request.channel)?;
-        let action = Action::Broadcast(&channel);
+        call.note_place(&bridge.name, Some(&channel));
+        let action = Action::Broadcast(&channel, Some(&request.name));
         self.0.allow(&caller, &bridge, &action).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload()).await?;
         let timeout = convert::duration_in("timeout", request.timeout)?;
@@ -89,6 +90,9 @@ impl Network for NetworkService {
         let bridge = self.0.bridge(&caller, verb, &request.instance).await?;
         let channel = ChannelId::from_wire(request.channel_id);
         let action = Action::respond_on(&channel);
+        if let Action::Respond(channel) = &action {
+            call.note_place(&bridge.name, channel.as_ref());
+        }
         self.0.allow(&caller, &bridge, &action).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload()).await?;
         bridge
@@ -107,8 +111,9 @@ impl Network for NetworkService {
         request: Request<proto::ListenRequest>,
     ) -> Result<Response<proto::OpenListenerResponse>, Status> {
         let caller = caller_of(request.extensions());
-        let memory = call_of(request.extensions())?.connection().memory().clone();
-        let opened = open(&self.0, request.into_inner(), &caller, Some(memory.clone())).await?;
+        let call = call_of(request.extensions())?;
+        let opened = open(&self.0, request.into_inner(), &caller, &call).await?;
+        let memory = call.connection().memory().clone();
         let listener_id = self.0.pulls.insert(opened.listener, opened.encoder, memory);
         Ok(Response::new(proto::OpenListenerResponse { listener_id }))
     }
@@ -122,13 +127,14 @@ impl Network for NetworkService {
         let mut policies = self.0.access.clone();
         let unknown = || Status::from(PullError::Unknown(request.listener_id.clone()));
         let allowed = self.0.allow_listener(&caller, &request.listener_id).await;
-        allowed.map_err(|why| why.or(unknown))?;
+        let events = allowed.map_err(|why| why.or(unknown))?;
         let wait = convert::duration_in("wait", request.wait)?.unwrap_or(Duration::ZERO);
         let ack = Acknowledgement {
             after: request.after,
             repeat: request.repeat,
         };
         let mut pull = self.0.pulls.check_out(&request.listener_id, ack)?;
+        pull.set_events(events);
         let next_event = async {
             loop {
                 tokio::select! {
@@ -136,7 +142,7 @@ impl Network for NetworkService {
                     // A reload may revoke the right meanwhile.
                     Ok(()) = policies.changed() => {
                         let allowed = self.0.allow_listener(&caller, &request.listener_id).await;
-                        allowed.map_err(|why| why.or(unknown))?;
+                        pull.set_events(allowed.map_err(|why| why.or(unknown))?);
                     }
                     next = pull.next() => return next.map_err(Status::from),
                 }

@@ -7,10 +7,9 @@ use super::context::ServiceContext;
 use super::convert;
 use super::frame::EventEncoder;
 use super::permission::StreamPermission;
-use super::server::program_of;
-use crate::access::{Action, Caller, Verb};
+use super::server::{Call, program_of};
+use crate::access::{Caller, Verb};
 use crate::router::{ListenSpec, Listener, Resume};
-use crate::shares::Memory;
 use expd_domain::Overflow;
 use expd_proto as proto;
 
@@ -24,22 +23,25 @@ pub struct OpenedListener {
     pub permission: StreamPermission,
 }
 
-/// Opens a listener as requested; `memory` is the budget of its user.
+/// Opens a listener as a call requests, within the memory budget of its user.
 pub async fn open(
     context: &ServiceContext,
     request: proto::ListenRequest,
     caller: &Caller,
-    memory: Option<Memory>,
+    call: &Call,
 ) -> Result<OpenedListener, Status> {
     let request = checked(request)?;
     let verb = Verb::Listen;
     let bridge = context.bridge(caller, verb, &request.instance).await?;
     let form = request.payload_form();
     let channel = convert::channel_in(request.channel)?;
+    call.note_place(&bridge.name, Some(&channel));
+    let name = Some(request.name).filter(|name| !name.is_empty());
     // Created before the check, so that a reload between the two is noticed.
-    let permission = context.stream_permission(caller, &bridge, &channel);
-    let action = Action::Listen(&channel);
-    context.allow(caller, &bridge, &action).await?;
+    let event = name.as_deref();
+    let permission = context.stream_permission(caller, &bridge, &channel, event);
+    let events = context.allow_listening(caller, &bridge, &channel, event);
+    let events = events.await?;
     let options = request.options.unwrap_or_default();
     let overflow = match options.overflow() {
         proto::listener_options::Overflow::Skip => Overflow::Skip,
@@ -48,7 +50,8 @@ pub async fn open(
     let max_age = convert::duration_in("options.max_age", options.max_age)?;
     let spec = ListenSpec {
         channel: channel.clone(),
-        name: Some(request.name).filter(|name| !name.is_empty()),
+        name,
+        events,
         context: request.context,
         max_age: max_age.filter(|age| !age.is_zero()),
         overflow,
@@ -58,7 +61,8 @@ pub async fn open(
         }),
         peer: program_of(caller),
         page: None,
-        memory,
+        token: caller.token().cloned(),
+        memory: Some(call.connection().memory().clone()),
     };
     let listener = bridge.listen(spec).await?;
     let encoder = EventEncoder::new(&listener, form, move || bridge.channel_id(&channel));

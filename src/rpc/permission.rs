@@ -1,4 +1,4 @@
-//! Permission of a stream that stays open.
+//! Permission of a stream that stays open, and the events that it may hear.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio::task::unconstrained;
 use tonic::Status;
 
 use crate::access::{AccessPolicy, Action, Caller};
-use expd_domain::Channel;
+use expd_domain::{Channel, NameSet};
 
 /// Permission of an open stream to a channel, checked again whenever the access rules are reloaded.
 pub(super) struct StreamPermission {
@@ -22,6 +22,8 @@ pub(super) struct StreamPermission {
     caller: Caller,
     instance: String,
     channel: Channel,
+    /// The event that the stream is about; none for all.
+    event: Option<String>,
 }
 
 impl StreamPermission {
@@ -31,6 +33,7 @@ impl StreamPermission {
         caller: Caller,
         instance: &str,
         channel: Channel,
+        event: Option<String>,
     ) -> Self {
         Self {
             change: next_change(policies.clone()),
@@ -39,30 +42,36 @@ impl StreamPermission {
             caller,
             instance: instance.to_owned(),
             channel,
+            event,
         }
     }
 
-    /// Checks the permission again where the policy has changed.
+    /// Checks the permission again where the policy has changed; returns the events that the stream
+    /// may hear under the new one.
     ///
     /// # Errors
     /// The new policy revokes it.
     #[inline]
-    pub(super) fn check(&mut self) -> Result<(), Status> {
+    pub(super) fn check(&mut self) -> Result<Option<NameSet>, Status> {
         // An error means that the daemon stops, which the stream's listener reports.
         if !self.policies.has_changed().unwrap_or(false) {
-            return Ok(());
+            return Ok(None);
         }
-        self.check_again()
+        self.check_again().map(Some)
     }
 
     #[cold]
-    fn check_again(&mut self) -> Result<(), Status> {
+    fn check_again(&mut self) -> Result<NameSet, Status> {
         // The change that `change` waited for has woken the stream.
         self.registered = None;
         let policy = self.policies.borrow_and_update().clone();
-        let action = Action::Listen(&self.channel);
-        policy.check(&self.caller, &self.instance, &action)?;
-        Ok(())
+        let event = self.event.as_deref();
+        let rights = policy.rights(&self.caller);
+        rights.check(&self.instance, &Action::Listen(&self.channel, event))?;
+        Ok(match event {
+            Some(_) => NameSet::All,
+            None => rights.heard_events(&self.instance, &self.channel),
+        })
     }
 
     /// Registers the stream's waker for the next change of the policy; ready where it has changed
@@ -109,6 +118,7 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
+    use crate::access::Peer;
 
     #[derive(Default)]
     struct Wakes(AtomicUsize);
@@ -120,8 +130,13 @@ mod tests {
     }
 
     fn permission(policies: &watch::Sender<Arc<AccessPolicy>>) -> StreamPermission {
-        let (policies, caller) = (policies.subscribe(), Caller::unknown());
-        StreamPermission::new(policies, caller, "default", Channel::new("menu"))
+        let caller = Caller::local(Peer {
+            pid: 0,
+            uid: 1,
+            gid: 1,
+        });
+        let channel = Channel::new("menu");
+        StreamPermission::new(policies.subscribe(), caller, "default", channel, None)
     }
 
     #[test]

@@ -12,10 +12,10 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{EventEncoder, MIN_ACCOUNTED};
-use crate::router::{Delivery, Ended, Listener, Moment, Program};
+use crate::router::{Delivery, Ended, Event, Listener, Moment, Program};
 use crate::shares::{Memory, Share};
-use expd_domain::Quoted;
 use expd_domain::payload::MAX_BYTES;
+use expd_domain::{NameSet, Quoted};
 use expd_proto as proto;
 
 /// A listener without a call for this long is cancelled.
@@ -261,11 +261,37 @@ pub struct CheckedOut {
 }
 
 impl CheckedOut {
+    /// Lets it hear the events of these names alone from here on, those that it has read among
+    /// them.
+    pub fn set_events(&mut self, events: NameSet) {
+        self.keep_read();
+        let Some(pull) = &mut self.pull else {
+            return;
+        };
+        if pull.listener.info().name.is_empty() {
+            pull.ready.retain(|delivery| match &delivery.event {
+                Event::Broadcast(record) => events.contains(&record.name),
+                Event::Subscription(..) | Event::Gap(_) => true,
+            });
+        }
+        pull.listener.set_events(events);
+    }
+
+    /// Keeps what was read and not handed out for the next read.
+    fn keep_read(&mut self) {
+        if let Some(pull) = &mut self.pull
+            && let Some(read) = self.read.take()
+        {
+            pull.ready.push_front(read);
+        }
+    }
+
     /// Waits for the next event. Cancel-safe.
     ///
     /// # Errors
     /// The listener has ended; it is not put back.
     pub async fn next(&mut self) -> Result<proto::ListenEvent, Ended> {
+        self.keep_read();
         loop {
             let Some(pull) = &mut self.pull else {
                 return Err(Ended::Cancelled);
@@ -322,12 +348,10 @@ impl HandOut {
 
 impl Drop for CheckedOut {
     fn drop(&mut self) {
+        self.keep_read();
         let Some(mut pull) = self.pull.take() else {
             return;
         };
-        if let Some(read) = self.read.take() {
-            pull.ready.push_front(read);
-        }
         // A program that asks again is not gone.
         pull.is_orphaned = false;
         pull.count(None);

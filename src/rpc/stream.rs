@@ -294,8 +294,10 @@ impl Body for ListenBody {
             let Some(listener) = &mut this.listener else {
                 return Poll::Ready(None);
             };
-            if let Err(status) = this.permission.check() {
-                return Poll::Ready(Some(Ok(this.end(&status))));
+            match this.permission.check() {
+                Ok(None) => {}
+                Ok(Some(events)) => listener.set_events(events),
+                Err(status) => return Poll::Ready(Some(Ok(this.end(&status)))),
             }
             match listener.poll_read(context, &mut this.buffer) {
                 // A quiet stream, too, ends as soon as a reload revokes its permission.

@@ -10,9 +10,9 @@ use axum::response::Response;
 
 use super::auth::Checked;
 use super::caller::PageCaller;
+use super::cookie;
 use super::room::PageRoom;
 use super::state::WebState;
-use super::{cookie, error};
 use crate::access::Action;
 use crate::bridge::OnBehalf;
 use crate::upstream::transport::AnswerBody;
@@ -34,7 +34,12 @@ pub(super) async fn request(
     let path = ApiPath::parse(target.map_or("/", |target| target.as_str()));
     let path =
         path.map_err(|error| ApiError::bad_request("request.path.malformed", error.to_string()))?;
-    page.allow(&state, &Action::Request(&path))?;
+    // A page asks for a head with the same rights as for the whole.
+    let sent = match request.method() {
+        &Method::HEAD => Method::GET,
+        other => other.clone(),
+    };
+    page.allow(&state, &Action::Request(sent.as_str(), &path))?;
     // Waits for the login, and is not sent for a device that is not paired.
     page.identity()?;
     let method = request.method().clone();
@@ -66,17 +71,11 @@ pub(super) async fn request(
         holder: page.holder,
         room: &room,
     };
-    // A page asks for a head with the same rights as for the whole.
-    let sent = if method == Method::HEAD {
-        "GET"
-    } else {
-        method.as_str()
-    };
     let answer = page
         .bridge
-        .request(user, sent, path, BTreeMap::new(), body.as_ref())
+        .request(user, sent.as_str(), path, BTreeMap::new(), body.as_ref())
         .await
-        .map_err(error::of_bridge)?;
+        .map_err(|error| page.failed(error, None))?;
     let (content_type, body) = match answer.body {
         AnswerBody::Empty => (String::new(), Body::empty()),
         AnswerBody::Json(text) => ("application/json".to_owned(), text.into()),

@@ -7,13 +7,14 @@ use axum::http::HeaderMap;
 use super::error;
 use super::state::WebState;
 use super::tokens::Claims;
-use crate::access::{Action, Caller, Page};
-use crate::bridge::Bridge;
+use crate::access::{Action, Caller, Page, Refusal, report_limit, report_refusal};
+use crate::bridge::{Bridge, BridgeError};
 use crate::config::WebApp;
 use crate::router::WebPage;
 use crate::shares::{Holder, Memory};
-use expd_domain::{ChannelId, KnownIdentity, Quoted, Secret};
+use expd_domain::{Channel, ChannelId, KnownIdentity, NameSet, Quoted, Secret};
 use expd_server::error::ApiError;
+use expd_server::rate_limiter::RateLimiter;
 use expd_server::token::bearer;
 
 /// A page that is logged in.
@@ -45,8 +46,7 @@ impl PageCaller {
             )
         })?;
         let caller = Self::of_token(state, &token, Some(origin))?;
-        let rate = &state.rates.requests;
-        limit(rate, &caller.app.name, "requests")?;
+        caller.limit(&state.rates.requests, "requests")?;
         Ok(caller)
     }
 
@@ -134,7 +134,53 @@ impl PageCaller {
         let checked = state
             .policy()
             .check(&self.caller, &self.bridge.name, action);
-        checked.map_err(|refusal| error::refused(&refusal))
+        checked.map_err(|refusal| self.refused(state, &refusal))
+    }
+
+    /// Refuses to listen on a channel where no rule about its app allows it; gives the names of the
+    /// events that it may hear.
+    ///
+    /// # Errors
+    /// No rule allows it.
+    pub fn allow_listening(
+        &self,
+        state: &WebState,
+        channel: &Channel,
+    ) -> Result<NameSet, ApiError> {
+        let policy = state.policy();
+        let rights = policy.rights(&self.caller);
+        let checked = rights.check(&self.bridge.name, &Action::Listen(channel, None));
+        checked.map_err(|refusal| self.refused(state, &refusal))?;
+        Ok(rights.heard_events(&self.bridge.name, channel))
+    }
+
+    /// A refusal as an answer; operators hear of it.
+    fn refused(&self, state: &WebState, refusal: &Refusal) -> ApiError {
+        report_refusal(refusal, &self.caller, &state.counters);
+        error::refused(refusal)
+    }
+
+    /// An error of its instance as an answer; operators hear of a limit that is reached.
+    pub fn failed(&self, error: BridgeError, channel: Option<&Channel>) -> ApiError {
+        let at_limit = error.is_of_limit();
+        let answer = error::of_bridge(error);
+        if at_limit {
+            let channel = channel.map_or("", |channel| &channel.name);
+            let message = format!("refused a call of {}: {}", self.caller, answer.message);
+            report_limit(&message, &self.caller, &self.bridge.name, channel);
+        }
+        answer
+    }
+
+    /// Counts an event of its app, or refuses it; operators hear of that.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn limit(&self, rate: &RateLimiter<String>, what: &str) -> Result<(), ApiError> {
+        limit(rate, &self.app.name, what).inspect_err(|refused| {
+            let message = format!("refused a call of {}: {}", self.caller, refused.message);
+            report_limit(&message, &self.caller, &self.bridge.name, "");
+        })
     }
 
     /// The identity of its instance.
@@ -156,7 +202,7 @@ impl PageCaller {
     ///
     /// # Errors
     /// The ID is malformed, or of another organization.
-    pub fn channel(&self, id: &ChannelId) -> Result<expd_domain::Channel, ApiError> {
+    pub fn channel(&self, id: &ChannelId) -> Result<Channel, ApiError> {
         let organization = self.identity()?.organization;
         expd_server::messages::decode_channel(&organization, id)
     }
@@ -179,11 +225,7 @@ impl PageCaller {
 ///
 /// # Errors
 /// There are too many.
-pub(super) fn limit(
-    rate: &expd_server::rate_limiter::RateLimiter<String>,
-    app: &str,
-    what: &str,
-) -> Result<(), ApiError> {
+pub(super) fn limit(rate: &RateLimiter<String>, app: &str, what: &str) -> Result<(), ApiError> {
     let app = app.to_owned();
     if let Err(wait) = rate.check(&app) {
         let message = format!("too many {what} of this app; try again later");

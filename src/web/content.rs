@@ -11,7 +11,6 @@ use axum::response::Response;
 use futures_util::stream;
 
 use super::caller::PageCaller;
-use super::error;
 use super::origin::RequestOrigin;
 use super::room::PageRoom;
 use super::state::WebState;
@@ -114,7 +113,7 @@ fn reader(
     let origin = request.extensions().get::<RequestOrigin>();
     let origin = origin.and_then(|RequestOrigin(origin)| origin.as_deref());
     let headers = request.headers();
-    let action = Action::Request(path);
+    let action = Action::Request("GET", path);
     if let Some(token) = bearer(headers) {
         let page = match origin {
             Some(_) => PageCaller::of_token(state, &token, origin)?,
@@ -131,7 +130,7 @@ fn reader(
         let allowed = page.and_then(|page| page.allow(state, &action).map(|()| page));
         match allowed {
             Ok(page) => {
-                super::caller::limit(&state.rates.requests, &page.app.name, "requests")?;
+                page.limit(&state.rates.requests, "requests")?;
                 return Ok(page);
             }
             Err(error) => refusal = error,
@@ -209,7 +208,7 @@ async fn fetch(
             "content.range",
             "the range begins behind the end of the content",
         ),
-        other => error::of_bridge(other),
+        other => page.failed(other, None),
     })
 }
 

@@ -10,7 +10,6 @@ use expd_server::error::ApiError;
 
 /// A refusal of the access rules.
 pub(super) fn refused(refusal: &Refusal) -> ApiError {
-    log::debug!("refused: {refusal}");
     ApiError::forbidden("access.denied", refusal.to_string())
 }
 

@@ -72,7 +72,7 @@ fn open(
     let caller = PageCaller::of_token(state, &token, Some(&checked.origin))?;
     let app = caller.app.name.clone();
     state.admission.identify(&checked.connection, &app)?;
-    limit(&state.rates.handshakes, &app, "handshakes")?;
+    caller.limit(&state.rates.handshakes, "handshakes")?;
     let instance = &caller.bridge.name;
     let link = caller.bridge.link.borrow().state;
     if link != LinkState::Online {

@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::auth::Checked;
 use super::caller::PageCaller;
+use super::cookie;
 use super::room::PageRoom;
 use super::state::WebState;
-use super::{cookie, error};
 use crate::access::Action;
 use crate::bridge::{BroadcastRequest, OnBehalf, WhenOffline};
 use expd_domain::payload::PayloadError;
@@ -39,7 +39,7 @@ pub(super) async fn broadcast(
     let timeout = timeout(request.uri())?;
     let (body, _reservation): Read<BroadcastBody> = read(&state, &page, &checked, request).await?;
     let channel = channel(&page, body.channel)?;
-    page.allow(&state, &Action::Broadcast(&channel))?;
+    page.allow(&state, &Action::Broadcast(&channel, Some(&body.name)))?;
     let payload = payload(&state, body.payload)?;
     let room = PageRoom::new(page.answers(&state));
     let broadcast = BroadcastRequest {
@@ -56,7 +56,7 @@ pub(super) async fn broadcast(
         when_offline: WhenOffline::Refuse,
     };
     let responses = page.bridge.broadcast(broadcast).await;
-    let responses = responses.map_err(error::of_bridge)?;
+    let responses = responses.map_err(|error| page.failed(error, Some(&channel)))?;
     let mut response = body::json(json_array(&responses));
     cookie::set(&state, &page, &mut response);
     Ok(response)
@@ -91,7 +91,7 @@ pub(super) async fn respond(
         room: &room,
     };
     let responded = page.bridge.respond(user, &body.id, &id, &payload).await;
-    responded.map_err(error::of_bridge)?;
+    responded.map_err(|error| page.failed(error, Some(&channel)))?;
     let mut response = axum::Json(serde_json::json!({})).into_response();
     cookie::set(&state, &page, &mut response);
     Ok(response)

@@ -17,9 +17,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::caller::PageCaller;
 use super::logins::{Begun, Login, PageCommand};
+use super::packet;
 use super::state::WebState;
 use super::subscription::{Events, Subscription};
-use super::{error, packet};
 use crate::access::Action;
 use crate::pages::OpenPage;
 use crate::router::{Delivery, Ended, Event, ListenSpec, RouterError};
@@ -220,7 +220,7 @@ impl Page {
         let state = self.task.state.clone();
         let caller = &self.task.caller;
         let channel = caller.channel(id)?;
-        caller.allow(&state, &Action::Listen(&channel))?;
+        let events = caller.allow_listening(&state, &channel)?;
         if let Some(number) = self.numbers.get(&channel)
             && let Some(subscription) = self.subscriptions.get_mut(*number)
         {
@@ -235,12 +235,14 @@ impl Page {
         let mut spec = ListenSpec {
             channel: channel.clone(),
             name: None,
+            events,
             context: String::new(),
             max_age: None,
             overflow: Overflow::Skip,
             resume: self.task.login.position(&channel),
             peer: None,
             page: Some(caller.web_page(&state)),
+            token: None,
             memory: None,
         };
         let mut opened = caller.bridge.listen(spec.clone()).await;
@@ -252,7 +254,7 @@ impl Page {
             });
             opened = caller.bridge.listen(spec.clone()).await;
         }
-        let listener = opened.map_err(error::of_bridge)?;
+        let listener = opened.map_err(|error| caller.failed(error, Some(&channel)))?;
         let info = listener.info().clone();
         let number = self.subscriptions.len();
         let subscription = Subscription {
@@ -441,15 +443,23 @@ impl Page {
         }
     }
 
-    fn check_rights(&self) -> Result<(), End> {
+    /// Checks the rights again under a new policy, which may let other events through.
+    fn check_rights(&mut self) -> Result<(), End> {
         let policy = self.task.state.policy();
         let rights = policy.rights(&self.task.caller.caller);
         let instance = &self.task.caller.bridge.name;
-        let mut channels = self.subscriptions.iter().map(|s| &s.channel);
-        if channels.all(|channel| rights.permits(instance, &Action::Listen(channel))) {
-            return Ok(());
+        for events in self.events.iter_mut() {
+            let Some(subscription) = self.subscriptions.get(events.number) else {
+                continue;
+            };
+            let channel = &subscription.channel;
+            if !rights.permits(instance, &Action::Listen(channel, None)) {
+                return Err(End::RightTaken);
+            }
+            let heard = rights.heard_events(instance, channel);
+            events.listener.set_events(heard);
         }
-        Err(End::RightTaken)
+        Ok(())
     }
 
     fn check_app(&self) -> Result<(), End> {

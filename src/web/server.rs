@@ -19,6 +19,7 @@ use super::tokens::Tokens;
 use crate::access::AccessPolicy;
 use crate::bridge::Bridges;
 use crate::config::{DaemonSettings, WebApp};
+use crate::metrics::DaemonCounters;
 use crate::pages::Pages;
 use crate::router::Decode;
 use crate::shares::{Limit, LimitHits, Shares};
@@ -65,6 +66,8 @@ pub struct WebParts {
     pub settings: watch::Receiver<Arc<DaemonSettings>>,
     /// Where refusals are counted.
     pub limit_hits: LimitHits,
+    /// Counters of the daemon as a whole.
+    pub counters: Arc<DaemonCounters>,
     /// The open pages, for status and metrics.
     pub pages: Pages,
     /// Decodes the router's records.
@@ -106,6 +109,7 @@ impl WebServer {
             apps: Apps::new(parts.apps),
             bridges: parts.bridges,
             access: parts.access,
+            counters: parts.counters,
             tokens: Tokens::new(key),
             logins: Logins::new(parts.settings.clone()),
             sessions: EngineSessions::default(),

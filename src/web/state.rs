@@ -13,6 +13,7 @@ use super::tokens::Tokens;
 use crate::access::AccessPolicy;
 use crate::bridge::Bridges;
 use crate::config::DaemonSettings;
+use crate::metrics::DaemonCounters;
 use crate::pages::Pages;
 use crate::router::Decode;
 use crate::shares::Shares;
@@ -43,6 +44,7 @@ pub(super) struct WebState {
     pub apps: Apps,
     pub bridges: Bridges,
     pub access: watch::Receiver<Arc<AccessPolicy>>,
+    pub counters: Arc<DaemonCounters>,
     pub tokens: Tokens,
     pub logins: Logins,
     pub sessions: EngineSessions<SocketOwner>,

@@ -10,11 +10,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use expd_domain::{Secret, login};
+use expd_domain::{Alphabet, Channel, ChannelId, Secret, login};
 use expd_test_support::DEADLINE;
-use expd_test_support::process::{Daemon, Home};
+use expd_test_support::process::{Daemon, Home, program};
 use serde_json::{Value, json};
 
 const ORIGIN: &str = "https://kiosk.example";
@@ -313,4 +314,76 @@ fn the_pairing_page_is_for_screens_and_not_for_frames() {
         "",
     );
     assert_eq!(foreign.status(), 403, "{foreign}");
+}
+
+#[test]
+fn a_page_hears_and_sends_the_events_that_its_rules_let_through() {
+    let home = Home::new("");
+    let rules = BOARD.replace(
+        r#"allow = ["listen", "broadcast", "respond", "request"]"#,
+        "events = [\"price-*\"]\nallow = [\"listen\", \"broadcast\"]\n\
+         [[access]]\napp = \"board\"\npaths = [\"/api/devices\"]\nmethods = [\"GET\"]\nallow = [\"request\"]",
+    );
+    let mut door = Door::start(home, &[&rules]);
+    let login = door.log_in_as("board", &[("Origin", ORIGIN)]).json();
+    let token = text(&login, "token");
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("Origin", ORIGIN),
+        ("Authorization", &*bearer),
+        ("Content-Type", "application/json"),
+    ];
+    for (line, status) in [
+        ("GET /api/devices", 200),
+        ("HEAD /api/devices", 200),
+        ("POST /api/devices", 403),
+        ("GET /api/things", 403),
+    ] {
+        let answer = door.ask(line, &headers, "");
+        assert_eq!(answer.status(), status, "{line}: {answer}");
+    }
+    let sid = text(&door.handshake(&token).json(), "sid");
+    let socket = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+    let post = |packet: &str| {
+        let answer = door.ask(&format!("POST {socket}"), &[("Origin", ORIGIN)], packet);
+        assert_eq!(answer.status(), 200, "{answer}");
+    };
+    let poll = |until: &str| {
+        let mut heard = String::new();
+        while !heard.contains(until) {
+            let answer = door.ask(&format!("GET {socket}"), &[("Origin", ORIGIN)], "");
+            assert_eq!(answer.status(), 200, "{until}: {answer}");
+            if answer.0.ends_with("\r\n\r\n2") {
+                post("3");
+            }
+            heard.push_str(&answer.0);
+        }
+        heard
+    };
+    post("40");
+    poll("40");
+    let channel = ChannelId::encode("demo", &Channel::new("menu"), Alphabet::UrlSafe);
+    post(&format!("42[\"subscribe\",[\"{}\"]]", channel.as_str()));
+    poll("subscribed");
+    for event in ["secret", "price-1"] {
+        let mut broadcast = Command::new(program());
+        broadcast.args(["broadcast", "menu", event, "--socket"]);
+        let sent = broadcast.arg(door.home.socket()).output().unwrap();
+        assert!(sent.status.success(), "{sent:?}");
+    }
+    let heard = poll("price-1");
+    assert!(!heard.contains("secret"), "{heard}");
+    for (event, status) in [("price-2", 200), ("secret", 403)] {
+        let channel = channel.as_str();
+        let body = json!({"name": event, "channel": channel, "payload": null}).to_string();
+        let answer = door.ask("POST /api/networks/current/broadcasts", &headers, &body);
+        assert_eq!(answer.status(), status, "{event}: {answer}");
+    }
+    let denied = door.daemon.said("event \"secret\"");
+    assert!(
+        denied.contains(
+            "the app board (https://kiosk.example) may not broadcast on channel \"menu\""
+        ),
+        "{denied}"
+    );
 }

@@ -3,6 +3,7 @@
 'use strict';
 
 const grpc = require('@grpc/grpc-js');
+const { targetOf, tokenFor } = require('./address');
 const { v1 } = require('./contract').expd;
 const { AbortError, NetworkError, UnsupportedError, stopped } = require('./errors');
 const { refusalAt } = require('./refusal');
@@ -48,14 +49,18 @@ const methods = {
   runInstance: method('Daemon', 'RunInstance', v1.RunInstanceRequest, v1.LinkEvent),
 };
 
-/** The metadata of a call: none. The library adds to a copy, never to this. */
-const NO_METADATA = new grpc.Metadata();
-
-/** Metadata of a stream that waits for the daemon in place of failing while it is away. */
-const WAIT_FOR_DAEMON = new grpc.Metadata({ waitForReady: true });
+/** The metadata of calls: the token, over TCP. The library adds to a copy, never to this. */
+function metadata(token, options) {
+  const headers = new grpc.Metadata(options);
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+  return headers;
+}
 
 class Connection {
   #client;
+  #metadata;
+  /** Metadata of a stream that waits for the daemon in place of failing while it is away. */
+  #waiting;
   /** Calls under way. */
   #calls = new Set();
   #isClosed = false;
@@ -63,7 +68,10 @@ class Connection {
   /** @param {string} path the daemon's socket */
   constructor(path) {
     this.path = path;
-    this.#client = new grpc.Client(`unix:${path}`, grpc.credentials.createInsecure(), OPTIONS);
+    const token = tokenFor(path);
+    this.#metadata = metadata(token);
+    this.#waiting = metadata(token, { waitForReady: true });
+    this.#client = new grpc.Client(targetOf(path), grpc.credentials.createInsecure(), OPTIONS);
   }
 
   /** Makes a call. `signal` gives it up: what has left may have been carried out. */
@@ -72,7 +80,7 @@ class Connection {
       if (this.#isClosed) throw stopped();
       if (signal?.aborted) throw new AbortError(signal, 'refused');
       const options = timeout === undefined ? {} : { deadline: Date.now() + timeout };
-      const running = this.#client.makeUnaryRequest(path, encode, decode, request, NO_METADATA, options, (error, answer) => {
+      const running = this.#client.makeUnaryRequest(path, encode, decode, request, this.#metadata, options, (error, answer) => {
         this.#calls.delete(running);
         signal?.removeEventListener('abort', giveUp);
         if (!error) resolve(answer);
@@ -94,7 +102,7 @@ class Connection {
   /** Opens a stream. With `waits`, it waits for a daemon that is not there. */
   stream({ path, encode, decode }, request, { waits = false } = {}) {
     if (this.#isClosed) throw stopped();
-    return this.#client.makeServerStreamRequest(path, encode, decode, request, waits ? WAIT_FOR_DAEMON : NO_METADATA);
+    return this.#client.makeServerStreamRequest(path, encode, decode, request, waits ? this.#waiting : this.#metadata);
   }
 
   /** Converts the error of a call; asks the daemon for what the error does not tell. */

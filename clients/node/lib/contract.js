@@ -2520,11 +2520,15 @@ $root.expd = (function() {
             ExplainRequest.prototype.path = "";
             ExplainRequest.prototype.pid = null;
             ExplainRequest.prototype.uid = null;
+            ExplainRequest.prototype.token = null;
+            ExplainRequest.prototype.app = null;
+            ExplainRequest.prototype.name = "";
+            ExplainRequest.prototype.method = "";
 
             var $oneOfFields;
 
             Object.defineProperty(ExplainRequest.prototype, "caller", {
-                get: $util.oneOfGetter($oneOfFields = ["pid", "uid"]),
+                get: $util.oneOfGetter($oneOfFields = ["pid", "uid", "token", "app"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -2547,6 +2551,14 @@ $root.expd = (function() {
                     writer.uint32(40).uint32(message.pid);
                 if (message.uid != null && Object.hasOwnProperty.call(message, "uid"))
                     writer.uint32(48).uint32(message.uid);
+                if (message.name != null && Object.hasOwnProperty.call(message, "name"))
+                    writer.uint32(58).string(message.name);
+                if (message.method != null && Object.hasOwnProperty.call(message, "method"))
+                    writer.uint32(66).string(message.method);
+                if (message.token != null && Object.hasOwnProperty.call(message, "token"))
+                    writer.uint32(74).string(message.token);
+                if (message.app != null && Object.hasOwnProperty.call(message, "app"))
+                    writer.uint32(82).string(message.app);
                 return writer;
             };
 
@@ -2597,6 +2609,22 @@ $root.expd = (function() {
                             message.uid = reader.uint32();
                             break;
                         }
+                    case 9: {
+                            message.token = reader.string();
+                            break;
+                        }
+                    case 10: {
+                            message.app = reader.string();
+                            break;
+                        }
+                    case 7: {
+                            message.name = reader.string();
+                            break;
+                        }
+                    case 8: {
+                            message.method = reader.string();
+                            break;
+                        }
                     default:
                         reader.skipType(tag & 7, long);
                         break;
@@ -2617,6 +2645,7 @@ $root.expd = (function() {
 
             function Explanation(properties) {
                 this.rules = [];
+                this.missed = [];
                 if (properties)
                     for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2627,6 +2656,7 @@ $root.expd = (function() {
             Explanation.prototype.caller = "";
             Explanation.prototype.reason = "";
             Explanation.prototype.rules = $util.emptyArray;
+            Explanation.prototype.missed = $util.emptyArray;
 
             Explanation.encode = function encode(message, writer, q) {
                 if (!writer)
@@ -2644,6 +2674,9 @@ $root.expd = (function() {
                 if (message.rules != null && message.rules.length)
                     for (var i = 0; i < message.rules.length; ++i)
                         $root.expd.v1.DecidingRule.encode(message.rules[i], writer.uint32(34).fork(), q + 1).ldelim();
+                if (message.missed != null && message.missed.length)
+                    for (var i = 0; i < message.missed.length; ++i)
+                        $root.expd.v1.MissedRule.encode(message.missed[i], writer.uint32(42).fork(), q + 1).ldelim();
                 return writer;
             };
 
@@ -2686,6 +2719,12 @@ $root.expd = (function() {
                             if (!(message.rules && message.rules.length))
                                 message.rules = [];
                             message.rules.push($root.expd.v1.DecidingRule.decode(reader, reader.uint32(), undefined, long + 1));
+                            break;
+                        }
+                    case 5: {
+                            if (!(message.missed && message.missed.length))
+                                message.missed = [];
+                            message.missed.push($root.expd.v1.MissedRule.decode(reader, reader.uint32(), undefined, long + 1));
                             break;
                         }
                     default:
@@ -2782,6 +2821,97 @@ $root.expd = (function() {
             };
 
             return DecidingRule;
+        })();
+
+        v1.MissedRule = (function() {
+
+            function MissedRule(properties) {
+                this.conditions = [];
+                if (properties)
+                    for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            }
+
+            MissedRule.prototype.rule = "";
+            MissedRule.prototype.text = "";
+            MissedRule.prototype.conditions = $util.emptyArray;
+            MissedRule.prototype.forCaller = false;
+
+            MissedRule.encode = function encode(message, writer, q) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (q === undefined)
+                    q = 0;
+                if (q > $util.recursionLimit)
+                    throw Error("max depth exceeded");
+                if (message.rule != null && Object.hasOwnProperty.call(message, "rule"))
+                    writer.uint32(10).string(message.rule);
+                if (message.text != null && Object.hasOwnProperty.call(message, "text"))
+                    writer.uint32(18).string(message.text);
+                if (message.conditions != null && message.conditions.length)
+                    for (var i = 0; i < message.conditions.length; ++i)
+                        writer.uint32(26).string(message.conditions[i]);
+                if (message.forCaller != null && Object.hasOwnProperty.call(message, "forCaller"))
+                    writer.uint32(32).bool(message.forCaller);
+                return writer;
+            };
+
+            MissedRule.decode = function decode(reader, length, error, long) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (long === undefined)
+                    long = 0;
+                if (long > $Reader.recursionLimit)
+                    throw Error("maximum nesting depth exceeded");
+                var end, message;
+                if (length === undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = new $root.expd.v1.MissedRule();
+                while (reader.pos < end) {
+                    var tag = reader.uint32();
+                    if (tag === error)
+                        break;
+                    switch (tag >>> 3) {
+                    case 1: {
+                            message.rule = reader.string();
+                            break;
+                        }
+                    case 2: {
+                            message.text = reader.string();
+                            break;
+                        }
+                    case 3: {
+                            if (!(message.conditions && message.conditions.length))
+                                message.conditions = [];
+                            message.conditions.push(reader.string());
+                            break;
+                        }
+                    case 4: {
+                            message.forCaller = reader.bool();
+                            break;
+                        }
+                    default:
+                        reader.skipType(tag & 7, long);
+                        break;
+                    }
+                }
+                if (length !== undefined) {
+                    if (reader.pos !== end)
+                        throw RangeError("index out of range");
+                    reader.len = length;
+                }
+                return message;
+            };
+
+            return MissedRule;
         })();
 
         v1.RunInstanceRequest = (function() {

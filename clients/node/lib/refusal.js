@@ -3,6 +3,7 @@
 'use strict';
 
 const net = require('node:net');
+const { connectOptions } = require('./address');
 
 /** Length of a frame's head, and of a GOAWAY's fields before its reason (RFC 9113, sections 4.1 and 6.8). */
 const HEAD = 9;
@@ -34,7 +35,7 @@ function refusalIn(bytes) {
 /** Asks the daemon at a socket whether it refuses connections now; resolves with its reason, or undefined. */
 function refusalAt(path) {
   return new Promise((resolve) => {
-    const socket = net.connect(path);
+    const socket = net.connect(connectOptions(path));
     let came = Buffer.alloc(0);
     const end = () => {
       socket.destroy();

@@ -3,6 +3,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
+const { isTcp } = require('./address');
 const { RuntimeError } = require('./errors');
 
 const SYSTEM_SOCKET = '/run/expd/expd.sock';
@@ -51,7 +52,7 @@ function checkFolder(socket, uid = process.geteuid()) {
 function socketPath(named) {
   const socket = named === undefined ? defaultSocket() : { path: named, isPrivate: false };
   checkFolder(socket);
-  return path.resolve(socket.path);
+  return isTcp(socket.path) ? socket.path : path.resolve(socket.path);
 }
 
 module.exports = { checkFolder, defaultSocket, socketPath };

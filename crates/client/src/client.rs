@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use hyper_util::rt::TokioIo;
 use tonic::Streaming;
-use tonic::transport::{Channel as Transport, Endpoint};
+use tonic::transport::Endpoint;
 use tower::service_fn;
 
 use expd_domain::{BroadcastId, ChannelId, Payload};
@@ -19,6 +19,7 @@ use expd_proto::api_client::ApiClient;
 use expd_proto::daemon_client::DaemonClient;
 use expd_proto::network_client::NetworkClient;
 
+use crate::address::Address;
 use crate::connection::DaemonStream;
 use crate::content::Content;
 use crate::convert::{duration_to_wire, payload_from_wire, payload_to_wire};
@@ -29,6 +30,7 @@ use crate::listen::Listen;
 use crate::run::{RunInstance, RunningInstance};
 use crate::socket_path::{SocketEnvironment, SocketPath};
 use crate::status::{Identity, LinkEvent, Pages, Status};
+use crate::transport::{Transport, token_from_environment};
 
 /// Size of the largest message that the daemon may send: the largest payload with its envelope, or
 /// many responses.
@@ -75,9 +77,12 @@ pub struct ApiAnswer {
 impl Client {
     /// Connects to the daemon at `socket`, or at the default path ([`SocketPath::default_in`]).
     ///
+    /// In place of a path may stand the daemon's loopback address, as in `http://127.0.0.1:9100`.
+    /// Calls then bring the token in the file `EXPD_TOKEN_FILE`, else in `EXPD_TOKEN`.
+    ///
     /// # Errors
     /// [`ClientError::NotReachable`], or [`ClientError::UnsafeFolder`] where somebody else could
-    /// pose as the daemon.
+    /// pose as the daemon; [`ClientError::Request`] for an address that is none.
     pub async fn connect(socket: Option<PathBuf>) -> Result<Self, ClientError> {
         Self::connect_with(socket, STREAM_WINDOW).await
     }
@@ -101,7 +106,12 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .initial_stream_window_size(window)
             .initial_connection_window_size(CONNECTION_WINDOW);
-        let target = path.clone();
+        let target = Address::of(&path);
+        let target = target.map_err(|error| ClientError::Request(error.to_string()))?;
+        let token = match &target {
+            Address::Unix(_) => None,
+            Address::Tcp(_) => token_from_environment()?,
+        };
         let connector = service_fn(move |_| {
             let target = target.clone();
             async move {
@@ -112,7 +122,10 @@ impl Client {
             }
         });
         match endpoint.connect_with_connector(connector).await {
-            Ok(transport) => Ok(Self { transport, path }),
+            Ok(channel) => Ok(Self {
+                transport: Transport::new(channel, token.as_ref())?,
+                path,
+            }),
             Err(error) => Err(ClientError::from_transport(&path, &error)),
         }
     }

@@ -4,13 +4,14 @@
 //! would fail at its own first words, to a socket that is closed, before it has read the reason.
 
 use std::io;
-use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::address::Address;
 
 /// The length of a frame's head (RFC 9113, section 4.1).
 const HEAD: usize = 9;
@@ -32,15 +33,40 @@ pub(super) struct RefusedByDaemon(String);
 /// A connection. A refusal comes out of it as an I/O error that holds [`RefusedByDaemon`].
 #[derive(Debug)]
 pub(super) struct DaemonStream {
-    stream: UnixStream,
+    stream: Socket,
     /// The daemon's first words are over: a refusal would have been among them.
     is_accepted: bool,
 }
 
+#[derive(Debug)]
+enum Socket {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+/// Calls a method of the socket, of either kind.
+macro_rules! of_either {
+    ($socket:expr, $stream:ident => $call:expr) => {
+        match $socket {
+            Socket::Unix($stream) => $call,
+            Socket::Tcp($stream) => $call,
+        }
+    };
+}
+
 impl DaemonStream {
-    pub(super) async fn connect(path: &Path) -> io::Result<Self> {
+    pub(super) async fn connect(address: &Address) -> io::Result<Self> {
+        let stream = match address {
+            Address::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
+            Address::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                // A call is one small write, which must not wait for the next.
+                stream.set_nodelay(true)?;
+                Socket::Tcp(stream)
+            }
+        };
         Ok(Self {
-            stream: UnixStream::connect(path).await?,
+            stream,
             is_accepted: false,
         })
     }
@@ -52,7 +78,8 @@ impl DaemonStream {
         }
         let mut came = [0; LONGEST];
         // Past the runtime's notion of readiness, which may be older than the refusal.
-        match rustix::net::recv(&self.stream, &mut came, RecvFlags::DONTWAIT) {
+        let received = of_either!(&self.stream, stream => rustix::net::recv(stream, &mut came, RecvFlags::DONTWAIT));
+        match received {
             Ok((length, _)) => refusal(came.get(..length).unwrap_or_default()).unwrap_or(error),
             Err(_) => error,
         }
@@ -70,7 +97,7 @@ impl AsyncRead for DaemonStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let polled = of_either!(&mut self.stream, stream => Pin::new(stream).poll_read(cx, buffer));
         if !self.is_accepted
             && let Poll::Ready(Ok(())) = &polled
         {
@@ -90,7 +117,7 @@ impl AsyncWrite for DaemonStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let polled = of_either!(&mut self.stream, stream => Pin::new(stream).poll_write(cx, bytes));
         self.written(polled)
     }
 
@@ -99,21 +126,21 @@ impl AsyncWrite for DaemonStream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let polled = of_either!(&mut self.stream, stream => Pin::new(stream).poll_write_vectored(cx, slices));
         self.written(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        of_either!(&self.stream, stream => stream.is_write_vectored())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        let polled = of_either!(&mut self.stream, stream => Pin::new(stream).poll_flush(cx));
         self.written(polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        of_either!(&mut self.stream, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }
 

@@ -16,6 +16,11 @@ pub struct Explain {
     pub instance: String,
     /// The channel; required for `listen` and `broadcast`.
     pub channel: Option<Channel>,
+    /// The name of the event, for `listen` and `broadcast`; empty for listening to all that may be
+    /// heard, and for any event to broadcast.
+    pub name: String,
+    /// The method of an API request; empty for GET.
+    pub method: String,
     /// The path of an API request; required for `request`.
     pub path: String,
     /// The caller in question.
@@ -23,7 +28,7 @@ pub struct Explain {
 }
 
 /// The caller that a question is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Subject {
     /// The one who asks.
     #[default]
@@ -32,6 +37,10 @@ pub enum Subject {
     Process(u32),
     /// A program of the user with this ID, in no unit.
     User(u32),
+    /// Whoever calls over TCP with the token of this name.
+    Token(String),
+    /// The pages of this app.
+    App(String),
 }
 
 /// The decision of the access rules.
@@ -46,6 +55,23 @@ pub struct Explanation {
     pub reason: String,
     /// The rules that allow it, each for one permission.
     pub rules: Vec<DecidingRule>,
+    /// Where it is refused: the rules that are for the caller, each with what is not met of it; for
+    /// administrators, the rules for others as well.
+    pub missed: Vec<MissedRule>,
+}
+
+/// A rule that does not allow something.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MissedRule {
+    /// Its place among the settings, as in `access[2]`.
+    pub rule: String,
+    /// The rule in words.
+    pub text: String,
+    /// The conditions that are not met, in words.
+    pub conditions: Vec<String>,
+    /// False for a rule that is for other callers.
+    pub for_caller: bool,
 }
 
 /// A rule that allows something.
@@ -68,10 +94,14 @@ impl Explain {
             instance: self.instance.clone(),
             channel: self.channel.as_ref().map(channel_to_wire),
             path: self.path.clone(),
-            caller: match self.subject {
+            name: self.name.clone(),
+            method: self.method.clone(),
+            caller: match &self.subject {
                 Subject::Myself => None,
-                Subject::Process(pid) => Some(Caller::Pid(pid)),
-                Subject::User(uid) => Some(Caller::Uid(uid)),
+                Subject::Process(pid) => Some(Caller::Pid(*pid)),
+                Subject::User(uid) => Some(Caller::Uid(*uid)),
+                Subject::Token(name) => Some(Caller::Token(name.clone())),
+                Subject::App(name) => Some(Caller::App(name.clone())),
             },
         }
     }
@@ -89,6 +119,22 @@ impl Explanation {
             caller: answer.caller,
             reason: answer.reason,
             rules: rules.collect(),
+            missed: answer
+                .missed
+                .into_iter()
+                .map(MissedRule::from_wire)
+                .collect(),
+        }
+    }
+}
+
+impl MissedRule {
+    fn from_wire(rule: proto::MissedRule) -> Self {
+        Self {
+            rule: rule.rule,
+            text: rule.text,
+            conditions: rule.conditions,
+            for_caller: rule.for_caller,
         }
     }
 }

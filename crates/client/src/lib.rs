@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod address;
 mod api;
 mod api_error;
 mod broadcast;
@@ -29,6 +30,7 @@ mod resume;
 mod run;
 pub mod socket_path;
 mod status;
+mod transport;
 
 pub use api_error::ApiError;
 pub use channel::{ChannelHandle, SendBroadcast};
@@ -44,7 +46,7 @@ pub use expd_domain::{
     BroadcastId, Channel, ChannelId, Fate, GapReason, IdentityKind, LinkState, Overflow, Payload,
     Secret, SubscriptionState,
 };
-pub use explain::{DecidingRule, Explain, Explanation, Subject};
+pub use explain::{DecidingRule, Explain, Explanation, MissedRule, Subject};
 pub use listen::{Listen, Position};
 pub use listener::{Listener, OpenListener, Received, ReceivedBroadcast};
 pub use place::Zone;

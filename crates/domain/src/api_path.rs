@@ -13,6 +13,10 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use super::quoted::Quoted;
 
+mod pattern;
+
+pub use pattern::{NeverMatches, PathPattern};
+
 /// The longest path that is accepted, including its query, in bytes.
 pub const MAX_PATH_BYTES: usize = 8 * 1024;
 
@@ -297,15 +301,31 @@ impl Reader {
         })
     }
 
-    /// The class of a path; `None` for a path that may be outside the API.
-    fn class(self, path: &str) -> Option<PathClass> {
-        let slashes: &[char] = if self.backslashes {
+    /// The text as this server takes it.
+    fn read(self, text: &str) -> String {
+        let mut segments = text
+            .split(self.slashes())
+            .map(|segment| self.plain(segment));
+        let mut read = segments.next().unwrap_or_default().to_owned();
+        for segment in segments.filter(|segment| !self.merges || !segment.is_empty()) {
+            read.push('/');
+            read.push_str(segment);
+        }
+        read
+    }
+
+    fn slashes(self) -> &'static [char] {
+        if self.backslashes {
             &['/', '\\']
         } else {
             &['/']
-        };
+        }
+    }
+
+    /// The class of a path; `None` for a path that may be outside the API.
+    fn class(self, path: &str) -> Option<PathClass> {
         let mut segments = path
-            .split(slashes)
+            .split(self.slashes())
             .skip(1)
             .map(|segment| self.plain(segment))
             .filter(|segment| !self.merges || !segment.is_empty());

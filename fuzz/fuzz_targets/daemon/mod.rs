@@ -20,6 +20,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
+/// The honest program's token.
+const TOKEN: &str = "the-token-of-an-honest-program";
+
 pub struct Daemon {
     pub runtime: Runtime,
     pub socket: PathBuf,
@@ -56,7 +59,7 @@ impl Daemon {
             _folder: folder,
         };
         daemon.runtime.block_on(async {
-            let mut api = ApiClient::new(daemon.honest().await);
+            let mut api = ApiClient::with_interceptor(daemon.honest().await, authorize);
             while api
                 .get_identity(expd_proto::GetIdentityRequest::default())
                 .await
@@ -84,11 +87,19 @@ impl Daemon {
             .check(HealthCheckRequest::default())
             .await;
         health.expect("no health");
-        let identity = ApiClient::new(channel)
+        let identity = ApiClient::with_interceptor(channel, authorize)
             .get_identity(expd_proto::GetIdentityRequest::default())
             .await;
         identity.expect("no identity");
     }
+}
+
+/// Adds the honest program's token.
+#[expect(clippy::result_large_err, reason = "the library's own type")]
+fn authorize(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
+    let bearer = format!("Bearer {TOKEN}").parse().expect("no header");
+    request.metadata_mut().insert("authorization", bearer);
+    Ok(request)
 }
 
 /// Starts network and daemon in the runtime; gives the daemon's TCP address.
@@ -107,7 +118,7 @@ async fn start(folder: &TempDir, socket: &PathBuf) -> SocketAddr {
     let hub = Hub::bind(&hub).await.expect("no network");
     let file = folder.path().join("expd.toml");
     let settings = format!(
-        "[daemon]\naccess = \"open\"\n[instances.default]\nhost = \"http://{}\"\n\
+        "[daemon]\naccess = \"open\"\n[[daemon.tcp.tokens]]\nname = \"honest\"\ntoken = \"{TOKEN}\"\n[instances.default]\nhost = \"http://{}\"\n\
          [instances.default.credentials]\ntype = \"device\"\nuuid = \"screen\"\nsecret = \"secret\"\n",
         hub.local_addr()
     );

@@ -181,11 +181,12 @@ impl Metrics {
         let mut family = text.family(
             "expd_refused_calls_total",
             Kind::Counter,
-            "Calls refused by the access rules, by the missing permission; any: no rule is for the \
-             caller; listener: another user's; path: one that nobody may request.",
+            "Calls refused by the access rules, by the missing permission and the kind of caller; \
+             any: no rule is for the caller; token: none that is known; listener: another user's; \
+             path: one that nobody may request.",
         );
-        for (permission, count) in self.counters.refused.counts() {
-            family.sample(&[("permission", permission)], count);
+        for ((permission, caller), count) in self.counters.refused.counts() {
+            family.sample(&[("permission", permission), ("caller", caller)], count);
         }
         let mut family = text.family(
             "expd_limit_hits_total",

@@ -44,12 +44,14 @@ impl World {
         let spec = ListenSpec {
             channel: Channel::new("menu"),
             name: None,
+            events: expd_domain::NameSet::All,
             context: String::new(),
             max_age: None,
             overflow: Overflow::Skip,
             resume: None,
             peer: None,
             page: None,
+            token: None,
             memory: None,
         };
         let listener = self.router.open(HOME, spec).await.unwrap();

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant as Clock};
 
@@ -19,6 +19,7 @@ use super::connection::{Connection, OpenStream};
 use super::users::Admission;
 use crate::shares::Share;
 use crate::upstream::transport::AnswerRoom;
+use expd_domain::Channel;
 
 /// Bytes accounted for every call: its task, its HTTP/2 stream and its answer's head.
 pub(super) const CALL_BYTES: usize = 8 << 10;
@@ -38,8 +39,17 @@ pub struct Call {
     connection: Arc<Connection>,
     state: Mutex<CallState>,
     is_stream: AtomicBool,
+    /// Instance and channel that it is about, once its message has named them.
+    place: OnceLock<CallPlace>,
     /// Notified when HTTP/2 has written every chunk of the answer.
     released: Notify,
+}
+
+/// The instance and the channel that a call is about; empty where it names none.
+#[derive(Debug)]
+struct CallPlace {
+    instance: String,
+    channel: String,
 }
 
 #[derive(Debug)]
@@ -72,6 +82,7 @@ impl Call {
                 chunks: 0,
             }),
             is_stream: AtomicBool::new(false),
+            place: OnceLock::new(),
             released: Notify::new(),
         }))
     }
@@ -79,6 +90,22 @@ impl Call {
     /// The connection that the call arrived on.
     pub fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+
+    /// Notes what the call is about, for the log.
+    pub(in crate::rpc) fn note_place(&self, instance: &str, channel: Option<&Channel>) {
+        self.place.get_or_init(|| CallPlace {
+            instance: instance.to_owned(),
+            channel: channel
+                .map(|channel| channel.name.clone())
+                .unwrap_or_default(),
+        });
+    }
+
+    /// The instance and channel that it is about, as far as they are known.
+    pub(in crate::rpc) fn place(&self) -> (&str, &str) {
+        let place = self.place.get();
+        place.map_or(("", ""), |place| (&place.instance, &place.channel))
     }
 
     /// Releases the bytes of the request's window: the request has been read.

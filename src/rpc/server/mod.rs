@@ -50,7 +50,7 @@ use programs::Programs;
 use stream::MeteredStream;
 use users::Users;
 
-use crate::access::{AccessPolicy, Caller, PeerFields};
+use crate::access::{AccessPolicy, Caller, report_limit};
 use crate::config::DaemonSettings;
 use crate::ipc::{Accepted, Listener, PeerStream};
 use crate::journal::JournalEvent;
@@ -167,7 +167,7 @@ impl Server {
         stream: &PeerStream,
     ) -> Option<Arc<Connection>> {
         let caller = stream.caller();
-        let is_stranger = !self.access.borrow().rights(&caller).permits_anything();
+        let is_stranger = !self.access.borrow().admits(&caller);
         let holder = Holder::of(caller.peer().map(|peer| peer.uid));
         match users.admit(holder, is_stranger) {
             Ok(admission) => {
@@ -185,14 +185,10 @@ impl Server {
                 if open.is_full.swap(true, Ordering::Relaxed) {
                     log::debug!("refused a connection of {caller}: {error}");
                 } else {
-                    let peer = PeerFields::of(&caller);
-                    log::warn!(
-                        event = JournalEvent::LimitHit,
-                        peer_pid = peer.pid,
-                        peer_uid = peer.uid,
-                        peer_unit = peer.unit;
+                    let message = format!(
                         "local connections are refused; the first was from {caller}: {error}"
                     );
+                    report_limit(&message, &caller, "", "");
                 }
                 stream.refuse(&error.to_string());
                 None
@@ -341,14 +337,10 @@ impl hyper::service::Service<Request<RequestBody>> for Calls {
         let Some(call) = Call::begin(&self.connection, size(&request)) else {
             self.connection.count_unbudgeted_refusal();
             let caller = self.connection.caller();
-            let peer = PeerFields::of(caller);
-            log::warn!(
-                event = JournalEvent::LimitHit,
-                peer_pid = peer.pid,
-                peer_uid = peer.uid,
-                peer_unit = peer.unit;
+            let message = format!(
                 "refused a call of {caller}: its user's calls hold the user's whole memory (daemon.limits.max_call_bytes)"
             );
+            report_limit(&message, caller, "", "");
             let refused = Status::resource_exhausted(
                 "this user's calls hold the user's whole memory (daemon.limits.max_call_bytes); wait for some to end",
             );

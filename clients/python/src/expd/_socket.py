@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 from pathlib import Path
-from typing import Mapping, Optional
+from typing import Mapping, Optional, Tuple
 
 from .errors import RuntimeError
 
 SYSTEM_SOCKET = "/run/expd/expd.sock"
 SOCKET_NAME = "expd.sock"
+
+#: Beginning of an address that is no path.
+SCHEME = "http://"
 
 _START = "start a daemon with `expd serve`, or name its socket with socket= or EXPD_SOCKET"
 
@@ -27,6 +31,39 @@ def find(named: Optional[str] = None) -> str:
     folder = private_folder(uid, os.environ)
     _check_private(folder, uid)
     return str(folder / SOCKET_NAME)
+
+
+def target(address: str) -> str:
+    """The address as gRPC takes it: a socket's path, or ``http://127.0.0.1:9100`` for loopback TCP."""
+    if not address.startswith(SCHEME):
+        return "unix:" + address
+    place = address[len(SCHEME) :].rstrip("/")
+    host, _, port = place.rpartition(":")
+    if not port.isdigit() or not (
+        host in ("localhost", "[::1]") or re.fullmatch(r"127(\.\d{1,3}){3}", host)
+    ):
+        raise RuntimeError(
+            f"{address} is no loopback address of a daemon, and its token goes to no other; "
+            "write it as in http://127.0.0.1:9100"
+        )
+    return place
+
+
+def metadata(address: str) -> Optional[Tuple[Tuple[str, str], ...]]:
+    """The metadata of calls: over TCP the token in the file ``EXPD_TOKEN_FILE``, else ``EXPD_TOKEN``."""
+    if not address.startswith(SCHEME):
+        return None
+    token = os.environ.get("EXPD_TOKEN") or ""
+    path = os.environ.get("EXPD_TOKEN_FILE")
+    if path:
+        try:
+            token = Path(path).read_text("ascii").strip()
+        except (OSError, ValueError) as error:
+            raise RuntimeError(
+                f"cannot read the token in {path} (EXPD_TOKEN_FILE): {error}; let this user read it, "
+                "or correct the path"
+            ) from error
+    return (("authorization", "Bearer " + token),) if token else None
 
 
 def private_folder(uid: int, environment: Mapping[str, str]) -> Path:
@@ -57,6 +94,8 @@ def _check_private(folder: Path, uid: int) -> None:
 
 def explain_unreachable(path: str, otherwise: str) -> str:
     """The reason why nothing answers at a socket, with the remedy."""
+    if path.startswith(SCHEME):
+        return f"no daemon answers at {path}: {otherwise}; is it the address of daemon.listen?"
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         probe.settimeout(1)

@@ -67,12 +67,14 @@ impl World {
         let spec = ListenSpec {
             channel: Channel::clone(&self.channel),
             name: None,
+            events: expd_domain::NameSet::All,
             context: String::new(),
             max_age: None,
             overflow: Overflow::Skip,
             resume: None,
             peer: None,
             page: None,
+            token: None,
             memory: None,
         };
         self.runtime.block_on(self.router.open(HOME, spec)).unwrap()

@@ -2023,14 +2023,21 @@ pub struct ExplainRequest {
     /// The path of an API request; required for request.
     #[prost(string, tag = "4")]
     pub path: ::prost::alloc::string::String,
+    /// The name of the event, for listen and broadcast; empty for listening to all that may be heard,
+    /// and for any event to broadcast.
+    #[prost(string, tag = "7")]
+    pub name: ::prost::alloc::string::String,
+    /// The method of an API request; empty for GET.
+    #[prost(string, tag = "8")]
+    pub method: ::prost::alloc::string::String,
     /// The caller in question; absent for the one who asks.
-    #[prost(oneof = "explain_request::Caller", tags = "5, 6")]
+    #[prost(oneof = "explain_request::Caller", tags = "5, 6, 9, 10")]
     pub caller: ::core::option::Option<explain_request::Caller>,
 }
 /// Nested message and enum types in `ExplainRequest`.
 pub mod explain_request {
     /// The caller in question; absent for the one who asks.
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Caller {
         /// A process, with its user, groups and systemd unit as of now.
         #[prost(uint32, tag = "5")]
@@ -2038,6 +2045,12 @@ pub mod explain_request {
         /// A user, with the groups of its account, and in no unit.
         #[prost(uint32, tag = "6")]
         Uid(u32),
+        /// Whoever calls over TCP with the token of this name.
+        #[prost(string, tag = "9")]
+        Token(::prost::alloc::string::String),
+        /// The pages of this app.
+        #[prost(string, tag = "10")]
+        App(::prost::alloc::string::String),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2054,6 +2067,10 @@ pub struct Explanation {
     /// Empty where it is refused, and where there are no rules.
     #[prost(message, repeated, tag = "4")]
     pub rules: ::prost::alloc::vec::Vec<DecidingRule>,
+    /// Where it is refused: the rules that are for the caller, each with the conditions that are not
+    /// met; for administrators, the rules for other callers as well.
+    #[prost(message, repeated, tag = "5")]
+    pub missed: ::prost::alloc::vec::Vec<MissedRule>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DecidingRule {
@@ -2066,6 +2083,21 @@ pub struct DecidingRule {
     /// The rule in words, as in `unit = docker-*.scope, allow = listen`.
     #[prost(string, tag = "3")]
     pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MissedRule {
+    /// Its place among the settings, as in `access\[2\]`, counted from 0.
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// The rule in words.
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+    /// The conditions that are not met, in words, as in `events = "price-*" is not met by "stop"`.
+    #[prost(string, repeated, tag = "3")]
+    pub conditions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// False for a rule that is for other callers.
+    #[prost(bool, tag = "4")]
+    pub for_caller: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RunInstanceRequest {

@@ -26,7 +26,8 @@ class Transport:
         #: The daemon's socket.
         self.path = _socket.find(socket)
         self._generation = _fork.opening()
-        self._channel = grpc.insecure_channel("unix:" + self.path, options=_options())
+        self._metadata = _socket.metadata(self.path)
+        self._channel = grpc.insecure_channel(_socket.target(self.path), options=_options())
         self._calls: Dict[str, Callable[..., Any]] = {
             method.name: self._channel.unary_unary(
                 method.path,
@@ -55,7 +56,9 @@ class Transport:
         """Makes a call that ends after ``timeout`` seconds at the latest."""
         self.check_process()
         try:
-            answer: Answer = self._calls[method.name](request, timeout=timeout)
+            answer: Answer = self._calls[method.name](
+                request, timeout=timeout, metadata=self._metadata
+            )
         except grpc.RpcError as error:
             raise self.failure(error, method.name) from None
         return answer
@@ -73,7 +76,7 @@ class Transport:
             request_serializer=method.request.SerializeToString,
             response_deserializer=deserializer or method.answer.FromString,
         )
-        return open_stream(request)
+        return open_stream(request, metadata=self._metadata)
 
     @contextmanager
     def watching(self, lost: Callable[[], None]) -> Iterator[None]:

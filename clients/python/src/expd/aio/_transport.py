@@ -27,8 +27,9 @@ class Transport:
         self.path = _socket.find(socket)
         self._generation = _fork.opening()
         self._loop = asyncio.get_running_loop()
+        self._metadata = _socket.metadata(self.path)
         self._channel = grpc.aio.insecure_channel(
-            "unix:" + self.path, options=_methods.channel_options()
+            _socket.target(self.path), options=_methods.channel_options()
         )
         self._calls: Dict[str, Callable[..., Any]] = {
             method.name: self._channel.unary_unary(
@@ -54,7 +55,9 @@ class Transport:
         if self._generation != _fork.generation:
             _fork.check(self._generation)
         try:
-            answer: Answer = await self._calls[method.name](request, timeout=timeout)
+            answer: Answer = await self._calls[method.name](
+                request, timeout=timeout, metadata=self._metadata
+            )
         except grpc.aio.AioRpcError as error:
             raise await self.failure(error, method.name) from None
         return answer
@@ -72,7 +75,7 @@ class Transport:
             request_serializer=method.request.SerializeToString,
             response_deserializer=deserializer or method.answer.FromString,
         )
-        return open_stream(request)
+        return open_stream(request, metadata=self._metadata)
 
     async def failure(self, error: Any, name: str) -> ExpError:
         """The error of a call or stream that failed."""

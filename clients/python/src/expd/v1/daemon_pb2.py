@@ -17,7 +17,7 @@ from expd.v1 import network_pb2 as expd_dot_v1_dot_network__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x65xpd/v1/daemon.proto\x12\x07\x65xpd.v1\x1a\x11\x65xpd/v1/api.proto\x1a\x15\x65xpd/v1/network.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x01\n\x0e\x45xplainRequest\x12\x0c\n\x04verb\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12!\n\x07\x63hannel\x18\x03 \x01(\x0b\x32\x10.expd.v1.Channel\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\r\n\x03pid\x18\x05 \x01(\rH\x00\x12\r\n\x03uid\x18\x06 \x01(\rH\x00\x42\x08\n\x06\x63\x61ller\"d\n\x0b\x45xplanation\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x0e\n\x06\x63\x61ller\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12$\n\x05rules\x18\x04 \x03(\x0b\x32\x15.expd.v1.DecidingRule\"8\n\x0c\x44\x65\x63idingRule\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0c\n\x04verb\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"}\n\x12RunInstanceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12)\n\x0b\x63redentials\x18\x03 \x01(\x0b\x32\x14.expd.v1.Credentials\x12\x14\n\x07network\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\n\n\x08_network\"\xa6\x01\n\x0b\x43redentials\x12,\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1a.expd.v1.DeviceCredentialsH\x00\x12(\n\x04user\x18\x02 \x01(\x0b\x32\x18.expd.v1.UserCredentialsH\x00\x12\x37\n\x0c\x63onsumer_app\x18\x03 \x01(\x0b\x32\x1f.expd.v1.ConsumerAppCredentialsH\x00\x42\x06\n\x04kind\"H\n\x11\x44\x65viceCredentials\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12\x15\n\rallow_pairing\x18\x03 \x01(\x08\"K\n\x0fUserCredentials\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x14\n\x0corganization\x18\x03 \x01(\t\"7\n\x16\x43onsumerAppCredentials\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x02 \x01(\t\"9\n\x10GetStatusRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x14\n\x12WatchStatusRequest\"\xfd\x01\n\x06Status\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstarted_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\tinstances\x18\x03 \x03(\x0b\x32\x17.expd.v1.InstanceStatus\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12\x19\n\x11settings_mistakes\x18\x05 \x03(\t\x12)\n\tweb_pages\x18\x06 \x03(\x0b\x32\x16.expd.v1.WebPageStatus\x12\'\n\x08web_apps\x18\x07 \x03(\x0b\x32\x15.expd.v1.WebAppStatus\"\xc3\x01\n\rWebPageStatus\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08protocol\x18\x05 \x01(\r\x12\x11\n\twebsocket\x18\x06 \x01(\x08\x12\x10\n\x08\x63hannels\x18\x07 \x01(\r\x12\x0e\n\x06\x62\x65hind\x18\x08 \x01(\x04\x12\x11\n\tdelivered\x18\t \x01(\x04\"n\n\x0cWebAppStatus\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0e\n\x06opened\x18\x03 \x01(\x04\x12\x11\n\tdelivered\x18\x04 \x01(\x04\x12\x0b\n\x03\x63ut\x18\x05 \x01(\x04\x12\x0f\n\x07refused\x18\x06 \x01(\x04\"\xe4\x01\n\tLinkEvent\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.expd.v1.LinkEvent.State\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"a\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nCONNECTING\x10\x01\x12\n\n\x06ONLINE\x10\x02\x12\x0b\n\x07OFFLINE\x10\x03\x12\x0b\n\x07REFUSED\x10\x04\x12\x0b\n\x07PAIRING\x10\x05\"\xbf\x02\n\x0eInstanceStatus\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12#\n\x08identity\x18\x03 \x01(\x0b\x32\x11.expd.v1.Identity\x12!\n\x04link\x18\x04 \x01(\x0b\x32\x13.expd.v1.LinkStatus\x12(\n\x08\x63hannels\x18\x05 \x03(\x0b\x32\x16.expd.v1.ChannelStatus\x12*\n\tlisteners\x18\x06 \x03(\x0b\x32\x17.expd.v1.ListenerStatus\x12#\n\x08\x63ounters\x18\x07 \x01(\x0b\x32\x11.expd.v1.Counters\x12\x1a\n\x12waiting_broadcasts\x18\x08 \x01(\r\x12\x11\n\ttransient\x18\t \x01(\x08\x12\x1b\n\x13unsaved_credentials\x18\n \x01(\t\"\xfb\x01\n\nLinkStatus\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.expd.v1.LinkEvent.State\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x12\n\nlast_error\x18\x04 \x01(\t\x12,\n\x08next_try\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08protocol\x18\x06 \x01(\r\x12\x34\n\x10token_expires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdf\x02\n\rChannelStatus\x12!\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x10.expd.v1.Channel\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12\x30\n\x0cwanted_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63onfirmed_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_broadcast_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tlisteners\x18\x07 \x01(\r\x12\x12\n\nlog_events\x18\x08 \x01(\r\x12\x11\n\tlog_bytes\x18\t \x01(\x04\x12\x14\n\x0clog_sequence\x18\n \x01(\x04\"\xab\x01\n\x0eListenerStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12!\n\x07\x63hannel\x18\x02 \x01(\x0b\x32\x10.expd.v1.Channel\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x04 \x01(\t\x12\x0b\n\x03pid\x18\x05 \x01(\r\x12\x0b\n\x03uid\x18\x06 \x01(\r\x12\x0e\n\x06\x62\x65hind\x18\x07 \x01(\x04\x12\x11\n\tdelivered\x18\x08 \x01(\x04\x12\x0e\n\x06missed\x18\t \x01(\x04\"\xaa\x02\n\x08\x43ounters\x12\x10\n\x08\x63onnects\x18\x01 \x01(\x04\x12\x13\n\x0b\x64isconnects\x18\x02 \x01(\x04\x12\x0e\n\x06logins\x18\x03 \x01(\x04\x12\x11\n\trefreshes\x18\x04 \x01(\x04\x12\x1b\n\x13\x62roadcasts_received\x18\x05 \x01(\x04\x12\x12\n\nduplicates\x18\x06 \x01(\x04\x12\x12\n\ndeliveries\x18\x07 \x01(\x04\x12\x0c\n\x04gaps\x18\x08 \x01(\x04\x12\x17\n\x0f\x62roadcasts_sent\x18\t \x01(\x04\x12\x19\n\x11\x62roadcasts_failed\x18\n \x01(\x04\x12\x16\n\x0eresponses_sent\x18\x0b \x01(\x04\x12\x18\n\x10responses_failed\x18\x0c \x01(\x04\x12\x1b\n\x13unexpected_messages\x18\r \x01(\x04\x32\xff\x01\n\x06\x44\x61\x65mon\x12\x37\n\tGetStatus\x12\x19.expd.v1.GetStatusRequest\x1a\x0f.expd.v1.Status\x12@\n\x0bWatchStatus\x12\x1b.expd.v1.WatchStatusRequest\x1a\x12.expd.v1.LinkEvent0\x01\x12@\n\x0bRunInstance\x12\x1b.expd.v1.RunInstanceRequest\x1a\x12.expd.v1.LinkEvent0\x01\x12\x38\n\x07\x45xplain\x12\x17.expd.v1.ExplainRequest\x1a\x14.expd.v1.Explanationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x65xpd/v1/daemon.proto\x12\x07\x65xpd.v1\x1a\x11\x65xpd/v1/api.proto\x1a\x15\x65xpd/v1/network.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\x01\n\x0e\x45xplainRequest\x12\x0c\n\x04verb\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12!\n\x07\x63hannel\x18\x03 \x01(\x0b\x32\x10.expd.v1.Channel\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\r\n\x03pid\x18\x05 \x01(\rH\x00\x12\r\n\x03uid\x18\x06 \x01(\rH\x00\x12\x0f\n\x05token\x18\t \x01(\tH\x00\x12\r\n\x03\x61pp\x18\n \x01(\tH\x00\x12\x0c\n\x04name\x18\x07 \x01(\t\x12\x0e\n\x06method\x18\x08 \x01(\tB\x08\n\x06\x63\x61ller\"\x89\x01\n\x0b\x45xplanation\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x0e\n\x06\x63\x61ller\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12$\n\x05rules\x18\x04 \x03(\x0b\x32\x15.expd.v1.DecidingRule\x12#\n\x06missed\x18\x05 \x03(\x0b\x32\x13.expd.v1.MissedRule\"8\n\x0c\x44\x65\x63idingRule\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0c\n\x04verb\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"P\n\nMissedRule\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x12\n\nconditions\x18\x03 \x03(\t\x12\x12\n\nfor_caller\x18\x04 \x01(\x08\"}\n\x12RunInstanceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12)\n\x0b\x63redentials\x18\x03 \x01(\x0b\x32\x14.expd.v1.Credentials\x12\x14\n\x07network\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\n\n\x08_network\"\xa6\x01\n\x0b\x43redentials\x12,\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1a.expd.v1.DeviceCredentialsH\x00\x12(\n\x04user\x18\x02 \x01(\x0b\x32\x18.expd.v1.UserCredentialsH\x00\x12\x37\n\x0c\x63onsumer_app\x18\x03 \x01(\x0b\x32\x1f.expd.v1.ConsumerAppCredentialsH\x00\x42\x06\n\x04kind\"H\n\x11\x44\x65viceCredentials\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12\x15\n\rallow_pairing\x18\x03 \x01(\x08\"K\n\x0fUserCredentials\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x14\n\x0corganization\x18\x03 \x01(\t\"7\n\x16\x43onsumerAppCredentials\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x02 \x01(\t\"9\n\x10GetStatusRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x14\n\x12WatchStatusRequest\"\xfd\x01\n\x06Status\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstarted_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\tinstances\x18\x03 \x03(\x0b\x32\x17.expd.v1.InstanceStatus\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12\x19\n\x11settings_mistakes\x18\x05 \x03(\t\x12)\n\tweb_pages\x18\x06 \x03(\x0b\x32\x16.expd.v1.WebPageStatus\x12\'\n\x08web_apps\x18\x07 \x03(\x0b\x32\x15.expd.v1.WebAppStatus\"\xc3\x01\n\rWebPageStatus\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08protocol\x18\x05 \x01(\r\x12\x11\n\twebsocket\x18\x06 \x01(\x08\x12\x10\n\x08\x63hannels\x18\x07 \x01(\r\x12\x0e\n\x06\x62\x65hind\x18\x08 \x01(\x04\x12\x11\n\tdelivered\x18\t \x01(\x04\"n\n\x0cWebAppStatus\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0e\n\x06opened\x18\x03 \x01(\x04\x12\x11\n\tdelivered\x18\x04 \x01(\x04\x12\x0b\n\x03\x63ut\x18\x05 \x01(\x04\x12\x0f\n\x07refused\x18\x06 \x01(\x04\"\xe4\x01\n\tLinkEvent\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.expd.v1.LinkEvent.State\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"a\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nCONNECTING\x10\x01\x12\n\n\x06ONLINE\x10\x02\x12\x0b\n\x07OFFLINE\x10\x03\x12\x0b\n\x07REFUSED\x10\x04\x12\x0b\n\x07PAIRING\x10\x05\"\xbf\x02\n\x0eInstanceStatus\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12#\n\x08identity\x18\x03 \x01(\x0b\x32\x11.expd.v1.Identity\x12!\n\x04link\x18\x04 \x01(\x0b\x32\x13.expd.v1.LinkStatus\x12(\n\x08\x63hannels\x18\x05 \x03(\x0b\x32\x16.expd.v1.ChannelStatus\x12*\n\tlisteners\x18\x06 \x03(\x0b\x32\x17.expd.v1.ListenerStatus\x12#\n\x08\x63ounters\x18\x07 \x01(\x0b\x32\x11.expd.v1.Counters\x12\x1a\n\x12waiting_broadcasts\x18\x08 \x01(\r\x12\x11\n\ttransient\x18\t \x01(\x08\x12\x1b\n\x13unsaved_credentials\x18\n \x01(\t\"\xfb\x01\n\nLinkStatus\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.expd.v1.LinkEvent.State\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x12\n\nlast_error\x18\x04 \x01(\t\x12,\n\x08next_try\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08protocol\x18\x06 \x01(\r\x12\x34\n\x10token_expires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdf\x02\n\rChannelStatus\x12!\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x10.expd.v1.Channel\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12\x30\n\x0cwanted_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63onfirmed_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_broadcast_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tlisteners\x18\x07 \x01(\r\x12\x12\n\nlog_events\x18\x08 \x01(\r\x12\x11\n\tlog_bytes\x18\t \x01(\x04\x12\x14\n\x0clog_sequence\x18\n \x01(\x04\"\xab\x01\n\x0eListenerStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12!\n\x07\x63hannel\x18\x02 \x01(\x0b\x32\x10.expd.v1.Channel\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x04 \x01(\t\x12\x0b\n\x03pid\x18\x05 \x01(\r\x12\x0b\n\x03uid\x18\x06 \x01(\r\x12\x0e\n\x06\x62\x65hind\x18\x07 \x01(\x04\x12\x11\n\tdelivered\x18\x08 \x01(\x04\x12\x0e\n\x06missed\x18\t \x01(\x04\"\xaa\x02\n\x08\x43ounters\x12\x10\n\x08\x63onnects\x18\x01 \x01(\x04\x12\x13\n\x0b\x64isconnects\x18\x02 \x01(\x04\x12\x0e\n\x06logins\x18\x03 \x01(\x04\x12\x11\n\trefreshes\x18\x04 \x01(\x04\x12\x1b\n\x13\x62roadcasts_received\x18\x05 \x01(\x04\x12\x12\n\nduplicates\x18\x06 \x01(\x04\x12\x12\n\ndeliveries\x18\x07 \x01(\x04\x12\x0c\n\x04gaps\x18\x08 \x01(\x04\x12\x17\n\x0f\x62roadcasts_sent\x18\t \x01(\x04\x12\x19\n\x11\x62roadcasts_failed\x18\n \x01(\x04\x12\x16\n\x0eresponses_sent\x18\x0b \x01(\x04\x12\x18\n\x10responses_failed\x18\x0c \x01(\x04\x12\x1b\n\x13unexpected_messages\x18\r \x01(\x04\x32\xff\x01\n\x06\x44\x61\x65mon\x12\x37\n\tGetStatus\x12\x19.expd.v1.GetStatusRequest\x1a\x0f.expd.v1.Status\x12@\n\x0bWatchStatus\x12\x1b.expd.v1.WatchStatusRequest\x1a\x12.expd.v1.LinkEvent0\x01\x12@\n\x0bRunInstance\x12\x1b.expd.v1.RunInstanceRequest\x1a\x12.expd.v1.LinkEvent0\x01\x12\x38\n\x07\x45xplain\x12\x17.expd.v1.ExplainRequest\x1a\x14.expd.v1.Explanationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -25,45 +25,47 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'expd.v1.daemon_pb2', _globa
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
   _globals['_EXPLAINREQUEST']._serialized_start=109
-  _globals['_EXPLAINREQUEST']._serialized_end=246
-  _globals['_EXPLANATION']._serialized_start=248
-  _globals['_EXPLANATION']._serialized_end=348
-  _globals['_DECIDINGRULE']._serialized_start=350
-  _globals['_DECIDINGRULE']._serialized_end=406
-  _globals['_RUNINSTANCEREQUEST']._serialized_start=408
-  _globals['_RUNINSTANCEREQUEST']._serialized_end=533
-  _globals['_CREDENTIALS']._serialized_start=536
-  _globals['_CREDENTIALS']._serialized_end=702
-  _globals['_DEVICECREDENTIALS']._serialized_start=704
-  _globals['_DEVICECREDENTIALS']._serialized_end=776
-  _globals['_USERCREDENTIALS']._serialized_start=778
-  _globals['_USERCREDENTIALS']._serialized_end=853
-  _globals['_CONSUMERAPPCREDENTIALS']._serialized_start=855
-  _globals['_CONSUMERAPPCREDENTIALS']._serialized_end=910
-  _globals['_GETSTATUSREQUEST']._serialized_start=912
-  _globals['_GETSTATUSREQUEST']._serialized_end=969
-  _globals['_WATCHSTATUSREQUEST']._serialized_start=971
-  _globals['_WATCHSTATUSREQUEST']._serialized_end=991
-  _globals['_STATUS']._serialized_start=994
-  _globals['_STATUS']._serialized_end=1247
-  _globals['_WEBPAGESTATUS']._serialized_start=1250
-  _globals['_WEBPAGESTATUS']._serialized_end=1445
-  _globals['_WEBAPPSTATUS']._serialized_start=1447
-  _globals['_WEBAPPSTATUS']._serialized_end=1557
-  _globals['_LINKEVENT']._serialized_start=1560
-  _globals['_LINKEVENT']._serialized_end=1788
-  _globals['_LINKEVENT_STATE']._serialized_start=1691
-  _globals['_LINKEVENT_STATE']._serialized_end=1788
-  _globals['_INSTANCESTATUS']._serialized_start=1791
-  _globals['_INSTANCESTATUS']._serialized_end=2110
-  _globals['_LINKSTATUS']._serialized_start=2113
-  _globals['_LINKSTATUS']._serialized_end=2364
-  _globals['_CHANNELSTATUS']._serialized_start=2367
-  _globals['_CHANNELSTATUS']._serialized_end=2718
-  _globals['_LISTENERSTATUS']._serialized_start=2721
-  _globals['_LISTENERSTATUS']._serialized_end=2892
-  _globals['_COUNTERS']._serialized_start=2895
-  _globals['_COUNTERS']._serialized_end=3193
-  _globals['_DAEMON']._serialized_start=3196
-  _globals['_DAEMON']._serialized_end=3451
+  _globals['_EXPLAINREQUEST']._serialized_end=308
+  _globals['_EXPLANATION']._serialized_start=311
+  _globals['_EXPLANATION']._serialized_end=448
+  _globals['_DECIDINGRULE']._serialized_start=450
+  _globals['_DECIDINGRULE']._serialized_end=506
+  _globals['_MISSEDRULE']._serialized_start=508
+  _globals['_MISSEDRULE']._serialized_end=588
+  _globals['_RUNINSTANCEREQUEST']._serialized_start=590
+  _globals['_RUNINSTANCEREQUEST']._serialized_end=715
+  _globals['_CREDENTIALS']._serialized_start=718
+  _globals['_CREDENTIALS']._serialized_end=884
+  _globals['_DEVICECREDENTIALS']._serialized_start=886
+  _globals['_DEVICECREDENTIALS']._serialized_end=958
+  _globals['_USERCREDENTIALS']._serialized_start=960
+  _globals['_USERCREDENTIALS']._serialized_end=1035
+  _globals['_CONSUMERAPPCREDENTIALS']._serialized_start=1037
+  _globals['_CONSUMERAPPCREDENTIALS']._serialized_end=1092
+  _globals['_GETSTATUSREQUEST']._serialized_start=1094
+  _globals['_GETSTATUSREQUEST']._serialized_end=1151
+  _globals['_WATCHSTATUSREQUEST']._serialized_start=1153
+  _globals['_WATCHSTATUSREQUEST']._serialized_end=1173
+  _globals['_STATUS']._serialized_start=1176
+  _globals['_STATUS']._serialized_end=1429
+  _globals['_WEBPAGESTATUS']._serialized_start=1432
+  _globals['_WEBPAGESTATUS']._serialized_end=1627
+  _globals['_WEBAPPSTATUS']._serialized_start=1629
+  _globals['_WEBAPPSTATUS']._serialized_end=1739
+  _globals['_LINKEVENT']._serialized_start=1742
+  _globals['_LINKEVENT']._serialized_end=1970
+  _globals['_LINKEVENT_STATE']._serialized_start=1873
+  _globals['_LINKEVENT_STATE']._serialized_end=1970
+  _globals['_INSTANCESTATUS']._serialized_start=1973
+  _globals['_INSTANCESTATUS']._serialized_end=2292
+  _globals['_LINKSTATUS']._serialized_start=2295
+  _globals['_LINKSTATUS']._serialized_end=2546
+  _globals['_CHANNELSTATUS']._serialized_start=2549
+  _globals['_CHANNELSTATUS']._serialized_end=2900
+  _globals['_LISTENERSTATUS']._serialized_start=2903
+  _globals['_LISTENERSTATUS']._serialized_end=3074
+  _globals['_COUNTERS']._serialized_start=3077
+  _globals['_COUNTERS']._serialized_end=3375
+  _globals['_DAEMON']._serialized_start=3378
+  _globals['_DAEMON']._serialized_end=3633
 # @@protoc_insertion_point(module_scope)

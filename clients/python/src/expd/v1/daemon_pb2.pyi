@@ -10,32 +10,42 @@ from typing import Any as _Any, ClassVar as _ClassVar, Iterable as _Iterable, Ma
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ExplainRequest(_message.Message):
-    __slots__ = ("verb", "instance", "channel", "path", "pid", "uid")
+    __slots__ = ("verb", "instance", "channel", "path", "pid", "uid", "token", "app", "name", "method")
     VERB_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    APP_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
     verb: str
     instance: str
     channel: _network_pb2.Channel
     path: str
     pid: int
     uid: int
-    def __init__(self, verb: _Optional[str] = ..., instance: _Optional[str] = ..., channel: _Optional[_Union[_network_pb2.Channel, _Mapping[_Any, _Any]]] = ..., path: _Optional[str] = ..., pid: _Optional[int] = ..., uid: _Optional[int] = ...) -> None: ...
+    token: str
+    app: str
+    name: str
+    method: str
+    def __init__(self, verb: _Optional[str] = ..., instance: _Optional[str] = ..., channel: _Optional[_Union[_network_pb2.Channel, _Mapping[_Any, _Any]]] = ..., path: _Optional[str] = ..., pid: _Optional[int] = ..., uid: _Optional[int] = ..., token: _Optional[str] = ..., app: _Optional[str] = ..., name: _Optional[str] = ..., method: _Optional[str] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("allowed", "caller", "reason", "rules")
+    __slots__ = ("allowed", "caller", "reason", "rules", "missed")
     ALLOWED_FIELD_NUMBER: _ClassVar[int]
     CALLER_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
+    MISSED_FIELD_NUMBER: _ClassVar[int]
     allowed: bool
     caller: str
     reason: str
     rules: _containers.RepeatedCompositeFieldContainer[DecidingRule]
-    def __init__(self, allowed: bool = ..., caller: _Optional[str] = ..., reason: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[DecidingRule, _Mapping[_Any, _Any]]]] = ...) -> None: ...
+    missed: _containers.RepeatedCompositeFieldContainer[MissedRule]
+    def __init__(self, allowed: bool = ..., caller: _Optional[str] = ..., reason: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[DecidingRule, _Mapping[_Any, _Any]]]] = ..., missed: _Optional[_Iterable[_Union[MissedRule, _Mapping[_Any, _Any]]]] = ...) -> None: ...
 
 class DecidingRule(_message.Message):
     __slots__ = ("rule", "verb", "text")
@@ -46,6 +56,18 @@ class DecidingRule(_message.Message):
     verb: str
     text: str
     def __init__(self, rule: _Optional[str] = ..., verb: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class MissedRule(_message.Message):
+    __slots__ = ("rule", "text", "conditions", "for_caller")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    FOR_CALLER_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    text: str
+    conditions: _containers.RepeatedScalarFieldContainer[str]
+    for_caller: bool
+    def __init__(self, rule: _Optional[str] = ..., text: _Optional[str] = ..., conditions: _Optional[_Iterable[str]] = ..., for_caller: bool = ...) -> None: ...
 
 class RunInstanceRequest(_message.Message):
     __slots__ = ("name", "host", "credentials", "network")
