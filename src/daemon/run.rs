@@ -96,7 +96,10 @@ fn start(
     let result = runtime.block_on(async {
         // Settings with a mistake are waited for in any case.
         if read.is_ok() && attempts.is_delayed() {
-            if !attempts.wait(notifier, options.settings_file(), &mut hangup).await? {
+            if !attempts
+                .wait(notifier, options.settings_file(), &mut hangup)
+                .await?
+            {
                 return Ok(());
             }
             // They may have been corrected meanwhile.
