@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use expd_bench::process::Process;
 use expd_client::Client;
 use expd_domain::identity::Authentication;
 use expd_domain::login::{self, Claims};
@@ -14,8 +15,6 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-use super::process::Process;
 
 /// Calls, one after the other, each way; in turns of ten.
 const CALLS: usize = 2_000;

@@ -30,7 +30,6 @@ mod cells;
 mod direct;
 mod load;
 mod network;
-mod process;
 mod relay;
 mod report;
 mod run;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use expd_bench::process::Process;
 use serde::{Deserialize, Serialize};
 
 use super::load::{Fed, Load};
-use super::process::Process;
 use super::subscribers::Got;
 
 /// A system that serves streams.

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use expd_bench::process::Process;
 use serde::Serialize;
 
 use super::load::Load;
-use super::process::Process;
 use super::report::plot;
 use super::run::{self, Sample, System};
 use super::subscribers::Got;

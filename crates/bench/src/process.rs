@@ -1,4 +1,4 @@
-//! The processes of a run, and what the kernel counted of each.
+//! Processes of a run, and resources that the kernel counted for each.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
