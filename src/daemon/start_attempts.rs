@@ -99,6 +99,7 @@ impl StartAttempts {
         hangup: &mut Signal,
     ) -> io::Result<bool> {
         let pause = self.pause();
+        let stamp = FileStamp::of(settings);
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let text = format!(
@@ -110,7 +111,6 @@ impl StartAttempts {
         log::warn!("{text}");
         notifier.status(&text);
         let end = Instant::now() + pause;
-        let stamp = FileStamp::of(settings);
         let mut look = interval(LOOK);
         loop {
             tokio::select! {

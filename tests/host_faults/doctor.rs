@@ -68,7 +68,7 @@ pub async fn finds_a_silent_family() {
     let house = House::new(&url, KNOWN);
     let enter = space.enter().map(str::to_owned);
     let mut daemon = house.start(&space.enter());
-    daemon.said("logged in");
+    daemon.said("online");
 
     let (document, status) = examine(&house, &enter).await;
     let (dns, _) = found(&document, "dns", "ok");

@@ -238,7 +238,7 @@ def doctor(machine):
     run("systemctl stop exp-tls && systemd-run --quiet --unit portal socat OPENSSL-LISTEN:443,fork,reuseaddr,cert=/srv/exp/cert.pem,"
         "key=/srv/exp/key.pem,verify=0 EXEC:/srv/exp/portal")
     finds(machine, "portal", "fault", r"portal\.example", "log in to this network's portal")
-    run("systemctl stop portal; systemd-run --quiet --unit exp-tls -p Restart=always socat "
+    run("systemctl stop portal; systemctl reset-failed exp-tls.service 2>/dev/null; systemd-run --quiet --unit exp-tls -p Restart=always socat "
         "OPENSSL-LISTEN:443,fork,reuseaddr,cert=/srv/exp/cert.pem,key=/srv/exp/key.pem,verify=0 TCP:127.0.0.1:9000")
 
 
