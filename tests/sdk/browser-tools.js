@@ -16,13 +16,17 @@ const QUIET = [
   '--disable-sync',
 ];
 
-// A browser with a new profile in the room of the checks.
+const chromiumPath = process.env.CHROMIUM || '/usr/bin/chromium';
+
+// A browser with a new profile in the room of the checks. Options of the launch may come before its flags.
 let profiles = 0;
-const chromiumContext = (...flags) => {
+const chromiumContext = (...given) => {
   profiles += 1;
+  const [options, flags] = typeof given[0] === 'object' ? [given[0], given.slice(1)] : [{}, given];
   return chromium.launchPersistentContext(path.join(world.room, `profile-${profiles}`), {
-    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    executablePath: chromiumPath,
     headless: true,
+    ...options,
     args: [...QUIET, ...flags],
   });
 };
@@ -36,4 +40,4 @@ async function freePort() {
   return port;
 }
 
-module.exports = { chromiumContext, freePort };
+module.exports = { chromiumContext, chromiumPath, freePort };

@@ -179,4 +179,4 @@ async function main(checks) {
   process.exit(failed ? 1 : 0);
 }
 
-module.exports = { app, check, daemon, device, eventually, file, grpcListener, hub, main, operatorKey, room, second, service, soon, user };
+module.exports = { app, check, daemon, device, eventually, expd, file, grpcListener, hub, main, operatorKey, room, second, service, soon, user };

@@ -8,6 +8,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod delivery;
+mod logins;
+mod page;
+mod world;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;

@@ -1,0 +1,140 @@
+//! What pages are promised: everything once and in order at a refresh, the rest after any other
+//! end, and the truth about what cannot be delivered.
+
+use std::time::{Duration, Instant};
+
+use expd_test_support::eventually;
+use tokio::time::timeout;
+
+use crate::page::{Page, PollingPage};
+use crate::world::{BOARD_ORIGIN, World};
+
+/// Payloads that together exceed what the kernel holds for a socket whose client does not read.
+const LARGE: usize = 512 * 1024;
+const MANY: u64 = 16;
+
+/// Time after which a page that takes nothing is cut.
+const CUT_AFTER: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_reads_nothing_is_cut_alone_and_is_given_the_rest_when_it_returns() {
+    let mut world =
+        World::with_limits("limits.log_bytes = \"32MiB\"\nlimits.total_log_bytes = \"64MiB\"")
+            .await;
+    let (slow_token, other_token) = (world.log_in().await, world.log_in().await);
+    let mut slow = Page::open_narrow(&world, &slow_token).await;
+    slow.subscribe(&world).await;
+    let mut other = Page::open(&world, &other_token).await;
+    other.subscribe(&world).await;
+    let begun = Instant::now();
+    for number in 1..=MANY {
+        let sent = Instant::now();
+        world.send_large(number, LARGE).await;
+        assert_eq!(other.number().await, Some(number));
+        // A page that held up the others would do so until it is cut.
+        assert!(sent.elapsed() < CUT_AFTER / 2, "{:?}", sent.elapsed());
+    }
+    let line = world.daemon.said("closed the socket of a page");
+    assert!(line.contains("does not read"), "{line}");
+    assert!(begun.elapsed() >= CUT_AFTER, "it was cut before its time");
+    drop(slow);
+    // No 503: everything is still in the log.
+    let mut again = Page::open(&world, &slow_token).await;
+    again.subscribe(&world).await;
+    for number in 1..=MANY {
+        assert_eq!(again.number().await, Some(number));
+    }
+    world.send(MANY + 1).await;
+    assert_eq!(other.number().await, Some(MANY + 1));
+    assert_eq!(again.number().await, Some(MANY + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_over_long_polling_is_once_and_in_order_and_the_next_poll_is_the_pong() {
+    let world = World::start().await;
+    let token = world.log_in().await;
+    let page = PollingPage::open(&world, &token).await;
+    page.subscribe(&world).await;
+    page.poll_until("42[\"subscribed\"").await;
+    world.send(1).await;
+    assert_eq!(page.poll_until("42[\"broadcast\"").await, [1]);
+    // The page has not polled again, so that it may not have received this.
+    let refresh = world.ask("POST", "/api/auth/token", BOARD_ORIGIN, &token);
+    tokio::pin!(refresh);
+    let early = timeout(Duration::from_millis(300), &mut refresh).await;
+    assert!(early.is_err(), "answered before the poll: {early:?}");
+    // From here on the old socket brings nothing more.
+    world.send(2).await;
+    let old = tokio::select! {
+        packets = page.poll() => panic!("the old socket brought {packets:?}"),
+        answer = &mut refresh => answer,
+    };
+    assert_eq!(old.status, 200, "{old:?}");
+    let token = old.text("token");
+    let page = PollingPage::open(&world, &token).await;
+    page.subscribe(&world).await;
+    world.send(3).await;
+    let mut numbers = page.poll_until("42[\"subscribed\"").await;
+    while numbers.len() < 2 {
+        numbers.extend(page.poll_until("42[\"broadcast\"").await);
+    }
+    assert_eq!(numbers, [2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_abrupt_end_a_few_come_twice_and_none_is_missed_or_out_of_order() {
+    const HEARD: u64 = 20;
+    const ALL: u64 = 40;
+    let world = World::start().await;
+    let token = world.log_in().await;
+    let mut page = Page::open(&world, &token).await;
+    page.subscribe(&world).await;
+    for number in 1..=HEARD {
+        world.send(number).await;
+        assert_eq!(page.number().await, Some(number));
+    }
+    // What it says to the last ping, nobody hears any more.
+    drop(page);
+    for number in HEARD + 1..=ALL {
+        world.send(number).await;
+    }
+    let mut page = Page::open(&world, &token).await;
+    page.subscribe(&world).await;
+    let first = page.number().await.unwrap();
+    assert!(first <= HEARD + 1, "missed what was before {first}");
+    for number in first + 1..=ALL {
+        assert_eq!(page.number().await, Some(number));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_network_is_away_handshakes_are_refused() {
+    let mut world = World::start().await;
+    let token = world.log_in().await;
+    let mut page = Page::open(&world, &token).await;
+    page.subscribe(&world).await;
+    world.network.stop().await;
+    assert_eq!(page.number().await, None, "the transport is closed");
+    for _ in 0..2 {
+        let refused = Page::try_open(&world, &token).await.err().unwrap();
+        assert_eq!((refused.status, refused.code()), (503, "network.offline"));
+    }
+    world.network.start_again().await;
+    let mut page = eventually("the page is let in", async || {
+        Page::try_open(&world, &token)
+            .await
+            .map_err(|refused| format!("{refused:?}"))
+    })
+    .await;
+    // A channel that is confirmed after the page came is once more a reason to be told.
+    while !page.try_subscribe(&world).await {
+        page = eventually("the page is let in", async || {
+            Page::try_open(&world, &token)
+                .await
+                .map_err(|refused| format!("{refused:?}"))
+        })
+        .await;
+    }
+    world.send(1).await;
+    assert_eq!(page.number().await, Some(1));
+}

@@ -1,0 +1,73 @@
+//! Logins and tokens: by whom, for how long, and whom they harm.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use expd_domain::{Secret, login};
+use expd_test_support::eventually;
+use serde_json::Value;
+
+use crate::page::Page;
+use crate::world::{BOARD_ORIGIN, TILL_ORIGIN, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_answered_503_until_the_instance_has_an_identity() {
+    let mut world = World::dark().await;
+    let early = world.try_log_in("board", "board-key", BOARD_ORIGIN).await;
+    assert_eq!((early.status, early.code()), (503, "network.unavailable"));
+    world.network.start_again().await;
+    let login = eventually("the login is taken", async || {
+        let login = world.try_log_in("board", "board-key", BOARD_ORIGIN).await;
+        if login.status == 200 {
+            Ok(login)
+        } else {
+            Err(format!("{login:?}"))
+        }
+    })
+    .await;
+    assert_eq!(login.json["identity"]["uuid"], "daemon", "{login:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_holds_for_a_day_at_its_own_origin_alone() {
+    const DAY: i64 = 24 * 3600 * 1000;
+    let world = World::start().await;
+    let login = world.try_log_in("board", "board-key", BOARD_ORIGIN).await;
+    let (token, expiration) = (
+        login.text("token"),
+        login.json["expiration"].as_i64().unwrap(),
+    );
+    let left = expiration - now();
+    assert!((DAY - 60_000..=DAY).contains(&left), "{left} ms");
+    let elsewhere = world.ask("GET", "/api/devices", TILL_ORIGIN, &token).await;
+    assert_eq!(
+        (elsewhere.status, elsewhere.code()),
+        (403, "authentication.origin")
+    );
+    // The same token a day later, by the key that only the daemon's user reads.
+    let file = world.home.folder.path().join("state/web.key");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let key = Secret::new(std::fs::read_to_string(file).unwrap().trim());
+    let mut claims: Value = login::verify(&Secret::new(&token), &key).unwrap();
+    let again = login::sign(&claims, &key);
+    let list = world
+        .ask("GET", "/api/devices", BOARD_ORIGIN, again.expose())
+        .await;
+    assert_eq!(list.status, 200, "{list:?}");
+    claims["expiration"] = (now() - 1).into();
+    let over = login::sign(&claims, &key);
+    let list = world
+        .ask("GET", "/api/devices", BOARD_ORIGIN, over.expose())
+        .await;
+    assert_eq!(
+        (list.status, list.code()),
+        (401, "authentication.token.expired")
+    );
+    let refused = Page::try_open(&world, over.expose()).await.err().unwrap();
+    assert_eq!(refused.status, 401, "{refused:?}");
+}
+
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(now.unwrap_or(Duration::ZERO).as_millis()).unwrap()
+}
