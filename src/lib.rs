@@ -16,6 +16,7 @@
 //!
 //! - [`daemon`]: puts the rooms together: starts, reloads, drains and stops.
 //! - [`config`]: the settings, read and checked as a whole before anything is bound.
+//! - [`moment`]: points in time that stay right when the wall clock is set.
 //! - [`pages`]: the open pages, as status and metrics show them.
 //! - [`shares`]: resources that all users share, and the part that one of them may take.
 //! - [`host_network`]: changes of the host's links, addresses and routes.
@@ -41,6 +42,7 @@ pub mod ipc;
 pub mod journal;
 mod logging;
 pub mod metrics;
+pub mod moment;
 pub mod pages;
 pub mod router;
 pub mod rpc;

@@ -6,31 +6,28 @@ mod histogram;
 mod link_changes;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::moment::BootTime;
 
 pub use calls::{Calls, MethodCalls, OpenCall};
 pub use counter::{Counter, Gauge};
 pub use histogram::Histogram;
 pub use link_changes::LinkChanges;
 
-/// The time of the latest of some events.
+/// The time of the latest of some events; 0 before the first.
 #[derive(Debug, Default)]
 pub struct Latest(AtomicU64);
 
 impl Latest {
     /// An event at this time.
-    pub fn set(&self, time: SystemTime) {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        self.0.store(millis.max(1), Ordering::Relaxed);
+    pub fn set(&self, time: BootTime) {
+        self.0.store(time.nanos().max(1), Ordering::Relaxed);
     }
 
     /// The time of the latest event, if there was one.
-    pub fn get(&self) -> Option<SystemTime> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => None,
-            millis => UNIX_EPOCH.checked_add(Duration::from_millis(millis)),
-        }
+    pub fn get(&self) -> Option<BootTime> {
+        let nanos = self.0.load(Ordering::Relaxed);
+        (nanos > 0).then(|| BootTime::from_nanos(nanos))
     }
 }
 
@@ -134,15 +131,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_event_has_its_time_to_the_millisecond() {
+    fn the_latest_event_has_its_time() {
         let latest = Latest::default();
         assert_eq!(latest.get(), None);
-        let time = UNIX_EPOCH + Duration::from_millis(1_738_324_800_042);
+        let time = BootTime::now();
         latest.set(time);
         assert_eq!(latest.get(), Some(time));
-        // A clock before 1970 is a time all the same.
-        latest.set(UNIX_EPOCH - Duration::from_secs(1));
-        assert!(latest.get().is_some());
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
+use crate::moment::BootTime;
 use crate::router::ListenerInfo;
 
 /// The open pages, and counts of each app since the start. Clones share them.
@@ -45,7 +45,7 @@ pub struct PageInfo {
     /// The instance that it shares.
     pub instance: String,
     /// When the socket was opened.
-    pub since: SystemTime,
+    pub since: BootTime,
     /// Generation of Engine.IO: 3 or 4.
     pub protocol: u8,
     /// True over a WebSocket, false for long polling.
@@ -61,7 +61,7 @@ impl PageInfo {
             app: app.to_owned(),
             origin: origin.to_owned(),
             instance: instance.to_owned(),
-            since: SystemTime::now(),
+            since: BootTime::now(),
             protocol,
             websocket: AtomicBool::new(false),
             listeners: Mutex::default(),

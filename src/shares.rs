@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 pub use hits::{Amount, Limit, LimitHits};
-pub use holder::Holder;
+pub use holder::{Asker, Holder, Program};
 pub use rates::{Rate, TooFast, UserRates};
 
 /// One part in this many is reserved for the owners.
@@ -121,13 +121,15 @@ impl Shares {
         self.0.taken().holders.get(&holder).copied().unwrap_or(0)
     }
 
-    /// Takes an amount for a holder until the share is dropped.
+    /// Takes an amount for the asker's user until the share is dropped.
     ///
     /// # Errors
     /// The holder's half, or everything, is exhausted.
-    pub fn take(&self, holder: Holder, amount: usize) -> Result<Share, Full> {
+    pub fn take(&self, asker: impl Into<Asker>, amount: usize) -> Result<Share, Full> {
+        let asker = asker.into();
+        let holder = asker.holder;
         if let Err(full) = self.0.add(holder, amount) {
-            self.0.report(holder);
+            self.0.report(asker);
             return Err(full);
         }
         Ok(Share {
@@ -192,9 +194,9 @@ impl Inner {
     }
 
     /// Counts a refusal.
-    fn report(&self, holder: Holder) {
+    fn report(&self, asker: Asker) {
         if let Some((limit, hits)) = &self.reported {
-            hits.count(*limit, holder);
+            hits.count(*limit, asker);
         }
     }
 
@@ -242,18 +244,24 @@ impl Inner {
 #[derive(Clone, Debug)]
 pub struct Memory {
     shares: Shares,
-    holder: Holder,
+    asker: Asker,
 }
 
 impl Memory {
     /// The budget of a user in these shares.
-    pub fn new(shares: Shares, holder: Holder) -> Self {
-        Self { shares, holder }
+    pub fn new(shares: Shares, asker: impl Into<Asker>) -> Self {
+        let asker = asker.into();
+        Self { shares, asker }
+    }
+
+    /// The user, and the program that takes from the budget.
+    pub fn asker(&self) -> Asker {
+        self.asker
     }
 
     /// The user.
     pub fn holder(&self) -> Holder {
-        self.holder
+        self.asker.holder
     }
 
     /// The total of all users, in bytes.
@@ -266,12 +274,12 @@ impl Memory {
     /// # Errors
     /// The user's half, or everything, is exhausted.
     pub fn take(&self, bytes: usize) -> Result<Share, Full> {
-        self.shares.take(self.holder, bytes)
+        self.shares.take(self.asker, bytes)
     }
 
     /// True where `bytes` more, or half of the user's share where that is less, are available.
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.shares.0.has_room(self.holder, bytes)
+        self.shares.0.has_room(self.asker.holder, bytes)
     }
 
     /// Waits until it [has room](Self::has_room).
@@ -281,7 +289,7 @@ impl Memory {
 
     /// Counts a refusal after a wait in vain.
     pub fn report_refusal(&self) {
-        self.shares.0.report(self.holder);
+        self.shares.0.report(self.asker);
     }
 
     /// Waits until `try_take` succeeds: it is called now, and after each release.
@@ -363,7 +371,7 @@ mod tests {
         }
         let _bob = shares.take(BOB, 3).unwrap();
         let _owner = shares.take(Holder::Owner, 20).unwrap();
-        let [hit] = hits.counts()[..] else {
+        let [hit] = &hits.list()[..] else {
             panic!("{hits:?}");
         };
         assert_eq!((hit.limit, hit.count), (Limit::Channels, 2));

@@ -67,8 +67,8 @@ impl Bridge {
         request.channel.may_broadcast(self.kind)?;
         check_event_name(request.name)?;
         let bytes = request.name.len() + request.payload.as_str().len();
-        self.rates.take_broadcast(request.user.holder, bytes)?;
-        let _call = self.call(request.user.holder)?;
+        self.rates.take_broadcast(request.user.asker, bytes)?;
+        let _call = self.call(request.user.asker)?;
         let answer = match request.when_offline {
             WhenOffline::Refuse => self.send_now(&request).await,
             WhenOffline::Wait { allowed } => self.send_when_connected(&request, allowed).await,

@@ -7,13 +7,14 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::content::UserContent;
 use super::error::BridgeError;
 use super::waiting::OfflineQueue;
 use crate::config::ChannelIdSpelling;
 use crate::metrics::Counters;
 use crate::router::{InstanceId, ListenSpec, Listener, RouterHandle};
-use crate::shares::{Holder, Share, Shares, UserRates};
-use crate::upstream::api::{ApiAnswer, ApiClient, Content};
+use crate::shares::{Asker, Share, Shares, UserRates};
+use crate::upstream::api::{ApiAnswer, ApiClient};
 use crate::upstream::link::LinkStatus;
 use crate::upstream::session::{Session, SessionState};
 use crate::upstream::transport::AnswerRoom;
@@ -25,8 +26,8 @@ use expd_domain::{
 /// The user on whose behalf a call to EXP is made.
 #[derive(Clone, Copy)]
 pub struct OnBehalf<'a> {
-    /// Holder of the shares that the call takes.
-    pub holder: Holder,
+    /// The user whose shares the call takes, and the program.
+    pub asker: Asker,
     /// Memory for its answer.
     pub room: &'a dyn AnswerRoom,
 }
@@ -98,8 +99,8 @@ impl Bridge {
         if channel.as_str().is_empty() {
             return Err(BridgeError::MissingId("channel_id"));
         }
-        self.rates.take_bytes(user.holder, payload.as_str().len())?;
-        let _call = self.call(user.holder)?;
+        self.rates.take_bytes(user.asker, payload.as_str().len())?;
+        let _call = self.call(user.asker)?;
         let answer = self.api.respond(id, channel, payload, user.room).await;
         match &answer {
             Ok(()) => self.counters.responses_sent.inc(),
@@ -121,16 +122,16 @@ impl Bridge {
         body: Option<&Payload>,
     ) -> Result<ApiAnswer, BridgeError> {
         let bytes = body.map_or(0, |body| body.as_str().len());
-        self.rates.take_bytes(user.holder, bytes)?;
-        let _call = self.call(user.holder)?;
+        self.rates.take_bytes(user.asker, bytes)?;
+        let _call = self.call(user.asker)?;
         Ok(self
             .api
             .request(method, path, query, body, user.room)
             .await?)
     }
 
-    /// Gets content on behalf of a user, from a byte on. The call is open until the share that
-    /// comes with the content is dropped.
+    /// Gets content on behalf of a user, from a byte on. The call is open until the content is
+    /// dropped.
     ///
     /// # Errors
     /// The request is malformed, or the call failed.
@@ -140,10 +141,11 @@ impl Bridge {
         path: &ApiPath,
         query: &BTreeMap<String, String>,
         offset: u64,
-    ) -> Result<(Content, Share), BridgeError> {
-        let call = self.call(user.holder)?;
+    ) -> Result<UserContent, BridgeError> {
+        let call = self.call(user.asker)?;
         let content = self.api.fetch(path, query, offset, user.room).await?;
-        Ok((content, call))
+        let rates = self.rates.clone();
+        Ok(UserContent::new(content, rates, user.asker, call))
     }
 
     /// A URL that loads content by itself.
@@ -155,9 +157,9 @@ impl Bridge {
     }
 
     /// Counts an open call to EXP until the share is dropped.
-    pub(super) fn call(&self, holder: Holder) -> Result<Share, BridgeError> {
+    pub(super) fn call(&self, asker: Asker) -> Result<Share, BridgeError> {
         let most = self.calls.most();
-        let call = self.calls.take(holder, 1);
+        let call = self.calls.take(asker, 1);
         call.map_err(|full| BridgeError::TooManyCalls { most, full })
     }
 

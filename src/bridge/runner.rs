@@ -15,7 +15,7 @@ use super::handle::Bridge;
 use super::tasks::{InstanceSpawner, task_of};
 use crate::config::{InstanceSettings, Limits};
 use crate::router::{InstanceKind, RouterError};
-use crate::shares::{Full, Holder, Limit, Memory, Share, Shares};
+use crate::shares::{Asker, Full, Holder, Limit, Memory, Share, Shares};
 use expd_domain::Quoted;
 
 /// Bytes that an instance is counted with: its tasks, TLS and HTTP connections (100 KiB), what its
@@ -149,7 +149,11 @@ impl InstanceRunner {
 
     /// Takes one place, and the memory of an instance.
     fn take_shares(&self, user: u32, memory: &Memory) -> Result<[Share; 2], RunnerError> {
-        let place = self.places.take(Holder::of(Some(user)), 1);
+        let asker = Asker {
+            holder: Holder::of(Some(user)),
+            ..memory.asker()
+        };
+        let place = self.places.take(asker, 1);
         let place = place.map_err(|full| RunnerError::TooMany {
             most: self.places.most(),
             full,

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
 use crate::router::{InstanceId, Program};
-use crate::shares::{self, Holder, Limit, LimitHits, Share, Shares};
+use crate::shares::{self, Asker, Limit, LimitHits, Share, Shares};
 
 /// Memory of a waiting broadcast besides its names and payload: its task, timers and map entries.
 const OVERHEAD: usize = 4096;
@@ -101,8 +101,8 @@ impl OfflineQueue {
         peer: Option<Program>,
         bytes: usize,
     ) -> Result<QueueSlot, QueueFull> {
-        let holder = Holder::of(peer.map(|peer| peer.uid));
-        let slot = self.room.slots.take(holder, 1).map_err(|full| QueueFull {
+        let asker = Asker::of(peer);
+        let slot = self.room.slots.take(asker, 1).map_err(|full| QueueFull {
             what: "broadcasts",
             whose: full,
             most: self.room.slots.most(),
@@ -112,7 +112,7 @@ impl OfflineQueue {
         let bytes = self
             .room
             .bytes
-            .take(holder, bytes)
+            .take(asker, bytes)
             .map_err(|full| QueueFull {
                 what: "bytes of broadcasts",
                 whose: full,

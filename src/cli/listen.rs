@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use futures_util::stream::{SelectAll, Stream, StreamExt as _, TryStreamExt as _, once, unfold};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
@@ -16,10 +16,11 @@ use super::listen_printer::{Form, Printer};
 use super::listening::Listening;
 use super::output::{self, BAD, Progress, WARN, printable, styled};
 use super::payload;
+use super::pending::{self, Pending, Reason};
 use super::stop_signal::StopSignal;
 use crate::config;
 use expd_client::{
-    Broadcast, Client, ClientError, Event, LinkEvent, ListenEvent, ListenUpdate, Overflow,
+    Broadcast, Client, ClientError, Code, Event, LinkEvent, ListenEvent, ListenUpdate, Overflow,
     Position, ResumingListener,
 };
 use expd_domain::{Channel, Payload};
@@ -27,6 +28,12 @@ use expd_domain::{Channel, Payload};
 /// Number of responses of `--respond` that may be under way. Beyond it, listening pauses, and the
 /// daemon's log holds the events.
 const MAX_PENDING_RESPONSES: usize = 64;
+
+/// Pause before a listener that was refused because of a limit is asked for again.
+const OVER_LIMIT: Duration = Duration::from_secs(2);
+
+/// Limit of the time in which the daemon tells EXP's refusals.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Print what is broadcast on a channel, or on several
 ///
@@ -168,7 +175,7 @@ impl Listen {
         printer: &mut Printer,
     ) -> Result<(), Failure> {
         let progress = Progress::new();
-        let client = wait_for_daemon(socket, &progress).await?;
+        let client = wait_for_daemon(socket, &progress, printer).await?;
         let mut updates = SelectAll::new();
         for (index, channel) in printer.channels.iter().enumerate() {
             let listener = ResumingListener::patient(client.clone(), self.request(channel));
@@ -195,6 +202,10 @@ impl Listen {
             };
             let waiting_for = listening.waiting_for();
             let said = match progress.during(waiting_for.as_deref(), next).await {
+                Step::Update((index, Err(error))) if is_over_limit(&error) => {
+                    listening.over_limit(index, &reason(&error));
+                    None
+                }
                 Step::Update((index, update)) => {
                     let update = update?;
                     if let (Some(response), Some(broadcast)) = (&response, broadcast_of(&update)) {
@@ -213,10 +224,16 @@ impl Listen {
                     None
                 }
                 Step::Link(None) => None,
-                Step::Tell => listening.tell(),
+                Step::Tell => self.look(&client, &mut listening, &printer.channels).await,
             };
             if let Some(said) = said {
                 output::note(said);
+            }
+            if printer.form == Form::Events
+                && let Some(pending) = listening.untold()
+            {
+                let is_pending = |index| !listening.is_confirmed(index);
+                printer.pending(&pending, is_pending).await?;
             }
             // Why a channel is pending, the state of the link tells.
             match listening.waiting_for() {
@@ -231,6 +248,28 @@ impl Listen {
             }
         }
         Ok(())
+    }
+
+    /// Looks at the channels that are still not confirmed. Returns what is to be said.
+    async fn look(
+        &self,
+        client: &Client,
+        listening: &mut Listening,
+        channels: &[Channel],
+    ) -> Option<String> {
+        let mut said = None;
+        if listening.asks_for_refusals() {
+            // Without an answer, or the right to one, the reason is told without it.
+            let status = timeout(LOOK, client.status()).await;
+            let status = status.ok().and_then(Result::ok).unwrap_or_default();
+            let instances = status.instances.iter();
+            let own = instances.filter(|it| it.instance == self.instance_name());
+            let own = own
+                .flat_map(|it| &it.channels)
+                .filter(|it| channels.contains(&it.channel));
+            said = listening.refused(pending::refusals(own));
+        }
+        said.or_else(|| listening.tell_once())
     }
 
     fn instance_name(&self) -> &str {
@@ -268,17 +307,23 @@ impl Listen {
 }
 
 /// Connects to the daemon; says once that it is waited for.
-async fn wait_for_daemon(socket: &DaemonSocket, progress: &Progress) -> Result<Client, Failure> {
-    let mut told = false;
-    let connecting = socket.wait(|absent| {
-        if !std::mem::replace(&mut told, true) {
-            let absent = absent.to_string();
-            let waiting = styled(WARN, "waiting for the daemon:");
-            output::note(format_args!("{waiting} {}", printable(&absent)));
-        }
-    });
+async fn wait_for_daemon(
+    socket: &DaemonSocket,
+    progress: &Progress,
+    printer: &mut Printer,
+) -> Result<Client, Failure> {
+    let absent = match socket.connect().await {
+        Err(failure) if failure.may_come() => failure.to_string(),
+        connected => return connected,
+    };
+    let waiting = styled(WARN, "waiting for the daemon:");
+    output::note(format_args!("{waiting} {}", printable(&absent)));
+    if printer.form == Form::Events {
+        let pending = Pending::new(Reason::NoDaemon, &absent);
+        printer.pending(&pending, |_| true).await?;
+    }
     progress
-        .during(Some("waiting for the daemon"), connecting)
+        .during(Some("waiting for the daemon"), socket.wait(|_| {}))
         .await
 }
 
@@ -286,9 +331,17 @@ type Updates = Pin<Box<dyn Stream<Item = (usize, Result<ListenUpdate, ClientErro
 
 /// The updates of a listener, with the index of its channel.
 fn updates_of(index: usize, listener: ResumingListener) -> Updates {
-    Box::pin(unfold(listener, move |mut listener| async move {
+    let begun = (listener, Duration::ZERO);
+    Box::pin(unfold(begun, move |(mut listener, pause)| async move {
+        sleep(pause).await;
         let update = listener.next().await;
-        Some(((index, update), listener))
+        let is_over_limit = update.as_ref().is_err_and(is_over_limit);
+        let pause = if is_over_limit {
+            OVER_LIMIT
+        } else {
+            Duration::ZERO
+        };
+        Some(((index, update), (listener, pause)))
     }))
 }
 
@@ -341,6 +394,11 @@ fn take(listening: &mut Listening, index: usize, update: ListenUpdate) -> Option
             None
         }
     }
+}
+
+/// True where the daemon refuses the listener because a limit is reached, which may pass.
+fn is_over_limit(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused(refusal) if refusal.code == Code::ResourceExhausted)
 }
 
 /// Words for a response that failed; listening goes on.

@@ -1,9 +1,10 @@
 //! The output of `expd listen`: broadcasts on standard output, everything else on standard error.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::output::{self, BOLD, DIM, Output, WARN, printable, styled};
+use super::pending::Pending;
 use super::zone::Zone;
 use expd_client::{Broadcast, Event, Gap, ListenEvent};
 use expd_domain::Channel;
@@ -83,12 +84,31 @@ impl Printer {
         };
         let text = serde_json::to_string(event)
             .map_err(|error| Failure::Failed(format!("cannot write an event as JSON: {error}")))?;
-        let channel = json!({
-            "name": channel.name, "system": channel.system, "consumer": channel.consumer,
-        });
+        let channel = document_of(channel);
         let members = text.strip_prefix('{').unwrap_or(&text);
         let text = format!("{{\"channel\":{channel},{members}");
         self.stdout.json(&text).await
+    }
+
+    /// Writes the reason for which channels are pending as JSON.
+    pub(super) async fn pending(
+        &mut self,
+        pending: &Pending,
+        is_pending: impl Fn(usize) -> bool,
+    ) -> Result<(), Failure> {
+        let channels = self.channels.iter().enumerate();
+        let channels: Vec<_> = channels
+            .filter(|(index, _)| is_pending(*index))
+            .map(|(_, channel)| document_of(channel))
+            .collect();
+        let mut document = json!({ "pending": pending });
+        if let Some(pending) = document
+            .get_mut("pending")
+            .and_then(|it| it.as_object_mut())
+        {
+            pending.insert("channels".to_owned(), channels.into());
+        }
+        self.stdout.document(&document).await
     }
 
     fn gap(&self, index: usize, gap: &Gap) {
@@ -126,4 +146,8 @@ impl Printer {
             self.stdout.shown(broadcast.payload.as_str())
         )
     }
+}
+
+fn document_of(channel: &Channel) -> Value {
+    json!({"name": channel.name, "system": channel.system, "consumer": channel.consumer})
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::ages::rough;
 use super::output::{GOOD, WARN, printable, styled};
+use super::pending::{Pending, Reason};
 use expd_client::{LinkEvent, LinkState, SubscriptionState};
 
 /// Time that the network may take before it is said to be missing.
@@ -15,11 +16,15 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Time that the reason may take beyond that, while the daemon has just begun to connect.
 const REASON: Duration = Duration::from_secs(4);
 
+/// Pause before the state of channels that are still not confirmed is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// The channels that are listened on, as one state.
 pub(super) struct Listening {
     confirmed: Vec<bool>,
     /// The daemon is not there.
     daemon_gone: bool,
+    gone_because: String,
     /// Beginning of the present outage, or of the command.
     since: Instant,
     /// The outage in progress; none while every channel is confirmed.
@@ -30,6 +35,10 @@ pub(super) struct Listening {
     says_start: bool,
     /// The newest state of the instance's link.
     link: Option<LinkEvent>,
+    /// EXP's words about channels that it refuses.
+    refusals: Vec<String>,
+    /// The daemon's words, where it refuses a listener because a limit is reached.
+    over_limit: Option<String>,
 }
 
 /// An outage, and what was said of it.
@@ -37,6 +46,10 @@ pub(super) struct Listening {
 struct Outage {
     told_of_daemon: bool,
     told_of_network: bool,
+    /// The reason that was told last, to scripts.
+    told: Option<Pending>,
+    /// When the state of the channels is looked at again.
+    look_at: Option<Instant>,
 }
 
 impl Listening {
@@ -45,11 +58,14 @@ impl Listening {
         Self {
             confirmed: vec![false; channels],
             daemon_gone: false,
+            gone_because: String::new(),
             since: Instant::now(),
             outage: Some(Outage::default()),
             has_listened: false,
             says_start,
             link: None,
+            refusals: Vec::new(),
+            over_limit: None,
         }
     }
 
@@ -91,7 +107,9 @@ impl Listening {
         }
         self.begin();
         self.daemon_gone = true;
+        reason.clone_into(&mut self.gone_because);
         self.link = None;
+        self.refusals.clear();
         let outage = self.outage.as_mut()?;
         if std::mem::replace(&mut outage.told_of_daemon, true) {
             return None;
@@ -103,6 +121,28 @@ impl Listening {
     /// The daemon is back.
     pub(super) fn reconnected(&mut self) {
         self.daemon_gone = false;
+        self.over_limit = None;
+    }
+
+    /// The daemon refuses a listener because a limit is reached; it is asked again.
+    pub(super) fn over_limit(&mut self, index: usize, reason: &str) {
+        if let Some(confirmed) = self.confirmed.get_mut(index) {
+            *confirmed = false;
+        }
+        self.begin();
+        self.over_limit = Some(reason.to_owned());
+    }
+
+    /// Takes EXP's words about channels that it refuses. Returns what is to be said, where that is
+    /// news.
+    pub(super) fn refused(&mut self, refusals: Vec<String>) -> Option<String> {
+        let is_news = self.refusals.is_empty() && !refusals.is_empty();
+        self.refusals = refusals;
+        let was_told = self.outage.as_ref()?.told_of_network;
+        if is_news && was_told {
+            return self.tell();
+        }
+        None
     }
 
     /// Takes the state of the instance's link.
@@ -113,8 +153,11 @@ impl Listening {
     /// When [`Self::tell`] is due.
     pub(super) fn due(&self) -> Option<Instant> {
         let outage = self.outage.as_ref()?;
-        if outage.told_of_network || self.daemon_gone {
+        if self.daemon_gone {
             return None;
+        }
+        if outage.told_of_network {
+            return outage.look_at;
         }
         let has_reason = self
             .link
@@ -123,21 +166,37 @@ impl Listening {
         Some(self.since + if has_reason { GRACE } else { GRACE + REASON })
     }
 
+    /// True where EXP's words about the channels may be the reason.
+    pub(super) fn asks_for_refusals(&self) -> bool {
+        let is_online = |link: &LinkEvent| link.state == LinkState::Online;
+        self.over_limit.is_none() && !self.daemon_gone && self.link.as_ref().is_some_and(is_online)
+    }
+
+    /// Words about an outage that has gone on, where they were not said yet.
+    pub(super) fn tell_once(&mut self) -> Option<String> {
+        let outage = self.outage.as_mut()?;
+        if outage.told_of_network {
+            outage.look_at = Some(Instant::now() + LOOK_AGAIN);
+            return None;
+        }
+        self.tell()
+    }
+
     /// Words about an outage that has gone on.
-    pub(super) fn tell(&mut self) -> Option<String> {
+    fn tell(&mut self) -> Option<String> {
         let reason = self.reason();
+        let look_at = Instant::now() + LOOK_AGAIN;
         let waits = self.confirmed.iter().filter(|confirmed| !**confirmed);
         let what = match (waits.count(), self.confirmed.len()) {
             (_, 1) => "the channel".to_owned(),
             (pending, all) => format!("{pending} of {all} channels"),
         };
-        self.outage.as_mut()?.told_of_network = true;
+        let outage = self.outage.as_mut()?;
+        outage.told_of_network = true;
+        outage.look_at = Some(look_at);
         Some(styled(
             WARN,
-            format!(
-                "pending: EXP has not confirmed {what}{}",
-                printable(&reason)
-            ),
+            format!("pending: EXP has not confirmed {what}{reason}"),
         ))
     }
 
@@ -151,14 +210,45 @@ impl Listening {
         })
     }
 
+    /// The reason for scripts: one that was not told yet in this outage. Tries to connect in
+    /// between are left out.
+    pub(super) fn untold(&mut self) -> Option<Pending> {
+        let pending = self.pending();
+        let outage = self.outage.as_mut()?;
+        if !outage.told_of_daemon && !outage.told_of_network {
+            return None;
+        }
+        let is_known = outage.told.as_ref().is_some_and(|told| {
+            told.is_like(&pending)
+                || (told.reason == Reason::Offline && pending.reason == Reason::Connecting)
+        });
+        if is_known {
+            return None;
+        }
+        outage.told = Some(pending.clone());
+        Some(pending)
+    }
+
+    /// True for a channel whose subscription is confirmed.
+    pub(super) fn is_confirmed(&self, index: usize) -> bool {
+        self.confirmed.get(index).copied().unwrap_or(false)
+    }
+
+    /// The reason, as far as it is known.
+    fn pending(&self) -> Pending {
+        if self.daemon_gone {
+            return Pending::new(Reason::NoDaemon, self.gone_because.as_str());
+        }
+        match &self.over_limit {
+            Some(limit) => Pending::new(Reason::OverLimit, limit),
+            None => Pending::of(self.link.as_ref(), &self.refusals),
+        }
+    }
+
     fn reason(&self) -> String {
-        let Some(link) = &self.link else {
-            return String::new();
-        };
-        match (link.state, link.reason.as_str()) {
-            (LinkState::Online, _) => ": expd is online and has asked for it".to_owned(),
-            (state, "") => format!(": expd is {}", state.explain()),
-            (state, reason) => format!(": expd is {}, {reason}", state.explain()),
+        match self.pending().to_string() {
+            words if words.is_empty() => words,
+            words => format!(": {words}"),
         }
     }
 
@@ -210,7 +300,13 @@ mod tests {
             told.as_deref(),
             Some("pending: EXP has not confirmed 2 of 2 channels: expd is offline, no route")
         );
-        assert!(listening.due().is_none(), "it is told once");
+        assert_eq!(listening.due(), Some(Instant::now() + LOOK_AGAIN));
+        let for_scripts = listening.untold().unwrap();
+        assert_eq!(
+            (for_scripts.reason, &*for_scripts.detail),
+            (Reason::Offline, "no route")
+        );
+        assert_eq!(listening.untold(), None, "it is told once");
         let gone = plain(listening.disconnected(0, "closed"));
         assert!(gone.unwrap().starts_with("the daemon is gone: closed"));
         assert_eq!(listening.disconnected(1, "closed"), None);

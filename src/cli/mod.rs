@@ -29,6 +29,7 @@ mod manual;
 mod output;
 mod password;
 mod payload;
+mod pending;
 mod programs;
 mod redactor;
 mod resources;
@@ -43,6 +44,7 @@ mod status_page;
 mod stop_signal;
 mod system;
 mod table;
+mod terminal;
 mod top;
 mod unit_view;
 mod wait_argument;
@@ -135,6 +137,9 @@ enum Command {
 
 /// Parses a command line, runs the command, and returns its exit status.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    if terminal::is_serial() {
+        anstream::ColorChoice::Never.write_global();
+    }
     let parsed = command().try_get_matches_from(wait_argument::joined(arguments));
     let cli = match parsed.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(cli) => cli,

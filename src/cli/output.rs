@@ -13,6 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::failure::Failure;
 use super::json_text::{escaped, one_line, pretty};
+use super::terminal::{ascii, has_unicode};
 use expd_domain::Payload;
 pub(super) use expd_domain::quoted::printable;
 
@@ -38,6 +39,8 @@ pub(super) struct Output {
     stdout: tokio::io::Stdout,
     terminal: bool,
     colours: bool,
+    /// True for a terminal that shows nothing beyond ASCII.
+    is_ascii: bool,
 }
 
 impl Output {
@@ -47,6 +50,7 @@ impl Output {
         Self {
             colours: anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
             terminal: stdout.is_terminal(),
+            is_ascii: stdout.is_terminal() && !has_unicode(),
             stdout: tokio::io::stdout(),
         }
     }
@@ -73,6 +77,9 @@ impl Output {
         } else {
             Cow::Owned(anstream::adapter::strip_str(line).to_string())
         };
+        if self.is_ascii {
+            return self.line(&ascii(&line)).await;
+        }
         self.line(&line).await
     }
 
@@ -187,7 +194,11 @@ pub(super) async fn reader_left() {
 /// Writes a line to standard error.
 pub(super) fn note(line: impl Display) {
     // A message that nobody reads does not stop the work.
-    writeln!(anstream::stderr(), "{line}").ok();
+    if is_watched() && !has_unicode() {
+        writeln!(anstream::stderr(), "{}", ascii(&line.to_string())).ok();
+    } else {
+        writeln!(anstream::stderr(), "{line}").ok();
+    }
 }
 
 /// Writes an error to standard error.
@@ -228,10 +239,12 @@ impl Progress {
         let mut ticks = tokio::time::interval(Duration::from_millis(100));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut line = Line { drawn: false };
-        for frame in ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
-            .into_iter()
-            .cycle()
-        {
+        let frames: &[char] = if has_unicode() {
+            &['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
+        } else {
+            &['|', '/', '-', '\\']
+        };
+        for frame in frames.iter().copied().cycle() {
             tokio::select! {
                 biased;
                 done = &mut work => return done,
@@ -254,6 +267,11 @@ impl Line {
         self.drawn = true;
         let mut stderr = anstream::stderr();
         // A progress line that cannot be drawn is no loss.
+        let what = if has_unicode() {
+            what
+        } else {
+            ascii(&what).into_owned()
+        };
         write!(stderr, "\r\x1b[2K{} {what}", styled(DIM, frame)).ok();
         stderr.flush().ok();
     }

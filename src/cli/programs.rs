@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use super::output::printable;
+use expd_client::LimitHit;
 
 /// Longest name of a program that is shown.
 const MAX_NAME: usize = 24;
@@ -27,6 +28,24 @@ pub(super) fn program(pid: u32, uid: u32) -> String {
         Some(unit) => format!("{name} ({})", printable(&unit)),
         None => name,
     }
+}
+
+/// The program that reached a limit, or the user where several are counted together.
+pub(super) fn refused_program(hit: &LimitHit) -> String {
+    if hit.pid != 0 {
+        return short_program(hit.pid, hit.uid);
+    }
+    let user = printable(&hit.user);
+    let words = match user.as_ref() {
+        "owner" => "root or expd's user".to_owned(),
+        "tcp" => "over TCP".to_owned(),
+        "others" => "other users".to_owned(),
+        user => match user.strip_prefix("app:") {
+            Some(app) => format!("pages of {app}"),
+            None => format!("other programs of {user}"),
+        },
+    };
+    clipped(&words, MAX_NAME)
 }
 
 /// A program in a column of a table.
@@ -58,6 +77,24 @@ fn unit(cgroup: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_reached_a_limit_has_a_name() {
+        let shown = |user: &str, pid| {
+            refused_program(&LimitHit {
+                limit: "max_calls".to_owned(),
+                user: user.to_owned(),
+                pid,
+                uid: u32::MAX,
+                count: 1,
+                last_at: None,
+            })
+        };
+        assert_eq!(shown("60001", 0), "other programs of 60001");
+        assert_eq!(shown("app:menu-board", 0), "pages of menu-board");
+        assert_eq!(shown("tcp", 0), "over TCP");
+        assert!(shown("60001", 7).starts_with("pid 7"));
+    }
 
     #[test]
     fn a_program_has_its_name_and_its_unit() {

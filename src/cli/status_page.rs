@@ -6,9 +6,11 @@ use anstyle::Style;
 
 use super::ages;
 use super::output::{BAD, BOLD, DIM, GOOD, WARN, printable, styled};
-use super::programs::{clipped, short_program};
+use super::programs::{clipped, refused_program, short_program};
 use super::table;
-use expd_client::{ChannelStatus, Identity, InstanceStatus, LinkState, ListenerStatus, Time};
+use expd_client::{
+    ChannelStatus, Identity, InstanceStatus, LimitHit, LinkState, ListenerStatus, Time,
+};
 use expd_domain::identity::display_pairing_code;
 
 /// Columns of a terminal that everybody has.
@@ -23,6 +25,10 @@ const MAX_LISTENED: usize = 15;
 const MAX_EVENT: usize = 8;
 const MAX_APP: usize = 16;
 const MAX_ORIGIN: usize = 30;
+const MAX_LIMIT: usize = 28;
+
+/// Rows of limits that were reached: a page is to be read.
+const MAX_HITS: usize = 10;
 
 /// The state of a link, in its colour.
 pub(super) fn link_state(state: LinkState) -> String {
@@ -71,6 +77,7 @@ impl StatusPage {
             self.line("no instances");
         }
         self.web_pages(status);
+        self.limit_hits(&status.limit_hits);
         self.text
     }
 
@@ -242,6 +249,25 @@ impl StatusPage {
         self.table(&heading, rows.collect());
     }
 
+    /// Programs that were refused because a limit was reached, the latest first.
+    fn limit_hits(&mut self, hits: &[LimitHit]) {
+        let heading = ["limit reached", "by", "refused", "last"];
+        let rows = hits.iter().take(MAX_HITS).map(|hit| {
+            let last = hit.last_at.map(|at| format!("{} ago", self.age(at)));
+            vec![
+                clipped(&printable(&hit.limit), MAX_LIMIT),
+                refused_program(hit),
+                styled(WARN, hit.count),
+                last.unwrap_or_default(),
+            ]
+        });
+        self.table(&heading, rows.collect());
+        if hits.len() > MAX_HITS {
+            let more = hits.len() - MAX_HITS;
+            self.line(&format!("and {more} more, in expd status --json"));
+        }
+    }
+
     fn line(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
@@ -344,6 +370,7 @@ mod tests {
             log_events: 1,
             log_bytes: 20,
             log_sequence: 7,
+            refusal: String::new(),
         };
         let status = expd_client::Status {
             version: "1.2.3".to_owned(),
@@ -409,6 +436,14 @@ mod tests {
                 cut: 1,
                 refused: 2,
             }],
+            limit_hits: vec![LimitHit {
+                limit: "user.broadcasts_per_second".to_owned(),
+                user: "7777".to_owned(),
+                pid: 42,
+                uid: 7777,
+                count: 12,
+                last_at: Some(at(970)),
+            }],
         };
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
         let page = StatusPage::new(now).render(&status, "/run/expd/expd.sock");
@@ -440,6 +475,9 @@ default  offline for 5s
 
   app         instance  opened  delivered  cut  refused
   menu-board  default   3       40         1    2
+
+  limit reached               by                refused  last
+  user.broadcasts_per_second  pid 42, uid 7777  12       30s ago
 "#;
         assert_eq!(format!("\n{page}"), expected);
     }
@@ -463,6 +501,7 @@ default  offline for 5s
             log_events: 1024,
             log_bytes: 0,
             log_sequence: 0,
+            refusal: String::new(),
         }]);
         page.listeners(&[ListenerStatus {
             id: String::new(),
@@ -474,6 +513,14 @@ default  offline for 5s
             behind: 1024,
             delivered: 123_456_789,
             missed: 12,
+        }]);
+        page.limit_hits(&[LimitHit {
+            limit: "user.broadcasts_per_second".to_owned(),
+            user: "x".repeat(300),
+            pid: u32::MAX,
+            uid: u32::MAX,
+            count: 123_456_789,
+            last_at: Some(at(0)),
         }]);
         let page = anstream::adapter::strip_str(&page.text).to_string();
         for line in page.lines() {

@@ -47,7 +47,7 @@ pub(super) const SECTIONS: [(&str, &str); 13] = [
     ),
     (
         "daemon.limits.user",
-        "The part of one user (all callers over TCP are one), and the rates of what it sends. Root and the daemon's own user have no part and no rate: an operator gets in. What exceeds one is refused with RESOURCE_EXHAUSTED and the time to try again; the log and the metric `expd_limit_hits_total` name the user.",
+        "The part of one user (all callers over TCP are one), and the rates of what it sends. Root and the daemon's own user have no part and no rate: an operator gets in. What exceeds one is refused with RESOURCE_EXHAUSTED and the time to try again; the log and `expd status` name the program, the metric `expd_limit_hits_total` the user.",
     ),
     (
         "daemon.tcp.tokens[]",

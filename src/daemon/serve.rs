@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -19,6 +19,7 @@ use crate::access::AccessPolicy;
 use crate::bridge::Bridges;
 use crate::config::{Settings, WebApp};
 use crate::metrics::DaemonCounters;
+use crate::moment::BootTime;
 use crate::pages::Pages;
 use crate::router::{Router, RouterHandle, RouterSettings};
 use crate::rpc::server::Server;
@@ -125,7 +126,7 @@ pub async fn serve(
     )
     .await?;
     let servers = &mut groups.servers;
-    let started_at = SystemTime::now();
+    let started_at = BootTime::now();
     let pages = Pages::default();
     if let Some(server) = metrics {
         let metrics = Metrics {
@@ -150,6 +151,7 @@ pub async fn serve(
             limit_hits: limit_hits.clone(),
             counters: counters.clone(),
             pages: pages.clone(),
+            limit_hits: limit_hits.clone(),
             decode: rpc::frame::decode_broadcast,
         };
         spawn_web(servers, web, parts);
@@ -165,6 +167,7 @@ pub async fn serve(
         pages: pages.clone(),
         settings: live_settings.subscribe(),
         access: access.clone(),
+        limit_hits: limit_hits.clone(),
         counters,
         started_at,
         stop: servers.stop.clone(),

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ use crate::access::AccessPolicy;
 use crate::config::{ConfigErrors, DaemonSettings, Loaded};
 use crate::ipc::{self, BoundSocket, Listener};
 use crate::journal::JournalEvent;
+use crate::moment::BootTime;
 use crate::rpc;
 use crate::rpc::server::Server;
 use crate::shares::LimitHits;
@@ -57,7 +58,7 @@ pub(super) async fn wait_for_settings(
     let policy = watch::Sender::new(Arc::new(AccessPolicy::new(&[])));
     let settings = watch::Sender::new(Arc::new(DaemonSettings::default()));
     let server = Server {
-        router: rpc::standby(mistakes.subscribe(), SystemTime::now()),
+        router: rpc::standby(mistakes.subscribe(), BootTime::now()),
         settings: settings.subscribe(),
         access: policy.subscribe(),
         limit_hits: LimitHits::default(),

@@ -17,13 +17,13 @@ use super::instance::{ChannelState, Instance};
 use super::instances::Instances;
 use super::listener::{ListenSpec, Listener, NewListener};
 use super::log::ChannelLog;
-use super::moment::Moment;
 use super::record::Encode;
 use super::registry::Registry;
 use super::report::{Incoming, InstanceId, Report};
 use super::snapshot::{ChannelSnapshot, InstanceSnapshot, Slice, Totals};
 use super::wake_queue::WakeQueue;
 use crate::config::Limits;
+use crate::moment::Moment;
 use crate::shares::LimitHits;
 use expd_domain::{Channel, SubscriptionState};
 
@@ -200,7 +200,7 @@ impl Router {
             Report::Asked(channels) => {
                 for channel in &channels {
                     if let Some(state) = self.channel_mut(instance, channel) {
-                        state.asked_at = Some(now.wall);
+                        state.asked_at = Some(now);
                     }
                 }
             }
@@ -208,7 +208,8 @@ impl Router {
                 let mut gaps = ConfirmedGaps::default();
                 for channel in &channels {
                     if let Some(state) = self.channel_mut(instance, channel) {
-                        state.confirmed_at = Some(now.wall);
+                        state.confirmed_at = Some(now);
+                        state.refusal = None;
                         let outage = state.outage.take();
                         gaps.add(channel, outage);
                         state
@@ -220,6 +221,13 @@ impl Router {
                 }
                 if let Some(found) = self.instances.get(instance) {
                     gaps.log(&found.name, now);
+                }
+            }
+            Report::Refused(channels, reason) => {
+                for channel in &channels {
+                    if let Some(state) = self.channel_mut(instance, channel) {
+                        state.refusal = Some(reason.clone());
+                    }
                 }
             }
             Report::Lost(channels) => {
@@ -237,6 +245,7 @@ impl Router {
                 };
                 for state in found.channels.values_mut() {
                     state.asked_at = None;
+                    state.refusal = None;
                     if let Some(log) = state.lose(since, now) {
                         self.wake_queue.push(log);
                     }
@@ -267,7 +276,7 @@ impl Router {
         let Some(state) = state else {
             return;
         };
-        state.last_broadcast_at = Some(last.received.wall);
+        state.last_broadcast_at = Some(last.received);
         state.log.append(batch, self.encode);
         self.wake_queue.push(state.log.clone());
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::event::{Ended, Event, EventSink, Gap};
 use super::gap_counts::GapCounts;
-use super::moment::Moment;
 use super::ring::{Content, Ring};
+use crate::moment::Moment;
 use expd_domain::{GapReason, NameSet, Overflow, SubscriptionState};
 
 /// Maximum number of events in one read: a listener far behind must not hold the log's lock for
@@ -118,7 +118,7 @@ impl Cursor {
                 reason: GapReason::Restarted,
                 missed: 0,
                 from: None,
-                to: ring.restart_gap_end().wall_before(now),
+                to: ring.restart_gap_end(),
             }));
         }
         let cursor = Self {
@@ -256,10 +256,8 @@ impl Cursor {
             let gap = Gap {
                 reason,
                 missed,
-                from: self
-                    .position_moment
-                    .map(|from| from.wall_before(evicted.moment)),
-                to: evicted.moment.wall,
+                from: self.position_moment,
+                to: evicted.moment,
             };
             counts.gaps.add(gap.reason);
             out.other(last, Event::Gap(gap));
@@ -315,8 +313,8 @@ impl ExpiredRun {
         let gap = Gap {
             reason: GapReason::Expired,
             missed: self.missed,
-            from: Some(from.wall_before(to)),
-            to: to.wall,
+            from: Some(from),
+            to,
         };
         out.other(sequence, Event::Gap(gap));
         *self = Self::default();

@@ -1,9 +1,9 @@
 //! Events as a listener receives them, the sink that takes them, and the reasons for their end.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::record::Record;
+use crate::moment::Moment;
 use expd_domain::{GapReason, SubscriptionState};
 
 /// One event for a listener.
@@ -28,7 +28,7 @@ impl Delivery {
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The subscription's state, and since when it holds.
-    Subscription(SubscriptionState, SystemTime),
+    Subscription(SubscriptionState, Moment),
     /// A broadcast, encoded once for all listeners.
     Broadcast(Arc<Record>),
     /// The listener may have missed events.
@@ -64,9 +64,9 @@ pub struct Gap {
     /// Number of missed events; 0 where it cannot be known.
     pub missed: u64,
     /// Start of the span, where known.
-    pub from: Option<SystemTime>,
+    pub from: Option<Moment>,
     /// End of the span.
-    pub to: SystemTime,
+    pub to: Moment,
 }
 
 /// Reason for a listener's end.

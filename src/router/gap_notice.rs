@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::moment::Moment;
 use crate::journal::JournalEvent;
+use crate::moment::Moment;
 use expd_domain::{Channel, GapReason, Quoted};
 
 /// Outages that confirmations end.
@@ -24,7 +24,7 @@ impl ConfirmedGaps {
         };
         self.channels += 1;
         self.first.get_or_insert_with(|| channel.clone());
-        self.since = Some(self.since.map_or(outage, |since| since.earlier(outage)));
+        self.since = Some(self.since.map_or(outage, |since| since.min(outage)));
     }
 
     /// Logs them.
@@ -32,7 +32,7 @@ impl ConfirmedGaps {
         let (Some(first), Some(since)) = (self.first, self.since) else {
             return;
         };
-        let seconds = now.at.saturating_duration_since(since.at).as_secs_f64();
+        let seconds = now.boot.since(since.boot).as_secs_f64();
         let what = match self.channels {
             1 => format!("channel {}", Quoted(&first.name)),
             more => format!("{more} channels"),

@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::error::RouterError;
 use super::listener::ListenSpec;
 use super::log::ChannelLog;
-use super::moment::Moment;
 use super::ring::Bounds;
 use super::snapshot::{ChannelSnapshot, InstanceSnapshot, Totals, first_by};
 use super::wanted::Wanted;
 use crate::config::Limits;
+use crate::moment::Moment;
 use crate::shares::{Limit, LimitHits, Share, Shares};
 use expd_domain::{Channel, SubscriptionState};
 
@@ -66,9 +66,11 @@ pub(super) struct ChannelState {
     /// The log that its listeners read.
     pub log: Arc<ChannelLog>,
     pub wanted_since: Moment,
-    pub asked_at: Option<SystemTime>,
-    pub confirmed_at: Option<SystemTime>,
-    pub last_broadcast_at: Option<SystemTime>,
+    pub asked_at: Option<Moment>,
+    pub confirmed_at: Option<Moment>,
+    pub last_broadcast_at: Option<Moment>,
+    /// The network's words where it refuses the channel on the present connection.
+    pub refusal: Option<Arc<str>>,
     /// Start of the gap that the next confirmation reports.
     pub outage: Option<Moment>,
     /// Its position in [`Wanted`].
@@ -84,10 +86,11 @@ impl ChannelState {
         ChannelSnapshot {
             order: self.order,
             channel: channel.clone(),
-            wanted_since: self.wanted_since.wall,
+            wanted_since: self.wanted_since,
             asked_at: self.asked_at,
             confirmed_at: self.confirmed_at,
             last_broadcast_at: self.last_broadcast_at,
+            refusal: self.refusal.clone(),
             listeners: self.log.listeners(),
             log_events,
             log_bytes,
@@ -101,7 +104,7 @@ impl ChannelState {
             // Broadcasts continue on a channel that was given up, so a new listener receives some
             // before the confirmation. What the connection lost counts from when it last proved
             // good, which may be before the channel was wanted again.
-            self.outage = self.outage.map(|outage| outage.earlier(since));
+            self.outage = self.outage.map(|outage| outage.min(since));
             return None;
         }
         self.outage = Some(since);
@@ -139,7 +142,7 @@ impl Instance {
         Ok(match self.channels.entry(channel.clone()) {
             Entry::Occupied(occupied) => occupied.into_mut(),
             Entry::Vacant(vacant) => {
-                let share = self.shares.take(spec.holder(), 1);
+                let share = self.shares.take(spec.asker(), 1);
                 let share = share.map_err(|full| RouterError::TooManyChannels {
                     most: self.shares.most(),
                     full,
@@ -162,6 +165,7 @@ impl Instance {
                     asked_at: None,
                     confirmed_at: None,
                     last_broadcast_at: None,
+                    refusal: None,
                     outage: None,
                     _share: share,
                     _memory: memory,

@@ -11,9 +11,9 @@ use super::event::{Ended, Event, EventSink};
 use super::gap_counts::GapCounts;
 use super::gap_notice::{SlowListener, log_slow};
 use super::log::ChannelLog;
-use super::moment::Moment;
 use super::report::InstanceId;
-use crate::shares::{Holder, Memory, Share};
+use crate::moment::Moment;
+use crate::shares::{Asker, Holder, Memory, Program, Share};
 use expd_domain::{Channel, GapReason, NameSet, Overflow};
 
 /// Bytes that a listener is counted with, besides its texts.
@@ -21,13 +21,6 @@ const LISTENER_BYTES: usize = 1 << 10;
 
 /// Bytes that a channel is counted with, besides its name and its log.
 const CHANNEL_BYTES: usize = 2 << 10;
-
-/// A local program: the process and the user that the kernel reported for its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Program {
-    pub pid: u32,
-    pub uid: u32,
-}
 
 /// A web page that listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,11 +79,11 @@ impl ListenSpec {
         taken.map_err(|full| RouterError::TooMuchMemory { most, full })
     }
 
-    /// The user whose shares the listener takes.
-    pub(super) fn holder(&self) -> Holder {
+    /// The user whose shares the listener takes, and the program.
+    pub(super) fn asker(&self) -> Asker {
         match &self.page {
-            Some(page) => Holder::App(page.number),
-            None => Holder::of(self.peer.map(|peer| peer.uid)),
+            Some(page) => Holder::App(page.number).into(),
+            None => Asker::of(self.peer),
         }
     }
 }

@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::event::Gap;
-use super::moment::Moment;
 use super::record::{EncodedBatch, Record};
 use super::report::Incoming;
 use super::ring::{Bounds, Content, Ring, RingEntry};
 use super::wake_pacing::WakeDecision;
+use crate::moment::Moment;
 use expd_domain::{GapReason, SubscriptionState};
 
 /// The log of one channel.
@@ -73,15 +73,15 @@ impl ChannelLog {
             let gap = Gap {
                 reason: GapReason::Offline,
                 missed: 0,
-                from: Some(since.wall_before(now)),
-                to: now.wall,
+                from: Some(since),
+                to: now,
             };
             self.push(&mut ring, RingEntry::marker(now, Content::Gap(gap)));
         }
         if ring.state != state {
             ring.state = state;
-            ring.state_since = now.wall;
-            let since = now.wall;
+            ring.state_since = now;
+            let since = now;
             self.push(
                 &mut ring,
                 RingEntry::marker(now, Content::State { state, since }),

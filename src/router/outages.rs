@@ -2,13 +2,14 @@
 //! those that it missed, and of no others.
 
 use std::collections::VecDeque;
-use std::time::SystemTime;
+
+use crate::moment::Moment;
 
 /// Number of outages kept one by one; older ones are merged into one.
 const MAX_OUTAGES: usize = 64;
 
 /// Span of an outage: its start where that is known, and its end.
-type Span = (Option<SystemTime>, SystemTime);
+type Span = (Option<Moment>, Moment);
 
 /// Outages by the position of their gap in the log, oldest first.
 #[derive(Debug, Default)]
@@ -26,8 +27,8 @@ impl Outages {
         }
     }
 
-    /// The span of all outages after a position. It starts at the earliest start, whatever the
-    /// clock did between them, or has no start where one of them has none.
+    /// The span of all outages after a position. It starts at the earliest start, or has no start
+    /// where one of them has none.
     pub fn after(&self, position: u64) -> Option<Span> {
         let from = self
             .0
@@ -42,13 +43,14 @@ impl Outages {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::Duration;
 
     use super::*;
 
     #[test]
     fn what_is_remembered_is_bounded_and_nothing_is_left_out() {
-        let at = |second: u64| UNIX_EPOCH + Duration::from_secs(second);
+        let start = Moment::now();
+        let at = |second: u64| start.after(Duration::from_secs(second));
         let mut outages = Outages::default();
         for n in 1..=100 {
             outages.push(n, (Some(at(n * 10)), at(n * 10 + 1)));

@@ -38,7 +38,7 @@ impl Registry {
 
     /// Takes one listener's share of the limit for whoever asks for it.
     pub fn take_share(&self, spec: &ListenSpec) -> Result<Share, RouterError> {
-        let share = self.shares.take(spec.holder(), 1);
+        let share = self.shares.take(spec.asker(), 1);
         share.map_err(|full| RouterError::TooManyListeners {
             most: self.shares.most(),
             full,

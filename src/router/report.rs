@@ -1,8 +1,9 @@
 //! Reports of a link to the router.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use super::moment::Moment;
+use crate::moment::Moment;
 use expd_domain::{Broadcast, Channel};
 
 /// An instance, by its number among all that the router has had.
@@ -16,6 +17,8 @@ pub struct Incoming {
     pub channel: Arc<Channel>,
     pub broadcast: Broadcast,
     pub received: Moment,
+    /// Date of that, which apps are given.
+    pub received_at: SystemTime,
 }
 
 /// One report.
@@ -27,6 +30,8 @@ pub enum Report {
     Asked(Vec<Arc<Channel>>),
     /// The network confirmed these channels.
     Confirmed(Vec<Arc<Channel>>),
+    /// The network refuses these channels, in these words.
+    Refused(Vec<Arc<Channel>>, Arc<str>),
     /// The network no longer confirms these channels. Broadcasts after the moment beside each may
     /// be lost.
     Lost(Vec<(Arc<Channel>, Moment)>),

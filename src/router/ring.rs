@@ -6,14 +6,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::event::Gap;
-use super::moment::Moment;
 use super::outages::Outages;
 use super::record::Record;
 use super::wake_pacing::WakePacing;
 use crate::config::Limits;
+use crate::moment::Moment;
 use expd_domain::SubscriptionState;
 
 /// Number of distinct event names that one log counts, so that a listener for one name learns how
@@ -65,7 +65,7 @@ pub(super) enum Content {
     },
     State {
         state: SubscriptionState,
-        since: SystemTime,
+        since: Moment,
     },
     Gap(Gap),
 }
@@ -94,7 +94,7 @@ pub(super) struct Ring {
     /// True once there were too many names to count.
     names_uncounted: bool,
     pub state: SubscriptionState,
-    pub state_since: SystemTime,
+    pub state_since: Moment,
     /// Wakers of listeners that await the next entry, by the slot of each listener.
     wakers: Vec<Slot>,
     /// Pace at which they are woken.
@@ -120,7 +120,7 @@ pub(super) struct Evicted {
     pub outages: Outages,
     /// The subscription's state after the last of them.
     pub state: SubscriptionState,
-    pub state_since: SystemTime,
+    pub state_since: Moment,
     /// When the last of them was appended.
     pub moment: Moment,
 }
@@ -171,14 +171,14 @@ impl Ring {
                 markers_from: 0,
                 outages: Outages::default(),
                 state: SubscriptionState::Pending,
-                state_since: now.wall,
+                state_since: now,
                 moment: now,
             },
             count: 0,
             names: HashMap::new(),
             names_uncounted: false,
             state: SubscriptionState::Pending,
-            state_since: now.wall,
+            state_since: now,
             wakers: Vec::new(),
             wake_pacing: WakePacing::default(),
             listeners: 0,
@@ -256,7 +256,7 @@ impl Ring {
     }
 
     /// The subscription's state right after `position`.
-    pub fn state_at(&self, position: u64) -> (SubscriptionState, SystemTime) {
+    pub fn state_at(&self, position: u64) -> (SubscriptionState, Moment) {
         let mut state = (self.evicted.state, self.evicted.state_since);
         for (sequence, entry) in (self.first..).zip(&self.entries) {
             if sequence > position {

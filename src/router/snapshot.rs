@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
 
 use super::gap_counts::GapCounts;
 use super::listener::ListenerInfo;
 use super::report::InstanceId;
+use crate::moment::Moment;
 use expd_domain::Channel;
 
 /// The state of one channel.
@@ -16,12 +16,14 @@ pub struct ChannelSnapshot {
     pub order: u64,
     pub channel: Arc<Channel>,
     /// Since when it is wanted.
-    pub wanted_since: SystemTime,
+    pub wanted_since: Moment,
     /// When it was last requested on the present connection.
-    pub asked_at: Option<SystemTime>,
+    pub asked_at: Option<Moment>,
     /// When the network last confirmed it on the present connection.
-    pub confirmed_at: Option<SystemTime>,
-    pub last_broadcast_at: Option<SystemTime>,
+    pub confirmed_at: Option<Moment>,
+    pub last_broadcast_at: Option<Moment>,
+    /// The network's words where it refuses the channel on the present connection.
+    pub refusal: Option<Arc<str>>,
     pub listeners: usize,
     pub log_events: usize,
     pub log_bytes: usize,

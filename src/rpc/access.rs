@@ -16,6 +16,7 @@ use crate::access::{
 };
 use crate::bridge::{Bridge, Bridges};
 use crate::router::ListenerInfo;
+use crate::shares::Holder;
 use expd_domain::{Channel, NameSet};
 
 /// The caller's user; none over TCP.
@@ -296,6 +297,11 @@ impl View {
     /// The instances that the caller could see: the configured ones, then those of its user.
     pub(super) fn bridges(&self, bridges: &Bridges) -> Vec<Arc<Bridge>> {
         bridges.for_user(user_of(&self.caller))
+    }
+
+    /// The user as a holder of shares.
+    pub(super) fn holder(&self) -> Holder {
+        Holder::of(user_of(&self.caller))
     }
 
     /// True if an instance is visible.

@@ -28,9 +28,7 @@ use super::server::{Call, next_slice};
 use super::stream::trailers;
 use super::unary::{self, call_of};
 use crate::access::{AccessPolicy, Action, Caller, Verb};
-use crate::bridge::Bridge;
-use crate::shares::Share;
-use crate::upstream::api::Content;
+use crate::bridge::{Bridge, UserContent};
 use expd_domain::ApiPath;
 use expd_proto as proto;
 
@@ -71,13 +69,14 @@ async fn open(
     context.allow(&caller, &bridge, &action).await?;
     let query = request.query.into_iter().collect();
     let fetch = bridge.fetch(on_behalf(&call), &path, &query, request.offset);
-    let (fetched, share) = fetch.await?;
+    let fetched = fetch.await?;
+    let about = fetched.head();
     let first = frame(&proto::FetchChunk {
         form: Some(proto::fetch_chunk::Form::Head(proto::FetchHead {
-            content_type: fetched.head.content_type.clone(),
-            size: fetched.head.size,
+            content_type: about.content_type.clone(),
+            size: about.size,
             offset: request.offset,
-            etag: fetched.head.etag.clone(),
+            etag: about.etag.clone(),
         })),
     });
     let fetching = Fetching {
@@ -88,7 +87,6 @@ async fn open(
         path,
         content: fetched,
         call: call.clone(),
-        _share: share,
     };
     Ok(FetchBody {
         call,
@@ -107,10 +105,8 @@ struct Fetching {
     caller: Caller,
     bridge: Arc<Bridge>,
     path: ApiPath,
-    content: Content,
+    content: UserContent,
     call: Arc<Call>,
-    /// The open call to the network.
-    _share: Share,
 }
 
 impl Fetching {

@@ -1,7 +1,6 @@
 //! The parts of the daemon that the services use.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -11,8 +10,10 @@ use crate::access::AccessPolicy;
 use crate::bridge::{Bridges, InstanceRunner};
 use crate::config::DaemonSettings;
 use crate::metrics::DaemonCounters;
+use crate::moment::BootTime;
 use crate::pages::Pages;
 use crate::router::RouterHandle;
+use crate::shares::LimitHits;
 
 /// The parts of the daemon that the services use. Clones share them.
 #[derive(Clone)]
@@ -31,10 +32,12 @@ pub struct ServiceContext {
     pub settings: watch::Receiver<Arc<DaemonSettings>>,
     /// The access policy, which a reload replaces.
     pub access: watch::Receiver<Arc<AccessPolicy>>,
+    /// Refusals because a limit was reached.
+    pub limit_hits: LimitHits,
     /// Counters of calls and refusals.
     pub counters: Arc<DaemonCounters>,
     /// Start of the daemon.
-    pub started_at: SystemTime,
+    pub started_at: BootTime,
     /// Cancelled when the daemon stops; new calls are refused from then on.
     pub stop: CancellationToken,
 }

@@ -9,6 +9,7 @@ use tonic::Status;
 
 use super::offload::off_thread;
 use super::structured;
+use crate::moment::WallClock;
 use crate::router::Gap;
 use crate::upstream::link::LinkStatus;
 use expd_domain::payload::PayloadError;
@@ -241,6 +242,7 @@ pub fn state_out(state: SubscriptionState) -> proto::subscription::State {
 /// Converts a gap for an answer.
 pub fn gap_out(gap: &Gap) -> proto::Gap {
     use proto::gap::Reason;
+    let clock = WallClock::now();
     let reason = match gap.reason {
         GapReason::Offline => Reason::Offline,
         GapReason::Overflow => Reason::Overflow,
@@ -251,8 +253,8 @@ pub fn gap_out(gap: &Gap) -> proto::Gap {
     proto::Gap {
         reason: reason.into(),
         missed: gap.missed,
-        from: gap.from.map(Into::into),
-        to: Some(gap.to.into()),
+        from: gap.from.map(|from| clock.date(from.boot).into()),
+        to: Some(clock.date(gap.to.boot).into()),
     }
 }
 
@@ -294,7 +296,7 @@ pub(super) fn link_event_out(instance: &str, status: &LinkStatus) -> proto::Link
     proto::LinkEvent {
         instance: instance.to_owned(),
         state: link_state_out(status.state).into(),
-        since: Some(status.since.into()),
+        since: Some(status.since.date().into()),
         reason: network_text(&status.reason),
     }
 }

@@ -55,7 +55,7 @@ fn event(sequence: u64, incoming: &mut Incoming) -> proto::ListenEvent {
             payload: Some(proto::Payload {
                 form: Some(proto::payload::Form::Json(payload)),
             }),
-            received_at: Some(incoming.received.wall.into()),
+            received_at: Some(incoming.received_at.into()),
         })),
     }
 }
@@ -131,7 +131,7 @@ impl EventEncoder {
                 listener_id: self.listener_id.clone(),
                 channel_id: (self.channel_id)(),
                 log_id: self.log_id.clone(),
-                since: Some((*since).into()),
+                since: Some(since.date().into()),
             }),
             Event::Gap(gap) => Out::Gap(convert::gap_out(gap)),
             Event::Broadcast(record) => return decode(&self.record(record)),

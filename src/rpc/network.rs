@@ -190,7 +190,7 @@ impl Network for NetworkService {
 /// The user on whose behalf a call is made.
 pub fn on_behalf(call: &Call) -> OnBehalf<'_> {
     OnBehalf {
-        holder: call.connection().memory().holder(),
+        asker: call.connection().memory().asker(),
         room: call,
     }
 }

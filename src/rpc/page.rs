@@ -1,8 +1,8 @@
 //! Pages of a status. The router is asked for slices and serves others between two of them, so no
 //! delivery waits for a large status.
 
+use std::cmp::Reverse;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tonic::Status;
 
@@ -11,6 +11,7 @@ use super::context::ServiceContext;
 use super::convert::{identity_out, link_state_out, network_text};
 use super::error;
 use crate::bridge::Bridge;
+use crate::moment::{BootTime, Moment, WallClock};
 use crate::router::{ChannelSnapshot, ListenerInfo, Slice, Totals};
 use expd_domain::quoted::{Quoted, shortened};
 use expd_domain::{Channel, KnownIdentity};
@@ -29,6 +30,8 @@ const MAX_NAME: usize = 256;
 /// Indexes of transient instances begin here, above those of configured ones, which a reload may add
 /// to between two pages.
 const TRANSIENT: usize = 1 << 32;
+/// Refusals for limits in a status: a page for people, and far more than there are culprits.
+const MAX_HITS: usize = 256;
 
 /// Limit of a channel's ID in a status, in bytes.
 const MAX_ID: usize = 2048;
@@ -54,6 +57,7 @@ pub(super) async fn page(
     let totals = context.router.totals().await?;
     let mut budget = PageBudget::new(request.page_size);
     let (mut web_pages, mut web_apps) = (Vec::new(), Vec::new());
+    let mut limit_hits = Vec::new();
     if request.page_token.is_empty() {
         web_pages = web_pages_out(context, view);
         web_apps = web_apps_out(context, view);
@@ -62,6 +66,10 @@ pub(super) async fn page(
         }
         for app in &web_apps {
             budget.take(app);
+        }
+        limit_hits = limit_hits_out(context, view);
+        for hit in &limit_hits {
+            budget.take(hit);
         }
     }
     let mut instances = Vec::new();
@@ -91,10 +99,11 @@ pub(super) async fn page(
     Ok(proto::Status {
         settings_mistakes: Vec::new(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        started_at: Some(context.started_at.into()),
+        started_at: Some(context.started_at.date().into()),
         instances,
         web_pages,
         web_apps,
+        limit_hits,
         next_page_token: next.map_or_else(String::new, |next| next.token(context.started_at)),
     })
 }
@@ -108,7 +117,7 @@ fn web_pages_out(context: &ServiceContext, view: &View) -> Vec<proto::WebPageSta
             app: name(&page.app),
             origin: name(&page.origin),
             instance: page.instance.clone(),
-            since: Some(page.since.into()),
+            since: Some(page.since.date().into()),
             protocol: page.protocol.into(),
             websocket: page.websocket.load(Relaxed),
             channels: count_out(page.channels()),
@@ -130,6 +139,28 @@ fn web_apps_out(context: &ServiceContext, view: &View) -> Vec<proto::WebAppStatu
             refused: counts.refused,
         })
         .collect()
+}
+
+/// The latest refusals for limits that the caller may see.
+fn limit_hits_out(context: &ServiceContext, view: &View) -> Vec<proto::LimitHit> {
+    let sees_all = context
+        .bridges
+        .iter()
+        .all(|bridge| view.instance(&bridge.name));
+    let mut hits = context.limit_hits.list();
+    hits.retain(|hit| sees_all || hit.holder == Some(view.holder()));
+    hits.sort_by_key(|hit| Reverse(hit.last_at));
+    hits.truncate(MAX_HITS);
+    let clock = WallClock::now();
+    let hits = hits.into_iter().map(|hit| proto::LimitHit {
+        limit: hit.limit.key().to_owned(),
+        user: name(&hit.user_label()),
+        pid: hit.program.map_or(0, |program| program.pid),
+        uid: hit.program.map_or(0, |program| program.uid),
+        count: hit.count,
+        last_at: Some(clock.date(hit.last_at).into()),
+    });
+    hits.collect()
 }
 
 /// Adds an instance's channels and listeners from `start` on until the page is full. Returns the
@@ -198,22 +229,22 @@ impl PageStart {
     }
 
     /// Encodes the start as a page token, valid only in the daemon that started at `started_at`.
-    fn token(self, started_at: SystemTime) -> String {
+    fn token(self, started_at: BootTime) -> String {
         let kind = if self.listeners { 'l' } else { 'c' };
-        let (daemon, instance, after) = (nanos(started_at), self.instance, self.after);
+        let (daemon, instance, after) = (started_at.nanos(), self.instance, self.after);
         format!("{daemon:x}.{instance}.{kind}.{after}")
     }
 
-    fn read(token: &str, started_at: SystemTime) -> Result<Self, Status> {
+    fn read(token: &str, started_at: BootTime) -> Result<Self, Status> {
         if token.is_empty() {
             return Ok(Self::default());
         }
         let mut parts = token.split('.');
         let mut part = || parts.next().unwrap_or_default();
-        let daemon = u128::from_str_radix(part(), 16);
+        let daemon = u64::from_str_radix(part(), 16);
         let (instance, kind, after) = (part().parse(), part(), part().parse());
         match (daemon, instance, kind, after) {
-            (Ok(daemon), Ok(instance), "c" | "l", Ok(after)) if daemon == nanos(started_at) => {
+            (Ok(daemon), Ok(instance), "c" | "l", Ok(after)) if daemon == started_at.nanos() => {
                 Ok(Self {
                     instance,
                     listeners: kind == "l",
@@ -226,10 +257,6 @@ impl PageStart {
             ))),
         }
     }
-}
-
-fn nanos(at: SystemTime) -> u128 {
-    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
 }
 
 /// Room that is left on a page.
@@ -294,7 +321,7 @@ fn instance_out(bridge: &Bridge, totals: Totals) -> proto::InstanceStatus {
         }),
         link: Some(proto::LinkStatus {
             state: link_state_out(link.state).into(),
-            since: Some(link.since.into()),
+            since: Some(link.since.date().into()),
             attempt: link.attempt,
             last_error: network_text(link.last_error.as_deref().unwrap_or_default()),
             next_try: link.next_try.map(|at| at.wall().into()),
@@ -332,17 +359,20 @@ fn instance_out(bridge: &Bridge, totals: Totals) -> proto::InstanceStatus {
 }
 
 fn channel_out(bridge: &Bridge, channel: &ChannelSnapshot) -> proto::ChannelStatus {
+    let clock = WallClock::now();
+    let date = |moment: Option<Moment>| moment.map(|moment| clock.date(moment.boot).into());
     proto::ChannelStatus {
         channel: Some(channel_name_out(&channel.channel)),
         channel_id: channel_id_out(bridge, &channel.channel),
-        wanted_since: Some(channel.wanted_since.into()),
-        asked_at: channel.asked_at.map(Into::into),
-        confirmed_at: channel.confirmed_at.map(Into::into),
-        last_broadcast_at: channel.last_broadcast_at.map(Into::into),
+        wanted_since: date(Some(channel.wanted_since)),
+        asked_at: date(channel.asked_at),
+        confirmed_at: date(channel.confirmed_at),
+        last_broadcast_at: date(channel.last_broadcast_at),
         listeners: count_out(channel.listeners),
         log_events: count_out(channel.log_events),
         log_bytes: channel.log_bytes as u64,
         log_sequence: channel.log_sequence,
+        refusal: network_text(channel.refusal.as_deref().unwrap_or_default()),
     }
 }
 
@@ -392,7 +422,7 @@ mod tests {
 
     #[test]
     fn a_token_leads_to_where_the_page_before_ended() {
-        let now = SystemTime::now();
+        let now = BootTime::now();
         let start = PageStart {
             instance: 3,
             listeners: true,
@@ -400,7 +430,8 @@ mod tests {
         };
         assert_eq!(PageStart::read(&start.token(now), now).unwrap(), start);
         assert_eq!(PageStart::read("", now).unwrap(), PageStart::default());
-        let of_another = PageStart::of(1).token(now - std::time::Duration::from_secs(1));
+        let another = BootTime::from_nanos(now.nanos() - 1);
+        let of_another = PageStart::of(1).token(another);
         for wrong in ["x", "....", "1.2.3", "1.0.c.0", of_another.as_str()] {
             let refused = PageStart::read(wrong, now).unwrap_err();
             assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{wrong}");

@@ -2,7 +2,6 @@
 //! mistakes, and every other call is refused with them.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::extract::State;
 use axum::routing::post;
@@ -13,6 +12,7 @@ use tonic::service::Routes;
 use tonic::{Code, Request, Status};
 
 use super::error;
+use crate::moment::BootTime;
 use expd_proto as proto;
 use expd_proto::daemon_server::{Daemon, DaemonServer};
 
@@ -20,7 +20,7 @@ use expd_proto::daemon_server::{Daemon, DaemonServer};
 pub type Mistakes = watch::Receiver<Arc<Vec<String>>>;
 
 /// Builds the service.
-pub fn standby(mistakes: Mistakes, started_at: SystemTime) -> axum::Router {
+pub fn standby(mistakes: Mistakes, started_at: BootTime) -> axum::Router {
     let service = StandbyService {
         mistakes: mistakes.clone(),
         started_at,
@@ -57,7 +57,7 @@ fn refusal(mistakes: &Mistakes) -> Status {
 #[derive(Clone)]
 struct StandbyService {
     mistakes: Mistakes,
-    started_at: SystemTime,
+    started_at: BootTime,
 }
 
 type LinkEvents = BoxStream<'static, Result<proto::LinkEvent, Status>>;
@@ -71,7 +71,7 @@ impl Daemon for StandbyService {
         let mistakes = self.mistakes.borrow().clone();
         Ok(tonic::Response::new(proto::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_at: Some(self.started_at.into()),
+            started_at: Some(self.started_at.date().into()),
             settings_mistakes: mistakes.to_vec(),
             ..proto::Status::default()
         }))

@@ -13,6 +13,7 @@ use super::context::ServiceContext;
 use super::convert::link_event_out;
 use crate::access::Caller;
 use crate::bridge::Bridge;
+use crate::moment::BootTime;
 use crate::router::InstanceId;
 use crate::upstream::link::LinkStatus;
 use expd_proto as proto;
@@ -39,8 +40,9 @@ struct Instance {
     name: String,
     transient: bool,
     status: Option<LinkStatus>,
-    /// The event that was reported last.
-    reported: Option<proto::LinkEvent>,
+    /// The event that was reported last, and since when its state holds: a clock that is set
+    /// changes the date and not the state.
+    reported: Option<(BootTime, proto::LinkEvent)>,
 }
 
 impl StatusWatch {
@@ -164,9 +166,13 @@ impl StatusWatch {
                 continue;
             };
             let event = link_event_out(&instance.name, status);
-            if instance.reported.as_ref() != Some(&event) {
+            let is_known = instance.reported.as_ref().is_some_and(|(since, reported)| {
+                *since == status.since
+                    && (reported.state, &reported.reason) == (event.state, &event.reason)
+            });
+            if !is_known {
                 self.pending.push_back(event.clone());
-                instance.reported = Some(event);
+                instance.reported = Some((status.since, event));
             }
         }
         Ok(())

@@ -1,19 +1,26 @@
 //! Refusals because a limit was reached: who was refused, how often, and when last. And the amounts
 //! that a reload has given the limits.
 //!
-//! Refusals are counted by limit and holder; what a call is refused for, the log tells where the
-//! call ends.
+//! Refusals are counted by limit, user and program; what a call is refused for, the log tells where
+//! the call ends.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::holder::Holder;
+use super::holder::{Asker, Holder, Program};
+use crate::moment::BootTime;
 
 /// Holders that are counted apart for one limit; all others together. On a host with more, what
 /// matters is not who it is.
 const MAX_HOLDERS: usize = 32;
+
+/// Programs of one holder that are counted apart for one limit, those refused last; the others
+/// together. A program that is started again and again is a new one each time.
+const MAX_PROGRAMS: usize = 8;
+
+/// Web apps whose names are kept.
+const MAX_APPS: usize = 1024;
 
 /// A limit of which users have shares, or that holds for each user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,7 +82,7 @@ impl Limit {
 /// All refusals. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct LimitHits {
-    counts: Arc<Mutex<BTreeMap<Key, Entry>>>,
+    refusals: Arc<Mutex<Inner>>,
     amounts: Arc<[LiveAmount; Limit::ALL.len()]>,
 }
 
@@ -104,23 +111,35 @@ impl Amount {
     }
 }
 
-/// A limit, and the holder that was refused; none for those that are not counted apart.
-type Key = (Limit, Option<Holder>);
-
-#[derive(Debug)]
-struct Entry {
-    count: u64,
-    last_at: SystemTime,
+#[derive(Debug, Default)]
+struct Inner {
+    entries: BTreeMap<Key, Entry>,
+    /// Names of web apps, by their holders' numbers.
+    apps: BTreeMap<u32, String>,
 }
 
-/// The refusals of one holder by one limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A limit, the holder that was refused (none for those that are not counted apart), and its
+/// program (likewise).
+type Key = (Limit, Option<Holder>, Option<Program>);
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    count: u64,
+    last_at: BootTime,
+}
+
+/// The refusals of one program, or of those of a holder that are not counted apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitHit {
     pub limit: Limit,
     /// The holder; none for all that are not counted apart.
     pub holder: Option<Holder>,
+    /// The program, where it is counted apart.
+    pub program: Option<Program>,
+    /// Name of the web app, where the holder is one.
+    pub app: Option<String>,
     pub count: u64,
-    pub last_at: SystemTime,
+    pub last_at: BootTime,
 }
 
 impl LimitHits {
@@ -148,42 +167,133 @@ impl LimitHits {
     }
 
     /// Counts a refusal.
-    pub fn count(&self, limit: Limit, holder: Holder) {
-        // Consistent after each statement.
-        let mut hits = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut key = (limit, Some(holder));
-        if !hits.contains_key(&key) {
-            let known = hits.keys().filter(|(of, _)| *of == limit).count();
-            if known >= MAX_HOLDERS {
-                key.1 = None;
-            }
-        }
-        let entry = hits.entry(key).or_insert(Entry {
+    pub fn count(&self, limit: Limit, asker: Asker) {
+        let now = BootTime::now();
+        let mut inner = self.lock();
+        let key = inner.key(limit, asker);
+        let entry = inner.entries.entry(key).or_insert(Entry {
             count: 0,
-            last_at: SystemTime::UNIX_EPOCH,
+            last_at: now,
         });
         entry.count += 1;
-        entry.last_at = SystemTime::now();
+        entry.last_at = now;
     }
 
-    /// The refusals of every limit and holder.
-    pub fn counts(&self) -> Vec<LimitHit> {
-        let hits = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = hits.iter().map(|((limit, holder), entry)| LimitHit {
-            limit: *limit,
-            holder: *holder,
-            count: entry.count,
+    /// Notes the name of the web app that [`Holder::App`] numbers.
+    pub fn name_app(&self, number: u32, name: &str) {
+        let mut inner = self.lock();
+        if inner.apps.len() < MAX_APPS {
+            inner.apps.entry(number).or_insert_with(|| name.to_owned());
+        }
+    }
+
+    /// The refusals of every limit, holder and program.
+    pub fn list(&self) -> Vec<LimitHit> {
+        let inner = self.lock();
+        let hits = inner
+            .entries
+            .iter()
+            .map(|((limit, holder, program), entry)| LimitHit {
+                limit: *limit,
+                holder: *holder,
+                program: *program,
+                app: inner.app(*holder),
+                count: entry.count,
+                last_at: entry.last_at,
+            });
+        hits.collect()
+    }
+
+    /// The refusals of every limit and holder, over its programs.
+    pub fn by_user(&self) -> Vec<LimitHit> {
+        let mut users: Vec<LimitHit> = Vec::new();
+        // A holder's programs follow each other.
+        for hit in self.list() {
+            match users.last_mut() {
+                Some(last) if (last.limit, last.holder) == (hit.limit, hit.holder) => {
+                    last.count += hit.count;
+                    last.last_at = last.last_at.max(hit.last_at);
+                }
+                _ => users.push(LimitHit {
+                    program: None,
+                    ..hit
+                }),
+            }
+        }
+        users
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Consistent after each statement.
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// The key under which a refusal is counted, with room for it.
+    fn key(&mut self, limit: Limit, asker: Asker) -> Key {
+        let holder = Some(asker.holder);
+        let key = (limit, holder, asker.program);
+        if self.entries.contains_key(&key) {
+            return key;
+        }
+        let of_limit = self.entries.keys().filter(|(of, ..)| *of == limit);
+        let mut holders: Vec<_> = of_limit.map(|(_, holder, _)| *holder).collect();
+        let own = holders.iter().filter(|known| **known == holder).count();
+        holders.dedup();
+        if own == 0 && holders.len() >= MAX_HOLDERS {
+            return (limit, None, None);
+        }
+        if asker.program.is_some() && own >= MAX_PROGRAMS {
+            self.forget_program(limit, asker.holder);
+        }
+        key
+    }
+
+    /// Counts the program of a holder that was refused the longest ago with those that are not
+    /// counted apart.
+    fn forget_program(&mut self, limit: Limit, holder: Holder) {
+        let together = (limit, Some(holder), None);
+        let apart = self
+            .entries
+            .iter()
+            .filter(|((of, whose, program), _)| {
+                (*of, *whose) == (limit, Some(holder)) && program.is_some()
+            })
+            .min_by_key(|(_, entry)| entry.last_at)
+            .map(|(key, _)| *key);
+        let Some(entry) = apart.and_then(|key| self.entries.remove(&key)) else {
+            return;
+        };
+        let sum = self.entries.entry(together).or_insert(Entry {
+            count: 0,
             last_at: entry.last_at,
         });
-        counts.collect()
+        sum.count += entry.count;
+        sum.last_at = sum.last_at.max(entry.last_at);
+    }
+
+    fn app(&self, holder: Option<Holder>) -> Option<String> {
+        match holder {
+            Some(Holder::App(number)) => self.apps.get(&number).cloned(),
+            _ => None,
+        }
     }
 }
 
 impl LimitHit {
-    /// The holder in a word.
+    /// The holder in a word: a number for a user.
     pub fn user_label(&self) -> String {
-        self.holder
-            .map_or_else(|| "others".to_owned(), Holder::label)
+        match self.holder {
+            None => "others".to_owned(),
+            Some(Holder::Owner) => "owner".to_owned(),
+            Some(Holder::User(uid)) => uid.to_string(),
+            Some(Holder::Tcp) => "tcp".to_owned(),
+            Some(Holder::App(number)) => match &self.app {
+                Some(name) => format!("app:{name}"),
+                None => format!("app:{number}"),
+            },
+        }
     }
 }
 
@@ -191,29 +301,56 @@ impl LimitHit {
 mod tests {
     use super::*;
 
-    #[test]
-    fn refusals_are_counted_by_limit_and_user() {
-        let hits = LimitHits::default();
-        let ada = Holder::User(60_001);
-        for _ in 0..100 {
-            hits.count(Limit::Calls, ada);
-        }
-        hits.count(Limit::Channels, ada);
-        hits.count(Limit::Calls, Holder::Tcp);
-        let counts = hits.counts();
-        assert_eq!(counts.len(), 3);
-        assert_eq!((counts[0].count, counts[0].limit), (100, Limit::Calls));
+    fn program(uid: u32, pid: u32) -> Asker {
+        Asker::of(Some(Program { pid, uid }))
     }
 
     #[test]
-    fn any_number_of_users_makes_a_bounded_number_of_counts() {
+    fn refusals_are_counted_by_limit_user_and_program() {
         let hits = LimitHits::default();
-        for uid in 0..10_000 {
-            hits.count(Limit::Calls, Holder::User(uid));
+        for _ in 0..100 {
+            hits.count(Limit::Calls, program(60_001, 7));
         }
-        let counts = hits.counts();
-        assert_eq!(counts.len(), MAX_HOLDERS + 1);
-        assert_eq!(counts.iter().map(|hit| hit.count).sum::<u64>(), 10_000);
-        assert!(counts.iter().any(|hit| hit.user_label() == "others"));
+        hits.count(Limit::Calls, program(60_001, 8));
+        hits.count(Limit::Channels, program(60_001, 7));
+        hits.count(Limit::Calls, Holder::Tcp.into());
+        hits.name_app(3, "menu-board");
+        hits.count(Limit::Calls, Holder::App(3).into());
+        let list = hits.list();
+        assert_eq!(list.len(), 5);
+        assert_eq!((list[0].count, list[0].limit), (100, Limit::Calls));
+        assert_eq!(list[0].program.unwrap().pid, 7);
+        assert!(list[1].last_at >= list[0].last_at);
+        let users = hits.by_user();
+        let users: Vec<_> = users.iter().map(|it| (it.user_label(), it.count)).collect();
+        let told = [
+            ("60001", 101),
+            ("tcp", 1),
+            ("app:menu-board", 1),
+            ("60001", 1),
+        ];
+        assert_eq!(users, told.map(|(user, count)| (user.to_owned(), count)));
+    }
+
+    #[test]
+    fn any_number_of_users_and_programs_makes_a_bounded_number_of_counts() {
+        let hits = LimitHits::default();
+        for uid in 0..1000 {
+            for pid in 1..20 {
+                hits.count(Limit::Calls, program(60_000 + uid, pid));
+            }
+        }
+        let list = hits.list();
+        assert_eq!(list.len(), MAX_HOLDERS * (MAX_PROGRAMS + 1) + 1);
+        assert_eq!(list.iter().map(|hit| hit.count).sum::<u64>(), 19_000);
+        assert!(list.iter().any(|hit| hit.user_label() == "others"));
+        let users = hits.by_user();
+        assert_eq!(users.len(), MAX_HOLDERS + 1);
+        // The latest are named.
+        let last = Some(Program {
+            pid: 19,
+            uid: 60_000,
+        });
+        assert!(list.iter().any(|hit| hit.program == last));
     }
 }

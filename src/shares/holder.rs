@@ -1,4 +1,4 @@
-//! The users for whom shares are held.
+//! The users for whom shares are held, and the programs that ask for them.
 
 use std::fmt;
 
@@ -15,6 +15,38 @@ pub enum Holder {
     App(u32),
 }
 
+/// A local program: the process and the user that the kernel reported for its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Program {
+    pub pid: u32,
+    pub uid: u32,
+}
+
+/// One who asks for a share: the user who holds it, and the program, where the kernel names one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    pub holder: Holder,
+    pub program: Option<Program>,
+}
+
+impl Asker {
+    /// A local program; none over TCP.
+    pub fn of(program: Option<Program>) -> Self {
+        Self {
+            holder: Holder::of(program.map(|program| program.uid)),
+            program,
+        }
+    }
+}
+
+impl From<Holder> for Asker {
+    /// A user of whose program nothing is known.
+    fn from(holder: Holder) -> Self {
+        let program = None;
+        Self { holder, program }
+    }
+}
+
 impl Holder {
     /// The holder for a process of this user; none means TCP.
     pub fn of(uid: Option<u32>) -> Self {
@@ -23,16 +55,6 @@ impl Holder {
             Some(0) => Self::Owner,
             Some(uid) if uid == rustix::process::geteuid().as_raw() => Self::Owner,
             Some(uid) => Self::User(uid),
-        }
-    }
-
-    /// The holder in a word, as a label of metrics: a number for a user.
-    pub fn label(self) -> String {
-        match self {
-            Self::Owner => "owner".to_owned(),
-            Self::User(uid) => uid.to_string(),
-            Self::Tcp => "tcp".to_owned(),
-            Self::App(number) => format!("app-{number}"),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::hits::{Limit, LimitHits};
-use super::holder::Holder;
+use super::holder::{Asker, Holder};
 
 /// Buckets that are kept before those that are full, and so mean nothing, are dropped.
 const MANY: usize = 1024;
@@ -92,9 +92,10 @@ impl UserRates {
     ///
     /// # Errors
     /// One of the rates is exceeded, and nothing was taken of it.
-    pub fn take_broadcast(&self, holder: Holder, bytes: usize) -> Result<(), TooFast> {
-        self.take_bytes(holder, bytes)?;
-        self.broadcasts.take(holder, 1)
+    pub fn take_broadcast(&self, asker: impl Into<Asker>, bytes: usize) -> Result<(), TooFast> {
+        let asker = asker.into();
+        self.take_bytes(asker, bytes)?;
+        self.broadcasts.take(asker, 1)
     }
 
     /// Takes bytes of any call. The last call before the bucket is empty may be larger than what is
@@ -102,8 +103,19 @@ impl UserRates {
     ///
     /// # Errors
     /// The rate is exceeded.
-    pub fn take_bytes(&self, holder: Holder, bytes: usize) -> Result<(), TooFast> {
-        self.bytes.take(holder, bytes)
+    pub fn take_bytes(&self, asker: impl Into<Asker>, bytes: usize) -> Result<(), TooFast> {
+        self.bytes.take(asker.into(), bytes)
+    }
+
+    /// Takes bytes that have come already, and returns the wait after which more may come: until
+    /// an eighth of the burst is there, which is left to the user's other calls.
+    pub fn charge_bytes(&self, asker: Asker, bytes: usize) -> Option<Duration> {
+        self.bytes.charge(asker.holder, bytes, Instant::now())
+    }
+
+    /// Counts a wait for the rate of bytes among the limits that were reached.
+    pub fn report_bytes(&self, asker: Asker) {
+        self.bytes.hits.count(self.bytes.limit, asker);
     }
 }
 
@@ -116,19 +128,60 @@ impl Buckets {
         *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = rate;
     }
 
-    fn take(&self, holder: Holder, amount: usize) -> Result<(), TooFast> {
-        if holder == Holder::Owner {
+    fn take(&self, asker: Asker, amount: usize) -> Result<(), TooFast> {
+        if asker.holder == Holder::Owner {
             return Ok(());
         }
-        let taken = self.take_at(holder, amount, Instant::now());
+        let taken = self.take_at(asker.holder, amount, Instant::now());
         if taken.is_err() {
-            self.hits.count(self.limit, holder);
+            self.hits.count(self.limit, asker);
         }
         taken
     }
 
     fn take_at(&self, holder: Holder, amount: usize, now: Instant) -> Result<(), TooFast> {
         let rate = self.rate();
+        self.with_bucket(rate, holder, now, |bucket| {
+            // Whole units, however the sums are rounded.
+            if bucket.tokens < 0.999_999 {
+                let wait = (1.0 - bucket.tokens) / number(rate.per_second);
+                return Err(TooFast {
+                    holder,
+                    per_second: rate.per_second,
+                    burst: rate.burst,
+                    unit: self.unit,
+                    key: self.limit.user_key(),
+                    retry_in: Duration::from_secs_f64(wait).max(Duration::from_millis(1)),
+                });
+            }
+            bucket.tokens -= number(amount);
+            Ok(())
+        })
+    }
+
+    /// Takes an amount that is more than a refusal could prevent.
+    fn charge(&self, holder: Holder, amount: usize, now: Instant) -> Option<Duration> {
+        if holder == Holder::Owner {
+            return None;
+        }
+        let rate = self.rate();
+        let kept = number(rate.burst / 8);
+        self.with_bucket(rate, holder, now, |bucket| {
+            bucket.tokens -= number(amount);
+            let missing = kept - bucket.tokens;
+            let wait = Duration::from_secs_f64(missing.max(0.0) / number(rate.per_second));
+            (!wait.is_zero()).then_some(wait)
+        })
+    }
+
+    /// Uses a user's bucket, refilled up to now.
+    fn with_bucket<T>(
+        &self,
+        rate: Rate,
+        holder: Holder,
+        now: Instant,
+        used: impl FnOnce(&mut Bucket) -> T,
+    ) -> T {
         let (per_second, burst) = (number(rate.per_second), number(rate.burst));
         // Consistent after each statement.
         let mut buckets = self
@@ -144,20 +197,7 @@ impl Buckets {
         });
         bucket.tokens = bucket.refilled(per_second, burst, now);
         bucket.at = now;
-        // Whole units, however the sums are rounded.
-        if bucket.tokens < 0.999_999 {
-            let wait = (1.0 - bucket.tokens) / per_second;
-            return Err(TooFast {
-                holder,
-                per_second: rate.per_second,
-                burst: rate.burst,
-                unit: self.unit,
-                key: self.limit.user_key(),
-                retry_in: Duration::from_secs_f64(wait).max(Duration::from_millis(1)),
-            });
-        }
-        bucket.tokens -= number(amount);
-        Ok(())
+        used(bucket)
     }
 }
 
@@ -220,7 +260,7 @@ mod tests {
         tokio::time::advance(refused.retry_in).await;
         rates.take_broadcast(ADA, 0).unwrap();
         rates.take_broadcast(ADA, 0).unwrap_err();
-        assert_eq!(hits.counts().len(), 1, "{hits:?}");
+        assert_eq!(hits.list().len(), 1, "{hits:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -261,6 +301,18 @@ mod tests {
         for _ in 0..5 {
             rates.take_broadcast(ADA, 1).unwrap();
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_download_waits_and_leaves_room_for_other_calls() {
+        let rates = rates(&LimitHits::default());
+        assert_eq!(rates.charge_bytes(ADA.into(), 4000), None);
+        let wait = rates.charge_bytes(ADA.into(), 1000).unwrap();
+        assert_eq!(wait, Duration::from_millis(625));
+        rates.take_bytes(ADA, 1).unwrap_err();
+        tokio::time::advance(wait).await;
+        rates.take_bytes(ADA, 1).unwrap();
+        assert_eq!(rates.charge_bytes(Holder::Owner.into(), 1 << 30), None);
     }
 
     #[tokio::test(start_paused = true)]

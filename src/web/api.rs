@@ -68,7 +68,7 @@ pub(super) async fn request(
     };
     let room = PageRoom::new(page.answers(&state));
     let user = OnBehalf {
-        holder: page.holder,
+        asker: page.holder.into(),
         room: &room,
     };
     let answer = page

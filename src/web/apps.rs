@@ -6,19 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use crate::config::WebApp;
+use crate::shares::LimitHits;
 
 /// The configured apps. A reload replaces them.
 pub(super) struct Apps {
     configured: watch::Receiver<Arc<[WebApp]>>,
     /// Numbers by which shares are counted, by name; as many as names were ever configured.
     numbers: Mutex<HashMap<String, u32>>,
+    limit_hits: LimitHits,
 }
 
 impl Apps {
-    pub fn new(configured: watch::Receiver<Arc<[WebApp]>>) -> Self {
+    pub fn new(configured: watch::Receiver<Arc<[WebApp]>>, limit_hits: LimitHits) -> Self {
         Self {
             configured,
             numbers: Mutex::default(),
+            limit_hits,
         }
     }
 
@@ -48,7 +51,10 @@ impl Apps {
     pub fn number(&self, name: &str) -> u32 {
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-        *numbers.entry(name.to_owned()).or_insert(next)
+        *numbers.entry(name.to_owned()).or_insert_with(|| {
+            self.limit_hits.name_app(next, name);
+            next
+        })
     }
 
     fn find(&self, wanted: impl Fn(&WebApp) -> bool) -> Option<WebApp> {

@@ -15,9 +15,7 @@ use super::origin::RequestOrigin;
 use super::room::PageRoom;
 use super::state::WebState;
 use crate::access::Action;
-use crate::bridge::{BridgeError, OnBehalf};
-use crate::shares::Share;
-use crate::upstream::api::Content;
+use crate::bridge::{BridgeError, OnBehalf, UserContent};
 use crate::upstream::transport::CallError;
 use expd_domain::{ApiPath, Secret};
 use expd_server::error::ApiError;
@@ -38,8 +36,8 @@ pub(super) async fn serve(
     let headers = request.headers();
     let first = first_byte(headers);
     let room = PageRoom::new(page.answers(&state));
-    let (content, share) = fetch(&page, &path, first, &room).await?;
-    let head = content.head.clone();
+    let content = fetch(&page, &path, first, &room).await?;
+    let head = content.head().clone();
     let representation = Representation {
         length: head.size.unwrap_or(u64::MAX),
         modified: None,
@@ -92,14 +90,14 @@ pub(super) async fn serve(
     if request.method() == Method::HEAD {
         return Ok(response);
     }
-    let (content, share) = if start == first {
-        (content, share)
+    let content = if start == first {
+        content
     } else {
         // The range that was guessed is not the one that is due.
-        drop((content, share));
+        drop(content);
         fetch(&page, &path, start, &room).await?
     };
-    *response.body_mut() = body(content, share, room, length);
+    *response.body_mut() = body(content, room, length);
     Ok(response)
 }
 
@@ -196,9 +194,9 @@ async fn fetch(
     path: &ApiPath,
     from: u64,
     room: &PageRoom,
-) -> Result<(Content, Share), ApiError> {
+) -> Result<UserContent, ApiError> {
     let user = OnBehalf {
-        holder: page.holder,
+        asker: page.holder.into(),
         room,
     };
     let fetched = page.bridge.fetch(user, path, &BTreeMap::new(), from).await;
@@ -213,9 +211,9 @@ async fn fetch(
 }
 
 /// The body: at most `length` bytes of the content, where that is known.
-fn body(content: Content, share: Share, room: PageRoom, length: Option<u64>) -> Body {
-    let begun = (content, share, room, length.unwrap_or(u64::MAX));
-    let chunks = stream::try_unfold(begun, |(mut content, share, room, left)| async move {
+fn body(content: UserContent, room: PageRoom, length: Option<u64>) -> Body {
+    let begun = (content, room, length.unwrap_or(u64::MAX));
+    let chunks = stream::try_unfold(begun, |(mut content, room, left)| async move {
         if left == 0 {
             return Ok(None);
         }
@@ -227,7 +225,7 @@ fn body(content: Content, share: Share, room: PageRoom, length: Option<u64>) -> 
         let most = usize::try_from(left).unwrap_or(usize::MAX);
         chunk.truncate(most);
         let left = left - chunk.len() as u64;
-        Ok(Some((chunk, (content, share, room, left))))
+        Ok(Some((chunk, (content, room, left))))
     });
     Body::from_stream(chunks)
 }

@@ -44,7 +44,7 @@ pub(super) async fn broadcast(
     let room = PageRoom::new(page.answers(&state));
     let broadcast = BroadcastRequest {
         user: OnBehalf {
-            holder: page.holder,
+            asker: page.holder.into(),
             room: &room,
         },
         peer: None,
@@ -87,7 +87,7 @@ pub(super) async fn respond(
     let payload = payload(&state, body.payload)?;
     let room = PageRoom::new(page.answers(&state));
     let user = OnBehalf {
-        holder: page.holder,
+        asker: page.holder.into(),
         room: &room,
     };
     let responded = page.bridge.respond(user, &body.id, &id, &payload).await;

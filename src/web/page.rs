@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::stream::SelectAll;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -21,6 +21,7 @@ use super::packet;
 use super::state::WebState;
 use super::subscription::{Events, Subscription};
 use crate::access::Action;
+use crate::moment::Moment;
 use crate::pages::OpenPage;
 use crate::router::{Delivery, Ended, Event, ListenSpec, RouterError};
 use expd_domain::channel_id::MAX_ID_BYTES;
@@ -74,7 +75,7 @@ enum End {
 
 struct Page {
     task: PageTask,
-    opened: SystemTime,
+    opened: Moment,
     subscriptions: Vec<Subscription>,
     numbers: HashMap<Channel, usize>,
     events: SelectAll<Events>,
@@ -99,7 +100,7 @@ impl PageTask {
     pub async fn run(self) {
         let mut page = Page {
             task: self,
-            opened: SystemTime::now(),
+            opened: Moment::now(),
             subscriptions: Vec::new(),
             numbers: HashMap::new(),
             events: SelectAll::new(),
@@ -339,7 +340,7 @@ impl Page {
         let decode = self.task.state.decode;
         let (was_offline, opened) = (self.task.begun.was_offline, self.opened);
         // The page said `offline` before this socket, and has not subscribed before.
-        let is_told = |when: SystemTime| was_offline && when <= opened;
+        let is_told = |when: Moment| was_offline && when <= opened;
         let Some(subscription) = self.subscriptions.get_mut(number) else {
             return Ok(());
         };

@@ -64,7 +64,7 @@ pub struct WebParts {
     pub access: watch::Receiver<Arc<AccessPolicy>>,
     /// Limits on what pages can make the daemon hold, which a reload replaces.
     pub settings: watch::Receiver<Arc<DaemonSettings>>,
-    /// Where refusals are counted.
+    /// Refusals because a limit was reached, which name the apps.
     pub limit_hits: LimitHits,
     /// Counters of the daemon as a whole.
     pub counters: Arc<DaemonCounters>,
@@ -106,7 +106,7 @@ impl WebServer {
         let limits = parts.settings.borrow().limits.clone();
         let state = Arc::new(WebState {
             port: self.address.port(),
-            apps: Apps::new(parts.apps),
+            apps: Apps::new(parts.apps, parts.limit_hits),
             bridges: parts.bridges,
             access: parts.access,
             counters: parts.counters,

@@ -798,6 +798,82 @@ fn listen_says_why_a_channel_is_pending() {
     let mut said = lines_of(&mut listener.0);
     let pending = until(&mut said, "pending").pop().unwrap();
     assert!(pending.contains("refuses connections"), "{pending}");
+
+    let mut command = expd();
+    command.arg("--socket").arg(home.socket());
+    let mut listener = Background(
+        command
+            .args(["listen", "menu", "-c", "till", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let pending = next_with(&mut documents_of(&mut listener), "pending");
+    assert_eq!(pending["reason"], "OFFLINE", "{pending}");
+    let detail = pending["detail"].as_str().unwrap();
+    assert!(detail.contains("refuses connections"), "{pending}");
+    assert_eq!(pending["channels"][1]["name"], "till", "{pending}");
+}
+
+fn documents_of(listener: &mut Background) -> Lines<BufReader<ChildStdout>> {
+    BufReader::new(listener.0.stdout.take().unwrap()).lines()
+}
+
+#[test]
+fn a_listener_beyond_a_limit_waits_for_room_and_the_status_names_it() {
+    let home = Home::new("[daemon.limits]\nmax_channels = 1\nlog_age = \"1s\"\n");
+    let _daemon = home.start();
+    let listen = |arguments: &[&str]| {
+        let mut command = expd();
+        command.arg("--socket").arg(home.socket()).args(arguments);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Background(command.spawn().unwrap())
+    };
+    let mut first = listen(&["listen", "menu"]);
+    until(&mut lines_of(&mut first.0), "listening");
+    let mut second = listen(&["listen", "till", "--json"]);
+    let mut documents = documents_of(&mut second);
+    let pending = next_with(&mut documents, "pending");
+    assert_eq!(pending["reason"], "OVER_LIMIT", "{pending}");
+    assert_eq!(pending["channels"][0]["name"], "till", "{pending}");
+    let detail = pending["detail"].as_str().unwrap();
+    assert!(detail.contains("max_channels"), "{pending}");
+    let said = until(&mut lines_of(&mut second.0), "pending")
+        .pop()
+        .unwrap();
+    assert!(said.contains("max_channels"), "{said}");
+
+    let status = |arguments: &[&str]| {
+        let mut command = expd();
+        command.arg("--socket").arg(home.socket()).args(arguments);
+        let output = command.output().unwrap();
+        stdout(&output).to_owned()
+    };
+    let document: Value = serde_json::from_str(&status(&["status", "--json"])).unwrap();
+    let hit = &document["limitHits"][0];
+    assert_eq!(hit["limit"], "max_channels", "{document}");
+    assert_eq!(hit["pid"], second.0.id(), "{document}");
+    assert!(
+        hit["count"].as_u64().unwrap() >= 1 && hit["lastAt"].is_string(),
+        "{hit}"
+    );
+    let page = status(&["status"]);
+    let row = page.lines().find(|line| line.starts_with("max_channels"));
+    let row = row.unwrap_or_else(|| panic!("{page}"));
+    assert!(row.contains(&format!("expd {}", second.0.id())), "{row}");
+    assert!(
+        page.lines().all(|line| line.chars().count() <= 80),
+        "{page}"
+    );
+
+    drop(first);
+    loop {
+        let subscription = next_with(&mut documents, "subscription");
+        if subscription["state"] == "CONFIRMED" {
+            break;
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use expd_test_support::process::{Home, program};
 use serde_json::Value;
 
-use super::{device_at, expd, nobody, stderr, stdout};
+use super::{Background, device_at, expd, lines_of, nobody, stderr, stdout, until};
 
 /// Findings of `expd doctor` with these settings.
 fn doctor(home: &Home) -> (Option<i32>, Vec<Value>, String) {
@@ -272,15 +272,27 @@ fn top_works_in_a_pipe_and_on_a_terminal_without_colours() {
     assert_eq!(pages.status.code(), Some(0), "{}", stderr(&pages));
     assert_eq!(stdout(&pages).matches("INSTANCE").count(), 2);
 
+    let mut command = expd();
+    command.arg("--socket").arg(home.socket());
+    let command = command.args(["listen", "caf\u{e9}"]).stderr(Stdio::piped());
+    let mut listener = Background(command.spawn().unwrap());
+    until(&mut lines_of(&mut listener.0), "listening");
+    for terminal in ["vt100", "vt220"] {
+        on_a_serial_console(&home, terminal);
+    }
+}
+
+/// `expd top` on 80 columns and 24 rows, with a channel of which the name is not in ASCII.
+fn on_a_serial_console(home: &Home, terminal: &str) {
     let line = format!(
-        "{} --socket {} top",
+        "stty cols 80 rows 24; {} --socket {} top",
         program().display(),
         home.socket().display()
     );
     let mut script = Command::new("script");
     script
         .args(["-qec", &line, "/dev/null"])
-        .env("TERM", "vt100");
+        .env("TERM", terminal);
     let mut script = script
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -298,8 +310,12 @@ fn top_works_in_a_pipe_and_on_a_terminal_without_colours() {
     keys.write_all(b"q").unwrap();
     screen.read_to_end(&mut shown).unwrap();
     assert!(script.wait().unwrap().success());
+    assert!(shown.is_ascii(), "{}", String::from_utf8_lossy(&shown));
     let shown = String::from_utf8_lossy(&shown);
-    assert!(shown.contains("INSTANCE"), "{shown}");
+    assert!(
+        shown.contains("INSTANCE") && shown.contains("\"caf?\""),
+        "{shown}"
+    );
     assert!(
         shown.contains("\u{1b}[?1049l"),
         "the terminal is given back"

@@ -27,17 +27,17 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const TOKEN: Duration = Duration::from_secs(8);
 
 /// The wall clock of one process.
-struct Clock(PathBuf);
+pub struct Clock(PathBuf);
 
 impl Clock {
-    fn new(file: PathBuf) -> Self {
+    pub fn new(file: PathBuf) -> Self {
         let clock = Self(file);
         clock.set("+0d");
         clock
     }
 
     /// By how much it is off, as faketime writes it.
-    fn set(&self, offset: &str) {
+    pub fn set(&self, offset: &str) {
         // In one step: it is read at every look at the clock.
         let fresh = self.0.with_extension("new");
         std::fs::write(&fresh, offset).unwrap();
@@ -46,7 +46,7 @@ impl Clock {
 
     /// Prefix of a command that is to live by this clock. The monotonic clock, which cannot jump,
     /// stays the real one.
-    fn enter(&self, library: &Path) -> Vec<String> {
+    pub fn enter(&self, library: &Path) -> Vec<String> {
         vec![
             "env".to_owned(),
             format!("LD_PRELOAD={}", library.display()),

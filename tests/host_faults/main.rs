@@ -12,6 +12,7 @@
 )]
 
 mod clock;
+mod dates;
 mod descriptors;
 mod disk;
 mod doctor;
@@ -64,6 +65,8 @@ faults! {
     the_name_service_fails: [LINK] names::fail;
     the_name_service_is_silent: [LINK] names::get_no_answer;
     the_clock_jumps: [Need::Library(clock::LIBRARY)] clock::jumps;
+    the_machine_boots_in_1970: [Need::Library(clock::LIBRARY)] dates::from_1970_on;
+    the_machine_boots_in_1970_with_a_network_of_its_own: [Need::Library(clock::LIBRARY)] dates::with_a_network_of_its_own;
     the_process_is_suspended: [] suspend::and_resume;
     the_disk_is_full: [DISK] disk::is_full;
     the_disk_is_full_or_read_only_at_the_start: [DISK] disk::is_full_or_read_only_at_the_start;

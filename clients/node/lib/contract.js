@@ -3467,6 +3467,7 @@ $root.expd = (function() {
                 this.settingsMistakes = [];
                 this.webPages = [];
                 this.webApps = [];
+                this.limitHits = [];
                 if (properties)
                     for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -3480,6 +3481,7 @@ $root.expd = (function() {
             Status.prototype.settingsMistakes = $util.emptyArray;
             Status.prototype.webPages = $util.emptyArray;
             Status.prototype.webApps = $util.emptyArray;
+            Status.prototype.limitHits = $util.emptyArray;
 
             Status.encode = function encode(message, writer, q) {
                 if (!writer)
@@ -3506,6 +3508,9 @@ $root.expd = (function() {
                 if (message.webApps != null && message.webApps.length)
                     for (var i = 0; i < message.webApps.length; ++i)
                         $root.expd.v1.WebAppStatus.encode(message.webApps[i], writer.uint32(58).fork(), q + 1).ldelim();
+                if (message.limitHits != null && message.limitHits.length)
+                    for (var i = 0; i < message.limitHits.length; ++i)
+                        $root.expd.v1.LimitHit.encode(message.limitHits[i], writer.uint32(66).fork(), q + 1).ldelim();
                 return writer;
             };
 
@@ -3568,6 +3573,12 @@ $root.expd = (function() {
                             message.webApps.push($root.expd.v1.WebAppStatus.decode(reader, reader.uint32(), undefined, long + 1));
                             break;
                         }
+                    case 8: {
+                            if (!(message.limitHits && message.limitHits.length))
+                                message.limitHits = [];
+                            message.limitHits.push($root.expd.v1.LimitHit.decode(reader, reader.uint32(), undefined, long + 1));
+                            break;
+                        }
                     default:
                         reader.skipType(tag & 7, long);
                         break;
@@ -3582,6 +3593,107 @@ $root.expd = (function() {
             };
 
             return Status;
+        })();
+
+        v1.LimitHit = (function() {
+
+            function LimitHit(properties) {
+                if (properties)
+                    for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            }
+
+            LimitHit.prototype.limit = "";
+            LimitHit.prototype.user = "";
+            LimitHit.prototype.pid = 0;
+            LimitHit.prototype.uid = 0;
+            LimitHit.prototype.count = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            LimitHit.prototype.lastAt = null;
+
+            LimitHit.encode = function encode(message, writer, q) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (q === undefined)
+                    q = 0;
+                if (q > $util.recursionLimit)
+                    throw Error("max depth exceeded");
+                if (message.limit != null && Object.hasOwnProperty.call(message, "limit"))
+                    writer.uint32(10).string(message.limit);
+                if (message.user != null && Object.hasOwnProperty.call(message, "user"))
+                    writer.uint32(18).string(message.user);
+                if (message.pid != null && Object.hasOwnProperty.call(message, "pid"))
+                    writer.uint32(24).uint32(message.pid);
+                if (message.uid != null && Object.hasOwnProperty.call(message, "uid"))
+                    writer.uint32(32).uint32(message.uid);
+                if (message.count != null && Object.hasOwnProperty.call(message, "count"))
+                    writer.uint32(40).uint64(message.count);
+                if (message.lastAt != null && Object.hasOwnProperty.call(message, "lastAt"))
+                    $root.google.protobuf.Timestamp.encode(message.lastAt, writer.uint32(50).fork(), q + 1).ldelim();
+                return writer;
+            };
+
+            LimitHit.decode = function decode(reader, length, error, long) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (long === undefined)
+                    long = 0;
+                if (long > $Reader.recursionLimit)
+                    throw Error("maximum nesting depth exceeded");
+                var end, message;
+                if (length === undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = new $root.expd.v1.LimitHit();
+                while (reader.pos < end) {
+                    var tag = reader.uint32();
+                    if (tag === error)
+                        break;
+                    switch (tag >>> 3) {
+                    case 1: {
+                            message.limit = reader.string();
+                            break;
+                        }
+                    case 2: {
+                            message.user = reader.string();
+                            break;
+                        }
+                    case 3: {
+                            message.pid = reader.uint32();
+                            break;
+                        }
+                    case 4: {
+                            message.uid = reader.uint32();
+                            break;
+                        }
+                    case 5: {
+                            message.count = reader.uint64();
+                            break;
+                        }
+                    case 6: {
+                            message.lastAt = $root.google.protobuf.Timestamp.decode(reader, reader.uint32(), undefined, long + 1);
+                            break;
+                        }
+                    default:
+                        reader.skipType(tag & 7, long);
+                        break;
+                    }
+                }
+                if (length !== undefined) {
+                    if (reader.pos !== end)
+                        throw RangeError("index out of range");
+                    reader.len = length;
+                }
+                return message;
+            };
+
+            return LimitHit;
         })();
 
         v1.WebPageStatus = (function() {
@@ -4169,6 +4281,7 @@ $root.expd = (function() {
             ChannelStatus.prototype.logEvents = 0;
             ChannelStatus.prototype.logBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             ChannelStatus.prototype.logSequence = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            ChannelStatus.prototype.refusal = "";
 
             ChannelStatus.encode = function encode(message, writer, q) {
                 if (!writer)
@@ -4197,6 +4310,8 @@ $root.expd = (function() {
                     writer.uint32(72).uint64(message.logBytes);
                 if (message.logSequence != null && Object.hasOwnProperty.call(message, "logSequence"))
                     writer.uint32(80).uint64(message.logSequence);
+                if (message.refusal != null && Object.hasOwnProperty.call(message, "refusal"))
+                    writer.uint32(90).string(message.refusal);
                 return writer;
             };
 
@@ -4261,6 +4376,10 @@ $root.expd = (function() {
                         }
                     case 10: {
                             message.logSequence = reader.uint64();
+                            break;
+                        }
+                    case 11: {
+                            message.refusal = reader.string();
                             break;
                         }
                     default:

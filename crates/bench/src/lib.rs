@@ -1,17 +1,20 @@
-//! Parts that the measurements share: the program that is measured, the processes of a run, and the
-//! folders of results.
+//! Parts that the measurements share: the program that is measured, the processes of a run, a
+//! program that notices what others do to it, and the folders of results.
 //!
 //! `EXPD_BINARY` names the program; otherwise each benchmark builds it itself, with the profile
 //! that its page in `docs/` names.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::unwrap_used,
     clippy::panic,
     clippy::missing_panics_doc,
     reason = "a measurement ends where it cannot begin"
 )]
 
+pub mod daemon;
 pub mod process;
+pub mod victim;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

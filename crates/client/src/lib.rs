@@ -60,7 +60,7 @@ pub use run::{Credentials, RunInstance, RunningInstance};
 pub use serde_json::{Value, json};
 pub use socket_path::{SocketEnvironment, SocketPath, UnsafeFolder};
 pub use status::{
-    ChannelStatus, Counters, Identity, InstanceStatus, LinkEvent, LinkStatus, ListenerStatus,
-    Status, WebAppStatus, WebPageStatus,
+    ChannelStatus, Counters, Identity, InstanceStatus, LimitHit, LinkEvent, LinkStatus,
+    ListenerStatus, Status, WebAppStatus, WebPageStatus,
 };
 pub use tonic::Code;

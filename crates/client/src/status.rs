@@ -29,6 +29,27 @@ pub struct Status {
     /// The apps whose pages have come to the door since the daemon started, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub web_apps: Vec<WebAppStatus>,
+    /// Refusals because a limit was reached, the latest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limit_hits: Vec<LimitHit>,
+}
+
+/// Refusals of one program by one limit, since the daemon started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LimitHit {
+    /// The limit's key below `daemon.limits` in the settings.
+    pub limit: String,
+    /// The user: its number, or `owner`, `tcp`, `app:NAME`, `others`.
+    pub user: String,
+    /// The process; 0 where several are counted together, and where none is known.
+    pub pid: u32,
+    /// Its user; meaningful where `pid` is not 0.
+    pub uid: u32,
+    /// Number of refusals.
+    pub count: u64,
+    /// The last one.
+    pub last_at: Option<Time>,
 }
 
 /// One live socket of a web page.
@@ -193,6 +214,9 @@ pub struct ChannelStatus {
     pub log_bytes: u64,
     /// Sequence of the newest event.
     pub log_sequence: u64,
+    /// EXP's words where it refuses the channel on the present connection.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub refusal: String,
 }
 
 /// An open listener.
@@ -252,6 +276,7 @@ impl Pages {
         // The first page has all of them.
         self.0.web_pages.splice(..0, before.web_pages);
         self.0.web_apps.splice(..0, before.web_apps);
+        self.0.limit_hits.splice(..0, before.limit_hits);
         let mut earlier = before.instances;
         for instance in &mut self.0.instances {
             // The newest page has the present facts; channels and listeners are spread over all.
@@ -293,6 +318,11 @@ impl Status {
                 .into_iter()
                 .map(WebAppStatus::from_wire)
                 .collect(),
+            limit_hits: status
+                .limit_hits
+                .into_iter()
+                .map(LimitHit::from_wire)
+                .collect(),
         })
     }
 }
@@ -309,6 +339,19 @@ impl WebPageStatus {
             channels: page.channels,
             behind: page.behind,
             delivered: page.delivered,
+        }
+    }
+}
+
+impl LimitHit {
+    fn from_wire(hit: proto::LimitHit) -> Self {
+        Self {
+            limit: hit.limit,
+            user: hit.user,
+            pid: hit.pid,
+            uid: hit.uid,
+            count: hit.count,
+            last_at: Time::from_wire(hit.last_at),
         }
     }
 }
@@ -428,6 +471,7 @@ impl ChannelStatus {
             log_events: status.log_events,
             log_bytes: status.log_bytes,
             log_sequence: status.log_sequence,
+            refusal: status.refusal,
         })
     }
 }

@@ -13,6 +13,7 @@ use zeroize::Zeroize as _;
 use super::finding::Findings;
 use crate::cli::ages::rough;
 use crate::config::{Credentials, InstanceSettings};
+use crate::moment::is_unset;
 use crate::upstream::credentials::{PairedStore, login_request};
 use crate::upstream::transport::{Answer, HttpTransport, Unbounded};
 use expd_domain::LoginAnswer;
@@ -31,13 +32,9 @@ const LARGEST: usize = 1 << 20;
 /// Difference of the clocks from which on certificates and logs suffer.
 const CLOCK_WARNING: Duration = Duration::from_secs(60);
 
-/// Seconds since 1970 before which no clock can be right: this program is younger.
-const EARLIEST: u64 = 1_735_689_600;
-
 /// Checks this host's clock by itself.
 pub(super) fn clock(findings: &mut Findings) {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    if since.is_ok_and(|since| since.as_secs() >= EARLIEST) {
+    if !is_unset(SystemTime::now()) {
         return;
     }
     findings.fault(
@@ -85,13 +82,13 @@ pub(super) async fn instance(
             return;
         }
     };
-    if !answers(findings, name, &settings.host, &transport).await {
+    let Some(date) = answers(findings, name, &settings.host, &transport).await else {
         return;
-    }
+    };
     if is_online {
         findings.ok("login", name, "the daemon is logged in");
     } else {
-        login(findings, name, settings, state_dir, &transport).await;
+        login(findings, name, settings, state_dir, (&transport, date)).await;
     }
 }
 
@@ -168,14 +165,14 @@ async fn connections(findings: &mut Findings, name: &str, addresses: &[SocketAdd
     works
 }
 
-/// Asks the host something that needs no login: TLS, clock and captive portals show. True where an
-/// EXP API answers.
+/// Asks the host something that needs no login: TLS, clock and captive portals show. Returns the
+/// date by which to log in, where an EXP API answers: EXP's, or this host's where EXP tells none.
 async fn answers(
     findings: &mut Findings,
     name: &str,
     host: &str,
     transport: &HttpTransport,
-) -> bool {
+) -> Option<SystemTime> {
     let url = format!("{}/api/devices?limit=1", host.trim_end_matches('/'));
     let answer = match transport.request(Method::GET, url) {
         Ok(request) => {
@@ -199,7 +196,7 @@ async fn answers(
             // The diagnosis has its remedy; where the clock is wrong, no certificate holds.
             let remedy = "as said; with TLS, check this host's clock first (date)";
             findings.fault(check, name, words, remedy);
-            return false;
+            return None;
         }
     };
     if host.starts_with("https:") {
@@ -208,7 +205,8 @@ async fn answers(
         findings.note("tls", name, "not used: the host is http");
     }
     compare_clocks(findings, name, answer.date);
-    portal(findings, name, &answer)
+    let date = answer.date.unwrap_or_else(SystemTime::now);
+    portal(findings, name, &answer).then_some(date)
 }
 
 fn portal(findings: &mut Findings, name: &str, answer: &Answer) -> bool {
@@ -257,13 +255,13 @@ fn compare_clocks(findings: &mut Findings, name: &str, date: Option<SystemTime>)
     );
 }
 
-/// Logs in as the daemon would, and forgets the token.
+/// Logs in as the daemon would, dated by EXP's clock, and forgets the token.
 async fn login(
     findings: &mut Findings,
     name: &str,
     settings: &InstanceSettings,
     state_dir: Option<&Path>,
-    transport: &HttpTransport,
+    (transport, date): (&HttpTransport, SystemTime),
 ) {
     let stored = state_dir.and_then(|folder| PairedStore::new(folder, name).read().ok().flatten());
     let key = stored.as_ref().map(|stored| &stored.key);
@@ -289,7 +287,7 @@ async fn login(
         }
         (Credentials::User { .. }, _) => None,
     };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = date.duration_since(SystemTime::UNIX_EPOCH);
     let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
     let body = login_request(&settings.credentials, key, now.saturating_sub(1));
     let url = format!("{}/api/auth/login", settings.host.trim_end_matches('/'));

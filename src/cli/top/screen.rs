@@ -1,8 +1,10 @@
 //! The terminal of `expd top` while it has the whole of it.
 
+use std::borrow::Cow;
 use std::io::{self, Stdout};
 
 use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::MoveTo;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
@@ -17,6 +19,7 @@ use ratatui::{Terminal, TerminalOptions, Viewport};
 use tokio::sync::mpsc;
 
 use super::view::Line;
+use crate::cli::terminal::{ascii, has_unicode};
 
 /// Size of a terminal that does not tell its own, as serial consoles do not.
 const UNKNOWN: Rect = Rect::new(0, 0, 80, 24);
@@ -35,6 +38,8 @@ pub(super) enum Key {
 /// The screen; the terminal is as before once it is dropped.
 pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// True for a terminal that shows nothing beyond ASCII.
+    is_ascii: bool,
 }
 
 impl Screen {
@@ -44,7 +49,8 @@ impl Screen {
         // From here on, dropping gives it back.
         match execute!(io::stdout(), EnterAlternateScreen).and_then(|()| terminal()) {
             Ok(terminal) => {
-                let mut screen = Self { terminal };
+                let is_ascii = !has_unicode();
+                let mut screen = Self { terminal, is_ascii };
                 screen.terminal.hide_cursor()?;
                 Ok(screen)
             }
@@ -59,14 +65,22 @@ impl Screen {
     /// is what every terminal has.
     pub(super) fn draw(&mut self, lines: &[Line], top: usize, bottom: &str) -> io::Result<()> {
         let bold = Style::new().add_modifier(Modifier::BOLD);
+        let is_ascii = self.is_ascii;
+        let shown = |text| {
+            if is_ascii {
+                ascii(text)
+            } else {
+                Cow::Borrowed(text)
+            }
+        };
         self.terminal.draw(|frame| {
             let area = frame.area();
             let rows = usize::from(area.height.saturating_sub(1));
-            let shown = lines.iter().skip(top).take(rows).map(|line| {
+            let text = lines.iter().skip(top).take(rows).map(|line| {
                 let style = if line.is_bold { bold } else { Style::new() };
-                ScreenLine::styled(line.text.as_str(), style)
+                ScreenLine::styled(shown(&line.text), style)
             });
-            let text: Text<'_> = shown.collect();
+            let text: Text<'_> = text.collect();
             let body = Rect {
                 height: area.height.saturating_sub(1),
                 ..area
@@ -77,7 +91,10 @@ impl Screen {
                 height: area.height.min(1),
                 ..area
             };
-            frame.render_widget(Paragraph::new(ScreenLine::styled(bottom, bold)), last);
+            frame.render_widget(
+                Paragraph::new(ScreenLine::styled(shown(bottom), bold)),
+                last,
+            );
         })?;
         Ok(())
     }
@@ -109,9 +126,14 @@ fn terminal() -> io::Result<Terminal<CrosstermBackend<Stdout>>> {
     Terminal::with_options(backend, TerminalOptions { viewport })
 }
 
-/// Gives the terminal back. A terminal that is gone needs it no more.
+/// Gives the terminal back. A terminal that is gone needs it no more. One without a second screen,
+/// as a VT100 or VT220, keeps the last page, and goes on below it.
 fn give_back() {
-    execute!(io::stdout(), LeaveAlternateScreen).ok();
+    let (_, rows) = size().unwrap_or_default();
+    let last = if rows > 0 { rows } else { UNKNOWN.height } - 1;
+    let below = MoveTo(0, last);
+    let clear = Clear(ClearType::CurrentLine);
+    execute!(io::stdout(), below, clear, LeaveAlternateScreen).ok();
     disable_raw_mode().ok();
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::cli::ages;
 use crate::cli::output::printable;
-use crate::cli::programs::{clipped, program};
-use expd_client::{InstanceStatus, LinkState, ListenerStatus, Status};
+use crate::cli::programs::{clipped, program, refused_program};
+use expd_client::{InstanceStatus, LimitHit, LinkState, ListenerStatus, Status};
 
 /// Columns of the lines.
 pub(super) const WIDTH: usize = 80;
@@ -52,6 +52,7 @@ impl View {
         instances(&mut lines, status, wall, &rates);
         channels(&mut lines, status, wall, &rates);
         programs(&mut lines, status, &rates);
+        limits(&mut lines, status, wall, &rates);
         self.before = Some(counts);
         lines
     }
@@ -89,6 +90,9 @@ impl Rates<'_> {
 
 fn counts(status: &Status) -> BTreeMap<String, u64> {
     let mut values = BTreeMap::new();
+    for hit in &status.limit_hits {
+        values.insert(limit_key(hit), hit.count);
+    }
     for it in &status.instances {
         let name = &it.instance;
         values.insert(format!("received {name}"), it.counters.broadcasts_received);
@@ -203,6 +207,33 @@ fn programs(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
     }
 }
 
+/// Programs that were refused because a limit was reached, the latest first.
+fn limits(lines: &mut Vec<Line>, status: &Status, wall: SystemTime, rates: &Rates<'_>) {
+    if status.limit_hits.is_empty() {
+        return;
+    }
+    lines.push(plain(String::new()));
+    lines.push(heading(
+        "LIMIT REACHED                 BY                        REFUSED     /s  LAST",
+    ));
+    for hit in &status.limit_hits {
+        lines.push(plain(format!(
+            "{:<28}  {:<24}  {:>7}  {:>5}  {}",
+            clipped(&printable(&hit.limit), 28),
+            refused_program(hit),
+            hit.count,
+            rates.shown(&limit_key(hit)),
+            hit.last_at
+                .map(|at| ages::since(at, wall))
+                .unwrap_or_default(),
+        )));
+    }
+}
+
+fn limit_key(hit: &LimitHit) -> String {
+    format!("limit {} {} {}", hit.limit, hit.user, hit.pid)
+}
+
 /// The text, after the instance's name where there are several.
 fn placed(it: &InstanceStatus, status: &Status, text: &str) -> String {
     match status.instances.len() {
@@ -227,6 +258,7 @@ mod tests {
             settings_mistakes: Vec::new(),
             web_pages: Vec::new(),
             web_apps: Vec::new(),
+            limit_hits: Vec::new(),
             instances: vec![InstanceStatus {
                 instance: "default".to_owned(),
                 host: String::new(),
@@ -251,6 +283,7 @@ mod tests {
                     log_events: 1,
                     log_bytes: 1,
                     log_sequence: delivered,
+                    refusal: String::new(),
                 }],
                 listeners: vec![ListenerStatus {
                     id: "l".to_owned(),

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::exposition::{Exposition, Kind, seconds};
 use super::{instances, process, web};
 use crate::bridge::Bridges;
 use crate::logging;
 use crate::metrics::DaemonCounters;
+use crate::moment::BootTime;
 use crate::pages::Pages;
 use crate::router::{InstanceId, InstanceSnapshot, RouterError, RouterHandle};
 use crate::shares::LimitHits;
@@ -22,7 +22,7 @@ pub(in crate::daemon) struct Metrics {
     pub(in crate::daemon) counters: Arc<DaemonCounters>,
     pub(in crate::daemon) limit_hits: LimitHits,
     pub(in crate::daemon) pages: Pages,
-    pub(in crate::daemon) started_at: SystemTime,
+    pub(in crate::daemon) started_at: BootTime,
 }
 
 impl Metrics {
@@ -124,7 +124,7 @@ impl Metrics {
             Kind::Gauge,
             "Start of the daemon, in seconds since the epoch.",
         )
-        .sample(&[], seconds(self.started_at));
+        .sample(&[], seconds(self.started_at.date()));
     }
 
     /// Instances that programs run: by state, since their names and their number are their users'.
@@ -193,7 +193,7 @@ impl Metrics {
             Kind::Counter,
             "Refusals because a limit was reached, by the limit's key in the settings and the user.",
         );
-        for hit in self.limit_hits.counts() {
+        for hit in self.limit_hits.by_user() {
             let labels = [("limit", hit.limit.key()), ("user", &hit.user_label())];
             family.sample(&labels, hit.count);
         }

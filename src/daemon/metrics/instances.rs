@@ -185,7 +185,7 @@ pub(super) fn add(
     );
     for (bridge, _) in &all {
         if let Some(at) = bridge.counters.last_broadcast.get() {
-            family.sample(&[of(bridge)], seconds(at));
+            family.sample(&[of(bridge)], seconds(at.date()));
         }
     }
     let mut family = text.family(
@@ -241,7 +241,7 @@ fn add_links(text: &mut Exposition, all: &[Instance<'_>]) {
         "Beginning of the present state of the link, in seconds since the epoch.",
     );
     for (bridge, _) in all {
-        let since = seconds(bridge.link.borrow().since);
+        let since = seconds(bridge.link.borrow().since.date());
         family.sample(&[of(bridge)], since);
     }
     let mut family = text.family(

@@ -129,7 +129,7 @@ impl Call {
         let Admission {
             streams, memory, ..
         } = &self.connection.admission;
-        let share = streams.take(memory.holder(), 1).map_err(|full| {
+        let share = streams.take(memory.asker(), 1).map_err(|full| {
             let most = streams.most();
             Status::resource_exhausted(format!(
                 "too many streams: {full}, of {most} (daemon.limits.user.max_streams, \

@@ -55,7 +55,7 @@ use crate::config::DaemonSettings;
 use crate::ipc::{Accepted, Listener, PeerStream};
 use crate::journal::JournalEvent;
 use crate::router::Program;
-use crate::shares::{Holder, LimitHits};
+use crate::shares::{Asker, LimitHits};
 
 /// Initial HTTP/2 window of a connection.
 const CONNECTION_WINDOW: u32 = 1 << 20;
@@ -168,8 +168,8 @@ impl Server {
     ) -> Option<Arc<Connection>> {
         let caller = stream.caller();
         let is_stranger = !self.access.borrow().admits(&caller);
-        let holder = Holder::of(caller.peer().map(|peer| peer.uid));
-        match users.admit(holder, is_stranger) {
+        let asker = Asker::of(programs::program_of(&caller));
+        match users.admit(asker, is_stranger) {
             Ok(admission) => {
                 open.is_full.store(false, Ordering::Relaxed);
                 admission.user.rate_limit.charge(ADMISSION_COST);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::rate_limit::RateLimit;
 use crate::config::Limits;
-use crate::shares::{Full, Holder, Limit, LimitHits, Memory, Share, Shares};
+use crate::shares::{Asker, Full, Holder, Limit, LimitHits, Memory, Share, Shares};
 
 /// Memory limit of one stranger, in bytes.
 pub const STRANGER_BYTES: usize = 8 << 20;
@@ -110,7 +110,7 @@ impl Users {
     /// A share is exhausted.
     pub(super) fn admit(
         &self,
-        holder: Holder,
+        asker: Asker,
         is_stranger: bool,
     ) -> Result<Admission, AdmissionError> {
         let (budget, setting) = if is_stranger {
@@ -124,10 +124,10 @@ impl Users {
             limit: shares.most(),
             setting,
         };
-        let connection = budget.connections.take(holder, 1);
+        let connection = budget.connections.take(asker, 1);
         let connection = connection
             .map_err(|full| refused("local connections", setting, full, &budget.connections))?;
-        let memory = Memory::new(budget.memory.clone(), holder);
+        let memory = Memory::new(budget.memory.clone(), asker);
         let bytes = memory.take(CONNECTION_BYTES).map_err(|full| {
             let setting = "daemon.limits.max_call_bytes";
             refused(
@@ -138,7 +138,7 @@ impl Users {
             )
         })?;
         Ok(Admission {
-            user: self.user((holder, is_stranger)),
+            user: self.user((asker.holder, is_stranger)),
             memory,
             streams: budget.streams.clone(),
             is_stranger,

@@ -1,7 +1,7 @@
 //! One connection of the link: a socket, the subscriptions on it, and the proof that it is alive.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, timeout};
 
@@ -211,7 +211,7 @@ impl Connection {
     /// Waits for events from the server. Cancel-safe.
     pub async fn read(&mut self) -> Arrivals {
         self.socket.next_events(&mut self.events).await;
-        let received = Moment::now();
+        let (received, received_at) = (Moment::now(), SystemTime::now());
         let mut arrivals = Arrivals::default();
         for event in std::mem::take(&mut self.events) {
             match event {
@@ -221,6 +221,7 @@ impl Connection {
                             channel,
                             broadcast,
                             received,
+                            received_at,
                         }),
                         // Broadcasts on channels that nobody wants any more keep arriving.
                         None if self.subscriptions.surplus() > 0 => {}

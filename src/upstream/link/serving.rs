@@ -208,6 +208,12 @@ impl Serving {
             self.report(Report::Confirmed(confirmed)).await;
             self.refusal_notice.end(connection);
         }
+        for Refusal { channels, reason } in &refused {
+            if !channels.is_empty() {
+                let report = Report::Refused(channels.clone(), reason.as_str().into());
+                self.report(report).await;
+            }
+        }
         if self.refusal_notice.on_refusals(refused, connection) {
             rotation.start();
         }

@@ -1,7 +1,6 @@
 //! Status of a link.
 
-use std::time::SystemTime;
-
+use crate::moment::BootTime;
 use crate::upstream::deadline::Deadline;
 use expd_domain::LinkState;
 
@@ -10,7 +9,7 @@ use expd_domain::LinkState;
 pub struct LinkStatus {
     pub state: LinkState,
     /// Time at which it entered this state.
-    pub since: SystemTime,
+    pub since: BootTime,
     /// Reason in words; may be empty.
     pub reason: String,
     /// Number of tries since the link was last online.
@@ -29,7 +28,7 @@ impl Default for LinkStatus {
     fn default() -> Self {
         Self {
             state: LinkState::Connecting,
-            since: SystemTime::now(),
+            since: BootTime::now(),
             reason: String::new(),
             attempt: 0,
             last_error: None,
@@ -46,7 +45,7 @@ impl LinkStatus {
     pub(super) fn enter(&mut self, state: LinkState, reason: &str) -> bool {
         if self.state != state {
             self.state = state;
-            self.since = SystemTime::now();
+            self.since = BootTime::now();
         }
         reason.clone_into(&mut self.reason);
         if !matches!(state, LinkState::Online | LinkState::Pairing) {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use zeroize::Zeroize as _;
 
-use super::clock::ServerClock;
+use super::clock::{ClockChange, ClockWarnings, LocalTime, ServerClock};
 use super::error::SessionError;
 use super::hosts::{Hosts, hosts};
 use super::keyring::{KeyPlace, Keyring};
@@ -46,6 +46,9 @@ const UNTOLD_LIFE: Duration = Duration::from_secs(3600);
 /// Bound on the size of an authentication payload in bytes.
 const LARGEST_ANSWER: usize = 1 << 20;
 
+/// Added to EXP's words where a login is refused that was dated by a clock that nobody has set.
+const UNSET_CLOCK: &str = "; this machine's clock is before 2025, so that the login was dated wrongly: set it (timedatectl set-ntp true, or date -s)";
+
 /// Outcome of a login or a refresh that failed: refused by EXP, or transient with EXP's
 /// `Retry-After`.
 pub(super) enum Failure {
@@ -65,6 +68,7 @@ pub(super) struct Authenticator {
     setup: Arc<InstanceSetup>,
     pub(super) keyring: Keyring,
     clock: ServerClock,
+    clock_warnings: ClockWarnings,
     pub(super) timings: SessionTimings,
     counters: Arc<Counters>,
     states: watch::Sender<SessionState>,
@@ -92,6 +96,7 @@ impl Authenticator {
             keyring: Keyring::open(name, &setup.settings.credentials, place, &timings)?,
             setup,
             clock: ServerClock::default(),
+            clock_warnings: ClockWarnings::default(),
             renewals: Renewals::new(timings.renewal),
             refusals: Refusals::new(&timings),
             timings,
@@ -141,9 +146,18 @@ impl Authenticator {
             Err(Failure::Refused(_)) => true,
             Err(Failure::Transient(..)) => false,
         };
-        if doubtful && self.signs_with_secret() && self.clock.disagrees_with(clock_before) {
+        let is_dated = self.signs_with_secret();
+        if doubtful && is_dated && self.clock.disagrees_with(clock_before, LocalTime::now()) {
             // The refused login was dated by a wrong clock, and its answer told the right time.
             answer = self.try_to_log_in().await;
+        }
+        if let Err(Failure::Refused(reason)) = &mut answer
+            && is_dated
+            && !self.clock.is_known()
+            && LocalTime::now().is_unset()
+        {
+            // EXP's words name the credentials, and they may be right.
+            reason.push_str(UNSET_CLOCK);
         }
         let token = answer?;
         let identity = &token.session.authentication.identity;
@@ -169,7 +183,7 @@ impl Authenticator {
     async fn try_to_log_in(&mut self) -> Result<Token, Failure> {
         self.counters.logins.inc();
         // A second ago, so that no server takes it for a date in the future.
-        let now = self.clock.now(SystemTime::now()) / 1000 - 1;
+        let now = self.clock.now(LocalTime::now()) / 1000 - 1;
         let credentials = &self.setup.settings.credentials;
         let body = login_request(credentials, self.keyring.key(), now);
         let url = format!("{}/api/auth/login", self.host());
@@ -252,20 +266,25 @@ impl Authenticator {
     }
 
     fn update_clock(&mut self, date: Option<SystemTime>) {
-        let before = self.clock;
-        self.clock.update(date, SystemTime::now());
-        if let Some(seconds) = self.clock.offset_to_warn_of()
-            && self.clock.disagrees_with(before)
-        {
-            let direction = if seconds > 0 { "behind" } else { "ahead of" };
-            log::warn!(event = JournalEvent::ClockWrong, instance = self.name; "this machine's clock is {} s {direction} EXP's; logins allow for it, certificates do not: correct it", seconds.unsigned_abs());
+        let local = LocalTime::now();
+        self.clock.update(date, local);
+        let offset = self.clock.offset_to_warn_of(local);
+        match self.clock_warnings.update(offset) {
+            Some(ClockChange::Wrong(seconds)) => {
+                let direction = if seconds > 0 { "behind" } else { "ahead of" };
+                log::warn!(event = JournalEvent::ClockWrong, instance = self.name; "this machine's clock is {} s {direction} EXP's; logins allow for it, certificates do not: correct it", seconds.unsigned_abs());
+            }
+            Some(ClockChange::Right) => {
+                log::info!(instance = self.name; "this machine's clock agrees with EXP's again");
+            }
+            None => {}
         }
     }
 
     fn adopt(&mut self, authentication: LoginAnswer) -> Token {
         let now = Instant::now();
         let life = match authentication.expiration {
-            Some(expiration) => self.clock.life_or_guess(expiration, SystemTime::now()),
+            Some(expiration) => self.clock.life_or_guess(expiration, LocalTime::now()),
             None => UNTOLD_LIFE,
         };
         self.serial += 1;

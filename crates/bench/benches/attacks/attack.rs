@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::daemon::{ATTACKER, STRANGER, channel};
+use expd_bench::daemon::{ATTACKER, STRANGER, channel};
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 

@@ -20,16 +20,17 @@
 )]
 
 mod attack;
-mod daemon;
-mod victim;
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use attack::ATTACKS;
-use daemon::Daemon;
-use victim::Victim;
+use expd_bench::daemon::Daemon;
+use expd_bench::victim::Victim;
+
+/// Interval of the victim's requests, and of the broadcasts sent to it.
+const PERIOD: Duration = Duration::from_millis(20);
 
 /// Results of a run: latencies, and the growth of the daemon's memory in bytes.
 struct Row {
@@ -75,7 +76,7 @@ fn main() {
 
 async fn measure(attack: &'static attack::Attack, time: Duration) -> Row {
     let daemon = Daemon::start().await;
-    let victim = Victim::start(&daemon).await;
+    let victim = Victim::start(&daemon, PERIOD).await;
     let before = daemon.memory();
     let stop = CancellationToken::new();
     // The attacker has a thread of its own, as a program of its own would.

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use expd::config::{
     ChannelIdSpelling, Credentials, InstanceSettings, ProtocolChoice, Settings, TransportChoice,
@@ -92,7 +93,7 @@ struct Handover {
 
 impl Sink for Handover {
     async fn send(&mut self, payloads: Vec<Payload>) {
-        let received = Moment::now();
+        let (received, received_at) = (Moment::now(), SystemTime::now());
         let broadcasts = payloads.into_iter().map(|payload| Incoming {
             channel: self.channel.clone(),
             broadcast: Broadcast {
@@ -102,6 +103,7 @@ impl Sink for Handover {
                 payload,
             },
             received,
+            received_at,
         });
         let report = Report::Broadcasts(broadcasts.collect());
         self.router.report(InstanceId(0), report).await;

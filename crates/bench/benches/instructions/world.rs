@@ -83,10 +83,7 @@ impl World {
     /// Broadcasts as a link makes them of one read.
     pub fn broadcasts(&self, count: u32) -> Report {
         let _clock = self.runtime.enter();
-        let received = Moment {
-            wall: SystemTime::UNIX_EPOCH + ARRIVED,
-            ..Moment::now()
-        };
+        let received = Moment::now();
         let broadcast = || Incoming {
             channel: self.channel.clone(),
             broadcast: Broadcast {
@@ -96,6 +93,7 @@ impl World {
                 payload: Payload::parse(format!(r#"{{"text":"{}"}}"#, "x".repeat(TEXT))).unwrap(),
             },
             received,
+            received_at: SystemTime::UNIX_EPOCH + ARRIVED,
         };
         Report::Broadcasts((0..count).map(|_| broadcast()).collect())
     }

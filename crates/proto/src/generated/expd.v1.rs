@@ -2208,6 +2208,35 @@ pub struct Status {
     /// The apps whose pages have come to the door since the daemon started, by name.
     #[prost(message, repeated, tag = "7")]
     pub web_apps: ::prost::alloc::vec::Vec<WebAppStatus>,
+    /// Refusals because a limit was reached, since the daemon started, the latest first; at most 256.
+    /// A caller sees those of its own user, and those of all where it may see every configured
+    /// instance. The first page of the status has them all.
+    #[prost(message, repeated, tag = "8")]
+    pub limit_hits: ::prost::alloc::vec::Vec<LimitHit>,
+}
+/// Refusals of one program by one limit. The programs of a user that were refused the longest ago
+/// are counted together, and so are users beyond the first 32.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LimitHit {
+    /// The limit's key below `daemon.limits`, as in `max_calls` and `user.bytes_per_second`.
+    #[prost(string, tag = "1")]
+    pub limit: ::prost::alloc::string::String,
+    /// The user: its number; `owner` for root and the daemon's own user; `tcp` for all callers over
+    /// TCP; `app:NAME` for the pages of a web app; `others` for users that are counted together.
+    #[prost(string, tag = "2")]
+    pub user: ::prost::alloc::string::String,
+    /// The process; 0 where several are counted together, and where none is known.
+    #[prost(uint32, tag = "3")]
+    pub pid: u32,
+    /// Its user; meaningful where `pid` is not 0.
+    #[prost(uint32, tag = "4")]
+    pub uid: u32,
+    /// Number of refusals. Content that waits for `user.bytes_per_second` counts once.
+    #[prost(uint64, tag = "5")]
+    pub count: u64,
+    /// The last one.
+    #[prost(message, optional, tag = "6")]
+    pub last_at: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// One live socket of a web page.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2419,6 +2448,10 @@ pub struct ChannelStatus {
     pub log_bytes: u64,
     #[prost(uint64, tag = "10")]
     pub log_sequence: u64,
+    /// EXP's words where it refuses the channel on the present connection, for a limit of its own or
+    /// for lack of a right; empty otherwise. It is asked again.
+    #[prost(string, tag = "11")]
+    pub refusal: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListenerStatus {

@@ -17,7 +17,7 @@ impl Serving {
         let counters = &self.parts.counters;
         counters.broadcasts_received.add(broadcasts.len() as u64);
         if let Some(last) = broadcasts.last() {
-            counters.last_broadcast.set(last.received.wall);
+            counters.last_broadcast.set(last.received.boot);
         }
         broadcasts.retain(|incoming| {
             let new = self

@@ -132,7 +132,7 @@ class WatchStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Status(_message.Message):
-    __slots__ = ("version", "started_at", "instances", "next_page_token", "settings_mistakes", "web_pages", "web_apps")
+    __slots__ = ("version", "started_at", "instances", "next_page_token", "settings_mistakes", "web_pages", "web_apps", "limit_hits")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     INSTANCES_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +140,7 @@ class Status(_message.Message):
     SETTINGS_MISTAKES_FIELD_NUMBER: _ClassVar[int]
     WEB_PAGES_FIELD_NUMBER: _ClassVar[int]
     WEB_APPS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_HITS_FIELD_NUMBER: _ClassVar[int]
     version: str
     started_at: _timestamp_pb2.Timestamp
     instances: _containers.RepeatedCompositeFieldContainer[InstanceStatus]
@@ -147,7 +148,24 @@ class Status(_message.Message):
     settings_mistakes: _containers.RepeatedScalarFieldContainer[str]
     web_pages: _containers.RepeatedCompositeFieldContainer[WebPageStatus]
     web_apps: _containers.RepeatedCompositeFieldContainer[WebAppStatus]
-    def __init__(self, version: _Optional[str] = ..., started_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., instances: _Optional[_Iterable[_Union[InstanceStatus, _Mapping[_Any, _Any]]]] = ..., next_page_token: _Optional[str] = ..., settings_mistakes: _Optional[_Iterable[str]] = ..., web_pages: _Optional[_Iterable[_Union[WebPageStatus, _Mapping[_Any, _Any]]]] = ..., web_apps: _Optional[_Iterable[_Union[WebAppStatus, _Mapping[_Any, _Any]]]] = ...) -> None: ...
+    limit_hits: _containers.RepeatedCompositeFieldContainer[LimitHit]
+    def __init__(self, version: _Optional[str] = ..., started_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., instances: _Optional[_Iterable[_Union[InstanceStatus, _Mapping[_Any, _Any]]]] = ..., next_page_token: _Optional[str] = ..., settings_mistakes: _Optional[_Iterable[str]] = ..., web_pages: _Optional[_Iterable[_Union[WebPageStatus, _Mapping[_Any, _Any]]]] = ..., web_apps: _Optional[_Iterable[_Union[WebAppStatus, _Mapping[_Any, _Any]]]] = ..., limit_hits: _Optional[_Iterable[_Union[LimitHit, _Mapping[_Any, _Any]]]] = ...) -> None: ...
+
+class LimitHit(_message.Message):
+    __slots__ = ("limit", "user", "pid", "uid", "count", "last_at")
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    LAST_AT_FIELD_NUMBER: _ClassVar[int]
+    limit: str
+    user: str
+    pid: int
+    uid: int
+    count: int
+    last_at: _timestamp_pb2.Timestamp
+    def __init__(self, limit: _Optional[str] = ..., user: _Optional[str] = ..., pid: _Optional[int] = ..., uid: _Optional[int] = ..., count: _Optional[int] = ..., last_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ...) -> None: ...
 
 class WebPageStatus(_message.Message):
     __slots__ = ("app", "origin", "instance", "since", "protocol", "websocket", "channels", "behind", "delivered")
@@ -256,7 +274,7 @@ class LinkStatus(_message.Message):
     def __init__(self, state: _Optional[_Union[LinkEvent.State, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., attempt: _Optional[int] = ..., last_error: _Optional[str] = ..., next_try: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., protocol: _Optional[int] = ..., token_expires_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ...) -> None: ...
 
 class ChannelStatus(_message.Message):
-    __slots__ = ("channel", "channel_id", "wanted_since", "asked_at", "confirmed_at", "last_broadcast_at", "listeners", "log_events", "log_bytes", "log_sequence")
+    __slots__ = ("channel", "channel_id", "wanted_since", "asked_at", "confirmed_at", "last_broadcast_at", "listeners", "log_events", "log_bytes", "log_sequence", "refusal")
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_ID_FIELD_NUMBER: _ClassVar[int]
     WANTED_SINCE_FIELD_NUMBER: _ClassVar[int]
@@ -267,6 +285,7 @@ class ChannelStatus(_message.Message):
     LOG_EVENTS_FIELD_NUMBER: _ClassVar[int]
     LOG_BYTES_FIELD_NUMBER: _ClassVar[int]
     LOG_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
     channel: _network_pb2.Channel
     channel_id: str
     wanted_since: _timestamp_pb2.Timestamp
@@ -277,7 +296,8 @@ class ChannelStatus(_message.Message):
     log_events: int
     log_bytes: int
     log_sequence: int
-    def __init__(self, channel: _Optional[_Union[_network_pb2.Channel, _Mapping[_Any, _Any]]] = ..., channel_id: _Optional[str] = ..., wanted_since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., asked_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., confirmed_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., last_broadcast_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., listeners: _Optional[int] = ..., log_events: _Optional[int] = ..., log_bytes: _Optional[int] = ..., log_sequence: _Optional[int] = ...) -> None: ...
+    refusal: str
+    def __init__(self, channel: _Optional[_Union[_network_pb2.Channel, _Mapping[_Any, _Any]]] = ..., channel_id: _Optional[str] = ..., wanted_since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., asked_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., confirmed_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., last_broadcast_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., listeners: _Optional[int] = ..., log_events: _Optional[int] = ..., log_bytes: _Optional[int] = ..., log_sequence: _Optional[int] = ..., refusal: _Optional[str] = ...) -> None: ...
 
 class ListenerStatus(_message.Message):
     __slots__ = ("id", "channel", "name", "context", "pid", "uid", "behind", "delivered", "missed")

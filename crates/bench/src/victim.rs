@@ -13,15 +13,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tonic::Streaming;
 
-use super::daemon::{Daemon, VICTIM, channel};
-
-/// Interval of its requests, and of the broadcasts sent to it.
-const PERIOD: Duration = Duration::from_millis(20);
+use crate::daemon::{Daemon, VICTIM, channel};
 
 /// Nothing takes so long that is not stuck.
 const STUCK: Duration = Duration::from_secs(10);
 
+/// A program that asks and hears at a steady pace.
 pub struct Victim {
+    /// Interval of its requests, and of the broadcasts sent to it.
+    period: Duration,
     api: ApiClient<tonic::transport::Channel>,
     sender: NetworkClient<tonic::transport::Channel>,
     events: Streaming<ListenEvent>,
@@ -36,7 +36,7 @@ fn menu() -> Channel {
 
 impl Victim {
     /// Connected, and heard of its channel's confirmation.
-    pub async fn start(daemon: &Daemon) -> Self {
+    pub async fn start(daemon: &Daemon, period: Duration) -> Self {
         let socket = daemon.socket();
         let mut api = ApiClient::new(channel(&socket, VICTIM).await.unwrap());
         while api
@@ -59,6 +59,7 @@ impl Victim {
             }
         }
         Self {
+            period,
             api,
             // Root sends what it hears.
             sender: NetworkClient::new(channel(&socket, 0).await.unwrap()),
@@ -73,6 +74,7 @@ impl Victim {
         time: Duration,
     ) -> (Vec<Duration>, Vec<Duration>, usize) {
         let Self {
+            period,
             mut api,
             mut sender,
             mut events,
@@ -81,7 +83,7 @@ impl Victim {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut calls = Vec::new();
-            let mut due = interval(PERIOD);
+            let mut due = interval(period);
             due.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while begun.elapsed() < time {
                 due.tick().await;
@@ -110,11 +112,11 @@ impl Victim {
             deliveries
         };
         let sends = async {
-            let mut due = interval(PERIOD);
+            let mut due = interval(period);
             due.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut most = 0;
             // One more, so that the listener ends.
-            while begun.elapsed() < time + 2 * PERIOD {
+            while begun.elapsed() < time + 2 * period {
                 due.tick().await;
                 let request = BroadcastRequest {
                     channel: Some(menu()),

@@ -1,18 +1,21 @@
-//! The daemon under attack and its network, each a process of its own.
+//! The daemon and its network, each a process of its own, for several users.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use expd_bench::program;
 use expd_test_support::http2::{channel_on, try_connect_as};
 use tempfile::TempDir;
 use tokio::time::sleep;
 use tonic::transport::Channel;
 
-/// The attacker, with the rights of an app; another app; and somebody without any right.
+use crate::program;
+
+/// The attacker, with the rights of an app.
 pub const ATTACKER: u32 = 60_001;
+/// Another app.
 pub const VICTIM: u32 = 60_002;
+/// Somebody without any right.
 pub const STRANGER: u32 = 65_534;
 
 /// Both processes; they end with this.
@@ -23,7 +26,13 @@ pub struct Daemon {
 }
 
 impl Daemon {
+    /// Both, with the defaults of the settings.
     pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// Both, with these settings besides.
+    pub async fn start_with(more: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let open = std::fs::Permissions::from_mode(0o755);
@@ -54,7 +63,7 @@ impl Daemon {
             [[hub.devices]]
             uuid = "screen"
             secret = "the screen's secret"
-            {}{}{}"#,
+            {}{}{}{more}"#,
             rule(ATTACKER),
             rule(VICTIM),
             rule(0),
@@ -83,11 +92,14 @@ impl Daemon {
         started
     }
 
+    /// The daemon's socket.
+    #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("expd.sock")
     }
 
     /// Reads its private (anonymous) memory in bytes.
+    #[must_use]
     pub fn memory(&self) -> usize {
         let status = format!("/proc/{}/status", self.serve.id());
         let status = std::fs::read_to_string(status).expect("the daemon has ended");
