@@ -151,7 +151,6 @@ pub async fn serve(
             limit_hits: limit_hits.clone(),
             counters: counters.clone(),
             pages: pages.clone(),
-            limit_hits: limit_hits.clone(),
             decode: rpc::frame::decode_broadcast,
         };
         spawn_web(servers, web, parts);

@@ -250,7 +250,7 @@ fn check_listener(
         event: event_of(info),
     };
     let mut all = bridges.iter();
-    let found = all.find(|bridge| bridge.instance == info.instance).cloned();
+    let found = all.find(|bridge| bridge.instance == info.instance);
     // The user who runs an instance is the only one who listens on it, and nobody else learns of
     // that, whatever the rules allow.
     let own = || {

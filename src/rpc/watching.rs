@@ -140,7 +140,7 @@ impl StatusWatch {
                     "a reload has taken the instance out of the settings"
                 };
                 self.pending
-                    .extend(instance.reported.map(|reported| ended(reported, why)));
+                    .extend(instance.reported.map(|(_, event)| ended(event, why)));
             }
             return Ok(());
         }

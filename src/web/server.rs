@@ -106,7 +106,7 @@ impl WebServer {
         let limits = parts.settings.borrow().limits.clone();
         let state = Arc::new(WebState {
             port: self.address.port(),
-            apps: Apps::new(parts.apps, parts.limit_hits),
+            apps: Apps::new(parts.apps, parts.limit_hits.clone()),
             bridges: parts.bridges,
             access: parts.access,
             counters: parts.counters,

@@ -134,12 +134,14 @@ impl Upstream {
         let spec = ListenSpec {
             channel,
             name: None,
+            events: expd_domain::NameSet::default(),
             context: String::new(),
             max_age: None,
             overflow: Overflow::Skip,
             resume: None,
             peer: None,
             page: None,
+            token: None,
             memory: None,
         };
         Hearing {

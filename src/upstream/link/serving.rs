@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::{Arrivals, Connection, Dead, MaintenanceReport};
+use super::connection::{Arrivals, Connection, Dead, MaintenanceReport, Refusal};
 use super::parts::LinkParts;
 use super::recent::Recent;
 use super::refusals::RefusalNotice;
