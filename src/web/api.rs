@@ -78,11 +78,11 @@ pub(super) async fn request(
         .map_err(|error| page.failed(error, None))?;
     let (content_type, body) = match answer.body {
         AnswerBody::Empty => (String::new(), Body::empty()),
-        AnswerBody::Json(text) => ("application/json".to_owned(), text.into()),
+        AnswerBody::Json(text) => ("application/json".to_owned(), room.keep(text).into()),
         AnswerBody::Raw {
             bytes,
             content_type,
-        } => (content_type, bytes.into()),
+        } => (content_type, room.keep(bytes).into()),
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);

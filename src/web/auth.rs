@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::caller::{PageCaller, limit};
+use super::caller::PageCaller;
 use super::cookie;
 use super::origin::{CalledAs, RequestOrigin};
 use super::state::WebState;
@@ -136,19 +136,7 @@ fn verify(state: &WebState, origin: &str, login: LoginRequest) -> Result<PageCal
         .apps
         .by_uuid(claims.uuid())
         .ok_or_else(|| wrong("no app in web.apps has this uuid"))?;
-    let attempts = &state.rates.wrong_logins;
-    if attempts.check(&app.name).is_err() {
-        // Counts as one more: a guess is not worth a try.
-        limit(attempts, &app.name, "logins with a wrong key")?;
-    }
-    let verified: Result<LoginClaims, _> = login::verify(&token, &app.api_key);
-    if verified.is_err() {
-        attempts.record(app.name.clone());
-        return Err(wrong("the login is not signed with the app's api_key"));
-    }
-    if claims.expired(now_millis()) {
-        return Err(wrong("the login has expired; check the clock of this host"));
-    }
+    // Before anything is counted: a page of one app must not lock out those of another.
     if !app.origins.iter().any(|known| known == origin) {
         return Err(ApiError::forbidden(
             "authentication.origin",
@@ -158,6 +146,20 @@ fn verify(state: &WebState, origin: &str, login: LoginRequest) -> Result<PageCal
                 Quoted(origin)
             ),
         ));
+    }
+    let attempts = &state.rates.wrong_logins;
+    let tried = (app.name.clone(), origin.to_owned());
+    if let Err(wait) = attempts.check(&tried) {
+        let message = "too many logins with a wrong key from this origin; try again later";
+        return Err(ApiError::rate_limited("request.rate", message, wait));
+    }
+    let verified: Result<LoginClaims, _> = login::verify(&token, &app.api_key);
+    if verified.is_err() {
+        attempts.record(tried);
+        return Err(wrong("the login is not signed with the app's api_key"));
+    }
+    if claims.expired(now_millis()) {
+        return Err(wrong("the login has expired; check the clock of this host"));
     }
     let login = hex(&rand::random::<[u8; 16]>());
     PageCaller::new(state, app, origin, login)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use futures_util::stream;
@@ -18,6 +18,7 @@ use crate::access::Action;
 use crate::bridge::{BridgeError, OnBehalf, UserContent};
 use crate::upstream::transport::CallError;
 use expd_domain::{ApiPath, Secret};
+use expd_server::connection::{ClientConnection, RequestConnection};
 use expd_server::error::ApiError;
 use expd_server::ranges::{Representation, Selection};
 use expd_server::token::bearer;
@@ -32,6 +33,8 @@ pub(super) async fn serve(
 ) -> Result<Response, ApiError> {
     let (path, token) = split(request.uri().path(), request.uri().query())?;
     let page = reader(&state, &request, token, &path)?;
+    let connection = connection(&request)?;
+    state.admission.identify(&connection, &page.app.name)?;
     page.identity()?;
     let headers = request.headers();
     let first = first_byte(headers);
@@ -97,7 +100,7 @@ pub(super) async fn serve(
         drop(content);
         fetch(&page, &path, start, &room).await?
     };
-    *response.body_mut() = body(content, room, length);
+    *response.body_mut() = body(content, room, length, connection);
     Ok(response)
 }
 
@@ -135,6 +138,13 @@ fn reader(
         }
     }
     Err(refusal)
+}
+
+/// The connection of a request, which need not name an origin.
+fn connection(request: &Request) -> Result<Arc<ClientConnection>, ApiError> {
+    let connection = request.extensions().get();
+    let connection = connection.map(|ConnectInfo(RequestConnection(it))| Arc::clone(it));
+    connection.ok_or_else(|| ApiError::internal("a request without its connection"))
 }
 
 fn missing() -> ApiError {
@@ -211,21 +221,31 @@ async fn fetch(
 }
 
 /// The body: at most `length` bytes of the content, where that is known.
-fn body(content: UserContent, room: PageRoom, length: Option<u64>) -> Body {
-    let begun = (content, room, length.unwrap_or(u64::MAX));
-    let chunks = stream::try_unfold(begun, |(mut content, room, left)| async move {
-        if left == 0 {
-            return Ok(None);
+fn body(
+    content: UserContent,
+    room: PageRoom,
+    length: Option<u64>,
+    connection: Arc<ClientConnection>,
+) -> Body {
+    let begun = (content, length.unwrap_or(u64::MAX));
+    let chunks = stream::try_unfold(begun, move |(mut content, left)| {
+        let (room, connection) = (room.clone(), connection.clone());
+        async move {
+            if left == 0 {
+                return Ok(None);
+            }
+            // The page waits for the network, which has bounds of its own.
+            connection.begin_request();
+            let next = content.next(&room).await;
+            // From here on, it has as long to take the chunk as a connection may be idle.
+            connection.end_request();
+            let Some(mut chunk) = next? else {
+                return Ok::<Option<(Bytes, _)>, CallError>(None);
+            };
+            chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            let left = left - chunk.len() as u64;
+            Ok(Some((room.keep(chunk), (content, left))))
         }
-        // What was held for the chunk before has been passed on.
-        room.release();
-        let Some(mut chunk) = content.next(&room).await? else {
-            return Ok::<Option<(Bytes, _)>, CallError>(None);
-        };
-        let most = usize::try_from(left).unwrap_or(usize::MAX);
-        chunk.truncate(most);
-        let left = left - chunk.len() as u64;
-        Ok(Some((chunk, (content, room, left))))
     });
     Body::from_stream(chunks)
 }

@@ -57,7 +57,7 @@ pub(super) async fn broadcast(
     };
     let responses = page.bridge.broadcast(broadcast).await;
     let responses = responses.map_err(|error| page.failed(error, Some(&channel)))?;
-    let mut response = body::json(json_array(&responses));
+    let mut response = body::json(room.keep(json_array(&responses)));
     cookie::set(&state, &page, &mut response);
     Ok(response)
 }

@@ -1,8 +1,9 @@
-//! Memory of the answers to pages.
+//! Memory of the answers to pages, and of what is written to their live sockets.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
@@ -12,22 +13,37 @@ use crate::upstream::transport::AnswerRoom;
 /// Time that an answer waits for memory which other answers hold.
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Memory of one answer, released on drop.
-pub(super) struct PageRoom {
+/// Memory of one answer, released with the last of its clones and [kept](Self::keep) bytes.
+#[derive(Clone)]
+pub(super) struct PageRoom(Arc<Room>);
+
+struct Room {
     memory: Memory,
     held: Mutex<Option<(Share, usize)>>,
 }
 
 impl PageRoom {
     pub fn new(memory: Memory) -> Self {
-        Self {
+        Self(Arc::new(Room {
             memory,
             held: Mutex::new(None),
+        }))
+    }
+
+    /// The same bytes; the answer's memory is held until they have left, too.
+    pub fn keep(&self, bytes: impl Into<Bytes>) -> Bytes {
+        let bytes = bytes.into();
+        if bytes.is_empty() {
+            return bytes;
         }
+        Bytes::from_owner(Kept {
+            bytes,
+            _room: self.clone(),
+        })
     }
 
     fn try_hold(&self, bytes: usize) -> bool {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *held {
             Some((share, before)) => {
                 let all = before.saturating_add(bytes);
@@ -37,7 +53,7 @@ impl PageRoom {
                 }
                 grown
             }
-            None => match self.memory.take(bytes) {
+            None => match self.0.memory.take(bytes) {
                 Ok(share) => {
                     *held = Some((share, bytes));
                     true
@@ -46,23 +62,47 @@ impl PageRoom {
             },
         }
     }
+}
 
-    /// Releases everything that was held: those bytes have been passed on.
-    pub fn release(&self) {
-        let released = self
-            .held
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        drop(released);
+/// Bytes of an answer that have not left yet.
+struct Kept {
+    bytes: Bytes,
+    _room: PageRoom,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
 impl AnswerRoom for PageRoom {
     fn hold(&self, bytes: usize) -> BoxFuture<'_, bool> {
         Box::pin(async move {
-            let room = self.memory.when_freed(|| self.try_hold(bytes));
+            let room = self.0.memory.when_freed(|| self.try_hold(bytes));
             timeout(MEMORY_TIMEOUT, room).await.is_ok()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shares::{Holder, Shares};
+
+    #[tokio::test]
+    async fn an_answer_holds_its_memory_until_its_last_bytes_have_left() {
+        let shares = Shares::new(1000);
+        let room = PageRoom::new(Memory::new(shares.clone(), Holder::App(1)));
+        assert!(room.hold(300).await);
+        let first = room.keep("the beginning");
+        assert!(room.hold(100).await);
+        let (last, rest) = (room.keep("the end"), first.slice(4..));
+        drop((room, first));
+        assert_eq!((shares.taken(), &*rest), (400, &b"beginning"[..]));
+        drop(rest);
+        assert_eq!(shares.taken(), 400);
+        drop(last);
+        assert_eq!(shares.taken(), 0);
     }
 }

@@ -65,7 +65,8 @@ pub(super) struct WebState {
 
 /// Rates, by app.
 pub(super) struct Rates {
-    pub wrong_logins: RateLimiter<String>,
+    /// By origin, too; as many as the settings name.
+    pub wrong_logins: RateLimiter<(String, String)>,
     pub requests: RateLimiter<String>,
     pub handshakes: RateLimiter<String>,
 }
@@ -74,7 +75,7 @@ impl Default for Rates {
     fn default() -> Self {
         let limiter = |(burst, interval)| RateLimiter::new(burst, interval);
         Self {
-            wrong_logins: limiter(WRONG_LOGINS),
+            wrong_logins: RateLimiter::new(WRONG_LOGINS.0, WRONG_LOGINS.1),
             requests: limiter(REQUESTS),
             handshakes: limiter(HANDSHAKES),
         }

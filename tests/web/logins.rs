@@ -28,6 +28,38 @@ async fn a_login_is_answered_503_until_the_instance_has_an_identity() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_guesses_keys_locks_out_its_own_origin_and_no_other_app() {
+    let mut world = World::start().await;
+    for _ in 0..20 {
+        let foreign = world.try_log_in("board", "wrong", TILL_ORIGIN).await;
+        assert_eq!(
+            (foreign.status, foreign.code()),
+            (403, "authentication.origin")
+        );
+    }
+    let line = world.daemon.said("refused the login of a page");
+    assert!(line.contains(TILL_ORIGIN), "{line}");
+    world.log_in().await;
+    let statuses = async |app, key, origin| {
+        let mut statuses = Vec::new();
+        for _ in 0..12 {
+            statuses.push(world.try_log_in(app, key, origin).await.status);
+        }
+        statuses
+    };
+    let guessed = statuses("till", "wrong", TILL_ORIGIN).await;
+    assert_eq!(
+        (guessed[0], guessed.last()),
+        (401, Some(&429)),
+        "{guessed:?}"
+    );
+    // A key that is found by then would be worth nothing.
+    let right = world.try_log_in("till", "till-key", TILL_ORIGIN).await;
+    assert_eq!(right.status, 429, "{right:?}");
+    world.log_in().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_holds_for_a_day_at_its_own_origin_alone() {
     const DAY: i64 = 24 * 3600 * 1000;
     let world = World::start().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
@@ -153,15 +153,14 @@ pub fn payload(raw: Option<Box<RawValue>>) -> Result<Payload, ApiError> {
 }
 
 /// Responds with text that is JSON already.
-pub fn json(text: String) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+pub fn json(text: impl Into<Bytes>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text.into()).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
 
-    use axum::body::Bytes;
     use futures_util::stream;
     use tokio::time::sleep;
 
