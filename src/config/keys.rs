@@ -157,7 +157,7 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon.limits.user", "max_calls", ValueType::Count(1, MILLION), "", "Concurrent calls to EXP of one user, per instance. Where not set: half of `daemon.limits.max_calls`."),
     key("daemon.limits.user", "broadcasts_per_second", ValueType::Count(1, MILLION), "1000", "Broadcasts of one user a second, once `broadcast_burst` is used up."),
     key("daemon.limits.user", "broadcast_burst", ValueType::Count(1, MILLION), "2000", "Broadcasts of one user at once after a rest."),
-    key("daemon.limits.user", "bytes_per_second", ValueType::Size(KIB, 64 * GIB), r#""32MiB""#, "Bytes of broadcasts, responses and bodies of API requests that one user sends to EXP a second, once `burst_bytes` is used up."),
+    key("daemon.limits.user", "bytes_per_second", ValueType::Size(KIB, 64 * GIB), r#""32MiB""#, "Bytes of broadcasts, responses and bodies of API requests that one user sends to EXP, and of content that it fetches, a second, once `burst_bytes` is used up."),
     key("daemon.limits.user", "burst_bytes", ValueType::Size(KIB, 64 * GIB), r#""128MiB""#, "Bytes of these at once after a rest. A larger payload passes after a rest, and is paid for by those after it."),
 
     key("instances.NAME", "host", ValueType::Url, r#""https://api.goexp.io""#, "Base URL of the API."),
