@@ -119,11 +119,19 @@ impl Layer {
                 continue;
             };
             // Keys of the door's apps, which are found by the app's name (see `web`).
-            if instance == "web" && key.ends_with(".api_key") {
+            if instance == "web"
+                && key
+                    .rsplit_once('.')
+                    .is_some_and(|(_, last)| last == "api_key")
+            {
                 continue;
             }
             // Tokens of callers over TCP (see `tokens`).
-            if instance == "tcp" && key.ends_with(".token") {
+            if instance == "tcp"
+                && key
+                    .rsplit_once('.')
+                    .is_some_and(|(_, last)| last == "token")
+            {
                 continue;
             }
             let path = directory.join(name);

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::error::DaemonError;
-use super::instances::{self, Instances};
+use super::instances;
 use super::listeners::Listeners;
 use super::metrics::{Metrics, MetricsServer};
 use super::running::RunningDaemon;
@@ -82,6 +82,19 @@ struct Groups {
     hub: TaskGroup,
 }
 
+impl Groups {
+    /// Waits for the shutdown, or for a part that fails.
+    async fn ended(&mut self, shutdown: &CancellationToken) -> Result<(), DaemonError> {
+        tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            error = self.servers.failed() => Err(error),
+            error = self.router.failed() => Err(error),
+            error = self.links.failed() => Err(error),
+            error = self.hub.failed() => Err(error),
+        }
+    }
+}
+
 /// Serves until the shutdown, or until a part of the daemon fails. Calls `ready` once every server
 /// accepts.
 ///
@@ -111,12 +124,7 @@ pub async fn serve(
     groups.router.spawn_infallible("the router", router.run());
     let metrics = MetricsServer::bind(&settings.daemon).await?;
     let web = bind_web(settings.web.listen)?;
-    let Instances {
-        bridges,
-        configured,
-        runner,
-        rates,
-    } = instances::start(
+    let started = instances::start(
         settings,
         state_dir,
         &router_handle,
@@ -130,7 +138,7 @@ pub async fn serve(
     let pages = Pages::default();
     if let Some(server) = metrics {
         let metrics = Metrics {
-            bridges: bridges.clone(),
+            bridges: started.bridges.clone(),
             router: router_handle.clone(),
             counters: counters.clone(),
             limit_hits: limit_hits.clone(),
@@ -145,7 +153,7 @@ pub async fn serve(
             state_dir: state_dir.map(Path::to_owned),
             root: settings.web.root.clone(),
             apps: web_apps,
-            bridges: bridges.clone(),
+            bridges: started.bridges.clone(),
             access: access.clone(),
             settings: live_settings.subscribe(),
             limit_hits: limit_hits.clone(),
@@ -159,8 +167,8 @@ pub async fn serve(
     let expiry = pulls.clone().sweep_until(servers.stop.clone());
     servers.spawn_infallible("the expiry of pull listeners", expiry);
     let context = ServiceContext {
-        bridges: bridges.clone(),
-        runner,
+        bridges: started.bridges.clone(),
+        runner: started.runner,
         router: router_handle.clone(),
         pulls: pulls.clone(),
         pages: pages.clone(),
@@ -183,23 +191,17 @@ pub async fn serve(
     servers.spawn_infallible("the gRPC server", serving);
     let mut drain = live_settings.subscribe();
     ready(RunningDaemon {
-        bridges: bridges.clone(),
-        instances: configured,
+        bridges: started.bridges.clone(),
+        instances: started.configured,
         router: router_handle.clone(),
-        rates,
+        rates: started.rates,
         limit_hits,
         settings: live_settings,
     });
 
-    let ended = tokio::select! {
-        () = shutdown.cancelled() => Ok(()),
-        error = groups.servers.failed() => Err(error),
-        error = groups.router.failed() => Err(error),
-        error = groups.links.failed() => Err(error),
-        error = groups.hub.failed() => Err(error),
-    };
+    let ended = groups.ended(&shutdown).await;
     let drain = drain.borrow_and_update().drain_timeout;
-    stop(groups, &router_handle, &bridges, drain).await;
+    stop(groups, &router_handle, &started.bridges, drain).await;
     ended
 }
 

@@ -100,14 +100,14 @@ impl Instances {
             _alive: alive.clone(),
         };
         let owner = Some(Arc::downgrade(&alive));
-        let owned = Owned {
+        let entry = Owned {
             id,
             instance,
             owner,
         };
         match kind {
-            InstanceKind::Configured => self.configured.push(owned),
-            InstanceKind::Transient => drop(self.transient.insert(id, owned)),
+            InstanceKind::Configured => self.configured.push(entry),
+            InstanceKind::Transient => drop(self.transient.insert(id, entry)),
         }
         added
     }

@@ -344,13 +344,12 @@ mod tests {
         assert_eq!(list.len(), MAX_HOLDERS * (MAX_PROGRAMS + 1) + 1);
         assert_eq!(list.iter().map(|hit| hit.count).sum::<u64>(), 19_000);
         assert!(list.iter().any(|hit| hit.user_label() == "others"));
-        let users = hits.by_user();
-        assert_eq!(users.len(), MAX_HOLDERS + 1);
+        assert_eq!(hits.by_user().len(), MAX_HOLDERS + 1);
         // The latest are named.
-        let last = Some(Program {
+        let latest = Some(Program {
             pid: 19,
             uid: 60_000,
         });
-        assert!(list.iter().any(|hit| hit.program == last));
+        assert!(list.iter().any(|hit| hit.program == latest));
     }
 }

@@ -449,7 +449,7 @@ impl Page {
         let policy = self.task.state.policy();
         let rights = policy.rights(&self.task.caller.caller);
         let instance = &self.task.caller.bridge.name;
-        for events in self.events.iter_mut() {
+        for events in &mut self.events {
             let Some(subscription) = self.subscriptions.get(events.number) else {
                 continue;
             };

@@ -138,6 +138,7 @@ impl Actor {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm an order")]
     async fn try_to(&mut self, order: &str) -> Result<String, ClientError> {
         let words: Vec<&str> = order.split(' ').collect();
         let client = &self.client;

@@ -13,6 +13,7 @@ use expd_server::engine::Heartbeat;
 use expd_test_support::socket_server::{ClientEvent, ServerSocket, SocketServer};
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 /// As real servers have it.
 const HEARTBEAT: Heartbeat = Heartbeat {
@@ -67,6 +68,7 @@ impl Scripted {
             .route("/api/auth/login", post(authenticate))
             .route("/api/auth/token", post(authenticate));
         let shared = state.clone();
+        let confirmations = TaskTracker::new();
         let server = SocketServer::start(HEARTBEAT, router, move |socket, event| match event {
             ClientEvent::Connected => {
                 let mut state = shared.lock().unwrap();
@@ -77,7 +79,7 @@ impl Scripted {
             ClientEvent::Event(name, ids) if name == "subscribe" => {
                 let ids: Vec<ChannelId> = serde_json::from_value(ids).unwrap();
                 let (asked, socket) = (shared.clone(), socket.clone());
-                tokio::spawn(async move { subscribe(&asked, &socket, ids).await });
+                confirmations.spawn(async move { subscribe(&asked, &socket, ids).await });
             }
             ClientEvent::Event(..) => {}
             ClientEvent::Left => {

@@ -123,6 +123,7 @@ async fn send(house: &House, payload: &str) {
     sent.await.unwrap();
 }
 
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 pub async fn from_1970_on() {
     let mut network = Network::start(Duration::from_secs(3600)).await;
     let house = House::new(&format!("http://{}", network.address()), KNOWN);

@@ -139,7 +139,7 @@ fn referenced() -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut restart, mut reload) = (BTreeSet::new(), BTreeSet::new());
     for line in REFERENCE.lines() {
         if let Some(title) = line.strip_prefix("## `") {
-            section = title.trim_matches(['[', ']', '`']).to_owned();
+            title.trim_matches(['[', ']', '`']).clone_into(&mut section);
         }
         let Some(rest) = line.strip_prefix("| `") else {
             continue;

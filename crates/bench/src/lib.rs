@@ -6,7 +6,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::unwrap_used,
     clippy::panic,
     clippy::missing_panics_doc,
     reason = "a measurement ends where it cannot begin"

@@ -194,12 +194,11 @@ impl Admitted {
                 () = stopping.cancelled() => break,
                 event = socket.next() => event,
                 first = self.outbox.rest(), if writable => {
-                    let sent = match first {
-                        Some(first) => self.send(&mut socket, first),
-                        None => {
-                            told = true;
-                            socket.send(vec![disconnect_packet().into()])
-                        }
+                    let sent = if let Some(first) = first {
+                        self.send(&mut socket, first)
+                    } else {
+                        told = true;
+                        socket.send(vec![disconnect_packet().into()])
                     };
                     if sent.is_err() {
                         return;

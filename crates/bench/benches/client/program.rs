@@ -132,7 +132,7 @@ impl Meter {
     }
 
     fn result(self) -> Measured {
-        let spent = cpu() - self.begun;
+        let spent = cpu().saturating_sub(self.begun);
         let mut counted = self.latencies[WARM_UP..].to_vec();
         counted.sort_unstable();
         Measured {

@@ -84,16 +84,16 @@ impl Progress {
     }
 }
 
-fn place() -> Option<proto::Channel> {
-    Some(proto::Channel {
+fn place() -> proto::Channel {
+    proto::Channel {
         name: "another app's".to_owned(),
         ..Default::default()
-    })
+    }
 }
 
 fn broadcast(bytes: usize, timeout: Duration) -> proto::BroadcastRequest {
     proto::BroadcastRequest {
-        channel: place(),
+        channel: Some(place()),
         name: "n".to_owned(),
         payload: Some(proto::Payload {
             form: Some(proto::payload::Form::Json(format!(
@@ -176,7 +176,7 @@ async fn broadcasts(
 /// As many streams as may be open, on one channel, and one more at each retry.
 async fn streams(socket: PathBuf, progress: std::sync::Arc<Progress>) {
     let listen = || proto::ListenRequest {
-        channel: place(),
+        channel: Some(place()),
         ..Default::default()
     };
     let mut open = Vec::new();

@@ -59,20 +59,20 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
     ) -> EngineSocket {
         let (inbound, receiver) = mpsc::channel(MAILBOX);
         let sid = hex(&rand::random::<[u8; 16]>());
-        let upgraded = Arc::new(AtomicBool::new(upgrades.is_empty()));
+        let is_upgraded = Arc::new(AtomicBool::new(upgrades.is_empty()));
         let handshake = handshake(&sid, &terms, upgrades);
         let session = Session {
             inbound,
             owner,
             generation,
             terms: terms.clone(),
-            upgraded: upgraded.clone(),
+            upgraded: is_upgraded.clone(),
         };
         lock(&self.inner).insert(sid.clone(), session);
         let sessions: Weak<_> = Arc::downgrade(&self.inner);
         let entry = SessionEntry {
             sid,
-            upgraded,
+            upgraded: is_upgraded,
             remove: Box::new(move |sid| {
                 if let Some(sessions) = sessions.upgrade() {
                     let removed = lock(&sessions).remove(sid);
