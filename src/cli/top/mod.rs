@@ -18,7 +18,7 @@ use super::stop_signal::StopSignal;
 use crate::config::parse_duration;
 use expd_client::Client;
 
-/// Watch the daemon live: links, channels and programs, with their rates
+/// Watch the daemon live: links, channels, programs and web pages, with their rates
 ///
 /// Needs no colours and no more than 80 columns, so that it works over a serial console. Where
 /// standard output is no terminal, and with --plain, it prints one page after the other.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::cli::ages;
 use crate::cli::output::printable;
 use crate::cli::programs::{clipped, program, refused_program};
-use expd_client::{InstanceStatus, LimitHit, LinkState, ListenerStatus, Status};
+use expd_client::{InstanceStatus, LimitHit, LinkState, ListenerStatus, Status, WebPageStatus};
 
 /// Columns of the lines.
 pub(super) const WIDTH: usize = 80;
@@ -42,9 +42,13 @@ impl View {
             before: self.before.as_ref(),
         };
         let up = status.started_at.map(|at| ages::since(at, wall));
-        let apps: usize = status.instances.iter().map(|it| it.listeners.len()).sum();
+        let listeners: usize = status.instances.iter().map(|it| it.listeners.len()).sum();
+        let open_pages = match status.web_apps.len() {
+            0 => String::new(),
+            _ => format!("  {} pages", status.web_pages.len()),
+        };
         let mut lines = vec![plain(format!(
-            "expd {}  up {}  {} instances  {apps} listeners",
+            "expd {}  up {}  {} instances  {listeners} listeners{open_pages}",
             printable(&status.version),
             up.unwrap_or_else(|| "?".to_owned()),
             status.instances.len(),
@@ -52,6 +56,8 @@ impl View {
         instances(&mut lines, status, wall, &rates);
         channels(&mut lines, status, wall, &rates);
         programs(&mut lines, status, &rates);
+        pages(&mut lines, status, &rates);
+        apps_of_pages(&mut lines, status, &rates);
         limits(&mut lines, status, wall, &rates);
         self.before = Some(counts);
         lines
@@ -106,7 +112,19 @@ fn counts(status: &Status) -> BTreeMap<String, u64> {
             values.insert(format!("listener {}", listener.id), listener.delivered);
         }
     }
+    for page in &status.web_pages {
+        values.insert(page_key(page), page.delivered);
+    }
+    for app in &status.web_apps {
+        values.insert(format!("app {}", app.app), app.delivered);
+    }
     values
+}
+
+/// Name of an open page among the counts.
+fn page_key(page: &WebPageStatus) -> String {
+    let since = page.since.map(|since| since.0);
+    format!("page {} {} {since:?}", page.app, page.origin)
 }
 
 fn plain(text: impl AsRef<str>) -> Line {
@@ -230,8 +248,61 @@ fn limits(lines: &mut Vec<Line>, status: &Status, wall: SystemTime, rates: &Rate
     }
 }
 
+fn pages(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
+    let mut rows: Vec<(f64, &WebPageStatus)> = Vec::new();
+    for page in &status.web_pages {
+        rows.push((rates.of(&page_key(page)).unwrap_or(0.0), page));
+    }
+    if rows.is_empty() {
+        return;
+    }
+    // As for programs.
+    rows.sort_by(|(a_rate, a), (b_rate, b)| {
+        let by_lag = b.behind.cmp(&a.behind);
+        by_lag.then(b_rate.total_cmp(a_rate))
+    });
+    lines.push(plain(String::new()));
+    lines.push(heading(
+        "PAGE OF           ORIGIN                     CHANNELS  BEHIND  DELIVERED      /s",
+    ));
+    for (_, page) in rows {
+        lines.push(plain(format!(
+            "{:<16}  {:<25}  {:>8}  {:>6}  {:>9}  {:>6}",
+            clipped(&printable(&page.app), 16),
+            clipped(&printable(&page.origin), 25),
+            page.channels,
+            page.behind,
+            page.delivered,
+            rates.shown(&page_key(page)),
+        )));
+    }
+}
+
 fn limit_key(hit: &LimitHit) -> String {
     format!("limit {} {} {}", hit.limit, hit.user, hit.pid)
+}
+
+/// The apps whose pages have come, also where none of them is open.
+fn apps_of_pages(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
+    if status.web_apps.is_empty() {
+        return;
+    }
+    lines.push(plain(String::new()));
+    lines.push(heading(
+        "APP               INSTANCE          OPENED    CUT  REFUSED  DELIVERED         /s",
+    ));
+    for app in &status.web_apps {
+        lines.push(plain(format!(
+            "{:<16}  {:<16}  {:>6}  {:>5}  {:>7}  {:>9}  {:>9}",
+            clipped(&printable(&app.app), 16),
+            clipped(&printable(&app.instance), 16),
+            app.opened,
+            app.cut,
+            app.refused,
+            app.delivered,
+            rates.shown(&format!("app {}", app.app)),
+        )));
+    }
 }
 
 /// The text, after the instance's name where there are several.
@@ -244,7 +315,7 @@ fn placed(it: &InstanceStatus, status: &Status, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use expd_client::{ChannelStatus, Counters, LinkStatus, Time};
+    use expd_client::{ChannelStatus, Counters, LinkStatus, Time, WebAppStatus};
     use expd_domain::Channel;
 
     use super::*;
@@ -256,8 +327,25 @@ mod tests {
             version: "1.2.3".to_owned(),
             started_at: time,
             settings_mistakes: Vec::new(),
-            web_pages: Vec::new(),
-            web_apps: Vec::new(),
+            web_pages: vec![WebPageStatus {
+                app: "menu-board".to_owned(),
+                origin: "https://a-long-name-of-a-kiosk.example:8443".to_owned(),
+                instance: "default".to_owned(),
+                since: time,
+                protocol: 3,
+                websocket: true,
+                channels: 2,
+                behind: 5,
+                delivered: delivered * 2,
+            }],
+            web_apps: vec![WebAppStatus {
+                app: "menu-board".to_owned(),
+                instance: "default".to_owned(),
+                opened: 7,
+                delivered: delivered * 3,
+                cut: 1,
+                refused: 4,
+            }],
             limit_hits: Vec::new(),
             instances: vec![InstanceStatus {
                 instance: "default".to_owned(),
@@ -320,6 +408,17 @@ mod tests {
             .find(|line| line.starts_with("over TCP"))
             .unwrap();
         assert!(program.trim_end().ends_with("30   10.0"), "{program}");
+        assert!(text[0].ends_with("1 listeners  1 pages"), "{}", text[0]);
+        let of_app: Vec<_> = text
+            .iter()
+            .filter(|line| line.starts_with("menu-board"))
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .collect();
+        let [page, app] = &of_app[..] else {
+            panic!("{text:#?}");
+        };
+        assert_eq!(page[2..], ["2", "5", "60", "20.0"]);
+        assert_eq!(app[2..], ["7", "1", "4", "90", "30.0"]);
         assert!(
             text.iter().any(|line| line.contains("! no route")),
             "{text:#?}"
