@@ -233,7 +233,7 @@ impl Listen {
                 && let Some(pending) = listening.untold()
             {
                 let is_pending = |index| !listening.is_confirmed(index);
-                printer.pending(&pending, is_pending).await?;
+                printer.pending(&pending, is_pending);
             }
             // Why a channel is pending, the state of the link tells.
             match listening.waiting_for() {
@@ -310,7 +310,7 @@ impl Listen {
 async fn wait_for_daemon(
     socket: &DaemonSocket,
     progress: &Progress,
-    printer: &mut Printer,
+    printer: &Printer,
 ) -> Result<Client, Failure> {
     let absent = match socket.connect().await {
         Err(failure) if failure.may_come() => failure.to_string(),
@@ -320,7 +320,7 @@ async fn wait_for_daemon(
     output::note(format_args!("{waiting} {}", printable(&absent)));
     if printer.form == Form::Events {
         let pending = Pending::new(Reason::NoDaemon, &absent);
-        printer.pending(&pending, |_| true).await?;
+        printer.pending(&pending, |_| true);
     }
     progress
         .during(Some("waiting for the daemon"), socket.wait(|_| {}))

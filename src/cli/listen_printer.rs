@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::json_text;
 use super::output::{self, BOLD, DIM, Output, WARN, printable, styled};
 use super::pending::Pending;
 use super::zone::Zone;
@@ -90,12 +91,9 @@ impl Printer {
         self.stdout.json(&text).await
     }
 
-    /// Writes the reason for which channels are pending as JSON.
-    pub(super) async fn pending(
-        &mut self,
-        pending: &Pending,
-        is_pending: impl Fn(usize) -> bool,
-    ) -> Result<(), Failure> {
+    /// Says as JSON why channels are pending. On standard error: what reads the events expects
+    /// nothing else among them.
+    pub(super) fn pending(&self, pending: &Pending, is_pending: impl Fn(usize) -> bool) {
         let channels = self.channels.iter().enumerate();
         let channels: Vec<_> = channels
             .filter(|(index, _)| is_pending(*index))
@@ -108,7 +106,7 @@ impl Printer {
         {
             pending.insert("channels".to_owned(), channels.into());
         }
-        self.stdout.document(&document).await
+        output::note(json_text::escaped(&document.to_string()));
     }
 
     fn gap(&self, index: usize, gap: &Gap) {

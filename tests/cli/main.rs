@@ -11,7 +11,7 @@ mod operations;
 
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
 use expd_test_support::process::{Daemon, Home, program};
 use serde_json::{Value, json};
@@ -722,7 +722,7 @@ fn a_script_learns_by_exit_status_that_the_network_is_there() {
 }
 
 /// Its standard error, line by line.
-fn lines_of(child: &mut Child) -> Lines<BufReader<std::process::ChildStderr>> {
+fn lines_of(child: &mut Child) -> Lines<BufReader<ChildStderr>> {
     BufReader::new(child.stderr.take().unwrap()).lines()
 }
 
@@ -804,20 +804,22 @@ fn listen_says_why_a_channel_is_pending() {
     let mut listener = Background(
         command
             .args(["listen", "menu", "-c", "till", "--json"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap(),
     );
-    let pending = next_with(&mut documents_of(&mut listener), "pending");
+    let pending = first_pending(&mut lines_of(&mut listener.0));
     assert_eq!(pending["reason"], "OFFLINE", "{pending}");
     let detail = pending["detail"].as_str().unwrap();
     assert!(detail.contains("refuses connections"), "{pending}");
     assert_eq!(pending["channels"][1]["name"], "till", "{pending}");
 }
 
-fn documents_of(listener: &mut Background) -> Lines<BufReader<ChildStdout>> {
-    BufReader::new(listener.0.stdout.take().unwrap()).lines()
+/// The first document that says why channels are pending.
+fn first_pending(said: &mut Lines<BufReader<ChildStderr>>) -> Value {
+    let line = until(said, r#"{"pending":"#).pop().unwrap();
+    let mut document: Value = serde_json::from_str(&line).unwrap();
+    document["pending"].take()
 }
 
 #[test]
@@ -833,17 +835,12 @@ fn a_listener_beyond_a_limit_waits_for_room_and_the_status_names_it() {
     let mut first = listen(&["listen", "menu"]);
     until(&mut lines_of(&mut first.0), "listening");
     let mut second = listen(&["listen", "till", "--json"]);
-    let mut documents = documents_of(&mut second);
-    let pending = next_with(&mut documents, "pending");
+    let mut said = lines_of(&mut second.0);
+    let pending = first_pending(&mut said);
     assert_eq!(pending["reason"], "OVER_LIMIT", "{pending}");
     assert_eq!(pending["channels"][0]["name"], "till", "{pending}");
     let detail = pending["detail"].as_str().unwrap();
     assert!(detail.contains("max_channels"), "{pending}");
-    let said = until(&mut lines_of(&mut second.0), "pending")
-        .pop()
-        .unwrap();
-    assert!(said.contains("max_channels"), "{said}");
-
     let status = |arguments: &[&str]| {
         let mut command = expd();
         command.arg("--socket").arg(home.socket()).args(arguments);
@@ -859,7 +856,9 @@ fn a_listener_beyond_a_limit_waits_for_room_and_the_status_names_it() {
         "{hit}"
     );
     let page = status(&["status"]);
-    let row = page.lines().find(|line| line.starts_with("max_channels"));
+    let row = page
+        .lines()
+        .find(|line| line.trim_start().starts_with("max_channels"));
     let row = row.unwrap_or_else(|| panic!("{page}"));
     assert!(row.contains(&format!("expd {}", second.0.id())), "{row}");
     assert!(
@@ -868,6 +867,7 @@ fn a_listener_beyond_a_limit_waits_for_room_and_the_status_names_it() {
     );
 
     drop(first);
+    let mut documents = BufReader::new(second.0.stdout.take().unwrap()).lines();
     loop {
         let subscription = next_with(&mut documents, "subscription");
         if subscription["state"] == "CONFIRMED" {

@@ -93,6 +93,23 @@ allow = ["listen", "status"]
 app = "board"
 allow = ["listen"]
 
+[[access]]
+token = "till"
+system = false
+consumer = false
+events = ["hi"]
+allow = ["listen", "broadcast"]
+
+[[access]]
+token = "till"
+methods = ["GET"]
+paths = ["/api/data/**"]
+allow = ["request"]
+
+[[daemon.tcp.tokens]]
+name = "till"
+token = "a token of twenty letters"
+
 [web]
 listen = "127.0.0.1:1"
 root = "."

@@ -108,12 +108,15 @@ async fn each_call_gives_a_listener_another_minute() {
 async fn a_listener_is_kept_while_a_call_waits_on_it() {
     let world = world();
     let id = world.open().await;
-    let mut waiting = world
-        .listeners
-        .check_out(&id, Acknowledgement::default())
-        .unwrap();
+    let check_out = || {
+        let taken = world.listeners.check_out(&id, Acknowledgement::default());
+        taken.unwrap()
+    };
     // The first event is the subscription's state.
-    waiting.next().await.unwrap();
+    let mut first = check_out();
+    first.next().await.unwrap();
+    HandOut::new(first).complete();
+    let mut waiting = check_out();
     let none = tokio::time::timeout(Duration::from_secs(600), waiting.next());
     assert!(none.await.is_err());
     assert_eq!(world.ask(&id), Err(PullError::Busy(id.clone())));

@@ -125,7 +125,7 @@ fn the_limits_page_says_what_is_enforced() {
             ],
         ),
         (
-            "bytes of broadcasts, responses and API requests that one user sends",
+            "bytes of broadcasts, responses and API requests that one user sends, and of content that it gets",
             vec![
                 format!(
                     "`daemon.limits.user.bytes_per_second` ({})",
