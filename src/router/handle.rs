@@ -169,7 +169,7 @@ impl RouterHandle {
             .await
     }
 
-    /// Ends every listener with [`Ended::Stopping`](super::Ended::Stopping) and then the router.
+    /// Ends every listener with [`Ended::Stopping`] and then the router.
     pub async fn stop(&self) {
         // It fails where the router has stopped already.
         self.mailbox.send(RouterCommand::Stop).await.ok();
