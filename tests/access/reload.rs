@@ -119,12 +119,12 @@ async fn a_mistake_in_the_settings_keeps_the_old_ones() {
     daemon.said("stay as they were");
     assert!(nobody.told("broadcast other").contains("[[access]]"));
     home.write(&format!(
-        "log = \"info\"\nlisten = \"127.0.0.1:0\"\nsocket_mode = \"0600\"\n{RULES}"
+        "log = \"info\"\nlisten = \"127.0.0.1:0\"\nmetrics = \"127.0.0.1:0\"\n{RULES}"
     ));
     daemon.signal("HUP");
     let said = daemon.said("that apply after a restart");
     assert!(
-        said.ends_with(": daemon.listen, daemon.socket_mode"),
+        said.ends_with(": daemon.listen, daemon.metrics"),
         "{said}"
     );
 }

@@ -108,7 +108,7 @@ allow = ["request"]
 
 [[daemon.tcp.tokens]]
 name = "till"
-token = "a token of twenty letters"
+token = "a-token-of-twenty-letters"
 
 [web]
 listen = "127.0.0.1:1"
