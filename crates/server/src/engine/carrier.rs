@@ -27,6 +27,8 @@ pub(super) struct Polling {
     probe: Option<Probe>,
     /// Packets of the protocol that a poll has yet to take.
     control: Vec<Packet>,
+    /// Packets that came when the protocol had just answered the poll: what one write has.
+    held: Vec<Outgoing>,
 }
 
 struct Probe {
@@ -44,7 +46,7 @@ impl Carrier {
     pub(super) fn is_writable(&self) -> bool {
         match self {
             Self::WebSocket(websocket) => websocket.is_drained(),
-            Self::Polling(polling) => polling.poll.is_some() && !polling.is_upgrading(),
+            Self::Polling(polling) => polling.has_poll(),
         }
     }
 
@@ -106,6 +108,22 @@ impl Polling {
         poll.send(all).map_err(|_| Gone)
     }
 
+    /// Keeps packets for the next poll, since none waits.
+    pub(super) fn hold(&mut self, packets: Vec<Outgoing>) {
+        self.held.extend(packets);
+    }
+
+    /// The packets that were kept, where the poll that waits can take them.
+    pub(super) fn take_held(&mut self) -> Option<Vec<Outgoing>> {
+        let can_take = self.has_poll() && !self.held.is_empty();
+        can_take.then(|| std::mem::take(&mut self.held))
+    }
+
+    /// True while a poll waits for packets.
+    pub(super) fn has_poll(&self) -> bool {
+        self.poll.is_some() && !self.is_upgrading()
+    }
+
     /// Answers a poll that waits where the protocol has something to say, or the client upgrades.
     pub(super) fn answer_control(&mut self) -> Result<(), Gone> {
         if self.poll.is_none() || self.control.is_empty() && !self.is_upgrading() {
@@ -141,8 +159,9 @@ impl Polling {
         Some(self.probe.as_ref()?.until)
     }
 
-    /// The WebSocket that the client goes over to, with what was to be said.
-    pub(super) fn upgrade(&mut self) -> Option<WebSocket> {
+    /// The WebSocket that the client goes over to, with what was to be said; packets that were kept
+    /// are followed by this mark.
+    pub(super) fn upgrade(&mut self, mark: u64) -> Option<WebSocket> {
         let mut websocket = self.probe.take()?.websocket;
         if let Some(poll) = self.poll.take() {
             // The client may be gone from there already.
@@ -150,6 +169,12 @@ impl Polling {
         }
         for packet in self.take_control() {
             websocket.queue(packet);
+        }
+        if !self.held.is_empty() {
+            for packet in std::mem::take(&mut self.held) {
+                websocket.queue(packet);
+            }
+            websocket.queue_mark(mark);
         }
         Some(websocket)
     }

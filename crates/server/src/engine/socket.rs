@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::carrier::{Carrier, Polling, end_poll};
+use super::carrier::{Carrier, Gone, Polling, end_poll};
 use super::entry::{Inbound, SessionEntry, SocketTerms};
 use super::packet::{ClientPacket, Outgoing, Packet};
 use super::socket_event::{Closed, SocketEvent};
@@ -127,7 +127,8 @@ impl EngineSocket {
     }
 
     /// Hands packets over, while the transport [takes](Self::is_writable) some, and waits for
-    /// nothing: [`SocketEvent::Writable`] comes once it takes more.
+    /// nothing: [`SocketEvent::Writable`] comes once it takes more. Where the protocol has had to
+    /// answer the poll since it was asked, the next poll takes them.
     ///
     /// # Errors
     /// The client has left.
@@ -141,6 +142,10 @@ impl EngineSocket {
             }
             Carrier::Polling(polling) => {
                 self.mark += 1;
+                if !polling.has_poll() {
+                    polling.hold(packets);
+                    return Ok(());
+                }
                 self.unconfirmed = Some(self.mark);
                 polling.answer(packets).map_err(|_| Closed::Left)
             }
@@ -284,10 +289,10 @@ impl EngineSocket {
                 }
                 match &mut self.carrier {
                     Carrier::WebSocket(_) => end_poll(poll),
-                    Carrier::Polling(polling) => match polling.wait(poll) {
-                        Ok(()) => self.events.push_back(SocketEvent::Writable),
-                        Err(_) => self.end(Closed::Malformed),
-                    },
+                    Carrier::Polling(polling) => {
+                        let waiting = polling.wait(poll).map(|()| polling.take_held());
+                        self.on_poll(waiting);
+                    }
                 }
             }
             Inbound::WebSocket(websocket) => {
@@ -296,6 +301,20 @@ impl EngineSocket {
                     self.on_timer();
                 }
             }
+        }
+    }
+
+    /// Serves a poll that waits, or was one too many; with the packets that were kept for it.
+    fn on_poll(&mut self, waiting: Result<Option<Vec<Outgoing>>, Gone>) {
+        match (waiting, &mut self.carrier) {
+            (Ok(None), _) => self.events.push_back(SocketEvent::Writable),
+            (Ok(Some(held)), Carrier::Polling(polling)) => {
+                self.unconfirmed = Some(self.mark);
+                if polling.answer(held).is_err() {
+                    self.end(Closed::Left);
+                }
+            }
+            (Ok(Some(_)) | Err(_), _) => self.end(Closed::Malformed),
         }
     }
 
@@ -361,7 +380,7 @@ impl EngineSocket {
         let Carrier::Polling(polling) = &mut self.carrier else {
             return;
         };
-        let Some(websocket) = polling.upgrade() else {
+        let Some(websocket) = polling.upgrade(self.mark) else {
             return;
         };
         if let Some(mark) = self.unconfirmed.take() {
