@@ -123,8 +123,5 @@ async fn a_mistake_in_the_settings_keeps_the_old_ones() {
     ));
     daemon.signal("HUP");
     let said = daemon.said("that apply after a restart");
-    assert!(
-        said.ends_with(": daemon.listen, daemon.metrics"),
-        "{said}"
-    );
+    assert!(said.ends_with(": daemon.listen, daemon.metrics"), "{said}");
 }
