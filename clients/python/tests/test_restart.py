@@ -3,12 +3,14 @@
 import asyncio
 import signal
 
+import grpc
 import pytest
 from daemon import PATIENCE, Daemon, Network, Wire, until
-from test_back_pressure import behind, send
+from test_back_pressure import send
 
 import expd
 import expd.aio
+from expd.v1 import daemon_pb2, daemon_pb2_grpc
 
 
 @pytest.fixture
@@ -179,7 +181,9 @@ def test_a_listener_whose_program_takes_nothing_comes_back_too(restarting):
 
 
 def is_heard_of(socket, channel):
-    try:
-        return behind(socket, channel) is not None
-    except ValueError:
-        return False
+    """True once the daemon has a listener on the channel, and EXP has confirmed it."""
+    with grpc.insecure_channel("unix:" + socket) as transport:
+        daemon = daemon_pb2_grpc.DaemonStub(transport)
+        instances = daemon.GetStatus(daemon_pb2.GetStatusRequest()).instances
+    channels = [it for one in instances for it in one.channels if it.channel.name == channel]
+    return any(it.listeners and it.HasField("confirmed_at") for it in channels)
