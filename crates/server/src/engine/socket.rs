@@ -25,6 +25,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time that a client of generation 4 has to open the default namespace.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time that a client has to close its transport once it has left the namespace.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Packets of the protocol that may wait for a poll: answers to pings, in the main.
 const MAX_CONTROL: usize = 64;
 
@@ -44,6 +47,8 @@ pub struct EngineSocket {
     connected: bool,
     opened: Instant,
     heard: Instant,
+    /// The client has left the namespace, and closes its transport by then.
+    leaves: Option<Instant>,
     next_ping: Instant,
     /// Wakes the task no later than something is due; earlier where the client was heard since.
     timer: Pin<Box<Sleep>>,
@@ -75,6 +80,7 @@ impl EngineSocket {
             connected: false,
             opened: now,
             heard: now,
+            leaves: None,
             mark: 0,
             unconfirmed: None,
             entry,
@@ -239,7 +245,7 @@ impl EngineSocket {
         {
             deadline = deadline.min(until);
         }
-        deadline
+        self.leaves.map_or(deadline, |until| deadline.min(until))
     }
 
     /// Does what is due, and sets the timer to what is next.
@@ -257,10 +263,10 @@ impl EngineSocket {
             polling.drop_probe();
         }
         if self.deadline() <= now {
-            self.end(if self.connected {
-                Closed::Silent
-            } else {
-                Closed::NotConnected
+            self.end(match (self.leaves, self.connected) {
+                (Some(_), _) => Closed::Left,
+                (None, true) => Closed::Silent,
+                (None, false) => Closed::NotConnected,
             });
         }
         let mut next = self.deadline();
@@ -364,7 +370,13 @@ impl EngineSocket {
                 let refusal = format!("44{namespace},{refusal}");
                 self.carrier.send_control(refusal.into());
             }
-            ClientPacket::Close | ClientPacket::Disconnect => self.end(Closed::Left),
+            ClientPacket::Close => self.end(Closed::Left),
+            // The client goes on to close the transport, and takes it for an error where it is gone
+            // already.
+            ClientPacket::Disconnect => {
+                self.leaves = Some(Instant::now() + LEAVE_TIMEOUT);
+                self.on_timer();
+            }
             ClientPacket::Connect
             | ClientPacket::Pong
             | ClientPacket::Other
