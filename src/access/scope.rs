@@ -9,7 +9,7 @@ use expd_domain::{ApiPath, Channel, Quoted};
 pub(crate) struct Scope<'a> {
     /// The instance.
     pub instance: &'a str,
-    /// What it is about there.
+    /// The part of it that is asked about.
     pub place: Place<'a>,
 }
 

@@ -1,4 +1,4 @@
-//! What rules allow, to whom, and where.
+//! Rules: actions that they allow, to whom, and where.
 
 use expd_domain::{ApiPath, Channel, ChannelId, NameSet, Secret};
 

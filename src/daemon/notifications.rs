@@ -16,7 +16,7 @@ use crate::upstream::link::LinkStatus;
 pub(super) struct StatusNotifier {
     pub(super) socket: PathBuf,
     pub(super) notifier: Arc<Notifier>,
-    /// What the last reload left to be done.
+    /// Changes that the last reload left to a restart.
     pub(super) reload_note: watch::Receiver<String>,
 }
 
@@ -55,7 +55,7 @@ impl StatusNotifier {
 /// Interval at which the service manager is asked for more time while a stop waits.
 const EXTENSION: Duration = Duration::from_secs(2);
 
-/// Why an instance's pairing is not stored.
+/// Reason why an instance's pairing is not stored.
 fn unsaved(bridge: &Bridge) -> Option<String> {
     bridge.session.unsaved().borrow().clone()
 }

@@ -53,7 +53,7 @@ pub(super) struct Reload {
     policy: watch::Sender<Arc<AccessPolicy>>,
     web_apps: watch::Sender<Arc<[WebApp]>>,
     counters: Arc<DaemonCounters>,
-    /// What the last reload left to be done.
+    /// Changes that the last reload left to a restart.
     note: watch::Sender<String>,
 }
 
@@ -105,7 +105,7 @@ impl Reload {
         self.counters.clone()
     }
 
-    /// What the last reload left to be done, for the status; empty where nothing.
+    /// Changes that the last reload left to a restart, for the status; empty where none.
     pub(super) fn note(&self) -> watch::Receiver<String> {
         self.note.subscribe()
     }

@@ -46,7 +46,7 @@ pub(super) struct StartAttempts {
     file: Option<PathBuf>,
     /// Starts since the last that worked.
     failed: u32,
-    /// Why the last one failed, where it could say so.
+    /// Reason why the last one failed, where it could say so.
     reason: String,
 }
 

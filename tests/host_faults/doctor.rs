@@ -38,7 +38,7 @@ async fn examine(house: &House, before: &[String]) -> (Value, Option<i32>) {
     (document, output.status.code())
 }
 
-/// What a check found at a level, and the remedy.
+/// A check's finding at a level, and the remedy.
 fn found<'d>(document: &'d Value, check: &str, level: &str) -> (&'d str, &'d str) {
     let findings = document["findings"].as_array().unwrap();
     let wanted = |it: &&Value| it["check"] == check && it["level"] == level;

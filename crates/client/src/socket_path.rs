@@ -149,7 +149,7 @@ pub fn private_folder_fault(owner: u32, mode: u32) -> Option<FolderFault> {
 pub struct UnsafeFolder {
     /// The folder.
     pub folder: PathBuf,
-    /// Why it is not safe.
+    /// Reason why it is not safe.
     pub fault: FolderFault,
 }
 

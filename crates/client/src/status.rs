@@ -117,7 +117,7 @@ pub struct InstanceStatus {
     /// True for an identity that a program runs
     /// ([`Client::run_instance`](crate::Client::run_instance)).
     pub transient: bool,
-    /// Why the credentials of the pairing are not stored yet: a restart would lose them.
+    /// Reason why the pairing's credentials are not stored yet: a restart would lose them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsaved_credentials: Option<String>,
 }

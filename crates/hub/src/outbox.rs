@@ -1,4 +1,4 @@
-//! What waits for one live socket, within limits, and the order to its task to end.
+//! Messages that wait for one live socket, within limits, and the order to its task to end.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(super) struct Outbox {
     orders: watch::Receiver<Order>,
 }
 
-/// What a socket's task is to do.
+/// An order to a socket's task.
 pub(super) enum Next {
     Packet(Outgoing),
     End(Order),

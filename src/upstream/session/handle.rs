@@ -132,7 +132,7 @@ impl Session {
         self.states.borrow().clone()
     }
 
-    /// Why the credentials of the pairing are not stored yet, as it changes; none where they are.
+    /// Reason why the pairing's credentials are not stored yet, as it changes; none where they are.
     pub fn unsaved(&self) -> watch::Receiver<Option<String>> {
         self.unsaved.clone()
     }

@@ -41,7 +41,7 @@ pub(super) struct Keyring {
     backoff: Backoff,
     /// The key has changed since it was last written to disk.
     is_dirty: bool,
-    /// Why the key is not on disk; none where it is, or where there is none.
+    /// Reason why the key is not on disk; none where it is, or where there is none.
     unsaved: watch::Sender<Option<String>>,
 }
 
@@ -172,7 +172,7 @@ impl Keyring {
         self.due
     }
 
-    /// Why the key is not on disk, as it changes.
+    /// Reason why the key is not on disk, as it changes.
     pub(super) fn unsaved(&self) -> watch::Receiver<Option<String>> {
         self.unsaved.subscribe()
     }

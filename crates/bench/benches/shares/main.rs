@@ -40,7 +40,7 @@ struct Percentiles {
     deliveries: (f64, f64),
 }
 
-/// What the runs of one limit gave.
+/// Measurements of the runs of one limit.
 #[derive(Default)]
 struct Row {
     alone: Vec<Percentiles>,

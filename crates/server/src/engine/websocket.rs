@@ -54,7 +54,7 @@ enum Queued {
 
 pub(super) struct WebSocket {
     stream: Box<WebSocketStream<TokioIo<Upgraded>>>,
-    /// What the library has not taken yet; as much as the sender queues before it waits.
+    /// Frames that the library has not taken yet; as many as the sender queues before it waits.
     queue: VecDeque<Queued>,
     /// Bytes of the first packet in the queue that the library has taken.
     taken: usize,
