@@ -257,8 +257,8 @@ impl ConfiguredInstances {
     }
 }
 
-/// True where listeners cannot stay: what they may listen to depends on the type of credentials, and
-/// without a live socket there is nothing to hear.
+/// True where listeners cannot stay: what they may listen to depends on the type of credentials,
+/// and without a live socket there is nothing to hear.
 fn is_replaced(present: &InstanceSettings, wanted: &InstanceSettings) -> bool {
     present.network != wanted.network || present.credentials.kind() != wanted.credentials.kind()
 }

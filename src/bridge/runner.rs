@@ -2,8 +2,8 @@
 //! [`RunningInstance`] is kept.
 //!
 //! A user has at most half of the runner's places, and each instance takes [`INSTANCE_BYTES`] of
-//! the user's memory. Its task belongs to the supervisor of all instances; the place, the memory and
-//! the router's part are given back once it has ended.
+//! the user's memory. Its task belongs to the supervisor of all instances; the place, the memory
+//! and the router's part are given back once it has ended.
 
 use std::sync::Arc;
 

@@ -82,7 +82,8 @@ impl InstanceTasks {
     }
 }
 
-/// The task of an instance: runs session and link until `stop`, and then removes it from the router.
+/// The task of an instance: runs session and link until `stop`, and then removes it from the
+/// router.
 /// `held` is given back once all of it has ended.
 pub(super) fn task_of<T: Send + 'static>(
     assembly: Assembly,

@@ -1,5 +1,5 @@
-//! When a change of a setting applies: at a reload, or after a restart. The reference of the settings
-//! and a reload's own words come from here.
+//! When a change of a setting applies: at a reload, or after a restart. The reference of the
+//! settings and a reload's own words come from here.
 
 use super::keys;
 

@@ -29,8 +29,8 @@ impl ValueDigests {
         keys
     }
 
-    /// True where a key of other settings differs: another value, or another content of the file that
-    /// it names.
+    /// True where a key of other settings differs: another value, or another content of the file
+    /// that it names.
     pub fn differs_at(&self, other: &Self, key: &str) -> bool {
         self.0.get(key) != other.0.get(key)
     }

@@ -133,8 +133,8 @@ impl Reload {
         }
     }
 
-    /// Reads and applies the settings, and says what is left to be done; an error where they stay as
-    /// they were.
+    /// Reads and applies the settings, and says what is left to be done; an error where they stay
+    /// as they were.
     async fn reload(&mut self, running: &mut RunningDaemon) -> Result<String, ()> {
         let (options, hub) = (self.options.clone(), self.hub.clone());
         let known_rules = self.known_rules.clone();

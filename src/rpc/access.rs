@@ -2,8 +2,8 @@
 //! of its own.
 //!
 //! Listeners belong to the user that opened them: reading, cancelling or clearing another user's
-//! needs the verb `admin` on the listener's channel, and without it they seem not to exist. Over TCP
-//! they belong to whoever has the token. Without rules all of this is open.
+//! needs the verb `admin` on the listener's channel, and without it they seem not to exist. Over
+//! TCP they belong to whoever has the token. Without rules all of this is open.
 
 use std::sync::Arc;
 

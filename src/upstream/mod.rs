@@ -1,7 +1,7 @@
 //! One identity's way to the cloud.
 //!
-//! Imports go one way: `transport` (HTTP) < `setup` (settings with their transports) < `session` (the
-//! token) < `api` (calls), and `link` (the live socket) beside `api`.
+//! Imports go one way: `transport` (HTTP) < `setup` (settings with their transports) < `session`
+//! (the token) < `api` (calls), and `link` (the live socket) beside `api`.
 
 pub mod api;
 pub mod backoff;

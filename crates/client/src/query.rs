@@ -22,7 +22,8 @@ pub(crate) fn segment(text: &str) -> String {
 /// use expd_client::Query;
 ///
 /// let query = Query::new().filter("location.uuid", "a-uuid").sort("name").limit(10);
-/// assert_eq!(query, Query::from([("location.uuid", "a-uuid"), ("sort", "name"), ("limit", "10")]));
+/// let same = [("location.uuid", "a-uuid"), ("sort", "name"), ("limit", "10")];
+/// assert_eq!(query, Query::from(same));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a query does nothing by itself"]

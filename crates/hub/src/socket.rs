@@ -4,8 +4,8 @@
 //! (`connect_error` with a message), and the transport is closed a moment later. A socket ends with
 //! its token, as a disconnect by the server.
 //!
-//! A client sends `subscribe` with a list of channel IDs; see `subscriptions`. What it is sent waits
-//! in an outbox that the registry fills, and leaves as far as the client takes it.
+//! A client sends `subscribe` with a list of channel IDs; see `subscriptions`. What it is sent
+//! waits in an outbox that the registry fills, and leaves as far as the client takes it.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! TCP stream under a connection: it charges what arrives to the live socket that it carries, before
-//! that is a whole message, and ends when its connection is cut.
+//! TCP stream under a connection: it charges what arrives to the live socket that it carries,
+//! before that is a whole message, and ends when its connection is cut.
 
 use std::io;
 use std::pin::Pin;

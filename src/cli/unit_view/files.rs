@@ -53,7 +53,8 @@ pub(super) fn secret_name(key: &str) -> Option<String> {
     Some(format!("expd.{instance}.{}", secret.strip_suffix("_file")?))
 }
 
-/// Reason why a user cannot read a file; none where it can. Access lists beyond the mode are not seen.
+/// Reason why a user cannot read a file; none where it can. Access lists beyond the mode are not
+/// seen.
 pub(super) fn unreadable(file: &Path, uid: Option<u32>, groups: &[u32]) -> Option<String> {
     if uid == Some(0) {
         return None;

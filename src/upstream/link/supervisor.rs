@@ -241,8 +241,8 @@ impl Link {
     }
 }
 
-/// Waits for a token of another setup than `present`: what was tried with that one says nothing about
-/// it.
+/// Waits for a token of another setup than `present`: what was tried with that one says nothing
+/// about it.
 async fn other_setup(mut states: watch::Receiver<SessionState>, present: Arc<InstanceSetup>) {
     let is_other = |state: &SessionState| {
         let session = state.session();

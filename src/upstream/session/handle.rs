@@ -111,8 +111,8 @@ impl Session {
         check_place(name, &settings.credentials, state_dir)
     }
 
-    /// Replaces the setup: the session logs in anew with it. The present token stays in use by those
-    /// who have it until then.
+    /// Replaces the setup: the session logs in anew with it. The present token stays in use by
+    /// those who have it until then.
     pub fn follow(&self, setup: Arc<InstanceSetup>) {
         self.setups.send_replace(setup);
     }

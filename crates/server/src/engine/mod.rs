@@ -7,9 +7,9 @@
 //! poll). Requests of long polling and upgrades reach it through [`EngineSessions`].
 //!
 //! The files, from the top: [`requests`] answers HTTP; [`sessions`] finds the socket of a request;
-//! [`socket`] is the owner's end, and [`socket_event`] what it tells; [`carrier`] is its transport; [`entry`] is what
-//! sockets and sessions share; [`websocket`] writes and reads frames; [`packet`] reads and writes
-//! packets.
+//! [`socket`] is the owner's end, and [`socket_event`] what it tells; [`carrier`] is its transport;
+//! [`entry`] is what sockets and sessions share; [`websocket`] writes and reads frames; [`packet`]
+//! reads and writes packets.
 
 mod carrier;
 mod entry;
