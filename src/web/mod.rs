@@ -12,9 +12,9 @@
 //! The files, from the top: [`server`] binds and serves; [`routes`] has the paths; [`origin`] and
 //! [`cors`] guard every request; [`auth`], [`messages`], [`api`], [`content`] and [`handshake`]
 //! answer; [`pairing`] is the one page that the door brings itself; [`page`] is the task of one
-//! live socket, with a [`subscription`] a channel, which become [`packet`]s; [`caller`] is the
-//! login of a request. Below them: [`state`], [`logins`] (what each login has received),
-//! [`tokens`], [`apps`], [`room`].
+//! live socket, with a [`subscription`] a channel, which become [`packet`]s, and a [`hold`] from a
+//! refresh on; [`caller`] is the login of a request. Below them: [`state`], [`logins`] (what each
+//! login has received), [`tokens`], [`apps`], [`room`].
 
 mod api;
 mod apps;
@@ -25,6 +25,7 @@ mod cookie;
 mod cors;
 mod error;
 mod handshake;
+mod hold;
 mod logins;
 mod messages;
 mod origin;

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::caller::PageCaller;
+use super::hold::Hold;
 use super::logins::{Begun, Login, PageCommand};
 use super::packet;
 use super::state::WebState;
@@ -67,6 +68,9 @@ enum End {
     AppChanged,
     #[error("another socket of its login has taken over")]
     Replaced,
+    /// It says `online` once it is back, and is given what came since the refresh.
+    #[error("the page has kept it after a refresh of its token, and is given the rest on another")]
+    Kept,
     #[error("{0}")]
     Listener(Ended),
     #[error("the daemon is stopping")]
@@ -85,14 +89,8 @@ struct Page {
     /// The mark that was asked for, and the subscriptions that it is about, each with its position.
     marked: Option<(u64, Vec<(usize, u64)>)>,
     next_mark: Instant,
+    /// Its token was refreshed: nothing more is written.
     hold: Option<Hold>,
-}
-
-/// A page that is written to no more.
-enum Hold {
-    /// Somebody waits until it has received everything.
-    Waiting(oneshot::Sender<()>),
-    Done,
 }
 
 impl PageTask {
@@ -134,6 +132,7 @@ impl Page {
                 && self.task.socket.is_websocket()
                 && self.subscriptions.iter().any(|s| s.unmarked);
             let next_mark = self.next_mark;
+            let overdue = Hold::overdue(self.hold.as_ref());
             tokio::select! {
                 biased;
                 command = self.task.commands.recv() => match command {
@@ -154,6 +153,7 @@ impl Page {
                     self.deliver(batch).await?;
                 }
                 () = sleep_until(next_mark), if marks => self.mark(),
+                () = overdue => return Err(End::Kept),
             }
         }
     }
@@ -412,35 +412,26 @@ impl Page {
         let Some((_, about)) = self.marked.take_if(|(asked, _)| *asked <= mark) else {
             return;
         };
-        let held = self.hold.is_some();
         let positions = about.into_iter().filter_map(|(number, given)| {
             let (channel, mut position) = self.subscriptions.get(number)?.position();
             position.after = given;
             Some((channel, position))
         });
         self.task.login.received(self.task.begun.socket, positions);
-        if held {
-            self.end_hold();
-        }
+        self.hold.iter_mut().for_each(Hold::end_wait);
     }
 
     /// Writes nothing more from here on.
-    fn begin_hold(&mut self, done: oneshot::Sender<()>) {
-        self.hold = Some(Hold::Waiting(done));
+    fn begin_hold(&mut self, waiting: oneshot::Sender<()>) {
+        match &mut self.hold {
+            Some(hold) => hold.refresh(waiting),
+            None => self.hold = Some(Hold::new(waiting)),
+        }
         let unmarked = self.subscriptions.iter().any(|s| s.unmarked);
         if !unmarked && self.marked.is_none() {
-            self.end_hold();
+            self.hold.iter_mut().for_each(Hold::end_wait);
         } else if self.task.socket.is_websocket() {
             self.mark();
-        }
-    }
-
-    /// Tells whoever waits that the page has received everything.
-    fn end_hold(&mut self) {
-        if let Some(Hold::Waiting(done)) = self.hold.take() {
-            // Nobody waits any more where it took too long.
-            done.send(()).ok();
-            self.hold = Some(Hold::Done);
         }
     }
 
@@ -491,7 +482,11 @@ impl Page {
                 state.pages.count_cut(app);
                 log::warn!(app, origin; "closed the socket of a page: {end}");
             }
-            End::CloudAway | End::RightTaken | End::AppChanged | End::Listener(_) => {
+            End::CloudAway
+            | End::RightTaken
+            | End::AppChanged
+            | End::Kept
+            | End::Listener(_) => {
                 log::info!(app, origin; "closed the socket of a page: {end}");
             }
             End::Socket(_) | End::Replaced | End::Stopping => {

@@ -11,6 +11,7 @@
 mod delivery;
 mod logins;
 mod page;
+mod refresh;
 mod world;
 
 use std::io::{Read as _, Write as _};
