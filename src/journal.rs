@@ -51,6 +51,11 @@ pub enum JournalEvent {
     /// A program was refused because a limit is reached (daemon.limits, or its user's share of
     /// one).
     LimitHit,
+    /// The daemon closed the socket of a page that did not read, or may have missed something.
+    PageCut,
+    /// A page, or something that poses as one, was refused at the door for pages: its origin, its
+    /// host, its app or its key.
+    PageRefused,
     /// The settings have a mistake.
     SettingsRefused,
     /// The settings were read again, and what can change without a restart has changed.
@@ -70,7 +75,7 @@ type Entry = (&'static str, &'static str, Level);
 
 impl JournalEvent {
     /// All events, in the order of the documentation.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Started,
         Self::Stopped,
         Self::LoggedIn,
@@ -89,6 +94,8 @@ impl JournalEvent {
         Self::SubscriptionRefused,
         Self::AccessDenied,
         Self::LimitHit,
+        Self::PageCut,
+        Self::PageRefused,
         Self::SettingsRefused,
         Self::SettingsApplied,
         Self::RestartNeeded,
@@ -145,6 +152,12 @@ impl JournalEvent {
                 Level::Warn,
             ),
             Self::LimitHit => ("limit-hit", "ebb8115fc2be48058b27dee902d45d62", Level::Warn),
+            Self::PageCut => ("page-cut", "3374a30d551c41d0ac8b1189e616a2ad", Level::Warn),
+            Self::PageRefused => (
+                "page-refused",
+                "b28130da2f7943fb8c901213176d3a92",
+                Level::Warn,
+            ),
             Self::SettingsRefused => (
                 "settings-refused",
                 "4685d15e65a34a1d9d4d1478eb63b11a",

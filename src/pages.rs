@@ -74,6 +74,11 @@ impl PageInfo {
         self.listeners().push(listener);
     }
 
+    /// Removes all listeners: the page has yet to subscribe again.
+    pub fn forget_listeners(&self) {
+        self.listeners().clear();
+    }
+
     /// Counts broadcasts that were written.
     pub fn add_delivered(&self, count: u64) {
         self.delivered.fetch_add(count, Ordering::Relaxed);

@@ -20,10 +20,11 @@ const MAX_SHOWN: u32 = 60;
 /// The same for records that name a caller, who may cause them at will.
 const MAX_SHOWN_OF_CALLER: u32 = 10;
 
-/// Keys of the fields by which origins are told apart: the caller, and the instance where there is
-/// no caller. One who calls names any instance, and would get as many records as names.
+/// Keys of the fields by which origins are told apart: the caller and the code of its error, and
+/// the instance where there is no caller. One who calls names any instance, and would get as many
+/// records as names.
 const INSTANCE: &str = "instance";
-const CALLER: [&str; 5] = ["peer_kind", "peer_uid", "peer_unit", "app", "token"];
+const CALLER: [&str; 6] = ["peer_kind", "peer_uid", "peer_unit", "app", "token", "code"];
 
 /// Time after which counting starts again.
 const WINDOW: Duration = Duration::from_secs(60);

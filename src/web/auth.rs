@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 use super::caller::PageCaller;
 use super::cookie;
 use super::origin::{CalledAs, RequestOrigin};
+use super::refusal;
 use super::state::WebState;
+use crate::config::WebApp;
 use expd_domain::{KnownIdentity, Quoted, Secret, login};
 use expd_server::body::{self, BodyTerms, PUBLIC_BODY};
 use expd_server::connection::RequestConnection;
@@ -89,13 +91,15 @@ pub(super) async fn log_in(
             format!("the body is not a login: {error}"),
         )
     })?;
-    let page = match verify(&state, &checked.origin, login) {
-        Ok(page) => page,
-        Err(error) => {
-            log::warn!(origin = &*checked.origin, code = error.code; "refused the login of a page: {error}");
-            return Err(error);
-        }
+    let refused = |app: &str, refusal: ApiError| {
+        refusal::report("the login of a page", app, &checked.origin, &refusal);
+        refusal
     };
+    let attempt = Attempt::of(&state, login).map_err(|refusal| refused("", refusal))?;
+    let verified = attempt.verify(&state, &checked.origin);
+    verified.map_err(|refusal| refused(&attempt.app.name, refusal))?;
+    let login = hex(&rand::random::<[u8; 16]>());
+    let page = PageCaller::new(&state, attempt.app, &checked.origin, login)?;
     let identity = page.identity()?;
     state
         .admission
@@ -123,46 +127,58 @@ pub(super) async fn refresh(
     Ok(answer(&state, &page, identity, &checked.called))
 }
 
-/// Verifies a login.
-fn verify(state: &WebState, origin: &str, login: LoginRequest) -> Result<PageCaller, ApiError> {
-    let wrong = |message: &str| ApiError::unauthorized("authentication.credentials", message);
-    let LoginRequest::Token(token, _) = login else {
-        return Err(wrong(
-            "pages log in here with the uuid and the api_key of an app in web.apps, not as users",
-        ));
-    };
-    let claims: LoginClaims = login::peek(&token).map_err(|error| wrong(&error.to_string()))?;
-    let app = state
-        .apps
-        .by_uuid(claims.uuid())
-        .ok_or_else(|| wrong("no app in web.apps has this uuid"))?;
-    // Before anything is counted: a page of one app must not lock out those of another.
-    if !app.origins.iter().any(|known| known == origin) {
-        return Err(ApiError::forbidden(
-            "authentication.origin",
-            format!(
-                "the app {} has no pages from {}; add it to its origins",
-                Quoted(&app.name),
-                Quoted(origin)
-            ),
-        ));
+/// A login of one of the apps, which has yet to be verified.
+struct Attempt {
+    app: WebApp,
+    token: Secret,
+}
+
+impl Attempt {
+    fn of(state: &WebState, login: LoginRequest) -> Result<Self, ApiError> {
+        let LoginRequest::Token(token, _) = login else {
+            return Err(wrong(
+                "pages log in here with the uuid and the api_key of an app in web.apps, not as users",
+            ));
+        };
+        let claims: LoginClaims = login::peek(&token).map_err(|error| wrong(&error.to_string()))?;
+        let app = state.apps.by_uuid(claims.uuid());
+        let app = app.ok_or_else(|| wrong("no app in web.apps has this uuid"))?;
+        Ok(Self { app, token })
     }
-    let attempts = &state.rates.wrong_logins;
-    let tried = (app.name.clone(), origin.to_owned());
-    if let Err(wait) = attempts.check(&tried) {
-        let message = "too many logins with a wrong key from this origin; try again later";
-        return Err(ApiError::rate_limited("request.rate", message, wait));
+
+    fn verify(&self, state: &WebState, origin: &str) -> Result<(), ApiError> {
+        let app = &self.app;
+        // Before anything is counted: a page of one app must not lock out those of another.
+        if !app.origins.iter().any(|known| known == origin) {
+            return Err(ApiError::forbidden(
+                "authentication.origin",
+                format!(
+                    "the app {} has no pages from {}; add it to its origins",
+                    Quoted(&app.name),
+                    Quoted(origin)
+                ),
+            ));
+        }
+        let attempts = &state.rates.wrong_logins;
+        let tried = (app.name.clone(), origin.to_owned());
+        if let Err(wait) = attempts.check(&tried) {
+            let message = "too many logins with a wrong key from this origin; try again later";
+            return Err(ApiError::rate_limited("request.rate", message, wait));
+        }
+        let verified: Result<LoginClaims, _> = login::verify(&self.token, &app.api_key);
+        let Ok(claims) = verified else {
+            attempts.record(tried);
+            return Err(wrong("the login is not signed with the app's api_key"));
+        };
+        if claims.expired(now_millis()) {
+            return Err(wrong("the login has expired; check the clock of this host"));
+        }
+        Ok(())
     }
-    let verified: Result<LoginClaims, _> = login::verify(&token, &app.api_key);
-    if verified.is_err() {
-        attempts.record(tried);
-        return Err(wrong("the login is not signed with the app's api_key"));
-    }
-    if claims.expired(now_millis()) {
-        return Err(wrong("the login has expired; check the clock of this host"));
-    }
-    let login = hex(&rand::random::<[u8; 16]>());
-    PageCaller::new(state, app, origin, login)
+}
+
+fn wrong(message: &str) -> ApiError {
+    ApiError::unauthorized("authentication.credentials", message)
 }
 
 fn answer(state: &WebState, page: &PageCaller, identity: KnownIdentity, called: &str) -> Response {

@@ -14,7 +14,7 @@
 //! answer; [`pairing`] is the one page that the door brings itself; [`page`] is the task of one
 //! live socket, with a [`subscription`] a channel, which become [`packet`]s, and a [`hold`] from a
 //! refresh on; [`caller`] is the login of a request. Below them: [`state`], [`logins`] (what each
-//! login has received), [`tokens`], [`apps`], [`room`].
+//! login has received), [`tokens`], [`apps`], [`room`], [`refusal`].
 
 mod api;
 mod apps;
@@ -32,6 +32,7 @@ mod origin;
 mod packet;
 mod page;
 mod pairing;
+mod refusal;
 mod room;
 mod routes;
 mod server;

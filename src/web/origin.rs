@@ -13,6 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::cors;
+use super::refusal;
 use super::state::WebState;
 use expd_domain::Quoted;
 use expd_server::error::ApiError;
@@ -71,19 +72,19 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let called = match called_as(request.uri(), request.headers(), state.port) {
-        Ok(called) => called,
-        Err(refusal) => return refusal.into_response(),
-    };
-    let named = named_origin(request.headers()).map(|origin| origin.map(str::to_owned));
-    let named = match named {
-        Ok(named) => named,
-        Err(refusal) => return refusal.into_response(),
-    };
     let part = Part::of(&request);
-    let origin = match check(&state, &request, part, &called, named.as_deref()) {
-        Ok(origin) => origin,
-        Err(refusal) => return refusal.into_response(),
+    let checked = called_as(request.uri(), request.headers(), state.port).and_then(|called| {
+        let named = named_origin(request.headers())?;
+        let origin = check(&state, &request, part, &called, named)?;
+        Ok((called, named.map(str::to_owned), origin))
+    });
+    let (called, named, origin) = match checked {
+        Ok(checked) => checked,
+        Err(refused) => {
+            let named = named_origin(request.headers()).ok().flatten();
+            refusal::report("a request", "", named.unwrap_or_default(), &refused);
+            return refused.into_response();
+        }
     };
     // Browsers read an answer only where it names their origin.
     let readable = named.filter(|_| origin.is_some());
@@ -170,7 +171,10 @@ fn called_as(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<Arc<str>, ApiE
     Err(ApiError::new(
         StatusCode::MISDIRECTED_REQUEST,
         "request.host.foreign",
-        format!("the door is called by 127.0.0.1:{port}, localhost:{port} or [::1]:{port} alone"),
+        format!(
+            "the request calls this door {}, which is called 127.0.0.1:{port}, localhost:{port} or [::1]:{port} alone",
+            Quoted(host)
+        ),
     ))
 }
 

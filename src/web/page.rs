@@ -22,6 +22,7 @@ use super::packet;
 use super::state::WebState;
 use super::subscription::{Events, Subscription};
 use crate::access::Action;
+use crate::journal::JournalEvent;
 use crate::moment::Moment;
 use crate::pages::OpenPage;
 use crate::router::{Delivery, Ended, Event, ListenSpec, RouterError};
@@ -173,10 +174,23 @@ impl Page {
             SocketEvent::Event(name, argument) if name == "subscribe" => {
                 self.subscribe(argument).await;
             }
+            SocketEvent::Reopened => self.begin_anew(),
             // The network knows no other event; an app's own are nobody's.
             SocketEvent::Event(..) | SocketEvent::Connected | SocketEvent::Refused => {}
         }
         Ok(())
+    }
+
+    /// Forgets what the page has subscribed to, as if it had come over another socket. What it has
+    /// not confirmed is given to it again.
+    fn begin_anew(&mut self) {
+        self.subscriptions.clear();
+        self.numbers.clear();
+        self.events = SelectAll::new();
+        self.outbox.clear();
+        self.marked = None;
+        self.hold = None;
+        self.task.open.info.forget_listeners();
     }
 
     /// Subscribes to a list of channel IDs.
@@ -472,6 +486,7 @@ impl Page {
             caller,
             login,
             begun,
+            open,
             ..
         } = self.task;
         let missed = matches!(end, End::Missed | End::CloudAway);
@@ -480,13 +495,18 @@ impl Page {
         match end {
             End::Socket(Closed::Slow) | End::Missed => {
                 state.pages.count_cut(app);
-                log::warn!(app, origin; "closed the socket of a page: {end}");
+                log::warn!(
+                    event = JournalEvent::PageCut,
+                    instance = caller.bridge.name,
+                    peer_kind = caller.caller.kind().as_str(),
+                    app,
+                    origin,
+                    reason = if missed { "missed" } else { "slow" },
+                    behind = open.info.behind();
+                    "closed the socket of a page: {end}"
+                );
             }
-            End::CloudAway
-            | End::RightTaken
-            | End::AppChanged
-            | End::Kept
-            | End::Listener(_) => {
+            End::CloudAway | End::RightTaken | End::AppChanged | End::Kept | End::Listener(_) => {
                 log::info!(app, origin; "closed the socket of a page: {end}");
             }
             End::Socket(_) | End::Replaced | End::Stopping => {

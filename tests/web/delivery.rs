@@ -18,9 +18,10 @@ const CUT_AFTER: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_reads_nothing_is_cut_alone_and_is_given_the_rest_when_it_returns() {
-    let mut world =
-        World::with_limits("limits.log_bytes = \"32MiB\"\nlimits.total_log_bytes = \"64MiB\"")
-            .await;
+    let mut world = World::with_limits(
+        "log_format = \"json\"\nlimits.log_bytes = \"32MiB\"\nlimits.total_log_bytes = \"64MiB\"",
+    )
+    .await;
     let (slow_token, other_token) = (world.log_in().await, world.log_in().await);
     let mut slow = Page::open_narrow(&world, &slow_token).await;
     slow.subscribe(&world).await;
@@ -36,6 +37,8 @@ async fn a_page_that_reads_nothing_is_cut_alone_and_is_given_the_rest_when_it_re
     }
     let line = world.daemon.said("closed the socket of a page");
     assert!(line.contains("does not read"), "{line}");
+    assert!(line.contains(r#""event":"page-cut""#), "{line}");
+    assert!(line.contains(r#""reason":"slow""#), "{line}");
     assert!(begun.elapsed() >= CUT_AFTER, "it was cut before its time");
     drop(slow);
     // No 503: everything is still in the log.

@@ -9,6 +9,7 @@
 )]
 
 mod delivery;
+mod journal;
 mod logins;
 mod page;
 mod refresh;

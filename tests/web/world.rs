@@ -55,7 +55,9 @@ impl World {
         let mut network = Network::dark(&[DAEMON], |_| {}).await;
         network.start_again().await;
         let mut world = Self::on(network, limits);
-        world.daemon.said(" online ");
+        world
+            .daemon
+            .said_one_of(&[" online ", r#""event":"online""#]);
         world
     }
 

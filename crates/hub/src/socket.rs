@@ -160,6 +160,11 @@ impl Admitted {
                     hub.counters.sockets_opened.increment();
                     log::debug!("a socket of {} is open", self.login);
                 }
+                SocketEvent::Reopened => {
+                    hub.sockets.unsubscribe(self.outbox.id);
+                    // What it was subscribed to before is not for the namespace that it opened.
+                    drop(self.outbox.take(usize::MAX, usize::MAX));
+                }
                 SocketEvent::Event(name, argument) if name == "subscribe" => {
                     let id = self.outbox.id;
                     subscriptions::subscribe(&hub, &self.login, id, argument.as_deref());

@@ -161,6 +161,11 @@ impl SocketRegistry {
         lock(&self.0).remove(socket)
     }
 
+    /// Ends the subscriptions of a socket, which stays open.
+    pub(super) fn unsubscribe(&self, socket: u64) {
+        lock(&self.0).unsubscribe(socket);
+    }
+
     /// Subscribes a socket and confirms it in one step, so that the confirmation comes before the
     /// first message. Where the socket is subscribed already, the latest spelling of the ID counts.
     ///
@@ -306,15 +311,31 @@ impl SocketRegistry {
 
 impl Inner {
     fn remove(&mut self, id: u64) -> Option<LiveSocket> {
+        self.unsubscribe(id);
         let socket = self.sockets.remove(&id)?;
-        self.all.give_back(&socket);
+        self.all.sockets = self.all.sockets.saturating_sub(1);
         if let Some(own) = self.of_identity.get_mut(&socket.owner) {
-            own.give_back(&socket);
+            own.sockets = own.sockets.saturating_sub(1);
             if own.sockets == 0 {
                 self.of_identity.remove(&socket.owner);
             }
         }
-        for channel in &socket.channels {
+        Some(socket)
+    }
+
+    /// Ends all subscriptions of a socket.
+    fn unsubscribe(&mut self, id: u64) {
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        let channels = std::mem::take(&mut socket.channels);
+        let id_bytes = std::mem::take(&mut socket.id_bytes);
+        let own = self.of_identity.get_mut(&socket.owner);
+        for usage in own.into_iter().chain([&mut self.all]) {
+            usage.subscriptions = usage.subscriptions.saturating_sub(channels.len());
+            usage.id_bytes = usage.id_bytes.saturating_sub(id_bytes);
+        }
+        for channel in &channels {
             if let Some(listeners) = self.channels.get_mut(channel) {
                 listeners.remove(&id);
                 if listeners.is_empty() {
@@ -322,15 +343,6 @@ impl Inner {
                 }
             }
         }
-        Some(socket)
-    }
-}
-
-impl Usage {
-    fn give_back(&mut self, socket: &LiveSocket) {
-        self.sockets = self.sockets.saturating_sub(1);
-        self.subscriptions = self.subscriptions.saturating_sub(socket.channels.len());
-        self.id_bytes = self.id_bytes.saturating_sub(socket.id_bytes);
     }
 }
 

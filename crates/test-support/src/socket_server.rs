@@ -227,7 +227,10 @@ impl Shared {
                         });
                         (self.answer)(handle, ClientEvent::Event(name, argument));
                     }
-                    SocketEvent::Refused | SocketEvent::Received(_) | SocketEvent::Writable => {}
+                    SocketEvent::Refused
+                    | SocketEvent::Reopened
+                    | SocketEvent::Received(_)
+                    | SocketEvent::Writable => {}
                 },
                 Some(said) = said.recv(), if writable => {
                     let (packet, ends) = match said {

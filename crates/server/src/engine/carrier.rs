@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::entry::WaitingPoll;
 use super::packet::{Outgoing, Packet};
+use super::socket_event::Closed;
 use super::websocket::WebSocket;
 
 /// Time that a client has to go over to a WebSocket that it tries.
@@ -40,6 +41,14 @@ struct Probe {
 
 /// The carrier, or its client, is gone.
 pub(super) struct Gone;
+
+/// State of a poll that has come.
+pub(super) enum Waiting {
+    /// It waits for packets.
+    Empty,
+    /// Packets that were kept have answered it.
+    Answered,
+}
 
 impl Carrier {
     /// True while it takes packets.
@@ -91,13 +100,22 @@ impl Polling {
         std::mem::take(&mut self.control)
     }
 
-    /// Lets a poll wait. Two of one client are an error of it, unless it gave up the first.
-    pub(super) fn wait(&mut self, poll: WaitingPoll) -> Result<(), Gone> {
+    /// Lets a poll wait, or answers it with the packets that were kept for it.
+    ///
+    /// # Errors
+    /// One waits already, which is an error of the client unless it gave up the first; or it has
+    /// left.
+    pub(super) fn wait(&mut self, poll: WaitingPoll) -> Result<Waiting, Closed> {
         if self.poll.as_ref().is_some_and(|poll| !poll.is_closed()) {
-            return Err(Gone);
+            return Err(Closed::Malformed);
         }
         self.poll = Some(poll);
-        Ok(())
+        if self.held.is_empty() || self.is_upgrading() {
+            return Ok(Waiting::Empty);
+        }
+        let held = std::mem::take(&mut self.held);
+        self.answer(held).map_err(|Gone| Closed::Left)?;
+        Ok(Waiting::Answered)
     }
 
     /// Answers the poll that waits, after what the protocol has to say.
@@ -111,12 +129,6 @@ impl Polling {
     /// Keeps packets for the next poll, since none waits.
     pub(super) fn hold(&mut self, packets: Vec<Outgoing>) {
         self.held.extend(packets);
-    }
-
-    /// The packets that were kept, where the poll that waits can take them.
-    pub(super) fn take_held(&mut self) -> Option<Vec<Outgoing>> {
-        let can_take = self.has_poll() && !self.held.is_empty();
-        can_take.then(|| std::mem::take(&mut self.held))
     }
 
     /// True while a poll waits for packets.

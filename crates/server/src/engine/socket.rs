@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::carrier::{Carrier, Gone, Polling, end_poll};
+use super::carrier::{Carrier, Polling, Waiting, end_poll};
 use super::entry::{Inbound, SessionEntry, SocketTerms};
 use super::packet::{ClientPacket, Outgoing, Packet};
 use super::socket_event::{Closed, SocketEvent};
@@ -105,10 +105,10 @@ impl EngineSocket {
         matches!(self.carrier, Carrier::WebSocket(_))
     }
 
-    /// True while the transport takes packets.
+    /// True while the transport takes packets, and the client has not left the namespace.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        self.carrier.is_writable()
+        self.leaves.is_none() && self.carrier.is_writable()
     }
 
     /// Waits for the next event. Dropping the future loses nothing.
@@ -226,11 +226,22 @@ impl EngineSocket {
             (None, Generation::V4) => format!("40{}", json!({"sid": self.entry.sid})),
         };
         self.carrier.send_control(packet.into());
-        if !std::mem::replace(&mut self.connected, true) {
-            self.events.push_back(match self.terms.refusal {
-                Some(_) => SocketEvent::Refused,
-                None => SocketEvent::Connected,
-            });
+        let is_reopened = self.leaves.take().is_some();
+        let is_first = !std::mem::replace(&mut self.connected, true);
+        let event = match (&self.terms.refusal, is_first, is_reopened) {
+            (Some(_), true, _) => SocketEvent::Refused,
+            (None, true, _) => SocketEvent::Connected,
+            (None, false, true) => SocketEvent::Reopened,
+            (_, false, _) => return,
+        };
+        self.events.push_back(event);
+    }
+
+    /// Tells that the client has received what a mark is about. One that has left the namespace
+    /// takes packets, and gives them to nobody.
+    fn received(&mut self, mark: u64) {
+        if self.leaves.is_none() {
+            self.events.push_back(SocketEvent::Received(mark));
         }
     }
 
@@ -291,14 +302,15 @@ impl EngineSocket {
             }
             Inbound::Poll(poll) => {
                 if let Some(mark) = self.unconfirmed.take() {
-                    self.events.push_back(SocketEvent::Received(mark));
+                    self.received(mark);
                 }
                 match &mut self.carrier {
                     Carrier::WebSocket(_) => end_poll(poll),
-                    Carrier::Polling(polling) => {
-                        let waiting = polling.wait(poll).map(|()| polling.take_held());
-                        self.on_poll(waiting);
-                    }
+                    Carrier::Polling(polling) => match polling.wait(poll) {
+                        Ok(Waiting::Empty) => self.events.push_back(SocketEvent::Writable),
+                        Ok(Waiting::Answered) => self.unconfirmed = Some(self.mark),
+                        Err(closed) => self.end(closed),
+                    },
                 }
             }
             Inbound::WebSocket(websocket) => {
@@ -307,20 +319,6 @@ impl EngineSocket {
                     self.on_timer();
                 }
             }
-        }
-    }
-
-    /// Serves a poll that waits, or was one too many; with the packets that were kept for it.
-    fn on_poll(&mut self, waiting: Result<Option<Vec<Outgoing>>, Gone>) {
-        match (waiting, &mut self.carrier) {
-            (Ok(None), _) => self.events.push_back(SocketEvent::Writable),
-            (Ok(Some(held)), Carrier::Polling(polling)) => {
-                self.unconfirmed = Some(self.mark);
-                if polling.answer(held).is_err() {
-                    self.end(Closed::Left);
-                }
-            }
-            (Ok(Some(_)) | Err(_), _) => self.end(Closed::Malformed),
         }
     }
 
@@ -336,7 +334,7 @@ impl EngineSocket {
             }
             Received::Mark(mark) => {
                 self.heard = Instant::now();
-                self.events.push_back(SocketEvent::Received(mark));
+                self.received(mark);
             }
             Received::Drained => self.events.push_back(SocketEvent::Writable),
             Received::End => match &mut self.carrier {
@@ -358,10 +356,13 @@ impl EngineSocket {
             ClientPacket::Upgrade if on_probe => self.upgrade(),
             // The client talks before its namespace is open.
             ClientPacket::Event(..) if !self.connected => self.end(Closed::Malformed),
-            ClientPacket::Event(name, argument) => {
+            ClientPacket::Event(name, argument) if self.leaves.is_none() => {
                 self.events.push_back(SocketEvent::Event(name, argument));
             }
-            ClientPacket::Connect if self.generation == Generation::V4 => self.connect(),
+            // In generation 3, clients open the namespace only where they have left it.
+            ClientPacket::Connect if self.generation == Generation::V4 || self.leaves.is_some() => {
+                self.connect();
+            }
             ClientPacket::ConnectElsewhere(namespace) => {
                 let refusal = match self.generation {
                     Generation::V3 => json!(NO_NAMESPACE),
@@ -378,6 +379,7 @@ impl EngineSocket {
                 self.on_timer();
             }
             ClientPacket::Connect
+            | ClientPacket::Event(..)
             | ClientPacket::Pong
             | ClientPacket::Other
             | ClientPacket::Upgrade => {}
@@ -397,7 +399,7 @@ impl EngineSocket {
         };
         if let Some(mark) = self.unconfirmed.take() {
             // The client pauses its polls, and has taken the last one, before it upgrades.
-            self.events.push_back(SocketEvent::Received(mark));
+            self.received(mark);
         }
         self.carrier = Carrier::WebSocket(websocket);
         self.entry.upgraded.store(true, Ordering::Relaxed);
@@ -421,3 +423,6 @@ async fn receive(websocket: Option<&mut WebSocket>) -> Received {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,9 @@ use serde_json::value::RawValue;
 pub enum SocketEvent {
     /// The default namespace is open.
     Connected,
+    /// The client has left the default namespace, and opened it again over the same transport: it
+    /// begins anew, subscribed to nothing.
+    Reopened,
     /// The client was refused the default namespace, for the reason in the socket's terms.
     Refused,
     /// An event of the client: its name, and its first argument's text.
