@@ -482,7 +482,7 @@ async fn a_forced_generation_is_kept_or_refused_with_a_reason(server: u32) {
 }
 
 async fn thousands_of_channels_are_subscribed_in_bearable_messages(server: u32) {
-    let mut node = Node::start(server).await;
+    let mut node = Node::start_patient(server).await;
     for transport in [Websocket, Polling] {
         let mut client = Client::open(&node.url(), transport).await;
         let ids: Vec<String> = (0..2_000)
