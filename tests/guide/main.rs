@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod interrupt;
 mod promises;
 mod resources;
 mod vendor;

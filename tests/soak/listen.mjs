@@ -4,7 +4,7 @@
 //
 // One JSON document a line: {"ready": true} at each confirmed subscription, {"heard": PAYLOAD, "position": {"logId", "after"}}, {"gap":
 // {"reason", "missed", "from", "to"}}. The position of an earlier run lets it go on there. Takes the package `expd` that is installed where
-// it is started. SIGTERM ends it with 0.
+// it is started. An empty SOCKET is the default one. SIGTERM ends it with 0.
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -12,14 +12,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 const { start } = createRequire(path.join(process.cwd(), 'listen.mjs'))('expd');
 
 const [socket, channel, logId, after] = process.argv.slice(2);
-if (!socket || !channel) {
+if (socket === undefined || !channel) {
   console.error('usage: node listen.mjs SOCKET CHANNEL [LOG_ID AFTER]');
   process.exit(2);
 }
 const say = (words) => process.stdout.write(`${JSON.stringify(words)}\n`);
 
 const resume = logId === undefined ? undefined : { logId, after: Number(after) };
-const exp = start({ socket });
+const exp = start({ socket: socket || undefined });
 let isStopping = false;
 process.once('SIGTERM', () => {
   isStopping = true;

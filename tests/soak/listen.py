@@ -5,7 +5,8 @@
 
 One JSON document a line: `{"ready": true}` at each confirmed subscription, `{"heard": PAYLOAD,
 "position": {"logId", "after"}}` for a broadcast, `{"gap": {"reason", "missed", "from", "to"}}` for a
-gap. The position of an earlier run lets it go on there. SIGTERM ends it, with status 0.
+gap. The position of an earlier run lets it go on there. An empty SOCKET is the default one. SIGTERM
+ends it, with status 0.
 """
 
 import json
@@ -38,7 +39,7 @@ def start(socket):
     """The daemon may be restarting at this moment."""
     while True:
         try:
-            return expd.start(socket=socket)
+            return expd.start(socket=socket or None)
         except expd.NetworkError as error:
             print(error, file=sys.stderr)
             time.sleep(0.1)

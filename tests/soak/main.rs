@@ -2,7 +2,8 @@
 //! and the programs themselves are stopped, killed and started again in turn. Nothing is missing
 //! that was not told.
 //!
-//! `tests/soak/run` installs the libraries and runs this; `EXPD_SOAK_SECONDS` says for how long.
+//! `tests/soak/run` installs the libraries and runs this; `EXPD_SOAK_SECONDS` says for how long. The
+//! same programs find the daemon's default socket.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,6 +11,8 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+
+mod socket;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -58,9 +61,7 @@ fn programs() -> Vec<(&'static str, Vec<PathBuf>)> {
     }
     if let Some(folder) = given("EXPD_SOAK_NODE", "Node") {
         // It takes the package that is installed in its folder.
-        let script = folder.join("listen.mjs");
-        std::fs::copy(root.join("tests/soak/listen.mjs"), &script).unwrap();
-        programs.push(("Node", vec!["node".into(), script]));
+        programs.push(("Node", vec!["node".into(), folder.join("listen.mjs")]));
     }
     programs
 }

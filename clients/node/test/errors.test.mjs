@@ -168,20 +168,31 @@ describe('a broadcast', () => {
     assert.equal((await listener.wait(5000)).json, text);
   });
 
+  /** Broadcasts with a long wait for responses; resolves once it has been heard, so that it is under way. */
+  async function underWay(channel, options) {
+    const listener = await channel.listen('hi');
+    const sending = errorOf(channel.broadcast('hi', null, 60_000, options));
+    assert.ok(await listener.wait(20_000), 'it is not heard');
+    // In an object: by itself, it would be awaited.
+    return { error: sending };
+  }
+
   it('has an unknown fate where the daemon is killed meanwhile', async () => {
-    const sending = errorOf(start().getChannel('x').broadcast('hi', null, 10_000));
-    await pause(200);
+    const sent = await underWay(start().getChannel('killed'));
     await world.daemon.stop('SIGKILL');
-    const error = await sending;
+    const error = await sent.error;
     assert.ok(error instanceof EXP.NetworkError, error.stack);
     assert.deepEqual([error.code, error.fate], ['CONNECTION_LOST', 'unknown'], error.message);
     await world.serve();
   });
 
   it('has an unknown fate where its signal gives it up', async () => {
-    const error = await errorOf(start().getChannel('x').broadcast('hi', null, 10_000, { signal: AbortSignal.timeout(100) }));
+    const [channel, aborting] = [start().getChannel('given up'), new AbortController()];
+    const sent = await underWay(channel, { signal: aborting.signal });
+    aborting.abort();
+    const error = await sent.error;
     assert.deepEqual([error.name, error.code, error.fate], ['AbortError', 'ABORT_ERR', 'unknown']);
-    const before = await errorOf(start().getChannel('x').broadcast('hi', null, 10_000, { signal: AbortSignal.abort() }));
+    const before = await errorOf(channel.broadcast('hi', null, 10_000, { signal: AbortSignal.abort() }));
     assert.equal(before.fate, 'refused');
   });
 

@@ -5,7 +5,7 @@ import resource
 
 import grpc
 import pytest
-from daemon import PATIENCE, Daemon
+from daemon import PATIENCE, Daemon, until
 
 import expd
 import expd.aio
@@ -46,11 +46,26 @@ def send(socket, channel, count, payload="{}", first=0):
 
 def behind(socket, channel):
     """Number of events that the daemon has not given to the quickest listener of a channel."""
+    return min(it.behind for it in listeners(socket, channel))
+
+
+def listeners(socket, channel):
+    """The daemon's view of the listeners of a channel."""
     with grpc.insecure_channel("unix:" + socket) as transport:
         daemon = daemon_pb2_grpc.DaemonStub(transport)
         status = daemon.GetStatus(daemon_pb2.GetStatusRequest())
-    listeners = [it for one in status.instances for it in one.listeners]
-    return min(it.behind for it in listeners if it.channel.name == channel)
+    every = [it for one in status.instances for it in one.listeners]
+    return [it for it in every if it.channel.name == channel]
+
+
+def await_arrival(socket, channel, count):
+    """Waits until so many events have come to the daemon: the call of a broadcast may end earlier."""
+
+    def has_come():
+        seen = [it.delivered + it.behind + it.missed for it in listeners(socket, channel)]
+        return min(seen) >= count
+
+    until(has_come, f"{count} events have come")
 
 
 def peak():
@@ -76,6 +91,7 @@ def test_ten_thousand_broadcasts_wait_in_the_daemon(patient):
         await asyncio.to_thread(send, patient.socket, "slow", 100, FILLER)
         before = peak()
         await asyncio.to_thread(send, patient.socket, "slow", MANY - 100, FILLER, 100)
+        await asyncio.to_thread(await_arrival, patient.socket, "slow", MANY)
         assert await asyncio.to_thread(behind, patient.socket, "slow") > MANY - 1_000
         assert peak() - before < GROWTH
         numbers = [(await coroutines.wait(PATIENCE)).payload["n"] for _ in range(MANY)]
@@ -95,6 +111,7 @@ def test_large_payloads_are_not_read_ahead(patient):
     exp = expd.start(socket=patient.socket)
     listener = exp.get_channel("large").listen("hi")
     send(patient.socket, "large", 20, '"' + "x" * 1_000_000 + '"')
+    await_arrival(patient.socket, "large", 20)
     assert behind(patient.socket, "large") >= 17
     assert sorted(listener.wait(PATIENCE).payload["n"] for _ in range(20)) == list(range(20))
 
@@ -103,7 +120,13 @@ def test_a_program_slower_than_the_log_is_told_what_it_missed(daemon):
     exp = expd.start()
     listener = exp.get_channel("overflow").listen("hi")
     send(daemon.socket, "overflow", 3_000)
-    heard = list(iter(lambda: listener.wait(0.5), None))
+    heard = []
+
+    def has_all():
+        heard.extend(iter(lambda: listener.wait(0.5), None))
+        return len(heard) + listener.missed >= 3_000
+
+    until(has_all, f"{len(heard)} heard, {listener.missed} missed")
     assert {gap.reason for gap in listener.gaps} == {"overflow"}
     assert len(heard) + listener.missed == 3_000
 

@@ -1,6 +1,6 @@
 //! The Rust program of the soak (`tests/soak`): hears a channel through everything, and prints what
 //! it heard and what it may have missed, one JSON document a line. The position of an earlier run
-//! lets it go on there. SIGTERM ends it with 0.
+//! lets it go on there. An empty SOCKET is the default one. SIGTERM ends it with 0.
 //!
 //!     soak_listen SOCKET CHANNEL [LOG_ID AFTER]
 
@@ -70,7 +70,11 @@ async fn open(
 ) -> Result<Listener, ClientError> {
     loop {
         let opened = async {
-            let exp = Exp::options().socket(socket).start().await?;
+            let options = match socket {
+                "" => Exp::options(),
+                _ => Exp::options().socket(socket),
+            };
+            let exp = options.start().await?;
             let channel = exp.channel(channel);
             let listener = channel.listen_all();
             match resume.clone() {

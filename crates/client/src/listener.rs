@@ -1,8 +1,9 @@
 //! Listeners in the guide's form: opened once the channel is confirmed, reconnecting by themselves,
 //! ended by `stop`, `clear` and by being dropped.
 
-use std::future::IntoFuture;
+use std::future::{IntoFuture, poll_fn};
 use std::ops::Deref;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::{Either, select};
@@ -226,11 +227,11 @@ impl Listener {
             if let Some(gap) = self.expired.take() {
                 return Ok(Some(Received::Gap(gap)));
             }
-            let event = match self.held.take() {
-                Some((event, _)) => event?,
-                None => self.event().await?,
+            let event = match &mut self.held {
+                None => self.event().await,
+                held => held.take().map_or(Ok(None), |(event, _)| event),
             };
-            match event {
+            match event? {
                 None => return Ok(None),
                 Some(Event::Subscription(_)) => {}
                 Some(Event::Gap(gap)) => return Ok(Some(Received::Gap(gap))),
@@ -297,20 +298,18 @@ impl Listener {
                 self.is_ended = true;
                 break;
             }
-            let ended = async {
-                let stopped = std::pin::pin!(self.stopped.wait_for(|stopped| *stopped));
-                let cleared = std::pin::pin!(self.cleared.changed());
-                select(stopped, cleared).await;
-            };
-            // The stream first: an event that is there already costs no wait for the end.
-            let update =
-                match select(std::pin::pin!(self.stream.next()), std::pin::pin!(ended)).await {
-                    Either::Left((update, _)) => update,
-                    Either::Right(_) => {
+            // By itself: an event that is there already costs no wait for the end.
+            let polled = poll_fn(|cx| Poll::Ready(self.stream.poll_stream(cx))).await;
+            let update = match polled {
+                Poll::Ready(update) => update,
+                Poll::Pending => match self.update_or_end().await {
+                    Some(update) => update,
+                    None => {
                         self.is_ended = true;
                         break;
                     }
-                };
+                },
+            };
             match update {
                 Ok(ListenUpdate::Event(event)) => return Ok(Some(event.event)),
                 Ok(ListenUpdate::Disconnected { .. } | ListenUpdate::Reconnected) => {}
@@ -318,6 +317,19 @@ impl Listener {
             }
         }
         Ok(None)
+    }
+
+    /// Waits for the next update of the stream; none where the program ends the listener first.
+    async fn update_or_end(&mut self) -> Option<Result<ListenUpdate, ClientError>> {
+        let ended = async {
+            let stopped = std::pin::pin!(self.stopped.wait_for(|stopped| *stopped));
+            let cleared = std::pin::pin!(self.cleared.changed());
+            select(stopped, cleared).await;
+        };
+        match select(std::pin::pin!(self.stream.next()), std::pin::pin!(ended)).await {
+            Either::Left((update, _)) => Some(update),
+            Either::Right(_) => None,
+        }
     }
 
     /// Deals with an error that the stream alone cannot mend.
@@ -343,11 +355,12 @@ impl Listener {
     }
 
     fn is_too_old(&self, broadcast: &Broadcast) -> bool {
+        let Some(max_age) = self.max_age else {
+            return false;
+        };
         let age = |time: Time| SystemTime::now().duration_since(time.0).ok();
-        match (self.max_age, broadcast.received_at.and_then(age)) {
-            (Some(max_age), Some(age)) => age > max_age,
-            _ => false,
-        }
+        let age = broadcast.received_at.and_then(age);
+        age.is_some_and(|age| age > max_age)
     }
 
     /// Drops a broadcast and those behind it that are too old as well; they are told as one gap.

@@ -1,6 +1,8 @@
 //! A listener that outlives the daemon: when its stream breaks, it reconnects and continues after
 //! the last event that it returned.
 
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -101,45 +103,51 @@ impl ResumingListener {
     /// too.
     pub async fn next(&mut self) -> Result<ListenUpdate, ClientError> {
         loop {
-            match &mut self.state {
-                State::Disconnected { retry_at, reported } => {
-                    tokio::time::sleep_until(*retry_at).await;
-                    let reported = *reported;
-                    match self.client.listen(&self.listen).await {
-                        Ok(events) => {
-                            self.new_log = None;
-                            self.state = State::Streaming(Box::new(events));
-                            if reported {
-                                return Ok(ListenUpdate::Reconnected);
-                            }
-                        }
-                        // The caller knows that the daemon is gone; a further failure says no more.
-                        Err(error) if reported && error.is_transient() => {
-                            self.schedule_reconnect(&error);
-                        }
-                        Err(error) => return Err(error),
+            let State::Disconnected { retry_at, reported } = self.state else {
+                return poll_fn(|cx| self.poll_stream(cx)).await;
+            };
+            tokio::time::sleep_until(retry_at).await;
+            match self.client.listen(&self.listen).await {
+                Ok(events) => {
+                    self.new_log = None;
+                    self.state = State::Streaming(Box::new(events));
+                    if reported {
+                        return Ok(ListenUpdate::Reconnected);
                     }
                 }
-                State::Streaming(events) => {
-                    let error = match events.next().await {
-                        Some(Ok(event)) => {
-                            self.advance(&event);
-                            return Ok(ListenUpdate::Event(event));
-                        }
-                        Some(Err(error)) => error,
-                        None => ClientError::ConnectionLost {
-                            path: self.client.path().to_owned(),
-                            reason: "the daemon ended the stream".to_owned(),
-                        },
-                    };
-                    if !error.is_transient() {
-                        return Err(error);
-                    }
-                    let pause = self.schedule_reconnect(&error);
-                    return Ok(ListenUpdate::Disconnected { error, pause });
+                // The caller knows that the daemon is gone; a further failure says no more.
+                Err(error) if reported && error.is_transient() => {
+                    self.schedule_reconnect(&error);
                 }
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Polls the open stream for the next update. Pending, and woken by nothing, where none is open.
+    pub(crate) fn poll_stream(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<ListenUpdate, ClientError>> {
+        let State::Streaming(events) = &mut self.state else {
+            return Poll::Pending;
+        };
+        let error = match ready!(events.poll_next_unpin(cx)) {
+            Some(Ok(event)) => {
+                self.advance(&event);
+                return Poll::Ready(Ok(ListenUpdate::Event(event)));
+            }
+            Some(Err(error)) => error,
+            None => ClientError::ConnectionLost {
+                path: self.client.path().to_owned(),
+                reason: "the daemon ended the stream".to_owned(),
+            },
+        };
+        if !error.is_transient() {
+            return Poll::Ready(Err(error));
+        }
+        let pause = self.schedule_reconnect(&error);
+        Poll::Ready(Ok(ListenUpdate::Disconnected { error, pause }))
     }
 
     /// Moves the position to an event that is returned.

@@ -152,8 +152,33 @@ pub fn check(text: &str) -> Result<(), PayloadError> {
         .map_err(|error| PayloadError::NotJson(error.to_string()))
 }
 
-/// Checks nesting and escaped surrogates in one pass over the bytes; the parser checks the rest.
+/// Checks nesting and escaped surrogates; the parser checks the rest.
 fn check_depth_and_escapes(text: &[u8]) -> Result<(), PayloadError> {
+    // Most texts need no walk: the processor counts many bytes at a time.
+    let (openings, has_escapes) = survey(text);
+    if openings <= MAX_DEPTH && !has_escapes {
+        return Ok(());
+    }
+    walk_depth_and_escapes(text)
+}
+
+/// Number of brackets and braces that open, in strings too, which is the most that can be nested;
+/// true where the text escapes anything.
+fn survey(text: &[u8]) -> (usize, bool) {
+    // As many as a byte can count: wider sums would take fewer bytes at a time.
+    let blocks = text.chunks(usize::from(u8::MAX));
+    blocks.fold((0, false), |(openings, has_escapes), block| {
+        let (mut opens, mut escapes) = (0_u8, 0_u8);
+        for byte in block {
+            opens += u8::from(matches!(byte, b'[' | b'{'));
+            escapes |= u8::from(*byte == b'\\');
+        }
+        (openings + usize::from(opens), has_escapes || escapes > 0)
+    })
+}
+
+/// Checks nesting and escaped surrogates in one pass over the bytes.
+fn walk_depth_and_escapes(text: &[u8]) -> Result<(), PayloadError> {
     let mut depth = 0_usize;
     let mut in_string = false;
     let mut bytes = text.iter().copied().enumerate();
@@ -242,6 +267,10 @@ mod tests {
             PayloadError::TooDeep(MAX_DEPTH)
         );
         assert!(Payload::parse(format!("\"{}\"", "[".repeat(1000))).is_ok());
+        for levels in [255, 256, 257, 600] {
+            let refused = Payload::parse(nested(levels)).unwrap_err();
+            assert_eq!(refused, PayloadError::TooDeep(MAX_DEPTH), "{levels} levels");
+        }
         assert!(Payload::parse(r#""\\[\"[[""#).is_ok());
         for lone in [r#""\ud800""#, r#""\udc00""#, r#""\ud800\u0041""#] {
             assert!(

@@ -59,8 +59,10 @@ def channel_options() -> List[Tuple[str, Any]]:
         # A daemon that restarts is back within tenths of a second; gRPC would wait seconds, and
         # longer each time.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
+        # By its name a pause, and in truth the least time that an attempt to connect has, which a
+        # busy machine needs.
+        ("grpc.min_reconnect_backoff_ms", 5000),
         # What waits for a slow program waits in the daemon's log. Probing would widen the window of
         # a stream from 64 KiB to megabytes.
         ("grpc.http2.bdp_probe", 0),
