@@ -31,8 +31,9 @@ pub struct Exp {
     context: Arc<Context>,
 }
 
+/// The part of an identity that all its handles share.
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     client: Client,
     instance: String,
     stopped: watch::Sender<bool>,
@@ -114,24 +115,12 @@ impl Exp {
 
     /// The client, once the identity can be called.
     pub(crate) async fn ready(&self) -> Result<&Client, ClientError> {
-        self.check()?;
-        if let Some(own) = &self.shared.own {
-            // Past this, the daemon's own answer says more than a guess here would.
-            let running = own.running();
-            tokio::time::timeout(READY_TIMEOUT, running).await.ok();
-            self.check()?;
-        }
-        Ok(&self.shared.client)
+        self.shared.ready().await
     }
 
-    fn check(&self) -> Result<(), ClientError> {
-        if *self.shared.stopped.borrow() {
-            return Err(ClientError::Stopped);
-        }
-        match self.shared.own.as_ref().and_then(OwnIdentity::end) {
-            Some(reason) => Err(ClientError::Ended(reason)),
-            None => Ok(()),
-        }
+    /// What a call needs, without the context.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -146,6 +135,36 @@ impl Exp {
     /// The program's own identity, where this is one.
     pub(crate) fn own(&self) -> Option<&OwnIdentity> {
         self.shared.own.as_ref()
+    }
+}
+
+impl Shared {
+    /// The client, once the identity can be called.
+    pub(crate) async fn ready(&self) -> Result<&Client, ClientError> {
+        self.check()?;
+        if let Some(own) = &self.own {
+            // Past this, the daemon's own answer says more than a guess here would.
+            tokio::time::timeout(READY_TIMEOUT, own.running())
+                .await
+                .ok();
+            self.check()?;
+        }
+        Ok(&self.client)
+    }
+
+    fn check(&self) -> Result<(), ClientError> {
+        if *self.stopped.borrow() {
+            return Err(ClientError::Stopped);
+        }
+        match self.own.as_ref().and_then(OwnIdentity::end) {
+            Some(reason) => Err(ClientError::Ended(reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Name of the instance in the daemon; empty for the default one.
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
     }
 }
 

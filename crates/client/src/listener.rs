@@ -3,6 +3,7 @@
 
 use std::future::{IntoFuture, poll_fn};
 use std::ops::Deref;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +17,7 @@ use expd_domain::{GapReason, Payload, SubscriptionState};
 use crate::channel::{Call, ChannelHandle};
 use crate::error::ClientError;
 use crate::event::{Broadcast, Event, Gap, Time};
-use crate::exp::Exp;
+use crate::exp::{Exp, Shared};
 use crate::listen::{Listen, Position};
 use crate::resume::{ListenUpdate, ResumingListener};
 
@@ -43,7 +44,8 @@ pub enum Received {
 #[derive(Clone, Debug)]
 pub struct ReceivedBroadcast {
     broadcast: Broadcast,
-    exp: Exp,
+    /// The identity that responds.
+    exp: Arc<Shared>,
 }
 
 impl Deref for ReceivedBroadcast {
@@ -240,7 +242,7 @@ impl Listener {
                         self.drop_old(&broadcast);
                         continue;
                     }
-                    let exp = self.exp.clone();
+                    let exp = Arc::clone(self.exp.shared());
                     return Ok(Some(Received::Broadcast(ReceivedBroadcast {
                         broadcast,
                         exp,
