@@ -13,6 +13,9 @@ from expd.v1 import daemon_pb2, daemon_pb2_grpc, network_pb2, network_pb2_grpc
 
 MANY = 10_000
 
+#: Seconds for which a log and a listener keep them.
+AGE = 600
+
 
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory):
@@ -21,6 +24,8 @@ def patient(tmp_path_factory):
         "EXPD__DAEMON__LIMITS__LOG_EVENTS": "20000",
         "EXPD__DAEMON__LIMITS__LOG_BYTES": "64MiB",
         "EXPD__DAEMON__LIMITS__TOTAL_LOG_BYTES": "128MiB",
+        # A busy machine takes its time to send them.
+        "EXPD__DAEMON__LIMITS__LOG_AGE": f"{AGE}s",
     }
     daemon = Daemon(tmp_path_factory.mktemp("patient"), limits).start()
     yield daemon
@@ -83,11 +88,11 @@ FILLER = '"' + "x" * 400 + '"'
 
 def test_ten_thousand_broadcasts_wait_in_the_daemon(patient):
     """For a function and for a coroutine of one program at a time."""
-    listener = expd.start(socket=patient.socket).get_channel("slow").listen("hi")
+    listener = expd.start(socket=patient.socket).get_channel("slow").listen("hi", max_age=AGE)
 
     async def run():
         exp = await expd.aio.start(socket=patient.socket)
-        coroutines = await exp.get_channel("slow").listen("hi")
+        coroutines = await exp.get_channel("slow").listen("hi", max_age=AGE)
         await asyncio.to_thread(send, patient.socket, "slow", 100, FILLER)
         before = peak()
         await asyncio.to_thread(send, patient.socket, "slow", MANY - 100, FILLER, 100)
@@ -109,7 +114,7 @@ def test_ten_thousand_broadcasts_wait_in_the_daemon(patient):
 
 def test_large_payloads_are_not_read_ahead(patient):
     exp = expd.start(socket=patient.socket)
-    listener = exp.get_channel("large").listen("hi")
+    listener = exp.get_channel("large").listen("hi", max_age=AGE)
     send(patient.socket, "large", 20, '"' + "x" * 1_000_000 + '"')
     await_arrival(patient.socket, "large", 20)
     assert behind(patient.socket, "large") >= 17
