@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use expd_domain::clock::is_unset;
 use nix::time::{ClockId, clock_gettime};
 
 /// Difference up to which two measurements of the wall clock are the same: reading two clocks takes
@@ -15,9 +16,6 @@ const SAME: u64 = 1_000_000;
 
 /// Duration of a measurement in nanoseconds that is good enough; a longer one was interrupted.
 const UNDISTURBED: u64 = 20_000;
-
-/// Time since the epoch before which no clock can be right: this program is younger.
-const EARLIEST: Duration = Duration::from_secs(1_735_689_600);
 
 /// The last measurement of the wall clock; see [`WallClock`].
 static KNOWN: AtomicI64 = AtomicI64::new(i64::MIN);
@@ -125,12 +123,6 @@ impl WallClock {
         };
         date.unwrap_or(UNIX_EPOCH)
     }
-}
-
-/// True of a date of before 2025, which a wall clock shows that nobody has set.
-#[must_use]
-pub fn is_unset(date: SystemTime) -> bool {
-    date < UNIX_EPOCH + EARLIEST
 }
 
 /// Nanoseconds from the epoch to the boot, by the wall clock; the best of a few measurements.

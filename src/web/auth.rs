@@ -20,6 +20,7 @@ use expd_server::connection::RequestConnection;
 use expd_server::error::ApiError;
 use expd_server::login_request::{LoginClaims, LoginRequest};
 use expd_server::token::{hex, now_millis};
+use expd_server::token_life::Clocks;
 
 /// Time that a refresh waits until the page has received what its old socket was sent.
 const HOLD_TIMEOUT: Duration = Duration::from_secs(1);
@@ -182,14 +183,15 @@ fn wrong(message: &str) -> ApiError {
 }
 
 fn answer(state: &WebState, page: &PageCaller, identity: KnownIdentity, called: &str) -> Response {
-    let (token, expiration) = state.tokens.issue(&page.app, &page.origin, &page.login);
+    let (tokens, now) = (&state.tokens, Clocks::now());
+    let (token, expiration) = tokens.issue(&page.app, &page.origin, &page.login, now);
     let host = Host {
         host: format!("http://{called}"),
     };
     let payload = Authentication {
         token,
         expiration,
-        restricted_token: state.tokens.issue_restricted(&page.app, &page.origin),
+        restricted_token: tokens.issue_restricted(&page.app, &page.origin, now),
         api: host.clone(),
         network: host,
         identity: announced(identity, &page.login),

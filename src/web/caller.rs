@@ -16,6 +16,7 @@ use expd_domain::{Channel, ChannelId, KnownIdentity, NameSet, Quoted, Secret};
 use expd_server::error::ApiError;
 use expd_server::rate_limiter::RateLimiter;
 use expd_server::token::bearer;
+use expd_server::token_life::Clocks;
 
 /// A page that is logged in.
 #[derive(Clone)]
@@ -59,7 +60,7 @@ impl PageCaller {
         token: &Secret,
         origin: Option<&str>,
     ) -> Result<Self, ApiError> {
-        Self::of_claims(state, state.tokens.verify(token)?, origin)
+        Self::of_claims(state, state.tokens.verify(token, Clocks::now())?, origin)
     }
 
     /// The reader of content that a restricted token names.
@@ -71,7 +72,8 @@ impl PageCaller {
         token: &Secret,
         origin: Option<&str>,
     ) -> Result<Self, ApiError> {
-        Self::of_claims(state, state.tokens.verify_restricted(token)?, origin)
+        let claims = state.tokens.verify_restricted(token, Clocks::now())?;
+        Self::of_claims(state, claims, origin)
     }
 
     fn of_claims(state: &WebState, claims: Claims, origin: Option<&str>) -> Result<Self, ApiError> {

@@ -11,6 +11,7 @@ use axum::response::Response;
 use super::caller::PageCaller;
 use super::state::WebState;
 use expd_domain::Secret;
+use expd_server::token_life::Clocks;
 
 /// The app's name follows.
 const PREFIX: &str = "expd_rt_";
@@ -20,7 +21,8 @@ const MAX_COOKIES: usize = 16;
 
 /// Sets the cookie of a page's app on an answer.
 pub(super) fn set(state: &WebState, page: &PageCaller, response: &mut Response) {
-    let token = state.tokens.issue_restricted(&page.app, &page.origin);
+    let (tokens, now) = (&state.tokens, Clocks::now());
+    let token = tokens.issue_restricted(&page.app, &page.origin, now);
     let cookie = format!(
         "{PREFIX}{}={}; Path=/api; HttpOnly; Secure; SameSite=None; Partitioned",
         page.app.name,

@@ -14,6 +14,7 @@ struct Readme;
 pub mod api_path;
 pub mod channel;
 pub mod channel_id;
+pub mod clock;
 pub mod excerpt;
 pub mod fate;
 pub mod identity;

@@ -19,6 +19,7 @@ use super::state::HubState;
 use super::tokens::now_millis;
 use expd_domain::login as login_token;
 use expd_domain::{Identity, IdentityKind, Secret};
+use expd_server::token_life::TokenLife;
 
 /// Hash that is checked for an unknown user, so that response times do not reveal which users
 /// exist. It was made up; an unknown user is refused even if it matches.
@@ -37,8 +38,8 @@ pub(super) async fn log_in(
         LoginRequest::Token(token, kind) => log_in_with_token(&hub, address, &token, kind),
     };
     match attempt {
-        Ok((identity, fingerprint, expiration)) => {
-            let login = Login::new(identity, fingerprint, expiration);
+        Ok((identity, fingerprint, life)) => {
+            let login = Login::new(identity, fingerprint, life);
             if login.identity.pairing_code.is_none() {
                 hub.admission.identify(&connection, &login.owner())?;
             }
@@ -69,14 +70,14 @@ pub(super) async fn refresh(
             "the login of a device that waits to be paired cannot be refreshed; log in again for a new code",
         ));
     }
-    login.expiration = hub.tokens.expiration();
+    login.life = hub.tokens.life();
     hub.refreshed_logins
-        .note(&login.id, &login.owner(), login.expiration);
+        .note(&login.id, &login.owner(), login.life);
     hub.counters.refreshes.increment();
     Ok(Json(Authentication::new(&hub, login, host)))
 }
 
-type LoggedIn = (Identity, u64, i64);
+type LoggedIn = (Identity, u64, TokenLife);
 
 async fn log_in_user(
     hub: &Arc<HubState>,
@@ -106,7 +107,7 @@ async fn log_in_user(
         organization: hub.organization.clone(),
         pairing_code: None,
     };
-    Ok((identity, 0, hub.tokens.expiration()))
+    Ok((identity, 0, hub.tokens.life()))
 }
 
 fn log_in_with_token(
@@ -123,7 +124,7 @@ fn log_in_with_token(
         ));
     }
     let signed_with = |secret: &Secret| login_token::verify::<LoginClaims>(token, secret).is_ok();
-    let expiration = hub.tokens.expiration();
+    let life = hub.tokens.life();
     let uuid = claims.uuid();
     // What was signed goes first. Where neither says it, the secret that fits does.
     let kind = claims.kind.or(kind);
@@ -132,14 +133,14 @@ fn log_in_with_token(
         && signed_with(&device.secret)
     {
         let identity = identity(hub, IdentityKind::Device, uuid);
-        return Ok((identity, device.fingerprint, expiration));
+        return Ok((identity, device.fingerprint, life));
     }
     if kind != Some(ClaimedKind::Device)
         && let Some(fingerprint) = hub.directory.app_fingerprint(uuid)
         && hub.directory.api_key(uuid).is_some_and(signed_with)
     {
         let identity = identity(hub, IdentityKind::ConsumerApp, uuid);
-        return Ok((identity, fingerprint, expiration));
+        return Ok((identity, fingerprint, life));
     }
     if kind == Some(ClaimedKind::ConsumerApp) {
         return Err(wrong_credentials(
@@ -151,16 +152,16 @@ fn log_in_with_token(
             "the device's uuid or its secret is wrong",
         ));
     }
-    let code = issue_code(hub, address, expiration)?;
+    let code = issue_code(hub, address, life)?;
     let identity = Identity {
         pairing_code: Some(code),
         ..identity(hub, IdentityKind::Device, "")
     };
-    Ok((identity, 0, expiration))
+    Ok((identity, 0, life))
 }
 
-fn issue_code(hub: &Arc<HubState>, address: Address, expiration: i64) -> Result<String, ApiError> {
-    let IssuedCode { code, replaced } = hub.directory.issue_code(address, expiration)?;
+fn issue_code(hub: &Arc<HubState>, address: Address, life: TokenLife) -> Result<String, ApiError> {
+    let IssuedCode { code, replaced } = hub.directory.issue_code(address, life)?;
     if let Some(replaced) = replaced {
         // The device that waits with the replaced code has to ask for another one.
         for socket in hub.sockets.sockets_of_code(&replaced) {

@@ -56,10 +56,7 @@ impl Authentication {
     pub(super) fn new(hub: &HubState, login: Login, PublicUrl(host): PublicUrl) -> Self {
         let fingerprint = login.fingerprint();
         let Login {
-            identity,
-            expiration,
-            id,
-            ..
+            identity, life, id, ..
         } = login;
         let user = (identity.kind == IdentityKind::User).then(|| AnnouncedUser {
             username: identity.uuid.clone(),
@@ -72,10 +69,8 @@ impl Authentication {
         });
         let host = Host { host };
         Self {
-            token: hub
-                .tokens
-                .issue(identity.clone(), fingerprint, &id, expiration),
-            expiration,
+            token: hub.tokens.issue(identity.clone(), fingerprint, &id, life),
+            expiration: life.expiration,
             restricted_token: hub.tokens.issue_restricted(identity.clone(), fingerprint),
             api: host.clone(),
             network: host,

@@ -15,6 +15,7 @@ use super::settings::{HubDevice, HubSettings};
 use super::store::{Contents, Store, Table};
 use super::tokens::{Tokens, hex};
 use expd_domain::{Identity, IdentityKind, Quoted, Secret};
+use expd_server::token_life::TokenLife;
 
 const MAX_DEVICES: usize = 10_000;
 
@@ -173,9 +174,9 @@ impl Directory {
     pub(super) fn issue_code(
         &self,
         address: Address,
-        expires: i64,
+        life: TokenLife,
     ) -> Result<IssuedCode, ApiError> {
-        lock(&self.devices).codes.issue(address, expires)
+        lock(&self.devices).codes.issue(address, life)
     }
 
     /// Creates credentials for the device with this code.
@@ -305,7 +306,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::tokens::now_millis;
+    use expd_server::token_life::Clocks;
 
     fn directory() -> Directory {
         let tokens = Tokens::new(Secret::new("key"), Duration::from_secs(60));
@@ -318,15 +319,16 @@ mod tests {
         )
     }
 
-    fn code(directory: &Directory, expires: i64) -> String {
+    fn code(directory: &Directory, seconds: u64) -> String {
         let address = SocketAddr::from(([127, 0, 0, 1], 1)).into();
-        directory.issue_code(address, expires).unwrap().code
+        let life = TokenLife::begin(Duration::from_secs(seconds), Clocks::now());
+        directory.issue_code(address, life).unwrap().code
     }
 
     #[test]
     fn a_code_pairs_once_and_only_while_it_holds() {
         let directory = directory();
-        let code = code(&directory, now_millis() + 60_000);
+        let code = code(&directory, 60);
         let paired = directory.pair(&code, None).unwrap();
         assert_eq!(
             directory.device(&paired.uuid).unwrap().secret,
@@ -336,7 +338,7 @@ mod tests {
             directory.pair(&code, None).unwrap_err().code,
             "pairing.code.used"
         );
-        let old = super::tests::code(&directory, now_millis() - 1);
+        let old = super::tests::code(&directory, 0);
         assert_eq!(
             directory.pair(&old, None).unwrap_err().code,
             "pairing.code.unknown"
@@ -348,7 +350,7 @@ mod tests {
     fn forgetting_or_pairing_anew_ends_the_tokens_of_before() {
         let directory = directory();
         let pair = || {
-            let code = code(&directory, i64::MAX);
+            let code = code(&directory, 3600);
             directory.pair(&code, Some("screen-1".into())).unwrap();
             directory.device("screen-1").unwrap().fingerprint
         };

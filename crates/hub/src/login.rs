@@ -9,8 +9,10 @@ use axum::http::request::Parts;
 use super::connection::{ClientConnection, RequestConnection};
 use super::error::ApiError;
 use super::state::HubState;
-use super::tokens::{self, TokenClaims, now_millis};
+use super::tokens::TokenClaims;
+use expd_server::token;
 pub(super) use expd_server::token::bearer;
+use expd_server::token_life::TokenLife;
 
 use expd_domain::{Channel, ChannelRule, Identity, IdentityKind, Quoted, Secret};
 
@@ -18,17 +20,17 @@ use expd_domain::{Channel, ChannelRule, Identity, IdentityKind, Quoted, Secret};
 #[derive(Clone, Debug)]
 pub(super) struct Login {
     pub identity: Identity,
-    pub expiration: i64,
+    pub life: TokenLife,
     /// Stays the same over refreshes.
     pub id: String,
     fingerprint: u64,
 }
 
 impl Login {
-    pub(super) fn new(identity: Identity, fingerprint: u64, expiration: i64) -> Self {
+    pub(super) fn new(identity: Identity, fingerprint: u64, life: TokenLife) -> Self {
         Self {
             identity,
-            expiration,
+            life,
             id: uuid::Uuid::new_v4().to_string(),
             fingerprint,
         }
@@ -40,26 +42,29 @@ impl Login {
 
     /// Verifies a token.
     pub(super) fn from_token(hub: &HubState, token: &Secret) -> Result<Self, ApiError> {
-        Self::from_claims(hub, hub.tokens.verify(token)?)
+        let claims = hub.tokens.verify(token)?;
+        let life = claims.life();
+        Self::from_claims(hub, claims, life)
     }
 
     /// Verifies a token of a live socket, which may be older than the last refresh of its login.
     pub(super) fn from_socket_token(hub: &HubState, token: &Secret) -> Result<Self, ApiError> {
-        let mut claims = hub.tokens.read(token)?;
-        if claims.expiration <= now_millis() {
-            let refreshed = hub.refreshed_logins.expiration(&claims.login);
-            claims.expiration = refreshed.ok_or_else(tokens::expired)?;
+        let claims = hub.tokens.read(token)?;
+        let mut life = claims.life();
+        if hub.tokens.left(life).is_zero() {
+            let refreshed = hub.refreshed_logins.life(&claims.login);
+            life = refreshed.ok_or_else(token::expired)?;
         }
-        Self::from_claims(hub, claims)
+        Self::from_claims(hub, claims, life)
     }
 
-    fn from_claims(hub: &HubState, claims: TokenClaims) -> Result<Self, ApiError> {
+    fn from_claims(hub: &HubState, claims: TokenClaims, life: TokenLife) -> Result<Self, ApiError> {
         if !hub.directory.is_valid(&claims.identity, claims.fingerprint) {
             return Err(revoked());
         }
         Ok(Self {
             identity: claims.identity,
-            expiration: claims.expiration,
+            life,
             id: claims.login,
             fingerprint: claims.fingerprint,
         })

@@ -10,8 +10,8 @@ use rand::RngExt as _;
 use super::address::Address;
 use super::error::ApiError;
 use super::rate_limiter::RateLimiter;
-use super::tokens::now_millis;
 use expd_domain::Secret;
+use expd_server::token_life::{Clocks, TokenLife};
 
 /// Limits of pending codes: in all, and of one address.
 const MAX_CODES: usize = 1024;
@@ -36,10 +36,18 @@ struct PairingCode {
     /// Order of issue.
     number: u64,
     address: Address,
-    expires: i64,
+    /// Life of the login that it was issued to.
+    life: TokenLife,
     /// Set once an operator has paired the device, and kept until the code expires, for a device
     /// that was away.
     credentials: Option<Credentials>,
+}
+
+impl PairingCode {
+    fn holds(&self, now: Clocks) -> bool {
+        // Issued by this process, so within this boot.
+        !self.life.left(Duration::MAX, now).is_zero()
+    }
 }
 
 /// Credentials that a paired device receives.
@@ -68,7 +76,11 @@ impl Default for PairingCodes {
 
 impl PairingCodes {
     /// Issues an unused code.
-    pub(super) fn issue(&mut self, address: Address, expires: i64) -> Result<IssuedCode, ApiError> {
+    pub(super) fn issue(
+        &mut self,
+        address: Address,
+        life: TokenLife,
+    ) -> Result<IssuedCode, ApiError> {
         self.rate.check(&address).map_err(|wait| {
             ApiError::rate_limited(
                 "pairing.tooOften",
@@ -76,8 +88,8 @@ impl PairingCodes {
                 wait,
             )
         })?;
-        let now = now_millis();
-        self.codes.retain(|_, code| code.expires > now);
+        let now = Clocks::now();
+        self.codes.retain(|_, code| code.holds(now));
         let of_address = |code: &&PairingCode| code.address == address;
         let replaced = if self.codes.values().filter(of_address).count() >= CODES_OF_ADDRESS {
             Some(self.oldest(|code| code.address == address)?)
@@ -100,7 +112,7 @@ impl PairingCodes {
                 let fresh = PairingCode {
                     number: self.last,
                     address,
-                    expires,
+                    life,
                     credentials: None,
                 };
                 self.codes.insert(code.clone(), fresh);
@@ -149,8 +161,8 @@ impl PairingCodes {
         &mut self,
         code: &str,
     ) -> Result<&mut Option<Credentials>, ApiError> {
-        let now = now_millis();
-        let waiting = self.codes.get_mut(code).filter(|code| code.expires > now);
+        let now = Clocks::now();
+        let waiting = self.codes.get_mut(code).filter(|code| code.holds(now));
         let waiting = waiting.ok_or_else(|| {
             ApiError::not_found(
                 "pairing.code.unknown",
@@ -202,6 +214,10 @@ mod tests {
         SocketAddr::from(([10, 0, 0, last], 1)).into()
     }
 
+    fn hour() -> TokenLife {
+        TokenLife::begin(Duration::from_secs(3600), Clocks::now())
+    }
+
     #[test]
     fn a_code_is_easy_to_read_and_to_type() {
         let code = random_code();
@@ -214,14 +230,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_address_gets_codes_at_a_pace_and_its_oldest_unanswered_one_goes() {
         let mut codes = PairingCodes::default();
-        let elsewhere = codes.issue(address(2), i64::MAX).unwrap().code;
+        let elsewhere = codes.issue(address(2), hour()).unwrap().code;
         let mut own = Vec::new();
-        while let Ok(fresh) = codes.issue(address(1), i64::MAX) {
+        while let Ok(fresh) = codes.issue(address(1), hour()) {
             assert_eq!(fresh.replaced, None);
             own.push(fresh.code);
         }
         assert_eq!(own.len(), AT_ONCE as usize);
-        let refused = codes.issue(address(1), i64::MAX).unwrap_err();
+        let refused = codes.issue(address(1), hour()).unwrap_err();
         assert!(refused.retry_after.is_some(), "{refused:?}");
         *codes.credentials_slot(&own[0]).unwrap() = Some(Credentials {
             uuid: "u".into(),
@@ -230,7 +246,7 @@ mod tests {
         let mut replaced = None;
         while replaced.is_none() {
             tokio::time::advance(CODE_INTERVAL).await;
-            replaced = codes.issue(address(1), i64::MAX).unwrap().replaced;
+            replaced = codes.issue(address(1), hour()).unwrap().replaced;
         }
         assert_eq!(replaced.as_ref(), Some(&own[1]), "the first is answered");
         assert!(codes.contains(&elsewhere) && codes.contains(&own[0]) && !codes.contains(&own[1]));

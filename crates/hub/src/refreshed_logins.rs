@@ -1,18 +1,22 @@
-//! Logins whose token was refreshed, with the expiry of the latest one.
+//! Logins whose token was refreshed, with the life of the latest one.
 //!
 //! The Android and iOS SDKs open their socket anew with the token of their first login, which has
 //! expired by then. Such a handshake is accepted as long as a refreshed token of that login holds.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use super::lock::lock;
-use super::tokens::now_millis;
+use expd_server::token_life::{Clocks, TokenLife};
 
 /// Limits of remembered logins: in all, and of one identity. Beyond them the oldest is forgotten,
 /// of the identity that has the most; its client then has to log in to open a socket.
 const MAX_LOGINS: usize = 16_384;
 const MAX_LOGINS_OF_IDENTITY: usize = 1024;
+
+/// Shortest interval of two looks for expired logins, which go through all of them.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct RefreshedLogins(Mutex<Inner>);
@@ -22,40 +26,49 @@ struct Inner {
     logins: HashMap<String, Refreshed>,
     of_identity: HashMap<String, usize>,
     last: u64,
+    /// Last time that expired logins were looked for.
+    swept: Option<Instant>,
 }
 
 struct Refreshed {
     owner: String,
-    expiration: i64,
+    life: TokenLife,
     /// Order of the latest refresh.
     number: u64,
 }
 
 impl RefreshedLogins {
     /// Notes that a token of this login was refreshed.
-    pub(super) fn note(&self, login: &str, owner: &str, expiration: i64) {
+    pub(super) fn note(&self, login: &str, owner: &str, life: TokenLife) {
         let inner = &mut *lock(&self.0);
         inner.last += 1;
         let number = inner.last;
         if let Some(known) = inner.logins.get_mut(login) {
-            (known.expiration, known.number) = (expiration, number);
+            (known.life, known.number) = (life, number);
             return;
         }
         inner.make_room(owner);
         let refreshed = Refreshed {
             owner: owner.to_owned(),
-            expiration,
+            life,
             number,
         };
         inner.logins.insert(login.to_owned(), refreshed);
         *inner.of_identity.entry(owner.to_owned()).or_default() += 1;
     }
 
-    /// Expiry of the latest token of a login, if that token still holds.
-    pub(super) fn expiration(&self, login: &str) -> Option<i64> {
+    /// Life of the latest token of a login, if that token still holds.
+    pub(super) fn life(&self, login: &str) -> Option<TokenLife> {
         let inner = lock(&self.0);
-        let expiration = inner.logins.get(login)?.expiration;
-        (expiration > now_millis()).then_some(expiration)
+        let refreshed = inner.logins.get(login)?;
+        refreshed.holds(Clocks::now()).then_some(refreshed.life)
+    }
+}
+
+impl Refreshed {
+    fn holds(&self, now: Clocks) -> bool {
+        // Issued by this process, so within this boot.
+        !self.life.left(Duration::MAX, now).is_zero()
     }
 }
 
@@ -65,9 +78,11 @@ impl Inner {
             let own = inner.of_identity.get(owner).copied().unwrap_or(0);
             own >= MAX_LOGINS_OF_IDENTITY || inner.logins.len() >= MAX_LOGINS
         };
-        if crowded(self) {
-            let now = now_millis();
-            self.logins.retain(|_, login| login.expiration > now);
+        let is_due = self.swept.is_none_or(|at| at.elapsed() >= SWEEP_INTERVAL);
+        if crowded(self) && is_due {
+            self.swept = Some(Instant::now());
+            let now = Clocks::now();
+            self.logins.retain(|_, login| login.holds(now));
             self.of_identity.clear();
             for login in self.logins.values() {
                 *self.of_identity.entry(login.owner.clone()).or_default() += 1;
@@ -97,32 +112,37 @@ impl Inner {
 mod tests {
     use super::*;
 
+    fn life(seconds: u64) -> TokenLife {
+        TokenLife::begin(Duration::from_secs(seconds), Clocks::now())
+    }
+
     #[test]
     fn a_login_is_remembered_until_its_latest_token_expires() {
         let logins = RefreshedLogins::default();
-        assert_eq!(logins.expiration("a"), None);
-        logins.note("a", "device:1", now_millis() - 1);
-        assert_eq!(logins.expiration("a"), None);
-        logins.note("a", "device:1", i64::MAX);
-        assert_eq!(logins.expiration("a"), Some(i64::MAX));
+        assert_eq!(logins.life("a"), None);
+        logins.note("a", "device:1", life(0));
+        assert_eq!(logins.life("a"), None);
+        let hour = life(3600);
+        logins.note("a", "device:1", hour);
+        assert_eq!(logins.life("a"), Some(hour));
         assert_eq!(lock(&logins.0).of_identity["device:1"], 1);
     }
 
     #[test]
     fn an_identity_with_many_logins_loses_its_own_oldest() {
         let logins = RefreshedLogins::default();
-        logins.note("other", "device:2", i64::MAX);
+        logins.note("other", "device:2", life(3600));
         for n in 0..=MAX_LOGINS_OF_IDENTITY {
-            logins.note(&n.to_string(), "device:1", i64::MAX);
+            logins.note(&n.to_string(), "device:1", life(3600));
         }
-        assert_eq!(logins.expiration("0"), None);
-        assert!(logins.expiration("1").is_some() && logins.expiration("other").is_some());
+        assert_eq!(logins.life("0"), None);
+        assert!(logins.life("1").is_some() && logins.life("other").is_some());
         assert_eq!(lock(&logins.0).logins.len(), MAX_LOGINS_OF_IDENTITY + 1);
         for n in 0..MAX_LOGINS {
-            logins.note(&format!("+{n}"), &format!("user:{n}"), i64::MAX);
+            logins.note(&format!("+{n}"), &format!("user:{n}"), life(3600));
         }
         assert_eq!(lock(&logins.0).logins.len(), MAX_LOGINS);
-        assert!(logins.expiration("other").is_some());
+        assert!(logins.life("other").is_some());
         assert!(lock(&logins.0).of_identity["device:1"] < MAX_LOGINS_OF_IDENTITY);
     }
 }

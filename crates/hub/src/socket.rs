@@ -19,7 +19,6 @@ use super::outbox::{Next, Order, Outbox};
 use super::socket_memory::SocketUse;
 use super::state::HubState;
 use super::subscriptions;
-use super::tokens::now_millis;
 use expd_server::engine::{Closed, EngineSocket, Outgoing, SocketEvent, disconnect_packet};
 
 /// Time that a client has to leave after it was refused, or told to disconnect.
@@ -134,10 +133,9 @@ impl Admitted {
 
     async fn serve(&mut self, socket: &mut EngineSocket) -> End {
         let hub = self.hub.clone();
-        let left = u64::try_from(self.login.expiration - now_millis()).unwrap_or(0);
         // Kept over all turns: every socket waits for the same end of the hub.
         let mut stopping = pin!(hub.stopping.cancelled());
-        let mut expiry = pin!(sleep(Duration::from_millis(left)));
+        let mut expiry = pin!(sleep(hub.tokens.left(self.login.life)));
         loop {
             let writable = socket.is_writable();
             let event = tokio::select! {

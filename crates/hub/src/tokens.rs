@@ -3,6 +3,8 @@
 //!
 //! Restricted tokens are good for reading content alone, and live longer: they are part of URLs.
 //! Their key is derived from the other, so that neither kind is ever taken for the other.
+//!
+//! Neither kind's life depends on the wall clock within a boot; see `expd_server::token_life`.
 
 use std::time::Duration;
 
@@ -11,14 +13,15 @@ use serde::{Deserialize, Serialize};
 use super::error::ApiError;
 use expd_domain::login;
 use expd_domain::{Identity, Secret};
-use expd_server::token::{derived_key, invalid};
+use expd_server::token::{derived_key, expired, invalid};
+use expd_server::token_life::{BootEnd, Clocks, TokenLife};
 
-pub(super) use expd_server::token::{expired, hex, now_millis};
+pub(super) use expd_server::token::{hex, now_millis};
 
-/// A restricted token holds for 30 to 31 days. It is the same for all logins of an identity on one
-/// day, so that the URLs of content stay the same and are cached.
-const DAY: i64 = 24 * 60 * 60 * 1000;
+/// A restricted token holds for 30 days or a little more. It is the same for all logins of an
+/// identity on one day, so that the URLs of content stay the same and are cached.
 const RESTRICTED_DAYS: i64 = 31;
+const RESTRICTED_LIFETIME: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// Signs and verifies tokens.
 #[derive(Clone)]
@@ -38,7 +41,9 @@ pub(super) struct TokenClaims {
     #[serde(default)]
     pub login: String,
     /// Milliseconds since the epoch, as in the authentication payload.
-    pub expiration: i64,
+    expiration: i64,
+    #[serde(default)]
+    boot: Option<BootEnd>,
     /// The same in seconds, for standard JWT readers.
     exp: i64,
     iat: i64,
@@ -52,7 +57,18 @@ pub(super) struct RestrictedClaims {
     pub identity: Identity,
     /// As in [`TokenClaims`].
     pub fingerprint: u64,
-    pub expiration: i64,
+    expiration: i64,
+    #[serde(default)]
+    boot: Option<BootEnd>,
+}
+
+impl TokenClaims {
+    pub(super) fn life(&self) -> TokenLife {
+        TokenLife {
+            expiration: self.expiration,
+            boot: self.boot,
+        }
+    }
 }
 
 impl Tokens {
@@ -69,9 +85,14 @@ impl Tokens {
         expd_server::token::fingerprint(&self.key, uuid, secret)
     }
 
-    /// Expiry of a token that is issued now.
-    pub(super) fn expiration(&self) -> i64 {
-        now_millis().saturating_add(i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX))
+    /// Life of a token that is issued now.
+    pub(super) fn life(&self) -> TokenLife {
+        TokenLife::begin(self.ttl, Clocks::now())
+    }
+
+    /// Time that is left of a token's life; zero once it has expired.
+    pub(super) fn left(&self, life: TokenLife) -> Duration {
+        life.left(self.ttl, Clocks::now())
     }
 
     pub(super) fn issue(
@@ -79,14 +100,15 @@ impl Tokens {
         identity: Identity,
         fingerprint: u64,
         login: &str,
-        expiration: i64,
+        life: TokenLife,
     ) -> Secret {
         let claims = TokenClaims {
             identity,
             fingerprint,
             login: login.to_owned(),
-            expiration,
-            exp: expiration / 1000,
+            expiration: life.expiration,
+            boot: life.boot,
+            exp: life.expiration / 1000,
             iat: now_millis() / 1000,
             jti: hex(&rand::random::<[u8; 16]>()),
         };
@@ -95,7 +117,7 @@ impl Tokens {
 
     pub(super) fn verify(&self, token: &Secret) -> Result<TokenClaims, ApiError> {
         let claims = self.read(token)?;
-        if claims.expiration <= now_millis() {
+        if self.left(claims.life()).is_zero() {
             return Err(expired());
         }
         Ok(claims)
@@ -107,10 +129,12 @@ impl Tokens {
     }
 
     pub(super) fn issue_restricted(&self, identity: Identity, fingerprint: u64) -> Secret {
+        let life = TokenLife::begin_with_the_day(RESTRICTED_DAYS, Clocks::now());
         let claims = RestrictedClaims {
             identity,
             fingerprint,
-            expiration: (now_millis() / DAY + RESTRICTED_DAYS) * DAY,
+            expiration: life.expiration,
+            boot: life.boot,
         };
         login::sign(&claims, &self.restricted_key)
     }
@@ -118,7 +142,11 @@ impl Tokens {
     pub(super) fn verify_restricted(&self, token: &Secret) -> Result<RestrictedClaims, ApiError> {
         let claims: RestrictedClaims =
             login::verify(token, &self.restricted_key).map_err(invalid)?;
-        if claims.expiration <= now_millis() {
+        let life = TokenLife {
+            expiration: claims.expiration,
+            boot: claims.boot,
+        };
+        if life.left(RESTRICTED_LIFETIME, Clocks::now()).is_zero() {
             return Err(expired());
         }
         Ok(claims)
@@ -144,13 +172,13 @@ mod tests {
     #[test]
     fn a_token_holds_until_it_expires_and_under_its_key_alone() {
         let tokens = Tokens::new(Secret::new("key"), TTL);
-        let token = tokens.issue(identity(), 3, "login", tokens.expiration());
+        let token = tokens.issue(identity(), 3, "login", tokens.life());
         let again = Tokens::new(Secret::new("key"), TTL);
         let claims = again.verify(&token).unwrap();
         assert_eq!((claims.identity, claims.fingerprint), (identity(), 3));
         assert_ne!(
             token,
-            tokens.issue(identity(), 3, "login", tokens.expiration()),
+            tokens.issue(identity(), 3, "login", tokens.life()),
             "no two tokens are the same"
         );
         let other = Tokens::new(Secret::new("another"), TTL);
@@ -158,7 +186,12 @@ mod tests {
             other.verify(&token).unwrap_err().code,
             "authentication.token.invalid"
         );
-        let old = tokens.issue(identity(), 3, "login", now_millis());
+        let old = tokens.issue(
+            identity(),
+            3,
+            "login",
+            TokenLife::begin(Duration::ZERO, Clocks::now()),
+        );
         assert_eq!(
             tokens.verify(&old).unwrap_err().code,
             "authentication.token.expired"
@@ -175,10 +208,10 @@ mod tests {
             tokens.verify_restricted(&restricted).unwrap(),
             tokens.verify_restricted(&again).unwrap(),
         );
-        assert!(restricted == again || one.expiration + DAY == two.expiration);
+        assert!(restricted == again || one.expiration < two.expiration || one.boot != two.boot);
         assert_eq!((one.identity, one.fingerprint), (identity(), 3));
-        assert!(one.expiration > now_millis() + 30 * DAY);
-        let token = tokens.issue(identity(), 3, "login", tokens.expiration());
+        assert!(one.expiration > now_millis() + 30 * 24 * 3_600_000);
+        let token = tokens.issue(identity(), 3, "login", tokens.life());
         for refused in [
             tokens.verify(&restricted).unwrap_err(),
             tokens.verify_restricted(&token).unwrap_err(),

@@ -7,7 +7,7 @@
 //! - connections: `server` (accept, HTTP/1), `admission`, `connection`, `stream`, `address`,
 //!   `hosts`;
 //! - requests: `body`, `body_memory`, `byte_budget`, `socket_memory`, `messages`, `login_request`,
-//!   `token`, `keys`, `ranges`, `rate_limiter`;
+//!   `token`, `token_life`, `keys`, `ranges`, `rate_limiter`;
 //! - live sockets: `network_events`, `engine`, `engine_query`, `legacy_framing`;
 //! - below all: `error`, `lock`.
 
@@ -38,3 +38,4 @@ pub mod server;
 pub mod socket_memory;
 pub mod stream;
 pub mod token;
+pub mod token_life;

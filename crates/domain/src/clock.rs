@@ -1,0 +1,25 @@
+//! Wall clocks that nobody has set yet.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Time since the epoch before which no clock can be right: this program is younger.
+const EARLIEST: Duration = Duration::from_secs(1_735_689_600);
+
+/// True of a date of before 2025, which a wall clock shows that nobody has set.
+#[must_use]
+pub fn is_unset(date: SystemTime) -> bool {
+    date < UNIX_EPOCH + EARLIEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_in_1970_or_before_is_not_set_and_one_of_today_is() {
+        let year = Duration::from_secs(365 * 86_400);
+        assert!(is_unset(UNIX_EPOCH) && is_unset(UNIX_EPOCH - year));
+        assert!(is_unset(UNIX_EPOCH + 54 * year));
+        assert!(!is_unset(SystemTime::now()));
+    }
+}
