@@ -61,12 +61,16 @@ fn the_service_manager_hears_of_the_start_each_reload_and_the_end() {
     manager.hears("STATUS=");
     manager.hears("WATCHDOG=1");
     // A good reload and one with a mistake both end: the daemon goes on either way.
-    for settings in ["log = \"debug\"\n", "nonsense = 1\n"] {
+    for (settings, status) in [
+        ("log = \"debug\"\n", "STATUS=/"),
+        ("nonsense = 1\n", "STATUS=the last reload was refused: "),
+    ] {
         home.write(settings);
         daemon.signal("HUP");
         let reloading = manager.hears("RELOADING=1");
         assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
-        manager.hears("READY=1");
+        let ready = manager.hears("READY=1");
+        assert!(ready.contains(status), "{ready}");
     }
     daemon.said("the settings were read again");
     daemon.said("daemon.nonsense: unknown key");
@@ -121,6 +125,12 @@ fn a_mistake_in_the_settings_is_told_to_everybody_until_it_is_corrected() {
         !refused.status.success()
             && text.contains("waits for its settings to be corrected")
             && text.contains("daemon.nonsense: unknown key"),
+        "{text}"
+    );
+    let refused = expd(&["reload"]);
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        refused.status.code() == Some(1) && text.contains("daemon.nonsense: unknown key"),
         "{text}"
     );
     // Another mistake takes the place of the first.

@@ -32,6 +32,11 @@ pub enum Refusal {
         "{0} may not call anything: no [[access]] rule of the daemon's settings is for this caller"
     )]
     NoRights(Caller),
+    /// A reload by a caller who could not signal the daemon either.
+    #[error(
+        "{0} may not reload the settings: root and the daemon's own user may (sudo systemctl reload expd)"
+    )]
+    NoReload(Caller),
     /// A call over TCP without a token.
     #[error("over TCP every call needs a token; {TOKEN_REMEDY}")]
     NoToken,
@@ -85,7 +90,7 @@ impl fmt::Display for RefusedPlace {
 
 impl Refusal {
     /// The names that [`Refusal::what`] has besides those of the permissions.
-    pub const OTHERS: [&str; 4] = ["any", "token", "listener", "path"];
+    pub const OTHERS: [&str; 5] = ["any", "token", "listener", "path", "reload"];
 
     /// The refused thing in a word: the missing permission, or why no permission helps.
     pub fn what(&self) -> &'static str {
@@ -95,13 +100,16 @@ impl Refusal {
             Self::NoToken | Self::WrongToken => "token",
             Self::HiddenListener => "listener",
             Self::ReservedPath(_) => "path",
+            Self::NoReload(_) => "reload",
         }
     }
 
     /// The caller that the message names.
     pub fn caller(&self) -> Option<&Caller> {
         match self {
-            Self::Denied { caller, .. } | Self::NoRights(caller) => Some(caller),
+            Self::Denied { caller, .. } | Self::NoRights(caller) | Self::NoReload(caller) => {
+                Some(caller)
+            }
             Self::NoToken | Self::WrongToken | Self::HiddenListener | Self::ReservedPath(_) => None,
         }
     }
@@ -114,11 +122,15 @@ impl Refusal {
         }
     }
 
-    /// True where a rule of the settings, or a token, would have to be another: operators hear of
-    /// these alone. What is refused to everybody is the caller's own mistake.
+    /// True where a rule of the settings, a token, or the user would have to be another: operators
+    /// hear of these alone. What is refused to everybody is the caller's own mistake.
     pub fn is_denial(&self) -> bool {
         match self {
-            Self::Denied { .. } | Self::NoRights(_) | Self::NoToken | Self::WrongToken => true,
+            Self::Denied { .. }
+            | Self::NoRights(_)
+            | Self::NoReload(_)
+            | Self::NoToken
+            | Self::WrongToken => true,
             Self::HiddenListener | Self::ReservedPath(_) => false,
         }
     }

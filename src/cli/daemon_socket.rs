@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::output::{self, DIM, styled};
+use crate::config::{Source, named_socket};
 use expd_client::socket_path::SYSTEM_SOCKET;
 use expd_client::{Client, ClientError, SocketEnvironment, SocketPath};
 
@@ -30,6 +31,14 @@ impl DaemonSocket {
             Some(path) => path.clone(),
             None => SocketPath::default_in(&SocketEnvironment::from_process()).path,
         }
+    }
+
+    /// The socket of the settings, where nothing else names one.
+    pub(super) fn or_configured(mut self, file: Option<PathBuf>) -> Self {
+        if self.path.is_none() && SocketEnvironment::from_process().expd_socket.is_none() {
+            self.path = named_socket(&Source::from_process(file));
+        }
+        self
     }
 
     /// Connects to the daemon.
@@ -97,7 +106,6 @@ impl DaemonSocket {
 
 /// The socket of the settings, where it is another one.
 fn configured(path: &Path) -> Option<PathBuf> {
-    let source = crate::config::Source::from_process(None);
-    let settings = crate::config::load(&source).ok()?.settings;
-    settings.daemon.socket.filter(|socket| socket != path)
+    let socket = named_socket(&Source::from_process(None));
+    socket.filter(|socket| socket != path)
 }

@@ -32,6 +32,7 @@ mod payload;
 mod pending;
 mod programs;
 mod redactor;
+mod reload;
 mod resources;
 mod respond;
 mod runtime;
@@ -106,6 +107,7 @@ enum Command {
     Top(top::Top),
     Doctor(doctor::Doctor),
     Access(access::Access),
+    Reload(reload::Reload),
     #[command(name = "bugreport")]
     BugReport(bugreport::BugReport),
     Listen(listen::Listen),
@@ -179,6 +181,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Top(top) => run_client(Box::pin(top.run(socket))),
         Command::Doctor(doctor) => run_client(Box::pin(doctor.run(socket))),
         Command::Access(access) => run_client(Box::pin(access.run(socket))),
+        Command::Reload(reload) => run_client(Box::pin(reload.run(socket))),
         Command::BugReport(report) => run_client(Box::pin(report.run(socket))),
         Command::Listen(listen) => run_client(Box::pin(listen.run(socket))),
         Command::Broadcast(broadcast) => run_client(Box::pin(broadcast.run(socket))),

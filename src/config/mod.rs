@@ -9,6 +9,7 @@
 //! - `section` and `secret` give them typed values from the `reader`, which merges all layers;
 //! - `host` reads base URLs, those of programs too;
 //! - `file` and `layer` bring the sources into one form, with the origin of every value;
+//! - `named_socket` finds one value in a hurry, for those who look for the daemon;
 //! - `keys` is the one table of what may be set; `settings` has the types of the result.
 
 mod access;
@@ -24,6 +25,7 @@ mod keys;
 mod layer;
 mod load;
 mod mistake;
+mod named_socket;
 mod reader;
 mod reference;
 mod reload;
@@ -47,6 +49,7 @@ pub use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 pub use host::{ApiHost, HostFault};
 pub use load::{DEFAULT_FILE, Loaded, Source, load};
 pub use mistake::{ConfigErrors, Mistake, Origin};
+pub use named_socket::named_socket;
 pub use reference::reference;
 pub use settings::{
     BroadcastChannelForm, ChannelIdSpelling, Credentials, DaemonSettings, HostsChoice,

@@ -13,6 +13,7 @@ mod notifications;
 mod open_files;
 mod options;
 mod reload;
+mod reload_requests;
 mod run;
 mod running;
 mod serve;

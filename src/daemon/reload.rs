@@ -1,4 +1,4 @@
-//! Reload of the settings at SIGHUP (`systemctl reload expd`).
+//! Reload of the settings, at `Daemon.Reload` (`systemctl reload expd`) and at SIGHUP.
 //!
 //! The settings are read and checked as a whole: with a mistake among them, with an instance that
 //! cannot be as it is configured, or where the file may have been cut and rules with it
@@ -7,19 +7,19 @@
 //! instances with their credentials ([`ConfiguredInstances`](crate::bridge::ConfiguredInstances)).
 //! The keys that have changed and need a restart are named in the log and in the daemon's status.
 //!
-//! Reloads follow each other: a signal that comes during one leads to another one.
+//! Reloads follow each other: a request that comes during one leads to another one.
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::notifications::summary;
 use super::open_files::limit_connections;
 use super::options::ServeOptions;
+use super::reload_requests::{ReloadRequest, ReloadRequests};
 use super::running::RunningDaemon;
 use crate::access::{AccessPolicy, AccessRule};
 use crate::bridge::AppliedInstances;
@@ -27,19 +27,16 @@ use crate::config::{ConfigErrors, Loaded, ValueDigests, WebApp, needs_restart};
 use crate::journal::JournalEvent;
 use crate::logging;
 use crate::metrics::DaemonCounters;
-use crate::rpc;
+use crate::rpc::{self, ReloadAnswer, ReloadHandle};
 use crate::systemd::Notifier;
 use expd_hub::HubSettings;
-
-/// Status for the service manager after a reload that changed nothing.
-const REFUSED: &str = "the last reload was refused, see the log";
 
 /// Number of access rules of earlier settings that are remembered.
 const MAX_KNOWN_RULES: usize = 10_000;
 
-/// Reloads the settings at SIGHUP.
+/// Reloads the settings when that is asked for.
 pub(super) struct Reload {
-    signal: Signal,
+    requests: ReloadRequests,
     /// The daemon was started at a terminal.
     at_terminal: bool,
     options: ServeOptions,
@@ -66,12 +63,12 @@ pub(super) struct ReloadedDaemon {
 }
 
 impl Reload {
-    /// Reloads at each `signal`. Until the first one, the policy is that of `loaded`.
-    pub(super) fn new(signal: Signal, options: &ServeOptions, loaded: &Loaded) -> Self {
+    /// Reloads at each request. Until the first one, the policy is that of `loaded`.
+    pub(super) fn new(requests: ReloadRequests, options: &ServeOptions, loaded: &Loaded) -> Self {
         let settings = &loaded.settings;
         let policy = AccessPolicy::new(&settings.access).with_tokens(&settings.daemon.tokens);
         Self {
-            signal,
+            requests,
             at_terminal: io::stderr().is_terminal(),
             options: options.clone(),
             hub: None,
@@ -110,7 +107,12 @@ impl Reload {
         self.note.subscribe()
     }
 
-    /// Reloads at each signal.
+    /// The handle of those who ask by a call.
+    pub(super) fn handle(&self) -> ReloadHandle {
+        self.requests.handle()
+    }
+
+    /// Reloads at each request.
     pub(super) async fn run(mut self, daemon: ReloadedDaemon) {
         let ReloadedDaemon {
             mut running,
@@ -118,24 +120,33 @@ impl Reload {
             notifier,
             shutdown,
         } = daemon;
-        while self.signal.recv().await.is_some() {
+        while let Some(request) = self.requests.next().await {
             // A terminal that closes sends the same signal; nobody is left there to end the daemon.
-            if self.at_terminal && !io::stderr().is_terminal() {
+            let is_signal = matches!(request, ReloadRequest::Signal);
+            if is_signal && self.at_terminal && !io::stderr().is_terminal() {
                 shutdown.cancel();
                 return;
             }
             notifier.reloading();
-            let note = self.reload(&mut running).await;
-            self.counters.count_reload(note.is_ok());
-            let note = note.unwrap_or_else(|()| REFUSED.to_owned());
+            let answer = self.reload(&mut running).await;
+            self.counters.count_reload(answer.is_ok());
+            let note = match &answer {
+                Ok(keys) if keys.is_empty() => String::new(),
+                Ok(keys) => format!("needs a restart: {}", keys.join(", ")),
+                Err(mistakes) => {
+                    let first = mistakes.first().map_or("see the log", String::as_str);
+                    format!("the last reload was refused: {first}")
+                }
+            };
             notifier.ready(&summary(&socket, &running.bridges, &note));
             self.note.send_replace(note);
+            request.answer(answer);
         }
     }
 
-    /// Reads and applies the settings, and says what is left to be done; an error where they stay
-    /// as they were.
-    async fn reload(&mut self, running: &mut RunningDaemon) -> Result<String, ()> {
+    /// Reads and applies the settings, and gives the changed keys that need a restart; or the
+    /// mistakes for which they stay as they were.
+    async fn reload(&mut self, running: &mut RunningDaemon) -> ReloadAnswer {
         let (options, hub) = (self.options.clone(), self.hub.clone());
         let known_rules = self.known_rules.clone();
         // Blocks: it reads files and asks the name service.
@@ -153,11 +164,13 @@ impl Reload {
                     log::error!(event = JournalEvent::SettingsRefused; "{mistake}");
                 }
                 log::error!("the settings have mistakes, and stay as they were");
-                return Err(());
+                let mistakes = errors.mistakes().iter().map(ToString::to_string);
+                return Err(Arc::new(mistakes.collect()));
             }
             Err(error) => {
-                log::error!(event = JournalEvent::SettingsRefused; "the settings could not be read, and stay as they were: {error}");
-                return Err(());
+                let reason = format!("the settings could not be read: {error}");
+                log::error!(event = JournalEvent::SettingsRefused; "{reason}; they stay as they were");
+                return Err(Arc::new(vec![reason]));
             }
         };
         let has_other_file = |name: &str| {
@@ -175,13 +188,14 @@ impl Reload {
             }
             Err(reason) => {
                 log::error!(event = JournalEvent::SettingsRefused; "{reason}; the settings stay as they were");
-                Err(())
+                Err(Arc::new(vec![reason]))
             }
         }
     }
 
-    /// Applies what the daemon's parts have no share in, and says what is left to be done.
-    fn apply(&mut self, loaded: Loaded, instances: &AppliedInstances) -> String {
+    /// Applies what the daemon's parts have no share in, and gives the changed keys that need a
+    /// restart.
+    fn apply(&mut self, loaded: Loaded, instances: &AppliedInstances) -> Vec<String> {
         let changed = self.started.changed(&loaded.digests);
         self.applied = loaded.digests;
         let (settings, warnings) = (loaded.settings, loaded.warnings);
@@ -206,15 +220,15 @@ impl Reload {
             access_rules = rules;
             "the settings were read again, and apply{}", in_words(instances)
         );
-        let pending = pending(&changed, self.options.embedded).join(", ");
-        if pending.is_empty() {
-            return String::new();
+        let pending = pending(&changed, self.options.embedded);
+        if !pending.is_empty() {
+            log::warn!(
+                event = JournalEvent::RestartNeeded;
+                "changed settings that apply after a restart (systemctl restart expd): {}",
+                pending.join(", ")
+            );
         }
-        log::warn!(
-            event = JournalEvent::RestartNeeded;
-            "changed settings that apply after a restart (systemctl restart expd): {pending}"
-        );
-        format!("needs a restart: {pending}")
+        pending.into_iter().map(str::to_owned).collect()
     }
 
     /// Remembers the rules that apply now, and those before them.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,7 @@ use super::notifications::StatusNotifier;
 use super::open_files::limit_connections;
 use super::options::ServeOptions;
 use super::reload::{Reload, ReloadedDaemon};
+use super::reload_requests::ReloadRequests;
 use super::serve::{ServeParts, serve};
 use super::standby::wait_for_settings;
 use super::start_attempts::StartAttempts;
@@ -77,9 +78,9 @@ fn start(
 ) -> Result<(), RunError> {
     let passed = systemd::listen_fds()?;
     let runtime = runtime()?;
-    // Caught before the settings are read: a reload that is asked for from then on is not lost, and
-    // does not end the process.
-    let mut hangup = runtime.block_on(async { signal(SignalKind::hangup()) })?;
+    // Before the settings are read: a reload that is asked for from then on is not lost, and does
+    // not end the process.
+    let mut reloads = runtime.block_on(async { ReloadRequests::new() })?;
     let mut read = match options.read_settings() {
         // Whoever started it at a terminal or in a container reads the mistakes there.
         Err(errors) if !notifier.is_connected() => return Err(errors.into()),
@@ -97,7 +98,7 @@ fn start(
         // Settings with a mistake are waited for in any case.
         if read.is_ok() && attempts.is_delayed() {
             if !attempts
-                .wait(notifier, options.settings_file(), &mut hangup)
+                .wait(notifier, options.settings_file(), &mut reloads.signal)
                 .await?
             {
                 return Ok(());
@@ -112,7 +113,7 @@ fn start(
             Ok(loaded) => loaded,
             Err(errors) => {
                 let waited =
-                    wait_for_settings(options, &passed, notifier, &mut hangup, errors).await?;
+                    wait_for_settings(options, &passed, notifier, &mut reloads, errors).await?;
                 let Some(loaded) = waited else {
                     return Ok(());
                 };
@@ -131,7 +132,7 @@ fn start(
             })
             .collect();
         Box::pin(run_daemon(
-            loaded, options, inherited, hangup, notifier, attempts,
+            loaded, options, inherited, reloads, notifier, attempts,
         ))
         .await
     });
@@ -160,14 +161,14 @@ async fn run_daemon(
     loaded: Loaded,
     options: &ServeOptions,
     inherited: Vec<BoundSocket>,
-    hangup: Signal,
+    reloads: ReloadRequests,
     notifier: &Arc<Notifier>,
     attempts: &StartAttempts,
 ) -> Result<(), RunError> {
     let shutdown = CancellationToken::new();
     let mut helpers = JoinSet::new();
     helpers.spawn(end_at_signal(shutdown.clone())?);
-    let mut reload = Reload::new(hangup, options, &loaded);
+    let mut reload = Reload::new(reloads, options, &loaded);
     let mut settings = loaded.settings;
     limit_connections(&mut settings.daemon.limits, options.embedded);
 
@@ -190,9 +191,14 @@ async fn run_daemon(
     } else {
         None
     };
+    // Another terminal need not have this one's EXPD_SOCKET, nor its folder.
+    let others = SocketEnvironment {
+        expd_socket: None,
+        ..environment
+    };
     let banner = hub.as_ref().map(|hub| Banner {
-        is_default: socket == SocketPath::default_in(&environment).path,
-        socket: socket.clone(),
+        is_default: socket == SocketPath::default_in(&others).path,
+        socket: std::path::absolute(&socket).unwrap_or_else(|_| socket.clone()),
         network: config::local_url(hub.local_addr()),
         store: settings.hub.store.clone(),
     });
@@ -205,6 +211,7 @@ async fn run_daemon(
         counters: reload.counters(),
         access: reload.policy(),
         web_apps: reload.web_apps(),
+        reload: reload.handle(),
         shutdown: shutdown.clone(),
     };
     let served = serve(parts, |running| {

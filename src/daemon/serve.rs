@@ -23,7 +23,7 @@ use crate::moment::BootTime;
 use crate::pages::Pages;
 use crate::router::{Router, RouterHandle, RouterSettings};
 use crate::rpc::server::Server;
-use crate::rpc::{self, PullListeners, ServiceContext};
+use crate::rpc::{self, PullListeners, ReloadHandle, ServiceContext};
 use crate::shares::LimitHits;
 use crate::upstream::session::LAST_SAVE;
 use crate::web::{WebParts, WebServer};
@@ -49,13 +49,15 @@ pub struct ServeParts<'a> {
     pub access: watch::Receiver<Arc<AccessPolicy>>,
     /// The apps whose pages may log in, which a reload may replace.
     pub web_apps: watch::Receiver<Arc<[WebApp]>>,
+    /// Asks for a reload of the settings.
+    pub reload: ReloadHandle,
     /// Stops the daemon.
     pub shutdown: CancellationToken,
 }
 
 impl<'a> ServeParts<'a> {
     /// Parts of a daemon without state or network of its own, whose access policy is that of the
-    /// settings.
+    /// settings, which are not read again.
     pub fn new(settings: &'a Settings, listeners: Listeners, shutdown: CancellationToken) -> Self {
         let policy = AccessPolicy::new(&settings.access).with_tokens(&settings.daemon.tokens);
         let policy = watch::Sender::new(Arc::new(policy));
@@ -68,6 +70,7 @@ impl<'a> ServeParts<'a> {
             counters: Arc::new(rpc::daemon_counters()),
             access: policy.subscribe(),
             web_apps: apps.subscribe(),
+            reload: rpc::reloads().0,
             shutdown,
         }
     }
@@ -112,6 +115,7 @@ pub async fn serve(
         counters,
         access,
         web_apps,
+        reload,
         shutdown,
     } = parts;
     let live_settings = watch::Sender::new(Arc::new(settings.daemon.clone()));
@@ -177,6 +181,7 @@ pub async fn serve(
         limit_hits: limit_hits.clone(),
         counters,
         started_at,
+        reload,
         stop: servers.stop.clone(),
     };
     let router = rpc::service(context);

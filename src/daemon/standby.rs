@@ -1,14 +1,14 @@
 //! Standby: a daemon whose settings have a mistake stays up under a service manager.
 //!
 //! It says so in `STATUS=`, in the journal and to every caller, and reads the settings again when
-//! the file changes, at SIGHUP, and every few seconds for what a mistake may name elsewhere. A
+//! the file changes, at a reload, and every few seconds for what a mistake may name elsewhere. A
 //! service that ended in place of that would take a waiting socket unit with it, sooner or later.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::file_stamp::FileStamp;
 use super::options::ServeOptions;
+use super::reload_requests::ReloadRequests;
 use crate::access::AccessPolicy;
 use crate::config::{ConfigErrors, DaemonSettings, Loaded};
 use crate::ipc::{self, BoundSocket, Listener};
@@ -48,7 +49,7 @@ pub(super) async fn wait_for_settings(
     options: &ServeOptions,
     passed: &[PassedSocket],
     notifier: &Notifier,
-    hangup: &mut Signal,
+    reloads: &mut ReloadRequests,
     errors: ConfigErrors,
 ) -> io::Result<Option<Loaded>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -58,7 +59,7 @@ pub(super) async fn wait_for_settings(
     let policy = watch::Sender::new(Arc::new(AccessPolicy::new(&[])));
     let settings = watch::Sender::new(Arc::new(DaemonSettings::default()));
     let server = Server {
-        router: rpc::standby(mistakes.subscribe(), BootTime::now()),
+        router: rpc::standby(mistakes.subscribe(), reloads.handle(), BootTime::now()),
         settings: settings.subscribe(),
         access: policy.subscribe(),
         limit_hits: LimitHits::default(),
@@ -74,18 +75,18 @@ pub(super) async fn wait_for_settings(
     let mut seen = FileStamp::of(file);
     let mut read_at = Instant::now();
     let read = loop {
-        let is_asked = tokio::select! {
+        let asked = tokio::select! {
             _ = interrupt.recv() => break None,
             _ = terminate.recv() => break None,
             _ = watchdog.tick() => {
                 notifier.watchdog();
                 continue;
             }
-            _ = hangup.recv() => true,
-            _ = look.tick() => false,
+            request = reloads.next() => request,
+            _ = look.tick() => None,
         };
         let now = FileStamp::of(file);
-        if !is_asked && now == seen && read_at.elapsed() < READ {
+        if asked.is_none() && now == seen && read_at.elapsed() < READ {
             continue;
         }
         (seen, read_at) = (now, Instant::now());
@@ -93,8 +94,18 @@ pub(super) async fn wait_for_settings(
         // Blocks: it reads files and asks the name service.
         let read = tokio::task::spawn_blocking(move || options.read_settings()).await;
         match read.map_err(io::Error::other)? {
-            Ok(loaded) => break Some(loaded),
-            Err(errors) => notifier.ready(&tell(&mistakes, &errors)),
+            Ok(loaded) => {
+                if let Some(asked) = asked {
+                    asked.answer(Ok(Vec::new()));
+                }
+                break Some(loaded);
+            }
+            Err(errors) => {
+                notifier.ready(&tell(&mistakes, &errors));
+                if let Some(asked) = asked {
+                    asked.answer(Err(mistakes.borrow().clone()));
+                }
+            }
         }
     };
     stop.cancel();

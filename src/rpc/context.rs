@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::pull::PullListeners;
+use super::reloading::ReloadHandle;
 use crate::access::AccessPolicy;
 use crate::bridge::{Bridges, InstanceRunner};
 use crate::config::DaemonSettings;
@@ -38,6 +39,8 @@ pub struct ServiceContext {
     pub counters: Arc<DaemonCounters>,
     /// Start of the daemon.
     pub started_at: BootTime,
+    /// Asks for a reload of the settings.
+    pub reload: ReloadHandle,
     /// Cancelled when the daemon stops; new calls are refused from then on.
     pub stop: CancellationToken,
 }

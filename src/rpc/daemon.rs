@@ -39,6 +39,14 @@ impl Daemon for DaemonService {
         Ok(Response::new(explain(&self.0, &caller, request).await?))
     }
 
+    async fn reload(
+        &self,
+        request: Request<proto::ReloadRequest>,
+    ) -> Result<Response<proto::ReloadResponse>, Status> {
+        let caller = caller_of(request.extensions());
+        Ok(Response::new(self.0.reload(&caller).await?))
+    }
+
     type RunInstanceStream = BoxStream<'static, Result<proto::LinkEvent, Status>>;
 
     /// Never called: the route to [`super::run`] is more specific.

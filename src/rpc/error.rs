@@ -109,7 +109,9 @@ impl From<RunnerError> for Status {
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let code = match refusal {
-            Refusal::Denied { .. } | Refusal::NoRights(_) => Code::PermissionDenied,
+            Refusal::Denied { .. } | Refusal::NoRights(_) | Refusal::NoReload(_) => {
+                Code::PermissionDenied
+            }
             Refusal::NoToken | Refusal::WrongToken => Code::Unauthenticated,
             Refusal::HiddenListener => Code::NotFound,
             Refusal::ReservedPath(_) => Code::InvalidArgument,

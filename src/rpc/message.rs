@@ -53,6 +53,7 @@ request_messages! {
     GetStatusRequest: None,
     ExplainRequest: None,
     RunInstanceRequest: None,
+    ReloadRequest: None,
 }
 
 /// Reads and decodes the message of a request.

@@ -80,5 +80,6 @@ fn unary_routes(
         "/expd.v1.Api/GetIdentity" => api, get_identity;
         "/expd.v1.Daemon/GetStatus" => daemon, get_status;
         "/expd.v1.Daemon/Explain" => daemon, explain;
+        "/expd.v1.Daemon/Reload" => daemon, reload;
     }
 }

@@ -1,5 +1,5 @@
 //! The gRPC service of a daemon that waits for its settings to be corrected: the status names the
-//! mistakes, and every other call is refused with them.
+//! mistakes, a reload looks again, and every other call is refused with them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic::{Code, Request, Status};
 
+use super::access::caller_of;
 use super::error;
+use super::reloading::{ReloadHandle, check_reload};
 use crate::moment::BootTime;
 use expd_proto as proto;
 use expd_proto::daemon_server::{Daemon, DaemonServer};
@@ -20,9 +22,10 @@ use expd_proto::daemon_server::{Daemon, DaemonServer};
 pub type Mistakes = watch::Receiver<Arc<Vec<String>>>;
 
 /// Builds the service.
-pub fn standby(mistakes: Mistakes, started_at: BootTime) -> axum::Router {
+pub fn standby(mistakes: Mistakes, reload: ReloadHandle, started_at: BootTime) -> axum::Router {
     let service = StandbyService {
         mistakes: mistakes.clone(),
+        reload,
         started_at,
     };
     let unknown = axum::Router::new()
@@ -57,6 +60,7 @@ fn refusal(mistakes: &Mistakes) -> Status {
 #[derive(Clone)]
 struct StandbyService {
     mistakes: Mistakes,
+    reload: ReloadHandle,
     started_at: BootTime,
 }
 
@@ -82,6 +86,14 @@ impl Daemon for StandbyService {
         _: Request<proto::ExplainRequest>,
     ) -> Result<tonic::Response<proto::Explanation>, Status> {
         Err(refusal(&self.mistakes))
+    }
+
+    async fn reload(
+        &self,
+        request: Request<proto::ReloadRequest>,
+    ) -> Result<tonic::Response<proto::ReloadResponse>, Status> {
+        check_reload(&caller_of(request.extensions()))?;
+        Ok(tonic::Response::new(self.reload.reload().await?))
     }
 
     type RunInstanceStream = LinkEvents;

@@ -285,6 +285,7 @@ impl Actor {
                 "shared".clone_into(&mut listen.context);
                 client.open(&listen).await?
             }
+            "reload" => format!("{:?}", client.reload().await?),
             "who" => client.identity(words[1]).await?.kind.to_string(),
             "explain" => {
                 let subject = match words[3].split_once(':') {

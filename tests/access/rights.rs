@@ -49,6 +49,13 @@ async fn a_user_may_do_what_a_rule_allows_and_is_told_of_the_rest() {
     let said = nobody.told("respond menu");
     assert!(!said.contains("[[access]]"), "{said}");
     assert_eq!(root.does("request /api/devices").await, "status 200");
+    // Who may signal the process may ask it to reload, and no rule matters.
+    let refused = nobody.told("reload -");
+    assert!(
+        refused.contains("may not reload the settings: root and"),
+        "{refused}"
+    );
+    assert_eq!(root.does("reload -").await, "[]");
 }
 
 #[tokio::test]

@@ -54,6 +54,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Limit of the time for calls that the daemon answers from memory.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Limit of the time for a reload, which follows those that were asked for before.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// A connection to the daemon. Clones share it. A call that finds it closed opens it again.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -314,6 +317,19 @@ impl Client {
         let answer = self.daemon().explain(request).await;
         let answer = self.message_of("Daemon.Explain", answer)?;
         Ok(Explanation::from_wire(answer))
+    }
+
+    /// Has the daemon read its settings again, and waits until they apply. Returns the changed keys
+    /// that need a restart of the daemon.
+    ///
+    /// # Errors
+    /// The settings have mistakes, and everything stays as it was; or this user may not ask for it:
+    /// root and the daemon's own user may.
+    pub async fn reload(&self) -> Result<Vec<String>, ClientError> {
+        let mut request = tonic::Request::new(proto::ReloadRequest {});
+        request.set_timeout(RELOAD_TIMEOUT);
+        let answer = self.daemon().reload(request).await;
+        Ok(self.message_of("Daemon.Reload", answer)?.needs_restart)
     }
 
     /// Stream of the state of every link: the present state first, then each change.

@@ -183,7 +183,7 @@ impl Metrics {
             Kind::Counter,
             "Calls refused by the access rules, by the missing permission and the kind of caller; \
              any: no rule is for the caller; token: none that is known; listener: another user's; \
-             path: one that nobody may request.",
+             path: one that nobody may request; reload: neither root's nor the daemon's user's.",
         );
         for ((permission, caller), count) in self.counters.refused.counts() {
             family.sample(&[("permission", permission), ("caller", caller)], count);

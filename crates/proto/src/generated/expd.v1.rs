@@ -575,11 +575,18 @@ pub mod network_client {
         /// The first event is always a `Subscription`. The stream ends only when the client cancels it, or
         /// with
         /// UNAVAILABLE         the daemon is stopping: listen again, with `resume`. Events that had
-        /// arrived were delivered before, as far as they were read within the drain
+        /// arrived were delivered before, as far as they were read within the drain.
+        /// Or a reload of the settings has replaced the instance (another type of
+        /// credentials, or another `network`): listen again
+        /// NOT_FOUND           a reload has removed the instance from the settings, or the call that ran
+        /// it (RunInstance) has ended
         /// RESOURCE_EXHAUSTED  the listener fell behind and asked for overflow CANCEL, or the host has
         /// too many listeners
         /// CANCELLED           CancelListener or ClearContext ended it
         /// PERMISSION_DENIED   a reload of the access rules withdrew the permission to listen
+        /// Nothing else that a reload changes ends it. Behind other credentials, another host or proxy, a
+        /// second connection takes over before the first one closes; where the identity is another, or the
+        /// former network is gone, a `Gap` says so. Lower limits end no stream that is open.
         /// It is refused with
         /// FAILED_PRECONDITION  the instance opens no live socket (`network = false`)
         pub async fn listen(
@@ -661,10 +668,13 @@ pub mod network_client {
         /// INVALID_ARGUMENT     `after` is beyond every event that this listener was given
         /// FAILED_PRECONDITION  another call waits on this listener, possibly one that was given up a
         /// moment ago: call again
-        /// NOT_FOUND            no such listener: never opened, cancelled, or without a call for 60 s
+        /// NOT_FOUND            no such listener: never opened, cancelled, or without a call for 60 s;
+        /// or its instance has ended, as a reload may end it
         /// RESOURCE_EXHAUSTED   it fell behind and had asked for overflow CANCEL; it has ended
         /// PERMISSION_DENIED    a reload of the access rules withdrew the permission to listen, possibly
         /// during this call
+        /// UNAVAILABLE          a reload of the settings has replaced the instance, or the daemon is
+        /// stopping: listen again
         pub async fn next_event(
             &mut self,
             request: impl tonic::IntoRequest<super::NextEventRequest>,
@@ -803,11 +813,18 @@ pub mod network_server {
         /// The first event is always a `Subscription`. The stream ends only when the client cancels it, or
         /// with
         /// UNAVAILABLE         the daemon is stopping: listen again, with `resume`. Events that had
-        /// arrived were delivered before, as far as they were read within the drain
+        /// arrived were delivered before, as far as they were read within the drain.
+        /// Or a reload of the settings has replaced the instance (another type of
+        /// credentials, or another `network`): listen again
+        /// NOT_FOUND           a reload has removed the instance from the settings, or the call that ran
+        /// it (RunInstance) has ended
         /// RESOURCE_EXHAUSTED  the listener fell behind and asked for overflow CANCEL, or the host has
         /// too many listeners
         /// CANCELLED           CancelListener or ClearContext ended it
         /// PERMISSION_DENIED   a reload of the access rules withdrew the permission to listen
+        /// Nothing else that a reload changes ends it. Behind other credentials, another host or proxy, a
+        /// second connection takes over before the first one closes; where the identity is another, or the
+        /// former network is gone, a `Gap` says so. Lower limits end no stream that is open.
         /// It is refused with
         /// FAILED_PRECONDITION  the instance opens no live socket (`network = false`)
         async fn listen(
@@ -838,10 +855,13 @@ pub mod network_server {
         /// INVALID_ARGUMENT     `after` is beyond every event that this listener was given
         /// FAILED_PRECONDITION  another call waits on this listener, possibly one that was given up a
         /// moment ago: call again
-        /// NOT_FOUND            no such listener: never opened, cancelled, or without a call for 60 s
+        /// NOT_FOUND            no such listener: never opened, cancelled, or without a call for 60 s;
+        /// or its instance has ended, as a reload may end it
         /// RESOURCE_EXHAUSTED   it fell behind and had asked for overflow CANCEL; it has ended
         /// PERMISSION_DENIED    a reload of the access rules withdrew the permission to listen, possibly
         /// during this call
+        /// UNAVAILABLE          a reload of the settings has replaced the instance, or the daemon is
+        /// stopping: listen again
         async fn next_event(
             &self,
             request: tonic::Request<super::NextEventRequest>,
@@ -2008,6 +2028,14 @@ pub mod api_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReloadRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReloadResponse {
+    /// Keys whose values differ from those that the daemon was started with, and apply after a restart.
+    #[prost(string, repeated, tag = "1")]
+    pub needs_restart: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExplainRequest {
     /// A permission, as access rules name it: listen, broadcast, respond, request, run, status, admin.
@@ -2628,9 +2656,14 @@ pub mod daemon_client {
         }
         /// Streams the state of every link: first the present one, one event for each instance, then every
         /// change. Instances that the caller's user runs (RunInstance) are among them; the last event of one
-        /// that has ended is OFFLINE. A watcher that is too slow skips states in between and gets the newest one. With access
-        /// rules it shows the instances for which the caller has `status`; a reload that withdraws one of
-        /// them ends the stream with PERMISSION_DENIED.
+        /// that has ended is OFFLINE, with the reason. A watcher that is too slow skips states in between
+        /// and gets the newest one. With access rules it shows the instances for which the caller has
+        /// `status`.
+        /// A reload of the settings goes on the stream: an instance that it adds begins with its present
+        /// state, one that it removes ends with OFFLINE, and one that it replaces or gives other
+        /// credentials goes on under its name. The stream ends with
+        /// PERMISSION_DENIED  a reload withdrew `status` on an instance that was shown
+        /// UNAVAILABLE        the daemon is stopping
         pub async fn watch_status(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchStatusRequest>,
@@ -2665,6 +2698,11 @@ pub mod daemon_client {
         /// root and with `admin` included, and its name is in no status of theirs. It ends with the stream:
         /// cancelled, its client gone, or the daemon stopping. Listeners on it then end with NOT_FOUND, and
         /// broadcasts that wait for its connection are not sent.
+        ///
+        /// A reload of the settings leaves it as it is: its host and its credentials are those of this
+        /// call. Lower limits (daemon.limits.max_run_instances) end none that runs. Two things end it:
+        /// with PERMISSION_DENIED, access rules that no longer allow it; with ALREADY_EXISTS, an instance
+        /// of its name in the settings.
         ///
         /// Nothing of it is stored or logged but its name, its user, and what the network says of its
         /// identity. The credentials that a device gets when it is paired stay in the daemon's memory, and
@@ -2728,6 +2766,35 @@ pub mod daemon_client {
             req.extensions_mut().insert(GrpcMethod::new("expd.v1.Daemon", "Explain"));
             self.inner.unary(req, path, codec).await
         }
+        /// Reads the settings again and applies them, as SIGHUP does, and tells what came of it. Returns
+        /// once they apply: access rules, limits, and instances that were added, removed or changed, whose
+        /// logins go on by themselves. A reload that comes during another one follows it. A daemon that
+        /// waits for its settings to be corrected looks at once.
+        ///
+        /// No access rule gives or takes the right: whoever may send the process a SIGHUP may call it, on
+        /// the Unix socket. That is root, and the daemon's own user.
+        /// FAILED_PRECONDITION  the settings have mistakes, which the message names, one a line;
+        /// everything stays as it was
+        /// PERMISSION_DENIED    the caller is another user, or calls over TCP
+        /// UNAVAILABLE          the daemon is starting or stopping
+        pub async fn reload(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReloadRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReloadResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/expd.v1.Daemon/Reload");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("expd.v1.Daemon", "Reload"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2761,9 +2828,14 @@ pub mod daemon_server {
             + 'static;
         /// Streams the state of every link: first the present one, one event for each instance, then every
         /// change. Instances that the caller's user runs (RunInstance) are among them; the last event of one
-        /// that has ended is OFFLINE. A watcher that is too slow skips states in between and gets the newest one. With access
-        /// rules it shows the instances for which the caller has `status`; a reload that withdraws one of
-        /// them ends the stream with PERMISSION_DENIED.
+        /// that has ended is OFFLINE, with the reason. A watcher that is too slow skips states in between
+        /// and gets the newest one. With access rules it shows the instances for which the caller has
+        /// `status`.
+        /// A reload of the settings goes on the stream: an instance that it adds begins with its present
+        /// state, one that it removes ends with OFFLINE, and one that it replaces or gives other
+        /// credentials goes on under its name. The stream ends with
+        /// PERMISSION_DENIED  a reload withdrew `status` on an instance that was shown
+        /// UNAVAILABLE        the daemon is stopping
         async fn watch_status(
             &self,
             request: tonic::Request<super::WatchStatusRequest>,
@@ -2787,6 +2859,11 @@ pub mod daemon_server {
         /// root and with `admin` included, and its name is in no status of theirs. It ends with the stream:
         /// cancelled, its client gone, or the daemon stopping. Listeners on it then end with NOT_FOUND, and
         /// broadcasts that wait for its connection are not sent.
+        ///
+        /// A reload of the settings leaves it as it is: its host and its credentials are those of this
+        /// call. Lower limits (daemon.limits.max_run_instances) end none that runs. Two things end it:
+        /// with PERMISSION_DENIED, access rules that no longer allow it; with ALREADY_EXISTS, an instance
+        /// of its name in the settings.
         ///
         /// Nothing of it is stored or logged but its name, its user, and what the network says of its
         /// identity. The credentials that a device gets when it is paired stay in the daemon's memory, and
@@ -2819,6 +2896,21 @@ pub mod daemon_server {
             &self,
             request: tonic::Request<super::ExplainRequest>,
         ) -> std::result::Result<tonic::Response<super::Explanation>, tonic::Status>;
+        /// Reads the settings again and applies them, as SIGHUP does, and tells what came of it. Returns
+        /// once they apply: access rules, limits, and instances that were added, removed or changed, whose
+        /// logins go on by themselves. A reload that comes during another one follows it. A daemon that
+        /// waits for its settings to be corrected looks at once.
+        ///
+        /// No access rule gives or takes the right: whoever may send the process a SIGHUP may call it, on
+        /// the Unix socket. That is root, and the daemon's own user.
+        /// FAILED_PRECONDITION  the settings have mistakes, which the message names, one a line;
+        /// everything stays as it was
+        /// PERMISSION_DENIED    the caller is another user, or calls over TCP
+        /// UNAVAILABLE          the daemon is starting or stopping
+        async fn reload(
+            &self,
+            request: tonic::Request<super::ReloadRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReloadResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct DaemonServer<T> {
@@ -3059,6 +3151,49 @@ pub mod daemon_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExplainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/expd.v1.Daemon/Reload" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReloadSvc<T: Daemon>(pub Arc<T>);
+                    impl<T: Daemon> tonic::server::UnaryService<super::ReloadRequest>
+                    for ReloadSvc<T> {
+                        type Response = super::ReloadResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReloadRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Daemon>::reload(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReloadSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

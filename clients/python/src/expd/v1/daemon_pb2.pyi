@@ -9,6 +9,16 @@ from typing import Any as _Any, ClassVar as _ClassVar, Iterable as _Iterable, Ma
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ReloadRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReloadResponse(_message.Message):
+    __slots__ = ("needs_restart",)
+    NEEDS_RESTART_FIELD_NUMBER: _ClassVar[int]
+    needs_restart: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, needs_restart: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class ExplainRequest(_message.Message):
     __slots__ = ("verb", "instance", "channel", "path", "pid", "uid", "token", "app", "name", "method")
     VERB_FIELD_NUMBER: _ClassVar[int]

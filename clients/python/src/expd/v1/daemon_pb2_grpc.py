@@ -34,6 +34,11 @@ class DaemonStub(object):
                 request_serializer=expd_dot_v1_dot_daemon__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=expd_dot_v1_dot_daemon__pb2.Explanation.FromString,
                 )
+        self.Reload = channel.unary_unary(
+                '/expd.v1.Daemon/Reload',
+                request_serializer=expd_dot_v1_dot_daemon__pb2.ReloadRequest.SerializeToString,
+                response_deserializer=expd_dot_v1_dot_daemon__pb2.ReloadResponse.FromString,
+                )
 
 
 class DaemonServicer(object):
@@ -54,9 +59,14 @@ class DaemonServicer(object):
     def WatchStatus(self, request, context):
         """Streams the state of every link: first the present one, one event for each instance, then every
         change. Instances that the caller's user runs (RunInstance) are among them; the last event of one
-        that has ended is OFFLINE. A watcher that is too slow skips states in between and gets the newest one. With access
-        rules it shows the instances for which the caller has `status`; a reload that withdraws one of
-        them ends the stream with PERMISSION_DENIED.
+        that has ended is OFFLINE, with the reason. A watcher that is too slow skips states in between
+        and gets the newest one. With access rules it shows the instances for which the caller has
+        `status`.
+        A reload of the settings goes on the stream: an instance that it adds begins with its present
+        state, one that it removes ends with OFFLINE, and one that it replaces or gives other
+        credentials goes on under its name. The stream ends with
+        PERMISSION_DENIED  a reload withdrew `status` on an instance that was shown
+        UNAVAILABLE        the daemon is stopping
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,6 +83,11 @@ class DaemonServicer(object):
         root and with `admin` included, and its name is in no status of theirs. It ends with the stream:
         cancelled, its client gone, or the daemon stopping. Listeners on it then end with NOT_FOUND, and
         broadcasts that wait for its connection are not sent.
+
+        A reload of the settings leaves it as it is: its host and its credentials are those of this
+        call. Lower limits (daemon.limits.max_run_instances) end none that runs. Two things end it:
+        with PERMISSION_DENIED, access rules that no longer allow it; with ALREADY_EXISTS, an instance
+        of its name in the settings.
 
         Nothing of it is stored or logged but its name, its user, and what the network says of its
         identity. The credentials that a device gets when it is paired stay in the daemon's memory, and
@@ -105,6 +120,23 @@ class DaemonServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Reload(self, request, context):
+        """Reads the settings again and applies them, as SIGHUP does, and tells what came of it. Returns
+        once they apply: access rules, limits, and instances that were added, removed or changed, whose
+        logins go on by themselves. A reload that comes during another one follows it. A daemon that
+        waits for its settings to be corrected looks at once.
+
+        No access rule gives or takes the right: whoever may send the process a SIGHUP may call it, on
+        the Unix socket. That is root, and the daemon's own user.
+        FAILED_PRECONDITION  the settings have mistakes, which the message names, one a line;
+        everything stays as it was
+        PERMISSION_DENIED    the caller is another user, or calls over TCP
+        UNAVAILABLE          the daemon is starting or stopping
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DaemonServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +159,11 @@ def add_DaemonServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=expd_dot_v1_dot_daemon__pb2.ExplainRequest.FromString,
                     response_serializer=expd_dot_v1_dot_daemon__pb2.Explanation.SerializeToString,
+            ),
+            'Reload': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reload,
+                    request_deserializer=expd_dot_v1_dot_daemon__pb2.ReloadRequest.FromString,
+                    response_serializer=expd_dot_v1_dot_daemon__pb2.ReloadResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -203,5 +240,22 @@ class Daemon(object):
         return grpc.experimental.unary_unary(request, target, '/expd.v1.Daemon/Explain',
             expd_dot_v1_dot_daemon__pb2.ExplainRequest.SerializeToString,
             expd_dot_v1_dot_daemon__pb2.Explanation.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Reload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/expd.v1.Daemon/Reload',
+            expd_dot_v1_dot_daemon__pb2.ReloadRequest.SerializeToString,
+            expd_dot_v1_dot_daemon__pb2.ReloadResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

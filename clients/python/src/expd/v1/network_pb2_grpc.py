@@ -94,11 +94,18 @@ class NetworkServicer(object):
         The first event is always a `Subscription`. The stream ends only when the client cancels it, or
         with
         UNAVAILABLE         the daemon is stopping: listen again, with `resume`. Events that had
-        arrived were delivered before, as far as they were read within the drain
+        arrived were delivered before, as far as they were read within the drain.
+        Or a reload of the settings has replaced the instance (another type of
+        credentials, or another `network`): listen again
+        NOT_FOUND           a reload has removed the instance from the settings, or the call that ran
+        it (RunInstance) has ended
         RESOURCE_EXHAUSTED  the listener fell behind and asked for overflow CANCEL, or the host has
         too many listeners
         CANCELLED           CancelListener or ClearContext ended it
         PERMISSION_DENIED   a reload of the access rules withdrew the permission to listen
+        Nothing else that a reload changes ends it. Behind other credentials, another host or proxy, a
+        second connection takes over before the first one closes; where the identity is another, or the
+        former network is gone, a `Gap` says so. Lower limits end no stream that is open.
         It is refused with
         FAILED_PRECONDITION  the instance opens no live socket (`network = false`)
         """
@@ -132,10 +139,13 @@ class NetworkServicer(object):
         INVALID_ARGUMENT     `after` is beyond every event that this listener was given
         FAILED_PRECONDITION  another call waits on this listener, possibly one that was given up a
         moment ago: call again
-        NOT_FOUND            no such listener: never opened, cancelled, or without a call for 60 s
+        NOT_FOUND            no such listener: never opened, cancelled, or without a call for 60 s;
+        or its instance has ended, as a reload may end it
         RESOURCE_EXHAUSTED   it fell behind and had asked for overflow CANCEL; it has ended
         PERMISSION_DENIED    a reload of the access rules withdrew the permission to listen, possibly
         during this call
+        UNAVAILABLE          a reload of the settings has replaced the instance, or the daemon is
+        stopping: listen again
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,118 @@
+//! `Daemon.Reload`: passes the question to whoever reads the settings, and waits for the answer.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tonic::{Code, Status};
+
+use super::access::user_of;
+use super::context::ServiceContext;
+use super::error;
+use crate::access::{Caller, Refusal};
+use expd_proto as proto;
+
+/// Reloads that wait for the one under way; callers beyond them wait to be taken in.
+const WAITING: usize = 8;
+
+/// Asks the daemon to read its settings again.
+#[derive(Clone, Debug)]
+pub struct ReloadHandle(mpsc::Sender<ReloadCall>);
+
+/// The reloads that were asked for.
+#[derive(Debug)]
+pub struct ReloadCalls(mpsc::Receiver<ReloadCall>);
+
+/// One of them, which waits for its answer.
+#[derive(Debug)]
+pub struct ReloadCall(oneshot::Sender<ReloadAnswer>);
+
+/// The changed keys that need a restart; or all mistakes, for which everything stayed as it was.
+pub type ReloadAnswer = Result<Vec<String>, Arc<Vec<String>>>;
+
+/// A handle, and the end where its reloads arrive. Where that is dropped, reloads are refused.
+#[must_use]
+pub fn reloads() -> (ReloadHandle, ReloadCalls) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    (ReloadHandle(sender), ReloadCalls(receiver))
+}
+
+impl ReloadCalls {
+    /// Waits for the next one; for ever where there is no handle left.
+    pub async fn next(&mut self) -> ReloadCall {
+        match self.0.recv().await {
+            Some(call) => call,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl ReloadCall {
+    /// Answers it.
+    pub fn answer(self, answer: ReloadAnswer) {
+        // One who has hung up needs none: the reload was done all the same.
+        self.0.send(answer).ok();
+    }
+}
+
+impl ReloadHandle {
+    /// Reloads, for a caller that has been allowed to.
+    pub(super) async fn reload(&self) -> Result<proto::ReloadResponse, Status> {
+        let (sender, answer) = oneshot::channel();
+        let unserved = || error::new(Code::Unavailable, "the daemon is starting or stopping");
+        let sent = self.0.send(ReloadCall(sender)).await;
+        sent.map_err(|_| unserved())?;
+        match answer.await.map_err(|_| unserved())? {
+            Ok(needs_restart) => Ok(proto::ReloadResponse { needs_restart }),
+            Err(mistakes) => Err(error::new(
+                Code::FailedPrecondition,
+                format_args!("the settings stay as they were: {}", mistakes.join("\n")),
+            )),
+        }
+    }
+}
+
+/// Refuses a caller that could not send the daemon's process a SIGHUP, which asks for the same: no
+/// access rule gives or takes that right.
+pub(super) fn check_reload(caller: &Caller) -> Result<(), Refusal> {
+    let own = rustix::process::geteuid().as_raw();
+    match user_of(caller) {
+        Some(user) if user == 0 || user == own => Ok(()),
+        _ => Err(Refusal::NoReload(caller.clone())),
+    }
+}
+
+impl ServiceContext {
+    /// Reads the settings again, for a caller that may ask for it.
+    pub(super) async fn reload(&self, caller: &Caller) -> Result<proto::ReloadResponse, Status> {
+        if let Err(refusal) = check_reload(caller) {
+            return Err(self.refused(caller, refusal).await);
+        }
+        self.reload.reload().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reload_is_answered_and_a_daemon_that_takes_none_says_so() {
+        let (handle, mut calls) = reloads();
+        let answering = async {
+            calls.next().await.answer(Ok(vec!["web.root".to_owned()]));
+            let mistakes = vec!["one".to_owned(), "two".to_owned()];
+            calls.next().await.answer(Err(Arc::new(mistakes)));
+            drop(calls.next().await);
+        };
+        let asking = async {
+            assert_eq!(handle.reload().await.unwrap().needs_restart, ["web.root"]);
+            let refused = handle.reload().await.unwrap_err();
+            assert_eq!(refused.code(), Code::FailedPrecondition);
+            assert!(refused.message().ends_with("one\ntwo"), "{refused:?}");
+            assert_eq!(handle.reload().await.unwrap_err().code(), Code::Unavailable);
+        };
+        tokio::join!(answering, asking);
+        drop(calls);
+        assert_eq!(handle.reload().await.unwrap_err().code(), Code::Unavailable);
+    }
+}
