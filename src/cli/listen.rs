@@ -232,7 +232,9 @@ impl Listen {
             if printer.form == Form::Events
                 && let Some(pending) = listening.untold()
             {
-                let is_pending = |index| !listening.is_confirmed(index);
+                // Without a daemon, those are waiting too whose streams have not broken yet.
+                let is_gone = pending.reason == Reason::NoDaemon;
+                let is_pending = |index| is_gone || !listening.is_confirmed(index);
                 printer.pending(&pending, is_pending);
             }
             // Why a channel is pending, the state of the link tells.
@@ -419,6 +421,11 @@ fn reason(error: &ClientError) -> String {
     match error {
         ClientError::ConnectionLost { reason, .. } | ClientError::NotReachable { reason, .. } => {
             reason.clone()
+        }
+        // Behind it stands advice for programs, which this one follows by itself.
+        ClientError::Refused(refusal) if refusal.code == Code::Unavailable => {
+            let words = &refusal.message;
+            words.split("; ").next().unwrap_or_default().to_owned()
         }
         error => error.to_string(),
     }

@@ -1,5 +1,7 @@
 //! The output of `expd listen`: broadcasts on standard output, everything else on standard error.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::failure::Failure;
@@ -8,7 +10,7 @@ use super::output::{self, BOLD, DIM, Output, WARN, printable, styled};
 use super::pending::Pending;
 use super::zone::Zone;
 use expd_client::{Broadcast, Event, Gap, ListenEvent};
-use expd_domain::Channel;
+use expd_domain::{Channel, GapReason};
 
 /// The form in which a stream is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,9 @@ pub(super) struct Printer {
     /// Number of broadcasts after which printing ends.
     pub(super) count: Option<u64>,
     broadcasts: u64,
+    /// Gaps of a restart that are not told yet, by the stream's index: the new daemon's own gap, up to
+    /// its confirmation, often follows, and the two are one outage.
+    restarts: BTreeMap<usize, Gap>,
     stdout: Output,
 }
 
@@ -41,6 +46,7 @@ impl Printer {
             channels,
             count,
             broadcasts: 0,
+            restarts: BTreeMap::new(),
             stdout: Output::new(),
         }
     }
@@ -58,6 +64,8 @@ impl Printer {
     pub(super) async fn print(&mut self, index: usize, event: &ListenEvent) -> Result<(), Failure> {
         if self.form == Form::Events {
             self.document(index, event).await?;
+        } else {
+            self.gaps(index, &event.event);
         }
         match &event.event {
             Event::Broadcast(broadcast) => {
@@ -71,7 +79,6 @@ impl Printer {
                 }
                 self.broadcasts += 1;
             }
-            Event::Gap(gap) if self.form != Form::Events => self.gap(index, gap),
             Event::Subscription(_) | Event::Gap(_) => {}
         }
         Ok(())
@@ -109,6 +116,29 @@ impl Printer {
         output::note(json_text::escaped(&document.to_string()));
     }
 
+    /// Tells the gaps of a stream, those that follow each other as one.
+    fn gaps(&mut self, index: usize, event: &Event) {
+        let restart = self.restarts.remove(&index);
+        match (event, restart) {
+            (Event::Gap(gap), None) if gap.reason == GapReason::Restarted => {
+                self.restarts.insert(index, gap.clone());
+            }
+            (Event::Gap(gap), None) => self.gap(index, gap),
+            (Event::Gap(gap), Some(restart)) if follows(gap, &restart) => {
+                let whole = Gap {
+                    to: gap.to,
+                    ..restart
+                };
+                self.gap(index, &whole);
+            }
+            (_, Some(restart)) => {
+                self.gap(index, &restart);
+                self.gaps(index, event);
+            }
+            (Event::Subscription(_) | Event::Broadcast(_), None) => {}
+        }
+    }
+
     fn gap(&self, index: usize, gap: &Gap) {
         let missed = match gap.missed {
             Some(1) => "1 event missed".to_owned(),
@@ -144,6 +174,11 @@ impl Printer {
             self.stdout.shown(broadcast.payload.as_str())
         )
     }
+}
+
+/// True for a gap that begins where the other one ends, of which nobody knows more.
+fn follows(gap: &Gap, other: &Gap) -> bool {
+    gap.reason == GapReason::Offline && gap.missed.is_none() && gap.from == other.to
 }
 
 fn document_of(channel: &Channel) -> Value {

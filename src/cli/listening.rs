@@ -16,6 +16,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Time that the reason may take beyond that, while the daemon has just begun to connect.
 const REASON: Duration = Duration::from_secs(4);
 
+/// Beginning of the words with which a daemon that stops ends its streams.
+const STOPPING: &str = "the daemon is stopping";
+
 /// Pause before the state of channels that are still not confirmed is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -114,7 +117,12 @@ impl Listening {
         if std::mem::replace(&mut outage.told_of_daemon, true) {
             return None;
         }
-        let line = format!("the daemon is gone: {}; waiting for it", printable(reason));
+        let reason = printable(reason);
+        let line = if reason.starts_with(STOPPING) {
+            format!("{reason}; waiting for it")
+        } else {
+            format!("the daemon is gone: {reason}; waiting for it")
+        };
         Some(styled(WARN, line))
     }
 
@@ -310,6 +318,9 @@ mod tests {
         let gone = plain(listening.disconnected(0, "closed"));
         assert!(gone.unwrap().starts_with("the daemon is gone: closed"));
         assert_eq!(listening.disconnected(1, "closed"), None);
+        let mut stopped = Listening::new(1, true);
+        let said = plain(stopped.disconnected(0, STOPPING)).unwrap();
+        assert_eq!(said, "the daemon is stopping; waiting for it");
         listening.reconnected();
         assert_eq!(listening.subscription(0, Confirmed), None);
         let again = plain(listening.subscription(1, Confirmed));

@@ -762,10 +762,16 @@ fn listen_waits_for_the_daemon_and_tells_an_outage_once() {
     assert!(daemon.ended().success());
     let mut daemon = home.start();
     let outage = until(&mut said, "listening again, after");
-    let gone = outage.iter().filter(|line| line.contains("is gone"));
-    assert_eq!(gone.count(), 1, "{outage:?}");
-    let pending = outage.iter().filter(|line| line.contains("pending"));
-    assert_eq!(pending.count(), 0, "{outage:?}");
+    let told = |words: &str| outage.iter().filter(|line| line.contains(words)).count();
+    assert_eq!(
+        told("the daemon is stopping; waiting for it"),
+        1,
+        "{outage:?}"
+    );
+    assert_eq!(told("is gone"), 0, "{outage:?}");
+    // One for each channel: the restart, and the new daemon's time up to its confirmation.
+    assert_eq!(told("gap: "), 2, "{outage:?}");
+    assert_eq!(told("pending"), 0, "{outage:?}");
 
     for channel in ["menu", "till"] {
         let mut command = expd();
@@ -1011,4 +1017,33 @@ fn the_lines_of_the_greeting_work_in_two_terminals() {
     until(&mut lines_of(&mut listener.0), "confirmed the channel");
     let answered = pasted("broadcast menu hi").wait_with_output().unwrap();
     assert_eq!(stdout(&answered), "\"on it\"\n", "{answered:?}");
+}
+
+#[test]
+fn the_greeting_names_a_socket_that_another_terminal_would_not_find() {
+    let folder = tempfile::tempdir().unwrap();
+    for is_relative in [true, false] {
+        let mut serve = expd();
+        serve.args(["serve", "--embedded"]).stdin(Stdio::null());
+        serve
+            .current_dir(&folder)
+            .env("XDG_STATE_HOME", folder.path());
+        if is_relative {
+            serve.args(["--socket", "here.sock"]);
+        } else {
+            serve.env("EXPD_SOCKET", folder.path().join("there.sock"));
+        }
+        let mut daemon = Daemon::spawn(&mut serve);
+        let line = daemon.said("broadcast menu hi");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line.trim()]).env_remove("EXPD_SOCKET");
+        let sent = shell
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(sent.status.success(), "{line}: {sent:?}");
+        daemon.signal("TERM");
+        assert!(daemon.ended().success(), "{}", daemon.heard());
+    }
 }

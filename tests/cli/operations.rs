@@ -274,12 +274,39 @@ fn top_works_in_a_pipe_and_on_a_terminal_without_colours() {
 
     let mut command = expd();
     command.arg("--socket").arg(home.socket());
-    let command = command.args(["listen", "caf\u{e9}"]).stderr(Stdio::piped());
-    let mut listener = Background(command.spawn().unwrap());
+    command.args(["listen", "caf\u{e9}"]).stderr(Stdio::piped());
+    for number in 0..12 {
+        command.args(["-c", &format!("menu of the terrace, table {number}")]);
+    }
+    let mut listener = Background(command.stdout(Stdio::null()).spawn().unwrap());
     until(&mut lines_of(&mut listener.0), "listening");
     for terminal in ["vt100", "vt220"] {
         on_a_serial_console(&home, terminal);
     }
+    let mut command = expd();
+    command.arg("--socket").arg(home.socket());
+    command.args(["broadcast", "menu of the terrace, table 3", "tick"]);
+    command.args(["--count", "10000", "--interval", "5ms", "--timeout", "0s"]);
+    let _broadcaster = Background(command.stdout(Stdio::null()).spawn().unwrap());
+    refreshes_fit_a_slow_line(&home);
+}
+
+/// A full screen takes two seconds of 9,600 baud, and each refresh after it one at the most.
+fn refreshes_fit_a_slow_line(home: &Home) {
+    let line = format!(
+        "stty cols 80 rows 24; {} --socket {} top --interval 200ms --count 6",
+        program().display(),
+        home.socket().display()
+    );
+    let mut script = Command::new("script");
+    script
+        .args(["-qec", &line, "/dev/null"])
+        .env("TERM", "vt100");
+    let output = script.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let bytes = output.stdout.len();
+    assert!(bytes > 1000, "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(bytes <= 2 * 960 + 5 * 960, "{bytes} bytes of six pages");
 }
 
 /// `expd top` on 80 columns and 24 rows, with a channel of which the name is not in ASCII.

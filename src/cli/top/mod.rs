@@ -20,17 +20,18 @@ use expd_client::Client;
 
 /// Watch the daemon live: links, channels, programs and web pages, with their rates
 ///
-/// Needs no colours and no more than 80 columns, so that it works over a serial console. Where
-/// standard output is no terminal, and with --plain, it prints one page after the other.
+/// Needs no colours and no more than 80 columns, so that it works over a serial console: a full
+/// screen takes 2 KiB, each refresh after it less than 1 KiB. Where standard output is no terminal,
+/// and with --plain, it prints one page after the other.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd top
   expd top --plain --interval 10s --count 6          one minute, for a file")]
 pub(super) struct Top {
-    /// Time between two looks
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = interval)]
-    interval: Duration,
+    /// Time between two looks [default: 1s; 5s on a serial line below 38,400 baud]
+    #[arg(long, value_name = "DURATION", value_parser = interval)]
+    interval: Option<Duration>,
     /// Print pages, without taking the terminal
     #[arg(long)]
     plain: bool,
@@ -45,6 +46,21 @@ fn interval(text: &str) -> Result<Duration, String> {
         return Err("at least 100ms".to_owned());
     }
     Ok(interval)
+}
+
+/// A refresh is to take a fifth of the line's time at the most, so that keys are heeded.
+fn default_interval() -> Duration {
+    let attributes = rustix::termios::tcgetattr(io::stdout());
+    interval_at(attributes.ok().map(|it| it.output_speed()))
+}
+
+/// The interval on a line of this speed; none where there is no terminal. What is no line, as a
+/// window, says 38,400 or more.
+fn interval_at(baud: Option<u32>) -> Duration {
+    match baud {
+        Some(1..38_400) => Duration::from_secs(5),
+        _ => Duration::from_secs(1),
+    }
 }
 
 impl Top {
@@ -68,7 +84,8 @@ impl Top {
     }
 
     fn ticks(&self) -> tokio::time::Interval {
-        let mut ticks = tokio::time::interval(self.interval);
+        let interval = self.interval.unwrap_or_else(default_interval);
+        let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     }
@@ -133,6 +150,21 @@ impl Top {
             if self.count.is_some_and(|count| pages >= count) {
                 return Ok(());
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_line_is_refreshed_less_often() {
+        for slow in [300, 9600, 19_200] {
+            assert_eq!(interval_at(Some(slow)), Duration::from_secs(5), "{slow}");
+        }
+        for other in [None, Some(0), Some(38_400), Some(115_200)] {
+            assert_eq!(interval_at(other), Duration::from_secs(1), "{other:?}");
         }
     }
 }

@@ -19,7 +19,7 @@ use ratatui::{Terminal, TerminalOptions, Viewport};
 use tokio::sync::mpsc;
 
 use super::view::Line;
-use crate::cli::terminal::{ascii, has_unicode};
+use crate::cli::terminal::{ascii, has_unicode, is_serial};
 
 /// Size of a terminal that does not tell its own, as serial consoles do not.
 const UNKNOWN: Rect = Rect::new(0, 0, 80, 24);
@@ -40,6 +40,9 @@ pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     /// True for a terminal that shows nothing beyond ASCII.
     is_ascii: bool,
+    /// Style of what stands out. A VT100 knows bold, where it knows it, and no end of it but the end
+    /// of all attributes: everything behind it would be bold.
+    strong: Style,
 }
 
 impl Screen {
@@ -50,7 +53,16 @@ impl Screen {
         match execute!(io::stdout(), EnterAlternateScreen).and_then(|()| terminal()) {
             Ok(terminal) => {
                 let is_ascii = !has_unicode();
-                let mut screen = Self { terminal, is_ascii };
+                let strong = if is_serial() {
+                    Style::new()
+                } else {
+                    Style::new().add_modifier(Modifier::BOLD)
+                };
+                let mut screen = Self {
+                    terminal,
+                    is_ascii,
+                    strong,
+                };
                 screen.terminal.hide_cursor()?;
                 Ok(screen)
             }
@@ -61,10 +73,9 @@ impl Screen {
         }
     }
 
-    /// Draws lines from `top` on, and a last line at the bottom. Bold is the only attribute: it
-    /// is what every terminal has.
+    /// Draws lines from `top` on, and a last line at the bottom. Bold is the only attribute.
     pub(super) fn draw(&mut self, lines: &[Line], top: usize, bottom: &str) -> io::Result<()> {
-        let bold = Style::new().add_modifier(Modifier::BOLD);
+        let bold = self.strong;
         let is_ascii = self.is_ascii;
         let shown = |text| {
             if is_ascii {
