@@ -33,6 +33,16 @@ pub fn caller_of(extensions: &http::Extensions) -> Caller {
         .unwrap_or_else(Caller::unknown)
 }
 
+/// Refuses a caller that could not send the daemon's process a SIGHUP, which asks for a reload as
+/// well: no access rule gives or takes that right.
+pub(super) fn check_reload(caller: &Caller) -> Result<(), Refusal> {
+    let own = rustix::process::geteuid().as_raw();
+    match user_of(caller) {
+        Some(user) if user == 0 || user == own => Ok(()),
+        _ => Err(Refusal::NoReload(caller.clone())),
+    }
+}
+
 impl ServiceContext {
     /// Refuses a caller whom no rule allows anything on an instance, whether or not that exists.
     pub(super) async fn allow_instance(

@@ -4,7 +4,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
-use super::access::caller_of;
+use super::access::{caller_of, check_reload};
 use super::bounds::checked;
 use super::context::ServiceContext;
 use super::explain::explain;
@@ -44,7 +44,10 @@ impl Daemon for DaemonService {
         request: Request<proto::ReloadRequest>,
     ) -> Result<Response<proto::ReloadResponse>, Status> {
         let caller = caller_of(request.extensions());
-        Ok(Response::new(self.0.reload(&caller).await?))
+        if let Err(refusal) = check_reload(&caller) {
+            return Err(self.0.refused(&caller, refusal).await);
+        }
+        Ok(Response::new(self.0.reload.reload().await?))
     }
 
     type RunInstanceStream = BoxStream<'static, Result<proto::LinkEvent, Status>>;

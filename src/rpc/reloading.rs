@@ -5,10 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Code, Status};
 
-use super::access::user_of;
-use super::context::ServiceContext;
 use super::error;
-use crate::access::{Caller, Refusal};
 use expd_proto as proto;
 
 /// Reloads that wait for the one under way; callers beyond them wait to be taken in.
@@ -68,26 +65,6 @@ impl ReloadHandle {
                 format_args!("the settings stay as they were: {}", mistakes.join("\n")),
             )),
         }
-    }
-}
-
-/// Refuses a caller that could not send the daemon's process a SIGHUP, which asks for the same: no
-/// access rule gives or takes that right.
-pub(super) fn check_reload(caller: &Caller) -> Result<(), Refusal> {
-    let own = rustix::process::geteuid().as_raw();
-    match user_of(caller) {
-        Some(user) if user == 0 || user == own => Ok(()),
-        _ => Err(Refusal::NoReload(caller.clone())),
-    }
-}
-
-impl ServiceContext {
-    /// Reads the settings again, for a caller that may ask for it.
-    pub(super) async fn reload(&self, caller: &Caller) -> Result<proto::ReloadResponse, Status> {
-        if let Err(refusal) = check_reload(caller) {
-            return Err(self.refused(caller, refusal).await);
-        }
-        self.reload.reload().await
     }
 }
 

@@ -11,9 +11,9 @@ use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic::{Code, Request, Status};
 
-use super::access::caller_of;
+use super::access::{caller_of, check_reload};
 use super::error;
-use super::reloading::{ReloadHandle, check_reload};
+use super::reloading::ReloadHandle;
 use crate::moment::BootTime;
 use expd_proto as proto;
 use expd_proto::daemon_server::{Daemon, DaemonServer};

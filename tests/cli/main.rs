@@ -16,13 +16,14 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 use expd_test_support::process::{Daemon, Home, program};
 use serde_json::{Value, json};
 
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 26] = [
     "serve",
     "hub",
     "status",
     "wait-online",
     "top",
     "doctor",
+    "reload",
     "bugreport",
     "listen",
     "broadcast",
@@ -45,8 +46,9 @@ const COMMANDS: [&str; 25] = [
 ];
 
 /// Those that need a daemon, with arguments that suffice.
-const CLIENTS: [&[&str]; 12] = [
+const CLIENTS: [&[&str]; 13] = [
     &["status"],
+    &["reload"],
     &["status", "--check"],
     &["wait-online", "--timeout", "0s"],
     &["status", "--watch", "--json"],

@@ -328,7 +328,7 @@ fn on_a_serial_console(home: &Home, terminal: &str) {
     let mut shown = Vec::new();
     let mut screen = script.stdout.take().unwrap();
     let mut buffer = [0; 4096];
-    while !String::from_utf8_lossy(&shown).contains("q ends") {
+    while !String::from_utf8_lossy(&shown).contains("scroll") {
         let read = screen.read(&mut buffer).unwrap();
         assert!(read > 0, "{}", String::from_utf8_lossy(&shown));
         shown.extend_from_slice(&buffer[..read]);

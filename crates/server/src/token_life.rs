@@ -73,8 +73,8 @@ impl TokenLife {
         }
     }
 
-    /// A life that ends at midnight, between `days` days less one and `days` days from now: the same
-    /// for all that begin on one day of one boot, unless the clock is set.
+    /// A life that ends at midnight, between `days` days less one and `days` from now: the same for
+    /// all that begin on one day of one boot, unless the clock is set.
     pub fn begin_with_the_day(days: i64, now: Clocks) -> Self {
         let end_of = |time: i64| time.div_euclid(DAY).saturating_add(1).saturating_mul(DAY);
         let expiration = end_of(now.wall).saturating_add((days - 1) * DAY);
