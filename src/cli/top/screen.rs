@@ -170,14 +170,31 @@ pub(super) fn keys() -> mpsc::Receiver<Key> {
 }
 
 fn meaning(key: KeyEvent) -> Option<Key> {
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    if key.modifiers.contains(KeyModifiers::CONTROL) {
+        // No other: a serial line that breaks sends a zero byte, which is Control and the space bar.
+        return match key.code {
+            KeyCode::Char('c' | 'd') => Some(Key::Quit),
+            KeyCode::Char('l') => Some(Key::Redraw),
+            _ => None,
+        };
+    }
     match key.code {
-        KeyCode::Char('c' | 'd') if control => Some(Key::Quit),
-        KeyCode::Char('l') if control => Some(Key::Redraw),
         KeyCode::Char('q') | KeyCode::Esc => Some(Key::Quit),
         KeyCode::Char('p' | ' ') => Some(Key::Pause),
         KeyCode::Char('k') | KeyCode::Up => Some(Key::Up),
         KeyCode::Char('j') | KeyCode::Down => Some(Key::Down),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_break_on_a_serial_line_is_no_key() {
+        let pressed = |modifiers| meaning(KeyEvent::new(KeyCode::Char(' '), modifiers));
+        assert_eq!(pressed(KeyModifiers::NONE), Some(Key::Pause));
+        assert_eq!(pressed(KeyModifiers::CONTROL), None);
     }
 }
