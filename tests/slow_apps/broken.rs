@@ -24,7 +24,6 @@ use expd_test_support::DEADLINE;
 use expd_test_support::network::{Network, Outcome};
 use expd_test_support::transcript::{Transcript, numbers, to};
 
-const OPENS: usize = 10_000;
 const CHANNELS: usize = 20;
 
 /// Apps that never read, and what they are sent: 20 MB on each stream.
@@ -97,14 +96,15 @@ async fn back_to(daemon: &Process, before: &Counts, after: &str) {
         .await;
 }
 
-/// Quick opens and closes, by eight apps.
+/// Quick opens and closes, by eight apps; `EXPD_OPENS` says how many.
 async fn open_and_close(daemon: &Process) {
+    let opens = std::env::var("EXPD_OPENS").map_or(2_000, |opens| opens.parse().unwrap());
     let start = Instant::now();
     let mut apps = JoinSet::new();
     for app in 0..8 {
         let client = daemon.app().await;
         apps.spawn(async move {
-            for n in 0..OPENS / 8 {
+            for n in 0..opens / 8 {
                 let listen = to(&format!("channel {}", (n + app) % CHANNELS));
                 let mut stream = client.listen(&listen).await.unwrap();
                 // Every other one goes without having heard a word.
@@ -118,7 +118,7 @@ async fn open_and_close(daemon: &Process) {
         app.unwrap();
     }
     eprintln!(
-        "{OPENS} opens and closes in {:.1} s",
+        "{opens} opens and closes in {:.1} s",
         start.elapsed().as_secs_f64()
     );
 }
