@@ -13,8 +13,8 @@ use expd_client::{ClientError, Code};
 ///
 /// The same as `systemctl reload expd`, which runs it. A file with a mistake is refused as a whole:
 /// the command names the mistakes, ends with 1, and everything stays as it was. Root and the
-/// daemon's own user may ask for it. Where neither --socket nor EXPD_SOCKET names a socket, the one
-/// of the settings is asked.
+/// daemon's own user may ask for it. Where neither --socket nor `EXPD_SOCKET` names a socket,
+/// the one of the settings is asked.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -140,18 +140,15 @@ pub async fn serve(
     let servers = &mut groups.servers;
     let started_at = BootTime::now();
     let pages = Pages::default();
-    if let Some(server) = metrics {
-        let metrics = Metrics {
-            bridges: started.bridges.clone(),
-            router: router_handle.clone(),
-            counters: counters.clone(),
-            limit_hits: limit_hits.clone(),
-            pages: pages.clone(),
-            started_at,
-        };
-        let serving = server.serve(metrics, servers.stop.clone());
-        servers.spawn("the metrics server", serving);
-    }
+    let figures = Metrics {
+        bridges: started.bridges.clone(),
+        router: router_handle.clone(),
+        counters: counters.clone(),
+        limit_hits: limit_hits.clone(),
+        pages: pages.clone(),
+        started_at,
+    };
+    spawn_metrics(servers, metrics, figures);
     if let Some(web) = web {
         let parts = WebParts {
             state_dir: state_dir.map(Path::to_owned),
@@ -225,6 +222,13 @@ fn spawn_hub(group: &mut TaskGroup, hub: Hub) {
         "the embedded network",
         async move { Ok(hub.serve(stop).await?) },
     );
+}
+
+fn spawn_metrics(servers: &mut TaskGroup, server: Option<MetricsServer>, figures: Metrics) {
+    if let Some(server) = server {
+        let serving = server.serve(figures, servers.stop.clone());
+        servers.spawn("the metrics server", serving);
+    }
 }
 
 fn bind_web(address: Option<SocketAddr>) -> Result<Option<WebServer>, DaemonError> {
