@@ -12,9 +12,10 @@
 //! The files, from the top: [`server`] binds and serves; [`routes`] has the paths; [`origin`] and
 //! [`cors`] guard every request; [`auth`], [`messages`], [`api`], [`content`] and [`handshake`]
 //! answer; [`pairing`] is the one page that the door brings itself; [`page`] is the task of one
-//! live socket, with a [`subscription`] a channel, which become [`packet`]s, and a [`hold`] from a
-//! refresh on; [`caller`] is the login of a request. Below them: [`state`], [`logins`] (what each
-//! login has received), [`tokens`], [`apps`], [`room`], [`refusal`].
+//! live socket, with its [`subscriptions`], each of them a [`subscription`], which become
+//! [`packet`]s, a [`hold`] from a refresh on, and an [`end`]; [`caller`] is the login of a request.
+//! Below them: [`state`], [`logins`] (what each login has received), [`tokens`], [`apps`], [`room`],
+//! [`refusal`].
 
 mod api;
 mod apps;
@@ -23,6 +24,7 @@ mod caller;
 mod content;
 mod cookie;
 mod cors;
+mod end;
 mod error;
 mod handshake;
 mod hold;
@@ -38,6 +40,7 @@ mod routes;
 mod server;
 mod state;
 mod subscription;
+mod subscriptions;
 mod tokens;
 
 pub use server::{WebParts, WebServer};

@@ -4,36 +4,31 @@
 //! Nothing is queued for a page: its cursors wait in the channels' logs until its transport takes
 //! more. A page that does not read is cut, and goes on from where it was when it comes back.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::stream::SelectAll;
-use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::caller::PageCaller;
+use super::end::End;
 use super::hold::Hold;
 use super::logins::{Begun, Login, PageCommand};
 use super::packet;
 use super::state::WebState;
-use super::subscription::{Events, Subscription};
+use super::subscription::Subscription;
+use super::subscriptions::{Batch, MAX_CHANNELS, Subscriptions};
 use crate::access::Action;
-use crate::journal::JournalEvent;
 use crate::moment::Moment;
 use crate::pages::OpenPage;
 use crate::router::{Delivery, Ended, Event, ListenSpec, RouterError};
 use expd_domain::channel_id::MAX_ID_BYTES;
-use expd_domain::{Channel, ChannelId, LinkState, Overflow, SubscriptionState};
-use expd_server::engine::{Closed, EngineSocket, Packet, SocketEvent};
+use expd_domain::{ChannelId, LinkState, Overflow, SubscriptionState};
+use expd_server::engine::{EngineSocket, Packet, SocketEvent};
 use expd_server::error::ApiError;
 use expd_server::network_events::{self, RefusedSubscription};
-
-/// Channels of one page.
-const MAX_CHANNELS: usize = 1000;
 
 /// Interval of marks while a page is being written to: after an abrupt end, it is given at most
 /// what came in that time once more.
@@ -53,42 +48,13 @@ pub(super) struct PageTask {
     pub open: OpenPage,
 }
 
-/// Reason for the end of a page's socket.
-#[derive(Debug, thiserror::Error)]
-enum End {
-    #[error(transparent)]
-    Socket(#[from] Closed),
-    /// Something that the page subscribed to may have been missed.
-    #[error("broadcasts may have been missed; the page says offline, then online")]
-    Missed,
-    #[error("the connection to EXP is lost")]
-    CloudAway,
-    #[error("the access rules no longer allow a channel of it")]
-    RightTaken,
-    #[error("its app is no longer in the settings, or has changed there")]
-    AppChanged,
-    #[error("another socket of its login has taken over")]
-    Replaced,
-    /// It says `online` once it is back, and is given what came since the refresh.
-    #[error("the page has kept it after a refresh of its token, and is given the rest on another")]
-    Kept,
-    #[error("{0}")]
-    Listener(Ended),
-    #[error("the daemon is stopping")]
-    Stopping,
-}
-
 struct Page {
     task: PageTask,
     opened: Moment,
-    subscriptions: Vec<Subscription>,
-    numbers: HashMap<Channel, usize>,
-    events: SelectAll<Events>,
+    subscriptions: Subscriptions,
     /// Packets besides broadcasts. A page adds to them with what it sends, and ends with its
     /// heartbeat where it does not take them.
     outbox: Vec<Packet>,
-    /// The mark that was asked for, and the subscriptions that it is about, each with its position.
-    marked: Option<(u64, Vec<(usize, u64)>)>,
     next_mark: Instant,
     /// Its token was refreshed: nothing more is written.
     hold: Option<Hold>,
@@ -100,11 +66,8 @@ impl PageTask {
         let mut page = Page {
             task: self,
             opened: Moment::now(),
-            subscriptions: Vec::new(),
-            numbers: HashMap::new(),
-            events: SelectAll::new(),
+            subscriptions: Subscriptions::default(),
             outbox: Vec::new(),
-            marked: None,
             next_mark: Instant::now(),
             hold: None,
         };
@@ -129,9 +92,9 @@ impl Page {
         loop {
             self.write_outbox().await?;
             let writable = self.hold.is_none() && self.task.socket.is_writable();
-            let marks = self.marked.is_none()
+            let marks = !self.subscriptions.is_marked()
                 && self.task.socket.is_websocket()
-                && self.subscriptions.iter().any(|s| s.unmarked);
+                && self.subscriptions.is_unmarked();
             let next_mark = self.next_mark;
             let overdue = Hold::overdue(self.hold.as_ref());
             tokio::select! {
@@ -150,9 +113,7 @@ impl Page {
                 }
                 Ok(()) = policy.changed() => self.check_rights()?,
                 Ok(()) = apps.changed() => self.check_app()?,
-                Some(batch) = self.events.next(), if writable && !self.events.is_empty() => {
-                    self.deliver(batch).await?;
-                }
+                batch = self.subscriptions.next(), if writable => self.deliver(batch).await?,
                 () = sleep_until(next_mark), if marks => self.mark(),
                 () = overdue => return Err(End::Kept),
             }
@@ -184,11 +145,8 @@ impl Page {
     /// Forgets what the page has subscribed to, as if it had come over another socket. What it has
     /// not confirmed is given to it again.
     fn begin_anew(&mut self) {
-        self.subscriptions.clear();
-        self.numbers.clear();
-        self.events = SelectAll::new();
+        self.subscriptions = Subscriptions::default();
         self.outbox.clear();
-        self.marked = None;
         self.hold = None;
         self.task.open.info.forget_listeners();
     }
@@ -236,14 +194,14 @@ impl Page {
         let caller = &self.task.caller;
         let channel = caller.channel(id)?;
         let events = caller.allow_listening(&state, &channel)?;
-        if let Some(number) = self.numbers.get(&channel)
-            && let Some(subscription) = self.subscriptions.get_mut(*number)
+        if let Some(number) = self.subscriptions.number(&channel)
+            && let Some(subscription) = self.subscriptions.get_mut(number)
         {
             // The latest spelling counts.
             subscription.id = id.clone();
-            return Ok(subscription.confirmed.then_some(*number));
+            return Ok(subscription.confirmed.then_some(number));
         }
-        if self.subscriptions.len() >= MAX_CHANNELS {
+        if self.subscriptions.is_full() {
             let message = format!("a page may subscribe to {MAX_CHANNELS} channels");
             return Err(ApiError::full("network.subscriptions.full", message));
         }
@@ -271,9 +229,8 @@ impl Page {
         }
         let listener = opened.map_err(|error| caller.failed(error, Some(&channel)))?;
         let info = listener.info().clone();
-        let number = self.subscriptions.len();
         let subscription = Subscription {
-            channel: channel.clone(),
+            channel,
             id: id.clone(),
             log_id: listener.log_id().to_owned(),
             given: info.position.load(Ordering::Relaxed),
@@ -285,14 +242,8 @@ impl Page {
             let position = std::iter::once(subscription.position());
             self.task.login.received(self.task.begun.socket, position);
         }
-        self.subscriptions.push(subscription);
-        self.numbers.insert(channel, number);
+        self.subscriptions.add(subscription, listener);
         self.task.open.info.listen(info);
-        self.events.push(Events {
-            number,
-            listener,
-            ended: false,
-        });
         Ok(None)
     }
 
@@ -320,7 +271,7 @@ impl Page {
     }
 
     /// Writes what some channels have received.
-    async fn deliver(&mut self, first: (usize, Result<Vec<Delivery>, Ended>)) -> Result<(), End> {
+    async fn deliver(&mut self, first: Batch) -> Result<(), End> {
         let mut packets = std::mem::take(&mut self.outbox);
         let mut delivered = 0;
         let mut next = Some(first);
@@ -334,7 +285,7 @@ impl Page {
             if end.is_err() || packets.len() >= MAX_WRITE {
                 break;
             }
-            next = self.events.next().now_or_never().flatten();
+            next = self.subscriptions.next_ready();
         }
         if !packets.is_empty() {
             self.write(packets).await?;
@@ -408,30 +359,15 @@ impl Page {
     fn mark(&mut self) {
         self.next_mark = Instant::now() + MARK_INTERVAL;
         let mark = self.task.socket.mark();
-        let mut about = self
-            .marked
-            .take()
-            .map(|(_, about)| about)
-            .unwrap_or_default();
-        for (number, subscription) in self.subscriptions.iter_mut().enumerate() {
-            if std::mem::take(&mut subscription.unmarked) {
-                about.retain(|(other, _)| *other != number);
-                about.push((number, subscription.given));
-            }
-        }
-        self.marked = Some((mark, about));
+        self.subscriptions.mark(mark);
     }
 
     fn on_received(&mut self, mark: u64) {
-        let Some((_, about)) = self.marked.take_if(|(asked, _)| *asked <= mark) else {
+        let Some(positions) = self.subscriptions.confirm(mark) else {
             return;
         };
-        let positions = about.into_iter().filter_map(|(number, given)| {
-            let (channel, mut position) = self.subscriptions.get(number)?.position();
-            position.after = given;
-            Some((channel, position))
-        });
-        self.task.login.received(self.task.begun.socket, positions);
+        let socket = self.task.begun.socket;
+        self.task.login.received(socket, positions.into_iter());
         self.hold.iter_mut().for_each(Hold::end_wait);
     }
 
@@ -441,8 +377,7 @@ impl Page {
             Some(hold) => hold.refresh(waiting),
             None => self.hold = Some(Hold::new(waiting)),
         }
-        let unmarked = self.subscriptions.iter().any(|s| s.unmarked);
-        if !unmarked && self.marked.is_none() {
+        if !self.subscriptions.is_unmarked() && !self.subscriptions.is_marked() {
             self.hold.iter_mut().for_each(Hold::end_wait);
         } else if self.task.socket.is_websocket() {
             self.mark();
@@ -454,18 +389,15 @@ impl Page {
         let policy = self.task.state.policy();
         let rights = policy.rights(&self.task.caller.caller);
         let instance = &self.task.caller.bridge.name;
-        for events in &mut self.events {
-            let Some(subscription) = self.subscriptions.get(events.number) else {
-                continue;
-            };
-            let channel = &subscription.channel;
-            if !rights.permits(instance, &Action::Listen(channel, None)) {
-                return Err(End::RightTaken);
-            }
-            let heard = rights.heard_events(instance, channel);
-            events.listener.set_events(heard);
+        let are_allowed = self.subscriptions.set_events(|channel| {
+            let may_listen = rights.permits(instance, &Action::Listen(channel, None));
+            may_listen.then(|| rights.heard_events(instance, channel))
+        });
+        if are_allowed {
+            Ok(())
+        } else {
+            Err(End::RightTaken)
         }
-        Ok(())
     }
 
     fn check_app(&self) -> Result<(), End> {
@@ -489,30 +421,11 @@ impl Page {
             open,
             ..
         } = self.task;
-        let missed = matches!(end, End::Missed | End::CloudAway);
-        login.end(begun.socket, missed);
-        let (app, origin) = (&*caller.app.name, &*caller.origin);
-        match end {
-            End::Socket(Closed::Slow) | End::Missed => {
-                state.pages.count_cut(app);
-                log::warn!(
-                    event = JournalEvent::PageCut,
-                    instance = caller.bridge.name,
-                    peer_kind = caller.caller.kind().as_str(),
-                    app,
-                    origin,
-                    reason = if missed { "missed" } else { "slow" },
-                    behind = open.info.behind();
-                    "closed the socket of a page: {end}"
-                );
-            }
-            End::CloudAway | End::RightTaken | End::AppChanged | End::Kept | End::Listener(_) => {
-                log::info!(app, origin; "closed the socket of a page: {end}");
-            }
-            End::Socket(_) | End::Replaced | End::Stopping => {
-                log::debug!(app, origin; "the socket of a page has ended: {end}");
-            }
+        login.end(begun.socket, end.has_missed());
+        if end.is_cut() {
+            state.pages.count_cut(&caller.app.name);
         }
+        end.report(&caller, open.info.behind());
     }
 }
 

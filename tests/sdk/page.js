@@ -23,6 +23,8 @@ const world = require('./world');
 
 const { check, eventually, soon } = world;
 const page = { uuid: 'menu-board', apiKey: 'a key of this door' };
+// After it, a refresh is answered whatever the page has confirmed, and a few broadcasts may come twice.
+const HOLD_MS = 1_000;
 
 async function checks() {
   const expd = await world.daemon(`
@@ -75,6 +77,7 @@ allow = ["listen", "broadcast", "respond", "request"]
     const heard = [];
     await soon(exp.getChannel('count').listen('n', (n) => heard.push(n)), 'the subscription');
     let n = 0;
+    let late = false;
     const send = async () => {
       n += 1;
       await expd.call('Broadcast', { channel: { name: 'count' }, name: 'n', payload: { json: `${n}` }, timeout: { nanos: 1_000_000 } });
@@ -85,13 +88,16 @@ allow = ["listen", "broadcast", "respond", "request"]
       const sending = (async () => {
         for (let i = 0; i < 100; i += 1) await send();
       })();
+      const begun = Date.now();
       exp._sdk.authenticator._refresh(); // as the SDK's own timer does half way to the expiration, in twelve hours
       await refreshed;
+      late ||= Date.now() - begun >= HOLD_MS;
       await sending;
       assert.notEqual((await exp.getAuth()).token, before);
-      await eventually('all of them', () => heard.length >= n);
+      await eventually('all of them', () => heard.includes(n));
     }
-    assert.deepEqual(heard, Array.from({ length: n }, (_, i) => i + 1));
+    const firsts = heard.filter((number, index) => heard.indexOf(number) === index);
+    assert.deepEqual(late ? firsts : heard, Array.from({ length: n }, (_, i) => i + 1));
   });
   EXP.stop();
   await expd.stop();

@@ -16,6 +16,9 @@ const MANY: u64 = 16;
 /// Time after which a page that takes nothing is cut.
 const CUT_AFTER: Duration = Duration::from_secs(10);
 
+/// Time after which a refresh is answered whatever the page has confirmed.
+const HOLD_TIMEOUT: Duration = Duration::from_secs(1);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_reads_nothing_is_cut_alone_and_is_given_the_rest_when_it_returns() {
     let mut world = World::with_limits(
@@ -62,24 +65,35 @@ async fn a_refresh_over_long_polling_is_once_and_in_order_and_the_next_poll_is_t
     world.send(1).await;
     assert_eq!(page.poll_until("42[\"broadcast\"").await, [1]);
     // The page has not polled again, so that it may not have received this.
+    let begun = Instant::now();
     let refresh = world.ask("POST", "/api/auth/token", BOARD_ORIGIN, &token);
     tokio::pin!(refresh);
-    let early = timeout(Duration::from_millis(300), &mut refresh).await;
-    assert!(early.is_err(), "answered before the poll: {early:?}");
+    let early = timeout(HOLD_TIMEOUT / 4, &mut refresh).await;
+    let answered_early = early.is_ok() && begun.elapsed() < HOLD_TIMEOUT;
+    assert!(!answered_early, "answered before the poll: {early:?}");
     // From here on the old socket brings nothing more.
     world.send(2).await;
-    let old = tokio::select! {
-        packets = page.poll() => panic!("the old socket brought {packets:?}"),
-        answer = &mut refresh => answer,
+    let old = if let Ok(answer) = early {
+        answer
+    } else {
+        tokio::select! {
+            packets = page.poll() => panic!("the old socket brought {packets:?}"),
+            answer = &mut refresh => answer,
+        }
     };
+    let is_confirmed = begun.elapsed() < HOLD_TIMEOUT;
     assert_eq!(old.status, 200, "{old:?}");
     let token = old.text("token");
     let page = PollingPage::open(&world, &token).await;
     page.subscribe(&world).await;
     world.send(3).await;
     let mut numbers = page.poll_until("42[\"subscribed\"").await;
-    while numbers.len() < 2 {
+    while numbers.last() != Some(&3) {
         numbers.extend(page.poll_until("42[\"broadcast\"").await);
+    }
+    if !is_confirmed && numbers[0] == 1 {
+        // This machine was too busy to poll in time.
+        numbers.remove(0);
     }
     assert_eq!(numbers, [2, 3]);
 }
@@ -133,6 +147,22 @@ async fn while_the_network_is_away_handshakes_are_refused() {
         heard = page.number().await;
     }
     assert_eq!(heard, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_leaves_the_namespace_and_opens_it_again_is_given_the_rest() {
+    let world = World::start().await;
+    let token = world.log_in().await;
+    let mut page = Page::open(&world, &token).await;
+    page.subscribe(&world).await;
+    page.leave_and_open_again().await;
+    // It has yet to subscribe.
+    world.send(1).await;
+    page.subscribe(&world).await;
+    world.send(2).await;
+    for number in 1..=2 {
+        assert_eq!(page.number().await, Some(number));
+    }
 }
 
 /// A page that is subscribed again, as often as it is sent away before.

@@ -13,7 +13,10 @@ use crate::world::{Answered, BOARD_ORIGIN, World};
 /// A page over a WebSocket.
 pub struct Page(WebSocketStream<TcpStream>);
 
-/// Packet by which a server would end Socket.IO: after it, the SDK's client does not come back.
+/// Packet that opens the default namespace.
+const CONNECT: &str = "40";
+
+/// Packet by which a client leaves it, and a server would end Socket.IO: after it, the SDK's client does not come back.
 const DISCONNECT: &str = "41";
 
 impl Page {
@@ -52,6 +55,14 @@ impl Page {
             }),
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// Leaves the default namespace, and opens it again over the same transport.
+    pub async fn leave_and_open_again(&mut self) {
+        for packet in [DISCONNECT, CONNECT] {
+            self.0.send(Message::text(packet)).await.unwrap();
+        }
+        while self.packet().await.expect("the transport was closed") != CONNECT {}
     }
 
     /// Subscribes to the world's channel, and waits for the confirmation.

@@ -1,5 +1,6 @@
 //! Parts that the measurements share: the program that is measured, the processes of a run, a
-//! program that notices what others do to it, and the folders of results.
+//! network that feeds them, streams that count what comes, a program that notices what others do
+//! to it, and the folders of results.
 //!
 //! `EXPD_BINARY` names the program; otherwise each benchmark builds it itself, with the profile
 //! that its page in `docs/` names.
@@ -8,11 +9,19 @@
     clippy::expect_used,
     clippy::panic,
     clippy::missing_panics_doc,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_sign_loss,
     reason = "a measurement ends where it cannot begin"
 )]
 
+pub mod account;
 pub mod daemon;
+pub mod load;
+pub mod network;
 pub mod process;
+pub mod stream;
 pub mod victim;
 
 use std::path::{Path, PathBuf};

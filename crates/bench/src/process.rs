@@ -22,6 +22,8 @@ pub struct Spent {
     pub rss: u64,
     /// The same, with shared pages divided among those who share them.
     pub pss: u64,
+    /// Private (anonymous) memory in KiB.
+    pub anonymous: u64,
 }
 
 impl Process {
@@ -73,6 +75,7 @@ impl Process {
             .unwrap_or_else(|e| panic!("{e}; expd's memory is its own: run this as root"));
         spent.rss = field(&memory, "Rss:");
         spent.pss = field(&memory, "Pss:");
+        spent.anonymous = field(&memory, "Anonymous:");
         spent
     }
 }

@@ -1,5 +1,6 @@
 //! `expd top`: what goes on, live.
 
+mod rates;
 mod screen;
 mod view;
 

@@ -1,12 +1,12 @@
 //! The lines of `expd top`: text alone, so that any terminal shows them.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
+use super::rates::{Counts, Rates, limit_key, page_key};
 use crate::cli::ages;
 use crate::cli::output::printable;
 use crate::cli::programs::{clipped, program, refused_program};
-use expd_client::{InstanceStatus, LimitHit, LinkState, ListenerStatus, Status, WebPageStatus};
+use expd_client::{InstanceStatus, LinkState, Status};
 
 /// Columns of the lines.
 pub(super) const WIDTH: usize = 80;
@@ -18,12 +18,6 @@ pub(super) struct Line {
     pub(super) is_bold: bool,
 }
 
-/// Counts of one moment, by what they count.
-struct Counts {
-    at: Instant,
-    values: BTreeMap<String, u64>,
-}
-
 /// Makes the lines of each moment, with the rates since the one before.
 #[derive(Default)]
 pub(super) struct View {
@@ -33,10 +27,7 @@ pub(super) struct View {
 impl View {
     /// The lines for a status.
     pub(super) fn lines(&mut self, status: &Status, wall: SystemTime, now: Instant) -> Vec<Line> {
-        let counts = Counts {
-            at: now,
-            values: counts(status),
-        };
+        let counts = Counts::of(status, now);
         let rates = Rates {
             now: &counts,
             before: self.before.as_ref(),
@@ -62,69 +53,6 @@ impl View {
         self.before = Some(counts);
         lines
     }
-}
-
-struct Rates<'c> {
-    now: &'c Counts,
-    before: Option<&'c Counts>,
-}
-
-impl Rates<'_> {
-    /// Growth a second of a count; none where it was not there before.
-    fn of(&self, key: &str) -> Option<f64> {
-        let before = self.before?;
-        let grown = self
-            .now
-            .values
-            .get(key)?
-            .checked_sub(*before.values.get(key)?)?;
-        let took = self.now.at.saturating_duration_since(before.at);
-        if took < Duration::from_millis(1) {
-            return None;
-        }
-        // Counts a second stay far below what a double holds exactly.
-        #[expect(clippy::cast_precision_loss)]
-        let grown = grown as f64;
-        Some(grown / took.as_secs_f64())
-    }
-
-    fn shown(&self, key: &str) -> String {
-        self.of(key)
-            .map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"))
-    }
-}
-
-fn counts(status: &Status) -> BTreeMap<String, u64> {
-    let mut values = BTreeMap::new();
-    for hit in &status.limit_hits {
-        values.insert(limit_key(hit), hit.count);
-    }
-    for it in &status.instances {
-        let name = &it.instance;
-        values.insert(format!("received {name}"), it.counters.broadcasts_received);
-        values.insert(format!("sent {name}"), it.counters.broadcasts_sent);
-        values.insert(format!("delivered {name}"), it.counters.deliveries);
-        for channel in &it.channels {
-            let key = format!("channel {name} {}", channel.channel);
-            values.insert(key, channel.log_sequence);
-        }
-        for listener in &it.listeners {
-            values.insert(format!("listener {}", listener.id), listener.delivered);
-        }
-    }
-    for page in &status.web_pages {
-        values.insert(page_key(page), page.delivered);
-    }
-    for app in &status.web_apps {
-        values.insert(format!("app {}", app.app), app.delivered);
-    }
-    values
-}
-
-/// Name of an open page among the counts.
-fn page_key(page: &WebPageStatus) -> String {
-    let since = page.since.map(|since| since.0);
-    format!("page {} {} {since:?}", page.app, page.origin)
 }
 
 fn plain(text: impl AsRef<str>) -> Line {
@@ -191,28 +119,25 @@ fn channels(lines: &mut Vec<Line>, status: &Status, wall: SystemTime, rates: &Ra
 }
 
 fn programs(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
-    let mut rows: Vec<(f64, &InstanceStatus, &ListenerStatus)> = Vec::new();
+    let mut rows = Vec::new();
     for it in &status.instances {
         for listener in &it.listeners {
-            let rate = rates.of(&format!("listener {}", listener.id));
-            rows.push((rate.unwrap_or(0.0), it, listener));
+            rows.push((it, listener));
         }
     }
     if rows.is_empty() {
         return;
     }
-    // Who lags comes first, then who hears most.
-    rows.sort_by(|(a_rate, _, a), (b_rate, _, b)| {
-        let by_lag = b.behind.cmp(&a.behind);
-        by_lag
-            .then(b_rate.total_cmp(a_rate))
-            .then(a.pid.cmp(&b.pid))
+    rows.sort_by_key(|(_, listener)| listener.pid);
+    let rows = sorted_by_lag(rows, |(_, listener)| {
+        let rate = rates.of(&format!("listener {}", listener.id));
+        (listener.behind, rate)
     });
     lines.push(plain(String::new()));
     lines.push(heading(
         "PROGRAM                       CHANNEL           BEHIND  MISSED  DELIVERED     /s",
     ));
-    for (_, it, listener) in rows {
+    for (it, listener) in rows {
         lines.push(plain(format!(
             "{:<28}  {:<16}  {:>6}  {:>6}  {:>9}  {:>5}",
             clipped(&program(listener.pid, listener.uid), 28),
@@ -223,6 +148,19 @@ fn programs(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
             rates.shown(&format!("listener {}", listener.id)),
         )));
     }
+}
+
+/// Those who hear, in order: who lags comes first, then who hears most.
+fn sorted_by_lag<T>(rows: Vec<T>, lag_and_rate: impl Fn(&T) -> (u64, Option<f64>)) -> Vec<T> {
+    let keyed = rows.into_iter().map(|row| {
+        let (lag, rate) = lag_and_rate(&row);
+        (lag, rate.unwrap_or(0.0), row)
+    });
+    let mut keyed: Vec<_> = keyed.collect();
+    keyed.sort_by(|(a_lag, a_rate, _), (b_lag, b_rate, _)| {
+        b_lag.cmp(a_lag).then(b_rate.total_cmp(a_rate))
+    });
+    keyed.into_iter().map(|(.., row)| row).collect()
 }
 
 /// Programs that were refused because a limit was reached, the latest first.
@@ -249,23 +187,17 @@ fn limits(lines: &mut Vec<Line>, status: &Status, wall: SystemTime, rates: &Rate
 }
 
 fn pages(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
-    let mut rows: Vec<(f64, &WebPageStatus)> = Vec::new();
-    for page in &status.web_pages {
-        rows.push((rates.of(&page_key(page)).unwrap_or(0.0), page));
-    }
-    if rows.is_empty() {
+    if status.web_pages.is_empty() {
         return;
     }
-    // As for programs.
-    rows.sort_by(|(a_rate, a), (b_rate, b)| {
-        let by_lag = b.behind.cmp(&a.behind);
-        by_lag.then(b_rate.total_cmp(a_rate))
+    let rows = sorted_by_lag(status.web_pages.iter().collect(), |page| {
+        (page.behind, rates.of(&page_key(page)))
     });
     lines.push(plain(String::new()));
     lines.push(heading(
         "PAGE OF           ORIGIN                     CHANNELS  BEHIND  DELIVERED      /s",
     ));
-    for (_, page) in rows {
+    for page in rows {
         lines.push(plain(format!(
             "{:<16}  {:<25}  {:>8}  {:>6}  {:>9}  {:>6}",
             clipped(&printable(&page.app), 16),
@@ -276,10 +208,6 @@ fn pages(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
             rates.shown(&page_key(page)),
         )));
     }
-}
-
-fn limit_key(hit: &LimitHit) -> String {
-    format!("limit {} {} {}", hit.limit, hit.user, hit.pid)
 }
 
 /// The apps whose pages have come, also where none of them is open.
@@ -315,7 +243,11 @@ fn placed(it: &InstanceStatus, status: &Status, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use expd_client::{ChannelStatus, Counters, LinkStatus, Time, WebAppStatus};
+    use std::time::Duration;
+
+    use expd_client::{
+        ChannelStatus, Counters, LinkStatus, ListenerStatus, Time, WebAppStatus, WebPageStatus,
+    };
     use expd_domain::Channel;
 
     use super::*;

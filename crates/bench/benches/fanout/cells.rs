@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use expd_bench::load::Load;
 use serde::Serialize;
 
-use super::load::Load;
 use super::run::{Sample, System, run};
 
 /// Every load is run so often.

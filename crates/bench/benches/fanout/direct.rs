@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use expd::config::{ProtocolChoice, SocketLibrary, TransportChoice};
+use expd_bench::account::Account;
+use expd_bench::load;
 use expd_domain::{Alphabet, Channel, ChannelId, Secret};
 use expd_wire::PathRecord;
 use expd_wire::socket::{Endpoint, SocketEvent, open};
@@ -18,9 +20,6 @@ use rust_socketio::{Payload as Arguments, TransportType};
 use serde_json::Value;
 #[cfg(feature = "rust-socketio")]
 use tokio::sync::Notify;
-
-use super::load;
-use super::subscribers::Account;
 
 /// On the wire that the daemon has, the fastest there is.
 pub async fn own(port: u16, mut account: Account) -> Account {

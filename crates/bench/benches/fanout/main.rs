@@ -28,8 +28,6 @@
 mod calls;
 mod cells;
 mod direct;
-mod load;
-mod network;
 mod relay;
 mod report;
 mod run;
@@ -39,7 +37,7 @@ mod subscribers;
 
 use std::path::Path;
 
-use expd_bench::{program, repository, target};
+use expd_bench::{network, program, repository, target};
 use serde::Serialize;
 
 fn main() {

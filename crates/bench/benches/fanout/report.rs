@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use expd_bench::load::Load;
 use plotters::prelude::*;
 
 use super::cells::Cell;
-use super::load::Load;
 use super::run::{Sample, System};
 
 const SYSTEMS: &[(System, &str)] = &[

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use expd_bench::account::Got;
+use expd_bench::load::{Fed, Load};
 use expd_bench::process::Process;
 use serde::{Deserialize, Serialize};
-
-use super::load::{Fed, Load};
-use super::subscribers::Got;
 
 /// A system that serves streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

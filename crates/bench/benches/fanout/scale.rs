@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use expd_bench::account::Got;
+use expd_bench::load::Load;
 use expd_bench::process::Process;
 use serde::Serialize;
 
-use super::load::Load;
 use super::report::plot;
 use super::run::{self, Sample, System};
-use super::subscribers::Got;
 
 /// One curve.
 #[derive(Clone, Debug, Serialize)]

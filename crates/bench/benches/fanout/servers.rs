@@ -13,6 +13,7 @@ use expd::config::{
 use expd::daemon::{self, Listeners, ServeParts};
 use expd::ipc::{self, Listener, SocketPath};
 use expd::router::{Incoming, InstanceId, Moment, Report, RouterHandle};
+use expd_bench::load::{self, Fed, Sink};
 use expd_domain::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Payload, Secret};
 use expd_proto as proto;
 use expd_proto::network_server::{Network, NetworkServer};
@@ -23,8 +24,6 @@ use tokio::task::JoinSet;
 use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
-
-use super::load::{self, Fed, Sink};
 
 /// The daemon in full, logged in and subscribed; broadcasts are put where the link puts them.
 pub async fn daemon(folder: &Path, port: u16) {

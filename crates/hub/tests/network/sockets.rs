@@ -194,6 +194,32 @@ async fn a_client_that_leaves_frees_its_place_at_once() {
 }
 
 #[tokio::test]
+async fn a_namespace_that_is_opened_again_has_no_subscriptions() {
+    let world = World::start().await;
+    let device = world.device().await;
+    for generation in [3, 4] {
+        let socket = device
+            .socket(generation)
+            .await
+            .subscribed(&[&menu_id()])
+            .await;
+        world.counters_become(|c| c.subscriptions == 1).await;
+        socket.send("41").await;
+        socket.send("40").await;
+        world.counters_become(|c| c.subscriptions == 0).await;
+        let mut socket = socket.connected().await;
+        let channel = json!({"name": "menu"});
+        device.broadcast(&channel, "nobody hears", "1", 0).await;
+        socket.subscribe(&[&menu_id()]).await;
+        socket.event("subscribed").await;
+        device.broadcast(&channel, "hi", "2", 0).await;
+        assert_eq!(socket.event("broadcast").await["payload"], 2);
+        socket.send("1").await;
+        world.counters_become(|c| c.connections == 0).await;
+    }
+}
+
+#[tokio::test]
 async fn a_hub_stops_within_a_second_and_its_port_is_free_at_once() {
     let world = World::start().await;
     let mut settings = settings();

@@ -7,9 +7,9 @@
 //! poll). Requests of long polling and upgrades reach it through [`EngineSessions`].
 //!
 //! The files, from the top: [`requests`] answers HTTP; [`sessions`] finds the socket of a request;
-//! [`socket`] is the owner's end, and [`socket_event`] what it tells; [`carrier`] is its transport;
-//! [`entry`] is what sockets and sessions share; [`websocket`] writes and reads frames; [`packet`]
-//! reads and writes packets.
+//! [`socket`] is the owner's end, [`socket_event`] what it tells, and [`timing`] its client's time;
+//! [`carrier`] is its transport; [`entry`] is what sockets and sessions share; [`websocket`] writes
+//! and reads frames; [`packet`] reads and writes packets.
 
 mod carrier;
 mod entry;
@@ -18,6 +18,7 @@ mod requests;
 mod sessions;
 mod socket;
 mod socket_event;
+mod timing;
 mod websocket;
 
 pub use entry::{Heartbeat, SocketTerms};

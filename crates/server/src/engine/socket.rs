@@ -2,31 +2,25 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::carrier::{Carrier, Polling, Waiting, end_poll};
 use super::entry::{Inbound, SessionEntry, SocketTerms};
 use super::packet::{ClientPacket, Outgoing, Packet};
 use super::socket_event::{Closed, SocketEvent};
+use super::timing::Timing;
 use super::websocket::{Received, WebSocket};
 use crate::byte_budget::Reservation;
 use crate::engine_query::Generation;
 
 /// Time that a client has to take what is written to its WebSocket.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Time that a client of generation 4 has to open the default namespace.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Time that a client has to close its transport once it has left the namespace.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Packets of the protocol that may wait for a poll: answers to pings, in the main.
 const MAX_CONTROL: usize = 64;
@@ -45,13 +39,7 @@ pub struct EngineSocket {
     /// Memory of the body that these events came in.
     body: Option<Reservation<String>>,
     connected: bool,
-    opened: Instant,
-    heard: Instant,
-    /// The client has left the namespace, and closes its transport by then.
-    leaves: Option<Instant>,
-    next_ping: Instant,
-    /// Wakes the task no later than something is due; earlier where the client was heard since.
-    timer: Pin<Box<Sleep>>,
+    timing: Timing,
     /// The mark that was asked for last. In polling, the next poll answers it.
     mark: u64,
     /// The mark of polling that the next poll confirms.
@@ -67,20 +55,15 @@ impl EngineSocket {
         handshake: Packet,
         entry: SessionEntry,
     ) -> Self {
-        let now = Instant::now();
         let mut socket = Self {
             generation,
-            next_ping: now + terms.heartbeat.interval,
-            timer: Box::pin(sleep_until(now)),
+            timing: Timing::new(terms.heartbeat, generation),
             terms,
             inbound,
             carrier: Carrier::Polling(Polling::default()),
             events: VecDeque::new(),
             body: None,
             connected: false,
-            opened: now,
-            heard: now,
-            leaves: None,
             mark: 0,
             unconfirmed: None,
             entry,
@@ -108,7 +91,7 @@ impl EngineSocket {
     /// True while the transport takes packets, and the client has not left the namespace.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        self.leaves.is_none() && self.carrier.is_writable()
+        !self.timing.has_left() && self.carrier.is_writable()
     }
 
     /// Waits for the next event. Dropping the future loses nothing.
@@ -127,7 +110,7 @@ impl EngineSocket {
                     None => return SocketEvent::Closed(Closed::Left),
                 },
                 received = receive(websocket) => self.on_received(received),
-                () = &mut self.timer => self.on_timer(),
+                () = self.timing.due() => self.on_timer(),
             }
         }
     }
@@ -226,7 +209,7 @@ impl EngineSocket {
             (None, Generation::V4) => format!("40{}", json!({"sid": self.entry.sid})),
         };
         self.carrier.send_control(packet.into());
-        let is_reopened = self.leaves.take().is_some();
+        let is_reopened = self.timing.stay();
         let is_first = !std::mem::replace(&mut self.connected, true);
         let event = match (&self.terms.refusal, is_first, is_reopened) {
             (Some(_), true, _) => SocketEvent::Refused,
@@ -240,32 +223,25 @@ impl EngineSocket {
     /// Tells that the client has received what a mark is about. One that has left the namespace
     /// takes packets, and gives them to nobody.
     fn received(&mut self, mark: u64) {
-        if self.leaves.is_none() {
+        if !self.timing.has_left() {
             self.events.push_back(SocketEvent::Received(mark));
         }
     }
 
     fn deadline(&self) -> Instant {
-        let heartbeat = self.terms.heartbeat;
-        let mut deadline = self.heard + heartbeat.interval + heartbeat.timeout;
-        if !self.connected {
-            deadline = deadline.min(self.opened + CONNECT_TIMEOUT);
+        let deadline = self.timing.deadline(self.connected);
+        match &self.carrier {
+            Carrier::Polling(polling) => polling
+                .probe_deadline()
+                .map_or(deadline, |until| deadline.min(until)),
+            Carrier::WebSocket(_) => deadline,
         }
-        if let Carrier::Polling(polling) = &self.carrier
-            && let Some(until) = polling.probe_deadline()
-        {
-            deadline = deadline.min(until);
-        }
-        self.leaves.map_or(deadline, |until| deadline.min(until))
     }
 
     /// Does what is due, and sets the timer to what is next.
     fn on_timer(&mut self) {
         let now = Instant::now();
-        // The clients of generation 3 ping by themselves.
-        let server_pings = self.generation == Generation::V4;
-        if server_pings && self.next_ping <= now {
-            self.next_ping = now + self.terms.heartbeat.interval;
+        if self.timing.take_ping(now) {
             self.carrier.send_control("2".into());
         }
         if let Carrier::Polling(polling) = &mut self.carrier
@@ -274,17 +250,14 @@ impl EngineSocket {
             polling.drop_probe();
         }
         if self.deadline() <= now {
-            self.end(match (self.leaves, self.connected) {
-                (Some(_), _) => Closed::Left,
-                (None, true) => Closed::Silent,
-                (None, false) => Closed::NotConnected,
+            self.end(match (self.timing.has_left(), self.connected) {
+                (true, _) => Closed::Left,
+                (false, true) => Closed::Silent,
+                (false, false) => Closed::NotConnected,
             });
         }
-        let mut next = self.deadline();
-        if server_pings {
-            next = next.min(self.next_ping);
-        }
-        self.timer.as_mut().reset(next);
+        let next = self.deadline();
+        self.timing.sleep_until(next);
     }
 
     fn end(&mut self, closed: Closed) {
@@ -292,7 +265,7 @@ impl EngineSocket {
     }
 
     fn on_input(&mut self, input: Inbound) {
-        self.heard = Instant::now();
+        self.timing.heard();
         match input {
             Inbound::Packets(packets, reservation) => {
                 self.body = reservation;
@@ -326,14 +299,14 @@ impl EngineSocket {
         let probing = !self.is_websocket();
         match received {
             Received::Text(text) => {
-                self.heard = Instant::now();
+                self.timing.heard();
                 match ClientPacket::parse(&text) {
                     Some(packet) => self.on_packet(packet, probing),
                     None => self.end(Closed::Malformed),
                 }
             }
             Received::Mark(mark) => {
-                self.heard = Instant::now();
+                self.timing.heard();
                 self.received(mark);
             }
             Received::Drained => self.events.push_back(SocketEvent::Writable),
@@ -356,11 +329,13 @@ impl EngineSocket {
             ClientPacket::Upgrade if on_probe => self.upgrade(),
             // The client talks before its namespace is open.
             ClientPacket::Event(..) if !self.connected => self.end(Closed::Malformed),
-            ClientPacket::Event(name, argument) if self.leaves.is_none() => {
+            ClientPacket::Event(name, argument) if !self.timing.has_left() => {
                 self.events.push_back(SocketEvent::Event(name, argument));
             }
             // In generation 3, clients open the namespace only where they have left it.
-            ClientPacket::Connect if self.generation == Generation::V4 || self.leaves.is_some() => {
+            ClientPacket::Connect
+                if self.generation == Generation::V4 || self.timing.has_left() =>
+            {
                 self.connect();
             }
             ClientPacket::ConnectElsewhere(namespace) => {
@@ -375,7 +350,7 @@ impl EngineSocket {
             // The client goes on to close the transport, and takes it for an error where it is gone
             // already.
             ClientPacket::Disconnect => {
-                self.leaves = Some(Instant::now() + LEAVE_TIMEOUT);
+                self.timing.leave();
                 self.on_timer();
             }
             ClientPacket::Connect

@@ -1,6 +1,7 @@
 use super::*;
 use crate::engine::entry::Heartbeat;
 use crate::engine::sessions::EngineSessions;
+use crate::engine::timing::LEAVE_TIMEOUT;
 
 /// A socket of long polling in the default namespace, and the way of its client's requests.
 struct Opened {

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::load::{self, Sink};
+use crate::load::{self, Sink};
 
 /// Batches that a socket has yet to take.
 const QUEUE: usize = 64;

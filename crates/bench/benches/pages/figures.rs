@@ -1,0 +1,134 @@
+//! Figures: medians of the rounds, and what they are held against.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use expd_bench::load::Load;
+use serde::Serialize;
+
+use crate::run::{Sample, System};
+
+/// CPU of a delivery to a page, held against one to a gRPC stream.
+const MAX_PAGE_RATIO: f64 = 1.5;
+
+/// Memory of an idle page, in KiB.
+const MAX_IDLE_PAGE: f64 = 64.0;
+
+/// CPU of a delivery to a gRPC stream beside a door that no page uses: what differs is noise.
+const MAX_DOOR_RATIO: f64 = 1.05;
+
+/// One load, and what each system made of it.
+#[derive(Serialize)]
+pub struct Cell {
+    load: Load,
+    samples: BTreeMap<System, Vec<Sample>>,
+}
+
+/// All figures.
+#[derive(Default, Serialize)]
+pub struct Report {
+    pub cells: Vec<Cell>,
+    /// Memory of an idle page, in KiB.
+    pub idle_page: f64,
+}
+
+impl Cell {
+    pub fn new(load: Load) -> Self {
+        Self {
+            load,
+            samples: BTreeMap::new(),
+        }
+    }
+
+    pub fn add(&mut self, system: System, sample: Sample) {
+        self.samples.entry(system).or_default().push(sample);
+    }
+
+    fn cpu(&self, system: System) -> f64 {
+        median(self.samples[&system].iter().map(|sample| sample.cpu))
+    }
+
+    /// Median of the ratios of each round's runs, which had the same moment of the machine.
+    fn ratio(&self, system: System) -> f64 {
+        let rounds = self.samples[&system]
+            .iter()
+            .zip(&self.samples[&System::Grpc]);
+        median(rounds.map(|(of, to)| of.cpu / to.cpu))
+    }
+
+    fn name(&self) -> String {
+        match self.load.rate {
+            Some(rate) => format!("{rate} a second"),
+            None => "full speed".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} to {} listeners", self.name(), self.load.streams)?;
+        for (system, name, bound) in [
+            (System::Grpc, "gRPC streams", 1.0),
+            (
+                System::GrpcBesideDoor,
+                "gRPC streams, door on",
+                MAX_DOOR_RATIO,
+            ),
+            (System::Pages4, "pages, generation 4", MAX_PAGE_RATIO),
+            (System::Pages3, "pages, generation 3", MAX_PAGE_RATIO),
+        ] {
+            let (cpu, ratio) = (self.cpu(system), self.ratio(system));
+            writeln!(
+                f,
+                "  {name:22}  {cpu:8.3} µs of CPU for a delivery   ratio {ratio:.2} (at most {bound:.2})"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    /// Memory of all runs of a system, in KiB.
+    fn memory(&self, system: System) -> f64 {
+        let samples = self.cells.iter().flat_map(|cell| &cell.samples[&system]);
+        // Kibibytes of a process are far below what a double holds exactly.
+        median(samples.map(|sample| sample.memory as f64))
+    }
+
+    pub fn summary(&self) -> String {
+        format!(
+            "private memory at the end of a run of gRPC streams: {:.0} KiB, door on {:.0} KiB\n\
+             an idle page: {:.1} KiB (at most {MAX_IDLE_PAGE})\n",
+            self.memory(System::Grpc),
+            self.memory(System::GrpcBesideDoor),
+            self.idle_page,
+        )
+    }
+
+    /// Names of the figures that are above their bounds.
+    pub fn above_bounds(&self) -> Vec<String> {
+        let mut above = Vec::new();
+        for cell in &self.cells {
+            for (system, bound) in [
+                (System::Pages4, MAX_PAGE_RATIO),
+                (System::Pages3, MAX_PAGE_RATIO),
+                (System::GrpcBesideDoor, MAX_DOOR_RATIO),
+            ] {
+                let ratio = cell.ratio(system);
+                if ratio > bound {
+                    above.push(format!("{system:?} at {}: {ratio:.2}", cell.name()));
+                }
+            }
+        }
+        if self.idle_page > MAX_IDLE_PAGE {
+            above.push(format!("an idle page: {:.1} KiB", self.idle_page));
+        }
+        above
+    }
+}
+
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = figures.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}

@@ -1,0 +1,48 @@
+//! Those who listen in a run, in a process of their own.
+
+use std::path::Path;
+
+use expd_bench::account;
+use expd_bench::load::Load;
+use expd_bench::stream;
+use expd_server::engine_query::Generation;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+use crate::page::{APPS, Page};
+
+/// The kind of all listeners of a run.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Kind {
+    /// gRPC streams, each of a program of its own.
+    Grpc,
+    /// Pages that speak Engine.IO 4.
+    Page4,
+    /// Pages that speak Engine.IO 3.
+    Page3,
+}
+
+/// Listens until the run ends, and tells what came.
+pub async fn run(kind: Kind, load: Load, folder: &Path, door: &str) {
+    account::listen(folder, load, "network-credit", async |accounts| {
+        let mut listeners = JoinSet::new();
+        for account in accounts {
+            match kind {
+                Kind::Grpc => {
+                    let connection = stream::connect(folder.join("socket")).await;
+                    listeners.spawn(stream::listen(connection, account));
+                }
+                Kind::Page4 | Kind::Page3 => {
+                    let generation = match kind {
+                        Kind::Page3 => Generation::V3,
+                        Kind::Page4 | Kind::Grpc => Generation::V4,
+                    };
+                    let page = Page::open(door, APPS[0], generation).await;
+                    listeners.spawn(page.listen(account));
+                }
+            }
+        }
+        listeners
+    })
+    .await;
+}

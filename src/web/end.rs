@@ -1,0 +1,70 @@
+//! The end of a page's socket: why, and who hears of it.
+
+use super::caller::PageCaller;
+use crate::journal::JournalEvent;
+use crate::router::Ended;
+use expd_server::engine::Closed;
+
+/// Reason for the end of a page's socket.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    #[error(transparent)]
+    Socket(#[from] Closed),
+    /// Something that the page subscribed to may have been missed.
+    #[error("broadcasts may have been missed; the page says offline, then online")]
+    Missed,
+    #[error("the connection to EXP is lost")]
+    CloudAway,
+    #[error("the access rules no longer allow a channel of it")]
+    RightTaken,
+    #[error("its app is no longer in the settings, or has changed there")]
+    AppChanged,
+    #[error("another socket of its login has taken over")]
+    Replaced,
+    /// It says `online` once it is back, and is given what came since the refresh.
+    #[error("the page has kept it after a refresh of its token, and is given the rest on another")]
+    Kept,
+    #[error("{0}")]
+    Listener(Ended),
+    #[error("the daemon is stopping")]
+    Stopping,
+}
+
+impl End {
+    /// True where the page may have missed something: its next handshake is refused once.
+    pub fn has_missed(&self) -> bool {
+        matches!(self, Self::Missed | Self::CloudAway)
+    }
+
+    /// True where the page alone was cut, since it was slow or something could not be delivered.
+    pub fn is_cut(&self) -> bool {
+        matches!(self, Self::Socket(Closed::Slow) | Self::Missed)
+    }
+
+    /// Logs it, with the events that the page has yet to receive.
+    pub fn report(&self, caller: &PageCaller, behind: u64) {
+        let (app, origin) = (&*caller.app.name, &*caller.origin);
+        match self {
+            Self::Socket(Closed::Slow) | Self::Missed => log::warn!(
+                event = JournalEvent::PageCut,
+                instance = caller.bridge.name,
+                peer_kind = caller.caller.kind().as_str(),
+                app,
+                origin,
+                reason = if self.has_missed() { "missed" } else { "slow" },
+                behind;
+                "closed the socket of a page: {self}"
+            ),
+            Self::CloudAway
+            | Self::RightTaken
+            | Self::AppChanged
+            | Self::Kept
+            | Self::Listener(_) => {
+                log::info!(app, origin; "closed the socket of a page: {self}");
+            }
+            Self::Socket(_) | Self::Replaced | Self::Stopping => {
+                log::debug!(app, origin; "the socket of a page has ended: {self}");
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! All subscriptions of a page: their cursors, and how far the page has confirmed what it was
+//! given.
+
+use std::collections::HashMap;
+
+use futures_util::stream::SelectAll;
+use futures_util::{FutureExt as _, StreamExt as _};
+
+use super::subscription::{Events, Subscription};
+use crate::router::{Delivery, Ended, Listener, Resume};
+use expd_domain::{Channel, NameSet};
+
+/// Channels of one page.
+pub(super) const MAX_CHANNELS: usize = 1000;
+
+/// Events of one subscription, by its number.
+pub(super) type Batch = (usize, Result<Vec<Delivery>, Ended>);
+
+#[derive(Default)]
+pub(super) struct Subscriptions {
+    /// By their numbers.
+    all: Vec<Subscription>,
+    numbers: HashMap<Channel, usize>,
+    events: SelectAll<Events>,
+    /// The mark that was asked for, and the subscriptions that it is about, each with its position.
+    marked: Option<(u64, Vec<(usize, u64)>)>,
+}
+
+impl Subscriptions {
+    pub fn is_full(&self) -> bool {
+        self.all.len() >= MAX_CHANNELS
+    }
+
+    pub fn get(&self, number: usize) -> Option<&Subscription> {
+        self.all.get(number)
+    }
+
+    pub fn get_mut(&mut self, number: usize) -> Option<&mut Subscription> {
+        self.all.get_mut(number)
+    }
+
+    /// Number of the subscription to a channel.
+    pub fn number(&self, channel: &Channel) -> Option<usize> {
+        self.numbers.get(channel).copied()
+    }
+
+    pub fn add(&mut self, subscription: Subscription, listener: Listener) {
+        let number = self.all.len();
+        self.numbers.insert(subscription.channel.clone(), number);
+        self.all.push(subscription);
+        self.events.push(Events {
+            number,
+            listener,
+            ended: false,
+        });
+    }
+
+    /// Waits until one of them has events; for ever where there is none.
+    pub async fn next(&mut self) -> Batch {
+        match self.events.next().await {
+            Some(batch) => batch,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Events of one of them, where there are some already.
+    pub fn next_ready(&mut self) -> Option<Batch> {
+        self.events.next().now_or_never().flatten()
+    }
+
+    /// True where the page was given something that no mark is about.
+    pub fn is_unmarked(&self) -> bool {
+        self.all.iter().any(|subscription| subscription.unmarked)
+    }
+
+    /// True while a mark is awaited.
+    pub fn is_marked(&self) -> bool {
+        self.marked.is_some()
+    }
+
+    /// Notes a mark that was asked for, about all that the page was given. One that is awaited
+    /// still is part of it.
+    pub fn mark(&mut self, mark: u64) {
+        let awaited = self.marked.take();
+        let mut about = awaited.map(|(_, about)| about).unwrap_or_default();
+        for (number, subscription) in self.all.iter_mut().enumerate() {
+            if std::mem::take(&mut subscription.unmarked) {
+                about.retain(|(other, _)| *other != number);
+                about.push((number, subscription.given));
+            }
+        }
+        self.marked = Some((mark, about));
+    }
+
+    /// Positions that a mark confirms; none where a later one is awaited.
+    pub fn confirm(&mut self, mark: u64) -> Option<Vec<(Channel, Resume)>> {
+        let (_, about) = self.marked.take_if(|(asked, _)| *asked <= mark)?;
+        let positions = about.into_iter().filter_map(|(number, given)| {
+            let (channel, mut position) = self.get(number)?.position();
+            position.after = given;
+            Some((channel, position))
+        });
+        Some(positions.collect())
+    }
+
+    /// Lets the events through that may be heard now; false where a channel is not to be heard at
+    /// all.
+    pub fn set_events(&mut self, heard: impl Fn(&Channel) -> Option<NameSet>) -> bool {
+        for events in &mut self.events {
+            let Some(subscription) = self.all.get(events.number) else {
+                continue;
+            };
+            let Some(heard) = heard(&subscription.channel) else {
+                return false;
+            };
+            events.listener.set_events(heard);
+        }
+        true
+    }
+}
