@@ -78,3 +78,14 @@ pub fn target() -> PathBuf {
         .expect("a benchmark lies three folders deep")
         .to_owned()
 }
+
+/// An HTTP client that goes straight to its server.
+#[must_use]
+pub fn http_client() -> reqwest::Client {
+    // The library brings no cryptography, and wants some even where nothing is encrypted. It may be
+    // installed already.
+    tokio_rustls::rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}

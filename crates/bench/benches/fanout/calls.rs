@@ -74,7 +74,7 @@ pub async fn measure(binary: &Path) -> Calls {
     tokio_rustls::rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    let http = reqwest::Client::new();
+    let http = expd_bench::http_client();
     let token = log_in(&http, &host).await;
     let body = json!({"name": "order", "channel": {"name": "menu"}, "payload": {"table": 7}});
     let url = format!("{host}/api/networks/current/broadcasts?timeout=0");

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use expd_bench::account::Account;
-use expd_bench::load;
+use expd_bench::{http_client, load};
 use expd_domain::{Alphabet, Channel, ChannelId, Secret, login};
 use expd_server::engine_query::Generation;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -110,7 +110,7 @@ async fn log_in(door: &str, app: &str) -> Result<String, u16> {
     let expires = expires.duration_since(UNIX_EPOCH).unwrap().as_secs();
     let claims = json!({"type": "consumerApp", "uuid": app, "exp": expires});
     let proof = login::sign(&claims, &Secret::new("key"));
-    let request = reqwest::Client::new()
+    let request = http_client()
         .post(format!("http://{door}/api/auth/login"))
         .header("Origin", ORIGIN)
         .header("Content-Type", "application/json")
