@@ -3,6 +3,7 @@ export type Json = string | number | boolean | null | undefined | Json[] | { [na
 
 /** JSON text that goes out to the letter; made by `rawJson`. */
 export interface RawJson {
+  /** The text. */
   readonly text: string;
 }
 
@@ -51,10 +52,12 @@ export type UserIdentity = OwnIdentity & { type?: 'user'; username: string; pass
 /** Credentials of a consumer app. */
 export type ConsumerAppIdentity = OwnIdentity & { type?: 'consumerApp'; uuid: string; apiKey: string };
 
+/** The identity to start, and the socket. */
 export type StartOptions = DaemonIdentity | DeviceIdentity | UserIdentity | ConsumerAppIdentity;
 
 /** What the network says of an identity. The tokens stay in the daemon. */
 export interface Auth {
+  /** Facts of the identity, as the network names them. */
   identity: {
     /** `device`, `user`, `consumerApp`, or another word of the network. */
     type: string;
@@ -90,13 +93,17 @@ export interface Gap {
   missed: number;
   /** Start of the span; undefined where it is not known. */
   from: Date | undefined;
+  /** End of the span; undefined where it is not known. */
   to: Date | undefined;
 }
 
 /** State of a listener's channel at EXP. */
 export interface Subscription {
+  /** PENDING until EXP has confirmed the channel. */
   state: 'PENDING' | 'CONFIRMED' | (string & {});
+  /** The channel's ID on the network; empty before the first login. */
   channelId: string;
+  /** ID of the channel's log in the daemon. */
   logId: string;
   /** Since when. */
   since: Date | undefined;
@@ -104,10 +111,13 @@ export interface Subscription {
 
 /** A place in a channel's log. It may be kept as JSON, and given as `resume` by the program's next start. */
 export interface Position {
+  /** ID of the channel's log in the daemon. */
   logId: string;
+  /** Number of the last event in that log that the program was given. */
   after: number;
 }
 
+/** Options of a listener. */
 export interface ListenOptions extends Waiting {
   /** Age in milliseconds from which a broadcast is dropped and told as a gap. Default: that of the daemon's log (60 s). */
   maxAge?: number;
@@ -119,6 +129,7 @@ export interface ListenOptions extends Waiting {
   timeout?: number;
 }
 
+/** Options of a broadcast. */
 export interface BroadcastOptions extends Waiting {
   /** True: where there is no connection, the daemon waits up to 60 s for one, and then sends it, once. Default false: refused at once. */
   waitForConnection?: boolean;
@@ -126,10 +137,13 @@ export interface BroadcastOptions extends Waiting {
 
 /** A received broadcast. */
 export interface Broadcast {
+  /** ID of the broadcast, which a response names. */
   readonly id: string;
   /** The event's name. */
   readonly name: string;
+  /** Name and flags of its channel. */
   readonly channel: { name: string; system: boolean; consumer: boolean };
+  /** The channel's ID on the network, which a response names. */
   readonly channelId: string;
   /** When the daemon received it. */
   readonly receivedAt: Date | undefined;
@@ -149,6 +163,7 @@ export type ListenCallback = (payload: any, respond: Respond, message: Broadcast
 
 /** Listens to a channel, through restarts of the daemon and outages of the network, until it is cancelled. */
 export interface Listener extends AsyncIterable<Broadcast> {
+  /** CONFIRMED while EXP confirms the channel, PENDING before, DISCONNECTED while the daemon is away, ENDED for good. */
   readonly state: 'PENDING' | 'CONFIRMED' | 'DISCONNECTED' | 'ENDED' | (string & {});
   /** The place after the last event that the program was given. */
   readonly position: Position | undefined;
@@ -158,9 +173,11 @@ export interface Listener extends AsyncIterable<Broadcast> {
   on(name: 'subscription', callback: (subscription: Subscription) => void): Registration;
   /** The daemon is away; the listener comes back by itself. */
   on(name: 'disconnected', callback: (error: ExpError) => void): Registration;
+  /** The daemon is back, and the listener goes on. */
   on(name: 'reconnected', callback: () => void): Registration;
   /** The listener has ended for good, without the program's asking. */
   on(name: 'error', callback: (error: ExpError) => void): Registration;
+  /** The listener has ended, in any way; with the error, where there was one. */
   on(name: 'end', callback: (error?: ExpError) => void): Registration;
   /** Ends it: nothing is heard from here on. */
   cancel(): void;
@@ -170,6 +187,7 @@ export interface Listener extends AsyncIterable<Broadcast> {
   [Symbol.asyncIterator](): AsyncIterator<Broadcast>;
 }
 
+/** Flags of a channel: the same name with other flags is another channel. */
 export interface ChannelOptions {
   /** The channel's system side, on which EXP alone sends. Default false. */
   system?: boolean;
@@ -177,9 +195,13 @@ export interface ChannelOptions {
   consumer?: boolean;
 }
 
+/** A channel of an instance. */
 export interface Channel {
+  /** The channel's name. */
   readonly name: string;
+  /** True for the channel's system side, on which EXP alone sends. */
   readonly system: boolean;
+  /** True where consumer apps may use it. */
   readonly consumer: boolean;
   /**
    * Sends an event, once, and collects responses.
@@ -197,6 +219,7 @@ export interface Channel {
   listen(name: string, options?: ListenOptions): Promise<Listener>;
   /** Listens for every event of the channel. */
   listen(callback: ListenCallback, options?: ListenOptions): Promise<Listener>;
+  /** Listens for every event, without a callback: for `wait` and `for await`. */
   listen(options?: ListenOptions): Promise<Listener>;
 }
 
@@ -208,6 +231,7 @@ export type Found<R> = R[] & {
   readonly results: any[];
 };
 
+/** A document of EXP. */
 export interface Resource {
   /** The document; changes of it are sent by `save`. */
   document: any;
@@ -221,63 +245,98 @@ export interface Resource {
   clone(context?: string): this;
 }
 
+/** A document of EXP with a uuid and a name. */
 export interface NamedResource extends Resource {
+  /** Its uuid. */
   readonly uuid: string;
+  /** Its name; a change is sent by `save`. */
   name: string;
+  /** Deletes it at EXP; rejects with an `ApiError` of status 404 where it is gone. */
   delete(options?: Waiting): Promise<void>;
 }
 
+/** A thing that is no device, as a beacon. */
 export interface Thing extends NamedResource {
+  /** The location where it stands; null where it has none. */
   getLocation(options?: Waiting): Promise<Location | null>;
+  /** The zones where it stands; an empty list where it has none. */
   getZones(options?: Waiting): Promise<Zone[] & { readonly total: number }>;
+  /** The experience that it shows; null where it has none. */
   getExperience(options?: Waiting): Promise<Experience | null>;
 }
 
+/** A screen or another device. */
 export interface Device extends Thing {}
 
+/** An experience: what devices show. */
 export interface Experience extends NamedResource {
+  /** The devices that show it, and match. */
   getDevices(params?: Params, options?: Waiting): Promise<Found<Device>>;
 }
 
+/** A location, with its zones. */
 export interface Location extends NamedResource {
+  /** The devices that stand there, and match. */
   getDevices(params?: Params, options?: Waiting): Promise<Found<Device>>;
+  /** The things that stand there, and match. */
   getThings(params?: Params, options?: Waiting): Promise<Found<Thing>>;
+  /** The zones of the location's document. */
   getZones(): Promise<Zone[] & { readonly total: number }>;
   /** A URL that loads the layout by itself; it carries a token that reads content. */
   getLayoutUrl(options?: Waiting): Promise<string>;
 }
 
+/** A part of a location. It is saved and refreshed with its location's document. */
 export interface Zone extends Resource {
+  /** Its key, unique in its location. */
   readonly key: string;
+  /** Its name; a change is sent by `save`, with its location. */
   name: string;
+  /** The devices that stand in it, and match. */
   getDevices(params?: Params, options?: Waiting): Promise<Found<Device>>;
+  /** The things that stand in it, and match. */
   getThings(params?: Params, options?: Waiting): Promise<Found<Thing>>;
+  /** The location that it is a part of. */
   getLocation(): Promise<Location>;
 }
 
+/** A feed of a connector. */
 export interface Feed extends NamedResource {
   /** The feed's data, as EXP has them. */
   getData(params?: Params, options?: Waiting): Promise<any>;
 }
 
+/** A data item: a JSON value by group and key. */
 export interface Data extends Resource {
+  /** Its group. */
   readonly group: string;
+  /** Its key, unique in its group. */
   readonly key: string;
+  /** Its value; a change is sent by `save`. */
   value: any;
+  /** Deletes it at EXP; rejects with an `ApiError` of status 404 where it is gone. */
   delete(options?: Waiting): Promise<void>;
 }
 
+/** A file, folder, app or address of the content. It has no `delete`, as in EXP's own SDKs. */
 export interface Content extends Resource {
+  /** Its uuid; `root` for the folder of all. */
   readonly uuid: string;
+  /** Its name. */
   name: string;
+  /** `scala:content:file`, `…:folder`, `…:app` or `…:url`. */
   readonly subtype: string;
+  /** What a folder or an app holds, and matches. */
   getChildren(params?: Params, options?: Waiting): Promise<Found<Content>>;
   /** A URL that loads it by itself; it carries a token that reads content. */
   getUrl(options?: Waiting): Promise<string>;
+  /** True where it has a variant of this name. */
   hasVariant(name: string): boolean;
+  /** A URL that loads a variant by itself; rejects where there is none of this name. */
   getVariantUrl(name: string, options?: Waiting): Promise<string>;
 }
 
+/** A person. */
 export interface User extends NamedResource {}
 
 /** What an instance does once it was started. After `stop`, each call throws a `RuntimeError`. */
@@ -296,51 +355,82 @@ export interface Calls {
   on(name: 'error', callback: (error: ExpError) => void): Registration;
   /** The same instance under a context, by which `clear` ends its listeners and callbacks. Its `stop` ends the original too. */
   clone(context?: string): Exp;
+  /** A channel, by its name (`default` where there is none) and flags. */
   getChannel(name?: string, options?: ChannelOptions): Channel;
 
   /** Sends a GET to EXP's API (`/api/…`). JSON is parsed; anything else comes as a Buffer, no body as null. */
   get(path: string, params?: Params, options?: Waiting): Promise<any>;
+  /** Sends a POST to EXP's API; the answer is as for `get`. */
   post(path: string, body?: Payload, params?: Params, options?: Waiting): Promise<any>;
+  /** Sends a PATCH to EXP's API; the answer is as for `get`. */
   patch(path: string, body?: Payload, params?: Params, options?: Waiting): Promise<any>;
+  /** Sends a PUT to EXP's API; the answer is as for `get`. */
   put(path: string, body?: Payload, params?: Params, options?: Waiting): Promise<any>;
+  /** Sends a DELETE to EXP's API; the answer is as for `get`. */
   delete(path: string, params?: Params, options?: Waiting): Promise<any>;
   /** A URL that loads the content at a path by itself; it carries a token that reads content. */
   getContentUrl(path: string, options?: Waiting & { variant?: string }): Promise<string>;
 
   /** null where there is no uuid, or none such; so are all of `get…`. */
   getDevice(uuid?: string, options?: Waiting): Promise<Device | null>;
+  /** The devices that match; `limit`, `skip` and `sort` besides. */
   findDevices(params?: Params, options?: Waiting): Promise<Found<Device>>;
+  /** Creates a device. */
   createDevice(document?: object, options?: Waiting): Promise<Device>;
+  /** Deletes the device of this uuid, and nothing where none is given; rejects with an `ApiError` of status 404 where there is no such one. */
   deleteDevice(uuid?: string, options?: Waiting): Promise<null>;
+  /** The thing of this uuid; null where there is no uuid, or none such. */
   getThing(uuid?: string, options?: Waiting): Promise<Thing | null>;
+  /** The things that match; `limit`, `skip` and `sort` besides. */
   findThings(params?: Params, options?: Waiting): Promise<Found<Thing>>;
+  /** Creates a thing. */
   createThing(document?: object, options?: Waiting): Promise<Thing>;
+  /** Deletes the thing of this uuid, and nothing where none is given; rejects with an `ApiError` of status 404 where there is no such one. */
   deleteThing(uuid?: string, options?: Waiting): Promise<null>;
+  /** The experience of this uuid; null where there is no uuid, or none such. */
   getExperience(uuid?: string, options?: Waiting): Promise<Experience | null>;
+  /** The experiences that match; `limit`, `skip` and `sort` besides. */
   findExperiences(params?: Params, options?: Waiting): Promise<Found<Experience>>;
+  /** Creates an experience. */
   createExperience(document?: object, options?: Waiting): Promise<Experience>;
+  /** Deletes the experience of this uuid, and nothing where none is given; rejects with an `ApiError` of status 404 where there is no such one. */
   deleteExperience(uuid?: string, options?: Waiting): Promise<null>;
+  /** The location of this uuid; null where there is no uuid, or none such. */
   getLocation(uuid?: string, options?: Waiting): Promise<Location | null>;
+  /** The locations that match; `limit`, `skip` and `sort` besides. */
   findLocations(params?: Params, options?: Waiting): Promise<Found<Location>>;
+  /** Creates a location. */
   createLocation(document?: object, options?: Waiting): Promise<Location>;
+  /** Deletes the location of this uuid, and nothing where none is given; rejects with an `ApiError` of status 404 where there is no such one. */
   deleteLocation(uuid?: string, options?: Waiting): Promise<null>;
+  /** The feed of this uuid; null where there is no uuid, or none such. */
   getFeed(uuid?: string, options?: Waiting): Promise<Feed | null>;
+  /** The feeds that match; `limit`, `skip` and `sort` besides. */
   findFeeds(params?: Params, options?: Waiting): Promise<Found<Feed>>;
+  /** Creates a feed. */
   createFeed(document?: object, options?: Waiting): Promise<Feed>;
+  /** Deletes the feed of this uuid, and nothing where none is given; rejects with an `ApiError` of status 404 where there is no such one. */
   deleteFeed(uuid?: string, options?: Waiting): Promise<null>;
   /** An empty group is `default`. */
   getData(group: string | undefined, key?: string, options?: Waiting): Promise<Data | null>;
+  /** Those that match, of all groups. */
   findData(params?: Params, options?: Waiting): Promise<Found<Data>>;
   /** Replaces what is there. */
   createData(group: string | undefined, key: string, value?: Payload, options?: Waiting): Promise<Data>;
+  /** Deletes the item; rejects with an `ApiError` of status 404 where there is none. */
   deleteData(group: string | undefined, key: string, options?: Waiting): Promise<null>;
+  /** The content of this uuid (`root`: the folder of all); null where there is no uuid, or none such. */
   getContent(uuid?: string, options?: Waiting): Promise<Content | null>;
+  /** The content that matches. */
   findContent(params?: Params, options?: Waiting): Promise<Found<Content>>;
 
   /** null for users and consumer apps; so are the next three, zones an empty list. */
   getCurrentDevice(options?: Waiting): Promise<Device | null>;
+  /** The experience that the device shows; null where the identity has none. */
   getCurrentExperience(options?: Waiting): Promise<Experience | null>;
+  /** The location where the device stands; null where the identity has none. */
   getCurrentLocation(options?: Waiting): Promise<Location | null>;
+  /** The zones where the device stands; an empty list where the identity has none. */
   getCurrentZones(options?: Waiting): Promise<Zone[]>;
   /** null for devices and consumer apps. */
   getCurrentUser(options?: Waiting): Promise<User | null>;
@@ -358,6 +448,7 @@ export declare class Exp {
   /** Ends all listeners and callbacks of a context (default: this instance's own), in every instance of the process. */
   clear(context?: string): void;
 }
+/** What a started instance does. */
 export interface Exp extends Calls {}
 
 /** Base of all errors. */
@@ -408,13 +499,22 @@ export interface Module extends Calls {
   rawJson(text: string): RawJson;
   /** The library's version. */
   readonly version: string;
+  /** The class of instances. */
   readonly Exp: typeof Exp;
+  /** Base of all errors. */
   readonly ExpError: typeof ExpError;
+  /** A class of errors. */
   readonly RuntimeError: typeof RuntimeError;
+  /** A class of errors. */
   readonly UnsupportedError: typeof UnsupportedError;
+  /** A class of errors. */
   readonly NetworkError: typeof NetworkError;
+  /** A class of errors. */
   readonly AuthenticationError: typeof AuthenticationError;
+  /** A class of errors. */
   readonly ApiError: typeof ApiError;
+  /** A class of errors. */
   readonly UnexpectedError: typeof UnexpectedError;
+  /** A class of errors. */
   readonly AbortError: typeof AbortError;
 }

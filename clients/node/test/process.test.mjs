@@ -63,6 +63,15 @@ describe('the package', () => {
     }
   });
 
+  it('documents every public name', () => {
+    const folder = path.dirname(createRequire(import.meta.url).resolve('expd/package.json'));
+    const lines = readFileSync(path.join(folder, 'types.d.ts'), 'utf8').split('\n');
+    const isName = (line) => /^(export |  (readonly )?[\w[][\w.\]]*[?(:<])/.test(line);
+    const names = lines.filter(isName);
+    assert.ok(names.length > 150, `only ${names.length} names were found`);
+    assert.deepEqual(lines.filter((line, n) => isName(line) && !lines[n - 1].trim().endsWith('*/')), []);
+  });
+
   it('exports for `import` what it has for `require`', () => {
     const classes = Object.keys(EXP).filter((name) => /Error$/.test(name));
     assert.deepEqual(Object.keys(named).filter((name) => /Error$/.test(name)).sort(), classes.sort());

@@ -303,14 +303,12 @@ impl Listener {
             // By itself: an event that is there already costs no wait for the end.
             let polled = poll_fn(|cx| Poll::Ready(self.stream.poll_stream(cx))).await;
             let update = match polled {
-                Poll::Ready(update) => update,
-                Poll::Pending => match self.update_or_end().await {
-                    Some(update) => update,
-                    None => {
-                        self.is_ended = true;
-                        break;
-                    }
-                },
+                Poll::Ready(update) => Some(update),
+                Poll::Pending => self.update_or_end().await,
+            };
+            let Some(update) = update else {
+                self.is_ended = true;
+                break;
             };
             match update {
                 Ok(ListenUpdate::Event(event)) => return Ok(Some(event.event)),

@@ -242,13 +242,19 @@ class Listener(Hearing):
                     continue
                 items.append(item)
                 count = len(items)
-                if waiters and (self._group_end is None or count >= _GROUP):
-                    self._tell()
+                handed_over = (
+                    bool(waiters)
+                    and (self._group_end is None or count >= _GROUP)
+                    and self._tell()
+                )
                 if item.event is True:
                     self._confirmed.set()
                 self._large = len(data) > LARGE
                 if count >= READ_AHEAD or self._large:
                     await self._await_space(stream)
+                elif handed_over:
+                    # The program runs first: to begin the next read takes a while.
+                    await asyncio.sleep(0)
         except grpc.aio.AioRpcError as error:
             return await self._session.transport.failure(error, _methods.LISTEN.name)
         finally:
@@ -260,16 +266,19 @@ class Listener(Hearing):
         if self._waiters:
             self._tell()
 
-    def _tell(self) -> None:
-        """Tells those who wait of an item: at once, or in a long burst when its group is whole."""
+    def _tell(self) -> bool:
+        """Tells those who wait of an item: at once, or in a long burst when its group is whole.
+        Returns true where it was at once."""
         now = time.monotonic()
         self._burst = self._burst + 1 if now - self._burst_at < _BURST_GAP else 0
         self._burst_at = now
         if self._burst < _BURST_START or len(self._items) >= _GROUP:
             self._hand_over()
-        elif self._group_end is None:
+            return True
+        if self._group_end is None:
             loop = asyncio.get_running_loop()
             self._group_end = loop.call_later(_GROUP_TIME, self._hand_over)
+        return False
 
     def _hand_over(self) -> None:
         """Wakes as many of those who wait as there are items."""
