@@ -70,17 +70,16 @@ impl Progress {
         }
     }
 
-    /// Waits until the limit is reached, and for the burst before it to be over.
-    pub async fn reached(&self) {
+    /// Waits until the limit is reached, and for the burst before it to be over. False where the
+    /// machine is too slow for that: the row then has no refusals, and says nothing of the limit.
+    pub async fn reached(&self) -> bool {
         let waiting = async {
             while self.refused() == 0 {
                 sleep(Duration::from_millis(10)).await;
             }
             sleep(Duration::from_secs(1)).await;
         };
-        timeout(Duration::from_secs(60), waiting)
-            .await
-            .expect("the limit is not reached");
+        timeout(Duration::from_secs(60), waiting).await.is_ok()
     }
 }
 

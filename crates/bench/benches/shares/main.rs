@@ -122,8 +122,10 @@ async fn measure(load: Option<&'static Load>, time: Duration) -> (Percentiles, f
             });
         })
     });
-    if load.is_some() {
-        progress.reached().await;
+    if let Some(load) = load
+        && !progress.reached().await
+    {
+        eprintln!("{}: the limit was not reached in a minute", load.name);
     }
     let before = progress.refused();
     let (calls, deliveries, _) = victim.endure(&daemon, time).await;
