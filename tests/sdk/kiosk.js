@@ -89,9 +89,10 @@ function spans({ heard, told }, ends) {
   return told.flatMap(([state, at], index) => {
     if (state !== 'offline') return [];
     const [, online] = told.slice(index).find(([later]) => later === 'online') ?? ['online', ends];
-    const before = heard.filter(([, time]) => time <= at).map(([number]) => number);
-    const after = heard.filter(([, time]) => time >= online).map(([number]) => number);
-    return [{ last: Math.max(0, ...before), next: Math.min(Infinity, ...after), took: online - at }];
+    const last = Math.max(0, ...heard.filter(([, time]) => time <= at).map(([number]) => number));
+    // A few may come once more.
+    const after = heard.filter(([number, time]) => time >= online && number > last);
+    return [{ last, next: Math.min(Infinity, ...after.map(([number]) => number)), took: online - at }];
   });
 }
 
