@@ -43,6 +43,9 @@ const options = {
 if (transports) options.transports = transports.split(',');
 
 const server = http.createServer();
+// While it is busy with megabytes, its clients' connections are idle for longer than the 5 s after which it would close them,
+// and what they have sent meanwhile with them.
+server.keepAliveTimeout = Math.max(server.keepAliveTimeout, Number(pingTimeout));
 const library = require(`socket.io-${generation}`);
 const io = generation <= 2 ? library(server, options) : new library.Server(server, options);
 
