@@ -81,6 +81,7 @@ impl Network {
     }
 
     /// Lets time pass.
+    #[allow(dead_code, reason = "one of the targets has no need to")]
     pub fn rest(&self, time: Duration) {
         self.runtime
             .block_on(async { tokio::time::sleep(time).await });
