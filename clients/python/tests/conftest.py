@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import signal
 import sys
 import uuid
 from pathlib import Path
@@ -16,6 +17,9 @@ import expd.aio
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 sys.dont_write_bytecode = True
+
+# A shell starts what it runs in the background with SIGINT ignored, and every program here would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionstart(session):
