@@ -25,7 +25,7 @@ const END_HEADERS: u8 = 4;
 
 /// Methods that are called: every one of the contract, reflection, and one that is not known. The
 /// corpus names them by their positions, so new ones follow at the end.
-const METHODS: [&str; 20] = [
+const METHODS: [&str; 21] = [
     "/expd.v1.Network/Listen",
     "/expd.v1.Network/OpenListener",
     "/expd.v1.Network/Broadcast",
@@ -46,6 +46,7 @@ const METHODS: [&str; 20] = [
     "/expd.v1.Daemon/Explain",
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/List",
+    "/expd.v1.Daemon/Reload",
 ];
 
 /// Panics where the contract has a method that [`METHODS`] lacks.
