@@ -196,6 +196,7 @@ def finds(machine, check, level, pattern, remedy):
 def doctor(machine):
     """Each finding that depends on the system, tried."""
     run = machine.run
+    run("timeout 30 expd wait-online")
     document, told = findings(machine)
     if document["faults"] or "[exit status" in told:
         raise Failed(f"doctor is not content with a daemon that is online:\n{told}")
