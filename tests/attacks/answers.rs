@@ -25,7 +25,7 @@ const UNACCOUNTED: usize = SHARE / 4;
 
 /// The same where connections have carried large answers before: the HTTP library then reads up to
 /// 408 KiB at a time on each (docs/limits.md).
-const READ_AHEAD: usize = SHARE / 2;
+const READ_AHEAD: usize = SHARE / 4 * 3;
 
 /// Bytes of each answer.
 const LARGE: usize = 900_000;
