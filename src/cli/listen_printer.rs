@@ -32,8 +32,8 @@ pub(super) struct Printer {
     /// Number of broadcasts after which printing ends.
     pub(super) count: Option<u64>,
     broadcasts: u64,
-    /// Gaps of a restart that are not told yet, by the stream's index: the new daemon's own gap, up to
-    /// its confirmation, often follows, and the two are one outage.
+    /// Gaps of a restart that are not told yet, by the stream's index: the new daemon's own gap, up
+    /// to its confirmation, often follows, and the two are one outage.
     restarts: BTreeMap<usize, Gap>,
     stdout: Output,
 }

@@ -14,8 +14,8 @@
 //! answer; [`pairing`] is the one page that the door brings itself; [`page`] is the task of one
 //! live socket, with its [`subscriptions`], each of them a [`subscription`], which become
 //! [`packet`]s, a [`hold`] from a refresh on, and an [`end`]; [`caller`] is the login of a request.
-//! Below them: [`state`], [`logins`] (what each login has received), [`tokens`], [`apps`], [`room`],
-//! [`refusal`].
+//! Below them: [`state`], [`logins`] (what each login has received), [`tokens`], [`apps`],
+//! [`room`], [`refusal`].
 
 mod api;
 mod apps;

@@ -292,7 +292,8 @@ pub async fn with_a_network_of_its_own() {
     send(&house, "1").await;
     clock.set("+0");
     // Its token of 1970 holds on by the time since boot. expd sees the network's date jump all the
-    // same, and replaces it: by one login, or two where the date of the first is still that of before.
+    // same, and replaces it: by one login, or two where the date of the first is still that of
+    // before.
     send(&house, "2").await;
     let answer = client.request("", "GET", "/api/devices", BTreeMap::new(), None);
     answer.await.unwrap();

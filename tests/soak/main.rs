@@ -2,8 +2,8 @@
 //! and the programs themselves are stopped, killed and started again in turn. Nothing is missing
 //! that was not told.
 //!
-//! `tests/soak/run` installs the libraries and runs this; `EXPD_SOAK_SECONDS` says for how long. The
-//! same programs find the daemon's default socket.
+//! `tests/soak/run` installs the libraries and runs this; `EXPD_SOAK_SECONDS` says for how long.
+//! The same programs find the daemon's default socket.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -16,7 +16,8 @@ pub struct Page(WebSocketStream<TcpStream>);
 /// Packet that opens the default namespace.
 const CONNECT: &str = "40";
 
-/// Packet by which a client leaves it, and a server would end Socket.IO: after it, the SDK's client does not come back.
+/// Packet by which a client leaves it, and a server would end Socket.IO: after it, the SDK's client
+/// does not come back.
 const DISCONNECT: &str = "41";
 
 impl Page {

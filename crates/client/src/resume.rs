@@ -124,7 +124,8 @@ impl ResumingListener {
         }
     }
 
-    /// Polls the open stream for the next update. Pending, and woken by nothing, where none is open.
+    /// Polls the open stream for the next update. Pending, and woken by nothing, where none is
+    /// open.
     pub(crate) fn poll_stream(
         &mut self,
         cx: &mut Context<'_>,

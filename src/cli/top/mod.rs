@@ -22,8 +22,8 @@ use expd_client::Client;
 /// Watch the daemon live: links, channels, programs and web pages, with their rates
 ///
 /// Needs no colours and no more than 80 columns, so that it works over a serial console: a full
-/// screen of 24 rows, and each refresh of it, is 2 KiB at the most. Where standard output is no terminal,
-/// and with --plain, it prints one page after the other.
+/// screen of 24 rows, and each refresh of it, is 2 KiB at the most. Where standard output is no
+/// terminal, and with --plain, it prints one page after the other.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -40,8 +40,8 @@ pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     /// True for a terminal that shows nothing beyond ASCII.
     is_ascii: bool,
-    /// Style of what stands out. A VT100 knows bold, where it knows it, and no end of it but the end
-    /// of all attributes: everything behind it would be bold.
+    /// Style of what stands out. A VT100 knows bold, where it knows it, and no end of it but the
+    /// end of all attributes: everything behind it would be bold.
     strong: Style,
 }
 
@@ -171,7 +171,8 @@ pub(super) fn keys() -> mpsc::Receiver<Key> {
 
 fn meaning(key: KeyEvent) -> Option<Key> {
     if key.modifiers.contains(KeyModifiers::CONTROL) {
-        // No other: a serial line that breaks sends a zero byte, which is Control and the space bar.
+        // No other: a serial line that breaks sends a zero byte, which is Control and the space
+        // bar.
         return match key.code {
             KeyCode::Char('c' | 'd') => Some(Key::Quit),
             KeyCode::Char('l') => Some(Key::Redraw),
