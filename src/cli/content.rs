@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::flags::InstanceFlag;
 use super::output::{Output, Progress};
 use super::resources::{self, Collection, Create, Delete, Edit, List, Watch};
-use expd_domain::ApiPath;
+use expd_domain::{ApiPath, quoted::Quoted};
 
 /// Get content, its bytes or a URL that loads it; list, change, delete and watch it
 #[derive(Debug, Args)]
@@ -93,6 +93,12 @@ impl Get {
                     "--variant and --offset are for the bytes of content; name its path, which begins with a /"
                         .to_owned(),
                 ));
+            }
+            if self.path.contains(['/', '.']) {
+                return Err(Failure::Usage(format!(
+                    "{} is no uuid, and a path begins with a /",
+                    Quoted(&self.path)
+                )));
             }
             let (uuid, instance) = (self.path, self.instance);
             let document = resources::Get { uuid, instance };

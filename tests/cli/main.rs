@@ -100,7 +100,7 @@ fn every_command_has_help_that_teaches() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 17] = [
         (&[], "Usage"),
         (&["nonsense"], "unrecognized subcommand"),
         (&["listen"], "<CHANNEL>"),
@@ -119,6 +119,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         (&["devices", "list", "name"], "FIELD=VALUE"),
         (&["devices", "list", "a=1", "a=2"], "given twice"),
         (&["content", "get", "u", "--offset", "5"], "begins with a /"),
+        (&["content", "get", "film.mp4"], "a path begins with a /"),
         (&["devices", "edit", "u", "{"], "not JSON"),
     ];
     for (arguments, words) in cases {
