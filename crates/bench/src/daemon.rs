@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 use tonic::transport::Channel;
 
+use crate::process::processor_time;
 use crate::program;
 
 /// The attacker, with the rights of an app.
@@ -96,6 +97,15 @@ impl Daemon {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("expd.sock")
+    }
+
+    /// Processor time of the daemon, and of its network, so far in seconds.
+    #[must_use]
+    pub fn processor_time(&self) -> (f64, f64) {
+        (
+            processor_time(self.serve.id()),
+            processor_time(self.hub.id()),
+        )
     }
 
     /// Reads its private (anonymous) memory in bytes.

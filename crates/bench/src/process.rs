@@ -59,16 +59,14 @@ impl Process {
 
     pub fn spent(&self) -> Spent {
         let folder = format!("/proc/{}", self.child.id());
-        let mut spent = Spent::default();
+        let mut spent = Spent {
+            cpu: processor_time(self.child.id()),
+            ..Spent::default()
+        };
         for task in fs::read_dir(format!("{folder}/task")).unwrap() {
-            let task = task.unwrap().path();
             // A thread may have ended since it was listed.
-            let Ok(scheduled) = fs::read_to_string(task.join("schedstat")) else {
-                continue;
-            };
-            let nanoseconds: f64 = scheduled.split(' ').next().unwrap().parse().unwrap();
-            spent.cpu += nanoseconds / 1e9;
-            let status = fs::read_to_string(task.join("status")).unwrap_or_default();
+            let status = task.unwrap().path().join("status");
+            let status = fs::read_to_string(status).unwrap_or_default();
             spent.sleeps += field(&status, "voluntary_ctxt_switches:");
         }
         let memory = fs::read_to_string(format!("{folder}/smaps_rollup"))
@@ -78,6 +76,21 @@ impl Process {
         spent.anonymous = field(&memory, "Anonymous:");
         spent
     }
+}
+
+/// Processor time of a process so far in seconds, of its user and of the kernel for it.
+#[must_use]
+pub fn processor_time(pid: u32) -> f64 {
+    let mut seconds = 0.0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+        // A thread may have ended since it was listed.
+        let Ok(scheduled) = fs::read_to_string(task.unwrap().path().join("schedstat")) else {
+            continue;
+        };
+        let nanoseconds: f64 = scheduled.split(' ').next().unwrap().parse().unwrap();
+        seconds += nanoseconds / 1e9;
+    }
+    seconds
 }
 
 impl Drop for Process {

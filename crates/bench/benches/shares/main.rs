@@ -1,11 +1,15 @@
 //! Effect of an app at its limit on others: the p99 of an honest program alone, and beside an app
 //! of another user that has reached one limit after the other and keeps trying.
 //!
+//! The other app is first at another daemon, with a network of its own, and then at the honest
+//! program's. What an app does takes processor time wherever it is; more than beside one elsewhere
+//! is the daemon's doing.
+//!
 //! `cargo bench -p expd-bench --bench shares` runs every limit in turn, `ROUNDS` times (5) for
-//! `SECONDS` each (10), and prints the table of `docs/limits.md`: medians over the rounds. Beside
-//! each run there is one alone, right before it, so that both have the same machine. `-- NAME ...`
-//! runs those limits alone. It needs root, which may connect as any user. `EXPD_BINARY` names the
-//! daemon; otherwise it is built with the profile of the benchmark itself.
+//! `SECONDS` each (10), and prints the table of `docs/limits.md`: medians over the rounds. The three
+//! runs of a limit follow each other, so that all have the same machine. `-- NAME ...` runs those
+//! limits alone. It needs root, which may connect as any user. `EXPD_BINARY` names the daemon;
+//! otherwise it is built with the profile of the benchmark itself.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -40,12 +44,31 @@ struct Percentiles {
     deliveries: (f64, f64),
 }
 
+/// The place of the other app.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Another daemon.
+    Elsewhere,
+    /// The honest program's daemon.
+    Here,
+}
+
+/// Result of one run.
+struct Run {
+    percentiles: Percentiles,
+    /// Refusals that the app at its limit had, in a second.
+    refused: f64,
+    /// Part of one core that the honest program's daemon, and its network, took.
+    cores: (f64, f64),
+}
+
 /// Measurements of the runs of one limit.
 #[derive(Default)]
 struct Row {
     alone: Vec<Percentiles>,
-    beside: Vec<Percentiles>,
-    /// Refusals that the app at its limit had, in a second.
+    elsewhere: Vec<Percentiles>,
+    here: Vec<Percentiles>,
+    /// See [`Run::refused`].
     refused: Vec<f64>,
 }
 
@@ -82,19 +105,16 @@ fn main() {
     let mut rows: Vec<(&Load, Row)> = loads.map(|load| (load, Row::default())).collect();
     for round in 1..=rounds {
         for (load, row) in &mut rows {
-            let (alone, _) = runtime.block_on(measure(None, time));
-            let (beside, refused) = runtime.block_on(measure(Some(load), time));
-            eprintln!(
-                "round {round}, {}: calls {:.2} and {:.2} ms, deliveries {:.2} and {:.2} ms, {refused:.0} refusals a second",
-                load.name, alone.calls.1, beside.calls.1, alone.deliveries.1, beside.deliveries.1
-            );
-            row.alone.push(alone);
-            row.beside.push(beside);
-            row.refused.push(refused);
+            for place in [None, Some(Place::Elsewhere), Some(Place::Here)] {
+                let load = place.map(|place| (*load, place));
+                let run = runtime.block_on(measure(load, time));
+                row.add(place, &run);
+                report(round, load, &run);
+            }
         }
     }
     println!(
-        "| at its limit of | refused | `GetIdentity` of another user, p99: alone, beside | a delivery to it, p99: alone, beside |"
+        "| at its limit of | refused | `GetIdentity` of another user, p99: alone, beside one elsewhere, beside one here | a delivery to it, p99: the same |"
     );
     println!("| --- | --- | --- | --- |");
     for (load, row) in &rows {
@@ -102,15 +122,47 @@ fn main() {
     }
 }
 
+impl Row {
+    fn add(&mut self, place: Option<Place>, run: &Run) {
+        match place {
+            None => self.alone.push(run.percentiles),
+            Some(Place::Elsewhere) => self.elsewhere.push(run.percentiles),
+            Some(Place::Here) => {
+                self.here.push(run.percentiles);
+                self.refused.push(run.refused);
+            }
+        }
+    }
+}
+
+fn report(round: u64, load: Option<(&Load, Place)>, run: &Run) {
+    let name = match load {
+        None => "alone".to_owned(),
+        Some((load, Place::Elsewhere)) => format!("{} elsewhere", load.name),
+        Some((load, Place::Here)) => format!("{} here", load.name),
+    };
+    let Percentiles { calls, deliveries } = run.percentiles;
+    let (daemon, network) = run.cores;
+    eprintln!(
+        "round {round}, {name}: calls p50 {:.2}, p99 {:.2} ms, deliveries {:.2}, {:.2} ms; {:.0} refusals a second; {daemon:.2} cores for the daemon, {network:.2} for its network",
+        calls.0, calls.1, deliveries.0, deliveries.1, run.refused
+    );
+}
+
 /// One run of the honest program, beside a load or alone.
-async fn measure(load: Option<&'static Load>, time: Duration) -> (Percentiles, f64) {
+async fn measure(load: Option<(&'static Load, Place)>, time: Duration) -> Run {
     let daemon = Daemon::start().await;
+    let elsewhere = match load {
+        Some((_, Place::Elsewhere)) => Some(Daemon::start().await),
+        _ => None,
+    };
     let victim = Victim::start(&daemon, PERIOD).await;
     let stop = CancellationToken::new();
     let progress = Arc::new(Progress::default());
     // The other app has a thread of its own, as a program of its own would.
-    let loading = load.map(|load| {
-        let (socket, stop, progress) = (daemon.socket(), stop.clone(), progress.clone());
+    let loading = load.map(|(load, _)| {
+        let socket = elsewhere.as_ref().unwrap_or(&daemon).socket();
+        let (stop, progress) = (stop.clone(), progress.clone());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -122,25 +174,30 @@ async fn measure(load: Option<&'static Load>, time: Duration) -> (Percentiles, f
             });
         })
     });
-    if let Some(load) = load
+    if let Some((load, _)) = load
         && !progress.reached().await
     {
         eprintln!("{}: the limit was not reached in a minute", load.name);
     }
-    let before = progress.refused();
+    let (refused, spent) = (progress.refused(), daemon.processor_time());
     let (calls, deliveries, _) = victim.endure(&daemon, time).await;
-    let refused = progress.refused() - before;
+    let refused = progress.refused() - refused;
+    let now = daemon.processor_time();
     stop.cancel();
     if let Some(loading) = loading {
         tokio::task::spawn_blocking(|| loading.join().unwrap())
             .await
             .unwrap();
     }
-    let percentiles = Percentiles {
-        calls: percentiles(calls),
-        deliveries: percentiles(deliveries),
-    };
-    (percentiles, refused as f64 / time.as_secs_f64())
+    let seconds = time.as_secs_f64();
+    Run {
+        percentiles: Percentiles {
+            calls: percentiles(calls),
+            deliveries: percentiles(deliveries),
+        },
+        refused: refused as f64 / seconds,
+        cores: ((now.0 - spent.0) / seconds, (now.1 - spent.1) / seconds),
+    }
 }
 
 fn percentiles(mut times: Vec<Duration>) -> (f64, f64) {
@@ -160,10 +217,10 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 fn print(name: &str, row: &Row) {
     let shown = |of: fn(&Percentiles) -> (f64, f64)| {
-        let alone = median(row.alone.iter().map(|it| of(it).1));
-        let beside = median(row.beside.iter().map(|it| of(it).1));
-        let grown = (beside / alone - 1.0) * 100.0;
-        format!("{alone:.2}, {beside:.2} ms ({grown:+.0} %)")
+        let p99 = |runs: &[Percentiles]| median(runs.iter().map(|it| of(it).1));
+        let (alone, elsewhere, here) = (p99(&row.alone), p99(&row.elsewhere), p99(&row.here));
+        let more = (here / elsewhere - 1.0) * 100.0;
+        format!("{alone:.2}, {elsewhere:.2}, {here:.2} ms ({more:+.0} %)")
     };
     println!(
         "| {name} | {:.0}/s | {} | {} |",
