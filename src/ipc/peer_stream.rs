@@ -38,7 +38,7 @@ enum Stream {
 }
 
 impl PeerStream {
-    pub(super) fn unix(stream: UnixStream, permit: OwnedSemaphorePermit) -> io::Result<Self> {
+    pub(crate) fn unix(stream: UnixStream, permit: OwnedSemaphorePermit) -> io::Result<Self> {
         let credentials = stream.peer_cred()?;
         let peer = Peer {
             pid: credentials.pid().unwrap_or(0),

@@ -13,6 +13,15 @@ const PREFACE: usize = 24;
 /// Length of a frame header.
 const HEAD: usize = 9;
 
+/// Offset of the frame's kind in it.
+const KIND: usize = 3;
+
+/// The kind that begins a call.
+const HEADERS: u8 = 1;
+
+/// Calls passed on before whatever else is ready has run. The answers of a slice leave together.
+pub(super) const CALLS_AT_ONCE: usize = 8;
+
 /// Estimated cost passed on in one read, in microseconds.
 const MAX_PASSED_COST: u32 = 2000;
 
@@ -33,6 +42,8 @@ pub(super) struct Meter {
     position: Position,
     /// The client's first frame has arrived.
     has_begun: bool,
+    /// Calls passed on in this slice.
+    calls_passed: usize,
 }
 
 impl Meter {
@@ -40,6 +51,7 @@ impl Meter {
         Self {
             position: Position::Preface(PREFACE),
             has_begun: false,
+            calls_passed: 0,
         }
     }
 
@@ -48,9 +60,20 @@ impl Meter {
         self.has_begun
     }
 
+    /// True once as many calls were passed on as may be in one slice.
+    pub(super) fn has_passed_slice(&self) -> bool {
+        self.calls_passed >= CALLS_AT_ONCE
+    }
+
+    /// Begins the next slice.
+    pub(super) fn begin_slice(&mut self) {
+        self.calls_passed = 0;
+    }
+
     /// Charges the received frames to the bucket, on a connection with `calls` open calls. Returns
     /// the number of bytes to pass on now: at least one frame, and then up to the frame at which
-    /// the bucket is empty or the cost of one read is reached.
+    /// the bucket is empty, the cost of one read is reached, or another call would begin after
+    /// those of one slice.
     pub(super) fn count(
         &mut self,
         received: &[u8],
@@ -75,6 +98,13 @@ impl Meter {
                     }
                 }
                 Position::Head(_, 0) if enough(frames, passed_cost, bucket) => break,
+                Position::Head(_, 0)
+                    if frames > 0
+                        && self.calls_passed >= CALLS_AT_ONCE
+                        && rest.get(KIND) == Some(&HEADERS) =>
+                {
+                    break;
+                }
                 Position::Head(head, received) => {
                     if let Some(byte) = head.get_mut(*received) {
                         *byte = *first;
@@ -86,6 +116,7 @@ impl Meter {
                         let length = u32::from_be_bytes([0, a, b, c]);
                         let cost = cost(kind, flags, length, calls);
                         frames += 1;
+                        self.calls_passed += usize::from(kind == HEADERS);
                         passed_cost += cost;
                         bucket.charge(cost);
                         self.has_begun = true;
@@ -104,7 +135,6 @@ impl Meter {
 /// Estimated cost of a frame in microseconds, on a connection with `calls` open calls.
 fn cost(kind: u8, flags: u8, length: u32, calls: usize) -> u32 {
     const DATA: u8 = 0;
-    const HEADERS: u8 = 1;
     const RST_STREAM: u8 = 3;
     const SETTINGS: u8 = 4;
     const PING: u8 = 6;

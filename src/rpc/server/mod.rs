@@ -2,8 +2,9 @@
 //! at their users' rate, and accounts each call to its user until its answer is written.
 //!
 //! Promises: memory held for one user stays within that user's share; handling a connection's input
-//! costs the delivering thread no more than that user's rate; a client that stops reading ends its
-//! own calls; a refusal states its reason.
+//! costs the delivering thread no more than that user's rate, and between a few calls of one
+//! connection others are served; a client that stops reading ends its own calls; a refusal states
+//! its reason.
 
 mod answer;
 mod call;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::yield_now;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::Connection;
@@ -62,12 +63,22 @@ impl MeteredStream {
             ready!(uncongested.as_mut().poll(cx));
             self.uncongested = None;
         }
-        if self.turn.is_none() && !self.connection.admission.user.rate_limit.is_free() {
+        let rate_limit = &self.connection.admission.user.rate_limit;
+        let has_passed_slice = self.meter.has_passed_slice();
+        if self.turn.is_none() && (has_passed_slice || !rate_limit.is_free()) {
+            let rate_limit = rate_limit.clone();
             // A task of its own: a turn held by a connection that cannot write would block all
-            // others of its user.
-            let rate_limit = self.connection.admission.user.rate_limit.clone();
-            let turn = self.connection.tasks.spawn(rate_limit.turn());
+            // others of its user. Nor do the answers to this slice, which wake the connection,
+            // begin the next one.
+            let turn = self.connection.tasks.spawn(async move {
+                if has_passed_slice {
+                    // Until whatever else is ready has run, and the sockets were asked for more.
+                    yield_now().await;
+                }
+                rate_limit.turn().await;
+            });
             self.turn = Some(AbortOnDropHandle::new(turn));
+            self.meter.begin_slice();
         }
         if let Some(turn) = &mut self.turn {
             // Fails only when the runtime stops.
@@ -113,7 +124,11 @@ impl AsyncRead for MeteredStream {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
+        let read = Pin::new(&mut this.inner).poll_read(cx, buffer);
+        if read.is_pending() {
+            this.meter.begin_slice();
+        }
+        ready!(read)?;
         let received = buffer.filled().get(before..).unwrap_or_default();
         if received.is_empty() {
             return Poll::Ready(Ok(()));
@@ -151,5 +166,156 @@ impl AsyncWrite for MeteredStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Mutex, mpsc};
+
+    use expd_test_support::DEADLINE;
+    use expd_test_support::http2::{PREFACE, frame, head};
+    use futures_util::FutureExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixStream;
+    use tokio::sync::{Semaphore, oneshot, watch};
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::Server;
+    use super::super::meter::CALLS_AT_ONCE;
+    use super::super::users::Users;
+    use super::*;
+    use crate::access::AccessPolicy;
+    use crate::config::Limits;
+    use crate::shares::{Holder, LimitHits};
+
+    /// A connection of an app, from one end of a socket.
+    fn connection(ours: UnixStream) -> (PeerStream, Arc<Connection>) {
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let inner = PeerStream::unix(ours, permit).unwrap();
+        let users = Users::new(&Limits::default(), &LimitHits::default());
+        let admission = users.admit(Holder::User(60_001).into(), false).unwrap();
+        let connection = Connection::new(inner.caller(), admission);
+        (inner, Arc::new(connection))
+    }
+
+    /// What reads a connection, and its other end.
+    fn pair() -> (MeteredStream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (inner, connection) = connection(ours);
+        let (first_frame, _) = oneshot::channel();
+        (MeteredStream::new(inner, connection, first_frame), theirs)
+    }
+
+    fn calls(numbers: std::ops::Range<u32>) -> Vec<u8> {
+        let call = |n: u32| {
+            let stream = 2 * n + 1;
+            let headers = frame(1, 4, stream, &head("/expd.v1.Network/Broadcast"));
+            [headers, frame(0, 1, stream, &[0; 5])].concat()
+        };
+        numbers.flat_map(call).collect()
+    }
+
+    #[tokio::test]
+    async fn a_wave_of_calls_is_read_in_slices_between_which_others_run() {
+        let (mut stream, mut client) = pair();
+        let at_once = u32::try_from(CALLS_AT_ONCE).unwrap();
+        let sent = [PREFACE, &frame(4, 0, 0, &[]), &calls(0..5 * at_once)].concat();
+        client.write_all(&sent).await.unwrap();
+        let one_call = calls(0..1).len();
+        let mut bytes = vec![0; sent.len()];
+        let (mut all, mut slices) = (0, 0);
+        let begun = PREFACE.len() + frame(4, 0, 0, &[]).len();
+        while all < sent.len() {
+            let before = all;
+            all += stream.read(&mut bytes).await.unwrap();
+            // Until it has to wait.
+            while let Some(read) = stream.read(&mut bytes).now_or_never() {
+                all += read.unwrap();
+            }
+            slices += 1;
+            let most = begun + CALLS_AT_ONCE * one_call;
+            assert!(all - before <= most, "{} bytes at once", all - before);
+            let has_run = Arc::new(AtomicBool::new(false));
+            let run = has_run.clone();
+            tokio::spawn(async move { run.store(true, Ordering::Relaxed) });
+            if all < sent.len() {
+                let read = stream.read(&mut bytes[..1]).await.unwrap();
+                assert!(has_run.load(Ordering::Relaxed), "the next slice came first");
+                all += read;
+            }
+        }
+        assert_eq!(slices, 5);
+    }
+
+    #[tokio::test]
+    async fn calls_one_after_the_other_wait_for_nothing() {
+        let (mut stream, mut client) = pair();
+        client.write_all(PREFACE).await.unwrap();
+        let mut bytes = vec![0; 1024];
+        stream.read(&mut bytes).await.unwrap();
+        for n in 0..3 * u32::try_from(CALLS_AT_ONCE).unwrap() {
+            // Nothing is there: the slice ends.
+            assert!(stream.read(&mut bytes).now_or_never().is_none());
+            let call = calls(n..n + 1);
+            client.write_all(&call).await.unwrap();
+            assert_eq!(stream.read(&mut bytes).await.unwrap(), call.len());
+            assert!(stream.turn.is_none());
+        }
+    }
+
+    #[test]
+    fn another_apps_call_waits_for_less_than_two_slices_of_a_wave() {
+        const WAVE: u32 = 200;
+        let (served, order) = mpsc::channel();
+        let (go, gate) = mpsc::channel();
+        let gate = Arc::new(Mutex::new(Some(gate)));
+        let handler = move |request: http::Request<axum::body::Body>| {
+            served.send(request.uri().path().to_owned()).unwrap();
+            if let Some(gate) = gate.lock().unwrap().take() {
+                // The one worker stands still until the other app has called.
+                gate.recv().unwrap();
+            }
+            std::future::ready(())
+        };
+        let server = Server {
+            router: axum::Router::new().fallback(handler),
+            settings: watch::channel(Arc::default()).1,
+            limit_hits: LimitHits::default(),
+            access: watch::channel(Arc::new(AccessPolicy::new(&[]))).1,
+            gone: Arc::new(|_| ()),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let connect = || {
+            let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            theirs.set_read_timeout(Some(DEADLINE)).unwrap();
+            let _inside = runtime.enter();
+            let (stream, connection) = connection(UnixStream::from_std(ours).unwrap());
+            runtime.spawn(server.connect(stream, connection, CancellationToken::new()));
+            theirs
+        };
+        let call = |path: &str, n: u32| frame(1, 5, 2 * n + 1, &head(path));
+        let begin = [PREFACE, &frame(4, 0, 0, &[])].concat();
+        let mut honest = connect();
+        honest.write_all(&begin).unwrap();
+        // The server's settings: it is connected.
+        honest.read_exact(&mut [0; 9]).unwrap();
+        let mut busy = connect();
+        let wave = (0..WAVE).flat_map(|n| call("/wave", n));
+        busy.write_all(&begin.into_iter().chain(wave).collect::<Vec<_>>())
+            .unwrap();
+        assert_eq!(order.recv_timeout(DEADLINE).unwrap(), "/wave");
+        honest.write_all(&call("/honest", 0)).unwrap();
+        go.send(()).unwrap();
+        let all = (0..WAVE).map(|_| order.recv_timeout(DEADLINE).unwrap());
+        let before = 1 + all.take_while(|path| path == "/wave").count();
+        assert!(before < 2 * CALLS_AT_ONCE, "{before} calls came first");
     }
 }

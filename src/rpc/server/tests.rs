@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::call::{CALL_BYTES, PROGRESS_TIMEOUT, WINDOW};
+use super::meter::CALLS_AT_ONCE;
 use super::rate_limit::{BURST, OWNERS_RATE, RATE};
 use super::users::CONNECTION_BYTES;
 use super::*;
@@ -106,6 +107,10 @@ fn the_limits_page_says_what_is_enforced() {
                 format!("{} calls each", count(STRANGER_CALLS)),
                 size(STRANGER_BYTES),
             ],
+        ),
+        (
+            "calls of one connection begun at once",
+            vec![format!("{CALLS_AT_ONCE}; ")],
         ),
         (
             "one user's part of the delivering thread's time, for what its clients send",
