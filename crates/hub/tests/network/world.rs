@@ -251,15 +251,17 @@ impl Polling {
         let url =
             format!("{url}/socket.io/?EIO={generation}&transport=polling&b64=1&token={token}");
         let text = http.get(&url).send().await.unwrap().text().await.unwrap();
-        // The network of generation 3 says more than its handshake at once.
-        let mut packets: std::collections::VecDeque<_> = unframe(&text, generation).into();
-        let open = packets.pop_front().unwrap();
+        // The Python SDK's client passes over whatever comes with the handshake.
+        let handshake = unframe(&text, generation);
+        let [open] = handshake.as_slice() else {
+            panic!("{handshake:?} is more than a handshake");
+        };
         let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
         let this = Self {
             http,
             url: format!("{url}&sid={}", open["sid"].as_str().unwrap()),
             generation,
-            packets,
+            packets: std::collections::VecDeque::new(),
         };
         if generation == 4 {
             this.send("40").await;

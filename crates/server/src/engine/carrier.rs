@@ -95,8 +95,13 @@ impl Carrier {
 }
 
 impl Polling {
-    /// The packets that a handshake is answered with.
-    pub(super) fn take_control(&mut self) -> Vec<Packet> {
+    /// The packet that a handshake is answered with.
+    pub(super) fn take_handshake(&mut self) -> Option<Packet> {
+        (!self.control.is_empty()).then(|| self.control.remove(0))
+    }
+
+    /// Packets of the protocol that wait for a poll or a WebSocket.
+    fn take_control(&mut self) -> Vec<Packet> {
         std::mem::take(&mut self.control)
     }
 

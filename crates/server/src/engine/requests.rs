@@ -92,7 +92,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         }
         let mut socket = self.open(owner, generation, terms.clone(), &["websocket"]);
         let form = PollForm::new(generation, query.wants_text());
-        let response = poll_response(form, socket.take_control());
+        let response = poll_response(form, socket.take_handshake().into_iter().collect());
         let opening = Opening {
             socket,
             upgrade: None,

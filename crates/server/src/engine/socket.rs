@@ -190,13 +190,13 @@ impl EngineSocket {
         self.carrier.become_websocket(websocket);
     }
 
-    /// The packets that a handshake of long polling is answered with.
-    pub(super) fn take_control(&mut self) -> Vec<Outgoing> {
+    /// The packet that a handshake of long polling is answered with. What follows it waits for the
+    /// next poll or the WebSocket: the Python SDK's client passes over what comes with the
+    /// handshake.
+    pub(super) fn take_handshake(&mut self) -> Option<Outgoing> {
         match &mut self.carrier {
-            Carrier::Polling(polling) => {
-                polling.take_control().into_iter().map(Into::into).collect()
-            }
-            Carrier::WebSocket(_) => Vec::new(),
+            Carrier::Polling(polling) => polling.take_handshake().map(Into::into),
+            Carrier::WebSocket(_) => None,
         }
     }
 

@@ -24,7 +24,7 @@ impl Opened {
             refusal: None,
         });
         let mut socket = sessions.open((), generation, terms, &["websocket"]);
-        socket.take_control();
+        socket.take_handshake();
         let requests = sessions.find(&socket.entry.sid).unwrap().inbound;
         let mut opened = Self {
             socket,
