@@ -227,6 +227,7 @@ mod tests {
         let one_call = calls(0..1).len();
         let mut bytes = vec![0; sent.len()];
         let (mut all, mut slices) = (0, 0);
+        let mut others = tokio::task::JoinSet::new();
         let begun = PREFACE.len() + frame(4, 0, 0, &[]).len();
         while all < sent.len() {
             let before = all;
@@ -239,8 +240,8 @@ mod tests {
             let most = begun + CALLS_AT_ONCE * one_call;
             assert!(all - before <= most, "{} bytes at once", all - before);
             let has_run = Arc::new(AtomicBool::new(false));
-            let run = has_run.clone();
-            tokio::spawn(async move { run.store(true, Ordering::Relaxed) });
+            let ran = has_run.clone();
+            others.spawn(async move { ran.store(true, Ordering::Relaxed) });
             if all < sent.len() {
                 let read = stream.read(&mut bytes[..1]).await.unwrap();
                 assert!(has_run.load(Ordering::Relaxed), "the next slice came first");
@@ -255,7 +256,10 @@ mod tests {
         let (mut stream, mut client) = pair();
         client.write_all(PREFACE).await.unwrap();
         let mut bytes = vec![0; 1024];
-        stream.read(&mut bytes).await.unwrap();
+        stream
+            .read_exact(&mut bytes[..PREFACE.len()])
+            .await
+            .unwrap();
         for n in 0..3 * u32::try_from(CALLS_AT_ONCE).unwrap() {
             // Nothing is there: the slice ends.
             assert!(stream.read(&mut bytes).now_or_never().is_none());
@@ -269,11 +273,11 @@ mod tests {
     #[test]
     fn another_apps_call_waits_for_less_than_two_slices_of_a_wave() {
         const WAVE: u32 = 200;
-        let (served, order) = mpsc::channel();
+        let (calls, order) = mpsc::channel();
         let (go, gate) = mpsc::channel();
         let gate = Arc::new(Mutex::new(Some(gate)));
         let handler = move |request: http::Request<axum::body::Body>| {
-            served.send(request.uri().path().to_owned()).unwrap();
+            calls.send(request.uri().path().to_owned()).unwrap();
             if let Some(gate) = gate.lock().unwrap().take() {
                 // The one worker stands still until the other app has called.
                 gate.recv().unwrap();
