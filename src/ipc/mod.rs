@@ -14,6 +14,7 @@ mod location;
 mod lock;
 mod peer_stream;
 mod probe;
+mod unix_reads;
 mod writer;
 
 pub use accepted::{Accepted, Listener, allow_open_files};

@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::transport::server::Connected;
 
 use super::goaway;
+use super::unix_reads::UnixReads;
 use super::writer::Writer;
 use crate::access::{Caller, Peer};
 use expd_authority::Reader;
@@ -33,7 +34,7 @@ pub struct PeerStream {
 
 #[derive(Debug)]
 enum Stream {
-    Unix(UnixStream),
+    Unix(UnixReads),
     Tcp(TcpStream),
 }
 
@@ -46,7 +47,7 @@ impl PeerStream {
             gid: credentials.gid(),
         };
         Ok(Self {
-            stream: Stream::Unix(stream),
+            stream: Stream::Unix(UnixReads::new(stream)),
             reader: Reader::default(),
             writer: Writer::default(),
             caller: Caller::local(peer),
@@ -90,7 +91,7 @@ impl PeerStream {
         // Not `try_write`: it fails on a fresh connection, until the runtime has polled that.
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let sent = match &self.stream {
-            Stream::Unix(stream) => rustix::net::send(stream, &goaway, flags),
+            Stream::Unix(unix) => rustix::net::send(&unix.stream, &goaway, flags),
             Stream::Tcp(stream) => rustix::net::send(stream, &goaway, flags),
         };
         // A client that has gone, or does not read, need not know.
@@ -128,7 +129,7 @@ impl AsyncWrite for PeerStream {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         match &mut this.stream {
-            Stream::Unix(stream) => this.writer.poll_write(stream, cx, bytes),
+            Stream::Unix(unix) => this.writer.poll_write(&mut unix.stream, cx, bytes),
             Stream::Tcp(stream) => this.writer.poll_write(stream, cx, bytes),
         }
     }
@@ -136,7 +137,7 @@ impl AsyncWrite for PeerStream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         match &mut this.stream {
-            Stream::Unix(stream) => this.writer.poll_flush(stream, cx),
+            Stream::Unix(unix) => this.writer.poll_flush(&mut unix.stream, cx),
             Stream::Tcp(stream) => this.writer.poll_flush(stream, cx),
         }
     }
@@ -144,7 +145,7 @@ impl AsyncWrite for PeerStream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         match &mut this.stream {
-            Stream::Unix(stream) => this.writer.poll_shutdown(stream, cx),
+            Stream::Unix(unix) => this.writer.poll_shutdown(&mut unix.stream, cx),
             Stream::Tcp(stream) => this.writer.poll_shutdown(stream, cx),
         }
     }

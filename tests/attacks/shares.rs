@@ -1,10 +1,16 @@
 //! Shares: whatever one user takes, others and root get in.
 
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
 use expd::rpc::server::STRANGER_CONNECTIONS;
 use expd_proto as proto;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
 
 use crate::world::{ALONE, APP, OTHER_APP, STRANGER, World, identity};
@@ -170,4 +176,43 @@ async fn one_users_listeners_and_channels_leave_some_for_others() {
         .open_listener(listen("its own".to_owned()))
         .await
         .unwrap();
+}
+
+/// Sends bytes with the descriptor of the connection itself, which stays open for as long as nobody
+/// reads them.
+fn send_with_descriptor(stream: &UnixStream, bytes: &[u8]) {
+    let descriptors = [stream.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    // A connection that the daemon has closed takes no more.
+    sendmsg(
+        stream,
+        &[IoSlice::new(bytes)],
+        &mut ancillary,
+        SendFlags::NOSIGNAL,
+    )
+    .ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_pass_their_own_descriptor_end_with_their_program() {
+    let _alone = ALONE.lock().await;
+    let world = World::start("").await;
+    let files = format!("/proc/{}/fd", world.daemon.child.id());
+    let open = || std::fs::read_dir(&files).unwrap().count();
+    let before = open();
+    for _ in 0..100 {
+        let stream = world.connect(expd_test_support::http2::own_uid()).await;
+        send_with_descriptor(&stream, &[PREFACE, &frame(4, 0, 0, &[])].concat());
+        for _ in 0..5 {
+            send_with_descriptor(&stream, &frame(6, 0, 0, &[7; 8]));
+        }
+    }
+    let deadline = Instant::now() + DEADLINE;
+    while open() > before + 10 {
+        assert!(Instant::now() < deadline, "{} files are open", open());
+        sleep(Duration::from_millis(50)).await;
+    }
+    world.root_gets_in().await;
 }
