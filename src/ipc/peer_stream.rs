@@ -47,7 +47,7 @@ impl PeerStream {
             gid: credentials.gid(),
         };
         Ok(Self {
-            stream: Stream::Unix(UnixReads::new(stream)),
+            stream: Stream::Unix(UnixReads(stream)),
             reader: Reader::default(),
             writer: Writer::default(),
             caller: Caller::local(peer),
@@ -91,7 +91,7 @@ impl PeerStream {
         // Not `try_write`: it fails on a fresh connection, until the runtime has polled that.
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let sent = match &self.stream {
-            Stream::Unix(unix) => rustix::net::send(&unix.stream, &goaway, flags),
+            Stream::Unix(UnixReads(stream)) => rustix::net::send(stream, &goaway, flags),
             Stream::Tcp(stream) => rustix::net::send(stream, &goaway, flags),
         };
         // A client that has gone, or does not read, need not know.
@@ -129,7 +129,7 @@ impl AsyncWrite for PeerStream {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         match &mut this.stream {
-            Stream::Unix(unix) => this.writer.poll_write(&mut unix.stream, cx, bytes),
+            Stream::Unix(UnixReads(stream)) => this.writer.poll_write(stream, cx, bytes),
             Stream::Tcp(stream) => this.writer.poll_write(stream, cx, bytes),
         }
     }
@@ -137,7 +137,7 @@ impl AsyncWrite for PeerStream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         match &mut this.stream {
-            Stream::Unix(unix) => this.writer.poll_flush(&mut unix.stream, cx),
+            Stream::Unix(UnixReads(stream)) => this.writer.poll_flush(stream, cx),
             Stream::Tcp(stream) => this.writer.poll_flush(stream, cx),
         }
     }
@@ -145,7 +145,7 @@ impl AsyncWrite for PeerStream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         match &mut this.stream {
-            Stream::Unix(unix) => this.writer.poll_shutdown(&mut unix.stream, cx),
+            Stream::Unix(UnixReads(stream)) => this.writer.poll_shutdown(stream, cx),
             Stream::Tcp(stream) => this.writer.poll_shutdown(stream, cx),
         }
     }

@@ -1,21 +1,15 @@
 //! Shares: whatever one user takes, others and root get in.
 
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
-use std::os::fd::AsFd as _;
-use std::time::Duration;
-
 use expd::rpc::server::STRANGER_CONNECTIONS;
 use expd_proto as proto;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tonic::Code;
 
 use crate::world::{ALONE, APP, OTHER_APP, STRANGER, World, identity};
-use expd_test_support::http2::{PREFACE, frame, is_root};
-use expd_test_support::{DEADLINE, in_time};
+use expd_test_support::http2::{PREFACE, frame, is_root, own_uid, send_with_descriptor};
+use expd_test_support::{DEADLINE, in_time, until};
 
 /// Checks that the daemon keeps a connection, which it then answers a PING on. The error is what
 /// the daemon said where it closed the connection.
@@ -178,23 +172,6 @@ async fn one_users_listeners_and_channels_leave_some_for_others() {
         .unwrap();
 }
 
-/// Sends bytes with the descriptor of the connection itself, which stays open for as long as nobody
-/// reads them.
-fn send_with_descriptor(stream: &UnixStream, bytes: &[u8]) {
-    let descriptors = [stream.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)));
-    // A connection that the daemon has closed takes no more.
-    sendmsg(
-        stream,
-        &[IoSlice::new(bytes)],
-        &mut ancillary,
-        SendFlags::NOSIGNAL,
-    )
-    .ok();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_pass_their_own_descriptor_end_with_their_program() {
     let _alone = ALONE.lock().await;
@@ -203,16 +180,13 @@ async fn connections_that_pass_their_own_descriptor_end_with_their_program() {
     let open = || std::fs::read_dir(&files).unwrap().count();
     let before = open();
     for _ in 0..100 {
-        let stream = world.connect(expd_test_support::http2::own_uid()).await;
-        send_with_descriptor(&stream, &[PREFACE, &frame(4, 0, 0, &[])].concat());
+        let stream = world.connect(own_uid()).await;
+        // A connection that the daemon has closed takes no more.
+        send_with_descriptor(&stream, &[PREFACE, &frame(4, 0, 0, &[])].concat()).ok();
         for _ in 0..5 {
-            send_with_descriptor(&stream, &frame(6, 0, 0, &[7; 8]));
+            send_with_descriptor(&stream, &frame(6, 0, 0, &[7; 8])).ok();
         }
     }
-    let deadline = Instant::now() + DEADLINE;
-    while open() > before + 10 {
-        assert!(Instant::now() < deadline, "{} files are open", open());
-        sleep(Duration::from_millis(50)).await;
-    }
+    until("their ends", || open() <= before + 10).await;
     world.root_gets_in().await;
 }

@@ -1,11 +1,15 @@
 //! Connections to a Unix socket from any user, as gRPC channels and as HTTP/2 frame by frame.
 
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
 use hyper_util::rt::TokioIo;
 use rustix::fs::Uid;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
@@ -25,6 +29,18 @@ pub fn is_root() -> bool {
         eprintln!("SKIPPED: only root can connect as other users");
     }
     root
+}
+
+/// Sends bytes with the descriptor of the connection itself, which then stays open for as long as
+/// nobody reads them.
+pub fn send_with_descriptor(stream: &UnixStream, bytes: &[u8]) -> std::io::Result<()> {
+    let descriptors = [stream.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    let bytes = [IoSlice::new(bytes)];
+    sendmsg(stream, &bytes, &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
 }
 
 /// A connection from a user, where there is one to be had. The kernel notes the user of the thread

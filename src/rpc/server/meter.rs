@@ -82,11 +82,6 @@ impl Meter {
     ) -> usize {
         let mut rest = received;
         let (mut frames, mut passed_cost) = (0, 0);
-        // It is this connection's turn: tokens that others spent since then do not stop its next
-        // frame.
-        let enough = |frames: u32, passed_cost: u32, bucket: &TokenBucket| {
-            frames > 0 && (passed_cost > MAX_PASSED_COST || bucket.wait_time().is_some())
-        };
         while let Some((first, after)) = rest.split_first() {
             match &mut self.position {
                 Position::Preface(left) | Position::Payload(left) => {
@@ -97,11 +92,14 @@ impl Meter {
                         self.position = Position::Head([0; HEAD], 0);
                     }
                 }
-                Position::Head(_, 0) if enough(frames, passed_cost, bucket) => break,
+                // It is this connection's turn: tokens that others spent since then do not stop its
+                // next frame.
                 Position::Head(_, 0)
                     if frames > 0
-                        && self.calls_passed >= CALLS_AT_ONCE
-                        && rest.get(KIND) == Some(&HEADERS) =>
+                        && (passed_cost > MAX_PASSED_COST
+                            || bucket.wait_time().is_some()
+                            || self.calls_passed >= CALLS_AT_ONCE
+                                && rest.get(KIND) == Some(&HEADERS)) =>
                 {
                     break;
                 }
