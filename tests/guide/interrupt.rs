@@ -19,8 +19,11 @@ const SIGINT: i32 = 2;
 
 /// This test's own binary as a program that listens, once it does.
 async fn listening(world: &World, takes_it: bool) -> Child {
-    let mut program = Command::new(std::env::current_exe().unwrap());
+    // A shell starts what it runs in the background with SIGINT ignored, which would be inherited.
+    let mut program = Command::new("env");
     program
+        .arg("--default-signal=INT")
+        .arg(std::env::current_exe().unwrap())
         .args(["--exact", "interrupt::played_as_a_program"])
         .args(["--ignored", "--nocapture"])
         .env("EXPD_SOCKET", world.socket())
