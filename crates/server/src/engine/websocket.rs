@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::Bytes;
 use futures_util::{Sink as _, Stream as _};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -32,6 +33,10 @@ const WRITE_BUFFER: usize = 16 * 1024;
 /// into the same queue.
 const MAX_QUEUED: usize = 512;
 
+/// Pongs that the client has not taken, beyond which nothing more is read from it: the library keeps
+/// them without a bound.
+const MAX_PONGS: usize = 64;
+
 /// Places of an empty queue that are kept.
 const KEPT_QUEUE: usize = 8;
 
@@ -52,13 +57,15 @@ enum Queued {
     Close,
 }
 
-pub(super) struct WebSocket {
-    stream: Box<WebSocketStream<TokioIo<Upgraded>>>,
+pub(super) struct WebSocket<S = TokioIo<Upgraded>> {
+    stream: Box<WebSocketStream<S>>,
     /// Frames that the library has not taken yet; as many as the sender queues before it waits.
     queue: VecDeque<Queued>,
     /// Bytes of the first packet in the queue that the library has taken.
     taken: usize,
     unflushed: bool,
+    /// Pongs that the library has queued since it last wrote everything.
+    pongs: usize,
     /// Something was queued since the last [`Received::Drained`].
     announce: bool,
     /// Account of incomplete messages of the client.
@@ -71,18 +78,24 @@ impl WebSocket {
         max_message: usize,
         memory: Option<Arc<SocketUse>>,
     ) -> Self {
+        Self::over(TokioIo::new(upgraded), max_message, memory).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+    async fn over(stream: S, max_message: usize, memory: Option<Arc<SocketUse>>) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let io = TokioIo::new(upgraded);
-        let stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+        let stream = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
         Self {
             stream: Box::new(stream),
             queue: VecDeque::new(),
             taken: 0,
             unflushed: false,
+            pongs: 0,
             announce: false,
             memory,
         }
@@ -110,11 +123,10 @@ impl WebSocket {
     /// Ready once everything queued is in the kernel; an error where the WebSocket has ended.
     pub(super) fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
         while !self.queue.is_empty() {
-            match Pin::new(&mut self.stream).poll_ready(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(())),
-                Poll::Ready(Ok(())) => {}
+            if self.pongs > 0 {
+                ready!(self.poll_flush(context))?;
             }
+            ready!(Pin::new(&mut self.stream).poll_ready(context)).map_err(drop)?;
             if let Some(message) = self.next_message() {
                 if Pin::new(&mut self.stream).start_send(message).is_err() {
                     return Poll::Ready(Err(()));
@@ -123,13 +135,16 @@ impl WebSocket {
             }
         }
         if self.unflushed {
-            match Pin::new(&mut self.stream).poll_flush(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(())),
-                Poll::Ready(Ok(())) => self.unflushed = false,
-            }
+            ready!(self.poll_flush(context))?;
+            self.unflushed = false;
             self.queue.shrink_to(KEPT_QUEUE);
         }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(context)).map_err(drop)?;
+        self.pongs = 0;
         Poll::Ready(Ok(()))
     }
 
@@ -163,8 +178,8 @@ impl WebSocket {
     }
 
     fn poll_received(&mut self, context: &mut Context<'_>) -> Poll<Received> {
-        // The queue is written before this, so that a full one wakes the task when it moves.
-        while self.queue.len() < MAX_QUEUED {
+        // Both are written before this, so that the task is woken when they move.
+        while self.queue.len() < MAX_QUEUED && self.pongs < MAX_PONGS {
             let next = Pin::new(&mut self.stream).poll_next(context);
             return Poll::Ready(match next {
                 Poll::Pending => return Poll::Pending,
@@ -184,6 +199,7 @@ impl WebSocket {
                 // The library has queued the pong.
                 Poll::Ready(Some(Ok(Message::Ping(_)))) => {
                     self.unflushed = true;
+                    self.pongs += 1;
                     continue;
                 }
                 Poll::Ready(Some(Ok(Message::Close(_)))) => {
@@ -244,39 +260,4 @@ fn next_fragment(packet: &Packet, taken: usize) -> (Message, usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_large_packet_leaves_in_fragments_that_share_its_bytes() {
-        let packet = Packet::from("é".repeat(FRAGMENT));
-        let (mut taken, mut joined, mut fragments) = (0, Vec::new(), 0);
-        loop {
-            let (message, after) = next_fragment(&packet, taken);
-            let Message::Frame(frame) = message else {
-                panic!("{message:?} is whole");
-            };
-            let expected = if fragments == 0 {
-                Data::Text
-            } else {
-                Data::Continue
-            };
-            assert_eq!(frame.header().opcode, OpCode::Data(expected));
-            assert!(frame.payload().len() <= FRAGMENT);
-            assert!(std::str::from_utf8(frame.payload()).is_ok());
-            let offset = frame.payload().as_ptr().addr() - packet.as_ptr().addr();
-            assert_eq!(offset, taken, "the fragment is a copy");
-            joined.extend_from_slice(frame.payload());
-            fragments += 1;
-            taken = after;
-            assert_eq!(frame.header().is_final, taken == 0);
-            if taken == 0 {
-                break;
-            }
-        }
-        assert_eq!(joined, packet.as_bytes());
-        assert_eq!(fragments, 2);
-        let small = Packet::from("2");
-        assert!(matches!(next_fragment(&small, 0), (Message::Text(text), 0) if text == small));
-    }
-}
+mod tests;

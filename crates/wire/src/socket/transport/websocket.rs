@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::{Sink, Stream as _, StreamExt as _};
-use tokio::io::BufReader;
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -32,13 +32,19 @@ const READ_BYTES: usize = 32 << 10;
 /// instructions from socket to stream, and evicted the processor's first-level cache.
 const TAKEN_BYTES: usize = 4 << 10;
 
+/// Pongs that the server has not taken, beyond which nothing more is read from it: the library keeps
+/// them without a bound.
+const MAX_PONGS: usize = 64;
+
 /// An open WebSocket.
-pub(in crate::socket) struct WebSocket {
-    stream: WebSocketStream<BufReader<Stream>>,
+pub(in crate::socket) struct WebSocket<S = BufReader<Stream>> {
+    stream: WebSocketStream<S>,
     outbox: VecDeque<ToSend>,
     /// Packets that were written and not flushed yet. At most as many as in a full outbox.
     written: Vec<oneshot::Sender<()>>,
     flushed: bool,
+    /// Pongs that the library has queued since it last wrote everything.
+    pongs: usize,
 }
 
 impl WebSocket {
@@ -75,12 +81,7 @@ impl WebSocket {
                     excerpt(named.unwrap_or_default())
                 )))
             }
-            Ok((stream, _)) => Ok(Self {
-                stream,
-                outbox: VecDeque::new(),
-                written: Vec::new(),
-                flushed: true,
-            }),
+            Ok((stream, _)) => Ok(Self::over(stream)),
             Err(Error::Http(answer)) => Err(OpenFailure::Rejected(Rejection::read(
                 answer.status(),
                 answer.headers(),
@@ -90,6 +91,18 @@ impl WebSocket {
                 "the WebSocket handshake failed: {}",
                 explain(&error, address.host())
             ))),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+    fn over(stream: WebSocketStream<S>) -> Self {
+        Self {
+            stream,
+            outbox: VecDeque::new(),
+            written: Vec::new(),
+            flushed: true,
+            pongs: 0,
         }
     }
 
@@ -109,6 +122,9 @@ impl WebSocket {
             return Poll::Pending;
         }
         loop {
+            if self.pongs >= MAX_PONGS {
+                ready!(self.poll_flush(cx)).map_err(|error| lost(&error))?;
+            }
             return Poll::Ready(match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
                 Some(Ok(Message::Text(text))) => Ok(Received::Text(text)),
                 Some(Ok(Message::Binary(bytes))) => Ok(Received::Binary(bytes.len())),
@@ -121,6 +137,10 @@ impl WebSocket {
                     None => "the server closed the connection".to_owned(),
                 })),
                 // The library answers WebSocket's own pings, which some proxies send.
+                Some(Ok(Message::Ping(_))) => {
+                    self.pongs += 1;
+                    continue;
+                }
                 Some(Ok(_)) => continue,
                 Some(Err(error)) => Err(lost(&error)),
                 None => Err(ConnectionLost("the server ended the connection".to_owned())),
@@ -139,13 +159,19 @@ impl WebSocket {
             }
         }
         if !self.flushed {
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            ready!(self.poll_flush(cx))?;
             self.flushed = true;
             for sent in self.written.drain(..) {
                 // The requester may have stopped waiting.
                 sent.send(()).ok();
             }
         }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.pongs = 0;
         Poll::Ready(Ok(()))
     }
 
@@ -162,7 +188,7 @@ impl WebSocket {
     }
 }
 
-impl fmt::Debug for WebSocket {
+impl<S> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebSocket")
     }
@@ -181,4 +207,44 @@ fn lost(error: &Error) -> ConnectionLost {
         }
         error => format!("the connection broke: {}", sentence(error)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use futures_util::future::join;
+    use tokio::io::{AsyncWriteExt as _, duplex};
+    use tokio::time::timeout;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+    use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_pings_and_does_not_read_is_not_read_either() {
+        const PINGS: usize = 5000;
+        const KERNEL: usize = 1000;
+        let (stream, mut server) = duplex(KERNEL);
+        let config = WebSocketConfig::default().read_buffer_size(TAKEN_BYTES);
+        let stream = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await;
+        let mut websocket = WebSocket::over(stream);
+        let mut ping = Vec::new();
+        Frame::ping(vec![0; 125]).format(&mut ping).unwrap();
+        let sent = Cell::new(0);
+        let pinging = pin!(async {
+            while sent.get() < PINGS {
+                server.write_all(&ping).await.unwrap();
+                sent.set(sent.get() + 1);
+            }
+        });
+        let reading = poll_fn(|cx| websocket.poll(cx, true));
+        let both = timeout(Duration::from_secs(1), join(pinging, reading));
+        assert!(both.await.is_err(), "all pings were read");
+        let most = MAX_PONGS + (TAKEN_BYTES + 2 * KERNEL) / ping.len();
+        assert!((MAX_PONGS..=most).contains(&sent.get()), "{}", sent.get());
+    }
 }
