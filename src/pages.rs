@@ -20,11 +20,18 @@ struct Inner {
     last: u64,
 }
 
-/// Counts of one app's pages since the start.
+/// One app's pages since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppCounts {
     /// The instance that its pages share.
     pub instance: String,
+    /// Counts by origin; as many as were configured since the start.
+    pub origins: BTreeMap<String, PageCounts>,
+}
+
+/// Counts of pages since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PageCounts {
     /// Live sockets opened.
     pub opened: u64,
     /// Broadcasts delivered to sockets that have ended.
@@ -33,6 +40,24 @@ pub struct AppCounts {
     pub cut: u64,
     /// Handshakes refused because the network was away, or something had been missed.
     pub refused: u64,
+}
+
+impl AppCounts {
+    /// Counts over all origins.
+    pub fn total(&self) -> PageCounts {
+        let mut total = PageCounts::default();
+        for counts in self.origins.values() {
+            total.opened += counts.opened;
+            total.delivered += counts.delivered;
+            total.cut += counts.cut;
+            total.refused += counts.refused;
+        }
+        total
+    }
+
+    fn of(&mut self, origin: &str) -> &mut PageCounts {
+        self.origins.entry(origin.to_owned()).or_default()
+    }
 }
 
 /// One live socket of a page.
@@ -121,8 +146,8 @@ impl Drop for OpenPage {
     fn drop(&mut self) {
         let mut inner = self.pages.lock();
         inner.open.remove(&self.number);
-        let counts = inner.apps.entry(self.info.app.clone()).or_default();
-        counts.delivered += self.info.delivered();
+        let app = inner.apps.entry(self.info.app.clone()).or_default();
+        app.of(&self.info.origin).delivered += self.info.delivered();
     }
 }
 
@@ -134,9 +159,9 @@ impl Pages {
         inner.last += 1;
         let number = inner.last;
         inner.open.insert(number, info.clone());
-        let counts = inner.apps.entry(info.app.clone()).or_default();
-        counts.opened += 1;
-        counts.instance.clone_from(&info.instance);
+        let app = inner.apps.entry(info.app.clone()).or_default();
+        app.of(&info.origin).opened += 1;
+        app.instance.clone_from(&info.instance);
         OpenPage {
             pages: self.clone(),
             number,
@@ -145,16 +170,18 @@ impl Pages {
     }
 
     /// Counts a page that was cut.
-    pub fn count_cut(&self, app: &str) {
-        self.lock().apps.entry(app.to_owned()).or_default().cut += 1;
+    pub fn count_cut(&self, app: &str, origin: &str) {
+        let mut inner = self.lock();
+        let app = inner.apps.entry(app.to_owned()).or_default();
+        app.of(origin).cut += 1;
     }
 
     /// Counts a refused handshake.
-    pub fn count_refused(&self, app: &str, instance: &str) {
+    pub fn count_refused(&self, app: &str, origin: &str, instance: &str) {
         let mut inner = self.lock();
-        let counts = inner.apps.entry(app.to_owned()).or_default();
-        counts.refused += 1;
-        instance.clone_into(&mut counts.instance);
+        let app = inner.apps.entry(app.to_owned()).or_default();
+        app.of(origin).refused += 1;
+        instance.clone_into(&mut app.instance);
     }
 
     /// The open pages, the oldest first.
@@ -170,7 +197,8 @@ impl Pages {
         let inner = self.lock();
         let mut apps = inner.apps.clone();
         for info in inner.open.values() {
-            apps.entry(info.app.clone()).or_default().delivered += info.delivered();
+            let app = apps.entry(info.app.clone()).or_default();
+            app.of(&info.origin).delivered += info.delivered();
         }
         apps
     }
@@ -178,5 +206,32 @@ impl Pages {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Consistent after each statement.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_counted_by_app_and_origin() {
+        let pages = Pages::default();
+        let open = |origin| pages.open(PageInfo::new("board", origin, "default", 4));
+        let (first, second) = (open("https://a.example"), open("https://b.example"));
+        first.info.add_delivered(3);
+        second.info.add_delivered(4);
+        drop(first);
+        pages.count_cut("board", "https://a.example");
+        pages.count_refused("board", "https://a.example", "default");
+        let apps = pages.apps();
+        let of = |opened, delivered, cut, refused| PageCounts {
+            opened,
+            delivered,
+            cut,
+            refused,
+        };
+        assert_eq!(apps["board"].origins["https://a.example"], of(1, 3, 1, 1));
+        assert_eq!(apps["board"].origins["https://b.example"], of(1, 4, 0, 0));
+        assert_eq!(apps["board"].total(), of(2, 7, 1, 1));
     }
 }

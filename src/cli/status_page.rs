@@ -24,7 +24,7 @@ const MAX_CHANNEL: usize = 22;
 const MAX_LISTENED: usize = 15;
 const MAX_EVENT: usize = 8;
 const MAX_APP: usize = 16;
-const MAX_ORIGIN: usize = 30;
+const MAX_ORIGIN: usize = 24;
 const MAX_LIMIT: usize = 28;
 
 /// Rows of limits that were reached: a page is to be read.
@@ -38,6 +38,14 @@ pub(super) fn link_state(state: LinkState) -> String {
         LinkState::Offline | LinkState::Refused => BAD,
     };
     styled(style, state.explain())
+}
+
+/// Number of sockets that were cut, which somebody should look at.
+fn count_of_cut(cut: u64) -> String {
+    match cut {
+        0 => "0".to_owned(),
+        cut => styled(WARN, cut),
+    }
 }
 
 /// A page that shows the status of one moment.
@@ -221,7 +229,14 @@ impl StatusPage {
 
     /// Web pages, and what became of those of each app.
     fn web_pages(&mut self, status: &expd_client::Status) {
-        let heading = ["page of", "origin", "channels", "behind", "delivered"];
+        let heading = [
+            "page of",
+            "origin",
+            "channels",
+            "behind",
+            "delivered",
+            "cut",
+        ];
         let rows = status.web_pages.iter().map(|page| {
             vec![
                 clipped(&printable(&page.app), MAX_APP),
@@ -229,6 +244,7 @@ impl StatusPage {
                 page.channels.to_string(),
                 page.behind.to_string(),
                 page.delivered.to_string(),
+                count_of_cut(status.cut_of(page)),
             ]
         });
         self.table(&heading, rows.collect());
@@ -239,10 +255,7 @@ impl StatusPage {
                 clipped(&printable(&app.instance), MAX_APP),
                 app.opened.to_string(),
                 app.delivered.to_string(),
-                match app.cut {
-                    0 => "0".to_owned(),
-                    cut => styled(WARN, cut),
-                },
+                count_of_cut(app.cut),
                 app.refused.to_string(),
             ]
         });
@@ -347,7 +360,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 mod tests {
     use std::time::Duration;
 
-    use expd_client::{Counters, LinkStatus, WebAppStatus, WebPageStatus};
+    use expd_client::{Counters, LinkStatus, WebAppStatus, WebOriginStatus, WebPageStatus};
     use expd_domain::{Channel, IdentityKind};
 
     use super::*;
@@ -433,8 +446,15 @@ mod tests {
                 instance: "default".to_owned(),
                 opened: 3,
                 delivered: 40,
-                cut: 1,
+                cut: 3,
                 refused: 2,
+                origins: vec![WebOriginStatus {
+                    origin: "https://kiosk.example".to_owned(),
+                    opened: 2,
+                    delivered: 30,
+                    cut: 1,
+                    refused: 0,
+                }],
             }],
             limit_hits: vec![LimitHit {
                 limit: "user.broadcasts_per_second".to_owned(),
@@ -470,11 +490,11 @@ default  offline for 5s
   program           channel          event  behind  delivered  missed
   pid 42, uid 7777  "menu" (system)  all    0       3          1
 
-  page of     origin                 channels  behind  delivered
-  menu-board  https://kiosk.example  2         1       12
+  page of     origin                 channels  behind  delivered  cut
+  menu-board  https://kiosk.example  2         1       12         1
 
   app         instance  opened  delivered  cut  refused
-  menu-board  default   3       40         1    2
+  menu-board  default   3       40         3    2
 
   limit reached               by                refused  last
   user.broadcasts_per_second  pid 42, uid 7777  12       30s ago

@@ -130,13 +130,25 @@ fn web_pages_out(context: &ServiceContext, view: &View) -> Vec<proto::WebPageSta
 fn web_apps_out(context: &ServiceContext, view: &View) -> Vec<proto::WebAppStatus> {
     let apps = context.pages.apps().into_iter();
     apps.filter(|(_, counts)| view.instance(&counts.instance))
-        .map(|(app, counts)| proto::WebAppStatus {
-            app: name(&app),
-            instance: counts.instance,
-            opened: counts.opened,
-            delivered: counts.delivered,
-            cut: counts.cut,
-            refused: counts.refused,
+        .map(|(app, of_app)| {
+            let total = of_app.total();
+            let origins = of_app.origins.into_iter();
+            let origins = origins.map(|(origin, counts)| proto::WebOriginStatus {
+                origin: name(&origin),
+                opened: counts.opened,
+                delivered: counts.delivered,
+                cut: counts.cut,
+                refused: counts.refused,
+            });
+            proto::WebAppStatus {
+                app: name(&app),
+                instance: of_app.instance,
+                opened: total.opened,
+                delivered: total.delivered,
+                cut: total.cut,
+                refused: total.refused,
+                origins: origins.collect(),
+            }
         })
         .collect()
 }

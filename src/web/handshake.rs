@@ -77,7 +77,7 @@ fn open(
     let link = caller.bridge.link.borrow().state;
     if link != LinkState::Online {
         state.logins.refused(&caller.login, &app);
-        state.pages.count_refused(&app, instance);
+        state.pages.count_refused(&app, &caller.origin, instance);
         let message = format!("the daemon is not connected to EXP ({})", link.as_str());
         return Err(ApiError {
             retry_after: Some(RETRY_AFTER),
@@ -96,7 +96,9 @@ fn open(
         ));
     }
     let login = state.logins.admit(&caller.login, &app);
-    let login = login.inspect_err(|_| state.pages.count_refused(&app, instance))?;
+    let login = login.inspect_err(|_| {
+        state.pages.count_refused(&app, &caller.origin, instance);
+    })?;
     let owner = SocketOwner {
         app: app.as_str().into(),
         origin: caller.origin.clone(),

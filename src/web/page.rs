@@ -423,7 +423,7 @@ impl Page {
         } = self.task;
         login.end(begun.socket, end.has_missed());
         if end.is_cut() {
-            state.pages.count_cut(&caller.app.name);
+            state.pages.count_cut(&caller.app.name, &caller.origin);
         }
         end.report(&caller, open.info.behind());
     }

@@ -1,7 +1,12 @@
 //! Refreshes of a page's token: everything once and in order, on the socket that takes over.
 
-use crate::page::Page;
+use std::time::{Duration, Instant};
+
+use crate::page::{Page, PollingPage};
 use crate::world::{BOARD_ORIGIN, World};
+
+/// Time after which a refresh is answered whatever the page has confirmed.
+const HOLD_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_keeps_its_socket_is_sent_away_and_given_the_rest_when_it_is_back() {
@@ -28,4 +33,59 @@ async fn a_page_that_keeps_its_socket_is_sent_away_and_given_the_rest_when_it_is
     for number in 2..=4 {
         assert_eq!(page.number().await, Some(number));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_does_not_poll_is_refreshed_in_time_and_given_what_it_has_not_confirmed() {
+    let world = World::start().await;
+    let token = world.log_in().await;
+    let page = PollingPage::open(&world, &token).await;
+    page.subscribe(&world).await;
+    page.poll_until("42[\"subscribed\"").await;
+    world.send(1).await;
+    assert_eq!(page.poll_until("42[\"broadcast\"").await, [1]);
+    // No poll from here on: it may not have received the last answer.
+    world.send(2).await;
+    let token = refresh_in_time(&world, &token).await;
+    world.send(3).await;
+    let after = PollingPage::open(&world, &token).await;
+    after.subscribe(&world).await;
+    let mut numbers = after.poll_until("42[\"subscribed\"").await;
+    while numbers.last() != Some(&3) {
+        numbers.extend(after.poll_until("42[\"broadcast\"").await);
+    }
+    assert_eq!(numbers, [1, 2, 3]);
+    assert!(page.poll().await.is_empty(), "the old socket goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_reads_nothing_is_refreshed_in_time_and_given_everything() {
+    const MANY: u64 = 12;
+    let world =
+        World::with_limits("limits.log_bytes = \"32MiB\"\nlimits.total_log_bytes = \"64MiB\"")
+            .await;
+    let token = world.log_in().await;
+    let mut slow = Page::open_narrow(&world, &token).await;
+    slow.subscribe(&world).await;
+    for number in 1..=MANY {
+        world.send_large(number, 512 * 1024).await;
+    }
+    let token = refresh_in_time(&world, &token).await;
+    let mut after = Page::open(&world, &token).await;
+    after.subscribe(&world).await;
+    world.send(MANY + 1).await;
+    for number in 1..=MANY + 1 {
+        assert_eq!(after.number().await, Some(number));
+    }
+}
+
+/// Refreshes the token of a page that confirms nothing. Returns the new one.
+async fn refresh_in_time(world: &World, token: &str) -> String {
+    let begun = Instant::now();
+    let answer = world.ask("POST", "/api/auth/token", BOARD_ORIGIN, token);
+    let answer = answer.await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let took = begun.elapsed();
+    assert!((HOLD_TIMEOUT..5 * HOLD_TIMEOUT).contains(&took), "{took:?}");
+    answer.text("token")
 }

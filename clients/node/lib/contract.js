@@ -3949,6 +3949,7 @@ $root.expd = (function() {
         v1.WebAppStatus = (function() {
 
             function WebAppStatus(properties) {
+                this.origins = [];
                 if (properties)
                     for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -3961,6 +3962,7 @@ $root.expd = (function() {
             WebAppStatus.prototype.delivered = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             WebAppStatus.prototype.cut = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             WebAppStatus.prototype.refused = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WebAppStatus.prototype.origins = $util.emptyArray;
 
             WebAppStatus.encode = function encode(message, writer, q) {
                 if (!writer)
@@ -3981,6 +3983,9 @@ $root.expd = (function() {
                     writer.uint32(40).uint64(message.cut);
                 if (message.refused != null && Object.hasOwnProperty.call(message, "refused"))
                     writer.uint32(48).uint64(message.refused);
+                if (message.origins != null && message.origins.length)
+                    for (var i = 0; i < message.origins.length; ++i)
+                        $root.expd.v1.WebOriginStatus.encode(message.origins[i], writer.uint32(58).fork(), q + 1).ldelim();
                 return writer;
             };
 
@@ -4031,6 +4036,12 @@ $root.expd = (function() {
                             message.refused = reader.uint64();
                             break;
                         }
+                    case 7: {
+                            if (!(message.origins && message.origins.length))
+                                message.origins = [];
+                            message.origins.push($root.expd.v1.WebOriginStatus.decode(reader, reader.uint32(), undefined, long + 1));
+                            break;
+                        }
                     default:
                         reader.skipType(tag & 7, long);
                         break;
@@ -4045,6 +4056,100 @@ $root.expd = (function() {
             };
 
             return WebAppStatus;
+        })();
+
+        v1.WebOriginStatus = (function() {
+
+            function WebOriginStatus(properties) {
+                if (properties)
+                    for (var keys = Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            }
+
+            WebOriginStatus.prototype.origin = "";
+            WebOriginStatus.prototype.opened = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WebOriginStatus.prototype.delivered = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WebOriginStatus.prototype.cut = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            WebOriginStatus.prototype.refused = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            WebOriginStatus.encode = function encode(message, writer, q) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (q === undefined)
+                    q = 0;
+                if (q > $util.recursionLimit)
+                    throw Error("max depth exceeded");
+                if (message.origin != null && Object.hasOwnProperty.call(message, "origin"))
+                    writer.uint32(10).string(message.origin);
+                if (message.opened != null && Object.hasOwnProperty.call(message, "opened"))
+                    writer.uint32(16).uint64(message.opened);
+                if (message.delivered != null && Object.hasOwnProperty.call(message, "delivered"))
+                    writer.uint32(24).uint64(message.delivered);
+                if (message.cut != null && Object.hasOwnProperty.call(message, "cut"))
+                    writer.uint32(32).uint64(message.cut);
+                if (message.refused != null && Object.hasOwnProperty.call(message, "refused"))
+                    writer.uint32(40).uint64(message.refused);
+                return writer;
+            };
+
+            WebOriginStatus.decode = function decode(reader, length, error, long) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (long === undefined)
+                    long = 0;
+                if (long > $Reader.recursionLimit)
+                    throw Error("maximum nesting depth exceeded");
+                var end, message;
+                if (length === undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = new $root.expd.v1.WebOriginStatus();
+                while (reader.pos < end) {
+                    var tag = reader.uint32();
+                    if (tag === error)
+                        break;
+                    switch (tag >>> 3) {
+                    case 1: {
+                            message.origin = reader.string();
+                            break;
+                        }
+                    case 2: {
+                            message.opened = reader.uint64();
+                            break;
+                        }
+                    case 3: {
+                            message.delivered = reader.uint64();
+                            break;
+                        }
+                    case 4: {
+                            message.cut = reader.uint64();
+                            break;
+                        }
+                    case 5: {
+                            message.refused = reader.uint64();
+                            break;
+                        }
+                    default:
+                        reader.skipType(tag & 7, long);
+                        break;
+                    }
+                }
+                if (length !== undefined) {
+                    if (reader.pos !== end)
+                        throw RangeError("index out of range");
+                    reader.len = length;
+                }
+                return message;
+            };
+
+            return WebOriginStatus;
         })();
 
         v1.LinkEvent = (function() {

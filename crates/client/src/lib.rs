@@ -61,6 +61,6 @@ pub use serde_json::{Value, json};
 pub use socket_path::{SocketEnvironment, SocketPath, UnsafeFolder};
 pub use status::{
     ChannelStatus, Counters, Identity, InstanceStatus, LimitHit, LinkEvent, LinkStatus,
-    ListenerStatus, Status, WebAppStatus, WebPageStatus,
+    ListenerStatus, Status, WebAppStatus, WebOriginStatus, WebPageStatus,
 };
 pub use tonic::Code;

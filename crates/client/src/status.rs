@@ -92,6 +92,24 @@ pub struct WebAppStatus {
     pub cut: u64,
     /// Handshakes refused because EXP was away, or because something had been missed.
     pub refused: u64,
+    /// The same counts by origin, of those whose pages have come.
+    pub origins: Vec<WebOriginStatus>,
+}
+
+/// Counts of the pages of one app from one origin since the daemon started.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebOriginStatus {
+    /// The origin, as the browser sends it.
+    pub origin: String,
+    /// Live sockets opened.
+    pub opened: u64,
+    /// Broadcasts delivered, summed over pages.
+    pub delivered: u64,
+    /// Sockets closed because the page did not read, or because something could not be delivered.
+    pub cut: u64,
+    /// Handshakes refused because EXP was away, or because something had been missed.
+    pub refused: u64,
 }
 
 /// State of an identity.
@@ -301,6 +319,15 @@ impl Pages {
 }
 
 impl Status {
+    /// Sockets of the app and origin of a page that were cut since the daemon started.
+    #[must_use]
+    pub fn cut_of(&self, page: &WebPageStatus) -> u64 {
+        let of_app = self.web_apps.iter().filter(|app| app.app == page.app);
+        let origins = of_app.flat_map(|app| &app.origins);
+        let same = origins.filter(|origin| origin.origin == page.origin);
+        same.map(|origin| origin.cut).sum()
+    }
+
     fn from_wire(status: proto::Status) -> Result<Self, ClientError> {
         let instances = status.instances.into_iter().map(InstanceStatus::from_wire);
         Ok(Self {
@@ -365,6 +392,23 @@ impl WebAppStatus {
             delivered: app.delivered,
             cut: app.cut,
             refused: app.refused,
+            origins: app
+                .origins
+                .into_iter()
+                .map(WebOriginStatus::from_wire)
+                .collect(),
+        }
+    }
+}
+
+impl WebOriginStatus {
+    fn from_wire(origin: proto::WebOriginStatus) -> Self {
+        Self {
+            origin: origin.origin,
+            opened: origin.opened,
+            delivered: origin.delivered,
+            cut: origin.cut,
+            refused: origin.refused,
         }
     }
 }

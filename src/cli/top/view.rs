@@ -195,15 +195,16 @@ fn pages(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
     });
     lines.push(plain(String::new()));
     lines.push(heading(
-        "PAGE OF           ORIGIN                     CHANNELS  BEHIND  DELIVERED      /s",
+        "PAGE OF         ORIGIN                 CHANNELS  BEHIND   CUT  DELIVERED      /s",
     ));
     for page in rows {
         lines.push(plain(format!(
-            "{:<16}  {:<25}  {:>8}  {:>6}  {:>9}  {:>6}",
-            clipped(&printable(&page.app), 16),
-            clipped(&printable(&page.origin), 25),
+            "{:<14}  {:<21}  {:>8}  {:>6}  {:>4}  {:>9}  {:>6}",
+            clipped(&printable(&page.app), 14),
+            clipped(&printable(&page.origin), 21),
             page.channels,
             page.behind,
+            status.cut_of(page),
             page.delivered,
             rates.shown(&page_key(page)),
         )));
@@ -246,7 +247,8 @@ mod tests {
     use std::time::Duration;
 
     use expd_client::{
-        ChannelStatus, Counters, LinkStatus, ListenerStatus, Time, WebAppStatus, WebPageStatus,
+        ChannelStatus, Counters, LinkStatus, ListenerStatus, Time, WebAppStatus, WebOriginStatus,
+        WebPageStatus,
     };
     use expd_domain::Channel;
 
@@ -275,8 +277,15 @@ mod tests {
                 instance: "default".to_owned(),
                 opened: 7,
                 delivered: delivered * 3,
-                cut: 1,
+                cut: 8,
                 refused: 4,
+                origins: vec![WebOriginStatus {
+                    origin: "https://a-long-name-of-a-kiosk.example:8443".to_owned(),
+                    opened: 2,
+                    delivered,
+                    cut: 1,
+                    refused: 0,
+                }],
             }],
             limit_hits: Vec::new(),
             instances: vec![InstanceStatus {
@@ -349,8 +358,8 @@ mod tests {
         let [page, app] = &of_app[..] else {
             panic!("{text:#?}");
         };
-        assert_eq!(page[2..], ["2", "5", "60", "20.0"]);
-        assert_eq!(app[2..], ["7", "1", "4", "90", "30.0"]);
+        assert_eq!(page[2..], ["2", "5", "1", "60", "20.0"]);
+        assert_eq!(app[2..], ["7", "8", "4", "90", "30.0"]);
         assert!(
             text.iter().any(|line| line.contains("! no route")),
             "{text:#?}"

@@ -1,10 +1,12 @@
 //! Metric families of the door for pages. They have no samples until a page has come.
 
-use super::exposition::{Exposition, Kind};
-use crate::pages::{AppCounts, Pages};
+use std::sync::Arc;
 
-/// Name, help and source of a count of an app's pages.
-type Count = (&'static str, &'static str, fn(&AppCounts) -> u64);
+use super::exposition::{Exposition, Kind};
+use crate::pages::{PageCounts, PageInfo, Pages};
+
+/// Name, help and source of a count of pages.
+type Count = (&'static str, &'static str, fn(&PageCounts) -> u64);
 
 const COUNTS: [Count; 4] = [
     (
@@ -29,28 +31,47 @@ const COUNTS: [Count; 4] = [
     ),
 ];
 
-/// Adds the families, by app.
+/// Adds the families, by app and origin.
 pub(super) fn add(text: &mut Exposition, pages: &Pages) {
     let apps = pages.apps();
     let open = pages.list();
-    let of = |app| open.iter().filter(move |page| page.app == app);
+    let rows: Vec<((&str, &str), &PageCounts)> = apps
+        .iter()
+        .flat_map(|(app, of_app)| {
+            let origins = of_app.origins.iter();
+            origins.map(move |(origin, counts)| ((app.as_str(), origin.as_str()), counts))
+        })
+        .collect();
     let mut family = text.family("expd_web_pages", Kind::Gauge, "Open pages.");
-    for app in apps.keys() {
-        family.sample(&[("app", app)], of(app.as_str()).count());
+    for (page, _) in &rows {
+        family.sample(&labels(page), of(&open, *page).count());
     }
     let mut family = text.family(
         "expd_web_page_behind_events",
         Kind::Gauge,
         "Events that the slowest open page has yet to receive.",
     );
-    for app in apps.keys() {
-        let behind = of(app.as_str()).map(|page| page.behind()).max();
-        family.sample(&[("app", app)], behind.unwrap_or(0));
+    for (page, _) in &rows {
+        let behind = of(&open, *page).map(|page| page.behind()).max();
+        family.sample(&labels(page), behind.unwrap_or(0));
     }
     for (name, help, count) in COUNTS {
         let mut family = text.family(name, Kind::Counter, help);
-        for (app, counts) in &apps {
-            family.sample(&[("app", app)], count(counts));
+        for (page, counts) in &rows {
+            family.sample(&labels(page), count(counts));
         }
     }
+}
+
+/// The open pages of an app and origin.
+fn of<'a>(
+    open: &'a [Arc<PageInfo>],
+    (app, origin): (&'a str, &'a str),
+) -> impl Iterator<Item = &'a Arc<PageInfo>> {
+    let pages = open.iter();
+    pages.filter(move |page| page.app == app && page.origin == origin)
+}
+
+fn labels<'a>((app, origin): &(&'a str, &'a str)) -> [(&'static str, &'a str); 2] {
+    [("app", app), ("origin", origin)]
 }

@@ -2298,7 +2298,7 @@ pub struct WebPageStatus {
     pub delivered: u64,
 }
 /// Counts of one app's pages since the daemon started.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WebAppStatus {
     /// Its name in the settings.
     #[prost(string, tag = "1")]
@@ -2318,6 +2318,29 @@ pub struct WebAppStatus {
     pub cut: u64,
     /// Handshakes that were refused because EXP was away, or because something had been missed.
     #[prost(uint64, tag = "6")]
+    pub refused: u64,
+    /// The same counts by origin, of those whose pages have come.
+    #[prost(message, repeated, tag = "7")]
+    pub origins: ::prost::alloc::vec::Vec<WebOriginStatus>,
+}
+/// Counts of the pages of one app from one origin since the daemon started.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WebOriginStatus {
+    /// The origin, as the browser sends it.
+    #[prost(string, tag = "1")]
+    pub origin: ::prost::alloc::string::String,
+    /// Live sockets opened.
+    #[prost(uint64, tag = "2")]
+    pub opened: u64,
+    /// Broadcasts delivered, summed over pages.
+    #[prost(uint64, tag = "3")]
+    pub delivered: u64,
+    /// Sockets that were closed because the page did not read, or because something could not be
+    /// delivered.
+    #[prost(uint64, tag = "4")]
+    pub cut: u64,
+    /// Handshakes that were refused because EXP was away, or because something had been missed.
+    #[prost(uint64, tag = "5")]
     pub refused: u64,
 }
 /// A state of an instance's link to EXP.

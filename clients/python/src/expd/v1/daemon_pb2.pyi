@@ -200,20 +200,36 @@ class WebPageStatus(_message.Message):
     def __init__(self, app: _Optional[str] = ..., origin: _Optional[str] = ..., instance: _Optional[str] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping[_Any, _Any]]] = ..., protocol: _Optional[int] = ..., websocket: bool = ..., channels: _Optional[int] = ..., behind: _Optional[int] = ..., delivered: _Optional[int] = ...) -> None: ...
 
 class WebAppStatus(_message.Message):
-    __slots__ = ("app", "instance", "opened", "delivered", "cut", "refused")
+    __slots__ = ("app", "instance", "opened", "delivered", "cut", "refused", "origins")
     APP_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_FIELD_NUMBER: _ClassVar[int]
     CUT_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    ORIGINS_FIELD_NUMBER: _ClassVar[int]
     app: str
     instance: str
     opened: int
     delivered: int
     cut: int
     refused: int
-    def __init__(self, app: _Optional[str] = ..., instance: _Optional[str] = ..., opened: _Optional[int] = ..., delivered: _Optional[int] = ..., cut: _Optional[int] = ..., refused: _Optional[int] = ...) -> None: ...
+    origins: _containers.RepeatedCompositeFieldContainer[WebOriginStatus]
+    def __init__(self, app: _Optional[str] = ..., instance: _Optional[str] = ..., opened: _Optional[int] = ..., delivered: _Optional[int] = ..., cut: _Optional[int] = ..., refused: _Optional[int] = ..., origins: _Optional[_Iterable[_Union[WebOriginStatus, _Mapping[_Any, _Any]]]] = ...) -> None: ...
+
+class WebOriginStatus(_message.Message):
+    __slots__ = ("origin", "opened", "delivered", "cut", "refused")
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    OPENED_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    CUT_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    origin: str
+    opened: int
+    delivered: int
+    cut: int
+    refused: int
+    def __init__(self, origin: _Optional[str] = ..., opened: _Optional[int] = ..., delivered: _Optional[int] = ..., cut: _Optional[int] = ..., refused: _Optional[int] = ...) -> None: ...
 
 class LinkEvent(_message.Message):
     __slots__ = ("instance", "state", "since", "reason")
