@@ -78,7 +78,7 @@ impl BridgeError {
     pub fn is_of_limit(&self) -> bool {
         match self {
             Self::TooManyCalls { .. } | Self::TooFast(_) | Self::QueueFull(_) => true,
-            Self::Call(error) => matches!(error, CallError::NoRoom),
+            Self::Call(error) => matches!(error, CallError::NoRoom | CallError::NoRoomToSend),
             Self::Router(error) => matches!(
                 error,
                 RouterError::TooManyListeners { .. }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::report::Incoming;
 
-/// Encodes broadcasts that arrived together, once for all listeners. The first of them has the
+/// Encodes broadcasts of one channel that arrived together, once for all listeners. The first of them has the
 /// sequence `first`; the encoder may take the payloads. The front door provides it: the router
 /// knows no encoding.
 pub type Encode = fn(first: u64, batch: &mut [Incoming]) -> EncodedBatch;

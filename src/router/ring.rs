@@ -89,8 +89,9 @@ pub(super) struct Ring {
     pub evicted: Evicted,
     /// Number of broadcasts since the log began.
     count: u64,
-    /// Number of broadcasts by name.
-    names: HashMap<Arc<str>, u64>,
+    /// Names of broadcasts and their numbers. The key is there once more, so that one search finds
+    /// it and changes the number.
+    names: HashMap<Arc<str>, (Arc<str>, u64)>,
     /// True once there were too many names to count.
     names_uncounted: bool,
     pub state: SubscriptionState,
@@ -233,7 +234,7 @@ impl Ring {
                 } if &*record.name == name => Some(*count_of_name - 1),
                 _ => None,
             });
-        next.or_else(|| Some(self.names.get(name).copied().unwrap_or(0)))
+        next.or_else(|| Some(self.names.get(name).map_or(0, |(_, count)| *count)))
     }
 
     /// Number of broadcasts up to and including `position`; `None` where it is no longer known.
@@ -356,11 +357,9 @@ impl Ring {
         if self.names_uncounted {
             return (Arc::from(name), 0);
         }
-        if let Some((known, _)) = self.names.get_key_value(name) {
-            let known = Arc::clone(known);
-            let count = self.names.entry(known.clone()).or_default();
+        if let Some((known, count)) = self.names.get_mut(name) {
             *count += 1;
-            return (known, *count);
+            return (known.clone(), *count);
         }
         if self.names.len() >= MAX_COUNTED_NAMES {
             self.names = HashMap::new();
@@ -368,7 +367,7 @@ impl Ring {
             return (Arc::from(name), 0);
         }
         let name: Arc<str> = Arc::from(name);
-        self.names.insert(name.clone(), 1);
+        self.names.insert(name.clone(), (name.clone(), 1));
         (name, 1)
     }
 }

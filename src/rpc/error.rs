@@ -178,6 +178,7 @@ impl From<CallError> for Status {
             CallError::Unknown { .. } => (Code::Unknown, "NO_ANSWER", None),
             CallError::TooLarge { .. } => (Code::ResourceExhausted, "ANSWER_TOO_LARGE", None),
             CallError::NoRoom => (Code::ResourceExhausted, "NO_ROOM_FOR_ANSWER", None),
+            CallError::NoRoomToSend => (Code::ResourceExhausted, "NO_ROOM_TO_SEND", None),
             CallError::BrokeOff { .. } => (Code::Unavailable, "BROKE_OFF", None),
             CallError::NoContentToken => (Code::FailedPrecondition, "NO_CONTENT_TOKEN", None),
             CallError::Invalid { .. } => return invalid(error),

@@ -14,26 +14,38 @@ use expd_proto as proto;
 /// Length of a gRPC frame's prefix: the compressed flag and the message's length in four bytes.
 pub(super) const PREFIX: usize = 5;
 
+/// The most bytes that a broadcast's frame has besides its texts: the prefix, keys, lengths, the
+/// sequence, the channel's flags and the time.
+const MAX_FIELDS: usize = 80;
+
 /// Events held for one listener are accounted to its user from this many bytes on; the memory
 /// accounted for the call covers fewer.
 pub(super) const MIN_ACCOUNTED: usize = 4 * 1024;
 
-/// Encodes broadcasts for the log, in the lossless JSON form. Moves their payloads out, which
-/// spares a copy.
+/// Encodes broadcasts of one channel for the log, in the lossless JSON form. Moves their payloads
+/// out, which spares a copy.
 #[must_use]
 pub fn encode(first: u64, batch: &mut [Incoming]) -> EncodedBatch {
-    let events: Vec<proto::ListenEvent> = (first..)
-        .zip(batch)
-        .map(|(sequence, incoming)| event(sequence, incoming))
-        .collect();
-    let size = events
-        .iter()
-        .map(|event| PREFIX + event.encoded_len())
-        .sum();
-    let mut bytes = BytesMut::with_capacity(size);
-    let mut ends = Vec::with_capacity(events.len());
-    for event in &events {
-        put_frame(&mut bytes, event);
+    let Some(channel) = batch.first().map(|incoming| incoming.channel.clone()) else {
+        return EncodedBatch::default();
+    };
+    let most = batch.iter().map(|it| MAX_FIELDS + text_bytes(it)).sum();
+    let mut bytes = BytesMut::with_capacity(most);
+    let mut ends = Vec::with_capacity(batch.len());
+    // One message for all, whose texts keep their memory from one broadcast to the next.
+    let mut event = proto::ListenEvent {
+        sequence: first,
+        event: Some(proto::listen_event::Event::Broadcast(proto::Broadcast {
+            channel: Some(convert::channel_out(&channel)),
+            ..proto::Broadcast::default()
+        })),
+    };
+    for (sequence, incoming) in (first..).zip(batch) {
+        event.sequence = sequence;
+        if let Some(proto::listen_event::Event::Broadcast(broadcast)) = &mut event.event {
+            fill(broadcast, incoming);
+        }
+        put_frame(&mut bytes, &event);
         ends.push(bytes.len());
     }
     EncodedBatch {
@@ -42,22 +54,33 @@ pub fn encode(first: u64, batch: &mut [Incoming]) -> EncodedBatch {
     }
 }
 
-fn event(sequence: u64, incoming: &mut Incoming) -> proto::ListenEvent {
-    let broadcast = &mut incoming.broadcast;
-    let payload = std::mem::take(&mut broadcast.payload).into_text();
-    proto::ListenEvent {
-        sequence,
-        event: Some(proto::listen_event::Event::Broadcast(proto::Broadcast {
-            id: broadcast.id.as_str().to_owned(),
-            name: broadcast.name.clone(),
-            channel: Some(convert::channel_out(&incoming.channel)),
-            channel_id: broadcast.channel.as_str().to_owned(),
-            payload: Some(proto::Payload {
-                form: Some(proto::payload::Form::Json(payload)),
-            }),
-            received_at: Some(incoming.received_at.into()),
-        })),
-    }
+/// Bytes of the texts in a broadcast's frame.
+fn text_bytes(incoming: &Incoming) -> usize {
+    let broadcast = &incoming.broadcast;
+    [
+        broadcast.id.as_str(),
+        &broadcast.name,
+        &incoming.channel.name,
+        broadcast.channel.as_str(),
+        broadcast.payload.as_str(),
+    ]
+    .iter()
+    .map(|text| text.len())
+    .sum()
+}
+
+/// Everything of a broadcast but its channel.
+fn fill(broadcast: &mut proto::Broadcast, incoming: &mut Incoming) {
+    let received = &mut incoming.broadcast;
+    received.id.as_str().clone_into(&mut broadcast.id);
+    received.name.clone_into(&mut broadcast.name);
+    let channel_id = received.channel.as_str();
+    channel_id.clone_into(&mut broadcast.channel_id);
+    let payload = std::mem::take(&mut received.payload).into_text();
+    broadcast.payload = Some(proto::Payload {
+        form: Some(proto::payload::Form::Json(payload)),
+    });
+    broadcast.received_at = Some(incoming.received_at.into());
 }
 
 /// Encodes one listener's events as frames or messages.
@@ -230,4 +253,60 @@ fn decode(frame: &Bytes) -> proto::ListenEvent {
     let message = frame.get(PREFIX..).unwrap_or_default();
     // Never fails: [`encode`] made these bytes.
     proto::ListenEvent::decode(message).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::router::Moment;
+    use expd_domain::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Payload};
+
+    #[test]
+    fn a_batch_is_encoded_as_its_broadcasts_are_one_by_one_in_the_room_reserved_for_it() {
+        let channel = Arc::new(Channel::new("menü"));
+        let received_at = SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::MAX / 2);
+        // Nothing of a longer one is left in the next.
+        let texts = [("id", "tick"), ("", "a longer name"), ("5f0c2f9e6f", "n")];
+        let mut batch: Vec<Incoming> = texts
+            .into_iter()
+            .map(|(id, name)| Incoming {
+                channel: channel.clone(),
+                broadcast: Broadcast {
+                    id: BroadcastId::new(id),
+                    name: name.to_owned(),
+                    channel: ChannelId::encode(name, &channel, Alphabet::UrlSafe),
+                    payload: Payload::parse(format!("\"{name}\"")).unwrap(),
+                },
+                received: Moment::now(),
+                received_at,
+            })
+            .collect();
+        let room: usize = batch.iter().map(|it| MAX_FIELDS + text_bytes(it)).sum();
+        let first = u64::MAX - 10;
+        let mut expected = BytesMut::new();
+        for (sequence, incoming) in (first..).zip(&batch) {
+            let broadcast = &incoming.broadcast;
+            let event = proto::Broadcast {
+                id: broadcast.id.as_str().to_owned(),
+                name: broadcast.name.clone(),
+                channel: Some(convert::channel_out(&channel)),
+                channel_id: broadcast.channel.as_str().to_owned(),
+                payload: Some(proto::Payload {
+                    form: Some(proto::payload::Form::Json(
+                        broadcast.payload.as_str().to_owned(),
+                    )),
+                }),
+                received_at: Some(received_at.into()),
+            };
+            let event = Some(proto::listen_event::Event::Broadcast(event));
+            put_frame(&mut expected, &proto::ListenEvent { sequence, event });
+        }
+        let encoded = encode(first, &mut batch);
+        assert_eq!(encoded.bytes, expected);
+        assert_eq!(encoded.ends.last(), Some(&expected.len()));
+        assert!(encoded.bytes.len() <= room);
+        assert!(encode(1, &mut []).ends.is_empty());
+    }
 }

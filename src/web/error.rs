@@ -51,7 +51,7 @@ fn of_call(error: &CallError) -> ApiError {
         | CallError::Unauthenticated { .. }
         | CallError::NoContentToken => ApiError::busy("network.offline", message),
         CallError::Invalid { .. } => ApiError::bad_request("request.invalid", message),
-        CallError::NoRoom => ApiError::busy("network.memory", message),
+        CallError::NoRoom | CallError::NoRoomToSend => ApiError::busy("network.memory", message),
         CallError::Unknown { .. } | CallError::TooLarge { .. } | CallError::BrokeOff { .. } => {
             ApiError::new(StatusCode::BAD_GATEWAY, "network.answer", message)
         }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use futures_util::future::BoxFuture;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::shares::{Memory, Share};
-use crate::upstream::transport::AnswerRoom;
+use crate::upstream::transport::{AnswerRoom, SPARE};
 
-/// Time that an answer waits for memory which other answers hold.
+/// Time that an answer waits, in all, for memory which other answers hold.
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Memory of one answer, released with the last of its clones and [kept](Self::keep) bytes.
@@ -20,6 +20,7 @@ pub(super) struct PageRoom(Arc<Room>);
 struct Room {
     memory: Memory,
     held: Mutex<Option<(Share, usize)>>,
+    waited: Mutex<Duration>,
 }
 
 impl PageRoom {
@@ -27,6 +28,7 @@ impl PageRoom {
         Self(Arc::new(Room {
             memory,
             held: Mutex::new(None),
+            waited: Mutex::default(),
         }))
     }
 
@@ -40,6 +42,17 @@ impl PageRoom {
             bytes,
             _room: self.clone(),
         })
+    }
+
+    /// Waits until `try_take` succeeds; false where the answer's time for that is over.
+    async fn when_freed(&self, try_take: impl Fn() -> bool) -> bool {
+        let waited = || self.0.waited.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = Instant::now();
+        let left = MEMORY_TIMEOUT.saturating_sub(*waited());
+        let room = self.0.memory.when_freed(try_take);
+        let is_taken = timeout(left, room).await.is_ok();
+        *waited() += begun.elapsed();
+        is_taken
     }
 
     fn try_hold(&self, bytes: usize) -> bool {
@@ -78,10 +91,25 @@ impl AsRef<[u8]> for Kept {
 
 impl AnswerRoom for PageRoom {
     fn hold(&self, bytes: usize) -> BoxFuture<'_, bool> {
+        Box::pin(self.when_freed(move || self.try_hold(bytes)))
+    }
+
+    fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool> {
         Box::pin(async move {
-            let room = self.0.memory.when_freed(|| self.try_hold(bytes));
-            timeout(MEMORY_TIMEOUT, room).await.is_ok()
+            let spare = bytes.saturating_mul(SPARE);
+            let has_room = || self.0.memory.has_room(spare);
+            self.when_freed(|| has_room() && self.try_hold(bytes)).await
         })
+    }
+
+    fn release(&self, bytes: usize) {
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((share, before)) = &mut *held {
+            let less = before.saturating_sub(bytes);
+            // Never refused: it is less.
+            share.resize(less).ok();
+            *before = less;
+        }
     }
 }
 

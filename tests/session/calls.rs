@@ -416,6 +416,14 @@ impl AnswerRoom for Room {
         }
         Box::pin(ready(left.is_some()))
     }
+
+    fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool> {
+        self.hold(bytes)
+    }
+
+    fn release(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 async fn get(instance: &Instance, room: &Room) -> Result<(), CallError> {

@@ -18,7 +18,7 @@ use tonic::Status;
 use super::connection::{Connection, OpenStream};
 use super::users::Admission;
 use crate::shares::Share;
-use crate::upstream::transport::AnswerRoom;
+use crate::upstream::transport::{AnswerRoom, SPARE};
 use expd_domain::Channel;
 
 /// Bytes accounted for every call: its task, its HTTP/2 stream and its answer's head.
@@ -30,7 +30,7 @@ pub(super) const WINDOW: usize = 32 << 10;
 /// Time limit without progress while a client reads an answer.
 pub(super) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time that a request waits for memory held by other calls of its user.
+/// Time that a call waits, in all, for memory held by other calls of its user.
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A call, shared by its handler, its answer and its task.
@@ -64,6 +64,8 @@ struct CallState {
     stream: Option<(OpenStream, Share)>,
     /// Chunks of the answer that the HTTP/2 library holds.
     chunks: usize,
+    /// Time that it has waited for memory.
+    waited: Duration,
 }
 
 impl Call {
@@ -80,6 +82,7 @@ impl Call {
                 deadline: None,
                 stream: None,
                 chunks: 0,
+                waited: Duration::ZERO,
             }),
             is_stream: AtomicBool::new(false),
             place: OnceLock::new(),
@@ -148,17 +151,27 @@ impl Call {
     /// # Errors
     /// `RESOURCE_EXHAUSTED`: the memory was not available in time.
     pub(in crate::rpc) async fn hold(&self, bytes: usize) -> Result<(), Status> {
-        let memory = self.connection.admission.memory.clone();
-        let room = memory.when_freed(|| self.try_hold(bytes));
-        let Ok(()) = timeout(MEMORY_TIMEOUT, room).await else {
+        if self.when_freed(|| self.try_hold(bytes)).await {
+            return Ok(());
+        }
+        Err(Status::resource_exhausted(format!(
+            "this user's calls leave no memory for {bytes} bytes more (half of daemon.limits.max_call_bytes, {}); \
+             wait for some to end, or send less at once",
+            self.connection.memory().most()
+        )))
+    }
+
+    /// Waits until `try_take` succeeds; false where the call's time for that is over.
+    async fn when_freed(&self, try_take: impl Fn() -> bool) -> bool {
+        let memory = self.connection.memory();
+        let begun = Instant::now();
+        let left = MEMORY_TIMEOUT.saturating_sub(self.state().waited);
+        let taken = timeout(left, memory.when_freed(try_take)).await.is_ok();
+        self.state().waited += begun.elapsed();
+        if !taken {
             memory.report_refusal();
-            return Err(Status::resource_exhausted(format!(
-                "this user's calls leave no memory for {bytes} bytes more (half of daemon.limits.max_call_bytes, {}); \
-                 wait for some to end, or send less at once",
-                memory.most()
-            )));
-        };
-        Ok(())
+        }
+        taken
     }
 
     /// Accounts `bytes` more; false where the budget is exhausted.
@@ -240,6 +253,18 @@ impl Call {
 impl AnswerRoom for Call {
     fn hold(&self, bytes: usize) -> BoxFuture<'_, bool> {
         Box::pin(async move { Self::hold(self, bytes).await.is_ok() })
+    }
+
+    fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let spare = bytes.saturating_mul(SPARE);
+            let has_room = || self.connection.memory().has_room(spare);
+            self.when_freed(|| has_room() && self.try_hold(bytes)).await
+        })
+    }
+
+    fn release(&self, bytes: usize) {
+        Self::release(self, bytes);
     }
 }
 

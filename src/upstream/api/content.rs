@@ -61,10 +61,10 @@ impl ApiClient {
         let parameters = || query.iter().map(|(key, value)| (&**key, &**value));
         let url = |host: &str| target::app_url(host, path, parameters());
         let begun = Instant::now();
-        let mut answer = self.open(url, offset, begun).await?;
+        let mut answer = self.open(url, offset, begun, room).await?;
         if answer.status() == StatusCode::PARTIAL_CONTENT && answer.is_encoded() {
             // The range counts the encoded bytes: all of it is taken, and the beginning dropped.
-            answer = self.open(url, 0, begun).await?;
+            answer = self.open(url, 0, begun, room).await?;
         }
         let mut head = ContentHead {
             content_type: answer.content_type(),
@@ -124,12 +124,13 @@ impl ApiClient {
         url: impl Fn(&str) -> Result<Url, CallError>,
         offset: u64,
         begun: Instant,
+        room: &dyn AnswerRoom,
     ) -> Result<OpenAnswer, CallError> {
         let left = || ANSWER_TIMEOUT.saturating_sub(begun.elapsed());
         // Arguments that make no request are refused before anything is waited for.
         url(&self.session.setup().settings.host)?;
         let session = self.session.current().await?;
-        let answer = self.ask(&session, &url, offset, left()).await?;
+        let answer = self.ask(&session, &url, offset, left(), room).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
@@ -139,7 +140,7 @@ impl ApiClient {
             reason: "EXP refused the token, and the new login is still in progress".to_owned(),
             retry_in: None,
         })??;
-        self.ask(&session, &url, offset, left()).await
+        self.ask(&session, &url, offset, left(), room).await
     }
 
     async fn ask(
@@ -148,6 +149,7 @@ impl ApiClient {
         url: impl Fn(&str) -> Result<Url, CallError>,
         offset: u64,
         answer_within: Duration,
+        room: &dyn AnswerRoom,
     ) -> Result<OpenAnswer, CallError> {
         let transport = session.setup.calls.at(&session.api_url);
         let token = session.authentication.token.expose();
@@ -159,6 +161,6 @@ impl ApiClient {
         if offset > 0 {
             request = request.header(RANGE, format!("bytes={offset}-"));
         }
-        transport.open(request, answer_within).await
+        transport.open(request, answer_within, room).await
     }
 }

@@ -13,6 +13,7 @@ use super::answer_room::AnswerRoom;
 use super::decoder::{Coding, DecodeError};
 use super::error::CallError;
 use super::line::line_time;
+use super::read_size::ReadSize;
 use expd_domain::excerpt::excerpt;
 use expd_domain::message::ErrorBody;
 use expd_domain::payload;
@@ -85,6 +86,7 @@ impl Answer {
         coding: Option<Coding>,
         most: usize,
         room: &dyn AnswerRoom,
+        read_size: &ReadSize,
         route: &RouteDescription,
     ) -> Result<Self, CallError> {
         let mut answer = Self::without_body(&response);
@@ -102,11 +104,11 @@ impl Answer {
         // The HTTP library accepts no more bytes than were announced. Encoded ones are not the
         // body.
         let announced = response.content_length().filter(|_| coding.is_none());
+        read_size.note(response.content_length().map_or(0, saturated));
         let mut decoding = coding.map(Decoding::new);
         let mut read_ahead = ReadAhead::default();
         if let Some(announced) = announced {
-            let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-            begun += reserve(body, announced, most, room).await?;
+            begun += reserve(body, saturated(announced), most, room).await?;
         } else {
             begun += read_ahead.begin(room).await?;
         }
@@ -120,6 +122,7 @@ impl Answer {
                 Ok(Ok(None)) => break,
             };
             arrived += chunk.len();
+            read_size.note(arrived);
             if announced.is_none() {
                 begun += read_ahead.grow(chunk.len(), room).await?;
             }
@@ -254,6 +257,10 @@ impl Answer {
             Err(error) => raw(error.into_bytes()),
         }
     }
+}
+
+fn saturated(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
 }
 
 /// A header field of an answer, shortened; empty where it is not there or no text.

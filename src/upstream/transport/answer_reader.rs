@@ -73,6 +73,11 @@ pub(super) struct ReadAhead {
 }
 
 impl ReadAhead {
+    /// The same where so many bytes are accounted for already.
+    pub(super) fn holding(held: usize) -> Self {
+        Self { held }
+    }
+
     /// Accounts for the first reads. Returns the time waited.
     pub(super) async fn begin(&mut self, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
         self.hold(FIRST_READS, room).await

@@ -8,6 +8,42 @@ use futures_util::future::BoxFuture;
 pub trait AnswerRoom: Send + Sync {
     /// Reserves bytes, waiting a while for them; false where there is no memory in time.
     fn hold(&self, bytes: usize) -> BoxFuture<'_, bool>;
+
+    /// The same before a request is sent. [`SPARE`] times as much stays free, so that requests never
+    /// take the memory that the answers to others wait for.
+    fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool>;
+
+    /// Gives reserved bytes back.
+    fn release(&self, bytes: usize);
+}
+
+/// See [`AnswerRoom::hold_ahead`]. A thousand requests for small answers leave 1 MiB; those for
+/// large ones, of 408 KiB each, leave 25 MiB.
+pub const SPARE: usize = 64;
+
+/// Bytes of an answer that are reserved until this is dropped.
+pub(super) struct HeldRoom<'a> {
+    room: &'a dyn AnswerRoom,
+    bytes: usize,
+}
+
+impl<'a> HeldRoom<'a> {
+    /// Reserves bytes before a request is sent; none where there is no memory in time.
+    pub(super) async fn take_ahead(room: &'a dyn AnswerRoom, bytes: usize) -> Option<Self> {
+        let held = room.hold_ahead(bytes).await;
+        held.then_some(Self { room, bytes })
+    }
+
+    /// The bytes, reserved for good.
+    pub(super) fn keep(mut self) -> usize {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Drop for HeldRoom<'_> {
+    fn drop(&mut self) {
+        self.room.release(self.bytes);
+    }
 }
 
 /// No accounting: for answers that no app asked for (logins and refreshes), which are small.
@@ -17,4 +53,10 @@ impl AnswerRoom for Unbounded {
     fn hold(&self, _: usize) -> BoxFuture<'_, bool> {
         Box::pin(ready(true))
     }
+
+    fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool> {
+        self.hold(bytes)
+    }
+
+    fn release(&self, _: usize) {}
 }

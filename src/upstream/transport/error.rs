@@ -44,6 +44,11 @@ pub enum CallError {
         "EXP's answer was not read: this user's calls hold too much memory (daemon.limits.max_call_bytes); the request was carried out"
     )]
     NoRoom,
+    /// The same before the request was sent.
+    #[error(
+        "nothing was sent: this user's calls leave no memory for an answer (daemon.limits.max_call_bytes); wait for some to end"
+    )]
+    NoRoomToSend,
     /// A part of the content has arrived, and the rest has not.
     #[error("the content broke off: {reason}; fetch the rest of it by its offset")]
     BrokeOff { reason: String },
@@ -79,6 +84,7 @@ impl CallError {
             Self::Offline { .. }
             | Self::Unauthenticated { .. }
             | Self::NoContentToken
+            | Self::NoRoomToSend
             | Self::Invalid { .. } => Fate::Refused,
             Self::TooLarge { .. } | Self::NoRoom | Self::BrokeOff { .. } => Fate::Sent,
             Self::Unknown { .. } => Fate::Unknown,

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, PROXY_AUTHENTICATE};
 use reqwest::{Body, Client, IntoUrl, Method, Proxy, RequestBuilder, Response, StatusCode};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::answer::Answer;
-use super::answer_room::AnswerRoom;
+use super::answer_room::{AnswerRoom, HeldRoom};
 use super::decoder::{ACCEPTED, Coding};
 use super::error::CallError;
 use super::open_answer::OpenAnswer;
+use super::read_size::ReadSize;
 use super::send_latch::{LatchedBody, SendLatch};
 use super::setup::SetupError;
 use crate::config::InstanceSettings;
@@ -42,6 +43,7 @@ pub struct HttpTransport {
     proxy_setting: Option<String>,
     trust: Trust,
     route: RouteDescription,
+    read_size: ReadSize,
 }
 
 impl HttpTransport {
@@ -60,6 +62,7 @@ impl HttpTransport {
             proxy_setting: settings.proxy.clone(),
             trust: Trust::read(settings.ca_file.as_deref())?,
             route,
+            read_size: ReadSize::default(),
         })
     }
 
@@ -125,6 +128,7 @@ impl HttpTransport {
         most: usize,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
+        let (_held, answer_within) = self.hold_read(answer_within, room).await?;
         let answered = self.send(request.send(), answer_within, || false).await;
         self.read_response(answered?, most, room).await
     }
@@ -141,11 +145,27 @@ impl HttpTransport {
         answer_within: Duration,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
+        let (_held, answer_within) = self.hold_read(answer_within, room).await?;
         let body = LatchedBody::new(body.into(), latch.clone());
         let sending = request.body(Body::wrap(body)).send();
         let answered = self.send(sending, answer_within, || latch.try_cancel());
         self.read_response(answered.await?, LARGEST_ANSWER, room)
             .await
+    }
+
+    /// Accounts for what the HTTP library reads before anybody sees the answer, and returns the time
+    /// that is left after a wait for it.
+    async fn hold_read<'a>(
+        &self,
+        answer_within: Duration,
+        room: &'a dyn AnswerRoom,
+    ) -> Result<(HeldRoom<'a>, Duration), CallError> {
+        let asked = Instant::now();
+        let is_tls = self.route.host().starts_with("https:");
+        let bytes = self.read_size.of_request(is_tls);
+        let held = HeldRoom::take_ahead(room, bytes).await;
+        let held = held.ok_or(CallError::NoRoomToSend)?;
+        Ok((held, answer_within.saturating_sub(asked.elapsed())))
     }
 
     /// Awaits the answer's head. `cancelled` tells of a failed request that it certainly was not
@@ -195,7 +215,7 @@ impl HttpTransport {
             }
             Err(error) => return Err(error),
         };
-        Answer::read(response, coding, most, room, &self.route).await
+        Answer::read(response, coding, most, room, &self.read_size, &self.route).await
     }
 
     /// Sends a request once whose answer is read piece by piece, and returns it once its head has
@@ -207,10 +227,17 @@ impl HttpTransport {
         &self,
         request: RequestBuilder,
         answer_within: Duration,
+        room: &dyn AnswerRoom,
     ) -> Result<OpenAnswer, CallError> {
+        let (held, answer_within) = self.hold_read(answer_within, room).await?;
         let answered = self.send(request.send(), answer_within, || false).await?;
         self.check_proxy(&answered)?;
-        Ok(OpenAnswer::new(answered, self.route.clone()))
+        Ok(OpenAnswer {
+            response: answered,
+            route: self.route.clone(),
+            read_size: self.read_size.clone(),
+            held: held.keep(),
+        })
     }
 
     fn coding(&self, response: &Response) -> Result<Option<Coding>, CallError> {

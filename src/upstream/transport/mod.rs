@@ -8,11 +8,12 @@ mod error;
 mod http;
 mod line;
 mod open_answer;
+mod read_size;
 mod send_latch;
 mod setup;
 
 pub use answer::{Answer, AnswerBody};
-pub use answer_room::{AnswerRoom, Unbounded};
+pub use answer_room::{AnswerRoom, SPARE, Unbounded};
 pub use error::CallError;
 pub use http::HttpTransport;
 pub(super) use http::LARGEST_ANSWER;

@@ -13,6 +13,7 @@ use super::answer_reader::{Decoding, ReadAhead};
 use super::answer_room::AnswerRoom;
 use super::decoder::Coding;
 use super::error::CallError;
+use super::read_size::ReadSize;
 use expd_wire::diagnosis::RouteDescription;
 
 /// Bound on the body of an error, in bytes.
@@ -29,15 +30,14 @@ pub struct ContentRange {
 
 /// An answer whose body has not been read.
 pub struct OpenAnswer {
-    response: Response,
-    route: RouteDescription,
+    pub(super) response: Response,
+    pub(super) route: RouteDescription,
+    pub(super) read_size: ReadSize,
+    /// Bytes accounted for what the HTTP library reads ahead.
+    pub(super) held: usize,
 }
 
 impl OpenAnswer {
-    pub(super) fn new(response: Response, route: RouteDescription) -> Self {
-        Self { response, route }
-    }
-
     pub fn status(&self) -> StatusCode {
         self.response.status()
     }
@@ -87,7 +87,8 @@ impl OpenAnswer {
         let Ok(coding) = Coding::of(self.response.headers()) else {
             return bare.into_error();
         };
-        match Answer::read(self.response, coding, LARGEST_ERROR, room, &self.route).await {
+        let (most, size) = (LARGEST_ERROR, &self.read_size);
+        match Answer::read(self.response, coding, most, room, size, &self.route).await {
             Ok(answer) => answer.into_error(),
             // The status says enough.
             Err(_) => bare.into_error(),
@@ -106,9 +107,11 @@ impl OpenAnswer {
         Ok(ByteStream {
             response: self.response,
             route: self.route,
+            read_size: self.read_size,
+            arrived: 0,
             decoding: coding.map(Decoding::new),
             encoded: Bytes::new(),
-            read_ahead: ReadAhead::default(),
+            read_ahead: ReadAhead::holding(self.held),
             has_begun: false,
             skip,
             skipped: 0,
@@ -121,6 +124,9 @@ impl OpenAnswer {
 pub struct ByteStream {
     response: Response,
     route: RouteDescription,
+    read_size: ReadSize,
+    /// Bytes that have arrived.
+    arrived: usize,
     decoding: Option<Decoding>,
     /// Bytes that have arrived and are not decoded yet.
     encoded: Bytes,
@@ -210,6 +216,8 @@ impl ByteStream {
             Ok(Ok(chunk)) => Ok(chunk),
         }?;
         if let Some(chunk) = &chunk {
+            self.arrived = self.arrived.saturating_add(chunk.len());
+            self.read_size.note(self.arrived);
             self.read_ahead.grow(chunk.len(), room).await?;
         }
         Ok(chunk)
