@@ -29,7 +29,7 @@ pub(super) fn read(reader: &mut Reader) -> HubSettings {
         state_dir: None,
         content_dir: section.path("content_dir"),
         content_bytes: section
-            .size("content_bytes")
+            .size_on_disk("content_bytes")
             .unwrap_or(default.content_bytes),
         store: section.path("store"),
         devices,

@@ -25,7 +25,8 @@ pub(super) enum ValueType {
     Path,
     Bool,
     Duration(Duration, Duration),
-    Size(usize, usize),
+    /// A number of bytes.
+    Size(u64, u64),
     Count(usize, usize),
     Address,
     LoopbackAddress,
@@ -86,9 +87,10 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
-const KIB: usize = 1 << 10;
-const MIB: usize = 1 << 20;
-const GIB: usize = 1 << 30;
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+/// More than a device has; a program of 32 bits can address no more.
+const MAX_MEMORY: u64 = if usize::BITS < 64 { 1 << 31 } else { 64 << 30 };
 const MILLION: usize = 1_000_000;
 /// Above any sensible limit of open files.
 const MOST_CONNECTIONS: usize = 100_000;
@@ -135,30 +137,30 @@ pub(super) const KEYS: &[Key] = &[
     key("daemon.tcp.tokens[]", "token", ValueType::Secret, "", "The token, of at least 16 characters (`openssl rand -hex 32` makes one). Required. Also as a systemd credential named `expd.tcp.NAME.token`."),
 
     key("daemon.limits", "log_events", ValueType::Count(1, MILLION), "1024", "Events in one channel's log."),
-    key("daemon.limits", "log_bytes", ValueType::Size(KIB, 64 * GIB), r#""4MiB""#, "Bytes in one channel's log. The newest event is kept whatever its size."),
+    key("daemon.limits", "log_bytes", ValueType::Size(KIB, MAX_MEMORY), r#""4MiB""#, "Bytes in one channel's log. The newest event is kept whatever its size."),
     key("daemon.limits", "log_age", ValueType::Duration(SECOND, DAY), r#""60s""#, "Age limit of events in a channel's log, and time that a channel without listeners keeps its log and its subscription."),
-    key("daemon.limits", "total_log_bytes", ValueType::Size(KIB, 64 * GIB), r#""64MiB""#, "Bytes in all logs together. The oldest events are removed first."),
-    key("daemon.limits", "max_payload", ValueType::Size(KIB, payload::MAX_BYTES), r#""16MB""#, "Size of one payload's JSON text."),
+    key("daemon.limits", "total_log_bytes", ValueType::Size(KIB, MAX_MEMORY), r#""64MiB""#, "Bytes in all logs together. The oldest events are removed first."),
+    key("daemon.limits", "max_payload", ValueType::Size(KIB, payload::MAX_BYTES as u64), r#""16MB""#, "Size of one payload's JSON text."),
     key("daemon.limits", "max_listeners", ValueType::Count(1, MILLION), "10000", "Listeners in all. One user may have half of them."),
     key("daemon.limits", "max_channels", ValueType::Count(1, MILLION), "10000", "Channels of one instance. One user may have half of them."),
     key("daemon.limits", "max_connections", ValueType::Count(1, MOST_CONNECTIONS), "4096", "Concurrent local connections. One user may have half of them; more are refused."),
     key("daemon.limits", "max_calls_per_connection", ValueType::Count(1, 100_000), "1024", "Concurrent calls, streams included, on one local connection; more wait."),
-    key("daemon.limits", "max_call_bytes", ValueType::Size(16 * MIB, 64 * GIB), r#""128MiB""#, "Memory for requests, answers and connections of local programs. One user may have half of it."),
+    key("daemon.limits", "max_call_bytes", ValueType::Size(16 * MIB, MAX_MEMORY), r#""128MiB""#, "Memory for requests, answers and connections of local programs. One user may have half of it."),
     key("daemon.limits", "max_calls", ValueType::Count(1, MILLION), "4096", "Concurrent calls to EXP, per instance. One user may have half of them."),
     key("daemon.limits", "max_waiting", ValueType::Count(1, MILLION), "1024", "Broadcasts waiting for a connection (`wait_for_connection`), over all instances. One user may have half of them."),
-    key("daemon.limits", "max_waiting_bytes", ValueType::Size(KIB, 64 * GIB), r#""64MiB""#, "Bytes of all waiting broadcasts together. One user may have half of them."),
+    key("daemon.limits", "max_waiting_bytes", ValueType::Size(KIB, MAX_MEMORY), r#""64MiB""#, "Bytes of all waiting broadcasts together. One user may have half of them."),
     key("daemon.limits", "max_run_instances", ValueType::Count(1, 10_000), "32", "Instances that programs run with identities of their own (`RunInstance`). One user may have half of them."),
 
     key("daemon.limits.user", "max_connections", ValueType::Count(1, MOST_CONNECTIONS), "", "Local connections of one user. Where not set: half of `daemon.limits.max_connections`."),
     key("daemon.limits.user", "max_streams", ValueType::Count(1, MILLION), "", "Streams of one user: listening, and instances that it runs. Where not set: half of `daemon.limits.max_listeners`."),
-    key("daemon.limits.user", "max_call_bytes", ValueType::Size(MIB, 64 * GIB), "", "Memory for requests, answers and connections of one user. Where not set: half of `daemon.limits.max_call_bytes`."),
+    key("daemon.limits.user", "max_call_bytes", ValueType::Size(MIB, MAX_MEMORY), "", "Memory for requests, answers and connections of one user. Where not set: half of `daemon.limits.max_call_bytes`."),
     key("daemon.limits.user", "max_listeners", ValueType::Count(1, MILLION), "", "Listeners of one user. Where not set: half of `daemon.limits.max_listeners`."),
     key("daemon.limits.user", "max_channels", ValueType::Count(1, MILLION), "", "Channels of one instance that one user asked for first. Where not set: half of `daemon.limits.max_channels`."),
     key("daemon.limits.user", "max_calls", ValueType::Count(1, MILLION), "", "Concurrent calls to EXP of one user, per instance. Where not set: half of `daemon.limits.max_calls`."),
     key("daemon.limits.user", "broadcasts_per_second", ValueType::Count(1, MILLION), "1000", "Broadcasts of one user a second, once `broadcast_burst` is used up."),
     key("daemon.limits.user", "broadcast_burst", ValueType::Count(1, MILLION), "2000", "Broadcasts of one user at once after a rest."),
-    key("daemon.limits.user", "bytes_per_second", ValueType::Size(KIB, 64 * GIB), r#""32MiB""#, "Bytes of broadcasts, responses and bodies of API requests that one user sends to EXP, and of content that it fetches, a second, once `burst_bytes` is used up."),
-    key("daemon.limits.user", "burst_bytes", ValueType::Size(KIB, 64 * GIB), r#""128MiB""#, "Bytes of these at once after a rest. A larger payload passes after a rest, and is paid for by those after it."),
+    key("daemon.limits.user", "bytes_per_second", ValueType::Size(KIB, MAX_MEMORY), r#""32MiB""#, "Bytes of broadcasts, responses and bodies of API requests that one user sends to EXP, and of content that it fetches, a second, once `burst_bytes` is used up."),
+    key("daemon.limits.user", "burst_bytes", ValueType::Size(KIB, MAX_MEMORY), r#""128MiB""#, "Bytes of these at once after a rest. A larger payload passes after a rest, and is paid for by those after it."),
 
     key("instances.NAME", "host", ValueType::Url, r#""https://api.goexp.io""#, "Base URL of the API."),
     key("instances.NAME", "hosts", ValueType::Choice(&["announced", "configured"]), r#""announced""#, "Hosts of calls and of the live socket: those that the login's answer announces (`api.host`, `network.host`), or `host` alone. The token goes to no other. An announced host that is no URL, or that is `http` where `host` is `https`, is not used."),

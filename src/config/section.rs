@@ -153,9 +153,15 @@ impl<'r> Section<'r> {
         Some(duration)
     }
 
+    /// A size of memory.
     pub(super) fn size(&mut self, name: &str) -> Option<usize> {
+        // Never too large: the limits of such keys are those of memory.
+        usize::try_from(self.size_on_disk(name)?).ok()
+    }
+
+    pub(super) fn size_on_disk(&mut self, name: &str) -> Option<u64> {
         let (bytes, text) = match self.value(name)?.kind.clone() {
-            ValueKind::I64(number) => (usize::try_from(number).ok(), number.to_string()),
+            ValueKind::I64(number) => (u64::try_from(number).ok(), number.to_string()),
             ValueKind::String(text) => match units::parse_size(&text) {
                 Ok(bytes) => (Some(bytes), quoted(&text)),
                 Err(error) => {
@@ -383,7 +389,7 @@ fn listed(known: &[&str]) -> String {
     quoted.join(", ")
 }
 
-fn large_size(bytes: usize) -> String {
+fn large_size(bytes: u64) -> String {
     if bytes.is_multiple_of(1_000_000) {
         format!("{}MB", bytes / 1_000_000)
     } else {

@@ -24,13 +24,13 @@ pub fn format_duration(duration: Duration) -> String {
 ///
 /// # Errors
 /// The text is not a size, or the size overflows.
-pub fn parse_size(text: &str) -> Result<usize, UnitError> {
+pub fn parse_size(text: &str) -> Result<u64, UnitError> {
     let text = text.trim();
     let end = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let factor: usize = match unit.trim_start() {
+    let factor: u64 = match unit.trim_start() {
         "" | "B" => 1,
         "kB" | "KB" => 1000,
         "MB" => 1_000_000,
@@ -40,12 +40,12 @@ pub fn parse_size(text: &str) -> Result<usize, UnitError> {
         "GiB" => 1 << 30,
         _ => return Err(UnitError::Size),
     };
-    let number: usize = number.parse().map_err(|_| UnitError::Size)?;
+    let number: u64 = number.parse().map_err(|_| UnitError::Size)?;
     number.checked_mul(factor).ok_or(UnitError::Size)
 }
 
 /// Formats a size in the form that [`parse_size`] takes.
-pub fn format_size(bytes: usize) -> String {
+pub fn format_size(bytes: u64) -> String {
     for (unit, factor) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
         if bytes >= factor && bytes.is_multiple_of(factor) {
             return format!("{}{unit}", bytes / factor);

@@ -29,7 +29,8 @@ const MAX_NAME: usize = 256;
 
 /// Indexes of transient instances begin here, above those of configured ones, which a reload may
 /// add to between two pages.
-const TRANSIENT: usize = 1 << 32;
+const TRANSIENT: usize = 1 << (usize::BITS / 2);
+
 /// Refusals for limits in a status: a page for people, and far more than there are culprits.
 const MAX_HITS: usize = 256;
 

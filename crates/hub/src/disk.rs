@@ -16,7 +16,7 @@ const UPLOADS: &str = ".files";
 pub(super) struct DiskPlaces {
     store: Option<PathBuf>,
     content_dir: Option<PathBuf>,
-    content_bytes: usize,
+    content_bytes: u64,
 }
 
 /// State that was read from them.
@@ -84,7 +84,7 @@ impl DiskPlaces {
             PathBuf::from(path)
         });
         let shown = uploads.as_deref().or(folder).unwrap_or(Path::new(""));
-        let budget = u64::try_from(self.content_bytes).unwrap_or(u64::MAX);
+        let budget = self.content_bytes;
         let files = ContentFiles::open(folder, uploads.clone(), budget, store.clone());
         let files = files.map_err(failed(shown))?;
         files

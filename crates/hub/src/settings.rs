@@ -29,7 +29,7 @@ pub struct HubSettings {
     /// Folder whose files are content from the start.
     pub content_dir: Option<PathBuf>,
     /// Limit of all uploads together.
-    pub content_bytes: usize,
+    pub content_bytes: u64,
     /// Database file; when not set, nothing outlives the run.
     pub store: Option<PathBuf>,
     /// `[[hub.devices]]`
