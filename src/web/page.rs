@@ -4,38 +4,31 @@
 //! Nothing is queued for a page: its cursors wait in the channels' logs until its transport takes
 //! more. A page that does not read is cut, and goes on from where it was when it comes back.
 
+mod output;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::caller::PageCaller;
 use super::end::End;
 use super::hold::Hold;
 use super::logins::{Begun, Login, PageCommand};
-use super::packet;
 use super::state::WebState;
 use super::subscription::Subscription;
-use super::subscriptions::{Batch, MAX_CHANNELS, Subscriptions};
+use super::subscriptions::{MAX_CHANNELS, Subscriptions};
 use crate::access::Action;
 use crate::moment::Moment;
 use crate::pages::OpenPage;
-use crate::router::{Delivery, Ended, Event, ListenSpec, RouterError};
+use crate::router::{ListenSpec, RouterError};
 use expd_domain::channel_id::MAX_ID_BYTES;
-use expd_domain::{ChannelId, LinkState, Overflow, SubscriptionState};
+use expd_domain::{ChannelId, LinkState, Overflow};
 use expd_server::engine::{EngineSocket, Packet, SocketEvent};
 use expd_server::error::ApiError;
 use expd_server::network_events::{self, RefusedSubscription};
-
-/// Interval of marks while a page is being written to: after an abrupt end, it is given at most
-/// what came in that time once more.
-const MARK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Packets that are written at once.
-const MAX_WRITE: usize = 256;
 
 /// A page to run.
 pub(super) struct PageTask {
@@ -72,6 +65,9 @@ impl PageTask {
             hold: None,
         };
         let end = page.serve().await;
+        if end.has_missed() {
+            page.take_leave(&end).await;
+        }
         page.finish(&end);
     }
 }
@@ -237,6 +233,7 @@ impl Page {
             confirmed: false,
             resumed: spec.resume.is_some(),
             unmarked: false,
+            delivered: 0,
         };
         if spec.resume.is_none() {
             let position = std::iter::once(subscription.position());
@@ -260,128 +257,6 @@ impl Page {
             })
             .collect();
         self.outbox.push(network_events::subscribe_error(&refused));
-    }
-
-    async fn write_outbox(&mut self) -> Result<(), End> {
-        if self.outbox.is_empty() || self.hold.is_some() || !self.task.socket.is_writable() {
-            return Ok(());
-        }
-        let packets = std::mem::take(&mut self.outbox);
-        self.write(packets).await
-    }
-
-    /// Writes what some channels have received.
-    async fn deliver(&mut self, first: Batch) -> Result<(), End> {
-        let mut packets = std::mem::take(&mut self.outbox);
-        let mut delivered = 0;
-        let mut next = Some(first);
-        let mut end = Ok(());
-        while let Some((number, batch)) = next {
-            end = match batch {
-                Ok(events) => self.encode(number, events, &mut packets, &mut delivered),
-                Err(Ended::Stopping) => Err(End::Stopping),
-                Err(ended) => Err(End::Listener(ended)),
-            };
-            if end.is_err() || packets.len() >= MAX_WRITE {
-                break;
-            }
-            next = self.subscriptions.next_ready();
-        }
-        if !packets.is_empty() {
-            self.write(packets).await?;
-            self.task.open.info.add_delivered(delivered);
-        }
-        end
-    }
-
-    /// The packets of a channel's events, up to one that cannot be told over the open socket.
-    fn encode(
-        &mut self,
-        number: usize,
-        events: Vec<Delivery>,
-        packets: &mut Vec<Packet>,
-        delivered: &mut u64,
-    ) -> Result<(), End> {
-        let decode = self.task.state.decode;
-        let (was_offline, opened) = (self.task.begun.was_offline, self.opened);
-        // The page said `offline` before this socket, and has not subscribed before.
-        let is_told = |when: Moment| was_offline && when <= opened;
-        let Some(subscription) = self.subscriptions.get_mut(number) else {
-            return Ok(());
-        };
-        for delivery in events {
-            let new = !subscription.resumed && !subscription.confirmed;
-            match delivery.event {
-                Event::Subscription(SubscriptionState::Confirmed, _) => {
-                    confirm(subscription, packets);
-                }
-                Event::Subscription(_, since) => {
-                    let lost = subscription.confirmed && !is_told(since);
-                    if lost {
-                        return Err(End::Missed);
-                    }
-                }
-                Event::Gap(gap) => {
-                    if !new && !is_told(gap.to) {
-                        if gap.reason == expd_domain::GapReason::Restarted {
-                            // Nothing of this log was given yet: what it holds comes next time.
-                            subscription.given = delivery.sequence;
-                            let position = std::iter::once(subscription.position());
-                            self.task.login.received(self.task.begun.socket, position);
-                        }
-                        return Err(End::Missed);
-                    }
-                }
-                Event::Broadcast(record) => {
-                    confirm(subscription, packets);
-                    if let Some(packet) = packet::broadcast(&record, &subscription.id, decode) {
-                        packets.push(packet);
-                        *delivered += 1;
-                    }
-                }
-            }
-            subscription.given = delivery.sequence;
-            subscription.unmarked = true;
-        }
-        Ok(())
-    }
-
-    async fn write(&mut self, packets: Vec<Packet>) -> Result<(), End> {
-        self.task.socket.write(packets).await?;
-        if !self.task.socket.is_websocket() {
-            // The next poll confirms it.
-            self.mark();
-        }
-        Ok(())
-    }
-
-    /// Asks the client to confirm what it was given.
-    fn mark(&mut self) {
-        self.next_mark = Instant::now() + MARK_INTERVAL;
-        let mark = self.task.socket.mark();
-        self.subscriptions.mark(mark);
-    }
-
-    fn on_received(&mut self, mark: u64) {
-        let Some(positions) = self.subscriptions.confirm(mark) else {
-            return;
-        };
-        let socket = self.task.begun.socket;
-        self.task.login.received(socket, positions.into_iter());
-        self.hold.iter_mut().for_each(Hold::end_wait);
-    }
-
-    /// Writes nothing more from here on.
-    fn begin_hold(&mut self, waiting: oneshot::Sender<()>) {
-        match &mut self.hold {
-            Some(hold) => hold.refresh(waiting),
-            None => self.hold = Some(Hold::new(waiting)),
-        }
-        if !self.subscriptions.is_unmarked() && !self.subscriptions.is_marked() {
-            self.hold.iter_mut().for_each(Hold::end_wait);
-        } else if self.task.socket.is_websocket() {
-            self.mark();
-        }
     }
 
     /// Checks the rights again under a new policy, which may let other events through.
@@ -426,13 +301,5 @@ impl Page {
             state.pages.count_cut(&caller.app.name, &caller.origin);
         }
         end.report(&caller, open.info.behind());
-    }
-}
-
-/// Tells the page that it is subscribed, once.
-fn confirm(subscription: &mut Subscription, packets: &mut Vec<Packet>) {
-    if !subscription.confirmed {
-        subscription.confirmed = true;
-        packets.push(network_events::subscribed(&[&subscription.id]));
     }
 }

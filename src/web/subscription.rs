@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 
-use crate::router::{Delivery, Ended, Listener, Resume};
-use expd_domain::{Channel, ChannelId};
+use crate::moment::Moment;
+use crate::router::{Delivery, Ended, Event, Listener, Resume};
+use expd_domain::{Channel, ChannelId, SubscriptionState};
 
 /// One channel of a page.
 pub(super) struct Subscription {
@@ -23,6 +24,8 @@ pub(super) struct Subscription {
     pub resumed: bool,
     /// Given to the page since the last mark.
     pub unmarked: bool,
+    /// Number of broadcasts given over this socket.
+    pub delivered: u64,
 }
 
 impl Subscription {
@@ -32,6 +35,20 @@ impl Subscription {
             after: self.given,
         };
         (self.channel.clone(), resume)
+    }
+
+    /// The time up to which broadcasts may be missing, where an event says that some may be. What
+    /// came before the page was subscribed is not missing.
+    pub fn missed(&self, event: &Event) -> Option<Moment> {
+        match event {
+            Event::Gap(gap) if self.resumed || self.confirmed => Some(gap.to),
+            Event::Subscription(state, since)
+                if self.confirmed && *state != SubscriptionState::Confirmed =>
+            {
+                Some(*since)
+            }
+            Event::Broadcast(_) | Event::Gap(_) | Event::Subscription(..) => None,
+        }
     }
 }
 

@@ -140,12 +140,12 @@ function soon(promise, what, patience = PATIENCE) {
 }
 
 // Tries until it gives something true.
-async function eventually(what, attempt) {
-  const until = Date.now() + PATIENCE;
+async function eventually(what, attempt, patience = PATIENCE) {
+  const until = Date.now() + patience;
   for (;;) {
     const got = await attempt();
     if (got) return got;
-    if (Date.now() > until) throw new Error(`${what}: not within ${PATIENCE} ms`);
+    if (Date.now() > until) throw new Error(`${what}: not within ${patience} ms`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -150,6 +150,64 @@ async fn while_the_network_is_away_handshakes_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_came_before_the_network_went_away_is_confirmed_and_comes_once() {
+    const BEFORE: u64 = 5;
+    let mut world = World::start().await;
+    let token = world.log_in().await;
+    let mut page = Page::open(&world, &token).await;
+    page.subscribe(&world).await;
+    for number in 1..=BEFORE {
+        world.send(number).await;
+        assert_eq!(page.number().await, Some(number));
+    }
+    world.network.stop().await;
+    assert_eq!(page.number().await, None, "the transport is closed");
+    world.network.start_again().await;
+    let mut page = come_back(&world, &token).await;
+    world.send(BEFORE + 1).await;
+    let mut heard = page.number().await;
+    if heard.is_none() {
+        page = come_back(&world, &token).await;
+        heard = page.number().await;
+    }
+    assert_eq!(heard, Some(BEFORE + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_behind_broadcasts_that_a_log_still_holds_is_told_behind_them() {
+    let mut world = World::start().await;
+    let (token, other_token) = (world.log_in().await, world.log_in().await);
+    let mut page = Page::open(&world, &token).await;
+    page.subscribe(&world).await;
+    let mut other = Page::open(&world, &other_token).await;
+    other.subscribe(&world).await;
+    drop(page);
+    world.send(1).await;
+    assert_eq!(other.number().await, Some(1), "it is not in the log");
+    world.network.stop().await;
+    assert_eq!(other.number().await, None, "the transport is closed");
+    let refused = Page::try_open(&world, &token).await.err().unwrap();
+    assert_eq!(refused.code(), "network.offline");
+    world.network.start_again().await;
+    // It is `online` again, and takes what comes from here on for complete.
+    let mut page = come_back(&world, &token).await;
+    assert_eq!(page.number().await, Some(1));
+    assert_eq!(page.number().await, None, "the transport is closed");
+    eventually("the handshake is refused once", async || {
+        // Those of an app are limited in number, too.
+        let refused = Page::try_open(&world, &token).await.err().unwrap();
+        let code = refused.code();
+        (code == "network.socket.missed")
+            .then_some(())
+            .ok_or(code.to_owned())
+    })
+    .await;
+    let mut page = come_back(&world, &token).await;
+    world.send(2).await;
+    assert_eq!(page.number().await, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_leaves_the_namespace_and_opens_it_again_is_given_the_rest() {
     let world = World::start().await;
     let token = world.log_in().await;
