@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::report::Incoming;
+use expd_server::engine::Packet;
 
 /// Encodes broadcasts of one channel that arrived together, once for all listeners. The first of them has the
 /// sequence `first`; the encoder may take the payloads. The front door provides it: the router
@@ -42,7 +43,8 @@ pub struct PlainBroadcast {
 pub struct PageForm {
     /// The spelling of the channel's ID in it: nearly all pages use the same.
     pub channel_id: Box<str>,
-    pub packet: Bytes,
+    /// Empty where the record is no broadcast.
+    pub packet: Packet,
 }
 
 /// One broadcast in the log, encoded once for all listeners.
@@ -98,9 +100,14 @@ impl Record {
         forms.is_some_and(|forms| forms.value_frame.get().is_some())
     }
 
-    /// The form for web pages, made by the first caller.
+    /// The form for web pages, made by the first caller. Pages on another thread, which are woken
+    /// for it in the same moment, make it as well instead of sleeping until it is there.
     pub fn page_form(&self, make: impl FnOnce() -> PageForm) -> &PageForm {
-        self.other_forms().page_form.get_or_init(make)
+        let form = &self.other_forms().page_form;
+        form.get().unwrap_or_else(|| {
+            let made = make();
+            form.get_or_init(|| made)
+        })
     }
 
     fn other_forms(&self) -> &OtherForms {

@@ -1,8 +1,6 @@
 //! Socket.IO packets to pages. A broadcast's is made once, and shared by all pages that spell its
 //! channel alike.
 
-use bytes::Bytes;
-
 use crate::router::{Decode, PageForm, PlainBroadcast, Record};
 use expd_domain::ChannelId;
 use expd_server::engine::Packet;
@@ -21,12 +19,9 @@ pub(super) fn broadcast(record: &Record, id: &ChannelId, decode: Decode) -> Opti
     } else {
         encode(&decode(record)?, id)
     };
-    // Never fails: it is JSON text. An empty one was no broadcast.
-    Packet::try_from(packet)
-        .ok()
-        .filter(|packet| !packet.is_empty())
+    (!packet.is_empty()).then_some(packet)
 }
 
-fn encode(plain: &PlainBroadcast, id: &ChannelId) -> Bytes {
-    network_events::broadcast(&plain.id, &plain.name, id, &plain.payload).into()
+fn encode(plain: &PlainBroadcast, id: &ChannelId) -> Packet {
+    network_events::broadcast(&plain.id, &plain.name, id, &plain.payload)
 }

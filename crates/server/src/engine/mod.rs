@@ -9,10 +9,11 @@
 //! The files, from the top: [`requests`] answers HTTP; [`sessions`] finds the socket of a request;
 //! [`socket`] is the owner's end, [`socket_event`] what it tells, and [`timing`] its client's time;
 //! [`carrier`] is its transport; [`entry`] is what sockets and sessions share; [`websocket`] writes
-//! and reads frames; [`packet`] reads and writes packets.
+//! and reads frames, over a [`frame_writer`]; [`packet`] reads and writes packets.
 
 mod carrier;
 mod entry;
+mod frame_writer;
 mod packet;
 mod requests;
 mod sessions;

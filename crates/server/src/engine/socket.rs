@@ -122,6 +122,10 @@ impl EngineSocket {
     /// # Errors
     /// The client has left.
     pub fn send(&mut self, packets: Vec<Outgoing>) -> Result<(), Closed> {
+        self.hand_over(packets.into_iter())
+    }
+
+    fn hand_over(&mut self, packets: impl Iterator<Item = Outgoing>) -> Result<(), Closed> {
         match &mut self.carrier {
             Carrier::WebSocket(websocket) => {
                 for packet in packets {
@@ -130,6 +134,7 @@ impl EngineSocket {
                 Ok(())
             }
             Carrier::Polling(polling) => {
+                let packets = packets.collect();
                 self.mark += 1;
                 if !polling.has_poll() {
                     polling.hold(packets);
@@ -146,7 +151,7 @@ impl EngineSocket {
     /// # Errors
     /// The client has left, or does not read.
     pub async fn write(&mut self, packets: Vec<Packet>) -> Result<(), Closed> {
-        self.send(packets.into_iter().map(Into::into).collect())?;
+        self.hand_over(packets.into_iter().map(Into::into))?;
         let Carrier::WebSocket(websocket) = &mut self.carrier else {
             return Ok(());
         };

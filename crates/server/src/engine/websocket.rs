@@ -1,41 +1,41 @@
 //! One WebSocket. Packets are queued, and leave as far as the client takes them.
+//!
+//! The library reads, and writes what the WebSocket protocol answers by itself. Packets and marks are
+//! frames of our own in the buffer below it: a call into the library, and a copy there, for each of
+//! them would be a third of the cost of a delivery in a burst.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use axum::body::Bytes;
 use futures_util::{Sink as _, Stream as _};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
+use super::frame_writer::{FrameWriter, MAX_GATHERED, MAX_HEADER};
 use super::packet::{Outgoing, Packet};
 use crate::socket_memory::SocketUse;
 
 /// Size of the buffer for reading. Hundreds of sockets are idle most of the time.
 const READ_BUFFER: usize = 4 * 1024;
 
-/// Larger packets leave in fragments of this size. The library copies each frame into a buffer of
-/// this socket that it never shrinks, and moves what is left of it with each write.
-const FRAGMENT: usize = 32 * 1024;
+/// Larger packets leave in fragments of this size, of which two fit into the buffer for writing.
+const FRAGMENT: usize = MAX_GATHERED / 2 - MAX_HEADER;
 
-/// Bytes that the library gathers before it writes.
-const WRITE_BUFFER: usize = 16 * 1024;
+/// Bytes of the library's own frames that wait while the client takes nothing: of a client that
+/// pings and does not read, the latest ping alone is answered then.
+const MAX_LIBRARY_FRAMES: usize = 1024;
 
 /// Packets in the queue beyond which nothing more is read from the client: its pings are answered
 /// into the same queue.
 const MAX_QUEUED: usize = 512;
-
-/// Pongs that the client has not taken, beyond which nothing more is read from it: the library keeps
-/// them without a bound.
-const MAX_PONGS: usize = 64;
 
 /// Places of an empty queue that are kept.
 const KEPT_QUEUE: usize = 8;
@@ -58,14 +58,13 @@ enum Queued {
 }
 
 pub(super) struct WebSocket<S = TokioIo<Upgraded>> {
-    stream: Box<WebSocketStream<S>>,
-    /// Frames that the library has not taken yet; as many as the sender queues before it waits.
+    stream: Box<WebSocketStream<FrameWriter<S>>>,
+    /// Frames that are not in the buffer yet; as many as the sender queues before it waits.
     queue: VecDeque<Queued>,
-    /// Bytes of the first packet in the queue that the library has taken.
+    /// Bytes of the first packet in the queue that are in the buffer.
     taken: usize,
+    /// The library has frames of its own.
     unflushed: bool,
-    /// Pongs that the library has queued since it last wrote everything.
-    pongs: usize,
     /// Something was queued since the last [`Received::Drained`].
     announce: bool,
     /// Account of incomplete messages of the client.
@@ -86,21 +85,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     async fn over(stream: S, max_message: usize, memory: Option<Arc<SocketUse>>) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(WRITE_BUFFER)
+            .write_buffer_size(0)
+            .max_write_buffer_size(MAX_LIBRARY_FRAMES)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let stream = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+        let writer = FrameWriter::new(stream);
+        let stream = WebSocketStream::from_raw_socket(writer, Role::Server, Some(config)).await;
         Self {
             stream: Box::new(stream),
             queue: VecDeque::new(),
             taken: 0,
             unflushed: false,
-            pongs: 0,
             announce: false,
             memory,
         }
     }
 
+    /// Queues a packet.
     pub(super) fn queue(&mut self, packet: impl Into<Outgoing>) {
         self.push(Queued::Packet(packet.into()));
     }
@@ -117,35 +118,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// True once everything queued is in the kernel.
     pub(super) fn is_drained(&self) -> bool {
-        self.queue.is_empty() && !self.unflushed
+        self.queue.is_empty() && !self.unflushed && self.stream.get_ref().is_empty()
     }
 
     /// Ready once everything queued is in the kernel; an error where the WebSocket has ended.
     pub(super) fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
-        while !self.queue.is_empty() {
-            if self.pongs > 0 {
-                ready!(self.poll_flush(context))?;
-            }
-            ready!(Pin::new(&mut self.stream).poll_ready(context)).map_err(drop)?;
-            if let Some(message) = self.next_message() {
-                if Pin::new(&mut self.stream).start_send(message).is_err() {
-                    return Poll::Ready(Err(()));
-                }
-                self.unflushed = true;
-            }
-        }
-        if self.unflushed {
+        loop {
+            self.gather();
             ready!(self.poll_flush(context))?;
-            self.unflushed = false;
-            self.queue.shrink_to(KEPT_QUEUE);
+            match self.queue.front() {
+                // There is room for more.
+                Some(Queued::Packet(_) | Queued::Mark(_)) => {}
+                Some(Queued::Close) => {
+                    let closed = ready!(Pin::new(&mut self.stream).poll_close(context));
+                    closed.map_err(drop)?;
+                    self.queue.pop_front();
+                }
+                None => {
+                    self.queue.shrink_to(KEPT_QUEUE);
+                    return Poll::Ready(Ok(()));
+                }
+            }
         }
-        Poll::Ready(Ok(()))
     }
 
+    /// Ready once the buffer, and the library, have nothing left.
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(context)).map_err(drop)?;
-        self.pongs = 0;
-        Poll::Ready(Ok(()))
+        if self.unflushed {
+            let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
+            flushed.map_err(drop)?;
+            self.unflushed = false;
+        }
+        let drained = ready!(self.stream.get_mut().poll_drain(context));
+        Poll::Ready(drained.map_err(drop))
     }
 
     /// As [`Self::poll_written`], for a sender that waits and needs no [`Received::Drained`].
@@ -178,8 +183,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     fn poll_received(&mut self, context: &mut Context<'_>) -> Poll<Received> {
-        // Both are written before this, so that the task is woken when they move.
-        while self.queue.len() < MAX_QUEUED && self.pongs < MAX_PONGS {
+        // The queue is written before this, so that a full one wakes the task when it moves.
+        while self.queue.len() < MAX_QUEUED {
             let next = Pin::new(&mut self.stream).poll_next(context);
             return Poll::Ready(match next {
                 Poll::Pending => return Poll::Pending,
@@ -199,7 +204,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 // The library has queued the pong.
                 Poll::Ready(Some(Ok(Message::Ping(_)))) => {
                     self.unflushed = true;
-                    self.pongs += 1;
                     continue;
                 }
                 Poll::Ready(Some(Ok(Message::Close(_)))) => {
@@ -214,49 +218,81 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     fn push(&mut self, queued: Queued) {
-        self.queue.push_back(queued);
         self.announce = true;
+        self.queue.push_back(queued);
+        if self.queue.len() == 1 {
+            self.gather();
+        }
     }
 
-    /// The next message for the library: a whole packet, or a fragment of one.
-    fn next_message(&mut self) -> Option<Message> {
-        let message = match self.queue.front()? {
-            Queued::Packet(outgoing) => {
-                let (message, taken) = next_fragment(&outgoing.packet, self.taken);
-                self.taken = taken;
-                if taken > 0 {
-                    return Some(message);
+    /// Moves what is queued into the buffer, as far as there is room.
+    fn gather(&mut self) {
+        let writer = self.stream.get_mut();
+        while let Some(first) = self.queue.front() {
+            match first {
+                Queued::Packet(outgoing) => {
+                    let bytes = outgoing.packet.as_bytes();
+                    let fragment = Fragment::next(&outgoing.packet, self.taken);
+                    let payload = bytes.get(fragment.range.clone()).unwrap_or_default();
+                    if !writer.has_room(payload.len()) {
+                        return;
+                    }
+                    let is_last = fragment.is_last(bytes.len());
+                    writer.put(OpCode::Data(fragment.code()), is_last, payload);
+                    if !is_last {
+                        self.taken = fragment.range.end;
+                        continue;
+                    }
+                    self.taken = 0;
                 }
-                message
+                Queued::Mark(mark) => {
+                    let mark = mark.to_be_bytes();
+                    if !writer.has_room(mark.len()) {
+                        return;
+                    }
+                    writer.put(OpCode::Control(Control::Ping), true, &mark);
+                }
+                Queued::Close => return,
             }
-            Queued::Mark(mark) => Message::Ping(Bytes::copy_from_slice(&mark.to_be_bytes())),
-            Queued::Close => Message::Close(None),
-        };
-        self.queue.pop_front();
-        Some(message)
+            if let Some(Queued::Packet(Outgoing {
+                charge: Some(charge),
+                ..
+            })) = self.queue.pop_front()
+            {
+                writer.charge(charge);
+            }
+        }
     }
 }
 
-/// The message that goes on with a packet, and the bytes taken after it; none after the last one.
-fn next_fragment(packet: &Packet, taken: usize) -> (Message, usize) {
-    let length = packet.len();
-    if taken == 0 && length <= FRAGMENT {
-        return (Message::Text(packet.clone()), 0);
+/// A piece of a packet that goes into one frame.
+struct Fragment {
+    range: Range<usize>,
+}
+
+impl Fragment {
+    /// The piece that goes on after so many bytes of a packet.
+    fn next(packet: &Packet, taken: usize) -> Self {
+        let mut end = packet.len().min(taken + FRAGMENT);
+        // Some old clients check the text of each fragment.
+        while !packet.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self { range: taken..end }
     }
-    let mut end = length.min(taken + FRAGMENT);
-    // Some old clients check the text of each fragment.
-    while !packet.is_char_boundary(end) {
-        end -= 1;
+
+    fn code(&self) -> Data {
+        if self.range.start == 0 {
+            Data::Text
+        } else {
+            Data::Continue
+        }
     }
-    let code = if taken == 0 {
-        Data::Text
-    } else {
-        Data::Continue
-    };
-    let fragment = Bytes::from(packet.clone()).slice(taken..end);
-    let last = end == length;
-    let frame = Frame::message(fragment, OpCode::Data(code), last);
-    (Message::Frame(frame), if last { 0 } else { end })
+
+    /// True where a packet of this length ends with it.
+    fn is_last(&self, length: usize) -> bool {
+        self.range.end == length
+    }
 }
 
 #[cfg(test)]
