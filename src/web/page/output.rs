@@ -53,11 +53,15 @@ impl Page {
             }
             next = self.subscriptions.next_ready();
         }
+        let mut written = Ok(());
         if !packets.is_empty() {
-            self.write(packets).await?;
+            written = self.write(packets).await;
+        }
+        if written.is_ok() {
             self.task.open.info.add_delivered(delivered);
         }
-        end
+        // What is missing is told, though the socket may have ended meanwhile.
+        end.and(written)
     }
 
     /// The packets of a channel's events, up to one that cannot be told over the open socket.

@@ -187,14 +187,14 @@ mod tests {
         let (mut writer, mut client) = pair(1 << 20);
         writer.put(TEXT, true, b"2");
         writer.put(TEXT, false, &[b'a'; 126]);
-        writer.put(OpCode::Data(Data::Continue), true, &[b'b'; 1 << 16]);
+        writer.put(OpCode::Data(Data::Continue), true, &vec![b'b'; 1 << 16]);
         writer.put(OpCode::Control(Control::Ping), true, &[7; 8]);
         assert!(!writer.is_empty() && drain(&mut writer) && writer.is_empty());
         assert_eq!(read(&mut client, 3).await, b"\x81\x012");
         assert_eq!(read(&mut client, 4).await, b"\x01\x7e\0\x7e");
         assert_eq!(read(&mut client, 126).await, [b'a'; 126]);
         assert_eq!(read(&mut client, 10).await, b"\x80\x7f\0\0\0\0\0\x01\0\0");
-        assert_eq!(read(&mut client, 1 << 16).await, [b'b'; 1 << 16]);
+        assert_eq!(read(&mut client, 1 << 16).await, vec![b'b'; 1 << 16]);
         assert_eq!(
             read(&mut client, 10).await,
             b"\x89\x08\x07\x07\x07\x07\x07\x07\x07\x07"
