@@ -100,14 +100,9 @@ impl Record {
         forms.is_some_and(|forms| forms.value_frame.get().is_some())
     }
 
-    /// The form for web pages, made by the first caller. Pages on another thread, which are woken
-    /// for it in the same moment, make it as well instead of sleeping until it is there.
+    /// The form for web pages, made by the first caller.
     pub fn page_form(&self, make: impl FnOnce() -> PageForm) -> &PageForm {
-        let form = &self.other_forms().page_form;
-        form.get().unwrap_or_else(|| {
-            let made = make();
-            form.get_or_init(|| made)
-        })
+        self.other_forms().page_form.get_or_init(make)
     }
 
     fn other_forms(&self) -> &OtherForms {
