@@ -1,6 +1,7 @@
 #!/bin/sh
-# Checks the units as systemd reads them: no complaint from verify, and an exposure of at most 1.5 of 10.
-# Works on copies whose Exec…= name a program that is there, since expd itself need not be installed.
+# Checks the units as systemd reads them: no complaint from verify, and an exposure of at most 1.5
+# of 10. Works on copies whose Exec…= name a program that is there, since expd itself need not be
+# installed.
 set -eu
 cd "$(dirname "$0")/.."
 command -v systemd-analyze >/dev/null || {

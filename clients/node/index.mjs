@@ -1,4 +1,5 @@
-// The same package for `import`: the CommonJS module's own objects, so that a process has one of each.
+// The same package for `import`: the CommonJS module's own objects, so that a process has one of
+// each.
 import EXP from './index.js';
 
 export default EXP;

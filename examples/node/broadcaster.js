@@ -1,4 +1,5 @@
-// Broadcasts `hi` on the channel `menu` and prints what is responded within a second, one JSON document a line.
+// Broadcasts `hi` on the channel `menu` and prints what is responded within a second, one JSON
+// document a line.
 'use strict';
 
 const { network } = require('./connection');

@@ -1,4 +1,5 @@
-// Answers every `hi` on the channel `menu`, through restarts of the daemon and outages of the network.
+// Answers every `hi` on the channel `menu`, through restarts of the daemon and outages of the
+// network.
 'use strict';
 
 const { network, UNAVAILABLE } = require('./connection');

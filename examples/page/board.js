@@ -1,14 +1,16 @@
 // A menu board on the vendor's SDK, unchanged, at the daemon's door for pages.
 //
-// It shows the data item `menu-board/today`, changes with each `update` of it, answers `identify` by showing the device's name, and
-// plays on `fling` what the launch document names.
+// It shows the data item `menu-board/today`, changes with each `update` of it, answers `identify`
+// by showing the device's name, and plays on `fling` what the launch document names.
 'use strict';
 
 const SETTINGS = new URLSearchParams(location.search);
 const OPTIONS = {
-  // The door that served this page; another one where the page comes from elsewhere: ?host=http://127.0.0.1:9980
+  // The door that served this page; another one where the page comes from elsewhere:
+  // ?host=http://127.0.0.1:9980
   host: SETTINGS.get('host') || location.origin,
-  // What `[[web.apps]]` of the daemon's settings says of this page. It is a key of the door, not of EXP.
+  // What `[[web.apps]]` of the daemon's settings says of this page. It is a key of the door, not of
+  // EXP.
   uuid: SETTINGS.get('uuid') || 'menu-board',
   apiKey: SETTINGS.get('key') || 'menu-board-key',
 };
@@ -68,7 +70,8 @@ function leaveStage() {
   find('stage').replaceChildren();
 }
 
-// Plays a file, an app or a URL of the content tree, and says whether it does: a launch document without content brings the menu back.
+// Plays a file, an app or a URL of the content tree, and says whether it does: a launch document
+// without content brings the menu back.
 async function fling(exp, launch) {
   const uuid = launch && (launch.content ? launch.content.uuid || launch.content : launch.uuid);
   if (!uuid) {

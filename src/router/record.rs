@@ -12,9 +12,9 @@ use bytes::Bytes;
 use super::report::Incoming;
 use expd_server::engine::Packet;
 
-/// Encodes broadcasts of one channel that arrived together, once for all listeners. The first of them has the
-/// sequence `first`; the encoder may take the payloads. The front door provides it: the router
-/// knows no encoding.
+/// Encodes broadcasts of one channel that arrived together, once for all listeners. The first of
+/// them has the sequence `first`; the encoder may take the payloads. The front door provides it:
+/// the router knows no encoding.
 pub type Encode = fn(first: u64, batch: &mut [Incoming]) -> EncodedBatch;
 
 /// The encoded bytes of broadcasts that arrived together, one after the other.

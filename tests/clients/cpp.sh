@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# gRPC for C++, as Debian packages it, against the real daemon. Needs g++, pkg-config, libgrpc++-dev, libprotobuf-dev and
-# protobuf-compiler-grpc.
+# gRPC for C++, as Debian packages it, against the real daemon. Needs g++, pkg-config,
+# libgrpc++-dev, libprotobuf-dev and protobuf-compiler-grpc.
 source "$(dirname "$0")/daemon.sh"
 start_daemon
 

@@ -1,5 +1,5 @@
-# Sourced by the client tests. Starts the real binary with its embedded network in a temporary folder, and ends by process id
-# whatever a test has started. Gives:
+# Sourced by the client tests. Starts the real binary with its embedded network in a temporary
+# folder, and ends by process id whatever a test has started. Gives:
 #   $expd      the binary (EXPD_BIN, else the debug build)
 #   $room      the temporary folder, gone at the end
 #   $socket    the daemon's socket

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs every example responder, then every example broadcaster: each of these must get an answer from each of those. Then the
-# daemon restarts, and the responders must answer again by themselves. At last the commands for resources. Needs grpcio, grpcio-tools, the packages of
+# Runs every example responder, then every example broadcaster: each of these must get an answer
+# from each of those. Then the daemon restarts, and the responders must answer again by themselves.
+# At last the commands for resources. Needs grpcio, grpcio-tools, the packages of
 # tests/clients/node, and the built Rust examples.
 source "$(dirname "$0")/daemon.sh"
 start_daemon

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The real grpcurl against the real daemon, by nothing but the contract that reflection shows. Needs grpcurl and jq on the PATH.
+# The real grpcurl against the real daemon, by nothing but the contract that reflection shows. Needs
+# grpcurl and jq on the PATH.
 source "$(dirname "$0")/daemon.sh"
 start_daemon
 

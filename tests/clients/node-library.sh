@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The package of clients/node as its users have it: packed, installed into a fresh folder, its types checked, its tests run there
-# against the real daemon. Needs the packages of clients/node (npm ci). What EXPD_OLDEST_NODE names runs the main ones again.
+# The package of clients/node as its users have it: packed, installed into a fresh folder, its types
+# checked, its tests run there against the real daemon. Needs the packages of clients/node (npm ci).
+# What EXPD_OLDEST_NODE names runs the main ones again.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -8,7 +9,8 @@ export EXPD_BIN=${EXPD_BIN:-$root/target/debug/expd}
 source=$root/clients/node
 work=$root/target/node-library
 
-# The library works with a daemon that says more than it knows: an older contract is a note, not a failure.
+# The library works with a daemon that says more than it knows: an older contract is a note, not a
+# failure.
 mkdir -p "$work"
 "$source/scripts/generate" "$work/contract.js"
 cmp -s "$work/contract.js" "$source/lib/contract.js" ||

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The library of clients/python: its types, the oldest Python that it runs on, its generated parts, and its tests against the real
-# daemon, with the built wheel in fresh environments: one of the newest libraries, one of the oldest that it allows. Arguments: the
-# Python of an environment with requirements-dev.txt, and a folder of wheels with what the tests' requirements name.
+# The library of clients/python: its types, the oldest Python that it runs on, its generated parts,
+# and its tests against the real daemon, with the built wheel in fresh environments: one of the
+# newest libraries, one of the oldest that it allows. Arguments: the Python of an environment with
+# requirements-dev.txt, and a folder of wheels with what the tests' requirements name.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 library=$root/clients/python

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# grpcio, sync and asyncio, against the real daemon. Needs a `python` with grpcio and grpcio-tools first on the PATH.
+# grpcio, sync and asyncio, against the real daemon. Needs a `python` with grpcio and grpcio-tools
+# first on the PATH.
 source "$(dirname "$0")/daemon.sh"
 start_daemon
 

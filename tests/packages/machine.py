@@ -13,7 +13,8 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "DEBIAN_FRONTEND": "noninteractive",
 }
-# What has not come by then does not come; on a machine that has much else to do, later (EXPD_PATIENCE, in seconds).
+# What has not come by then does not come; on a machine that has much else to do, later
+# (EXPD_PATIENCE, in seconds).
 PATIENCE = float(os.environ.get("EXPD_PATIENCE", "30"))
 
 

@@ -57,7 +57,8 @@ def settings(world):
 
     says(machine, check, fine)
 
-    # The environment of the unit, and a file of it, which counts more; the shell's own does not count.
+    # The environment of the unit, and a file of it, which counts more; the shell's own does not
+    # count.
     drop_in(machine, "Environment=EXPD__DAEMON__LOG=loud")
     says(machine, check, "EXPD__DAEMON__LOG: daemon.log", r"^\[exit status 1\]$")
     refused("EXPD__DAEMON__LOG: daemon.log")

@@ -18,7 +18,8 @@ const QUIET = [
 
 const chromiumPath = process.env.CHROMIUM || '/usr/bin/chromium';
 
-// A browser with a new profile in the room of the checks. Options of the launch may come before its flags.
+// A browser with a new profile in the room of the checks. Options of the launch may come before its
+// flags.
 let profiles = 0;
 const chromiumContext = (...given) => {
   profiles += 1;

@@ -1,5 +1,5 @@
-// The vendor's browser bundle, unchanged, in headless Chromium, on a page of another origin than the network's. The last line
-// says how many checks passed.
+// The vendor's browser bundle, unchanged, in headless Chromium, on a page of another origin than
+// the network's. The last line says how many checks passed.
 'use strict';
 
 const assert = require('node:assert/strict');

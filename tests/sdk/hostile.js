@@ -1,5 +1,6 @@
-// Hostile pages in Chromium at the door for pages: what another site, a page without an origin, a file, a rebound name or a frame
-// can get there, which is nothing. The last line says how many checks passed.
+// Hostile pages in Chromium at the door for pages: what another site, a page without an origin, a
+// file, a rebound name or a frame can get there, which is nothing. The last line says how many
+// checks passed.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -54,8 +55,8 @@ async function site(pages) {
   return { server, origin: `http://127.0.0.1:${server.address().port}` };
 }
 
-// What a page gets of the door by each way there is: the status or the text that it can read, `opaque` where the browser hides it, and
-// `refused` where it gets nothing.
+// What a page gets of the door by each way there is: the status or the text that it can read,
+// `opaque` where the browser hides it, and `refused` where it gets nothing.
 const attempts = (frame, door, token) =>
   frame.evaluate(
     async ({ door, token, app }) => {

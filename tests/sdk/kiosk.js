@@ -1,8 +1,10 @@
-// Kiosk pages in Chromium at the door for pages, while daemon and network are restarted in turn. Every broadcast arrives or lies in
-// a span that the page was told of, and each page is online again within 30 s. The last line says how many checks passed.
+// Kiosk pages in Chromium at the door for pages, while daemon and network are restarted in turn.
+// Every broadcast arrives or lies in a span that the page was told of, and each page is online
+// again within 30 s. The last line says how many checks passed.
 //
 // EXPD_KIOSK_SECONDS: the length of the run (default 40; the long form is 600).
-// EXPD_SDK_1_0_9: the browser bundle of the vendor's SDK 1.0.9, built from its public repository; without it that page is skipped.
+// EXPD_SDK_1_0_9: the browser bundle of the vendor's SDK 1.0.9, built from its public repository;
+// without it that page is skipped.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -70,7 +72,8 @@ allow = ["admin"]
 `;
 }
 
-// Listens in the page and keeps, with the time of each, the numbers that it hears and the states that it is told.
+// Listens in the page and keeps, with the time of each, the numbers that it hears and the states
+// that it is told.
 const listen = (page, host, name) =>
   page.evaluate(
     async ({ host, name }) => {
@@ -84,8 +87,9 @@ const listen = (page, host, name) =>
     { host, name },
   );
 
-// The spans in which a page knew that it may miss something, each from `offline` to the next `online`: the last number that it had
-// heard before, the first one that it heard after, and how long it took. The page's own order counts, and no clock but its own.
+// The spans in which a page knew that it may miss something, each from `offline` to the next
+// `online`: the last number that it had heard before, the first one that it heard after, and how
+// long it took. The page's own order counts, and no clock but its own.
 function spans({ heard, told }, ends) {
   return told.flatMap(([state, at], index) => {
     if (state !== 'offline') return [];

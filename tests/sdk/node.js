@@ -1,5 +1,5 @@
-// The vendor's SDK, unchanged, on Node: against `expd hub`, and beside programs behind expd. The last line says how many
-// checks passed.
+// The vendor's SDK, unchanged, on Node: against `expd hub`, and beside programs behind expd. The
+// last line says how many checks passed.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -67,7 +67,8 @@ async function refreshAndRestart() {
   const exp = EXP.start({ host: hub.host, ...world.device });
   const sender = EXP.start({ host: hub.host, ...world.user });
   await soon(exp.getChannel('menu').listen('hi', (payload, respond) => respond('heard')), 'the subscription');
-  // The SDK opens a new socket at each refresh and misses what is broadcast meanwhile: somebody asks until it answers.
+  // The SDK opens a new socket at each refresh and misses what is broadcast meanwhile: somebody
+  // asks until it answers.
   const answered = () =>
     eventually('an answer', async () => {
       const responses = await sender.getChannel('menu').broadcast('hi', 1, 300).catch(() => []);

@@ -1,5 +1,6 @@
-// The vendor's SDK, unchanged, at the door for pages, beside a gRPC program of the same daemon. Node stands for the browser: it
-// sends the origin that a browser would. The last line says how many checks passed.
+// The vendor's SDK, unchanged, at the door for pages, beside a gRPC program of the same daemon.
+// Node stands for the browser: it sends the origin that a browser would. The last line says how
+// many checks passed.
 'use strict';
 
 const http = require('node:http');
@@ -23,7 +24,8 @@ const world = require('./world');
 
 const { check, eventually, soon } = world;
 const page = { uuid: 'menu-board', apiKey: 'a key of this door' };
-// After it, a refresh is answered whatever the page has confirmed, and a few broadcasts may come twice.
+// After it, a refresh is answered whatever the page has confirmed, and a few broadcasts may come
+// twice.
 const HOLD_MS = 1_000;
 
 async function checks() {

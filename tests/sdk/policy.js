@@ -1,8 +1,9 @@
-// The policy of `expd web policy` in Chromium: a page of a public site gets nowhere at the door without it, and through with it; a
-// site that the settings do not name gets nowhere with it either. The door's cookie is the site's own. The last line says how many
-// checks passed.
+// The policy of `expd web policy` in Chromium: a page of a public site gets nowhere at the door
+// without it, and through with it; a site that the settings do not name gets nowhere with it
+// either. The door's cookie is the site's own. The last line says how many checks passed.
 //
-// The sites are public by --ip-address-space-overrides. The policy lies in a mount namespace of the browser's own.
+// The sites are public by --ip-address-space-overrides. The policy lies in a mount namespace of the
+// browser's own.
 'use strict';
 
 const { execFileSync } = require('node:child_process');

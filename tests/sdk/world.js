@@ -1,4 +1,5 @@
-// What the checks stand on: networks of the real binary, clients of both kinds, and a count of what held.
+// What the checks stand on: networks of the real binary, clients of both kinds, and a count of what
+// held.
 'use strict';
 
 const { spawn } = require('node:child_process');
@@ -109,7 +110,8 @@ async function daemon(more = '') {
   return { ...process, socket, network, call };
 }
 
-// The broadcasts that a gRPC listener hears, once it is confirmed: `next()` gives one after the other.
+// The broadcasts that a gRPC listener hears, once it is confirmed: `next()` gives one after the
+// other.
 async function grpcListener(world, channel) {
   const stream = world.network.Listen({ channel });
   const events = stream[Symbol.asyncIterator]();

@@ -2,8 +2,9 @@
 //
 //   node server.js GENERATION PORT PING_INTERVAL_MS PING_TIMEOUT_MS [TRANSPORT,TRANSPORT]
 //
-// Standard output, a JSON document a line: {"listening":PORT}, then what clients do: {"connected":ID}, {"disconnected":ID,"reason":…},
-// {"subscribed":[…]}, {"handshakes":{"polling":N,"websocket":N}} when asked. Standard input, a command a line:
+// Standard output, a JSON document a line: {"listening":PORT}, then what clients do:
+// {"connected":ID}, {"disconnected":ID,"reason":…}, {"subscribed":[…]},
+// {"handshakes":{"polling":N,"websocket":N}} when asked. Standard input, a command a line:
 //   broadcast JSON       emits `broadcast` with exactly this argument to everybody
 //   emit NAME JSON       emits another event
 //   raw TEXT             sends a Socket.IO packet's text as it stands (no codec in between)
@@ -11,7 +12,8 @@
 //   disconnect           disconnects everybody from the namespace
 //   kick                 closes everybody's connection
 //   count                prints how many clients are there and how many handshakes were made
-// The token `refused` is turned away by a middleware, `forbidden` by the HTTP handshake. The server ends with its standard input.
+// The token `refused` is turned away by a middleware, `forbidden` by the HTTP handshake. The server
+// ends with its standard input.
 
 'use strict';
 
@@ -43,8 +45,8 @@ const options = {
 if (transports) options.transports = transports.split(',');
 
 const server = http.createServer();
-// While it is busy with megabytes, its clients' connections are idle for longer than the 5 s after which it would close them,
-// and what they have sent meanwhile with them.
+// While it is busy with megabytes, its clients' connections are idle for longer than the 5 s after
+// which it would close them, and what they have sent meanwhile with them.
 server.keepAliveTimeout = Math.max(server.keepAliveTimeout, Number(pingTimeout));
 const library = require(`socket.io-${generation}`);
 const io = generation <= 2 ? library(server, options) : new library.Server(server, options);

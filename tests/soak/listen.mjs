@@ -1,10 +1,12 @@
-// The Node program of the soak: hears a channel through everything, and prints what it heard and what it may have missed.
+// The Node program of the soak: hears a channel through everything, and prints what it heard and
+// what it may have missed.
 //
 //   node listen.mjs SOCKET CHANNEL [LOG_ID AFTER]
 //
-// One JSON document a line: {"ready": true} at each confirmed subscription, {"heard": PAYLOAD, "position": {"logId", "after"}}, {"gap":
-// {"reason", "missed", "from", "to"}}. The position of an earlier run lets it go on there. Takes the package `expd` that is installed where
-// it is started. An empty SOCKET is the default one. SIGTERM ends it with 0.
+// One JSON document a line: {"ready": true} at each confirmed subscription, {"heard": PAYLOAD,
+// "position": {"logId", "after"}}, {"gap": {"reason", "missed", "from", "to"}}. The position of an
+// earlier run lets it go on there. Takes the package `expd` that is installed where it is started.
+// An empty SOCKET is the default one. SIGTERM ends it with 0.
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -34,7 +36,8 @@ while (!isStopping) {
     listener.on('subscription', ({ state }) => state === 'CONFIRMED' && say({ ready: true }));
     break;
   } catch (error) {
-    // A daemon that is just starting is waited for; from then on, the listener comes back by itself.
+    // A daemon that is just starting is waited for; from then on, the listener comes back by
+    // itself.
     if (!isStopping && error.grpcStatus !== 'UNAVAILABLE') throw error;
     await pause(100);
   }

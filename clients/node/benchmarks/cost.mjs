@@ -1,9 +1,11 @@
-// The library's cost beside the bare gRPC client (@grpc/grpc-js with @grpc/proto-loader) that does the same, in one run:
+// The library's cost beside the bare gRPC client (@grpc/grpc-js with @grpc/proto-loader) that does
+// the same, in one run:
 //
 //   EXPD_BIN=target/release/expd node clients/node/benchmarks/cost.mjs [ROUNDS]
 //
-// CPU of the program for each broadcast heard and each call made, and the median latency of both. Rounds alternate; of CPU the sum
-// counts, of latencies the median of the rounds' medians. Exits with 1 where a ratio is above the bound.
+// CPU of the program for each broadcast heard and each call made, and the median latency of both.
+// Rounds alternate; of CPU the sum counts, of latencies the median of the rounds' medians. Exits
+// with 1 where a ratio is above the bound.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';

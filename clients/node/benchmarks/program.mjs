@@ -1,5 +1,6 @@
 // One program of the measurement: node program.mjs bare|library hear|call|send SOCKET CHANNEL
-// Tells its parent `ready` where something must be sent to it, and then { cpu, p50 } in microseconds for one.
+// Tells its parent `ready` where something must be sent to it, and then { cpu, p50 } in
+// microseconds for one.
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { start } from '../index.mjs';

@@ -56,7 +56,8 @@ class Broadcast {
   /** Answers the broadcast. A promise as the value is waited for. */
   respond(value, { signal } = {}) {
     const sent = this.#respond(value, signal);
-    // The guide's programs do not wait for it: its failure, such as a late response, must not end them.
+    // The guide's programs do not wait for it: its failure, such as a late response, must not end
+    // them.
     sent.catch(() => {});
     return sent;
   }

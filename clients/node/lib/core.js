@@ -1,4 +1,5 @@
-// An instance's running parts, shared by its clones: connection, link, listeners, calls of EXP's API.
+// An instance's running parts, shared by its clones: connection, link, listeners, calls of EXP's
+// API.
 'use strict';
 
 const { Connection, methods } = require('./connection');

@@ -1,4 +1,5 @@
-// A daemon one version older does not know some calls; one that is newer says what this library does not know.
+// A daemon one version older does not know some calls; one that is newer says what this library
+// does not know.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import EXP from 'expd';

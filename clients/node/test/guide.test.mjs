@@ -1,4 +1,5 @@
-// The examples of the vendor's guide, in examples/guide/node, each as a program against the embedded network.
+// The examples of the vendor's guide, in examples/guide/node, each as a program against the
+// embedded network.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,5 @@
-// What listeners promise: they come back, tell what may be missing, and leave waiting broadcasts in the daemon.
+// What listeners promise: they come back, tell what may be missing, and leave waiting broadcasts in
+// the daemon.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';

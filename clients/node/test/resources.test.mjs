@@ -1,4 +1,5 @@
-// EXP's resources: documents that are saved, refreshed and deleted, their places, channels and URLs.
+// EXP's resources: documents that are saved, refreshed and deleted, their places, channels and
+// URLs.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

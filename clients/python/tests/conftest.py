@@ -18,7 +18,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 sys.dont_write_bytecode = True
 
-# A shell starts what it runs in the background with SIGINT ignored, and every program here would inherit that.
+# A shell starts what it runs in the background with SIGINT ignored, and every program here would
+# inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

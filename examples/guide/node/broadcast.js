@@ -1,4 +1,5 @@
-// Broadcasts, and prints every response that comes within five seconds, or the time that is given: node broadcast.js [MILLISECONDS]
+// Broadcasts, and prints every response that comes within five seconds, or the time that is given:
+// node broadcast.js [MILLISECONDS]
 'use strict';
 
 const exp = require('expd').start();

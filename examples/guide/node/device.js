@@ -1,4 +1,5 @@
-// Creates a device, and hears of its changes: EXP tells them on the system side of the device's channel.
+// Creates a device, and hears of its changes: EXP tells them on the system side of the device's
+// channel.
 'use strict';
 
 const exp = require('expd').start();

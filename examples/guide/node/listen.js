@@ -1,4 +1,5 @@
-// Listens, and cancels the listener after five seconds, or the time that is given: node listen.js [MILLISECONDS]
+// Listens, and cancels the listener after five seconds, or the time that is given:
+// node listen.js [MILLISECONDS]
 'use strict';
 
 const exp = require('expd').start();

@@ -1,4 +1,5 @@
-// Broadcasts by a plain call of EXP's HTTP API; the parameter `timeout` is the time for responses, in milliseconds.
+// Broadcasts by a plain call of EXP's HTTP API; the parameter `timeout` is the time for responses,
+// in milliseconds.
 'use strict';
 
 const exp = require('expd').start();

@@ -1,6 +1,7 @@
 // Starts identities that the program brings along, and prints who each is.
 //
-//   EXP_HOST, and any of: EXP_USERNAME, EXP_PASSWORD, EXP_ORGANIZATION; DEVICE_UUID, DEVICE_SECRET; APP_UUID, APP_KEY
+//   EXP_HOST, and any of: EXP_USERNAME, EXP_PASSWORD, EXP_ORGANIZATION; DEVICE_UUID, DEVICE_SECRET;
+//   APP_UUID, APP_KEY
 'use strict';
 
 const EXP = require('expd');

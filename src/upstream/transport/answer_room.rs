@@ -9,8 +9,8 @@ pub trait AnswerRoom: Send + Sync {
     /// Reserves bytes, waiting a while for them; false where there is no memory in time.
     fn hold(&self, bytes: usize) -> BoxFuture<'_, bool>;
 
-    /// The same before a request is sent. [`SPARE`] times as much stays free, so that requests never
-    /// take the memory that the answers to others wait for.
+    /// The same before a request is sent. [`SPARE`] times as much stays free, so that requests
+    /// never take the memory that the answers to others wait for.
     fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool>;
 
     /// Gives reserved bytes back.

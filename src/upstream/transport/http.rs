@@ -153,8 +153,8 @@ impl HttpTransport {
             .await
     }
 
-    /// Accounts for what the HTTP library reads before anybody sees the answer, and returns the time
-    /// that is left after a wait for it.
+    /// Accounts for what the HTTP library reads before anybody sees the answer, and returns the
+    /// time that is left after a wait for it.
     async fn hold_read<'a>(
         &self,
         answer_within: Duration,

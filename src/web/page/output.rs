@@ -79,8 +79,8 @@ impl Page {
         };
         for delivery in events {
             if let Some(missed) = subscription.missed(&delivery.event) {
-                // The page said `offline` before this socket: it knows of what is missing before the
-                // first broadcast, and of no other.
+                // The page said `offline` before this socket: it knows of what is missing before
+                // the first broadcast, and of no other.
                 let is_told = was_offline && missed <= opened;
                 if !is_told || subscription.delivered > 0 {
                     if is_restart(&delivery.event) {

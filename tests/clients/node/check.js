@@ -1,5 +1,5 @@
-// The real @grpc/grpc-js, with the contract loaded from proto/, against the daemon at $EXPD_SOCKET, in its default settings.
-// The last line says how many checks passed.
+// The real @grpc/grpc-js, with the contract loaded from proto/, against the daemon at $EXPD_SOCKET,
+// in its default settings. The last line says how many checks passed.
 'use strict';
 
 const path = require('node:path');

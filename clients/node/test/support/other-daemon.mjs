@@ -1,4 +1,5 @@
-// A daemon of another version: a real gRPC server in front of the daemon, which leaves calls out and changes answers.
+// A daemon of another version: a real gRPC server in front of the daemon, which leaves calls out
+// and changes answers.
 import path from 'node:path';
 import { grpc } from './raw.mjs';
 

@@ -1,4 +1,5 @@
-// The contract without the library's promises: calls and messages of the installed package, with those that it does not use.
+// The contract without the library's promises: calls and messages of the installed package, with
+// those that it does not use.
 import { createRequire } from 'node:module';
 import path from 'node:path';
 

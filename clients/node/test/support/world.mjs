@@ -1,4 +1,5 @@
-// The real daemon for a test, with its embedded network or with a hub of its own, in a temporary folder.
+// The real daemon for a test, with its embedded network or with a hub of its own, in a temporary
+// folder.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

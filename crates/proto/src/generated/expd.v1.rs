@@ -1421,7 +1421,8 @@ pub struct GetContentUrlRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetContentUrlResponse {
-    /// The URL, with the token in it: not to be logged, and not for people whom the content is not for.
+    /// The URL, with the token in it: not to be logged, and not for people whom the content is not
+    /// for.
     #[prost(string, tag = "1")]
     pub url: ::prost::alloc::string::String,
 }
@@ -2032,7 +2033,8 @@ pub mod api_server {
 pub struct ReloadRequest {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReloadResponse {
-    /// Keys whose values differ from those that the daemon was started with, and apply after a restart.
+    /// Keys whose values differ from those that the daemon was started with, and apply after a
+    /// restart.
     #[prost(string, repeated, tag = "1")]
     pub needs_restart: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -2133,17 +2135,17 @@ pub struct RunInstanceRequest {
     /// of the same name, each its own.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// Base URL of the API, as the setting `host`: https, or http on a loopback address; at most 2 KiB.
-    /// Empty for that of the instance `default`, or EXP's own where there is none. Where a configured
-    /// instance has the same host, this one connects as it does (proxy, certificate authorities,
-    /// transport, protocol); otherwise as the defaults of the settings do.
+    /// Base URL of the API, as the setting `host`: https, or http on a loopback address; at most 2
+    /// KiB. Empty for that of the instance `default`, or EXP's own where there is none. Where a
+    /// configured instance has the same host, this one connects as it does (proxy, certificate
+    /// authorities, transport, protocol); otherwise as the defaults of the settings do.
     #[prost(string, tag = "2")]
     pub host: ::prost::alloc::string::String,
     /// Required.
     #[prost(message, optional, tag = "3")]
     pub credentials: ::core::option::Option<Credentials>,
-    /// False for an identity without a live socket: it broadcasts, responds and sends API requests, and
-    /// cannot listen. Absent means true.
+    /// False for an identity without a live socket: it broadcasts, responds and sends API requests,
+    /// and cannot listen. Absent means true.
     #[prost(bool, optional, tag = "4")]
     pub network: ::core::option::Option<bool>,
 }
@@ -2440,8 +2442,8 @@ pub struct InstanceStatus {
     /// True for an instance that the caller's user runs (RunInstance), false for a configured one.
     #[prost(bool, tag = "9")]
     pub transient: bool,
-    /// Why the credentials of the device's pairing are not stored yet: a restart would lose them. Empty
-    /// where there is nothing to store.
+    /// Why the credentials of the device's pairing are not stored yet: a restart would lose them.
+    /// Empty where there is nothing to store.
     #[prost(string, tag = "10")]
     pub unsaved_credentials: ::prost::alloc::string::String,
 }
@@ -2678,10 +2680,10 @@ pub mod daemon_client {
             self.inner.unary(req, path, codec).await
         }
         /// Streams the state of every link: first the present one, one event for each instance, then every
-        /// change. Instances that the caller's user runs (RunInstance) are among them; the last event of one
-        /// that has ended is OFFLINE, with the reason. A watcher that is too slow skips states in between
-        /// and gets the newest one. With access rules it shows the instances for which the caller has
-        /// `status`.
+        /// change. Instances that the caller's user runs (RunInstance) are among them; the last event of
+        /// one that has ended is OFFLINE, with the reason. A watcher that is too slow skips states in
+        /// between and gets the newest one. With access rules it shows the instances for which the caller
+        /// has `status`.
         /// A reload of the settings goes on the stream: an instance that it adds begins with its present
         /// state, one that it removes ends with OFFLINE, and one that it replaces or gives other
         /// credentials goes on under its name. The stream ends with
@@ -2712,15 +2714,15 @@ pub mod daemon_client {
             self.inner.server_streaming(req, path, codec).await
         }
         /// Runs an identity that the caller brings along, as one more instance, for as long as the stream
-        /// is open: `name` may then be given as `instance` in every call. The stream tells the state of its
-        /// link: first the present one, then every change; the instance can be called from the first event
-        /// on. Each stream has an identity of its own, with its own login and its own connection, also
-        /// where several are equal.
+        /// is open: `name` may then be given as `instance` in every call. The stream tells the state of
+        /// its link: first the present one, then every change; the instance can be called from the first
+        /// event on. Each stream has an identity of its own, with its own login and its own connection,
+        /// also where several are equal.
         ///
         /// The instance is its user's alone: other users' calls answer as if it did not exist, those of
-        /// root and with `admin` included, and its name is in no status of theirs. It ends with the stream:
-        /// cancelled, its client gone, or the daemon stopping. Listeners on it then end with NOT_FOUND, and
-        /// broadcasts that wait for its connection are not sent.
+        /// root and with `admin` included, and its name is in no status of theirs. It ends with the
+        /// stream: cancelled, its client gone, or the daemon stopping. Listeners on it then end with
+        /// NOT_FOUND, and broadcasts that wait for its connection are not sent.
         ///
         /// A reload of the settings leaves it as it is: its host and its credentials are those of this
         /// call. Lower limits (daemon.limits.max_run_instances) end none that runs. Two things end it:
@@ -2850,10 +2852,10 @@ pub mod daemon_server {
             + std::marker::Send
             + 'static;
         /// Streams the state of every link: first the present one, one event for each instance, then every
-        /// change. Instances that the caller's user runs (RunInstance) are among them; the last event of one
-        /// that has ended is OFFLINE, with the reason. A watcher that is too slow skips states in between
-        /// and gets the newest one. With access rules it shows the instances for which the caller has
-        /// `status`.
+        /// change. Instances that the caller's user runs (RunInstance) are among them; the last event of
+        /// one that has ended is OFFLINE, with the reason. A watcher that is too slow skips states in
+        /// between and gets the newest one. With access rules it shows the instances for which the caller
+        /// has `status`.
         /// A reload of the settings goes on the stream: an instance that it adds begins with its present
         /// state, one that it removes ends with OFFLINE, and one that it replaces or gives other
         /// credentials goes on under its name. The stream ends with
@@ -2873,15 +2875,15 @@ pub mod daemon_server {
             + std::marker::Send
             + 'static;
         /// Runs an identity that the caller brings along, as one more instance, for as long as the stream
-        /// is open: `name` may then be given as `instance` in every call. The stream tells the state of its
-        /// link: first the present one, then every change; the instance can be called from the first event
-        /// on. Each stream has an identity of its own, with its own login and its own connection, also
-        /// where several are equal.
+        /// is open: `name` may then be given as `instance` in every call. The stream tells the state of
+        /// its link: first the present one, then every change; the instance can be called from the first
+        /// event on. Each stream has an identity of its own, with its own login and its own connection,
+        /// also where several are equal.
         ///
         /// The instance is its user's alone: other users' calls answer as if it did not exist, those of
-        /// root and with `admin` included, and its name is in no status of theirs. It ends with the stream:
-        /// cancelled, its client gone, or the daemon stopping. Listeners on it then end with NOT_FOUND, and
-        /// broadcasts that wait for its connection are not sent.
+        /// root and with `admin` included, and its name is in no status of theirs. It ends with the
+        /// stream: cancelled, its client gone, or the daemon stopping. Listeners on it then end with
+        /// NOT_FOUND, and broadcasts that wait for its connection are not sent.
         ///
         /// A reload of the settings leaves it as it is: its host and its credentials are those of this
         /// call. Lower limits (daemon.limits.max_run_instances) end none that runs. Two things end it:

@@ -1,8 +1,8 @@
 //! One WebSocket. Packets are queued, and leave as far as the client takes them.
 //!
-//! The library reads, and writes what the WebSocket protocol answers by itself. Packets and marks are
-//! frames of our own in the buffer below it: a call into the library, and a copy there, for each of
-//! them would be a third of the cost of a delivery in a burst.
+//! The library reads, and writes what the WebSocket protocol answers by itself. Packets and marks
+//! are frames of our own in the buffer below it: a call into the library, and a copy there, for
+//! each of them would be a third of the cost of a delivery in a burst.
 
 use std::collections::VecDeque;
 use std::ops::Range;

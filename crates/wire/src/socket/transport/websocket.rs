@@ -32,8 +32,8 @@ const READ_BYTES: usize = 32 << 10;
 /// instructions from socket to stream, and evicted the processor's first-level cache.
 const TAKEN_BYTES: usize = 4 << 10;
 
-/// Pongs that the server has not taken, beyond which nothing more is read from it: the library keeps
-/// them without a bound.
+/// Pongs that the server has not taken, beyond which nothing more is read from it: the library
+/// keeps them without a bound.
 const MAX_PONGS: usize = 64;
 
 /// An open WebSocket.
