@@ -11,6 +11,7 @@ mod rates;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -20,6 +21,10 @@ pub use rates::{Rate, TooFast, UserRates};
 
 /// One part in this many is reserved for the owners.
 pub(crate) const KEPT: usize = 16;
+
+/// Time from a release until those who wait look again: one look at all that was released in it.
+/// An answer that leaves releases a piece at a time, and each piece woke hundreds of waiting calls.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(5);
 
 /// A resource of which there is a limited amount. Clones share it.
 #[derive(Clone, Debug)]
@@ -139,7 +144,7 @@ impl Shares {
         })
     }
 
-    /// Waits until `try_take` succeeds: it is called now, and after each release.
+    /// Waits until `try_take` succeeds: it is called now, and soon after each release.
     pub async fn when_freed(&self, try_take: impl Fn() -> bool) {
         loop {
             let freed = self.0.freed.notified();
@@ -150,6 +155,7 @@ impl Shares {
                 return;
             }
             freed.await;
+            tokio::time::sleep(BETWEEN_ATTEMPTS).await;
         }
     }
 }
@@ -292,7 +298,7 @@ impl Memory {
         self.shares.0.report(self.asker);
     }
 
-    /// Waits until `try_take` succeeds: it is called now, and after each release.
+    /// Waits until `try_take` succeeds: it is called now, and soon after each release.
     pub async fn when_freed(&self, try_take: impl Fn() -> bool) {
         self.shares.when_freed(try_take).await;
     }

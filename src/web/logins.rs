@@ -155,13 +155,20 @@ impl Login {
         }
     }
 
-    /// Ends a socket. With `missed`, the next handshake is refused once.
-    pub fn end(&self, socket: u64, missed: bool) {
+    /// Notes that the client of a socket has missed something: its next handshake is refused once.
+    pub fn miss(&self, socket: u64) {
+        let mut inner = self.lock();
+        if inner.socket == socket {
+            inner.refuse_next = true;
+        }
+    }
+
+    /// Ends a socket.
+    pub fn end(&self, socket: u64) {
         let mut inner = self.lock();
         if inner.socket == socket {
             inner.page = None;
             inner.used = Instant::now();
-            inner.refuse_next |= missed;
         }
     }
 

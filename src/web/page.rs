@@ -66,6 +66,8 @@ impl PageTask {
         };
         let end = page.serve().await;
         if end.has_missed() {
+            // Before it leaves: a refresh of its token may come meanwhile.
+            page.task.login.miss(page.task.begun.socket);
             page.take_leave(&end).await;
         }
         page.finish(&end);
@@ -296,7 +298,7 @@ impl Page {
             open,
             ..
         } = self.task;
-        login.end(begun.socket, end.has_missed());
+        login.end(begun.socket);
         if end.is_cut() {
             state.pages.count_cut(&caller.app.name, &caller.origin);
         }
