@@ -58,10 +58,10 @@ class DaemonServicer(object):
 
     def WatchStatus(self, request, context):
         """Streams the state of every link: first the present one, one event for each instance, then every
-        change. Instances that the caller's user runs (RunInstance) are among them; the last event of one
-        that has ended is OFFLINE, with the reason. A watcher that is too slow skips states in between
-        and gets the newest one. With access rules it shows the instances for which the caller has
-        `status`.
+        change. Instances that the caller's user runs (RunInstance) are among them; the last event of
+        one that has ended is OFFLINE, with the reason. A watcher that is too slow skips states in
+        between and gets the newest one. With access rules it shows the instances for which the caller
+        has `status`.
         A reload of the settings goes on the stream: an instance that it adds begins with its present
         state, one that it removes ends with OFFLINE, and one that it replaces or gives other
         credentials goes on under its name. The stream ends with
@@ -74,15 +74,15 @@ class DaemonServicer(object):
 
     def RunInstance(self, request, context):
         """Runs an identity that the caller brings along, as one more instance, for as long as the stream
-        is open: `name` may then be given as `instance` in every call. The stream tells the state of its
-        link: first the present one, then every change; the instance can be called from the first event
-        on. Each stream has an identity of its own, with its own login and its own connection, also
-        where several are equal.
+        is open: `name` may then be given as `instance` in every call. The stream tells the state of
+        its link: first the present one, then every change; the instance can be called from the first
+        event on. Each stream has an identity of its own, with its own login and its own connection,
+        also where several are equal.
 
         The instance is its user's alone: other users' calls answer as if it did not exist, those of
-        root and with `admin` included, and its name is in no status of theirs. It ends with the stream:
-        cancelled, its client gone, or the daemon stopping. Listeners on it then end with NOT_FOUND, and
-        broadcasts that wait for its connection are not sent.
+        root and with `admin` included, and its name is in no status of theirs. It ends with the
+        stream: cancelled, its client gone, or the daemon stopping. Listeners on it then end with
+        NOT_FOUND, and broadcasts that wait for its connection are not sent.
 
         A reload of the settings leaves it as it is: its host and its credentials are those of this
         call. Lower limits (daemon.limits.max_run_instances) end none that runs. Two things end it:
