@@ -42,6 +42,12 @@ pub struct PageCounts {
     pub refused: u64,
 }
 
+impl Inner {
+    fn app(&mut self, name: &str) -> &mut AppCounts {
+        self.apps.entry(name.to_owned()).or_default()
+    }
+}
+
 impl AppCounts {
     /// Counts over all origins.
     pub fn total(&self) -> PageCounts {
@@ -146,7 +152,7 @@ impl Drop for OpenPage {
     fn drop(&mut self) {
         let mut inner = self.pages.lock();
         inner.open.remove(&self.number);
-        let app = inner.apps.entry(self.info.app.clone()).or_default();
+        let app = inner.app(&self.info.app);
         app.of(&self.info.origin).delivered += self.info.delivered();
     }
 }
@@ -159,7 +165,7 @@ impl Pages {
         inner.last += 1;
         let number = inner.last;
         inner.open.insert(number, info.clone());
-        let app = inner.apps.entry(info.app.clone()).or_default();
+        let app = inner.app(&info.app);
         app.of(&info.origin).opened += 1;
         app.instance.clone_from(&info.instance);
         OpenPage {
@@ -172,14 +178,13 @@ impl Pages {
     /// Counts a page that was cut.
     pub fn count_cut(&self, app: &str, origin: &str) {
         let mut inner = self.lock();
-        let app = inner.apps.entry(app.to_owned()).or_default();
-        app.of(origin).cut += 1;
+        inner.app(app).of(origin).cut += 1;
     }
 
     /// Counts a refused handshake.
     pub fn count_refused(&self, app: &str, origin: &str, instance: &str) {
         let mut inner = self.lock();
-        let app = inner.apps.entry(app.to_owned()).or_default();
+        let app = inner.app(app);
         app.of(origin).refused += 1;
         instance.clone_into(&mut app.instance);
     }

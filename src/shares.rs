@@ -6,6 +6,7 @@
 
 mod hits;
 mod holder;
+mod memory;
 mod rates;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 
 pub use hits::{Amount, Limit, LimitHits};
 pub use holder::{Asker, Holder, Program};
+pub use memory::{Memory, MemoryWait};
 pub use rates::{Rate, TooFast, UserRates};
 
 /// One part in this many is reserved for the owners.
@@ -243,64 +245,6 @@ impl Inner {
         }
         drop(taken);
         self.freed.notify_waiters();
-    }
-}
-
-/// The memory budget of one user, in bytes. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Memory {
-    shares: Shares,
-    asker: Asker,
-}
-
-impl Memory {
-    /// The budget of a user in these shares.
-    pub fn new(shares: Shares, asker: impl Into<Asker>) -> Self {
-        let asker = asker.into();
-        Self { shares, asker }
-    }
-
-    /// The user, and the program that takes from the budget.
-    pub fn asker(&self) -> Asker {
-        self.asker
-    }
-
-    /// The user.
-    pub fn holder(&self) -> Holder {
-        self.asker.holder
-    }
-
-    /// The total of all users, in bytes.
-    pub fn most(&self) -> usize {
-        self.shares.most()
-    }
-
-    /// Takes bytes until the share is dropped.
-    ///
-    /// # Errors
-    /// The user's half, or everything, is exhausted.
-    pub fn take(&self, bytes: usize) -> Result<Share, Full> {
-        self.shares.take(self.asker, bytes)
-    }
-
-    /// True where `bytes` more, or half of the user's share where that is less, are available.
-    pub fn has_room(&self, bytes: usize) -> bool {
-        self.shares.0.has_room(self.asker.holder, bytes)
-    }
-
-    /// Waits until it [has room](Self::has_room).
-    pub async fn room_for(&self, bytes: usize) {
-        self.when_freed(|| self.has_room(bytes)).await;
-    }
-
-    /// Counts a refusal after a wait in vain.
-    pub fn report_refusal(&self) {
-        self.shares.0.report(self.asker);
-    }
-
-    /// Waits until `try_take` succeeds: it is called now, and soon after each release.
-    pub async fn when_freed(&self, try_take: impl Fn() -> bool) {
-        self.shares.when_freed(try_take).await;
     }
 }
 

@@ -1,17 +1,12 @@
 //! Memory of the answers to pages, and of what is written to their live sockets.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::body::Bytes;
 use futures_util::future::BoxFuture;
-use tokio::time::{Instant, timeout};
 
-use crate::shares::{Memory, Share};
-use crate::upstream::transport::{AnswerRoom, SPARE};
-
-/// Time that an answer waits, in all, for memory which other answers hold.
-const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::shares::{Memory, MemoryWait, Share};
+use crate::upstream::transport::AnswerRoom;
 
 /// Memory of one answer, released with the last of its clones and [kept](Self::keep) bytes.
 #[derive(Clone)]
@@ -20,7 +15,7 @@ pub(super) struct PageRoom(Arc<Room>);
 struct Room {
     memory: Memory,
     held: Mutex<Option<(Share, usize)>>,
-    waited: Mutex<Duration>,
+    wait: MemoryWait,
 }
 
 impl PageRoom {
@@ -28,7 +23,7 @@ impl PageRoom {
         Self(Arc::new(Room {
             memory,
             held: Mutex::new(None),
-            waited: Mutex::default(),
+            wait: MemoryWait::default(),
         }))
     }
 
@@ -42,17 +37,6 @@ impl PageRoom {
             bytes,
             _room: self.clone(),
         })
-    }
-
-    /// Waits until `try_take` succeeds; false where the answer's time for that is over.
-    async fn when_freed(&self, try_take: impl Fn() -> bool) -> bool {
-        let waited = || self.0.waited.lock().unwrap_or_else(PoisonError::into_inner);
-        let begun = Instant::now();
-        let left = MEMORY_TIMEOUT.saturating_sub(*waited());
-        let room = self.0.memory.when_freed(try_take);
-        let is_taken = timeout(left, room).await.is_ok();
-        *waited() += begun.elapsed();
-        is_taken
     }
 
     fn try_hold(&self, bytes: usize) -> bool {
@@ -90,16 +74,9 @@ impl AsRef<[u8]> for Kept {
 }
 
 impl AnswerRoom for PageRoom {
-    fn hold(&self, bytes: usize) -> BoxFuture<'_, bool> {
-        Box::pin(self.when_freed(move || self.try_hold(bytes)))
-    }
-
-    fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool> {
-        Box::pin(async move {
-            let spare = bytes.saturating_mul(SPARE);
-            let has_room = || self.0.memory.has_room(spare);
-            self.when_freed(|| has_room() && self.try_hold(bytes)).await
-        })
+    fn hold_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool> {
+        let try_hold = move || self.try_hold(bytes);
+        Box::pin(self.0.wait.take(&self.0.memory, spare, try_hold))
     }
 
     fn release(&self, bytes: usize) {

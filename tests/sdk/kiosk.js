@@ -103,8 +103,8 @@ function spans({ heard, told }, ends) {
 
 // What a page heard and was told around the time of a broadcast that it missed.
 function around(missed, { heard, told }) {
-  const events = [...heard.map(([number, at]) => [`heard ${number}`, at]), ...told, [`sent ${missed?.number}`, missed?.at]];
-  const near = events.filter(([, at]) => Math.abs(at - missed?.at) < CALM_MS).sort(([, a], [, b]) => a - b);
+  const events = [...heard.map(([number, at]) => [`heard ${number}`, at]), ...told, [`sent ${missed.number}`, missed.at]];
+  const near = events.filter(([, at]) => Math.abs(at - missed.at) < CALM_MS).sort(([, a], [, b]) => a - b);
   return near.map(([what, at]) => `${at - missed.at} ms: ${what}`).join('\n');
 }
 
@@ -115,7 +115,7 @@ function judge(name, seen, sent) {
   const missed = sent.filter(({ number }) => !got.has(number));
   const silent = missed.filter(({ number }) => !known.some(({ last, next }) => last < number && number < next));
   console.log(`     ${name}: ${sent.length} sent, ${got.size} heard, ${heard.length - got.size} twice, ${missed.length} in ${known.length} told spans`);
-  assert.equal(silent.length, 0, `${name} missed ${silent.length} and was not told:\n${around(silent[0], seen)}`);
+  if (silent.length > 0) assert.fail(`${name} missed ${silent.length} and was not told:\n${around(silent[0], seen)}`);
   const firsts = heard.filter((number, index) => heard.indexOf(number) === index);
   assert.deepEqual(firsts, [...firsts].sort((a, b) => a - b), `${name} heard them out of order`);
   for (const { took } of known) assert.ok(took <= BACK_ONLINE_MS, `${name} was offline for ${took} ms`);

@@ -409,16 +409,12 @@ async fn a_large_payload_has_the_time_that_a_slow_line_needs() {
 struct Room(AtomicUsize);
 
 impl AnswerRoom for Room {
-    fn hold(&self, bytes: usize) -> BoxFuture<'_, bool> {
+    fn hold_beside(&self, bytes: usize, _spare: usize) -> BoxFuture<'_, bool> {
         let left = self.0.load(Ordering::Relaxed).checked_sub(bytes);
         if let Some(left) = left {
             self.0.store(left, Ordering::Relaxed);
         }
         Box::pin(ready(left.is_some()))
-    }
-
-    fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool> {
-        self.hold(bytes)
     }
 
     fn release(&self, bytes: usize) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use expd_test_support::eventually;
 use tokio::time::timeout;
 
-use crate::page::{Page, PollingPage};
+use crate::page::{HOLD_TIMEOUT, Page, PollingPage};
 use crate::world::{BOARD_ORIGIN, World};
 
 /// Payloads that together exceed what the kernel holds for a socket whose client does not read.
@@ -15,9 +15,6 @@ const MANY: u64 = 16;
 
 /// Time after which a page that takes nothing is cut.
 const CUT_AFTER: Duration = Duration::from_secs(10);
-
-/// Time after which a refresh is answered whatever the page has confirmed.
-const HOLD_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_reads_nothing_is_cut_alone_and_is_given_the_rest_when_it_returns() {
@@ -59,11 +56,7 @@ async fn a_page_that_reads_nothing_is_cut_alone_and_is_given_the_rest_when_it_re
 async fn a_refresh_over_long_polling_is_once_and_in_order_and_the_next_poll_is_the_pong() {
     let world = World::start().await;
     let token = world.log_in().await;
-    let page = PollingPage::open(&world, &token).await;
-    page.subscribe(&world).await;
-    page.poll_until("42[\"subscribed\"").await;
-    world.send(1).await;
-    assert_eq!(page.poll_until("42[\"broadcast\"").await, [1]);
+    let page = PollingPage::with_first_number(&world, &token).await;
     // The page has not polled again, so that it may not have received this.
     let begun = Instant::now();
     let refresh = world.ask("POST", "/api/auth/token", BOARD_ORIGIN, &token);
@@ -87,10 +80,7 @@ async fn a_refresh_over_long_polling_is_once_and_in_order_and_the_next_poll_is_t
     let page = PollingPage::open(&world, &token).await;
     page.subscribe(&world).await;
     world.send(3).await;
-    let mut numbers = page.poll_until("42[\"subscribed\"").await;
-    while numbers.last() != Some(&3) {
-        numbers.extend(page.poll_until("42[\"broadcast\"").await);
-    }
+    let mut numbers = page.numbers_until(3).await;
     if !is_confirmed && numbers[0] == 1 {
         // This machine was too busy to poll in time.
         numbers.remove(0);
@@ -137,16 +127,7 @@ async fn while_the_network_is_away_handshakes_are_refused() {
         assert_eq!((refused.status, refused.code()), (503, "network.offline"));
     }
     world.network.start_again().await;
-    let mut page = come_back(&world, &token).await;
-    world.send(1).await;
-    // A page that is let in before the channel's gap is known is told of it then: it comes back
-    // once more, and is given what came since.
-    let mut heard = page.number().await;
-    if heard.is_none() {
-        page = come_back(&world, &token).await;
-        heard = page.number().await;
-    }
-    assert_eq!(heard, Some(1));
+    assert_eq!(first_when_back(&world, &token, 1).await, Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,14 +144,8 @@ async fn what_came_before_the_network_went_away_is_confirmed_and_comes_once() {
     world.network.stop().await;
     assert_eq!(page.number().await, None, "the transport is closed");
     world.network.start_again().await;
-    let mut page = come_back(&world, &token).await;
-    world.send(BEFORE + 1).await;
-    let mut heard = page.number().await;
-    if heard.is_none() {
-        page = come_back(&world, &token).await;
-        heard = page.number().await;
-    }
-    assert_eq!(heard, Some(BEFORE + 1));
+    let first = first_when_back(&world, &token, BEFORE + 1).await;
+    assert_eq!(first, Some(BEFORE + 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,4 +207,17 @@ async fn come_back(world: &World, token: &str) -> Page {
         is_subscribed.then_some(page).ok_or("closed".to_owned())
     })
     .await
+}
+
+/// The first number that a page is given once it is back, where this one is sent then.
+async fn first_when_back(world: &World, token: &str, sent: u64) -> Option<u64> {
+    let mut page = come_back(world, token).await;
+    world.send(sent).await;
+    let heard = page.number().await;
+    if heard.is_some() {
+        return heard;
+    }
+    // A page that is let in before the channel's gap is known is told of it then: it comes back
+    // once more, and is given what came since.
+    come_back(world, token).await.number().await
 }

@@ -1,5 +1,7 @@
 //! Pages that speak the packets of Engine.IO 3, as the vendor's SDK does.
 
+use std::time::Duration;
+
 use expd_test_support::in_time;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
@@ -123,6 +125,9 @@ fn number(packet: &str) -> Option<u64> {
     payload.as_u64().or_else(|| payload[0].as_u64())
 }
 
+/// Time after which a refresh is answered whatever the page has confirmed.
+pub const HOLD_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A page over long polling.
 pub struct PollingPage {
     http: reqwest::Client,
@@ -140,6 +145,16 @@ impl PollingPage {
         let handshake: Value = serde_json::from_str(&packets[0][1..]).unwrap();
         let sid = handshake["sid"].as_str().unwrap();
         page.url = format!("{}&sid={sid}", page.url);
+        page
+    }
+
+    /// Opens one that is subscribed and was given the number 1, which it has yet to confirm.
+    pub async fn with_first_number(world: &World, token: &str) -> Self {
+        let page = Self::open(world, token).await;
+        page.subscribe(world).await;
+        page.poll_until("42[\"subscribed\"").await;
+        world.send(1).await;
+        assert_eq!(page.poll_until("42[\"broadcast\"").await, [1]);
         page
     }
 
@@ -166,6 +181,15 @@ impl PollingPage {
         let packets = unframed(&answer.text().await.unwrap());
         assert!(!packets.iter().any(|it| it.starts_with(DISCONNECT)));
         packets
+    }
+
+    /// Polls until it is subscribed and this number has come; returns all that came.
+    pub async fn numbers_until(&self, last: u64) -> Vec<u64> {
+        let mut numbers = self.poll_until("42[\"subscribed\"").await;
+        while numbers.last() != Some(&last) {
+            numbers.extend(self.poll_until("42[\"broadcast\"").await);
+        }
+        numbers
     }
 
     /// Polls until a packet begins so; returns the numbers that came with it.

@@ -1,12 +1,9 @@
 //! Refreshes of a page's token: everything once and in order, on the socket that takes over.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::page::{Page, PollingPage};
+use crate::page::{HOLD_TIMEOUT, Page, PollingPage};
 use crate::world::{BOARD_ORIGIN, World};
-
-/// Time after which a refresh is answered whatever the page has confirmed.
-const HOLD_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_keeps_its_socket_is_sent_away_and_given_the_rest_when_it_is_back() {
@@ -39,22 +36,14 @@ async fn a_page_that_keeps_its_socket_is_sent_away_and_given_the_rest_when_it_is
 async fn a_page_that_does_not_poll_is_refreshed_in_time_and_given_what_it_has_not_confirmed() {
     let world = World::start().await;
     let token = world.log_in().await;
-    let page = PollingPage::open(&world, &token).await;
-    page.subscribe(&world).await;
-    page.poll_until("42[\"subscribed\"").await;
-    world.send(1).await;
-    assert_eq!(page.poll_until("42[\"broadcast\"").await, [1]);
+    let page = PollingPage::with_first_number(&world, &token).await;
     // No poll from here on: it may not have received the last answer.
     world.send(2).await;
     let token = refresh_in_time(&world, &token).await;
     world.send(3).await;
     let after = PollingPage::open(&world, &token).await;
     after.subscribe(&world).await;
-    let mut numbers = after.poll_until("42[\"subscribed\"").await;
-    while numbers.last() != Some(&3) {
-        numbers.extend(after.poll_until("42[\"broadcast\"").await);
-    }
-    assert_eq!(numbers, [1, 2, 3]);
+    assert_eq!(after.numbers_until(3).await, [1, 2, 3]);
     assert!(page.poll().await.is_empty(), "the old socket goes on");
 }
 

@@ -17,8 +17,8 @@ use tonic::Status;
 
 use super::connection::{Connection, OpenStream};
 use super::users::Admission;
-use crate::shares::Share;
-use crate::upstream::transport::{AnswerRoom, SPARE};
+use crate::shares::{MemoryWait, Share};
+use crate::upstream::transport::AnswerRoom;
 use expd_domain::Channel;
 
 /// Bytes accounted for every call: its task, its HTTP/2 stream and its answer's head.
@@ -30,14 +30,12 @@ pub(super) const WINDOW: usize = 32 << 10;
 /// Time limit without progress while a client reads an answer.
 pub(super) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time that a call waits, in all, for memory held by other calls of its user.
-const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// A call, shared by its handler, its answer and its task.
 #[derive(Debug)]
 pub struct Call {
     connection: Arc<Connection>,
     state: Mutex<CallState>,
+    memory_wait: MemoryWait,
     is_stream: AtomicBool,
     /// Instance and channel that it is about, once its message has named them.
     place: OnceLock<CallPlace>,
@@ -64,8 +62,6 @@ struct CallState {
     stream: Option<(OpenStream, Share)>,
     /// Chunks of the answer that the HTTP/2 library holds.
     chunks: usize,
-    /// Time that it has waited for memory.
-    waited: Duration,
 }
 
 impl Call {
@@ -82,8 +78,8 @@ impl Call {
                 deadline: None,
                 stream: None,
                 chunks: 0,
-                waited: Duration::ZERO,
             }),
+            memory_wait: MemoryWait::default(),
             is_stream: AtomicBool::new(false),
             place: OnceLock::new(),
             released: Notify::new(),
@@ -151,7 +147,7 @@ impl Call {
     /// # Errors
     /// `RESOURCE_EXHAUSTED`: the memory was not available in time.
     pub(in crate::rpc) async fn hold(&self, bytes: usize) -> Result<(), Status> {
-        if self.when_freed(|| self.try_hold(bytes)).await {
+        if self.hold_beside(bytes, 0).await {
             return Ok(());
         }
         Err(Status::resource_exhausted(format!(
@@ -159,19 +155,6 @@ impl Call {
              wait for some to end, or send less at once",
             self.connection.memory().most()
         )))
-    }
-
-    /// Waits until `try_take` succeeds; false where the call's time for that is over.
-    async fn when_freed(&self, try_take: impl Fn() -> bool) -> bool {
-        let memory = self.connection.memory();
-        let begun = Instant::now();
-        let left = MEMORY_TIMEOUT.saturating_sub(self.state().waited);
-        let taken = timeout(left, memory.when_freed(try_take)).await.is_ok();
-        self.state().waited += begun.elapsed();
-        if !taken {
-            memory.report_refusal();
-        }
-        taken
     }
 
     /// Accounts `bytes` more; false where the budget is exhausted.
@@ -251,15 +234,15 @@ impl Call {
 }
 
 impl AnswerRoom for Call {
-    fn hold(&self, bytes: usize) -> BoxFuture<'_, bool> {
-        Box::pin(async move { Self::hold(self, bytes).await.is_ok() })
-    }
-
-    fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool> {
+    fn hold_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool> {
         Box::pin(async move {
-            let spare = bytes.saturating_mul(SPARE);
-            let has_room = || self.connection.memory().has_room(spare);
-            self.when_freed(|| has_room() && self.try_hold(bytes)).await
+            let memory = self.connection.memory();
+            let try_hold = || self.try_hold(bytes);
+            let is_held = self.memory_wait.take(memory, spare, try_hold).await;
+            if !is_held {
+                memory.report_refusal();
+            }
+            is_held
         })
     }
 

@@ -6,12 +6,20 @@ use futures_util::future::BoxFuture;
 
 /// Accounts for the memory of an answer on behalf of its caller.
 pub trait AnswerRoom: Send + Sync {
-    /// Reserves bytes, waiting a while for them; false where there is no memory in time.
-    fn hold(&self, bytes: usize) -> BoxFuture<'_, bool>;
+    /// Reserves bytes while `spare` more are free, waiting a while for them; false where there is no
+    /// memory in time.
+    fn hold_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool>;
+
+    /// Reserves bytes of an answer that is there.
+    fn hold(&self, bytes: usize) -> BoxFuture<'_, bool> {
+        self.hold_beside(bytes, 0)
+    }
 
     /// The same before a request is sent. [`SPARE`] times as much stays free, so that requests
     /// never take the memory that the answers to others wait for.
-    fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool>;
+    fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool> {
+        self.hold_beside(bytes, bytes.saturating_mul(SPARE))
+    }
 
     /// Gives reserved bytes back.
     fn release(&self, bytes: usize);
@@ -19,7 +27,7 @@ pub trait AnswerRoom: Send + Sync {
 
 /// See [`AnswerRoom::hold_ahead`]. A thousand requests for small answers leave 1 MiB; those for
 /// large ones, of 408 KiB each, leave 25 MiB.
-pub const SPARE: usize = 64;
+const SPARE: usize = 64;
 
 /// Bytes of an answer that are reserved until this is dropped.
 pub(super) struct HeldRoom<'a> {
@@ -50,12 +58,8 @@ impl Drop for HeldRoom<'_> {
 pub struct Unbounded;
 
 impl AnswerRoom for Unbounded {
-    fn hold(&self, _: usize) -> BoxFuture<'_, bool> {
+    fn hold_beside(&self, _: usize, _: usize) -> BoxFuture<'_, bool> {
         Box::pin(ready(true))
-    }
-
-    fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool> {
-        self.hold(bytes)
     }
 
     fn release(&self, _: usize) {}

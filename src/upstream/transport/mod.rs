@@ -13,7 +13,7 @@ mod send_latch;
 mod setup;
 
 pub use answer::{Answer, AnswerBody};
-pub use answer_room::{AnswerRoom, SPARE, Unbounded};
+pub use answer_room::{AnswerRoom, Unbounded};
 pub use error::CallError;
 pub use http::HttpTransport;
 pub(super) use http::LARGEST_ANSWER;

@@ -83,11 +83,12 @@ impl Page {
                 // the first broadcast, and of no other.
                 let is_told = was_offline && missed <= opened;
                 if !is_told || subscription.delivered > 0 {
-                    if is_restart(&delivery.event) {
+                    let is_restart = is_restart(&delivery.event);
+                    if is_restart {
                         // Nothing of this log was given yet: what it holds comes next time.
                         subscription.given = delivery.sequence;
                     }
-                    if is_told || is_restart(&delivery.event) {
+                    if is_told || is_restart {
                         // The next socket goes on here: what the page has not received of this one
                         // lies in the time when it is offline.
                         let position = std::iter::once(subscription.position());
@@ -124,9 +125,8 @@ impl Page {
         }
         let stopping = self.task.state.stopping.clone();
         let leaving = timeout(LEAVE_TIMEOUT, async {
-            // Behind a gap nothing more is given.
+            // Up to a gap: behind one nothing more is given.
             if matches!(end, End::CloudAway) {
-                // Up to a gap, where there is one.
                 self.write_rest().await.ok();
             }
             self.confirm_all().await
