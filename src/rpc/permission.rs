@@ -164,15 +164,15 @@ mod tests {
         let open = Arc::new(AccessPolicy::new(&[]));
         let policies = watch::Sender::new(open.clone());
         let mut permission = permission(&policies);
-        let wakes = Arc::new(Wakes::default());
-        let waker = Waker::from(wakes.clone());
+        let task = Arc::new(Wakes::default());
+        let waker = Waker::from(task.clone());
         let mut context = Context::from_waker(&waker);
         for changes in 1..4 {
             permission.check().unwrap();
             policies.send_replace(open.clone());
             // A waker that waits already is woken by the change; otherwise the wait ends at once.
             let is_ready = permission.poll_changed(&mut context).is_ready();
-            let woken = wakes.0.load(Ordering::Relaxed);
+            let woken = task.0.load(Ordering::Relaxed);
             assert!(is_ready || woken == changes - 1, "change {changes}");
             permission.check().unwrap();
             while permission.poll_changed(&mut context).is_ready() {}

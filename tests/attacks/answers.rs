@@ -196,8 +196,8 @@ async fn what_is_read_ahead_on_used_connections_is_within_the_share() {
     }
     sleep(Duration::from_secs(5)).await;
     // Nobody reads any more what these would have been given room for.
-    let (_client, _bodies, _) = unread(&world, 300).await;
     stop.cancel();
+    let (_client, _bodies, _) = unread(&world, 300).await;
     let highest = highest.ends().await.saturating_sub(before);
     eprintln!("at most {} MB more", highest / MB);
     assert!(highest <= SHARE + UNACCOUNTED, "{} MB more", highest / MB);

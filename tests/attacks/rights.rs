@@ -1,13 +1,16 @@
 //! Rights before bytes: whoever may nothing is refused on the headers, and what others send is
 //! counted before it comes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use expd_proto as proto;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use crate::world::{ALONE, APP, STRANGER, World, refusal, started};
@@ -73,16 +76,22 @@ async fn half_sent_messages_of_a_user_hold_no_more_than_its_share() {
     let watch = world.watch().await;
     let message = framed(&large(15 * MB));
     let mut sends = JoinSet::new();
+    let (first, enough) = (Arc::new(Notify::new()), CancellationToken::new());
     for _ in 0..20 {
         let mut client = world.http2(APP, &h2::client::Builder::new()).await;
         let part = message.slice(..14 * MB);
+        let (first, enough) = (first.clone(), enough.clone());
         sends.spawn(async move {
             let (response, mut stream) = client.post("/expd.v1.Network/Broadcast").await;
-            // Those that find no room are never asked for it.
-            let sent = timeout(Duration::from_secs(3), send(&mut stream, part)).await;
-            (sent.is_ok(), client, response, stream)
+            let sent = enough.run_until_cancelled(send(&mut stream, part)).await;
+            first.notify_one();
+            (sent.is_some(), client, response, stream)
         });
     }
+    // Those that find no room are never asked for it, however long they wait.
+    timeout(DEADLINE, first.notified()).await.unwrap();
+    sleep(Duration::from_secs(2)).await;
+    enough.cancel();
     let held = sends.join_all().await;
     let arrived = held.iter().filter(|(arrived, ..)| *arrived).count();
     let grown = world.memory().saturating_sub(before);

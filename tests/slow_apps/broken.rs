@@ -19,12 +19,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::ALONE;
-use crate::process::{Counts, LOG_AGE, Process};
+use crate::process::{Counts, Process};
 use expd_test_support::DEADLINE;
 use expd_test_support::network::{Network, Outcome};
 use expd_test_support::transcript::{Transcript, numbers, to};
 
 const CHANNELS: usize = 20;
+
+/// Time for which a channel without listeners lingers.
+const LOG_AGE: Duration = Duration::from_secs(5);
 
 /// Apps that never read, and what they are sent: 20 MB on each stream.
 const DEAF: usize = 20;
@@ -42,7 +45,7 @@ const KEPT_KIB: usize = 40 * 1024;
 async fn broken_apps_leave_nothing_behind() {
     let _alone = ALONE.lock().await;
     let mut network = Network::start(Duration::from_secs(3600)).await;
-    let daemon = Process::start(&network).await;
+    let daemon = Process::start(&network, LOG_AGE).await;
     let ear = Transcript::open(&daemon.app().await, &to("witness")).await;
     ear.until_confirmed().await;
     let before = daemon

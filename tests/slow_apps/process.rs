@@ -16,10 +16,6 @@ use tokio::time::{Instant, sleep};
 use expd_test_support::DEADLINE;
 use expd_test_support::network::Network;
 
-/// Maximum age of events in the daemon's logs, and time for which a channel without listeners
-/// lingers.
-pub const LOG_AGE: Duration = Duration::from_secs(20);
-
 pub struct Process {
     child: Child,
     pub socket: PathBuf,
@@ -39,7 +35,9 @@ pub struct Counts {
 }
 
 impl Process {
-    pub async fn start(network: &Network) -> Self {
+    /// Starts it. `log_age` is the maximum age of events in its logs, and the time for which a
+    /// channel without listeners lingers.
+    pub async fn start(network: &Network, log_age: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("expd.sock");
         let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -61,7 +59,7 @@ impl Process {
             uuid = "daemon"
             secret = "the secret of daemon"
             "#,
-            LOG_AGE.as_secs(),
+            log_age.as_secs(),
             network.address()
         );
         let file = folder.path().join("expd.toml");

@@ -34,6 +34,9 @@ const END: u64 = FULL + 1200;
 /// 100 streams hold of it.
 const MEMORY_KIB: usize = 100 * 1024;
 
+/// No event leaves the log for its age: it is full sooner.
+const LOG_AGE: Duration = Duration::from_secs(20);
+
 /// The cap on the channel's log, by default.
 const LOG_BYTES: usize = 4 << 20;
 
@@ -208,7 +211,7 @@ async fn all_up_to(healthy: &[Healthy], end: u64) -> Vec<Late> {
 async fn a_hundred_stalled_apps_cost_the_others_nothing() {
     let _alone = ALONE.lock().await;
     let mut network = Network::start(Duration::from_secs(3600)).await;
-    let daemon = Process::start(&network).await;
+    let daemon = Process::start(&network, LOG_AGE).await;
     let mut reading = JoinSet::new();
     let mut healthy = Vec::new();
     for _ in 0..HEALTHY {
