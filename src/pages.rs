@@ -75,7 +75,7 @@ pub struct PageInfo {
     pub origin: String,
     /// The instance that it shares.
     pub instance: String,
-    /// When the socket was opened.
+    /// Time when the socket was opened.
     pub since: BootTime,
     /// Generation of Engine.IO: 3 or 4.
     pub protocol: u8,

@@ -36,7 +36,7 @@ pub struct Shares(Arc<Inner>);
 struct Inner {
     /// The amount at the start.
     amount: Amount,
-    /// Where refusals are counted.
+    /// Counter of refusals.
     reported: Option<(Limit, LimitHits)>,
     /// A reload may give it another amount.
     is_live: bool,

@@ -24,7 +24,7 @@ pub enum Refusal {
         caller: Caller,
         /// The missing permission.
         verb: Verb,
-        /// Where it is missing.
+        /// The place for which it is missing.
         place: RefusedPlace,
     },
     /// No rule allows the caller anything.

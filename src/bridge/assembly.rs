@@ -35,7 +35,7 @@ pub struct SharedParts {
     pub rates: UserRates,
     /// Changes of the host's network.
     pub network: HostNetwork,
-    /// Where refusals are counted.
+    /// Counter of refusals.
     pub limit_hits: LimitHits,
 }
 

@@ -17,7 +17,7 @@ const QUEUE: usize = 16;
 /// An instance's task.
 pub(super) type InstanceTask = BoxFuture<'static, Result<(), TaskFailure>>;
 
-/// Where the tasks of new instances go. Clones share the supervisor.
+/// Spawns the tasks of new instances at their supervisor, which clones share.
 #[derive(Clone)]
 pub struct InstanceSpawner(mpsc::Sender<InstanceTask>);
 

@@ -72,7 +72,7 @@ impl DaemonSocket {
         }
     }
 
-    /// Where the path is from.
+    /// The source of the path.
     fn origin(&self) -> &'static str {
         match (&self.path, SocketEnvironment::from_process().expd_socket) {
             (Some(_), _) => "--socket",

@@ -19,7 +19,7 @@ pub(super) enum Failure {
     #[error("{error}; {hint}")]
     NoDaemon {
         error: ClientError,
-        /// Where the socket's path is from.
+        /// The source of the socket's path.
         hint: String,
     },
     /// A broadcast, a response or a request failed; its fate is the exit status.

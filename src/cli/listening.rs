@@ -51,7 +51,7 @@ struct Outage {
     told_of_network: bool,
     /// The reason that was told last, to scripts.
     told: Option<Pending>,
-    /// When the state of the channels is looked at again.
+    /// Time when the state of the channels is looked at again.
     look_at: Option<Instant>,
 }
 
@@ -158,7 +158,7 @@ impl Listening {
         self.link = Some(event);
     }
 
-    /// When [`Self::tell`] is due.
+    /// Time when [`Self::tell`] is due.
     pub(super) fn due(&self) -> Option<Instant> {
         let outage = self.outage.as_ref()?;
         if self.daemon_gone {

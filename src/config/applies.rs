@@ -1,9 +1,9 @@
-//! When a change of a setting applies: at a reload, or after a restart. The reference of the
+//! The time at which a changed setting applies: at a reload, or after a restart. The reference of the
 //! settings and a reload's own words come from here.
 
 use super::keys;
 
-/// When a changed setting applies.
+/// The time at which a changed setting applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Applies {
     /// At `systemctl reload expd`.

@@ -40,7 +40,7 @@ pub struct RouterSettings {
     pub limits: Limits,
     /// Encoder of broadcasts for the listeners.
     pub encode: Encode,
-    /// Where refusals of listeners and channels are counted.
+    /// Counter of refused listeners and channels.
     pub limit_hits: LimitHits,
 }
 

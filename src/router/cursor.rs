@@ -74,7 +74,7 @@ pub(super) struct Cursor {
     options: CursorOptions,
     /// The last position that was read.
     position: u64,
-    /// When the event at `position` was appended, where known.
+    /// Time when the event at `position` was appended, where known.
     position_moment: Option<Moment>,
     /// Number of broadcasts up to `position`, where known; with `options.name`, of that name.
     count: Option<u64>,

@@ -130,7 +130,7 @@ impl ChannelLog {
         ring.entries.shrink_to(enough);
     }
 
-    /// When the oldest entry was appended; `None` where nothing but the newest is left.
+    /// Time when the oldest entry was appended; `None` where only the newest is left.
     pub fn oldest(&self) -> Option<Instant> {
         let ring = self.lock();
         (ring.entries.len() > 1)

@@ -38,7 +38,7 @@ pub enum Report {
     /// The connection is lost, and no channel is confirmed any more. Broadcasts after `since` may
     /// be lost.
     Down {
-        /// When the connection was last known to be good.
+        /// Time when the connection was last known to be good.
         since: Moment,
     },
 }

@@ -122,7 +122,7 @@ pub(super) struct Evicted {
     /// The subscription's state after the last of them.
     pub state: SubscriptionState,
     pub state_since: Moment,
-    /// When the last of them was appended.
+    /// Time when the last of them was appended.
     pub moment: Moment,
 }
 
@@ -285,7 +285,7 @@ impl Ring {
         }
     }
 
-    /// When the event at `position` was appended; `None` where it is no longer known.
+    /// Time when the event at `position` was appended; `None` where it is no longer known.
     pub fn moment_at(&self, position: u64) -> Option<Moment> {
         if position + 1 == self.first {
             return Some(self.evicted.moment);

@@ -17,9 +17,9 @@ pub struct ChannelSnapshot {
     pub channel: Arc<Channel>,
     /// Since when it is wanted.
     pub wanted_since: Moment,
-    /// When it was last requested on the present connection.
+    /// Time when it was last requested on the present connection.
     pub asked_at: Option<Moment>,
-    /// When the network last confirmed it on the present connection.
+    /// Time when the network last confirmed it on the present connection.
     pub confirmed_at: Option<Moment>,
     pub last_broadcast_at: Option<Moment>,
     /// The network's words where it refuses the channel on the present connection.

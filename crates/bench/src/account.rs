@@ -1,4 +1,4 @@
-//! What the streams of a run have taken, and the credit that they give for it.
+//! Messages that the streams of a run have taken, and the credit that they give for it.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -62,7 +62,7 @@ pub fn last() -> Payload {
     Payload::parse("0").unwrap()
 }
 
-/// When a message was made, if it says so near its beginning.
+/// Time when a message was made, if it says so near its beginning.
 pub fn made_at(message: &[u8]) -> Option<u64> {
     let head = message.get(..message.len().min(256))?;
     let at = head.windows(4).position(|four| four == b"\"t\":")? + 4;
@@ -73,7 +73,7 @@ pub fn made_at(message: &[u8]) -> Option<u64> {
     Some(digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
 }
 
-/// Where messages go.
+/// The destination of messages.
 pub trait Sink {
     /// Hands over messages at once.
     fn send(&mut self, payloads: Vec<Payload>) -> impl Future<Output = ()> + Send;

@@ -118,7 +118,7 @@ impl Exp {
         self.shared.ready().await
     }
 
-    /// What a call needs, without the context.
+    /// Everything that a call needs, but for the context.
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

@@ -63,7 +63,7 @@ pub struct WebPageStatus {
     pub origin: String,
     /// The instance that it shares.
     pub instance: String,
-    /// When the socket was opened.
+    /// Time when the socket was opened.
     pub since: Option<Time>,
     /// Generation of Engine.IO.
     pub protocol: u32,

@@ -95,7 +95,7 @@ pub(crate) struct Server {
     pub router: axum::Router,
     /// Has the limits of connections and calls, which a reload replaces.
     pub settings: watch::Receiver<Arc<DaemonSettings>>,
-    /// Where refusals are counted.
+    /// Counter of refusals.
     pub limit_hits: LimitHits,
     /// The access policy in force.
     pub access: watch::Receiver<Arc<AccessPolicy>>,

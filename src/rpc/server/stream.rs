@@ -201,7 +201,7 @@ mod tests {
         (inner, Arc::new(connection))
     }
 
-    /// What reads a connection, and its other end.
+    /// The reader of a connection, and its other end.
     fn pair() -> (MeteredStream, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (inner, connection) = connection(ours);

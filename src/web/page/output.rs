@@ -1,4 +1,4 @@
-//! What a page is given: its channels' events, and marks that confirm them.
+//! Output to a page: its channels' events, and marks that confirm them.
 
 use std::time::Duration;
 

@@ -39,7 +39,7 @@ impl System {
     }
 }
 
-/// Where streams are opened.
+/// A server that opens the streams.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Door {
     /// The local socket of a server.
