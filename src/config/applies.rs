@@ -1,5 +1,5 @@
-//! The time at which a changed setting applies: at a reload, or after a restart. The reference of the
-//! settings and a reload's own words come from here.
+//! The time at which a changed setting applies: at a reload, or after a restart. The reference of
+//! the settings and a reload's own words come from here.
 
 use super::keys;
 
