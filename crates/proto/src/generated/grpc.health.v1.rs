@@ -197,8 +197,8 @@ pub mod health_client {
                 .insert(GrpcMethod::new("grpc.health.v1.Health", "List"));
             self.inner.unary(req, path, codec).await
         }
-        /// Streams one service's health: the present one, then every change. Where no service has the
-        /// name, it sends SERVICE_UNKNOWN and stays open.
+        /// Streams one service's health: the present one, then every change. Where no service has
+        /// the name, it sends SERVICE_UNKNOWN and stays open.
         pub async fn watch(
             &mut self,
             request: impl tonic::IntoRequest<super::HealthCheckRequest>,
@@ -260,8 +260,8 @@ pub mod health_server {
             >
             + std::marker::Send
             + 'static;
-        /// Streams one service's health: the present one, then every change. Where no service has the
-        /// name, it sends SERVICE_UNKNOWN and stays open.
+        /// Streams one service's health: the present one, then every change. Where no service has
+        /// the name, it sends SERVICE_UNKNOWN and stays open.
         async fn watch(
             &self,
             request: tonic::Request<super::HealthCheckRequest>,

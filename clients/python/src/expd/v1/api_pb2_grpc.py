@@ -40,18 +40,21 @@ class ApiServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Request(self, request, context):
-        """Sends one HTTP request with the session's token. With access rules it needs `request`; paths
-        below /api/networks/ need `broadcast` and `respond` on every channel as well.
-        INVALID_ARGUMENT  an unknown method; a path that does not start with `/api/`, that leads out
-        of it, or that a server on the way may read as another one (`.` or `..` as
-        a segment; a first segment below `/api/` that is encoded, in capitals or
-        with a `;` where that changes its meaning; control characters; backslashes;
-        each also in encoded form); or a path below `/api/auth/`, which is the
-        daemon's own: it logs in, and keeps the token to itself
+        """Sends one HTTP request with the session's token. With access rules it needs `request`;
+        paths below /api/networks/ need `broadcast` and `respond` on every channel as well.
+        INVALID_ARGUMENT  an unknown method; a path that does not start with `/api/`, that
+        leads out of it, or that a server on the way may read as another one
+        (`.` or `..` as a segment; a first segment below `/api/` that is
+        encoded, in capitals or with a `;` where that changes its meaning;
+        control characters; backslashes; each also in encoded form); or a
+        path below `/api/auth/`, which is the daemon's own: it logs in, and
+        keeps the token to itself
         UNAVAILABLE       offline, or EXP answered 5xx
-        UNKNOWN           the request was sent, but no answer arrived, or none that can be read, or a
-        page of a captive portal (other than below /api/delivery and a layout's)
-        Answers in gzip, deflate or br are decoded; one in another encoding is refused by its name.
+        UNKNOWN           the request was sent, but no answer arrived, or none that can be
+        read, or a page of a captive portal (other than below /api/delivery
+        and a layout's)
+        Answers in gzip, deflate or br are decoded; one in another encoding is refused by its
+        name.
         An answer has at most 64 MiB, decoded; `Fetch` takes larger ones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -59,14 +62,16 @@ class ApiServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Fetch(self, request, context):
-        """Streams what a GET of `path` answers, of any size: first its head, then its bytes in pieces of
-        any length. The daemon holds a few pieces and reads on as they are taken; a client that takes
-        nothing for 30 s is ended. With access rules it needs `request`, as Request does. An answer
-        that is encoded comes decoded. A stream that ends before its content can be gone on with by
-        `offset`; the head's `etag` tells whether it is still the same content.
+        """Streams what a GET of `path` answers, of any size: first its head, then its bytes in
+        pieces of any length. The daemon holds a few pieces and reads on as they are taken; a
+        client that takes nothing for 30 s is ended. With access rules it needs `request`, as
+        Request does. An answer that is encoded comes decoded. A stream that ends before its
+        content can be gone on with by `offset`; the head's `etag` tells whether it is still the
+        same content.
         Statuses as above, except that any status of EXP's but a success is an error here:
         INVALID_ARGUMENT     as for Request; `offset` is behind the content's end
-        UNAVAILABLE          offline, EXP answered 5xx, the content broke off, or the daemon stops
+        UNAVAILABLE          offline, EXP answered 5xx, the content broke off, or the daemon
+        stops
         PERMISSION_DENIED    access rules, also when a reload takes the right away meanwhile
         NOT_FOUND            EXP has nothing there
         """
@@ -75,9 +80,10 @@ class ApiServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetContentUrl(self, request, context):
-        """Returns a URL from which a page or a player loads content by itself. It carries the network's
-        restricted token, which reads content and nothing else, and holds as long as the network says:
-        whoever has the URL has that right. With access rules it needs `request` on the path.
+        """Returns a URL from which a page or a player loads content by itself. It carries the
+        network's restricted token, which reads content and nothing else, and holds as long as
+        the network says: whoever has the URL has that right. With access rules it needs
+        `request` on the path.
         INVALID_ARGUMENT     as for Request
         FAILED_PRECONDITION  the network gave no restricted token; Fetch works without
         UNAVAILABLE          the instance has not logged in yet
@@ -87,8 +93,8 @@ class ApiServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetIdentity(self, request, context):
-        """Returns the identity that an instance is logged in as. With access rules it needs `status` or
-        `request`.
+        """Returns the identity that an instance is logged in as. With access rules it needs
+        `status` or `request`.
         UNAVAILABLE  the instance has not logged in yet
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -45,11 +45,12 @@ class DaemonServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def GetStatus(self, request, context):
-        """Returns the status, in pages: an answer holds what fits into 3 MiB, and `next_page_token` leads
-        to the next page. Up to some thousand channels and listeners, the first page is complete and of
-        one moment. Names, contexts, and the network's texts in identities and errors are cut in a
-        status (to 256 bytes, and 1 KiB), with a `…` at the end. With access rules the call needs
-        `status`, and shows the instances, channels and listeners that the caller's rules name.
+        """Returns the status, in pages: an answer holds what fits into 3 MiB, and
+        `next_page_token` leads to the next page. Up to some thousand channels and listeners,
+        the first page is complete and of one moment. Names, contexts, and the network's texts
+        in identities and errors are cut in a status (to 256 bytes, and 1 KiB), with a `…` at
+        the end. With access rules the call needs `status`, and shows the instances, channels
+        and listeners that the caller's rules name.
         INVALID_ARGUMENT  the page token is not one of this daemon's
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -57,14 +58,14 @@ class DaemonServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchStatus(self, request, context):
-        """Streams the state of every link: first the present one, one event for each instance, then every
-        change. Instances that the caller's user runs (RunInstance) are among them; the last event of
-        one that has ended is OFFLINE, with the reason. A watcher that is too slow skips states in
-        between and gets the newest one. With access rules it shows the instances for which the caller
-        has `status`.
-        A reload of the settings goes on the stream: an instance that it adds begins with its present
-        state, one that it removes ends with OFFLINE, and one that it replaces or gives other
-        credentials goes on under its name. The stream ends with
+        """Streams the state of every link: first the present one, one event for each instance,
+        then every change. Instances that the caller's user runs (RunInstance) are among them;
+        the last event of one that has ended is OFFLINE, with the reason. A watcher that is too
+        slow skips states in between and gets the newest one. With access rules it shows the
+        instances for which the caller has `status`.
+        A reload of the settings goes on the stream: an instance that it adds begins with its
+        present state, one that it removes ends with OFFLINE, and one that it replaces or gives
+        other credentials goes on under its name. The stream ends with
         PERMISSION_DENIED  a reload withdrew `status` on an instance that was shown
         UNAVAILABLE        the daemon is stopping
         """
@@ -73,35 +74,37 @@ class DaemonServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RunInstance(self, request, context):
-        """Runs an identity that the caller brings along, as one more instance, for as long as the stream
-        is open: `name` may then be given as `instance` in every call. The stream tells the state of
-        its link: first the present one, then every change; the instance can be called from the first
-        event on. Each stream has an identity of its own, with its own login and its own connection,
-        also where several are equal.
+        """Runs an identity that the caller brings along, as one more instance, for as long as the
+        stream is open: `name` may then be given as `instance` in every call. The stream tells
+        the state of its link: first the present one, then every change; the instance can be
+        called from the first event on. Each stream has an identity of its own, with its own
+        login and its own connection, also where several are equal.
 
-        The instance is its user's alone: other users' calls answer as if it did not exist, those of
-        root and with `admin` included, and its name is in no status of theirs. It ends with the
-        stream: cancelled, its client gone, or the daemon stopping. Listeners on it then end with
-        NOT_FOUND, and broadcasts that wait for its connection are not sent.
+        The instance is its user's alone: other users' calls answer as if it did not exist,
+        those of root and with `admin` included, and its name is in no status of theirs. It ends
+        with the stream: cancelled, its client gone, or the daemon stopping. Listeners on it
+        then end with NOT_FOUND, and broadcasts that wait for its connection are not sent.
 
-        A reload of the settings leaves it as it is: its host and its credentials are those of this
-        call. Lower limits (daemon.limits.max_run_instances) end none that runs. Two things end it:
-        with PERMISSION_DENIED, access rules that no longer allow it; with ALREADY_EXISTS, an instance
-        of its name in the settings.
+        A reload of the settings leaves it as it is: its host and its credentials are those of
+        this call. Lower limits (daemon.limits.max_run_instances) end none that runs. Two things
+        end it: with PERMISSION_DENIED, access rules that no longer allow it; with
+        ALREADY_EXISTS, an instance of its name in the settings.
 
-        Nothing of it is stored or logged but its name, its user, and what the network says of its
-        identity. The credentials that a device gets when it is paired stay in the daemon's memory, and
-        no call returns them: a device that shall stay paired belongs into the settings.
+        Nothing of it is stored or logged but its name, its user, and what the network says of
+        its identity. The credentials that a device gets when it is paired stay in the daemon's
+        memory, and no call returns them: a device that shall stay paired belongs into the
+        settings.
 
-        With access rules it needs `run`, on a rule that names the instance or none. The rules apply to
-        calls on it as to those on any other instance.
-        INVALID_ARGUMENT    the name, the host or the credentials are malformed; the message names
-        which, and never quotes a secret
-        ALREADY_EXISTS      an instance of that name is configured, or the user runs one already
-        PERMISSION_DENIED   no access rule allows it, or a reload withdrew it; or the call came over
-        TCP, where users cannot be told apart
-        RESOURCE_EXHAUSTED  too many instances are run (daemon.limits.max_run_instances, of which one
-        user may have half), or the user's memory is exhausted
+        With access rules it needs `run`, on a rule that names the instance or none. The rules
+        apply to calls on it as to those on any other instance.
+        INVALID_ARGUMENT    the name, the host or the credentials are malformed; the message
+        names which, and never quotes a secret
+        ALREADY_EXISTS      an instance of that name is configured, or the user runs one
+        already
+        PERMISSION_DENIED   no access rule allows it, or a reload withdrew it; or the call
+        came over TCP, where users cannot be told apart
+        RESOURCE_EXHAUSTED  too many instances are run (daemon.limits.max_run_instances, of
+        which one user may have half), or the user's memory is exhausted
         UNAVAILABLE         the daemon is stopping
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -109,10 +112,11 @@ class DaemonServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Explain(self, request, context):
-        """Tells whether the access rules allow something, and the rule that decides, in words. Nothing is
-        done, and nothing looked up but the rules: the instance need not exist. Everybody may ask about
-        its own user; about others needs `admin` on the instance.
-        INVALID_ARGUMENT    the verb is none, or lacks the channel, path or instance that it is about
+        """Tells whether the access rules allow something, and the rule that decides, in words.
+        Nothing is done, and nothing looked up but the rules: the instance need not exist.
+        Everybody may ask about its own user; about others needs `admin` on the instance.
+        INVALID_ARGUMENT    the verb is none, or lacks the channel, path or instance that it
+        is about
         NOT_FOUND           there is no such process
         PERMISSION_DENIED   the question is about another user
         """
@@ -121,13 +125,13 @@ class DaemonServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Reload(self, request, context):
-        """Reads the settings again and applies them, as SIGHUP does, and tells what came of it. Returns
-        once they apply: access rules, limits, and instances that were added, removed or changed, whose
-        logins go on by themselves. A reload that comes during another one follows it. A daemon that
-        waits for its settings to be corrected looks at once.
+        """Reads the settings again and applies them, as SIGHUP does, and tells what came of it.
+        Returns once they apply: access rules, limits, and instances that were added, removed or
+        changed, whose logins go on by themselves. A reload that comes during another one
+        follows it. A daemon that waits for its settings to be corrected looks at once.
 
-        No access rule gives or takes the right: whoever may send the process a SIGHUP may call it, on
-        the Unix socket. That is root, and the daemon's own user.
+        No access rule gives or takes the right: whoever may send the process a SIGHUP may call
+        it, on the Unix socket. That is root, and the daemon's own user.
         FAILED_PRECONDITION  the settings have mistakes, which the message names, one a line;
         everything stays as it was
         PERMISSION_DENIED    the caller is another user, or calls over TCP

@@ -56,31 +56,32 @@ class NetworkServicer(object):
 
     def Broadcast(self, request, context):
         """Broadcasts an event on a channel, and collects responses for `timeout`.
-        Returns after about `timeout` with the responses that arrived by then (an empty list is not an
-        error).
+        Returns after about `timeout` with the responses that arrived by then (an empty list is
+        not an error).
 
-        The event is sent once or not at all: expd never sends it again when the first attempt could
-        have arrived. OK means that it was sent. An error from the daemon or from EXP reports the
-        outcome in a google.rpc.ErrorInfo in the details, as `fate` in the metadata:
+        The event is sent once or not at all: expd never sends it again when the first attempt
+        could have arrived. OK means that it was sent. An error from the daemon or from EXP
+        reports the outcome in a google.rpc.ErrorInfo in the details, as `fate` in the metadata:
         refused  it was not carried out; sending it again is safe
         sent     it was carried out, but the responses could not be read
-        unknown  it was sent and may have been carried out; the caller decides whether to send it
-        again
+        unknown  it was sent and may have been carried out; the caller decides whether to send
+        it again
         Where nothing could answer (DEADLINE_EXCEEDED, CANCELLED, a killed daemon), the fate is
         unknown.
 
-        The call is bounded in time. EXP's answer must begin within `timeout` plus 30 s (including a
-        login that is needed first) plus 1 s for each 32 KiB of payload, and end within another 30 s
-        plus 1 s for each 32 KiB of responses; otherwise the call ends with UNKNOWN. The call's own
-        deadline (grpc-timeout) ends it earlier; with UNAVAILABLE if nothing was sent shortly before.
+        The call is bounded in time. EXP's answer must begin within `timeout` plus 30 s
+        (including a login that is needed first) plus 1 s for each 32 KiB of payload, and end
+        within another 30 s plus 1 s for each 32 KiB of responses; otherwise the call ends with
+        UNKNOWN. The call's own deadline (grpc-timeout) ends it earlier; with UNAVAILABLE if
+        nothing was sent shortly before.
 
         While the instance is offline (its state in GetStatus is OFFLINE, or CONNECTING after a
-        failure), the call is refused at once, with the reason and a RetryInfo that gives the time of
-        the next attempt to connect; see `wait_for_connection`. During the first login of a daemon that
-        has just started, the call waits for the login.
+        failure), the call is refused at once, with the reason and a RetryInfo that gives the
+        time of the next attempt to connect; see `wait_for_connection`. During the first login
+        of a daemon that has just started, the call waits for the login.
         INVALID_ARGUMENT  a system channel, an empty event name, a payload that is not JSON
-        UNAVAILABLE       offline, or the daemon is stopping: nothing was sent; or EXP's 5xx: see
-        `fate`
+        UNAVAILABLE       offline, or the daemon is stopping: nothing was sent; or EXP's 5xx:
+        see `fate`
         UNKNOWN           it was sent, but no answer of EXP's arrived
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -88,24 +89,25 @@ class NetworkServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Listen(self, request, context):
-        """Streams the events of a channel for as long as the stream is open. The stream outlives the
-        connection to EXP: it continues through disconnects, token changes and outages, and reports
-        what it may have missed (`Gap`).
-        The first event is always a `Subscription`. The stream ends only when the client cancels it, or
-        with
-        UNAVAILABLE         the daemon is stopping: listen again, with `resume`. Events that had
-        arrived were delivered before, as far as they were read within the drain.
-        Or a reload of the settings has replaced the instance (another type of
-        credentials, or another `network`): listen again
-        NOT_FOUND           a reload has removed the instance from the settings, or the call that ran
-        it (RunInstance) has ended
-        RESOURCE_EXHAUSTED  the listener fell behind and asked for overflow CANCEL, or the host has
-        too many listeners
+        """Streams the events of a channel for as long as the stream is open. The stream outlives
+        the connection to EXP: it continues through disconnects, token changes and outages, and
+        reports what it may have missed (`Gap`).
+        The first event is always a `Subscription`. The stream ends only when the client cancels
+        it, or with
+        UNAVAILABLE         the daemon is stopping: listen again, with `resume`. Events that
+        had arrived were delivered before, as far as they were read within
+        the drain. Or a reload of the settings has replaced the instance
+        (another type of credentials, or another `network`): listen again
+        NOT_FOUND           a reload has removed the instance from the settings, or the call
+        that ran it (RunInstance) has ended
+        RESOURCE_EXHAUSTED  the listener fell behind and asked for overflow CANCEL, or the
+        host has too many listeners
         CANCELLED           CancelListener or ClearContext ended it
         PERMISSION_DENIED   a reload of the access rules withdrew the permission to listen
-        Nothing else that a reload changes ends it. Behind other credentials, another host or proxy, a
-        second connection takes over before the first one closes; where the identity is another, or the
-        former network is gone, a `Gap` says so. Lower limits end no stream that is open.
+        Nothing else that a reload changes ends it. Behind other credentials, another host or
+        proxy, a second connection takes over before the first one closes; where the identity is
+        another, or the former network is gone, a `Gap` says so. Lower limits end no stream that
+        is open.
         It is refused with
         FAILED_PRECONDITION  the instance opens no live socket (`network = false`)
         """
@@ -114,8 +116,8 @@ class NetworkServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Respond(self, request, context):
-        """Responds to a received broadcast. The broadcaster gets the payload if its timeout has not
-        passed.
+        """Responds to a received broadcast. The broadcaster gets the payload if its timeout has
+        not passed.
         NOT_FOUND            EXP does not know the broadcast, or no longer does
         FAILED_PRECONDITION  the broadcaster has stopped waiting: the response came too late
         """
@@ -124,28 +126,28 @@ class NetworkServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def OpenListener(self, request, context):
-        """`Listen` in pull form, for scripts and short-lived programs: opens a listener that the daemon
-        keeps. A listener without a call to NextEvent for 60 s is cancelled.
+        """`Listen` in pull form, for scripts and short-lived programs: opens a listener that the
+        daemon keeps. A listener without a call to NextEvent for 60 s is cancelled.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def NextEvent(self, request, context):
-        """Returns the next event of an opened listener, or waits for it. Events come as in `Listen`. An
-        answer may be lost on the way, in particular where a client gives up a call just as an event
-        arrives: with `after`, the event is then repeated. Without `after`, the daemon assumes that
-        every event that it returned has arrived.
+        """Returns the next event of an opened listener, or waits for it. Events come as in
+        `Listen`. An answer may be lost on the way, in particular where a client gives up a call
+        just as an event arrives: with `after`, the event is then repeated. Without `after`, the
+        daemon assumes that every event that it returned has arrived.
         INVALID_ARGUMENT     `after` is beyond every event that this listener was given
-        FAILED_PRECONDITION  another call waits on this listener, possibly one that was given up a
-        moment ago: call again
-        NOT_FOUND            no such listener: never opened, cancelled, or without a call for 60 s;
-        or its instance has ended, as a reload may end it
+        FAILED_PRECONDITION  another call waits on this listener, possibly one that was given
+        up a moment ago: call again
+        NOT_FOUND            no such listener: never opened, cancelled, or without a call for
+        60 s; or its instance has ended, as a reload may end it
         RESOURCE_EXHAUSTED   it fell behind and had asked for overflow CANCEL; it has ended
-        PERMISSION_DENIED    a reload of the access rules withdrew the permission to listen, possibly
-        during this call
-        UNAVAILABLE          a reload of the settings has replaced the instance, or the daemon is
-        stopping: listen again
+        PERMISSION_DENIED    a reload of the access rules withdrew the permission to listen,
+        possibly during this call
+        UNAVAILABLE          a reload of the settings has replaced the instance, or the daemon
+        is stopping: listen again
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,9 +162,9 @@ class NetworkServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ClearContext(self, request, context):
-        """Ends every listener, stream or pull, that was opened with this context, on all instances. With
-        access rules it ends only the listeners of the caller's own user and those for which the caller
-        has `admin`; the others stay and are not counted.
+        """Ends every listener, stream or pull, that was opened with this context, on all
+        instances. With access rules it ends only the listeners of the caller's own user and
+        those for which the caller has `admin`; the others stay and are not counted.
         INVALID_ARGUMENT  the context is empty
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
