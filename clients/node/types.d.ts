@@ -7,7 +7,7 @@ export interface RawJson {
   readonly text: string;
 }
 
-/** A payload of a broadcast, a response or a request. Objects may be any that `JSON.stringify` takes. */
+/** A payload of a broadcast, a response or a request. Objects: any that `JSON.stringify` takes. */
 export type Payload = Json | RawJson | object;
 
 /** Outcome of a call that failed: not carried out, carried out, or nobody knows. */
@@ -26,7 +26,10 @@ export type Params = { [name: string]: unknown };
 export interface DaemonIdentity {
   /** Name of the instance in the daemon's settings; without it, the default one. */
   instance?: string;
-  /** Path of the daemon's socket. Default: $EXPD_SOCKET, /run/expd/expd.sock, $XDG_RUNTIME_DIR/expd/expd.sock, /tmp/expd-UID/expd.sock. */
+  /**
+   * Path of the daemon's socket. Default: $EXPD_SOCKET, /run/expd/expd.sock,
+   * $XDG_RUNTIME_DIR/expd/expd.sock, /tmp/expd-UID/expd.sock.
+   */
   socket?: string;
 }
 
@@ -40,7 +43,10 @@ export interface OwnIdentity {
   enableNetwork?: boolean;
 }
 
-/** Credentials of a device. With `allowPairing`, uuid and secret may be missing: an operator then types the pairing code. */
+/**
+ * Credentials of a device. With `allowPairing`, uuid and secret may be missing: an operator then
+ * types the pairing code.
+ */
 export type DeviceIdentity = OwnIdentity & { type?: 'device' } & (
     | { uuid: string; secret: string; allowPairing?: boolean }
     | { uuid?: string; secret?: string; allowPairing: true }
@@ -55,7 +61,7 @@ export type ConsumerAppIdentity = OwnIdentity & { type?: 'consumerApp'; uuid: st
 /** The identity to start, and the socket. */
 export type StartOptions = DaemonIdentity | DeviceIdentity | UserIdentity | ConsumerAppIdentity;
 
-/** What the network says of an identity. The tokens stay in the daemon. */
+/** The network's record of an identity. The tokens stay in the daemon. */
 export interface Auth {
   /** Facts of the identity, as the network names them. */
   identity: {
@@ -85,8 +91,9 @@ export interface Registration {
 /** A span in which a listener may have missed broadcasts. */
 export interface Gap {
   /**
-   * OFFLINE: the channel was not subscribed. OVERFLOW: the program was slower than the channel's log is long.
-   * EXPIRED: they grew too old. RESTARTED: the daemon, or the log, was restarted. `REASON_N`: one of a newer daemon.
+   * OFFLINE: the channel was not subscribed. OVERFLOW: the program was slower than the channel's
+   * log is long. EXPIRED: they grew too old. RESTARTED: the daemon, or the log, was restarted.
+   * `REASON_N`: one of a newer daemon.
    */
   reason: 'OFFLINE' | 'OVERFLOW' | 'EXPIRED' | 'RESTARTED' | (string & {});
   /** Number of missing broadcasts; 0 where it is not known. */
@@ -109,7 +116,7 @@ export interface Subscription {
   since: Date | undefined;
 }
 
-/** A place in a channel's log. It may be kept as JSON, and given as `resume` by the program's next start. */
+/** A place in a channel's log. It may be kept as JSON, and given as `resume` by the next run. */
 export interface Position {
   /** ID of the channel's log in the daemon. */
   logId: string;
@@ -119,19 +126,31 @@ export interface Position {
 
 /** Options of a listener. */
 export interface ListenOptions extends Waiting {
-  /** Age in milliseconds from which a broadcast is dropped and told as a gap. Default: that of the daemon's log (60 s). */
+  /**
+   * Age in milliseconds from which a broadcast is dropped and told as a gap. Default: that of the
+   * daemon's log (60 s).
+   */
   maxAge?: number;
-  /** A listener that falls off its channel's log gets a gap and goes on (`SKIP`, the default), or ends with an error (`CANCEL`). */
+  /**
+   * A listener that falls off its channel's log gets a gap and goes on (`SKIP`, the default), or
+   * ends with an error (`CANCEL`).
+   */
   overflow?: 'SKIP' | 'CANCEL';
-  /** Where to go on: an earlier listener's `position`. */
+  /** Place to go on from: an earlier listener's `position`. */
   resume?: Position;
-  /** Longest wait in milliseconds for EXP's confirmation; then `listen` rejects with a `NetworkError`. Default: no limit. */
+  /**
+   * Longest wait in milliseconds for EXP's confirmation; then `listen` rejects with a
+   * `NetworkError`. Default: no limit.
+   */
   timeout?: number;
 }
 
 /** Options of a broadcast. */
 export interface BroadcastOptions extends Waiting {
-  /** True: where there is no connection, the daemon waits up to 60 s for one, and then sends it, once. Default false: refused at once. */
+  /**
+   * True: where there is no connection, the daemon waits up to 60 s for one, and then sends it,
+   * once. Default false: refused at once.
+   */
   waitForConnection?: boolean;
 }
 
@@ -145,7 +164,7 @@ export interface Broadcast {
   readonly channel: { name: string; system: boolean; consumer: boolean };
   /** The channel's ID on the network, which a response names. */
   readonly channelId: string;
-  /** When the daemon received it. */
+  /** Time at which the daemon received it. */
   readonly receivedAt: Date | undefined;
   /** The payload, parsed: this listener's own copy. */
   readonly payload: any;
@@ -161,9 +180,12 @@ export type Respond = (value?: Payload | Promise<Payload>, options?: Waiting) =>
 /** Gets each broadcast. Where it returns a promise, the next one comes when that has settled. */
 export type ListenCallback = (payload: any, respond: Respond, message: Broadcast) => unknown;
 
-/** Listens to a channel, through restarts of the daemon and outages of the network, until it is cancelled. */
+/** Listens to a channel, through restarts of the daemon and outages, until it is cancelled. */
 export interface Listener extends AsyncIterable<Broadcast> {
-  /** CONFIRMED while EXP confirms the channel, PENDING before, DISCONNECTED while the daemon is away, ENDED for good. */
+  /**
+   * CONFIRMED while EXP confirms the channel, PENDING before, DISCONNECTED while the daemon is
+   * away, ENDED for good.
+   */
   readonly state: 'PENDING' | 'CONFIRMED' | 'DISCONNECTED' | 'ENDED' | (string & {});
   /** The place after the last event that the program was given. */
   readonly position: Position | undefined;
@@ -181,9 +203,12 @@ export interface Listener extends AsyncIterable<Broadcast> {
   on(name: 'end', callback: (error?: ExpError) => void): Registration;
   /** Ends it: nothing is heard from here on. */
   cancel(): void;
-  /** Takes the oldest broadcast, or waits for one up to `timeout` milliseconds (default 0); null where none came. Without a callback alone. */
+  /**
+   * Takes the oldest broadcast, or waits for one up to `timeout` milliseconds (default 0); null
+   * where none came. Without a callback alone.
+   */
   wait(timeout?: number, options?: Waiting): Promise<Broadcast | null>;
-  /** The broadcasts, until it is cancelled; leaving the loop cancels it. Without a callback alone. */
+  /** The broadcasts, until cancelled; leaving the loop cancels it. Without a callback alone. */
   [Symbol.asyncIterator](): AsyncIterator<Broadcast>;
 }
 
@@ -205,7 +230,8 @@ export interface Channel {
   readonly consumer: boolean;
   /**
    * Sends an event, once, and collects responses.
-   * @param timeout time for which EXP collects responses, in milliseconds: 100 by default, up to an hour; 0 collects none
+   * @param timeout time for which EXP collects responses, in milliseconds: 100 by default, up to
+   *   an hour; 0 collects none
    * @returns the responses' payloads, in the order of their arrival
    */
   broadcast(name: string, payload?: Payload, timeout?: number, options?: BroadcastOptions): Promise<any[]>;
@@ -223,7 +249,7 @@ export interface Channel {
   listen(options?: ListenOptions): Promise<Listener>;
 }
 
-/** What a find gives: an array of resources, and EXP's own answer. */
+/** Result of a find: an array of resources, and EXP's own answer. */
 export type Found<R> = R[] & {
   /** Number of all that match, on every page. */
   readonly total: number;
@@ -326,7 +352,7 @@ export interface Content extends Resource {
   name: string;
   /** `scala:content:file`, `…:folder`, `…:app` or `…:url`. */
   readonly subtype: string;
-  /** What a folder or an app holds, and matches. */
+  /** Matching content of a folder or an app. */
   getChildren(params?: Params, options?: Waiting): Promise<Found<Content>>;
   /** A URL that loads it by itself; it carries a token that reads content. */
   getUrl(options?: Waiting): Promise<string>;
@@ -339,13 +365,13 @@ export interface Content extends Resource {
 /** A person. */
 export interface User extends NamedResource {}
 
-/** What an instance does once it was started. After `stop`, each call throws a `RuntimeError`. */
+/** Calls of an instance that was started. After `stop`, each throws a `RuntimeError`. */
 export interface Calls {
   /** The newest authentication payload; undefined before the login. */
   readonly auth: Auth | undefined;
   /** True while the link to EXP is up. */
   readonly isConnected: boolean;
-  /** Resolves with the authentication payload after the login; rejects where the credentials are refused. */
+  /** Resolves with the authentication payload after the login; rejects where that is refused. */
   getAuth(options?: Waiting): Promise<Auth>;
   /** The identity is known, or has changed. */
   on(name: 'update', callback: (auth: Auth) => void): Registration;
@@ -353,12 +379,18 @@ export interface Calls {
   on(name: 'online' | 'offline', callback: () => void): Registration;
   /** The credentials are refused, or a listener has ended for good. */
   on(name: 'error', callback: (error: ExpError) => void): Registration;
-  /** The same instance under a context, by which `clear` ends its listeners and callbacks. Its `stop` ends the original too. */
+  /**
+   * The same instance under a context, by which `clear` ends its listeners and callbacks. Its
+   * `stop` ends the original too.
+   */
   clone(context?: string): Exp;
   /** A channel, by its name (`default` where there is none) and flags. */
   getChannel(name?: string, options?: ChannelOptions): Channel;
 
-  /** Sends a GET to EXP's API (`/api/…`). JSON is parsed; anything else comes as a Buffer, no body as null. */
+  /**
+   * Sends a GET to EXP's API (`/api/…`). JSON is parsed; anything else comes as a Buffer, no body
+   * as null.
+   */
   get(path: string, params?: Params, options?: Waiting): Promise<any>;
   /** Sends a POST to EXP's API; the answer is as for `get`. */
   post(path: string, body?: Payload, params?: Params, options?: Waiting): Promise<any>;
@@ -377,7 +409,10 @@ export interface Calls {
   findDevices(params?: Params, options?: Waiting): Promise<Found<Device>>;
   /** Creates a device. */
   createDevice(document?: object, options?: Waiting): Promise<Device>;
-  /** Deletes the device of this uuid, and nothing where none is given; rejects with an `ApiError` of status 404 where there is no such one. */
+  /**
+   * Deletes the device of this uuid, and nothing where none is given; rejects with an `ApiError` of
+   * status 404 where there is no such one.
+   */
   deleteDevice(uuid?: string, options?: Waiting): Promise<null>;
   /** The thing of this uuid; null where there is no uuid, or none such. */
   getThing(uuid?: string, options?: Waiting): Promise<Thing | null>;
@@ -385,7 +420,10 @@ export interface Calls {
   findThings(params?: Params, options?: Waiting): Promise<Found<Thing>>;
   /** Creates a thing. */
   createThing(document?: object, options?: Waiting): Promise<Thing>;
-  /** Deletes the thing of this uuid, and nothing where none is given; rejects with an `ApiError` of status 404 where there is no such one. */
+  /**
+   * Deletes the thing of this uuid, and nothing where none is given; rejects with an `ApiError` of
+   * status 404 where there is no such one.
+   */
   deleteThing(uuid?: string, options?: Waiting): Promise<null>;
   /** The experience of this uuid; null where there is no uuid, or none such. */
   getExperience(uuid?: string, options?: Waiting): Promise<Experience | null>;
@@ -393,7 +431,10 @@ export interface Calls {
   findExperiences(params?: Params, options?: Waiting): Promise<Found<Experience>>;
   /** Creates an experience. */
   createExperience(document?: object, options?: Waiting): Promise<Experience>;
-  /** Deletes the experience of this uuid, and nothing where none is given; rejects with an `ApiError` of status 404 where there is no such one. */
+  /**
+   * Deletes the experience of this uuid, and nothing where none is given; rejects with an
+   * `ApiError` of status 404 where there is no such one.
+   */
   deleteExperience(uuid?: string, options?: Waiting): Promise<null>;
   /** The location of this uuid; null where there is no uuid, or none such. */
   getLocation(uuid?: string, options?: Waiting): Promise<Location | null>;
@@ -401,7 +442,10 @@ export interface Calls {
   findLocations(params?: Params, options?: Waiting): Promise<Found<Location>>;
   /** Creates a location. */
   createLocation(document?: object, options?: Waiting): Promise<Location>;
-  /** Deletes the location of this uuid, and nothing where none is given; rejects with an `ApiError` of status 404 where there is no such one. */
+  /**
+   * Deletes the location of this uuid, and nothing where none is given; rejects with an `ApiError`
+   * of status 404 where there is no such one.
+   */
   deleteLocation(uuid?: string, options?: Waiting): Promise<null>;
   /** The feed of this uuid; null where there is no uuid, or none such. */
   getFeed(uuid?: string, options?: Waiting): Promise<Feed | null>;
@@ -409,7 +453,10 @@ export interface Calls {
   findFeeds(params?: Params, options?: Waiting): Promise<Found<Feed>>;
   /** Creates a feed. */
   createFeed(document?: object, options?: Waiting): Promise<Feed>;
-  /** Deletes the feed of this uuid, and nothing where none is given; rejects with an `ApiError` of status 404 where there is no such one. */
+  /**
+   * Deletes the feed of this uuid, and nothing where none is given; rejects with an `ApiError` of
+   * status 404 where there is no such one.
+   */
   deleteFeed(uuid?: string, options?: Waiting): Promise<null>;
   /** An empty group is `default`. */
   getData(group: string | undefined, key?: string, options?: Waiting): Promise<Data | null>;
@@ -419,7 +466,10 @@ export interface Calls {
   createData(group: string | undefined, key: string, value?: Payload, options?: Waiting): Promise<Data>;
   /** Deletes the item; rejects with an `ApiError` of status 404 where there is none. */
   deleteData(group: string | undefined, key: string, options?: Waiting): Promise<null>;
-  /** The content of this uuid (`root`: the folder of all); null where there is no uuid, or none such. */
+  /**
+   * The content of this uuid (`root`: the folder of all);
+   * null where there is no uuid, or none such.
+   */
   getContent(uuid?: string, options?: Waiting): Promise<Content | null>;
   /** The content that matches. */
   findContent(params?: Params, options?: Waiting): Promise<Found<Content>>;
@@ -439,21 +489,31 @@ export interface Calls {
 /** An instance. */
 export declare class Exp {
   private constructor();
-  /** Starts an instance that `fork` made. Refuses wrong or missing options before anything is sent. */
+  /**
+   * Starts an instance that `fork` made. Refuses wrong or missing options before anything is sent.
+   */
   start(options?: StartOptions): this;
-  /** Ends this instance, its clones and their listeners. Nothing of it then keeps the process alive. */
+  /**
+   * Ends this instance, its clones and their listeners. Nothing of it then keeps the process alive.
+   */
   stop(): void;
   /** An instance that is not started. */
   fork(): Exp;
-  /** Ends all listeners and callbacks of a context (default: this instance's own), in every instance of the process. */
+  /**
+   * Ends all listeners and callbacks of a context (default: this instance's own), in every instance
+   * of the process.
+   */
   clear(context?: string): void;
 }
-/** What a started instance does. */
+/** A started instance. */
 export interface Exp extends Calls {}
 
 /** Base of all errors. */
 export declare class ExpError extends Error {
-  /** EXP's or the daemon's name of the error, such as `OFFLINE`; NOT_REACHABLE and CONNECTION_LOST where the daemon is away. */
+  /**
+   * EXP's or the daemon's name of the error, such as `OFFLINE`; NOT_REACHABLE and CONNECTION_LOST
+   * where the daemon is away.
+   */
   code: string | undefined;
   /** Outcome of the call. */
   fate: Fate;
@@ -485,8 +545,8 @@ export declare class AbortError extends ExpError {}
 /** The package: it starts instances, and stands for the one that it started last. */
 export interface Module extends Calls {
   /**
-   * Starts an instance and returns it at once; calls on it wait for what they need. Without options, it is the daemon's
-   * default identity. May be called many times.
+   * Starts an instance and returns it at once; calls on it wait for what they need. Without
+   * options, it is the daemon's default identity. May be called many times.
    */
   start(options?: StartOptions): Exp;
   /** Ends all instances. */

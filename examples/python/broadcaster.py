@@ -1,4 +1,7 @@
-"""Broadcasts `hi` on the channel `menu` and prints what is responded within a second, one JSON document a line."""
+"""Broadcasts `hi` on the channel `menu` and prints the responses of the next second.
+
+One JSON document a line.
+"""
 
 from connection import connect
 from expd.v1 import network_pb2, network_pb2_grpc

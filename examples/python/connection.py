@@ -1,4 +1,4 @@
-"""Where the daemon is, and a channel to it."""
+"""The daemon's address, and a channel to it."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Answers every `hi` on the channel `menu`, through restarts of the daemon and outages of the network."""
+"""Answers every `hi` on the channel `menu`, through restarts of the daemon and outages."""
 
 import json
 import sys

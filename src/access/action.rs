@@ -11,7 +11,7 @@ use super::caller::Caller;
 pub enum ListenerOwner {
     /// A local user.
     User(u32),
-    /// Whoever has the bearer token of this name.
+    /// The holders of the bearer token of this name.
     Token(Arc<str>),
     /// The pages of an app.
     Pages,

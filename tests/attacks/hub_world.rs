@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::world::{STANDSTILL, private_memory};
 use expd_test_support::process::{Daemon, Home, program};
 
-/// Where attacks come from, and where others do.
+/// Addresses from which the attacks come, and all others.
 pub const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 pub const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 

@@ -142,7 +142,7 @@ impl Scripted {
         }
     }
 
-    /// When a channel was asked for.
+    /// Times at which a channel was asked for.
     pub fn asks(&self, channel: &str) -> Vec<Instant> {
         let state = self.state.lock().unwrap();
         state.asks.get(channel).cloned().unwrap_or_default()

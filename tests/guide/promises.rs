@@ -1,5 +1,5 @@
-//! What the library promises besides: it comes back, tells each gap, leaves what waits in the
-//! daemon, and ends without a trace.
+//! The library's further promises: it comes back, tells each gap, leaves what waits in the daemon,
+//! and ends without a trace.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -28,7 +28,7 @@ pub fn lacks(needs: &[Need]) -> Option<String> {
     })
 }
 
-/// Where a library of faketime is.
+/// Path of a library of faketime.
 pub fn library(name: &str) -> Option<PathBuf> {
     let folders = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(Path::new);
     let of_the_architecture = Path::new("/usr/lib").read_dir().into_iter().flatten();

@@ -93,7 +93,7 @@ impl Namespace {
         run(ip, &[&rest[..], &["iptables", "-w"], arguments].concat());
     }
 
-    /// Where the files are that those within see in place of the ones in `/etc`.
+    /// Folder of the files that those within see in place of the ones in `/etc`.
     pub fn etc(&self) -> PathBuf {
         PathBuf::from("/etc/netns").join(&self.name)
     }

@@ -1,4 +1,7 @@
-"""A booted Debian with systemd as its first process, which is gone with this one: a layer over the image, in systemd-nspawn."""
+"""A booted Debian with systemd as its first process: a layer over the image, in systemd-nspawn.
+
+It is gone with this process.
+"""
 
 import os
 import re
@@ -72,7 +75,10 @@ class Machine:
         return ["nsenter", "--target", self.init, "--all", "bash", "-c", script]
 
     def run(self, script, check=True, timeout=60):
-        """Runs a script as root and gives what it printed. A status other than 0 is a failure, or is appended."""
+        """Runs a script as root and gives what it printed.
+
+        A status other than 0 is a failure, or is appended.
+        """
         try:
             told = subprocess.run(self.command(script), env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, timeout=max(timeout, 4 * PATIENCE), cwd="/")

@@ -1,5 +1,8 @@
-"""Checks of the installed service that compare what expd says with what systemd then does: settings and secrets as the unit has them,
-pauses after failed starts, doctor's findings, and what a bugreport leaves out."""
+"""Checks of the installed service that compare what expd says with what systemd then does.
+
+Settings and secrets as the unit has them, pauses after failed starts, doctor's findings, and what a
+bugreport leaves out.
+"""
 
 import json
 import re
@@ -39,7 +42,10 @@ def device(secret=""):
 
 
 def settings(world):
-    """expd check-config --unit says what the service then does; a secret may be encrypted, and is where nobody else can read it."""
+    """expd check-config --unit says what the service then does.
+
+    A secret may be encrypted, and is where nobody else can read it.
+    """
     machine = world.machine
     run = machine.run
     run("apt-get update -qq && apt-get install -y -qq expd", timeout=120)
@@ -248,7 +254,10 @@ def doctor(machine):
 
 
 def bugreport(machine):
-    """Secrets in every place that the service takes them from are not in the report; what a vendor needs is."""
+    """Secrets of every place that the service takes them from are not in the report.
+
+    What a vendor needs is.
+    """
     planted = [f"planted {kind} 4711" for kind in ("drop-in", "environment", "credential", "inline")]
     write(machine, "/etc/expd/planted", f"{planted[2]}\n", "600")
     drop_in(machine, "\n".join([
@@ -295,7 +304,7 @@ def newcomer(machine):
 
 
 def faults(world):
-    """Failed starts, doctor's findings, a bugreport's secrets, and a newcomer beside the service."""
+    """Failed starts, doctor's findings, a bugreport's secrets, a newcomer beside the service."""
     machine = world.machine
     machine.run("apt-get update -qq && apt-get install -y -qq expd && useradd --create-home --shell /bin/bash guest", timeout=120)
     world.pair()

@@ -91,7 +91,8 @@ allow = ["listen", "broadcast", "respond", "request"]
         for (let i = 0; i < 100; i += 1) await send();
       })();
       const begun = Date.now();
-      exp._sdk.authenticator._refresh(); // as the SDK's own timer does half way to the expiration, in twelve hours
+      // As the SDK's own timer does half way to the expiration, in twelve hours.
+      exp._sdk.authenticator._refresh();
       await refreshed;
       late ||= Date.now() - begun >= HOLD_MS;
       await sending;

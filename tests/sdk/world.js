@@ -1,4 +1,4 @@
-// What the checks stand on: networks of the real binary, clients of both kinds, and a count of what
+// Foundation of the checks: networks of the real binary, clients of both kinds, and a count of what
 // held.
 'use strict';
 

@@ -4,9 +4,9 @@
     tests/soak/listen.py SOCKET CHANNEL [LOG_ID AFTER]
 
 One JSON document a line: `{"ready": true}` at each confirmed subscription, `{"heard": PAYLOAD,
-"position": {"logId", "after"}}` for a broadcast, `{"gap": {"reason", "missed", "from", "to"}}` for a
-gap. The position of an earlier run lets it go on there. An empty SOCKET is the default one. SIGTERM
-ends it, with status 0.
+"position": {"logId", "after"}}` for a broadcast, `{"gap": {"reason", "missed", "from", "to"}}` for
+a gap. The position of an earlier run lets it go on there. An empty SOCKET is the default one.
+SIGTERM ends it, with status 0.
 """
 
 import json

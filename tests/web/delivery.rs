@@ -1,5 +1,5 @@
-//! What pages are promised: everything once and in order at a refresh, the rest after any other
-//! end, and the truth about what cannot be delivered.
+//! The promises to pages: everything once and in order at a refresh, the rest after any other end,
+//! and the truth about what cannot be delivered.
 
 use std::time::{Duration, Instant};
 

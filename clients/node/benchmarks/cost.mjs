@@ -16,7 +16,10 @@ const rounds = Number(process.argv[2] ?? 6);
 const program = fileURLToPath(new URL('program.mjs', import.meta.url));
 const world = await World.start();
 
-/** Runs a program of `kind` (`bare`, `library`) that does `task` (`hear`, `call`), and returns what it measured. */
+/**
+ * Runs a program of `kind` (`bare`, `library`) that does `task` (`hear`, `call`), and returns what
+ * it measured.
+ */
 async function run(kind, task, channel) {
   const child = fork(program, [kind, task, world.socket, channel]);
   const [first] = await once(child, 'message');

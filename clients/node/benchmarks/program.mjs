@@ -13,7 +13,7 @@ const TEXT = 'x'.repeat(200);
 const [kind, task, socket, channel] = process.argv.slice(2);
 const now = () => Number(process.hrtime.bigint()) / 1000;
 
-/** What a program does with the contract alone. */
+/** A program with the contract alone, without the library. */
 function bare() {
   const require = createRequire(import.meta.url);
   const grpc = require('@grpc/grpc-js');

@@ -7,7 +7,9 @@ const { FIRST_PAUSE, LONGEST_PAUSE } = require('./connection');
 class Backoff {
   #failures = 0;
 
-  /** The next pause in milliseconds; at least `hint` where the daemon names one, up to the longest. */
+  /**
+   * The next pause in milliseconds; at least `hint` where the daemon names one, up to the longest.
+   */
   next(hint = 0) {
     const longest = Math.min(Math.max(FIRST_PAUSE * 2 ** Math.min(this.#failures, 10), hint), LONGEST_PAUSE);
     this.#failures += 1;

@@ -47,7 +47,7 @@ class Callbacks {
   }
 }
 
-/** Calls a program's function. What it throws is the program's, and reaches it as an uncaught exception. */
+/** Calls a program's function. An exception of it reaches the program as an uncaught one. */
 function callSafely(callback, values) {
   try {
     callback(...values);

@@ -12,7 +12,7 @@ const { errorOf, refused, wasRefused } = require('./status');
 /** Size of the largest answer: 64 MiB of EXP's, with its envelope. */
 const MAX_ANSWER_BYTES = 65 << 20;
 
-/** Pauses between attempts to connect, in milliseconds. A daemon that restarts is back within few of them. */
+/** Pauses between attempts to connect (ms). A daemon that restarts is back within a few. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 2000;
 

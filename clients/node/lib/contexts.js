@@ -2,7 +2,9 @@
 // can end it.
 'use strict';
 
-/** Things with a `cancel()`, by context. An entry lives as long as something is registered under it. */
+/**
+ * Things with a `cancel()`, by context. An entry lives as long as something is registered under it.
+ */
 const pool = new Map();
 
 /** Registers something under a context; returns a function that takes it out again. */

@@ -30,7 +30,10 @@ class Core {
     return this.connection.call(method, build(this.link.instance), options);
   }
 
-  /** Sends a request to EXP's API. Resolves with the parsed answer, with bytes where it is not JSON, or with null. */
+  /**
+   * Sends a request to EXP's API. Resolves with the parsed answer, with bytes where it is not JSON,
+   * or with null.
+   */
   async request(method, path, { body, params, signal } = {}) {
     const query = queryOf(params);
     const payload = payloadOf(body, 'the body');

@@ -18,7 +18,9 @@ class ExpError extends Error {
   }
 }
 
-/** The program asks for something that cannot be: wrong options, a stopped instance, a broken rule. */
+/**
+ * The program asks for something that cannot be: wrong options, a stopped instance, a broken rule.
+ */
 class RuntimeError extends ExpError {}
 
 /** This daemon is older than the library and does not know the call. */
@@ -30,7 +32,10 @@ class NetworkError extends ExpError {}
 /** The network refuses the credentials. */
 class AuthenticationError extends ExpError {}
 
-/** EXP's own error for a call. `status` is the HTTP status, `code` EXP's name of the error, `payload` its answer. */
+/**
+ * EXP's own error for a call. `status` is the HTTP status, `code` EXP's name of the error,
+ * `payload` its answer.
+ */
 class ApiError extends ExpError {}
 
 /** An answer that cannot be understood. */

@@ -13,7 +13,7 @@ class ExpiredEvents {
     this.#tell = tell;
   }
 
-  /** True for a broadcast that is too old, which is counted. One that is not tells of those before it. */
+  /** True for a broadcast that is too old, which is counted. Any other tells of those before it. */
   has(receivedAt, maxAge) {
     if (receivedAt === undefined || Date.now() - receivedAt <= maxAge) {
       if (this.#missed > 0) this.#flush();

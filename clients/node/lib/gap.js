@@ -6,7 +6,7 @@ const { dateOf } = require('./times');
 
 const WORDS = Object.fromEntries(Object.entries(Reason).map(([word, number]) => [number, word]));
 
-/** A gap of the contract, as programs have it. A reason that this version does not know keeps its number. */
+/** A gap of the contract, as programs have it. An unknown reason keeps its number. */
 function gapOf(wire) {
   return {
     reason: WORDS[wire.reason] ?? `REASON_${wire.reason}`,
@@ -16,7 +16,7 @@ function gapOf(wire) {
   };
 }
 
-/** One gap for two that follow each other: 0 is an unknown number, and a missing `from` an unknown start. */
+/** One gap for two in a row: 0 is an unknown number, and a missing `from` an unknown start. */
 function joined(first, second) {
   return {
     reason: first.reason,

@@ -87,7 +87,10 @@ class Link {
     return this.#auth;
   }
 
-  /** Calls back once the credentials are refused or the instance cannot be run; returns a function that ends it. */
+  /**
+   * Calls back once the credentials are refused or the instance cannot be run; returns a function
+   * that ends it.
+   */
   onFault(callback) {
     const look = () => {
       if (this.#fault !== undefined) callback(this.#fault);

@@ -104,7 +104,7 @@ class Listener {
     this.#end(undefined);
   }
 
-  /** Takes the oldest broadcast, or waits for one up to `timeout` milliseconds; null where none came. */
+  /** Takes the oldest broadcast, or waits up to `timeout` milliseconds for one; null for none. */
   async wait(timeout = 0, { signal } = {}) {
     this.#pullForm('wait');
     const taken = this.#take();
@@ -137,7 +137,9 @@ class Listener {
     throw new RuntimeError(`${what}: this listener has a callback, which gets the broadcasts; listen without one`);
   }
 
-  /** Bounds the listener by the program's signal, and its opening by time and by the credentials. */
+  /**
+   * Bounds the listener by the program's signal, and its opening by time and by the credentials.
+   */
   #bound(signal, timeout) {
     if (signal) {
       const abort = () => this.#end(new AbortError(signal, 'refused'));
@@ -234,7 +236,7 @@ class Listener {
     if (state === State.CONFIRMED) this.#openUp();
   }
 
-  /** Resolves `listen`, and gives the program the time to register callbacks before anything else comes. */
+  /** Resolves `listen`, and lets the program register callbacks before anything else comes. */
   #openUp() {
     if (!this.#opening) return;
     const { resolve, done } = this.#opening;
@@ -293,7 +295,9 @@ class Listener {
     });
   }
 
-  /** The broadcast of an event; undefined where it is older than `maxAge`, which is told as a gap. */
+  /**
+   * The broadcast of an event; undefined where it is older than `maxAge`, which is told as a gap.
+   */
   #fresh(event) {
     const { connection, link } = this.#instance;
     const { broadcast } = event;
@@ -355,7 +359,7 @@ class Listener {
     this.#tellEnd(error);
   }
 
-  /** An end that the program did not ask for is told: to the listener, the instance, or on standard error. */
+  /** Tells of an unasked end: to the listener, the instance, or on standard error. */
   #tellEnd(error) {
     if (error && !this.#signal?.aborted && this.#callback) {
       const isTold = this.#callbacks.emit('error', error) || this.#instance.link.callbacks.emit('error', error);

@@ -3,7 +3,10 @@
 
 const { RuntimeError, UnexpectedError } = require('./errors');
 
-/** JSON text that goes out as it is, with its digits and its order of keys: `EXP.rawJson('{"price": 3.50}')`. */
+/**
+ * JSON text that goes out as it is, with its digits and its order of keys:
+ * `EXP.rawJson('{"price": 3.50}')`.
+ */
 class RawJson {
   constructor(text) {
     if (typeof text !== 'string') throw new RuntimeError('rawJson: give the JSON as a text');

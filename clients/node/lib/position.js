@@ -16,7 +16,7 @@ class Position {
     this.#after = after;
   }
 
-  /** What to give as `resume`; undefined before the first event. */
+  /** The place to give as `resume`; undefined before the first event. */
   get resume() {
     return this.#logId === undefined ? undefined : { logId: this.#logId, after: Number(this.#after) };
   }

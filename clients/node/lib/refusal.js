@@ -5,7 +5,7 @@
 const net = require('node:net');
 const { connectOptions } = require('./address');
 
-/** Length of a frame's head, and of a GOAWAY's fields before its reason (RFC 9113, sections 4.1 and 6.8). */
+/** Length of a frame's head, and of a GOAWAY's fields before its reason (RFC 9113, 4.1, 6.8). */
 const HEAD = 9;
 const FIXED = 8;
 
@@ -16,7 +16,9 @@ const GOAWAY = 0x7;
 const LONGEST = 1024;
 const PATIENCE = 500;
 
-/** The kind and payload of the first frame, and what follows it; undefined where it is not whole. */
+/**
+ * The kind and payload of the first frame, and what follows it; undefined where it is not whole.
+ */
 function frame(bytes) {
   if (bytes.length < HEAD) return undefined;
   const end = HEAD + bytes.readUIntBE(0, 3);
@@ -32,7 +34,7 @@ function refusalIn(bytes) {
   return second.payload.subarray(FIXED).toString('utf8') || undefined;
 }
 
-/** Asks the daemon at a socket whether it refuses connections now; resolves with its reason, or undefined. */
+/** Resolves with the reason why the daemon at a socket refuses connections now, or undefined. */
 function refusalAt(path) {
   return new Promise((resolve) => {
     const socket = net.connect(connectOptions(path));

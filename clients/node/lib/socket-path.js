@@ -14,7 +14,7 @@ const GROUP_AND_OTHERS = 0o077;
 
 /**
  * The default path: `EXPD_SOCKET`, else the system's for root or where it exists, else the one in
- * `XDG_RUNTIME_DIR`, else the one in `/tmp`. `isPrivate` tells that nobody else may enter its folder.
+ * `XDG_RUNTIME_DIR`, else the one in `/tmp`. `isPrivate`: nobody else may enter its folder.
  */
 function defaultSocket({ env = process.env, uid = process.geteuid(), exists = fs.existsSync } = {}) {
   if (env.EXPD_SOCKET) return { path: env.EXPD_SOCKET, isPrivate: false };

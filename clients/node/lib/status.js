@@ -10,7 +10,10 @@ const DETAILS = 'grpc-status-details-bin';
 const ERROR_INFO = 'type.googleapis.com/google.rpc.ErrorInfo';
 const RETRY_INFO = 'type.googleapis.com/google.rpc.RetryInfo';
 
-/** After these, also where the daemon or the library could not tell more, nobody knows whether the call was carried out. */
+/**
+ * After these, also where the daemon or the library could not tell more, nobody knows whether the
+ * call was carried out.
+ */
 const OUTCOME_UNKNOWN = new Set([
   status.CANCELLED,
   status.DEADLINE_EXCEEDED,
@@ -31,7 +34,7 @@ const CONNECT_FAULTS = {
   ],
 };
 
-/** What the details of a status say; empty where it has none or they cannot be read. */
+/** Reads the details of a status; empty where it has none or they cannot be read. */
 function readDetails(error) {
   const found = { info: undefined, retryAfter: undefined };
   const [bytes] = error.metadata?.get(DETAILS) ?? [];
@@ -52,7 +55,7 @@ function neverLeft(error) {
   return error.code === status.UNAVAILABLE && /^(No connection established|Name resolution failed)/.test(error.details);
 }
 
-/** What grpc-js says where the daemon refuses the connection, or ends it, with a reason of its own. */
+/** grpc-js's words where the daemon refuses the connection, or ends it, with its own reason. */
 const REFUSED = 'Bandwidth exhausted or memory limit exceeded';
 
 /** True where the daemon closed the connection with a reason, which the error does not tell. */
@@ -60,7 +63,10 @@ function wasRefused(error) {
   return error.code === status.RESOURCE_EXHAUSTED && error.details === REFUSED;
 }
 
-/** The error for a connection that the daemon closed with a reason. A call on it may have been carried out before. */
+/**
+ * The error for a connection that the daemon closed with a reason. A call on it may have been
+ * carried out before.
+ */
 function refused(path, reason) {
   const why = reason === undefined ? 'it asks for calm (ENHANCE_YOUR_CALM); its log tells why' : `it refuses connections: ${reason}`;
   return new errors.NetworkError(`the daemon at ${path} has closed the connection: ${why}`, {
@@ -70,7 +76,7 @@ function refused(path, reason) {
   });
 }
 
-/** What grpc-js says of a connection that broke during a call. */
+/** grpc-js's words for a connection that broke during a call. */
 const CONNECTION_LOST = /^(Connection dropped|Stream refused by server|Received RST_STREAM)|\b(ECONNRESET|EPIPE)\b/;
 
 function connectionLost(path, error) {

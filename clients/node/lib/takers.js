@@ -11,7 +11,7 @@ class Takers {
     return this.#waiting.size > 0;
   }
 
-  /** Resolves with the next broadcast; with undefined after `timeout` milliseconds, and at the listener's end. */
+  /** Resolves with the next broadcast; undefined after `timeout` ms and at the listener's end. */
   wait(timeout, signal) {
     return new Promise((resolve, reject) => {
       const taker = {

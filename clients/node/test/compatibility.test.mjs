@@ -24,7 +24,7 @@ async function startOn(differences, options = {}) {
   return EXP.start({ socket: other.socket, ...options });
 }
 
-/** What an older library says where a call is unknown. */
+/** True for the error of a call that an older daemon does not know. */
 const says = (call) => (error) =>
   error instanceof EXP.UnsupportedError && error.fate === 'refused' && new RegExp(`^this daemon \\(\\d+\\.\\d+\\.\\d+.*\\) does not know ${call}`).test(error.message);
 

@@ -168,7 +168,7 @@ describe('a broadcast', () => {
     assert.equal((await listener.wait(5000)).json, text);
   });
 
-  /** Broadcasts with a long wait for responses; resolves once it has been heard, so that it is under way. */
+  /** Broadcasts with a long wait for responses; resolves once it was heard and is under way. */
   async function underWay(channel, options) {
     const listener = await channel.listen('hi');
     const sending = errorOf(channel.broadcast('hi', null, 60_000, options));

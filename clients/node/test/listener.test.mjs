@@ -1,5 +1,5 @@
-// What listeners promise: they come back, tell what may be missing, and leave waiting broadcasts in
-// the daemon.
+// The promises of listeners: they come back, tell what may be missing, and leave waiting broadcasts
+// in the daemon.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,13 +18,18 @@ const AT_ONCE = 50;
 /** Broadcasts that are more than the sockets and a short log hold. */
 const SLOW = 1500;
 
-/** Broadcasts that may be on their way, in the sockets, HTTP/2's window and what gRPC reads ahead. */
+/**
+ * Broadcasts that may be on their way, in the sockets, HTTP/2's window and what gRPC reads ahead.
+ */
 const READ_AHEAD = 800;
 
 /** A payload's text, so that the sockets hold few of them. */
 const TEXT = 'x'.repeat(500);
 
-/** Bytes by which the memory of a program may grow while they wait: half of their texts alone, of which it must not hold one in ten. */
+/**
+ * Bytes by which the memory of a program may grow while they wait: half of their texts alone, of
+ * which it must not hold one in ten.
+ */
 const GROWTH = (MANY * TEXT.length) / 2;
 
 let world;

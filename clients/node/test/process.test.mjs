@@ -34,7 +34,7 @@ function program(...args) {
   return running;
 }
 
-/** What the command line prints. */
+/** Output of the command line. */
 const expd = (...args) => spawnSync(process.env.EXPD_BIN, args, { encoding: 'utf8' }).stdout;
 
 const script = (text) => program('--input-type=module', '--eval', `import EXP from 'expd';\n${text}`);

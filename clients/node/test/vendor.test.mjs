@@ -1,4 +1,4 @@
-// What the vendor's own tests assert, by name, against the embedded network.
+// The assertions of the vendor's own tests, by name, against the embedded network.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';

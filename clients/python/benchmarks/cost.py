@@ -4,9 +4,10 @@
     EXPD_SOCKET=... benchmarks/cost.py [--heard N] [--calls N] [--rounds N]
 
 Each figure comes from a process of its own; library and bare client take turns, and the median of
-the rounds counts. CPU is that of the whole process, with all its threads. A broadcast is heard at 400
-a second (a kiosk's busiest moments) and as fast as it comes from the daemon's log; the latency is the
-time from the sender's call to the program. A call is a broadcast without a wait for responses.
+the rounds counts. CPU is that of the whole process, with all its threads. A broadcast is heard at
+400 a second (a kiosk's busiest moments) and as fast as it comes from the daemon's log; the latency
+is the time from the sender's call to the program. A call is a broadcast without a wait for
+responses.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What waits for a slow program waits in the daemon."""
+"""Events for a slow program wait in the daemon."""
 
 import asyncio
 import resource
@@ -64,7 +64,7 @@ def listeners(socket, channel):
 
 
 def await_arrival(socket, channel, count):
-    """Waits until so many events have come to the daemon: the call of a broadcast may end earlier."""
+    """Waits until so many events are in the daemon: the call of a broadcast may end earlier."""
 
     def has_come():
         seen = [it.delivered + it.behind + it.missed for it in listeners(socket, channel)]

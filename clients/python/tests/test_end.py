@@ -19,7 +19,7 @@ OPEN = "listener = expd.start().get_channel('end').listen()\nprint('listening', 
 
 
 def run(program, *, interrupt=None):
-    """Runs a program, and returns what it printed, its status, and the seconds that its end took."""
+    """Runs a program, and returns its output, its status, and the seconds that its end took."""
     process = subprocess.Popen(
         [sys.executable, "-c", HEADER + program],
         stdout=subprocess.PIPE,

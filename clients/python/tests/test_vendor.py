@@ -1,5 +1,5 @@
 # Made by scripts/generate from test_vendor_aio.py: change that one.
-"""What the tests of the vendor's SDKs assert."""
+"""The assertions of the tests of the vendor's SDKs."""
 
 import expd as sdk
 import pytest

@@ -1,4 +1,4 @@
-"""What the tests of the vendor's SDKs assert."""
+"""The assertions of the tests of the vendor's SDKs."""
 
 import expd.aio as sdk
 import pytest

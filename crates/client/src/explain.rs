@@ -37,7 +37,7 @@ pub enum Subject {
     Process(u32),
     /// A program of the user with this ID, in no unit.
     User(u32),
-    /// Whoever calls over TCP with the token of this name.
+    /// A caller over TCP with the token of this name.
     Token(String),
     /// The pages of this app.
     App(String),
@@ -55,7 +55,7 @@ pub struct Explanation {
     pub reason: String,
     /// The rules that allow it, each for one permission.
     pub rules: Vec<DecidingRule>,
-    /// Where it is refused: the rules that are for the caller, each with what is not met of it; for
+    /// After a refusal, the rules that are for the caller, each with its unmet conditions; for
     /// administrators, the rules for others as well.
     pub missed: Vec<MissedRule>,
 }

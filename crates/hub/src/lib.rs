@@ -23,8 +23,8 @@
 //!   and `store`, which keeps what they hold;
 //! - below all: `engine_query`, `rate_limiter`, `settings`, `error`, `store_error`, `lock`.
 //!
-//! What the door for pages shares with it is the crate `expd-server`: connections, bodies, and the
-//! engine of live sockets.
+//! The crate `expd-server` is the part that the door for pages shares with it: connections, bodies,
+//! and the engine of live sockets.
 //!
 //! [`operator`] is the operator's client.
 

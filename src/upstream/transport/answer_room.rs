@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 
 /// Accounts for the memory of an answer on behalf of its caller.
 pub trait AnswerRoom: Send + Sync {
-    /// Reserves bytes while `spare` more are free, waiting a while for them; false where there is no
-    /// memory in time.
+    /// Reserves bytes while `spare` more are free, waiting a while for them; false where there is
+    /// no memory in time.
     fn hold_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool>;
 
     /// Reserves bytes of an answer that is there.

@@ -1,4 +1,5 @@
-// gRPC for C++ in its default settings, against the daemon at the target given. The last line says how many checks passed.
+// gRPC for C++ in its default settings, against the daemon at the target given. The last line says
+// how many checks passed.
 
 #include <chrono>
 #include <iostream>

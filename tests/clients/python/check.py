@@ -1,6 +1,7 @@
-"""The real grpcio, sync and asyncio, against the daemon at $EXPD_SOCKET, with stubs made from proto/ as an app would make them.
+"""The real grpcio, sync and asyncio, against the daemon at $EXPD_SOCKET.
 
-Called by python.sh with the folder of the stubs on PYTHONPATH. The last line says how many checks passed.
+The stubs are made from proto/ as an app would make them. Called by python.sh with their folder on
+PYTHONPATH. The last line says how many checks passed.
 """
 
 import asyncio

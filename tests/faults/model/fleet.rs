@@ -63,9 +63,9 @@ const FAULTS: [Mode; 21] = [
 pub struct Member {
     /// Nothing but restarts happens to it.
     pub calm: bool,
-    /// Where bytes are harmed; they are of TLS on that instance.
+    /// Harms bytes; on the instance with TLS, they are TLS's.
     outer: Proxy,
-    /// Where requests are answered wrongly; behind the end of TLS.
+    /// Answers requests wrongly; behind the end of TLS.
     inner: Option<Proxy>,
     pub troubles: Vec<Trouble>,
     /// The place among its troubles of the fault that goes on.

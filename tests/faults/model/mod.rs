@@ -91,10 +91,10 @@ struct Model {
     seed: u64,
     dice: Dice,
     network: Network,
-    /// When the network starts again, and since when it is down.
+    /// Time at which the network starts again, and since when it is down.
     network_back: Option<(Instant, SystemTime)>,
     fleet: Fleet,
-    /// When a member's fault ends.
+    /// Times at which a member's fault ends.
     heals: Vec<(Instant, usize)>,
     daemon: Daemon,
     books: Vec<Book>,
@@ -459,7 +459,7 @@ impl Model {
         total
     }
 
-    /// When everybody has left, the daemon lets go of everything.
+    /// The daemon lets go of everything once everybody has left.
     async fn check_leftovers(&self) -> Option<String> {
         let deadline = Instant::now() + LOG_AGE + DEADLINE + DEADLINE;
         loop {

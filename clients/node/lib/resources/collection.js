@@ -1,4 +1,4 @@
-// What a find gives: an array of resources, with EXP's own `total` and `results`.
+// Result of a find: an array of resources, with EXP's own `total` and `results`.
 'use strict';
 
 const { UnexpectedError } = require('../errors');
@@ -8,7 +8,7 @@ function collectionOf(answer, make) {
   return withTotals(answer.results.map(make), answer);
 }
 
-/** An array with further members that are no elements: they do not show where it is compared or printed. */
+/** An array with further members that are no elements: comparing and printing skip them. */
 function withTotals(array, members) {
   for (const [name, value] of Object.entries(members)) Object.defineProperty(array, name, { value, writable: true });
   return array;

@@ -1,4 +1,4 @@
-// What devices and things have in common: a place.
+// The common part of devices and things: a place.
 'use strict';
 
 const { withTotals } = require('./collection');

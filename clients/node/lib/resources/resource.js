@@ -1,4 +1,4 @@
-// What all resources of EXP are: a document, its place in the API, and a channel.
+// Base of all resources of EXP: a document, its place in the API, and a channel.
 'use strict';
 
 const { inspect } = require('node:util');
@@ -17,7 +17,7 @@ class Resource {
     this.#document = document ?? {};
   }
 
-  /** Where EXP keeps resources of this kind; each kind names its own. */
+  /** Path under which EXP keeps resources of this kind; each kind names its own. */
   static collection = '/api';
 
   get exp() {

@@ -14,8 +14,9 @@ const bytes = (value) => value;
 export class OtherDaemon {
   /**
    * @param {World} world the daemon behind it
-   * @param {{without?: string[], change?: (name: string, answer: Buffer) => Buffer[]}} differences calls that it does not know
-   *   (`Daemon.RunInstance`), and the messages that it sends in place of an answer
+   * @param {{without?: string[], change?: (name: string, answer: Buffer) => Buffer[]}} differences
+   *   calls that it does not know (`Daemon.RunInstance`), and the messages that it sends in place
+   *   of an answer
    */
   static async start(world, { without = [], change = (name, answer) => [answer] }) {
     const other = new OtherDaemon();

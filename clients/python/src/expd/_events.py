@@ -23,9 +23,9 @@ class Position(NamedTuple):
 class Gap:
     """A span in which a listener may have missed broadcasts."""
 
-    #: ``offline`` (the channel was not subscribed for a while), ``overflow`` (the program was slower
-    #: than the daemon's log is long), ``expired`` (broadcasts exceeded ``max_age``, or the log's)
-    #: or ``restarted`` (the daemon was).
+    #: ``offline`` (the channel was not subscribed for a while), ``overflow`` (the program was
+    #: slower than the daemon's log is long), ``expired`` (broadcasts exceeded ``max_age``, or the
+    #: log's) or ``restarted`` (the daemon was).
     reason: str
     #: Number of missed broadcasts; 0 where it cannot be known.
     missed: int

@@ -23,12 +23,12 @@ _GAPS = 64
 STOPPED = "STOPPED"
 
 
-#: What is to be done for an event: a broadcast to hand to the program, a call to make, or nothing.
+#: The step after an event: a broadcast to hand to the program, a call to make, or nothing.
 Step = Union[network_pb2.Broadcast, Callable[[], Any], None]
 
 
 class Hearing:
-    """What the listeners of both APIs have in common."""
+    """The common part of the listeners of both APIs."""
 
     def __init__(
         self,
@@ -37,8 +37,8 @@ class Hearing:
         on_gap: Optional[Callable[[Gap], Any]],
         on_subscription: Optional[Callable[[bool], Any]],
     ) -> None:
-        #: Called with each :class:`Gap`, from within ``wait`` and in order with the broadcasts. Where
-        #: it is not set, a gap is logged as a warning.
+        #: Called with each :class:`Gap`, from within ``wait`` and in order with the broadcasts.
+        #: Where it is not set, a gap is logged as a warning.
         self.on_gap = on_gap
         #: Called likewise with true when EXP confirms the subscription, and with false when it no
         #: longer does.

@@ -34,7 +34,7 @@ def find(named: Optional[str] = None) -> str:
 
 
 def target(address: str) -> str:
-    """The address as gRPC takes it: a socket's path, or ``http://127.0.0.1:9100`` for loopback TCP."""
+    """The address as gRPC takes it: a socket's path, or ``http://127.0.0.1:9100`` for TCP."""
     if not address.startswith(SCHEME):
         return "unix:" + address
     place = address[len(SCHEME) :].rstrip("/")
@@ -50,7 +50,7 @@ def target(address: str) -> str:
 
 
 def metadata(address: str) -> Optional[Tuple[Tuple[str, str], ...]]:
-    """The metadata of calls: over TCP the token in the file ``EXPD_TOKEN_FILE``, else ``EXPD_TOKEN``."""
+    """The metadata of calls: over TCP the token of ``EXPD_TOKEN_FILE``, else ``EXPD_TOKEN``."""
     if not address.startswith(SCHEME):
         return None
     token = os.environ.get("EXPD_TOKEN") or ""

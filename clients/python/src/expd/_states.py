@@ -1,4 +1,4 @@
-"""The states of a link to EXP as the SDK's events: ``update``, ``online``, ``offline``, ``error``."""
+"""States of a link to EXP as the SDK's events: ``update``, ``online``, ``offline``, ``error``."""
 
 from __future__ import annotations
 

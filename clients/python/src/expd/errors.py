@@ -25,7 +25,7 @@ class ExpError(Exception):
         #: (carried out, but its answer could not be read) or ``unknown`` (may have been carried
         #: out: the program decides).
         self.fate = fate
-        #: The daemon's word for the reason (``OFFLINE``, ``STOPPING``, ...); empty where it has none.
+        #: The daemon's word for the reason (``OFFLINE``, ``STOPPING``, ...), or empty.
         self.reason = reason
         #: The gRPC status (``UNAVAILABLE``, ...); empty where no call was made.
         self.status = status

@@ -6,10 +6,10 @@
 //! is the daemon's doing.
 //!
 //! `cargo bench -p expd-bench --bench shares` runs every limit in turn, `ROUNDS` times (5) for
-//! `SECONDS` each (10), and prints the table of `docs/limits.md`: medians over the rounds. The three
-//! runs of a limit follow each other, so that all have the same machine. `-- NAME ...` runs those
-//! limits alone. It needs root, which may connect as any user. `EXPD_BINARY` names the daemon;
-//! otherwise it is built with the profile of the benchmark itself.
+//! `SECONDS` each (10), and prints the table of `docs/limits.md`: medians over the rounds. The
+//! three runs of a limit follow each other, so that all have the same machine. `-- NAME ...` runs
+//! those limits alone. It needs root, which may connect as any user. `EXPD_BINARY` names the
+//! daemon; otherwise it is built with the profile of the benchmark itself.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

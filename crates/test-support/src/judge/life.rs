@@ -64,7 +64,7 @@ impl Note {
 /// One stream, from its opening until its app left or the stream ended.
 #[derive(Clone, Debug, Default)]
 pub struct Life {
-    /// Where it was to go on.
+    /// Position from which it was to go on.
     pub resume: Option<Position>,
     pub notes: Vec<Note>,
     /// Error that the stream ended with by itself.
@@ -88,8 +88,8 @@ impl Life {
         })
     }
 
-    /// Where the app's next life goes on. Before the gap that tells of another log has come, that
-    /// is where this one was to.
+    /// Position from which the app's next life goes on. Before the gap that tells of another log
+    /// has come, that is the one from which this life was to go on.
     pub fn position(&self) -> Option<Position> {
         let (log_id, last) = (self.log_id()?, self.notes.last()?);
         if let Some(resume) = &self.resume

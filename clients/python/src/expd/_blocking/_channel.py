@@ -48,11 +48,11 @@ class Channel:
         *,
         wait_for_connection: bool = False,
     ) -> List[Any]:
-        """Broadcasts an event and returns the payloads of the responses that come within ``timeout``
-        seconds.
+        """Broadcasts an event and returns the payloads of the responses.
 
-        Without a connection to EXP it is refused at once; with ``wait_for_connection`` it waits for
-        it up to a minute, and is then sent once. An error's ``fate`` tells whether it was sent.
+        They are those that come within ``timeout`` seconds. Without a connection to EXP it is
+        refused at once; with ``wait_for_connection`` it waits for it up to a minute, and is then
+        sent once. An error's ``fate`` tells whether it was sent.
         """
         content = to_payload(payload)
         request = network_pb2.BroadcastRequest(

@@ -25,8 +25,8 @@ from ._broadcast import Broadcast
 if TYPE_CHECKING:
     from ._session import Session
 
-#: Seconds for which a program takes nothing before the connection is watched in place of the stream,
-#: whose end is not seen while it is not read.
+#: Seconds for which a program takes nothing before the connection is watched in place of the
+#: stream, whose end is not seen while it is not read.
 _STALL = 0.5
 
 

@@ -1,5 +1,5 @@
 # Made by scripts/generate from ../aio/_session.py: change that one.
-"""What an instance of the SDK and all its clones share: the connection, the identity, the listeners."""
+"""State that an instance of the SDK and its clones share: connection, identity, listeners."""
 
 from __future__ import annotations
 

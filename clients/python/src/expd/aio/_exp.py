@@ -46,7 +46,7 @@ class Exp:
         return self
 
     async def stop(self) -> None:
-        """Ends the instance, the one that it is a clone of, and all clones. Later calls are errors."""
+        """Ends the instance, the one that it is a clone of, and all clones. Later calls fail."""
         await self._session.stop()
 
     def fork(self) -> Exp:
@@ -88,7 +88,7 @@ class Exp:
     def get_channel(
         self, name: str = "default", system: bool = False, consumer: bool = False
     ) -> Channel:
-        """A channel. On the system side only EXP broadcasts; consumer apps use consumer channels."""
+        """A channel. On the system side, EXP alone broadcasts; consumer apps use consumer ones."""
         self._session.check()
         return Channel(self._session, self._context, name, system, consumer)
 
@@ -312,8 +312,8 @@ async def start(
 
     Without credentials it is the daemon's default identity, or the one that ``instance`` names in
     its settings. With ``username``, ``password`` and ``organization``, with ``uuid`` and ``secret``
-    (a device), with ``uuid`` and ``api_key`` (a consumer app) or with ``allow_pairing`` it is one of
-    the program's own, which the daemon runs until :meth:`Exp.stop`; ``host`` is then the URL of
+    (a device), with ``uuid`` and ``api_key`` (a consumer app) or with ``allow_pairing`` it is one
+    of the program's own, which the daemon runs until :meth:`Exp.stop`; ``host`` is then the URL of
     EXP's API (that of the default identity where it is not given), and ``enable_network=False``
     leaves out the live connection. ``socket`` is the daemon's socket; without it, it is found as
     the command line does. ``auth`` is refused: the daemon alone holds tokens.

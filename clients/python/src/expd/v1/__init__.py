@@ -1,1 +1,4 @@
-"""Messages and stubs of the contract, made from proto/expd/v1, also for programs that call the daemon without this library."""
+"""Messages and stubs of the contract, made from proto/expd/v1.
+
+They also serve programs that call the daemon without this library.
+"""
