@@ -79,8 +79,7 @@ fn check_payload(form: proto::payload::Form, most: usize) -> Result<Payload, Sta
     })
 }
 
-/// Converts payloads for an answer, into the form that the request asked for; large ones on a
-/// blocking thread.
+/// Converts payloads for an answer to the requested form; large ones on a blocking thread.
 pub async fn payloads_out(
     payloads: Vec<Payload>,
     form: proto::PayloadForm,
@@ -93,8 +92,8 @@ pub async fn payloads_out(
     .await
 }
 
-/// Converts checked JSON for an answer, to the letter, into the form that the request asked for; a
-/// large one on a blocking thread.
+/// Converts checked JSON for an answer, unchanged, to the requested form; a large one on a blocking
+/// thread.
 pub async fn json_out(text: String, form: proto::PayloadForm) -> Result<proto::Payload, Status> {
     let size = text.len();
     let json = proto::Payload {
@@ -106,7 +105,7 @@ pub async fn json_out(text: String, form: proto::PayloadForm) -> Result<proto::P
     }
 }
 
-/// Converts a payload for an answer, into the form that the request asked for.
+/// Converts a payload for an answer to the requested form.
 fn payload_out(payload: Payload, form: proto::PayloadForm) -> proto::Payload {
     let json = proto::Payload {
         form: Some(proto::payload::Form::Json(payload.into_text())),
@@ -117,7 +116,7 @@ fn payload_out(payload: Payload, form: proto::PayloadForm) -> proto::Payload {
     }
 }
 
-/// Converts a payload to its structured form. One that is too large or nested too deeply stays
+/// Converts a payload to its structured form. One that is too large or too deeply nested stays
 /// text.
 pub fn payload_as_value(payload: proto::Payload) -> proto::Payload {
     let value = match &payload.form {
@@ -201,7 +200,7 @@ fn value_out(value: Value, levels: usize, values: &mut usize) -> Option<prost_ty
     Some(prost_types::Value { kind: Some(kind) })
 }
 
-/// The nearest double; the largest one for numbers beyond the range of doubles.
+/// The nearest double; numbers beyond the range of doubles are clamped to it.
 fn number_out(number: &serde_json::Number) -> f64 {
     number
         .as_f64()

@@ -9,11 +9,11 @@ use crate::config::{ApiHost, Credentials, InstanceSettings};
 use expd_domain::{Quoted, Secret};
 use expd_proto as proto;
 
-/// The settings of the requested instance. Where a configured instance has the same host, it is
-/// reached in the same way.
+/// Reads the settings of the requested instance. If a configured instance has the same host, its
+/// connection settings are used.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT`, without a word of any secret.
+/// `INVALID_ARGUMENT`; the message contains no secret.
 pub(super) fn settings_in(
     request: proto::RunInstanceRequest,
     bridges: &Bridges,

@@ -13,7 +13,6 @@ use super::watching::StatusWatch;
 use expd_proto as proto;
 use expd_proto::daemon_server::Daemon;
 
-/// The service.
 #[derive(Clone)]
 pub struct DaemonService(pub ServiceContext);
 

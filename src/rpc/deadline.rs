@@ -21,8 +21,8 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 /// Limit of a broadcast's wait, whatever the deadline.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// Middleware that ends a call at its deadline with `DEADLINE_EXCEEDED`. A stream has begun by
-/// then; its client ends it.
+/// Middleware that ends a call at its deadline with `DEADLINE_EXCEEDED`. It does not end streams
+/// that have begun; their clients do.
 pub async fn enforce(request: Request<Body>, next: Next) -> Response<Body> {
     let Some(deadline) = from_headers(request.headers()) else {
         return next.run(request).await;
@@ -56,9 +56,9 @@ pub fn from_headers(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
-/// Latest time to send a broadcast, from the start of its call, for its answer to arrive before the
-/// deadline. A caller whose broadcast is not sent by then learns that nothing was sent, which
-/// `DEADLINE_EXCEEDED` would not say.
+/// Latest time to send a broadcast, measured from the start of its call, for its answer to arrive
+/// before the deadline. If a broadcast is not sent by then, its caller is told that nothing was
+/// sent, which `DEADLINE_EXCEEDED` would not say.
 pub fn send_by(deadline: Option<Duration>, timeout: Duration, wait: bool) -> Option<Duration> {
     let latest = deadline.map(|deadline| {
         let rest = deadline.saturating_sub(timeout);

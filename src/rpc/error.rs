@@ -218,7 +218,7 @@ fn code_of(status: u16) -> Code {
         403 => Code::PermissionDenied,
         404 => Code::NotFound,
         409 => Code::AlreadyExists,
-        // The resource is gone, as for a response that comes too late.
+        // The resource is gone, for example the broadcast that a late response answers.
         410 | 412 => Code::FailedPrecondition,
         413 | 429 => Code::ResourceExhausted,
         500.. => Code::Unavailable,
@@ -245,7 +245,7 @@ fn with_details(
     retry: Option<Duration>,
 ) -> Status {
     let retry = match code {
-        // A retry that is due now has not finished yet.
+        // A wait of zero means that a retry is in progress.
         Code::Unavailable => {
             let ahead = retry.filter(|wait| !wait.is_zero());
             Some(ahead.unwrap_or(Duration::from_secs(1)))

@@ -28,7 +28,7 @@ struct Question {
     method: String,
 }
 
-/// Explains the decision on a caller, to one who may know it.
+/// Explains the decision on a caller to an asker who may know it.
 pub(super) async fn explain(
     context: &ServiceContext,
     asker: &Caller,
@@ -54,8 +54,8 @@ pub(super) async fn explain(
     })
 }
 
-/// The caller in question. Others than the asker's own are for administrators: units and groups
-/// of another user's programs, and the rules on them, are not everybody's to know.
+/// The caller in question. Explaining other users' programs needs `admin`: their units and groups,
+/// and the rules on them, are not public.
 async fn subject(
     context: &ServiceContext,
     asker: &Caller,
@@ -86,7 +86,7 @@ async fn subject(
                 origin: "any origin".into(),
             }));
         }
-        // Before the lookup, whose result tells whether there is such a user.
+        // Checked before the lookup, whose result reveals whether the user exists.
         Some(Asked::Uid(uid)) => {
             let uid = *uid;
             if own != Some(uid) {
@@ -123,7 +123,7 @@ async fn subject(
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    // The second for one that ends meanwhile.
+    // ESRCH: the process ended during the lookup.
     error.kind() == io::ErrorKind::NotFound
         || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
@@ -209,7 +209,7 @@ fn allowed(grants: &[Grant]) -> String {
     }
 }
 
-/// The refusal, with the rules that are for this caller and do not reach.
+/// The refusal, with the rules that apply to this caller but do not grant the permission.
 fn refused(refusal: &Refusal, missed: &[Miss]) -> String {
     let own: Vec<&Miss> = missed.iter().filter(|miss| miss.is_for_caller).collect();
     let named: Vec<String> = own

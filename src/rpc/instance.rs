@@ -14,8 +14,8 @@ use expd_domain::Quoted;
 
 impl ServiceContext {
     /// Finds the instance that a request names: a configured one, or one that the caller's user
-    /// runs. A caller without any right on it gets the same
-    /// refusal for an existing and an unknown instance, and never learns the name of another.
+    /// runs. A caller without any permission on it gets the same refusal whether or not it exists,
+    /// and never learns the name of another.
     pub(super) async fn bridge(
         &self,
         caller: &Caller,
@@ -23,7 +23,7 @@ impl ServiceContext {
         instance: &str,
     ) -> Result<Arc<Bridge>, Status> {
         if self.stop.is_cancelled() {
-            // A connection that was open before the stop may still bring a call.
+            // A connection from before the stop may still send calls.
             return Err(error::stopping());
         }
         self.allow_instance(caller, verb, instance).await?;

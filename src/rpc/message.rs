@@ -149,8 +149,8 @@ impl BudgetedBody {
         Ok(Some((frame, self)))
     }
 
-    /// Accounts for the message once its prefix is complete. Bytes behind the message are refused,
-    /// as no memory is accounted for them.
+    /// Accounts for the message once its prefix is complete. Bytes after the message are refused,
+    /// because no memory is accounted for them.
     async fn count(&mut self, mut data: &[u8]) -> Result<(), Status> {
         let mut left = if let Some(left) = self.left {
             left
@@ -171,7 +171,7 @@ impl BudgetedBody {
     }
 }
 
-/// Accounts memory for a message of that length.
+/// Reserves memory for a message of this length.
 async fn hold(call: &Call, length: u32, max_bytes: usize) -> Result<usize, Status> {
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     if length > max_bytes {

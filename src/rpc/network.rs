@@ -21,7 +21,6 @@ use expd_domain::{BroadcastId, ChannelId, DEFAULT_BROADCAST_TIMEOUT};
 use expd_proto as proto;
 use expd_proto::network_server::Network;
 
-/// The service.
 #[derive(Clone)]
 pub struct NetworkService(pub ServiceContext);
 
@@ -139,7 +138,7 @@ impl Network for NetworkService {
             loop {
                 tokio::select! {
                     biased;
-                    // A reload may revoke the right meanwhile.
+                    // A reload may revoke the permission during the wait.
                     Ok(()) = policies.changed() => {
                         let allowed = self.0.allow_listener(&caller, &request.listener_id).await;
                         pull.set_events(allowed.map_err(|why| why.or(unknown))?);

@@ -15,11 +15,8 @@ use expd_proto as proto;
 
 /// A listener opened for a caller.
 pub struct OpenedListener {
-    /// The listener.
     pub listener: Listener,
-    /// Encodes its events.
     pub encoder: EventEncoder,
-    /// The permission of a stream to go on.
     pub permission: StreamPermission,
 }
 

@@ -97,7 +97,7 @@ impl InstanceRun {
     /// The next state of the link.
     ///
     /// # Errors
-    /// The daemon stops, or a reload has withdrawn the permission.
+    /// The daemon stops, or a reload has revoked the permission.
     async fn next(&mut self) -> Result<proto::LinkEvent, Status> {
         let Some(running) = &self.running else {
             return Err(stopping());
@@ -115,7 +115,8 @@ impl InstanceRun {
                     policy.check(&self.caller, name, &Action::Run)?;
                 }
                 changed = self.link.changed() => {
-                    // The link ends with the daemon or by a reload, where not with this stream.
+                    // The link ended before this stream: the daemon stops, or a reload ended the
+                    // instance.
                     changed.map_err(|_| self.ended())?;
                     break;
                 }
@@ -127,7 +128,7 @@ impl InstanceRun {
 }
 
 impl InstanceRun {
-    /// The status of an instance that has ended by itself.
+    /// The status for an instance that ended before its stream.
     fn ended(&self) -> Status {
         if self.context.stop.is_cancelled() {
             return stopping();

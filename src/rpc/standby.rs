@@ -1,5 +1,5 @@
 //! The gRPC service of a daemon that waits for its settings to be corrected: the status names the
-//! mistakes, a reload looks again, and every other call is refused with them.
+//! mistakes, a reload reads the settings again, and every other call is refused with the mistakes.
 
 use std::sync::Arc;
 
@@ -21,7 +21,6 @@ use expd_proto::daemon_server::{Daemon, DaemonServer};
 /// Mistakes in the settings, replaced whenever they are read again.
 pub type Mistakes = watch::Receiver<Arc<Vec<String>>>;
 
-/// Builds the service.
 pub fn standby(mistakes: Mistakes, reload: ReloadHandle, started_at: BootTime) -> axum::Router {
     let service = StandbyService {
         mistakes: mistakes.clone(),

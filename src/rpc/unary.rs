@@ -1,8 +1,8 @@
 //! Calls of one message and one answer: the message is read within its user's budget, handed to its
 //! handler, and the answer encoded.
 //!
-//! tonic's generated code would read and decode whatever comes before any check, on the thread that
-//! delivers events, and would hold answers outside every budget.
+//! tonic's generated code would read and decode messages before any check, on the thread that
+//! delivers events, and would hold answers outside any memory budget.
 
 use std::sync::Arc;
 

@@ -37,13 +37,13 @@ pub struct Call {
     state: Mutex<CallState>,
     memory_wait: MemoryWait,
     is_stream: AtomicBool,
-    /// Instance and channel that it is about, once its message has named them.
+    /// Instance and channel of the call, once its message has named them.
     place: OnceLock<CallPlace>,
     /// Notified when HTTP/2 has written every chunk of the answer.
     released: Notify,
 }
 
-/// The instance and the channel that a call is about; empty where it names none.
+/// Instance and channel of a call; empty if it names none.
 #[derive(Debug)]
 struct CallPlace {
     instance: String,
@@ -91,7 +91,7 @@ impl Call {
         &self.connection
     }
 
-    /// Notes what the call is about, for the log.
+    /// Records the call's instance and channel, for the log.
     pub(in crate::rpc) fn note_place(&self, instance: &str, channel: Option<&Channel>) {
         self.place.get_or_init(|| CallPlace {
             instance: instance.to_owned(),
@@ -101,7 +101,7 @@ impl Call {
         });
     }
 
-    /// The instance and channel that it is about, as far as they are known.
+    /// Instance and channel of the call; empty while unknown.
     pub(in crate::rpc) fn place(&self) -> (&str, &str) {
         let place = self.place.get();
         place.map_or(("", ""), |place| (&place.instance, &place.channel))
@@ -142,7 +142,7 @@ impl Call {
         Ok(())
     }
 
-    /// Accounts `bytes` more, waiting a limited time for other calls of the user to release memory.
+    /// Reserves `bytes` more, waiting a limited time for other calls of the user to release memory.
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED`: the memory was not available in time.
@@ -157,14 +157,13 @@ impl Call {
         )))
     }
 
-    /// Accounts `bytes` more; false where the budget is exhausted.
+    /// Reserves `bytes` more; false if the budget is exhausted.
     pub fn try_hold(&self, bytes: usize) -> bool {
         let mut state = self.state();
         let more = state.bytes.saturating_add(bytes);
         state.resize(more).is_ok()
     }
 
-    /// Releases `bytes`.
     pub fn release(&self, bytes: usize) {
         let mut state = self.state();
         let less = state.bytes.saturating_sub(bytes);
@@ -176,7 +175,7 @@ impl Call {
         self.state().deadline = Some(Instant::now() + PROGRESS_TIMEOUT);
     }
 
-    /// Stops the progress timer: the client waits for the answer, and not the other way round.
+    /// Stops the progress timer: now the client waits for the daemon.
     pub(in crate::rpc) fn stop_timer(&self) {
         self.state().deadline = None;
     }
@@ -311,9 +310,7 @@ impl NextCall {
 /// Spawns the tasks of one connection's calls.
 #[derive(Clone, Debug)]
 pub(super) struct CallExecutor {
-    /// The connection.
     pub connection: Arc<Connection>,
-    /// The call of the next task.
     pub next: NextCall,
 }
 
@@ -326,7 +323,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CallExecutor {
         tasks.spawn(async move {
             let ended = Ended(connection);
             let Some(call) = call else {
-                // A refusal that no call was begun for.
+                // A refusal for which no call was begun.
                 task.await;
                 return;
             };
@@ -338,7 +335,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CallExecutor {
             .await;
             call.finish();
             if !call.is_released() && timeout(PROGRESS_TIMEOUT, call.released()).await.is_err() {
-                // The library offers no way to reset this call alone any more.
+                // The library can no longer reset this call alone.
                 if !ended.0.has_streams() {
                     ended.0.end.cancel();
                 }
@@ -369,7 +366,7 @@ impl<F: Future<Output = ()>> Future for CallTask<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        // A stream's work is not charged to its user: whoever broadcasts causes it.
+        // A stream's work is not charged to its user, because the broadcasters cause it.
         let since = (!this.call.is_stream.load(Ordering::Relaxed)).then(Clock::now);
         let done = this.task.as_mut().poll(cx);
         if let Some(since) = since {
