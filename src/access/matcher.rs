@@ -1,7 +1,7 @@
-//! One rule, ready to be compared with callers and with what they ask for.
+//! One rule, ready to be matched against callers and operations.
 //!
-//! A rule gives its permissions where everything that it sets holds: each key about the caller, and
-//! each condition on the place. A condition on something that a call is not about does not hold.
+//! A rule grants its permissions if everything that it sets is met: each key about the caller, and
+//! each condition on the target. A condition on something that a call does not involve is not met.
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ use super::verb::Verb;
 /// A rule with its names resolved and its patterns ready.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    /// Its place among the settings.
+    /// Its index in the settings.
     pub place: usize,
     /// The rule in words.
     pub text: String,
@@ -38,7 +38,7 @@ pub(super) struct Rule {
     paths: Vec<PathPattern>,
 }
 
-/// A key of a rule that says for whom it is.
+/// A key that selects the callers to whom a rule applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Criterion {
     User(u32),
@@ -50,10 +50,10 @@ enum Criterion {
     Nobody(&'static str),
 }
 
-/// A key of a rule that a call does not meet.
+/// A key that restricts the calls to which a rule applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
-    /// The rule does not give the permission.
+    /// The permission must be among those of the rule.
     Allow(Verb),
     Instances,
     Channels,
@@ -112,9 +112,9 @@ impl Rule {
         }
     }
 
-    /// True where the rule is for a caller.
+    /// True if the rule applies to a caller.
     pub fn is_for(&self, caller: &Caller) -> bool {
-        // Cheapest first: the process of another user is never looked at.
+        // Cheapest first, so that the processes of other users are never inspected.
         self.criteria
             .iter()
             .all(|criterion| criterion.is_met(caller))
@@ -126,18 +126,18 @@ impl Rule {
         unmet.map(Criterion::key).collect()
     }
 
-    /// True on an instance, whatever happens there.
+    /// True if the rule covers an instance, whatever the operation.
     pub fn is_on(&self, instance: &str) -> bool {
         self.instances.is_empty() || self.instances.iter().any(|name| name == instance)
     }
 
-    /// True where it gives a permission on the whole scope.
+    /// True if it grants a permission on the whole scope.
     pub fn allows(&self, verb: Verb, scope: Scope<'_>) -> bool {
         self.allow.contains(&verb)
             && (Condition::ALL.into_iter()).all(|condition| self.holds(condition, verb, scope))
     }
 
-    /// The keys for which it does not give a permission on the scope; none where it does.
+    /// The keys that prevent it from granting a permission on the scope; empty if it does.
     pub fn failures(&self, verb: Verb, scope: Scope<'_>) -> Vec<Condition> {
         let allow = (!self.allow.contains(&verb)).then_some(Condition::Allow(verb));
         let unmet = Condition::ALL.into_iter();
@@ -249,8 +249,8 @@ impl Criterion {
     }
 }
 
-/// True for reading the identity: no request, which `request` includes whatever the rule says of
-/// requests.
+/// True for reading the identity. That is no request: `request` includes it, whatever methods and
+/// paths the rule lists.
 fn is_identity(verb: Verb, place: Place<'_>) -> bool {
     verb == Verb::Request && matches!(place, Place::Instance)
 }
@@ -264,7 +264,7 @@ fn texts(patterns: &[impl fmt::Display]) -> Vec<String> {
 }
 
 fn resolved(noun: &str, name: &str, found: io::Result<Option<u32>>) -> Option<u32> {
-    // Reading the settings has warned of a name that does not exist.
+    // A name that does not exist was reported when the settings were read.
     found.unwrap_or_else(|error| {
         log::warn!(
             "an access rule matches nobody until the next reload: cannot look up its {noun} {name:?}: {error}"
@@ -273,7 +273,7 @@ fn resolved(noun: &str, name: &str, found: io::Result<Option<u32>>) -> Option<u3
     })
 }
 
-/// The full name of a unit: as systemd takes it, one without a suffix is a service.
+/// The full name of a unit. As in systemd, a name without a suffix is a service.
 fn unit_name(name: &str) -> String {
     if name.contains('.') {
         name.to_owned()

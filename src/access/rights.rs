@@ -22,7 +22,7 @@ pub struct Rights<'a> {
     rules: Option<Vec<&'a Rule>>,
 }
 
-/// Reason of a decision, without the cost of a message.
+/// Reason of a refusal, without the cost of a message.
 enum Lack<'a> {
     Permission(Verb, Scope<'a>),
     HiddenListener,
@@ -30,7 +30,7 @@ enum Lack<'a> {
 }
 
 impl<'a> Rights<'a> {
-    /// The rights that some of these rules give; without rules everything is allowed.
+    /// Selects the rules that match the caller; without rules, everything is allowed.
     pub(super) fn new(caller: &'a Caller, all: Option<&'a [Rule]>) -> Self {
         let rules = all.map(|rules| rules.iter().filter(|rule| rule.is_for(caller)).collect());
         Self { caller, all, rules }
@@ -45,11 +45,11 @@ impl<'a> Rights<'a> {
             .map_err(|lack| self.refusal(lack))
     }
 
-    /// Decides the same, and names the rules that allow it; none where there are no rules.
+    /// As [`Self::check`], but returns the rules that allow it; empty if there are no rules.
     ///
     /// # Errors
-    /// It may not. With the refusal come the rules that are for the caller, each with what it
-    /// lacks, and with `strangers` those for others as well.
+    /// It may not. The refusal comes with the rules that apply to the caller, each with the
+    /// conditions that are not met, and with `strangers` those for others as well.
     pub fn explain(
         &self,
         instance: &str,
@@ -86,12 +86,12 @@ impl<'a> Rights<'a> {
         }
     }
 
-    /// The same without a reason, for filters.
+    /// As [`Self::check`] without a reason, for filters.
     pub fn permits(&self, instance: &str, action: &Action<'_>) -> bool {
         self.decide(instance, action, |_, _| {}).is_ok()
     }
 
-    /// The one decision on all operations. `granted` is told of each rule that it rests on.
+    /// Decides on every operation. `granted` is called for each rule that the decision rests on.
     fn decide<'b>(
         &self,
         instance: &'b str,
@@ -107,10 +107,10 @@ impl<'a> Rights<'a> {
             Action::Respond(Some(channel)) => require(Verb::Respond, Place::Channel(channel)),
             Action::Respond(None) => require(Verb::Respond, Place::EveryChannel),
             Action::Request(method, path) => {
-                // First, so that nobody is told to ask for a permission that would not help.
+                // Checked first, so that no refusal suggests a permission that would not help.
                 path.check_for_apps().map_err(Lack::ReservedPath)?;
                 require(Verb::Request, Place::Request(method, path))?;
-                // Else `request` would include the other verbs.
+                // Otherwise, `request` would include the other verbs.
                 let more: &[Verb] = match path.class() {
                     PathClass::Network => &[Verb::Broadcast, Verb::Respond],
                     PathClass::Resources | PathClass::Logins => &[],
@@ -178,30 +178,30 @@ impl<'a> Rights<'a> {
         channel: &Channel,
         event: Option<&str>,
     ) -> NameSet {
-        // The name was checked, and so was an administrator.
+        // An event that was asked for is checked already, and administrators may read all.
         if event.is_some() || self.permits(instance, &Action::Administer(Some(channel))) {
             return NameSet::All;
         }
         self.heard_events(instance, channel)
     }
 
-    /// True where the caller is of this user; none means TCP.
+    /// True if the caller runs as this user; none means TCP.
     pub fn is_of(&self, user: Option<u32>) -> bool {
         self.caller.peer().map(|peer| peer.uid) == user
     }
 
-    /// True where any rule allows the caller anything.
+    /// True if some rule grants the caller anything.
     pub fn permits_anything(&self) -> bool {
         self.any(|rule| !rule.allow.is_empty())
     }
 
-    /// True where any rule allows the caller anything on an instance, whether or not that exists.
-    /// `run` is no right on an instance that there is.
+    /// True if some rule grants the caller anything on an instance, whether or not it exists. `run`
+    /// does not count: it is no permission on an existing instance.
     pub fn permits_anything_on(&self, instance: &str) -> bool {
         self.any(|rule| rule.allow.iter().any(|verb| *verb != Verb::Run) && rule.is_on(instance))
     }
 
-    /// Refuses a caller whom no rule allows anything on an instance, whether or not that exists.
+    /// Refuses a caller to whom no rule grants anything on an instance, whether or not it exists.
     ///
     /// # Errors
     /// No rule does; the refusal names `verb`.
@@ -229,7 +229,7 @@ impl<'a> Rights<'a> {
         })
     }
 
-    /// Refuses a caller who may see the status of none of these instances.
+    /// Refuses a caller that may not see the status of any of these instances.
     ///
     /// # Errors
     /// It may see none.
@@ -243,7 +243,8 @@ impl<'a> Rights<'a> {
         Err(self.denied(Verb::Status, RefusedPlace::in_words("of any instance")))
     }
 
-    /// Refuses a caller who can have no listener to clear; [`Action::UseListener`] decides on each.
+    /// Refuses a caller that cannot have listeners to clear; [`Action::UseListener`] decides on
+    /// each.
     ///
     /// # Errors
     /// It may neither listen nor administer anywhere.
@@ -256,13 +257,13 @@ impl<'a> Rights<'a> {
         Err(self.denied(Verb::Listen, place))
     }
 
-    /// True where a permission holds on the whole scope.
+    /// True if a permission holds on the whole scope.
     #[cfg(test)]
     pub(crate) fn allows(&self, verb: Verb, scope: Scope<'_>) -> bool {
         self.require(verb, scope, &mut |_, _| {}).is_ok()
     }
 
-    /// Requires a permission on the whole scope; `granted` is told of the rule that gives it.
+    /// Requires a permission on the whole scope; `granted` is called for the rule that grants it.
     fn require<'b>(
         &self,
         verb: Verb,

@@ -1,4 +1,4 @@
-//! Places that a permission is needed for: what the conditions of rules are compared with.
+//! Targets for which a permission is needed; the conditions of rules are compared with them.
 
 use std::fmt;
 
@@ -7,20 +7,17 @@ use expd_domain::{ApiPath, Channel, Quoted};
 /// Extent of a permission.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope<'a> {
-    /// The instance.
     pub instance: &'a str,
-    /// The part of it that is asked about.
     pub place: Place<'a>,
 }
 
-/// The part of an instance that a permission is needed for.
+/// The part of an instance for which a permission is needed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place<'a> {
     /// The instance itself: a rule for certain channels or requests suffices.
     Instance,
     /// All channels: no rule for certain channels or events suffices.
     EveryChannel,
-    /// A channel.
     Channel(&'a Channel),
     /// An event on a channel; without a name a rule for certain events suffices.
     Event(&'a Channel, Option<&'a str>),

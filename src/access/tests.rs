@@ -5,7 +5,7 @@ use expd_domain::{ApiPath, Channel, ChannelId, NameSet, Secret};
 use super::*;
 
 fn caller(uid: u32, gid: u32) -> Caller {
-    // No process, so that nothing but what is given here is known.
+    // No process, so that only the given facts are known.
     Caller::local(Peer { pid: 0, uid, gid })
 }
 
@@ -441,7 +441,7 @@ fn the_overflow_user_is_nobody_known() {
         },
         rule(&[Verb::Status]),
     ]);
-    // Nothing tells this one from a user of another namespace.
+    // Cannot be told from a user of another namespace.
     let who = caller(65534, 65534);
     assert!(!may(&policy, &who, Verb::Listen, "menu"));
     assert!(may(&policy, &who, Verb::Status, "menu"));
