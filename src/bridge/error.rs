@@ -6,7 +6,6 @@ use crate::shares;
 use crate::upstream::transport::CallError;
 use expd_domain::{ChannelRule, Quoted};
 
-/// A call was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BridgeError {
     /// A rule of the network is broken.
@@ -23,9 +22,7 @@ pub enum BridgeError {
         "nothing was sent: too many calls to EXP of this instance: {full}, of {most} (daemon.limits.max_calls); wait for some to finish, or raise it"
     )]
     TooManyCalls {
-        /// The limit.
         most: usize,
-        /// The exhausted share.
         full: shares::Full,
     },
     /// The user sends more than its rate.
@@ -60,15 +57,11 @@ pub enum BridgeError {
         "instance {name} has no live socket (network = false), so nothing can be heard; leave that key out of its settings, or listen on another instance", name = Quoted(.instance)
     )]
     NoSocket {
-        /// The instance.
         instance: String,
     },
-    /// The instance is not logged in.
     #[error("instance {name} has not logged in yet: {reason}", name = Quoted(.instance))]
     NoIdentity {
-        /// The instance.
         instance: String,
-        /// The reason.
         reason: String,
     },
 }

@@ -21,9 +21,9 @@ const OVERHEAD: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct OfflineQueue {
     room: Arc<Room>,
-    /// Stops the daemon.
+    /// Cancelled when the daemon stops.
     stop: CancellationToken,
-    /// Ends the instance.
+    /// Cancelled when the instance ends.
     ended: CancellationToken,
 }
 
