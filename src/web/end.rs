@@ -1,4 +1,4 @@
-//! The end of a page's socket: why, and who hears of it.
+//! The end of a page's socket: its reason, and its report.
 
 use super::caller::PageCaller;
 use crate::journal::JournalEvent;
@@ -10,7 +10,7 @@ use expd_server::engine::Closed;
 pub(super) enum End {
     #[error(transparent)]
     Socket(#[from] Closed),
-    /// Something that the page subscribed to may have been missed.
+    /// Events of the page's subscriptions may have been missed.
     #[error("broadcasts may have been missed; the page says offline, then online")]
     Missed,
     #[error("the connection to EXP is lost")]
@@ -21,7 +21,7 @@ pub(super) enum End {
     AppChanged,
     #[error("another socket of its login has taken over")]
     Replaced,
-    /// It says `online` once it is back, and is given what came since the refresh.
+    /// The page says `online` once it is back, and receives the events since the refresh.
     #[error("the page has kept it after a refresh of its token, and is given the rest on another")]
     Kept,
     #[error("{0}")]
@@ -31,17 +31,17 @@ pub(super) enum End {
 }
 
 impl End {
-    /// True where the page may have missed something: its next handshake is refused once.
+    /// True if the page may have missed events: its next handshake is refused once.
     pub fn has_missed(&self) -> bool {
         matches!(self, Self::Missed | Self::CloudAway)
     }
 
-    /// True where the page alone was cut, since it was slow or something could not be delivered.
+    /// True if only this page was cut off, because it was slow or an event could not be delivered.
     pub fn is_cut(&self) -> bool {
         matches!(self, Self::Socket(Closed::Slow) | Self::Missed)
     }
 
-    /// Logs it, with the events that the page has yet to receive.
+    /// Logs it, with the number of events that the page has yet to receive.
     pub fn report(&self, caller: &PageCaller, behind: u64) {
         let (app, origin) = (&*caller.app.name, &*caller.origin);
         match self {

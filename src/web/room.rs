@@ -27,7 +27,7 @@ impl PageRoom {
         }))
     }
 
-    /// The same bytes; the answer's memory is held until they have left, too.
+    /// The same bytes; the answer's memory is held until they are sent, too.
     pub fn keep(&self, bytes: impl Into<Bytes>) -> Bytes {
         let bytes = bytes.into();
         if bytes.is_empty() {
@@ -61,7 +61,7 @@ impl PageRoom {
     }
 }
 
-/// Bytes of an answer that have not left yet.
+/// Bytes of an answer that are not sent yet.
 struct Kept {
     bytes: Bytes,
     _room: PageRoom,

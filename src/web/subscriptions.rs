@@ -1,5 +1,4 @@
-//! All subscriptions of a page: their cursors, and how far the page has confirmed what it was
-//! given.
+//! All subscriptions of a page: their cursors, and the positions that the page has confirmed.
 
 use std::collections::HashMap;
 
@@ -10,7 +9,7 @@ use super::subscription::{Events, Subscription};
 use crate::router::{Delivery, Ended, Listener, Resume};
 use expd_domain::{Channel, NameSet};
 
-/// Channels of one page.
+/// Maximum number of channels of one page.
 pub(super) const MAX_CHANNELS: usize = 1000;
 
 /// Events of one subscription, by its number.
@@ -22,7 +21,7 @@ pub(super) struct Subscriptions {
     all: Vec<Subscription>,
     numbers: HashMap<Channel, usize>,
     events: SelectAll<Events>,
-    /// The mark that was asked for, and the subscriptions that it is about, each with its position.
+    /// The fence that was sent, and the subscriptions that it covers, each with its position.
     marked: Option<(u64, Vec<(usize, u64)>)>,
 }
 
@@ -55,7 +54,7 @@ impl Subscriptions {
         });
     }
 
-    /// Waits until one of them has events; for ever where there is none.
+    /// Waits until one of them has events; forever if there is none.
     pub async fn next(&mut self) -> Batch {
         match self.events.next().await {
             Some(batch) => batch,
@@ -63,23 +62,23 @@ impl Subscriptions {
         }
     }
 
-    /// Events of one of them, where there are some already.
+    /// Events of one of them, if there are some already.
     pub fn next_ready(&mut self) -> Option<Batch> {
         self.events.next().now_or_never().flatten()
     }
 
-    /// True where the page was given something that no mark is about.
+    /// True if events were delivered that no fence covers.
     pub fn is_unmarked(&self) -> bool {
         self.all.iter().any(|subscription| subscription.unmarked)
     }
 
-    /// True while a mark is awaited.
+    /// True while a fence is awaited.
     pub fn is_marked(&self) -> bool {
         self.marked.is_some()
     }
 
-    /// Notes a mark that was asked for, about all that the page was given. One that is awaited
-    /// still is part of it.
+    /// Records a fence that covers everything that was delivered. A fence that is still awaited
+    /// becomes part of it.
     pub fn mark(&mut self, mark: u64) {
         let awaited = self.marked.take();
         let mut about = awaited.map(|(_, about)| about).unwrap_or_default();
@@ -92,7 +91,7 @@ impl Subscriptions {
         self.marked = Some((mark, about));
     }
 
-    /// Positions that a mark confirms; none where a later one is awaited.
+    /// Positions that a fence confirms; none if a later one is awaited.
     pub fn confirm(&mut self, mark: u64) -> Option<Vec<(Channel, Resume)>> {
         let (_, about) = self.marked.take_if(|(asked, _)| *asked <= mark)?;
         let positions = about.into_iter().filter_map(|(number, given)| {
@@ -103,8 +102,7 @@ impl Subscriptions {
         Some(positions.collect())
     }
 
-    /// Lets the events through that may be heard now; false where a channel is not to be heard at
-    /// all.
+    /// Sets the events that may be received now; false if a channel is no longer allowed at all.
     pub fn set_events(&mut self, heard: impl Fn(&Channel) -> Option<NameSet>) -> bool {
         for events in &mut self.events {
             let Some(subscription) = self.all.get(events.number) else {
