@@ -224,7 +224,7 @@ impl Caller {
             match Process::of(peer, known.accepted) {
                 Ok(process) => Some(process),
                 Err(error) => {
-                    log::debug!(pid = peer.pid, uid = peer.uid; "groups and unit of a caller are unknown: {error}");
+                    log::debug!(pid = peer.pid, uid = peer.uid; "cannot read the groups and the unit of a caller: {error}");
                     None
                 }
             }
@@ -242,7 +242,7 @@ impl fmt::Display for Caller {
             return write!(f, "a caller over TCP with the token {}", token.name);
         }
         let Some(peer) = self.0.peer else {
-            return f.write_str("a caller over TCP, of whom nothing is known,");
+            return f.write_str("an unidentified caller over TCP");
         };
         write!(f, "uid {}", peer.uid)?;
         if let Some(Some(name)) = self.0.name.get() {

@@ -64,5 +64,5 @@ impl fmt::Display for Miss {
 }
 
 fn name(rule: &Rule) -> String {
-    format!("access[{}]", rule.place)
+    format!("access[{}]", rule.index)
 }

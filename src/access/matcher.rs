@@ -11,14 +11,14 @@ use expd_domain::{NamePattern, PathPattern, Quoted};
 use super::accounts;
 use super::caller::Caller;
 use super::rule::AccessRule;
-use super::scope::{Place, Scope};
+use super::scope::{Scope, Target};
 use super::verb::Verb;
 
 /// A rule with its names resolved and its patterns ready.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     /// Its index in the settings.
-    pub place: usize,
+    pub index: usize,
     /// The rule in words.
     pub text: String,
     /// A caller must match all of these.
@@ -77,7 +77,7 @@ impl Condition {
 }
 
 impl Rule {
-    pub fn new(place: usize, rule: &AccessRule) -> Self {
+    pub fn new(index: usize, rule: &AccessRule) -> Self {
         let mut criteria = Vec::new();
         criteria.extend(rule.uid.map(Criterion::User));
         if let Some(user) = &rule.user {
@@ -94,7 +94,7 @@ impl Rule {
         criteria.extend(rule.token.clone().map(Criterion::Token));
         let names = |texts: &[String]| texts.iter().map(NamePattern::new).collect();
         Self {
-            place,
+            index,
             text: rule.to_string(),
             criteria,
             allow: rule.allow.clone(),
@@ -146,42 +146,43 @@ impl Rule {
     }
 
     fn holds(&self, condition: Condition, verb: Verb, scope: Scope<'_>) -> bool {
-        let flag = |wanted: Option<bool>, of: fn(&expd_domain::Channel) -> bool| match scope.place {
+        let flag = |wanted: Option<bool>, of: fn(&expd_domain::Channel) -> bool| match scope.target
+        {
             _ if wanted.is_none() => true,
-            Place::Instance => verb != Verb::Request,
-            Place::EveryChannel | Place::Request(..) => false,
-            Place::Channel(channel) | Place::Event(channel, _) => wanted == Some(of(channel)),
+            Target::Instance => verb != Verb::Request,
+            Target::EveryChannel | Target::Request(..) => false,
+            Target::Channel(channel) | Target::Event(channel, _) => wanted == Some(of(channel)),
         };
         match condition {
             Condition::Allow(wanted) => self.allow.contains(&wanted),
             Condition::Instances => self.is_on(scope.instance),
             Condition::System => flag(self.system, |channel| channel.system),
             Condition::Consumer => flag(self.consumer, |channel| channel.consumer),
-            Condition::Channels => match scope.place {
+            Condition::Channels => match scope.target {
                 _ if self.channels.is_empty() => true,
-                Place::Instance => verb != Verb::Request,
-                Place::EveryChannel | Place::Request(..) => false,
-                Place::Channel(channel) | Place::Event(channel, _) => {
+                Target::Instance => verb != Verb::Request,
+                Target::EveryChannel | Target::Request(..) => false,
+                Target::Channel(channel) | Target::Event(channel, _) => {
                     any(&self.channels, &channel.name)
                 }
             },
-            Condition::Events => match scope.place {
+            Condition::Events => match scope.target {
                 _ if self.events.is_empty() => true,
-                Place::Event(_, name) => name.is_none_or(|name| any(&self.events, name)),
+                Target::Event(_, name) => name.is_none_or(|name| any(&self.events, name)),
                 _ => false,
             },
-            Condition::Methods => match scope.place {
+            Condition::Methods => match scope.target {
                 _ if self.methods.is_empty() => true,
-                Place::Request(method, _) => {
+                Target::Request(method, _) => {
                     let mut methods = self.methods.iter();
                     methods.any(|known| known.eq_ignore_ascii_case(method))
                 }
-                place => is_identity(verb, place),
+                target => is_identity(verb, target),
             },
-            Condition::Paths => match scope.place {
+            Condition::Paths => match scope.target {
                 _ if self.paths.is_empty() => true,
-                Place::Request(_, path) => self.paths.iter().any(|known| known.matches(path)),
-                place => is_identity(verb, place),
+                Target::Request(_, path) => self.paths.iter().any(|known| known.matches(path)),
+                target => is_identity(verb, target),
             },
         }
     }
@@ -203,18 +204,18 @@ impl Rule {
             Condition::Methods => lists("methods", self.methods.clone()),
             Condition::Paths => lists("paths", texts(&self.paths)),
         };
-        let given = match (condition, scope.place) {
+        let given = match (condition, scope.target) {
             (Condition::Instances, _) => Quoted(scope.instance).to_string(),
-            (Condition::Methods, Place::Request(method, _)) => Quoted(method).to_string(),
-            (Condition::Paths, Place::Request(_, path)) => Quoted(path.as_str()).to_string(),
-            (Condition::Events, Place::Event(_, Some(name))) => Quoted(name).to_string(),
-            (Condition::Channels, Place::Channel(channel) | Place::Event(channel, _)) => {
+            (Condition::Methods, Target::Request(method, _)) => Quoted(method).to_string(),
+            (Condition::Paths, Target::Request(_, path)) => Quoted(path.as_str()).to_string(),
+            (Condition::Events, Target::Event(_, Some(name))) => Quoted(name).to_string(),
+            (Condition::Channels, Target::Channel(channel) | Target::Event(channel, _)) => {
                 Quoted(&channel.name).to_string()
             }
-            (Condition::System, Place::Channel(channel) | Place::Event(channel, _)) => {
+            (Condition::System, Target::Channel(channel) | Target::Event(channel, _)) => {
                 channel.system.to_string()
             }
-            (Condition::Consumer, Place::Channel(channel) | Place::Event(channel, _)) => {
+            (Condition::Consumer, Target::Channel(channel) | Target::Event(channel, _)) => {
                 channel.consumer.to_string()
             }
             _ => return format!("{key} narrows it"),
@@ -251,8 +252,8 @@ impl Criterion {
 
 /// True for reading the identity. That is no request: `request` includes it, whatever methods and
 /// paths the rule lists.
-fn is_identity(verb: Verb, place: Place<'_>) -> bool {
-    verb == Verb::Request && matches!(place, Place::Instance)
+fn is_identity(verb: Verb, target: Target<'_>) -> bool {
+    verb == Verb::Request && matches!(target, Target::Instance)
 }
 
 fn any(patterns: &[NamePattern], name: &str) -> bool {

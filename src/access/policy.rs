@@ -31,7 +31,7 @@ impl AccessPolicy {
             rules.partition(|(_, rule)| rule.is_of_programs());
         let built = |rules: Vec<(usize, &AccessRule)>| {
             let rules = rules.into_iter();
-            rules.map(|(place, rule)| Rule::new(place, rule)).collect()
+            rules.map(|(index, rule)| Rule::new(index, rule)).collect()
         };
         Self {
             programs: built(programs),

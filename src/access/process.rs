@@ -59,11 +59,11 @@ impl Process {
         let other = |what: &str| io::Error::other(format!("the process has ended: {what}"));
         let started = started(&read("stat")?).ok_or_else(|| other("its start cannot be read"))?;
         if started > accepted {
-            return Err(other("its ID now is a later one's"));
+            return Err(other("its ID now belongs to a later process"));
         }
         let status = read("status")?;
         if effective_user(&status) != Some(peer.uid) {
-            return Err(other("its ID now is another user's"));
+            return Err(other("its ID now belongs to another user"));
         }
         Ok(Self {
             groups: groups(&status),
@@ -191,7 +191,7 @@ mod tests {
         let now = since_boot();
         Process::of(ourselves(), now).unwrap();
         let error = Process::of(ourselves(), Duration::from_secs(1)).unwrap_err();
-        assert!(error.to_string().contains("a later one's"), "{error}");
+        assert!(error.to_string().contains("a later process"), "{error}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ const TOKEN_REMEDY: &str = "send the header `authorization: Bearer TOKEN` with a
 pub enum Refusal {
     /// No rule allows it.
     #[error(
-        "{caller} may not {} {place}: no [[access]] rule of the daemon's settings allows it; add \"{}\" to a rule for this caller and place, and reload the daemon (systemctl reload expd)",
+        "{caller} may not {} {target}: no [[access]] rule of the daemon's settings allows it; add \"{}\" to a rule for this caller and place, and reload the daemon (systemctl reload expd)",
         verb.description(), verb.name()
     )]
     Denied {
@@ -24,11 +24,11 @@ pub enum Refusal {
         /// The missing permission.
         verb: Verb,
         /// The target for which it is missing.
-        place: RefusedPlace,
+        target: RefusedTarget,
     },
     /// No rule allows the caller anything.
     #[error(
-        "{0} may not call anything: no [[access]] rule of the daemon's settings is for this caller"
+        "{0} may not call anything: no [[access]] rule of the daemon's settings applies to this caller"
     )]
     NoRights(Caller),
     /// A reload by a caller that could not send the daemon a SIGHUP either.
@@ -43,7 +43,7 @@ pub enum Refusal {
     #[error("the token of this call is not among those of the daemon's settings; {TOKEN_REMEDY}")]
     WrongToken,
     /// Another user's listener; the caller must not learn that it exists.
-    #[error("no such listener is known")]
+    #[error("unknown listener")]
     HiddenListener,
     /// No application may request this path, whatever the rules say.
     #[error(transparent)]
@@ -52,7 +52,7 @@ pub enum Refusal {
 
 /// The target of a refused call.
 #[derive(Clone, Debug)]
-pub struct RefusedPlace {
+pub struct RefusedTarget {
     /// The instance; empty if the call names none.
     pub instance: String,
     /// The channel's name; empty if the call names none.
@@ -60,9 +60,9 @@ pub struct RefusedPlace {
     words: String,
 }
 
-impl RefusedPlace {
+impl RefusedTarget {
     pub(super) fn of(scope: Scope<'_>) -> Self {
-        let channel = scope.place.channel();
+        let channel = scope.target.channel();
         Self {
             instance: scope.instance.to_owned(),
             channel: channel
@@ -81,7 +81,7 @@ impl RefusedPlace {
     }
 }
 
-impl fmt::Display for RefusedPlace {
+impl fmt::Display for RefusedTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words)
     }
@@ -114,9 +114,9 @@ impl Refusal {
     }
 
     /// The target of the call, if the refusal names one.
-    pub fn place(&self) -> Option<&RefusedPlace> {
+    pub fn target(&self) -> Option<&RefusedTarget> {
         match self {
-            Self::Denied { place, .. } => Some(place),
+            Self::Denied { target, .. } => Some(target),
             _ => None,
         }
     }

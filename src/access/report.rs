@@ -14,11 +14,11 @@ pub fn report_refusal(refusal: &Refusal, caller: &Caller, counters: &DaemonCount
         return;
     }
     let peer = PeerFields::of(caller);
-    let place = refusal.place();
+    let target = refusal.target();
     log::warn!(
         event = JournalEvent::AccessDenied,
-        instance = place.map_or("", |place| &place.instance),
-        channel = place.map_or("", |place| &place.channel),
+        instance = target.map_or("", |target| &target.instance),
+        channel = target.map_or("", |target| &target.channel),
         verb = refusal.what(),
         peer_kind = peer.kind.as_str(),
         peer_pid = peer.pid,

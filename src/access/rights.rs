@@ -8,8 +8,8 @@ use super::action::{Action, ListenerOwner};
 use super::caller::Caller;
 use super::explanation::{Grant, Miss};
 use super::matcher::Rule;
-use super::refusal::{Refusal, RefusedPlace};
-use super::scope::{Place, Scope};
+use super::refusal::{Refusal, RefusedTarget};
+use super::scope::{Scope, Target};
 use super::verb::Verb;
 
 /// The rights of one caller.
@@ -80,7 +80,7 @@ impl<'a> Rights<'a> {
 
     fn refusal(&self, lack: Lack<'_>) -> Refusal {
         match lack {
-            Lack::Permission(verb, scope) => self.denied(verb, RefusedPlace::of(scope)),
+            Lack::Permission(verb, scope) => self.denied(verb, RefusedTarget::of(scope)),
             Lack::HiddenListener => Refusal::HiddenListener,
             Lack::ReservedPath(path) => path.into(),
         }
@@ -98,44 +98,45 @@ impl<'a> Rights<'a> {
         action: &'b Action<'_>,
         mut granted: impl FnMut(Verb, &Rule),
     ) -> Result<(), Lack<'b>> {
-        let mut require = |verb, place| self.require(verb, Scope { instance, place }, &mut granted);
+        let mut require =
+            |verb, target| self.require(verb, Scope { instance, target }, &mut granted);
         match action {
-            Action::Listen(channel, event) => require(Verb::Listen, Place::Event(channel, *event)),
+            Action::Listen(channel, event) => require(Verb::Listen, Target::Event(channel, *event)),
             Action::Broadcast(channel, event) => {
-                require(Verb::Broadcast, Place::Event(channel, *event))
+                require(Verb::Broadcast, Target::Event(channel, *event))
             }
-            Action::Respond(Some(channel)) => require(Verb::Respond, Place::Channel(channel)),
-            Action::Respond(None) => require(Verb::Respond, Place::EveryChannel),
+            Action::Respond(Some(channel)) => require(Verb::Respond, Target::Channel(channel)),
+            Action::Respond(None) => require(Verb::Respond, Target::EveryChannel),
             Action::Request(method, path) => {
                 // Checked first, so that no refusal suggests a permission that would not help.
                 path.check_for_apps().map_err(Lack::ReservedPath)?;
-                require(Verb::Request, Place::Request(method, path))?;
+                require(Verb::Request, Target::Request(method, path))?;
                 // Otherwise, `request` would include the other verbs.
                 let more: &[Verb] = match path.class() {
                     PathClass::Network => &[Verb::Broadcast, Verb::Respond],
                     PathClass::Resources | PathClass::Logins => &[],
                 };
                 let mut more = more.iter();
-                more.try_for_each(|verb| require(*verb, Place::EveryChannel))
+                more.try_for_each(|verb| require(*verb, Target::EveryChannel))
             }
             Action::ReadIdentity => {
-                let request = require(Verb::Request, Place::Instance);
-                request.or_else(|_| require(Verb::Status, Place::Instance))
+                let request = require(Verb::Request, Target::Instance);
+                request.or_else(|_| require(Verb::Status, Target::Instance))
             }
-            Action::Run => require(Verb::Run, Place::Instance),
-            Action::ReadStatus => require(Verb::Status, Place::Instance),
-            Action::ReadChannelStatus(channel) => require(Verb::Status, Place::Channel(channel)),
-            Action::Administer(Some(channel)) => require(Verb::Admin, Place::Channel(channel)),
-            Action::Administer(None) => require(Verb::Admin, Place::Instance),
+            Action::Run => require(Verb::Run, Target::Instance),
+            Action::ReadStatus => require(Verb::Status, Target::Instance),
+            Action::ReadChannelStatus(channel) => require(Verb::Status, Target::Channel(channel)),
+            Action::Administer(Some(channel)) => require(Verb::Admin, Target::Channel(channel)),
+            Action::Administer(None) => require(Verb::Admin, Target::Instance),
             Action::UseListener {
                 owner,
                 channel,
                 event,
             } => {
-                if require(Verb::Admin, Place::Channel(channel)).is_ok() {
+                if require(Verb::Admin, Target::Channel(channel)).is_ok() {
                     Ok(())
                 } else if self.owns(owner) {
-                    require(Verb::Listen, Place::Event(channel, *event))
+                    require(Verb::Listen, Target::Event(channel, *event))
                 } else {
                     Err(Lack::HiddenListener)
                 }
@@ -159,7 +160,7 @@ impl<'a> Rights<'a> {
         };
         let scope = Scope {
             instance,
-            place: Place::Event(channel, None),
+            target: Target::Event(channel, None),
         };
         let mut heard: Vec<NamePattern> = Vec::new();
         for rule in rules.iter().filter(|rule| rule.allows(Verb::Listen, scope)) {
@@ -209,8 +210,8 @@ impl<'a> Rights<'a> {
         if self.permits_anything_on(instance) {
             return Ok(());
         }
-        let place = Place::Instance;
-        Err(self.denied(verb, RefusedPlace::of(Scope { instance, place })))
+        let target = Target::Instance;
+        Err(self.denied(verb, RefusedTarget::of(Scope { instance, target })))
     }
 
     /// Refuses a call whose caller has none of these permissions on any channel or instance.
@@ -223,7 +224,7 @@ impl<'a> Rights<'a> {
         }
         Err(match verbs {
             [verb, ..] if verbs.len() < Verb::ALL.len() => {
-                self.denied(*verb, RefusedPlace::in_words("on any channel or instance"))
+                self.denied(*verb, RefusedTarget::in_words("on any channel or instance"))
             }
             _ => Refusal::NoRights(self.caller.clone()),
         })
@@ -240,7 +241,7 @@ impl<'a> Rights<'a> {
         if instances.any(|name| self.permits(name, &Action::ReadStatus)) {
             return Ok(());
         }
-        Err(self.denied(Verb::Status, RefusedPlace::in_words("of any instance")))
+        Err(self.denied(Verb::Status, RefusedTarget::in_words("of any instance")))
     }
 
     /// Refuses a caller that cannot have listeners to clear; [`Action::UseListener`] decides on
@@ -253,8 +254,8 @@ impl<'a> Rights<'a> {
         if self.any(|rule| verbs.iter().any(|verb| rule.allow.contains(verb))) {
             return Ok(());
         }
-        let place = RefusedPlace::in_words("on any channel, nor clear a context");
-        Err(self.denied(Verb::Listen, place))
+        let target = RefusedTarget::in_words("on any channel, nor clear a context");
+        Err(self.denied(Verb::Listen, target))
     }
 
     /// True if a permission holds on the whole scope.
@@ -286,11 +287,11 @@ impl<'a> Rights<'a> {
         rules.is_none_or(|rules| rules.iter().any(|rule| condition(rule)))
     }
 
-    fn denied(&self, verb: Verb, place: RefusedPlace) -> Refusal {
+    fn denied(&self, verb: Verb, target: RefusedTarget) -> Refusal {
         Refusal::Denied {
             caller: self.caller.clone(),
             verb,
-            place,
+            target,
         }
     }
 }

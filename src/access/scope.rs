@@ -8,12 +8,12 @@ use expd_domain::{ApiPath, Channel, Quoted};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope<'a> {
     pub instance: &'a str,
-    pub place: Place<'a>,
+    pub target: Target<'a>,
 }
 
 /// The part of an instance for which a permission is needed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
+pub(crate) enum Target<'a> {
     /// The instance itself: a rule for certain channels or requests suffices.
     Instance,
     /// All channels: no rule for certain channels or events suffices.
@@ -25,7 +25,7 @@ pub(crate) enum Place<'a> {
     Request(&'a str, &'a ApiPath),
 }
 
-impl<'a> Place<'a> {
+impl<'a> Target<'a> {
     /// The channel, where there is one.
     pub(crate) fn channel(&self) -> Option<&'a Channel> {
         match self {
@@ -38,22 +38,22 @@ impl<'a> Place<'a> {
 impl fmt::Display for Scope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let instance = Quoted(self.instance);
-        match self.place {
-            Place::Instance => write!(f, "on instance {instance}"),
-            Place::EveryChannel => {
+        match self.target {
+            Target::Instance => write!(f, "on instance {instance}"),
+            Target::EveryChannel => {
                 write!(f, "on instance {instance}, without regard to channels")
             }
-            Place::Channel(channel) | Place::Event(channel, None) => {
+            Target::Channel(channel) | Target::Event(channel, None) => {
                 write!(f, "on channel {channel} of instance {instance}")
             }
-            Place::Event(channel, Some(event)) => {
+            Target::Event(channel, Some(event)) => {
                 let event = Quoted(event);
                 write!(
                     f,
                     "on channel {channel} of instance {instance}, event {event}"
                 )
             }
-            Place::Request(method, path) => {
+            Target::Request(method, path) => {
                 let (method, path) = (Quoted(method), Quoted(path.as_str()));
                 write!(f, "on instance {instance}, method {method}, path {path}")
             }

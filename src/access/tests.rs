@@ -9,8 +9,8 @@ fn caller(uid: u32, gid: u32) -> Caller {
     Caller::local(Peer { pid: 0, uid, gid })
 }
 
-fn on<'a>(instance: &'a str, place: Place<'a>) -> Scope<'a> {
-    Scope { instance, place }
+fn on<'a>(instance: &'a str, target: Target<'a>) -> Scope<'a> {
+    Scope { instance, target }
 }
 
 fn token(name: &str) -> BearerToken {
@@ -35,7 +35,7 @@ fn may(policy: &AccessPolicy, caller: &Caller, verb: Verb, channel: &str) -> boo
     let channel = Channel::new(channel);
     policy
         .rights(caller)
-        .allows(verb, on("default", Place::Channel(&channel)))
+        .allows(verb, on("default", Target::Channel(&channel)))
 }
 
 #[test]
@@ -400,13 +400,13 @@ fn channels_and_instances_narrow_a_rule() {
     let (menu, other, who) = (Channel::new("menu"), Channel::new("other"), caller(1, 1));
     let system = menu.clone().system();
     let may = |verb, scope| policy.rights(&who).allows(verb, scope);
-    assert!(may(Verb::Listen, on("left", Place::Channel(&menu))));
-    assert!(may(Verb::Listen, on("left", Place::Channel(&system))));
-    assert!(!may(Verb::Listen, on("left", Place::Channel(&other))));
-    assert!(!may(Verb::Listen, on("right", Place::Channel(&menu))));
-    assert!(may(Verb::Status, on("left", Place::Instance)));
-    assert!(!may(Verb::Status, on("right", Place::Instance)));
-    assert!(!may(Verb::Listen, on("left", Place::EveryChannel)));
+    assert!(may(Verb::Listen, on("left", Target::Channel(&menu))));
+    assert!(may(Verb::Listen, on("left", Target::Channel(&system))));
+    assert!(!may(Verb::Listen, on("left", Target::Channel(&other))));
+    assert!(!may(Verb::Listen, on("right", Target::Channel(&menu))));
+    assert!(may(Verb::Status, on("left", Target::Instance)));
+    assert!(!may(Verb::Status, on("right", Target::Instance)));
+    assert!(!may(Verb::Listen, on("left", Target::EveryChannel)));
 }
 
 #[test]
