@@ -34,16 +34,6 @@ pub fn caller_of(extensions: &http::Extensions) -> Caller {
         .unwrap_or_else(Caller::unknown)
 }
 
-/// Refuses a caller that could not send the daemon's process a SIGHUP, which asks for a reload as
-/// well: no access rule gives or takes that right.
-pub(super) fn check_reload(caller: &Caller) -> Result<(), Refusal> {
-    let own = rustix::process::geteuid().as_raw();
-    match user_of(caller) {
-        Some(user) if user == 0 || user == own => Ok(()),
-        _ => Err(Refusal::NoReload(caller.clone())),
-    }
-}
-
 impl ServiceContext {
     /// Refuses a caller to whom no rule grants anything on an instance, whether or not it exists.
     pub(super) async fn allow_instance(
@@ -161,13 +151,13 @@ impl ServiceContext {
         &self,
         caller: &Caller,
         id: &str,
-    ) -> Result<NameSet, Untouchable> {
+    ) -> Result<NameSet, ListenerDenied> {
         let policy = self.policy();
         if policy.is_open_to(caller) && self.bridges.transient_count() == 0 {
             return Ok(NameSet::All);
         }
         let info = self.router.listener_info(id.to_owned()).await;
-        let info = info.map_err(|error| Untouchable::Told(error.into()))?;
+        let info = info.map_err(|error| ListenerDenied::WithStatus(error.into()))?;
         let Some(info) = info else {
             return Ok(NameSet::All);
         };
@@ -179,11 +169,11 @@ impl ServiceContext {
             }
             Err(refusal) => {
                 let is_hidden = matches!(refusal, Refusal::HiddenListener);
-                let told = self.refused(caller, refusal).await;
+                let status = self.refused(caller, refusal).await;
                 Err(if is_hidden {
-                    Untouchable::Unknown
+                    ListenerDenied::Unknown
                 } else {
-                    Untouchable::Told(told)
+                    ListenerDenied::WithStatus(status)
                 })
             }
         }
@@ -282,19 +272,19 @@ fn event_of(info: &ListenerInfo) -> Option<&str> {
 
 /// Reason why a caller may not read or end a listener.
 #[derive(Debug)]
-pub(super) enum Untouchable {
+pub(super) enum ListenerDenied {
     /// Answered as if it did not exist.
     Unknown,
     /// A refusal with its reason.
-    Told(Status),
+    WithStatus(Status),
 }
 
-impl Untouchable {
+impl ListenerDenied {
     /// Converts to a status; `unknown` makes that of a listener that does not exist.
     pub(super) fn or(self, unknown: impl FnOnce() -> Status) -> Status {
         match self {
             Self::Unknown => unknown(),
-            Self::Told(status) => status,
+            Self::WithStatus(status) => status,
         }
     }
 }

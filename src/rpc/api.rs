@@ -31,7 +31,7 @@ impl Api for ApiService {
         let bridge = self.0.bridge(&caller, Verb::Request, &request.instance);
         let bridge = bridge.await?;
         let path = ApiPath::parse(&request.path).map_err(error::invalid)?;
-        call.note_place(&bridge.name, None);
+        call.note_target(&bridge.name, None);
         let action = Action::Request(&request.method, &path);
         self.0.allow(&caller, &bridge, &action).await?;
         let form = request.payload_form();
@@ -74,7 +74,7 @@ impl Api for ApiService {
         &self,
         _: Request<proto::FetchRequest>,
     ) -> Result<Response<Self::FetchStream>, Status> {
-        Err(Status::internal("Fetch is served by its own handler"))
+        Err(error::own_handler("Fetch"))
     }
 
     async fn get_content_url(

@@ -20,7 +20,7 @@ use tonic::Status;
 use super::access::caller_of;
 use super::bounds::checked;
 use super::context::ServiceContext;
-use super::error::{clamped, invalid};
+use super::error::{self, clamped};
 use super::frame::frame;
 use super::message::read;
 use super::network::on_behalf;
@@ -60,11 +60,11 @@ async fn open(
     let request = checked(request)?;
     let bridge = context.bridge(&caller, Verb::Request, &request.instance);
     let bridge = bridge.await?;
-    let path = ApiPath::parse(&request.path).map_err(invalid)?;
+    let path = ApiPath::parse(&request.path).map_err(error::invalid)?;
     // Subscribed before the check, so that a reload between the two is noticed.
     let mut policies = context.access.clone();
     policies.mark_unchanged();
-    call.note_place(&bridge.name, None);
+    call.note_target(&bridge.name, None);
     let action = Action::Request("GET", &path);
     context.allow(&caller, &bridge, &action).await?;
     let query = request.query.into_iter().collect();
@@ -113,7 +113,7 @@ impl Fetching {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Status> {
         let next = tokio::select! {
             next = self.content.next(&*self.call) => next,
-            () = self.context.stop.cancelled() => return Err(Status::unavailable(
+            () = self.context.stop.cancelled() => return Err(error::stopping(
                 "the daemon is stopping; fetch the rest by its offset when it is back",
             )),
         };

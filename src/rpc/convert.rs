@@ -7,12 +7,12 @@ use prost_types::value::Kind;
 use serde_json::Value;
 use tonic::Status;
 
+use super::error;
 use super::offload::off_thread;
 use super::structured;
 use crate::moment::WallClock;
 use crate::router::Gap;
 use crate::upstream::link::LinkStatus;
-use expd_domain::payload::PayloadError;
 use expd_domain::quoted::shortened;
 use expd_domain::{Channel, GapReason, KnownIdentity, LinkState, Payload, SubscriptionState};
 use expd_proto as proto;
@@ -29,8 +29,8 @@ const MAX_VALUE_DEPTH: usize = 30;
 /// Converts a request's channel.
 pub fn channel_in(channel: Option<proto::Channel>) -> Result<Channel, Status> {
     let channel = channel.ok_or_else(|| {
-        Status::invalid_argument(
-            "the request names no channel; set channel.name (and system or consumer where meant)",
+        error::invalid(
+            "the request names no channel; set channel.name (and system or consumer if needed)",
         )
     })?;
     Ok(Channel {
@@ -68,15 +68,12 @@ fn check_payload(form: proto::payload::Form, most: usize) -> Result<Payload, Sta
         proto::payload::Form::Value(value) => value_in(value)?.to_string(),
     };
     if text.len() > most {
-        return Err(Status::resource_exhausted(format!(
+        return Err(error::exhausted(format_args!(
             "the payload has {} bytes; at most {most} are allowed (daemon.limits.max_payload)",
             text.len()
         )));
     }
-    Payload::parse(text).map_err(|error| match error {
-        PayloadError::TooLarge(_) => Status::resource_exhausted(error.to_string()),
-        _ => Status::invalid_argument(error.to_string()),
-    })
+    Payload::parse(text).map_err(error::of_payload)
 }
 
 /// Converts payloads for an answer to the requested form; large ones on a blocking thread.
@@ -169,7 +166,7 @@ fn number_in(number: f64) -> Result<Value, Status> {
     serde_json::Number::from_f64(number)
         .map(Value::Number)
         .ok_or_else(|| {
-            Status::invalid_argument(format!(
+            error::invalid(format_args!(
                 "the payload holds the number {number}, which JSON cannot express; send null or a text instead"
             ))
         })
@@ -218,11 +215,7 @@ pub fn duration_in(
         return Ok(None);
     };
     let shown = format!("{}s and {}ns", duration.seconds, duration.nanos);
-    let refused = |why: &str| {
-        Err(Status::invalid_argument(format!(
-            "{field} is {shown}: {why}"
-        )))
-    };
+    let refused = |why: &str| Err(error::invalid(format_args!("{field} is {shown}: {why}")));
     match Duration::try_from(duration) {
         Err(_) => refused("it must not be negative"),
         Ok(duration) if duration > MAX_DURATION => refused("at most 1 hour is allowed"),

@@ -7,8 +7,8 @@ use axum::body::Body;
 use axum::middleware::Next;
 use http::{HeaderMap, Request, Response};
 use tokio::time::timeout;
-use tonic::Status;
 
+use super::error;
 use expd_domain::ROUND_TRIP_ALLOWANCE;
 
 /// A call is ended this long before its deadline, ahead of the server library's own timer, which
@@ -28,12 +28,7 @@ pub async fn enforce(request: Request<Body>, next: Next) -> Response<Body> {
         return next.run(request).await;
     };
     let in_time = timeout(deadline.saturating_sub(MARGIN), next.run(request)).await;
-    in_time.unwrap_or_else(|_| {
-        Status::deadline_exceeded(format!(
-            "the call's deadline of {deadline:?} has passed; what it asked for may have been done"
-        ))
-        .into_http()
-    })
+    in_time.unwrap_or_else(|_| error::deadline_passed(deadline).into_http())
 }
 
 /// Parses the time limit of a call; none where its client set none.

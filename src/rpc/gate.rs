@@ -80,8 +80,8 @@ pub(super) async fn check(
     let call = call_of(request.extensions());
     let answer = next.run(request).await;
     if let Some(reason) = limit(answer.headers()) {
-        let place = call.as_ref().map(|call| call.place());
-        let (instance, channel) = place.unwrap_or_default();
+        let target = call.as_ref().map(|call| call.target());
+        let (instance, channel) = target.unwrap_or_default();
         let message = format!("refused a call of {caller}: {reason}");
         report_limit(&message, &caller, instance, channel);
     }

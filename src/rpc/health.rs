@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status};
 
 use super::access::{caller_of, user_of};
 use super::context::ServiceContext;
+use super::error;
 use crate::access::Caller;
 use crate::bridge::{Bridge, Bridges};
 use expd_domain::{LinkState, Quoted};
@@ -93,8 +94,8 @@ impl health_server::Health for HealthService {
         let caller = caller_of(request.extensions());
         let HealthCheckRequest { service } = request.into_inner();
         match self.status(&service, &caller) {
-            ServingStatus::ServiceUnknown => Err(Status::not_found(format!(
-                "no service is named {}; there are: {}",
+            ServingStatus::ServiceUnknown => Err(error::not_found(format_args!(
+                "no service is named {}; known services: {}",
                 Quoted(&service),
                 self.names(&caller)
                     .iter()
@@ -132,7 +133,7 @@ impl health_server::Health for HealthService {
             instances: self.0.bridges.changes(),
             access: self.0.access.clone(),
             health: self.clone(),
-            told: None,
+            last_reported: None,
         };
         let changes = stream::unfold(watch, |mut watch| async move {
             let status = watch.next().await?;
@@ -152,7 +153,7 @@ struct Watch {
     /// Changes of the access rules.
     access: watch::Receiver<Arc<crate::access::AccessPolicy>>,
     /// The status that was reported last.
-    told: Option<ServingStatus>,
+    last_reported: Option<ServingStatus>,
 }
 
 impl Watch {
@@ -166,8 +167,8 @@ impl Watch {
             let instances = instances.into_iter().flatten();
             let mut links: Vec<_> = instances.map(|it| link(&it)).collect();
             let status = self.health.status(&self.service, &self.caller);
-            if self.told != Some(status) {
-                self.told = Some(status);
+            if self.last_reported != Some(status) {
+                self.last_reported = Some(status);
                 return Some(status);
             }
             if self.health.0.stop.is_cancelled() {

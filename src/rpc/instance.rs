@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::access::user_of;
 use super::context::ServiceContext;
@@ -24,17 +24,16 @@ impl ServiceContext {
     ) -> Result<Arc<Bridge>, Status> {
         if self.stop.is_cancelled() {
             // A connection from before the stop may still send calls.
-            return Err(error::stopping());
+            return Err(error::refused_at_stop());
         }
         self.allow_instance(caller, verb, instance).await?;
         let found = self.bridges.get_for(user_of(caller), instance);
         found.ok_or_else(|| {
             let names = self.instances_for(caller);
-            let why = format_args!(
-                "no instance is named {}; there are for this caller: {names}",
+            error::not_found(format_args!(
+                "no instance is named {}; instances for this caller: {names}",
                 Quoted(instance)
-            );
-            error::new(Code::NotFound, why)
+            ))
         })
     }
 }

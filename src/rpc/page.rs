@@ -266,7 +266,7 @@ impl PageStart {
                 })
             }
             _ => Err(error::invalid(format_args!(
-                "the page token {} is none of this daemon's; begin with the first page, without one",
+                "the page token {} is not from this daemon; begin with the first page, without a token",
                 Quoted(token)
             ))),
         }

@@ -4,6 +4,8 @@
 //! waits. The event of an answer is kept until the next call acknowledges it: an answer that its
 //! client gave up on is not lost.
 
+mod error;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,11 +13,13 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+pub use error::PullError;
+
 use super::frame::{EventEncoder, MIN_ACCOUNTED};
 use crate::router::{Delivery, Ended, Event, Listener, Moment, Program};
 use crate::shares::{Memory, Share};
+use expd_domain::NameSet;
 use expd_domain::payload::MAX_BYTES;
-use expd_domain::{NameSet, Quoted};
 use expd_proto as proto;
 
 /// A listener without a call for this long is cancelled.
@@ -78,7 +82,9 @@ impl PullListener {
         }
         // Memory for the largest event was available before the read.
         match &mut self.held {
-            Some(held) => drop(held.resize(bytes)),
+            Some(held) => {
+                held.resize(bytes).ok();
+            }
             None => self.held = self.memory.take(bytes).ok(),
         }
     }
@@ -108,31 +114,6 @@ impl PullListener {
         }
         Ok(())
     }
-}
-
-/// Reason for not checking out a listener.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PullError {
-    /// Never opened, cancelled, or idle for too long.
-    #[error(
-        "no listener has the ID {id}: it was never opened, was cancelled, or nobody asked for an event for 60 s; open another", id = Quoted(.0)
-    )]
-    Unknown(String),
-    /// The client acknowledges more than was handed out.
-    #[error(
-        "after is {after}, but this listener was handed nothing further than {furthest}; give the sequence of the last event that arrived from it"
-    )]
-    Ahead {
-        /// The acknowledged sequence.
-        after: u64,
-        /// The last sequence handed out.
-        furthest: u64,
-    },
-    /// Checked out by another call.
-    #[error(
-        "another NextEvent waits on listener {id}; ask again when it has returned, or open a listener of your own", id = Quoted(.0)
-    )]
-    Busy(String),
 }
 
 impl PullListeners {

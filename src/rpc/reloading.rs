@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::error;
 use expd_proto as proto;
@@ -55,21 +55,23 @@ impl ReloadHandle {
     /// Requests a reload, for a caller whose permission was checked.
     pub(super) async fn reload(&self) -> Result<proto::ReloadResponse, Status> {
         let (sender, answer) = oneshot::channel();
-        let unserved = || error::new(Code::Unavailable, "the daemon is starting or stopping");
+        let unserved = || error::unavailable("the daemon is starting or stopping");
         let sent = self.0.send(ReloadCall(sender)).await;
         sent.map_err(|_| unserved())?;
         match answer.await.map_err(|_| unserved())? {
             Ok(needs_restart) => Ok(proto::ReloadResponse { needs_restart }),
-            Err(mistakes) => Err(error::new(
-                Code::FailedPrecondition,
-                format_args!("the settings stay as they were: {}", mistakes.join("\n")),
-            )),
+            Err(mistakes) => Err(error::failed_precondition(format_args!(
+                "the settings stay as they were: {}",
+                mistakes.join("\n")
+            ))),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
 
     #[tokio::test]

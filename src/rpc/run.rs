@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use tokio::sync::watch;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::access::caller_of;
 use super::bounds::checked;
@@ -48,15 +48,14 @@ async fn run(
     let request = read::<proto::RunInstanceRequest>(&head.headers, body, &call, 0).await?;
     let request = checked(request)?;
     if context.stop.is_cancelled() {
-        return Err(error::stopping());
+        return Err(error::refused_at_stop());
     }
     // Created before the check, so that a reload between the two is noticed.
     let policies = context.access.clone();
     context.allow_run(&caller, &request.name).await?;
     let Some(peer) = caller.peer() else {
-        return Err(error::new(
-            Code::PermissionDenied,
-            "an instance is its user's alone, and over TCP no user is known; connect to the Unix socket",
+        return Err(error::denied(
+            "an instance belongs to its user, and over TCP no user is known; connect to the Unix socket",
         ));
     };
     let name = request.name.clone();
@@ -133,8 +132,7 @@ impl InstanceRun {
         if self.context.stop.is_cancelled() {
             return stopping();
         }
-        error::new(
-            Code::AlreadyExists,
+        error::already_exists(
             "a reload has configured an instance of this name, and the one that was run has ended; run it under another name",
         )
     }
@@ -157,5 +155,5 @@ fn body(run: InstanceRun) -> axum::body::Body {
 }
 
 fn stopping() -> Status {
-    Status::unavailable("the daemon is stopping; run the instance again when it is back")
+    error::stopping("the daemon is stopping; run the instance again when it is back")
 }

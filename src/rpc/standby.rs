@@ -9,11 +9,12 @@ use futures_util::stream::BoxStream;
 use http::Response;
 use tokio::sync::watch;
 use tonic::service::Routes;
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 
-use super::access::{caller_of, check_reload};
+use super::access::caller_of;
 use super::error;
 use super::reloading::ReloadHandle;
+use crate::access::check_reload;
 use crate::moment::BootTime;
 use expd_proto as proto;
 use expd_proto::daemon_server::{Daemon, DaemonServer};
@@ -50,10 +51,9 @@ fn refusal(mistakes: &Mistakes) -> Status {
         0 | 1 => String::new(),
         all => format!(" (and {} more)", all - 1),
     };
-    error::new(
-        Code::Unavailable,
-        format_args!("expd waits for its settings to be corrected: {first}{more}"),
-    )
+    error::unavailable(format_args!(
+        "expd waits for its settings to be corrected: {first}{more}"
+    ))
 }
 
 #[derive(Clone)]

@@ -126,10 +126,10 @@ impl ListenBody {
     #[inline(never)]
     fn account(&mut self, call: Arc<Call>, bytes: usize) {
         self.accounted = bytes;
-        if !call.try_hold(bytes) {
+        if !call.try_reserve(bytes) {
             let memory = call.connection().memory().clone();
             self.waiting = Some(Box::pin(async move {
-                memory.when_freed(|| call.try_hold(bytes)).await;
+                memory.when_freed(|| call.try_reserve(bytes)).await;
             }));
         }
     }

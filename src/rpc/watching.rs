@@ -11,6 +11,7 @@ use tonic::Status;
 use super::access::user_of;
 use super::context::ServiceContext;
 use super::convert::link_event_out;
+use super::error;
 use crate::access::Caller;
 use crate::bridge::Bridge;
 use crate::moment::BootTime;
@@ -137,7 +138,7 @@ impl StatusWatch {
                 let why = if instance.transient {
                     "the instance has ended with the call that ran it"
                 } else {
-                    "a reload has taken the instance out of the settings"
+                    "a reload has removed the instance from the settings"
                 };
                 self.pending
                     .extend(instance.reported.map(|(_, event)| ended(event, why)));
@@ -180,7 +181,7 @@ impl StatusWatch {
 }
 
 fn stopping() -> Status {
-    Status::unavailable("the daemon is stopping; watch again when it is back")
+    error::stopping("the daemon is stopping; watch again when it is back")
 }
 
 /// The last event of an instance.

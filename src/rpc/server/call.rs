@@ -17,6 +17,7 @@ use tonic::Status;
 
 use super::connection::{Connection, OpenStream};
 use super::users::Admission;
+use crate::rpc::error;
 use crate::shares::{MemoryWait, Share};
 use crate::upstream::transport::AnswerRoom;
 use expd_domain::Channel;
@@ -38,14 +39,14 @@ pub struct Call {
     memory_wait: MemoryWait,
     is_stream: AtomicBool,
     /// Instance and channel of the call, once its message has named them.
-    place: OnceLock<CallPlace>,
+    target: OnceLock<CallTarget>,
     /// Notified when HTTP/2 has written every chunk of the answer.
     released: Notify,
 }
 
 /// Instance and channel of a call; empty if it names none.
 #[derive(Debug)]
-struct CallPlace {
+struct CallTarget {
     instance: String,
     channel: String,
 }
@@ -81,7 +82,7 @@ impl Call {
             }),
             memory_wait: MemoryWait::default(),
             is_stream: AtomicBool::new(false),
-            place: OnceLock::new(),
+            target: OnceLock::new(),
             released: Notify::new(),
         }))
     }
@@ -92,8 +93,8 @@ impl Call {
     }
 
     /// Records the call's instance and channel, for the log.
-    pub(in crate::rpc) fn note_place(&self, instance: &str, channel: Option<&Channel>) {
-        self.place.get_or_init(|| CallPlace {
+    pub(in crate::rpc) fn note_target(&self, instance: &str, channel: Option<&Channel>) {
+        self.target.get_or_init(|| CallTarget {
             instance: instance.to_owned(),
             channel: channel
                 .map(|channel| channel.name.clone())
@@ -102,9 +103,9 @@ impl Call {
     }
 
     /// Instance and channel of the call; empty while unknown.
-    pub(in crate::rpc) fn place(&self) -> (&str, &str) {
-        let place = self.place.get();
-        place.map_or(("", ""), |place| (&place.instance, &place.channel))
+    pub(in crate::rpc) fn target(&self) -> (&str, &str) {
+        let target = self.target.get();
+        target.map_or(("", ""), |target| (&target.instance, &target.channel))
     }
 
     /// Releases the bytes of the request's window: the request has been read.
@@ -130,8 +131,8 @@ impl Call {
         } = &self.connection.admission;
         let share = streams.take(memory.asker(), 1).map_err(|full| {
             let most = streams.most();
-            Status::resource_exhausted(format!(
-                "too many streams: {full}, of {most} (daemon.limits.user.max_streams, \
+            error::exhausted(format_args!(
+                "too many streams: {full}, of {most} in total (daemon.limits.user.max_streams, \
                  daemon.limits.max_listeners); end some, or raise it"
             ))
         })?;
@@ -146,11 +147,11 @@ impl Call {
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED`: the memory was not available in time.
-    pub(in crate::rpc) async fn hold(&self, bytes: usize) -> Result<(), Status> {
+    pub(in crate::rpc) async fn reserve(&self, bytes: usize) -> Result<(), Status> {
         if self.hold_beside(bytes, 0).await {
             return Ok(());
         }
-        Err(Status::resource_exhausted(format!(
+        Err(error::exhausted(format_args!(
             "this user's calls leave no memory for {bytes} bytes more (half of daemon.limits.max_call_bytes, {}); \
              wait for some to end, or send less at once",
             self.connection.memory().most()
@@ -158,7 +159,7 @@ impl Call {
     }
 
     /// Reserves `bytes` more; false if the budget is exhausted.
-    pub fn try_hold(&self, bytes: usize) -> bool {
+    pub fn try_reserve(&self, bytes: usize) -> bool {
         let mut state = self.state();
         let more = state.bytes.saturating_add(bytes);
         state.resize(more).is_ok()
@@ -236,12 +237,12 @@ impl AnswerRoom for Call {
     fn hold_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool> {
         Box::pin(async move {
             let memory = self.connection.memory();
-            let try_hold = || self.try_hold(bytes);
-            let is_held = self.memory_wait.take(memory, spare, try_hold).await;
-            if !is_held {
+            let try_reserve = || self.try_reserve(bytes);
+            let is_reserved = self.memory_wait.take(memory, spare, try_reserve).await;
+            if !is_reserved {
                 memory.report_refusal();
             }
-            is_held
+            is_reserved
         })
     }
 

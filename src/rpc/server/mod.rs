@@ -37,7 +37,6 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tower::Service as _;
 
 pub(super) use answer::{AnswerBody, next_slice};
@@ -56,6 +55,7 @@ use crate::config::DaemonSettings;
 use crate::ipc::{Accepted, Listener, PeerStream};
 use crate::journal::JournalEvent;
 use crate::router::Program;
+use crate::rpc::error;
 use crate::shares::{Asker, LimitHits};
 
 /// Initial HTTP/2 window of a connection.
@@ -339,11 +339,11 @@ impl hyper::service::Service<Request<RequestBody>> for Calls {
             self.connection.count_unbudgeted_refusal();
             let caller = self.connection.caller();
             let message = format!(
-                "refused a call of {caller}: its user's calls hold the user's whole memory (daemon.limits.max_call_bytes)"
+                "refused a call of {caller}: its user's calls use all of the user's memory (daemon.limits.max_call_bytes)"
             );
             report_limit(&message, caller, "", "");
-            let refused = Status::resource_exhausted(
-                "this user's calls hold the user's whole memory (daemon.limits.max_call_bytes); wait for some to end",
+            let refused = error::exhausted(
+                "this user's calls use all of the user's memory (daemon.limits.max_call_bytes); wait for some to end",
             );
             return Box::pin(ready(Ok(refused.into_http())));
         };
