@@ -61,17 +61,15 @@ struct Taken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// The holder's own half is exhausted.
-    #[error("one user may have {most}, and {held} are held already for {holder}")]
+    #[error("{held} of the {most} that one user may have are in use by {holder}")]
     Share {
         most: usize,
         holder: Holder,
         held: usize,
     },
     /// Everything is taken, except for the part reserved for root and the daemon's user.
-    #[error("{held} are held already for all users")]
-    All {
-        held: usize,
-    },
+    #[error("{held} are in use by all users")]
+    All { held: usize },
 }
 
 impl Shares {
@@ -313,7 +311,10 @@ mod tests {
         let _three = shares.take(ADA, 3).unwrap();
         for _ in 0..2 {
             let refused = shares.take(ADA, 1).unwrap_err().to_string();
-            assert!(refused.contains("one user may have 3"), "{refused}");
+            assert!(
+                refused.contains("of the 3 that one user may have"),
+                "{refused}"
+            );
         }
         let _bob = shares.take(BOB, 3).unwrap();
         let _owner = shares.take(Holder::Owner, 20).unwrap();
@@ -351,7 +352,10 @@ mod tests {
         held.resize(1).unwrap();
         shares.take(ADA, 1).unwrap();
         let refused = shares.take(ADA, 2).unwrap_err().to_string();
-        assert!(refused.contains("one user may have 2"), "{refused}");
+        assert!(
+            refused.contains("of the 2 that one user may have"),
+            "{refused}"
+        );
         // Shares that are made later have the new amount as well.
         assert_eq!(Shares::of(Limit::Calls, 32, None, &hits).most(), 8);
         let user_most = None;

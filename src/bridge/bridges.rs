@@ -34,9 +34,9 @@ struct Inner {
 /// An instance of that name exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameTaken {
-    #[error("it is configured")]
+    #[error("used by the settings")]
     Configured,
-    #[error("this user runs one already")]
+    #[error("already run by this user")]
     Run,
 }
 

@@ -97,7 +97,7 @@ impl Bridge {
         }
         if latch.try_cancel() {
             return Err(self
-                .too_late("the connection to EXP does not come about")
+                .too_late("the connection to EXP was not established in time")
                 .into());
         }
         Ok(sending.await?)
@@ -116,7 +116,7 @@ impl Bridge {
             stops = self.waiting.stopped() => return Err(self.stopped(stops)),
             turn = slot.turn() => turn,
             () = sleep_until(due(request)) => {
-                return Err(self.too_late("it was still behind other broadcasts").into());
+                return Err(self.too_late("earlier broadcasts of this program were still waiting").into());
             }
         };
         self.send_in_turn(request, slot, turn, allowed).await
@@ -131,7 +131,7 @@ impl Bridge {
         allowed: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Vec<Payload>, BridgeError> {
         let mut backoff = Backoff::new(RETRY_PAUSES.0, RETRY_PAUSES.1);
-        let mut trouble = "there is no connection".to_owned();
+        let mut last_error = "there is no connection".to_owned();
         loop {
             let latch = SendLatch::default();
             let sending = async {
@@ -146,7 +146,7 @@ impl Bridge {
                 biased;
                 answer = &mut sending => match answer {
                     Err(BridgeError::Call(CallError::Offline { reason, .. })) => {
-                        trouble = reason;
+                        last_error = reason;
                         None
                     }
                     answer => return answer,
@@ -157,7 +157,7 @@ impl Bridge {
                     return sending.await;
                 }
                 stops = self.waiting.stopped() => Some(self.stopped(stops)),
-                () = sleep_until(due(request)) => Some(self.too_late(&trouble).into()),
+                () = sleep_until(due(request)) => Some(self.too_late(&last_error).into()),
             };
             if let Some(error) = ends {
                 if latch.try_cancel() {
@@ -169,7 +169,7 @@ impl Bridge {
             tokio::select! {
                 biased;
                 stops = self.waiting.stopped() => return Err(self.stopped(stops)),
-                () = sleep_until(due(request)) => return Err(self.too_late(&trouble).into()),
+                () = sleep_until(due(request)) => return Err(self.too_late(&last_error).into()),
                 () = sleep(backoff.wait()) => {}
             }
         }

@@ -170,8 +170,8 @@ impl Bridge {
                 Ok(session.authentication.identity.clone())
             }
             SessionState::LoggingIn { last_error, .. } => Err(self.no_identity(match last_error {
-                Some(error) => format!("the login is under way; before: {error}"),
-                None => "the login is under way".to_owned(),
+                Some(error) => format!("the login is in progress; the last one failed: {error}"),
+                None => "the login is in progress".to_owned(),
             })),
             SessionState::Refused { reason, .. } | SessionState::Failed { reason, .. } => {
                 Err(self.no_identity(reason))

@@ -45,16 +45,16 @@ pub struct NewInstance {
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
     #[error(
-        "an instance named {name} exists already: {taken}; choose another name",
+        "the instance name {name} is taken: {taken}; choose another name",
         name = Quoted(.name)
     )]
     NameTaken { name: String, taken: NameTaken },
     #[error(
-        "too many instances are run: {full}, of {most} (daemon.limits.max_run_instances); end some, or raise it"
+        "too many running instances: {full}, of {most} in total (daemon.limits.max_run_instances); end some, or raise it"
     )]
     TooMany { most: usize, full: Full },
     #[error(
-        "no memory for another instance, which takes {INSTANCE_BYTES} bytes: {full}, of {most} (daemon.limits.max_call_bytes); end some calls or instances, or raise it"
+        "no memory for another instance, which takes {INSTANCE_BYTES} bytes: {full}, of {most} in total (daemon.limits.max_call_bytes); end some calls or instances, or raise it"
     )]
     NoMemory { most: usize, full: Full },
     #[error(transparent)]
@@ -138,7 +138,7 @@ impl InstanceRunner {
         self.bridges.add(user, &assembly.bridge).map_err(taken)?;
         let (bridge, task) = task_of(assembly, added, stop.clone(), held);
         spawn.send(task);
-        log::info!(instance = name, uid = user; "runs an identity of uid {user} as instance {name}");
+        log::info!(instance = name, uid = user; "instance {name} runs an identity of uid {user}");
         Ok(RunningInstance {
             bridge,
             user,

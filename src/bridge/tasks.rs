@@ -40,7 +40,7 @@ impl InstanceSpawner {
 pub enum TaskFailure {
     #[error("{0}")]
     Panicked(#[from] JoinError),
-    #[error("{0} ended although nobody stopped it")]
+    #[error("{0} ended without being stopped")]
     Ended(&'static str),
 }
 

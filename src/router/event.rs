@@ -95,7 +95,7 @@ pub enum Ended {
     /// A reload gave its instance another type of credentials or another network setting, which
     /// listeners cannot survive.
     #[error(
-        "a reload has replaced the instance: its type of credentials or its network setting is another; listen again"
+        "a reload has replaced the instance: its type of credentials or its network setting has changed; listen again"
     )]
     Replaced,
 }

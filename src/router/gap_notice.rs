@@ -69,11 +69,11 @@ pub(super) fn log_slow(slow: &SlowListener<'_>, reason: GapReason, missed: u64, 
         format!("{missed} broadcasts")
     };
     let (why, then) = match (reason, is_ended) {
-        (GapReason::Expired, _) => ("they were older than it takes or than the log keeps", ""),
-        (_, false) => ("it reads more slowly than they come", ""),
+        (GapReason::Expired, _) => ("they were older than its max_age or than the log keeps", ""),
+        (_, false) => ("it reads more slowly than they arrive", ""),
         (_, true) => (
-            "it reads more slowly than they come",
-            "; its stream ends, as it asked",
+            "it reads more slowly than they arrive",
+            "; its stream ends, as requested",
         ),
     };
     log::warn!(

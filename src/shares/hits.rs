@@ -112,7 +112,7 @@ impl Amount {
 
 #[derive(Debug, Default)]
 struct Inner {
-    entries: BTreeMap<Key, Entry>,
+    entries: BTreeMap<Key, HitCount>,
     /// Names of web apps, by their holders' numbers.
     apps: BTreeMap<u32, String>,
 }
@@ -121,7 +121,7 @@ struct Inner {
 type Key = (Limit, Option<Holder>, Option<Program>);
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct HitCount {
     count: u64,
     last_at: BootTime,
 }
@@ -169,7 +169,7 @@ impl LimitHits {
         let now = BootTime::now();
         let mut inner = self.lock();
         let key = inner.key(limit, asker);
-        let entry = inner.entries.entry(key).or_insert(Entry {
+        let entry = inner.entries.entry(key).or_insert(HitCount {
             count: 0,
             last_at: now,
         });
@@ -262,7 +262,7 @@ impl Inner {
         let Some(entry) = apart.and_then(|key| self.entries.remove(&key)) else {
             return;
         };
-        let sum = self.entries.entry(together).or_insert(Entry {
+        let sum = self.entries.entry(together).or_insert(HitCount {
             count: 0,
             last_at: entry.last_at,
         });
