@@ -214,7 +214,7 @@ async fn fetch(
         BridgeError::Call(CallError::Exp { status: 416, .. }) => ApiError::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
             "content.range",
-            "the range begins behind the end of the content",
+            "the range begins after the end of the content",
         ),
         other => page.failed(other, None),
     })

@@ -15,14 +15,14 @@ pub(super) enum End {
     Missed,
     #[error("the connection to EXP is lost")]
     CloudAway,
-    #[error("the access rules no longer allow a channel of it")]
+    #[error("the access rules no longer allow one of its channels")]
     RightTaken,
-    #[error("its app is no longer in the settings, or has changed there")]
+    #[error("its app was removed from the settings or changed")]
     AppChanged,
-    #[error("another socket of its login has taken over")]
+    #[error("another socket of its login has replaced it")]
     Replaced,
     /// The page says `online` once it is back, and receives the events since the refresh.
-    #[error("the page has kept it after a refresh of its token, and is given the rest on another")]
+    #[error("token refreshed: the page continues on a new socket")]
     Kept,
     #[error("{0}")]
     Listener(Ended),

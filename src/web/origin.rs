@@ -124,7 +124,7 @@ fn check(
             return Ok(None);
         }
         return Err(foreign(format!(
-            "the origin {} is none of web.apps: name it there exactly as it is here",
+            "no app in web.apps has the origin {}; add it there exactly as written here",
             Quoted(named)
         )));
     }
@@ -139,7 +139,7 @@ fn check(
             "pages of this door are opened by their address, not from another site".to_owned(),
         )),
         (Part::Protocol, Some("same-origin")) => Err(foreign(format!(
-            "the door's own origin {} is none of web.apps: add it to the origins of its app",
+            "no app in web.apps has the door's own origin {}; add it to the origins of its app",
             Quoted(&own)
         ))),
         (Part::Protocol, _) => Err(foreign(
@@ -172,7 +172,7 @@ fn called_as(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<Arc<str>, ApiE
         StatusCode::MISDIRECTED_REQUEST,
         "request.host.foreign",
         format!(
-            "the request calls this door {}, which is called 127.0.0.1:{port}, localhost:{port} or [::1]:{port} alone",
+            "the request uses the host name {}; this door answers only to 127.0.0.1:{port}, localhost:{port} and [::1]:{port}",
             Quoted(host)
         ),
     ))

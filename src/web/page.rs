@@ -48,7 +48,7 @@ struct Page {
     /// Packets other than broadcasts. They answer what a page sends; a page that does not read them
     /// is ended by its heartbeat.
     outbox: Vec<Packet>,
-    next_mark: Instant,
+    next_fence: Instant,
     /// Its token was refreshed: nothing more is written.
     hold: Option<Hold>,
 }
@@ -61,7 +61,7 @@ impl PageTask {
             opened: Moment::now(),
             subscriptions: Subscriptions::default(),
             outbox: Vec::new(),
-            next_mark: Instant::now(),
+            next_fence: Instant::now(),
             hold: None,
         };
         let end = page.serve().await;
@@ -90,10 +90,10 @@ impl Page {
         loop {
             self.write_outbox().await?;
             let writable = self.hold.is_none() && self.task.socket.is_writable();
-            let marks = !self.subscriptions.is_marked()
+            let fences = !self.subscriptions.is_fenced()
                 && self.task.socket.is_websocket()
-                && self.subscriptions.is_unmarked();
-            let next_mark = self.next_mark;
+                && self.subscriptions.is_unfenced();
+            let next_fence = self.next_fence;
             let overdue = Hold::overdue(self.hold.as_ref());
             tokio::select! {
                 biased;
@@ -112,7 +112,7 @@ impl Page {
                 Ok(()) = policy.changed() => self.check_rights()?,
                 Ok(()) = apps.changed() => self.check_app()?,
                 batch = self.subscriptions.next(), if writable => self.deliver(batch).await?,
-                () = sleep_until(next_mark), if marks => self.mark(),
+                () = sleep_until(next_fence), if fences => self.fence(),
                 () = overdue => return Err(End::Kept),
             }
         }
@@ -129,11 +129,11 @@ impl Page {
                     .websocket
                     .store(websocket, Ordering::Relaxed);
             }
-            SocketEvent::Received(mark) => self.on_received(mark),
+            SocketEvent::Received(fence) => self.on_received(fence),
             SocketEvent::Event(name, argument) if name == "subscribe" => {
                 self.subscribe(argument).await;
             }
-            SocketEvent::Reopened => self.begin_anew(),
+            SocketEvent::Reopened => self.reset(),
             // The network defines no other event, and nobody receives an app's own.
             SocketEvent::Event(..) | SocketEvent::Connected | SocketEvent::Refused => {}
         }
@@ -142,7 +142,7 @@ impl Page {
 
     /// Forgets the page's subscriptions, as if it had opened another socket. Events that it has not
     /// confirmed are delivered again.
-    fn begin_anew(&mut self) {
+    fn reset(&mut self) {
         self.subscriptions = Subscriptions::default();
         self.outbox.clear();
         self.hold = None;
@@ -235,7 +235,7 @@ impl Page {
             given: info.position.load(Ordering::Relaxed),
             confirmed: false,
             resumed: spec.resume.is_some(),
-            unmarked: false,
+            unfenced: false,
             delivered: 0,
         };
         if spec.resume.is_none() {

@@ -23,7 +23,7 @@ pub(super) struct Subscription {
     /// It continues from a position of the login.
     pub resumed: bool,
     /// Events were delivered since the last fence.
-    pub unmarked: bool,
+    pub unfenced: bool,
     /// Number of broadcasts delivered over this socket.
     pub delivered: u64,
 }

@@ -13,7 +13,7 @@ use expd_domain::{Channel, NameSet};
 pub(super) const MAX_CHANNELS: usize = 1000;
 
 /// Events of one subscription, by its number.
-pub(super) type Batch = (usize, Result<Vec<Delivery>, Ended>);
+pub(super) type ReadEvents = (usize, Result<Vec<Delivery>, Ended>);
 
 #[derive(Default)]
 pub(super) struct Subscriptions {
@@ -22,7 +22,7 @@ pub(super) struct Subscriptions {
     numbers: HashMap<Channel, usize>,
     events: SelectAll<Events>,
     /// The fence that was sent, and the subscriptions that it covers, each with its position.
-    marked: Option<(u64, Vec<(usize, u64)>)>,
+    fenced: Option<(u64, Vec<(usize, u64)>)>,
 }
 
 impl Subscriptions {
@@ -55,7 +55,7 @@ impl Subscriptions {
     }
 
     /// Waits until one of them has events; forever if there is none.
-    pub async fn next(&mut self) -> Batch {
+    pub async fn next(&mut self) -> ReadEvents {
         match self.events.next().await {
             Some(batch) => batch,
             None => std::future::pending().await,
@@ -63,37 +63,37 @@ impl Subscriptions {
     }
 
     /// Events of one of them, if there are some already.
-    pub fn next_ready(&mut self) -> Option<Batch> {
+    pub fn next_ready(&mut self) -> Option<ReadEvents> {
         self.events.next().now_or_never().flatten()
     }
 
     /// True if events were delivered that no fence covers.
-    pub fn is_unmarked(&self) -> bool {
-        self.all.iter().any(|subscription| subscription.unmarked)
+    pub fn is_unfenced(&self) -> bool {
+        self.all.iter().any(|subscription| subscription.unfenced)
     }
 
     /// True while a fence is awaited.
-    pub fn is_marked(&self) -> bool {
-        self.marked.is_some()
+    pub fn is_fenced(&self) -> bool {
+        self.fenced.is_some()
     }
 
     /// Records a fence that covers everything that was delivered. A fence that is still awaited
     /// becomes part of it.
-    pub fn mark(&mut self, mark: u64) {
-        let awaited = self.marked.take();
+    pub fn fence(&mut self, fence: u64) {
+        let awaited = self.fenced.take();
         let mut about = awaited.map(|(_, about)| about).unwrap_or_default();
         for (number, subscription) in self.all.iter_mut().enumerate() {
-            if std::mem::take(&mut subscription.unmarked) {
+            if std::mem::take(&mut subscription.unfenced) {
                 about.retain(|(other, _)| *other != number);
                 about.push((number, subscription.given));
             }
         }
-        self.marked = Some((mark, about));
+        self.fenced = Some((fence, about));
     }
 
     /// Positions that a fence confirms; none if a later one is awaited.
-    pub fn confirm(&mut self, mark: u64) -> Option<Vec<(Channel, Resume)>> {
-        let (_, about) = self.marked.take_if(|(asked, _)| *asked <= mark)?;
+    pub fn confirm(&mut self, fence: u64) -> Option<Vec<(Channel, Resume)>> {
+        let (_, about) = self.fenced.take_if(|(asked, _)| *asked <= fence)?;
         let positions = about.into_iter().filter_map(|(number, given)| {
             let (channel, mut position) = self.get(number)?.position();
             position.after = given;

@@ -11,14 +11,14 @@ use crate::web::end::End;
 use crate::web::hold::Hold;
 use crate::web::packet;
 use crate::web::subscription::Subscription;
-use crate::web::subscriptions::Batch;
+use crate::web::subscriptions::ReadEvents;
 use expd_domain::{GapReason, SubscriptionState};
 use expd_server::engine::{Packet, SocketEvent};
 use expd_server::network_events;
 
 /// Interval of fences while a page is being written to: after an abrupt end, at most the events of
 /// this time are delivered twice.
-const MARK_INTERVAL: Duration = Duration::from_secs(1);
+const FENCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Maximum number of packets in one write.
 const MAX_WRITE: usize = 256;
@@ -36,7 +36,7 @@ impl Page {
     }
 
     /// Writes what some channels have received.
-    pub(super) async fn deliver(&mut self, first: Batch) -> Result<(), End> {
+    pub(super) async fn deliver(&mut self, first: ReadEvents) -> Result<(), End> {
         let mut packets = std::mem::take(&mut self.outbox);
         let mut delivered = 0;
         let mut next = Some(first);
@@ -111,7 +111,7 @@ impl Page {
                 }
             }
             subscription.given = delivery.sequence;
-            subscription.unmarked = true;
+            subscription.unfenced = true;
         }
         Ok(())
     }
@@ -150,12 +150,12 @@ impl Page {
 
     /// Waits until the page has confirmed its events.
     async fn confirm_all(&mut self) -> Result<(), End> {
-        if self.subscriptions.is_unmarked() {
-            self.mark();
+        if self.subscriptions.is_unfenced() {
+            self.fence();
         }
-        while self.subscriptions.is_marked() {
+        while self.subscriptions.is_fenced() {
             match self.task.socket.next().await {
-                SocketEvent::Received(mark) => self.on_received(mark),
+                SocketEvent::Received(fence) => self.on_received(fence),
                 SocketEvent::Closed(closed) => return Err(closed.into()),
                 _ => {}
             }
@@ -167,20 +167,20 @@ impl Page {
         self.task.socket.write(packets).await?;
         if !self.task.socket.is_websocket() {
             // The client's next poll confirms it.
-            self.mark();
+            self.fence();
         }
         Ok(())
     }
 
     /// Requests a confirmation of everything that was written so far.
-    pub(super) fn mark(&mut self) {
-        self.next_mark = Instant::now() + MARK_INTERVAL;
-        let mark = self.task.socket.mark();
-        self.subscriptions.mark(mark);
+    pub(super) fn fence(&mut self) {
+        self.next_fence = Instant::now() + FENCE_INTERVAL;
+        let fence = self.task.socket.mark();
+        self.subscriptions.fence(fence);
     }
 
-    pub(super) fn on_received(&mut self, mark: u64) {
-        let Some(positions) = self.subscriptions.confirm(mark) else {
+    pub(super) fn on_received(&mut self, fence: u64) {
+        let Some(positions) = self.subscriptions.confirm(fence) else {
             return;
         };
         let socket = self.task.begun.socket;
@@ -194,10 +194,10 @@ impl Page {
             Some(hold) => hold.refresh(waiting),
             None => self.hold = Some(Hold::new(waiting)),
         }
-        if !self.subscriptions.is_unmarked() && !self.subscriptions.is_marked() {
+        if !self.subscriptions.is_unfenced() && !self.subscriptions.is_fenced() {
             self.hold.iter_mut().for_each(Hold::end_wait);
         } else if self.task.socket.is_websocket() {
-            self.mark();
+            self.fence();
         }
     }
 }
