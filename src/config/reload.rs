@@ -92,7 +92,7 @@ mod tests {
 
     use super::super::load::{Source, load};
     use super::*;
-    use crate::access::{AccessPolicy, Caller, Peer, Place, Scope, Verb};
+    use crate::access::{AccessPolicy, Caller, Peer, Scope, Target, Verb};
     use expd_domain::Channel;
 
     const INSTANCE: &str =
@@ -116,7 +116,7 @@ mod tests {
         })
     }
 
-    /// Everything that a policy allows to some callers in some places.
+    /// Everything that a policy allows to some callers on some targets.
     fn allowed(rules: &[AccessRule]) -> Vec<String> {
         let policy = AccessPolicy::new(rules);
         let channels = ["menu", "other", "third"].map(Channel::new);
@@ -132,17 +132,17 @@ mod tests {
         });
         for caller in uids.iter().chain([&Caller::unknown()]) {
             for verb in Verb::NAMES.map(|name| Verb::from_name(name).unwrap()) {
-                let mut places = vec![Place::Instance, Place::EveryChannel];
+                let mut targets = vec![Target::Instance, Target::EveryChannel];
                 for channel in &channels {
-                    places.push(Place::Channel(channel));
-                    places.push(Place::Event(channel, Some("price")));
+                    targets.push(Target::Channel(channel));
+                    targets.push(Target::Event(channel, Some("price")));
                 }
                 let both = ["default", "second"];
                 let scopes = both.map(|instance| {
-                    let places = places.iter();
-                    places.map(move |place| Scope {
+                    let targets = targets.iter();
+                    targets.map(move |target| Scope {
                         instance,
-                        place: *place,
+                        target: *target,
                     })
                 });
                 let scopes = scopes.into_iter().flatten();

@@ -50,7 +50,7 @@ async fn silent_connections_of_one_user_lock_nobody_out() {
     assert_eq!(kept, 32);
     let reason = &reasons[0];
     assert!(
-        reason.contains("32 are held already for uid 60001"),
+        reason.contains("32 of the 32 that one user may have are in use by uid 60001"),
         "{reason}"
     );
     assert!(reason.contains("daemon.limits.max_connections"), "{reason}");

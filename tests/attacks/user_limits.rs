@@ -99,12 +99,12 @@ async fn the_parts_that_are_set_hold() {
     };
     let said = refused("menu", false).await;
     assert!(
-        said.contains("one user may have 2") && said.contains("max_streams"),
+        said.contains("of the 2 that one user may have") && said.contains("max_streams"),
         "{said}"
     );
     let said = refused("another", true).await;
     assert!(
-        said.contains("one user may have 1") && said.contains("max_channels"),
+        said.contains("of the 1 that one user may have") && said.contains("max_channels"),
         "{said}"
     );
     let mut other = world.network(OTHER_APP).await;

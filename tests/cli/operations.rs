@@ -379,7 +379,7 @@ fn access_explain_says_which_rule_decides_and_ends_as_it_decides() {
     for part in [
         "refused: uid 1 (daemon)",
         "add \"listen\" to a rule",
-        "no rule is for this caller",
+        "no rule applies to this caller",
     ] {
         assert!(said.contains(part), "{said}");
     }

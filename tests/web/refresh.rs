@@ -22,7 +22,7 @@ async fn a_page_that_keeps_its_socket_is_sent_away_and_given_the_rest_when_it_is
     // It hears nothing more, and must not stay like that.
     let (heard, ()) = tokio::join!(page.number(), refresh);
     assert_eq!(heard, None);
-    world.daemon.said("the page has kept it");
+    world.daemon.said("the page continues on a new socket");
     // Nothing is missing, so that its next handshake is taken, with the token of before.
     let mut page = Page::open(&world, &token).await;
     page.subscribe(&world).await;
