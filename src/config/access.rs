@@ -10,7 +10,7 @@ use super::route::Route;
 use super::section::Section;
 use super::settings::{DEFAULT_INSTANCE, DaemonSettings, WebApp};
 
-/// Notes a mistake where rules are set although the settings declare that there are none.
+/// Reports access rules although the settings declare that there are none.
 pub(super) fn check_open(reader: &mut Reader, daemon: &DaemonSettings, access: &[AccessRule]) {
     if daemon.open && access.iter().any(AccessRule::is_of_programs) {
         let mut section = Section::new(reader, Route::default().key("daemon"));
@@ -22,8 +22,8 @@ pub(super) fn check_open(reader: &mut Reader, daemon: &DaemonSettings, access: &
     }
 }
 
-/// Warns where there are rules about programs, and none lets anybody see the status: the operator's
-/// tools and monitoring then show nothing, not even to root.
+/// Warns if no rule about programs allows `status`: the operator's tools and monitoring then show
+/// nothing, not even to root.
 pub(super) fn check_status(reader: &mut Reader, access: &[AccessRule]) {
     let mut programs = access
         .iter()
@@ -48,8 +48,8 @@ pub(super) struct KnownNames<'a> {
     pub tokens: &'a [BearerToken],
 }
 
-/// Reads the access rules. A rule on an instance that is not known is a mistake, and one on an app
-/// or a token that is not known matches nobody.
+/// Reads the access rules. An unknown instance in a rule is a mistake; a rule with an unknown app
+/// or token matches no caller.
 pub(super) fn read(reader: &mut Reader, known: KnownNames<'_>) -> Vec<AccessRule> {
     let routes = reader.items(&Route::default().key("access"));
     routes
@@ -74,7 +74,7 @@ fn read_one(section: &mut Section<'_>) -> AccessRule {
         unit: section.text("unit"),
         app: section.text("app"),
         token: section.text("token"),
-        // Unknown words have been reported.
+        // Unknown words are reported already.
         allow: section
             .choices("allow")
             .unwrap_or_default()
@@ -109,7 +109,7 @@ fn check_allow(section: &mut Section<'_>, rule: &AccessRule) {
     }
 }
 
-/// Checks the keys that say for whom a rule is.
+/// Checks the keys that select the callers of a rule.
 fn check_caller(section: &mut Section<'_>, rule: &AccessRule, known: KnownNames<'_>) {
     if let Some(app) = &rule.app {
         let others = ["uid", "user", "group", "unit", "token"];
@@ -153,8 +153,8 @@ fn check_caller(section: &mut Section<'_>, rule: &AccessRule, known: KnownNames<
             );
         }
     }
-    // Accounts come and go while the settings stay, and a rule that matches nobody admits nobody: a
-    // warning suffices.
+    // Accounts come and go while the settings stay, and a rule that matches no caller admits none:
+    // a warning suffices.
     if let Some(user) = &rule.user
         && !matches!(accounts::user_id(user), Ok(Some(_)))
     {
@@ -191,7 +191,7 @@ fn check_instances(section: &mut Section<'_>, rule: &AccessRule, known: &[String
             "give \"run\" a rule of its own, or name here what may be run",
         );
     }
-    // A rule with `run` names what is run, which no settings know.
+    // A rule with `run` names instances that programs bring along, which the settings do not list.
     for instance in rule
         .instances
         .iter()
@@ -205,7 +205,7 @@ fn check_instances(section: &mut Section<'_>, rule: &AccessRule, known: &[String
     }
 }
 
-/// Checks that each permission of a rule can meet the conditions of it.
+/// Checks that the conditions of a rule can apply to each of its permissions.
 fn check_conditions(section: &mut Section<'_>, rule: &AccessRule) {
     let of_channels = [
         Verb::Listen,

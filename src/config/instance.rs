@@ -17,7 +17,7 @@ use super::text_file::read_text;
 use crate::exposure;
 use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 
-/// Limit on a file of certificate authorities; bundles have some hundred kilobytes.
+/// Size limit of a CA file; bundles have a few hundred kilobytes.
 const LARGEST_CA_FILE: u64 = 16 << 20;
 
 pub(super) fn read_all(reader: &mut Reader) -> BTreeMap<String, InstanceSettings> {
@@ -107,7 +107,7 @@ fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<I
         match read_text(file, LARGEST_CA_FILE) {
             Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {
                 section.note("ca_file", &text);
-                // A user who can change it chooses whom the daemon trusts with its secrets.
+                // A user who can change this file decides which servers get the daemon's secrets.
                 if let Some(exposure) = exposure::changeable(file) {
                     section.warning("ca_file", exposure.to_string(), exposure.remedy());
                 }

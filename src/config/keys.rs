@@ -261,7 +261,7 @@ pub(super) fn is_secret_file(section: &str, name: &str) -> bool {
         .is_some_and(|key| matches!(key.value_type, ValueType::Secret))
 }
 
-/// Keys that set the same in another form: in a later layer they replace this one.
+/// Alternative keys for the same value; one from a later layer replaces this key.
 pub(super) fn rivals(section: &str, name: &str) -> Vec<String> {
     let secret = if is_secret_file(section, name) {
         name.strip_suffix(FILE_SUFFIX).unwrap_or(name)
@@ -313,11 +313,8 @@ pub(super) fn children(section: &str) -> Vec<String> {
 /// Shape of the value at a known name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// A value.
     Value,
-    /// A table.
     Table,
-    /// An array of tables.
     Tables,
 }
 

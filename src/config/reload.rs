@@ -1,12 +1,11 @@
-//! Reloading settings: a file must not open what the previous one kept closed only because its end
-//! is missing.
+//! Checks of a reload: a truncated file must not grant access that the previous one denied.
 //!
 //! A truncated file reads as a shorter one. Without its last rule it allows less, which is
-//! harmless. Without all of its rules it would allow everything; truncated within a line it may
-//! name another user; within its last rule it may lack the keys that narrow that rule. Each of
-//! these is refused here. A rule that is new in the file and truncated after its `allow` cannot be
-//! told from a complete one. Operators who write `allow` last in each rule are safe from that too,
-//! since a rule without `allow` is a mistake.
+//! harmless. Without all of its rules it would allow everything; cut within a line it may name
+//! another user; cut within its last rule it may lack the keys that narrow that rule. Each of these
+//! is refused here. A rule that is new in the file and cut after its `allow` cannot be told from a
+//! complete one. Writing `allow` last in each rule prevents that too, since a rule without `allow`
+//! is a mistake.
 
 use super::file::UNFINISHED;
 use super::keys;
@@ -16,18 +15,18 @@ use super::route::Route;
 use crate::access::AccessRule;
 
 impl Loaded {
-    /// Refuses settings that must not replace those in force. `known` are the access rules in
-    /// force, and those that were in force since there were none: a file may be read twice while it
-    /// is being written, truncated in two places.
+    /// Refuses settings that must not replace those in force. `known` has the access rules in
+    /// force, and all since there were none: a file that is being written may be read twice,
+    /// truncated in two places.
     ///
     /// # Errors
     /// There were rules, and there would be none without `daemon.access = "open"`; or the file
-    /// looks truncated, and contains or contained rules.
+    /// looks truncated, and has or had rules.
     pub fn check_reload(&self, known: &[AccessRule]) -> Result<(), ConfigErrors> {
         let mut findings = Findings::default();
         let origin = self.file.as_deref().map_or(Origin::Defaults, Origin::file);
         let rules = &self.settings.access;
-        // Rules about pages open and close nothing to others.
+        // Rules about pages neither grant nor deny anything to other callers.
         if !rules.iter().any(AccessRule::is_of_programs)
             && known.iter().any(AccessRule::is_of_programs)
             && !self.settings.daemon.open
@@ -63,7 +62,7 @@ impl Loaded {
     }
 }
 
-/// True if `cut` is `whole` without at least one of the keys that narrow it.
+/// True if `cut` is `whole` without some of its narrowing keys.
 fn lacks_some_of(cut: &AccessRule, whole: &AccessRule) -> bool {
     fn kept<T: PartialEq>(cut: &T, whole: &T, nothing: &T) -> bool {
         cut == whole || cut == nothing

@@ -18,7 +18,7 @@ use super::units;
 pub(super) struct Section<'r> {
     reader: &'r mut Reader,
     route: Route,
-    /// Its section in the table of keys.
+    /// Section name in the table of keys.
     known_as: String,
 }
 
@@ -37,8 +37,8 @@ impl<'r> Section<'r> {
         self.value(name).is_some()
     }
 
-    /// Notes a mistake for each key that is set and would be ignored: all that are not `wanted` (a
-    /// secret's file counts as the secret).
+    /// Reports every key that is set and would be ignored: all that are not `wanted` (a secret's
+    /// file counts as the secret).
     pub(super) fn refuse_others(&mut self, wanted: &[&str], because: &str) {
         for name in self.reader.names(&self.route) {
             let secret = name.strip_suffix(keys::FILE_SUFFIX).unwrap_or(&name);
@@ -86,7 +86,7 @@ impl<'r> Section<'r> {
         self.text(name)
     }
 
-    /// Notes that a required key is missing.
+    /// Reports a missing required key.
     pub(super) fn missing(&mut self, name: &str, remedy: impl Into<String>) {
         self.mistake(name, "is missing", remedy);
     }
@@ -100,12 +100,12 @@ impl<'r> Section<'r> {
         Some(text)
     }
 
-    /// The text of a secret, which no message contains.
+    /// Text of a secret, which no message contains.
     pub(super) fn secret_text(&mut self, name: &str) -> Option<String> {
         self.text(name)
     }
 
-    /// A path. A relative one in the file is resolved from the file's folder.
+    /// A path. A relative path in the file is resolved from the file's folder.
     pub(super) fn path(&mut self, name: &str) -> Option<PathBuf> {
         let text = self.text(name)?;
         let origin = self.reader.origin(&self.at(name));
@@ -155,7 +155,7 @@ impl<'r> Section<'r> {
 
     /// A size of memory.
     pub(super) fn size(&mut self, name: &str) -> Option<usize> {
-        // Never too large: the limits of such keys are those of memory.
+        // Never too large: such keys are limited to the size of memory.
         usize::try_from(self.size_on_disk(name)?).ok()
     }
 
@@ -285,8 +285,8 @@ impl<'r> Section<'r> {
         fits
     }
 
-    /// A base URL without its trailing slash. It may contain a password, so that no message repeats
-    /// it.
+    /// A base URL without its trailing slash. No message repeats it, since it may contain a
+    /// password.
     pub(super) fn url(&mut self, name: &str) -> Option<String> {
         let text = self.text(name)?;
         if let Err(fault) = base_url(&text) {

@@ -15,10 +15,10 @@ use expd_domain::{IdentityKind, Secret};
 use expd_hub::HubSettings;
 use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 
-/// Name of the instance that a request with an empty `instance` means.
+/// Instance of a request whose `instance` is empty.
 pub const DEFAULT_INSTANCE: &str = "default";
 
-/// The rule that [`is_instance_name`] checks, in words.
+/// Rule that [`is_instance_name`] checks, for messages.
 pub const INSTANCE_NAME_RULE: &str = "use up to 64 letters, digits, - and single _";
 
 /// True for a text that may name an instance.
@@ -30,33 +30,28 @@ pub fn is_instance_name(name: &str) -> bool {
 /// All settings, for `expd serve` and `expd hub` alike.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// `[daemon]`
     pub daemon: DaemonSettings,
-    /// `[instances.NAME]`
+    /// By name.
     pub instances: BTreeMap<String, InstanceSettings>,
-    /// `[[access]]`, in the file's order.
+    /// In the order of the file.
     pub access: Vec<AccessRule>,
-    /// `[hub]`
     pub hub: HubSettings,
-    /// `[web]`
     pub web: WebSettings,
 }
 
 /// `[web]`: the door for pages.
 #[derive(Clone, Debug, Default)]
 pub struct WebSettings {
-    /// Loopback address on which pages are served; none where the door is off.
+    /// Loopback address on which pages are served; `None`: the door is off.
     pub listen: Option<SocketAddr>,
-    /// Folder of pages that the door serves itself.
+    /// Folder of pages that the door itself serves.
     pub root: Option<PathBuf>,
-    /// The apps that may log in.
     pub apps: Vec<WebApp>,
 }
 
 /// `[[web.apps]]`: a page that may log in at the door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebApp {
-    /// Its name.
     pub name: String,
     /// The exact origins of its pages.
     pub origins: Vec<String>,
@@ -73,29 +68,25 @@ pub struct WebApp {
 pub struct DaemonSettings {
     /// Path of the Unix socket; the default path (see the command line) where not set.
     pub socket: Option<PathBuf>,
-    /// Permission bits of the socket file.
     pub socket_mode: u32,
     /// Name of the socket file's group; unchanged where not set.
     pub socket_group: Option<String>,
     /// Loopback TCP address on which the same API is served.
     pub listen: Option<SocketAddr>,
-    /// `[[daemon.tcp.tokens]]`: the tokens of callers over TCP.
     pub tokens: Vec<BearerToken>,
     /// Folder for the credentials of paired devices; the default folder where not set.
     pub state_dir: Option<PathBuf>,
     /// Minimum level of log records.
     pub log: LogLevel,
-    /// Form of log records.
     pub log_format: LogFormat,
     /// Loopback address on which metrics are served over HTTP at `/metrics`.
     pub metrics: Option<SocketAddr>,
-    /// Path of a Unix socket on which they are served as well.
+    /// Unix socket on which the metrics are served too.
     pub metrics_socket: Option<PathBuf>,
     /// Time that calls in flight have to finish once the daemon is stopped.
     pub drain_timeout: Duration,
     /// `access = "open"`: the absence of access rules is intended.
     pub open: bool,
-    /// Limits on what applications and the network can make the daemon hold.
     pub limits: Limits,
 }
 
@@ -138,10 +129,9 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// The words for the levels, from few records to many.
+    /// Words for the levels, from the least verbose on.
     pub const WORDS: [&'static str; 5] = ["error", "warn", "info", "debug", "trace"];
 
-    /// The level of a word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
@@ -168,10 +158,8 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    /// The words for the forms.
     pub const WORDS: [&'static str; 3] = ["auto", "text", "json"];
 
-    /// The form of a word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
@@ -183,7 +171,7 @@ impl LogFormat {
     }
 }
 
-/// `[daemon.limits]`
+/// `[daemon.limits]`: limits on what applications and the network can make the daemon hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Events in one channel's log.
@@ -211,7 +199,7 @@ pub struct Limits {
     pub max_calls: usize,
     /// Broadcasts waiting for a connection, over all instances.
     pub max_waiting: usize,
-    /// Bytes of these together.
+    /// Bytes of all waiting broadcasts together.
     pub max_waiting_bytes: usize,
     /// Instances that programs run.
     pub max_run_instances: usize,
@@ -219,22 +207,19 @@ pub struct Limits {
     pub user: UserLimits,
 }
 
-/// `[daemon.limits.user]`: the part of one user. Where one is not set, it is half of the whole.
+/// `[daemon.limits.user]`: the share of one user. A limit that is not set is half of the daemon's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserLimits {
     /// Local connections.
     pub max_connections: Option<usize>,
-    /// Open streams.
     pub max_streams: Option<usize>,
     /// Bytes held by connections and calls.
     pub max_call_bytes: Option<usize>,
-    /// Listeners.
     pub max_listeners: Option<usize>,
     /// Channels of one instance.
     pub max_channels: Option<usize>,
     /// Concurrent calls to EXP, per instance.
     pub max_calls: Option<usize>,
-    /// Broadcasts.
     pub broadcasts: Rate,
     /// Bytes of broadcasts, responses and API requests.
     pub bytes: Rate,
@@ -294,20 +279,16 @@ pub struct InstanceSettings {
     pub protocol: ProtocolChoice,
     /// Implementation of Socket.IO.
     pub socket_library: SocketLibrary,
-    /// Hosts that the instance uses.
     pub hosts: HostsChoice,
-    /// False for API calls alone: no live socket is opened, and nobody can listen.
+    /// `false`: API calls only; no live socket is opened, and listening is refused.
     pub network: bool,
     /// HTTP proxy for API and live socket; the environment's (`HTTPS_PROXY`, `NO_PROXY`) where not
     /// set.
     pub proxy: Option<String>,
     /// PEM file of certificate authorities that are trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Spellings of a channel ID that are subscribed.
     pub channel_id: ChannelIdSpelling,
-    /// Form of the channel in a broadcast request.
     pub broadcast_channel: BroadcastChannelForm,
-    /// Credentials of the login.
     pub credentials: Credentials,
 }
 
@@ -348,7 +329,7 @@ impl fmt::Debug for InstanceSettings {
             broadcast_channel,
             credentials,
         } = self;
-        // A proxy's URL may contain a password; what follows the last @ never does.
+        // A proxy's URL may contain a password, always before its last `@`.
         let proxy = proxy.as_deref().map(|url| url.rsplit('@').next());
         f.debug_struct("InstanceSettings")
             .field("host", host)
@@ -366,7 +347,7 @@ impl fmt::Debug for InstanceSettings {
     }
 }
 
-/// `channel_id`
+/// `channel_id`: spellings of a channel ID that are subscribed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChannelIdSpelling {
     /// Both, where they differ.
@@ -378,7 +359,7 @@ pub enum ChannelIdSpelling {
     Standard,
 }
 
-/// `hosts`
+/// `hosts`: hosts of calls and of the live socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostsChoice {
     /// Those that the login's answer announces.
@@ -388,7 +369,7 @@ pub enum HostsChoice {
     Configured,
 }
 
-/// `broadcast_channel`
+/// `broadcast_channel`: form of the channel in a broadcast request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BroadcastChannelForm {
     /// `{"name", "consumer"}`, as in the specification.
@@ -403,27 +384,21 @@ pub enum BroadcastChannelForm {
 pub enum Credentials {
     /// A screen or another device.
     Device {
-        /// The device's uuid; optional where pairing is allowed.
+        /// Optional where pairing is allowed.
         uuid: Option<String>,
-        /// The device's secret; optional where pairing is allowed.
+        /// Optional where pairing is allowed.
         secret: Option<Secret>,
         /// Log in in pairing mode where the credentials are missing or refused.
         allow_pairing: bool,
     },
     /// A person.
     User {
-        /// The user's name.
         username: String,
-        /// The user's password.
         password: Secret,
-        /// The organization to log in to.
         organization: String,
     },
-    /// A consumer app.
     ConsumerApp {
-        /// The app's uuid.
         uuid: String,
-        /// The app's API key.
         api_key: Secret,
     },
 }

@@ -11,10 +11,10 @@ use super::section::Section;
 use super::settings::{INSTANCE_NAME_RULE, is_instance_name};
 use crate::access::BearerToken;
 
-/// Length below which a token could be guessed.
+/// Minimum length: a shorter token could be guessed.
 const SHORTEST: usize = 16;
 
-/// Reads the tokens of callers over TCP, which may lie in systemd's `credentials` folder.
+/// Reads the tokens of callers over TCP. They may be in systemd's `credentials` folder.
 pub(super) fn read(reader: &mut Reader, credentials: Option<&Path>) -> Vec<BearerToken> {
     let mut names = BTreeSet::new();
     let mut tokens = Vec::new();

@@ -14,8 +14,8 @@ use super::settings::{
     DEFAULT_INSTANCE, INSTANCE_NAME_RULE, WebApp, WebSettings, is_instance_name,
 };
 
-/// Reads the settings of the door. An app on an instance that is not among `instances` is a
-/// mistake. Keys may lie in systemd's `credentials` folder.
+/// Reads the settings of the door. An app's instance must be one of `instances`. Keys may be in
+/// systemd's `credentials` folder.
 pub(super) fn read(
     reader: &mut Reader,
     instances: &[String],
