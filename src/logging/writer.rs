@@ -21,7 +21,7 @@ const MAX_WAITING: usize = 1024;
 /// Maximum size of the queued records, save for a single larger one.
 const MAX_WAITING_BYTES: usize = 1 << 20;
 
-/// Time that a flush waits for the thread.
+/// Timeout of a flush.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Destination of the log.
