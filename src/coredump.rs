@@ -1,4 +1,4 @@
-//! Protection of this process's memory, which holds secrets: never in a core dump, and unreadable
+//! Protects this process's memory, which holds secrets: it is never in a core dump, and unreadable
 //! for other programs of the same user.
 //!
 //! The files of such a process below `/proc` belong to root. The daemon can still read its own: the
@@ -28,7 +28,7 @@ pub fn disable() -> Outcome {
 }
 
 impl Outcome {
-    /// Logs a warning where the protection failed.
+    /// Logs a warning if the protection failed.
     pub fn tell(self) {
         if let Err(error) = self.0 {
             log::warn!(

@@ -27,7 +27,7 @@ impl Deadline {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// The wall clock's time of it, by what that clock shows now.
+    /// Its time on the wall clock, as that clock is set now.
     #[must_use]
     pub fn wall(self) -> SystemTime {
         let now = Instant::now();

@@ -18,23 +18,23 @@ use expd_domain::ApiPath;
 /// Facts about content, from the head of its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentHead {
-    /// `Content-Type`, shortened; empty where the network names none.
+    /// `Content-Type`, shortened; empty if the network sends none.
     pub content_type: String,
-    /// Size of the whole content, where the network tells it.
+    /// Size of the whole content, if known.
     pub size: Option<u64>,
-    /// `ETag`, shortened; empty where the network names none.
+    /// `ETag`, shortened; empty if the network sends none.
     pub etag: String,
 }
 
 /// Content whose head has arrived.
 pub struct Content {
     pub head: ContentHead,
-    /// None for content that has no bytes from the offset on.
+    /// `None` for content that has no bytes from the offset on.
     stream: Option<ByteStream>,
 }
 
 impl Content {
-    /// The next bytes; none at the end.
+    /// The next bytes; `None` at the end.
     ///
     /// # Errors
     /// As [`ByteStream::next`] says.
@@ -63,7 +63,7 @@ impl ApiClient {
         let begun = Instant::now();
         let mut answer = self.open(url, offset, begun, room).await?;
         if answer.status() == StatusCode::PARTIAL_CONTENT && answer.is_encoded() {
-            // The range counts the encoded bytes: all of it is taken, and the beginning dropped.
+            // Ranges count encoded bytes, so the whole is fetched and its beginning dropped.
             answer = self.open(url, 0, begun, room).await?;
         }
         let mut head = ContentHead {
@@ -80,7 +80,7 @@ impl ApiClient {
                 let stream = Some(answer.into_stream(0)?);
                 Ok(Content { head, stream })
             }
-            // Also where the server knows no ranges.
+            // Also from a server without support for ranges.
             status if status.is_success() && status != StatusCode::PARTIAL_CONTENT => {
                 head.size = answer.length();
                 if let Some(size) = head.size.filter(|size| *size < offset) {
@@ -104,7 +104,7 @@ impl ApiClient {
         }
     }
 
-    /// A URL that loads content by itself, as a page or a player does.
+    /// URL by which a page or a player loads content itself.
     ///
     /// # Errors
     /// [`CallError::NoContentToken`] where the network gives no token for it;
@@ -118,7 +118,7 @@ impl ApiClient {
         Ok(target::app_url(&session.api_url, path, named)?.into())
     }
 
-    /// Asks for content from a byte on. A refused token leads to one fresh login and one more try.
+    /// Requests content from a byte on. A refused token leads to one new login and one more try.
     async fn open(
         &self,
         url: impl Fn(&str) -> Result<Url, CallError>,
@@ -127,7 +127,7 @@ impl ApiClient {
         room: &dyn AnswerRoom,
     ) -> Result<OpenAnswer, CallError> {
         let left = || ANSWER_TIMEOUT.saturating_sub(begun.elapsed());
-        // Arguments that make no request are refused before anything is waited for.
+        // Invalid arguments are refused before any wait.
         url(&self.session.setup().settings.host)?;
         let session = self.session.current().await?;
         let answer = self.ask(&session, &url, offset, left(), room).await?;
@@ -156,7 +156,8 @@ impl ApiClient {
         let mut request = transport
             .request(Method::GET, url(&session.api_url)?)?
             .bearer_auth(token)
-            // Plain: ranges count the bytes that are sent, and most content is compressed already.
+            // Not encoded: ranges count the bytes that are sent, and most content is compressed
+            // already.
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if offset > 0 {
             request = request.header(RANGE, format!("bytes={offset}-"));

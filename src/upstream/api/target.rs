@@ -8,7 +8,7 @@ use expd_domain::{ApiPath, Quoted};
 /// Bound on the length of a method's name.
 const LONGEST_METHOD: usize = 16;
 
-/// Bound on the length of a URL, which is the HTTP library's, in bytes.
+/// Bound on the length of a URL in bytes: that of the HTTP library.
 const LONGEST_URL: usize = u16::MAX as usize - 1;
 
 /// Parses a method, in any case.

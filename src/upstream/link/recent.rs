@@ -9,8 +9,8 @@ use expd_domain::{BroadcastId, Channel};
 /// the first copy, or on the new socket while a connection is replaced, which takes seconds.
 const REMEMBERED: usize = 32_768;
 
-/// The latest broadcasts, as hashes with a random key. Nobody can make two collide on purpose; by
-/// chance two of 32,768 collide once in 10^10 replacements.
+/// The latest broadcasts, as hashes with a random key, so that collisions cannot be made on
+/// purpose; by chance two of 32,768 collide once in 10^10 replacements.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     hasher: RandomState,

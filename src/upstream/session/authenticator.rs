@@ -1,4 +1,4 @@
-//! Logins and refreshes: the requests of the session, and the tokens that come of them.
+//! Logins and refreshes: the requests of the session, and the resulting tokens.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -40,17 +40,16 @@ const REFRESH_JITTER: f64 = 0.15;
 const LATEST_REFRESH: Duration = Duration::from_secs(7 * 86_400);
 const EARLIEST_REFRESH: Duration = Duration::from_millis(300);
 
-/// Assumed life of a token whose expiry the network does not tell.
+/// Assumed life of a token that comes without an expiry.
 const UNTOLD_LIFE: Duration = Duration::from_secs(3600);
 
 /// Bound on the size of an authentication payload in bytes.
 const LARGEST_ANSWER: usize = 1 << 20;
 
-/// Added to EXP's words where a login is refused that was dated by a clock that nobody has set.
+/// Added to EXP's message if it refuses a login that an unset clock has dated.
 const UNSET_CLOCK: &str = "; this machine's clock is before 2025, so that the login was dated wrongly: set it (timedatectl set-ntp true, or date -s)";
 
-/// Outcome of a login or a refresh that failed: refused by EXP, or transient with EXP's
-/// `Retry-After`.
+/// Failed login or refresh: refused by EXP, or transient with EXP's `Retry-After`.
 pub(super) enum Failure {
     Refused(String),
     Transient(String, Option<Duration>),
@@ -122,7 +121,7 @@ impl Authenticator {
         self.keyring.follow(&setup.settings.credentials);
         self.refusals.replaced();
         if self.setup.settings.host != setup.settings.host {
-            // Another server's clock, of which nothing is known.
+            // The clock of the new server is unknown.
             self.clock = ServerClock::default();
         }
         self.shown_pairing_code = None;
@@ -148,7 +147,7 @@ impl Authenticator {
         };
         let is_dated = self.signs_with_secret();
         if doubtful && is_dated && self.clock.disagrees_with(clock_before, LocalTime::now()) {
-            // The refused login was dated by a wrong clock, and its answer told the right time.
+            // The refused login was dated by a wrong clock, and its answer had the right time.
             answer = self.try_to_log_in().await;
         }
         if let Err(Failure::Refused(reason)) = &mut answer
@@ -156,7 +155,7 @@ impl Authenticator {
             && !self.clock.is_known()
             && LocalTime::now().is_unset()
         {
-            // EXP's words name the credentials, and they may be right.
+            // EXP's message blames the credentials, which may be right.
             reason.push_str(UNSET_CLOCK);
         }
         let token = answer?;
@@ -239,7 +238,7 @@ impl Authenticator {
         Ok(self.adopt(authentication))
     }
 
-    /// Kind and uuid that the login is for.
+    /// Kind and uuid of the identity that logs in.
     fn claimant(&self) -> Claimant<'_> {
         let credentials = &self.setup.settings.credentials;
         let uuid = match credentials {

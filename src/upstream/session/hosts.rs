@@ -22,7 +22,7 @@ pub(super) struct Hosts {
     pub(super) warnings: Vec<String>,
 }
 
-/// Reason for refusing an announcement.
+/// Fault of an announcement, as a clause.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error("which is not an address of the form http(s)://host[:port]")]

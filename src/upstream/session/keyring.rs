@@ -22,7 +22,7 @@ use expd_domain::excerpt::excerpt;
 /// Place of the key of a paired device.
 #[derive(Clone, Debug)]
 pub(super) enum KeyPlace {
-    /// A file in this folder; none is configured where absent.
+    /// A file in this folder; `None`: no folder is configured.
     Folder(Option<PathBuf>),
     /// Memory alone: the key ends with the session.
     Memory,
@@ -36,12 +36,12 @@ pub(super) struct Keyring {
     key: Option<DeviceKey>,
     /// Digest of the configured credentials.
     digest: String,
-    /// Instant of the next try to write to disk; `None` where disk and memory agree.
+    /// Instant of the next try to write to disk; `None` while disk and memory agree.
     due: Option<Instant>,
     backoff: Backoff,
     /// The key has changed since it was last written to disk.
     is_dirty: bool,
-    /// Reason why the key is not on disk; none where it is, or where there is none.
+    /// Reason why the key is not on disk; `None` if it is, or if there is none.
     unsaved: watch::Sender<Option<String>>,
 }
 
@@ -76,7 +76,7 @@ impl Keyring {
         Ok(keyring)
     }
 
-    /// Finds the stored key that counts with these credentials.
+    /// Loads the stored key that applies with these credentials.
     fn find(&mut self, credentials: &Credentials) -> Result<(), SessionError> {
         (self.store, self.key) = (None, None);
         let KeyPlace::Folder(folder) = &self.place else {
@@ -99,8 +99,8 @@ impl Keyring {
         Ok(())
     }
 
-    /// Follows configured credentials that a reload has replaced. Where they are others, what was
-    /// paired in place of the former ones no longer counts, as at a start.
+    /// Follows configured credentials that a reload has replaced. If they have changed, a key that
+    /// was paired in place of the former ones no longer applies, as at a start.
     pub(super) fn follow(&mut self, credentials: &Credentials) {
         let is_same = self.digest == digest(credentials);
         let paired = self.store.is_some() || matches!(self.place, KeyPlace::Memory);
@@ -149,7 +149,7 @@ impl Keyring {
         self.key.as_ref()
     }
 
-    /// Takes the key of a new pairing.
+    /// Stores the key of a new pairing.
     pub(super) async fn pair(&mut self, key: DeviceKey) {
         log::info!(event = JournalEvent::Paired, instance = self.name, uuid = excerpt(&key.uuid); "paired as device {}", excerpt(&key.uuid));
         self.key = Some(key);
@@ -252,7 +252,7 @@ fn bring_in_line(store: &PairedStore, wanted: Option<&StoredKey>) -> Result<(), 
     }
 }
 
-/// Checks that the credentials of a pairing could be stored where these allow one.
+/// Checks that the credentials of a pairing could be stored if these credentials allow one.
 ///
 /// # Errors
 /// They could not.

@@ -47,7 +47,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// The body of an answer as an API call passes it on: not a byte of it is changed.
+/// The body of an answer as an API call passes it on, byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerBody {
     Empty,
@@ -134,7 +134,7 @@ impl Answer {
             if arrived > most {
                 return Err(CallError::TooLarge { most });
             }
-            // The server has its time for sending alone.
+            // The timeout covers the server's sending alone.
             let arrived_at = Instant::now();
             decoding.begin(&chunk, room).await?;
             let mut input = &*chunk;
@@ -171,8 +171,8 @@ impl Answer {
         }
     }
 
-    /// Description of an answer that is not EXP's: a redirect, or a page, as captive portals and
-    /// proxies give them in its place.
+    /// Description of an answer that is not EXP's: a redirect or a page, as from captive portals
+    /// and proxies.
     pub fn stranger(&self) -> Option<String> {
         if let Some(location) = &self.location {
             return Some(format!("a redirect to {location}"));
@@ -209,9 +209,9 @@ impl Answer {
         })
     }
 
-    /// True where an API may have given this answer to a call without a result: an empty body,
-    /// JSON, or the name of the status, which some servers send as the body. A page of HTML comes
-    /// from a captive portal or a proxy.
+    /// True if an API may have given this answer to a call without a result: an empty body, JSON,
+    /// or the name of the status, which some servers send as the body. A page of HTML comes from a
+    /// captive portal or a proxy.
     pub fn is_api_answer(&self) -> bool {
         let body = self.body.trim_ascii();
         let name = self.status.canonical_reason().unwrap_or_default();
@@ -242,7 +242,7 @@ impl Answer {
         }
     }
 
-    /// The body: JSON where all of it is, which may be a payload.
+    /// Returns the body: as JSON, which may be a payload, if all of it is.
     pub fn into_body(self) -> AnswerBody {
         if self.body.is_empty() {
             return AnswerBody::Empty;
@@ -263,7 +263,7 @@ fn saturated(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-/// A header field of an answer, shortened; empty where it is not there or no text.
+/// A header field of an answer, shortened; empty if missing or no text.
 pub(super) fn field(response: &Response, name: HeaderName) -> String {
     let value = response.headers().get(name);
     let text = value.and_then(|value| value.to_str().ok());

@@ -1,4 +1,4 @@
-//! Reading an answer's body piece by piece, with its memory accounted for before it is taken.
+//! Reads an answer's body piece by piece; its memory is accounted for before it is allocated.
 
 use std::time::Duration;
 
@@ -8,9 +8,8 @@ use super::answer_room::AnswerRoom;
 use super::decoder::{Coding, DecodeError, Decoder};
 use super::error::CallError;
 
-/// Bytes that the HTTP library reads ahead of an answer without a length: it reads twice as much
-/// each time, up to 408 KiB, and holds the next chunk and the one it is reading beside the one in
-/// hand.
+/// Bytes that the HTTP library reads ahead of an answer without a length: each read doubles, up to
+/// 408 KiB, and the library holds the next chunk and the one being read besides the current one.
 const FIRST_READS: usize = 64 << 10;
 const READ_AHEAD_FACTOR: usize = 7;
 const MAX_READ_AHEAD: usize = READ_AHEAD_FACTOR * (408 << 10);
@@ -46,8 +45,8 @@ impl Decoding {
         Ok(())
     }
 
-    /// Decodes the next piece, and takes what was decoded from the input; none where more input is
-    /// needed.
+    /// Decodes the next piece, and removes the decoded bytes from the input; `None` if more input
+    /// is needed.
     pub(super) fn piece(&mut self, input: &mut &[u8]) -> Result<Option<&[u8]>, DecodeError> {
         loop {
             let done = self.decoder.decode(input, &mut self.output)?;
@@ -59,7 +58,7 @@ impl Decoding {
                 return Ok(None);
             }
             if done.taken == 0 {
-                // With room for output, a decoder takes all of its input.
+                // If there is room for output, a decoder takes all of its input.
                 return Err(self.decoder.stuck());
             }
         }
@@ -73,7 +72,7 @@ pub(super) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// The same where so many bytes are accounted for already.
+    /// Continues with `reserved` bytes accounted for already.
     pub(super) fn holding(held: usize) -> Self {
         Self { held }
     }
@@ -93,7 +92,7 @@ impl ReadAhead {
             .await
     }
 
-    /// Holds `ahead` bytes in all, up to the bound.
+    /// Reserves `ahead` bytes in all, up to the bound.
     async fn hold(&mut self, ahead: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
         let more = ahead.min(MAX_READ_AHEAD).saturating_sub(self.held);
         if more == 0 {
@@ -105,7 +104,7 @@ impl ReadAhead {
     }
 }
 
-/// Reserves room for `more` bytes in a body, and accounts for it first. Returns the time waited.
+/// Grows a body by `more` bytes, and accounts for them first. Returns the time waited.
 pub(super) async fn reserve(
     body: &mut Vec<u8>,
     more: usize,

@@ -1,4 +1,4 @@
-//! Room in memory for answers, which somebody accounts for.
+//! Memory for answers, accounted for to their callers.
 
 use std::future::ready;
 
@@ -6,17 +6,17 @@ use futures_util::future::BoxFuture;
 
 /// Accounts for the memory of an answer on behalf of its caller.
 pub trait AnswerRoom: Send + Sync {
-    /// Reserves bytes while `spare` more are free, waiting a while for them; false where there is
-    /// no memory in time.
+    /// Reserves bytes while `spare` more are free, waiting a while for them; false if there is no
+    /// memory in time.
     fn hold_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool>;
 
-    /// Reserves bytes of an answer that is there.
+    /// Reserves bytes of an answer that has arrived.
     fn hold(&self, bytes: usize) -> BoxFuture<'_, bool> {
         self.hold_beside(bytes, 0)
     }
 
-    /// The same before a request is sent. [`SPARE`] times as much stays free, so that requests
-    /// never take the memory that the answers to others wait for.
+    /// Reserves bytes before a request is sent. [`SPARE`] times as much stays free, so that
+    /// requests never take the memory that the answers to others wait for.
     fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool> {
         self.hold_beside(bytes, bytes.saturating_mul(SPARE))
     }
@@ -25,7 +25,7 @@ pub trait AnswerRoom: Send + Sync {
     fn release(&self, bytes: usize);
 }
 
-/// See [`AnswerRoom::hold_ahead`]. A thousand requests for small answers leave 1 MiB; those for
+/// See [`AnswerRoom::reserve_ahead`]. A thousand requests for small answers leave 1 MiB; those for
 /// large ones, of 408 KiB each, leave 25 MiB.
 const SPARE: usize = 64;
 
@@ -36,13 +36,13 @@ pub(super) struct HeldRoom<'a> {
 }
 
 impl<'a> HeldRoom<'a> {
-    /// Reserves bytes before a request is sent; none where there is no memory in time.
+    /// Reserves bytes before a request is sent; `None` if there is no memory in time.
     pub(super) async fn take_ahead(room: &'a dyn AnswerRoom, bytes: usize) -> Option<Self> {
         let held = room.hold_ahead(bytes).await;
         held.then_some(Self { room, bytes })
     }
 
-    /// The bytes, reserved for good.
+    /// Keeps the bytes reserved for good, and returns their number.
     pub(super) fn keep(mut self) -> usize {
         std::mem::take(&mut self.bytes)
     }
@@ -54,7 +54,7 @@ impl Drop for HeldRoom<'_> {
     }
 }
 
-/// No accounting: for answers that no app asked for (logins and refreshes), which are small.
+/// No accounting: for small answers that no app asked for (logins and refreshes).
 pub struct Unbounded;
 
 impl AnswerRoom for Unbounded {

@@ -66,7 +66,7 @@ impl HttpTransport {
         })
     }
 
-    /// The same for another host than the configured one: errors name it.
+    /// Returns the same transport for another host, which errors then name.
     pub fn at(&self, host: &str) -> Cow<'_, Self> {
         if host == self.route.host() {
             return Cow::Borrowed(self);
@@ -153,8 +153,8 @@ impl HttpTransport {
             .await
     }
 
-    /// Accounts for what the HTTP library reads before anybody sees the answer, and returns the
-    /// time that is left after a wait for it.
+    /// Accounts for what the HTTP library reads before the answer is looked at. Returns the time
+    /// left after that wait.
     async fn hold_read<'a>(
         &self,
         answer_within: Duration,
@@ -168,8 +168,8 @@ impl HttpTransport {
         Ok((held, answer_within.saturating_sub(asked.elapsed())))
     }
 
-    /// Awaits the answer's head. `cancelled` tells of a failed request that it certainly was not
-    /// carried out, whatever its error.
+    /// Awaits the answer's head. `cancelled` is true if a failed request certainly was not carried
+    /// out, whatever its error.
     async fn send(
         &self,
         sending: impl Future<Output = reqwest::Result<Response>>,
@@ -206,7 +206,7 @@ impl HttpTransport {
     ) -> Result<Answer, CallError> {
         let coding = match self.coding(&response) {
             Ok(coding) => coding,
-            // The status is worth more than an error about the body's encoding.
+            // The status tells more than an error about the body's encoding.
             Err(_)
                 if response.status() == StatusCode::UNAUTHORIZED
                     || response.status().is_server_error() =>

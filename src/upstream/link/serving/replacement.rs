@@ -32,7 +32,7 @@ impl Serving {
                 Step::ReportUnexpected(unexpected) => self.count_unexpected(&unexpected),
                 Step::Fence => match connection.fence().await {
                     Ok(true) => rotation.wait_for_fence(),
-                    // Nothing is subscribed, so nothing can be on its way.
+                    // Nothing is subscribed, so nothing can be in transit.
                     Ok(false) => self.finish_rotation(connection, rotation).await,
                     Err(error) => {
                         return Err(End::Broken(LinkCause::Closed, error.to_string()));

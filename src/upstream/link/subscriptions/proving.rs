@@ -1,4 +1,4 @@
-//! Proof that the connection delivers: probes and fences are sent, and what goes unanswered counts.
+//! Proof that the connection delivers: sends probes and fences, and tracks the unanswered ones.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::router::Moment;
 use expd_domain::{Channel, ChannelId};
 
 /// Bound on the confirmed channels that one probe asks for again. The vendor's network does not
-/// tell when it forgets a subscription, so every channel is probed in turn.
+/// report a subscription that it forgets, so every channel is probed in turn.
 const PROBE_CHANNELS: usize = 500;
 
 impl Subscriptions {
@@ -62,8 +62,8 @@ impl Subscriptions {
     }
 
     /// Starts a fence, as [`Connection::fence`](super::super::connection::Connection::fence)
-    /// describes it. Returns the IDs to send: one that is confirmed, since another one may never be
-    /// answered; of a channel without other requests on their way where there is one.
+    /// describes it. Returns the IDs to send: a confirmed one, since others may never be answered;
+    /// if possible, of a channel without other pending requests.
     pub fn start_fence(&mut self, now: Moment) -> Vec<ChannelId> {
         let confirmed = || {
             self.probe_queue
