@@ -16,7 +16,7 @@ pub(super) fn check_open(reader: &mut Reader, daemon: &DaemonSettings, access: &
         let mut section = Section::new(reader, Route::default().key("daemon"));
         section.mistake(
             keys::ACCESS,
-            "says that there are no access rules, and there are",
+            "declares that there are no access rules, but there are some",
             "remove it, or the [[access]] rules",
         );
     }
@@ -35,8 +35,8 @@ pub(super) fn check_status(reader: &mut Reader, access: &[AccessRule]) {
     let mut section = Section::new(reader, Route::default());
     section.warning(
         keys::ACCESS,
-        "no rule lets anybody see the status, root included",
-        "give \"status\" to who operates this device, as in user = \"root\" with allow = [\"status\", \"admin\"]",
+        "no rule allows \"status\", not even to root",
+        "allow it to the operator of this device, as in user = \"root\" with allow = [\"status\", \"admin\"]",
     );
 }
 
@@ -133,7 +133,7 @@ fn check_caller(section: &mut Section<'_>, rule: &AccessRule, known: KnownNames<
         let others = ["uid", "user", "group", "unit"];
         check_alone(
             section,
-            "over TCP no user and no unit is known",
+            "a caller over TCP has no user and no unit",
             "token",
             &others,
         );
@@ -187,7 +187,7 @@ fn check_instances(section: &mut Section<'_>, rule: &AccessRule, known: &[String
     if runs && !rule.instances.is_empty() && rule.instances.iter().all(is_known) {
         section.mistake(
             "instances",
-            "\"run\" is about identities that programs bring along, and these names are configured: this rule would never allow one",
+            "\"run\" is for identities that programs bring along, but these instances are configured: this rule would never allow one",
             "give \"run\" a rule of its own, or name here what may be run",
         );
     }
@@ -233,7 +233,7 @@ fn check_conditions(section: &mut Section<'_>, rule: &AccessRule) {
             let verb = quoted(verb.name());
             section.mistake(
                 key,
-                format!("{verb} is not about {key}: this rule would never allow it"),
+                format!("{key} does not apply to {verb}: this rule would never allow it"),
                 format!("give {verb} a rule of its own, without {key}"),
             );
         }
@@ -241,7 +241,7 @@ fn check_conditions(section: &mut Section<'_>, rule: &AccessRule) {
     if rule.system == Some(true) && rule.allow.contains(&Verb::Broadcast) {
         section.warning(
             "allow",
-            "nobody may broadcast on system channels: this rule will never allow it",
+            "broadcasts on system channels are never allowed, not even by this rule",
             "leave \"broadcast\" out, or give it a rule of its own",
         );
     }

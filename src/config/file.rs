@@ -26,7 +26,7 @@ pub struct FileEnd {
 }
 
 /// Mistake of a file whose last line has no newline.
-pub(super) const UNFINISHED: &str = "the last line has no end: the file may have been cut, and a rule in it may allow more than was meant";
+pub(super) const UNFINISHED: &str = "the last line has no newline: the file may be truncated, and a rule in it may allow more than intended";
 
 impl Layer {
     /// Reads the file. `None` if it cannot be read or is not TOML; the mistake is noted.

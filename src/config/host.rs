@@ -47,7 +47,7 @@ pub(super) fn base_url(text: &str) -> Result<Url, HostFault> {
             return Err(fault(what, "begin it with https://"));
         }
         Err(error) => {
-            let what = format!("is no URL: {error}");
+            let what = format!("is not a URL: {error}");
             return Err(fault(what, "write it as in \"https://api.goexp.io\""));
         }
     };
@@ -64,7 +64,7 @@ pub(super) fn check_bare(url: &Url) -> Result<(), HostFault> {
         return Ok(());
     }
     Err(HostFault {
-        what: "holds a user or a password".to_owned(),
+        what: "contains a user or a password".to_owned(),
         remedy: "put the credentials into [instances.NAME.credentials]",
     })
 }
@@ -100,8 +100,8 @@ mod tests {
         }
         assert!(ApiHost::parse("http://exp.example").unwrap().is_exposed);
         for (text, what) in [
-            ("", "is no URL"),
-            ("api.goexp.io", "is no URL"),
+            ("", "is not a URL"),
+            ("api.goexp.io", "is not a URL"),
             ("ftp://exp.example", "http or https"),
             ("file:///etc/passwd", "http or https"),
             ("unix:/run/x.sock", "http or https"),

@@ -29,8 +29,8 @@ pub(super) fn read_all(reader: &mut Reader) -> BTreeMap<String, InstanceSettings
         reader.findings.warning(
             origin,
             &table,
-            "no instance is named default: requests must name theirs",
-            "rename one to default, unless that is meant",
+            "no instance is named default, so every request must name one",
+            "rename one to default, unless that is intended",
         );
     }
     for name in names {
@@ -114,7 +114,7 @@ fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<I
             }
             Ok(_) => section.mistake(
                 "ca_file",
-                format!("{} holds no PEM certificate", file.display()),
+                format!("{} contains no PEM certificate", file.display()),
                 "name a PEM file (openssl x509 -inform der -out FILE.pem makes one)",
             ),
             Err(error) => section.mistake(
@@ -145,7 +145,7 @@ fn check_host(section: &mut Section<'_>, url: &Url) {
         section.mistake("host", fault.what, fault.remedy);
     }
     if is_exposed(url) {
-        let what = "the token travels in the clear, readable and usable by all on the way";
+        let what = "the token is sent unencrypted, readable and usable by anyone on the path";
         section.warning("host", what, "use https://");
     }
 }

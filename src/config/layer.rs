@@ -79,7 +79,7 @@ impl Layer {
                 None => findings.mistake(
                     origin,
                     "",
-                    "the name has an empty part, or an index beyond what is taken",
+                    "the name has an empty part, or an index that is too large",
                     "write EXPD__SECTION__KEY, as in EXPD__DAEMON__SOCKET",
                 ),
             }

@@ -65,7 +65,7 @@ impl Source {
         Some(Mistake {
             origin: Origin::file(&file),
             key: String::new(),
-            what: "this user may not read it, and the defaults apply".to_owned(),
+            what: "this user may not read it; the defaults apply".to_owned(),
             remedy:
                 "that is fine for a network of your own; to use it, run as root or as its owner"
                     .to_owned(),
@@ -122,7 +122,7 @@ impl Loaded {
             findings.mistake(
                 self.file.as_deref().map_or(Origin::Defaults, Origin::file),
                 "instances",
-                "there is no instance to connect",
+                "no instance is configured",
                 "add [instances.default] with its credentials, or use --embedded for a network of your own",
             );
             findings.finish()?;
@@ -138,7 +138,7 @@ fn warn_of_exposure(file: &Path, secret: bool, findings: &mut Findings) {
         findings.warning(Origin::file(file), "", what, remedy);
     }
     if let Some(exposure) = exposure::readable(file).filter(|_| secret) {
-        let what = format!("{exposure}, which holds a secret");
+        let what = format!("{exposure}, which contains a secret");
         let remedy = format!(
             "{}, or keep secrets in files of their own (secret_file, LoadCredential=)",
             exposure.remedy()

@@ -197,11 +197,11 @@ mod tests {
             },
             key: "daemon.socket".into(),
             what: "must be a text".into(),
-            remedy: "put it between quotes".into(),
+            remedy: "put it in quotes".into(),
         };
         assert_eq!(
             mistake.to_string(),
-            "/etc/expd.toml:3: daemon.socket: must be a text; put it between quotes"
+            "/etc/expd.toml:3: daemon.socket: must be a text; put it in quotes"
         );
     }
 

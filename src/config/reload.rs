@@ -34,8 +34,8 @@ impl Loaded {
             findings.mistake(
                 origin.clone(),
                 keys::ACCESS,
-                "the access rules are gone, which would let everybody who may open the socket do everything",
-                "write them again, or access = \"open\" under [daemon] where that is meant",
+                "the access rules are gone, which would allow everything to everyone who can open the socket",
+                "restore them, or set access = \"open\" under [daemon] if that is intended",
             );
         }
         if self.file_end.unfinished_line && !(rules.is_empty() && known.is_empty()) {
@@ -54,8 +54,8 @@ impl Loaded {
             findings.mistake(
                 origin,
                 Route::default().key(keys::ACCESS).item(index),
-                "the file's last rule is an earlier one without what narrows it: the file may have been cut",
-                "write the file to its end; where the rule is meant so, put it before another table, or restart expd",
+                "the file's last rule is an earlier one without the keys that narrow it: the file may be truncated",
+                "write the file to its end; if the rule is intended, put it before another table, or restart expd",
             );
         }
         findings.finish().map(drop)

@@ -92,7 +92,7 @@ impl<'r> Section<'r> {
     }
 
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        let text = self.string(name, "put it between quotes")?;
+        let text = self.string(name, "put it in quotes")?;
         if text.is_empty() {
             self.mistake(name, "is empty", "give it a value or remove it");
             return None;
@@ -135,7 +135,7 @@ impl<'r> Section<'r> {
     }
 
     pub(super) fn duration(&mut self, name: &str) -> Option<Duration> {
-        let text = self.string(name, "write a text with a unit, as in \"60s\"")?;
+        let text = self.string(name, "write it in quotes, with a unit, as in \"60s\"")?;
         let duration = match units::parse_duration(&text) {
             Ok(duration) => duration,
             Err(error) => {
@@ -233,7 +233,7 @@ impl<'r> Section<'r> {
                 Some(nearest) => format!("write one of {one_of}; did you mean \"{nearest}\"?"),
                 None => format!("write one of {one_of}"),
             };
-            self.mistake(name, format!("{} is not known here", quoted(&text)), remedy);
+            self.mistake(name, format!("{} is not a known value", quoted(&text)), remedy);
         }
         found
     }
@@ -241,7 +241,7 @@ impl<'r> Section<'r> {
     pub(super) fn address(&mut self, name: &str) -> Option<SocketAddr> {
         let text = self.string(name, "write it as in \"127.0.0.1:9000\"")?;
         let Ok(address) = text.parse::<SocketAddr>() else {
-            let what = format!("{} is no address with a port", quoted(&text));
+            let what = format!("{} is not an address with a port", quoted(&text));
             self.mistake(
                 name,
                 what,
@@ -273,14 +273,14 @@ impl<'r> Section<'r> {
             }
             ValueKind::U64(bits) => u32::try_from(bits).ok(),
             ValueKind::I64(_) => {
-                self.mistake(name, "a decimal number is no permission mode", REMEDY);
+                self.mistake(name, "a decimal number is not a permission mode", REMEDY);
                 return None;
             }
             _ => None,
         };
         let fits = bits.filter(|bits| *bits <= 0o777);
         if fits.is_none() {
-            self.mistake(name, "is no permission mode up to 0777", REMEDY);
+            self.mistake(name, "is not a permission mode up to 0777", REMEDY);
         }
         fits
     }
@@ -334,7 +334,7 @@ impl<'r> Section<'r> {
                     Some(nearest) => format!("use {one_of}; did you mean \"{nearest}\"?"),
                     None => format!("use {one_of}"),
                 };
-                self.mistake(name, format!("{} is not known here", quoted(text)), remedy);
+                self.mistake(name, format!("{} is not a known value", quoted(text)), remedy);
             }
         }
         Some(texts)

@@ -32,7 +32,7 @@ pub(super) fn read_settled(path: &Path, largest: u64) -> io::Result<Zeroizing<St
     }
     Err(io::Error::new(
         io::ErrorKind::ResourceBusy,
-        "it is being written",
+        "the file is being written",
     ))
 }
 

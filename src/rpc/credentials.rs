@@ -71,7 +71,7 @@ fn host_in(name: &str, host: &str, bridges: &Bridges) -> Result<String, Status> 
     let host = ApiHost::parse(host);
     let host = host.map_err(|fault| error::invalid(format_args!("host {fault}")))?;
     if host.is_exposed {
-        log::warn!(instance = name; "an instance that a program runs has an http:// host: its token travels in the clear, readable and usable by all on the way; use https://");
+        log::warn!(instance = name; "an instance that a program runs has an http:// host: its token is sent unencrypted, readable and usable by anyone on the path; use https://");
     }
     Ok(host.url)
 }
