@@ -29,7 +29,7 @@ pub fn disable() -> Outcome {
 
 impl Outcome {
     /// Logs a warning if the protection failed.
-    pub fn tell(self) {
+    pub fn log_failure(self) {
         if let Err(error) = self.0 {
             log::warn!(
                 "cannot disable core dumps of this process, which would contain its secrets: {error}; disable them for the service (LimitCORE=0) or the host (sysctl kernel.core_pattern)"

@@ -104,7 +104,7 @@ impl HostNetwork {
 impl HostNetworkTask {
     /// Reports a link that came up, in tests.
     #[cfg(test)]
-    pub fn tell_news(&self) {
+    pub fn report_news(&self) {
         self.changes.send_modify(|changes| {
             changes.all += 1;
             changes.new += 1;
@@ -117,17 +117,17 @@ impl HostNetworkTask {
     }
 
     async fn watch(self) {
-        let mut told = false;
+        let mut is_reported = false;
         loop {
             let ended = match open() {
                 Ok(socket) => self.read(&socket).await,
                 Err(error) => error,
             };
-            if !told {
-                told = true;
+            if !is_reported {
+                is_reported = true;
                 log::info!(
-                    "changes of this host's network are not seen ({ended}); pauses run their time, and \
-                     dead connections are found by their silence (RestrictAddressFamilies= needs AF_NETLINK)"
+                    "cannot watch the host's network ({ended}): reconnects are not sped up; allow \
+                     AF_NETLINK in RestrictAddressFamilies="
                 );
             }
             sleep(RETRY).await;

@@ -49,13 +49,11 @@ pub enum DaemonError {
     },
     /// A part of the daemon ended by itself.
     #[error(
-        "{0} ended unexpectedly; this is a defect of expd, and the daemon stops so that it is \
-         started afresh"
+        "{0} ended unexpectedly, which is a defect of expd; the daemon exits so that it is restarted"
     )]
     Task(&'static str),
     #[error(
-        "a task panicked: {0}; this is a defect of expd, and the daemon stops so that it is started \
-         afresh"
+        "a task panicked: {0}, which is a defect of expd; the daemon exits so that it is restarted"
     )]
     Panicked(String),
 }

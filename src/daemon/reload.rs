@@ -161,13 +161,18 @@ impl Reload {
                 for mistake in errors.mistakes() {
                     log::error!(event = JournalEvent::SettingsRefused; "{mistake}");
                 }
-                log::error!("the settings have mistakes, and stay as they were");
+                log::error!(
+                    "reload refused: the settings have mistakes; the previous ones stay in force"
+                );
                 let mistakes = errors.mistakes().iter().map(ToString::to_string);
                 return Err(Arc::new(mistakes.collect()));
             }
             Err(error) => {
-                let reason = format!("the settings could not be read: {error}");
-                log::error!(event = JournalEvent::SettingsRefused; "{reason}; they stay as they were");
+                let reason = format!("cannot read the settings: {error}");
+                log::error!(
+                    event = JournalEvent::SettingsRefused;
+                    "reload refused: {reason}; the previous settings stay in force"
+                );
                 return Err(Arc::new(vec![reason]));
             }
         };
@@ -184,9 +189,12 @@ impl Reload {
                 let instances = running.apply(prepared).await;
                 Ok(self.apply(loaded, &instances))
             }
-            Err(reason) => {
-                log::error!(event = JournalEvent::SettingsRefused; "{reason}; the settings stay as they were");
-                Err(Arc::new(vec![reason]))
+            Err(error) => {
+                log::error!(
+                    event = JournalEvent::SettingsRefused;
+                    "reload refused: {error}; the previous settings stay in force"
+                );
+                Err(Arc::new(vec![error.to_string()]))
             }
         }
     }
@@ -216,13 +224,13 @@ impl Reload {
         log::info!(
             event = JournalEvent::SettingsApplied,
             access_rules = rules;
-            "the settings were read again, and apply{}", in_words(instances)
+            "settings reloaded{}", in_words(instances)
         );
         let pending = pending(&changed, self.options.embedded);
         if !pending.is_empty() {
             log::warn!(
                 event = JournalEvent::RestartNeeded;
-                "changed settings that apply after a restart (systemctl restart expd): {}",
+                "changed settings need a restart (systemctl restart expd): {}",
                 pending.join(", ")
             );
         }
@@ -257,7 +265,7 @@ fn in_words(instances: &AppliedInstances) -> String {
     let mut words = String::new();
     for (names, what) in [
         (added, "added"),
-        (changed, "changed, and log in anew"),
+        (changed, "changed, logging in again"),
         (replaced, "replaced"),
         (removed, "removed"),
     ] {

@@ -90,7 +90,7 @@ fn start(
         options.log.unwrap_or(level),
         options.log_format.unwrap_or(format),
     )?;
-    core_dumps.tell();
+    core_dumps.log_failure();
     let result = runtime.block_on(async {
         // Settings with a mistake are waited for in any case, below.
         if read.is_ok() && attempts.is_delayed() {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::bridge::{AppliedInstances, Bridges, ConfiguredInstances, PreparedInstances};
+use crate::bridge::{
+    AppliedInstances, Bridges, ConfiguredInstances, InstanceError, PreparedInstances,
+};
 use crate::config::{DaemonSettings, Limits, Settings};
 use crate::router::RouterHandle;
 use crate::shares::{Amount, Limit, LimitHits, UserRates};
@@ -35,10 +37,10 @@ impl RunningDaemon {
         &mut self,
         settings: &Settings,
         is_other: impl Fn(&str) -> bool,
-    ) -> Result<PreparedSettings, String> {
+    ) -> Result<PreparedSettings, InstanceError> {
         let prepared = self.instances.prepare(&settings.instances, is_other).await;
         Ok(PreparedSettings {
-            instances: prepared.map_err(|error| error.to_string())?,
+            instances: prepared?,
             daemon: Arc::new(settings.daemon.clone()),
         })
     }

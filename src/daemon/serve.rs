@@ -250,7 +250,7 @@ async fn stop(mut groups: Groups, router: &RouterHandle, bridges: &Bridges, drai
     timeout(STOP_TIMEOUT, router.stop()).await.ok();
     if !groups.servers.ended(drain).await {
         log::warn!(
-            "calls under way after {} ms (daemon.drain_timeout) were aborted",
+            "aborted calls still running after {} ms (daemon.drain_timeout)",
             drain.as_millis()
         );
     }

@@ -68,7 +68,7 @@ pub(super) async fn wait_for_settings(
     };
     let mut serving = JoinSet::new();
     serving.spawn(server.serve(listeners(options, passed), stop.clone()));
-    notifier.ready(&tell(&mistakes, &errors));
+    notifier.ready(&report(&mistakes, &errors));
 
     let mut watchdog = interval(notifier.watchdog_interval().unwrap_or(LOOK));
     let mut look = interval(LOOK);
@@ -102,7 +102,7 @@ pub(super) async fn wait_for_settings(
                 break Some(loaded);
             }
             Err(errors) => {
-                notifier.ready(&tell(&mistakes, &errors));
+                notifier.ready(&report(&mistakes, &errors));
                 if let Some(asked) = asked {
                     asked.answer(Err(mistakes.borrow().clone()));
                 }
@@ -115,7 +115,7 @@ pub(super) async fn wait_for_settings(
         serving.shutdown().await;
     }
     if read.is_some() {
-        log::info!("the settings are corrected: starting");
+        log::info!("settings corrected: starting");
     } else {
         notifier.stopping();
         log::info!(event = JournalEvent::Stopped; "stopped");
@@ -124,7 +124,7 @@ pub(super) async fn wait_for_settings(
 }
 
 /// Logs new mistakes, shows them to callers, and returns the status.
-fn tell(mistakes: &watch::Sender<Arc<Vec<String>>>, errors: &ConfigErrors) -> String {
+fn report(mistakes: &watch::Sender<Arc<Vec<String>>>, errors: &ConfigErrors) -> String {
     let now: Vec<String> = errors.mistakes().iter().map(ToString::to_string).collect();
     for mistake in now.iter().filter(|it| !mistakes.borrow().contains(it)) {
         log::error!(event = JournalEvent::SettingsRefused; "{mistake}");
@@ -162,7 +162,11 @@ fn listeners(options: &ServeOptions, passed: &[PassedSocket]) -> Vec<Listener> {
     for socket in bound {
         match socket.and_then(listen) {
             Ok(listener) => listeners.push(listener),
-            Err(error) => log::warn!("no caller hears of the mistakes in the settings: {error}"),
+            Err(error) => {
+                log::warn!(
+                    "cannot open the socket to report the mistakes in the settings: {error}"
+                );
+            }
         }
     }
     listeners

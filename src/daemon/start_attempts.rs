@@ -67,7 +67,7 @@ impl StartAttempts {
             failed,
             reason,
         };
-        attempts.write("it ended without a message (journalctl -u tells by what)");
+        attempts.write("it ended without a message (journalctl -u expd shows the cause)");
         attempts
     }
 
@@ -104,7 +104,7 @@ impl StartAttempts {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let text = format!(
-            "starting in {} s: {} starts have failed, the last one because: {}",
+            "starting in {} s: {} failed starts, the last one: {}",
             pause.as_secs(),
             self.failed,
             self.reason
@@ -120,7 +120,7 @@ impl StartAttempts {
                 _ = interrupt.recv() => return Ok(false),
                 _ = terminate.recv() => return Ok(false),
                 _ = look.tick() => if FileStamp::of(settings) != stamp {
-                    log::info!("the settings have changed: starting");
+                    log::info!("settings changed: starting");
                     return Ok(true);
                 },
             }

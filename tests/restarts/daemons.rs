@@ -363,7 +363,7 @@ async fn a_right_that_a_reload_takes_is_taken_from_waiting_broadcasts_too() {
     scene.waiting(&client, 1).await;
     scene.write(&rules(""), CREDENTIALS);
     daemon.signal("HUP");
-    daemon.said("the settings were read again");
+    daemon.said("settings reloaded");
     scene.network.start_again().await;
     let refused = calls.join_next().await.unwrap().unwrap().unwrap_err();
     assert_eq!(refused.fate(), Fate::Refused, "{refused:?}");
