@@ -112,8 +112,9 @@ impl Accepted {
                 Err(error) => {
                     if !self.refused {
                         log::error!(
-                            "cannot accept local connections, and keeps trying: {error}; raise the limit of open files \
-                             (LimitNOFILE=) or lower daemon.limits.max_connections"
+                            "cannot accept local connections: {error}; trying again; raise the \
+                             limit of open files (LimitNOFILE=) or lower \
+                             daemon.limits.max_connections"
                         );
                         self.refused = true;
                     }
@@ -131,7 +132,7 @@ impl Accepted {
         if !self.full {
             log::warn!(
                 event = JournalEvent::LimitHit;
-                "as many local connections are open as are accepted at a time, those that are being refused among them; more wait until one closes (daemon.limits.max_connections)"
+                "connection limit reached; new connections wait (daemon.limits.max_connections)"
             );
             self.full = true;
         }

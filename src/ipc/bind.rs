@@ -192,7 +192,7 @@ fn pin_created(folder: &Folder, name: &OsStr) -> io::Result<(OwnedFd, Stat)> {
 }
 
 fn replaced() -> io::Error {
-    io::Error::other("somebody has put another file in its place")
+    io::Error::other("another file was put in its place")
 }
 
 /// True for the file with this device and inode.

@@ -42,7 +42,7 @@ pub enum IpcError {
         path: PathBuf,
     },
     /// The folder is missing and cannot be created.
-    #[error("cannot make the socket's folder {}: {source}; choose another --socket", folder.display())]
+    #[error("cannot create the socket's folder {}: {source}; choose another --socket", folder.display())]
     MakeFolder {
         folder: PathBuf,
         source: io::Error,

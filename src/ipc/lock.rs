@@ -88,7 +88,7 @@ impl Lock {
             };
             let held = fstat(&file)?;
             if !FileType::from_raw_mode(held.st_mode).is_file() {
-                return Err(io::Error::other("its lock is no plain file"));
+                return Err(io::Error::other("its lock is not a regular file"));
             }
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
@@ -123,7 +123,7 @@ impl Lock {
             }));
         }
         Err(io::Error::other(
-            "the lock file is being replaced again and again",
+            "the lock file keeps being replaced",
         ))
     }
 }
