@@ -81,7 +81,7 @@ mod tests {
             let mut pauses = Pauses::new(network.clone());
             pauses.begin_try();
             // During the try already.
-            task.tell_news();
+            task.report_news();
             let begun = Instant::now();
             pauses.wait_until(begun + LONG).await;
             ends.push(begun.elapsed());
@@ -101,7 +101,7 @@ mod tests {
         let begun = Instant::now();
         for _ in 0..10 {
             pauses.begin_try();
-            task.tell_news();
+            task.report_news();
             pauses.wait_until(Instant::now() + LONG).await;
         }
         assert!(begun.elapsed() >= EVERY * 9, "{:?}", begun.elapsed());
@@ -110,7 +110,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_pause_without_news_runs_its_time() {
         let (network, task) = watch_host_network();
-        task.tell_news();
+        task.report_news();
         let mut pauses = Pauses::new(network);
         pauses.begin_try();
         let begun = Instant::now();

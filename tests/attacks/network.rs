@@ -300,7 +300,7 @@ async fn the_words_of_a_server_flood_neither_log_nor_status() {
     let home = Home::new(&on(&network.url, "transport = \"polling\""));
     let mut daemon = home.start();
     daemon.said("the login failed");
-    daemon.said("which is not an address");
+    daemon.said("but this is not an address");
     daemon.said("logged in");
     daemon.said("not connected");
     let client = client(&home).await;

@@ -180,8 +180,11 @@ impl ApiClient {
         if let Some(stranger) = answer.stranger()
             && !serves_pages(&path)
         {
-            let what = format!("that is {stranger}");
-            return Err(CallError::unreadable(&answer.host, answer.status, &what));
+            return Err(CallError::unreadable(
+                &answer.host,
+                answer.status,
+                &stranger,
+            ));
         }
         Ok(ApiAnswer {
             status: answer.status.as_u16(),
@@ -290,7 +293,7 @@ fn to_json(body: &impl Serialize, payload: &Payload) -> Result<Vec<u8>, CallErro
 fn responses(answer: &Answer) -> Result<Vec<Payload>, CallError> {
     let unreadable = |what: &str| CallError::unreadable(&answer.host, answer.status, what);
     if let Some(stranger) = answer.stranger() {
-        return Err(unreadable(&format!("that is {stranger}")));
+        return Err(unreadable(&stranger));
     }
     if !answer.body.trim_ascii_start().starts_with(b"[") {
         return Ok(Vec::new());

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::client::{ANSWER_TIMEOUT, ApiClient};
 use super::target;
 use crate::upstream::session::LoggedIn;
-use crate::upstream::transport::{AnswerRoom, ByteStream, CallError, OpenAnswer, behind_the_end};
+use crate::upstream::transport::{AnswerRoom, ByteStream, CallError, OpenAnswer, beyond_the_end};
 use expd_domain::ApiPath;
 
 /// Facts about content, from the head of its answer.
@@ -84,7 +84,7 @@ impl ApiClient {
             status if status.is_success() && status != StatusCode::PARTIAL_CONTENT => {
                 head.size = answer.length();
                 if let Some(size) = head.size.filter(|size| *size < offset) {
-                    return Err(behind_the_end(offset, size));
+                    return Err(beyond_the_end(offset, size));
                 }
                 let stream = Some(answer.into_stream(offset)?);
                 Ok(Content { head, stream })
@@ -96,7 +96,7 @@ impl ApiClient {
                         let stream = None;
                         Ok(Content { head, stream })
                     }
-                    Some(size) if size < offset => Err(behind_the_end(offset, size)),
+                    Some(size) if size < offset => Err(beyond_the_end(offset, size)),
                     _ => Err(answer.into_error(room).await),
                 }
             }

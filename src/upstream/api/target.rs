@@ -54,7 +54,7 @@ pub(super) fn app_url<'q>(
     let sent = format!("{}{path}", base.path().trim_end_matches('/'));
     if url.path() != sent || url.origin() != base.origin() {
         return Err(refused(format!(
-            "the path {} cannot be sent as it is written; percent-encode its special characters",
+            "the path {} cannot be sent as written; percent-encode its special characters",
             Quoted(path.as_str())
         )));
     }

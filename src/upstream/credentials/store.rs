@@ -129,7 +129,7 @@ impl PairedStore {
             .open(&self.file)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(invalid("it is no plain file".to_owned()));
+            return Err(invalid("it is not a regular file".to_owned()));
         }
         if !exposure::is_trusted(metadata.uid()) {
             return Err(invalid(format!("it is owned by {}", User(metadata.uid()))));
@@ -138,7 +138,7 @@ impl PairedStore {
             let path = self.file.display();
             let taken = file.set_permissions(Permissions::from_mode(0o600));
             let now = match taken {
-                Ok(()) => "no more now".to_owned(),
+                Ok(()) => "its mode is now 0600".to_owned(),
                 Err(error) => format!("chmod 0600 {path} ({error})"),
             };
             log::warn!(

@@ -47,7 +47,7 @@ pub(super) struct Connection {
 pub(super) struct Arrivals {
     pub broadcasts: Vec<Incoming>,
     pub confirmed: Vec<Arc<Channel>>,
-    pub refused: Vec<Refusal>,
+    pub refused: Vec<RefusedChannels>,
     /// Malformed and unrequested messages.
     pub unexpected: Vec<String>,
     /// Reason why the connection has ended.
@@ -56,7 +56,7 @@ pub(super) struct Arrivals {
 
 /// Channels that the server refused, with its reason.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct RefusedChannels {
     /// Channels that lost or never got their subscription by it, and were not refused before. Empty
     /// if the server does not name them.
     pub channels: Vec<Arc<Channel>>,
@@ -235,7 +235,7 @@ impl Connection {
                     let channels = self.subscriptions.refuse(&channels);
                     // A repeated refusal is not reported again.
                     if !named || !channels.is_empty() {
-                        arrivals.refused.push(Refusal { channels, reason });
+                        arrivals.refused.push(RefusedChannels { channels, reason });
                     }
                 }
                 SocketEvent::Unexpected(what) => arrivals.unexpected.push(what),

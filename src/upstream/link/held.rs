@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use tokio::time::Instant;
 
-use super::connection::{Connection, Refusal};
+use super::connection::{Connection, RefusedChannels};
 use crate::router::Incoming;
 
 /// Bounds on held broadcasts, at which the new connection takes over as it is. Only broadcasts that
@@ -23,7 +23,7 @@ pub(super) struct Held {
     bytes: usize,
     clean_at: usize,
     pub unexpected: Vec<String>,
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<RefusedChannels>,
 }
 
 impl Held {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::connection::{Connection, Refusal, UNANSWERED_ASKS};
+use super::connection::{Connection, RefusedChannels, UNANSWERED_ASKS};
 use super::status::LinkStatus;
 use crate::journal::JournalEvent;
 use crate::metrics::Counters;
@@ -57,9 +57,9 @@ impl RefusalNotice {
 
     /// Reports refused channels. True if the connection should be replaced because it holds
     /// channels no longer wanted: they count towards a network's limit on the channels of a socket.
-    pub fn on_refusals(&mut self, refusals: Vec<Refusal>, connection: &Connection) -> bool {
+    pub fn on_refusals(&mut self, refusals: Vec<RefusedChannels>, connection: &Connection) -> bool {
         let mut replace = false;
-        for Refusal { channels, reason } in refusals {
+        for RefusedChannels { channels, reason } in refusals {
             if channels.is_empty() && !connection.subscriptions.has_pending() {
                 self.counters.unexpected_messages.inc();
                 log::debug!(instance = self.name; "unexpected message: an error: {reason}");

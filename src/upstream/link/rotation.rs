@@ -25,7 +25,7 @@ use futures_util::future::{BoxFuture, pending};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::connection::{Connection, Refusal};
+use super::connection::{Connection, RefusedChannels};
 use super::held::Held;
 use super::parts::LinkParts;
 use super::subscriptions::Subscriptions;
@@ -110,7 +110,7 @@ pub(super) enum Step {
     /// The new connection has just opened: forget channels no longer wanted on both.
     AbandonUnwanted,
     /// Report channels that the network refuses on the new connection.
-    ReportRefusals(Vec<Refusal>),
+    ReportRefusals(Vec<RefusedChannels>),
     /// Report malformed messages on the new connection.
     ReportUnexpected(Vec<String>),
     /// Send a fence on the present connection, then call [`Rotation::wait_for_fence`].

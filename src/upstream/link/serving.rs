@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::{Arrivals, Connection, Dead, MaintenanceReport, Refusal};
+use super::connection::{Arrivals, Connection, Dead, MaintenanceReport, RefusedChannels};
 use super::parts::LinkParts;
 use super::recent::Recent;
 use super::refusals::RefusalNotice;
@@ -88,7 +88,7 @@ impl Serving {
     }
 
     /// Forgets what was detected with another setup than that of `session`.
-    pub fn detect_anew(&mut self, session: &LoggedIn) {
+    pub fn forget_detected(&mut self, session: &LoggedIn) {
         if !self.is_detected_with(session) {
             self.detected = None;
             self.detected_with = Some(session.setup.clone());
@@ -208,7 +208,7 @@ impl Serving {
             self.report(Report::Confirmed(confirmed)).await;
             self.refusal_notice.end(connection);
         }
-        for Refusal { channels, reason } in &refused {
+        for RefusedChannels { channels, reason } in &refused {
             if !channels.is_empty() {
                 let report = Report::Refused(channels.clone(), reason.as_str().into());
                 self.report(report).await;

@@ -233,7 +233,7 @@ impl Link {
             .enter(state, cause, "opening the socket", |status| {
                 status.next_try = None;
             });
-        self.serving.detect_anew(session);
+        self.serving.forget_detected(session);
         let (parts, detected) = (&self.serving.parts, &mut self.serving.detected);
         let mut connection = Connection::open(parts, detected, session).await?;
         self.serving.subscribe_all(&mut connection).await?;

@@ -41,13 +41,13 @@ const LATEST_REFRESH: Duration = Duration::from_secs(7 * 86_400);
 const EARLIEST_REFRESH: Duration = Duration::from_millis(300);
 
 /// Assumed life of a token that comes without an expiry.
-const UNTOLD_LIFE: Duration = Duration::from_secs(3600);
+const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
 
 /// Bound on the size of an authentication payload in bytes.
 const LARGEST_ANSWER: usize = 1 << 20;
 
 /// Added to EXP's message if it refuses a login that an unset clock has dated.
-const UNSET_CLOCK: &str = "; this machine's clock is before 2025, so that the login was dated wrongly: set it (timedatectl set-ntp true, or date -s)";
+const UNSET_CLOCK: &str = "; this machine's clock is before 2025, so the login had a wrong date: set the clock (timedatectl set-ntp true, or date -s)";
 
 /// Failed login or refresh: refused by EXP, or transient with EXP's `Retry-After`.
 pub(super) enum Failure {
@@ -117,7 +117,7 @@ impl Authenticator {
 
     /// Uses another setup from now on.
     pub(super) fn follow(&mut self, setup: Arc<InstanceSetup>) {
-        log::info!(instance = self.name; "the settings of this instance have changed: logging in anew");
+        log::info!(instance = self.name; "the settings of this instance have changed: logging in again");
         self.keyring.follow(&setup.settings.credentials);
         self.refusals.replaced();
         if self.setup.settings.host != setup.settings.host {
@@ -228,7 +228,7 @@ impl Authenticator {
         // The parsed tokens are copies; the raw body is wiped.
         answer.body.zeroize();
         let authentication = authentication.map_err(|why| {
-            let why = stranger.map_or_else(|| why.to_string(), |stranger| format!("that is {stranger}"));
+            let why = stranger.unwrap_or_else(|| why.to_string());
             let reason = format!(
                 "{} answered with something other than an authentication payload ({why}); check the host setting",
                 self.host()
@@ -284,7 +284,7 @@ impl Authenticator {
         let now = Instant::now();
         let life = match authentication.expiration {
             Some(expiration) => self.clock.life_or_guess(expiration, LocalTime::now()),
-            None => UNTOLD_LIFE,
+            None => DEFAULT_LIFE,
         };
         self.serial += 1;
         let Hosts {
@@ -326,7 +326,7 @@ impl Authenticator {
             && self.shown_pairing_code.as_ref() != Some(code)
         {
             if code.is_empty() {
-                log::info!(event = JournalEvent::Pairing, instance = self.name; "waiting to be paired; EXP has told no pairing code");
+                log::info!(event = JournalEvent::Pairing, instance = self.name; "waiting to be paired; EXP sent no pairing code");
                 self.shown_pairing_code = Some(String::new());
                 return;
             }

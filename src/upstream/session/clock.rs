@@ -132,13 +132,13 @@ pub(super) enum ClockChange {
 impl ClockWarnings {
     /// Updates the offset. Returns a change worth logging.
     pub(super) fn update(&mut self, offset: Option<i64>) -> Option<ClockChange> {
-        let told = std::mem::replace(&mut self.0, offset);
-        match (offset, told) {
+        let last_reported = std::mem::replace(&mut self.0, offset);
+        match (offset, last_reported) {
             (None, None) => None,
             (None, Some(_)) => Some(ClockChange::Right),
-            (Some(now), Some(told)) if now.abs_diff(told) <= REDATED.as_secs() => {
+            (Some(now), Some(last)) if now.abs_diff(last) <= REDATED.as_secs() => {
                 // Small steps must not add up unnoticed.
-                self.0 = Some(told);
+                self.0 = Some(last);
                 None
             }
             (Some(now), _) => Some(ClockChange::Wrong(now)),

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep};
 
 use super::error::SessionError;
@@ -43,6 +44,15 @@ pub(super) struct Keyring {
     is_dirty: bool,
     /// Reason why the key is not on disk; `None` if it is, or if there is none.
     unsaved: watch::Sender<Option<String>>,
+}
+
+/// Reason why the key could not be written to disk.
+#[derive(Debug, thiserror::Error)]
+enum SaveError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("storing the paired device's credentials was interrupted: {0}")]
+    Interrupted(#[from] JoinError),
 }
 
 /// Interval of the tries to store a key while the daemon stops.
@@ -210,14 +220,14 @@ impl Keyring {
         let until_then = if self.key.is_some() {
             "the device works, but would have to be paired again after a restart"
         } else {
-            "the device returns to pairing all the same"
+            "the device returns to pairing anyway"
         };
         log::error!(event = JournalEvent::CredentialsNotSaved, instance = self.name; "{error}; until then {until_then}; trying again in {:.0} s", wait.as_secs_f64());
         self.due = Some(Instant::now() + wait);
     }
 
     /// Writes memory to disk.
-    async fn try_to_save(&mut self) -> Result<(), String> {
+    async fn try_to_save(&mut self) -> Result<(), SaveError> {
         let Some(store) = self.store.clone() else {
             return Ok(());
         };
@@ -229,13 +239,12 @@ impl Keyring {
         // The disk may be slow, and this task shares its thread with others.
         let saved = tokio::task::spawn_blocking(move || bring_in_line(&store, wanted.as_ref()));
         let saved = match saved.await {
-            Ok(saved) => saved.map_err(|error| error.to_string()),
-            Err(error) => Err(format!(
-                "storing the paired device's credentials was interrupted: {error}"
-            )),
+            Ok(saved) => saved.map_err(SaveError::from),
+            Err(error) => Err(error.into()),
         };
         self.is_dirty = saved.is_err();
-        let unsaved = saved.as_ref().err().filter(|_| paired).cloned();
+        let unsaved = saved.as_ref().err().filter(|_| paired);
+        let unsaved = unsaved.map(ToString::to_string);
         self.unsaved.send_if_modified(|now| {
             let changed = *now != unsaved;
             *now = unsaved;

@@ -225,7 +225,7 @@ impl SessionTask {
                     Err(Failure::Refused(reason)) => {
                         if token.session.authentication.identity.is_pairing() {
                             // Its code ends with the token, and a login brings a new code.
-                            log::debug!(instance = self.auth.name; "the pairing code ends; logging in again for another one");
+                            log::debug!(instance = self.auth.name; "the pairing code expires; logging in again for a new one");
                         } else {
                             log::info!(instance = self.auth.name; "EXP does not refresh the token ({reason}); logging in again");
                         }

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer_reader::{Decoding, ReadAhead, reserve};
+use super::answer_reader::{Decoding, ReadAhead, grow_body};
 use super::answer_room::AnswerRoom;
 use super::decoder::{Coding, DecodeError};
 use super::error::CallError;
@@ -108,7 +108,7 @@ impl Answer {
         let mut decoding = coding.map(Decoding::new);
         let mut read_ahead = ReadAhead::default();
         if let Some(announced) = announced {
-            begun += reserve(body, saturated(announced), most, room).await?;
+            begun += grow_body(body, saturated(announced), most, room).await?;
         } else {
             begun += read_ahead.begin(room).await?;
         }
@@ -116,7 +116,7 @@ impl Answer {
         loop {
             let deadline = begun + REST_TIMEOUT + line_time(arrived);
             let chunk = match timeout_at(deadline, response.chunk()).await {
-                Err(_) => return Err(broke_off("its rest did not arrive in time".to_owned())),
+                Err(_) => return Err(broke_off("the rest did not arrive in time".to_owned())),
                 Ok(Err(error)) => return Err(broke_off(route.describe(&error))),
                 Ok(Ok(Some(chunk))) => chunk,
                 Ok(Ok(None)) => break,
@@ -127,7 +127,7 @@ impl Answer {
                 begun += read_ahead.grow(chunk.len(), room).await?;
             }
             let Some(decoding) = &mut decoding else {
-                begun += reserve(body, chunk.len(), most, room).await?;
+                begun += grow_body(body, chunk.len(), most, room).await?;
                 body.extend_from_slice(&chunk);
                 continue;
             };
@@ -139,7 +139,7 @@ impl Answer {
             decoding.begin(&chunk, room).await?;
             let mut input = &*chunk;
             while let Some(piece) = decoding.piece(&mut input).map_err(unreadable)? {
-                reserve(body, piece.len(), most, room).await?;
+                grow_body(body, piece.len(), most, room).await?;
                 body.extend_from_slice(piece);
                 yield_now().await;
             }
@@ -178,12 +178,12 @@ impl Answer {
             return Some(format!("a redirect to {location}"));
         }
         if self.status == StatusCode::NETWORK_AUTHENTICATION_REQUIRED {
-            return Some("the word of a captive portal: log in to this network".to_owned());
+            return Some("the answer of a captive portal: log in to this network".to_owned());
         }
         let page = self.status.is_success() && self.is_page();
         page.then(|| {
             format!(
-                "a page of a captive portal or a proxy in its place ({})",
+                "a page of a captive portal or a proxy ({})",
                 self.quoted_start()
             )
         })

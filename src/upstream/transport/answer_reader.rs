@@ -39,7 +39,7 @@ impl Decoding {
     ) -> Result<(), CallError> {
         if self.output.is_empty() && !chunk.is_empty() {
             let bytes = DECODED_AT_ONCE + self.decoder.memory(chunk);
-            hold(bytes, room).await?;
+            reserve(bytes, room).await?;
             self.output = vec![0; DECODED_AT_ONCE];
         }
         Ok(())
@@ -68,18 +68,18 @@ impl Decoding {
 /// Accounts for what the HTTP library reads ahead of an answer without a length.
 #[derive(Default)]
 pub(super) struct ReadAhead {
-    held: usize,
+    reserved: usize,
 }
 
 impl ReadAhead {
     /// Continues with `reserved` bytes accounted for already.
-    pub(super) fn holding(held: usize) -> Self {
-        Self { held }
+    pub(super) fn with_reserved(reserved: usize) -> Self {
+        Self { reserved }
     }
 
     /// Accounts for the first reads. Returns the time waited.
     pub(super) async fn begin(&mut self, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
-        self.hold(FIRST_READS, room).await
+        self.reserve(FIRST_READS, room).await
     }
 
     /// Accounts for the reads that follow a chunk of this length. Returns the time waited.
@@ -88,24 +88,24 @@ impl ReadAhead {
         chunk: usize,
         room: &dyn AnswerRoom,
     ) -> Result<Duration, CallError> {
-        self.hold(chunk.saturating_mul(READ_AHEAD_FACTOR), room)
+        self.reserve(chunk.saturating_mul(READ_AHEAD_FACTOR), room)
             .await
     }
 
     /// Reserves `ahead` bytes in all, up to the bound.
-    async fn hold(&mut self, ahead: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
-        let more = ahead.min(MAX_READ_AHEAD).saturating_sub(self.held);
+    async fn reserve(&mut self, ahead: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
+        let more = ahead.min(MAX_READ_AHEAD).saturating_sub(self.reserved);
         if more == 0 {
             return Ok(Duration::ZERO);
         }
-        let waited = hold(more, room).await?;
-        self.held += more;
+        let waited = reserve(more, room).await?;
+        self.reserved += more;
         Ok(waited)
     }
 }
 
 /// Grows a body by `more` bytes, and accounts for them first. Returns the time waited.
-pub(super) async fn reserve(
+pub(super) async fn grow_body(
     body: &mut Vec<u8>,
     more: usize,
     most: usize,
@@ -123,15 +123,15 @@ pub(super) async fn reserve(
         before => needed.max(2 * before).min(most),
     };
     // Twice: the chunks as they arrive, and the buffer that they are copied to.
-    let waited = hold(2 * (capacity - body.capacity()), room).await?;
+    let waited = reserve(2 * (capacity - body.capacity()), room).await?;
     body.reserve_exact(capacity - body.len());
     Ok(waited)
 }
 
 /// Accounts for bytes of an answer. Returns the time waited.
-async fn hold(bytes: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
+async fn reserve(bytes: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
     let asked = Instant::now();
-    if room.hold(bytes).await {
+    if room.reserve(bytes).await {
         Ok(asked.elapsed())
     } else {
         Err(CallError::NoRoom)

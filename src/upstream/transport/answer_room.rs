@@ -8,17 +8,17 @@ use futures_util::future::BoxFuture;
 pub trait AnswerRoom: Send + Sync {
     /// Reserves bytes while `spare` more are free, waiting a while for them; false if there is no
     /// memory in time.
-    fn hold_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool>;
+    fn reserve_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool>;
 
     /// Reserves bytes of an answer that has arrived.
-    fn hold(&self, bytes: usize) -> BoxFuture<'_, bool> {
-        self.hold_beside(bytes, 0)
+    fn reserve(&self, bytes: usize) -> BoxFuture<'_, bool> {
+        self.reserve_beside(bytes, 0)
     }
 
     /// Reserves bytes before a request is sent. [`SPARE`] times as much stays free, so that
     /// requests never take the memory that the answers to others wait for.
-    fn hold_ahead(&self, bytes: usize) -> BoxFuture<'_, bool> {
-        self.hold_beside(bytes, bytes.saturating_mul(SPARE))
+    fn reserve_ahead(&self, bytes: usize) -> BoxFuture<'_, bool> {
+        self.reserve_beside(bytes, bytes.saturating_mul(SPARE))
     }
 
     /// Gives reserved bytes back.
@@ -30,16 +30,16 @@ pub trait AnswerRoom: Send + Sync {
 const SPARE: usize = 64;
 
 /// Bytes of an answer that are reserved until this is dropped.
-pub(super) struct HeldRoom<'a> {
+pub(super) struct ReservedRoom<'a> {
     room: &'a dyn AnswerRoom,
     bytes: usize,
 }
 
-impl<'a> HeldRoom<'a> {
+impl<'a> ReservedRoom<'a> {
     /// Reserves bytes before a request is sent; `None` if there is no memory in time.
     pub(super) async fn take_ahead(room: &'a dyn AnswerRoom, bytes: usize) -> Option<Self> {
-        let held = room.hold_ahead(bytes).await;
-        held.then_some(Self { room, bytes })
+        let is_reserved = room.reserve_ahead(bytes).await;
+        is_reserved.then_some(Self { room, bytes })
     }
 
     /// Keeps the bytes reserved for good, and returns their number.
@@ -48,7 +48,7 @@ impl<'a> HeldRoom<'a> {
     }
 }
 
-impl Drop for HeldRoom<'_> {
+impl Drop for ReservedRoom<'_> {
     fn drop(&mut self) {
         self.room.release(self.bytes);
     }
@@ -58,7 +58,7 @@ impl Drop for HeldRoom<'_> {
 pub struct Unbounded;
 
 impl AnswerRoom for Unbounded {
-    fn hold_beside(&self, _: usize, _: usize) -> BoxFuture<'_, bool> {
+    fn reserve_beside(&self, _: usize, _: usize) -> BoxFuture<'_, bool> {
         Box::pin(ready(true))
     }
 

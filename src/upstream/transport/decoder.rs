@@ -80,16 +80,16 @@ impl Coding {
 /// A coding, or a stack of several, that expd does not decode.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the answer comes encoded ({0}), which expd does not decode; make the server, or the proxy on the way, send it plain, or in gzip, deflate or br"
+    "unsupported Content-Encoding {0}; make the server, or the proxy on the way, send the answer plain, or in gzip, deflate or br"
 )]
 pub(super) struct UnknownCoding(String);
 
 /// Error of an answer that is not encoded as its header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DecodeError {
-    #[error("the answer comes encoded ({0}), and its bytes are not that")]
+    #[error("invalid {0} data in the answer")]
     Malformed(&'static str),
-    #[error("the answer comes encoded ({0}), and ends in the middle")]
+    #[error("truncated {0} data in the answer")]
     CutShort(&'static str),
 }
 

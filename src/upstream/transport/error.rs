@@ -54,7 +54,7 @@ pub enum CallError {
     BrokeOff { reason: String },
     /// The network gave no token that reads content by its URL.
     #[error(
-        "the network's answer to the login has no restricted token, without which no URL reads content by itself; take the content from the daemon (Api.Fetch, expd content get)"
+        "EXP's answer to the login has no restricted token, which a content URL needs; fetch the content through the daemon (Api.Fetch, expd content get)"
     )]
     NoContentToken,
     /// The arguments make no valid request.
@@ -67,7 +67,7 @@ impl CallError {
     /// proves nothing; any other status determines the fate of the request.
     pub(in crate::upstream) fn unreadable(host: &str, status: StatusCode, what: &str) -> Self {
         if status.is_success() {
-            let reason = format!("{host} answered {status}, and {what}");
+            let reason = format!("{host} answered {status}: {what}");
             return Self::Unknown { reason };
         }
         Self::Exp {

@@ -10,7 +10,7 @@ use reqwest::{Body, Client, IntoUrl, Method, Proxy, RequestBuilder, Response, St
 use tokio::time::{Instant, timeout};
 
 use super::answer::Answer;
-use super::answer_room::{AnswerRoom, HeldRoom};
+use super::answer_room::{AnswerRoom, ReservedRoom};
 use super::decoder::{ACCEPTED, Coding};
 use super::error::CallError;
 use super::open_answer::OpenAnswer;
@@ -128,7 +128,7 @@ impl HttpTransport {
         most: usize,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
-        let (_held, answer_within) = self.hold_read(answer_within, room).await?;
+        let (_reserved, answer_within) = self.reserve_read(answer_within, room).await?;
         let answered = self.send(request.send(), answer_within, || false).await;
         self.read_response(answered?, most, room).await
     }
@@ -145,7 +145,7 @@ impl HttpTransport {
         answer_within: Duration,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
-        let (_held, answer_within) = self.hold_read(answer_within, room).await?;
+        let (_reserved, answer_within) = self.reserve_read(answer_within, room).await?;
         let body = LatchedBody::new(body.into(), latch.clone());
         let sending = request.body(Body::wrap(body)).send();
         let answered = self.send(sending, answer_within, || latch.try_cancel());
@@ -155,17 +155,17 @@ impl HttpTransport {
 
     /// Accounts for what the HTTP library reads before the answer is looked at. Returns the time
     /// left after that wait.
-    async fn hold_read<'a>(
+    async fn reserve_read<'a>(
         &self,
         answer_within: Duration,
         room: &'a dyn AnswerRoom,
-    ) -> Result<(HeldRoom<'a>, Duration), CallError> {
+    ) -> Result<(ReservedRoom<'a>, Duration), CallError> {
         let asked = Instant::now();
         let is_tls = self.route.host().starts_with("https:");
         let bytes = self.read_size.of_request(is_tls);
-        let held = HeldRoom::take_ahead(room, bytes).await;
-        let held = held.ok_or(CallError::NoRoomToSend)?;
-        Ok((held, answer_within.saturating_sub(asked.elapsed())))
+        let reserved = ReservedRoom::take_ahead(room, bytes).await;
+        let reserved = reserved.ok_or(CallError::NoRoomToSend)?;
+        Ok((reserved, answer_within.saturating_sub(asked.elapsed())))
     }
 
     /// Awaits the answer's head. `cancelled` is true if a failed request certainly was not carried
@@ -229,14 +229,14 @@ impl HttpTransport {
         answer_within: Duration,
         room: &dyn AnswerRoom,
     ) -> Result<OpenAnswer, CallError> {
-        let (held, answer_within) = self.hold_read(answer_within, room).await?;
+        let (reserved, answer_within) = self.reserve_read(answer_within, room).await?;
         let answered = self.send(request.send(), answer_within, || false).await?;
         self.check_proxy(&answered)?;
         Ok(OpenAnswer {
             response: answered,
             route: self.route.clone(),
             read_size: self.read_size.clone(),
-            held: held.keep(),
+            reserved: reserved.keep(),
         })
     }
 

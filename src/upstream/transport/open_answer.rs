@@ -34,7 +34,7 @@ pub struct OpenAnswer {
     pub(super) route: RouteDescription,
     pub(super) read_size: ReadSize,
     /// Bytes reserved for the HTTP library's read-ahead.
-    pub(super) held: usize,
+    pub(super) reserved: usize,
 }
 
 impl OpenAnswer {
@@ -75,11 +75,11 @@ impl OpenAnswer {
     pub async fn into_error(self, room: &dyn AnswerRoom) -> CallError {
         let status = self.response.status();
         if status.is_success() || status.is_informational() {
-            return CallError::unreadable(self.route.host(), status, "that is not the content");
+            return CallError::unreadable(self.route.host(), status, "not the content");
         }
         let location = field(&self.response, LOCATION);
         if status.is_redirection() && !location.is_empty() {
-            let what = format!("it redirects to {location}, which expd does not follow");
+            let what = format!("a redirect to {location}, which expd does not follow");
             return CallError::unreadable(self.route.host(), status, &what);
         }
         let bare = Answer::without_body(&self.response);
@@ -109,7 +109,7 @@ impl OpenAnswer {
             arrived: 0,
             decoding: coding.map(Decoding::new),
             encoded: Bytes::new(),
-            read_ahead: ReadAhead::holding(self.held),
+            read_ahead: ReadAhead::with_reserved(self.reserved),
             has_begun: false,
             skip,
             skipped: 0,
@@ -156,7 +156,7 @@ impl ByteStream {
             }
         }
         if self.skip > 0 {
-            return Err(behind_the_end(self.skipped + self.skip, self.skipped));
+            return Err(beyond_the_end(self.skipped + self.skip, self.skipped));
         }
         Ok(None)
     }
@@ -223,7 +223,7 @@ impl ByteStream {
 }
 
 /// Error for an offset beyond the end of the content.
-pub fn behind_the_end(offset: u64, size: u64) -> CallError {
+pub fn beyond_the_end(offset: u64, size: u64) -> CallError {
     CallError::Invalid {
         reason: format!("the content has {size} bytes, and the offset is {offset}"),
     }

@@ -3,7 +3,7 @@
 use super::{End, Serving};
 use crate::journal::JournalEvent;
 use crate::router::{Incoming, Report};
-use crate::upstream::link::connection::{Connection, Refusal};
+use crate::upstream::link::connection::{Connection, RefusedChannels};
 use crate::upstream::link::rotation::{Rotation, Step};
 use crate::upstream::session::SessionState;
 use expd_domain::LinkCause;
@@ -25,7 +25,7 @@ impl Serving {
                 Step::Open => self.open_replacement(rotation),
                 Step::AbandonUnwanted => self.abandon_unwanted(connection, rotation),
                 Step::ReportRefusals(refusals) => {
-                    for Refusal { channels, reason } in refusals {
+                    for RefusedChannels { channels, reason } in refusals {
                         log::warn!(event = JournalEvent::SubscriptionRefused, instance = self.parts.name; "the network refuses {} channels on the replacement connection; the present one stays in use: {reason}", channels.len().max(1));
                     }
                 }
