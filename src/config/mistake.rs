@@ -14,7 +14,7 @@ pub enum Origin {
         file: PathBuf,
         /// Counted from 1; 0 for the file as a whole.
         line: usize,
-        /// Counted from 1; 0 where it is of no use.
+        /// Counted from 1; 0 if it is of no use.
         column: usize,
     },
     /// An environment variable.

@@ -233,7 +233,11 @@ impl<'r> Section<'r> {
                 Some(nearest) => format!("write one of {one_of}; did you mean \"{nearest}\"?"),
                 None => format!("write one of {one_of}"),
             };
-            self.mistake(name, format!("{} is not a known value", quoted(&text)), remedy);
+            self.mistake(
+                name,
+                format!("{} is not a known value", quoted(&text)),
+                remedy,
+            );
         }
         found
     }
@@ -334,7 +338,11 @@ impl<'r> Section<'r> {
                     Some(nearest) => format!("use {one_of}; did you mean \"{nearest}\"?"),
                     None => format!("use {one_of}"),
                 };
-                self.mistake(name, format!("{} is not a known value", quoted(text)), remedy);
+                self.mistake(
+                    name,
+                    format!("{} is not a known value", quoted(text)),
+                    remedy,
+                );
             }
         }
         Some(texts)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::keys::{KEYS, ValueType};
+use super::keys::ValueType;
 use super::*;
 use crate::access::Verb;
 use expd_hub::{HubSettings, HubUser};
@@ -86,7 +86,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
     for section in ["daemon", "daemon.limits", "instances.default", "hub"] {
         text.extend(["[", section, "]\n"]);
         let known = section.replace("default", "NAME");
-        for key in KEYS.iter().filter(|key| key.section == known) {
+        for key in keys::all().filter(|key| key.section == known) {
             if !key.default.is_empty() {
                 text.extend([key.name, " = ", key.default, "\n"]);
             }
@@ -103,7 +103,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
 
 #[test]
 fn every_key_of_the_table_is_read() {
-    for key in KEYS {
+    for key in keys::all() {
         // No key has the type of a date.
         let wrong = format!("{} = 1979-05-27\n", key.name);
         let (text, place) = match key.section {
@@ -508,9 +508,7 @@ fn serving_needs_an_instance_or_an_embedded_network() {
     let loaded = World::of("").good();
     let error = loaded.clone().for_serving(false).unwrap_err();
     assert!(
-        error
-            .to_string()
-            .contains("no instance is configured"),
+        error.to_string().contains("no instance is configured"),
         "{error}"
     );
     assert_eq!(
