@@ -20,11 +20,11 @@ use tokio_util::sync::CancellationToken;
 /// routes.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 
-/// Types of messages (RTM_NEW*) about something new: a link that changed (came up, went down), an
+/// Types of messages (`RTM_NEW*`) about something new: a link that changed (came up, went down), an
 /// address, a route.
 const NEW: [u16; 3] = [16, 20, 24];
 
-/// Types of messages (RTM_DEL*) about something that is gone.
+/// Types of messages (`RTM_DEL*`) about something that is gone.
 const GONE: [u16; 3] = [17, 21, 25];
 
 /// Size of a message's header (`struct nlmsghdr`).

@@ -41,7 +41,7 @@ pub enum JournalEvent {
     CredentialsSaved,
     /// The daemon ended although the credentials of a pairing could not be stored.
     CredentialsLost,
-    /// Broadcasts may have been missed, and the listeners of the channel were told so.
+    /// Broadcasts may have been missed, and the listeners of the channel were told.
     Gap,
     /// The network refuses or does not confirm channels that programs listen to.
     SubscriptionRefused,

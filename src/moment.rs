@@ -51,7 +51,7 @@ impl BootTime {
         WallClock::now().date(self)
     }
 
-    /// Time from `earlier` to this one; zero where it is not earlier.
+    /// Time from `earlier` to this one; zero if it is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

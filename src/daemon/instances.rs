@@ -27,7 +27,7 @@ pub(super) struct Instances {
 /// programs bring along.
 ///
 /// # Errors
-/// An instance cannot be started as it is configured.
+/// An instance cannot be started as configured.
 pub(super) async fn start(
     settings: &Settings,
     state_dir: Option<&Path>,

@@ -19,7 +19,7 @@ pub struct ServeOptions {
 }
 
 impl ServeOptions {
-    /// Settings file, if it exists.
+    /// Path of the settings file, which may not exist.
     pub(super) fn settings_file(&self) -> &Path {
         self.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE))
     }

@@ -33,41 +33,26 @@ pub enum IpcError {
     },
     /// Another file is in the way.
     #[error("{} is not a socket and is left alone; remove it or choose another --socket", path.display())]
-    NotASocket {
-        path: PathBuf,
-    },
+    NotASocket { path: PathBuf },
     /// The path exceeds the kernel's limit.
     #[error("the socket's path {} is longer than {LONGEST_PATH} bytes; choose a shorter --socket", path.display())]
-    PathTooLong {
-        path: PathBuf,
-    },
+    PathTooLong { path: PathBuf },
     /// The folder is missing and cannot be created.
     #[error("cannot create the socket's folder {}: {source}; choose another --socket", folder.display())]
-    MakeFolder {
-        folder: PathBuf,
-        source: io::Error,
-    },
+    MakeFolder { folder: PathBuf, source: io::Error },
     /// Others could place a socket of theirs in it.
     #[error("the socket's folder {} is not safe: {fault}; correct its owner and mode, remove it, or choose another --socket", folder.display())]
-    UnsafeFolder {
-        folder: PathBuf,
-        fault: String,
-    },
+    UnsafeFolder { folder: PathBuf, fault: String },
     /// The group does not exist.
     #[error(
         "there is no group {group:?} for the socket; create it (groupadd --system) or change daemon.socket_group"
     )]
-    NoGroup {
-        group: String,
-    },
+    NoGroup { group: String },
     /// The name service failed.
     #[error(
         "cannot look up the socket's group {group:?}: {source}; check nsswitch.conf or change daemon.socket_group"
     )]
-    FindGroup {
-        group: String,
-        source: io::Error,
-    },
+    FindGroup { group: String, source: io::Error },
     /// The system refused.
     #[error("cannot {doing} the socket {}: {source}; {}", path.display(), bind_remedy(source))]
     Bind {

@@ -98,7 +98,7 @@ impl Lock {
                 Err(error) => return Err(error.into()),
             }
             // The previous holder may have removed the file; a lock on a file without a name
-            // excludes nobody.
+            // protects nothing.
             match folder.look_at(&name) {
                 Ok(named) if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino) => {}
                 Ok(_) => continue,
@@ -122,9 +122,7 @@ impl Lock {
                 _file: file,
             }));
         }
-        Err(io::Error::other(
-            "the lock file keeps being replaced",
-        ))
+        Err(io::Error::other("the lock file keeps being replaced"))
     }
 }
 

@@ -2,8 +2,8 @@
 //! identity ([`Accepted`], [`Caller`](crate::access::Caller)).
 //!
 //! Promises: of several daemons that want one path, exactly one gets it, and never by replacing a
-//! live one; nobody can connect before the socket has its mode and group; the file is removed with
-//! the socket, and only if it is still that socket's.
+//! live one; no client can connect before the socket has its mode and group; the file is removed
+//! with the socket, and only if it is still that socket's.
 
 mod accepted;
 mod bind;

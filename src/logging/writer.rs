@@ -1,4 +1,4 @@
-//! The thread that writes the log. A pipe that nobody reads, or a journal that is stuck, blocks
+//! The thread that writes the log. A pipe without a reader, or a journal that is stuck, blocks
 //! this thread and nothing else.
 
 use std::io::{self, Write as _};
@@ -133,7 +133,7 @@ fn write_all(sink: &Sink, jobs: &Receiver<Job>, queue: &Queue) {
             )));
         }
         if let Some(written) = flushed {
-            // It fails where the caller's wait has timed out.
+            // Fails if the caller's wait has timed out.
             written.send(()).ok();
         }
     }

@@ -21,7 +21,7 @@ impl Deadline {
         self.0
     }
 
-    /// Time left; zero where it has passed.
+    /// Time left; zero if it has passed.
     #[must_use]
     pub fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())

@@ -90,7 +90,7 @@ impl MetricsServer {
     /// Serves until `stop`.
     ///
     /// # Errors
-    /// A listener fails for good.
+    /// A listener fails permanently.
     pub(in crate::daemon) async fn serve(
         self,
         metrics: Metrics,

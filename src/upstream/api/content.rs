@@ -107,7 +107,7 @@ impl ApiClient {
     /// URL by which a page or a player loads content itself.
     ///
     /// # Errors
-    /// [`CallError::NoContentToken`] where the network gives no token for it;
+    /// [`CallError::NoContentToken`] if the network gave no token for it;
     /// [`CallError::Offline`] while it is not logged in.
     pub async fn content_url(&self, path: &ApiPath, variant: &str) -> Result<String, CallError> {
         let session = self.session.current().await?;

@@ -194,7 +194,7 @@ impl Connection {
     }
 
     /// Asks for a confirmed channel again, so that the answer marks a position in the stream of
-    /// events: everything that the server sent before it has arrived by then. False where nothing
+    /// events: everything that the server sent before it has arrived by then. False if nothing
     /// is confirmed, so that there is nothing to wait for.
     pub async fn fence(&mut self) -> Result<bool, SocketError> {
         let ids = self.subscriptions.start_fence(Moment::now());

@@ -19,12 +19,12 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// True where the broadcast came before. One without an ID cannot be told from others.
+    /// True if the broadcast came before. One without an ID cannot be told from others.
     pub fn knows(&self, channel: &Channel, id: &BroadcastId) -> bool {
         !id.as_str().is_empty() && self.known.contains(&self.hasher.hash_one((channel, id)))
     }
 
-    /// Remembers a broadcast; false where it came before. One without an ID cannot be told from
+    /// Remembers a broadcast; false if it came before. One without an ID cannot be told from
     /// others and is always new.
     pub fn is_new(&mut self, channel: &Channel, id: &BroadcastId) -> bool {
         if id.as_str().is_empty() {

@@ -104,7 +104,7 @@ pub(super) enum Step {
     Wait,
     /// Report to the session that the network refused the token with this serial number.
     RejectToken(u64),
-    /// Open the new connection with [`Rotation::open`], or [`Rotation::cancel`] where there is no
+    /// Open the new connection with [`Rotation::open`], or [`Rotation::cancel`] if there is no
     /// token.
     Open,
     /// The new connection has just opened: forget channels no longer wanted on both.
@@ -277,7 +277,7 @@ impl Rotation {
         }
     }
 
-    /// True where newly wanted channels are asked for on the new connection alone.
+    /// True if newly wanted channels are asked for on the new connection alone.
     pub fn takes_new_channels(&self) -> bool {
         matches!(&self.stage, Stage::Confirming(candidate) if !matches!(candidate.readiness, Readiness::Incomplete))
     }
@@ -317,7 +317,7 @@ impl Rotation {
         }
     }
 
-    /// True where a new connection is open and could take over.
+    /// True if a new connection is open and could take over.
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Confirming(_))
     }
@@ -337,7 +337,7 @@ impl Rotation {
         Some((new, held.broadcasts))
     }
 
-    /// Ends the rotation where there is no token to open a connection with; the next token starts
+    /// Ends the rotation if there is no token to open a connection with; the next token starts
     /// another.
     pub fn cancel(&mut self) {
         self.stage = Stage::None;
@@ -383,7 +383,7 @@ impl Candidate {
         }
     }
 
-    /// Advances `readiness`. True where the present connection is to be fenced now.
+    /// Advances `readiness`. True if the present connection is to be fenced now.
     fn wants_fence(&mut self, present: &Subscriptions) -> bool {
         let now = Instant::now();
         let new = &self.new;

@@ -92,7 +92,7 @@ impl Subscriptions {
         asks.filter(|ask| ask.refused()).count()
     }
 
-    /// True where a wanted channel is not confirmed.
+    /// True if a wanted channel is not confirmed.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }

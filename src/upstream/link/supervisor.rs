@@ -253,7 +253,7 @@ async fn other_setup(mut states: watch::Receiver<SessionState>, present: Arc<Ins
     }
 }
 
-/// The cause of going offline where no socket could be opened.
+/// The cause of going offline if no socket could be opened.
 fn cause_of(error: &SocketError) -> LinkCause {
     match error {
         SocketError::Connect { .. } => LinkCause::Unreachable,

@@ -170,7 +170,7 @@ impl Authenticator {
         Ok(token)
     }
 
-    /// True where logins are signed with a secret, and therefore dated.
+    /// True if logins are signed with a secret, and therefore dated.
     pub(super) fn signs_with_secret(&self) -> bool {
         match &self.setup.settings.credentials {
             Credentials::User { .. } => false,

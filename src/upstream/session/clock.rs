@@ -45,7 +45,7 @@ impl LocalTime {
         }
     }
 
-    /// True where this machine's clock has certainly not been set.
+    /// True if this machine's clock has certainly not been set.
     pub(super) fn is_unset(self) -> bool {
         is_unset(self.wall)
     }

@@ -184,7 +184,7 @@ mod tests {
             assert_eq!(hosts.socket, "https://a", "{announced:.40}");
             let warning = &hosts.warnings[0];
             assert!(
-                warning.len() < 400 && warning.contains("which is"),
+                warning.len() < 400 && warning.contains("but this is"),
                 "{warning}"
             );
         }

@@ -42,7 +42,7 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The server's clock (`Date`), to the second.
     pub date: Option<SystemTime>,
-    /// The server's `Content-Type`, shortened; empty where it names none.
+    /// The server's `Content-Type`, shortened; empty if it names none.
     pub content_type: String,
     pub body: Vec<u8>,
 }
@@ -79,7 +79,7 @@ impl Answer {
     }
 
     /// Reads an answer whose head has arrived, and decodes it. Its bytes are accounted for before
-    /// they are read: all at once where the server announces their number, else as the buffer
+    /// they are read: all at once if the server announces their number, else as the buffer
     /// grows.
     pub(super) async fn read(
         mut response: Response,
@@ -151,7 +151,7 @@ impl Answer {
         Ok(answer)
     }
 
-    /// EXP's error code and message, truncated to what is passed on; empty where the body is not
+    /// EXP's error code and message, truncated to what is passed on; empty if the body is not
     /// EXP's error object.
     pub fn error_body(&self) -> ErrorBody {
         let said: ErrorBody = serde_json::from_slice(&self.body).unwrap_or_default();

@@ -93,7 +93,11 @@ impl ReadAhead {
     }
 
     /// Reserves `ahead` bytes in all, up to the bound.
-    async fn reserve(&mut self, ahead: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
+    async fn reserve(
+        &mut self,
+        ahead: usize,
+        room: &dyn AnswerRoom,
+    ) -> Result<Duration, CallError> {
         let more = ahead.min(MAX_READ_AHEAD).saturating_sub(self.reserved);
         if more == 0 {
             return Ok(Duration::ZERO);

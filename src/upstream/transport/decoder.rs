@@ -414,7 +414,7 @@ mod tests {
         ] {
             let error = of(values).unwrap_err();
             assert!(
-                error.contains(&format!("({})", values.join(", "))),
+                error.contains(&format!("Content-Encoding {};", values.join(", "))),
                 "{error}"
             );
         }

@@ -81,7 +81,7 @@ impl HttpTransport {
     /// A request to be completed and passed to [`Self::exchange`].
     ///
     /// # Errors
-    /// [`CallError::Offline`] where TLS cannot be set up.
+    /// [`CallError::Offline`] if TLS cannot be set up.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> Result<RequestBuilder, CallError> {
         match self.client.get_or_init(|| self.client()) {
             Ok(client) => Ok(client.request(method, url)),
@@ -115,12 +115,12 @@ impl HttpTransport {
     /// Sends a request once, and reads at most `most` bytes of the answer, whose head has to arrive
     /// within `answer_within`.
     ///
-    /// The HTTP library repeats a request by itself only where none of its bytes were written: a
+    /// The HTTP library repeats a request by itself only if none of its bytes were written: a
     /// kept connection turned out to be closed.
     ///
     /// # Errors
-    /// [`CallError::Offline`] where the request certainly was not carried out;
-    /// [`CallError::Unknown`] where it may have been.
+    /// [`CallError::Offline`] if the request certainly was not carried out;
+    /// [`CallError::Unknown`] if it may have been.
     pub async fn exchange(
         &self,
         request: RequestBuilder,

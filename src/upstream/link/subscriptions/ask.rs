@@ -22,7 +22,7 @@ pub(super) struct Ask {
     pub verified_at: Option<Moment>,
     /// Instant of the confirmation that ended the latest unconfirmed period.
     pub confirmed_at: Option<Instant>,
-    /// True where the latest request was for a channel that was confirmed already.
+    /// True if the latest request was for a channel that was confirmed already.
     pub reasked: bool,
     pub in_probe_queue: bool,
     pub standing: Standing,
@@ -41,7 +41,7 @@ pub(super) struct Spelling {
     pub outstanding: u32,
     /// Time of the oldest unanswered request.
     pub unanswered_since: Option<Moment>,
-    /// True where a probe asked for it, and no answer has come since.
+    /// True if a probe asked for it, and no answer has come since.
     pub probed: bool,
 }
 
@@ -98,7 +98,7 @@ impl Ask {
         self.standing == Standing::Abandoned
     }
 
-    /// True where an answer may still come.
+    /// True if an answer may still come.
     pub fn is_unanswered(&self) -> bool {
         self.spellings.iter().any(|s| s.outstanding > 0)
     }
@@ -110,7 +110,7 @@ impl Ask {
             .filter(|s| s.verdict == Verdict::Confirmed)
     }
 
-    /// True where a spelling is not confirmed.
+    /// True if a spelling is not confirmed.
     pub fn has_rest(&self) -> bool {
         self.spellings
             .iter()

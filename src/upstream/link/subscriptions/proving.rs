@@ -18,7 +18,7 @@ const PROBE_CHANNELS: usize = 500;
 impl Subscriptions {
     /// Starts a probe, and returns the IDs to ask for again to prove that the connection still
     /// delivers. Where nothing is confirmed, a pending channel serves, and any message is proof;
-    /// empty where nothing was asked for.
+    /// empty if nothing was asked for.
     pub fn start_probe(&mut self, now: Moment) -> Vec<ChannelId> {
         let mut ids = Vec::new();
         let mut left = HashSet::new();
@@ -105,7 +105,7 @@ impl Subscriptions {
         sent.map(|sent| sent + answer)
     }
 
-    /// True where a probe or a fence sent at `since` or before was not answered: the connection is
+    /// True if a probe or a fence sent at `since` or before was not answered: the connection is
     /// dead.
     pub fn unanswered(&self, since: Instant) -> bool {
         let fence = self.fence.as_ref();
