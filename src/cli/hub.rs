@@ -120,7 +120,7 @@ async fn serve(
     let mut settings = loaded.settings;
     let level = log.unwrap_or(settings.daemon.log);
     logging::init(level, settings.daemon.log_format)?;
-    core_dumps.tell();
+    core_dumps.log_failure();
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }

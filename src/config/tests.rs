@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::keys::{KEYS, ValueType};
+use super::keys::ValueType;
 use super::*;
 use crate::access::Verb;
 use expd_hub::{HubSettings, HubUser};
@@ -86,7 +86,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
     for section in ["daemon", "daemon.limits", "instances.default", "hub"] {
         text.extend(["[", section, "]\n"]);
         let known = section.replace("default", "NAME");
-        for key in KEYS.iter().filter(|key| key.section == known) {
+        for key in keys::all().filter(|key| key.section == known) {
             if !key.default.is_empty() {
                 text.extend([key.name, " = ", key.default, "\n"]);
             }
@@ -103,7 +103,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
 
 #[test]
 fn every_key_of_the_table_is_read() {
-    for key in KEYS {
+    for key in keys::all() {
         // No key has the type of a date.
         let wrong = format!("{} = 1979-05-27\n", key.name);
         let (text, place) = match key.section {
@@ -277,15 +277,15 @@ listen = "x"
     let folder = world.folder.path().display().to_string();
     let seen = world.bad();
     let wanted = r#"expd.toml:2: daemon.soket: unknown key; did you mean daemon.socket?
-expd.toml:3: daemon.socket_mode: a decimal number is no permission mode; write it as in "0660" or 0o660
+expd.toml:3: daemon.socket_mode: a decimal number is not a permission mode; write it as in "0660" or 0o660
 expd.toml:4: daemon.socket_group: there is no group "no-such-group-here"; create it (groupadd --system), or name another
 expd.toml:5: daemon.listen: 0.0.0.0:9100 can be reached from other machines, and nothing would check who calls; use 127.0.0.1 or [::1]
-expd.toml:6: daemon.metrics: "nowhere" is no address with a port; write it as in "127.0.0.1:9000" or "[::1]:9000"
-expd.toml:7: daemon.log: "verbos" is not known here; write one of "error", "warn", "info", "debug", "trace"
+expd.toml:6: daemon.metrics: "nowhere" is not an address with a port; write it as in "127.0.0.1:9000" or "[::1]:9000"
+expd.toml:7: daemon.log: "verbos" is not a known value; write one of "error", "warn", "info", "debug", "trace"
 expd.toml:8: daemon.drain_timeout: "soon" is not a duration; write a number with a unit, as in "500ms", "60s", "2m", "1h" or "1d"
 expd.toml:11: daemon.limits.max_payload: "17MB" is out of range; use 1KiB to 16MB
 expd.toml:12: daemon.limits.log_events: 0 is out of range; use 1 to 1000000
-expd.toml:13: daemon.limits.log_age: must be a text; write a text with a unit, as in "60s"
+expd.toml:13: daemon.limits.log_age: must be a text; write it in quotes, with a unit, as in "60s"
 expd.toml:14: daemon.limits.log_bytes: one channel's log would be larger than all logs together; make total_log_bytes at least as large as log_bytes
 expd.toml:16: instances.default: has no credentials; add [instances.default.credentials] with a type and its keys
 expd.toml:17: instances.default.host: must be an http or https URL; begin it with https://
@@ -296,17 +296,17 @@ expd.toml:22: instances.person.credentials.password: is missing; set it or passw
 expd.toml:25: instances.person.credentials.allow_pairing: has no meaning for the type "user"; remove it
 expd.toml:30: instances.screen.credentials.secret: both secret and secret_file are set; keep one of them
 expd.toml:36: instances.lost.credentials.secret_file: cannot read gone.secret: No such file or directory (os error 2); create the file, or correct the path
-expd.toml:39: access[0].allow: "listn" is not known here; use "listen", "broadcast", "respond", "request", "run", "status", "admin"; did you mean "listen"?
+expd.toml:39: access[0].allow: "listn" is not a known value; use "listen", "broadcast", "respond", "request", "run", "status", "admin"; did you mean "listen"?
 expd.toml:40: access[0].instances: there is no instance "nobody"; add [instances.nobody], or name another
 expd.toml:42: access[1].allow: is missing; name what is allowed, as in ["listen", "status"]
 expd.toml:46: hub.token_ttl: "30d" is out of range; use 1s to 24days
-expd.toml:53: hub.devices[1].uuid: "twice" is there twice; give each its own
-expd.toml:54: hub.devices[1].secret: must be a text; put it between quotes
+expd.toml:53: hub.devices[1].uuid: "twice" is used twice; give each its own
+expd.toml:54: hub.devices[1].secret: must be a text; put it in quotes
 expd.toml:56: hub.users[0].password_hash: is missing; set it (expd hub hash-password makes one), or password for development
 expd.toml:59: hubb: unknown key; did you mean hub?
 EXPD__DAEMON__SOKKET: daemon.sokket: unknown key; did you mean EXPD__DAEMON__SOCKET (daemon.socket)?
 EXPD__HUB__PING_TIMEOUT: hub.ping_timeout: "never" is not a duration; write a number with a unit, as in "500ms", "60s", "2m", "1h" or "1d"
-EXPD__HUB____X: the name has an empty part, or an index beyond what is taken; write EXPD__SECTION__KEY, as in EXPD__DAEMON__SOCKET
+EXPD__HUB____X: the name has an empty part, or an index that is too large; write EXPD__SECTION__KEY, as in EXPD__DAEMON__SOCKET
 credentials/expd.default.sekret: no credential has the key "sekret"; name it expd.INSTANCE.K; did you mean expd.default.secret?"#;
     let wanted: Vec<&str> = wanted.lines().collect();
     for (seen, wanted) in seen.iter().zip(&wanted) {
@@ -382,7 +382,7 @@ fn a_settings_file_that_others_can_read_or_change_deserves_a_warning() {
     assert_eq!(
         warnings(DEVICE, 0o644),
         [
-            "expd.toml: everybody may read expd.toml, which holds a secret; chmod o-r expd.toml, or keep secrets in files of their own (secret_file, LoadCredential=)"
+            "expd.toml: everybody may read expd.toml, which contains a secret; chmod o-r expd.toml, or keep secrets in files of their own (secret_file, LoadCredential=)"
         ]
     );
     let pairing = "[instances.default.credentials]\ntype = \"device\"\nallow_pairing = true\n";
@@ -406,7 +406,7 @@ fn a_later_layer_replaces_the_other_way_to_give_a_secret() {
     let world = World::of(&text).credential("expd.default.secret", "here");
     assert_eq!(secret_of(&world.good()), "here");
     let user = "[[hub.users]]\nusername = \"u\"\npassword_hash = \"nonsense\"\n";
-    assert!(World::of(user).bad()[0].contains("is no Argon2 hash"));
+    assert!(World::of(user).bad()[0].contains("is not an Argon2 hash"));
     let world = World::of(user).variable("EXPD__HUB__USERS__0__PASSWORD", "p");
     assert!(
         world.good().settings.hub.users[0]
@@ -508,9 +508,7 @@ fn serving_needs_an_instance_or_an_embedded_network() {
     let loaded = World::of("").good();
     let error = loaded.clone().for_serving(false).unwrap_err();
     assert!(
-        error
-            .to_string()
-            .contains("there is no instance to connect"),
+        error.to_string().contains("no instance is configured"),
         "{error}"
     );
     assert_eq!(
@@ -587,7 +585,7 @@ fn rules_that_hide_the_status_from_everybody_deserve_a_warning() {
     };
     let rule = |who: &str, verb: &str| format!("[[access]]\n{who}\nallow = [\"{verb}\"]\n");
     let listen = rule("uid = 7", "listen");
-    let hidden = ["no rule lets anybody see the status, root included"];
+    let hidden = ["no rule allows \"status\", not even to root"];
     assert_eq!(warnings(&listen), hidden);
     assert_eq!(warnings(&format!("{listen}{}", rule("", "admin"))), hidden);
     for seen in [

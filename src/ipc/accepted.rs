@@ -1,4 +1,4 @@
-//! Accepting connections: bounded in number, and kept up whatever the system refuses.
+//! Accepts connections: bounded in number, and continued after errors of the system.
 
 use std::io;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use super::bind::{BoundSocket, SocketFile};
 use super::peer_stream::PeerStream;
 use crate::journal::JournalEvent;
 
-/// Pause after the system refused to accept for lack of descriptors or memory. Trying again at once
-/// would fail again, and keep a core busy.
+/// Pause after an accept failed for lack of descriptors or memory. A retry at once would fail
+/// again, and keep a core busy.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Descriptors that the daemon needs besides one for each local connection: connections that are
@@ -30,14 +30,14 @@ pub struct Listener(Endpoint);
 enum Endpoint {
     Unix {
         listener: UnixListener,
-        /// Removes the file with the listener.
+        /// Removes the socket's file together with the listener.
         _file: SocketFile,
     },
     Tcp(TcpListener),
 }
 
 impl Listener {
-    /// A Unix socket. Its file is removed when this is dropped. Call it within the runtime.
+    /// Listens on a Unix socket, whose file is removed on drop. Must be called within the runtime.
     ///
     /// # Errors
     /// The socket cannot be made non-blocking, or the runtime cannot register it.
@@ -49,20 +49,19 @@ impl Listener {
         }))
     }
 
-    /// A loopback TCP address.
+    /// Listens on a loopback TCP address.
     pub fn tcp(listener: TcpListener) -> Self {
         Self(Endpoint::Tcp(listener))
     }
 }
 
-/// Accepted connections of one listener. They end at the token and at nothing else; the listener
-/// closes then.
+/// Accepted connections of one listener. They end only at the token, which closes the listener.
 ///
-/// As many connections as the semaphore has permits are open at a time, over all listeners that
-/// share it; further ones wait in the kernel's queue until one closes, and past that queue
-/// connecting itself waits or is refused by the kernel. The server gives more permits than users
-/// may have connections, so that each one beyond a user's share is accepted and told why it is
-/// refused: this bound is reached only by those who are being refused.
+/// The semaphore bounds the open connections over all listeners that share it. Further ones wait in
+/// the kernel's backlog until one closes; once that is full, connecting itself waits or fails. The
+/// server gives more permits than users may have connections, so that each one beyond a user's
+/// share is accepted and refused with a reason: only connections that are being refused reach this
+/// bound.
 #[derive(Debug)]
 pub struct Accepted {
     listener: Listener,
@@ -70,7 +69,7 @@ pub struct Accepted {
     stop: CancellationToken,
     /// True if the system's refusal has been logged.
     refused: bool,
-    /// True if it has been logged that the limit is reached.
+    /// True if it has been logged that the limit was reached.
     full: bool,
 }
 
@@ -86,7 +85,6 @@ impl Accepted {
         }
     }
 
-    /// The same as a stream.
     pub fn into_stream(self) -> impl Stream<Item = io::Result<PeerStream>> + Send {
         stream::unfold(self, |mut accepted| async move {
             let connection = accepted.next().await?;
@@ -94,7 +92,7 @@ impl Accepted {
         })
     }
 
-    /// The next connection; none once stopped.
+    /// The next connection; `None` once stopped.
     pub async fn next(&mut self) -> Option<PeerStream> {
         let stop = self.stop.clone();
         stop.run_until_cancelled(self.accept()).await.flatten()
@@ -114,8 +112,9 @@ impl Accepted {
                 Err(error) => {
                     if !self.refused {
                         log::error!(
-                            "cannot accept local connections, and keeps trying: {error}; raise the limit of open files \
-                             (LimitNOFILE=) or lower daemon.limits.max_connections"
+                            "cannot accept local connections: {error}; trying again; raise the \
+                             limit of open files (LimitNOFILE=) or lower \
+                             daemon.limits.max_connections"
                         );
                         self.refused = true;
                     }
@@ -133,11 +132,11 @@ impl Accepted {
         if !self.full {
             log::warn!(
                 event = JournalEvent::LimitHit;
-                "as many local connections are open as are accepted at a time, those that are being refused among them; more wait until one closes (daemon.limits.max_connections)"
+                "connection limit reached; new connections wait (daemon.limits.max_connections)"
             );
             self.full = true;
         }
-        // It fails once the semaphore is closed, which also means to stop.
+        // Fails once the semaphore is closed, which also means to stop.
         self.connections.clone().acquire_owned().await.ok()
     }
 
@@ -167,7 +166,7 @@ fn is_of_peer(error: &io::Error) -> bool {
 }
 
 /// Raises this process's limit of open files (1,024 on many systems) as far as `connections` need
-/// and the hard limit allows, and returns the number of connections that it leaves room for.
+/// and the hard limit allows. Returns the number of connections that it leaves room for.
 pub fn allow_open_files(connections: usize) -> usize {
     let wanted = (connections as u64).saturating_add(OTHER_FILES);
     let limit = getrlimit(Resource::Nofile);

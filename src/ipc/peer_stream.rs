@@ -28,7 +28,7 @@ pub struct PeerStream {
     reader: Reader,
     writer: Writer,
     caller: Caller,
-    /// The connection's part of the limit on connections.
+    /// Permit of the connection, counted against the limit on connections.
     _permit: OwnedSemaphorePermit,
 }
 
@@ -70,7 +70,7 @@ impl PeerStream {
         })
     }
 
-    /// The process that connected; none over TCP.
+    /// The process that connected; `None` over TCP.
     pub fn peer(&self) -> Option<Peer> {
         self.caller.peer()
     }
@@ -85,16 +85,16 @@ impl PeerStream {
         self.writer.is_blocked()
     }
 
-    /// Tells the client the reason for which it is not served, as far as the socket has room now.
+    /// Sends the client the reason of its refusal, as far as the socket has room now.
     pub fn refuse(&self, reason: &str) {
         let goaway = goaway::frames(reason);
-        // Not `try_write`: it fails on a fresh connection, until the runtime has polled that.
+        // Not `try_write`: it fails on a fresh connection until the runtime has polled it.
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let sent = match &self.stream {
             Stream::Unix(UnixReads(stream)) => rustix::net::send(stream, &goaway, flags),
             Stream::Tcp(stream) => rustix::net::send(stream, &goaway, flags),
         };
-        // A client that has gone, or does not read, need not know.
+        // A client that has gone or does not read misses nothing.
         sent.ok();
     }
 }

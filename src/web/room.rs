@@ -74,7 +74,7 @@ impl AsRef<[u8]> for Kept {
 }
 
 impl AnswerRoom for PageRoom {
-    fn hold_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool> {
+    fn reserve_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool> {
         let try_reserve = move || self.try_reserve(bytes);
         Box::pin(self.0.wait.take(&self.0.memory, spare, try_reserve))
     }
@@ -99,9 +99,9 @@ mod tests {
     async fn an_answer_holds_its_memory_until_its_last_bytes_have_left() {
         let shares = Shares::new(1000);
         let room = PageRoom::new(Memory::new(shares.clone(), Holder::App(1)));
-        assert!(room.hold(300).await);
+        assert!(room.reserve(300).await);
         let first = room.keep("the beginning");
-        assert!(room.hold(100).await);
+        assert!(room.reserve(100).await);
         let (last, rest) = (room.keep("the end"), first.slice(4..));
         drop((room, first));
         assert_eq!((shares.taken(), &*rest), (400, &b"beginning"[..]));

@@ -192,7 +192,7 @@ async fn a_reload_ends_the_streams_of_a_token_that_is_gone() {
     let renewed = format!("the-new{}", &SECRET[1..]);
     assert_eq!(world.caller(&renewed).told("broadcast menu"), "done");
     assert!(
-        !world.daemon.heard().contains("apply after a restart"),
+        !world.daemon.heard().contains("need a restart"),
         "{}",
         world.daemon.heard()
     );

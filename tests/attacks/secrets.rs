@@ -226,7 +226,7 @@ fn a_secret_is_in_the_memory_as_often_as_it_is_in_use_and_no_more() {
     daemon.said("logged in as device ");
     for _ in 0..3 {
         daemon.signal("HUP");
-        daemon.said("the settings were read again");
+        daemon.said("settings reloaded");
     }
     let Some(copies) = copies(daemon.child.id(), secret) else {
         eprintln!("SKIPPED: this process may not look into another's memory");
@@ -300,7 +300,7 @@ fn a_planted_secret_is_found_nowhere_but_where_it_was_put() {
     );
     std::fs::write(home.config(), broken).unwrap();
     daemon.signal("HUP");
-    daemon.said("stay as they were");
+    daemon.said("reload refused: ");
     daemon.signal("TERM");
     assert!(daemon.ended().success());
     seen.push(("the log at trace", daemon.heard()));

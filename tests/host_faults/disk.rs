@@ -69,7 +69,7 @@ pub async fn is_full() {
     house.link_is(LinkState::Online, DEADLINE).await;
     let traffic = Traffic::start(&client, &network.sender()).await;
     daemon.signal("HUP");
-    daemon.said("the settings were read again");
+    daemon.said("settings reloaded");
 
     std::fs::remove_file(disk.join("ballast")).unwrap();
     let freed = Instant::now();

@@ -165,7 +165,7 @@ async fn another_secret_in_the_same_file_logs_in_anew_make_before_break() {
     let settings = user(&scene.folder, &scene.network.url()) + &scene.device("right", "door");
     let said = scene.reload(&settings);
     assert!(
-        said.contains("instances changed, and log in anew: left"),
+        said.contains("instances changed, logging in again: left"),
         "{said}"
     );
     let (logins, connects, disconnects) = left;

@@ -148,7 +148,7 @@ impl Call {
     /// # Errors
     /// `RESOURCE_EXHAUSTED`: the memory was not available in time.
     pub(in crate::rpc) async fn reserve(&self, bytes: usize) -> Result<(), Status> {
-        if self.hold_beside(bytes, 0).await {
+        if self.reserve_beside(bytes, 0).await {
             return Ok(());
         }
         Err(error::exhausted(format_args!(
@@ -234,7 +234,7 @@ impl Call {
 }
 
 impl AnswerRoom for Call {
-    fn hold_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool> {
+    fn reserve_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool> {
         Box::pin(async move {
             let memory = self.connection.memory();
             let try_reserve = || self.try_reserve(bytes);

@@ -19,6 +19,6 @@ pub use http::HttpTransport;
 pub(super) use http::LARGEST_ANSWER;
 pub(super) use line::line_time;
 pub use open_answer::ByteStream;
-pub(super) use open_answer::{OpenAnswer, behind_the_end};
+pub(super) use open_answer::{OpenAnswer, beyond_the_end};
 pub use send_latch::SendLatch;
 pub use setup::SetupError;
