@@ -1,18 +1,18 @@
 //! `expd listen`: prints the broadcasts of channels, through restarts of the daemon and of the
 //! network.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use clap::Args;
-use futures_util::stream::{SelectAll, Stream, StreamExt as _, TryStreamExt as _, once, unfold};
+use futures_util::stream::{SelectAll, StreamExt as _};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
 use super::flags::{ChannelFlags, InstanceFlag, LocalTimeFlag};
 use super::listen_printer::{Form, Printer};
+use super::listen_streams::{is_over_limit, next_link, updates_of, watch_links};
 use super::listening::Listening;
 use super::output::{self, BAD, Progress, WARN, printable, styled};
 use super::payload;
@@ -28,9 +28,6 @@ use expd_domain::{Channel, Payload};
 /// Number of responses of `--respond` that may be under way. Beyond it, listening pauses, and the
 /// daemon's log holds the events.
 const MAX_PENDING_RESPONSES: usize = 64;
-
-/// Pause before a listener that was refused because of a limit is asked for again.
-const OVER_LIMIT: Duration = Duration::from_secs(2);
 
 /// Limit of the time in which the daemon tells EXP's refusals.
 const LOOK: Duration = Duration::from_secs(2);
@@ -329,43 +326,6 @@ async fn wait_for_daemon(
         .await
 }
 
-type Updates = Pin<Box<dyn Stream<Item = (usize, Result<ListenUpdate, ClientError>)> + Send>>;
-
-/// The updates of a listener, with the index of its channel.
-fn updates_of(index: usize, listener: ResumingListener) -> Updates {
-    let begun = (listener, Duration::ZERO);
-    Box::pin(unfold(begun, move |(mut listener, pause)| async move {
-        sleep(pause).await;
-        let update = listener.next().await;
-        let is_over_limit = update.as_ref().is_err_and(is_over_limit);
-        let pause = if is_over_limit {
-            OVER_LIMIT
-        } else {
-            Duration::ZERO
-        };
-        Some(((index, update), (listener, pause)))
-    }))
-}
-
-type Links = Pin<Box<dyn Stream<Item = Result<LinkEvent, ClientError>> + Send>>;
-
-/// The states of the links: the present ones, then each change.
-fn watch_links(client: Client) -> Links {
-    Box::pin(once(async move { client.watch_status().await }).try_flatten())
-}
-
-/// The next state of a link; none once, where no more come, as without the right to see them.
-async fn next_link(links: &mut Option<Links>) -> Option<LinkEvent> {
-    let Some(stream) = links else {
-        return std::future::pending().await;
-    };
-    if let Some(Ok(event)) = stream.next().await {
-        return Some(event);
-    }
-    *links = Some(Box::pin(futures_util::stream::pending()));
-    None
-}
-
 enum Step {
     Update((usize, Result<ListenUpdate, ClientError>)),
     Responded(Result<Result<(), ClientError>, tokio::task::JoinError>),
@@ -396,11 +356,6 @@ fn take(listening: &mut Listening, index: usize, update: ListenUpdate) -> Option
             None
         }
     }
-}
-
-/// True where the daemon refuses the listener because a limit is reached, which may pass.
-fn is_over_limit(error: &ClientError) -> bool {
-    matches!(error, ClientError::Refused(refusal) if refusal.code == Code::ResourceExhausted)
 }
 
 /// Words for a response that failed; listening goes on.

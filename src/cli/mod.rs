@@ -24,6 +24,7 @@ mod json_text;
 mod links;
 mod listen;
 mod listen_printer;
+mod listen_streams;
 mod listening;
 mod manual;
 mod output;
