@@ -35,11 +35,16 @@ pub(super) struct Api {
     instance: InstanceFlag,
 }
 
-fn parameter(text: &str) -> Result<(String, String), &'static str> {
+/// The text is not a query parameter.
+#[derive(Debug, thiserror::Error)]
+#[error("a query parameter is KEY=VALUE")]
+struct NotAParameter;
+
+fn parameter(text: &str) -> Result<(String, String), NotAParameter> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .ok_or("a query parameter is KEY=VALUE")
+        .ok_or(NotAParameter)
 }
 
 impl Api {

@@ -1,5 +1,6 @@
 //! `expd bugreport`: packs what a vendor needs to find a fault, without secrets.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -155,13 +156,19 @@ impl BugReport {
     }
 }
 
+/// Reason why a settings file is left out.
+#[derive(Debug, thiserror::Error)]
+enum LeftOut {
+    #[error(transparent)]
+    Unreadable(#[from] io::Error),
+    /// Without the parser's message, which quotes the text.
+    #[error("it is no TOML")]
+    NotToml,
+}
+
 /// The settings file as TOML.
-fn settings_of(file: &Path) -> Result<toml::Table, String> {
-    let text = read(file).map_err(|error| error.to_string());
-    text.and_then(|text| {
-        // The message of the parser quotes the text.
-        text.parse().map_err(|_| "it is no TOML".to_owned())
-    })
+fn settings_of(file: &Path) -> Result<toml::Table, LeftOut> {
+    read(file)?.parse().map_err(|_| LeftOut::NotToml)
 }
 
 fn read(file: &Path) -> io::Result<String> {
@@ -255,13 +262,9 @@ async fn system() -> String {
         "/proc/uptime",
         "/proc/loadavg",
     ] {
-        section(
-            &mut text,
-            file,
-            read(Path::new(file)).map_err(|error| error.to_string()),
-        );
+        section(&mut text, file, read(Path::new(file)));
     }
-    let meminfo = read(Path::new("/proc/meminfo")).map_err(|error| error.to_string());
+    let meminfo = read(Path::new("/proc/meminfo"));
     let first = |text: String| text.lines().take(5).collect::<Vec<_>>().join("\n");
     section(&mut text, "/proc/meminfo", meminfo.map(first));
     for (program, arguments) in [
@@ -303,7 +306,7 @@ async fn journal() -> String {
     let arguments = [&units[..], &form[..]].concat();
     command("journalctl", &arguments)
         .await
-        .unwrap_or_else(|error| error)
+        .unwrap_or_else(|error| error.to_string())
 }
 
 async fn metrics_of(address: Option<std::net::SocketAddr>) -> String {
@@ -325,8 +328,8 @@ async fn metrics_of(address: Option<std::net::SocketAddr>) -> String {
         .unwrap_or_else(|error: reqwest::Error| error.to_string())
 }
 
-fn section(text: &mut String, name: &str, content: Result<String, String>) {
-    let content = content.unwrap_or_else(|error| error);
+fn section(text: &mut String, name: &str, content: Result<String, impl Display>) {
+    let content = content.unwrap_or_else(|error| error.to_string());
     text.extend(["\n== ", name, "\n", content.trim_end(), "\n"]);
 }
 

@@ -81,7 +81,7 @@ fn load_for(unit: &str, file: Option<PathBuf>) -> Result<Loaded, Failure> {
     let mut view = UnitView::read(unit)?;
     let folder = CredentialFolder::new().map_err(no_folder)?;
     let source = view.source(folder.path(), file).map_err(no_folder)?;
-    let faults = view.faults(&source);
+    let faults = view.take_faults(&source);
     let loaded = settings::load_from(&source);
     for fault in &faults {
         output::error(fault);

@@ -86,18 +86,35 @@ impl LogFlag {
     }
 }
 
-fn level(text: &str) -> Result<LogLevel, String> {
-    LogLevel::from_word(text).ok_or_else(|| format!("write {}", LogLevel::WORDS.join(", ")))
+/// The text is not a level of the log.
+#[derive(Debug, thiserror::Error)]
+#[error("write {}", LogLevel::WORDS.join(", "))]
+struct NotALevel;
+
+fn level(text: &str) -> Result<LogLevel, NotALevel> {
+    LogLevel::from_word(text).ok_or(NotALevel)
 }
 
 /// Limit of a timeout or wait that the daemon takes.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// Error of parsing the duration of a call.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CallDurationError {
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+    #[error("at most 1h is allowed")]
+    TooLong,
+}
+
 /// Parses the duration of a call: at most an hour.
-pub(super) fn call_duration(text: &str) -> Result<Duration, String> {
-    let duration = parse_duration(text).map_err(|error: UnitError| error.to_string())?;
+///
+/// # Errors
+/// The text is no duration, or a longer one.
+pub(super) fn call_duration(text: &str) -> Result<Duration, CallDurationError> {
+    let duration = parse_duration(text)?;
     if duration > LONGEST {
-        return Err("at most 1h is allowed".to_owned());
+        return Err(CallDurationError::TooLong);
     }
     Ok(duration)
 }

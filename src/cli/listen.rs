@@ -98,14 +98,21 @@ pub(super) struct Listen {
     instance: InstanceFlag,
 }
 
-fn position(text: &str) -> Result<Position, &'static str> {
+/// Error of parsing a position.
+#[derive(Debug, thiserror::Error)]
+enum PositionError {
+    #[error("a position is LOG_ID:SEQUENCE, as in `3f2a…:17`")]
+    Form,
+    #[error("the part after the last colon is not a sequence number")]
+    Sequence,
+}
+
+fn position(text: &str) -> Result<Position, PositionError> {
     let (log_id, after) = text
         .rsplit_once(':')
         .filter(|(log_id, _)| !log_id.is_empty())
-        .ok_or("a position is LOG_ID:SEQUENCE, as in `3f2a…:17`")?;
-    let after = after
-        .parse()
-        .map_err(|_| "the part after the last colon is not a sequence number")?;
+        .ok_or(PositionError::Form)?;
+    let after = after.parse().map_err(|_| PositionError::Sequence)?;
     Ok(Position {
         log_id: log_id.to_owned(),
         after,

@@ -207,9 +207,14 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     }
 }
 
+/// A command that asks no daemon was given an option about it.
+#[derive(Debug, thiserror::Error)]
+#[error("this command asks no daemon")]
+struct AsksNoDaemon;
+
 /// The command line. Commands that ask no daemon neither show nor take the options about it.
 fn command() -> clap::Command {
-    let refused = |_: &str| Err::<String, _>("this command asks no daemon");
+    let refused = |_: &str| Err::<String, _>(AsksNoDaemon);
     let unused = move |id: &'static str| {
         let option = Arg::new(id).long(id).hide(true);
         option.value_parser(refused)

@@ -157,11 +157,16 @@ pub(super) struct Watch {
     instance: InstanceFlag,
 }
 
-fn filter(text: &str) -> Result<(String, String), &'static str> {
+/// The text is not a filter.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a filter is FIELD=VALUE")]
+struct NotAFilter;
+
+fn filter(text: &str) -> Result<(String, String), NotAFilter> {
     text.split_once('=')
         .filter(|(field, _)| !field.is_empty())
         .map(|(field, value)| (field.to_owned(), value.to_owned()))
-        .ok_or("a filter is FIELD=VALUE")
+        .ok_or(NotAFilter)
 }
 
 impl Resources {

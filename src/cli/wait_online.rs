@@ -11,7 +11,7 @@ use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
 use super::links::Links;
 use super::output::Progress;
-use crate::config::parse_duration;
+use crate::config::{UnitError, parse_duration};
 use expd_client::{Client, ClientError};
 
 /// Wait until the EXP network is there: until every configured instance is online
@@ -36,12 +36,16 @@ pub(super) struct WaitOnline {
 #[derive(Clone, Copy, Debug)]
 struct Patience(Option<Duration>);
 
-fn patience(text: &str) -> Result<Patience, String> {
+/// The text is neither a duration nor `infinity`.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}, or \"infinity\"")]
+struct NotALimit(UnitError);
+
+fn patience(text: &str) -> Result<Patience, NotALimit> {
     if text == "infinity" {
         return Ok(Patience(None));
     }
-    let duration = parse_duration(text);
-    let duration = duration.map_err(|error| format!("{error}, or \"infinity\""))?;
+    let duration = parse_duration(text).map_err(NotALimit)?;
     Ok(Patience(Some(duration)))
 }
 

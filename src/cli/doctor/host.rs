@@ -186,7 +186,7 @@ pub(super) async fn units(findings: &mut Findings) {
         let text = match shown {
             Ok(text) => text,
             Err(error) => {
-                findings.warning("units", unit, error, "run this as root");
+                findings.warning("units", unit, error.to_string(), "run this as root");
                 continue;
             }
         };

@@ -16,7 +16,7 @@ use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
 use super::output::{self, BOLD, Output, printable, styled};
 use super::stop_signal::StopSignal;
-use crate::config::parse_duration;
+use crate::config::{UnitError, parse_duration};
 use expd_client::Client;
 
 /// Watch the daemon live: links, channels, programs and web pages, with their rates
@@ -41,10 +41,19 @@ pub(super) struct Top {
     count: Option<u64>,
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
-    let interval = parse_duration(text).map_err(|error| error.to_string())?;
+/// Error of parsing an interval.
+#[derive(Debug, thiserror::Error)]
+enum IntervalError {
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+    #[error("at least 100ms")]
+    TooShort,
+}
+
+fn interval(text: &str) -> Result<Duration, IntervalError> {
+    let interval = parse_duration(text)?;
     if interval < Duration::from_millis(100) {
-        return Err("at least 100ms".to_owned());
+        return Err(IntervalError::TooShort);
     }
     Ok(interval)
 }

@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use expd_domain::Secret;
 use zeroize::Zeroizing;
 
+use super::error::UnitError;
+
 /// Folders of credentials that a unit names without a path.
 const STORES: [&str; 3] = ["/etc/credstore", "/run/credstore", "/usr/lib/credstore"];
 
@@ -41,7 +43,7 @@ impl Credentials {
     ///
     /// # Errors
     /// The unit does not start with it.
-    pub(super) fn assign(&mut self, key: &str, value: &str) -> Result<(), String> {
+    pub(super) fn assign(&mut self, key: &str, value: &str) -> Result<(), UnitError> {
         let list = if key.starts_with("Load") {
             &mut self.loaded
         } else {
@@ -64,7 +66,7 @@ impl Credentials {
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub(super) fn place(&self, folder: &Path) -> std::io::Result<Vec<String>> {
+    pub(super) fn place(&self, folder: &Path) -> std::io::Result<Vec<UnitError>> {
         let mut faults = Vec::new();
         for credential in self.loaded.iter().chain(&self.set) {
             faults.extend(credential.place(folder)?);
@@ -89,7 +91,7 @@ impl Credential {
     ///
     /// # Errors
     /// The unit does not start with it.
-    fn read(key: &str, value: &str) -> Result<Option<Self>, String> {
+    fn read(key: &str, value: &str) -> Result<Option<Self>, UnitError> {
         let (name, source) = value.split_once(':').unwrap_or((value, ""));
         let stored = |stores: [&str; 3]| {
             let mut files = stores.iter().map(|store| Path::new(store).join(name));
@@ -100,10 +102,11 @@ impl Credential {
             if file.exists() {
                 Ok(file)
             } else {
-                Err(format!(
-                    "{key}={value}: there is no {path}, so that the unit does not start; create \
-                     it, or take the line out"
-                ))
+                Err(UnitError::NoCredentialFile {
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                    path: path.to_owned(),
+                })
             }
         };
         let origin = match (key, source) {
@@ -126,7 +129,7 @@ impl Credential {
     ///
     /// # Errors
     /// The folder cannot be written.
-    fn place(&self, folder: &Path) -> std::io::Result<Option<String>> {
+    fn place(&self, folder: &Path) -> std::io::Result<Option<UnitError>> {
         let target = folder.join(&self.name);
         // What is loaded counts more than what is set.
         if target.symlink_metadata().is_ok() {
@@ -141,43 +144,43 @@ impl Credential {
             Origin::EncryptedText(text) => self.decrypt("-", text.as_bytes()),
         };
         match decrypted {
-            Ok(value) => write(&target, &value).map(|()| None),
-            Err(fault) => {
-                write(&target, b"(encrypted)")?;
-                Ok(fault)
-            }
+            Ok(Some(value)) => write(&target, &value).map(|()| None),
+            Ok(None) => write(&target, b"(encrypted)").map(|()| None),
+            Err(fault) => write(&target, b"(encrypted)").map(|()| Some(fault)),
         }
     }
 
-    /// Decrypts it as the manager does. The error is the fault of the credential, or none where
-    /// this process is not in a position to judge.
-    fn decrypt(&self, file: &str, input: &[u8]) -> Result<Zeroizing<Vec<u8>>, Option<String>> {
-        // The host's key is root's.
+    /// Decrypts the credential as the manager does. None where this process cannot tell: it is not
+    /// root, or there is no `systemd-creds`.
+    ///
+    /// # Errors
+    /// The credential cannot be decrypted on this host.
+    fn decrypt(&self, file: &str, input: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, UnitError> {
+        // Only root can read the host's key.
         if !rustix::process::geteuid().is_root() {
-            return Err(None);
+            return Ok(None);
         }
         let mut command = Command::new("systemd-creds");
         command.arg(format!("--name={}", self.name));
         command.args(["decrypt", file, "-"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let child = command.stderr(Stdio::piped()).spawn();
-        let mut child = child.map_err(|_| None)?;
+        let Ok(mut child) = command.stderr(Stdio::piped()).spawn() else {
+            return Ok(None);
+        };
         if let Some(mut stdin) = child.stdin.take() {
             // It says by itself what is missing.
             stdin.write_all(input).ok();
         }
-        let output = child.wait_with_output().map_err(|_| None)?;
+        let Ok(output) = child.wait_with_output() else {
+            return Ok(None);
+        };
         if output.status.success() {
-            return Ok(Zeroizing::new(output.stdout));
+            return Ok(Some(Zeroizing::new(output.stdout)));
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(Some(format!(
-            "the credential {} cannot be decrypted on this host ({}), so that the unit does not \
-             start; encrypt it here: systemd-creds encrypt --name={}",
-            self.name,
-            said.trim(),
-            self.name
-        )))
+        Err(UnitError::Undecryptable {
+            name: self.name.clone(),
+            stderr: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
     }
 }
 

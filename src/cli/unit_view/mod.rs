@@ -4,6 +4,7 @@
 //! The text of the unit is what counts, with its drop-ins. Specifiers (`%…`) are not expanded.
 
 mod credential;
+mod error;
 mod files;
 mod folder;
 mod text;
@@ -17,6 +18,7 @@ use super::failure::Failure;
 use crate::access::accounts;
 use crate::config::Source;
 use credential::Credentials;
+use error::UnitError;
 use files::{files_of, secret_name, unreadable};
 pub(super) use folder::CredentialFolder;
 use text::{text_of, words};
@@ -38,7 +40,7 @@ pub(super) struct UnitView {
     /// The settings file of the command line.
     config: Option<PathBuf>,
     /// Faults of the unit itself.
-    faults: Vec<String>,
+    faults: Vec<UnitError>,
 }
 
 impl UnitView {
@@ -143,10 +145,10 @@ impl UnitView {
                 }
             }
             Err(_) if is_optional => {}
-            Err(error) => self.faults.push(format!(
-                "EnvironmentFile={path} cannot be read: {error}; create it, or write \
-                 EnvironmentFile=-{path}"
-            )),
+            Err(source) => self.faults.push(UnitError::EnvironmentFile {
+                path: path.to_owned(),
+                source,
+            }),
         }
     }
 
@@ -191,9 +193,9 @@ impl UnitView {
         })
     }
 
-    /// Faults of the unit, and files of the settings that its user cannot read.
-    pub(super) fn faults(&self, source: &Source) -> Vec<String> {
-        let mut faults = self.faults.clone();
+    /// Takes the faults of the unit, and adds the files of the settings that its user cannot read.
+    pub(super) fn take_faults(&mut self, source: &Source) -> Vec<UnitError> {
+        let mut faults = std::mem::take(&mut self.faults);
         let (uid, groups) = match self.identity() {
             Ok(identity) => identity,
             Err(fault) => {
@@ -215,19 +217,22 @@ impl UnitView {
             let Some(reason) = unreadable(&file, uid, &groups) else {
                 continue;
             };
-            let who = self.who();
-            let file = file.display();
+            let shown = file.display();
             let is_secret = key.ends_with("_file") && !key.ends_with("ca_file");
             let remedy = match secret_name(&key).filter(|_| is_secret) {
                 Some(name) => format!(
                     "let that user read it, or take the key out and have the unit bring the \
-                     secret: LoadCredential={name}:{file}"
+                     secret: LoadCredential={name}:{shown}"
                 ),
-                None => format!("let that user read it: chgrp {} {file}", self.group()),
+                None => format!("let that user read it: chgrp {} {shown}", self.group()),
             };
-            faults.push(format!(
-                "{key}: {who} cannot read {file} ({reason}); {remedy}"
-            ));
+            faults.push(UnitError::Unreadable {
+                key,
+                user: self.who(),
+                file,
+                reason,
+                remedy,
+            });
         }
         faults
     }
@@ -248,11 +253,12 @@ impl UnitView {
     }
 
     /// The user, where it is known before the start, and the groups.
-    fn identity(&self) -> Result<(Option<u32>, Vec<u32>), String> {
+    fn identity(&self) -> Result<(Option<u32>, Vec<u32>), UnitError> {
         let named = |user: &str| {
             let found = accounts::user_id(user).ok().flatten().or(user.parse().ok());
-            let remedy = "create it (systemd-sysusers), or name another one";
-            found.ok_or_else(|| format!("User={user}: there is no such user; {remedy}"))
+            found.ok_or_else(|| UnitError::NoUser {
+                user: user.to_owned(),
+            })
         };
         let uid = match (&self.user, self.is_dynamic) {
             (Some(user), false) => Some(named(user)?),
@@ -298,7 +304,10 @@ mod tests {
             Some(Path::new("/etc/expd/other.toml"))
         );
         assert!(
-            view.faults[0].contains("there is no /nowhere/secret"),
+            matches!(
+                &view.faults[..],
+                [UnitError::NoCredentialFile { path, .. }] if path == "/nowhere/secret"
+            ),
             "{:?}",
             view.faults
         );
