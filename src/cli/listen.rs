@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::flags::{ChannelFlags, InstanceFlag, LocalTimeFlag};
 use super::listen_printer::{Form, Printer};
 use super::listen_streams::{is_over_limit, next_link, updates_of, watch_links};
-use super::listening::Listening;
+use super::listening::{DaemonLoss, Listening};
 use super::output::{self, BAD, Progress, WARN, printable, styled};
 use super::payload;
 use super::pending::{self, Pending, Reason};
@@ -357,7 +357,7 @@ fn take(listening: &mut Listening, index: usize, update: ListenUpdate) -> Option
             Event::Subscription(subscription) => listening.subscription(index, subscription.state),
             Event::Broadcast(_) | Event::Gap(_) => None,
         },
-        ListenUpdate::Disconnected { error, .. } => listening.disconnected(index, &reason(&error)),
+        ListenUpdate::Disconnected { error, .. } => listening.disconnected(index, &loss(&error)),
         ListenUpdate::Reconnected => {
             listening.reconnected();
             None
@@ -376,6 +376,13 @@ fn report_response(
     };
     let what = styled(BAD, "not responded:");
     Some(format!("{what} {}", printable(&problem)))
+}
+
+fn loss(error: &ClientError) -> DaemonLoss {
+    match error.reason() {
+        Some("STOPPING") => DaemonLoss::Stopping,
+        _ => DaemonLoss::Broken(reason(error)),
+    }
 }
 
 /// The fault alone: whether a call was carried out does not concern a listener.

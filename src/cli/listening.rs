@@ -1,6 +1,7 @@
 //! The state of a listening command for people: an outage is told once, with its reason, and its
 //! end once. Short ones are not told at all; their gaps are.
 
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,11 +17,26 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Time that the reason may take beyond that, while the daemon has just begun to connect.
 const REASON: Duration = Duration::from_secs(4);
 
-/// Beginning of the words with which a daemon that stops ends its streams.
-const STOPPING: &str = "the daemon is stopping";
-
 /// Pause before the state of channels that are still not confirmed is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// The end of the connection to the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum DaemonLoss {
+    /// The daemon stops in order.
+    Stopping,
+    /// Anything else, with its reason.
+    Broken(String),
+}
+
+impl fmt::Display for DaemonLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopping => "the daemon is stopping",
+            Self::Broken(reason) => reason,
+        })
+    }
+}
 
 /// The channels that are listened on, as one state.
 pub(super) struct Listening {
@@ -104,24 +120,24 @@ impl Listening {
     }
 
     /// Takes the loss of the daemon. Returns what is to be said.
-    pub(super) fn disconnected(&mut self, index: usize, reason: &str) -> Option<String> {
+    pub(super) fn disconnected(&mut self, index: usize, loss: &DaemonLoss) -> Option<String> {
         if let Some(confirmed) = self.confirmed.get_mut(index) {
             *confirmed = false;
         }
         self.begin();
         self.daemon_gone = true;
-        reason.clone_into(&mut self.gone_because);
+        self.gone_because = loss.to_string();
         self.link = None;
         self.refusals.clear();
         let outage = self.outage.as_mut()?;
         if std::mem::replace(&mut outage.told_of_daemon, true) {
             return None;
         }
-        let reason = printable(reason);
-        let line = if reason.starts_with(STOPPING) {
-            format!("{reason}; waiting for it")
-        } else {
-            format!("the daemon is gone: {reason}; waiting for it")
+        let line = match loss {
+            DaemonLoss::Stopping => format!("{loss}; waiting for it"),
+            DaemonLoss::Broken(reason) => {
+                format!("the daemon is gone: {}; waiting for it", printable(reason))
+            }
         };
         Some(styled(WARN, line))
     }
@@ -315,11 +331,12 @@ mod tests {
             (Reason::Offline, "no route")
         );
         assert_eq!(listening.untold(), None, "it is told once");
-        let gone = plain(listening.disconnected(0, "closed"));
+        let closed = DaemonLoss::Broken("closed".to_owned());
+        let gone = plain(listening.disconnected(0, &closed));
         assert!(gone.unwrap().starts_with("the daemon is gone: closed"));
-        assert_eq!(listening.disconnected(1, "closed"), None);
+        assert_eq!(listening.disconnected(1, &closed), None);
         let mut stopped = Listening::new(1, true);
-        let said = plain(stopped.disconnected(0, STOPPING)).unwrap();
+        let said = plain(stopped.disconnected(0, &DaemonLoss::Stopping)).unwrap();
         assert_eq!(said, "the daemon is stopping; waiting for it");
         listening.reconnected();
         assert_eq!(listening.subscription(0, Confirmed), None);
