@@ -15,11 +15,11 @@ use crate::cli::ages::rough;
 use crate::config::{Credentials, InstanceSettings};
 use crate::moment::is_unset;
 use crate::upstream::credentials::{PairedStore, login_request};
-use crate::upstream::transport::{Answer, HttpTransport, Unbounded};
+use crate::upstream::transport::{Answer, HttpTransport, RouteFailure, Unbounded};
 use expd_domain::LoginAnswer;
 use expd_domain::excerpt::excerpt;
 use expd_domain::login_answer::Claimant;
-use expd_wire::diagnosis::RouteDescription;
+use expd_wire::diagnosis::{RouteDescription, RouteStep};
 use expd_wire::dns::look_up;
 
 /// Time for a connection, and for an answer.
@@ -175,27 +175,27 @@ async fn answers(
 ) -> Option<SystemTime> {
     let url = format!("{}/api/devices?limit=1", host.trim_end_matches('/'));
     let answer = match transport.request(Method::GET, url) {
-        Ok(request) => {
-            transport
-                .exchange(request, ANSWER, LARGEST, &Unbounded)
-                .await
-        }
-        Err(error) => Err(error),
+        Ok(request) => transport.probe(request, ANSWER, LARGEST).await,
+        // Only the setup of TLS fails here.
+        Err(error) => Err(RouteFailure {
+            step: RouteStep::Tls,
+            error,
+        }),
     };
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => {
-            let words = error.to_string();
-            let check = if words.contains("TLS") {
-                "tls"
-            } else if words.contains("proxy") {
-                "proxy"
-            } else {
-                "http"
+        Err(failure) => {
+            // The diagnosis says what to check at its step.
+            let (check, remedy) = match failure.step {
+                // A wrong clock makes every certificate invalid.
+                RouteStep::Tls => ("tls", "check the host's clock first (`date`)"),
+                RouteStep::Proxy => (
+                    "proxy",
+                    "correct the proxy, or have it let this host through",
+                ),
+                RouteStep::Host => ("http", "check the host setting, and this host's network"),
             };
-            // The diagnosis has its remedy; where the clock is wrong, no certificate holds.
-            let remedy = "as said; with TLS, check this host's clock first (date)";
-            findings.fault(check, name, words, remedy);
+            findings.fault(check, name, failure.to_string(), remedy);
             return None;
         }
     };
