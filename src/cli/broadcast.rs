@@ -206,8 +206,9 @@ impl Sender<'_> {
             }
             // It was sent, which is what the exit status says.
             Err(error) if error.fate() == Fate::Sent => {
-                let words = printable(&error.to_string()).into_owned();
-                output::note(format_args!("{} {words}", styled(WARN, "sent, but:")));
+                let error = error.to_string();
+                let what = styled(WARN, "sent, but:");
+                output::note(format_args!("{what} {}", printable(&error)));
             }
             Err(error) => return Err(self.stopped(Failure::Sending(error), place)),
         }

@@ -64,7 +64,7 @@ pub(super) enum Failure {
     NotAllowed,
     /// Another process did the work, and has said what is to be said; its exit status.
     #[error("ended with status {0}")]
-    Said(u8),
+    Reported(u8),
     /// The command ran and did not succeed.
     #[error("{0}")]
     Failed(String),
@@ -95,7 +95,7 @@ impl Failure {
         match self {
             Self::Stopped { failure, .. } => failure.status(),
             Self::ReaderLeft => 0,
-            Self::Said(status) => *status,
+            Self::Reported(status) => *status,
             Self::Usage(_) => 2,
             Self::Client(error) | Self::Sending(error) if is_usage(error) => 2,
             Self::NoDaemon { .. }

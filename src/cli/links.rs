@@ -54,8 +54,8 @@ impl<'s> Links<'s> {
             .0
             .iter()
             .filter(|it| it.link.state != LinkState::Online);
-        let words: Vec<String> = offline.map(|it| words(it)).collect();
-        words.join("; ")
+        let described: Vec<String> = offline.map(|it| describe(it)).collect();
+        described.join("; ")
     }
 
     pub(super) fn as_json(&self) -> Value {
@@ -84,22 +84,22 @@ impl fmt::Display for Links<'_> {
 }
 
 /// One link in words: its state, the reason, and what comes next.
-fn words(it: &InstanceStatus) -> String {
-    let mut words = format!("{} is {}", it.instance, it.link.state.explain());
+fn describe(it: &InstanceStatus) -> String {
+    let mut text = format!("{} is {}", it.instance, it.link.state.explain());
     let code = it
         .identity
         .as_ref()
         .and_then(|it| it.pairing_code.as_deref());
     if let Some(code) = code.filter(|code| !code.is_empty()) {
         // Writing to a String does not fail.
-        write!(words, ", code {}", display_pairing_code(code)).ok();
+        write!(text, ", code {}", display_pairing_code(code)).ok();
     }
     if !it.link.last_error.is_empty() {
-        write!(words, " ({})", it.link.last_error).ok();
+        write!(text, " ({})", it.link.last_error).ok();
     }
     if let Some(next) = it.link.next_try {
         let next = ages::until(next, SystemTime::now());
-        write!(words, ", next try {next}").ok();
+        write!(text, ", next try {next}").ok();
     }
-    words
+    text
 }

@@ -186,8 +186,8 @@ impl Listen {
             updates.push(updates_of(index, listener));
         }
         // With --json, the documents on standard output say that it listens.
-        let says_start = printer.form != Form::Events;
-        let mut listening = Listening::new(printer.channels.len(), says_start);
+        let reports_start = printer.form != Form::Events;
+        let mut listening = Listening::new(printer.channels.len(), reports_start);
         let mut links = None;
         let mut responses = JoinSet::new();
         while !printer.is_done() {
@@ -200,12 +200,12 @@ impl Listen {
                     Some(result) = responses.join_next() => Step::Responded(result),
                     link = next_link(&mut links) => Step::Link(link),
                     () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                        Step::Tell
+                        Step::Look
                     }
                 }
             };
             let waiting_for = listening.waiting_for();
-            let said = match progress.during(waiting_for.as_deref(), next).await {
+            let note = match progress.during(waiting_for.as_deref(), next).await {
                 Step::Update((index, Err(error))) if is_over_limit(&error) => {
                     listening.over_limit(index, &reason(&error));
                     None
@@ -218,7 +218,7 @@ impl Listen {
                     if let ListenUpdate::Event(event) = &update {
                         printer.print(index, event).await?;
                     }
-                    take(&mut listening, index, update)
+                    apply(&mut listening, index, update)
                 }
                 Step::Responded(result) => report_response(result),
                 Step::Link(Some(event)) => {
@@ -228,13 +228,13 @@ impl Listen {
                     None
                 }
                 Step::Link(None) => None,
-                Step::Tell => self.look(&client, &mut listening, &printer.channels).await,
+                Step::Look => self.look(&client, &mut listening, &printer.channels).await,
             };
-            if let Some(said) = said {
-                output::note(said);
+            if let Some(note) = note {
+                output::note(note);
             }
             if printer.form == Form::Events
-                && let Some(pending) = listening.untold()
+                && let Some(pending) = listening.take_unreported()
             {
                 // Without a daemon, those are waiting too whose streams have not broken yet.
                 let is_gone = pending.reason == Reason::NoDaemon;
@@ -249,8 +249,8 @@ impl Listen {
             }
         }
         while let Some(result) = responses.join_next().await {
-            if let Some(said) = report_response(result) {
-                output::note(said);
+            if let Some(note) = report_response(result) {
+                output::note(note);
             }
         }
         Ok(())
@@ -263,8 +263,8 @@ impl Listen {
         listening: &mut Listening,
         channels: &[Channel],
     ) -> Option<String> {
-        let mut said = None;
-        if listening.asks_for_refusals() {
+        let mut note = None;
+        if listening.may_be_refused() {
             // Without an answer, or the right to one, the reason is told without it.
             let status = timeout(LOOK, client.status()).await;
             let status = status.ok().and_then(Result::ok).unwrap_or_default();
@@ -273,9 +273,9 @@ impl Listen {
             let own = own
                 .flat_map(|it| &it.channels)
                 .filter(|it| channels.contains(&it.channel));
-            said = listening.refused(pending::refusals(own));
+            note = listening.refused(pending::refusals(own));
         }
-        said.or_else(|| listening.tell_once())
+        note.or_else(|| listening.report_once())
     }
 
     fn instance_name(&self) -> &str {
@@ -337,7 +337,7 @@ enum Step {
     Update((usize, Result<ListenUpdate, ClientError>)),
     Responded(Result<Result<(), ClientError>, tokio::task::JoinError>),
     Link(Option<LinkEvent>),
-    Tell,
+    Look,
 }
 
 fn broadcast_of(update: &ListenUpdate) -> Option<&Broadcast> {
@@ -351,7 +351,7 @@ fn broadcast_of(update: &ListenUpdate) -> Option<&Broadcast> {
 }
 
 /// Takes an update into the state of the listening. Returns what is to be said.
-fn take(listening: &mut Listening, index: usize, update: ListenUpdate) -> Option<String> {
+fn apply(listening: &mut Listening, index: usize, update: ListenUpdate) -> Option<String> {
     match update {
         ListenUpdate::Event(event) => match event.event {
             Event::Subscription(subscription) => listening.subscription(index, subscription.state),
@@ -392,10 +392,12 @@ fn reason(error: &ClientError) -> String {
             reason.clone()
         }
         // Behind it stands advice for programs, which this one follows by itself.
-        ClientError::Refused(refusal) if refusal.code == Code::Unavailable => {
-            let words = &refusal.message;
-            words.split("; ").next().unwrap_or_default().to_owned()
-        }
+        ClientError::Refused(refusal) if refusal.code == Code::Unavailable => refusal
+            .message
+            .split("; ")
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         error => error.to_string(),
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct Listening {
     confirmed: Vec<bool>,
     /// The daemon is not there.
     daemon_gone: bool,
-    gone_because: String,
+    loss_reason: String,
     /// Beginning of the present outage, or of the command.
     since: Instant,
     /// The outage in progress; none while every channel is confirmed.
@@ -51,7 +51,7 @@ pub(super) struct Listening {
     /// False until every channel was confirmed once.
     has_listened: bool,
     /// True to say that it listens, too.
-    says_start: bool,
+    reports_start: bool,
     /// The newest state of the instance's link.
     link: Option<LinkEvent>,
     /// EXP's words about channels that it refuses.
@@ -63,25 +63,25 @@ pub(super) struct Listening {
 /// An outage, and what was said of it.
 #[derive(Default)]
 struct Outage {
-    told_of_daemon: bool,
-    told_of_network: bool,
+    daemon_reported: bool,
+    network_reported: bool,
     /// The reason that was told last, to scripts.
-    told: Option<Pending>,
+    last_reported: Option<Pending>,
     /// Time when the state of the channels is looked at again.
     look_at: Option<Instant>,
 }
 
 impl Listening {
     /// The start: nothing is confirmed yet.
-    pub(super) fn new(channels: usize, says_start: bool) -> Self {
+    pub(super) fn new(channels: usize, reports_start: bool) -> Self {
         Self {
             confirmed: vec![false; channels],
             daemon_gone: false,
-            gone_because: String::new(),
+            loss_reason: String::new(),
             since: Instant::now(),
             outage: Some(Outage::default()),
             has_listened: false,
-            says_start,
+            reports_start,
             link: None,
             refusals: Vec::new(),
             over_limit: None,
@@ -113,10 +113,10 @@ impl Listening {
                 channels => format!("the {channels} channels"),
             };
             let line = format!("listening: EXP has confirmed {what}");
-            return self.says_start.then(|| styled(GOOD, line));
+            return self.reports_start.then(|| styled(GOOD, line));
         }
-        let told = outage.told_of_daemon || outage.told_of_network;
-        told.then(|| styled(GOOD, format!("listening again, after {took}")))
+        let is_reported = outage.daemon_reported || outage.network_reported;
+        is_reported.then(|| styled(GOOD, format!("listening again, after {took}")))
     }
 
     /// Takes the loss of the daemon. Returns what is to be said.
@@ -126,11 +126,11 @@ impl Listening {
         }
         self.begin();
         self.daemon_gone = true;
-        self.gone_because = loss.to_string();
+        self.loss_reason = loss.to_string();
         self.link = None;
         self.refusals.clear();
         let outage = self.outage.as_mut()?;
-        if std::mem::replace(&mut outage.told_of_daemon, true) {
+        if std::mem::replace(&mut outage.daemon_reported, true) {
             return None;
         }
         let line = match loss {
@@ -162,9 +162,9 @@ impl Listening {
     pub(super) fn refused(&mut self, refusals: Vec<String>) -> Option<String> {
         let is_news = self.refusals.is_empty() && !refusals.is_empty();
         self.refusals = refusals;
-        let was_told = self.outage.as_ref()?.told_of_network;
-        if is_news && was_told {
-            return self.tell();
+        let was_reported = self.outage.as_ref()?.network_reported;
+        if is_news && was_reported {
+            return self.report();
         }
         None
     }
@@ -174,13 +174,13 @@ impl Listening {
         self.link = Some(event);
     }
 
-    /// Time when [`Self::tell`] is due.
+    /// Time when [`Self::report`] is due.
     pub(super) fn due(&self) -> Option<Instant> {
         let outage = self.outage.as_ref()?;
         if self.daemon_gone {
             return None;
         }
-        if outage.told_of_network {
+        if outage.network_reported {
             return outage.look_at;
         }
         let has_reason = self
@@ -191,23 +191,23 @@ impl Listening {
     }
 
     /// True where EXP's words about the channels may be the reason.
-    pub(super) fn asks_for_refusals(&self) -> bool {
+    pub(super) fn may_be_refused(&self) -> bool {
         let is_online = |link: &LinkEvent| link.state == LinkState::Online;
         self.over_limit.is_none() && !self.daemon_gone && self.link.as_ref().is_some_and(is_online)
     }
 
     /// Words about an outage that has gone on, where they were not said yet.
-    pub(super) fn tell_once(&mut self) -> Option<String> {
+    pub(super) fn report_once(&mut self) -> Option<String> {
         let outage = self.outage.as_mut()?;
-        if outage.told_of_network {
+        if outage.network_reported {
             outage.look_at = Some(Instant::now() + LOOK_AGAIN);
             return None;
         }
-        self.tell()
+        self.report()
     }
 
     /// Words about an outage that has gone on.
-    fn tell(&mut self) -> Option<String> {
+    fn report(&mut self) -> Option<String> {
         let reason = self.reason();
         let look_at = Instant::now() + LOOK_AGAIN;
         let waits = self.confirmed.iter().filter(|confirmed| !**confirmed);
@@ -216,7 +216,7 @@ impl Listening {
             (pending, all) => format!("{pending} of {all} channels"),
         };
         let outage = self.outage.as_mut()?;
-        outage.told_of_network = true;
+        outage.network_reported = true;
         outage.look_at = Some(look_at);
         Some(styled(
             WARN,
@@ -236,20 +236,20 @@ impl Listening {
 
     /// The reason for scripts: one that was not told yet in this outage. Tries to connect in
     /// between are left out.
-    pub(super) fn untold(&mut self) -> Option<Pending> {
+    pub(super) fn take_unreported(&mut self) -> Option<Pending> {
         let pending = self.pending();
         let outage = self.outage.as_mut()?;
-        if !outage.told_of_daemon && !outage.told_of_network {
+        if !outage.daemon_reported && !outage.network_reported {
             return None;
         }
-        let is_known = outage.told.as_ref().is_some_and(|told| {
-            told.is_like(&pending)
-                || (told.reason == Reason::Offline && pending.reason == Reason::Connecting)
+        let is_known = outage.last_reported.as_ref().is_some_and(|last| {
+            last.is_like(&pending)
+                || (last.reason == Reason::Offline && pending.reason == Reason::Connecting)
         });
         if is_known {
             return None;
         }
-        outage.told = Some(pending.clone());
+        outage.last_reported = Some(pending.clone());
         Some(pending)
     }
 
@@ -261,7 +261,7 @@ impl Listening {
     /// The reason, as far as it is known.
     fn pending(&self) -> Pending {
         if self.daemon_gone {
-            return Pending::new(Reason::NoDaemon, self.gone_because.as_str());
+            return Pending::new(Reason::NoDaemon, self.loss_reason.as_str());
         }
         match &self.over_limit {
             Some(limit) => Pending::new(Reason::OverLimit, limit),
@@ -271,8 +271,8 @@ impl Listening {
 
     fn reason(&self) -> String {
         match self.pending().to_string() {
-            words if words.is_empty() => words,
-            words => format!(": {words}"),
+            reason if reason.is_empty() => reason,
+            reason => format!(": {reason}"),
         }
     }
 
@@ -319,18 +319,18 @@ mod tests {
         listening.link(offline("no route"));
         assert_eq!(listening.due(), Some(Instant::now() + GRACE));
         tokio::time::advance(Duration::from_secs(12)).await;
-        let told = plain(listening.tell());
+        let told = plain(listening.report());
         assert_eq!(
             told.as_deref(),
             Some("pending: EXP has not confirmed 2 of 2 channels: expd is offline, no route")
         );
         assert_eq!(listening.due(), Some(Instant::now() + LOOK_AGAIN));
-        let for_scripts = listening.untold().unwrap();
+        let for_scripts = listening.take_unreported().unwrap();
         assert_eq!(
             (for_scripts.reason, &*for_scripts.detail),
             (Reason::Offline, "no route")
         );
-        assert_eq!(listening.untold(), None, "it is told once");
+        assert_eq!(listening.take_unreported(), None, "it is told once");
         let closed = DaemonLoss::Broken("closed".to_owned());
         let gone = plain(listening.disconnected(0, &closed));
         assert!(gone.unwrap().starts_with("the daemon is gone: closed"));

@@ -159,7 +159,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(failure) => {
             if !matches!(
                 failure,
-                Failure::ReaderLeft | Failure::NotAllowed | Failure::Said(_)
+                Failure::ReaderLeft | Failure::NotAllowed | Failure::Reported(_)
             ) {
                 output::error(&failure);
             }
@@ -210,11 +210,11 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
 /// A command that asks no daemon was given an option about it.
 #[derive(Debug, thiserror::Error)]
 #[error("this command asks no daemon")]
-struct AsksNoDaemon;
+struct UnusedOption;
 
 /// The command line. Commands that ask no daemon neither show nor take the options about it.
 fn command() -> clap::Command {
-    let refused = |_: &str| Err::<String, _>(AsksNoDaemon);
+    let refused = |_: &str| Err::<String, _>(UnusedOption);
     let unused = move |id: &'static str| {
         let option = Arg::new(id).long(id).hide(true);
         option.value_parser(refused)

@@ -87,7 +87,7 @@ impl fmt::Display for Pending {
     /// A sentence; empty where nothing is known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let detail = printable(&self.detail);
-        let words = match self.reason {
+        let sentence = match self.reason {
             Reason::NotConfirmed => return f.write_str(&detail),
             Reason::NoDaemon => "no daemon answers",
             Reason::OverLimit => "expd refuses the listener",
@@ -97,7 +97,7 @@ impl fmt::Display for Pending {
             Reason::Refused => "expd is refused",
             Reason::Pairing => "expd is waiting to be paired",
         };
-        f.write_str(words)?;
+        f.write_str(sentence)?;
         match &*detail {
             "" => Ok(()),
             detail => write!(f, ", {detail}"),

@@ -36,7 +36,7 @@ pub(super) fn refused_program(hit: &LimitHit) -> String {
         return short_program(hit.pid, hit.uid);
     }
     let user = printable(&hit.user);
-    let words = match user.as_ref() {
+    let name = match user.as_ref() {
         "owner" => "root or expd's user".to_owned(),
         "tcp" => "over TCP".to_owned(),
         "others" => "other users".to_owned(),
@@ -45,7 +45,7 @@ pub(super) fn refused_program(hit: &LimitHit) -> String {
             None => format!("other programs of {user}"),
         },
     };
-    clipped(&words, MAX_NAME)
+    clipped(&name, MAX_NAME)
 }
 
 /// A program in a column of a table.

@@ -36,7 +36,7 @@ impl Reload {
             Err(ClientError::Refused(refusal))
                 if self.quiet && refusal.code == Code::FailedPrecondition =>
             {
-                return Err(Failure::Said(1));
+                return Err(Failure::Reported(1));
             }
             reloaded => reloaded?,
         };

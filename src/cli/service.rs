@@ -20,7 +20,7 @@ const UNIT: &str = "expd.service";
 const RUNNING: &str = "/run/credentials/expd.service";
 
 /// Set in the command that was run again.
-const MARK: &str = "EXPD_AS_SERVICE";
+const RERUN_VARIABLE: &str = "EXPD_AS_SERVICE";
 
 /// Runs this command again as the service sees the host, and waits for its end. False where this
 /// is that run already, or where there is no service to look for: no root, no systemd, no unit, or
@@ -30,7 +30,7 @@ const MARK: &str = "EXPD_AS_SERVICE";
 /// The status of the command, which has said why.
 pub(super) async fn has_run_as_service(file: Option<&Path>) -> Result<bool, Failure> {
     let is_root = rustix::process::geteuid().is_root();
-    if file.is_some() || !is_root || !has_systemd() || std::env::var_os(MARK).is_some() {
+    if file.is_some() || !is_root || !has_systemd() || std::env::var_os(RERUN_VARIABLE).is_some() {
         return Ok(false);
     }
     let Ok(mut view) = UnitView::read(UNIT) else {
@@ -49,7 +49,7 @@ pub(super) async fn has_run_as_service(file: Option<&Path>) -> Result<bool, Fail
         arguments.extend([OsString::from("--config"), config.into()]);
     }
     let mut command = Command::new(program);
-    command.args(arguments).env(MARK, "1");
+    command.args(arguments).env(RERUN_VARIABLE, "1");
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(is_of_settings) {
             command.env_remove(name);
@@ -70,7 +70,7 @@ pub(super) async fn has_run_as_service(file: Option<&Path>) -> Result<bool, Fail
     let status = status.map_err(cannot("run as the service"))?;
     match status.code() {
         Some(0) => Ok(true),
-        code => Err(Failure::Said(
+        code => Err(Failure::Reported(
             code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1),
         )),
     }

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 /// Time for a command: a journal on a slow disk takes seconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Largest output that is read, in bytes.
 const LARGEST: u64 = 4 << 20;
@@ -20,7 +20,7 @@ const LARGEST: u64 = 4 << 20;
 pub(super) enum CommandError {
     #[error("{command}: {source}")]
     Io { command: String, source: io::Error },
-    #[error("{command}: no end within {} s", PATIENCE.as_secs())]
+    #[error("{command}: no end within {} s", TIMEOUT.as_secs())]
     TimedOut { command: String },
     /// The command failed without output.
     #[error("{command}: {status}")]
@@ -57,7 +57,7 @@ pub(super) async fn command(program: &str, arguments: &[&str]) -> Result<String,
         drop(stdout);
         child.wait().await
     };
-    let status = match timeout(PATIENCE, read).await {
+    let status = match timeout(TIMEOUT, read).await {
         Ok(ended) => ended.map_err(failed)?,
         Err(_) => return Err(CommandError::TimedOut { command: shown }),
     };

@@ -25,8 +25,8 @@ Examples:
   expd wait-online --instance signage --timeout infinity")]
 pub(super) struct WaitOnline {
     /// Give up after DURATION; `infinity` never does
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = patience)]
-    timeout: Patience,
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = wait_limit)]
+    timeout: WaitLimit,
     /// Wait for this instance alone, by its name
     #[arg(long, value_name = "NAME")]
     instance: Option<String>,
@@ -34,19 +34,19 @@ pub(super) struct WaitOnline {
 
 /// Limit of a wait; none for `infinity`.
 #[derive(Clone, Copy, Debug)]
-struct Patience(Option<Duration>);
+struct WaitLimit(Option<Duration>);
 
 /// The text is neither a duration nor `infinity`.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}, or \"infinity\"")]
 struct NotALimit(UnitError);
 
-fn patience(text: &str) -> Result<Patience, NotALimit> {
+fn wait_limit(text: &str) -> Result<WaitLimit, NotALimit> {
     if text == "infinity" {
-        return Ok(Patience(None));
+        return Ok(WaitLimit(None));
     }
     let duration = parse_duration(text).map_err(NotALimit)?;
-    Ok(Patience(Some(duration)))
+    Ok(WaitLimit(Some(duration)))
 }
 
 impl WaitOnline {
@@ -55,7 +55,7 @@ impl WaitOnline {
         let waiting = self.wait(&socket, &mut missing);
         let progress = Progress::new();
         let waiting = progress.during(Some("waiting for the EXP network"), waiting);
-        let Patience(Some(limit)) = self.timeout else {
+        let WaitLimit(Some(limit)) = self.timeout else {
             return waiting.await;
         };
         let Ok(online) = timeout(limit, waiting).await else {

@@ -124,12 +124,12 @@ async fn names(findings: &mut Findings, name: &str, target: &str) -> Option<Vec<
         0 => format!("no {family}"),
         count => format!("{count} {family}"),
     };
-    let words = format!(
+    let counts = format!(
         "{host} has {} and {} addresses",
         count(v4, "IPv4"),
         count(v6, "IPv6")
     );
-    findings.ok("dns", name, words);
+    findings.ok("dns", name, counts);
     Some(found)
 }
 

@@ -21,7 +21,7 @@ use credential::Credentials;
 use error::UnitError;
 use files::{files_of, secret_name, unreadable};
 pub(super) use folder::CredentialFolder;
-use text::{text_of, words};
+use text::{split_words, text_of};
 
 /// Environment, credentials and user that a unit gives its service.
 #[derive(Debug, Default)]
@@ -97,7 +97,7 @@ impl UnitView {
             "DynamicUser" => self.is_dynamic = matches!(value, "yes" | "true" | "1" | "on"),
             "Environment" if value.is_empty() => self.assigned.clear(),
             "Environment" => {
-                for word in words(value) {
+                for word in split_words(value) {
                     if let Some((name, value)) = word.split_once('=') {
                         self.assigned.push((name.to_owned(), value.to_owned()));
                     }
@@ -114,7 +114,7 @@ impl UnitView {
             }
             "ExecStart" if value.is_empty() => self.config = None,
             "ExecStart" => {
-                let words = words(value);
+                let words = split_words(value);
                 let mut rest = words.iter();
                 while let Some(word) = rest.next() {
                     let file = match word.strip_prefix("--config") {
@@ -139,7 +139,7 @@ impl UnitView {
                 let lines = text.lines().map(str::trim);
                 for line in lines.filter(|line| !line.starts_with(['#', ';'])) {
                     if let Some((name, value)) = line.split_once('=') {
-                        let value = words(value).join(" ");
+                        let value = split_words(value).join(" ");
                         self.from_files.push((name.trim().to_owned(), value));
                     }
                 }

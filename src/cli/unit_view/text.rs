@@ -64,7 +64,7 @@ fn with_drop_ins(file: &Path, folders: &[PathBuf]) -> String {
 }
 
 /// The words of a value: separated by spaces, with quotes around those that hold some.
-pub(super) fn words(value: &str) -> Vec<String> {
+pub(super) fn split_words(value: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut quote = None;
