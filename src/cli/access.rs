@@ -156,7 +156,7 @@ fn text(answer: &Explanation) -> String {
         printable(&answer.reason),
         styled(DIM, format_args!("caller: {}", printable(&answer.caller)))
     );
-    // Those for the caller are in the reason.
+    // The reason already names the rules for the caller.
     for rule in answer.missed.iter().filter(|rule| !rule.for_caller) {
         let conditions = rule.conditions.join(", ");
         let line = format!("for others: {} ({}): {conditions}", rule.rule, rule.text);

@@ -35,7 +35,7 @@ pub(super) struct Api {
     instance: InstanceFlag,
 }
 
-/// The text is not a query parameter.
+/// Error of parsing a query parameter.
 #[derive(Debug, thiserror::Error)]
 #[error("a query parameter is KEY=VALUE")]
 struct NotAParameter;

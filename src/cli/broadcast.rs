@@ -82,7 +82,7 @@ pub(super) struct Broadcast {
 }
 
 impl Broadcast {
-    /// A broadcast of this name.
+    /// A broadcast of this name, with the default options.
     pub(super) fn named(
         channel: String,
         name: &str,
@@ -111,7 +111,7 @@ impl Broadcast {
         } else {
             Meaning::Json
         };
-        // A payload that is none is found before a daemon is asked for.
+        // An invalid payload fails before the daemon is contacted.
         let payload = if self.lines {
             None
         } else {
@@ -150,7 +150,7 @@ impl Broadcast {
         Ok(())
     }
 
-    /// Connects to the daemon, and waits for it where the broadcast may wait.
+    /// Connects to the daemon; with a deadline, waits for it.
     async fn connect(
         &self,
         socket: &DaemonSocket,
@@ -173,7 +173,7 @@ impl Broadcast {
     }
 }
 
-/// Sends broadcasts one after the other.
+/// Sends broadcasts one after another.
 struct Sender<'b> {
     client: Client,
     channel: Channel,
@@ -181,7 +181,7 @@ struct Sender<'b> {
     pace: Option<tokio::time::Interval>,
     sent: u64,
     responses: usize,
-    /// End of the wait for the daemon, of which the first broadcast has the rest.
+    /// Deadline of the wait. The first broadcast waits for what connecting has left of it.
     deadline: Option<Instant>,
     options: &'b Broadcast,
 }
@@ -204,7 +204,7 @@ impl Sender<'_> {
                 }
                 self.responses += responses.len();
             }
-            // It was sent, which is what the exit status says.
+            // The broadcast was sent, which is what the exit status reports.
             Err(error) if error.fate() == Fate::Sent => {
                 let error = error.to_string();
                 let what = styled(WARN, "sent, but:");
@@ -239,7 +239,7 @@ impl Sender<'_> {
             .await
     }
 
-    /// The failure of one of several broadcasts: which one, and how many were sent before.
+    /// Adds to a failure which of several broadcasts it was, and how many were sent before it.
     fn stopped(&self, failure: Failure, place: Option<&str>) -> Failure {
         match place {
             None => failure,

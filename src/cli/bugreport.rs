@@ -1,4 +1,4 @@
-//! `expd bugreport`: packs what a vendor needs to find a fault, without secrets.
+//! `expd bugreport`: packs diagnostics for the vendor, without secrets.
 
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
@@ -24,10 +24,10 @@ use crate::config::{self, Credentials, Settings, Source, StateEnvironment};
 use crate::upstream::credentials::PairedStore;
 use expd_client::Status;
 
-/// Lines of the journal that are packed.
+/// Number of journal lines in a report.
 const JOURNAL_LINES: &str = "5000";
 
-/// Largest settings file, and largest file of a secret, that is read.
+/// Limit of a settings file or a secret file, in bytes.
 const LARGEST: u64 = 1 << 20;
 
 /// Pack what is needed to find a fault: versions, settings, status, journal, metrics, units, doctor
@@ -48,7 +48,7 @@ pub(super) struct BugReport {
     config: Option<PathBuf>,
 }
 
-/// The files of a report: a name and a text each.
+/// Files of a report: name and content.
 type Files = Vec<(&'static str, String)>;
 
 impl BugReport {
@@ -90,11 +90,12 @@ impl BugReport {
                 without_secrets(&mut table);
                 toml::to_string(&table).unwrap_or_default()
             }
-            // A text that is no TOML may hold a secret anywhere.
+            // Invalid TOML may contain a secret anywhere.
             Some(Err(error)) => format!("# left out: {error}\n"),
             None => "# there is no file\n".to_owned(),
         };
-        // Also where the settings have a mistake, so that nothing tells what each is for.
+        // Every credential with the name of a secret: invalid settings do not tell which ones are
+        // used.
         let credentials = source.credentials.as_deref().map(std::fs::read_dir);
         for entry in credentials.into_iter().flatten().flatten().flatten() {
             if entry.file_name().to_str().is_some_and(is_secret) {
@@ -156,17 +157,17 @@ impl BugReport {
     }
 }
 
-/// Reason why a settings file is left out.
+/// Reason why the settings file is left out of a report.
 #[derive(Debug, thiserror::Error)]
 enum LeftOut {
     #[error(transparent)]
     Unreadable(#[from] io::Error),
-    /// Without the parser's message, which quotes the text.
+    /// The parser's own message would quote the text.
     #[error("it is no TOML")]
     NotToml,
 }
 
-/// The settings file as TOML.
+/// Reads the settings file as TOML.
 fn settings_of(file: &Path) -> Result<toml::Table, LeftOut> {
     read(file)?.parse().map_err(|_| LeftOut::NotToml)
 }
@@ -177,7 +178,7 @@ fn read(file: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Adds the secrets that a document names files of.
+/// Adds the secrets in the files that a document names.
 fn add_secret_files(redactor: &mut Redactor, table: &toml::Table) {
     for (name, value) in table {
         match value {
@@ -235,7 +236,7 @@ fn add_secrets(redactor: &mut Redactor, settings: &Settings) {
     }
 }
 
-/// Adds the pairing codes: with one, anybody may take the device.
+/// Adds the pairing codes: anybody who has one can claim the device.
 fn add_pairing_codes(redactor: &mut Redactor, status: &Status) {
     for it in &status.instances {
         let code = it
@@ -355,7 +356,7 @@ fn write_archive(path: &Path, files: &Files, seconds: u64) -> io::Result<()> {
     archive.into_inner()?.finish()?.sync_all()
 }
 
-/// A file that nobody else may read, and that was not there before.
+/// Creates a file that only this user can read. Fails if it exists.
 fn new_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)

@@ -32,7 +32,7 @@ pub(super) struct ChannelId {
 impl ChannelId {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let channel = self.flags.channel(&self.name);
-        // Checks the name alone: a user may listen on every channel.
+        // Checks only the name: a user may listen on every channel.
         channel
             .may_listen(IdentityKind::User)
             .map_err(|rule| Failure::Usage(rule.to_string()))?;

@@ -1,4 +1,4 @@
-//! `expd check-config`: finds mistakes in the settings before a daemon does.
+//! `expd check-config`: finds mistakes in the settings before the daemon does.
 
 use std::path::PathBuf;
 
@@ -76,7 +76,7 @@ impl CheckConfig {
     }
 }
 
-/// Reads the settings as a unit's service will; reports every mistake.
+/// Reads the settings as the unit's service will, and reports every mistake.
 fn load_for(unit: &str, file: Option<PathBuf>) -> Result<Loaded, Failure> {
     let mut view = UnitView::read(unit)?;
     let folder = CredentialFolder::new().map_err(no_folder)?;

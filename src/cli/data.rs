@@ -15,7 +15,7 @@ use super::payload;
 use super::resources::Find;
 use expd_domain::Payload;
 
-/// The fields that a table shows.
+/// Columns of the table.
 const COLUMNS: &[&str] = &["group", "key", "value"];
 
 #[derive(Debug, Args)]
@@ -153,7 +153,7 @@ impl Item {
 
 impl Edit {
     async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
-        /// The part of a data document that is edited.
+        /// The edited part of a data document.
         #[derive(serde::Deserialize)]
         struct Document {
             value: Payload,

@@ -8,7 +8,7 @@ use super::zone::Zone;
 use crate::config::{LogLevel, UnitError, parse_duration};
 use expd_domain::Channel;
 
-/// The options that make a channel of its name.
+/// Options that complete a channel's name.
 #[derive(Debug, Default, Args)]
 pub(super) struct ChannelFlags {
     /// The channel's system side, on which EXP itself sends; for listening only
@@ -20,7 +20,7 @@ pub(super) struct ChannelFlags {
 }
 
 impl ChannelFlags {
-    /// Those of a system channel.
+    /// The options of a system channel.
     pub(super) fn system() -> Self {
         Self {
             system: true,
@@ -37,7 +37,7 @@ impl ChannelFlags {
     }
 }
 
-/// The option that chooses a configured identity.
+/// Option that selects a configured identity.
 #[derive(Debug, Args)]
 pub(super) struct InstanceFlag {
     /// The configured identity to use, by its name [default: default]
@@ -52,7 +52,7 @@ pub(super) struct InstanceFlag {
     pub(super) name: String,
 }
 
-/// The option that shows times in this host's zone.
+/// Option that shows times in this host's zone.
 #[derive(Debug, Default, Args)]
 pub(super) struct LocalTimeFlag {
     /// Show times in this host's time zone, not in UTC
@@ -66,7 +66,7 @@ impl LocalTimeFlag {
     }
 }
 
-/// The option that sets the log's level, for the commands that log.
+/// Option that sets the log level, for commands that log.
 #[derive(Debug, Args)]
 pub(super) struct LogFlag {
     /// The log's level: error, warn, info, debug or trace [default: the settings' daemon.log]; -v
@@ -76,7 +76,7 @@ pub(super) struct LogFlag {
 }
 
 impl LogFlag {
-    /// The level that the command line asks for; none where it leaves that to the settings.
+    /// The level from the command line; none leaves it to the settings.
     pub(super) fn level(&self, verbose: u8) -> Option<LogLevel> {
         self.log.or(match verbose {
             0 => None,
@@ -86,7 +86,7 @@ impl LogFlag {
     }
 }
 
-/// The text is not a level of the log.
+/// Error of parsing a log level.
 #[derive(Debug, thiserror::Error)]
 #[error("write {}", LogLevel::WORDS.join(", "))]
 struct NotALevel;
@@ -95,7 +95,7 @@ fn level(text: &str) -> Result<LogLevel, NotALevel> {
     LogLevel::from_word(text).ok_or(NotALevel)
 }
 
-/// Limit of a timeout or wait that the daemon takes.
+/// Longest timeout or wait that the daemon accepts.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Error of parsing the duration of a call.
@@ -107,10 +107,10 @@ pub(super) enum CallDurationError {
     TooLong,
 }
 
-/// Parses the duration of a call: at most an hour.
+/// Parses the duration of a call: at most one hour.
 ///
 /// # Errors
-/// The text is no duration, or a longer one.
+/// The text is not a duration, or the duration is too long.
 pub(super) fn call_duration(text: &str) -> Result<Duration, CallDurationError> {
     let duration = parse_duration(text)?;
     if duration > LONGEST {

@@ -80,7 +80,7 @@ Examples:
     HashPassword,
 }
 
-/// The options that choose a network, and the settings with its operator's key.
+/// Options that select a network, and the settings with its operator's key.
 #[derive(Debug, Args)]
 struct NetworkFlags {
     /// The network's address [default: the settings' hub.listen]

@@ -1,5 +1,5 @@
-//! `expd listen`: prints the broadcasts of channels, through restarts of the daemon and of the
-//! network.
+//! `expd listen`: prints the broadcasts of channels, across restarts of the daemon and outages of
+//! the network.
 
 use std::time::Duration;
 
@@ -25,11 +25,11 @@ use expd_client::{
 };
 use expd_domain::{Channel, Payload};
 
-/// Number of responses of `--respond` that may be under way. Beyond it, listening pauses, and the
-/// daemon's log holds the events.
+/// Limit of pending responses of `--respond`. At the limit, listening pauses, and the daemon's log
+/// holds the events.
 const MAX_PENDING_RESPONSES: usize = 64;
 
-/// Limit of the time in which the daemon tells EXP's refusals.
+/// Timeout of asking the daemon for EXP's refusals.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Print what is broadcast on a channel, or on several
@@ -91,7 +91,7 @@ pub(super) struct Listen {
         conflicts_with = "channels"
     )]
     resume: Option<Position>,
-    /// Print payloads alone.
+    /// Print only payloads.
     #[arg(skip)]
     payloads_only: bool,
     #[command(flatten)]
@@ -120,7 +120,7 @@ fn position(text: &str) -> Result<Position, PositionError> {
 }
 
 impl Listen {
-    /// Prints the payloads of the `update`s of a resource, which EXP sends on its system channel.
+    /// Listens for the `update`s of a resource on its system channel, and prints their payloads.
     pub(super) fn updates(channel: String, count: Option<u64>, instance: InstanceFlag) -> Self {
         Self {
             channel: Some(channel),
@@ -185,7 +185,7 @@ impl Listen {
             let listener = ResumingListener::patient(client.clone(), self.request(channel));
             updates.push(updates_of(index, listener));
         }
-        // With --json, the documents on standard output say that it listens.
+        // With --json, the documents on standard output report the start.
         let reports_start = printer.form != Form::Events;
         let mut listening = Listening::new(printer.channels.len(), reports_start);
         let mut links = None;
@@ -236,12 +236,12 @@ impl Listen {
             if printer.form == Form::Events
                 && let Some(pending) = listening.take_unreported()
             {
-                // Without a daemon, those are waiting too whose streams have not broken yet.
+                // Without a daemon, channels whose streams have not broken yet are pending, too.
                 let is_gone = pending.reason == Reason::NoDaemon;
                 let is_pending = |index| is_gone || !listening.is_confirmed(index);
                 printer.pending(&pending, is_pending);
             }
-            // Why a channel is pending, the state of the link tells.
+            // The state of the link tells why a channel is pending.
             match listening.waiting_for() {
                 None => links = None,
                 Some(_) if links.is_none() => links = Some(watch_links(client.clone())),
@@ -256,7 +256,7 @@ impl Listen {
         Ok(())
     }
 
-    /// Looks at the channels that are still not confirmed. Returns what is to be said.
+    /// Checks the channels that are still not confirmed. Returns the note to print.
     async fn look(
         &self,
         client: &Client,
@@ -265,7 +265,7 @@ impl Listen {
     ) -> Option<String> {
         let mut note = None;
         if listening.may_be_refused() {
-            // Without an answer, or the right to one, the reason is told without it.
+            // Without an answer, or the permission to see it, the note does without the refusals.
             let status = timeout(LOOK, client.status()).await;
             let status = status.ok().and_then(Result::ok).unwrap_or_default();
             let instances = status.instances.iter();
@@ -312,7 +312,7 @@ impl Listen {
     }
 }
 
-/// Connects to the daemon; says once that it is waited for.
+/// Connects to the daemon; if it has to wait for one, says so once.
 async fn wait_for_daemon(
     socket: &DaemonSocket,
     progress: &Progress,
@@ -350,7 +350,7 @@ fn broadcast_of(update: &ListenUpdate) -> Option<&Broadcast> {
     }
 }
 
-/// Takes an update into the state of the listening. Returns what is to be said.
+/// Applies an update to the state. Returns the note to print.
 fn apply(listening: &mut Listening, index: usize, update: ListenUpdate) -> Option<String> {
     match update {
         ListenUpdate::Event(event) => match event.event {
@@ -365,7 +365,7 @@ fn apply(listening: &mut Listening, index: usize, update: ListenUpdate) -> Optio
     }
 }
 
-/// Words for a response that failed; listening goes on.
+/// The note about a failed response; listening continues.
 fn report_response(
     result: Result<Result<(), ClientError>, tokio::task::JoinError>,
 ) -> Option<String> {
@@ -385,13 +385,13 @@ fn loss(error: &ClientError) -> DaemonLoss {
     }
 }
 
-/// The fault alone: whether a call was carried out does not concern a listener.
+/// The fault alone: the fate of the call does not matter to a listener.
 fn reason(error: &ClientError) -> String {
     match error {
         ClientError::ConnectionLost { reason, .. } | ClientError::NotReachable { reason, .. } => {
             reason.clone()
         }
-        // Behind it stands advice for programs, which this one follows by itself.
+        // The rest of the message is advice for programs, which this command follows by itself.
         ClientError::Refused(refusal) if refusal.code == Code::Unavailable => refusal
             .message
             .split("; ")

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use expd_client::{Client, ClientError, Code, LinkEvent, ListenUpdate, ResumingListener};
 
-/// Pause before a listener that was refused because of a limit is asked for again.
+/// Pause before a listener that was refused because of a limit is requested again.
 const OVER_LIMIT: Duration = Duration::from_secs(2);
 
 type Updates = Pin<Box<dyn Stream<Item = (usize, Result<ListenUpdate, ClientError>)> + Send>>;
@@ -31,12 +31,13 @@ pub(super) fn updates_of(index: usize, listener: ResumingListener) -> Updates {
 
 type Links = Pin<Box<dyn Stream<Item = Result<LinkEvent, ClientError>> + Send>>;
 
-/// The states of the links: the present ones, then each change.
+/// The states of the links: the current ones, then each change.
 pub(super) fn watch_links(client: Client) -> Links {
     Box::pin(once(async move { client.watch_status().await }).try_flatten())
 }
 
-/// The next state of a link; none once, where no more come, as without the right to see them.
+/// The next state of a link. Returns none once when the stream ends (as without the permission to
+/// see links), then waits forever.
 pub(super) async fn next_link(links: &mut Option<Links>) -> Option<LinkEvent> {
     let Some(stream) = links else {
         return std::future::pending().await;
@@ -48,7 +49,7 @@ pub(super) async fn next_link(links: &mut Option<Links>) -> Option<LinkEvent> {
     None
 }
 
-/// True where the daemon refuses the listener because a limit is reached, which may pass.
+/// True if the daemon refuses the listener because of a limit, which may pass.
 pub(super) fn is_over_limit(error: &ClientError) -> bool {
     matches!(error, ClientError::Refused(refusal) if refusal.code == Code::ResourceExhausted)
 }

@@ -1,5 +1,5 @@
-//! The state of a listening command for people: an outage is told once, with its reason, and its
-//! end once. Short ones are not told at all; their gaps are.
+//! State of a listening command, for people: an outage is reported once, with its reason, and its
+//! end once. Short outages are not reported; their gaps are.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use super::output::{GOOD, WARN, printable, styled};
 use super::pending::{Pending, Reason};
 use expd_client::{LinkEvent, LinkState, SubscriptionState};
 
-/// Time that the network may take before it is said to be missing.
+/// Delay before a missing network is reported.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Time that the reason may take beyond that, while the daemon has just begun to connect.
+/// Further delay while the daemon is connecting and has no reason yet.
 const REASON: Duration = Duration::from_secs(4);
 
-/// Pause before the state of channels that are still not confirmed is looked at again.
+/// Interval between checks of channels that are still not confirmed.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// The end of the connection to the daemon.
+/// Loss of the connection to the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DaemonLoss {
-    /// The daemon stops in order.
+    /// The daemon is stopping in an orderly way.
     Stopping,
-    /// Anything else, with its reason.
+    /// Any other loss, with its reason.
     Broken(String),
 }
 
@@ -38,41 +38,41 @@ impl fmt::Display for DaemonLoss {
     }
 }
 
-/// The channels that are listened on, as one state.
+/// Common state of the channels of a command.
 pub(super) struct Listening {
     confirmed: Vec<bool>,
-    /// The daemon is not there.
+    /// The connection to the daemon is lost.
     daemon_gone: bool,
     loss_reason: String,
-    /// Beginning of the present outage, or of the command.
+    /// Start of the current outage, or of the command.
     since: Instant,
     /// The outage in progress; none while every channel is confirmed.
     outage: Option<Outage>,
     /// False until every channel was confirmed once.
     has_listened: bool,
-    /// True to say that it listens, too.
+    /// Also report when listening starts.
     reports_start: bool,
-    /// The newest state of the instance's link.
+    /// Latest state of the instance's link.
     link: Option<LinkEvent>,
-    /// EXP's words about channels that it refuses.
+    /// EXP's messages about refused channels.
     refusals: Vec<String>,
-    /// The daemon's words, where it refuses a listener because a limit is reached.
+    /// The daemon's message while it refuses a listener because of a limit.
     over_limit: Option<String>,
 }
 
-/// An outage, and what was said of it.
+/// An outage, and what is reported of it.
 #[derive(Default)]
 struct Outage {
     daemon_reported: bool,
     network_reported: bool,
-    /// The reason that was told last, to scripts.
+    /// Last reason that was reported to scripts.
     last_reported: Option<Pending>,
-    /// Time when the state of the channels is looked at again.
+    /// Time of the next check of the channels.
     look_at: Option<Instant>,
 }
 
 impl Listening {
-    /// The start: nothing is confirmed yet.
+    /// The initial state: no channel is confirmed.
     pub(super) fn new(channels: usize, reports_start: bool) -> Self {
         Self {
             confirmed: vec![false; channels],
@@ -88,7 +88,7 @@ impl Listening {
         }
     }
 
-    /// Takes the state of a channel's subscription. Returns what is to be said.
+    /// Applies a state of a channel's subscription. Returns the note to print.
     pub(super) fn subscription(
         &mut self,
         index: usize,
@@ -119,7 +119,7 @@ impl Listening {
         is_reported.then(|| styled(GOOD, format!("listening again, after {took}")))
     }
 
-    /// Takes the loss of the daemon. Returns what is to be said.
+    /// Applies the loss of the daemon. Returns the note to print.
     pub(super) fn disconnected(&mut self, index: usize, loss: &DaemonLoss) -> Option<String> {
         if let Some(confirmed) = self.confirmed.get_mut(index) {
             *confirmed = false;
@@ -142,13 +142,13 @@ impl Listening {
         Some(styled(WARN, line))
     }
 
-    /// The daemon is back.
+    /// Applies the return of the daemon.
     pub(super) fn reconnected(&mut self) {
         self.daemon_gone = false;
         self.over_limit = None;
     }
 
-    /// The daemon refuses a listener because a limit is reached; it is asked again.
+    /// Applies a refusal because of a limit; the listener is requested again.
     pub(super) fn over_limit(&mut self, index: usize, reason: &str) {
         if let Some(confirmed) = self.confirmed.get_mut(index) {
             *confirmed = false;
@@ -157,8 +157,8 @@ impl Listening {
         self.over_limit = Some(reason.to_owned());
     }
 
-    /// Takes EXP's words about channels that it refuses. Returns what is to be said, where that is
-    /// news.
+    /// Applies EXP's messages about refused channels. Returns the note to print if the refusals are
+    /// new.
     pub(super) fn refused(&mut self, refusals: Vec<String>) -> Option<String> {
         let is_news = self.refusals.is_empty() && !refusals.is_empty();
         self.refusals = refusals;
@@ -169,7 +169,7 @@ impl Listening {
         None
     }
 
-    /// Takes the state of the instance's link.
+    /// Applies a state of the instance's link.
     pub(super) fn link(&mut self, event: LinkEvent) {
         self.link = Some(event);
     }
@@ -190,13 +190,13 @@ impl Listening {
         Some(self.since + if has_reason { GRACE } else { GRACE + REASON })
     }
 
-    /// True where EXP's words about the channels may be the reason.
+    /// True if a refusal by EXP may be the reason.
     pub(super) fn may_be_refused(&self) -> bool {
         let is_online = |link: &LinkEvent| link.state == LinkState::Online;
         self.over_limit.is_none() && !self.daemon_gone && self.link.as_ref().is_some_and(is_online)
     }
 
-    /// Words about an outage that has gone on, where they were not said yet.
+    /// The note about a lasting outage, unless it is reported already.
     pub(super) fn report_once(&mut self) -> Option<String> {
         let outage = self.outage.as_mut()?;
         if outage.network_reported {
@@ -206,7 +206,7 @@ impl Listening {
         self.report()
     }
 
-    /// Words about an outage that has gone on.
+    /// The note about a lasting outage.
     fn report(&mut self) -> Option<String> {
         let reason = self.reason();
         let look_at = Instant::now() + LOOK_AGAIN;
@@ -224,7 +224,7 @@ impl Listening {
         ))
     }
 
-    /// Awaited state; none while it listens.
+    /// Text about the awaited state; none while listening.
     pub(super) fn waiting_for(&self) -> Option<String> {
         self.outage.as_ref()?;
         Some(if self.daemon_gone {
@@ -234,8 +234,8 @@ impl Listening {
         })
     }
 
-    /// The reason for scripts: one that was not told yet in this outage. Tries to connect in
-    /// between are left out.
+    /// The reason for scripts, unless it is reported already. Connection attempts during an outage
+    /// of the link are not reported.
     pub(super) fn take_unreported(&mut self) -> Option<Pending> {
         let pending = self.pending();
         let outage = self.outage.as_mut()?;
@@ -253,12 +253,11 @@ impl Listening {
         Some(pending)
     }
 
-    /// True for a channel whose subscription is confirmed.
     pub(super) fn is_confirmed(&self, index: usize) -> bool {
         self.confirmed.get(index).copied().unwrap_or(false)
     }
 
-    /// The reason, as far as it is known.
+    /// The reason, as far as known.
     fn pending(&self) -> Pending {
         if self.daemon_gone {
             return Pending::new(Reason::NoDaemon, self.loss_reason.as_str());

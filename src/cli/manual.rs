@@ -1,4 +1,4 @@
-//! `expd manual`: the manual pages, for those who make packages.
+//! `expd manual`: the manual pages, for packagers.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
-//! The command line: one file a command.
+//! The command line: one file per command.
 //!
-//! JSON goes to standard output, one document a line; messages for people go to standard error.
+//! JSON goes to standard output, one document per line; messages for people go to standard error.
 //! Commands that need the daemon reach it through [`expd_client`].
 
 mod access;
@@ -147,7 +147,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match parsed.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(cli) => cli,
         Err(message) => {
-            // Help, the version, or a usage error. One that cannot be printed has no reader.
+            // Help, the version, or a usage error. A failure to print it has no reader.
             message.print().ok();
             return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
         }
@@ -207,12 +207,12 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     }
 }
 
-/// A command that asks no daemon was given an option about it.
+/// Error of a daemon option that a command does not use.
 #[derive(Debug, thiserror::Error)]
 #[error("this command asks no daemon")]
 struct UnusedOption;
 
-/// The command line. Commands that ask no daemon neither show nor take the options about it.
+/// The command line. Commands that do not use the daemon hide and refuse its options.
 fn command() -> clap::Command {
     let refused = |_: &str| Err::<String, _>(UnusedOption);
     let unused = move |id: &'static str| {

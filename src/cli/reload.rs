@@ -1,4 +1,4 @@
-//! `expd reload`: has the daemon read its settings again.
+//! `expd reload`: makes the daemon reload its settings.
 
 use std::path::PathBuf;
 

@@ -16,7 +16,7 @@ use super::payload;
 use super::table;
 use expd_domain::Payload;
 
-/// The longest text of a cell, in characters.
+/// Longest text of a cell, in characters.
 const MAX_CELL: usize = 60;
 
 /// A kind of resource.
@@ -46,7 +46,7 @@ impl Collection {
         format!("{}/{}", self.path(), segment(uuid))
     }
 
-    /// The fields that a table shows.
+    /// Columns of the table.
     fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Content => &["name", "uuid", "subtype", "path"],
@@ -157,7 +157,7 @@ pub(super) struct Watch {
     instance: InstanceFlag,
 }
 
-/// The text is not a filter.
+/// Error of parsing a filter.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a filter is FIELD=VALUE")]
 struct NotAFilter;
@@ -218,7 +218,7 @@ impl Find {
         Ok(query)
     }
 
-    /// Prints what was found, as documents or as a table.
+    /// Prints the results, as documents or as a table.
     pub(super) async fn print(&self, found: &Found, columns: &[&str]) -> Result<(), Failure> {
         let mut output = Output::new();
         if self.json {
@@ -317,8 +317,8 @@ impl Edit {
     }
 }
 
-/// The smallest request that makes one document of the other: the changed fields alone, so that
-/// what others change meanwhile stays; the whole document where a field is removed.
+/// Smallest request that turns `before` into `after`: only the changed fields, so that changes by
+/// others meanwhile survive; the whole document if a field is removed.
 fn difference(
     before: &Map<String, Value>,
     after: Map<String, Value>,

@@ -1,4 +1,4 @@
-//! `expd fling`, `identify`, `restart`: the broadcasts that EXP's players know.
+//! `expd fling`, `identify`, `restart`: the broadcasts that EXP's players handle.
 
 use std::time::Duration;
 

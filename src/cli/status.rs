@@ -69,7 +69,7 @@ impl Status {
         stdout.text(page.trim_end()).await
     }
 
-    /// Prints the links that are looked at, and fails unless all of them are online.
+    /// Prints the selected links, and fails unless all of them are online.
     async fn check(
         &self,
         status: &expd_client::Status,

@@ -1,4 +1,4 @@
-//! Commands of the system, run with a bound on their time and their output.
+//! System commands, with bounds on their time and their output.
 
 use std::io;
 use std::path::Path;
@@ -9,10 +9,10 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// Time for a command: a journal on a slow disk takes seconds.
+/// Timeout of a command: a journal on a slow disk takes seconds.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Largest output that is read, in bytes.
+/// Limit of the output, in bytes.
 const LARGEST: u64 = 4 << 20;
 
 /// Error of a command.
@@ -27,12 +27,12 @@ pub(super) enum CommandError {
     Failed { command: String, status: ExitStatus },
 }
 
-/// True where systemd is the service manager.
+/// True if systemd is the service manager.
 pub(super) fn has_systemd() -> bool {
     Path::new("/run/systemd/system").exists()
 }
 
-/// The standard output of a command.
+/// Runs a command, and returns its standard output.
 ///
 /// # Errors
 /// The command cannot be run, takes too long, or fails without output.
@@ -53,7 +53,7 @@ pub(super) async fn command(program: &str, arguments: &[&str]) -> Result<String,
     let read = async {
         let mut stdout = stdout.take(LARGEST);
         stdout.read_to_end(&mut bytes).await?;
-        // What goes beyond the bound is not waited for.
+        // Output beyond the bound is discarded.
         drop(stdout);
         child.wait().await
     };

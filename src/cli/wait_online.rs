@@ -1,4 +1,4 @@
-//! `expd wait-online`: waits until the network is there.
+//! `expd wait-online`: waits until the network is online.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(super) struct WaitOnline {
 #[derive(Clone, Copy, Debug)]
 struct WaitLimit(Option<Duration>);
 
-/// The text is neither a duration nor `infinity`.
+/// Error of parsing the limit of a wait.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}, or \"infinity\"")]
 struct NotALimit(UnitError);
@@ -78,25 +78,25 @@ impl WaitOnline {
         online
     }
 
-    /// Waits without a limit. Keeps in `missing` what it waits for.
+    /// Waits without a limit. Keeps in `missing` the failure to report at the caller's own limit.
     async fn wait(&self, socket: &DaemonSocket, missing: &mut Failure) -> Result<(), Failure> {
         loop {
             let client = socket.wait(|absent| *missing = absent).await?;
             match self.watch(&client, missing).await {
                 Ok(true) => return Ok(()),
-                // A daemon that restarts; the socket is asked again.
+                // The daemon restarts; connect again.
                 Ok(false) => {}
                 Err(Failure::Client(error)) if error.is_transient() && !error.is_denied() => {}
                 Err(failure) => return Err(failure),
             }
-            // What ended a stream may end the next one as soon.
+            // The cause may end the next stream as soon.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Waits while the daemon serves; true once the links are online.
+    /// Waits until the links are online (true), or until the daemon ends the stream (false).
     async fn watch(&self, client: &Client, missing: &mut Failure) -> Result<bool, Failure> {
-        // Opened before the status is asked for, so that no change falls between the two.
+        // Opened before the status is requested, so that no change falls between the two.
         let mut changes = Box::pin(client.watch_status().await?);
         loop {
             let status = client.status().await?;
@@ -105,7 +105,7 @@ impl WaitOnline {
                 return Ok(true);
             }
             *missing = Failure::NotOnline(links.offline());
-            // How the tries go is no change of the state.
+            // The reason may change without a change of state, so it is read again every second.
             match timeout(Duration::from_secs(1), changes.next()).await {
                 Err(_) | Ok(Some(Ok(_))) => {}
                 Ok(Some(Err(error))) => return Err(error.into()),

@@ -1,4 +1,4 @@
-//! `expd web`: what browsers need to reach the door for pages.
+//! `expd web`: what browsers need to call the door for pages.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -94,8 +94,8 @@ fn patterns(web: &WebSettings) -> BTreeSet<String> {
     origins.filter_map(|origin| pattern(origin)).collect()
 }
 
-/// The pattern of one origin alone: without a port it would be that of all ports. None where the
-/// origin is on this host.
+/// The pattern of one origin; without its port it would match all ports. None if the origin is on
+/// this host.
 fn pattern(origin: &str) -> Option<String> {
     let url = Url::parse(origin).ok()?;
     let loopback = match url.host()? {

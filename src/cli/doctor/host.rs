@@ -1,4 +1,4 @@
-//! This host: socket and daemon, permissions, units, disk.
+//! Checks of this host: socket and daemon, permissions, units, disk.
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
@@ -14,11 +14,11 @@ use crate::cli::system::{command, has_systemd};
 use crate::exposure;
 use expd_client::{LinkState, Status};
 
-/// Free space below which a full disk is near, in bytes and in files.
+/// Free space, in bytes and in files, below which the disk counts as full.
 const LITTLE_SPACE: u64 = 16 << 20;
 const FEW_FILES: u64 = 100;
 
-/// The units of a package.
+/// Units of the package.
 const UNITS: [&str; 2] = ["expd.service", "expd.socket"];
 
 /// Checks the socket and the daemon behind it. Returns the daemon's status.
@@ -102,7 +102,7 @@ fn links(findings: &mut Findings, status: &Status) {
     }
 }
 
-/// Checks who may change the daemon's folder of state, and that there is room in it.
+/// Checks who may change the daemon's state folder, and its free space.
 pub(super) fn state(findings: &mut Findings, folder: Option<&Path>) {
     let Some(folder) = folder else {
         let remedy = "set daemon.state_dir, or STATE_DIRECTORY";
@@ -142,7 +142,7 @@ pub(super) fn state(findings: &mut Findings, folder: Option<&Path>) {
     disk(findings, folder);
 }
 
-/// Checks the file system that a folder is on, or will be.
+/// Checks the file system of a folder, which may not exist yet.
 fn disk(findings: &mut Findings, folder: &Path) {
     let Some(existing) = folder.ancestors().find(|folder| folder.exists()) else {
         return;

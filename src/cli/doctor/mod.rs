@@ -1,4 +1,4 @@
-//! `expd doctor`: looks for what keeps expd from working, and says what to do.
+//! `expd doctor`: finds what keeps expd from working, and says what to do.
 
 mod finding;
 mod host;
@@ -65,7 +65,7 @@ impl Doctor {
     }
 }
 
-/// Makes all checks.
+/// Runs all checks.
 pub(super) async fn examine(file: Option<PathBuf>, mut socket: DaemonSocket) -> Findings {
     let mut findings = Findings::default();
     let is_named = file.is_some();
@@ -75,7 +75,7 @@ pub(super) async fn examine(file: Option<PathBuf>, mut socket: DaemonSocket) -> 
     } else {
         source.pass_over_unreadable_file()
     };
-    // Without the file, the environment alone would be taken for all of the settings.
+    // Without the file, the environment alone would count as the complete settings.
     let loaded = if let Some(denied) = passed_over {
         let what = "this user may not read it, so that its instances are not checked";
         let remedy = "run this as root, who sees what the service sees";

@@ -1,5 +1,5 @@
-//! The way to EXP, step by step, as the daemon goes it: proxy, names, connections, TLS, clock,
-//! captive portal, login.
+//! Checks of the route to EXP, step by step, as the daemon takes it: proxy, DNS, connections, TLS,
+//! clock, captive portal, login.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,17 +22,17 @@ use expd_domain::login_answer::Claimant;
 use expd_wire::diagnosis::{RouteDescription, RouteStep};
 use expd_wire::dns::look_up;
 
-/// Time for a connection, and for an answer.
+/// Timeouts of a connection and of an answer.
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Largest answer that is read.
+/// Limit of an answer, in bytes.
 const LARGEST: usize = 1 << 20;
 
-/// Difference of the clocks from which on certificates and logs suffer.
+/// Difference between the clocks that affects certificates and logs.
 const CLOCK_WARNING: Duration = Duration::from_secs(60);
 
-/// Checks this host's clock by itself.
+/// Checks this host's clock without a reference.
 pub(super) fn clock(findings: &mut Findings) {
     if !is_unset(SystemTime::now()) {
         return;
@@ -45,8 +45,8 @@ pub(super) fn clock(findings: &mut Findings) {
     );
 }
 
-/// Checks an instance's way to its host. `is_online`: the daemon is logged in, so that a login of
-/// ours would tell no more.
+/// Checks an instance's route to its host. `is_online`: the daemon is logged in, so that another
+/// login would tell nothing new.
 pub(super) async fn instance(
     findings: &mut Findings,
     name: &str,
@@ -92,7 +92,7 @@ pub(super) async fn instance(
     }
 }
 
-/// Looks the host's name up in both families. None where there is no address.
+/// Resolves the host's name in both address families. None without an address.
 async fn names(findings: &mut Findings, name: &str, target: &str) -> Option<Vec<SocketAddr>> {
     let url = Url::parse(target).or_else(|_| Url::parse(&format!("http://{target}")));
     let parsed = url.ok().and_then(|url| {
@@ -133,7 +133,7 @@ async fn names(findings: &mut Findings, name: &str, target: &str) -> Option<Vec<
     Some(found)
 }
 
-/// Connects in each family that the name has. True where one of them works.
+/// Connects in each address family of the name. True if one of them works.
 async fn connections(findings: &mut Findings, name: &str, addresses: &[SocketAddr]) -> bool {
     let mut works = false;
     let mut broken = Vec::new();
@@ -165,8 +165,8 @@ async fn connections(findings: &mut Findings, name: &str, addresses: &[SocketAdd
     works
 }
 
-/// Asks the host something that needs no login: TLS, clock and captive portals show. Returns the
-/// date by which to log in, where an EXP API answers: EXP's, or this host's where EXP tells none.
+/// Sends a request that needs no login: it shows faults of TLS, of the clock, and captive portals.
+/// If an EXP API answers, returns the time for the login: EXP's, or this host's if EXP tells none.
 async fn answers(
     findings: &mut Findings,
     name: &str,
@@ -176,7 +176,7 @@ async fn answers(
     let url = format!("{}/api/devices?limit=1", host.trim_end_matches('/'));
     let answer = match transport.request(Method::GET, url) {
         Ok(request) => transport.probe(request, ANSWER, LARGEST).await,
-        // Only the setup of TLS fails here.
+        // Only the setup of TLS can fail here.
         Err(error) => Err(RouteFailure {
             step: RouteStep::Tls,
             error,
@@ -185,7 +185,7 @@ async fn answers(
     let answer = match answer {
         Ok(answer) => answer,
         Err(failure) => {
-            // The diagnosis says what to check at its step.
+            // The failure's own text says what to check at its step.
             let (check, remedy) = match failure.step {
                 // A wrong clock makes every certificate invalid.
                 RouteStep::Tls => ("tls", "check the host's clock first (`date`)"),
@@ -255,7 +255,7 @@ fn compare_clocks(findings: &mut Findings, name: &str, date: Option<SystemTime>)
     );
 }
 
-/// Logs in as the daemon would, dated by EXP's clock, and forgets the token.
+/// Logs in as the daemon would, by EXP's clock, and discards the token.
 async fn login(
     findings: &mut Findings,
     name: &str,
@@ -329,7 +329,7 @@ async fn login(
         uuid: uuid.as_deref(),
     };
     let read = LoginAnswer::read(&answer.body, claimant);
-    // It holds tokens.
+    // The body contains tokens.
     answer.body.zeroize();
     match read {
         Ok(login) => {

@@ -1,4 +1,4 @@
-//! `expd top`: what goes on, live.
+//! `expd top`: live view of the daemon.
 
 mod rates;
 mod screen;
@@ -58,14 +58,14 @@ fn interval(text: &str) -> Result<Duration, IntervalError> {
     Ok(interval)
 }
 
-/// A refresh is to take a fifth of the line's time at the most, so that keys are heeded.
+/// A refresh takes at most a fifth of the line's time, so that keys are read promptly.
 fn default_interval() -> Duration {
     let attributes = rustix::termios::tcgetattr(io::stdout());
     interval_at(attributes.ok().map(|it| it.output_speed()))
 }
 
-/// The interval on a line of this speed; none where there is no terminal. What is no line, as a
-/// window, says 38,400 or more.
+/// The interval on a line of this speed; none without a terminal. A terminal that is not a serial
+/// line, as a window, reports 38,400 baud or more.
 fn interval_at(baud: Option<u32>) -> Duration {
     match baud {
         Some(1..38_400) => Duration::from_secs(5),
@@ -137,7 +137,7 @@ impl Top {
                             lines = view.lines(&status, SystemTime::now(), Instant::now());
                             fault = None;
                         }
-                        // What was seen last stays, under the reason why there is no more.
+                        // The last view stays on screen, under the error.
                         Err(error) => fault = Some(printable(&error.to_string()).into_owned()),
                     }
                     pages += 1;

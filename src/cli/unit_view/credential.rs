@@ -14,7 +14,7 @@ use super::error::UnitError;
 /// Folders of credentials that a unit names without a path.
 const STORES: [&str; 3] = ["/etc/credstore", "/run/credstore", "/usr/lib/credstore"];
 
-/// Folders of the encrypted ones.
+/// Folders of encrypted credentials.
 const ENCRYPTED_STORES: [&str; 3] = [
     "/etc/credstore.encrypted",
     "/run/credstore.encrypted",
@@ -28,13 +28,13 @@ pub(super) struct Credential {
     origin: Origin,
 }
 
-/// A list of credentials as lines of a unit make it: each line adds to it, replaces what an earlier
-/// one said, or empties it.
+/// Credentials of a unit in the order of its lines: each line adds one, replaces an earlier one, or
+/// clears the list.
 #[derive(Debug, Default)]
 pub(super) struct Credentials {
     /// `LoadCredential=` and `LoadCredentialEncrypted=`.
     loaded: Vec<Credential>,
-    /// `SetCredential=` and `SetCredentialEncrypted=`: for names that nothing is loaded for.
+    /// `SetCredential=` and `SetCredentialEncrypted=`: for names without a loaded credential.
     set: Vec<Credential>,
 }
 
@@ -57,12 +57,12 @@ impl Credentials {
         Ok(())
     }
 
-    /// True where the unit has none.
     pub(super) fn is_empty(&self) -> bool {
         self.loaded.is_empty() && self.set.is_empty()
     }
 
-    /// Puts all into a folder. Returns the faults that keep the service from having them.
+    /// Writes all credentials to a folder. Returns the faults that keep the service from getting
+    /// them.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -81,13 +81,13 @@ enum Origin {
     Text(Secret),
     EncryptedFile(PathBuf),
     EncryptedText(String),
-    /// The manager alone knows its value.
+    /// Only the service manager knows the value.
     Manager,
 }
 
 impl Credential {
-    /// Reads an assignment of a unit: `LoadCredential=`, `SetCredential=` and their encrypted kin.
-    /// None for a credential that is nowhere, which systemd passes over.
+    /// Reads an assignment of a unit: `LoadCredential=`, `SetCredential=` and their encrypted
+    /// variants. None for a missing credential that systemd skips.
     ///
     /// # Errors
     /// The unit does not start with it.
@@ -124,21 +124,21 @@ impl Credential {
         Ok(origin.map(|origin| Self { name, origin }))
     }
 
-    /// Puts it into a folder, as systemd does for the service. Returns the fault that keeps the
-    /// service from having it.
+    /// Writes the credential to a folder, as systemd does for the service. Returns the fault that
+    /// keeps the service from getting it.
     ///
     /// # Errors
     /// The folder cannot be written.
     fn place(&self, folder: &Path) -> std::io::Result<Option<UnitError>> {
         let target = folder.join(&self.name);
-        // What is loaded counts more than what is set.
+        // A loaded credential overrides one that is set.
         if target.symlink_metadata().is_ok() {
             return Ok(None);
         }
         let decrypted = match &self.origin {
             Origin::File(file) => return symlink(file, target).map(|()| None),
             Origin::Text(text) => return write(&target, text.expose().as_bytes()).map(|()| None),
-            // That it is set is what counts.
+            // Only its presence matters.
             Origin::Manager => return write(&target, b"(not known here)").map(|()| None),
             Origin::EncryptedFile(file) => self.decrypt(&file.display().to_string(), b""),
             Origin::EncryptedText(text) => self.decrypt("-", text.as_bytes()),
@@ -168,7 +168,7 @@ impl Credential {
             return Ok(None);
         };
         if let Some(mut stdin) = child.stdin.take() {
-            // It says by itself what is missing.
+            // If the write fails, the program itself reports what is missing.
             stdin.write_all(input).ok();
         }
         let Ok(output) = child.wait_with_output() else {
@@ -184,7 +184,7 @@ impl Credential {
     }
 }
 
-/// Writes a file that nobody else may read.
+/// Writes a file that only this user can read.
 fn write(file: &Path, value: &[u8]) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
     let options = options.write(true).create_new(true).mode(0o600);

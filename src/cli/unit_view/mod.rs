@@ -1,7 +1,7 @@
-//! A systemd unit's view of the settings: its environment, its credentials, and the user who reads
-//! the files.
+//! The settings as a systemd unit's service sees them: its environment, its credentials, and the
+//! user who reads the files.
 //!
-//! The text of the unit is what counts, with its drop-ins. Specifiers (`%…`) are not expanded.
+//! Source is the text of the unit with its drop-ins. Specifiers (`%…`) are not expanded.
 
 mod credential;
 mod error;
@@ -34,10 +34,10 @@ pub(super) struct UnitView {
     is_dynamic: bool,
     /// `Environment=`.
     assigned: Vec<(String, String)>,
-    /// Of `EnvironmentFile=`, which counts more.
+    /// `EnvironmentFile=`, which overrides `Environment=`.
     from_files: Vec<(String, String)>,
     credentials: Credentials,
-    /// The settings file of the command line.
+    /// The settings file that `ExecStart=` names.
     config: Option<PathBuf>,
     /// Faults of the unit itself.
     faults: Vec<UnitError>,
@@ -158,12 +158,12 @@ impl UnitView {
         assigned.cloned().collect()
     }
 
-    /// The settings file that the service is started with, where its command line names one.
+    /// The settings file that the service is started with, if its command line names one.
     pub(super) fn config(&self) -> Option<&Path> {
         self.config.as_deref()
     }
 
-    /// Puts the credentials into a folder. False where the unit has none.
+    /// Writes the credentials to a folder. Returns false if the unit has none.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -173,7 +173,7 @@ impl UnitView {
         Ok(!self.credentials.is_empty())
     }
 
-    /// The sources of the settings as the service has them, with its credentials in `folder`.
+    /// The sources of the settings as the service sees them, with its credentials in `folder`.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -252,7 +252,7 @@ impl UnitView {
         }
     }
 
-    /// The user, where it is known before the start, and the groups.
+    /// The user, if it is known before the start, and the groups.
     fn identity(&self) -> Result<(Option<u32>, Vec<u32>), UnitError> {
         let named = |user: &str| {
             let found = accounts::user_id(user).ok().flatten().or(user.parse().ok());
@@ -263,7 +263,7 @@ impl UnitView {
         let uid = match (&self.user, self.is_dynamic) {
             (Some(user), false) => Some(named(user)?),
             (None, false) => Some(0),
-            // One that is static already is taken as it is.
+            // A user that exists already is used as it is.
             (Some(user), true) => accounts::user_id(user).ok().flatten(),
             (None, true) => None,
         };
