@@ -30,20 +30,21 @@ const JOURNAL_LINES: &str = "5000";
 /// Limit of a settings file or a secret file, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// Pack what is needed to find a fault: versions, settings, status, journal, metrics, units, doctor
+/// Collect diagnostics: versions, settings, status, journal, metrics, units, doctor
 ///
-/// Writes one file NAME.tar.gz, or a folder where OUTPUT ends with a slash. Secrets are taken out:
-/// those of the settings and of paired devices wherever they stand, and whatever has the form or
-/// the name of one. Look through it before it is sent. Run it as root, so that it sees the journal.
+/// Writes an archive NAME.tar.gz, or a folder if OUTPUT ends with a slash. Secrets are removed:
+/// those of the settings and of paired devices wherever they occur, and everything that has the
+/// form or the name of a secret. Review the report before you send it. Run this as root, to include
+/// the journal.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd bugreport
-  expd bugreport /tmp/report/                        a folder, to look through")]
+  expd bugreport /tmp/report/                        a folder, for review")]
 pub(super) struct BugReport {
-    /// The file, or a folder, which must not exist [default: expd-report-TIME.tar.gz]
+    /// Output file, or folder; must not exist [default: expd-report-TIME.tar.gz]
     output: Option<PathBuf>,
-    /// The settings file [default: /etc/expd/expd.toml where it exists]
+    /// Settings file [default: /etc/expd/expd.toml if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -73,7 +74,7 @@ impl BugReport {
             let output = output.display();
             Failure::Failed(format!("cannot write the report to {output}: {error}"))
         })?;
-        output::note("secrets were taken out; look through it before it is sent");
+        output::note("secrets were removed; review the report before you send it");
         let shown = output.display().to_string();
         Output::new().text(&printable(&shown)).await
     }
@@ -92,7 +93,7 @@ impl BugReport {
             }
             // Invalid TOML may contain a secret anywhere.
             Some(Err(error)) => format!("# left out: {error}\n"),
-            None => "# there is no file\n".to_owned(),
+            None => "# no settings file\n".to_owned(),
         };
         // Every credential with the name of a secret: invalid settings do not tell which ones are
         // used.
@@ -163,7 +164,7 @@ enum LeftOut {
     #[error(transparent)]
     Unreadable(#[from] io::Error),
     /// The parser's own message would quote the text.
-    #[error("it is no TOML")]
+    #[error("not valid TOML")]
     NotToml,
 }
 

@@ -94,7 +94,7 @@ impl Calls {
         let answer = self.send("GET", path, query, None).await?;
         serde_json::from_str(answer.as_str()).map_err(|error| {
             Failure::Failed(format!(
-                "EXP's answer to GET {path} is no collection: {error}"
+                "EXP's answer to GET {path} is not a collection: {error}"
             ))
         })
     }

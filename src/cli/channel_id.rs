@@ -18,9 +18,9 @@ Examples:
   expd channel-id demo menu
   expd channel-id demo menu | base64 -d              [\"demo\",\"menu\",0,0]")]
 pub(super) struct ChannelId {
-    /// The organization of the channel
+    /// Organization of the channel
     organization: String,
-    /// The channel's name
+    /// Channel name
     name: String,
     #[command(flatten)]
     flags: ChannelFlags,

@@ -28,11 +28,9 @@ impl Change {
         }
         let named = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
         let editor = named("VISUAL").or_else(|| named("EDITOR"));
-        editor.map(Self::Editor).ok_or_else(|| {
-            Failure::Usage(
-                "give the change as JSON, or set EDITOR to the editor to make it in".to_owned(),
-            )
-        })
+        editor
+            .map(Self::Editor)
+            .ok_or_else(|| Failure::Usage("give the change as JSON, or set EDITOR".to_owned()))
     }
 
     /// The changed document; none if nothing changed.
@@ -53,7 +51,7 @@ impl Change {
 /// Parses a payload. Number digits and key order are kept.
 fn parse(payload: &Payload) -> Result<Value, Failure> {
     serde_json::from_str(payload.as_str())
-        .map_err(|error| Failure::Failed(format!("the document cannot be read: {error}")))
+        .map_err(|error| Failure::Failed(format!("cannot parse the document: {error}")))
 }
 
 /// Parses a document that has to be an object.
@@ -61,7 +59,7 @@ pub(super) fn parse_object(document: &Payload) -> Result<Map<String, Value>, Fai
     match parse(document)? {
         Value::Object(fields) => Ok(fields),
         _ => Err(Failure::Failed(
-            "the document is no JSON object, and cannot be changed by its fields".to_owned(),
+            "the document is not a JSON object, so its fields cannot be changed".to_owned(),
         )),
     }
 }
@@ -114,7 +112,7 @@ fn edited(editor: &str, document: &Value) -> Result<Value, Failure> {
         .map_err(|error| failed("cannot read the document back from", &error))?;
     let value = serde_json::from_str(&text).map_err(|error| {
         failed(
-            "nothing was changed, since this is no JSON (it is kept):",
+            "nothing was changed: not valid JSON (the file is kept):",
             &error,
         )
     })?;
@@ -181,7 +179,7 @@ mod tests {
         assert_eq!(edit("true").unwrap(), None);
         assert!(edit("false").unwrap_err().to_string().contains("nothing"));
         let error = edit("echo { >").unwrap_err().to_string();
-        let kept = error.split_once("(it is kept): ").unwrap().1;
+        let kept = error.split_once("(the file is kept): ").unwrap().1;
         let path = kept.split_once(".json").unwrap().0.to_owned() + ".json";
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\n");
         std::fs::remove_file(path).unwrap();

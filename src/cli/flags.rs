@@ -11,10 +11,10 @@ use expd_domain::Channel;
 /// Options that complete a channel's name.
 #[derive(Debug, Default, Args)]
 pub(super) struct ChannelFlags {
-    /// The channel's system side, on which EXP itself sends; for listening only
+    /// System channel, on which EXP itself sends; for listening only
     #[arg(long)]
     system: bool,
-    /// The channel that is open to consumer apps
+    /// Consumer channel, open to consumer apps
     #[arg(long)]
     consumer: bool,
 }
@@ -40,7 +40,7 @@ impl ChannelFlags {
 /// Option that selects a configured identity.
 #[derive(Debug, Args)]
 pub(super) struct InstanceFlag {
-    /// The configured identity to use, by its name [default: default]
+    /// Configured identity to use [default: default]
     #[arg(
         id = "instance",
         long = "instance",
@@ -55,7 +55,7 @@ pub(super) struct InstanceFlag {
 /// Option that shows times in this host's zone.
 #[derive(Debug, Default, Args)]
 pub(super) struct LocalTimeFlag {
-    /// Show times in this host's time zone, not in UTC
+    /// Show times in this host's time zone instead of UTC
     #[arg(long)]
     local_time: bool,
 }
@@ -69,8 +69,8 @@ impl LocalTimeFlag {
 /// Option that sets the log level, for commands that log.
 #[derive(Debug, Args)]
 pub(super) struct LogFlag {
-    /// The log's level: error, warn, info, debug or trace [default: the settings' daemon.log]; -v
-    /// is debug, -vv trace
+    /// Log level: error, warn, info, debug or trace [default: daemon.log of the settings]; -v is
+    /// debug, -vv trace
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     log: Option<LogLevel>,
 }
@@ -88,7 +88,7 @@ impl LogFlag {
 
 /// Error of parsing a log level.
 #[derive(Debug, thiserror::Error)]
-#[error("write {}", LogLevel::WORDS.join(", "))]
+#[error("expected {}", LogLevel::WORDS.join(", "))]
 struct NotALevel;
 
 fn level(text: &str) -> Result<LogLevel, NotALevel> {
@@ -103,7 +103,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 pub(super) enum CallDurationError {
     #[error(transparent)]
     Unit(#[from] UnitError),
-    #[error("at most 1h is allowed")]
+    #[error("at most 1h")]
     TooLong,
 }
 

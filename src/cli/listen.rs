@@ -32,31 +32,31 @@ const MAX_PENDING_RESPONSES: usize = 64;
 /// Timeout of asking the daemon for EXP's refusals.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Print what is broadcast on a channel, or on several
+/// Print the broadcasts on one or more channels
 ///
-/// Prints a line for each broadcast: the time in UTC, the channel where there are several, the
-/// event's name, the payload. Everything else goes to standard error. With --json, each event of
-/// the stream is one document, with the exact JSON text of the payload.
+/// Prints one line per broadcast: the time in UTC, the channel if there are several, the event
+/// name, the payload. Everything else goes to standard error. With --json, each event of the stream
+/// is one document, with the exact JSON text of the payload.
 ///
-/// Waits for a daemon that is not there yet, continues through outages of the network and restarts
-/// of the daemon, and reports what may have been missed. Ctrl-C and SIGTERM end it with exit status
-/// 0, or 1 where --count was not reached.
+/// Waits for the daemon if necessary, continues across network outages and daemon restarts, and
+/// reports what may have been missed. Ctrl-C and SIGTERM end it with exit status 0, or 1 if --count
+/// was not reached.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd listen menu                                   every event on the channel `menu`
   expd listen menu hi --json --count 1               the next event `hi`, as JSON
-  expd listen -c menu -c till --local-time           two channels, in this host's time
-  expd listen menu --respond '{\"ok\": true}'          answer every broadcast, to try things out
-  expd listen organization --system                  what EXP itself sends")]
+  expd listen -c menu -c till --local-time           two channels, in local time
+  expd listen menu --respond '{\"ok\": true}'          respond to every broadcast, for tests
+  expd listen organization --system                  events that EXP itself sends")]
 pub(super) struct Listen {
-    /// The channel's name
+    /// Channel name
     #[arg(required_unless_present = "channels")]
     channel: Option<String>,
-    /// The name of the events [default: all]
+    /// Event name [default: all]
     #[arg(default_value = "", hide_default_value = true)]
     name: String,
-    /// One more channel; may be given several times
+    /// Another channel; may be repeated
     #[arg(short, long = "channel", id = "channels", value_name = "CHANNEL")]
     channels: Vec<String>,
     #[command(flatten)]
@@ -66,13 +66,13 @@ pub(super) struct Listen {
     /// Print every event of the stream (subscription, broadcast, gap) as JSON
     #[arg(long)]
     json: bool,
-    /// End after N broadcasts
+    /// Exit after N broadcasts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Answer each broadcast with this payload: JSON, @FILE, or - for standard input
+    /// Respond to each broadcast with this payload: JSON, @FILE, or - for standard input
     #[arg(long, value_name = "JSON", allow_negative_numbers = true)]
     respond: Option<String>,
-    /// A tag by which a group of listeners can be ended
+    /// Tag by which a group of listeners can be cancelled
     #[arg(
         long,
         value_name = "TAG",
@@ -80,7 +80,7 @@ pub(super) struct Listen {
         hide_default_value = true
     )]
     context: String,
-    /// Skip events that are older than DURATION when they would be delivered
+    /// Skip events older than DURATION on delivery
     #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
     max_age: Option<Duration>,
     /// Continue after an event of an earlier `listen --json`: its `logId` and `sequence`
@@ -374,7 +374,7 @@ fn report_response(
         Ok(Err(error)) => error.to_string(),
         Err(error) => error.to_string(),
     };
-    let what = styled(BAD, "not responded:");
+    let what = styled(BAD, "response failed:");
     Some(format!("{what} {}", printable(&problem)))
 }
 

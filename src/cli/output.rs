@@ -163,7 +163,7 @@ fn write_failed(error: io::Error) -> Failure {
 
 fn binary() -> Failure {
     Failure::Failed(
-        "this is no text, and standard output is a terminal; send it to a file: … > FILE"
+        "this is not text, and standard output is a terminal; redirect it to a file: … > FILE"
             .to_owned(),
     )
 }

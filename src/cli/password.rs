@@ -38,9 +38,7 @@ pub(super) async fn read() -> Result<Secret, Failure> {
     let password = text.strip_suffix('\n').unwrap_or(&text);
     let password = password.strip_suffix('\r').unwrap_or(password);
     if password.is_empty() {
-        return Err(Failure::Usage(
-            "there is no password on standard input".into(),
-        ));
+        return Err(Failure::Usage("no password on standard input".into()));
     }
     Ok(Secret::new(password))
 }

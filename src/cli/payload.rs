@@ -41,7 +41,7 @@ pub(super) fn read_as(argument: Option<&str>, meaning: Meaning) -> Result<Payloa
     };
     payload(text, meaning).map_err(|error| {
         let hint = match (&error, argument) {
-            (PayloadError::NotJson(_), Some("-")) => "; for a broadcast a line, use --lines",
+            (PayloadError::NotJson(_), Some("-")) => "; to send one broadcast per line, use --lines",
             (PayloadError::NotJson(_), Some(text)) if !text.starts_with('@') => {
                 "; a JSON string needs its own quotes inside the shell's: '\"hello\"'; for a text, use --text"
             }
@@ -112,7 +112,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
             return Err(Failure::Usage(error.to_string()));
         }
         let text = String::from_utf8(bytes)
-            .map_err(|_| Failure::Usage("it is not UTF-8, as JSON must be".to_owned()))?;
+            .map_err(|_| Failure::Usage("not UTF-8, as JSON must be".to_owned()))?;
         payload(text, self.meaning).map_err(|error| Failure::Usage(error.to_string()))
     }
 }

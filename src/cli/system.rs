@@ -20,7 +20,7 @@ const LARGEST: u64 = 4 << 20;
 pub(super) enum CommandError {
     #[error("{command}: {source}")]
     Io { command: String, source: io::Error },
-    #[error("{command}: no end within {} s", TIMEOUT.as_secs())]
+    #[error("{command}: timed out after {} s", TIMEOUT.as_secs())]
     TimedOut { command: String },
     /// The command failed without output.
     #[error("{command}: {status}")]

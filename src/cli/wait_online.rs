@@ -14,20 +14,21 @@ use super::output::Progress;
 use crate::config::{UnitError, parse_duration};
 use expd_client::{Client, ClientError};
 
-/// Wait until the EXP network is there: until every configured instance is online
+/// Wait until every configured instance is online
 ///
-/// Waits for a daemon that is not there yet, too. Exit status: 0 online, 4 not online in time, 3
-/// where no daemon answered in time or this user may not ask it. Prints nothing but the reason.
+/// Also waits for a daemon that is not running yet. Prints nothing but the reason of a failure.
+/// Exit status: 0 online, 3 no daemon answered in time or this user may not use it, 4 not online in
+/// time.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd wait-online --timeout 2m && exec my-player
   expd wait-online --instance signage --timeout infinity")]
 pub(super) struct WaitOnline {
-    /// Give up after DURATION; `infinity` never does
+    /// Give up after DURATION; `infinity` never gives up
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = wait_limit)]
     timeout: WaitLimit,
-    /// Wait for this instance alone, by its name
+    /// Wait only for the instance NAME
     #[arg(long, value_name = "NAME")]
     instance: Option<String>,
 }

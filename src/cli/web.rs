@@ -12,7 +12,7 @@ use super::output::{self, Output};
 use super::settings;
 use crate::config::WebSettings;
 
-/// Prepare browsers for the door for pages
+/// Configure browsers for the door for pages
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,17 +27,17 @@ enum WebCommand {
     Policy(Policy),
 }
 
-/// Print the policy that lets Chromium's pages call the door
+/// Print the policy that allows Chromium's pages to call the door
 ///
-/// Chromium asks its user before a page of another host calls a loopback address; on a kiosk nobody
-/// answers. The policy permits it to the origins of `web.apps`. Needs no daemon.
+/// Chromium asks its user before a page of another host may call a loopback address; on a kiosk
+/// nobody answers. The policy allows it for the origins of `web.apps`. Needs no daemon.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd web policy
   expd web policy | sudo tee /etc/chromium/policies/managed/expd.json")]
 struct Policy {
-    /// The settings file [default: /etc/expd/expd.toml where it exists]
+    /// Settings file [default: /etc/expd/expd.toml if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

@@ -40,7 +40,7 @@ pub(super) fn clock(findings: &mut Findings) {
     findings.fault(
         "clock",
         "",
-        "this host's clock is before 2025, so that no certificate holds",
+        "this host's clock is before 2025, so no certificate is valid",
         "set it: timedatectl set-ntp true, or date -s",
     );
 }
@@ -57,7 +57,7 @@ pub(super) async fn instance(
     let route = RouteDescription::new(&settings.host, settings.proxy.as_deref());
     let target = match route.proxy() {
         None => {
-            findings.ok("proxy", name, "none: the host is asked directly");
+            findings.ok("proxy", name, "none: direct connections to the host");
             settings.host.clone()
         }
         Some(proxy) => {
@@ -101,7 +101,7 @@ async fn names(findings: &mut Findings, name: &str, target: &str) -> Option<Vec<
     });
     let Some((host, port)) = parsed else {
         let remedy = "correct it in the settings";
-        findings.fault("dns", name, format!("{target} is no address"), remedy);
+        findings.fault("dns", name, format!("{target} is not an address"), remedy);
         return None;
     };
     let remedy = "check the host setting, /etc/resolv.conf and the cable: resolvectl query NAME, \
@@ -153,8 +153,8 @@ async fn connections(findings: &mut Findings, name: &str, addresses: &[SocketAdd
     }
     for what in broken {
         if works {
-            let remedy = "the other family is used; repair this one's route, or take its addresses \
-                          out of the DNS";
+            let remedy = "the other family is used; repair this one's route, or remove its addresses \
+                          from the DNS";
             findings.warning("connect", name, what, remedy);
         } else {
             let remedy = "check this host's network (ip addr, ip route), its firewall, and whether \
@@ -191,16 +191,19 @@ async fn answers(
                 RouteStep::Tls => ("tls", "check the host's clock first (`date`)"),
                 RouteStep::Proxy => (
                     "proxy",
-                    "correct the proxy, or have it let this host through",
+                    "check the proxy setting, and what the proxy allows",
                 ),
-                RouteStep::Host => ("http", "check the host setting, and this host's network"),
+                RouteStep::Host => (
+                    "http",
+                    "check the host setting, and whether the server runs",
+                ),
             };
             findings.fault(check, name, failure.to_string(), remedy);
             return None;
         }
     };
     if host.starts_with("https:") {
-        findings.ok("tls", name, "the certificate holds");
+        findings.ok("tls", name, "the certificate is valid");
     } else {
         findings.note("tls", name, "not used: the host is http");
     }
@@ -214,8 +217,8 @@ fn portal(findings: &mut Findings, name: &str, answer: &Answer) -> bool {
         findings.fault(
             "portal",
             name,
-            format!("not EXP answers, but {stranger}"),
-            "log in to this network's portal, have it let this device through, or correct host",
+            format!("no answer from EXP, but {stranger}"),
+            "log in to this network's portal, have it admit this device, or correct the host setting",
         );
         return false;
     }
@@ -225,7 +228,7 @@ fn portal(findings: &mut Findings, name: &str, answer: &Answer) -> bool {
             "portal",
             name,
             what,
-            "wait; if it lasts, ask EXP's operator",
+            "wait; if it persists, ask EXP's operator",
         );
         return true;
     }
@@ -235,7 +238,7 @@ fn portal(findings: &mut Findings, name: &str, answer: &Answer) -> bool {
 
 fn compare_clocks(findings: &mut Findings, name: &str, date: Option<SystemTime>) {
     let Some(date) = date else {
-        findings.note("clock", name, "EXP tells no time to compare with");
+        findings.note("clock", name, "EXP's answer has no date to compare with");
         return;
     };
     let now = SystemTime::now();
@@ -251,7 +254,7 @@ fn compare_clocks(findings: &mut Findings, name: &str, date: Option<SystemTime>)
         "clock",
         name,
         format!("this host's clock is {} {word} EXP's", rough(apart)),
-        "set it (timedatectl set-ntp true): logins allow for it, certificates do not",
+        "set it (timedatectl set-ntp true): logins tolerate the difference, certificates do not",
     );
 }
 
@@ -280,8 +283,8 @@ async fn login(
             findings.note(
                 "login",
                 name,
-                "not tried: the device has no credentials that this user may read, so that it is \
-                 to be paired (expd status shows the code)",
+                "not tried: the device has no credentials that this user may read; it has to be \
+                 paired (expd status shows the code)",
             );
             return;
         }
@@ -303,7 +306,7 @@ async fn login(
     let mut answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
-            let remedy = "try again; if it lasts, ask EXP's operator";
+            let remedy = "try again; if it persists, ask EXP's operator";
             findings.fault("login", name, error.to_string(), remedy);
             return;
         }
@@ -314,7 +317,7 @@ async fn login(
             name,
             format!("EXP refuses the credentials: {}", answer.message()),
             "check uuid, secret and organization in the settings; the clock, where it is wrong; \
-             or pair the device anew (allow_pairing = true)",
+             or pair the device again (allow_pairing = true)",
         );
         return;
     }

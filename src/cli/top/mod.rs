@@ -19,24 +19,24 @@ use super::stop_signal::StopSignal;
 use crate::config::{UnitError, parse_duration};
 use expd_client::Client;
 
-/// Watch the daemon live: links, channels, programs and web pages, with their rates
+/// Show a live view of links, channels, programs and web pages, with their rates
 ///
-/// Needs no colours and no more than 80 columns, so that it works over a serial console: a full
-/// screen of 24 rows, and each refresh of it, is 2 KiB at the most. Where standard output is no
-/// terminal, and with --plain, it prints one page after the other.
+/// Works over a serial console: without colours, in 80 columns; a full screen of 24 rows, and each
+/// refresh of it, is at most 2 KiB. With --plain, or if standard output is not a terminal, prints
+/// one page after another.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd top
   expd top --plain --interval 10s --count 6          one minute, for a file")]
 pub(super) struct Top {
-    /// Time between two looks [default: 1s; 5s on a serial line below 38,400 baud]
+    /// Refresh interval [default: 1s; 5s on a serial line below 38,400 baud]
     #[arg(long, value_name = "DURATION", value_parser = interval)]
     interval: Option<Duration>,
-    /// Print pages, without taking the terminal
+    /// Print pages instead of using the full screen
     #[arg(long)]
     plain: bool,
-    /// End after N pages
+    /// Exit after N pages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }
@@ -152,8 +152,8 @@ impl Top {
             }
             let bottom = match (&fault, paused) {
                 (Some(fault), _) => fault.clone(),
-                (None, true) => "paused; p goes on, q ends".to_owned(),
-                (None, false) => "q ends, p pauses, j and k scroll".to_owned(),
+                (None, true) => "paused: p continues, q quits".to_owned(),
+                (None, false) => "q quits, p pauses, j and k scroll".to_owned(),
             };
             let drawn = screen.draw(&lines, top, &bottom);
             drawn.map_err(Failure::Output)?;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum UnitError {
     #[error(
-        "{key}={value}: there is no {path}, so that the unit does not start; create it, or take \
-         the line out"
+        "{key}={value}: {path} does not exist, so the unit cannot start; create it, or remove the \
+         line"
     )]
     NoCredentialFile {
         key: String,
@@ -16,8 +16,8 @@ pub enum UnitError {
         path: String,
     },
     #[error(
-        "the credential {name} cannot be decrypted on this host ({stderr}), so that the unit does \
-         not start; encrypt it here: systemd-creds encrypt --name={name}"
+        "the credential {name} cannot be decrypted on this host ({stderr}), so the unit cannot \
+         start; encrypt it here: systemd-creds encrypt --name={name}"
     )]
     Undecryptable {
         name: String,
@@ -29,9 +29,7 @@ pub enum UnitError {
          EnvironmentFile=-{path}"
     )]
     EnvironmentFile { path: String, source: io::Error },
-    #[error(
-        "User={user}: there is no such user; create it (systemd-sysusers), or name another one"
-    )]
+    #[error("User={user}: no such user; create it (systemd-sysusers), or name another one")]
     NoUser { user: String },
     /// The unit's user cannot read a file of the settings.
     #[error("{key}: {user} cannot read {} ({reason}); {remedy}", file.display())]

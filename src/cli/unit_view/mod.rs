@@ -221,8 +221,8 @@ impl UnitView {
             let is_secret = key.ends_with("_file") && !key.ends_with("ca_file");
             let remedy = match secret_name(&key).filter(|_| is_secret) {
                 Some(name) => format!(
-                    "let that user read it, or take the key out and have the unit bring the \
-                     secret: LoadCredential={name}:{shown}"
+                    "let that user read it, or remove the key and have the unit load the secret: \
+                     LoadCredential={name}:{shown}"
                 ),
                 None => format!("let that user read it: chgrp {} {shown}", self.group()),
             };
