@@ -185,7 +185,8 @@ fn removed<'t>(clean: &mut String, text: &'t str, is_value: impl Fn(char) -> boo
     text.get(end..).unwrap_or_default()
 }
 
-/// True for a word with the form of a signed token (JWT): three parts, the first one of JSON.
+/// True for a word with the form of a signed token (JWT): parts with dots between them, the first
+/// one JSON.
 fn is_token(word: &str) -> bool {
     word.len() > 20 && word.starts_with("eyJ") && word.matches('.').count() >= 1
 }

@@ -40,8 +40,8 @@ pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     /// True for a terminal that is limited to ASCII.
     is_ascii: bool,
-    /// Style of emphasis. A VT100 that knows bold ends it only by resetting all attributes, so all
-    /// text after it would be bold.
+    /// Style of emphasis; none on a serial terminal. A VT100 ends bold only by resetting all
+    /// attributes, so all text after it would stay bold.
     strong: Style,
 }
 

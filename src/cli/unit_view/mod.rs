@@ -1,7 +1,7 @@
 //! The settings as a systemd unit's service sees them: its environment, its credentials, and the
 //! user who reads the files.
 //!
-//! Source is the text of the unit with its drop-ins. Specifiers (`%…`) are not expanded.
+//! The source is the text of the unit with its drop-ins. Specifiers (`%…`) are not expanded.
 
 mod credential;
 mod error;
