@@ -608,7 +608,7 @@ fn resources_are_listed_made_changed_watched_and_deleted() {
     let same = expd(&["things", "edit", uuid, r#"{"name":"bulb"}"#])
         .output()
         .unwrap();
-    assert!(stderr(&same).contains("nothing is changed"), "{same:?}");
+    assert!(stderr(&same).contains("nothing changed"), "{same:?}");
     let mut edit = expd(&["things", "edit", uuid]);
     let edited = edit
         .env_remove("VISUAL")

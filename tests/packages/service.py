@@ -96,7 +96,7 @@ def settings(world):
     says(machine, check, fine)
     online()
     drop_in(machine, "LoadCredential=expd.default.secret:/etc/expd/nowhere")
-    says(machine, check, "there is no /etc/expd/nowhere, so that the unit does not start", r"^\[exit status 1\]$")
+    says(machine, check, "/etc/expd/nowhere does not exist, so the unit cannot start", r"^\[exit status 1\]$")
 
     # Encrypted for this host.
     store = "/etc/credstore.encrypted"
@@ -217,9 +217,9 @@ def doctor(machine):
     finds(machine, "units", "warning", r"expd\.socket: inactive", r"systemctl enable --now expd\.socket")
     finds(machine, "socket", "fault", "", "systemctl start expd.socket")
     run("systemctl mask --runtime expd.socket")
-    finds(machine, "units", "fault", r"expd\.socket: it is masked", r"systemctl unmask expd\.socket")
+    finds(machine, "units", "fault", r"expd\.socket: masked", r"systemctl unmask expd\.socket")
     run("systemctl unmask --runtime expd.socket && mkdir -p /run/expd/expd.sock")
-    finds(machine, "socket", "fault", "it is no socket", "never the file")
+    finds(machine, "socket", "fault", "not a socket", "never the file")
     run("systemctl disable expd.service; systemctl start expd.socket; timeout 20 expd status; timeout 20 expd wait-online")
     finds(machine, "units", "warning", "does not start at boot", r"systemctl enable expd\.service")
     run("systemctl enable expd.service")

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 
 use expd_domain::Fate;
 use expd_domain::excerpt::excerpt;
+use expd_wire::diagnosis::RouteStep;
 
 /// Error of a call to EXP.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +63,26 @@ pub enum CallError {
     Invalid { reason: String },
 }
 
+/// Error of a request, with the step of the route to EXP that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct RouteFailure {
+    pub step: RouteStep,
+    pub error: CallError,
+}
+
+impl From<RouteFailure> for CallError {
+    fn from(failure: RouteFailure) -> Self {
+        failure.error
+    }
+}
+
 impl CallError {
+    /// The error of a request that failed at a step of the route.
+    pub(super) fn at(self, step: RouteStep) -> RouteFailure {
+        RouteFailure { step, error: self }
+    }
+
     /// The error for an answer that cannot be read or is not EXP's. A success that is not EXP's
     /// proves nothing; any other status determines the fate of the request.
     pub(in crate::upstream) fn unreadable(host: &str, status: StatusCode, what: &str) -> Self {

@@ -10,15 +10,15 @@ use reqwest::{Body, Client, IntoUrl, Method, Proxy, RequestBuilder, Response, St
 use tokio::time::{Instant, timeout};
 
 use super::answer::Answer;
-use super::answer_room::{AnswerRoom, ReservedRoom};
+use super::answer_room::{AnswerRoom, ReservedRoom, Unbounded};
 use super::decoder::{ACCEPTED, Coding};
-use super::error::CallError;
+use super::error::{CallError, RouteFailure};
 use super::open_answer::OpenAnswer;
 use super::read_size::ReadSize;
 use super::send_latch::{LatchedBody, SendLatch};
 use super::setup::SetupError;
 use crate::config::InstanceSettings;
-use expd_wire::diagnosis::{RouteDescription, never_sent};
+use expd_wire::diagnosis::{RouteDescription, RouteStep, never_sent};
 use expd_wire::dns::Resolver;
 use expd_wire::trust::Trust;
 
@@ -133,6 +133,23 @@ impl HttpTransport {
         self.read_response(answered?, most, room).await
     }
 
+    /// As [`Self::exchange`], and tells the step of the route that failed.
+    ///
+    /// # Errors
+    /// As [`Self::exchange`].
+    pub async fn probe(
+        &self,
+        request: RequestBuilder,
+        answer_within: Duration,
+        most: usize,
+    ) -> Result<Answer, RouteFailure> {
+        let answered = self.send(request.send(), answer_within, || false).await?;
+        self.check_proxy(&answered)
+            .map_err(|error| error.at(RouteStep::Proxy))?;
+        let answer = self.read_response(answered, most, &Unbounded).await;
+        answer.map_err(|error| error.at(RouteStep::Host))
+    }
+
     /// As [`Self::exchange`], with a body that fires `latch` when it is sent.
     ///
     /// # Errors
@@ -175,27 +192,30 @@ impl HttpTransport {
         sending: impl Future<Output = reqwest::Result<Response>>,
         answer_within: Duration,
         cancelled: impl Fn() -> bool,
-    ) -> Result<Response, CallError> {
-        let (reason, unsent) = match timeout(answer_within, sending).await {
+    ) -> Result<Response, RouteFailure> {
+        let (step, reason, unsent) = match timeout(answer_within, sending).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => {
                 let unsent = never_sent(&error);
-                (self.route.diagnose(&error, &self.trust).await, unsent)
+                let step = self.route.failed_step(&error);
+                let reason = self.route.diagnose(&error, &self.trust).await;
+                (step, reason, unsent)
             }
             Err(_) => {
                 let host = self.route.host();
                 let reason = format!("{host} did not answer within {answer_within:.0?}");
-                (reason, false)
+                (RouteStep::Host, reason, false)
             }
         };
-        Err(if cancelled() || unsent {
+        let error = if cancelled() || unsent {
             CallError::Offline {
                 reason,
                 retry_in: None,
             }
         } else {
             CallError::Unknown { reason }
-        })
+        };
+        Err(error.at(step))
     }
 
     async fn read_response(

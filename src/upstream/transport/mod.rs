@@ -14,7 +14,7 @@ mod setup;
 
 pub use answer::{Answer, AnswerBody};
 pub use answer_room::{AnswerRoom, Unbounded};
-pub use error::CallError;
+pub use error::{CallError, RouteFailure};
 pub use http::HttpTransport;
 pub(super) use http::LARGEST_ANSWER;
 pub(super) use line::line_time;
