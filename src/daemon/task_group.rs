@@ -63,6 +63,8 @@ impl TaskGroup {
 
 #[cfg(test)]
 mod tests {
+    use expd_test_support::in_time;
+
     use super::*;
 
     #[tokio::test]
@@ -70,17 +72,14 @@ mod tests {
         let mut links = TaskGroup::default();
         links.spawn("a session", async { pending().await });
         links.spawn("a link", async { panic!("a defect") });
-        let found = timeout(Duration::from_secs(5), links.failed()).await;
+        let found = in_time("the panic is found", links.failed()).await;
         assert!(
-            matches!(&found, Ok(DaemonError::Panicked(what)) if what.contains("a defect")),
+            matches!(&found, DaemonError::Panicked(what) if what.contains("a defect")),
             "{found:?}"
         );
         links.spawn("a link", async { Ok(()) });
-        let found = timeout(Duration::from_secs(5), links.failed()).await;
-        assert!(
-            matches!(found, Ok(DaemonError::Task("a link"))),
-            "{found:?}"
-        );
+        let found = in_time("the end is found", links.failed()).await;
+        assert!(matches!(found, DaemonError::Task("a link")), "{found:?}");
         assert!(!links.ended(Duration::from_millis(10)).await);
     }
 }

@@ -197,8 +197,8 @@ fn room_for_connections(files: u64, connections: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
-
+    use expd_test_support::{eventually, in_time};
+    use futures_util::{FutureExt as _, StreamExt as _};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpStream, UnixStream};
 
@@ -206,28 +206,21 @@ mod tests {
     use crate::access::Peer;
     use crate::ipc::{SocketPath, bind};
 
-    const DEADLINE: Duration = Duration::from_secs(5);
-
-    async fn soon<F: Future>(future: F) -> F::Output {
-        tokio::time::timeout(DEADLINE, future)
-            .await
-            .expect("it should not take this long")
-    }
-
-    struct World {
+    /// A bounded socket in a folder of its own.
+    struct BoundedSocket {
         folder: tempfile::TempDir,
         accepted: Accepted,
         stop: CancellationToken,
     }
 
-    impl World {
+    impl BoundedSocket {
         fn new(connections: usize) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let place = SocketPath::named(folder.path().join("s"));
-            let socket = bind(&place, 0o600, None).unwrap();
+            let bound = bind(&place, 0o600, None).unwrap();
             let stop = CancellationToken::new();
             let accepted = Accepted::new(
-                Listener::unix(socket).unwrap(),
+                Listener::unix(bound).unwrap(),
                 Arc::new(Semaphore::new(connections)),
                 stop.clone(),
             );
@@ -255,9 +248,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_knows_its_peer_and_carries_bytes() {
-        let mut world = World::new(10);
-        let mut client = world.connect().await;
-        let mut served = soon(world.accepted.next()).await.unwrap();
+        let mut socket = BoundedSocket::new(10);
+        let mut client = socket.connect().await;
+        let mut served = in_time("a connection", socket.accepted.next())
+            .await
+            .unwrap();
         assert_eq!(served.peer(), Some(ourselves()));
         assert_eq!(
             tonic::transport::server::Connected::connect_info(&served).peer(),
@@ -265,10 +260,14 @@ mod tests {
         );
         client.write_all(b"ping").await.unwrap();
         let mut bytes = [0; 4];
-        soon(served.read_exact(&mut bytes)).await.unwrap();
+        in_time("a ping", served.read_exact(&mut bytes))
+            .await
+            .unwrap();
         served.write_all(b"pong").await.unwrap();
-        soon(served.flush()).await.unwrap();
-        soon(client.read_exact(&mut bytes)).await.unwrap();
+        in_time("the flush", served.flush()).await.unwrap();
+        in_time("a pong", client.read_exact(&mut bytes))
+            .await
+            .unwrap();
         assert_eq!(&bytes, b"pong");
     }
 
@@ -282,39 +281,48 @@ mod tests {
             CancellationToken::new(),
         );
         let _client = TcpStream::connect(address).await.unwrap();
-        assert_eq!(soon(accepted.next()).await.unwrap().peer(), None);
+        assert_eq!(
+            in_time("a connection", accepted.next())
+                .await
+                .unwrap()
+                .peer(),
+            None
+        );
     }
 
     #[tokio::test]
     async fn at_the_bound_connections_wait_until_one_closes() {
-        let mut world = World::new(2);
+        let mut socket = BoundedSocket::new(2);
         let _clients = [
-            world.connect().await,
-            world.connect().await,
-            world.connect().await,
+            socket.connect().await,
+            socket.connect().await,
+            socket.connect().await,
         ];
-        let first = soon(world.accepted.next()).await.unwrap();
-        let _second = soon(world.accepted.next()).await.unwrap();
-        let early = tokio::time::timeout(Duration::from_millis(50), world.accepted.next()).await;
-        assert!(early.is_err(), "a third connection was accepted");
+        let first = in_time("a connection", socket.accepted.next())
+            .await
+            .unwrap();
+        let _second = in_time("a connection", socket.accepted.next())
+            .await
+            .unwrap();
+        let third = socket.accepted.next().now_or_never();
+        assert!(third.is_none(), "a third connection was accepted");
+        assert!(socket.accepted.full, "it waits for something else");
         drop(first);
-        soon(world.accepted.next()).await.unwrap();
+        in_time("a connection", socket.accepted.next())
+            .await
+            .unwrap();
     }
 
     #[tokio::test]
     async fn it_ends_at_the_token_and_the_file_goes_with_it() {
-        let World {
+        let BoundedSocket {
             folder,
             accepted,
             stop,
-        } = World::new(2);
+        } = BoundedSocket::new(2);
         let mut stream = Box::pin(accepted.into_stream());
         stop.cancel();
-        assert!(
-            soon(futures_util::StreamExt::next(&mut stream))
-                .await
-                .is_none()
-        );
+        assert!(in_time("the end", stream.next()).await.is_none());
         drop(stream);
         assert!(!folder.path().join("s").exists());
     }
@@ -341,20 +349,30 @@ mod tests {
     #[tokio::test]
     #[ignore = "played by accepting_goes_on_after_the_descriptors_ran_out, in a process of its own"]
     async fn played_without_descriptors() {
-        let mut world = World::new(10);
-        let _client = world.connect().await;
+        let mut socket = BoundedSocket::new(10);
+        let _client = socket.connect().await;
         let before = getrlimit(Resource::Nofile);
         let none = Rlimit {
             current: Some(3),
             maximum: before.maximum,
         };
         setrlimit(Resource::Nofile, none).unwrap();
-        let refused = tokio::time::timeout(PAUSE * 3, world.accepted.next()).await;
-        assert!(refused.is_err(), "{refused:?}");
-        assert!(world.accepted.refused);
+        // The connection is there, and each try fails.
+        for _ in 0..3 {
+            socket.accepted.refused = false;
+            eventually("accepting is refused", async || {
+                let accepted = socket.accepted.next().now_or_never();
+                assert!(accepted.is_none(), "{accepted:?}");
+                let is_refused = socket.accepted.refused;
+                is_refused.then_some(()).ok_or_else(String::new)
+            })
+            .await;
+        }
         setrlimit(Resource::Nofile, before).unwrap();
-        soon(world.accepted.next()).await.unwrap();
-        assert!(!world.accepted.refused);
+        in_time("a connection", socket.accepted.next())
+            .await
+            .unwrap();
+        assert!(!socket.accepted.refused);
     }
 
     #[test]

@@ -46,11 +46,9 @@ impl AsyncRead for UnixReads {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use expd_test_support::http2::send_with_descriptor;
+    use expd_test_support::in_time;
     use tokio::io::AsyncReadExt as _;
-    use tokio::time::timeout;
 
     use super::*;
 
@@ -75,8 +73,7 @@ mod tests {
                     }
                 }
             };
-            let ended = timeout(Duration::from_secs(5), reading).await;
-            ended.expect("the end never comes");
+            in_time("the end", reading).await;
             assert_eq!(all, expected, "{room}");
         }
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use expd::ipc::{self, SocketPath};
 use rustix::fs::{FlockOperation, Uid};
 
-use crate::world::STRANGER;
+use crate::attacked_daemon::STRANGER;
 use expd_test_support::http2::is_root;
 use expd_test_support::process::{Daemon, Home, program};
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use expd_proto as proto;
 use tonic::Code;
 
-use crate::world::{APP, OTHER_APP, STRANGER};
+use crate::attacked_daemon::{APP, OTHER_APP, STRANGER};
 use expd_test_support::http2::{channel_as, is_root};
 use expd_test_support::process::{Daemon, Home};
 

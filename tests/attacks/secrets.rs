@@ -3,11 +3,11 @@
 use std::io::{Read as _, Write as _};
 use std::process::Command;
 
+use crate::attacked_daemon::APP;
 use crate::files::as_user;
-use crate::world::APP;
-use expd_test_support::DEADLINE;
 use expd_test_support::http2::is_root;
 use expd_test_support::process::{Daemon, Home, program};
+use expd_test_support::{DEADLINE, eventually_blocking};
 
 /// The command line against a daemon; what it prints.
 fn expd(home: &Home, arguments: &[&str]) -> String {
@@ -61,14 +61,11 @@ fn nothing_of_a_pairing_is_logged(instance: &str) {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let end = std::time::Instant::now() + DEADLINE;
-    while listener.try_wait().unwrap().is_none() {
-        assert!(std::time::Instant::now() < end, "no broadcast came");
-        expd(
-            &home,
-            &["broadcast", "menu", "order", "\"seen-in-the-log\""],
-        );
-    }
+    let order = ["broadcast", "menu", "order", "\"seen-in-the-log\""];
+    eventually_blocking("a broadcast ends the listener", || {
+        let ended = listener.try_wait().unwrap();
+        ended.ok_or_else(|| format!("it goes on after another{}", expd(&home, &order)))
+    });
     let stored = home.folder.path().join("state/default.credentials.json");
     let stored: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(stored).unwrap()).unwrap();

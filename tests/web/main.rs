@@ -12,8 +12,8 @@ mod delivery;
 mod journal;
 mod logins;
 mod page;
+mod page_host;
 mod refresh;
-mod world;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
