@@ -187,7 +187,7 @@ fn starts_that_fail_wait_for_longer_and_longer_until_the_settings_are_corrected(
     assert!(!daemon.ended().success());
     // A stop is carried out in the middle of a pause, and forgets the failures.
     let mut daemon = Daemon::spawn(&mut command);
-    manager.hears("STATUS=starting in 3 s: 3 starts");
+    manager.hears("STATUS=starting in 3 s: 3 failed starts");
     daemon.signal("TERM");
     assert!(daemon.ended().success(), "{}", daemon.heard());
     for _ in 0..3 {
@@ -197,7 +197,7 @@ fn starts_that_fail_wait_for_longer_and_longer_until_the_settings_are_corrected(
     }
     // So do corrected settings, long before the end of the pause.
     let mut daemon = Daemon::spawn(&mut command);
-    manager.hears("STATUS=starting in 3 s: 3 starts");
+    manager.hears("STATUS=starting in 3 s: 3 failed starts");
     home.write("");
     daemon.said("settings changed: starting");
     manager.hears("READY=1");
@@ -206,7 +206,7 @@ fn starts_that_fail_wait_for_longer_and_longer_until_the_settings_are_corrected(
     assert!(!daemon.ended().success());
     // Nothing was proved yet, so that this is the fourth failure.
     let mut daemon = Daemon::spawn(&mut command);
-    let waits = manager.hears("STATUS=starting in 7 s: 4 starts");
+    let waits = manager.hears("STATUS=starting in 7 s: 4 failed starts");
     assert!(waits.contains("without a message"), "{waits}");
     daemon.signal("HUP");
     manager.hears("READY=1");

@@ -160,11 +160,11 @@ def pauses(machine):
         raise Failed(f"a program that waits was turned away: {waiting.communicate()[0]}")
     says(machine, "expd doctor", "^FAULT +units +expd.service: .*failed starts, the last one", r"^\[exit status 1\]$")
     # A restart by hand does not wait, and begins to count anew.
-    shows(status, r"starting in \d+ s: [4-9] starts")
+    shows(status, r"starting in \d+ s: [4-9] failed starts")
     run("systemctl restart expd.service", check=False)
-    shows(status, "starting in 1 s: 2 starts")
+    shows(status, "starting in 1 s: 2 failed starts")
     # Corrected settings end a pause.
-    shows(status, r"starting in \d+ s: [3-9] starts")
+    shows(status, r"starting in \d+ s: [3-9] failed starts")
     run(f"cp -a /root/good.toml {settings_file}")
     shows("systemctl is-active expd.service", "^active$")
     told, _ = waiting.communicate(timeout=40)
