@@ -14,9 +14,9 @@ use crate::pattern;
 /// A pattern of paths, without query: `*` stands for any text, slashes included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
-    /// As it was written.
+    /// The pattern as written.
     text: String,
-    /// Encoded as paths are before they are sent.
+    /// The pattern encoded as paths are before they are sent.
     sent: String,
 }
 
@@ -29,7 +29,7 @@ pub enum NeverMatches {
     /// It names a query.
     #[error("a rule is about the path alone: a ? never occurs in one")]
     Query,
-    /// It is no path that is ever sent.
+    /// No path that can be sent matches.
     #[error(transparent)]
     Path(#[from] ApiPathError),
 }
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_path_that_some_server_reads_as_another_is_not_matched() {
         for (pattern, path) in [
-            // The list, and not one of it.
+            // The collection, not one of its items.
             ("/api/devices/*", "/api/devices/"),
             ("/api/devices/*", "/api/devices//"),
             ("/api/devices/*", "/api/devices/;x"),

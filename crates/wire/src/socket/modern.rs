@@ -1,5 +1,5 @@
 //! Engine.IO 4 with Socket.IO 3 and later: the server pings, and the root namespace is open once
-//! the server answers our request for it with a session ID.
+//! the server responds to the client's request for it with a session ID.
 
 use tokio::time::Instant;
 
@@ -36,7 +36,7 @@ impl Dialect for Modern {
 
     fn namespace_step(&self, message: &Message<'_>) -> NamespaceStep {
         match message {
-            // A server of generation 3 opens the namespace by itself and gives no ID.
+            // A server of generation 3 opens the namespace by itself and sends no ID.
             Message::Connect("") => {
                 NamespaceStep::Wrong("the server speaks Engine.IO 3; set protocol to auto or 3")
             }

@@ -24,16 +24,16 @@ use crate::tls::explain;
 use crate::trust::Trust;
 use expd_domain::excerpt::{excerpt, sentence};
 
-/// Bytes of one read from the connection.
+/// Size of one read from the connection.
 const READ_BYTES: usize = 32 << 10;
 
 /// Bytes that the library reads from that buffer at a time. It zeroes as many before each read, and
 /// a single broadcast takes two reads; with all of [`READ_BYTES`] that was a third of the
-/// instructions from socket to stream, and evicted the processor's first-level cache.
+/// instructions from socket to stream, and evicted the L1 cache.
 const TAKEN_BYTES: usize = 4 << 10;
 
-/// Pongs that the server has not taken, beyond which nothing more is read from it: the library
-/// keeps them without a bound.
+/// Maximum number of pongs that the server has not read. Beyond it reading stops: the library
+/// queues them without a limit.
 const MAX_PONGS: usize = 64;
 
 /// An open WebSocket.
