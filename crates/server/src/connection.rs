@@ -1,4 +1,4 @@
-//! State of one TCP connection, and closing it.
+//! State of one TCP connection, and its termination.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,6 @@ pub enum Phase {
     Idle,
 }
 
-/// One open connection.
 pub struct ClientConnection {
     pub peer: SocketAddr,
     cut: CancellationToken,
@@ -60,12 +59,12 @@ impl ClientConnection {
         self.slot.store(number, Ordering::Relaxed);
     }
 
-    /// Activity, and since when.
+    /// Activity, and its start.
     pub fn phase(&self) -> (Phase, Instant) {
         *lock(&self.phase)
     }
 
-    /// Marks the first byte. The head has to arrive in what is left of the time limit.
+    /// Records the first byte. The head must arrive within the rest of the timeout.
     pub fn begin_head(&self) {
         lock(&self.phase).0 = Phase::Head;
     }
@@ -78,7 +77,7 @@ impl ClientConnection {
         self.enter(Phase::Idle);
     }
 
-    /// Marks that the server waits for the body, or for more of it.
+    /// Records that the server waits for the body, or for more of it.
     pub fn await_body(&self) {
         self.enter(Phase::Body);
     }
@@ -94,13 +93,12 @@ impl ClientConnection {
         *lock(&self.phase) = (phase, Instant::now());
     }
 
-    /// Charges a live socket with what arrives from here on. A connection becomes one `WebSocket`
-    /// at most.
+    /// Charges subsequent input to a live socket. A connection becomes at most one `WebSocket`.
     pub fn carry(&self, socket: Arc<SocketUse>) {
         self.socket.get_or_init(|| socket);
     }
 
-    /// Counts bytes that arrived. Fails where the memory budget of the socket has no room.
+    /// Counts bytes that arrived. Fails if the memory budget of the socket has no room.
     pub fn read(&self, bytes: usize) -> Result<(), Full> {
         self.received();
         self.socket
@@ -108,7 +106,7 @@ impl ClientConnection {
             .map_or(Ok(()), |socket| socket.received(bytes as u64))
     }
 
-    /// Completes when the connection has to end.
+    /// Completes when the connection must end.
     pub fn until_cut(&self) -> WaitForCancellationFutureOwned {
         self.cut.clone().cancelled_owned()
     }
@@ -124,6 +122,6 @@ impl ClientConnection {
     }
 }
 
-/// Connection of a request, for handlers.
+/// Extension of a request with its connection, for handlers.
 #[derive(Clone)]
 pub struct RequestConnection(pub Arc<ClientConnection>);

@@ -8,17 +8,17 @@ use std::ops::Range;
 const TEXT_PACKET: u8 = 0;
 const END_OF_LENGTH: u8 = 255;
 
-/// Limit of a length's digits: 20 MiB has eight.
+/// Maximum number of digits in a length: 20 MiB has eight.
 const MAX_DIGITS: usize = 9;
 
 /// One packet of the text form.
 pub struct FramedPacket<'a> {
     pub packet: &'a str,
-    /// Range in the text, including the length.
+    /// Range in the text, including the length prefix.
     pub span: Range<usize>,
 }
 
-/// Parses the text form. An item is `None` where the text is malformed, and ends the list.
+/// Parses the text form. An item is `None` if the text is malformed there, and ends the list.
 pub fn parse_text(text: &str) -> impl Iterator<Item = Option<FramedPacket<'_>>> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -33,7 +33,7 @@ pub fn parse_text(text: &str) -> impl Iterator<Item = Option<FramedPacket<'_>>> 
     })
 }
 
-/// First packet, and the bytes that it takes with its length.
+/// First packet, and the number of bytes that it takes with its length prefix.
 fn first_of_text(text: &str) -> Option<(&str, usize)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     if digits == 0 || digits > MAX_DIGITS {
@@ -48,7 +48,7 @@ fn first_of_text(text: &str) -> Option<(&str, usize)> {
             break characters.offset();
         }
         units += characters.next()?.1.len_utf16();
-        // A length that ends within a character is wrong.
+        // The length ends within a character.
         if units > length {
             return None;
         }
@@ -57,8 +57,8 @@ fn first_of_text(text: &str) -> Option<(&str, usize)> {
     Some((packet, digits + 1 + end))
 }
 
-/// Parses the binary form. An item is `None` where the bytes are malformed or hold a binary packet,
-/// and ends the list.
+/// Parses the binary form. An item is `None` if the bytes are malformed there or hold a binary
+/// packet, and ends the list.
 pub fn parse_bytes(bytes: &[u8]) -> impl Iterator<Item = Option<&str>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {

@@ -25,7 +25,7 @@ use crate::connection::ClientConnection;
 use crate::engine_query::EngineQuery;
 use crate::error::ApiError;
 
-/// Time that a connection has to become a WebSocket once that was agreed.
+/// Time for a connection to become a WebSocket after `101 Switching Protocols`.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A socket whose handshake is being answered.
@@ -36,7 +36,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// The socket, once its transport is there; none where the client has left.
+    /// The socket, once its transport is ready; `None` if the client has left.
     pub async fn socket(mut self) -> Option<EngineSocket> {
         if let Some(upgrade) = self.upgrade {
             let upgraded = timeout(UPGRADE_TIMEOUT, upgrade).await.ok()?.ok()?;
@@ -52,7 +52,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
     /// Answers a request that opens a session.
     ///
     /// # Errors
-    /// The request is no handshake.
+    /// The request is not a handshake.
     pub fn open_session(
         &self,
         request: &mut Request,
@@ -109,8 +109,8 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         Ok(self.session_of(request)?.owner)
     }
 
-    /// Answers a request of an open session. Bodies are charged to `budget`, and small where there
-    /// is none. `tasks` finish what goes on after the answer.
+    /// Answers a request of an open session. Bodies are charged to `budget`; without one, only
+    /// small bodies are accepted. `tasks` run what continues after the answer.
     ///
     /// # Errors
     /// There is no such session, or the request is malformed.
@@ -136,7 +136,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
             let (upgrade, response) = websocket_upgrade(&mut request)?;
             charge(connection, &session.terms);
             tasks.spawn(async move {
-                // The client may leave before; its session goes on by polling.
+                // The client may leave before the upgrade; its session then continues by polling.
                 if let Ok(Ok(upgraded)) = timeout(UPGRADE_TIMEOUT, upgrade).await {
                     let (most, memory) = (session.terms.max_message, session.terms.memory.clone());
                     let websocket = WebSocket::new(upgraded, most, memory).await;
@@ -198,7 +198,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
     }
 }
 
-/// Charges the incomplete messages of a connection that becomes a WebSocket.
+/// Charges the connection's incomplete messages once it is a WebSocket.
 fn charge(connection: &ClientConnection, terms: &SocketTerms) {
     if let Some(memory) = &terms.memory {
         connection.carry(memory.clone());
@@ -217,7 +217,7 @@ fn response(content_type: &'static str, body: Bytes) -> Response {
     response
 }
 
-/// Agrees to a request for a WebSocket.
+/// Accepts a request for a WebSocket.
 fn websocket_upgrade(request: &mut Request) -> Result<(OnUpgrade, Response), ApiError> {
     let refused = |what: &str| ApiError::bad_request("network.websocket.malformed", what);
     let headers = request.headers();

@@ -1,4 +1,4 @@
-//! Open sockets by session ID, with what their owner knows of each.
+//! Open sockets by session ID, each with its owner.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -15,7 +15,7 @@ use crate::engine_query::Generation;
 use crate::lock::lock;
 use crate::token::hex;
 
-/// Requests of one socket that wait for its task. Clients send one after the other.
+/// Requests of one socket that wait for its task. Clients send one at a time.
 const MAILBOX: usize = 4;
 
 /// Open sockets, each with an owner `O`, by which requests for it are checked.
@@ -23,14 +23,14 @@ pub struct EngineSessions<O> {
     inner: Arc<Mutex<HashMap<String, Session<O>>>>,
 }
 
-/// Session that requests belong to.
+/// Engine.IO session of a request.
 #[derive(Clone)]
 pub(super) struct Session<O> {
     pub inbound: mpsc::Sender<Inbound>,
     pub owner: O,
     pub generation: Generation,
     pub terms: Arc<SocketTerms>,
-    /// Set once it goes on over a WebSocket.
+    /// Set once the session has upgraded to a WebSocket.
     pub upgraded: Arc<AtomicBool>,
 }
 
@@ -43,13 +43,13 @@ impl<O> Default for EngineSessions<O> {
 }
 
 impl<O: Clone + Send + 'static> EngineSessions<O> {
-    /// Number of open sockets whose owner passes.
+    /// Number of open sockets whose owner matches.
     pub fn count(&self, passes: impl Fn(&O) -> bool) -> usize {
         let sessions = lock(&self.inner);
         sessions.values().filter(|s| passes(&s.owner)).count()
     }
 
-    /// Opens a session. The caller bounds their number.
+    /// Opens a session. The caller limits their number.
     pub(super) fn open(
         &self,
         owner: O,

@@ -1,8 +1,8 @@
-//! One WebSocket. Packets are queued, and leave as far as the client takes them.
+//! One WebSocket. Packets are queued, and sent as fast as the client reads them.
 //!
-//! The library reads, and writes what the WebSocket protocol answers by itself. Packets and marks
-//! are frames of our own in the buffer below it: a call into the library, and a copy there, for
-//! each of them would be a third of the cost of a delivery in a burst.
+//! The library reads, and writes the WebSocket protocol's own answers. Packets and fences are
+//! frames written here, into the buffer below the library: a call into the library and a copy for
+//! each would be a third of the cost of a delivery in a burst.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -23,27 +23,26 @@ use super::frame_writer::{FrameWriter, MAX_GATHERED, MAX_HEADER};
 use super::packet::{Outgoing, Packet};
 use crate::socket_memory::SocketUse;
 
-/// Size of the buffer for reading. Hundreds of sockets are idle most of the time.
+/// Size of the read buffer. Hundreds of sockets are idle most of the time.
 const READ_BUFFER: usize = 4 * 1024;
 
-/// Larger packets leave in fragments of this size, of which two fit into the buffer for writing.
+/// Larger packets are sent in fragments of this size, of which two fit into the write buffer.
 const FRAGMENT: usize = MAX_GATHERED / 2 - MAX_HEADER;
 
-/// Bytes of the library's own frames that wait while the client takes nothing: of a client that
-/// pings and does not read, the latest ping alone is answered then.
+/// Maximum number of bytes of the library's own frames while the client reads nothing: of a client
+/// that pings without reading, only the latest ping is answered then.
 const MAX_LIBRARY_FRAMES: usize = 1024;
 
-/// Packets in the queue beyond which nothing more is read from the client: its pings are answered
-/// into the same queue.
+/// Queue length above which the client is not read: its pings are answered into the same queue.
 const MAX_QUEUED: usize = 512;
 
-/// Places of an empty queue that are kept.
+/// Capacity that an empty queue keeps.
 const KEPT_QUEUE: usize = 8;
 
 /// Input from a WebSocket.
 pub(super) enum Received {
     Text(Packet),
-    /// The pong to the ping of a mark.
+    /// The pong to a fence's ping.
     Mark(u64),
     /// Everything that was queued is in the kernel.
     Drained,
@@ -59,15 +58,15 @@ enum Queued {
 
 pub(super) struct WebSocket<S = TokioIo<Upgraded>> {
     stream: Box<WebSocketStream<FrameWriter<S>>>,
-    /// Frames that are not in the buffer yet; as many as the sender queues before it waits.
+    /// Frames that are not in the buffer yet; the sender bounds their number before it waits.
     queue: VecDeque<Queued>,
     /// Bytes of the first packet in the queue that are in the buffer.
     taken: usize,
-    /// The library has frames of its own.
+    /// The library has unsent frames.
     unflushed: bool,
     /// Something was queued since the last [`Received::Drained`].
     announce: bool,
-    /// Account of incomplete messages of the client.
+    /// Account of the client's incomplete messages.
     memory: Option<Arc<SocketUse>>,
 }
 
@@ -101,17 +100,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
     }
 
-    /// Queues a packet.
     pub(super) fn queue(&mut self, packet: impl Into<Outgoing>) {
         self.push(Queued::Packet(packet.into()));
     }
 
-    /// Queues the ping of a mark.
+    /// Queues the ping of a fence.
     pub(super) fn queue_mark(&mut self, mark: u64) {
         self.push(Queued::Mark(mark));
     }
 
-    /// Queues the end of the WebSocket.
+    /// Queues the close of the WebSocket.
     pub(super) fn queue_close(&mut self) {
         self.push(Queued::Close);
     }
@@ -121,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.queue.is_empty() && !self.unflushed && self.stream.get_ref().is_empty()
     }
 
-    /// Ready once everything queued is in the kernel; an error where the WebSocket has ended.
+    /// Ready once everything queued is in the kernel; an error if the WebSocket has ended.
     pub(super) fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
         loop {
             self.gather();
@@ -142,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
     }
 
-    /// Ready once the buffer, and the library, have nothing left.
+    /// Ready once the buffer and the library have nothing left.
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
         if self.unflushed {
             let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
@@ -160,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         written
     }
 
-    /// Writes what is queued, and reads the next message.
+    /// Writes the queue, and reads the next message.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Received> {
         if let Poll::Ready(Err(())) = self.poll_written(context) {
             return Poll::Ready(Received::End);
@@ -169,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         if received.is_ready() {
             return received;
         }
-        // The library answers pings of the client while it reads.
+        // The library answers the client's pings while it reads.
         if self.unflushed
             && let Poll::Ready(Err(())) = self.poll_written(context)
         {
@@ -183,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     fn poll_received(&mut self, context: &mut Context<'_>) -> Poll<Received> {
-        // The queue is written before this, so that a full one wakes the task when it moves.
+        // The queue is written first, so that a full one wakes the task when it moves.
         while self.queue.len() < MAX_QUEUED {
             let next = Pin::new(&mut self.stream).poll_next(context);
             return Poll::Ready(match next {
@@ -197,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 Poll::Ready(Some(Ok(Message::Pong(number)))) => {
                     match <[u8; 8]>::try_from(&*number) {
                         Ok(number) => Received::Mark(u64::from_be_bytes(number)),
-                        // A pong that nobody asked for.
+                        // An unsolicited pong.
                         Err(_) => continue,
                     }
                 }
@@ -207,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                     continue;
                 }
                 Poll::Ready(Some(Ok(Message::Close(_)))) => {
-                    // The library has queued the answer; a client that does not take it has left.
+                    // The library has queued the answer; a client that does not read it has left.
                     drop(Pin::new(&mut self.stream).poll_flush(context));
                     Received::End
                 }
@@ -225,7 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
     }
 
-    /// Moves what is queued into the buffer, as far as there is room.
+    /// Moves the queue into the buffer, as far as there is room.
     fn gather(&mut self) {
         let writer = self.stream.get_mut();
         while let Some(first) = self.queue.front() {
@@ -265,16 +263,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 }
 
-/// A piece of a packet that goes into one frame.
+/// A part of a packet that becomes one frame.
 struct Fragment {
     range: Range<usize>,
 }
 
 impl Fragment {
-    /// The piece that goes on after so many bytes of a packet.
+    /// The fragment that starts at this offset of a packet.
     fn next(packet: &Packet, taken: usize) -> Self {
         let mut end = packet.len().min(taken + FRAGMENT);
-        // Some old clients check the text of each fragment.
+        // Some old clients validate the text of each fragment.
         while !packet.is_char_boundary(end) {
             end -= 1;
         }
@@ -289,7 +287,7 @@ impl Fragment {
         }
     }
 
-    /// True where a packet of this length ends with it.
+    /// True if a packet of this length ends with the fragment.
     fn is_last(&self, length: usize) -> bool {
         self.range.end == length
     }

@@ -7,16 +7,16 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 
 use super::*;
 
-/// Limit of messages.
+/// Maximum size of a message.
 const MOST: usize = 1024;
 
-/// A WebSocket, and its client's end of a stream that holds so many bytes.
+/// A WebSocket, and its client's end of a stream with a buffer of this size.
 async fn pair(bytes: usize) -> (WebSocket<DuplexStream>, DuplexStream) {
     let (server, client) = duplex(bytes);
     (WebSocket::over(server, MOST, None).await, client)
 }
 
-/// Serves a WebSocket to its end. Returns the marks that the client has answered.
+/// Serves a WebSocket to its end. Returns the fences that the client confirmed.
 async fn serve(mut websocket: WebSocket<DuplexStream>) -> Vec<u64> {
     let mut marks = Vec::new();
     loop {
@@ -83,7 +83,7 @@ async fn pings_of_a_client_that_does_not_read_are_not_all_answered() {
             client.write_all(&ping).await.unwrap();
         }
     });
-    // The client reads nothing until all its pings were taken.
+    // The client reads nothing until all its pings are taken.
     poll_fn(|context| {
         assert!(websocket.poll_next(context).is_pending());
         pinging.as_mut().poll(context)
@@ -104,7 +104,7 @@ async fn pings_of_a_client_that_does_not_read_are_not_all_answered() {
         pongs
     };
     let (_, pongs) = tokio::join!(serve(websocket), reading);
-    // Those in the buffers, and in the kernel on both ways.
+    // The frames in the buffers, and in the kernel in both directions.
     let most = (MAX_GATHERED + MAX_LIBRARY_FRAMES + 2 * KERNEL) / PAYLOAD;
     assert!((1..=most).contains(&pongs), "{pongs}");
 }
