@@ -1,8 +1,8 @@
 //! Request bodies and JSON responses.
 //!
-//! Bodies of logged-in clients are charged to a shared memory budget, of which one identity gets a
-//! part. Small bodies have a budget of their own, which half-sent large ones cannot exhaust. Bodies
-//! that anybody may send are so small that the limit of anonymous connections bounds them.
+//! Bodies of logged-in clients are charged to a shared memory budget, of which each identity gets a
+//! share. Small bodies have a separate budget, which half-sent large ones cannot exhaust. Bodies
+//! that need no login are so small that the limit of anonymous connections bounds them.
 
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
@@ -20,7 +20,7 @@ pub(super) use expd_server::body::{
 };
 
 /// JSON body of at most `LIMIT` bytes; no body at all is `null`. The handler's other extractors run
-/// first, so only authorized clients get to send one.
+/// first, so only authorized clients can send one.
 pub(super) struct JsonBody<T, const LIMIT: usize> {
     pub value: T,
     /// Reservation in the memory budget of all bodies, released when the handler drops it.
@@ -36,7 +36,7 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for Jso
             .extensions
             .get::<ConnectInfo<RequestConnection>>()
             .ok_or_else(|| ApiError::internal("a request came over no connection"))?;
-        // Left here by the extractor of the login.
+        // Set by the extractor of the login.
         let login = parts.extensions.get::<Login>();
         if let Some(login) = login
             && LIMIT > PUBLIC_BODY

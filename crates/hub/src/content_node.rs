@@ -1,4 +1,4 @@
-//! Nodes of content: their kinds, their files, and the rules that each of them keeps.
+//! Nodes of content: their kinds, their files, and the rules for each.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub(super) const FILE: &str = "scala:content:file";
 pub(super) const APP: &str = "scala:content:app";
 pub(super) const URL: &str = "scala:content:url";
 
-/// Fields of a document that follow from the node, and that nobody else sets.
+/// Fields of a document that are derived from the node and cannot be set.
 const OWN_FIELDS: [&str; 10] = [
     "uuid", "name", "subtype", "parent", "path", "mimeType", "size", "variants", "url", "children",
 ];
@@ -35,7 +35,7 @@ pub(super) struct StoredFile {
 pub(super) enum Place {
     /// Path below the folder of the settings.
     Seed(PathBuf),
-    /// Name among the uploads.
+    /// File name among the uploads.
     Upload(String),
 }
 
@@ -66,7 +66,7 @@ impl Kind {
         matches!(self, Self::Folder | Self::App)
     }
 
-    /// Uploaded files that belong to it.
+    /// Uploaded files of the node.
     pub(super) fn uploads(&self) -> impl Iterator<Item = &StoredFile> {
         let (file, variants) = match self {
             Self::File { file, variants } => (Some(file), variants.as_slice()),
@@ -79,7 +79,7 @@ impl Kind {
     }
 }
 
-/// Node; in this form it is kept in the store, under its uuid.
+/// Content node; stored in this form, under its uuid.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Node {
     /// Order of creation.
@@ -87,35 +87,35 @@ pub(super) struct Node {
     pub parent: String,
     pub name: String,
     pub kind: Kind,
-    /// Further fields that clients have set.
+    /// Additional fields, set by clients.
     #[serde(default)]
     pub fields: Document,
-    /// Identity that is charged for it; nobody for a seed.
+    /// Identity that is charged for it; `None` for a seed.
     pub owner: Option<String>,
 }
 
-/// Node to be created.
+/// A node to be created.
 pub(super) struct NewNode {
     pub parent: String,
     pub name: String,
     pub kind: Kind,
     pub fields: Document,
-    /// Identity that creates it; nobody for a seed.
+    /// Identity that creates it; `None` for a seed.
     pub owner: Option<String>,
 }
 
-/// Change of a node; absent is what stays.
+/// Change of a node; `None` leaves a field as it is.
 #[derive(Default)]
 pub(super) struct NodeChange {
     pub parent: Option<String>,
     pub name: Option<String>,
     pub url: Option<String>,
     pub fields: Document,
-    /// True where `fields` replaces all that there were.
+    /// True if `fields` replaces all existing fields.
     pub replace: bool,
 }
 
-/// File that went with a removed node, and the identity that was charged for it.
+/// File of a removed node, and the identity that was charged for it.
 pub(super) struct RemovedFile {
     pub upload: String,
     pub size: u64,
@@ -138,7 +138,7 @@ pub(super) fn removed_files<'a>(
         .collect()
 }
 
-/// Bytes that count for a node: what clients chose in it.
+/// Bytes that count for a node: those that clients chose.
 pub(super) fn size(node: &Node) -> usize {
     let fields = if node.fields.is_empty() {
         0
@@ -161,7 +161,7 @@ pub(super) fn own_fields_removed(mut fields: Document) -> Document {
     fields
 }
 
-/// Checks a name, which becomes a part of paths.
+/// Checks a name, which becomes a component of paths.
 pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
     let fits = (1..=MAX_NAME_BYTES).contains(&name.len())
         && !matches!(name, "." | "..")

@@ -20,20 +20,20 @@ use super::content_node::{Kind, NewNode, Place, StoredFile};
 use super::content_tree::{MAX_LEVELS, MAX_NODES, ROOT, Tree};
 use super::resource_store::Document;
 
-/// Endings with a meaning.
+/// Suffixes with a meaning.
 const VARIANTS: &str = ".variants";
 const SHORTCUT: &str = ".url";
 
 /// File that makes a folder an app.
 pub(super) const INDEX: &str = "index.html";
 
-/// Limit of a file that holds a URL.
+/// Maximum size of a file with a URL.
 const MAX_SHORTCUT: u64 = 16 * 1024;
 
-/// Adds what is in a folder to the tree. Waits for the disk.
+/// Adds the contents of a folder to the tree. Blocks on the disk.
 ///
 /// # Errors
-/// When the folder cannot be read. What cannot be read in it is passed over.
+/// The folder itself cannot be read. Unreadable entries in it are skipped.
 pub(super) fn plant(folder: &Path, tree: &mut Tree) -> io::Result<()> {
     let entries = list(folder)?;
     Planter { folder, tree }.add_all(&entries, Path::new(""), ROOT, 1);
@@ -45,7 +45,7 @@ struct Planter<'a> {
     tree: &'a mut Tree,
 }
 
-/// Entry with a name that content can have.
+/// Directory entry whose name is valid for content.
 struct Entry {
     name: String,
     is_folder: bool,
@@ -152,7 +152,7 @@ impl Planter<'_> {
     }
 }
 
-/// Content type of a file by its name.
+/// Content type of a file, by its name.
 pub(super) fn mime_of(name: &str) -> String {
     mime_guess::from_path(name)
         .first_or_octet_stream()
@@ -160,7 +160,7 @@ pub(super) fn mime_of(name: &str) -> String {
         .to_owned()
 }
 
-/// Entries of a folder, ordered by name.
+/// Entries of a folder, sorted by name.
 fn list(folder: &Path) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder)?.take(MAX_NODES) {

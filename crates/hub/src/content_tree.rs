@@ -1,7 +1,7 @@
 //! Tree of content: folders, files, apps and URLs below the folder `root`, in memory.
 //!
-//! A node is known by its uuid and by its path. Nodes that were found in the folder of the settings
-//! stay as the folder has them; the others are changed by clients and kept in the store.
+//! A node is found by its uuid and by its path. Nodes from the folder of the settings mirror that
+//! folder; clients change the others, which are kept in the store.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard};
@@ -22,8 +22,8 @@ use expd_domain::Quoted;
 /// The folder that always exists.
 pub(super) const ROOT: &str = "root";
 
-/// Limits of the tree: nodes in all and of one identity, bytes of what clients chose in them,
-/// levels of folders, variants of a file.
+/// Limits of the tree: nodes in total and of one identity, bytes chosen by clients, levels of
+/// folders, variants of a file.
 pub(super) const MAX_NODES: usize = 20_000;
 const NODES_OF_IDENTITY: usize = MAX_NODES / 2;
 const MAX_NODE_BYTES: usize = 64 * 1024 * 1024;
@@ -45,7 +45,7 @@ pub(super) struct Tree {
 }
 
 impl ContentTree {
-    /// Tree without nodes, which keeps its changes in the store.
+    /// An empty tree, which keeps its changes in the store.
     pub(super) fn new(store: Store) -> Self {
         Self(Mutex::new(Tree {
             nodes: HashMap::new(),
@@ -68,7 +68,7 @@ impl Tree {
         self.nodes.get(uuid)
     }
 
-    /// Uuids in order of creation, the root not among them.
+    /// Uuids in order of creation, without the root.
     pub(super) fn uuids(&self) -> impl Iterator<Item = &str> {
         self.by_number.values().map(String::as_str)
     }
@@ -85,7 +85,7 @@ impl Tree {
             .any(|(_, ancestor)| matches!(ancestor.kind, Kind::App))
     }
 
-    /// Finds a node by the names on the way to it.
+    /// Finds a node by the names along its path.
     pub(super) fn resolve<'a>(
         &self,
         names: impl IntoIterator<Item = &'a str>,
@@ -108,7 +108,7 @@ impl Tree {
         names.join("/")
     }
 
-    /// Document of a node as clients see it.
+    /// Document of a node, as clients see it.
     pub(super) fn document(&self, uuid: &str) -> Option<Document> {
         let mut document = Document::new();
         let mut set = |name: &str, value: Value| document.insert(name.to_owned(), value);
@@ -160,7 +160,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Creates a node under a fresh uuid, or the given one, and gives its uuid.
+    /// Creates a node under this uuid.
     pub(super) fn insert(&mut self, uuid: String, new: NewNode) -> Result<(), ApiError> {
         self.check_new(&new.parent, &new.name, new.owner.as_deref())?;
         if let Kind::Url(url) = &new.kind {
@@ -180,8 +180,8 @@ impl Tree {
         Ok(())
     }
 
-    /// Takes nodes from the store. One whose folder is gone, or whose name another node has by now,
-    /// gets another place.
+    /// Restores nodes from the store. A node whose folder is gone, or whose name is taken by
+    /// another node, is moved.
     pub(super) fn restore(&mut self, records: Vec<(String, String)>) {
         let mut by_parent = HashMap::<String, Vec<(String, Node)>>::new();
         for (uuid, record) in records {
@@ -223,7 +223,7 @@ impl Tree {
             ROOT.clone_into(&mut node.parent);
             node.name = own;
         }
-        // The numbers of seeds may have been given to others.
+        // Seeds may have been given the same numbers.
         if self.by_number.contains_key(&node.number) {
             node.number = self.last + 1;
         }
@@ -265,7 +265,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Adds a variant to a file, or replaces the one of this name, which is given back.
+    /// Adds a variant to a file, or replaces the one of this name, which is returned.
     pub(super) fn add_variant(
         &mut self,
         uuid: &str,
@@ -294,7 +294,7 @@ impl Tree {
         Ok(removed_files(replaced.iter(), old.owner.as_ref()))
     }
 
-    /// Uuid of the file that gets a variant.
+    /// Uuid of the file that a variant is for.
     pub(super) fn file_named(&self, parent: &str, name: &str) -> Result<&str, ApiError> {
         let uuid = self.children.get(parent).and_then(|names| names.get(name));
         let uuid = uuid.ok_or_else(|| unknown(name))?;
@@ -302,7 +302,7 @@ impl Tree {
         Ok(uuid)
     }
 
-    /// Removes a node with all below it: their uuids, itself last, and their uploads.
+    /// Removes a node and its subtree: returns their uuids, its own last, and their uploads.
     pub(super) fn remove(
         &mut self,
         uuid: &str,
@@ -337,7 +337,7 @@ impl Tree {
         })
     }
 
-    /// Node that clients may change.
+    /// A node that clients may change.
     fn editable(&self, uuid: &str) -> Result<&Node, ApiError> {
         let node = self.nodes.get(uuid);
         if uuid == ROOT || node.is_some_and(|node| node.owner.is_none()) {
@@ -350,7 +350,7 @@ impl Tree {
         node.ok_or_else(|| unknown(uuid))
     }
 
-    /// Checks that a parent has room for a name, and for so many levels of nodes.
+    /// Checks that a parent can take a name, and this many levels of nodes.
     fn check_place(&self, parent: &str, name: &str, levels: usize) -> Result<(), ApiError> {
         check_name(name)?;
         let kind = self.nodes.get(parent).map(|node| &node.kind);
@@ -387,7 +387,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Nodes above a node, the root not among them.
+    /// Ancestors of a node, without the root.
     fn ancestors(&self, uuid: &str) -> impl Iterator<Item = (&str, &Node)> {
         let mut parent = self.nodes.get(uuid).map(|node| node.parent.as_str());
         std::iter::from_fn(move || {
@@ -398,13 +398,13 @@ impl Tree {
         })
     }
 
-    /// Levels of a node with all below it.
+    /// Number of levels of a node with its subtree.
     fn height(&self, uuid: &str) -> usize {
         let below = self.children(uuid).map(|uuid| self.height(uuid));
         below.max().unwrap_or(0) + 1
     }
 
-    /// Keeps a node in the store; not a seed, which is found again.
+    /// Keeps a node in the store, unless it is a seed, which is read again at the next start.
     fn keep(&self, uuid: &str, node: &Node) {
         if node.owner.is_some()
             && let Ok(record) = serde_json::to_string(node)

@@ -1,5 +1,4 @@
-//! Data items: put, remove, get, and all of them. They are in memory, and each change goes to the
-//! store.
+//! Data items: put, remove, get, and list. They are in memory, and each change goes to the store.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,7 +10,7 @@ use expd_domain::Payload;
 
 const MAX_ITEMS: usize = 10_000;
 
-/// Limit of all data items together: sixteen of the largest.
+/// Limit of all data items together: sixteen of maximum size.
 const MAX_DATA_BYTES: usize = 256 * 1024 * 1024;
 
 #[derive(Default)]
@@ -26,7 +25,7 @@ pub(super) struct Items {
 }
 
 impl DataStore {
-    /// Takes the items of the store, which gets each change from now on.
+    /// Takes the items of the store, and writes each later change to it.
     pub(super) fn new(store: Store, rows: Vec<(String, String)>) -> Self {
         let mut items = Items::default();
         for (key, text) in rows {
@@ -86,15 +85,15 @@ impl Items {
         Ok(())
     }
 
-    /// Keeps a document, or that there is none, in the store.
+    /// Keeps a document, or its removal, in the store.
     fn keep(&self, name: &(String, String), document: Option<&Payload>) {
-        // Two texts always have a JSON form.
+        // Serializing two texts never fails.
         let key = serde_json::to_string(name).unwrap_or_default();
         let text = document.map(|document| document.as_str().to_owned());
         self.store.put(Table::Data, key, text);
     }
 
-    /// Removes a document; false when there was none.
+    /// Removes a document; false if there was none.
     pub(super) fn remove(&mut self, name: &(String, String)) -> bool {
         let removed = self.documents.remove(name);
         if removed.is_some() {

@@ -1,4 +1,3 @@
-//! Disconnecting live sockets.
 
 use super::outbox::Order;
 use super::socket_registry::LiveSocket;
@@ -13,8 +12,8 @@ pub(super) fn disconnect(hub: &HubState, socket: u64) {
     }
 }
 
-/// Cuts sockets that do not read what they are sent. Nothing waits for them, so a disconnect packet
-/// could not be sent either.
+/// Cuts sockets that do not read. Delivery does not wait for them, so a disconnect packet could not
+/// be sent either.
 pub(super) fn disconnect_slow(hub: &HubState, slow: impl IntoIterator<Item = LiveSocket>) {
     for live_socket in slow {
         hub.counters.slow_disconnects.increment();

@@ -12,7 +12,7 @@ pub(super) use expd_server::error::ApiError;
 /// The server could not start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
-    /// Another program has the port.
+    /// Another program uses the port.
     #[error(
         "the network's address {address} is taken by another program; stop that program, or choose another address with hub.listen (port 0 takes a free one)"
     )]
@@ -34,7 +34,7 @@ pub enum HubError {
         name = Quoted(.username)
     )]
     PasswordHash { username: String, reason: String },
-    /// The content folder cannot be read, or the folder of uploads not be made.
+    /// The content folder cannot be read, or the folder of uploads cannot be created.
     #[error("the network cannot use {path}: {source}; set hub.content_dir, and hub.store, to paths that this user may use", path = .path.display())]
     Content { path: PathBuf, source: io::Error },
     /// The database cannot be opened.

@@ -1,4 +1,4 @@
-//! Entry point of `fuzz/` alone: the router without TCP.
+//! Entry point for `fuzz/`: the router without TCP.
 
 use std::net::SocketAddr;
 

@@ -7,11 +7,11 @@ use tokio::sync::{mpsc, watch};
 use super::socket_memory::{Full, SocketUse};
 use expd_server::engine::{Outgoing, Packet};
 
-/// Limit of bytes that wait for a socket: three of the largest payloads.
+/// Maximum number of bytes that wait for a socket: three payloads of maximum size.
 const MAX_OUTSTANDING_BYTES: u64 = 48 * 1024 * 1024;
 
 /// Limits of packets that wait for a socket, and for one of a device that waits to be paired. With
-/// the limit in bytes they define a slow client.
+/// the limit in bytes they define a slow reader.
 const MAX_OUTSTANDING_PACKETS: usize = 4096;
 const MAX_PACKETS_OF_WAITING: usize = 64;
 
@@ -32,7 +32,7 @@ pub(super) struct OutboxSender {
     orders: watch::Sender<Order>,
 }
 
-/// The end of the socket's task. Ends once the socket is removed from the registry.
+/// The socket task's end. Closed once the socket is removed from the registry.
 pub(super) struct Outbox {
     /// Number of the socket.
     pub id: u64,
@@ -40,13 +40,13 @@ pub(super) struct Outbox {
     orders: watch::Receiver<Order>,
 }
 
-/// An order to a socket's task.
+/// Next action of a socket's task.
 pub(super) enum Next {
     Packet(Outgoing),
     End(Order),
 }
 
-/// Opens the outbox of a socket, or of one that waits to be paired.
+/// Opens the outbox of a socket; `waits` is set for a device that waits to be paired.
 pub(super) fn open(id: u64, memory: Arc<SocketUse>, waits: bool) -> (OutboxSender, Outbox) {
     let most = if waits {
         MAX_PACKETS_OF_WAITING
@@ -69,24 +69,24 @@ pub(super) fn open(id: u64, memory: Arc<SocketUse>, waits: bool) -> (OutboxSende
 }
 
 impl Outbox {
-    /// Waits for an order to end, or for the next packet if the transport takes one.
+    /// Waits for an order to end, or for the next packet if the transport is writable.
     pub(super) async fn next(&mut self, writable: bool) -> Next {
         tokio::select! {
             biased;
             order = self.orders.wait_for(|order| *order != Order::Stay) => {
-                // Whoever removed the socket without an order wants it gone.
+                // Removal without an order means disconnect.
                 Next::End(order.map_or(Order::Leave, |order| *order))
             }
             Some(packet) = self.packets.recv(), if writable => Next::Packet(packet),
         }
     }
 
-    /// Waits for the next packet of a socket that was removed; none after the last one.
+    /// Waits for the next packet of a socket that was removed; `None` after the last one.
     pub(super) async fn rest(&mut self) -> Option<Outgoing> {
         self.packets.recv().await
     }
 
-    /// Takes packets that wait: at most so many, until they have so many bytes.
+    /// Takes waiting packets: at most `most`, and until they exceed this many bytes.
     pub(super) fn take(&mut self, most: usize, bytes: usize) -> Vec<Outgoing> {
         let mut taken = Vec::new();
         let mut size = 0;
@@ -101,7 +101,7 @@ impl Outbox {
     }
 }
 
-/// Result of handing a packet over.
+/// Result of queueing a packet.
 pub(super) enum Delivery {
     Sent,
     Slow,
@@ -111,7 +111,7 @@ pub(super) enum Delivery {
     Evicted,
 }
 
-/// A socket does not read what it is sent, and is to be cut.
+/// A socket that does not read, and is to be cut.
 #[derive(Debug)]
 pub(super) struct SlowSocket;
 
@@ -143,7 +143,7 @@ impl OutboxSender {
         }
     }
 
-    /// Sends a packet that is for this socket alone.
+    /// Sends a packet to this socket alone.
     pub(super) fn send(&self, packet: &Packet) -> Result<(), SlowSocket> {
         match self.deliver(packet) {
             Delivery::Slow | Delivery::NoRoom(_) => Err(SlowSocket),

@@ -6,11 +6,11 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 
 use expd_domain::Secret;
 
-/// Hashes a password with a new salt, for `password_hash` in the settings. Takes some 20 ms of CPU
+/// Hashes a password with a new salt, for `password_hash` in the settings. Takes about 20 ms of CPU
 /// by design.
 ///
 /// # Errors
-/// When Argon2 refuses the password, which it does only past 4 GiB.
+/// Argon2 refuses the password, which it does only past 4 GiB.
 pub fn hash_password(password: &Secret) -> Result<String, HashError> {
     Argon2::default()
         .hash_password(password.expose().as_bytes())
@@ -35,7 +35,7 @@ pub fn check_password_hash(hash: &str) -> Result<(), HashError> {
     Ok(())
 }
 
-/// Checks a password against a hash. It keeps a core busy: call it on a blocking thread.
+/// Checks a password against a hash. CPU-bound: call it on a blocking thread.
 pub(super) fn verify(password: &Secret, hash: &str) -> bool {
     PasswordHash::new(hash).is_ok_and(|hash| {
         Argon2::default()

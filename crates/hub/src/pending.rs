@@ -10,17 +10,17 @@ use super::error::ApiError;
 use super::lock::lock;
 use expd_domain::{BroadcastId, Channel, Payload};
 
-/// Limit of pending broadcasts; each is an HTTP request, too.
+/// Maximum number of pending broadcasts; each is an HTTP request, too.
 const MAX_PENDING: usize = 8192;
 
-/// Limit of the responses to one broadcast.
+/// Maximum number of responses to one broadcast.
 const MAX_RESPONSES: usize = 10_000;
 
-/// Limit of the responses to all broadcasts together.
+/// Maximum size of the responses to all broadcasts together.
 const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
 
-/// Number and age of finished broadcasts that are remembered, so that a late responder is told that
-/// it is late.
+/// Number and age of finished broadcasts that are remembered, so that a late response is refused as
+/// late.
 const MAX_FINISHED: usize = 10_000;
 const FINISHED_MEMORY: Duration = Duration::from_secs(600);
 
@@ -40,7 +40,7 @@ struct OpenBroadcast {
     responses: Vec<Payload>,
 }
 
-/// Pending broadcast. Dropping it finishes it, as happens when the sender disconnects.
+/// Pending broadcast. Dropping it finishes it, for example when the sender disconnects.
 pub(super) struct PendingBroadcast<'a> {
     broadcasts: &'a PendingBroadcasts,
     id: BroadcastId,

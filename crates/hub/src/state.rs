@@ -41,7 +41,7 @@ pub(super) struct HubState {
     pub directory: Directory,
     pub tokens: Tokens,
     pub refreshed_logins: RefreshedLogins,
-    /// URL by which clients reach the server, where it is not the address that they ask.
+    /// URL by which clients reach the server, if it differs from the requested address.
     pub url: Option<String>,
     pub sockets: SocketRegistry,
     pub pending: PendingBroadcasts,
@@ -58,7 +58,7 @@ pub(super) struct HubState {
     pub counters: Counters,
     pub body_memory: BodyMemory,
     pub password_checks: PasswordChecks,
-    /// Cancelled when the server stops; requests that wait for something give up then.
+    /// Cancelled when the server stops; waiting requests then give up.
     pub stopping: CancellationToken,
     /// Tasks of sockets; each ends with its socket or with `stopping`.
     pub tasks: TaskTracker,
@@ -67,7 +67,7 @@ pub(super) struct HubState {
 }
 
 impl HubState {
-    /// State of these settings, on what was read from disk for them.
+    /// State for these settings, based on what was read from disk.
     pub(super) fn new(settings: &HubSettings, disk: Disk) -> Self {
         let Disk {
             store,
@@ -86,7 +86,7 @@ impl HubState {
                 continue;
             }
             if origin == Origin::Resource {
-                // The process was killed while it was created or deleted.
+                // The process was killed while the device was created or deleted.
                 directory.forget_device(&uuid);
             } else {
                 resources.add_device(&uuid);

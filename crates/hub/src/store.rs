@@ -1,11 +1,11 @@
-//! Embedded database behind the parts that hold documents: what a part is told to keep outlives a
+//! Embedded database behind the parts that hold documents: changes that a part stores outlive a
 //! restart.
 //!
 //! Every part works in memory; a change goes to the store as the new value of one key, in the order
-//! of the changes, under the lock of its part. A thread of its own commits what has gathered as one
-//! transaction, so that many requests share one write to disk. A request that changed something is
-//! answered once its change is committed (`acknowledge`). A change that cannot be committed stays
-//! pending, further requests that would change something are refused before they do, and each of
+//! of the changes, under the lock of its part. A dedicated thread commits the gathered changes as
+//! one transaction, so that many requests share one write to disk. A request that changed something
+//! is answered once its change is committed (`acknowledge`). A change that cannot be committed
+//! stays pending; further requests that would change something are refused up front, and each of
 //! them makes the store try again.
 //!
 //! Without a file, a store keeps nothing and everything succeeds at once.
@@ -37,7 +37,7 @@ pub(super) enum Table {
     Resources,
     Data,
     Content,
-    /// Secrets of paired devices, and of those that were created with one.
+    /// Secrets of devices that were paired or created with one.
     Devices,
     /// Fingerprints of configured devices that were unpaired.
     Revoked,
@@ -68,7 +68,7 @@ impl Table {
     }
 }
 
-/// Rows of all tables as they were at the start, ordered by key.
+/// Rows of all tables at the start, sorted by key.
 #[derive(Default)]
 pub(super) struct Contents(HashMap<Table, Vec<(String, String)>>);
 
@@ -78,7 +78,7 @@ impl Contents {
     }
 }
 
-/// Handle of the store; closed with the last one.
+/// Handle of the store; the last one closes it.
 #[derive(Clone, Default)]
 pub(super) struct Store(Option<Arc<Handle>>);
 
@@ -96,24 +96,24 @@ struct Shared {
 
 struct State {
     pending: Changes,
-    /// Number of the batch that `pending` will be.
+    /// Number that the next batch will get.
     batch: u64,
     wanted: bool,
     closing: bool,
 }
 
-/// Changes that belong to one transaction. There is one for each key, so its size is bounded by the
-/// limits of the parts, and by one key for each request while a commit lasts.
+/// Changes of one transaction. There is one for each key, so its size is bounded by the limits of
+/// the parts, and by one key for each request while a commit is in progress.
 #[derive(Default)]
 struct Changes {
     values: HashMap<(Table, String), Option<String>>,
-    /// Files that nothing refers to once the changes are committed.
+    /// Files to remove once the changes are committed.
     files: Vec<PathBuf>,
 }
 
 #[derive(Clone, Default)]
 struct Progress {
-    /// Last batch that was tried, and the last that was committed.
+    /// Last batch that was tried, and last that was committed.
     tried: u64,
     committed: u64,
     error: Option<Arc<str>>,
@@ -163,7 +163,7 @@ impl Store {
         });
     }
 
-    /// Sets values of one transaction: all of them are kept, or none.
+    /// Sets values in one transaction: all of them are kept, or none.
     pub(super) fn put_all(
         &self,
         table: Table,
@@ -177,7 +177,8 @@ impl Store {
         });
     }
 
-    /// Removes files once the changes so far are committed; without a database, the caller has to.
+    /// Removes files once the changes so far are committed. Without a database it returns the
+    /// files, which the caller must remove.
     pub(super) fn remove_files(&self, files: Vec<PathBuf>) -> Result<(), Vec<PathBuf>> {
         if self.0.is_none() {
             return Err(files);
@@ -230,7 +231,7 @@ impl Store {
         }
     }
 
-    /// Commits what is pending and closes the database, so that another process may open it.
+    /// Commits pending changes and closes the database, so that another process may open it.
     pub(super) async fn close(&self) {
         let Some(handle) = &self.0 else {
             return;
@@ -285,13 +286,13 @@ impl Shared {
             });
         }
         drop(database);
-        // Nobody waits for a batch that will not come.
+        // Wakes the waiters: no further batch will come.
         self.progress.send_modify(|progress| {
             progress.tried = u64::MAX;
         });
     }
 
-    /// Waits for changes; nothing once the store is closed and all changes were tried.
+    /// Waits for changes; `None` once the store is closed and all changes were tried.
     fn next_batch(&self) -> Option<(Changes, u64)> {
         let mut state = lock(&self.state);
         while !state.wanted && !state.closing {
@@ -325,7 +326,7 @@ impl Changes {
 }
 
 fn open(path: &Path) -> Result<Database, StoreError> {
-    // Secrets of devices are in it.
+    // The file contains secrets of devices.
     OpenOptions::new()
         .write(true)
         .create(true)
@@ -382,7 +383,7 @@ fn read(database: &Database) -> Result<Contents, StoreError> {
 }
 
 /// Commits changes as one transaction. After a failure, the database refuses everything until it is
-/// opened again, which the next call does.
+/// reopened, which the next call does.
 fn commit(
     database: &mut Option<Database>,
     path: &Path,

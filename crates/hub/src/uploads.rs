@@ -1,9 +1,10 @@
-//! Uploads: multipart forms with a file, which goes to disk as it arrives.
+//! Uploads: multipart forms with a file, which is written to disk as it arrives.
 //!
-//! Fields: `file`; `parent` (the folder's uuid, else the root's), `name` (else the file's own),
-//! `subtype` (that of files), in any order; and `variant`, with which the file becomes the variant
-//! of this name of the file `name`. The memory of an upload is constant; uploads of one identity
-//! are few, slow ones end, and all together they stay within the budget of disk.
+//! Fields: `file`; `parent` (the folder's uuid, default: the root's), `name` (default: the file's
+//! own), `subtype` (that of files), in any order; and `variant`, with which the file becomes the
+//! variant of this name of the file `name`. The memory of an upload is constant; the number of
+//! uploads of one identity is limited, slow ones end, and all together they stay within the disk
+//! budget.
 
 use std::fs::File;
 use std::future::Future;
@@ -30,26 +31,26 @@ use super::login::Login;
 use super::resource_store::Document;
 use super::state::HubState;
 
-/// Least progress of an upload, and the time in which it has to make that.
+/// Minimum progress of an upload, and the interval in which it is due.
 const MIN_PROGRESS: usize = 16 * 1024;
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes that may arrive before the form's parser has made something of them: a part's head.
+/// Maximum number of bytes that may arrive before the form's parser yields anything: a part's head.
 const MAX_UNPARSED: i64 = 2 * 1024 * 1024;
 
-/// Bytes of a refused upload that are still read, and the time for that, so that the client sees
-/// the answer.
+/// Maximum number of bytes of a refused upload that are still read, and the time for that, so that
+/// the client sees the response.
 const MAX_DISCARDED: i64 = 64 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Limits of a form: fields, and bytes of one that is no file.
+/// Limits of a form: number of fields, and bytes of a field other than the file.
 const MAX_FIELDS: usize = 16;
 const MAX_TEXT: usize = 8 * 1024;
 
-/// Bytes that are written at once.
+/// Size of one write.
 const WRITE: usize = 256 * 1024;
 
-/// Receives an upload, adds it to the tree, and gives the uuid of its node.
+/// Receives an upload, adds it to the tree, and returns the uuid of its node.
 pub(super) async fn receive(
     hub: &Arc<HubState>,
     login: &Login,
@@ -116,7 +117,7 @@ async fn receive_form(
     if received.is_err() {
         fields.unparsed.store(-MAX_DISCARDED, Ordering::Relaxed);
         let discard = async { while let Ok(Some(_)) = multipart.next_field().await {} };
-        // The client sees the answer, or a broken connection if it sends too much.
+        // The client sees the response, or a broken connection if it sends too much.
         timeout(DISCARD_TIMEOUT, discard).await.ok();
     }
     received
@@ -204,7 +205,8 @@ impl Fields<'_> {
         let chunk = self.in_time(field.chunk()).await?;
         self.progress += chunk.as_ref().map_or(0, Bytes::len);
         if self.progress >= MIN_PROGRESS {
-            // Waiting for the disk is no stall of the client: the time begins anew with each.
+            // Waiting for the disk is not a stall of the client, so the interval restarts with each
+            // chunk.
             self.progress = 0;
             self.stalls = Instant::now() + STALL_TIMEOUT;
         }
@@ -230,7 +232,7 @@ impl Fields<'_> {
     }
 }
 
-/// Adds what was received to the tree.
+/// Adds the received file to the tree.
 async fn add(hub: &Arc<HubState>, owner: String, form: Form) -> Result<String, ApiError> {
     match form.subtype.as_deref() {
         None | Some(FILE) => {}
@@ -276,7 +278,7 @@ async fn add(hub: &Arc<HubState>, owner: String, form: Form) -> Result<String, A
     Ok(uuid)
 }
 
-/// Content type that the client said, else that of the name.
+/// The content type that the client sent, else that of the name.
 fn content_type(said: Option<String>, name: &str) -> String {
     const ANYTHING: &str = "application/octet-stream";
     const MAX_MIME: usize = 127;
@@ -300,7 +302,7 @@ async fn finish(upload: Upload, file: File) -> Result<FinishedUpload, ApiError> 
     on_disk(move || upload.finish(&file)).await
 }
 
-/// Runs what waits for the disk off the async threads.
+/// Runs blocking disk access off the async threads.
 async fn on_disk<T: Send + 'static>(
     run: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, ApiError> {

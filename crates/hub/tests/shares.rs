@@ -26,12 +26,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Broadcasts that one daemon has in flight, each on a connection of its own.
+/// Broadcasts that one daemon has in flight, each on its own connection.
 const CALLS: usize = 2048;
 
 struct World {
     address: SocketAddr,
-    /// Ends the hub when it is dropped.
+    /// Ends the hub on drop.
     _serving: JoinSet<Result<(), HubError>>,
 }
 
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    /// One request on a connection of its own.
+    /// One request on its own connection.
     async fn ask(&self, head: &str, body: &str) -> io::Result<(u16, String)> {
         let mut stream = TcpStream::connect(self.address).await?;
         let request = format!(
@@ -169,11 +169,11 @@ async fn one_identity_has_two_thousand_broadcasts_in_flight() {
     setrlimit(Resource::Nofile, limit).unwrap();
     let world = World::start().await;
     let token = world.token("screen").await;
-    // As a daemon has, which holds a place, too.
+    // As a daemon has one, which takes a slot, too.
     let socket = world.subscribed(&token).await;
     let head = broadcast(&token, 10_000);
     let body = json!({"name": "n", "channel": {"name": "c"}, "payload": 7}).to_string();
-    // All of them connect before any speaks.
+    // All of them connect before any sends.
     let broadcasts = join_all((0..CALLS).map(|_| world.ask(&head, &body)));
     let all_wait = world.counters_become(|c| c.pending_broadcasts == CALLS as u64);
     let (answers, ()) = tokio::join!(broadcasts, all_wait);
@@ -207,7 +207,7 @@ async fn sockets_of_one_identity_that_do_not_read_hold_its_share_together() {
     });
     let payload = "x".repeat(4_000_000);
     let body = json!({"name": "n", "channel": {"name": "menu"}, "payload": payload}).to_string();
-    // 36 MB for each of four sockets: too little for any of them to be slow, too much together.
+    // 36 MB for each of four sockets: too little for any of them to be slow, too much in total.
     for _ in 0..9 {
         let (status, _) = world.ask(&broadcast(&token, 0), &body).await.unwrap();
         assert_eq!(status, 200);
@@ -233,7 +233,7 @@ async fn unfinished_messages_of_one_identity_are_bounded_together() {
     let mut unfinished = JoinSet::new();
     for mut socket in sockets {
         unfinished.spawn(async move {
-            // A frame of 16 MB, of which 5 MB come. Those that are closed may reset.
+            // A frame of 16 MB, of which 5 MB arrive. Closed connections may reset.
             let mut frame = vec![0x81, 0xff];
             frame.extend(16_000_000_u64.to_be_bytes());
             frame.resize(5_000_000, 0);
@@ -275,7 +275,7 @@ async fn a_socket_that_reads_holds_nothing_however_much_it_was_sent() {
     });
     let payload = "x".repeat(SIZE);
     let body = json!({"name": "n", "channel": {"name": "menu"}, "payload": payload}).to_string();
-    // More than its share in all.
+    // More than its share in total.
     for _ in 0..MESSAGES {
         let (status, _) = world.ask(&broadcast(&token, 0), &body).await.unwrap();
         assert_eq!(status, 200);

@@ -45,7 +45,7 @@ async fn a_device_is_paired_and_its_secret_reaches_it_alone() {
     assert_eq!(device.auth.identity.uuid, paired.uuid);
     let document = device.request(Method::GET, &format!("/api/devices/{}", paired.uuid));
     assert!(document.send().await.unwrap().status().is_success());
-    // The other device has heard nothing of it: the next that comes is what we send for it.
+    // The other device has received nothing of it: its next message is the one sent for it.
     operator::pair(&world.url, Some(&operator_key()), code(&other))
         .await
         .unwrap();
@@ -78,7 +78,7 @@ async fn a_device_that_was_away_hears_of_its_pairing_when_it_comes_back() {
 #[tokio::test]
 async fn a_waiting_device_may_do_nothing_else_and_gets_a_new_code_by_a_new_login() {
     let world = World::start().await;
-    // Credentials that do not hold lead to pairing, too.
+    // Invalid credentials lead to pairing, too.
     let device = world
         .session(&device_login("device-1", "wrong", true))
         .await;
@@ -113,7 +113,7 @@ async fn a_waiting_device_may_know_no_organization() {
         assert_eq!(heard["channel"], id);
         assert_eq!(heard["payload"]["uuid"], paired.unwrap().uuid);
     }
-    // Nobody else may.
+    // No other identity may.
     let user = world.user().await;
     let mut socket = user.socket(4).await.connected().await;
     socket.subscribe(&["W251bGwsInBhaXJpbmciLDEsMF0="]).await;
