@@ -1,4 +1,4 @@
-//! Figures: medians of the rounds, and the ratio of library to bare client.
+//! Results: medians of the rounds, and the ratio of library to bare client.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::program::Task;
 pub struct Measured {
     /// CPU of the whole process.
     pub cpu: f64,
-    /// Latency in the median.
+    /// Median latency.
     pub p50: f64,
 }
 
@@ -27,7 +27,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// CPU and latency of a task. A backlog has no latency: it has waited on purpose.
+    /// CPU and latency of a task. A backlog has no latency: its events waited on purpose.
     pub fn of(task: Task, bare: &[Measured], library: &[Measured]) -> Vec<Self> {
         let figure = |name, bound, of: fn(&Measured) -> f64| {
             let (bare, library) = (median(bare, of), median(library, of));

@@ -1,4 +1,4 @@
-//! The same program on the library, as its README has it.
+//! The same program on the library, as in its README.
 
 use std::path::Path;
 use std::time::Duration;

@@ -30,10 +30,10 @@ use expd_bench::{program as daemon_program, target};
 use figures::{Figure, Measured};
 use program::{Kind, Task};
 
-/// Rounds where the command line names none.
+/// Default number of rounds.
 const ROUNDS: usize = 7;
 
-/// Events that the daemon keeps for a listener that begins late; all of a backlog.
+/// Events that the daemon keeps for a listener that starts late: all of a backlog.
 const LOG: &str = "log_events = 20000\nlog_bytes = \"32MiB\"\nlog_age = \"10m\"";
 
 fn main() {
@@ -47,7 +47,7 @@ fn main() {
         ["send", socket, channel, task] => {
             block_on(sender::run(Path::new(socket), channel, Task::parse(task)));
         }
-        // `cargo test --all-targets` starts every benchmark, too.
+        // `cargo test --all-targets` runs every benchmark, too.
         _ if !words.contains(&"--bench") => {}
         _ => measure(words.iter().find_map(|word| word.parse().ok())),
     }
@@ -91,7 +91,7 @@ fn measure(rounds: Option<usize>) {
     assert_eq!(above, 0, "{above} ratios are above their bound");
 }
 
-/// Runs one program, and what sends to it.
+/// Runs one program, and its sender.
 fn once(kind: Kind, task: Task, socket: &Path, channel: &str) -> Measured {
     let (kind, word) = (kind.to_string(), task.to_string());
     let at = socket.to_str().unwrap();
@@ -112,7 +112,7 @@ fn parsed(line: &str) -> Measured {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
 }
 
-/// A daemon with a network of its own, whose log holds a backlog.
+/// A daemon with its own network, whose log holds a backlog.
 fn daemon(folder: &Path, socket: &Path) -> Process {
     let settings = format!(
         r#"

@@ -50,7 +50,7 @@ fn main() {
         ["relay", port] => relay::run(port.parse().unwrap()),
         ["hub"] => block_on(calls::hub()),
         ["daemon", folder, port] => {
-            // On what the program itself runs on.
+            // On the program's own runtime.
             let runtime = expd::daemon::runtime().unwrap();
             runtime.block_on(servers::daemon(Path::new(folder), port.parse().unwrap()));
         }
@@ -66,7 +66,7 @@ fn main() {
                 count.parse().unwrap(),
             ));
         }
-        // `cargo test --all-targets` starts every benchmark, too.
+        // `cargo test --all-targets` runs every benchmark, too.
         _ if !words.contains(&"--bench") => {}
         _ => measure(&words),
     }

@@ -19,7 +19,7 @@ const SYSTEMS: &[(System, &str)] = &[
     (System::Relay, "direct by a relay"),
 ];
 
-/// A load in words.
+/// A load as text.
 pub fn words(load: &Load) -> String {
     let pace = match load.rate {
         Some(rate) => format!("{rate} a second"),
@@ -28,7 +28,7 @@ pub fn words(load: &Load) -> String {
     format!("{} B to {} streams, {pace}", load.size, load.streams)
 }
 
-/// A printed figure: its name, the system that it is compared with, and its value in a sample.
+/// A printed value: its name, the system that it is compared with, and its value in a sample.
 type Figure = (&'static str, System, fn(&Sample) -> f64);
 
 const FIGURES: [Figure; 10] = [
@@ -52,11 +52,11 @@ fn cpu(sample: &Sample) -> f64 {
     sample.cpu.unwrap_or(f64::NAN)
 }
 
-/// As wide as the longest of what [`told`] tells.
+/// Width of the longest text of [`formatted`].
 const COLUMN: usize = 29;
 
-/// A cell as a table: a row for each figure, with its median, its spread, and its ratio to what it
-/// is held against.
+/// A cell as a table: a row for each value, with its median, its spread, and its ratio to the
+/// system it is compared with.
 pub fn table(cell: &Cell) -> String {
     let there: Vec<_> = SYSTEMS
         .iter()
@@ -82,7 +82,7 @@ pub fn table(cell: &Cell) -> String {
     text
 }
 
-/// As in `131 (129–140) ×1.05`; none where it is not measured.
+/// A value as `131 (129–140) ×1.05`; empty if it is not measured.
 fn told(
     cell: &Cell,
     system: System,
@@ -99,7 +99,7 @@ fn told(
     median.is_finite().then_some(text)
 }
 
-/// A number in a few letters.
+/// A number, rounded to few digits.
 fn few(number: f64) -> String {
     match number.abs() {
         1e6.. => format!("{:.2}M", number / 1e6),
@@ -114,7 +114,8 @@ fn of_all(cell: &Cell, figure: impl Fn(&Sample) -> u64) -> u64 {
     cell.samples.values().flatten().map(figure).sum()
 }
 
-/// One message's way to one program without expd, and what the whole path may be to it.
+/// Delivery of one message to one program without expd, and the bound of the whole path relative to
+/// it.
 const ONE: &[(System, &str, &str)] = &[
     #[cfg(feature = "rust-socketio")]
     (System::Library, "with the library", "at most 1.3"),
@@ -208,7 +209,7 @@ pub fn summary(cells: &[Cell]) -> String {
     text
 }
 
-/// Its file, its title, what is on it, and the figure drawn.
+/// A plot's file, title, cells, and the value drawn.
 type Plot<'a> = (&'a str, &'a str, Vec<&'a Cell>, fn(&Sample) -> f64);
 
 /// Draws deliveries a second and CPU per delivery over the number of streams, at full speed and
@@ -282,7 +283,7 @@ pub fn plot(file: &Path, title: &str, axis: &str, lines: &[(String, Vec<(f64, f6
         .y_label_area_size(80)
         .build_cartesian_2d(
             (left..right * 1.05).log_scale(),
-            // With room for the names of the lines above them.
+            // Leaves room above the lines for their names.
             (low / 1.5..high * (high / low).powf(0.12 * lines.len() as f64) * 1.5).log_scale(),
         )
         .unwrap();
@@ -317,7 +318,7 @@ pub fn plot(file: &Path, title: &str, axis: &str, lines: &[(String, Vec<(f64, f6
     area.present().unwrap();
 }
 
-/// A number at an axis: what the logarithm leaves behind the comma is nobody's.
+/// A number at an axis, without the rounding errors of the logarithm.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "plotters hands out references"

@@ -1,5 +1,5 @@
-//! Growth of cost with listeners, with channels, and with the size of payloads. A shared cost must
-//! stay flat, and none may grow faster than linearly.
+//! Growth of cost with the number of listeners and channels, and with the size of payloads. A
+//! shared cost must stay flat, and none may grow faster than linearly.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,16 +13,14 @@ use serde::Serialize;
 use super::report::plot;
 use super::run::{self, Sample, System};
 
-/// One curve.
 #[derive(Clone, Debug, Serialize)]
 pub struct Curve {
     /// The quantity that grows.
     pub axis: &'static str,
     /// The quantity that is measured.
     pub figure: &'static str,
-    /// The exponent that fits best: 1 is linear, 0 is flat.
+    /// The best-fit exponent: 1 is linear, 0 is flat.
     pub slope: f64,
-    /// The points.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -38,7 +36,7 @@ impl Curve {
     }
 }
 
-/// The slope of a straight line through the logarithms, by least squares.
+/// Least-squares slope of a straight line through the logarithms.
 fn slope(points: &[(f64, f64)]) -> f64 {
     let logs: Vec<(f64, f64)> = points
         .iter()
@@ -61,7 +59,7 @@ pub fn measure(binary: &Path) -> Vec<Curve> {
     curves
 }
 
-/// Fifty messages a second to ever more listeners.
+/// Fifty messages per second to a growing number of listeners.
 fn listeners(binary: &Path) -> Vec<Curve> {
     let counts = [1, 10, 100, 1_000, 2_000, 5_000];
     let samples = counts.map(|streams| {
@@ -95,7 +93,7 @@ fn listeners(binary: &Path) -> Vec<Curve> {
     ]
 }
 
-/// To ten streams with ever larger payloads: as fast as they go, and paced.
+/// To ten streams with growing payloads: at full speed, and paced.
 fn sizes(binary: &Path) -> Vec<Curve> {
     let samples = [200, 2_000, 20_000, 200_000, 1_000_000].map(|size| {
         let sample = |rate, seconds| {
@@ -143,17 +141,18 @@ struct Channels {
     count: f64,
     /// Seconds until all are confirmed.
     first: f64,
-    /// The same after the network was gone, from its return.
+    /// The same after an outage of the network, from its return.
     again: f64,
     /// The daemon's memory in MB.
     memory: f64,
-    /// Seconds of a million deliveries to ten more streams of one of them, 50 broadcasts a second.
+    /// CPU seconds per million deliveries to ten more streams of one of them, 50 broadcasts per
+    /// second.
     cpu: f64,
     /// Median latency of those deliveries in microseconds.
     latency: f64,
 }
 
-/// Ever more channels, each with a listener; then the network goes and comes again.
+/// A growing number of channels, each with a listener; then the network restarts.
 fn channels(binary: &Path) -> Vec<Curve> {
     let costs = [1, 10, 100, 1_000, 10_000].map(|count| channels_of(count, binary));
     let of = |figure: fn(&Channels) -> f64| costs.iter().map(|c| (c.count, figure(c))).collect();
@@ -195,7 +194,7 @@ fn channels_of(count: u32, binary: &Path) -> Channels {
     let before = daemon.spent().cpu;
     network.tell(&serde_json::to_string(&load).unwrap());
     let got: Got = serde_json::from_str(&subscribers.line()).unwrap();
-    // The channel's own listener has each of them, too.
+    // The channel's own listener receives each of them, too.
     let deliveries = got.deliveries as f64 * (1.0 + 1.0 / load.streams as f64);
     let cpu = (daemon.spent().cpu - before) / deliveries * 1e6;
     drop(subscribers);
@@ -221,7 +220,7 @@ fn seconds(since: Instant) -> f64 {
     since.elapsed().max(Duration::from_micros(1)).as_secs_f64()
 }
 
-/// In words.
+/// The curves as text.
 pub fn words(curves: &[Curve]) -> String {
     let mut text = "\nHow cost grows (cost ~ count^slope)\n".to_owned();
     for Curve {
@@ -244,7 +243,7 @@ pub fn words(curves: &[Curve]) -> String {
     text
 }
 
-/// One plot for each thing that grows.
+/// One plot for each quantity that grows.
 pub fn draw(curves: &[Curve], folder: &Path) {
     for (axis, file) in [
         ("listeners", "listeners.svg"),

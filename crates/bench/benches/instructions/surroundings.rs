@@ -1,4 +1,4 @@
-//! The environment: all that counts depend on besides the code.
+//! The environment: everything besides the code that counts depend on.
 
 use std::process::Command;
 
@@ -12,14 +12,14 @@ pub struct Surroundings {
     pub rustc: String,
     /// The C library, whose allocator and memory copying are counted, too.
     pub libc: String,
-    /// The processor's architecture, and whether it has AVX2: copying and parsing choose their code
+    /// The processor's architecture, and whether it has AVX2: copying and parsing select their code
     /// by that.
     pub processor: String,
 }
 
-/// Those of this machine.
+/// The environment of this machine.
 pub fn here() -> Surroundings {
-    // Cargo names the compiler to its children where it was set.
+    // Cargo sets the variable for its children if it is configured.
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     Surroundings {
         rustc: said(&rustc, "--version"),

@@ -11,13 +11,14 @@ use tokio::time::sleep;
 use crate::page::{APPS, Page};
 use crate::run::Served;
 
-/// Pages that are open at once; the door admits 128 of an app.
+/// Pages that are open at once; the web server admits 128 of an app.
 const PAGES: usize = 400;
 
-/// Time after which what was needed only to open them is given back.
+/// Time after which memory that was needed only for opening is returned.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// Measures the memory of one idle page in KiB: of many, beyond that of the first one of each app.
+/// Measures the memory of one idle page in KiB: the total of many, less that of the first one of
+/// each app.
 pub fn measure(binary: &Path) -> f64 {
     let served = Served::start(true, binary);
     let mut pages = Process::role(&["idle", &served.door]);
@@ -29,7 +30,7 @@ pub fn measure(binary: &Path) -> f64 {
     (after as f64 - before as f64) / (PAGES - APPS.len()) as f64
 }
 
-/// Opens a page of each app, then all others, and says when either has settled.
+/// Opens a page of each app, then all others, and reports when either has settled.
 pub async fn run(door: &str) {
     let mut open = JoinSet::new();
     for (number, app) in APPS.iter().cycle().take(PAGES).enumerate() {
@@ -41,7 +42,7 @@ pub async fn run(door: &str) {
         }
         let mut page = Page::open(door, app, Generation::V4).await;
         page.subscribed().await;
-        // It answers pings, and hears nothing.
+        // It answers pings, and receives no broadcasts.
         open.spawn(async move {
             loop {
                 page.packet().await;

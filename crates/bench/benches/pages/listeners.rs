@@ -1,4 +1,4 @@
-//! Those who listen in a run, in a process of their own.
+//! The listeners of a run, in a separate process.
 
 use std::path::Path;
 
@@ -11,10 +11,9 @@ use tokio::task::JoinSet;
 
 use crate::page::{APPS, Page};
 
-/// The kind of all listeners of a run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Kind {
-    /// gRPC streams, each of a program of its own.
+    /// gRPC streams, each of a separate program.
     Grpc,
     /// Pages that speak Engine.IO 4.
     Page4,
@@ -22,7 +21,7 @@ pub enum Kind {
     Page3,
 }
 
-/// Listens until the run ends, and tells what came.
+/// Listens until the run ends, and reports what arrived.
 pub async fn run(kind: Kind, load: Load, folder: &Path, door: &str) {
     account::listen(folder, load, "network-credit", async |accounts| {
         let mut listeners = JoinSet::new();

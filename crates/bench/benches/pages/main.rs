@@ -1,13 +1,13 @@
-//! Cost of web pages at the door: deliveries to pages beside deliveries to gRPC streams in one run,
-//! memory of an idle page, and the cost of a door that no page uses.
+//! Cost of web pages: deliveries to pages compared with deliveries to gRPC streams in one run,
+//! memory of an idle page, and the cost of a web server that no page uses.
 //!
 //! - `cargo bench -p expd-bench --bench pages` takes six minutes;
-//! - `cargo bench -p expd-bench --bench pages -- ROUNDS` measures so many rounds (5).
+//! - `cargo bench -p expd-bench --bench pages -- ROUNDS` measures this many rounds (5).
 //!
-//! Each figure comes from processes of its own: a network, the daemon, and those who listen. The
-//! systems take turns in every round, so that a busy moment of the machine hits all of them, and
-//! the median of the rounds counts. It prints a table, writes it as JSON to `target/pages/`, and
-//! fails where a figure is above its bound. `EXPD_BINARY` names the daemon; otherwise it is built
+//! Each value comes from separate processes: a network, the daemon, and the listeners. The systems
+//! alternate in every round, so that a busy moment of the machine affects all of them, and the
+//! median of the rounds counts. The benchmark prints a table, writes it as JSON to `target/pages/`,
+//! and fails if a value exceeds its bound. `EXPD_BINARY` names the daemon; otherwise it is built
 //! with the profile of the benchmark itself.
 #![allow(
     clippy::unwrap_used,
@@ -34,7 +34,7 @@ use figures::{Cell, Report};
 use listeners::Kind;
 use run::System;
 
-/// Rounds where the command line names none.
+/// Default number of rounds.
 const ROUNDS: usize = 5;
 
 /// Listeners of each run.
@@ -53,7 +53,7 @@ fn main() {
             block_on(listeners::run(kind, load, Path::new(folder), door));
         }
         ["idle", door] => block_on(idle::run(door)),
-        // `cargo test --all-targets` starts every benchmark, too.
+        // `cargo test --all-targets` runs every benchmark, too.
         _ if !words.contains(&"--bench") => {}
         _ => measure(words.iter().find_map(|word| word.parse().ok())),
     }

@@ -1,4 +1,4 @@
-//! A page at the door, over a WebSocket.
+//! A web page at the daemon's web server, over a WebSocket.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ pub const APPS: [&str; 4] = ["board", "till", "queue", "map"];
 /// Origin of all pages.
 pub const ORIGIN: &str = "https://kiosk.example";
 
-/// Longest wait for the daemon to be online.
+/// Timeout of the daemon's getting online.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pause before a request that was refused is repeated.
@@ -32,8 +32,8 @@ pub struct Page {
 }
 
 impl Page {
-    /// Logs in, opens its socket, and asks for the channel. While the daemon is not online, and
-    /// where an app opens too many sockets at once, it tries again.
+    /// Logs in, opens its socket, and subscribes to the channel. Tries again while the daemon is
+    /// not online, and while an app opens too many sockets at once.
     pub async fn open(door: &str, app: &str, generation: Generation) -> Self {
         let end = Instant::now() + PATIENCE;
         let token = loop {
@@ -55,7 +55,7 @@ impl Page {
             page.send("40").await;
         }
         let channel = ChannelId::encode("demo", &Channel::new("menu"), Alphabet::UrlSafe);
-        // The namespace is open before anything is asked in it.
+        // The namespace is open before anything is sent in it.
         while !page.packet().await.starts_with("40") {}
         let subscribe = format!("42{}", json!(["subscribe", [channel.as_str()]]));
         page.send(&subscribe).await;
@@ -67,7 +67,7 @@ impl Page {
         while !self.packet().await.starts_with("42[\"subscribed\"") {}
     }
 
-    /// Takes broadcasts until the run ends.
+    /// Receives broadcasts until the run ends.
     pub async fn listen(mut self, mut account: Account) -> Account {
         self.subscribed().await;
         account.confirmed();
@@ -86,13 +86,13 @@ impl Page {
         account
     }
 
-    /// The next packet; pings are answered.
+    /// The next packet; answers pings.
     pub async fn packet(&mut self) -> Utf8Bytes {
         loop {
             match self.socket.next().await {
                 Some(Ok(Message::Text(packet))) if packet == "2" => self.send("3").await,
                 Some(Ok(Message::Text(packet))) => return packet,
-                // The library answers the door's own pings.
+                // The library answers the server's pings.
                 Some(Ok(_)) => {}
                 other => panic!("the page's socket has ended: {other:?}"),
             }

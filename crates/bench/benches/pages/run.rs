@@ -16,9 +16,9 @@ use crate::page::{APPS, ORIGIN};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum System {
-    /// gRPC streams, without a door for pages.
+    /// gRPC streams, without a web server.
     Grpc,
-    /// The same with a door that no page uses.
+    /// The same with a web server that no page uses.
     GrpcBesideDoor,
     /// Pages that speak Engine.IO 4, over a WebSocket.
     Pages4,
@@ -29,7 +29,7 @@ pub enum System {
 /// Measurements of one run.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Sample {
-    /// CPU of the daemon for one delivery, in microseconds.
+    /// CPU of the daemon per delivery, in microseconds.
     pub cpu: f64,
     /// Its private memory at the end, in KiB.
     pub memory: u64,
@@ -87,7 +87,7 @@ pub struct Served {
     pub folder: tempfile::TempDir,
     pub network: Process,
     pub daemon: Process,
-    /// Host and port of the door.
+    /// Host and port of the web server.
     pub door: String,
 }
 
@@ -138,7 +138,7 @@ fn settings(port: &str, folder: &Path, door: Option<&String>) -> String {
     format!("{settings}[web]\nlisten = \"{door}\"\n{}", apps.concat())
 }
 
-/// Starts the daemon, and waits until it lets programs in.
+/// Starts the daemon, and waits until it accepts programs.
 fn start(folder: &Path, settings: &str, binary: &Path) -> Process {
     let at = |name: &str| -> PathBuf { folder.join(name) };
     let (file, socket) = (at("expd.toml"), at("socket"));
