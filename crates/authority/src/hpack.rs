@@ -31,7 +31,7 @@ pub(super) enum HpackError {
     Integer,
     #[error("it refers to field {0}, which neither table has")]
     Index(usize),
-    #[error("a string in it is no Huffman string")]
+    #[error("a string in it is not valid Huffman code")]
     Huffman,
     #[error("it asks for a table of {0} bytes, more than the server allows")]
     TableSize(usize),

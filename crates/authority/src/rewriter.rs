@@ -305,7 +305,7 @@ impl Rewriter {
                     return;
                 };
                 log::debug!(
-                    "a client sends the invalid authority {:?}: serving it as localhost",
+                    "invalid :authority {:?} from a client; using localhost",
                     String::from_utf8_lossy(split_at_most(&bad.value, MAX_LOGGED).0)
                 );
                 false
