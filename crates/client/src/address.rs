@@ -37,7 +37,7 @@ impl Address {
 /// Address of another machine, or not an address.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{} is no loopback address of a daemon, and its token goes to no other; write it as in http://127.0.0.1:9100",
+    "{} is not a loopback address, and the token is sent to no other; write it as in http://127.0.0.1:9100",
     address.display()
 )]
 pub(crate) struct NotLoopback {
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(Address::of(path).unwrap(), Address::Unix(path.to_owned()));
         for elsewhere in ["http://10.0.0.1:9100", "http://exp.example:1", "http://"] {
             let refused = Address::of(Path::new(elsewhere)).unwrap_err().to_string();
-            assert!(refused.contains("no loopback address"), "{refused}");
+            assert!(refused.contains("not a loopback address"), "{refused}");
         }
     }
 }

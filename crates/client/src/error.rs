@@ -81,7 +81,7 @@ pub enum ClientError {
     Api(Box<ApiError>),
     /// The network did not confirm a channel in time; the listener was not opened.
     #[error(
-        "EXP did not confirm channel {channel} within {}; is the daemon online? `expd status` tells",
+        "EXP did not confirm channel {channel} within {}; is the daemon online? See `expd status`",
         humantime::format_duration(*timeout)
     )]
     NotConfirmed {

@@ -126,21 +126,23 @@ pub(crate) struct ChannelFields {
 impl ListenEvent {
     /// Converts an event of the contract; `None` for a kind that this version does not know.
     pub(crate) fn from_wire(event: proto::ListenEvent) -> Result<Option<Self>, ClientError> {
-        use proto::listen_event::Event as Wire;
+        use proto::listen_event;
         let kind = match event.event {
-            Some(Wire::Subscription(subscription)) => Event::Subscription(Subscription {
-                state: match subscription.state() {
-                    proto::subscription::State::Confirmed => SubscriptionState::Confirmed,
-                    // A state that this version does not know counts as unconfirmed.
-                    proto::subscription::State::Pending
-                    | proto::subscription::State::Unspecified => SubscriptionState::Pending,
-                },
-                listener_id: subscription.listener_id,
-                channel_id: subscription.channel_id,
-                log_id: subscription.log_id,
-                since: Time::from_wire(subscription.since),
-            }),
-            Some(Wire::Broadcast(broadcast)) => Event::Broadcast(Broadcast {
+            Some(listen_event::Event::Subscription(subscription)) => {
+                Event::Subscription(Subscription {
+                    state: match subscription.state() {
+                        proto::subscription::State::Confirmed => SubscriptionState::Confirmed,
+                        // A state that this version does not know counts as unconfirmed.
+                        proto::subscription::State::Pending
+                        | proto::subscription::State::Unspecified => SubscriptionState::Pending,
+                    },
+                    listener_id: subscription.listener_id,
+                    channel_id: subscription.channel_id,
+                    log_id: subscription.log_id,
+                    since: Time::from_wire(subscription.since),
+                })
+            }
+            Some(listen_event::Event::Broadcast(broadcast)) => Event::Broadcast(Broadcast {
                 id: BroadcastId::new(broadcast.id),
                 name: broadcast.name,
                 channel: channel_from_wire(broadcast.channel)?,
@@ -150,7 +152,7 @@ impl ListenEvent {
                     .map_or_else(|| Ok(Payload::null()), payload_from_wire)?,
                 received_at: Time::from_wire(broadcast.received_at),
             }),
-            Some(Wire::Gap(gap)) => Event::Gap(Gap {
+            Some(listen_event::Event::Gap(gap)) => Event::Gap(Gap {
                 reason: match gap.reason() {
                     proto::gap::Reason::Offline => GapReason::Offline,
                     proto::gap::Reason::Overflow => GapReason::Overflow,
@@ -203,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_a_newer_daemon_says_is_passed_over_and_a_gap_is_told_all_the_same() {
-        use proto::listen_event::Event as Wire;
+        use proto::listen_event;
         let event = |event| proto::ListenEvent { sequence: 1, event };
         assert_eq!(ListenEvent::from_wire(event(None)).unwrap(), None);
 
@@ -212,7 +214,7 @@ mod tests {
             missed: 3,
             ..proto::Gap::default()
         };
-        let told = ListenEvent::from_wire(event(Some(Wire::Gap(gap)))).unwrap();
+        let told = ListenEvent::from_wire(event(Some(listen_event::Event::Gap(gap)))).unwrap();
         let Some(Event::Gap(gap)) = told.map(|told| told.event) else {
             panic!("a gap was not told");
         };
@@ -222,7 +224,9 @@ mod tests {
             state: 99,
             ..proto::Subscription::default()
         };
-        let told = ListenEvent::from_wire(event(Some(Wire::Subscription(subscription)))).unwrap();
+        let told =
+            ListenEvent::from_wire(event(Some(listen_event::Event::Subscription(subscription))))
+                .unwrap();
         let Some(Event::Subscription(it)) = told.map(|told| told.event) else {
             panic!("a subscription was not told");
         };

@@ -160,7 +160,7 @@ impl InstanceEvents {
                     self.go_offline_from_online("it was stopped");
                     self.is_ended = true;
                 }
-                Change::Link(OwnEvent::Link(event)) => self.take_in(event).await,
+                Change::Link(OwnEvent::Link(event)) => self.on_link_event(event).await,
                 Change::Link(OwnEvent::Lost(reason)) => self.go_offline(&reason),
                 Change::Look => self.look_at_identity().await,
             }
@@ -185,7 +185,7 @@ impl InstanceEvents {
         })
     }
 
-    async fn take_in(&mut self, event: LinkEvent) {
+    async fn on_link_event(&mut self, event: LinkEvent) {
         let has_network = self.exp.own().is_none_or(|own| own.network);
         match event.state {
             LinkState::Online | LinkState::Pairing => {

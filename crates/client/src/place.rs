@@ -8,7 +8,7 @@ use crate::channel::ChannelHandle;
 use crate::error::ClientError;
 use crate::exp::Exp;
 use crate::query::{Query, segment};
-use crate::resource::kind::{self, Kind};
+use crate::resource::kind::{self, ResourceKind};
 use crate::resource::{Device, Document, Experience, Found, Location, Resource, Thing, text_at};
 
 /// A zone of a location, which is part of the location's document.
@@ -172,12 +172,12 @@ impl Experience {
     }
 }
 
-async fn location_of<K: Kind>(it: &Resource<K>) -> Result<Option<Location>, ClientError> {
+async fn location_of<K: ResourceKind>(it: &Resource<K>) -> Result<Option<Location>, ClientError> {
     let uuid = text_at(&it.document, ["location", "uuid"]).unwrap_or_default();
     it.exp().locations().get(uuid).await
 }
 
-async fn zones_of<K: Kind>(it: &Resource<K>) -> Result<Vec<Zone>, ClientError> {
+async fn zones_of<K: ResourceKind>(it: &Resource<K>) -> Result<Vec<Zone>, ClientError> {
     let Some(location) = location_of(it).await? else {
         return Ok(Vec::new());
     };
@@ -192,7 +192,9 @@ async fn zones_of<K: Kind>(it: &Resource<K>) -> Result<Vec<Zone>, ClientError> {
     Ok(zones)
 }
 
-async fn experience_of<K: Kind>(it: &Resource<K>) -> Result<Option<Experience>, ClientError> {
+async fn experience_of<K: ResourceKind>(
+    it: &Resource<K>,
+) -> Result<Option<Experience>, ClientError> {
     let uuid = text_at(&it.document, ["experience", "uuid"]).unwrap_or_default();
     it.exp().experiences().get(uuid).await
 }

@@ -23,7 +23,7 @@ pub mod kind {
 
     /// A kind of resource: exactly the types of this module.
     #[allow(private_bounds)]
-    pub trait Kind: Sealed {
+    pub trait ResourceKind: Sealed {
         /// Path of its collection.
         const PATH: &'static str;
     }
@@ -32,7 +32,7 @@ pub mod kind {
         ($($(#[$doc:meta])* $name:ident = $path:literal;)*) => {
             $($(#[$doc])* #[derive(Clone, Copy, Debug)] pub struct $name;
             impl Sealed for $name {}
-            impl Kind for $name { const PATH: &'static str = $path; })*
+            impl ResourceKind for $name { const PATH: &'static str = $path; })*
         };
     }
 
@@ -54,7 +54,7 @@ pub mod kind {
     }
 }
 
-use kind::Kind;
+use kind::ResourceKind;
 
 /// A resource: its document, which can be changed and saved.
 pub struct Resource<K> {
@@ -115,7 +115,7 @@ pub(crate) fn object(answer: &Payload, what: &str) -> Result<Document, ClientErr
         .map_err(|error| ClientError::Contract(format!("EXP's answer is no {what}: {error}")))
 }
 
-impl<K: Kind> Resource<K> {
+impl<K: ResourceKind> Resource<K> {
     pub(crate) fn new(exp: Exp, document: Document) -> Self {
         Self {
             exp,
@@ -273,7 +273,7 @@ pub struct Collection<K> {
     kind: PhantomData<K>,
 }
 
-impl<K: Kind> Collection<K> {
+impl<K: ResourceKind> Collection<K> {
     /// The resource with this uuid; `None` if there is none.
     ///
     /// # Errors
