@@ -156,7 +156,7 @@ impl fmt::Display for ApiPath {
 /// A path that belongs to the daemon's own session: the answers to it are tokens.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the path {0} is the daemon's own: it logs in and keeps the token to itself; any other path under /api/ is sent with it"
+    "the path {0} is the daemon's own: it logs in by itself and never reveals the token; any other path under /api/ is sent with it"
 )]
 pub struct ReservedPath(
     /// Start of the path, quoted.

@@ -82,7 +82,7 @@ pub struct Authentication {
     pub identity: Identity,
     /// Address of the live socket.
     #[serde(default)]
-    pub network: Network,
+    pub network: NetworkEndpoint,
     /// Token for content URLs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restricted_token: Option<Secret>,
@@ -91,7 +91,7 @@ pub struct Authentication {
 /// The part of the authentication payload that describes the live socket.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Network {
+pub struct NetworkEndpoint {
     /// Host of the socket; the API's host when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,

@@ -33,7 +33,7 @@ pub use channel::{Channel, ChannelRule};
 pub use channel_id::{Alphabet, ChannelId};
 pub use fate::Fate;
 pub use identity::{Identity, IdentityKind};
-pub use link::{LinkCause, LinkState};
+pub use link::{Generation, LinkCause, LinkState};
 pub use login_answer::{KnownIdentity, LoginAnswer};
 pub use message::{Broadcast, BroadcastId, DEFAULT_BROADCAST_TIMEOUT, ROUND_TRIP_ALLOWANCE};
 pub use pattern::{NamePattern, NameSet};

@@ -1,4 +1,4 @@
-//! The states of an instance's link to the network.
+//! The states of an instance's link to the network, and the protocol generation it speaks.
 
 use std::fmt;
 
@@ -116,6 +116,26 @@ impl LinkCause {
             Self::Closed => "closed",
             Self::Unanswered => "unanswered",
             Self::PathGone => "path_gone",
+        }
+    }
+}
+
+/// Generation of the Engine.IO protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// Engine.IO 3: Socket.IO 1 and 2.
+    V3,
+    /// Engine.IO 4: Socket.IO 3 and later.
+    V4,
+}
+
+impl Generation {
+    /// The number of the generation in Engine.IO (`EIO`).
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::V3 => 3,
+            Self::V4 => 4,
         }
     }
 }

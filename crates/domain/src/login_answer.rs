@@ -71,13 +71,13 @@ pub struct Claimant<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginAnswerError {
     /// Not the JSON text of an object.
-    #[error("it is no JSON object: {0}")]
+    #[error("it is not a JSON object: {0}")]
     Malformed(String),
     /// Without a token.
     #[error("it has no token")]
     NoToken,
     /// With a token that no HTTP header can carry.
-    #[error("its token is no text that an HTTP header can carry")]
+    #[error("its token cannot be sent in an HTTP header")]
     UnusableToken,
 }
 

@@ -133,7 +133,7 @@ pub enum PayloadError {
     TooLarge(usize),
     /// The text escapes half of a surrogate pair, such as `\ud800`.
     #[error(
-        "the payload escapes half of a surrogate pair (at byte {0}), which is no Unicode character"
+        "the payload escapes half of a surrogate pair (at byte {0}), which is not a Unicode character"
     )]
     LoneSurrogate(usize),
 }

@@ -24,10 +24,10 @@ pub struct PathPattern {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NeverMatches {
     /// It reaches logins and tokens alone.
-    #[error("paths of logins are the daemon's own, and no rule opens them")]
+    #[error("the paths of logins are the daemon's own; no rule can allow them")]
     Logins,
     /// It names a query.
-    #[error("a rule is about the path alone: a ? never occurs in one")]
+    #[error("a rule matches the path only, which never contains a ?")]
     Query,
     /// No path that can be sent matches.
     #[error(transparent)]
@@ -172,7 +172,7 @@ mod tests {
         for (pattern, reason) in [
             ("/api/auth/*", "logins"),
             ("/api/auth/token", "logins"),
-            ("/api/devices?limit=*", "a ? never"),
+            ("/api/devices?limit=*", "never contains a ?"),
             ("/devices/*", "does not start with /api/"),
             ("devices", "does not start with /api/"),
             ("/api/devices/../users", ".. segment"),
