@@ -114,7 +114,7 @@ pub async fn order() -> Load {
 }
 
 /// Sends the messages of a load.
-pub async fn obey(load: Load, sink: &mut impl Sink, mut credit: watch::Receiver<u64>) -> Fed {
+pub async fn feed(load: Load, sink: &mut impl Sink, mut credit: watch::Receiver<u64>) -> Fed {
     let end = Instant::now() + Duration::from_secs_f64(load.seconds);
     let mut sent = 0;
     if let Some(rate) = load.rate {
@@ -133,7 +133,7 @@ pub async fn obey(load: Load, sink: &mut impl Sink, mut credit: watch::Receiver<
                 .await
                 .is_err()
             {
-                eprintln!("the streams do not get on");
+                eprintln!("the streams are stuck");
                 break;
             }
             let payloads = (0..batch).map(|_| payload(load.size)).collect();

@@ -50,7 +50,7 @@ pub async fn run(folder: &Path, port: u16) {
         network: network.clone(),
         sent: 0,
     };
-    let mut told = load::obey(load::order().await, &mut feed, credit).await;
+    let mut told = load::feed(load::order().await, &mut feed, credit).await;
     let count =
         |name: &str, counter: &AtomicU64| (name.to_owned(), counter.load(Ordering::Relaxed));
     told.more.extend([

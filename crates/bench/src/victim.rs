@@ -94,7 +94,7 @@ impl Victim {
             }
             calls
         });
-        let hears = async {
+        let receiving = async {
             let mut deliveries = Vec::new();
             while let Ok(Ok(Some(event))) = timeout(STUCK, events.message()).await {
                 let Some(Event::Broadcast(broadcast)) = event.event else {
@@ -111,7 +111,7 @@ impl Victim {
             }
             deliveries
         };
-        let sends = async {
+        let sending = async {
             let mut due = interval(period);
             due.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut most = 0;
@@ -133,7 +133,7 @@ impl Victim {
             }
             most
         };
-        let (deliveries, most) = tokio::join!(hears, sends);
+        let (deliveries, most) = tokio::join!(receiving, sending);
         let calls = tasks.join_next().await.unwrap().unwrap();
         (calls, deliveries, most)
     }

@@ -82,7 +82,7 @@ impl Bare {
 }
 
 impl BareListener {
-    pub async fn hear(mut self, meter: &mut Meter) {
+    pub async fn receive(mut self, meter: &mut Meter) {
         loop {
             let Some(Event::Broadcast(broadcast)) = next(&mut self.events).await else {
                 panic!("a gap");

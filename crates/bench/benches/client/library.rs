@@ -43,7 +43,7 @@ impl Library {
 }
 
 impl LibraryListener {
-    pub async fn hear(mut self, meter: &mut Meter) {
+    pub async fn receive(mut self, meter: &mut Meter) {
         loop {
             let received = self.listener.next().await.unwrap();
             let Some(Received::Broadcast(broadcast)) = received else {

@@ -3,7 +3,7 @@
 //! - `cargo bench -p expd-bench --bench client` takes two minutes;
 //! - `cargo bench -p expd-bench --bench client -- ROUNDS` measures so many rounds (7).
 //!
-//! Each figure comes from a process of its own; library and bare client take turns, and the median
+//! Each value comes from a process of its own; library and bare client take turns, and the median
 //! of the rounds counts. CPU is that of the whole process. It prints a table, writes it as JSON to
 //! `target/client/`, and fails where a ratio is above its bound. `EXPD_BINARY` names the daemon;
 //! otherwise it is built with the profile of the benchmark itself.
@@ -18,17 +18,17 @@
 )]
 
 mod bare;
-mod figures;
 mod library;
 mod program;
+mod results;
 mod sender;
 
 use std::path::Path;
 
 use expd_bench::process::Process;
 use expd_bench::{program as daemon_program, target};
-use figures::{Figure, Measured};
 use program::{Kind, Task};
+use results::{Comparison, Measured};
 
 /// Default number of rounds.
 const ROUNDS: usize = 7;
@@ -64,7 +64,7 @@ fn measure(rounds: Option<usize>) {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let _daemon = daemon(folder.path(), &socket);
-    let mut figures = Vec::new();
+    let mut comparisons = Vec::new();
     for task in [Task::Call, Task::Heard, Task::Backlog] {
         let (mut bare, mut library) = (Vec::new(), Vec::new());
         for round in 0..rounds.unwrap_or(ROUNDS) {
@@ -77,18 +77,21 @@ fn measure(rounds: Option<usize>) {
                 measured.push(once(kind, task, &socket, &channel));
             }
         }
-        let measured = Figure::of(task, &bare, &library);
-        for figure in &measured {
-            println!("{figure}");
+        let measured = Comparison::of(task, &bare, &library);
+        for comparison in &measured {
+            println!("{comparison}");
         }
-        figures.extend(measured);
+        comparisons.extend(measured);
     }
     let out = target().join("client");
     std::fs::create_dir_all(&out).unwrap();
-    let text = serde_json::to_string_pretty(&figures).unwrap();
+    let text = serde_json::to_string_pretty(&comparisons).unwrap();
     std::fs::write(out.join("client.json"), text).unwrap();
-    let above = figures.iter().filter(|figure| !figure.is_within()).count();
-    assert_eq!(above, 0, "{above} ratios are above their bound");
+    let above = comparisons
+        .iter()
+        .filter(|comparison| !comparison.is_within())
+        .count();
+    assert_eq!(above, 0, "{above} comparisons are above their bound");
 }
 
 /// Runs one program, and its sender.

@@ -9,8 +9,8 @@ use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::bare::Bare;
-use crate::figures::Measured;
 use crate::library::Library;
+use crate::results::Measured;
 
 /// Events and calls before the measurement starts.
 pub const WARM_UP: usize = 200;
@@ -148,7 +148,7 @@ pub async fn run(kind: Kind, task: Task, socket: &Path, channel: &str) {
         (Kind::Bare, _) => {
             let listener = Bare::connect(socket).await.listen(channel).await;
             ready(task);
-            listener.hear(&mut meter).await;
+            listener.receive(&mut meter).await;
         }
         (Kind::Library, Task::Call) => {
             let library = Library::start(socket).await;
@@ -157,7 +157,7 @@ pub async fn run(kind: Kind, task: Task, socket: &Path, channel: &str) {
         (Kind::Library, _) => {
             let listener = Library::start(socket).await.listen(channel).await;
             ready(task);
-            listener.hear(&mut meter).await;
+            listener.receive(&mut meter).await;
         }
     }
     println!("{}", serde_json::to_string(&meter.result()).unwrap());

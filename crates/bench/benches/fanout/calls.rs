@@ -138,7 +138,7 @@ pub async fn measure(binary: &Path) -> Calls {
 }
 
 /// The results as text.
-pub fn words(calls: &Calls) -> String {
+pub fn describe(calls: &Calls) -> String {
     let mut text = "\nBroadcast calls\n".to_owned();
     let Calls {
         direct_p50,
@@ -149,23 +149,26 @@ pub fn words(calls: &Calls) -> String {
         rate,
         rss,
     } = calls;
-    let _ = writeln!(
+    writeln!(
         text,
         "  directly            p50 {direct_p50:>6.0} µs   p99 {direct_p99:>6.0} µs"
-    );
-    let _ = writeln!(
+    )
+    .ok();
+    writeln!(
         text,
         "  through expd        p50 {daemon_p50:>6.0} µs   p99 {daemon_p99:>6.0} µs"
-    );
-    let _ = writeln!(
+    )
+    .ok();
+    writeln!(
         text,
         "  added               p50 {:>6.0} µs   (goal: at most 300)",
         daemon_p50 - direct_p50
-    );
-    let _ = writeln!(
+    )
+    .ok();
+    writeln!(
         text,
         "  {AT_ONCE} at a time, {ROUNDS} times: {failures} failures, {rate:.0} a second, RSS after each {rss:?} KiB"
-    );
+    ).ok();
     text
 }
 

@@ -33,16 +33,16 @@ impl Cell {
     pub fn spread(
         &self,
         system: System,
-        figure: impl Fn(&Sample) -> f64,
+        value_in: impl Fn(&Sample) -> f64,
     ) -> Option<(f64, f64, f64)> {
-        let mut all: Vec<f64> = self.samples.get(&system)?.iter().map(figure).collect();
+        let mut all: Vec<f64> = self.samples.get(&system)?.iter().map(value_in).collect();
         all.sort_by(f64::total_cmp);
         Some((all[all.len() / 2], all[0], *all.last()?))
     }
 
     /// Median of a value over a system's runs.
-    pub fn median(&self, system: System, figure: impl Fn(&Sample) -> f64) -> Option<f64> {
-        self.spread(system, figure).map(|(median, ..)| median)
+    pub fn median(&self, system: System, value_in: impl Fn(&Sample) -> f64) -> Option<f64> {
+        self.spread(system, value_in).map(|(median, ..)| median)
     }
 
     /// Ratio of a value's medians, of one system to another.
@@ -50,9 +50,9 @@ impl Cell {
         &self,
         of: System,
         to: System,
-        figure: impl Fn(&Sample) -> f64 + Copy,
+        value_in: impl Fn(&Sample) -> f64 + Copy,
     ) -> Option<f64> {
-        Some(self.median(of, figure)? / self.median(to, figure)?)
+        Some(self.median(of, value_in)? / self.median(to, value_in)?)
     }
 }
 

@@ -55,10 +55,10 @@ fn main() {
             runtime.block_on(servers::daemon(Path::new(folder), port.parse().unwrap()));
         }
         ["plain", folder] => block_on(servers::plain(Path::new(folder))),
-        ["subscribers", folder, load, door, credit] => {
+        ["subscribers", folder, load, source, credit] => {
             let load = serde_json::from_str(load).unwrap();
-            let door = serde_json::from_str(door).unwrap();
-            block_on(subscribers::run(Path::new(folder), load, door, credit));
+            let source = serde_json::from_str(source).unwrap();
+            block_on(subscribers::run(Path::new(folder), load, source, credit));
         }
         ["listeners", folder, count] => {
             block_on(subscribers::listeners(
@@ -88,14 +88,14 @@ fn measure(words: &[&str]) {
     };
     if words.contains(&"scale") {
         let curves = scale::measure(&binary);
-        print!("{}", scale::words(&curves));
+        print!("{}", scale::describe(&curves));
         write(&out, "scale.json", &curves);
         scale::draw(&curves, &plots);
         return;
     }
     if words.contains(&"calls") {
         let calls = block_on(calls::measure(&binary));
-        print!("{}", calls::words(&calls));
+        print!("{}", calls::describe(&calls));
         write(&out, "calls.json", &calls);
         return;
     }
@@ -104,7 +104,7 @@ fn measure(words: &[&str]) {
         print!("{}", report::table(cell));
     });
     let calls = block_on(calls::measure(&binary));
-    print!("{}{}", calls::words(&calls), report::summary(&cells));
+    print!("{}{}", calls::describe(&calls), report::summary(&cells));
     write(&out, "fanout.json", &cells);
     write(&out, "calls.json", &calls);
     if !quick {

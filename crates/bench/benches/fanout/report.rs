@@ -20,7 +20,7 @@ const SYSTEMS: &[(System, &str)] = &[
 ];
 
 /// A load as text.
-pub fn words(load: &Load) -> String {
+pub fn describe(load: &Load) -> String {
     let pace = match load.rate {
         Some(rate) => format!("{rate} a second"),
         None => "full speed".to_owned(),
@@ -29,9 +29,9 @@ pub fn words(load: &Load) -> String {
 }
 
 /// A printed value: its name, the system that it is compared with, and its value in a sample.
-type Figure = (&'static str, System, fn(&Sample) -> f64);
+type Value = (&'static str, System, fn(&Sample) -> f64);
 
-const FIGURES: [Figure; 10] = [
+const VALUES: [Value; 10] = [
     ("deliveries a second", System::Plain, |s| s.rate),
     ("CPU s per million", System::Plain, cpu),
     ("sleeps per message", System::Plain, |s| s.sleeps),
@@ -62,39 +62,39 @@ pub fn table(cell: &Cell) -> String {
         .iter()
         .filter(|(system, _)| cell.samples.contains_key(system))
         .collect();
-    let mut text = format!("\n{}\n  {:<22}", words(&cell.load), "");
+    let mut text = format!("\n{}\n  {:<22}", describe(&cell.load), "");
     for (_, name) in &there {
-        let _ = write!(text, " {name:>COLUMN$}");
+        write!(text, " {name:>COLUMN$}").ok();
     }
     text.push('\n');
-    for (name, against, figure) in FIGURES {
-        let _ = write!(text, "  {name:<22}");
+    for (name, against, value_in) in VALUES {
+        write!(text, "  {name:<22}").ok();
         for (system, _) in &there {
-            let told = told(cell, *system, against, figure);
-            let _ = write!(text, " {:>COLUMN$}", told.as_deref().unwrap_or("-"));
+            let value = formatted(cell, *system, against, value_in);
+            write!(text, " {:>COLUMN$}", value.as_deref().unwrap_or("-")).ok();
         }
         text.push('\n');
     }
     let gaps = of_all(cell, |s| s.gaps);
     if gaps > 0 {
-        let _ = writeln!(text, "  {gaps} gaps were told");
+        writeln!(text, "  {gaps} gaps were reported").ok();
     }
     text
 }
 
 /// A value as `131 (129–140) ×1.05`; empty if it is not measured.
-fn told(
+fn formatted(
     cell: &Cell,
     system: System,
     against: System,
-    figure: fn(&Sample) -> f64,
+    value_in: fn(&Sample) -> f64,
 ) -> Option<String> {
-    let (median, least, most) = cell.spread(system, figure)?;
+    let (median, least, most) = cell.spread(system, value_in)?;
     let mut text = format!("{} ({}–{})", few(median), few(least), few(most));
-    if let Some(ratio) = cell.ratio(system, against, figure)
+    if let Some(ratio) = cell.ratio(system, against, value_in)
         && ratio.is_finite()
     {
-        let _ = write!(text, " ×{ratio:.2}");
+        write!(text, " ×{ratio:.2}").ok();
     }
     median.is_finite().then_some(text)
 }
@@ -110,8 +110,8 @@ fn few(number: f64) -> String {
     }
 }
 
-fn of_all(cell: &Cell, figure: impl Fn(&Sample) -> u64) -> u64 {
-    cell.samples.values().flatten().map(figure).sum()
+fn of_all(cell: &Cell, value_in: impl Fn(&Sample) -> u64) -> u64 {
+    cell.samples.values().flatten().map(value_in).sum()
 }
 
 /// Delivery of one message to one program without expd, and the bound of the whole path relative to
@@ -133,7 +133,7 @@ pub fn summary(cells: &[Cell]) -> String {
     let mut text = "\nIn short (ratios of medians)\n".to_owned();
     let mut line = |what: &str, value: Option<f64>, goal: &str| {
         if let Some(value) = value {
-            let _ = writeln!(text, "  {what:<76} {value:>6.2}   (goal: {goal})");
+            writeln!(text, "  {what:<76} {value:>6.2}   (goal: {goal})").ok();
         }
     };
     if let Some(cell) = find(None, 100) {
@@ -244,10 +244,10 @@ pub fn draw(cells: &[Cell], folder: &Path) {
             |s| s.p50,
         ),
     ];
-    for (file, title, cells, figure) in plots {
+    for (file, title, cells, value_in) in plots {
         let lines = SYSTEMS.iter().map(|&(system, name)| {
             let points = cells.iter().filter_map(|cell| {
-                let median = cell.median(system, figure)?;
+                let median = cell.median(system, value_in)?;
                 (median > 0.0).then_some((cell.load.streams as f64, median))
             });
             (name.to_owned(), points.collect())

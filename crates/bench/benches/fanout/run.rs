@@ -39,9 +39,9 @@ impl System {
     }
 }
 
-/// A server that opens the streams.
+/// Socket that the streams are opened on.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub enum Door {
+pub enum StreamSource {
     /// The local socket of a server.
     Daemon,
     /// The network's port.
@@ -105,14 +105,14 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
         "server-credit"
     };
     let at = |port: &str| port.parse().unwrap();
-    let door = match system {
-        System::Expd | System::Handover | System::Plain => Door::Daemon,
-        System::Direct => Door::Network(at(&port)),
+    let source = match system {
+        System::Expd | System::Handover | System::Plain => StreamSource::Daemon,
+        System::Direct => StreamSource::Network(at(&port)),
         #[cfg(feature = "rust-socketio")]
-        System::Library => Door::NetworkByLibrary(at(&port)),
-        System::Relay => Door::Network(at(&server.as_mut().unwrap().line())),
+        System::Library => StreamSource::NetworkByLibrary(at(&port)),
+        System::Relay => StreamSource::Network(at(&server.as_mut().unwrap().line())),
     };
-    let mut subscribers = subscribers(folder.path(), load, door, credit);
+    let mut subscribers = subscribers(folder.path(), load, source, credit);
     let watched = server.as_ref().unwrap_or(&subscribers);
     let before = watched.spent();
     if fed_by_network {
@@ -152,11 +152,11 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
 }
 
 /// The subscribers, once they listen.
-pub fn subscribers(folder: &Path, load: Load, door: Door, credit: &str) -> Process {
+pub fn subscribers(folder: &Path, load: Load, source: StreamSource, credit: &str) -> Process {
     let load = serde_json::to_string(&load).unwrap();
-    let door = serde_json::to_string(&door).unwrap();
+    let source = serde_json::to_string(&source).unwrap();
     let here = folder.to_str().unwrap();
-    let mut subscribers = Process::role(&["subscribers", here, &load, &door, credit]);
+    let mut subscribers = Process::role(&["subscribers", here, &load, &source, credit]);
     assert_eq!(subscribers.line(), "ready");
     subscribers
 }

@@ -18,18 +18,18 @@ pub struct Curve {
     /// The quantity that grows.
     pub axis: &'static str,
     /// The quantity that is measured.
-    pub figure: &'static str,
+    pub quantity: &'static str,
     /// The best-fit exponent: 1 is linear, 0 is flat.
     pub slope: f64,
     pub points: Vec<(f64, f64)>,
 }
 
 impl Curve {
-    fn new(axis: &'static str, figure: &'static str, points: Vec<(f64, f64)>) -> Self {
+    fn new(axis: &'static str, quantity: &'static str, points: Vec<(f64, f64)>) -> Self {
         let slope = slope(&points);
         Self {
             axis,
-            figure,
+            quantity,
             slope,
             points,
         }
@@ -71,7 +71,8 @@ fn listeners(binary: &Path) -> Vec<Curve> {
         };
         (streams as f64, run::run(System::Expd, load, binary))
     });
-    let of = |figure: fn(&Sample) -> f64| samples.iter().map(|(n, s)| (*n, figure(s))).collect();
+    let of =
+        |value_in: fn(&Sample) -> f64| samples.iter().map(|(n, s)| (*n, value_in(s))).collect();
     vec![
         Curve::new(
             "listeners",
@@ -107,12 +108,12 @@ fn sizes(binary: &Path) -> Vec<Curve> {
         };
         (size as f64, sample(None, 1.0), sample(Some(20), 2.0))
     });
-    let full = |figure: fn(f64, &Sample) -> f64| {
-        let point = |(size, full, _): &(f64, Sample, Sample)| (*size, figure(*size, full));
+    let full = |value_in: fn(f64, &Sample) -> f64| {
+        let point = |(size, full, _): &(f64, Sample, Sample)| (*size, value_in(*size, full));
         samples.iter().map(point).collect()
     };
-    let paced = |figure: fn(&Sample) -> f64| {
-        let point = |(size, _, paced): &(f64, Sample, Sample)| (*size, figure(paced));
+    let paced = |value_in: fn(&Sample) -> f64| {
+        let point = |(size, _, paced): &(f64, Sample, Sample)| (*size, value_in(paced));
         samples.iter().map(point).collect()
     };
     let axis = "bytes in a payload";
@@ -155,7 +156,8 @@ struct Channels {
 /// A growing number of channels, each with a listener; then the network restarts.
 fn channels(binary: &Path) -> Vec<Curve> {
     let costs = [1, 10, 100, 1_000, 10_000].map(|count| channels_of(count, binary));
-    let of = |figure: fn(&Channels) -> f64| costs.iter().map(|c| (c.count, figure(c))).collect();
+    let of =
+        |value_in: fn(&Channels) -> f64| costs.iter().map(|c| (c.count, value_in(c))).collect();
     let axis = "channels";
     vec![
         Curve::new(axis, "RSS in MB", of(|c| c.memory)),
@@ -189,8 +191,12 @@ fn channels_of(count: u32, binary: &Path) -> Channels {
         size: 200,
         streams: 10,
     };
-    let mut subscribers =
-        run::subscribers(folder.path(), load, run::Door::Daemon, "network-credit");
+    let mut subscribers = run::subscribers(
+        folder.path(),
+        load,
+        run::StreamSource::Daemon,
+        "network-credit",
+    );
     let before = daemon.spent().cpu;
     network.tell(&serde_json::to_string(&load).unwrap());
     let got: Got = serde_json::from_str(&subscribers.line()).unwrap();
@@ -221,11 +227,11 @@ fn seconds(since: Instant) -> f64 {
 }
 
 /// The curves as text.
-pub fn words(curves: &[Curve]) -> String {
+pub fn describe(curves: &[Curve]) -> String {
     let mut text = "\nHow cost grows (cost ~ count^slope)\n".to_owned();
     for Curve {
         axis,
-        figure,
+        quantity,
         slope,
         points,
     } in curves
@@ -234,11 +240,12 @@ pub fn words(curves: &[Curve]) -> String {
             .iter()
             .map(|(x, y)| format!("{x:.0}: {y:.3}"))
             .collect();
-        let _ = writeln!(
+        writeln!(
             text,
-            "  {figure} over {axis}: slope {slope:.2}\n    {}",
+            "  {quantity} over {axis}: slope {slope:.2}\n    {}",
             points.join("  ")
-        );
+        )
+        .ok();
     }
     text
 }
@@ -255,7 +262,7 @@ pub fn draw(curves: &[Curve], folder: &Path) {
             .filter(|curve| curve.axis == axis)
             .map(|curve| {
                 (
-                    format!("{} (slope {:.2})", curve.figure, curve.slope),
+                    format!("{} (slope {:.2})", curve.quantity, curve.slope),
                     curve.points.clone(),
                 )
             })

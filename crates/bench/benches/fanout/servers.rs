@@ -58,7 +58,7 @@ pub async fn daemon(folder: &Path, port: u16) {
             id: ChannelId::encode("demo", &channel, Alphabet::UrlSafe),
             channel: Arc::new(channel),
         };
-        load::obey(load::order().await, &mut feed, credit).await
+        load::feed(load::order().await, &mut feed, credit).await
     });
     serve(serving, feeding).await;
 }
@@ -129,14 +129,14 @@ pub async fn plain(folder: &Path) {
     let feeding = async {
         let load = load::order().await;
         let mut feed = plain.clone();
-        let obeying = async move { load::obey(load, &mut feed, credit).await };
+        let feeding = async move { load::feed(load, &mut feed, credit).await };
         // The variant that is fastest under the loads with targets: paced from a task like expd's
         // link; at full speed from a dedicated thread, which makes it twice as fast to 100 streams
         // (and a tenth slower to one or ten).
         if load.rate.is_some() {
-            in_task(obeying).await
+            in_task(feeding).await
         } else {
-            obeying.await
+            feeding.await
         }
     };
     serve(serving, feeding).await;

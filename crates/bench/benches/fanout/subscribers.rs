@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::direct;
-use super::run::Door;
+use super::run::StreamSource;
 
 /// Maximum number of connections that streams are spread over, unless `CONNECTIONS` sets another: a
 /// host has dozens of apps, not thousands.
@@ -27,7 +27,7 @@ fn connections() -> usize {
 }
 
 /// Listens until the run ends, and reports what arrived.
-pub async fn run(folder: &Path, load: Load, door: Door, credit_socket: &str) {
+pub async fn run(folder: &Path, load: Load, source: StreamSource, credit_socket: &str) {
     account::listen(folder, load, credit_socket, async |mut accounts| {
         let mut streams = JoinSet::new();
         let connections = load.streams.min(connections());
@@ -35,20 +35,20 @@ pub async fn run(folder: &Path, load: Load, door: Door, credit_socket: &str) {
             let share =
                 load.streams / connections + usize::from(connection < load.streams % connections);
             let accounts = accounts.drain(..share);
-            match door {
-                Door::Daemon => {
+            match source {
+                StreamSource::Daemon => {
                     let channel = connect(folder.join("socket")).await;
                     for account in accounts {
                         streams.spawn(stream::listen(channel.clone(), account));
                     }
                 }
-                Door::Network(port) => {
+                StreamSource::Network(port) => {
                     for account in accounts {
                         streams.spawn(direct::own(port, account));
                     }
                 }
                 #[cfg(feature = "rust-socketio")]
-                Door::NetworkByLibrary(port) => {
+                StreamSource::NetworkByLibrary(port) => {
                     for account in accounts {
                         streams.spawn(direct::library(port, account));
                     }

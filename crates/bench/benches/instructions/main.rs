@@ -18,8 +18,8 @@ mod append;
 mod callgrind;
 mod decode;
 mod deliver;
+mod environment;
 mod reference;
-mod surroundings;
 mod world;
 
 use std::process::ExitCode;
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
         (path.name.to_owned(), (count * 10.0).round() / 10.0)
     });
     let now = Reference {
-        surroundings: surroundings::here(),
+        environment: environment::here(),
         instructions: counts.collect(),
     };
     if std::env::var_os("UPDATE").is_some() {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::HotPath;
-use super::surroundings::Surroundings;
+use super::environment::Environment;
 
 /// Tolerated deviation of a count from the reference: a new version of a library can move it this
 /// much. Unrelated code of this repository moves nothing, as the profile compiles with one codegen
@@ -24,7 +24,7 @@ const RENEW: &str = "UPDATE=1 cargo bench -p expd-bench --bench instructions";
 #[derive(Debug, Deserialize)]
 pub struct Reference {
     /// Environment in which they were counted.
-    pub surroundings: Surroundings,
+    pub environment: Environment,
     /// Instructions per unit of a path's work.
     pub instructions: BTreeMap<String, f64>,
 }
@@ -43,8 +43,8 @@ impl Reference {
         let mut text = String::from(
             "# Instructions of the hot paths, for one unit of their work each; 200-byte broadcasts. docs/performance.md says what they are for.\n",
         );
-        writeln!(text, "# Renewed by: {RENEW}\n\n[surroundings]").unwrap();
-        text += &toml::to_string(&self.surroundings).unwrap();
+        writeln!(text, "# Renewed by: {RENEW}\n\n[environment]").unwrap();
+        text += &toml::to_string(&self.environment).unwrap();
         text += "\n[instructions]\n";
         for path in paths {
             let count = self.instructions.get(path.name).unwrap();
@@ -60,12 +60,12 @@ impl Reference {
     /// Lines that begin with `note:` are shown by `tests/run` even if all is well.
     pub fn compare(&self, now: &Self) -> bool {
         let mut tolerance = TOLERANCE;
-        if self.surroundings != now.surroundings {
+        if self.environment != now.environment {
             tolerance = TOLERANCE_ELSEWHERE;
             println!(
                 "note: the reference was made by {:?}, this is {:?}: up to {:.0} % of difference is taken",
-                self.surroundings,
-                now.surroundings,
+                self.environment,
+                now.environment,
                 tolerance * 100.0
             );
         }

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use expd_bench::process::Process;
-use expd_server::engine_query::Generation;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::page::{APPS, Page};
 use crate::run::Served;
+use expd_domain::Generation;
 
 /// Pages that are open at once; the web server admits 128 of an app.
 const PAGES: usize = 400;
@@ -21,7 +21,7 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// each app.
 pub fn measure(binary: &Path) -> f64 {
     let served = Served::start(true, binary);
-    let mut pages = Process::role(&["idle", &served.door]);
+    let mut pages = Process::role(&["idle", &served.web]);
     assert_eq!(pages.line(), "first");
     let before = served.daemon.spent().anonymous;
     pages.tell("go on");
@@ -31,7 +31,7 @@ pub fn measure(binary: &Path) -> f64 {
 }
 
 /// Opens a page of each app, then all others, and reports when either has settled.
-pub async fn run(door: &str) {
+pub async fn run(web: &str) {
     let mut open = JoinSet::new();
     for (number, app) in APPS.iter().cycle().take(PAGES).enumerate() {
         if number == APPS.len() {
@@ -40,7 +40,7 @@ pub async fn run(door: &str) {
             let mut line = String::new();
             std::io::stdin().read_line(&mut line).unwrap();
         }
-        let mut page = Page::open(door, app, Generation::V4).await;
+        let mut page = Page::open(web, app, Generation::V4).await;
         page.subscribed().await;
         // It answers pings, and receives no broadcasts.
         open.spawn(async move {

@@ -5,11 +5,11 @@ use std::path::Path;
 use expd_bench::account;
 use expd_bench::load::Load;
 use expd_bench::stream;
-use expd_server::engine_query::Generation;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::page::{APPS, Page};
+use expd_domain::Generation;
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Kind {
@@ -22,7 +22,7 @@ pub enum Kind {
 }
 
 /// Listens until the run ends, and reports what arrived.
-pub async fn run(kind: Kind, load: Load, folder: &Path, door: &str) {
+pub async fn run(kind: Kind, load: Load, folder: &Path, web: &str) {
     account::listen(folder, load, "network-credit", async |accounts| {
         let mut listeners = JoinSet::new();
         for account in accounts {
@@ -36,7 +36,7 @@ pub async fn run(kind: Kind, load: Load, folder: &Path, door: &str) {
                         Kind::Page3 => Generation::V3,
                         Kind::Page4 | Kind::Grpc => Generation::V4,
                     };
-                    let page = Page::open(door, APPS[0], generation).await;
+                    let page = Page::open(web, APPS[0], generation).await;
                     listeners.spawn(page.listen(account));
                 }
             }

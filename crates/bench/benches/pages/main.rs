@@ -19,10 +19,10 @@
     reason = "a measurement, run by hand"
 )]
 
-mod figures;
 mod idle;
 mod listeners;
 mod page;
+mod results;
 mod run;
 
 use std::path::Path;
@@ -30,8 +30,8 @@ use std::path::Path;
 use expd_bench::load::Load;
 use expd_bench::{network, program, target};
 
-use figures::{Cell, Report};
 use listeners::Kind;
+use results::{Cell, Report};
 use run::System;
 
 /// Default number of rounds.
@@ -47,12 +47,12 @@ fn main() {
         ["network", folder, port] => {
             block_on(network::run(Path::new(folder), port.parse().unwrap()));
         }
-        ["listeners", kind, load, folder, door] => {
+        ["listeners", kind, load, folder, web] => {
             let kind: Kind = serde_json::from_str(kind).unwrap();
             let load = serde_json::from_str(load).unwrap();
-            block_on(listeners::run(kind, load, Path::new(folder), door));
+            block_on(listeners::run(kind, load, Path::new(folder), web));
         }
-        ["idle", door] => block_on(idle::run(door)),
+        ["idle", web] => block_on(idle::run(web)),
         // `cargo test --all-targets` runs every benchmark, too.
         _ if !words.contains(&"--bench") => {}
         _ => measure(words.iter().find_map(|word| word.parse().ok())),

@@ -4,8 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use expd_bench::account::Account;
 use expd_bench::{http_client, load};
-use expd_domain::{Alphabet, Channel, ChannelId, Secret, login};
-use expd_server::engine_query::Generation;
+use expd_domain::{Alphabet, Channel, ChannelId, Generation, Secret, login};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -34,17 +33,17 @@ pub struct Page {
 impl Page {
     /// Logs in, opens its socket, and subscribes to the channel. Tries again while the daemon is
     /// not online, and while an app opens too many sockets at once.
-    pub async fn open(door: &str, app: &str, generation: Generation) -> Self {
+    pub async fn open(web: &str, app: &str, generation: Generation) -> Self {
         let end = Instant::now() + PATIENCE;
         let token = loop {
-            match log_in(door, app).await {
+            match log_in(web, app).await {
                 Ok(token) => break token,
                 Err(status) => assert!(Instant::now() < end, "the login is answered {status}"),
             }
             sleep(PAUSE).await;
         };
         let socket = loop {
-            match connect(door, &token, generation).await {
+            match connect(web, &token, generation).await {
                 Ok(socket) => break socket,
                 Err(status) => assert!(Instant::now() < end, "the handshake is answered {status}"),
             }
@@ -105,13 +104,13 @@ impl Page {
 }
 
 /// Token of a new login, or the status of the refusal.
-async fn log_in(door: &str, app: &str) -> Result<String, u16> {
+async fn log_in(web: &str, app: &str) -> Result<String, u16> {
     let expires = SystemTime::now() + Duration::from_secs(60);
     let expires = expires.duration_since(UNIX_EPOCH).unwrap().as_secs();
     let claims = json!({"type": "consumerApp", "uuid": app, "exp": expires});
     let proof = login::sign(&claims, &Secret::new("key"));
     let request = http_client()
-        .post(format!("http://{door}/api/auth/login"))
+        .post(format!("http://{web}/api/auth/login"))
         .header("Origin", ORIGIN)
         .header("Content-Type", "application/json")
         .body(json!({"token": proof.expose()}).to_string());
@@ -125,17 +124,17 @@ async fn log_in(door: &str, app: &str) -> Result<String, u16> {
 }
 
 async fn connect(
-    door: &str,
+    web: &str,
     token: &str,
     generation: Generation,
 ) -> Result<WebSocketStream<TcpStream>, u16> {
-    let stream = TcpStream::connect(door).await.unwrap();
+    let stream = TcpStream::connect(web).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let number = match generation {
         Generation::V3 => 3,
         Generation::V4 => 4,
     };
-    let url = format!("ws://{door}/socket.io/?EIO={number}&transport=websocket&token={token}");
+    let url = format!("ws://{web}/socket.io/?EIO={number}&transport=websocket&token={token}");
     let mut request = url.into_client_request().unwrap();
     let headers = request.headers_mut();
     headers.insert("Origin", ORIGIN.parse().unwrap());

@@ -19,7 +19,7 @@ pub enum System {
     /// gRPC streams, without a web server.
     Grpc,
     /// The same with a web server that no page uses.
-    GrpcBesideDoor,
+    GrpcBesideIdleWeb,
     /// Pages that speak Engine.IO 4, over a WebSocket.
     Pages4,
     /// The same in Engine.IO 3.
@@ -36,34 +36,39 @@ pub struct Sample {
 }
 
 impl System {
-    pub const ALL: [Self; 4] = [Self::Grpc, Self::Pages4, Self::GrpcBesideDoor, Self::Pages3];
+    pub const ALL: [Self; 4] = [
+        Self::Grpc,
+        Self::Pages4,
+        Self::GrpcBesideIdleWeb,
+        Self::Pages3,
+    ];
 
     fn kind(self) -> Kind {
         match self {
-            Self::Grpc | Self::GrpcBesideDoor => Kind::Grpc,
+            Self::Grpc | Self::GrpcBesideIdleWeb => Kind::Grpc,
             Self::Pages4 => Kind::Page4,
             Self::Pages3 => Kind::Page3,
         }
     }
 
-    fn has_door(self) -> bool {
+    fn has_web(self) -> bool {
         self != Self::Grpc
     }
 }
 
 /// Measures once. `binary` is the daemon.
 pub fn run(system: System, load: Load, binary: &Path) -> Sample {
-    let served = Served::start(system.has_door(), binary);
+    let served = Served::start(system.has_web(), binary);
     let Served {
         folder,
         mut network,
         daemon,
-        door,
+        web,
     } = served;
     let kind = serde_json::to_string(&system.kind()).unwrap();
     let order = serde_json::to_string(&load).unwrap();
     let here = folder.path().to_str().unwrap();
-    let mut listeners = Process::role(&["listeners", &kind, &order, here, &door]);
+    let mut listeners = Process::role(&["listeners", &kind, &order, here, &web]);
     assert_eq!(listeners.line(), "ready", "{system:?} does not listen");
     let before = daemon.spent();
     network.tell(&order);
@@ -88,29 +93,29 @@ pub struct Served {
     pub network: Process,
     pub daemon: Process,
     /// Host and port of the web server.
-    pub door: String,
+    pub web: String,
 }
 
 impl Served {
-    pub fn start(has_door: bool, binary: &Path) -> Self {
+    pub fn start(has_web: bool, binary: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut network = Process::role(&["network", folder.path().to_str().unwrap(), "0"]);
         let port = network.line();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let door = free.local_addr().unwrap().to_string();
+        let web = free.local_addr().unwrap().to_string();
         drop(free);
-        let settings = settings(&port, folder.path(), has_door.then_some(&door));
+        let settings = settings(&port, folder.path(), has_web.then_some(&web));
         let daemon = start(folder.path(), &settings, binary);
         Self {
             folder,
             network,
             daemon,
-            door,
+            web,
         }
     }
 }
 
-fn settings(port: &str, folder: &Path, door: Option<&String>) -> String {
+fn settings(port: &str, folder: &Path, web: Option<&String>) -> String {
     let settings = format!(
         r#"
         [daemon]
@@ -128,14 +133,14 @@ fn settings(port: &str, folder: &Path, door: Option<&String>) -> String {
         "#,
         state = folder.join("state").display(),
     );
-    let Some(door) = door else { return settings };
+    let Some(web) = web else { return settings };
     let apps = APPS.map(|app| {
         format!(
             "[[web.apps]]\nname = \"{app}\"\norigins = [\"{ORIGIN}\"]\nuuid = \"{app}\"\napi_key = \"key\"\n\
              [[access]]\napp = \"{app}\"\nallow = [\"listen\"]\n"
         )
     });
-    format!("{settings}[web]\nlisten = \"{door}\"\n{}", apps.concat())
+    format!("{settings}[web]\nlisten = \"{web}\"\n{}", apps.concat())
 }
 
 /// Starts the daemon, and waits until it accepts programs.

@@ -54,7 +54,7 @@ enum Place {
 }
 
 /// Result of one run.
-struct Run {
+struct RunResult {
     percentiles: Percentiles,
     /// Refusals per second of the app at its limit.
     refused: f64,
@@ -68,7 +68,7 @@ struct Row {
     alone: Vec<Percentiles>,
     elsewhere: Vec<Percentiles>,
     here: Vec<Percentiles>,
-    /// See [`Run::refused`].
+    /// See [`RunResult::refused`].
     refused: Vec<f64>,
 }
 
@@ -123,7 +123,7 @@ fn main() {
 }
 
 impl Row {
-    fn add(&mut self, place: Option<Place>, run: &Run) {
+    fn add(&mut self, place: Option<Place>, run: &RunResult) {
         match place {
             None => self.alone.push(run.percentiles),
             Some(Place::Elsewhere) => self.elsewhere.push(run.percentiles),
@@ -135,7 +135,7 @@ impl Row {
     }
 }
 
-fn report(round: u64, load: Option<(&Load, Place)>, run: &Run) {
+fn report(round: u64, load: Option<(&Load, Place)>, run: &RunResult) {
     let name = match load {
         None => "alone".to_owned(),
         Some((load, Place::Elsewhere)) => format!("{} elsewhere", load.name),
@@ -150,7 +150,7 @@ fn report(round: u64, load: Option<(&Load, Place)>, run: &Run) {
 }
 
 /// One run of the honest program, with a load or without.
-async fn measure(load: Option<(&'static Load, Place)>, time: Duration) -> Run {
+async fn measure(load: Option<(&'static Load, Place)>, time: Duration) -> RunResult {
     let daemon = Daemon::start().await;
     let elsewhere = match load {
         Some((_, Place::Elsewhere)) => Some(Daemon::start().await),
@@ -190,7 +190,7 @@ async fn measure(load: Option<(&'static Load, Place)>, time: Duration) -> Run {
             .unwrap();
     }
     let seconds = time.as_secs_f64();
-    Run {
+    RunResult {
         percentiles: Percentiles {
             calls: percentiles(calls),
             deliveries: percentiles(deliveries),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Environment of a count. In another one the count differs a little without any change of the
 /// code.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Surroundings {
+pub struct Environment {
     /// The compiler.
     pub rustc: String,
     /// The C library, whose allocator and memory copying are counted, too.
@@ -18,10 +18,10 @@ pub struct Surroundings {
 }
 
 /// The environment of this machine.
-pub fn here() -> Surroundings {
+pub fn here() -> Environment {
     // Cargo sets the variable for its children if it is configured.
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
-    Surroundings {
+    Environment {
         rustc: said(&rustc, "--version"),
         libc: said("getconf", "GNU_LIBC_VERSION"),
         processor: format!("{}{}", std::env::consts::ARCH, vectors()),

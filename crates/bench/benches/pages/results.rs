@@ -16,7 +16,7 @@ const MAX_IDLE_PAGE: f64 = 64.0;
 
 /// Bound of the CPU of a delivery to a gRPC stream while the web server is idle, relative to one
 /// without it: the same work, within the spread of a run.
-const MAX_DOOR_RATIO: f64 = 1.15;
+const MAX_IDLE_WEB_RATIO: f64 = 1.15;
 
 /// One load, and the samples of each system.
 #[derive(Serialize)]
@@ -71,9 +71,9 @@ impl fmt::Display for Cell {
         for (system, name, bound) in [
             (System::Grpc, "gRPC streams", 1.0),
             (
-                System::GrpcBesideDoor,
-                "gRPC streams, door on",
-                MAX_DOOR_RATIO,
+                System::GrpcBesideIdleWeb,
+                "gRPC streams, web on",
+                MAX_IDLE_WEB_RATIO,
             ),
             (System::Pages4, "pages, generation 4", MAX_PAGE_RATIO),
             (System::Pages3, "pages, generation 3", MAX_PAGE_RATIO),
@@ -98,10 +98,10 @@ impl Report {
 
     pub fn summary(&self) -> String {
         format!(
-            "private memory at the end of a run of gRPC streams: {:.0} KiB, door on {:.0} KiB\n\
+            "private memory at the end of a run of gRPC streams: {:.0} KiB, web on {:.0} KiB\n\
              an idle page: {:.1} KiB (at most {MAX_IDLE_PAGE})\n",
             self.memory(System::Grpc),
-            self.memory(System::GrpcBesideDoor),
+            self.memory(System::GrpcBesideIdleWeb),
             self.idle_page,
         )
     }
@@ -113,7 +113,7 @@ impl Report {
             for (system, bound) in [
                 (System::Pages4, MAX_PAGE_RATIO),
                 (System::Pages3, MAX_PAGE_RATIO),
-                (System::GrpcBesideDoor, MAX_DOOR_RATIO),
+                (System::GrpcBesideIdleWeb, MAX_IDLE_WEB_RATIO),
             ] {
                 let ratio = cell.ratio(system);
                 if ratio > bound {
@@ -128,8 +128,8 @@ impl Report {
     }
 }
 
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = figures.collect();
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
 }
