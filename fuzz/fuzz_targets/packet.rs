@@ -7,7 +7,8 @@
 //! ```
 #![no_main]
 
-use expd_wire::socket::{Generation, fuzzing};
+use expd_domain::Generation;
+use expd_wire::socket::fuzzing;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

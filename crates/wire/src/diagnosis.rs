@@ -64,7 +64,7 @@ impl RouteDescription {
 
     fn describe_proxy(&self, remedy: &str) -> String {
         let proxy = self.proxy().unwrap_or_default();
-        format!("the proxy {proxy} on the way to {} {remedy}", self.host)
+        format!("the proxy {proxy} for {} {remedy}", self.host)
     }
 
     /// Diagnoses an error, as [`RouteDescription::describe`] does. A proxy that refused a tunnel is
@@ -108,7 +108,7 @@ impl RouteDescription {
                 )
             } else {
                 format!(
-                    "the proxy {proxy} on the way to {host} cannot be reached ({last}); check the proxy setting, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment"
+                    "the proxy {proxy} for {host} cannot be reached ({last}); check the proxy setting, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment"
                 )
             };
         }

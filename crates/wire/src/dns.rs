@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(6);
 #[derive(Debug, thiserror::Error)]
 pub enum NameError {
     /// The DNS server does not respond.
-    #[error("the name service did not answer within {TIMEOUT:?}")]
+    #[error("the DNS server did not answer within {TIMEOUT:?}")]
     Timeout,
     /// The DNS server does not know the name, or fails.
     #[error(transparent)]

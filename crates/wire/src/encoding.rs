@@ -22,7 +22,7 @@ pub fn unrequested(headers: &HeaderMap) -> Option<String> {
         return None;
     }
     Some(format!(
-        "the answer comes encoded ({}), which was not requested; make the server, or the proxy on the way, send it plain",
+        "the response has the content encoding {}, which was not requested; configure the server or the proxy to send it unencoded",
         excerpt(&codings.join(", "))
     ))
 }

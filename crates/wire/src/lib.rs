@@ -8,7 +8,7 @@
 mod choice;
 pub mod diagnosis;
 pub mod dns;
-pub mod encoding;
+mod encoding;
 mod error;
 mod path;
 mod proxy_challenge;

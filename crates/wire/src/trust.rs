@@ -48,7 +48,7 @@ impl Trust {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn read_async(ca_file: Option<&Path>) -> Result<Self, ConnectError> {
+    pub(crate) async fn read_async(ca_file: Option<&Path>) -> Result<Self, ConnectError> {
         let pem = match ca_file {
             Some(path) => tokio::fs::read(path).await.map(Some),
             None => Ok(None),
@@ -126,7 +126,7 @@ impl Trust {
     ///
     /// # Errors
     /// TLS cannot be set up.
-    pub fn library_connector(&self) -> Result<native_tls::TlsConnector, ConnectError> {
+    pub(crate) fn library_connector(&self) -> Result<native_tls::TlsConnector, ConnectError> {
         let mut builder = native_tls::TlsConnector::builder();
         builder.min_protocol_version(Some(native_tls::Protocol::Tlsv12));
         for authority in &self.authorities {

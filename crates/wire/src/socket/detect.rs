@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::SocketError;
 use super::engine_session::CLOSE_LIMIT;
 use super::packet::Packet;
 use super::transport::{Address, OpenFailure, Polling, Received, Rejection, Transport, WebSocket};
-use super::{Generation, SocketError};
 use crate::trust::Trust;
+use expd_domain::Generation;
 
 /// Time for which a blocked WebSocket is not tried again. Networks change, and a kiosk runs for
 /// months.
@@ -63,7 +64,7 @@ pub(super) async fn by_polling(
     if forced.is_some_and(|forced| forced != speaks) {
         discard(Transport::Polling(Box::new(polling))).await;
         return Err(OpenFailure::Broken(address.failed(format!(
-            "the server speaks Engine.IO {}, and the setting protocol requires {}; set it to auto",
+            "the server speaks Engine.IO {}, but the setting protocol requires {}; set it to auto",
             speaks.number(),
             asked.number()
         ))));

@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::heartbeat::{Beat, Heartbeat};
 use super::packet::{Handshake, Message, Packet, subscribe};
 use super::transport::{Address, ConnectionLost, Received, ToSend, Transport};
-use super::{EVENT_QUEUE, Generation, Socket, SocketError, SocketEvent, event};
-use expd_domain::ChannelId;
+use super::{EVENT_QUEUE, Socket, SocketError, SocketEvent, event};
+use expd_domain::{ChannelId, Generation};
 
 /// Timeout of a graceful close.
 pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -178,13 +178,13 @@ fn answer(transport: &mut Transport, ping: &str) -> Result<(), ConnectionLost> {
 struct EngineSocket {
     generation: Generation,
     events: mpsc::Receiver<SocketEvent>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<SocketCommand>,
     /// Holds the session's task alone, which is aborted when this is dropped.
     task: JoinSet<()>,
     closed: bool,
 }
 
-enum Command {
+enum SocketCommand {
     Send(ToSend),
     Close,
 }
@@ -198,7 +198,7 @@ impl Socket for EngineSocket {
         Box::pin(async move {
             for text in subscribe(&channels) {
                 let (sent, left) = oneshot::channel();
-                let command = Command::Send(ToSend {
+                let command = SocketCommand::Send(ToSend {
                     text,
                     sent: Some(sent),
                 });
@@ -228,7 +228,7 @@ impl Socket for EngineSocket {
             socket.events.close();
             let ended = async {
                 // An error means that the task has ended already.
-                socket.commands.send(Command::Close).await.ok();
+                socket.commands.send(SocketCommand::Close).await.ok();
                 while socket.task.join_next().await.is_some() {}
             };
             // After the timeout, dropping the socket aborts the task.
@@ -242,7 +242,7 @@ struct EngineSession {
     transport: Transport,
     heartbeat: Heartbeat,
     events: mpsc::Sender<SocketEvent>,
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<SocketCommand>,
     /// An event that did not fit into the queue. Reading stops while there is one.
     held: Option<SocketEvent>,
 }
@@ -292,8 +292,8 @@ impl EngineSession {
             tokio::select! {
                 biased;
                 command = self.commands.recv() => match command {
-                    Some(Command::Send(packet)) => self.transport.send(packet)?,
-                    Some(Command::Close) | None => {
+                    Some(SocketCommand::Send(packet)) => self.transport.send(packet)?,
+                    Some(SocketCommand::Close) | None => {
                         self.transport.send(packet("41"))?;
                         return Err(End::Asked);
                     }

@@ -2,11 +2,11 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "a finding is a panic")]
 
 use bytes::Bytes;
-use expd_domain::{ChannelId, Payload};
+use expd_domain::{ChannelId, Generation, Payload};
 
 use super::packet::{self, MAX_PACKET, Message, Packet};
 use super::transport::{Packets, Received, join};
-use super::{Generation, SocketEvent, event};
+use super::{SocketEvent, event};
 
 /// Drives the framing of a long-polling body.
 pub fn body(generation: Generation, body: &[u8]) {

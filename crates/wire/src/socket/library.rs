@@ -24,11 +24,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::transport::{Address, redact};
-use super::{EVENT_QUEUE, Endpoint, Generation, Socket, SocketError, SocketEvent};
+use super::{EVENT_QUEUE, Endpoint, Socket, SocketError, SocketEvent};
 use crate::choice::SocketLibrary;
 use crate::trust::Trust;
 use expd_domain::excerpt::{excerpt, sentence};
-use expd_domain::{Broadcast, BroadcastId, ChannelId, Payload};
+use expd_domain::{Broadcast, BroadcastId, ChannelId, Generation, Payload};
 
 /// Timeout of a graceful close.
 const GOODBYE: Duration = Duration::from_secs(1);

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 
 use crate::choice::SocketLibrary;
 use crate::path::PathRecord;
-use expd_domain::{Broadcast, ChannelId, Secret};
+use expd_domain::{Broadcast, ChannelId, Generation, Secret};
 
 mod detect;
 mod engine_session;
@@ -63,26 +63,6 @@ pub struct Endpoint {
 
 /// Upper limit of [`Endpoint::max_message`], in bytes: above the largest payload with its envelope.
 pub const MAX_MESSAGE: usize = packet::MAX_PACKET;
-
-/// Generation of the Engine.IO protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Generation {
-    /// Engine.IO 3: Socket.IO 1 and 2.
-    V3,
-    /// Engine.IO 4: Socket.IO 3 and later.
-    V4,
-}
-
-impl Generation {
-    /// The number of the generation in Engine.IO (`EIO`).
-    #[must_use]
-    pub fn number(self) -> u32 {
-        match self {
-            Self::V3 => 3,
-            Self::V4 => 4,
-        }
-    }
-}
 
 /// Event that a socket delivers.
 #[derive(Debug)]

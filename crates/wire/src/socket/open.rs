@@ -4,9 +4,10 @@ use tokio::time::{Instant, timeout};
 
 use super::detect::{self, Detected};
 use super::transport::{Address, OpenFailure, Polling, Rejection, Transport, WebSocket};
-use super::{Endpoint, Generation, Socket, SocketError, legacy, modern};
+use super::{Endpoint, Socket, SocketError, legacy, modern};
 use crate::choice::{ProtocolChoice, TransportChoice};
 use crate::trust::Trust;
+use expd_domain::Generation;
 
 /// Opens a live socket, within [`Endpoint::timeout`] as a whole.
 ///
@@ -143,7 +144,7 @@ impl Opener<'_> {
         let socket = open_over_polling(self.address, polling).await?;
         if blocked_at.is_none() {
             log::info!(
-                "WebSocket does not get through to {}; long polling carries the connection",
+                "WebSocket to {} failed; using long polling",
                 self.address.endpoint.url
             );
         }

@@ -75,11 +75,11 @@ pub(super) enum Malformed {
     Empty,
     #[error("a packet of an unknown type")]
     Type,
-    #[error("a handshake that is not the JSON object it should be")]
+    #[error("a malformed handshake")]
     Handshake,
     #[error("a message of an unknown type")]
     MessageType,
-    #[error("a message whose head does not end")]
+    #[error("a message with an incomplete header")]
     Head,
 }
 
@@ -105,25 +105,25 @@ impl Handshake {
     fn parse(json: &str) -> Result<Self, Malformed> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Wire {
+        struct RawHandshake {
             sid: String,
             ping_interval: u64,
             ping_timeout: u64,
             max_payload: Option<u64>,
         }
-        let wire: Wire = serde_json::from_str(json).map_err(|_| Malformed::Handshake)?;
+        let raw: RawHandshake = serde_json::from_str(json).map_err(|_| Malformed::Handshake)?;
         let within = |millis: u64, bounds: std::ops::RangeInclusive<u64>| {
             Duration::from_millis(millis.clamp(*bounds.start(), *bounds.end()))
         };
         // The session ID goes into every URL of long polling.
-        if wire.sid.is_empty() || wire.sid.len() > 1024 {
+        if raw.sid.is_empty() || raw.sid.len() > 1024 {
             return Err(Malformed::Handshake);
         }
         Ok(Self {
-            sid: wire.sid,
-            ping_interval: within(wire.ping_interval, PING_INTERVAL),
-            ping_timeout: within(wire.ping_timeout, PING_TIMEOUT),
-            max_payload: wire.max_payload,
+            sid: raw.sid,
+            ping_interval: within(raw.ping_interval, PING_INTERVAL),
+            ping_timeout: within(raw.ping_timeout, PING_TIMEOUT),
+            max_payload: raw.max_payload,
         })
     }
 }
@@ -153,7 +153,7 @@ impl<'a> Message<'a> {
             '1' => Self::Disconnect,
             '2' if body.is_empty() => return Err(Malformed::Head),
             '2' => Self::Event(body),
-            '3' => Self::Other("an acknowledgement that nothing asked for"),
+            '3' => Self::Other("an unsolicited acknowledgement"),
             // An error may itself be a number, so no number is stripped.
             _ => Self::Refused(rest),
         })

@@ -52,9 +52,7 @@ pub fn remedy(error: Option<&Error>) -> &'static str {
                 | AlertDescription::ProtocolVersion
                 | AlertDescription::InsufficientSecurity,
             ),
-        ) => {
-            "it supports no TLS that is safe today (1.2 with ECDHE and an AEAD cipher, or 1.3); update it"
-        }
+        ) => "it supports neither TLS 1.3 nor TLS 1.2 with ECDHE and an AEAD cipher; update it",
         Some(Error::General(_)) => "install the system's certificate authorities, or set ca_file",
         Some(Error::InvalidCertificate(_)) => "replace the server's certificate",
         _ => "check that the host speaks TLS on that port",

@@ -8,8 +8,9 @@ use reqwest::Url;
 use super::redact;
 use crate::diagnosis::RouteDescription;
 use crate::socket::packet::MAX_PACKET;
-use crate::socket::{Endpoint, Generation, SocketError};
+use crate::socket::{Endpoint, SocketError};
 use crate::tunnel::proxy_for;
+use expd_domain::Generation;
 
 /// A validated endpoint.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@
 use bytes::Bytes;
 
 use super::{Received, Text};
-use crate::socket::Generation;
 use crate::socket::packet::MAX_PACKET;
+use expd_domain::Generation;
 
 /// Packets of one body, extracted one by one without copying.
 #[derive(Debug)]
@@ -37,9 +37,9 @@ enum Measure {
 /// Reason why a body cannot be split into packets. Never quotes the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::socket) enum Malformed {
-    #[error("a polling answer that is not UTF-8")]
+    #[error("a polling response that is not UTF-8")]
     NotText,
-    #[error("a polling answer whose packet lengths do not fit")]
+    #[error("a polling response with wrong packet lengths")]
     Length,
     #[error("a packet of more than {MAX_PACKET} bytes")]
     TooLarge,

@@ -22,10 +22,10 @@ use super::{Address, ConnectionLost, OpenFailure, Received, Rejection, ToSend};
 use crate::dns::Resolver;
 use crate::encoding::{self, unrequested};
 use crate::error::ConnectError;
-use crate::socket::Generation;
 use crate::socket::packet::{Handshake, MAX_PACKET, Packet};
 use crate::tls::explain;
 use crate::trust::Trust;
+use expd_domain::Generation;
 
 /// Maximum size of a body, in bytes: one packet of the largest size, and those that arrived while
 /// the last response was sent.

@@ -41,7 +41,7 @@ impl Rejection {
     /// Classifies a response by its status, header fields and the beginning of its body.
     pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         #[derive(Deserialize)]
-        struct Wire {
+        struct ErrorBody {
             code: Option<Value>,
         }
         // An encoded body is not decoded.
@@ -73,9 +73,9 @@ impl Rejection {
             return Self::Other(format!("{said}; is this an EXP network's address?"));
         }
         // Socket.IO 1 passes on any code that the application refused with.
-        let code = serde_json::from_slice::<Wire>(body)
+        let code = serde_json::from_slice::<ErrorBody>(body)
             .ok()
-            .and_then(|wire| wire.code);
+            .and_then(|error| error.code);
         match code.as_ref().map(Value::as_u64) {
             Some(Some(TRANSPORT_UNKNOWN)) => Self::Transport(said),
             Some(Some(BAD_REQUEST | UNSUPPORTED_GENERATION)) => Self::Generation(said),

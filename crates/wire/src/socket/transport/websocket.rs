@@ -19,9 +19,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::dial::{Stream, dial};
 use super::{Address, ConnectionLost, OpenFailure, Received, Rejection, ToSend};
-use crate::socket::Generation;
 use crate::tls::explain;
 use crate::trust::Trust;
+use expd_domain::Generation;
 use expd_domain::excerpt::{excerpt, sentence};
 
 /// Size of one read from the connection.
@@ -77,7 +77,7 @@ impl WebSocket {
                 let extensions = answer.headers().get(SEC_WEBSOCKET_EXTENSIONS);
                 let named = extensions.and_then(|value| value.to_str().ok());
                 Err(broken(format!(
-                    "the server chose a WebSocket extension that was not requested ({}); make it, or the proxy on the way, send plain messages",
+                    "the server chose a WebSocket extension that was not requested ({}); disable it on the server or the proxy",
                     excerpt(named.unwrap_or_default())
                 )))
             }
@@ -203,7 +203,7 @@ fn lost(error: &Error) -> ConnectionLost {
             "the server ended the connection".to_owned()
         }
         Error::Protocol(ProtocolError::NonZeroReservedBits) => {
-            "the server breaks the WebSocket protocol (reserved bits are set): it compresses, which was not requested, or speaks another protocol; make it, or the proxy on the way, send plain messages, and leave protocol at auto".to_owned()
+            "the server breaks the WebSocket protocol (reserved bits are set): it compresses, which was not requested, or speaks another protocol; disable it on the server or the proxy, and leave protocol at auto".to_owned()
         }
         error => format!("the connection broke: {}", sentence(error)),
     })
