@@ -5,20 +5,20 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 
-use super::address::Address;
 use super::authentication::{Authentication, PublicUrl};
 use super::body::{JsonBody, PUBLIC_BODY};
-use super::connection::RequestConnection;
 use super::disconnect;
 use super::error::ApiError;
 use super::login::Login;
-use super::login_request::{ClaimedKind, LoginClaims, LoginRequest, UserLogin};
 use super::pairing_codes::IssuedCode;
 use super::password;
 use super::state::HubState;
 use super::tokens::now_millis;
 use expd_domain::login as login_token;
 use expd_domain::{Identity, IdentityKind, Secret};
+use expd_server::address::Address;
+use expd_server::connection::RequestConnection;
+use expd_server::login_request::{ClaimedKind, LoginClaims, LoginRequest, UserLogin};
 use expd_server::token_life::TokenLife;
 
 /// Hash that is checked for an unknown user, so that response times do not reveal which users

@@ -9,11 +9,11 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-use super::byte_budget::Reservation;
-use super::connection::RequestConnection;
 use super::error::ApiError;
 use super::login::Login;
 use super::state::HubState;
+use expd_server::byte_budget::Reservation;
+use expd_server::connection::RequestConnection;
 
 pub(super) use expd_server::body::{
     BodyTerms, PAYLOAD_BODY, PUBLIC_BODY, SMALL_BODY, content_length, json, payload, read,
@@ -35,7 +35,7 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for Jso
         let ConnectInfo(RequestConnection(connection)) = parts
             .extensions
             .get::<ConnectInfo<RequestConnection>>()
-            .ok_or_else(|| ApiError::internal("a request came over no connection"))?;
+            .ok_or_else(|| ApiError::internal("a request has no connection"))?;
         // Set by the extractor of the login.
         let login = parts.extensions.get::<Login>();
         if let Some(login) = login

@@ -97,7 +97,7 @@ impl CollectionQuery {
         }
         tokio::task::spawn_blocking(move || self.page(documents))
             .await
-            .map_err(|error| ApiError::internal(format!("a search has ended: {error}")))
+            .map_err(|error| ApiError::internal(format!("a search failed: {error}")))
     }
 
     /// The page of these documents.
@@ -188,7 +188,10 @@ fn count(name: &str, value: &str) -> Result<Option<usize>, ApiError> {
         return Ok(None);
     }
     value.parse().map(Some).map_err(|_| {
-        let what = format!("{name} is a number from 0 on, not {}", Quoted(value));
+        let what = format!(
+            "{name} must be a number of at least 0, not {}",
+            Quoted(value)
+        );
         ApiError::bad_request("request.query.malformed", what)
     })
 }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::body::{JsonBody, PathParams, SMALL_BODY, json};
 use super::collection_query::CollectionQuery;
-use super::content_node::{self as node, Kind, NewNode, NodeChange};
+use super::content_node::{self as node, NewNode, NodeChange, NodeKind};
 use super::content_tree::{ROOT, Tree};
 use super::error::ApiError;
 use super::login::Login;
@@ -182,9 +182,9 @@ fn announce_update(hub: &Arc<HubState>, uuid: &str, document: &Payload) {
 fn new_node(document: Document, owner: String) -> Result<NewNode, ApiError> {
     let subtype = text(&document, "subtype")?;
     let kind = match subtype.as_deref() {
-        None | Some(node::FOLDER) => Kind::Folder,
-        Some(node::APP) => Kind::App,
-        Some(node::URL) => Kind::Url(text(&document, "url")?.unwrap_or_default()),
+        None | Some(node::FOLDER) => NodeKind::Folder,
+        Some(node::APP) => NodeKind::App,
+        Some(node::URL) => NodeKind::Url(text(&document, "url")?.unwrap_or_default()),
         Some(node::FILE) => {
             return Err(ApiError::bad_request(
                 "content.subtype.invalid",
@@ -210,7 +210,7 @@ fn text(document: &Document, name: &str) -> Result<Option<String>, ApiError> {
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(_) => Err(ApiError::bad_request(
             "content.field.invalid",
-            format!("the field `{name}` of content is a text"),
+            format!("the field `{name}` of content must be a text"),
         )),
     }
 }

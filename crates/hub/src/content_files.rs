@@ -16,12 +16,12 @@ use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::content_node::{Place, RemovedFile, StoredFile};
+use super::content_node::{FileLocation, RemovedFile, StoredFile};
 use super::error::ApiError;
-use super::lock::lock;
 use super::store::Store;
 use super::temporary_folder::TemporaryFolder;
 use super::tokens::hex;
+use expd_server::lock::lock;
 
 /// Part of the budget that one identity may use: half.
 const IDENTITY_DIVISOR: u64 = 2;
@@ -94,7 +94,7 @@ impl ContentFiles {
         let mut known = HashSet::new();
         let used = &mut *lock(&self.used);
         for (file, owner) in uploads {
-            if let Place::Upload(name) = &file.place {
+            if let FileLocation::Upload(name) = &file.place {
                 used.add(owner, file.size);
                 known.insert(name.as_str());
             }
@@ -119,10 +119,10 @@ impl ContentFiles {
     }
 
     /// Opens a file for reading. Blocks on the disk.
-    pub(super) fn read(&self, place: &Place) -> io::Result<File> {
+    pub(super) fn read(&self, place: &FileLocation) -> io::Result<File> {
         let file = match place {
-            Place::Seed(path) => self.read_seed(path)?,
-            Place::Upload(name) => {
+            FileLocation::Seed(path) => self.read_seed(path)?,
+            FileLocation::Upload(name) => {
                 let path = self.upload_path(name).ok_or(io::ErrorKind::NotFound)?;
                 File::open(path)?
             }
@@ -302,8 +302,8 @@ impl FinishedUpload {
         self.0.size()
     }
 
-    pub(super) fn place(&self) -> Place {
-        Place::Upload(self.0.name.clone())
+    pub(super) fn place(&self) -> FileLocation {
+        FileLocation::Upload(self.0.name.clone())
     }
 
     /// Leaves the file to the node that now refers to it.

@@ -25,14 +25,14 @@ const OWN_FIELDS: [&str; 10] = [
 /// File on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredFile {
-    pub place: Place,
+    pub place: FileLocation,
     pub size: u64,
     pub mime: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Place {
+pub(super) enum FileLocation {
     /// Path below the folder of the settings.
     Seed(PathBuf),
     /// File name among the uploads.
@@ -41,7 +41,7 @@ pub(super) enum Place {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Folder,
     App,
     Url(String),
@@ -52,7 +52,7 @@ pub(super) enum Kind {
     },
 }
 
-impl Kind {
+impl NodeKind {
     pub(super) fn subtype(&self) -> &'static str {
         match self {
             Self::Folder => FOLDER,
@@ -75,7 +75,7 @@ impl Kind {
         let all = file
             .into_iter()
             .chain(variants.iter().map(|(_, file)| file));
-        all.filter(|file| matches!(file.place, Place::Upload(_)))
+        all.filter(|file| matches!(file.place, FileLocation::Upload(_)))
     }
 }
 
@@ -86,7 +86,7 @@ pub(super) struct Node {
     pub number: u64,
     pub parent: String,
     pub name: String,
-    pub kind: Kind,
+    pub kind: NodeKind,
     /// Additional fields, set by clients.
     #[serde(default)]
     pub fields: Document,
@@ -98,7 +98,7 @@ pub(super) struct Node {
 pub(super) struct NewNode {
     pub parent: String,
     pub name: String,
-    pub kind: Kind,
+    pub kind: NodeKind,
     pub fields: Document,
     /// Identity that creates it; `None` for a seed.
     pub owner: Option<String>,
@@ -128,12 +128,12 @@ pub(super) fn removed_files<'a>(
 ) -> Vec<RemovedFile> {
     files
         .filter_map(|file| match &file.place {
-            Place::Upload(upload) => Some(RemovedFile {
+            FileLocation::Upload(upload) => Some(RemovedFile {
                 upload: upload.clone(),
                 size: file.size,
                 owner: owner.cloned(),
             }),
-            Place::Seed(_) => None,
+            FileLocation::Seed(_) => None,
         })
         .collect()
 }
@@ -146,12 +146,12 @@ pub(super) fn size(node: &Node) -> usize {
         serde_json::to_string(&node.fields).map_or(0, |text| text.len())
     };
     let variants = match &node.kind {
-        Kind::Url(url) => url.len(),
-        Kind::File { variants, .. } => variants
+        NodeKind::Url(url) => url.len(),
+        NodeKind::File { variants, .. } => variants
             .iter()
             .map(|(name, file)| name.len() + file.mime.len() + 128)
             .sum(),
-        Kind::Folder | Kind::App => 0,
+        NodeKind::Folder | NodeKind::App => 0,
     };
     node.name.len() + fields + variants
 }
@@ -181,7 +181,7 @@ pub(super) fn unknown_subtype(subtype: &str) -> ApiError {
     ApiError::bad_request(
         "content.subtype.invalid",
         format!(
-            "{} is no subtype of content; they are {}, {}, {} and {}",
+            "{} is not a subtype of content; use {}, {}, {} or {}",
             Quoted(subtype),
             FOLDER,
             FILE,

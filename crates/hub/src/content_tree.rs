@@ -10,14 +10,14 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::content_node::{
-    FOLDER, Kind, NewNode, Node, NodeChange, RemovedFile, StoredFile, check_name, check_url,
+    FOLDER, NewNode, Node, NodeChange, NodeKind, RemovedFile, StoredFile, check_name, check_url,
     own_fields_removed, removed_files, size, unknown,
 };
 use super::error::ApiError;
-use super::lock::lock;
 use super::resource_store::Document;
 use super::store::{Store, Table};
 use expd_domain::Quoted;
+use expd_server::lock::lock;
 
 /// The folder that always exists.
 pub(super) const ROOT: &str = "root";
@@ -82,7 +82,7 @@ impl Tree {
     /// True for nodes below an app.
     pub(super) fn is_in_app(&self, uuid: &str) -> bool {
         self.ancestors(uuid)
-            .any(|(_, ancestor)| matches!(ancestor.kind, Kind::App))
+            .any(|(_, ancestor)| matches!(ancestor.kind, NodeKind::App))
     }
 
     /// Finds a node by the names along its path.
@@ -126,11 +126,11 @@ impl Tree {
         set("parent", json!(node.parent));
         set("path", json!(self.path(uuid)));
         match &node.kind {
-            Kind::Folder | Kind::App => {}
-            Kind::Url(url) => {
+            NodeKind::Folder | NodeKind::App => {}
+            NodeKind::Url(url) => {
                 set("url", json!(url));
             }
-            Kind::File { file, variants } => {
+            NodeKind::File { file, variants } => {
                 set("mimeType", json!(file.mime));
                 set("size", json!(file.size));
                 if !variants.is_empty() {
@@ -163,7 +163,7 @@ impl Tree {
     /// Creates a node under this uuid.
     pub(super) fn insert(&mut self, uuid: String, new: NewNode) -> Result<(), ApiError> {
         self.check_new(&new.parent, &new.name, new.owner.as_deref())?;
-        if let Kind::Url(url) = &new.kind {
+        if let NodeKind::Url(url) = &new.kind {
             check_url(url)?;
         }
         let node = Node {
@@ -190,7 +190,9 @@ impl Tree {
                     .entry(node.parent.clone())
                     .or_default()
                     .push((uuid, node)),
-                Err(error) => log::error!("the store has no content in {}: {error}", Quoted(&uuid)),
+                Err(error) => {
+                    log::error!("invalid content {} in the store: {error}", Quoted(&uuid));
+                }
             }
         }
         let mut parents: Vec<String> = self.nodes.keys().cloned().collect();
@@ -217,7 +219,7 @@ impl Tree {
         if self.check_place(&node.parent, &node.name, 1).is_err() {
             let own = format!("{} ({uuid})", node.name);
             log::warn!(
-                "the content {} has no place in its folder any more; it is /{own} now",
+                "content {} moved to /{own}: its folder cannot hold it",
                 Quoted(&node.name),
             );
             ROOT.clone_into(&mut node.parent);
@@ -239,7 +241,7 @@ impl Tree {
         if let Some(parent) = change.parent {
             node.parent = parent;
         }
-        if let (Kind::Url(url), Some(new)) = (&mut node.kind, change.url) {
+        if let (NodeKind::Url(url), Some(new)) = (&mut node.kind, change.url) {
             check_url(&new)?;
             *url = new;
         }
@@ -275,7 +277,7 @@ impl Tree {
         check_name(&name)?;
         let old = self.editable(uuid)?.clone();
         let mut node = old.clone();
-        let Kind::File { variants, .. } = &mut node.kind else {
+        let NodeKind::File { variants, .. } = &mut node.kind else {
             return Err(ApiError::bad_request(
                 "content.variant.invalid",
                 "only files have variants",
@@ -344,7 +346,7 @@ impl Tree {
             return Err(ApiError::new(
                 StatusCode::CONFLICT,
                 "content.fixed",
-                "this belongs to the network's content folder; its operator changes it there",
+                "this is in the network's content folder; change it there",
             ));
         }
         node.ok_or_else(|| unknown(uuid))
@@ -354,7 +356,7 @@ impl Tree {
     fn check_place(&self, parent: &str, name: &str, levels: usize) -> Result<(), ApiError> {
         check_name(name)?;
         let kind = self.nodes.get(parent).map(|node| &node.kind);
-        if parent != ROOT && !kind.is_some_and(Kind::has_children) {
+        if parent != ROOT && !kind.is_some_and(NodeKind::has_children) {
             return Err(ApiError::bad_request(
                 "content.parent.unknown",
                 format!("no folder or app has the uuid {}", Quoted(parent)),
@@ -371,7 +373,7 @@ impl Tree {
             return Err(ApiError::new(
                 StatusCode::CONFLICT,
                 "content.exists",
-                format!("there is something with the name {} already", Quoted(name)),
+                format!("the name {} is already taken", Quoted(name)),
             ));
         }
         Ok(())

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::error::ApiError;
-use super::lock::lock;
 use super::store::{Store, Table};
 use expd_domain::Payload;
+use expd_server::lock::lock;
 
 const MAX_ITEMS: usize = 10_000;
 
@@ -35,7 +35,7 @@ impl DataStore {
                 .is_some_and(|(name, document)| items.put(name, document).is_ok());
             if !restored {
                 log::error!(
-                    "the store has no data item in {}",
+                    "invalid data item {} in the store",
                     expd_domain::Quoted(&key)
                 );
             }

@@ -23,17 +23,17 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::body::PathParams;
-use super::connection::{ClientConnection, RequestConnection};
-use super::content_node::{Kind, Node, StoredFile, unknown};
+use super::content_node::{Node, NodeKind, StoredFile, unknown};
 use super::content_seeds::INDEX;
 use super::error::ApiError;
 use super::login::{self, Login, bearer};
-use super::ranges::{Representation, Selection};
 use super::resource_store::{self, Collection, Document};
 use super::restricted_cookie::{self, RestrictedToken};
 use super::state::HubState;
 use super::turns::Turn;
 use expd_domain::Secret;
+use expd_server::connection::{ClientConnection, RequestConnection};
+use expd_server::ranges::{Representation, Selection};
 
 /// Bytes that are read at once. A delivery holds at most four times as many.
 const CHUNK: u64 = 64 * 1024;
@@ -58,7 +58,7 @@ impl FromRequestParts<Arc<HubState>> for Reader {
         let connection = parts.extensions.get::<ConnectInfo<RequestConnection>>();
         let ConnectInfo(RequestConnection(connection)) = connection
             .cloned()
-            .ok_or_else(|| ApiError::internal("a request came over no connection"))?;
+            .ok_or_else(|| ApiError::internal("a request has no connection"))?;
         let (owner, token) = if bearer(&parts.headers).is_some() {
             let login = Login::from_request_parts(parts, hub).await?;
             login.require_paired()?;
@@ -125,7 +125,7 @@ pub(super) async fn content(
         let names = path.split('/').filter(|name| !name.is_empty());
         let (_, node) = tree.resolve(names).ok_or_else(|| unknown(&path))?;
         match &node.kind {
-            Kind::App => return Ok(with_token(reader.token, to_index(&uri))),
+            NodeKind::App => return Ok(with_token(reader.token, to_index(&uri))),
             _ => file_of(node, parameters(query.as_deref(), "variant").next())?,
         }
     };
@@ -178,7 +178,7 @@ fn to_index(uri: &Uri) -> Response {
 }
 
 fn file_of(node: &Node, variant: Option<String>) -> Result<StoredFile, ApiError> {
-    let Kind::File { file, variants } = &node.kind else {
+    let NodeKind::File { file, variants } = &node.kind else {
         return Err(ApiError::not_found(
             "content.notDelivered",
             "only files and apps are delivered; a URL is opened at the `url` of its document",
@@ -267,7 +267,7 @@ async fn deliver(
 
 async fn open(
     hub: &Arc<HubState>,
-    place: super::content_node::Place,
+    place: super::content_node::FileLocation,
 ) -> Result<(File, Representation), ApiError> {
     let files = hub.clone();
     let opened = tokio::task::spawn_blocking(move || {
@@ -352,7 +352,7 @@ async fn send(
             // The client has disconnected.
             Ok(_) => return,
             Err(_) => {
-                log::debug!("a client takes nothing of a file; closing its connection");
+                log::debug!("closing a connection: its client stopped reading a file");
                 connection.cut();
                 return;
             }

@@ -7,14 +7,14 @@ use std::sync::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::address::Address;
 use super::error::ApiError;
-use super::lock::lock;
 use super::pairing_codes::{Credentials, IssuedCode, PairingCodes};
 use super::settings::{HubDevice, HubSettings};
 use super::store::{Contents, Store, Table};
 use super::tokens::{Tokens, hex};
 use expd_domain::{Identity, IdentityKind, Quoted, Secret};
+use expd_server::address::Address;
+use expd_server::lock::lock;
 use expd_server::token_life::TokenLife;
 
 const MAX_DEVICES: usize = 10_000;
@@ -93,7 +93,7 @@ impl Directory {
         for (uuid, record) in contents.take(Table::Devices) {
             match serde_json::from_str(&record) {
                 Ok(StoredDevice { secret, origin }) => devices.add(&tokens, &uuid, secret, origin),
-                Err(_) => log::error!("the store has no device in {}", Quoted(&uuid)),
+                Err(_) => log::error!("invalid device {} in the store", Quoted(&uuid)),
             }
         }
         devices.store = store;
@@ -283,7 +283,7 @@ fn random_secret() -> Secret {
 fn too_many_devices() -> ApiError {
     ApiError::full(
         "pairing.devices.full",
-        format!("{MAX_DEVICES} devices are known already; unpair or delete one first"),
+        format!("there are already {MAX_DEVICES} devices; unpair or delete one first"),
     )
 }
 
@@ -297,7 +297,7 @@ fn check_uuid(uuid: String) -> Result<String, ApiError> {
     }
     Err(ApiError::bad_request(
         "pairing.uuid.invalid",
-        format!("a uuid has 1 to {MAX_UUID_BYTES} letters, digits, dashes and dots"),
+        format!("a uuid must have 1 to {MAX_UUID_BYTES} letters, digits, dashes and dots"),
     ))
 }
 

@@ -9,14 +9,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::body::PAYLOAD_BODY;
-use super::connection::{ClientConnection, RequestConnection};
-use super::engine_query::EngineQuery;
 use super::error::ApiError;
 use super::login::Login;
 use super::session_slots::{SessionOwner, SocketClass};
 use super::socket::{self, SocketTask};
 use super::state::HubState;
+use expd_server::connection::{ClientConnection, RequestConnection};
 use expd_server::engine::{Heartbeat, SocketTerms};
+use expd_server::engine_query::EngineQuery;
 
 /// Maximum number of packets in one body of long polling.
 const MAX_PACKETS: usize = 1024;
@@ -145,6 +145,6 @@ fn owner_of(login: Option<&Login>, connection: &ClientConnection) -> SessionOwne
 fn connection_of(request: &Request) -> Result<Arc<ClientConnection>, ApiError> {
     let peer = request.extensions().get::<ConnectInfo<RequestConnection>>();
     let ConnectInfo(RequestConnection(connection)) =
-        peer.ok_or_else(|| ApiError::internal("a request came over no connection"))?;
+        peer.ok_or_else(|| ApiError::internal("a request has no connection"))?;
     Ok(connection.clone())
 }

@@ -11,10 +11,11 @@ use tokio_util::task::TaskTracker;
 use super::disk::DiskPlaces;
 use super::error::HubError;
 use super::password;
-use super::server::ServerTerms;
+use super::router;
 use super::settings::HubSettings;
 use super::state::HubState;
-use super::{router, server};
+use expd_server::server;
+use expd_server::server::ServerTerms;
 
 /// Time for connections to end by themselves at shutdown, before they are closed.
 const DRAIN: Duration = Duration::from_millis(600);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 
-use super::connection::{ClientConnection, RequestConnection};
 use super::error::ApiError;
 use super::state::HubState;
 use super::tokens::TokenClaims;
+use expd_server::connection::{ClientConnection, RequestConnection};
 use expd_server::token;
 pub(super) use expd_server::token::bearer;
 use expd_server::token_life::TokenLife;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::socket_memory::{Full, SocketUse};
-use expd_server::engine::{Outgoing, Packet};
+use expd_server::engine::{Packet, QueuedPacket};
+use expd_server::socket_memory::{Full, SocketUse};
 
 /// Maximum number of bytes that wait for a socket: three payloads of maximum size.
 const MAX_OUTSTANDING_BYTES: u64 = 48 * 1024 * 1024;
@@ -20,7 +20,7 @@ const MAX_PACKETS_OF_WAITING: usize = 64;
 pub(super) enum Order {
     Stay,
     /// Disconnect, after everything that was sent before.
-    Leave,
+    Disconnect,
     /// End at once.
     Cut,
 }
@@ -28,7 +28,7 @@ pub(super) enum Order {
 /// The registry's end.
 pub(super) struct OutboxSender {
     pub memory: Arc<SocketUse>,
-    packets: mpsc::Sender<Outgoing>,
+    packets: mpsc::Sender<QueuedPacket>,
     orders: watch::Sender<Order>,
 }
 
@@ -36,13 +36,13 @@ pub(super) struct OutboxSender {
 pub(super) struct Outbox {
     /// Number of the socket.
     pub id: u64,
-    packets: mpsc::Receiver<Outgoing>,
+    packets: mpsc::Receiver<QueuedPacket>,
     orders: watch::Receiver<Order>,
 }
 
 /// Next action of a socket's task.
 pub(super) enum Next {
-    Packet(Outgoing),
+    Packet(QueuedPacket),
     End(Order),
 }
 
@@ -75,19 +75,19 @@ impl Outbox {
             biased;
             order = self.orders.wait_for(|order| *order != Order::Stay) => {
                 // Removal without an order means disconnect.
-                Next::End(order.map_or(Order::Leave, |order| *order))
+                Next::End(order.map_or(Order::Disconnect, |order| *order))
             }
             Some(packet) = self.packets.recv(), if writable => Next::Packet(packet),
         }
     }
 
     /// Waits for the next packet of a socket that was removed; `None` after the last one.
-    pub(super) async fn rest(&mut self) -> Option<Outgoing> {
+    pub(super) async fn remaining(&mut self) -> Option<QueuedPacket> {
         self.packets.recv().await
     }
 
     /// Takes waiting packets: at most `most`, and until they exceed this many bytes.
-    pub(super) fn take(&mut self, most: usize, bytes: usize) -> Vec<Outgoing> {
+    pub(super) fn take(&mut self, most: usize, bytes: usize) -> Vec<QueuedPacket> {
         let mut taken = Vec::new();
         let mut size = 0;
         while taken.len() < most
@@ -132,11 +132,11 @@ impl OutboxSender {
         if let Err(full) = self.memory.room_for(size) {
             return Delivery::NoRoom(full);
         }
-        let outgoing = Outgoing {
+        let queued = QueuedPacket {
             packet: packet.clone(),
             charge: Some(self.memory.charge(size)),
         };
-        match self.packets.try_send(outgoing) {
+        match self.packets.try_send(queued) {
             Ok(()) => Delivery::Sent,
             Err(mpsc::error::TrySendError::Full(_)) => Delivery::Slow,
             Err(mpsc::error::TrySendError::Closed(_)) => Delivery::Gone,

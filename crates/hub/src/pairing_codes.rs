@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
-use super::address::Address;
 use super::error::ApiError;
-use super::rate_limiter::RateLimiter;
 use expd_domain::Secret;
+use expd_server::address::Address;
+use expd_server::rate_limiter::RateLimiter;
 use expd_server::token_life::{Clocks, TokenLife};
 
 /// Limits of pending codes: in all, and of one address.

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::address::Address;
 use super::error::ApiError;
-use super::lock::lock;
-use super::rate_limiter::RateLimiter;
+use expd_server::address::Address;
+use expd_server::lock::lock;
+use expd_server::rate_limiter::RateLimiter;
 
 /// Checks that run at once.
 const AT_ONCE: usize = 2;

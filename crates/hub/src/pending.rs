@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 
 use super::error::ApiError;
-use super::lock::lock;
 use expd_domain::{BroadcastId, Channel, Payload};
+use expd_server::lock::lock;
 
 /// Maximum number of pending broadcasts; each is an HTTP request, too.
 const MAX_PENDING: usize = 8192;
@@ -62,7 +62,7 @@ impl PendingBroadcasts {
             return Err(ApiError::too_many(
                 "network.broadcast.tooMany",
                 format!(
-                    "{MAX_PENDING} broadcasts wait for responses already; use shorter timeouts"
+                    "{MAX_PENDING} broadcasts already wait for responses; use shorter timeouts"
                 ),
             ));
         }
@@ -115,7 +115,7 @@ impl PendingBroadcasts {
         if open.responses.len() >= MAX_RESPONSES || inner.held_bytes + size > MAX_HELD_BYTES {
             return Err(ApiError::too_many(
                 "network.response.tooMany",
-                "the broadcast has as many responses as this network stores",
+                "the broadcast already has the maximum number of responses",
             ));
         }
         inner.held_bytes += size;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::lock::lock;
+use expd_server::lock::lock;
 use expd_server::token_life::{Clocks, TokenLife};
 
 /// Maximum number of remembered logins: in total, and of one identity. Beyond it the oldest login

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use super::lock::lock;
 use super::store::{Store, Table};
 use expd_domain::{Payload, Quoted};
+use expd_server::lock::lock;
 
 /// Maximum number of resources; the next limit bounds them in bytes.
 const MAX_RESOURCES: usize = 20_000;
@@ -75,7 +75,7 @@ impl ResourceStore {
         let mut documents = Documents::default();
         for (key, text) in rows {
             if documents.restore(&key, text).is_none() {
-                log::error!("the store has no resource in {}", Quoted(&key));
+                log::error!("invalid resource {} in the store", Quoted(&key));
             }
         }
         documents.store = store;

@@ -176,7 +176,7 @@ pub(super) fn delete(
             return Err(ApiError::new(
                 StatusCode::CONFLICT,
                 "resource.inUse",
-                "this device may log in; its operator forgets it with `expd hub unpair UUID`",
+                "this device may log in; remove it with `expd hub unpair UUID`",
             ));
         }
     }

@@ -12,11 +12,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::engine_query::EngineQuery;
-use super::hosts::Hosts;
 use super::login::{Login, bearer};
 use super::state::HubState;
 use expd_domain::Secret;
+use expd_server::engine_query::EngineQuery;
+use expd_server::hosts::Hosts;
 
 const NAME: &str = "_rt";
 

@@ -123,7 +123,7 @@ async fn check_host(State(hub): State<Arc<HubState>>, request: Request, next: Ne
     let refusal = ApiError::new(
         StatusCode::MISDIRECTED_REQUEST,
         "request.host.foreign",
-        "the request's Host is none of this network's; use a loopback address, or add the host to hub.hosts",
+        "the request's Host does not name this network; use a loopback address, or add the host to hub.hosts",
     );
     refusal.into_response()
 }

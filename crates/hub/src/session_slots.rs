@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
-use super::address::Address;
 use super::error::ApiError;
-use super::lock::lock;
+use expd_server::address::Address;
+use expd_server::lock::lock;
 
 /// Maximum number of open sockets of identities: in total, and of one.
 pub(super) const MAX_SOCKETS: usize = 4096;

@@ -16,10 +16,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::error::ApiError;
 use super::login::Login;
 use super::outbox::{Next, Order, Outbox};
-use super::socket_memory::SocketUse;
 use super::state::HubState;
 use super::subscriptions;
-use expd_server::engine::{Closed, EngineSocket, Outgoing, SocketEvent, disconnect_packet};
+use expd_server::engine::{Closed, EngineSocket, QueuedPacket, SocketEvent, disconnect_packet};
+use expd_server::socket_memory::SocketUse;
 
 /// Time for a client to leave after it was refused, or told to disconnect.
 const GRACE: Duration = Duration::from_secs(1);
@@ -144,7 +144,7 @@ impl Admitted {
                 () = &mut expiry => return End::Expired,
                 next = self.outbox.next(writable) => match next {
                     Next::End(Order::Cut) => return End::Cut,
-                    Next::End(Order::Stay | Order::Leave) => return End::Leaving,
+                    Next::End(Order::Stay | Order::Disconnect) => return End::Leaving,
                     Next::Packet(first) => match self.send(socket, first) {
                         Ok(()) => continue,
                         Err(closed) => return End::Closed(closed),
@@ -178,7 +178,7 @@ impl Admitted {
     }
 
     /// Hands packets over to the transport.
-    fn send(&mut self, socket: &mut EngineSocket, first: Outgoing) -> Result<(), Closed> {
+    fn send(&mut self, socket: &mut EngineSocket, first: QueuedPacket) -> Result<(), Closed> {
         let bytes = MAX_BATCH_BYTES.saturating_sub(first.packet.len());
         let mut packets = vec![first];
         packets.extend(self.outbox.take(MAX_BATCH, bytes));
@@ -197,7 +197,7 @@ impl Admitted {
                 () = sleep_until(deadline) => break,
                 () = stopping.cancelled() => break,
                 event = socket.next() => event,
-                first = self.outbox.rest(), if writable => {
+                first = self.outbox.remaining(), if writable => {
                     let sent = if let Some(first) = first {
                         self.send(&mut socket, first)
                     } else {

@@ -9,12 +9,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use super::error::ApiError;
-use super::lock::lock;
 use super::outbox::{self, Delivery, Order, Outbox, OutboxSender, SlowSocket};
-use super::socket_memory::{Full, SocketUse};
 use expd_domain::{BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payload};
 use expd_server::engine::Packet;
+use expd_server::lock::lock;
 use expd_server::network_events;
+use expd_server::socket_memory::{Full, SocketUse};
 
 /// Maximum number of channels of one socket. A daemon uses one socket for all programs of its host.
 const MAX_SUBSCRIPTIONS: usize = 16_384;

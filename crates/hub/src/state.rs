@@ -6,8 +6,6 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::admission::{Admission, MAX_CONNECTIONS};
-use super::body_memory::BodyMemory;
 use super::content_files::ContentFiles;
 use super::content_tree::ContentTree;
 use super::counters::Counters;
@@ -15,7 +13,6 @@ use super::data_store::DataStore;
 use super::directory::{Directory, Origin};
 use super::disk::Disk;
 use super::error::ApiError;
-use super::hosts::Hosts;
 use super::keys::Keys;
 use super::password_checks::PasswordChecks;
 use super::pending::PendingBroadcasts;
@@ -23,14 +20,17 @@ use super::refreshed_logins::RefreshedLogins;
 use super::resource_store::{Collection, ResourceStore};
 use super::session_slots::{SessionOwner, SessionSlots};
 use super::settings::HubSettings;
-use super::socket_memory::SocketMemory;
 use super::socket_registry::SocketRegistry;
 use super::store::{Store, Table};
 use super::tokens::Tokens;
 use super::turns::Turns;
 use expd_domain::{Channel, ChannelId, Secret};
+use expd_server::admission::{Admission, MAX_CONNECTIONS};
+use expd_server::body_memory::BodyMemory;
 use expd_server::engine::EngineSessions;
+use expd_server::hosts::Hosts;
 use expd_server::messages::decode_channel;
+use expd_server::socket_memory::SocketMemory;
 
 /// One running server. Each part has its own lock; locks are taken in the order data or resources,
 /// sockets, engine sessions, and none is held across an await.

@@ -22,8 +22,8 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition}
 use tokio::sync::watch;
 
 use super::error::ApiError;
-use super::lock::lock;
 use super::store_error::StoreError;
+use expd_server::lock::lock;
 
 /// Memory for pages of the database. Nothing is read after the start.
 const CACHE: usize = 8 * 1024 * 1024;

@@ -31,7 +31,7 @@ pub(super) fn subscribe(hub: &Arc<HubState>, login: &Login, socket: u64, list: O
         return refuse(hub, socket, vec![(ChannelId::from_wire(""), malformed)]);
     };
     if ids.len() > MAX_SUBSCRIBE_IDS {
-        let message = format!("one subscribe may hold {MAX_SUBSCRIBE_IDS} channel IDs");
+        let message = format!("one subscribe may contain at most {MAX_SUBSCRIBE_IDS} channel IDs");
         let error = ApiError::bad_request("network.subscribe.tooMany", message);
         return refuse(hub, socket, vec![(ChannelId::from_wire(""), error)]);
     }

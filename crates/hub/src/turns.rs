@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::byte_budget::{ByteBudget, Reservation};
 use super::error::ApiError;
+use expd_server::byte_budget::{ByteBudget, Reservation};
 
 /// Concurrent uploads: in total, and of one identity.
 const UPLOADS: usize = 32;
@@ -42,7 +42,7 @@ impl Turns {
         turn.map_err(|_| {
             ApiError::busy(
                 "content.uploads.tooMany",
-                "too many uploads are under way; try again later",
+                "too many uploads are in progress; try again later",
             )
         })
     }

@@ -21,15 +21,15 @@ use futures_util::StreamExt as _;
 use tokio::io::{AsyncWriteExt as _, BufWriter};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::connection::RequestConnection;
 use super::content_files::{FinishedUpload, Upload};
-use super::content_node::{FILE, Kind, NewNode, StoredFile, unknown_subtype};
+use super::content_node::{FILE, NewNode, NodeKind, StoredFile, unknown_subtype};
 use super::content_seeds::mime_of;
 use super::content_tree::ROOT;
 use super::error::ApiError;
 use super::login::Login;
 use super::resource_store::Document;
 use super::state::HubState;
+use expd_server::connection::RequestConnection;
 
 /// Minimum progress of an upload, and the interval in which it is due.
 const MIN_PROGRESS: usize = 16 * 1024;
@@ -60,7 +60,7 @@ pub(super) async fn receive(
     let connection = request.extensions().get::<ConnectInfo<RequestConnection>>();
     let ConnectInfo(RequestConnection(connection)) = connection
         .cloned()
-        .ok_or_else(|| ApiError::internal("a request came over no connection"))?;
+        .ok_or_else(|| ApiError::internal("a request has no connection"))?;
     let _turn = hub.turns.upload(&owner).await?;
     connection.await_body();
     let received = receive_form(hub, &owner, request).await;
@@ -147,7 +147,7 @@ impl Fields<'_> {
                 Some("file") if form.file.is_some() => {
                     return Err(ApiError::bad_request(
                         "request.body.malformed",
-                        "a form has one `file`",
+                        "a form must have exactly one `file`",
                     ));
                 }
                 Some("file") => form.file = Some(self.file(field).await?),
@@ -175,7 +175,7 @@ impl Fields<'_> {
             bytes.extend_from_slice(&chunk);
         }
         String::from_utf8(bytes).map_err(|_| {
-            ApiError::bad_request("request.body.malformed", "a field of the form is no UTF-8")
+            ApiError::bad_request("request.body.malformed", "a field of the form is not UTF-8")
         })
     }
 
@@ -222,7 +222,7 @@ impl Fields<'_> {
                 StatusCode::REQUEST_TIMEOUT,
                 "request.body.timeout",
                 format!(
-                    "the upload brought less than {MIN_PROGRESS} bytes in {} s",
+                    "the upload was slower than {MIN_PROGRESS} bytes in {} s",
                     STALL_TIMEOUT.as_secs()
                 ),
             )
@@ -262,7 +262,7 @@ async fn add(hub: &Arc<HubState>, owner: String, form: Form) -> Result<String, A
             let new = NewNode {
                 parent,
                 name,
-                kind: Kind::File {
+                kind: NodeKind::File {
                     file,
                     variants: Vec::new(),
                 },

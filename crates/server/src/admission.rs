@@ -74,7 +74,7 @@ struct Count {
 }
 
 /// Slot of one connection, released on drop.
-pub struct ConnectionSlot {
+pub(crate) struct ConnectionSlot {
     admission: Arc<Admission>,
     number: u64,
 }
@@ -106,12 +106,15 @@ impl Admission {
     }
 
     /// Makes a connection without a slot.
-    pub fn connection(&self, peer: SocketAddr) -> Arc<ClientConnection> {
+    pub(crate) fn connection(&self, peer: SocketAddr) -> Arc<ClientConnection> {
         Arc::new(ClientConnection::new(peer, self.cut.child_token()))
     }
 
     /// Gives a new connection a slot as a silent one; `None` if none can be evicted.
-    pub fn admit(self: &Arc<Self>, connection: &Arc<ClientConnection>) -> Option<ConnectionSlot> {
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        connection: &Arc<ClientConnection>,
+    ) -> Option<ConnectionSlot> {
         let inner = &mut *lock(&self.inner);
         if inner.silent.len() >= self.silent || inner.open() >= self.slots {
             inner.evict_silent()?;
@@ -128,7 +131,7 @@ impl Admission {
     }
 
     /// Turns a silent connection into an anonymous one; `None` if none can be evicted.
-    pub fn on_first_byte(&self, connection: &ClientConnection) -> Option<()> {
+    pub(crate) fn on_first_byte(&self, connection: &ClientConnection) -> Option<()> {
         let inner = &mut *lock(&self.inner);
         let address = connection.address();
         let at_address = inner.by_address.get(&address).map_or(0, |c| c.anonymous);
@@ -185,7 +188,7 @@ impl Admission {
     }
 
     /// Closes connections that have exceeded a time limit.
-    pub fn close_expired(&self) {
+    pub(crate) fn close_expired(&self) {
         let inner = lock(&self.inner);
         let identified = inner.identified.values().map(|(connection, _)| connection);
         let unknown = inner.silent.values().chain(inner.anonymous.values());
@@ -204,7 +207,7 @@ impl Admission {
     }
 
     /// Closes the longest-waiting connection, when the system refuses to open another file.
-    pub fn evict_one(&self) {
+    pub(crate) fn evict_one(&self) {
         let inner = &mut *lock(&self.inner);
         if inner.evict_silent().is_none()
             && let Some(address) = inner.address_with_most(|count| count.anonymous)

@@ -123,7 +123,7 @@ async fn collect(
     }
     if seen > limit {
         return Err(ApiError::too_large(format!(
-            "the body has more than the {limit} bytes that are allowed here"
+            "the body exceeds the limit of {limit} bytes"
         )));
     }
     Ok(bytes)
@@ -134,7 +134,7 @@ fn too_slow(time_limit: Duration) -> ApiError {
         StatusCode::REQUEST_TIMEOUT,
         "request.body.timeout",
         format!(
-            "the body did not arrive within {} s, or brought less than {MIN_PROGRESS} bytes in {} s",
+            "the body did not arrive within {} s, or was slower than {MIN_PROGRESS} bytes in {} s",
             time_limit.as_secs(),
             STALL_TIMEOUT.as_secs()
         ),

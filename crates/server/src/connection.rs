@@ -13,7 +13,7 @@ use super::socket_memory::{Full, SocketUse};
 
 /// Activity of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// No byte has arrived.
     Silent,
     /// A request's head has begun.
@@ -51,21 +51,21 @@ impl ClientConnection {
     }
 
     /// Number of its slot.
-    pub fn slot(&self) -> u64 {
+    pub(crate) fn slot(&self) -> u64 {
         self.slot.load(Ordering::Relaxed)
     }
 
-    pub fn set_slot(&self, number: u64) {
+    pub(crate) fn set_slot(&self, number: u64) {
         self.slot.store(number, Ordering::Relaxed);
     }
 
     /// Activity, and its start.
-    pub fn phase(&self) -> (Phase, Instant) {
+    pub(crate) fn phase(&self) -> (Phase, Instant) {
         *lock(&self.phase)
     }
 
     /// Records the first byte. The head must arrive within the rest of the timeout.
-    pub fn begin_head(&self) {
+    pub(crate) fn begin_head(&self) {
         lock(&self.phase).0 = Phase::Head;
     }
 
@@ -94,12 +94,12 @@ impl ClientConnection {
     }
 
     /// Charges subsequent input to a live socket. A connection becomes at most one `WebSocket`.
-    pub fn carry(&self, socket: Arc<SocketUse>) {
+    pub(crate) fn carry(&self, socket: Arc<SocketUse>) {
         self.socket.get_or_init(|| socket);
     }
 
     /// Counts bytes that arrived. Fails if the memory budget of the socket has no room.
-    pub fn read(&self, bytes: usize) -> Result<(), Full> {
+    pub(crate) fn read(&self, bytes: usize) -> Result<(), Full> {
         self.received();
         self.socket
             .get()
@@ -107,7 +107,7 @@ impl ClientConnection {
     }
 
     /// Completes when the connection must end.
-    pub fn until_cut(&self) -> WaitForCancellationFutureOwned {
+    pub(crate) fn until_cut(&self) -> WaitForCancellationFutureOwned {
         self.cut.clone().cancelled_owned()
     }
 
@@ -117,7 +117,7 @@ impl ClientConnection {
     }
 
     #[cfg(test)]
-    pub fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.cut.is_cancelled()
     }
 }

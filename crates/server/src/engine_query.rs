@@ -2,17 +2,10 @@
 
 use axum::http::Uri;
 
-use expd_domain::Secret;
+use expd_domain::{Generation, Secret};
 
 /// Path prefix of Socket.IO.
 const PATH: &str = "/socket.io";
-
-/// Engine.IO generation of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Generation {
-    V3,
-    V4,
-}
 
 /// Query parameters of an Engine.IO request. Of duplicates, the first counts.
 #[derive(Clone, Copy, Debug)]

@@ -27,7 +27,7 @@ pub fn read_key(path: &Path) -> io::Result<Option<Secret>> {
     let text = text.trim();
     if text.len() < MIN_KEY_LENGTH {
         let what = format!(
-            "it holds no key of at least {MIN_KEY_LENGTH} characters; remove it to have a new one made"
+            "it contains no key of at least {MIN_KEY_LENGTH} characters; remove it to get a new one"
         );
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }

@@ -2,8 +2,6 @@
 //! UTF-16 units (JavaScript's characters), or binary form `0 DIGITS 255 PACKET…`, with lengths in
 //! bytes.
 
-use std::ops::Range;
-
 /// Markers of the binary form.
 const TEXT_PACKET: u8 = 0;
 const END_OF_LENGTH: u8 = 255;
@@ -11,25 +9,14 @@ const END_OF_LENGTH: u8 = 255;
 /// Maximum number of digits in a length: 20 MiB has eight.
 const MAX_DIGITS: usize = 9;
 
-/// One packet of the text form.
-pub struct FramedPacket<'a> {
-    pub packet: &'a str,
-    /// Range in the text, including the length prefix.
-    pub span: Range<usize>,
-}
-
 /// Parses the text form. An item is `None` if the text is malformed there, and ends the list.
-pub fn parse_text(text: &str) -> impl Iterator<Item = Option<FramedPacket<'_>>> {
+pub fn parse_text(text: &str) -> impl Iterator<Item = Option<&str>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
         let found = first_of_text(rest);
-        let begin = at;
-        at = found.map_or(text.len(), |(_, length)| begin + length);
-        Some(found.map(|(packet, length)| FramedPacket {
-            packet,
-            span: begin..begin + length,
-        }))
+        at = found.map_or(text.len(), |(_, length)| at + length);
+        Some(found.map(|(packet, _)| packet))
     })
 }
 
@@ -107,9 +94,7 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> Option<Vec<&str>> {
-        parse_text(text)
-            .map(|framed| framed.map(|framed| framed.packet))
-            .collect()
+        parse_text(text).collect()
     }
 
     #[test]
@@ -117,8 +102,7 @@ mod tests {
         assert_eq!(text("3:4é:2:40"), Some(vec!["4é:", "40"]));
         assert_eq!(text("5:42🍽:1:25:4🍽🍽"), Some(vec!["42🍽:", "2", "4🍽🍽"]));
         assert_eq!(text(""), Some(vec![]));
-        let spans: Vec<_> = parse_text("1:22:4ü").map(|f| f.unwrap().span).collect();
-        assert_eq!(spans, [0..3, 3..8]);
+        assert_eq!(text("1:22:4ü"), Some(vec!["2", "4ü"]));
     }
 
     #[test]

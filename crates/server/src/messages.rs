@@ -6,10 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::ApiError;
-use expd_domain::{BroadcastId, Channel, ChannelId, Payload, Quoted};
-
-/// Response timeout of a broadcast whose sender gives none.
-const DEFAULT_TIMEOUT: Duration = Duration::from_millis(100);
+use expd_domain::{BroadcastId, Channel, ChannelId, DEFAULT_BROADCAST_TIMEOUT, Payload, Quoted};
 
 /// Maximum response timeout of a broadcast.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -82,7 +79,7 @@ impl BroadcastQuery {
         // The JS SDK sends the text `undefined` if its caller set no timeout.
         let text = self.timeout.as_deref().unwrap_or_default().trim();
         if matches!(text, "" | "undefined" | "null") {
-            return Ok(DEFAULT_TIMEOUT);
+            return Ok(DEFAULT_BROADCAST_TIMEOUT);
         }
         let millis = text.parse::<f64>().ok().filter(|ms| *ms >= 0.0);
         let millis = millis.ok_or_else(|| {
@@ -150,8 +147,11 @@ mod tests {
             }
             .timeout()
         };
-        assert_eq!(timeout(None).unwrap(), DEFAULT_TIMEOUT);
-        assert_eq!(timeout(Some("undefined")).unwrap(), DEFAULT_TIMEOUT);
+        assert_eq!(timeout(None).unwrap(), DEFAULT_BROADCAST_TIMEOUT);
+        assert_eq!(
+            timeout(Some("undefined")).unwrap(),
+            DEFAULT_BROADCAST_TIMEOUT
+        );
         assert_eq!(timeout(Some("0")).unwrap(), Duration::ZERO);
         assert_eq!(timeout(Some("1500")).unwrap(), Duration::from_millis(1500));
         assert_eq!(timeout(Some("1e300")).unwrap(), MAX_TIMEOUT);

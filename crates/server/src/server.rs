@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::StatusCode;
 use axum::response::Response;
-use hyper::body::Incoming;
+use hyper::body::Incoming as RequestBody;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -114,9 +114,7 @@ pub async fn serve(
             Err(error) if is_connection_error(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
             Err(error) => {
-                log::warn!(
-                    "cannot accept connections: {error}; closing the one that has waited longest"
-                );
+                log::warn!("cannot accept connections: {error}; closing the longest-waiting one");
                 terms.admission.evict_one();
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
@@ -209,7 +207,7 @@ async fn serve_connection(
     router: Router,
     terms: ServerTerms,
 ) {
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|request: Request<RequestBody>| {
         let (router, connection) = (router.clone(), connection.clone());
         async move { Ok::<_, Infallible>(serve_request(router, connection, request).await) }
     });
@@ -234,7 +232,7 @@ async fn serve_connection(
 async fn serve_request(
     router: Router,
     connection: Arc<ClientConnection>,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Response {
     connection.begin_request();
     let mut request = request.map(Body::new);

@@ -176,7 +176,7 @@ impl Page {
     /// Asks the client to confirm what it was given.
     pub(super) fn mark(&mut self) {
         self.next_mark = Instant::now() + MARK_INTERVAL;
-        let mark = self.task.socket.mark();
+        let mark = self.task.socket.fence();
         self.subscriptions.mark(mark);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::entry::WaitingPoll;
-use super::packet::{Outgoing, Packet};
+use super::packet::{Packet, QueuedPacket};
 use super::socket_event::Closed;
 use super::websocket::WebSocket;
 
@@ -30,7 +30,7 @@ pub(super) struct Polling {
     control: Vec<Packet>,
     /// Packets that arrived just after an Engine.IO packet had answered the poll: those of one
     /// write.
-    held: Vec<Outgoing>,
+    held: Vec<QueuedPacket>,
 }
 
 struct Probe {
@@ -125,15 +125,15 @@ impl Polling {
     }
 
     /// Answers the pending poll, with Engine.IO packets first.
-    pub(super) fn answer(&mut self, packets: Vec<Outgoing>) -> Result<(), Gone> {
+    pub(super) fn answer(&mut self, packets: Vec<QueuedPacket>) -> Result<(), Gone> {
         let poll = self.poll.take().ok_or(Gone)?;
-        let mut all: Vec<Outgoing> = self.take_control().into_iter().map(Into::into).collect();
+        let mut all: Vec<QueuedPacket> = self.take_control().into_iter().map(Into::into).collect();
         all.extend(packets);
         poll.send(all).map_err(|_| Gone)
     }
 
     /// Retains packets for the next poll, since none is pending.
-    pub(super) fn hold(&mut self, packets: Vec<Outgoing>) {
+    pub(super) fn hold(&mut self, packets: Vec<QueuedPacket>) {
         self.held.extend(packets);
     }
 
@@ -179,7 +179,7 @@ impl Polling {
 
     /// The WebSocket that the client upgrades to, with the waiting Engine.IO packets queued;
     /// retained packets are followed by this fence.
-    pub(super) fn upgrade(&mut self, mark: u64) -> Option<WebSocket> {
+    pub(super) fn upgrade(&mut self, fence: u64) -> Option<WebSocket> {
         let mut websocket = self.probe.take()?.websocket;
         if let Some(poll) = self.poll.take() {
             // The client may have closed that request already.
@@ -192,7 +192,7 @@ impl Polling {
             for packet in std::mem::take(&mut self.held) {
                 websocket.queue(packet);
             }
-            websocket.queue_mark(mark);
+            websocket.queue_fence(fence);
         }
         Some(websocket)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::packet::{ClientPacket, Outgoing};
+use super::packet::{ClientPacket, QueuedPacket};
 use super::websocket::WebSocket;
 use crate::byte_budget::Reservation;
 use crate::socket_memory::SocketUse;
@@ -34,7 +34,7 @@ pub struct SocketTerms {
 }
 
 /// A pending poll, by the sender of its answer.
-pub(super) type WaitingPoll = oneshot::Sender<Vec<Outgoing>>;
+pub(super) type WaitingPoll = oneshot::Sender<Vec<QueuedPacket>>;
 
 /// Input to a socket from HTTP requests.
 pub(super) enum Inbound {

@@ -23,7 +23,7 @@ mod timing;
 mod websocket;
 
 pub use entry::{Heartbeat, SocketTerms};
-pub use packet::{Outgoing, Packet, disconnect_packet, event};
+pub use packet::{Packet, QueuedPacket, disconnect_packet, event};
 pub use requests::Opening;
 pub use sessions::EngineSessions;
 pub use socket::EngineSocket;

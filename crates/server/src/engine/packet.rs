@@ -7,9 +7,9 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, SeqAccess, Vi
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::engine_query::Generation;
 use crate::legacy_framing;
 use crate::socket_memory::Charge;
+use expd_domain::Generation;
 
 /// Maximum length of a ping's text, which the answer repeats.
 const MAX_PING: usize = 64;
@@ -24,12 +24,12 @@ const SEPARATOR: char = '\u{1e}';
 pub type Packet = Utf8Bytes;
 
 /// A packet queued for a client, with the memory that it is charged to until it is sent.
-pub struct Outgoing {
+pub struct QueuedPacket {
     pub packet: Packet,
     pub charge: Option<Charge>,
 }
 
-impl From<Packet> for Outgoing {
+impl From<Packet> for QueuedPacket {
     fn from(packet: Packet) -> Self {
         Self {
             packet,
@@ -182,11 +182,11 @@ impl PollForm {
         }
     }
 
-    pub(super) fn write(self, packets: Vec<Outgoing>) -> Bytes {
-        let length = packets.iter().map(|outgoing| outgoing.packet.len() + 8);
+    pub(super) fn write(self, packets: Vec<QueuedPacket>) -> Bytes {
+        let length = packets.iter().map(|queued| queued.packet.len() + 8);
         let mut bytes = Vec::with_capacity(length.sum());
         let mut charges = Vec::new();
-        for (index, Outgoing { packet, charge }) in packets.into_iter().enumerate() {
+        for (index, QueuedPacket { packet, charge }) in packets.into_iter().enumerate() {
             match self {
                 Self::Current => {
                     if index > 0 {
@@ -238,9 +238,7 @@ pub(super) fn read_body(
         }
         (Generation::V3, false) => {
             let packets = legacy_framing::parse_text(as_text()?).take(most);
-            packets
-                .map(|framed| read(framed.map(|f| f.packet)))
-                .collect()
+            packets.map(read).collect()
         }
     };
     let packets = packets.ok_or(BodyFault::Malformed)?;
@@ -336,11 +334,11 @@ mod tests {
     fn a_polls_answer_is_charged_until_it_has_left() {
         let memory = std::sync::Arc::new(crate::socket_memory::SocketMemory::default());
         let socket = memory.open("a");
-        let outgoing = Outgoing {
+        let queued = QueuedPacket {
             packet: "42[]".into(),
             charge: Some(socket.charge(4)),
         };
-        let body = PollForm::Current.write(vec![outgoing]);
+        let body = PollForm::Current.write(vec![queued]);
         assert_eq!(socket.outstanding(), 4);
         let rest = body.slice(1..);
         drop(body);

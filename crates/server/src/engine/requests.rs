@@ -15,8 +15,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::task::TaskTracker;
 
 use super::entry::{Inbound, SocketTerms};
-use super::packet::{BodyFault, Outgoing, PollForm, read_body};
-use super::sessions::{EngineSessions, Session};
+use super::packet::{BodyFault, PollForm, QueuedPacket, read_body};
+use super::sessions::{EngineSession, EngineSessions};
 use super::socket::EngineSocket;
 use super::websocket::WebSocket;
 use crate::body::{self, BodyTerms};
@@ -65,7 +65,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         let generation = query.generation().ok_or_else(|| {
             ApiError::bad_request(
                 "network.socket.generation",
-                "the query's EIO is neither 3 nor 4, the generations of Engine.IO that are spoken here",
+                "the query's EIO must be 3 or 4, the supported generations of Engine.IO",
             )
         })?;
         if request.method() != Method::GET {
@@ -87,7 +87,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         if !query.is_polling() {
             return Err(ApiError::bad_request(
                 "network.socket.transport",
-                "the query's transport is neither polling nor websocket",
+                "the query's transport must be polling or websocket",
             ));
         }
         let mut socket = self.open(owner, generation, terms.clone(), &["websocket"]);
@@ -130,7 +130,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
             if session.upgraded.load(Ordering::Relaxed) {
                 return Err(ApiError::bad_request(
                     "network.socket.upgraded",
-                    "this socket goes on over another connection already",
+                    "this socket has already moved to another connection",
                 ));
             }
             let (upgrade, response) = websocket_upgrade(&mut request)?;
@@ -181,9 +181,9 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
                 "network.polling.malformed",
                 "the body is not a list of packets of this Engine.IO generation",
             ),
-            BodyFault::TooManyPackets => ApiError::too_large(format!(
-                "the body holds more than the {most} packets that are allowed here"
-            )),
+            BodyFault::TooManyPackets => {
+                ApiError::too_large(format!("the body exceeds the limit of {most} packets"))
+            }
         })?;
         drop(bytes);
         let sent = session.inbound.send(Inbound::Packets(packets, reservation));
@@ -191,7 +191,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         Ok(response("text/html", Bytes::from_static(b"ok")))
     }
 
-    fn session_of(&self, request: &Request) -> Result<Session<O>, ApiError> {
+    fn session_of(&self, request: &Request) -> Result<EngineSession<O>, ApiError> {
         let query = EngineQuery::of(request.uri()).ok_or_else(unknown)?;
         let sid = query.session().ok_or_else(unknown)?;
         self.find(sid).ok_or_else(unknown)
@@ -205,7 +205,7 @@ fn charge(connection: &ClientConnection, terms: &SocketTerms) {
     }
 }
 
-fn poll_response(form: PollForm, packets: Vec<Outgoing>) -> Response {
+fn poll_response(form: PollForm, packets: Vec<QueuedPacket>) -> Response {
     response(form.content_type(), form.write(packets))
 }
 

@@ -11,21 +11,21 @@ use tokio::sync::mpsc;
 use super::entry::{Inbound, SessionEntry, SocketTerms};
 use super::packet::Packet;
 use super::socket::EngineSocket;
-use crate::engine_query::Generation;
 use crate::lock::lock;
 use crate::token::hex;
+use expd_domain::Generation;
 
 /// Requests of one socket that wait for its task. Clients send one at a time.
 const MAILBOX: usize = 4;
 
 /// Open sockets, each with an owner `O`, by which requests for it are checked.
 pub struct EngineSessions<O> {
-    inner: Arc<Mutex<HashMap<String, Session<O>>>>,
+    inner: Arc<Mutex<HashMap<String, EngineSession<O>>>>,
 }
 
 /// Engine.IO session of a request.
 #[derive(Clone)]
-pub(super) struct Session<O> {
+pub(super) struct EngineSession<O> {
     pub inbound: mpsc::Sender<Inbound>,
     pub owner: O,
     pub generation: Generation,
@@ -61,7 +61,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         let sid = hex(&rand::random::<[u8; 16]>());
         let is_upgraded = Arc::new(AtomicBool::new(upgrades.is_empty()));
         let handshake = handshake(&sid, &terms, upgrades);
-        let session = Session {
+        let session = EngineSession {
             inbound,
             owner,
             generation,
@@ -83,7 +83,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         EngineSocket::new(generation, terms, receiver, handshake, entry)
     }
 
-    pub(super) fn find(&self, sid: &str) -> Option<Session<O>> {
+    pub(super) fn find(&self, sid: &str) -> Option<EngineSession<O>> {
         lock(&self.inner).get(sid).cloned()
     }
 }

@@ -12,12 +12,12 @@ use tokio::time::{Instant, timeout};
 
 use super::carrier::{Carrier, Polling, Waiting, end_poll};
 use super::entry::{Inbound, SessionEntry, SocketTerms};
-use super::packet::{ClientPacket, Outgoing, Packet};
+use super::packet::{ClientPacket, Packet, QueuedPacket};
 use super::socket_event::{Closed, SocketEvent};
 use super::timing::Timing;
 use super::websocket::{Received, WebSocket};
 use crate::byte_budget::Reservation;
-use crate::engine_query::Generation;
+use expd_domain::Generation;
 
 /// Time for a client to read what is written to its WebSocket.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ pub struct EngineSocket {
     connected: bool,
     timing: Timing,
     /// The latest fence. In polling, the next poll confirms it.
-    mark: u64,
+    fence: u64,
     /// The fence of polling that the next poll confirms.
     unconfirmed: Option<u64>,
     entry: SessionEntry,
@@ -64,7 +64,7 @@ impl EngineSocket {
             events: VecDeque::new(),
             body: None,
             connected: false,
-            mark: 0,
+            fence: 0,
             unconfirmed: None,
             entry,
         };
@@ -121,11 +121,11 @@ impl EngineSocket {
     ///
     /// # Errors
     /// The client has left.
-    pub fn send(&mut self, packets: Vec<Outgoing>) -> Result<(), Closed> {
+    pub fn send(&mut self, packets: Vec<QueuedPacket>) -> Result<(), Closed> {
         self.hand_over(packets.into_iter())
     }
 
-    fn hand_over(&mut self, packets: impl Iterator<Item = Outgoing>) -> Result<(), Closed> {
+    fn hand_over(&mut self, packets: impl Iterator<Item = QueuedPacket>) -> Result<(), Closed> {
         match &mut self.carrier {
             Carrier::WebSocket(websocket) => {
                 for packet in packets {
@@ -135,12 +135,12 @@ impl EngineSocket {
             }
             Carrier::Polling(polling) => {
                 let packets = packets.collect();
-                self.mark += 1;
+                self.fence += 1;
                 if !polling.has_poll() {
                     polling.hold(packets);
                     return Ok(());
                 }
-                self.unconfirmed = Some(self.mark);
+                self.unconfirmed = Some(self.fence);
                 polling.answer(packets).map_err(|_| Closed::Left)
             }
         }
@@ -182,12 +182,12 @@ impl EngineSocket {
     /// Sends a fence: [`SocketEvent::Received`] with its number follows once the client has
     /// received everything that was written before. In polling, the last write has its fence
     /// already.
-    pub fn mark(&mut self) -> u64 {
+    pub fn fence(&mut self) -> u64 {
         if let Carrier::WebSocket(websocket) = &mut self.carrier {
-            self.mark += 1;
-            websocket.queue_mark(self.mark);
+            self.fence += 1;
+            websocket.queue_fence(self.fence);
         }
-        self.mark
+        self.fence
     }
 
     /// Starts as a WebSocket instead of polling.
@@ -197,7 +197,7 @@ impl EngineSocket {
 
     /// Takes the packet that answers a long-polling handshake. Later packets wait for the next poll
     /// or the WebSocket: the Python SDK's client ignores what arrives with the handshake.
-    pub(super) fn take_handshake(&mut self) -> Option<Outgoing> {
+    pub(super) fn take_handshake(&mut self) -> Option<QueuedPacket> {
         match &mut self.carrier {
             Carrier::Polling(polling) => polling.take_handshake().map(Into::into),
             Carrier::WebSocket(_) => None,
@@ -226,9 +226,9 @@ impl EngineSocket {
 
     /// Reports a fence as confirmed. A client that has left the namespace reads packets and
     /// discards them.
-    fn received(&mut self, mark: u64) {
+    fn received(&mut self, fence: u64) {
         if !self.timing.has_left() {
-            self.events.push_back(SocketEvent::Received(mark));
+            self.events.push_back(SocketEvent::Received(fence));
         }
     }
 
@@ -278,14 +278,14 @@ impl EngineSocket {
                 }
             }
             Inbound::Poll(poll) => {
-                if let Some(mark) = self.unconfirmed.take() {
-                    self.received(mark);
+                if let Some(fence) = self.unconfirmed.take() {
+                    self.received(fence);
                 }
                 match &mut self.carrier {
                     Carrier::WebSocket(_) => end_poll(poll),
                     Carrier::Polling(polling) => match polling.wait(poll) {
                         Ok(Waiting::Empty) => self.events.push_back(SocketEvent::Writable),
-                        Ok(Waiting::Answered) => self.unconfirmed = Some(self.mark),
+                        Ok(Waiting::Answered) => self.unconfirmed = Some(self.fence),
                         Err(closed) => self.end(closed),
                     },
                 }
@@ -309,9 +309,9 @@ impl EngineSocket {
                     None => self.end(Closed::Malformed),
                 }
             }
-            Received::Mark(mark) => {
+            Received::Fence(fence) => {
                 self.timing.heard();
-                self.received(mark);
+                self.received(fence);
             }
             Received::Drained => self.events.push_back(SocketEvent::Writable),
             Received::End => match &mut self.carrier {
@@ -373,12 +373,12 @@ impl EngineSocket {
         let Carrier::Polling(polling) = &mut self.carrier else {
             return;
         };
-        let Some(websocket) = polling.upgrade(self.mark) else {
+        let Some(websocket) = polling.upgrade(self.fence) else {
             return;
         };
-        if let Some(mark) = self.unconfirmed.take() {
+        if let Some(fence) = self.unconfirmed.take() {
             // Before it upgrades, the client pauses its polls and has read the last one.
-            self.received(mark);
+            self.received(fence);
         }
         self.carrier = Carrier::WebSocket(websocket);
         self.entry.upgraded.store(true, Ordering::Relaxed);

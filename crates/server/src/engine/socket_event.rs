@@ -28,13 +28,13 @@ pub enum Closed {
     #[error("the client has left")]
     Left,
     /// The client missed its heartbeat.
-    #[error("the client shows no sign of life")]
+    #[error("the client missed its heartbeat")]
     Silent,
     /// The client did not open the default namespace in time.
-    #[error("the client has not opened its namespace in time")]
+    #[error("the client did not open its namespace in time")]
     NotConnected,
-    #[error("the client does not read what it is sent")]
+    #[error("the client does not read")]
     Slow,
-    #[error("the client broke the protocol")]
+    #[error("the client violated the protocol")]
     Malformed,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::entry::Heartbeat;
-use crate::engine_query::Generation;
+use expd_domain::Generation;
 
 /// Time for a client of generation 4 to open the default namespace.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::frame_writer::{FrameWriter, MAX_GATHERED, MAX_HEADER};
-use super::packet::{Outgoing, Packet};
+use super::packet::{Packet, QueuedPacket};
 use crate::socket_memory::SocketUse;
 
 /// Size of the read buffer. Hundreds of sockets are idle most of the time.
@@ -43,7 +43,7 @@ const KEPT_QUEUE: usize = 8;
 pub(super) enum Received {
     Text(Packet),
     /// The pong to a fence's ping.
-    Mark(u64),
+    Fence(u64),
     /// Everything that was queued is in the kernel.
     Drained,
     /// The WebSocket has ended.
@@ -51,8 +51,8 @@ pub(super) enum Received {
 }
 
 enum Queued {
-    Packet(Outgoing),
-    Mark(u64),
+    Packet(QueuedPacket),
+    Fence(u64),
     Close,
 }
 
@@ -100,13 +100,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
     }
 
-    pub(super) fn queue(&mut self, packet: impl Into<Outgoing>) {
+    pub(super) fn queue(&mut self, packet: impl Into<QueuedPacket>) {
         self.push(Queued::Packet(packet.into()));
     }
 
     /// Queues the ping of a fence.
-    pub(super) fn queue_mark(&mut self, mark: u64) {
-        self.push(Queued::Mark(mark));
+    pub(super) fn queue_fence(&mut self, fence: u64) {
+        self.push(Queued::Fence(fence));
     }
 
     /// Queues the close of the WebSocket.
@@ -126,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             ready!(self.poll_flush(context))?;
             match self.queue.front() {
                 // There is room for more.
-                Some(Queued::Packet(_) | Queued::Mark(_)) => {}
+                Some(Queued::Packet(_) | Queued::Fence(_)) => {}
                 Some(Queued::Close) => {
                     let closed = ready!(Pin::new(&mut self.stream).poll_close(context));
                     closed.map_err(drop)?;
@@ -194,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 }
                 Poll::Ready(Some(Ok(Message::Pong(number)))) => {
                     match <[u8; 8]>::try_from(&*number) {
-                        Ok(number) => Received::Mark(u64::from_be_bytes(number)),
+                        Ok(number) => Received::Fence(u64::from_be_bytes(number)),
                         // An unsolicited pong.
                         Err(_) => continue,
                     }
@@ -228,9 +228,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         let writer = self.stream.get_mut();
         while let Some(first) = self.queue.front() {
             match first {
-                Queued::Packet(outgoing) => {
-                    let bytes = outgoing.packet.as_bytes();
-                    let fragment = Fragment::next(&outgoing.packet, self.taken);
+                Queued::Packet(queued) => {
+                    let bytes = queued.packet.as_bytes();
+                    let fragment = Fragment::next(&queued.packet, self.taken);
                     let payload = bytes.get(fragment.range.clone()).unwrap_or_default();
                     if !writer.has_room(payload.len()) {
                         return;
@@ -243,16 +243,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                     }
                     self.taken = 0;
                 }
-                Queued::Mark(mark) => {
-                    let mark = mark.to_be_bytes();
-                    if !writer.has_room(mark.len()) {
+                Queued::Fence(fence) => {
+                    let fence = fence.to_be_bytes();
+                    if !writer.has_room(fence.len()) {
                         return;
                     }
-                    writer.put(OpCode::Control(Control::Ping), true, &mark);
+                    writer.put(OpCode::Control(Control::Ping), true, &fence);
                 }
                 Queued::Close => return,
             }
-            if let Some(Queued::Packet(Outgoing {
+            if let Some(Queued::Packet(QueuedPacket {
                 charge: Some(charge),
                 ..
             })) = self.queue.pop_front()

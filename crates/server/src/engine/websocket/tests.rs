@@ -18,11 +18,11 @@ async fn pair(bytes: usize) -> (WebSocket<DuplexStream>, DuplexStream) {
 
 /// Serves a WebSocket to its end. Returns the fences that the client confirmed.
 async fn serve(mut websocket: WebSocket<DuplexStream>) -> Vec<u64> {
-    let mut marks = Vec::new();
+    let mut fences = Vec::new();
     loop {
         match poll_fn(|context| websocket.poll_next(context)).await {
-            Received::Mark(mark) => marks.push(mark),
-            Received::End => return marks,
+            Received::Fence(fence) => fences.push(fence),
+            Received::End => return fences,
             Received::Text(_) | Received::Drained => {}
         }
     }
@@ -35,7 +35,7 @@ async fn a_client_that_pings_meanwhile_is_sent_whole_packets_in_order() {
     for packet in ["40", &large, "42[]"] {
         websocket.queue(Packet::from(packet));
     }
-    websocket.queue_mark(7);
+    websocket.queue_fence(7);
     websocket.queue(Packet::from("2"));
     let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
     let (mut output, mut input) = client.split();
@@ -52,7 +52,7 @@ async fn a_client_that_pings_meanwhile_is_sent_whole_packets_in_order() {
             match input.next().await.unwrap().unwrap() {
                 Message::Text(packet) => packets.push(packet),
                 Message::Pong(_) => pongs += 1,
-                Message::Ping(mark) => assert_eq!(*mark, 7_u64.to_be_bytes()),
+                Message::Ping(fence) => assert_eq!(*fence, 7_u64.to_be_bytes()),
                 other => panic!("{other:?}"),
             }
         }
@@ -63,8 +63,8 @@ async fn a_client_that_pings_meanwhile_is_sent_whole_packets_in_order() {
         output.close().await.unwrap();
         packets
     };
-    let (marks, packets) = tokio::join!(serve(websocket), client);
-    assert_eq!(marks, [7]);
+    let (fences, packets) = tokio::join!(serve(websocket), client);
+    assert_eq!(fences, [7]);
     assert_eq!(packets, ["40", &large, "42[]", "2"]);
 }
 
