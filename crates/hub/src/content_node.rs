@@ -177,6 +177,10 @@ pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
     ))
 }
 
+pub(super) fn full(what: &str) -> ApiError {
+    ApiError::full("content.full", format!("{what}; delete something first"))
+}
+
 pub(super) fn unknown_subtype(subtype: &str) -> ApiError {
     ApiError::bad_request(
         "content.subtype.invalid",

@@ -3,30 +3,28 @@
 //! A node is found by its uuid and by its path. Nodes from the folder of the settings mirror that
 //! folder; clients change the others, which are kept in the store.
 
+mod checks;
+mod restore;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard};
 
-use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::content_node::{
     FOLDER, NewNode, Node, NodeChange, NodeKind, RemovedFile, StoredFile, check_name, check_url,
-    own_fields_removed, removed_files, size, unknown,
+    full, own_fields_removed, removed_files, size, unknown,
 };
 use super::error::ApiError;
 use super::resource_store::Document;
 use super::store::{Store, Table};
-use expd_domain::Quoted;
 use expd_server::lock::lock;
 
 /// The folder that always exists.
 pub(super) const ROOT: &str = "root";
 
-/// Limits of the tree: nodes in total and of one identity, bytes chosen by clients, levels of
-/// folders, variants of a file.
+/// Limits of the tree: nodes in total, levels of folders, variants of a file.
 pub(super) const MAX_NODES: usize = 20_000;
-const NODES_OF_IDENTITY: usize = MAX_NODES / 2;
-const MAX_NODE_BYTES: usize = 64 * 1024 * 1024;
 pub(super) const MAX_LEVELS: usize = 32;
 const MAX_VARIANTS: usize = 64;
 
@@ -143,23 +141,6 @@ impl Tree {
         Some(document)
     }
 
-    /// Checks that a node could be created here, before its file is read.
-    pub(super) fn check_new(
-        &self,
-        parent: &str,
-        name: &str,
-        owner: Option<&str>,
-    ) -> Result<(), ApiError> {
-        self.check_place(parent, name, 1)?;
-        let count = owner.and_then(|owner| self.by_owner.get(owner)).copied();
-        if self.nodes.len() >= MAX_NODES || count.unwrap_or(0) >= NODES_OF_IDENTITY {
-            return Err(full(&format!(
-                "this network stores at most {MAX_NODES} nodes of content, {NODES_OF_IDENTITY} of one identity"
-            )));
-        }
-        Ok(())
-    }
-
     /// Creates a node under this uuid.
     pub(super) fn insert(&mut self, uuid: String, new: NewNode) -> Result<(), ApiError> {
         self.check_new(&new.parent, &new.name, new.owner.as_deref())?;
@@ -178,58 +159,6 @@ impl Tree {
         self.keep(&uuid, &node);
         self.link(uuid, node);
         Ok(())
-    }
-
-    /// Restores nodes from the store. A node whose folder is gone, or whose name is taken by
-    /// another node, is moved.
-    pub(super) fn restore(&mut self, records: Vec<(String, String)>) {
-        let mut by_parent = HashMap::<String, Vec<(String, Node)>>::new();
-        for (uuid, record) in records {
-            match serde_json::from_str::<Node>(&record) {
-                Ok(node) => by_parent
-                    .entry(node.parent.clone())
-                    .or_default()
-                    .push((uuid, node)),
-                Err(error) => {
-                    log::error!("invalid content {} in the store: {error}", Quoted(&uuid));
-                }
-            }
-        }
-        let mut parents: Vec<String> = self.nodes.keys().cloned().collect();
-        parents.push(ROOT.to_owned());
-        loop {
-            while let Some(parent) = parents.pop() {
-                for (uuid, node) in by_parent.remove(&parent).unwrap_or_default() {
-                    parents.push(uuid.clone());
-                    self.restore_one(uuid, node);
-                }
-            }
-            // The parent of these was a folder of the settings.
-            let Some(lost) = by_parent.keys().next().cloned() else {
-                return;
-            };
-            for (uuid, node) in by_parent.remove(&lost).unwrap_or_default() {
-                parents.push(uuid.clone());
-                self.restore_one(uuid, node);
-            }
-        }
-    }
-
-    fn restore_one(&mut self, uuid: String, mut node: Node) {
-        if self.check_place(&node.parent, &node.name, 1).is_err() {
-            let own = format!("{} ({uuid})", node.name);
-            log::warn!(
-                "content {} moved to /{own}: its folder cannot hold it",
-                Quoted(&node.name),
-            );
-            ROOT.clone_into(&mut node.parent);
-            node.name = own;
-        }
-        // Seeds may have been given the same numbers.
-        if self.by_number.contains_key(&node.number) {
-            node.number = self.last + 1;
-        }
-        self.link(uuid, node);
     }
 
     pub(super) fn change(&mut self, uuid: &str, change: NodeChange) -> Result<(), ApiError> {
@@ -339,56 +268,6 @@ impl Tree {
         })
     }
 
-    /// A node that clients may change.
-    fn editable(&self, uuid: &str) -> Result<&Node, ApiError> {
-        let node = self.nodes.get(uuid);
-        if uuid == ROOT || node.is_some_and(|node| node.owner.is_none()) {
-            return Err(ApiError::new(
-                StatusCode::CONFLICT,
-                "content.fixed",
-                "this is in the network's content folder; change it there",
-            ));
-        }
-        node.ok_or_else(|| unknown(uuid))
-    }
-
-    /// Checks that a parent can take a name, and this many levels of nodes.
-    fn check_place(&self, parent: &str, name: &str, levels: usize) -> Result<(), ApiError> {
-        check_name(name)?;
-        let kind = self.nodes.get(parent).map(|node| &node.kind);
-        if parent != ROOT && !kind.is_some_and(NodeKind::has_children) {
-            return Err(ApiError::bad_request(
-                "content.parent.unknown",
-                format!("no folder or app has the uuid {}", Quoted(parent)),
-            ));
-        }
-        if self.ancestors(parent).count() + 1 + levels > MAX_LEVELS {
-            return Err(ApiError::bad_request(
-                "content.parent.invalid",
-                format!("folders are nested more than {MAX_LEVELS} levels deep"),
-            ));
-        }
-        let names = self.children.get(parent);
-        if names.is_some_and(|names| names.contains_key(name)) {
-            return Err(ApiError::new(
-                StatusCode::CONFLICT,
-                "content.exists",
-                format!("the name {} is already taken", Quoted(name)),
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_bytes(&self, node: &Node, replaced: Option<&Node>) -> Result<(), ApiError> {
-        let bytes = self.bytes + size(node) - replaced.map_or(0, size);
-        if bytes > MAX_NODE_BYTES {
-            return Err(full(&format!(
-                "the documents of content have at most {MAX_NODE_BYTES} bytes in all"
-            )));
-        }
-        Ok(())
-    }
-
     /// Ancestors of a node, without the root.
     fn ancestors(&self, uuid: &str) -> impl Iterator<Item = (&str, &Node)> {
         let mut parent = self.nodes.get(uuid).map(|node| node.parent.as_str());
@@ -447,10 +326,6 @@ impl Tree {
         }
         Some(node)
     }
-}
-
-fn full(what: &str) -> ApiError {
-    ApiError::full("content.full", format!("{what}; delete something first"))
 }
 
 #[cfg(test)]

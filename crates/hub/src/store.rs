@@ -10,73 +10,24 @@
 //!
 //! Without a file, a store keeps nothing and everything succeeds at once.
 
-use std::collections::HashMap;
-use std::fs::{self, DirBuilder, OpenOptions};
+mod database;
+
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::Database;
 use tokio::sync::watch;
 
 use super::error::ApiError;
 use super::store_error::StoreError;
+use database::{Changes, commit, open, read, remove};
 use expd_server::lock::lock;
 
-/// Memory for pages of the database. Nothing is read after the start.
-const CACHE: usize = 8 * 1024 * 1024;
-
-/// Layout of the tables and of their values.
-const FORMAT: &str = "1";
-
-/// Tables; keys and values are text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Table {
-    Resources,
-    Data,
-    Content,
-    /// Secrets of devices that were paired or created with one.
-    Devices,
-    /// Fingerprints of configured devices that were unpaired.
-    Revoked,
-    Meta,
-}
-
-type Definition = TableDefinition<'static, &'static str, &'static str>;
-
-impl Table {
-    const ALL: [Self; 6] = [
-        Self::Resources,
-        Self::Data,
-        Self::Content,
-        Self::Devices,
-        Self::Revoked,
-        Self::Meta,
-    ];
-
-    fn definition(self) -> Definition {
-        TableDefinition::new(match self {
-            Self::Resources => "resources",
-            Self::Data => "data",
-            Self::Content => "content",
-            Self::Devices => "devices",
-            Self::Revoked => "revoked",
-            Self::Meta => "meta",
-        })
-    }
-}
-
-/// Rows of all tables at the start, sorted by key.
-#[derive(Default)]
-pub(super) struct Contents(HashMap<Table, Vec<(String, String)>>);
-
-impl Contents {
-    pub(super) fn take(&mut self, table: Table) -> Vec<(String, String)> {
-        self.0.remove(&table).unwrap_or_default()
-    }
-}
+pub(super) use database::{Contents, Table};
 
 /// Handle of the store; the last one closes it.
 #[derive(Clone, Default)]
@@ -100,15 +51,6 @@ struct State {
     batch: u64,
     wanted: bool,
     closing: bool,
-}
-
-/// Changes of one transaction. There is one for each key, so its size is bounded by the limits of
-/// the parts, and by one key for each request while a commit is in progress.
-#[derive(Default)]
-struct Changes {
-    values: HashMap<(Table, String), Option<String>>,
-    /// Files to remove once the changes are committed.
-    files: Vec<PathBuf>,
 }
 
 #[derive(Clone, Default)]
@@ -308,124 +250,6 @@ impl Shared {
         let batch = state.batch;
         state.batch += 1;
         Some((std::mem::take(&mut state.pending), batch))
-    }
-}
-
-impl Changes {
-    fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.files.is_empty()
-    }
-
-    /// Takes back changes that could not be committed; later ones win.
-    fn put_back(&mut self, earlier: Self) {
-        for (key, value) in earlier.values {
-            self.values.entry(key).or_insert(value);
-        }
-        self.files.extend(earlier.files);
-    }
-}
-
-fn open(path: &Path) -> Result<Database, StoreError> {
-    // The file contains secrets of devices.
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
-    let mut builder = Database::builder();
-    // A damaged file is reported instead of trusted.
-    builder
-        .set_cache_size(CACHE)
-        .set_check_integrity_on_open(true);
-    builder.create(path).map_err(StoreError::database)
-}
-
-fn read(database: &Database) -> Result<Contents, StoreError> {
-    // Creates the tables, so that reading finds each of them.
-    let transaction = database.begin_write().map_err(StoreError::database)?;
-    {
-        for table in Table::ALL {
-            transaction
-                .open_table(table.definition())
-                .map_err(StoreError::database)?;
-        }
-        let mut meta = transaction
-            .open_table(Table::Meta.definition())
-            .map_err(StoreError::database)?;
-        let format = meta.get("format").map_err(StoreError::database)?;
-        let format = format.map(|format| format.value().to_owned());
-        match format.as_deref() {
-            Some(FORMAT) => {}
-            None => {
-                meta.insert("format", FORMAT)
-                    .map_err(StoreError::database)?;
-            }
-            Some(other) => return Err(StoreError::Format(other.chars().take(16).collect())),
-        }
-    }
-    transaction.commit().map_err(StoreError::database)?;
-
-    let transaction = database.begin_read().map_err(StoreError::database)?;
-    let mut contents = HashMap::new();
-    for table in Table::ALL {
-        let opened = transaction
-            .open_table(table.definition())
-            .map_err(StoreError::database)?;
-        let mut rows = Vec::new();
-        for row in opened.iter().map_err(StoreError::database)? {
-            let (key, value) = row.map_err(StoreError::database)?;
-            rows.push((key.value().to_owned(), value.value().to_owned()));
-        }
-        contents.insert(table, rows);
-    }
-    Ok(Contents(contents))
-}
-
-/// Commits changes as one transaction. After a failure, the database refuses everything until it is
-/// reopened, which the next call does.
-fn commit(
-    database: &mut Option<Database>,
-    path: &Path,
-    changes: &Changes,
-) -> Result<(), StoreError> {
-    let opened = match database.take() {
-        Some(opened) => opened,
-        None => open(path)?,
-    };
-    write(&opened, changes)?;
-    *database = Some(opened);
-    Ok(())
-}
-
-fn write(database: &Database, changes: &Changes) -> Result<(), StoreError> {
-    if changes.values.is_empty() {
-        return Ok(());
-    }
-    let transaction = database.begin_write().map_err(StoreError::database)?;
-    for table in Table::ALL {
-        let mut opened = transaction
-            .open_table(table.definition())
-            .map_err(StoreError::database)?;
-        let of_table = changes.values.iter().filter(|((of, _), _)| *of == table);
-        for ((_, key), value) in of_table {
-            match value {
-                Some(value) => opened.insert(key.as_str(), value.as_str()),
-                None => opened.remove(key.as_str()),
-            }
-            .map_err(StoreError::database)?;
-        }
-    }
-    transaction.commit().map_err(StoreError::database)
-}
-
-fn remove(files: &[PathBuf]) {
-    for file in files {
-        if let Err(error) = fs::remove_file(file)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            log::warn!("cannot remove {}: {error}", file.display());
-        }
     }
 }
 

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 
 async fn rows(path: &Path, table: Table) -> Vec<(String, String)> {
